@@ -1,0 +1,246 @@
+//! The names of things: rooms, players, edges, workers, partitions, sessions.
+//!
+//! Every type here is checked when it is made, so whatever holds one need not check again.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Why a text is not the name that it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Nothing at all.
+    #[error("is empty")]
+    Empty,
+    /// More bytes than the kind of name may have.
+    #[error("is longer than {max} bytes")]
+    TooLong {
+        /// The most bytes that it may have.
+        max: usize,
+    },
+    /// A character that the kind of name may not have.
+    #[error("has a character that is not allowed: {0:?}")]
+    Character(char),
+}
+
+fn check(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > max {
+        return Err(IdError::TooLong { max });
+    }
+    match text.chars().find(|&c| !allowed(c)) {
+        Some(c) => Err(IdError::Character(c)),
+        None => Ok(()),
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $max:expr, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The most bytes that such a name may have.
+            pub const MAX_BYTES: usize = $max;
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                check(text, Self::MAX_BYTES, $allowed)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// A game instance's name, `[A-Za-z0-9_-]{1,64}`. What stands before the first `-` names the game.
+    RoomId, 64, is_word
+);
+name!(
+    /// Who plays: a token's `sub`. Any printable text of at most 128 bytes.
+    PlayerId, 128, |c| !c.is_control()
+);
+name!(
+    /// One shard of one edge process: `{configured name}-{shard}-{random part per start}`.
+    EdgeId, 96, is_word
+);
+name!(
+    /// One worker: `{configured name}-{random part per start}`.
+    WorkerId, 96, is_word
+);
+
+impl RoomId {
+    /// The game that this room plays: the part before the first `-` (all of it if there is none).
+    pub fn game(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
+    }
+
+    /// The partition of this room in a cluster with `partitions` of them.
+    pub fn partition(&self, partitions: u16) -> Partition {
+        Partition((xxh3_64(self.0.as_bytes()) % u64::from(partitions.max(1))) as u16)
+    }
+}
+
+/// A share of all rooms that one worker owns at a time: `xxh3_64(room) % partitions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Partition(pub u16);
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The fencing number of a partition's owner: `max(previous + 1, Unix ms)` (D15).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch of the next owner after this one.
+    pub fn next(self, unix_ms: u64) -> Self {
+        Self(unix_ms.max(self.0 + 1))
+    }
+}
+
+/// Which room of this name it is: the log sequence of the entry that created it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instance(pub u64);
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// A player's presence in a room from one connection: random, made by the edge (D1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub u64);
+
+/// An audience of a room, with a view and a version counter of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Those who play.
+    Players,
+    /// Those who watch.
+    Spectators,
+}
+
+impl Lane {
+    /// Both lanes, players first.
+    pub const ALL: [Lane; 2] = [Lane::Players, Lane::Spectators];
+
+    /// 0 for players, 1 for spectators: the place in an array of two.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The lane at an [`index`](Self::index).
+    pub fn from_index(index: usize) -> Option<Self> {
+        Self::ALL.get(index).copied()
+    }
+}
+
+/// Makes the opaque `epoch` that clients see: equal only for the same owner, room instance and lane.
+pub fn client_epoch(epoch: Epoch, instance: Instance, lane: Lane) -> String {
+    let lane = match lane {
+        Lane::Players => 'p',
+        Lane::Spectators => 's',
+    };
+    format!("{:x}.{:x}.{lane}", epoch.0, instance.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_names_its_game_and_its_partition() {
+        let room: RoomId = "memory-42-x".parse().unwrap();
+        assert_eq!(room.game(), "memory");
+        assert_eq!(room.partition(64), Partition((xxh3_64(b"memory-42-x") % 64) as u16));
+        assert_eq!("relay".parse::<RoomId>().unwrap().game(), "relay");
+    }
+
+    #[test]
+    fn bad_names_say_why() {
+        assert_eq!("".parse::<RoomId>(), Err(IdError::Empty));
+        assert_eq!("a".repeat(65).parse::<RoomId>(), Err(IdError::TooLong { max: 64 }));
+        assert_eq!("a.b".parse::<RoomId>(), Err(IdError::Character('.')));
+        assert!("a".repeat(64).parse::<RoomId>().is_ok());
+        assert_eq!("a\nb".parse::<PlayerId>(), Err(IdError::Character('\n')));
+        assert!("Zoë Ω".parse::<PlayerId>().is_ok());
+    }
+
+    #[test]
+    fn an_epoch_grows_even_if_the_clock_does_not() {
+        assert_eq!(Epoch(10).next(5), Epoch(11));
+        assert_eq!(Epoch(10).next(50), Epoch(50));
+    }
+
+    #[test]
+    fn client_epochs_differ_by_owner_instance_and_lane() {
+        let all = [
+            client_epoch(Epoch(1), Instance(2), Lane::Players),
+            client_epoch(Epoch(1), Instance(2), Lane::Spectators),
+            client_epoch(Epoch(1), Instance(3), Lane::Players),
+            client_epoch(Epoch(2), Instance(2), Lane::Players),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b));
+        }
+    }
+}

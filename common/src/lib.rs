@@ -1,0 +1,13 @@
+//! What edges and workers share: names, messages, the bus, and the frame around a process.
+//!
+//! Read in this order; it is the order in which the modules build on each other.
+
+pub mod id;
+
+pub mod data;
+
+pub mod wire;
+
+pub mod record;
+
+pub mod subject;

@@ -1,0 +1,130 @@
+//! The only builder and parser of subjects and keys on the bus.
+//!
+//! | subject | carries |
+//! | --- | --- |
+//! | `in.{p}.{room}` | the log: a room's entries (JetStream) |
+//! | `live.{p}` | live messages to a partition's owner |
+//! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
+//! | `edge.{edge}` | all that is for one edge |
+//! | `edge.{edge}.alive` | is this edge there? (request) |
+//! | `worker.{id}.alive` | is this worker there? (request) |
+//! | `worker.{id}.link` | what did I miss? (request) |
+
+use crate::id::{EdgeId, Partition, RoomId, WorkerId};
+
+/// `in.{p}.{room}`: where an entry of `room` goes in the log.
+pub fn log(partition: Partition, room: &RoomId) -> String {
+    format!("in.{partition}.{room}")
+}
+
+/// `in.{p}.*`: all entries of a partition.
+pub fn log_partition(partition: Partition) -> String {
+    format!("in.{partition}.*")
+}
+
+/// The room that a log subject is for.
+pub fn parse_log(subject: &str) -> Option<(Partition, RoomId)> {
+    let mut parts = subject.strip_prefix("in.")?.splitn(2, '.');
+    let partition = parts.next()?.parse().ok()?;
+    Some((Partition(partition), parts.next()?.parse().ok()?))
+}
+
+/// `live.{p}`: live messages to the owner of a partition.
+pub fn live(partition: Partition) -> String {
+    format!("live.{partition}")
+}
+
+/// `ctl.{p}`: requests to the owner of a partition.
+pub fn ctl(partition: Partition) -> String {
+    format!("ctl.{partition}")
+}
+
+/// The partition that a `live` or `ctl` subject is for.
+pub fn parse_partition(subject: &str) -> Option<Partition> {
+    let tail = subject.strip_prefix("live.").or_else(|| subject.strip_prefix("ctl."))?;
+    Some(Partition(tail.parse().ok()?))
+}
+
+/// `edge.{edge}`: all that workers send to one edge.
+pub fn edge(edge: &EdgeId) -> String {
+    format!("edge.{edge}")
+}
+
+/// `edge.{edge}.alive`: a request that a living edge answers.
+pub fn edge_alive(edge: &EdgeId) -> String {
+    format!("edge.{edge}.alive")
+}
+
+/// `worker.{id}.alive`: a request that a living worker answers.
+pub fn worker_alive(worker: &WorkerId) -> String {
+    format!("worker.{worker}.alive")
+}
+
+/// `worker.{id}.link`: an edge asks which rooms were in messages that it missed.
+pub fn worker_link(worker: &WorkerId) -> String {
+    format!("worker.{worker}.link")
+}
+
+/// `{p}.{room}`: the key of a room's snapshot.
+pub fn room_key(partition: Partition, room: &RoomId) -> String {
+    format!("{partition}.{room}")
+}
+
+/// The room whose snapshot lies under `key` (`None` for the checkpoint).
+pub fn parse_room_key(key: &str) -> Option<(Partition, RoomId)> {
+    let (partition, room) = key.split_once('.')?;
+    Some((Partition(partition.parse().ok()?), room.parse().ok()?))
+}
+
+/// `{p}.=checkpoint`: the key of a partition's checkpoint, beside its rooms.
+pub fn checkpoint_key(partition: Partition) -> String {
+    format!("{partition}.=checkpoint")
+}
+
+/// `{p}.`: what the keys of a partition's rooms and its checkpoint begin with.
+pub fn partition_prefix(partition: Partition) -> String {
+    format!("{partition}.")
+}
+
+/// Whether `subject` matches `pattern`, where `*` stands for one token and a last `>` for one or more.
+pub fn matches(pattern: &str, subject: &str) -> bool {
+    let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+    loop {
+        match (pattern.next(), subject.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some("*"), Some(_)) => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_parsed() {
+        let room: RoomId = "memory-42".parse().unwrap();
+        let p = Partition(7);
+        assert_eq!(log(p, &room), "in.7.memory-42");
+        assert_eq!(parse_log(&log(p, &room)), Some((p, room.clone())));
+        assert_eq!(parse_partition(&live(p)), Some(p));
+        assert_eq!(parse_partition(&ctl(p)), Some(p));
+        assert_eq!(parse_room_key(&room_key(p, &room)), Some((p, room)));
+        assert_eq!(parse_room_key(&checkpoint_key(p)), None);
+        assert_eq!(parse_log("in.x.room"), None);
+        assert_eq!(parse_log("in.1.a.b"), None);
+    }
+
+    #[test]
+    fn wildcards_match_whole_tokens() {
+        assert!(matches("in.7.*", "in.7.memory-42"));
+        assert!(!matches("in.7.*", "in.70.memory-42"));
+        assert!(!matches("in.7.*", "in.7"));
+        assert!(matches("in.>", "in.7.memory"));
+        assert!(!matches("in.>", "in"));
+        assert!(matches("a", "a"));
+        assert!(!matches("a", "a.b"));
+    }
+}
