@@ -142,7 +142,9 @@ impl fmt::Display for Partition {
 }
 
 /// The fencing number of a partition's owner: `max(previous + 1, Unix ms)` (D15).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
@@ -154,7 +156,9 @@ impl Epoch {
 }
 
 /// Which room of this name it is: the log sequence of the entry that created it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Instance(pub u64);
 
@@ -211,14 +215,20 @@ mod tests {
     fn a_room_names_its_game_and_its_partition() {
         let room: RoomId = "memory-42-x".parse().unwrap();
         assert_eq!(room.game(), "memory");
-        assert_eq!(room.partition(64), Partition((xxh3_64(b"memory-42-x") % 64) as u16));
+        assert_eq!(
+            room.partition(64),
+            Partition((xxh3_64(b"memory-42-x") % 64) as u16)
+        );
         assert_eq!("relay".parse::<RoomId>().unwrap().game(), "relay");
     }
 
     #[test]
     fn bad_names_say_why() {
         assert_eq!("".parse::<RoomId>(), Err(IdError::Empty));
-        assert_eq!("a".repeat(65).parse::<RoomId>(), Err(IdError::TooLong { max: 64 }));
+        assert_eq!(
+            "a".repeat(65).parse::<RoomId>(),
+            Err(IdError::TooLong { max: 64 })
+        );
         assert_eq!("a.b".parse::<RoomId>(), Err(IdError::Character('.')));
         assert!("a".repeat(64).parse::<RoomId>().is_ok());
         assert_eq!("a\nb".parse::<PlayerId>(), Err(IdError::Character('\n')));

@@ -41,7 +41,9 @@ pub fn ctl(partition: Partition) -> String {
 
 /// The partition that a `live` or `ctl` subject is for.
 pub fn parse_partition(subject: &str) -> Option<Partition> {
-    let tail = subject.strip_prefix("live.").or_else(|| subject.strip_prefix("ctl."))?;
+    let tail = subject
+        .strip_prefix("live.")
+        .or_else(|| subject.strip_prefix("ctl."))?;
     Some(Partition(tail.parse().ok()?))
 }
 

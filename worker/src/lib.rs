@@ -1,1 +1,7 @@
-//! placeholder
+//! A worker owns partitions of rooms by lease, runs their games, and reports what it processed.
+//!
+//! Read in this order, as data flows.
+
+pub mod game;
+
+pub mod effects;

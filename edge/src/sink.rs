@@ -1,0 +1,46 @@
+//! The seam between the edge's core and its sockets.
+
+use bytes::Bytes;
+use grandstand_common::error::ErrorKind;
+
+/// A connection of this shard. Never used twice: a late message for a closed one finds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnKey {
+    /// Its place in the shard's table.
+    pub index: u32,
+    /// How often that place was taken before.
+    pub generation: u32,
+}
+
+/// What became of bytes for a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel has them.
+    Written,
+    /// They wait in the connection's outbox for a slow socket.
+    Queued,
+    /// They were refused: the outbox is at its cap. Nothing of them was taken.
+    Full,
+    /// There is no such connection (any more).
+    Gone,
+}
+
+/// Where the core puts what is for clients: the shard's connections, or a simulation's.
+pub trait Sink {
+    /// Sends whole WebSocket frames, straight to the socket if nothing waits before them.
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent;
+
+    /// Like [`send`](Self::send), for what must not be lost while the connection lives: it may exceed the cap, up to twice
+    /// of it, and ends the connection with `too_slow` beyond that.
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent;
+
+    /// Drops what waits in the outbox, except for the rest of a frame that has begun. The core hears of the outbox's
+    /// running empty through `Core::handle_drained`.
+    fn discard(&mut self, conn: ConnKey);
+
+    /// Closes with a close frame behind all that waits, then the close handshake.
+    fn close(&mut self, conn: ConnKey, why: ErrorKind);
+
+    /// Stops or resumes reading from the connection (its window is full). Its heartbeat deadline is suspended meanwhile.
+    fn pause(&mut self, conn: ConnKey, paused: bool);
+}
