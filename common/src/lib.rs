@@ -6,8 +6,16 @@ pub mod id;
 
 pub mod data;
 
+pub mod error;
+
+pub mod envelope;
+
 pub mod wire;
 
 pub mod record;
 
 pub mod subject;
+
+pub mod bus;
+
+pub mod clock;

@@ -3,12 +3,8 @@
 //! Two of it, with the same behaviour: [`Bus::Nats`] and [`Bus::Embedded`]. One conformance suite holds both to what
 //! is written here (`common/tests/bus.rs`).
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use tokio::sync::watch;
-
 use crate::id::Partition;
+use bytes::Bytes;
 
 /// A message of the lossy part of the bus: at most once, in order per sender and subject.
 #[derive(Debug, Clone)]
