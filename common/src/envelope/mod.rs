@@ -1,11 +1,75 @@
 //! The client protocol, version 1: what clients and edges say to each other, in two encodings.
 //!
 //! The encoding is the WebSocket subprotocol: JSON in text frames or protobuf in binary frames, the same
-//! names and fields in both (`proto/grandstand.proto`).
+//! names and fields in both (`proto/grandstand.proto`). A client's messages are checked in full when they are decoded,
+//! so whatever holds a [`ClientMessage`] need not check again.
+
+mod check;
+
+mod json;
+
+mod proto;
+
+mod event;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::BufMut;
 
 use crate::data::Data;
 use crate::error::ErrorKind;
 use crate::id::RoomId;
+
+pub use check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
+pub use event::{PlayerState, ServerEvent};
+
+/// The version of the client protocol, told in `welcome`.
+pub const PROTOCOL: u32 = 1;
+
+/// Rooms with more players than this tell how many they are, not who.
+pub const MAX_LISTED_PLAYERS: usize = 64;
+
+/// Understands a client's message: the payload of one WebSocket message.
+///
+/// # Errors
+/// Says what is wrong and how to mend it, with the message's `id`, `room` and `seq` as far as they were understood.
+pub fn decode_client(
+    encoding: Encoding,
+    payload: &[u8],
+) -> Result<ClientMessage, Box<DecodeError>> {
+    match encoding {
+        Encoding::Json => json::decode_client(payload),
+        Encoding::Proto => proto::decode_client(payload),
+    }
+}
+
+/// Appends an edge's message to `out`. JSON data is copied as it is: it was checked where it came in.
+pub fn encode_server(encoding: Encoding, message: &ServerMessage<'_>, out: &mut impl BufMut) {
+    match encoding {
+        Encoding::Json => json::encode_server(message, out),
+        Encoding::Proto => proto::encode_server(message, out),
+    }
+}
+
+/// Appends a client's message to `out`: for clients written in Rust.
+pub fn encode_client(encoding: Encoding, message: &ClientMessage, out: &mut impl BufMut) {
+    match encoding {
+        Encoding::Json => json::encode_client(message, out),
+        Encoding::Proto => proto::encode_client(message, out),
+    }
+}
+
+/// Understands an edge's message: for clients written in Rust.
+///
+/// # Errors
+/// As [`decode_client`]. A client ignores what fails with [`ErrorKind::UnknownType`].
+pub fn decode_server(encoding: Encoding, payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
+    match encoding {
+        Encoding::Json => json::decode_server(payload),
+        Encoding::Proto => proto::decode_server(payload),
+    }
+}
 
 /// How a connection's messages are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +92,11 @@ impl Encoding {
         }
     }
 
+    /// The encoding that a WebSocket subprotocol asks for.
+    pub fn from_subprotocol(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|e| e.subprotocol() == name)
+    }
+
     /// 0 for JSON, 1 for protobuf: the place in an array of two.
     pub fn index(self) -> usize {
         self as usize
@@ -44,6 +113,25 @@ pub enum Role {
     Spectator,
     /// Plays (and may ask to only watch).
     Player,
+}
+
+impl Role {
+    /// The role on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Spectator => "spectator",
+            Self::Player => "player",
+        }
+    }
+
+    /// The role that a text on the wire, or in a token, names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "spectator" => Some(Self::Spectator),
+            "player" => Some(Self::Player),
+            _ => None,
+        }
+    }
 }
 
 /// A message from a client, with its `id` if it has one.
@@ -110,7 +198,8 @@ pub struct Join {
 }
 
 /// A message that cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct DecodeError {
     /// What is wrong with it: `bad_json`, `bad_message`, `unknown_type`, `bad_data` or `bad_room`.
     pub kind: ErrorKind,
@@ -232,7 +321,7 @@ pub enum ServerMessage<'a> {
         /// The edge's clock, Unix milliseconds.
         time_ms: u64,
     },
-    /// Something about the connection: `draining`, `degraded`, `recovered`, `token_expiring`, `token_renewed`.
+    /// About the connection: `draining`, `degraded`, `recovered`, `token_expiring`, `token_renewed`.
     Notice {
         /// The `auth`'s id for `token_renewed`.
         id: Option<u64>,
@@ -274,6 +363,6 @@ pub struct Limits {
 pub enum Players<'a> {
     /// Who, and whether connected.
     List(Vec<(&'a str, bool)>),
-    /// Too many to list (above 64).
+    /// Too many to list (above [`MAX_LISTED_PLAYERS`]).
     Count(u32),
 }

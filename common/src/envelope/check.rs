@@ -1,0 +1,189 @@
+//! What both encodings check in what a client sends.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{DecodeError, Role};
+use crate::error::ErrorKind;
+use crate::id::RoomId;
+
+/// The largest integer in a message: what JavaScript's numbers hold exactly.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// How many arrays and objects of a client's JSON may stand inside each other.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// The longest `client` of a `join`, bytes: it is logged with every session.
+pub const MAX_CLIENT_BYTES: usize = 64;
+
+/// What is wrong with a message, before it is known which message it is.
+#[derive(Debug)]
+pub(super) struct Fault {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What was understood of a message that has a [`Fault`].
+#[derive(Debug, Default)]
+pub(super) struct About {
+    pub(super) id: Option<u64>,
+    pub(super) room: Option<RoomId>,
+    pub(super) seq: Option<u64>,
+}
+
+impl Fault {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn message(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadMessage, message)
+    }
+
+    pub(super) fn in_message(self, about: About) -> Box<DecodeError> {
+        Box::new(DecodeError {
+            kind: self.kind,
+            message: self.message,
+            id: about.id,
+            room: about.room,
+            seq: about.seq,
+        })
+    }
+}
+
+pub(super) fn integer(name: &str, value: u64) -> Result<u64, Fault> {
+    if value > MAX_INTEGER {
+        return Err(not_an_integer(name));
+    }
+    Ok(value)
+}
+
+pub(super) fn not_an_integer(name: &str) -> Fault {
+    Fault::message(format!("`{name}` must be an integer from 0 to 2^53 - 1"))
+}
+
+pub(super) fn room(text: &str) -> Result<RoomId, Fault> {
+    text.parse()
+        .map_err(|why| Fault::new(ErrorKind::BadRoom, format!("`room` {why}")))
+}
+
+pub(super) fn role(text: &str) -> Result<Role, Fault> {
+    Role::from_name(text)
+        .ok_or_else(|| Fault::message("`role` must be \"player\" or \"spectator\""))
+}
+
+pub(super) fn client(text: String) -> Result<String, Fault> {
+    if text.len() > MAX_CLIENT_BYTES {
+        return Err(Fault::message(format!(
+            "`client` must be a string of at most {MAX_CLIENT_BYTES} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// Checks a JSON value that will be copied into others' messages: see [`scan`].
+pub(super) fn value(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
+    scan(raw.get())
+        .map_err(|why| Fault::new(ErrorKind::BadData, format!("`{name}` {}", why.text())))?;
+    Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
+}
+
+/// As [`value`], for what must be an object.
+pub(super) fn object(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
+    if !raw.get().starts_with('{') {
+        return Err(Fault::message(format!("`{name}` must be an object")));
+    }
+    value(name, raw)
+}
+
+/// Why a JSON value cannot be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    Depth,
+    Surrogate,
+    Number,
+}
+
+impl Unfit {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Depth => "nests deeper than 64 levels",
+            Self::Surrogate => "has half of a surrogate pair in a string",
+            Self::Number => "has a number that is out of range",
+        }
+    }
+}
+
+/// Looks through `json`, which is one JSON value by its grammar, for what would stop other clients' parsers: too many
+/// levels, strings that are no Unicode text, numbers that no double holds. Does not recurse.
+pub(super) fn scan(json: &str) -> Result<(), Unfit> {
+    let bytes = json.as_bytes();
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at = match byte {
+            b'"' => scan_string(bytes, at + 1)?,
+            b'-' | b'0'..=b'9' => scan_number(json, at)?,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MAX_JSON_DEPTH {
+                    return Err(Unfit::Depth);
+                }
+                at + 1
+            }
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                at + 1
+            }
+            _ => at + 1,
+        };
+    }
+    Ok(())
+}
+
+/// From behind a string's opening quote to behind its closing one.
+fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, Unfit> {
+    loop {
+        match bytes.get(at) {
+            None => return Ok(at),
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => match unit(bytes, at) {
+                Some(0xD800..=0xDBFF) => match unit(bytes, at + 6) {
+                    Some(0xDC00..=0xDFFF) => at += 12,
+                    _ => return Err(Unfit::Surrogate),
+                },
+                Some(0xDC00..=0xDFFF) => return Err(Unfit::Surrogate),
+                _ => at += 2,
+            },
+            Some(_) => at += 1,
+        }
+    }
+}
+
+/// The UTF-16 code unit of a `\uXXXX` at `at`, if there is one.
+fn unit(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// From a number's first byte to behind its last one.
+fn scan_number(json: &str, start: usize) -> Result<usize, Unfit> {
+    let bytes = json.as_bytes();
+    let mut end = start + 1;
+    let mut exponent = false;
+    while let Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-') = bytes.get(end) {
+        exponent |= matches!(bytes[end], b'e' | b'E');
+        end += 1;
+    }
+    // Without an exponent it takes 309 digits to leave the range.
+    if exponent || end - start > 300 {
+        let finite = json[start..end].parse::<f64>().is_ok_and(f64::is_finite);
+        if !finite {
+            return Err(Unfit::Number);
+        }
+    }
+    Ok(end)
+}

@@ -1,0 +1,237 @@
+//! What an edge says, as a client keeps it.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Limits, PROTOCOL, Players, Role, ServerMessage};
+use crate::data::Data;
+use crate::id::RoomId;
+
+/// A [`ServerMessage`] that a client received. The fields mean the same.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum ServerEvent {
+    /// The first message on a connection.
+    Welcome {
+        connection: String,
+        edge: String,
+        protocol: u32,
+        heartbeat_ms: u64,
+        limits: Limits,
+        features: Vec<String>,
+    },
+    /// The client is in the room. `last_seq` is for players only.
+    Joined {
+        id: Option<u64>,
+        room: RoomId,
+        role: Role,
+        instance: Option<String>,
+        last_seq: Option<u64>,
+    },
+    /// The client is no longer in the room.
+    Left {
+        id: Option<u64>,
+        room: RoomId,
+        code: String,
+    },
+    /// Replaces all that the client knew of the room.
+    Snapshot {
+        room: RoomId,
+        epoch: String,
+        version: u64,
+        data: Data,
+    },
+    /// A change.
+    Update {
+        room: RoomId,
+        version: u64,
+        prev: u64,
+        data: Data,
+    },
+    /// For this player only.
+    Direct { room: RoomId, data: Data },
+    /// Lossy.
+    Live { room: RoomId, data: Data },
+    /// All inputs up to `seq` are processed.
+    Ack { room: RoomId, seq: u64 },
+    /// An input was refused by the game.
+    Reject {
+        room: RoomId,
+        seq: u64,
+        code: String,
+        message: String,
+    },
+    /// Who is there; in a big room only how many.
+    Presence {
+        room: RoomId,
+        players: Vec<PlayerState>,
+        player_count: Option<u64>,
+        viewers: u64,
+    },
+    /// Answers `ping`.
+    Pong { id: Option<u64>, time_ms: u64 },
+    /// Something about the connection.
+    Notice {
+        id: Option<u64>,
+        code: String,
+        reconnect_in_ms: Option<u64>,
+    },
+    /// Something of the client's could not be done.
+    Error {
+        id: Option<u64>,
+        code: String,
+        message: String,
+        room: Option<RoomId>,
+        seq: Option<u64>,
+    },
+}
+
+/// A player in [`ServerEvent::Presence`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PlayerState {
+    /// Who.
+    pub id: String,
+    /// Whether the player's connection stands.
+    #[serde(rename = "state", deserialize_with = "connected")]
+    pub connected: bool,
+}
+
+/// A player's `state` on the wire.
+pub(super) fn state(connected: bool) -> &'static str {
+    if connected { "connected" } else { "lost" }
+}
+
+fn connected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    String::deserialize(deserializer).map(|text| text == state(true))
+}
+
+impl From<&ServerMessage<'_>> for ServerEvent {
+    fn from(message: &ServerMessage<'_>) -> Self {
+        match *message {
+            ServerMessage::Welcome {
+                connection,
+                edge,
+                heartbeat_ms,
+                limits,
+                features,
+            } => Self::Welcome {
+                connection: connection.to_owned(),
+                edge: edge.to_owned(),
+                protocol: PROTOCOL,
+                heartbeat_ms,
+                limits,
+                features: features.iter().map(|&f| f.to_owned()).collect(),
+            },
+            ServerMessage::Joined {
+                id,
+                room,
+                role,
+                instance,
+                last_seq,
+            } => Self::Joined {
+                id,
+                room: room.clone(),
+                role,
+                instance: instance.map(str::to_owned),
+                last_seq: (role == Role::Player).then_some(last_seq),
+            },
+            ServerMessage::Left { id, room, code } => Self::Left {
+                id,
+                room: room.clone(),
+                code: code.to_owned(),
+            },
+            ServerMessage::Snapshot {
+                room,
+                epoch,
+                version,
+                data,
+            } => Self::Snapshot {
+                room: room.clone(),
+                epoch: epoch.to_owned(),
+                version,
+                data: data.clone(),
+            },
+            ServerMessage::Update {
+                room,
+                version,
+                prev,
+                data,
+            } => Self::Update {
+                room: room.clone(),
+                version,
+                prev,
+                data: data.clone(),
+            },
+            ServerMessage::Direct { room, data } => Self::Direct {
+                room: room.clone(),
+                data: data.clone(),
+            },
+            ServerMessage::Live { room, data } => Self::Live {
+                room: room.clone(),
+                data: data.clone(),
+            },
+            ServerMessage::Ack { room, seq } => Self::Ack {
+                room: room.clone(),
+                seq,
+            },
+            ServerMessage::Reject {
+                room,
+                seq,
+                code,
+                message,
+            } => Self::Reject {
+                room: room.clone(),
+                seq,
+                code: code.to_owned(),
+                message: message.to_owned(),
+            },
+            ServerMessage::Presence {
+                room,
+                ref players,
+                viewers,
+            } => {
+                let (players, player_count) = match players {
+                    Players::List(list) => (list.iter().copied().map(Into::into).collect(), None),
+                    Players::Count(count) => (Vec::new(), Some(u64::from(*count))),
+                };
+                Self::Presence {
+                    room: room.clone(),
+                    players,
+                    player_count,
+                    viewers,
+                }
+            }
+            ServerMessage::Pong { id, time_ms } => Self::Pong { id, time_ms },
+            ServerMessage::Notice {
+                id,
+                code,
+                reconnect_in_ms,
+            } => Self::Notice {
+                id,
+                code: code.to_owned(),
+                reconnect_in_ms,
+            },
+            ServerMessage::Error {
+                id,
+                code,
+                message,
+                room,
+                seq,
+            } => Self::Error {
+                id,
+                code: code.to_owned(),
+                message: message.to_owned(),
+                room: room.cloned(),
+                seq,
+            },
+        }
+    }
+}
+
+impl From<(&str, bool)> for PlayerState {
+    fn from((id, connected): (&str, bool)) -> Self {
+        Self {
+            id: id.to_owned(),
+            connected,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Reading JSON: a client's messages with every check, a server's as they are.
+
+use std::borrow::Cow;
+
+use super::fields::{Field, Fields};
+use crate::envelope::check::{self, About, Fault};
+use crate::envelope::{
+    ClientKind, ClientMessage, DecodeError, Join, Limits, PlayerState, ServerEvent,
+};
+use crate::error::ErrorKind;
+
+pub(in super::super) fn decode_client(payload: &[u8]) -> Result<ClientMessage, Box<DecodeError>> {
+    let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
+    client_message(&fields).map_err(|fault| fault.in_message(fields.about()))
+}
+
+fn client_message(fields: &Fields<'_>) -> Result<ClientMessage, Fault> {
+    let id = fields.integer(Field::Id)?;
+    let kind = match &*fields.need_text(Field::Type)? {
+        "join" => ClientKind::Join(join(fields)?),
+        "leave" => ClientKind::Leave {
+            room: fields.room()?,
+        },
+        "input" => ClientKind::Input {
+            room: fields.room()?,
+            seq: fields.need_integer(Field::Seq)?,
+            data: fields.data()?,
+        },
+        "live" => ClientKind::Live {
+            room: fields.room()?,
+            data: fields.data()?,
+        },
+        "ping" => ClientKind::Ping,
+        "auth" => ClientKind::Auth {
+            token: fields.need_text(Field::Token)?.into_owned(),
+        },
+        other => return Err(unknown(other)),
+    };
+    Ok(ClientMessage { id, kind })
+}
+
+fn join(fields: &Fields<'_>) -> Result<Join, Fault> {
+    let attempt = fields.integer(Field::Attempt)?.unwrap_or(0);
+    Ok(Join {
+        room: fields.room()?,
+        since: fields.integer(Field::Since)?,
+        epoch: fields.text(Field::Epoch)?.map(Cow::into_owned),
+        role: match fields.text(Field::Role)? {
+            Some(text) => Some(check::role(&text)?),
+            None => None,
+        },
+        params: match fields.raw(Field::Params) {
+            Some(raw) => Some(check::object("params", raw)?),
+            None => None,
+        },
+        client: match fields.text(Field::Client)? {
+            Some(text) => Some(check::client(text.into_owned())?),
+            None => None,
+        },
+        attempt: attempt
+            .try_into()
+            .map_err(|_| Fault::message("`attempt` must be an integer below 2^32"))?,
+    })
+}
+
+/// Names the type that is unknown, shortened: it goes back to its sender.
+fn unknown(name: &str) -> Fault {
+    let name: String = name.chars().take(32).collect();
+    Fault::new(
+        ErrorKind::UnknownType,
+        format!("there is no message of type {name:?}"),
+    )
+}
+
+pub(in super::super) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
+    let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
+    server_event(&fields).map_err(|fault| fault.in_message(fields.about()))
+}
+
+fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, Fault> {
+    let text = |field| fields.need_text(field).map(Cow::into_owned);
+    let id = fields.integer(Field::Id)?;
+    Ok(match &*fields.need_text(Field::Type)? {
+        "welcome" => ServerEvent::Welcome {
+            connection: text(Field::Connection)?,
+            edge: text(Field::Edge)?,
+            protocol: fields.typed(Field::Protocol)?.unwrap_or(0),
+            heartbeat_ms: fields.need_integer(Field::HeartbeatMs)?,
+            limits: fields
+                .typed::<Limits>(Field::Limits)?
+                .ok_or_else(|| super::fields::missing(Field::Limits))?,
+            features: fields.typed(Field::Features)?.unwrap_or_default(),
+        },
+        "joined" => ServerEvent::Joined {
+            id,
+            room: fields.room()?,
+            role: check::role(&text(Field::Role)?)?,
+            instance: fields.text(Field::Instance)?.map(Cow::into_owned),
+            last_seq: fields.integer(Field::LastSeq)?,
+        },
+        "left" => ServerEvent::Left {
+            id,
+            room: fields.room()?,
+            code: text(Field::Code)?,
+        },
+        "snapshot" => ServerEvent::Snapshot {
+            room: fields.room()?,
+            epoch: text(Field::Epoch)?,
+            version: fields.need_integer(Field::Version)?,
+            data: fields.data()?,
+        },
+        "update" => ServerEvent::Update {
+            room: fields.room()?,
+            version: fields.need_integer(Field::Version)?,
+            prev: fields.need_integer(Field::Prev)?,
+            data: fields.data()?,
+        },
+        "direct" => ServerEvent::Direct {
+            room: fields.room()?,
+            data: fields.data()?,
+        },
+        "live" => ServerEvent::Live {
+            room: fields.room()?,
+            data: fields.data()?,
+        },
+        "ack" => ServerEvent::Ack {
+            room: fields.room()?,
+            seq: fields.need_integer(Field::Seq)?,
+        },
+        "reject" => ServerEvent::Reject {
+            room: fields.room()?,
+            seq: fields.need_integer(Field::Seq)?,
+            code: text(Field::Code)?,
+            message: text(Field::Message)?,
+        },
+        "presence" => ServerEvent::Presence {
+            room: fields.room()?,
+            players: fields
+                .typed::<Vec<PlayerState>>(Field::Players)?
+                .unwrap_or_default(),
+            player_count: fields.integer(Field::PlayerCount)?,
+            viewers: fields.need_integer(Field::Viewers)?,
+        },
+        "pong" => ServerEvent::Pong {
+            id,
+            time_ms: fields.need_integer(Field::TimeMs)?,
+        },
+        "notice" => ServerEvent::Notice {
+            id,
+            code: text(Field::Code)?,
+            reconnect_in_ms: fields.integer(Field::ReconnectInMs)?,
+        },
+        "error" => ServerEvent::Error {
+            id,
+            code: text(Field::Code)?,
+            message: text(Field::Message)?,
+            room: match fields.raw(Field::Room) {
+                Some(_) => Some(fields.room()?),
+                None => None,
+            },
+            seq: fields.integer(Field::Seq)?,
+        },
+        other => return Err(unknown(other)),
+    })
+}

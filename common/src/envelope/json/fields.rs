@@ -1,0 +1,176 @@
+//! One pass over a message: which fields it has, each as it stands in the text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::super::check::{self, About, Fault};
+use crate::data::Data;
+use crate::error::ErrorKind;
+use crate::id::RoomId;
+
+macro_rules! fields {
+    ($($variant:ident $name:literal),* $(,)?) => {
+        /// The fields of all messages of the protocol.
+        #[derive(Debug, Clone, Copy, Deserialize)]
+        #[serde(field_identifier)]
+        pub(super) enum Field {
+            $(#[serde(rename = $name)] $variant,)*
+            #[serde(other)]
+            Unknown,
+        }
+
+        impl Field {
+            const COUNT: usize = Field::Unknown as usize;
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                    Self::Unknown => "",
+                }
+            }
+        }
+    };
+}
+
+fields!(
+    Type "type", Id "id", Room "room", Since "since", Epoch "epoch", Role "role", Params "params", Client "client",
+    Attempt "attempt", Seq "seq", Data "data", DataB64 "data_b64", Token "token",
+    Connection "connection", Edge "edge", Protocol "protocol", HeartbeatMs "heartbeat_ms", Limits "limits",
+    Features "features", Instance "instance", LastSeq "last_seq", Code "code", Version "version", Prev "prev",
+    Message "message", Players "players", PlayerCount "player_count", Viewers "viewers", TimeMs "time_ms",
+    ReconnectInMs "reconnect_in_ms",
+);
+
+/// A message's fields. Of a repeated one the last counts; `null` counts as absent, except for `data`.
+pub(super) struct Fields<'a>([Option<&'a RawValue>; Field::COUNT]);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = [None; Field::COUNT];
+                while let Some(field) = map.next_key::<Field>()? {
+                    match fields.get_mut(field as usize) {
+                        Some(place) => *place = Some(map.next_value()?),
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Finds the fields of the message that `payload` is.
+    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Fault> {
+        let text = std::str::from_utf8(payload)
+            .map_err(|why| Fault::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
+        serde_json::from_str(text).map_err(|why| match why.classify() {
+            Category::Data if serde_json::from_str::<&RawValue>(text).is_ok() => {
+                Fault::message("a message must be a JSON object")
+            }
+            _ => Fault::new(ErrorKind::BadJson, format!("not JSON: {why}")),
+        })
+    }
+
+    /// What of the message can be told even if something else in it is wrong.
+    pub(super) fn about(&self) -> About {
+        About {
+            id: self.integer(Field::Id).ok().flatten(),
+            room: self.room().ok(),
+            seq: self.integer(Field::Seq).ok().flatten(),
+        }
+    }
+
+    pub(super) fn raw(&self, field: Field) -> Option<&'a RawValue> {
+        self.0
+            .get(field as usize)
+            .copied()
+            .flatten()
+            .filter(|raw| raw.get() != "null")
+    }
+
+    pub(super) fn integer(&self, field: Field) -> Result<Option<u64>, Fault> {
+        let Some(raw) = self.raw(field) else {
+            return Ok(None);
+        };
+        let value = raw.get().parse();
+        let value = value.map_err(|_| check::not_an_integer(field.name()))?;
+        check::integer(field.name(), value).map(Some)
+    }
+
+    pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, Fault> {
+        let Some(raw) = self.raw(field) else {
+            return Ok(None);
+        };
+        let inner = raw
+            .get()
+            .strip_prefix('"')
+            .and_then(|t| t.strip_suffix('"'));
+        match inner {
+            Some(inner) if !inner.contains('\\') => Ok(Some(Cow::Borrowed(inner))),
+            // A string with half of a surrogate pair is no text.
+            _ => serde_json::from_str(raw.get())
+                .map(|text| Some(Cow::Owned(text)))
+                .map_err(|_| Fault::message(format!("`{}` must be a string", field.name()))),
+        }
+    }
+
+    /// Any JSON of a server's, as whatever it should be.
+    pub(super) fn typed<T: Deserialize<'a>>(&self, field: Field) -> Result<Option<T>, Fault> {
+        let Some(raw) = self.raw(field) else {
+            return Ok(None);
+        };
+        serde_json::from_str(raw.get())
+            .map(Some)
+            .map_err(|why| Fault::message(format!("`{}`: {why}", field.name())))
+    }
+
+    pub(super) fn need_integer(&self, field: Field) -> Result<u64, Fault> {
+        self.integer(field)?.ok_or_else(|| missing(field))
+    }
+
+    pub(super) fn need_text(&self, field: Field) -> Result<Cow<'a, str>, Fault> {
+        self.text(field)?.ok_or_else(|| missing(field))
+    }
+
+    pub(super) fn room(&self) -> Result<RoomId, Fault> {
+        check::room(&self.need_text(Field::Room)?)
+    }
+
+    /// `data` or `data_b64`.
+    pub(super) fn data(&self) -> Result<Data, Fault> {
+        // Here `null` is a value.
+        let json = self.0[Field::Data as usize];
+        match (json, self.text(Field::DataB64)?) {
+            (Some(_), Some(_)) => Err(Fault::message("both `data` and `data_b64` are given")),
+            (None, None) => Err(Fault::message("`data` (or `data_b64`) is missing")),
+            (Some(raw), None) => check::value("data", raw).map(Data::Json),
+            (None, Some(text)) => base64::Engine::decode(&super::encode::BASE64, text.as_bytes())
+                .map(|bytes| Data::Binary(bytes.into()))
+                .map_err(|why| Fault::message(format!("`data_b64` must be base64: {why}"))),
+        }
+    }
+}
+
+pub(super) fn missing(field: Field) -> Fault {
+    Fault::message(format!("`{}` is missing", field.name()))
+}
