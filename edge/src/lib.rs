@@ -2,4 +2,10 @@
 //!
 //! Read in this order, as data flows.
 
+pub mod session;
+
+pub mod outbox;
+
+pub mod wheel;
+
 pub mod sink;

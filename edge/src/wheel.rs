@@ -1,0 +1,143 @@
+//! A timer wheel for a shard: many deadlines, none of them exact, almost all of them never needed.
+
+use std::time::{Duration, Instant};
+
+#[cfg(test)]
+mod tests;
+
+/// How far apart the wheel's slots are, and so how late a key may come out.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// How many slots there are. A deadline beyond the last goes round again (51.2 s each time).
+const SLOTS: usize = 512;
+
+/// Keys that come out again at their deadline, in O(1) each.
+///
+/// Nothing is ever taken out before: whoever inserts a key keeps the deadline that counts, compares when the key comes
+/// out, and drops or inserts it again.
+#[derive(Debug)]
+pub struct Wheel<K> {
+    start: Instant,
+    /// Everything before this tick has come out.
+    tick: u64,
+    slots: Vec<Vec<Entry<K>>>,
+    /// One bit a slot: it is not empty.
+    occupied: [u64; SLOTS / 64],
+    /// What is to come out now, last first.
+    due: Vec<K>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Entry<K> {
+    tick: u64,
+    key: K,
+}
+
+impl<K> Wheel<K> {
+    /// An empty wheel whose time begins at `now`.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            start: now,
+            tick: 0,
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            occupied: [0; SLOTS / 64],
+            due: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// Lets `key` come out at `deadline` or at most a [`TICK`] later. If that has passed, it comes out at the next tick, so
+    /// that inserting again what just came out ends.
+    pub fn insert(&mut self, deadline: Instant, key: K) {
+        let tick = self.tick_after(deadline).max(self.tick);
+        let slot = slot_of(tick);
+        self.slots[slot].push(Entry { tick, key });
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.len += 1;
+    }
+
+    /// The next key whose deadline has passed. Call it until it returns `None`, again at
+    /// [`next_deadline`](Self::next_deadline).
+    pub fn poll_expired(&mut self, now: Instant) -> Option<K> {
+        if self.due.is_empty() {
+            self.collect(now);
+        }
+        let key = self.due.pop()?;
+        self.len -= 1;
+        Some(key)
+    }
+
+    /// When to poll again: never after the first deadline's tick, possibly before. `None` if the wheel is empty.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if !self.due.is_empty() {
+            return Some(self.time_of(self.tick));
+        }
+        if self.len == 0 {
+            return None;
+        }
+        let ahead = (0..SLOTS as u64)
+            .find(|ahead| self.is_occupied(slot_of(self.tick + ahead)))
+            .unwrap_or(0);
+        Some(self.time_of(self.tick + ahead))
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Moves the keys of all ticks that have passed to `due`.
+    fn collect(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.start).as_nanos();
+        let passed = (elapsed / TICK.as_nanos()) as u64;
+        if passed < self.tick {
+            return;
+        }
+        // After a long sleep every slot is looked at once, not once per tick.
+        let last = passed.min(self.tick + SLOTS as u64 - 1);
+        for tick in self.tick..=last {
+            let slot = slot_of(tick);
+            if !self.is_occupied(slot) {
+                continue;
+            }
+            let entries = std::mem::take(&mut self.slots[slot]);
+            for entry in entries {
+                if entry.tick <= passed {
+                    self.due.push(entry.key);
+                } else {
+                    self.slots[slot].push(entry);
+                }
+            }
+            if self.slots[slot].is_empty() {
+                self.occupied[slot / 64] &= !(1 << (slot % 64));
+            }
+        }
+        self.tick = passed + 1;
+        self.due.reverse();
+    }
+
+    fn is_occupied(&self, slot: usize) -> bool {
+        self.occupied[slot / 64] & (1 << (slot % 64)) != 0
+    }
+
+    /// The first tick that is not before `deadline`.
+    fn tick_after(&self, deadline: Instant) -> u64 {
+        let nanos = deadline.saturating_duration_since(self.start).as_nanos();
+        nanos.div_ceil(TICK.as_nanos()) as u64
+    }
+
+    fn time_of(&self, tick: u64) -> Instant {
+        let millis = tick.saturating_mul(TICK.as_millis() as u64);
+        self.start + Duration::from_millis(millis)
+    }
+}
+
+fn slot_of(tick: u64) -> usize {
+    (tick % SLOTS as u64) as usize
+}
