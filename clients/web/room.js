@@ -1,0 +1,155 @@
+// One room of a client: its place in the stream of versions, and its inputs until they are processed.
+
+const RETRY_MS = 2_000; // after room_unavailable
+const FRAME_BYTES = 192; // what an input message has around its data, at most
+
+/** A room that the client is in, or on its way into. */
+export class Room {
+  #client;
+  #options;
+  #pending = []; // inputs neither acked nor rejected, oldest first: { data, seq, id, settle }
+  #lastSeq = 0; // the last number given to an input
+  #joinId = 0;
+  #epoch = null;
+  #version = null; // null while a snapshot is needed
+  name;
+  link = null; // the link on which it is joined
+  role = null;
+  instance = null;
+  ended = null; // why it is over
+
+  /** options.on: { joined, snapshot, update, direct, live: each (data, message); presence, reject, error, left, restarted: (message) } */
+  constructor(client, name, options) {
+    this.#client = client;
+    this.#options = { on: {}, ...options };
+    this.name = name;
+  }
+
+  get joined() {
+    return this.link !== null;
+  }
+
+  /** Sends what the player does. Resolves when it is processed: it survives any reconnect until then. */
+  input(data) {
+    return new Promise((settle) => {
+      if (this.ended) return settle({ ok: false, code: this.ended, message: "the room is left" });
+      const item = { data, seq: 0, id: 0, settle };
+      this.#pending.push(item);
+      if (this.link) this.#sendInput(item);
+    });
+  }
+
+  /** Sends what may be lost. */
+  live(data) {
+    if (this.link) this.#client.send(this.link, { type: "live", room: this.name, data });
+  }
+
+  /** Leaves for good. */
+  leave() {
+    if (this.link) this.#client.send(this.link, { type: "leave", room: this.name });
+    this.end("left");
+  }
+
+  /** (For Client.) Joins on a link, going on where the room was. */
+  enter(link) {
+    const { role, params } = this.#options;
+    const message = { type: "join", room: this.name, role, params, client: link.client, attempt: link.attempt };
+    if (this.#version !== null) Object.assign(message, { since: this.#version, epoch: this.#epoch });
+    this.#joinId = this.#client.send(link, message);
+  }
+
+  /** (For Client.) Takes a message for this room. */
+  handle(link, message) {
+    const on = this.#options.on;
+    if (message.type === "joined") {
+      this.#onJoined(link, message);
+      return "joined";
+    }
+    if (link !== this.link) return; // from before a drain, or after leaving
+    switch (message.type) {
+      case "snapshot":
+        this.#epoch = message.epoch;
+        this.#version = message.version;
+        return on.snapshot?.(message.data, message);
+      case "update":
+        return this.#onUpdate(message);
+      case "direct":
+      case "live":
+        return on[message.type]?.(message.data, message);
+      case "presence":
+        return on.presence?.(message);
+      case "ack":
+        return this.#settle((item) => item.seq && item.seq <= message.seq, { ok: true });
+      case "reject":
+        on.reject?.(message);
+        return this.#settle((item) => item.seq === message.seq, { ok: false, code: message.code, message: message.message });
+    }
+  }
+
+  #onJoined(link, message) {
+    const { on } = this.#options;
+    this.link = link;
+    this.role = message.role;
+    if (this.instance && message.instance && this.instance !== message.instance) {
+      this.#settle(() => true, { ok: false, code: "room_restarted", message: "the room was made anew" });
+      on.restarted?.(message);
+    }
+    this.instance = message.instance ?? this.instance;
+    this.#lastSeq = Math.max(message.last_seq ?? 0, ...this.#pending.map((item) => item.seq));
+    for (const item of this.#pending) this.#sendInput(item); // a repeat is answered again, not applied again
+    on.joined?.(message);
+  }
+
+  #onUpdate(message) {
+    if (this.#version === null || message.version <= this.#version) return; // a snapshot is on its way, or a repeat
+    if (message.prev !== this.#version) {
+      this.#version = this.#epoch = null;
+      return this.enter(this.link); // a gap: join anew, without since
+    }
+    this.#version = message.version;
+    this.#options.on.update?.(message.data, message);
+  }
+
+  #sendInput(item) {
+    const limit = this.link.welcome.limits?.message_bytes ?? Infinity;
+    if (!item.seq && new TextEncoder().encode(JSON.stringify(item.data)).length + FRAME_BYTES > limit) {
+      // It would end the connection, and be sent again and again.
+      return this.#settle((other) => other === item, { ok: false, code: "too_big", message: `more than ${limit} bytes` });
+    }
+    item.seq ||= ++this.#lastSeq;
+    item.id = this.#client.send(this.link, { type: "input", room: this.name, seq: item.seq, data: item.data });
+  }
+
+  /** (For Client.) Takes an error about this room; false if it is not about what this room asked for last. */
+  handleError(message) {
+    const item = this.#pending.find((item) => item.id && item.id === message.id);
+    if (item) {
+      // It was never taken, so its number is free again; those behind it would leave a gap, and fail with it.
+      this.#lastSeq = item.seq - 1;
+      this.#settle((other) => other.seq >= item.seq, { ok: false, code: message.code, message: message.message });
+    } else if (message.id === this.#joinId && message.code === "room_unavailable") {
+      setTimeout(() => this.link || this.ended || this.#client.enter(this), RETRY_MS);
+    } else if (message.id === this.#joinId) {
+      this.end(message.code);
+    } else {
+      return false;
+    }
+    this.#options.on.error?.(message);
+    return true;
+  }
+
+  /** (For Client.) The room is left, for whatever reason. */
+  end(code) {
+    this.ended = code;
+    this.link = null;
+    if (this.#client.rooms.get(this.name) === this) this.#client.rooms.delete(this.name);
+    this.#settle(() => true, { ok: false, code, message: "the room is left" });
+    this.#options.on.left?.({ room: this.name, code });
+  }
+
+  #settle(which, outcome) {
+    const settled = this.#pending.filter(which);
+    this.#pending = this.#pending.filter((item) => !settled.includes(item));
+    for (const item of settled) item.settle(outcome);
+  }
+}

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { Client } from "../grandstand.js";
+import { FakeSocket } from "./fake.js";
+
+const R = "memory-1";
+const joined = (last_seq = 0, instance = "i1") => ({ type: "joined", room: R, role: "player", instance, last_seq });
+const snapshot = (version, data, epoch = "e1") => ({ type: "snapshot", room: R, epoch, version, data });
+const update = (version, data, prev = version - 1) => ({ type: "update", room: R, version, prev, data });
+const seqs = (socket) => socket.got("input").map(({ seq }) => seq);
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+let seen;
+let states;
+
+beforeEach((context) => {
+  FakeSocket.all = [];
+  seen = [];
+  states = [];
+  context.mock?.timers?.reset?.();
+});
+
+function setUp(context, options = {}) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const client = new Client("ws://edge/v1/ws", {
+    WebSocket: FakeSocket,
+    random: () => 1,
+    now: () => 0,
+    on: { state: (state, detail) => states.push([state, detail?.code]), error: (message) => seen.push(["error", message.code]) },
+    ...options,
+  });
+  const note = (what) => (value) => seen.push([what, value?.code ?? value]);
+  const on = Object.fromEntries(["snapshot", "update", "direct", "live", "left"].map((what) => [what, note(what)]));
+  const room = client.join(R, { on: { ...on, restarted: () => seen.push(["restarted"]) }, params: { rows: 2 } });
+  return { client, room };
+}
+
+test("a join is sent after the welcome, with client and attempt, and shows a snapshot and updates", (context) => {
+  const { room } = setUp(context, { token: "t" });
+  assert.deepEqual(FakeSocket.last.protocols, ["grandstand.v1.json", "bearer.t"]);
+  const socket = FakeSocket.last.welcome();
+  const [{ client: page, ...join }] = socket.got("join");
+  assert.match(page, /^[0-9a-f]{24}$/);
+  assert.deepEqual(join, { type: "join", room: R, params: { rows: 2 }, attempt: 1 });
+  assert.equal(room.joined, false);
+  socket.say(joined(), snapshot(4, "s4"), update(5, "u5"), update(5, "u5"), { type: "later", room: R });
+  assert.deepEqual(seen, [["snapshot", "s4"], ["update", "u5"]]);
+});
+
+test("inputs wait for joined, go on after last_seq, and settle by cumulative acks and rejects", async (context) => {
+  const { room } = setUp(context);
+  const outcomes = ["a", "b", "c"].map((data) => room.input(data));
+  const socket = FakeSocket.last.welcome();
+  assert.deepEqual(seqs(socket), []);
+  socket.say(joined(6));
+  assert.deepEqual(seqs(socket), [7, 8, 9]);
+  socket.say({ type: "reject", room: R, seq: 8, code: "not_your_turn", message: "wait" }, { type: "ack", room: R, seq: 9 });
+  assert.deepEqual(await Promise.all(outcomes), [{ ok: true }, { ok: false, code: "not_your_turn", message: "wait" }, { ok: true }]);
+});
+
+test("after a loss it resumes where it was and resends in order what was not answered", async (context) => {
+  const { room } = setUp(context);
+  let socket = FakeSocket.last.welcome();
+  socket.say(joined(), snapshot(4, "s4"), update(5, "u5"));
+  const first = room.input("a");
+  room.input("b");
+  room.input("c");
+  socket.say({ type: "ack", room: R, seq: 1 });
+  assert.deepEqual(await first, { ok: true });
+  socket.lose();
+  const fourth = room.input("d");
+  assert.deepEqual(states.at(-1), ["waiting", 1006]);
+  context.mock.timers.tick(250);
+  assert.equal(FakeSocket.all.length, 2);
+  socket = FakeSocket.last.welcome();
+  const [{ since, epoch, attempt }] = socket.got("join");
+  assert.deepEqual({ since, epoch, attempt }, { since: 5, epoch: "e1", attempt: 2 });
+  socket.say(joined(2), update(6, "u6"), { type: "ack", room: R, seq: 2 });
+  assert.deepEqual(socket.got("input").map(({ seq, data }) => [seq, data]), [[2, "b"], [3, "c"], [4, "d"]]);
+  socket.say({ type: "ack", room: R, seq: 4 });
+  assert.deepEqual(await fourth, { ok: true });
+  assert.deepEqual(seen.at(-1), ["update", "u6"]);
+});
+
+test("the wait before the next try doubles, up to a cap, and starts anew after a welcome", (context) => {
+  setUp(context);
+  for (const wait of [250, 500, 1000, 2000, 4000, 8000, 10000, 10000]) {
+    const before = FakeSocket.all.length;
+    FakeSocket.last.lose();
+    context.mock.timers.tick(wait - 1);
+    assert.equal(FakeSocket.all.length, before);
+    context.mock.timers.tick(1);
+    assert.equal(FakeSocket.all.length, before + 1);
+  }
+  FakeSocket.last.welcome().lose();
+  const before = FakeSocket.all.length;
+  context.mock.timers.tick(250);
+  assert.equal(FakeSocket.all.length, before + 1);
+});
+
+test("after a gap it joins anew without since, and takes nothing before the snapshot", (context) => {
+  setUp(context);
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined(), snapshot(4, "s4"), update(6, "u6"), update(7, "u7"));
+  const joins = socket.got("join");
+  assert.equal(joins.length, 2);
+  assert.equal("since" in joins[1] || "epoch" in joins[1], false);
+  socket.say(joined(), snapshot(7, "s7"), update(8, "u8"));
+  assert.deepEqual(seen, [["snapshot", "s4"], ["snapshot", "s7"], ["update", "u8"]]);
+});
+
+test("inputs for a room that was made anew fail", async (context) => {
+  const { room } = setUp(context);
+  FakeSocket.last.welcome().say(joined(3), snapshot(4, "s4"));
+  const lost = room.input("a");
+  FakeSocket.last.lose();
+  context.mock.timers.tick(250);
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined(0, "i2"), snapshot(1, "new", "e2"));
+  assert.equal((await lost).code, "room_restarted");
+  assert.deepEqual(seqs(socket), []);
+  room.input("b");
+  assert.deepEqual(seqs(socket), [1]);
+  assert.deepEqual(seen.at(-2), ["restarted"]);
+});
+
+test("a draining edge: the new connection is there before the old one is closed, and nothing is lost or seen twice", async (context) => {
+  const { room } = setUp(context);
+  const old = FakeSocket.last.welcome();
+  old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 1200 });
+  context.mock.timers.tick(1199);
+  assert.equal(FakeSocket.all.length, 1);
+  context.mock.timers.tick(1);
+  const fresh = FakeSocket.last;
+  assert.notEqual(fresh, old);
+  old.say(update(2, "u2"));
+  const pending = room.input("a");
+  assert.deepEqual(seqs(old), [1]);
+  fresh.welcome();
+  assert.equal(fresh.got("join")[0].since, 2);
+  assert.equal(old.closedWith, undefined);
+  old.say({ type: "left", room: R, code: "replaced" });
+  assert.equal(room.ended, null);
+  fresh.say(joined(), update(3, "u3"));
+  assert.equal(old.closedWith, 1000);
+  old.say(update(3, "u3"));
+  assert.deepEqual(seqs(fresh), [1]);
+  fresh.say({ type: "ack", room: R, seq: 1 });
+  assert.deepEqual(await pending, { ok: true });
+  assert.deepEqual(seen, [["snapshot", "s1"], ["update", "u2"], ["update", "u3"]]);
+  assert.deepEqual(states.map(([state]) => state), ["connecting", "open", "open"]);
+});
+
+test("the old connection may be closed with 4009 while the new one is not yet in: it goes on", (context) => {
+  const { room } = setUp(context);
+  const old = FakeSocket.last.welcome();
+  old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 0 });
+  context.mock.timers.tick(0);
+  const fresh = FakeSocket.last.welcome();
+  old.lose(4009);
+  fresh.say(joined());
+  assert.equal(room.joined, true);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+for (const code of [4001, 4003, 4009]) {
+  test(`after ${code} it does not connect by itself`, async (context) => {
+    const { room } = setUp(context);
+    FakeSocket.last.welcome().say(joined());
+    const pending = room.input("a");
+    FakeSocket.last.lose(code);
+    context.mock.timers.tick(60_000);
+    assert.equal(FakeSocket.all.length, 1);
+    assert.deepEqual(states.at(-1), ["closed", code]);
+    assert.equal((await pending).ok, false);
+  });
+}
+
+test("a refused join ends the room; an unavailable one is tried again", (context) => {
+  const { client } = setUp(context);
+  const socket = FakeSocket.last.welcome();
+  const id = socket.sent.find(({ type }) => type === "join").id;
+  socket.say({ type: "error", code: "room_unavailable", message: "", room: R, id });
+  context.mock.timers.tick(2000);
+  const joins = socket.sent.filter(({ type }) => type === "join");
+  assert.equal(joins.length, 2);
+  socket.say({ type: "error", code: "room_full", message: "", room: R, id: joins[1].id });
+  assert.deepEqual(seen.at(-1), ["left", "room_full"]);
+  assert.equal(client.rooms.size, 0);
+});
+
+test("an input that was never taken fails with those behind it, and its number is used again", async (context) => {
+  const { room } = setUp(context);
+  const socket = FakeSocket.last.welcome({ limits: { message_bytes: 1000 } });
+  socket.say(joined());
+  const first = room.input("a");
+  const second = room.input("b");
+  const third = room.input("c");
+  const id = socket.sent.find(({ seq }) => seq === 2).id;
+  socket.say({ type: "error", code: "rate_limited", message: "slow down", room: R, seq: 2, id });
+  assert.equal((await second).code, "rate_limited");
+  assert.equal((await third).code, "rate_limited");
+  assert.equal((await room.input("x".repeat(900))).code, "too_big");
+  room.input("d");
+  assert.deepEqual(seqs(socket), [1, 2, 3, 2]);
+  socket.say({ type: "ack", room: R, seq: 1 });
+  assert.deepEqual(await first, { ok: true });
+});
+
+test("pings measure the round trip, and a silent link is given up", (context) => {
+  let now = 0;
+  const rtts = [];
+  setUp(context, { now: () => now, on: { rtt: (ms) => rtts.push(ms) } });
+  const socket = FakeSocket.last.welcome();
+  const { id } = socket.sent.find(({ type }) => type === "ping");
+  now = 12;
+  socket.say({ type: "pong", id, time_ms: 0 });
+  assert.deepEqual(rtts, [12]);
+  for (let round = 0; round < 3; round++) context.mock.timers.tick(25_000);
+  assert.equal(socket.closedWith, 4000);
+  context.mock.timers.tick(250);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("leaving", async (context) => {
+  const { client, room } = setUp(context);
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined());
+  room.leave();
+  assert.deepEqual(socket.got("leave"), [{ type: "leave", room: R }]);
+  assert.equal((await room.input("late")).code, "left");
+  client.close();
+  await turn();
+  assert.equal(socket.closedWith, 1000);
+  assert.equal(FakeSocket.all.length, 1);
+});
