@@ -1,1 +1,5 @@
 //! What the tests share.
+
+pub mod memory;
+
+pub mod solo;

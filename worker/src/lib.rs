@@ -5,3 +5,5 @@
 pub mod game;
 
 pub mod effects;
+
+pub mod games;

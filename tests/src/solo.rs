@@ -1,0 +1,192 @@
+//! A room without everything around it: a game, its timers and its clients' views.
+
+use std::collections::BTreeMap;
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{Lane, PlayerId};
+use grandstand_worker::effects::{Effect, Effects};
+use grandstand_worker::game::{Event, EventKind, Game, Refusal, Setup};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+/// A game that is played without a bus.
+#[derive(Clone)]
+pub struct Solo<G> {
+    /// The game.
+    pub game: G,
+    /// The room's clock.
+    pub now_ms: u64,
+    /// When each armed timer is due.
+    pub timers: BTreeMap<String, u64>,
+    /// What a client has that came before the first event and applied all updates since, by lane.
+    pub views: [Value; 2],
+    /// Whether the game ended the room.
+    pub finished: bool,
+    /// Applies an update to a client's view.
+    reduce: fn(&mut Value, &Value),
+    rng: ChaCha8Rng,
+}
+
+/// What came of an event.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The updates, in order, whatever lane they are for.
+    pub updates: Vec<Value>,
+    /// The reject.
+    pub refusal: Option<Refusal>,
+}
+
+impl Outcome {
+    /// The updates' kinds.
+    pub fn kinds(&self) -> Vec<&str> {
+        let kinds = self.updates.iter().map(|update| update["kind"].as_str());
+        kinds.map(Option::unwrap_or_default).collect()
+    }
+
+    /// The reject's code.
+    pub fn code(&self) -> Option<&str> {
+        self.refusal.as_ref().map(|refusal| refusal.code.as_str())
+    }
+}
+
+impl<G: Game> Solo<G> {
+    /// A room, before its first event.
+    ///
+    /// # Errors
+    /// If the game refuses the parameters.
+    pub fn new(params: &Value, seed: u64, reduce: fn(&mut Value, &Value)) -> Result<Self, Refusal> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let now_ms = 1_767_225_600_000;
+        let game = G::create(&mut Setup {
+            params,
+            rng: &mut rng,
+            now_ms,
+        })?;
+        Ok(Self {
+            views: Lane::ALL.map(|lane| value(&game.view(lane))),
+            game,
+            now_ms,
+            timers: BTreeMap::new(),
+            finished: false,
+            reduce,
+            rng,
+        })
+    }
+
+    /// Lets something happen, and holds the game to it that its updates make the next view of the last.
+    pub fn event(&mut self, kind: EventKind<'_>) -> Outcome {
+        let now_ms = self.now_ms;
+        let mut effects = Effects::new(now_ms, ChaCha8Rng::seed_from_u64(self.rng.random()));
+        self.game.apply(&Event { now_ms, kind }, &mut effects);
+        let (list, refusal) = effects.into_parts();
+        let mut outcome = Outcome {
+            refusal,
+            ..Outcome::default()
+        };
+        for effect in list {
+            match effect {
+                Effect::Update { lane, data, .. } => {
+                    let update = value(&data);
+                    for to in Lane::ALL {
+                        if lane.is_none_or(|lane| lane == to) {
+                            (self.reduce)(&mut self.views[to.index()], &update);
+                        }
+                    }
+                    outcome.updates.push(update);
+                }
+                Effect::SetTimer { name, due_ms } => {
+                    self.timers.insert(name, due_ms);
+                }
+                Effect::ClearTimer { name } => {
+                    self.timers.remove(&name);
+                }
+                Effect::Finish => self.finished = true,
+                Effect::Direct { .. } => {}
+            }
+        }
+        // As if the room had been loaded from its snapshot.
+        let stored = serde_json::to_vec(&self.game).expect("a game's state is JSON");
+        self.game = serde_json::from_slice(&stored).expect("a game reads its own state");
+        for lane in Lane::ALL {
+            assert_eq!(
+                self.views[lane.index()],
+                value(&self.game.view(lane)),
+                "{lane:?} after {:?}",
+                outcome.updates
+            );
+        }
+        outcome
+    }
+
+    /// A player comes.
+    pub fn join(&mut self, player: &str) -> Outcome {
+        self.event(EventKind::Joined {
+            player: &name(player),
+            options: &Value::Null,
+        })
+    }
+
+    /// A player's connection drops.
+    pub fn lost(&mut self, player: &str) -> Outcome {
+        let player = &name(player);
+        self.event(EventKind::Lost { player })
+    }
+
+    /// Such a player is back.
+    pub fn returned(&mut self, player: &str) -> Outcome {
+        let player = &name(player);
+        self.event(EventKind::Returned { player })
+    }
+
+    /// A player leaves for good.
+    pub fn left(&mut self, player: &str) -> Outcome {
+        let player = &name(player);
+        self.event(EventKind::Left { player })
+    }
+
+    /// A player sends JSON.
+    pub fn input(&mut self, player: &str, data: &Value) -> Outcome {
+        self.event(EventKind::Input {
+            player: &name(player),
+            data: &Data::json(data).expect("JSON"),
+        })
+    }
+
+    /// When the next timer is due.
+    pub fn next_due(&self) -> Option<u64> {
+        self.timers.values().copied().min()
+    }
+
+    /// Goes to the next timer and lets it fire.
+    pub fn fire(&mut self) -> Option<(String, Outcome)> {
+        let (name, due_ms) = self.timers.iter().min_by_key(|(_, due_ms)| **due_ms)?;
+        let name = name.clone();
+        self.now_ms = self.now_ms.max(*due_ms);
+        self.timers.remove(&name);
+        let outcome = self.event(EventKind::Timer { name: &name });
+        Some((name, outcome))
+    }
+
+    /// Lets time pass, and all timers fire that are due meanwhile.
+    pub fn pass(&mut self, ms: u64) -> Outcome {
+        let until = self.now_ms + ms;
+        let mut all = Outcome::default();
+        while self.next_due().is_some_and(|due| due <= until) {
+            if let Some((_, outcome)) = self.fire() {
+                all.updates.extend(outcome.updates);
+            }
+        }
+        self.now_ms = until;
+        all
+    }
+}
+
+/// The JSON of data.
+fn value(data: &Data) -> Value {
+    serde_json::from_slice(data.bytes()).expect("the game made JSON")
+}
+
+fn name(player: &str) -> PlayerId {
+    player.parse().expect("a name")
+}

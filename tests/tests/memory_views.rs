@@ -1,0 +1,121 @@
+//! Random games of `memory`, by seeds: what an independent client makes of the updates is what the game shows, and no
+//! hidden face is in it.
+
+#![allow(clippy::unwrap_used)]
+
+use grandstand_common::id::Lane;
+use grandstand_tests::memory;
+use grandstand_tests::solo::{Outcome, Solo};
+use grandstand_worker::game::Game;
+use grandstand_worker::games::memory::Memory;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+type Room = Solo<Memory>;
+
+/// A face is said only of a card as it is opened, and shown only while it is open or after it was matched.
+fn hold_faces(room: &Room, outcome: &Outcome, seed: u64) {
+    for update in &outcome.updates {
+        let shows = update.get("face").is_some();
+        assert_eq!(shows, update["kind"] == "flipped", "seed {seed}: {update}");
+    }
+    let state = serde_json::to_value(&room.game).unwrap();
+    for lane in Lane::ALL {
+        let view: Value = serde_json::from_slice(room.game.view(lane).bytes()).unwrap();
+        let keys = view.as_object().unwrap().len();
+        assert_eq!(keys, 10, "seed {seed}: {view}");
+        for (card, face) in view["cards"].as_array().unwrap().iter().enumerate() {
+            let open = view["open"].as_array().unwrap().contains(&json!(card));
+            let matched = state["matched"][card] == true;
+            assert_eq!(face.is_null(), !open && !matched, "seed {seed}: {view}");
+        }
+        for name in ["p0", "p1", "p2", "p3"] {
+            assert_eq!(room.game.private(&name.parse().unwrap()), None);
+        }
+    }
+}
+
+/// What is shown as the deadline is when something happens, but for the second in which two cards are shown.
+fn hold_deadlines(room: &Room, seed: u64) {
+    let view = &room.views[0];
+    let deadline = view["deadline_ms"].as_u64();
+    let open = view["open"].as_array().unwrap().len();
+    match view["phase"].as_str().unwrap() {
+        "playing" if open == 2 => assert!(room.timers.contains_key("hide"), "seed {seed}"),
+        "playing" => assert_eq!(room.timers.get("turn").copied(), deadline, "seed {seed}"),
+        "paused" => {
+            let away = room
+                .timers
+                .iter()
+                .filter(|(name, _)| name.starts_with("away:"));
+            assert!(away.map(|(_, due)| *due).any(|due| Some(due) == deadline));
+            assert!(!room.timers.contains_key("turn"), "seed {seed}");
+        }
+        _ => assert_eq!(deadline, None, "seed {seed}"),
+    }
+}
+
+#[test]
+fn random_games_show_what_they_are_and_no_hidden_face() {
+    let mut ends = 0;
+    for seed in 0..400 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let players = rng.random_range(2..=4);
+        let (rows, cols) = [(2, 2), (2, 3), (4, 4), (1, 2)][rng.random_range(0..4)];
+        let params = json!({"players": players, "rows": rows, "cols": cols,
+            "on_drop": if rng.random_bool(0.7) { "computer" } else { "abandon" }});
+        let mut room = Room::new(&params, seed, memory::apply).unwrap();
+        // Who is connected, dropped or not in the room, as the room's log would have it.
+        let mut states = [0_u8; 5];
+        for step in 0..600 {
+            let who = rng.random_range(0..states.len());
+            let name = format!("p{who}");
+            let outcome = match rng.random_range(0..100) {
+                0..10 => match states[who] {
+                    0 => {
+                        let outcome = room.join(&name);
+                        states[who] = u8::from(outcome.refusal.is_none());
+                        outcome
+                    }
+                    1 if rng.random_bool(0.3) => {
+                        states[who] = 2;
+                        room.lost(&name)
+                    }
+                    2 => {
+                        states[who] = 1;
+                        room.returned(&name)
+                    }
+                    _ => continue,
+                },
+                10 if step > 50 && states[who] != 0 => {
+                    states[who] = 0;
+                    room.left(&name)
+                }
+                11..40 => match room.fire() {
+                    Some((_, outcome)) => outcome,
+                    None => continue,
+                },
+                _ if states[who] == 1 => {
+                    let next = room.next_due().unwrap_or(u64::MAX);
+                    room.now_ms = next.min(room.now_ms + rng.random_range(0..2_000));
+                    let name = match room.views[0]["turn"].as_str() {
+                        Some(turn) if rng.random_bool(0.8) => turn.to_owned(),
+                        _ => name,
+                    };
+                    let card = rng.random_range(0..=rows * cols);
+                    room.input(&name, &json!({"op": "flip", "card": card}))
+                }
+                _ => continue,
+            };
+            hold_faces(&room, &outcome, seed);
+            hold_deadlines(&room, seed);
+            if room.finished {
+                ends += 1;
+                assert!(room.timers.is_empty(), "seed {seed}");
+                break;
+            }
+        }
+    }
+    assert!(ends > 200, "only {ends} games ended");
+}

@@ -1,0 +1,145 @@
+//! Players who drop, return and leave.
+
+use grandstand_common::id::PlayerId;
+
+use super::params::OnDrop;
+use super::update::{Phase, Players, Update};
+use super::{COMPUTER, EMPTY, Hand, Memory, TURN, away};
+use crate::effects::Effects;
+
+impl Memory {
+    pub(super) fn on_left(&mut self, player: &PlayerId, effects: &mut Effects) {
+        let Some(seat) = self.seat(player) else {
+            return;
+        };
+        match self.phase {
+            Phase::Waiting => self.free(seat, effects),
+            Phase::Playing | Phase::Paused => self.give_up(seat, effects),
+            Phase::Over => {}
+        }
+    }
+
+    pub(super) fn on_lost(&mut self, player: &PlayerId, effects: &mut Effects) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if let Some(seat) = self.seat(player)
+            && self.seats[seat].hand == Hand::Here
+        {
+            self.seats[seat].hand = Hand::Away;
+            effects.set_timer(&away(player), self.params.grace_ms);
+        }
+    }
+
+    pub(super) fn on_returned(&mut self, player: &PlayerId, effects: &mut Effects) {
+        let Some(seat) = self.seat(player) else {
+            // The place was given free while the player was away: perhaps there is one again.
+            if self.phase == Phase::Waiting {
+                self.on_joined(player, effects);
+            }
+            return;
+        };
+        match self.seats[seat].hand {
+            Hand::Here | Hand::Gone => {}
+            Hand::Away | Hand::Missing { .. } => {
+                self.seats[seat].hand = Hand::Here;
+                effects.clear_timer(&away(player));
+                self.set_pause(effects);
+            }
+        }
+    }
+
+    /// A player's time to return has run out: the first, or the second.
+    pub(super) fn on_away(&mut self, player: &str, effects: &mut Effects) {
+        let Some(seat) = self
+            .seats
+            .iter()
+            .position(|seat| seat.player.as_str() == player)
+        else {
+            return;
+        };
+        match (self.phase, self.seats[seat].hand) {
+            (Phase::Waiting, Hand::Away) => self.free(seat, effects),
+            (Phase::Playing | Phase::Paused, Hand::Away) => {
+                let until_ms = effects.now_ms() + self.params.pause_ms;
+                self.seats[seat].hand = Hand::Missing { until_ms };
+                effects.set_timer(&away(&self.seats[seat].player), self.params.pause_ms);
+                self.set_pause(effects);
+            }
+            (Phase::Playing | Phase::Paused, Hand::Missing { .. }) => self.give_up(seat, effects),
+            _ => {}
+        }
+    }
+
+    /// Frees a place before the start. A room that nobody comes to again ends by itself.
+    fn free(&mut self, seat: usize, effects: &mut Effects) {
+        let seat = self.seats.remove(seat);
+        effects.clear_timer(&away(&seat.player));
+        effects.update(&Update::Waiting {
+            players: Players(&self.seats),
+        });
+        if self.seats.is_empty() {
+            effects.set_timer(EMPTY, self.params.pause_ms);
+        }
+    }
+
+    /// Goes on without a player.
+    fn give_up(&mut self, seat: usize, effects: &mut Effects) {
+        if self.seats[seat].hand == Hand::Gone {
+            return;
+        }
+        self.seats[seat].hand = Hand::Gone;
+        effects.clear_timer(&away(&self.seats[seat].player));
+        match self.params.on_drop {
+            OnDrop::Abandon => {
+                let others = self
+                    .seats
+                    .iter()
+                    .filter(|seat| matches!(seat.hand, Hand::Here | Hand::Away))
+                    .map(|seat| seat.player.clone())
+                    .collect();
+                self.end(others, effects);
+            }
+            OnDrop::Computer => {
+                effects.update(&Update::Replaced {
+                    player: &self.seats[seat].player,
+                    by: "computer",
+                });
+                if self.seats.iter().all(|seat| seat.hand == Hand::Gone) {
+                    return self.end(self.best(), effects);
+                }
+                self.set_pause(effects);
+                if self.phase == Phase::Playing && seat == self.turn {
+                    self.arm_computer(effects);
+                }
+            }
+        }
+    }
+
+    /// Pauses the game if a player is missing, until the first such player's time is up, and resumes it if none is.
+    fn set_pause(&mut self, effects: &mut Effects) {
+        let until_ms = |seat: &super::Seat| match seat.hand {
+            Hand::Missing { until_ms } => Some(until_ms),
+            _ => None,
+        };
+        let deadline_ms = self.seats.iter().filter_map(until_ms).min();
+        match (self.phase, deadline_ms) {
+            (Phase::Playing | Phase::Paused, Some(deadline_ms)) => {
+                if self.phase == Phase::Paused && self.deadline_ms == Some(deadline_ms) {
+                    return;
+                }
+                effects.clear_timer(TURN);
+                effects.clear_timer(COMPUTER);
+                self.phase = Phase::Paused;
+                self.deadline_ms = Some(deadline_ms);
+                effects.update(&Update::Paused { deadline_ms });
+            }
+            (Phase::Paused, None) => {
+                self.phase = Phase::Playing;
+                effects.update(&Update::Resumed);
+                self.begin_turn(effects);
+            }
+            _ => {}
+        }
+    }
+}

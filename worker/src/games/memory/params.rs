@@ -1,0 +1,98 @@
+//! What a `memory` room is created with.
+
+use serde::{Deserialize, Serialize};
+
+use crate::game::Refusal;
+
+/// The most cards that a room may have: two of each face.
+const MAX_CARDS: usize = 2 * super::FACES.len();
+
+/// `join`'s `params`. What is not given has its default, what is not known is ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Params {
+    /// How many play, 2 to 4; the game starts when that many are in. 2 by default.
+    pub players: usize,
+    /// Rows of cards. 4 by default.
+    pub rows: usize,
+    /// Columns of cards; `rows * cols` is even and at most 64. 4 by default.
+    pub cols: usize,
+    /// What happens in the place of a player who does not return. `computer` by default.
+    pub on_drop: OnDrop,
+    /// How long a turn lasts. 20 s by default, 100 ms to 10 min.
+    pub turn_ms: u64,
+    /// How long two different cards stay open. 1 s by default, 10 ms to 10 s.
+    pub hide_ms: u64,
+    /// How long the game goes on without a player who dropped. 30 s by default, 10 ms to 10 min.
+    pub grace_ms: u64,
+    /// How long the game is paused for such a player after that. 2 min by default, 10 ms to 1 h.
+    pub pause_ms: u64,
+    /// How long the computer player thinks about a card. 800 ms by default, 10 ms to 10 s.
+    pub computer_ms: u64,
+}
+
+/// What happens in the place of a player who does not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDrop {
+    /// The computer plays on.
+    Computer,
+    /// The game is over, and the others win.
+    Abandon,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            players: 2,
+            rows: 4,
+            cols: 4,
+            on_drop: OnDrop::Computer,
+            turn_ms: 20_000,
+            hide_ms: 1_000,
+            grace_ms: 30_000,
+            pause_ms: 120_000,
+            computer_ms: 800,
+        }
+    }
+}
+
+impl Params {
+    /// Reads and checks them.
+    ///
+    /// # Errors
+    /// `bad_params`, and which one is wrong and how.
+    pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Refusal> {
+        let bad = |message: String| Err(Refusal::new("bad_params", message));
+        let params: Self = crate::games::params(params)?;
+        if !(2..=4).contains(&params.players) {
+            return bad(format!("players is {}, must be 2 to 4", params.players));
+        }
+        let (rows, cols) = (params.rows, params.cols);
+        match rows.checked_mul(cols) {
+            Some(cards) if (2..=MAX_CARDS).contains(&cards) && cards % 2 == 0 => {}
+            _ => {
+                return bad(format!(
+                    "rows × cols is {rows} × {cols}, must be an even number of 2 to {MAX_CARDS} cards"
+                ));
+            }
+        }
+        for (name, value, min, max) in [
+            ("turn_ms", params.turn_ms, 100, 600_000),
+            ("hide_ms", params.hide_ms, 10, 10_000),
+            ("grace_ms", params.grace_ms, 10, 600_000),
+            ("pause_ms", params.pause_ms, 10, 3_600_000),
+            ("computer_ms", params.computer_ms, 10, 10_000),
+        ] {
+            if !(min..=max).contains(&value) {
+                return bad(format!("{name} is {value}, must be {min} to {max}"));
+            }
+        }
+        Ok(params)
+    }
+
+    /// How many cards there are.
+    pub(super) fn cards(&self) -> usize {
+        self.rows * self.cols
+    }
+}

@@ -1,0 +1,165 @@
+//! Turns and cards.
+
+use grandstand_common::id::PlayerId;
+use rand::seq::IteratorRandom;
+
+use super::update::{Phase, Players, Scores, Update};
+use super::{COMPUTER, EMPTY, FACES, HIDE, Hand, Memory, TURN, away};
+use crate::effects::Effects;
+
+impl Memory {
+    /// All are in.
+    pub(super) fn start(&mut self, effects: &mut Effects) {
+        self.phase = Phase::Playing;
+        self.turn = 0;
+        let deadline_ms = self.arm_turn(effects);
+        effects.update(&Update::Started {
+            turn: &self.seats[0].player,
+            deadline_ms,
+            players: Players(&self.seats),
+        });
+    }
+
+    /// Opens a card for whose turn it is; whether that is allowed has been checked.
+    pub(super) fn flip(&mut self, card: usize, effects: &mut Effects) {
+        self.open.push(card);
+        effects.update(&Update::Flipped {
+            card,
+            face: FACES[self.deck[card]],
+            by: &self.seats[self.turn].player,
+        });
+        match *self.open {
+            [a, b] if self.deck[a] == self.deck[b] => self.matched(effects),
+            [_, _] => {
+                effects.clear_timer(TURN);
+                effects.clear_timer(COMPUTER);
+                effects.set_timer(HIDE, self.params.hide_ms);
+                self.hide_ms = Some(effects.now_ms() + self.params.hide_ms);
+            }
+            _ => self.arm_computer(effects),
+        }
+    }
+
+    fn matched(&mut self, effects: &mut Effects) {
+        self.seats[self.turn].score += 1;
+        let cards = std::mem::take(&mut self.open);
+        for &card in &cards {
+            self.matched[card] = true;
+        }
+        effects.update(&Update::Matched {
+            cards: &cards,
+            by: &self.seats[self.turn].player,
+            scores: Scores(&self.seats),
+        });
+        if self.matched.iter().all(|&matched| matched) {
+            self.end(self.best(), effects);
+        } else {
+            self.begin_turn(effects);
+        }
+    }
+
+    /// Two different cards were open long enough.
+    pub(super) fn hide(&mut self, effects: &mut Effects) {
+        if self.hide_ms.is_some() {
+            self.pass(effects);
+        }
+    }
+
+    /// Ends the turn: hides what is open, and the next player is on.
+    pub(super) fn pass(&mut self, effects: &mut Effects) {
+        self.cover(effects);
+        self.turn = (self.turn + 1) % self.seats.len();
+        if let (Phase::Paused, Some(deadline_ms)) = (self.phase, self.deadline_ms) {
+            effects.update(&Update::Turn {
+                player: &self.seats[self.turn].player,
+                deadline_ms,
+            });
+        } else {
+            self.begin_turn(effects);
+        }
+    }
+
+    fn cover(&mut self, effects: &mut Effects) {
+        if self.hide_ms.take().is_some() {
+            effects.clear_timer(HIDE);
+        }
+        if !self.open.is_empty() {
+            effects.update(&Update::Hidden { cards: &self.open });
+            self.open.clear();
+        }
+    }
+
+    /// Begins the turn of `self.turn`, or its next part. If two cards are still open (the game was paused meanwhile) it
+    /// is over when they are hidden.
+    pub(super) fn begin_turn(&mut self, effects: &mut Effects) {
+        let deadline_ms = match self.hide_ms {
+            Some(hide_ms) => {
+                self.deadline_ms = Some(hide_ms);
+                hide_ms
+            }
+            None => self.arm_turn(effects),
+        };
+        effects.update(&Update::Turn {
+            player: &self.seats[self.turn].player,
+            deadline_ms,
+        });
+        self.arm_computer(effects);
+    }
+
+    fn arm_turn(&mut self, effects: &mut Effects) -> u64 {
+        effects.set_timer(TURN, self.params.turn_ms);
+        let deadline_ms = effects.now_ms() + self.params.turn_ms;
+        self.deadline_ms = Some(deadline_ms);
+        deadline_ms
+    }
+
+    /// Lets the computer think about its next card, if it is its turn to flip one.
+    pub(super) fn arm_computer(&mut self, effects: &mut Effects) {
+        if self.seats[self.turn].hand == Hand::Gone && self.open.len() < 2 {
+            effects.set_timer(COMPUTER, self.params.computer_ms);
+        } else {
+            effects.clear_timer(COMPUTER);
+        }
+    }
+
+    /// The computer remembers nothing, and flips whatever is hidden.
+    pub(super) fn play_computer(&mut self, effects: &mut Effects) {
+        let on = self.phase == Phase::Playing && self.open.len() < 2;
+        if !on || self.seats[self.turn].hand != Hand::Gone {
+            return;
+        }
+        let hidden = (0..self.deck.len()).filter(|&card| !self.is_open(card));
+        if let Some(card) = hidden.choose(effects.rng()) {
+            self.flip(card, effects);
+        }
+    }
+
+    /// Those with the most points.
+    pub(super) fn best(&self) -> Vec<PlayerId> {
+        let best = self.seats.iter().map(|seat| seat.score).max();
+        self.seats
+            .iter()
+            .filter(|seat| Some(seat.score) == best)
+            .map(|seat| seat.player.clone())
+            .collect()
+    }
+
+    /// The end of the game, and a minute later of the room.
+    pub(super) fn end(&mut self, winners: Vec<PlayerId>, effects: &mut Effects) {
+        self.cover(effects);
+        self.phase = Phase::Over;
+        self.deadline_ms = None;
+        for timer in [TURN, HIDE, COMPUTER, EMPTY] {
+            effects.clear_timer(timer);
+        }
+        for seat in &self.seats {
+            effects.clear_timer(&away(&seat.player));
+        }
+        effects.update(&Update::Over {
+            scores: Scores(&self.seats),
+            winners: &winners,
+        });
+        self.winners = Some(winners);
+        effects.finish();
+    }
+}

@@ -1,0 +1,112 @@
+//! What clients are shown of a `memory` room: its snapshot, and its updates, one event each.
+
+use grandstand_common::id::PlayerId;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::Seat;
+
+/// How far the game is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Players are missing.
+    Waiting,
+    /// Somebody's turn.
+    Playing,
+    /// A player who dropped is waited for.
+    Paused,
+    /// The end.
+    Over,
+}
+
+/// The whole of it.
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    pub(super) phase: Phase,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    /// The face of each card that is open, matched or not.
+    pub(super) cards: Vec<Option<&'static str>>,
+    /// The cards that are open and not yet matched, in the order in which they were flipped.
+    pub(super) open: &'a [usize],
+    pub(super) turn: Option<&'a PlayerId>,
+    /// When the turn or the pause ends. While two different cards are open it is still that of the turn, which is over
+    /// when they are hidden.
+    pub(super) deadline_ms: Option<u64>,
+    pub(super) players: Players<'a>,
+    pub(super) scores: Scores<'a>,
+    pub(super) winners: Option<&'a [PlayerId]>,
+}
+
+/// A change of it.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(super) enum Update<'a> {
+    /// Who is in, before the start.
+    Waiting { players: Players<'a> },
+    /// All are in.
+    Started {
+        turn: &'a PlayerId,
+        deadline_ms: u64,
+        players: Players<'a>,
+    },
+    /// A card was opened.
+    Flipped {
+        card: usize,
+        face: &'static str,
+        by: &'a PlayerId,
+    },
+    /// Two open cards are equal and stay open.
+    Matched {
+        cards: &'a [usize],
+        by: &'a PlayerId,
+        scores: Scores<'a>,
+    },
+    /// Open cards were hidden again: two different ones, or one when its turn ran out.
+    Hidden { cards: &'a [usize] },
+    /// Whose turn it is, and until when: at every new turn, after every match, and after a pause. When cards are hidden
+    /// during a pause the deadline is the pause's.
+    Turn {
+        player: &'a PlayerId,
+        deadline_ms: u64,
+    },
+    /// The game waits for a player, or waits with another deadline.
+    Paused { deadline_ms: u64 },
+    /// The game goes on. A `turn` follows.
+    Resumed,
+    /// Somebody else plays for a player who did not return.
+    Replaced {
+        player: &'a PlayerId,
+        by: &'static str,
+    },
+    /// The end. `turn` and `deadline_ms` are null, and no card is `open` but unmatched any more.
+    Over {
+        scores: Scores<'a>,
+        winners: &'a [PlayerId],
+    },
+}
+
+/// The players' names, in the order of their turns.
+#[derive(Clone, Copy)]
+pub(super) struct Players<'a>(pub(super) &'a [Seat]);
+
+impl Serialize for Players<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|seat| &seat.player))
+    }
+}
+
+/// Points by name.
+#[derive(Clone, Copy)]
+pub(super) struct Scores<'a>(pub(super) &'a [Seat]);
+
+impl Serialize for Scores<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for seat in self.0 {
+            map.serialize_entry(seat.player.as_str(), &seat.score)?;
+        }
+        map.end()
+    }
+}

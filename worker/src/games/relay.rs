@@ -1,0 +1,187 @@
+//! `relay`: whatever a player sends goes to all in the room. For chat-like rooms, tools and load tests.
+//!
+//! Snapshot: `{"count":7,"players_only":false}`, where `count` says how many messages the lane was sent. Updates:
+//! `{"from":"alice","data":…}` (or `data_b64` for bytes) adds one to it, `{"players_only":true}` sets that.
+//!
+//! The input `{"op":"config","players_only":true}` of the room's first player (of those who have not left) is no
+//! message: from then on spectators are sent none, until it says `false`. Of anybody else it is rejected with
+//! `forbidden`, and with `bad_input` without a boolean.
+//!
+//! A room in which no player has been for `params.idle_ms` (an hour if not given) is finished.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use grandstand_common::data::Data;
+use grandstand_common::id::{Lane, PlayerId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::effects::Effects;
+use crate::game::{Event, EventKind, Game, Refusal, Setup};
+
+/// Nobody was here for long.
+const IDLE: &str = "idle";
+
+/// A room of `relay`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Relay {
+    /// By [`Lane::index`].
+    counts: [u64; 2],
+    players_only: bool,
+    /// Who is in, in the order of their coming, and whether they are connected.
+    players: Vec<(PlayerId, bool)>,
+    idle_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct Params {
+    idle_ms: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { idle_ms: 3_600_000 }
+    }
+}
+
+/// What a message that may be a `config` is looked at for.
+#[derive(Deserialize)]
+struct Op {
+    op: Option<serde_json::Value>,
+    players_only: Option<serde_json::Value>,
+}
+
+#[derive(Serialize)]
+struct View {
+    count: u64,
+    players_only: bool,
+}
+
+impl Game for Relay {
+    const NAME: &'static str = "relay";
+    type Volatile = ();
+
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+        let params: Params = super::params(setup.params)?;
+        if !(100..=86_400_000).contains(&params.idle_ms) {
+            let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
+            return Err(Refusal::new("bad_params", message));
+        }
+        Ok(Self {
+            counts: [0; 2],
+            players_only: false,
+            players: Vec::new(),
+            idle_ms: params.idle_ms,
+        })
+    }
+
+    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
+        match event.kind {
+            EventKind::Joined { player, .. } => {
+                self.players.push((player.clone(), true));
+                effects.clear_timer(IDLE);
+            }
+            EventKind::Returned { player } => {
+                self.set_here(player, true);
+                effects.clear_timer(IDLE);
+            }
+            EventKind::Lost { player } => {
+                self.set_here(player, false);
+                self.arm_idle(effects);
+            }
+            EventKind::Left { player } => {
+                self.players.retain(|(other, _)| other != player);
+                self.arm_idle(effects);
+            }
+            EventKind::Input { player, data } => match config(data) {
+                Some(value) => self.configure(player, &value, effects),
+                None => self.relay(player, data, effects),
+            },
+            EventKind::Timer { name } => {
+                if name == IDLE {
+                    effects.finish();
+                }
+            }
+        }
+    }
+
+    fn view(&self, lane: Lane) -> Data {
+        Data::json(&View {
+            count: self.counts[lane.index()],
+            players_only: self.players_only,
+        })
+        .expect("a view of plain values is JSON")
+    }
+}
+
+impl Relay {
+    fn relay(&mut self, from: &PlayerId, data: &Data, effects: &mut Effects) {
+        let lane = self.players_only.then_some(Lane::Players);
+        for to in Lane::ALL {
+            if lane.is_none_or(|lane| lane == to) {
+                self.counts[to.index()] += 1;
+            }
+        }
+        effects.update_data(lane, message(from, data));
+    }
+
+    fn configure(&mut self, by: &PlayerId, value: &serde_json::Value, effects: &mut Effects) {
+        if self.players.first().is_none_or(|(first, _)| first != by) {
+            return effects.reject("forbidden", "only the room's first player may configure it");
+        }
+        let Some(players_only) = value.as_bool() else {
+            return effects.reject("bad_input", "players_only must be true or false");
+        };
+        self.players_only = players_only;
+        effects.update(&json!({ "players_only": players_only }));
+    }
+
+    fn set_here(&mut self, player: &PlayerId, here: bool) {
+        if let Some(entry) = self.players.iter_mut().find(|(other, _)| other == player) {
+            entry.1 = here;
+        }
+    }
+
+    fn arm_idle(&self, effects: &mut Effects) {
+        if !self.players.iter().any(|&(_, here)| here) {
+            effects.set_timer(IDLE, self.idle_ms);
+        }
+    }
+}
+
+/// `players_only` of a `config`, `Null` if it has none; `None` if this is a message like any other.
+fn config(data: &Data) -> Option<serde_json::Value> {
+    let Data::Json(text) = data else {
+        return None;
+    };
+    // Looks before it parses: almost nothing is one, and messages may be large and many.
+    if !std::str::from_utf8(text).ok()?.contains("\"config\"") {
+        return None;
+    }
+    let op: Op = serde_json::from_slice(text).ok()?;
+    (op.op? == "config").then(|| op.players_only.unwrap_or_default())
+}
+
+/// The update for a message. JSON goes into it as it is: it was checked where it came in.
+fn message(from: &PlayerId, data: &Data) -> Data {
+    let mut text = Vec::with_capacity(from.as_str().len() + data.len() * 4 / 3 + 32);
+    text.extend_from_slice(b"{\"from\":");
+    serde_json::to_writer(&mut text, from).expect("a name is JSON");
+    match data {
+        Data::Json(json) => {
+            text.extend_from_slice(b",\"data\":");
+            text.extend_from_slice(json);
+            text.push(b'}');
+        }
+        Data::Binary(bytes) => {
+            text.extend_from_slice(b",\"data_b64\":\"");
+            text.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+            text.extend_from_slice(b"\"}");
+        }
+    }
+    Data::Json(text.into())
+}
+
+#[cfg(test)]
+mod tests;

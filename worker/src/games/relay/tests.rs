@@ -1,0 +1,143 @@
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde_json::Value;
+
+use super::*;
+use crate::effects::Effect;
+
+fn relay(params: &Value) -> Result<Relay, Refusal> {
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    Relay::create(&mut Setup {
+        params,
+        rng,
+        now_ms: 0,
+    })
+}
+
+fn apply(relay: &mut Relay, kind: EventKind<'_>) -> (Vec<Effect>, Option<Refusal>) {
+    let mut effects = Effects::new(1_000, ChaCha8Rng::seed_from_u64(1));
+    let event = Event {
+        now_ms: 1_000,
+        kind,
+    };
+    relay.apply(&event, &mut effects);
+    effects.into_parts()
+}
+
+fn room(names: &[&str]) -> (Relay, Vec<PlayerId>) {
+    let mut room = relay(&json!({})).unwrap();
+    let players: Vec<PlayerId> = names.iter().map(|name| name.parse().unwrap()).collect();
+    for player in &players {
+        let options = &Value::Null;
+        apply(&mut room, EventKind::Joined { player, options });
+    }
+    (room, players)
+}
+
+fn say(room: &mut Relay, player: &PlayerId, data: Data) -> (Vec<Effect>, Option<Refusal>) {
+    let data = &data;
+    apply(room, EventKind::Input { player, data })
+}
+
+fn view(room: &Relay, lane: Lane) -> Value {
+    serde_json::from_slice(room.view(lane).bytes()).unwrap()
+}
+
+fn only_update(effects: &[Effect]) -> (Option<Lane>, Value) {
+    match effects {
+        [Effect::Update { lane, data, .. }] => {
+            (*lane, serde_json::from_slice(data.bytes()).unwrap())
+        }
+        other => panic!("not one update: {other:?}"),
+    }
+}
+
+#[test]
+fn what_one_sends_goes_to_all() {
+    let (mut room, players) = room(&["al\"ice", "bob"]);
+    let data = Data::Json(r#"{"x": [1.0, "config"]}"#.into());
+    let (effects, _) = say(&mut room, &players[0], data);
+    let update = json!({"from": "al\"ice", "data": {"x": [1.0, "config"]}});
+    assert_eq!(only_update(&effects), (None, update));
+    let (effects, _) = say(&mut room, &players[1], Data::Binary(vec![0, 255].into()));
+    let update = json!({"from": "bob", "data_b64": "AP8="});
+    assert_eq!(only_update(&effects), (None, update));
+    for lane in Lane::ALL {
+        assert_eq!(
+            view(&room, lane),
+            json!({"count": 2, "players_only": false})
+        );
+    }
+}
+
+#[test]
+fn the_first_player_may_keep_it_from_spectators() {
+    let (mut room, players) = room(&["alice", "bob"]);
+    let config = |on: Value| Data::json(&json!({"op": "config", "players_only": on})).unwrap();
+    let (effects, refusal) = say(&mut room, &players[1], config(json!(true)));
+    assert_eq!(
+        (effects, refusal.unwrap().code.as_str()),
+        (vec![], "forbidden")
+    );
+    let (_, refusal) = say(&mut room, &players[0], config(json!(1)));
+    assert_eq!(refusal.unwrap().code, "bad_input");
+    let (effects, _) = say(&mut room, &players[0], config(json!(true)));
+    assert_eq!(only_update(&effects), (None, json!({"players_only": true})));
+    let (effects, _) = say(&mut room, &players[1], Data::Json("7".into()));
+    assert_eq!(only_update(&effects).0, Some(Lane::Players));
+    let seen = |count: u64| json!({"count": count, "players_only": true});
+    assert_eq!(view(&room, Lane::Players), seen(1));
+    assert_eq!(view(&room, Lane::Spectators), seen(0));
+
+    apply(
+        &mut room,
+        EventKind::Left {
+            player: &players[0],
+        },
+    );
+    let (effects, _) = say(&mut room, &players[1], config(json!(false)));
+    assert_eq!(
+        only_update(&effects),
+        (None, json!({"players_only": false}))
+    );
+}
+
+#[test]
+fn a_room_that_all_have_left_ends() {
+    let (mut room, players) = room(&["alice", "bob"]);
+    let (effects, _) = apply(
+        &mut room,
+        EventKind::Left {
+            player: &players[0],
+        },
+    );
+    assert!(effects.is_empty());
+    let (effects, _) = apply(
+        &mut room,
+        EventKind::Lost {
+            player: &players[1],
+        },
+    );
+    let idle = Effect::SetTimer {
+        name: IDLE.to_owned(),
+        due_ms: 3_601_000,
+    };
+    assert_eq!(effects, [idle]);
+    let (effects, _) = apply(
+        &mut room,
+        EventKind::Returned {
+            player: &players[1],
+        },
+    );
+    let name = IDLE.to_owned();
+    assert_eq!(effects, [Effect::ClearTimer { name }]);
+    let (effects, _) = apply(&mut room, EventKind::Timer { name: IDLE });
+    assert_eq!(effects, [Effect::Finish]);
+}
+
+#[test]
+fn bad_params_are_refused() {
+    for params in [json!({"idle_ms": 1}), json!({"idle_ms": "x"}), json!(7)] {
+        assert_eq!(relay(&params).unwrap_err().code, "bad_params");
+    }
+}
