@@ -19,3 +19,5 @@ pub mod subject;
 pub mod bus;
 
 pub mod clock;
+
+pub mod auth;

@@ -9,3 +9,17 @@ pub mod outbox;
 pub mod wheel;
 
 pub mod sink;
+
+pub mod core;
+
+pub mod ingress;
+
+pub mod interest;
+
+pub mod egress;
+
+pub mod hub;
+
+pub mod frames;
+
+pub mod metrics;

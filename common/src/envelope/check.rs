@@ -144,6 +144,11 @@ pub(super) fn scan(json: &str) -> Result<(), Unfit> {
     Ok(())
 }
 
+/// Whether a JSON value is one that clients may send.
+pub(crate) fn is_fit(json: &str) -> bool {
+    scan(json).is_ok()
+}
+
 /// From behind a string's opening quote to behind its closing one.
 fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, Unfit> {
     loop {

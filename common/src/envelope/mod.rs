@@ -21,6 +21,7 @@ use crate::data::Data;
 use crate::error::ErrorKind;
 use crate::id::RoomId;
 
+pub(crate) use check::is_fit;
 pub use check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
 pub use event::{PlayerState, ServerEvent};
 

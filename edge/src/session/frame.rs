@@ -66,8 +66,7 @@ pub fn header_len(payload_len: usize) -> usize {
 }
 
 /// Appends the header of a final frame; exactly `payload_len` bytes must follow.
-pub fn put_header(buf: &mut BytesMut, opcode: Opcode, payload_len: usize) {
-    buf.reserve(header_len(payload_len) + payload_len);
+pub fn put_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
     buf.put_u8(FIN | opcode as u8);
     match payload_len {
         0..=125 => buf.put_u8(payload_len as u8),

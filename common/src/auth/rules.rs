@@ -1,0 +1,120 @@
+//! A token's `rooms`: which role in which rooms.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::AuthError;
+use crate::envelope::{MAX_JSON_DEPTH, Role, is_fit};
+use crate::id::RoomId;
+
+/// What is wrong with an entry of a token's `rooms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// The name.
+    #[error("is neither a room id nor a prefix of one with `*` at its end")]
+    Pattern,
+    /// The value.
+    #[error("must be \"player\", \"spectator\" or {{\"role\":…,\"options\":…}}")]
+    Role,
+    /// The options.
+    #[error(
+        "has options that nest deeper than {MAX_JSON_DEPTH} levels, or text or numbers out of range"
+    )]
+    Options,
+}
+
+/// Which rooms, which role. The more telling rules come first, so the first that matches is the longest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rules(Box<[Rule]>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    text: Box<str>,
+    prefix: bool,
+    role: Role,
+    options: Option<Bytes>,
+}
+
+/// A rule as it stands in a token.
+#[derive(Deserialize)]
+struct Object {
+    role: Role,
+    options: Option<Box<RawValue>>,
+}
+
+impl Rules {
+    pub(super) fn everything() -> Self {
+        Self(Box::new([Rule {
+            text: "".into(),
+            prefix: true,
+            role: Role::Player,
+            options: None,
+        }]))
+    }
+
+    /// A token without `rooms` allows nothing.
+    pub(super) fn parse(raw: Option<&RawValue>) -> Result<Self, AuthError> {
+        let Some(raw) = raw else {
+            return Ok(Self(Box::default()));
+        };
+        let rooms: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(raw.get()).map_err(|_| AuthError::Claim {
+                claim: "rooms",
+                expected: "an object of room ids (or prefixes) to roles",
+            })?;
+        let rules = rooms.iter().map(|(pattern, value)| rule(pattern, value));
+        let mut rules = rules.collect::<Result<Box<[_]>, _>>()?;
+        // An exact id is longer than the prefix with the same letters.
+        rules.sort_by_key(|rule| std::cmp::Reverse((rule.text.len(), !rule.prefix)));
+        Ok(Self(rules))
+    }
+
+    pub(super) fn find(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
+        let room = room.as_str();
+        let rule = self.0.iter().find(|rule| match rule.prefix {
+            true => room.starts_with(&*rule.text),
+            false => room == &*rule.text,
+        })?;
+        Some((rule.role, rule.options.clone()))
+    }
+}
+
+fn rule(pattern: &str, value: &RawValue) -> Result<Rule, AuthError> {
+    check_pattern(pattern)?;
+    let wrong = |why| AuthError::Rooms {
+        pattern: pattern.to_owned(),
+        why,
+    };
+    let Object { role, options } = if value.get().starts_with('{') {
+        serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?
+    } else {
+        let role = serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?;
+        Object {
+            role,
+            options: None,
+        }
+    };
+    if options.as_ref().is_some_and(|raw| !is_fit(raw.get())) {
+        return Err(wrong(RuleError::Options));
+    }
+    Ok(Rule {
+        text: pattern.strip_suffix('*').unwrap_or(pattern).into(),
+        prefix: pattern.ends_with('*'),
+        role,
+        options: options.map(|raw| String::from(Box::<str>::from(raw)).into()),
+    })
+}
+
+pub(super) fn check_pattern(pattern: &str) -> Result<(), AuthError> {
+    let text = pattern.strip_suffix('*').unwrap_or(pattern);
+    if pattern == "*" || text.parse::<RoomId>().is_ok() {
+        return Ok(());
+    }
+    Err(AuthError::Rooms {
+        pattern: pattern.to_owned(),
+        why: RuleError::Pattern,
+    })
+}

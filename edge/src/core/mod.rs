@@ -1,0 +1,417 @@
+//! An edge shard without its sockets and its bus: messages, batches and `now` in, frames and bus commands out.
+//!
+//! The parts, in the order in which data flows: [`ingress`](crate::ingress) takes clients' messages to the log,
+//! [`interest`](crate::interest) tells owners what is watched here, [`egress`](crate::egress) takes owners' batches
+//! in, and [`hub`](crate::hub) shows them to the members of rooms.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::auth::{Grants, Verifier};
+use grandstand_common::envelope::{Encoding, Limits, ServerMessage};
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{EdgeId, Lane as LaneId, Partition, RoomId};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use slab::Slab;
+
+use crate::egress::link::Links;
+use crate::frames;
+use crate::hub::room::{Resume, Room, RoomKey};
+use crate::ingress::chain::ChainConfig;
+use crate::interest::Watch;
+use crate::metrics::Counts;
+use crate::sink::{ConnKey, Sink};
+use crate::wheel::Wheel;
+
+#[cfg(test)]
+mod tests;
+
+/// What a core is made with.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// How many partitions the cluster has.
+    pub partitions: u16,
+    /// Told to clients in `welcome`, and held.
+    pub limits: Limits,
+    /// Told to clients in `welcome`.
+    pub heartbeat: Duration,
+    /// Bytes of updates kept per lane for clients that resume. The same as the workers'.
+    pub ring_bytes: usize,
+    /// How long a room is still watched when nobody is here any more.
+    pub linger: Duration,
+    /// Messages that a client may send per second, on average; 0 for any number.
+    pub messages_per_s: u32,
+    /// Messages that a client may send at once.
+    pub message_burst: u32,
+    /// Close players that cannot keep up (4008) instead of serving them anew when they can.
+    pub close_slow_players: bool,
+    /// How chains repeat what gets lost.
+    pub chain: ChainConfig,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self {
+            partitions: 64,
+            limits: Limits {
+                message_bytes: 64 * 1024,
+                rooms: 64,
+                window: 64,
+                json_depth: 64,
+            },
+            heartbeat: Duration::from_secs(25),
+            ring_bytes: 64 * 1024,
+            linger: Duration::from_secs(30),
+            messages_per_s: 500,
+            message_burst: 2000,
+            close_slow_players: false,
+            chain: ChainConfig::default(),
+        }
+    }
+}
+
+/// The time, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The monotonic clock.
+    pub at: Instant,
+    /// The wall clock, Unix milliseconds.
+    pub unix_ms: u64,
+}
+
+/// What the core wants of the bus. Executed in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Append to the log; answered by [`Core::handle_appended`].
+    Append {
+        /// Where.
+        subject: String,
+        /// What.
+        payload: Bytes,
+        /// Goes into the answer.
+        receipt: Receipt,
+    },
+    /// Ask a partition's owner (`ctl`); answered by [`Core::handle_interest_reply`].
+    Interest {
+        /// Where.
+        subject: String,
+        /// What.
+        payload: Bytes,
+        /// Goes into the answer.
+        partition: Partition,
+    },
+    /// Ask a worker what a hole in its numbers was; answered by [`Core::handle_link_reply`].
+    Link {
+        /// Where.
+        subject: String,
+        /// What.
+        payload: Bytes,
+        /// Goes into the answer.
+        worker: String,
+        /// Goes into the answer: the last missing number.
+        to: u64,
+    },
+    /// Publish, and forget.
+    Publish {
+        /// Where.
+        subject: String,
+        /// What.
+        payload: Bytes,
+    },
+}
+
+/// Tells an append from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The room.
+    pub room: RoomKey,
+    /// The session.
+    pub session: u64,
+    /// The entry's place in its chain.
+    pub n: u64,
+    /// The round in which it was appended.
+    pub round: u32,
+}
+
+/// What goes off when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A session's window may have to be repeated.
+    Chain(RoomKey, u64),
+    /// A partition's owner may have to be asked (again).
+    Watch(Partition),
+    /// The numbers of viewers have changed.
+    Viewers,
+    /// A room has been empty for a while.
+    Linger(RoomKey),
+    /// A hole in a worker's numbers has to be asked for again.
+    Links,
+    /// A token is about to expire, or has.
+    Token(ConnKey),
+}
+
+/// A client that is in a room, or about to be.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: RoomKey,
+    pub(crate) lane: LaneId,
+    /// The session, for players; 0 for spectators.
+    pub(crate) session: u64,
+    /// The place among the lane's members; none before it was served.
+    pub(crate) slot: Option<u32>,
+    /// `joined` was sent.
+    pub(crate) answered: bool,
+    /// What to answer with, while that is to be done.
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) encoding: Encoding,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) memberships: Vec<Membership>,
+    pub(crate) budget: f32,
+    pub(crate) budget_at: Instant,
+    pub(crate) warned: bool,
+}
+
+impl Client {
+    pub(crate) fn membership(&mut self, room: RoomKey) -> Option<&mut Membership> {
+        self.memberships.iter_mut().find(|m| m.room == room)
+    }
+}
+
+/// A notice on its way to a client; sent in slices, since everybody gets it.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    pub(crate) conn: ConnKey,
+    pub(crate) code: &'static str,
+    pub(crate) reconnect_in_ms: Option<u64>,
+}
+
+/// An edge shard's core. See the [module](self).
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) edge: EdgeId,
+    pub(crate) verifier: Option<Arc<Verifier>>,
+    pub(crate) rng: StdRng,
+    pub(crate) clients: HashMap<ConnKey, Client>,
+    pub(crate) rooms: Slab<Room>,
+    pub(crate) names: HashMap<RoomId, RoomKey>,
+    pub(crate) watches: Vec<Watch>,
+    pub(crate) links: Links,
+    pub(crate) commands: VecDeque<Command>,
+    pub(crate) timers: Wheel<Timer>,
+    /// Lanes with something to flush, and messages for single players that go out behind it.
+    pub(crate) dirty: [VecDeque<RoomKey>; 2],
+    pub(crate) behind: Vec<(ConnKey, Bytes)>,
+    pub(crate) announcements: VecDeque<Announcement>,
+    pub(crate) viewers_due: BTreeSet<RoomKey>,
+    pub(crate) bus_up: bool,
+    pub(crate) counts: Counts,
+}
+
+impl Core {
+    /// A core with nobody connected. `seed` makes its random ids.
+    pub fn new(
+        config: CoreConfig,
+        edge: EdgeId,
+        verifier: Option<Arc<Verifier>>,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        let watches = (0..config.partitions)
+            .map(|p| Watch::new(Partition(p)))
+            .collect();
+        Self {
+            config,
+            edge,
+            verifier,
+            rng: StdRng::seed_from_u64(seed),
+            clients: HashMap::new(),
+            rooms: Slab::new(),
+            names: HashMap::new(),
+            watches,
+            links: Links::default(),
+            commands: VecDeque::new(),
+            timers: Wheel::new(now.at),
+            dirty: [VecDeque::new(), VecDeque::new()],
+            behind: Vec::new(),
+            announcements: VecDeque::new(),
+            viewers_due: BTreeSet::new(),
+            bus_up: true,
+            counts: Counts::default(),
+        }
+    }
+
+    /// A connection was upgraded and may do what `grants` says: it is welcomed.
+    pub fn handle_open(
+        &mut self,
+        conn: ConnKey,
+        encoding: Encoding,
+        grants: Grants,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let name = format!(
+            "{}-{:012x}",
+            self.edge,
+            self.rng.random::<u64>() & 0xffff_ffff_ffff
+        );
+        self.arm_token(conn, grants.expires_ms(), now);
+        let client = Client {
+            encoding,
+            grants: Arc::new(grants),
+            memberships: Vec::new(),
+            budget: self.config.message_burst as f32,
+            budget_at: now.at,
+            warned: false,
+        };
+        self.clients.insert(conn, client);
+        let welcome = ServerMessage::Welcome {
+            connection: &name,
+            edge: self.edge.as_str(),
+            heartbeat_ms: self.config.heartbeat.as_millis() as u64,
+            limits: self.config.limits,
+            features: &[],
+        };
+        sink.send_control(conn, &frames::message(encoding, &welcome));
+        if !self.bus_up {
+            self.notice(conn, "degraded", None, sink);
+        }
+    }
+
+    /// A connection is gone: its players are `Lost`, its places free.
+    pub fn handle_closed(&mut self, conn: ConnKey, now: Now) {
+        let Some(client) = self.clients.remove(&conn) else {
+            return;
+        };
+        for membership in client.memberships {
+            self.depart(conn, &membership, now);
+            if membership.lane == LaneId::Players {
+                self.lose_seat(membership.room, membership.session, now);
+            }
+        }
+    }
+
+    /// The bus went away, or is back.
+    pub fn handle_bus(&mut self, up: bool, now: Now) {
+        if self.bus_up == up {
+            return;
+        }
+        self.bus_up = up;
+        if up {
+            self.watch_everything(now);
+            self.restart_chains(now);
+        }
+        let code = if up { "recovered" } else { "degraded" };
+        self.announcements
+            .extend(self.clients.keys().map(|&conn| Announcement {
+                conn,
+                code,
+                reconnect_in_ms: None,
+            }));
+    }
+
+    /// What the bus is to do. Call until `None`, after every call of a `handle_*` method.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, sink: &mut impl Sink) {
+        while let Some(timer) = self.timers.poll_expired(now.at) {
+            match timer {
+                Timer::Chain(room, session) => self.on_chain_timer(room, session, now),
+                Timer::Watch(partition) => self.on_watch_timer(partition, now),
+                Timer::Viewers => self.on_viewers_timer(now),
+                Timer::Linger(room) => self.on_linger_timer(room, now),
+                Timer::Links => self.on_links_timer(),
+                Timer::Token(conn) => self.on_token_timer(conn, now, sink),
+            }
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// How many rooms are known, and how many connections are open.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.rooms.len(), self.clients.len())
+    }
+
+    /// Tells every client to connect anew, at times spread over `within`.
+    pub fn drain(&mut self, within: Duration) {
+        for &conn in self.clients.keys() {
+            let at = self.rng.random_range(0..=within.as_millis() as u64);
+            self.announcements.push_back(Announcement {
+                conn,
+                code: "draining",
+                reconnect_in_ms: Some(at),
+            });
+        }
+    }
+
+    pub(crate) fn notice(
+        &self,
+        conn: ConnKey,
+        code: &str,
+        reconnect_in_ms: Option<u64>,
+        sink: &mut impl Sink,
+    ) {
+        if let Some(client) = self.clients.get(&conn) {
+            let notice = ServerMessage::Notice {
+                id: None,
+                code,
+                reconnect_in_ms,
+            };
+            sink.send_control(conn, &frames::message(client.encoding, &notice));
+        }
+    }
+
+    pub(crate) fn arm_token(&mut self, conn: ConnKey, expires_ms: Option<u64>, now: Now) {
+        const AHEAD_MS: u64 = 60_000;
+        if let Some(expires) = expires_ms {
+            let left = expires.saturating_sub(now.unix_ms);
+            let wait = if left > AHEAD_MS {
+                left - AHEAD_MS
+            } else {
+                left
+            };
+            self.timers
+                .insert(now.at + Duration::from_millis(wait), Timer::Token(conn));
+        }
+    }
+
+    fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Sink) {
+        let Some(client) = self.clients.get_mut(&conn) else {
+            return;
+        };
+        let Some(expires) = client.grants.expires_ms() else {
+            return;
+        };
+        if expires <= now.unix_ms {
+            self.counts.error(ErrorKind::Unauthenticated);
+            sink.close(conn, ErrorKind::Unauthenticated);
+            return;
+        }
+        let warn = !client.warned && expires - now.unix_ms <= 60_000;
+        client.warned |= warn;
+        if warn {
+            self.notice(conn, "token_expiring", None, sink);
+        }
+        self.arm_token(conn, Some(expires), now);
+    }
+}

@@ -1,0 +1,394 @@
+//! What owners send: from batches to the rooms' lanes and seats.
+
+pub mod link;
+
+use bytes::Bytes;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Epoch, Instance, Lane as LaneId};
+use grandstand_common::wire::{
+    Batch, Body, Empty, Item, ItemKind, LinkReply, LiveOut, Processed, RoomBatch, Update,
+};
+use prost::Message;
+
+use crate::core::{Core, Now, Timer};
+use crate::hub::flush::presence_message;
+use crate::hub::lane::Taken;
+use crate::hub::room::{Reject, RoomKey};
+use crate::ingress::Refused;
+use crate::sink::Sink;
+
+impl Core {
+    /// A message on `edge.{edge}`.
+    pub fn handle_batch(&mut self, payload: Bytes, now: Now, sink: &mut impl Sink) {
+        let batch = match Batch::decode(payload) {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.counts.unreadable += 1;
+                tracing::warn!(%error, "a batch from a worker cannot be read");
+                return;
+            }
+        };
+        if batch.beat {
+            self.links.handle_claim(&batch.worker, batch.number, true);
+        } else if self.links.handle_batch(&batch.worker, batch.number) {
+            for room in batch.rooms {
+                self.on_room(room, now, sink);
+            }
+        }
+        self.ask_for_holes();
+    }
+
+    /// The answer to [`Command::Link`](crate::core::Command::Link); `None` if there was none.
+    pub fn handle_link_reply(&mut self, worker: &str, to: u64, reply: Option<Bytes>, now: Now) {
+        let Some(reply) = reply.and_then(|r| LinkReply::decode(r).ok()) else {
+            if self.owns_something(worker) {
+                self.links.unanswered(worker);
+                self.timers
+                    .insert(now.at + std::time::Duration::from_millis(100), Timer::Links);
+            } else {
+                self.links.forget(worker);
+            }
+            return;
+        };
+        self.links.answered(worker, to);
+        if reply.all {
+            self.sync_rooms_of(worker, now);
+        }
+        for room in &reply.rooms {
+            if let Some(&key) = self.names.get(room.as_str()) {
+                self.sync(key, now);
+            }
+        }
+        self.ask_for_holes();
+    }
+
+    pub(crate) fn on_links_timer(&mut self) {
+        self.links.settle();
+        self.ask_for_holes();
+    }
+
+    fn on_room(&mut self, batch: RoomBatch, now: Now, sink: &mut impl Sink) {
+        let Some(&key) = self.names.get(batch.room.as_str()) else {
+            return;
+        };
+        let (epoch, instance) = (Epoch(batch.epoch), Instance(batch.instance));
+        let room = &mut self.rooms[key];
+        if epoch < room.epoch {
+            self.counts.old_epochs += 1;
+            return;
+        }
+        if epoch > room.epoch || instance != room.instance {
+            room.begin(epoch, instance);
+        }
+        for Item { kind } in batch.items {
+            if let Some(kind) = kind {
+                self.on_item(key, kind, now, sink);
+            }
+        }
+        for lane in LaneId::ALL {
+            self.dirty(key, lane);
+        }
+    }
+
+    fn on_item(&mut self, key: RoomKey, item: ItemKind, now: Now, sink: &mut impl Sink) {
+        let ring_bytes = self.config.ring_bytes;
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        match item {
+            ItemKind::Snapshot(snapshot) => {
+                let (Some(lane), Some(data)) =
+                    (LaneId::from_index(snapshot.lane as usize), snapshot.data)
+                else {
+                    return;
+                };
+                room.lanes[lane.index()].snapshot(
+                    &room.id,
+                    snapshot.version,
+                    data.detach(),
+                    ring_bytes,
+                );
+                self.serve_waiting(key, lane, sink);
+            }
+            ItemKind::Update(update) => self.on_update(key, &update, now),
+            ItemKind::Direct(direct) => {
+                let Some(data) = direct.data else { return };
+                let Some(seat) = room.seats.get_mut(&direct.session) else {
+                    return;
+                };
+                let conn = seat.conn.filter(|_| seat.joined);
+                let data = seat.direct.insert(data.detach()).clone();
+                let id = room.id.clone();
+                if let Some((conn, _)) = conn {
+                    self.tell_behind(
+                        conn,
+                        &ServerMessage::Direct {
+                            room: &id,
+                            data: &data,
+                        },
+                    );
+                }
+            }
+            ItemKind::Rejected(rejected) => {
+                let Some(seat) = room.seats.get_mut(&rejected.session) else {
+                    return;
+                };
+                let reject = Reject {
+                    seq: rejected.seq,
+                    code: rejected.code,
+                    message: rejected.message,
+                };
+                let conn = seat.conn.filter(|_| seat.joined);
+                if seat.keep_reject(reject.clone())
+                    && let Some((conn, _)) = conn
+                {
+                    let id = room.id.clone();
+                    let Reject { seq, code, message } = &reject;
+                    self.tell_behind(
+                        conn,
+                        &ServerMessage::Reject {
+                            room: &id,
+                            seq: *seq,
+                            code,
+                            message,
+                        },
+                    );
+                }
+            }
+            ItemKind::Processed(processed) => self.on_processed(key, &processed, now, sink),
+            ItemKind::Refused(refused) => {
+                let Some(seat) = room.seats.remove(&refused.session) else {
+                    return;
+                };
+                let id = room.id.clone();
+                if let Some((conn, _)) = seat.conn {
+                    let membership = self.dismiss(conn, key, now);
+                    let answers = membership.and_then(|m| m.resume).and_then(|r| r.id);
+                    self.refuse_join(conn, &refused.code, &refused.message, (answers, &id), sink);
+                }
+                self.linger(key, now);
+            }
+            ItemKind::Gone(gone) => self.on_gone(key, gone.session, &gone.code, now, sink),
+            ItemKind::LiveOut(live) => self.on_live_out(key, live),
+            ItemKind::Presence(presence) => {
+                let message = presence_message(&room.id, &presence);
+                for lane in &mut room.lanes {
+                    lane.gather(&message, None);
+                }
+                room.presence = Some(presence);
+            }
+            ItemKind::Absent(Empty {}) => {
+                room.absent = true;
+                let waiting = room.waiting[LaneId::Spectators.index()].clone();
+                for conn in waiting {
+                    self.answer_join(conn, key, LaneId::Spectators, sink);
+                }
+            }
+            ItemKind::Closed(closed) => self.on_closed_room(key, &closed.code, now, sink),
+        }
+    }
+
+    fn on_update(&mut self, key: RoomKey, update: &Update, now: Now) {
+        let (Some(data), ring_bytes) = (&update.data, self.config.ring_bytes) else {
+            return;
+        };
+        let room = &mut self.rooms[key];
+        let data = data.detach();
+        let mut gap = false;
+        for (lane, version) in LaneId::ALL
+            .into_iter()
+            .zip([update.players, update.spectators])
+        {
+            // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
+            if version > 0 && room.lanes[lane.index()].version().is_some() {
+                match room.lanes[lane.index()].update(&room.id, version, &data, ring_bytes) {
+                    Taken::New => self.counts.updates += 1,
+                    Taken::Old => {}
+                    Taken::Gap => gap = true,
+                }
+            }
+        }
+        if gap {
+            self.sync(key, now);
+        }
+    }
+
+    fn on_processed(
+        &mut self,
+        key: RoomKey,
+        processed: &Processed,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let (id, epoch, session) = (room.id.clone(), room.epoch, processed.session);
+        let Some(seat) = room.seats.get_mut(&session) else {
+            return;
+        };
+        seat.chain.processed(processed.n, processed.gap, now.at);
+        if seat.epoch != epoch && seat.epoch != Epoch(0) {
+            // A new owner: what it has not reported, it may never have seen (D3).
+            seat.chain.restart(now.at);
+        }
+        seat.epoch = epoch;
+        let (first, acked) = (!seat.joined, seat.acked);
+        seat.acked = seat.acked.max(processed.last_seq);
+        seat.next_seq = seat.next_seq.max(seat.acked + 1);
+        seat.joined = true;
+        let (conn, newly) = (seat.conn, seat.acked);
+        if processed.ended && seat.conn.is_none() {
+            room.seats.remove(&session);
+            self.linger(key, now);
+            return;
+        }
+        if processed.lost && conn.is_some() {
+            self.push(key, session, Body::Here(Empty {}), now);
+        }
+        self.run_chain(key, session);
+        self.hold_back(key, session, sink);
+        let Some((conn, _)) = conn else { return };
+        if first {
+            if self.rooms[key].lanes[LaneId::Players.index()]
+                .version()
+                .is_none()
+            {
+                self.sync(key, now);
+            }
+            self.answer_join(conn, key, LaneId::Players, sink);
+        } else if newly > acked {
+            self.tell_behind(
+                conn,
+                &ServerMessage::Ack {
+                    room: &id,
+                    seq: newly,
+                },
+            );
+        }
+    }
+
+    /// A session counts no more: its window is dropped, its client leaves.
+    fn on_gone(&mut self, key: RoomKey, session: u64, code: &str, now: Now, sink: &mut impl Sink) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let Some(seat) = room.seats.remove(&session) else {
+            return;
+        };
+        let id = room.id.clone();
+        if let Some((conn, encoding)) = seat.conn {
+            self.dismiss(conn, key, now);
+            let left = ServerMessage::Left {
+                id: None,
+                room: &id,
+                code,
+            };
+            sink.send_control(conn, &crate::frames::message(encoding, &left));
+            self.resume_reading(conn, sink);
+            let nowhere = self
+                .clients
+                .get(&conn)
+                .is_some_and(|c| c.memberships.is_empty());
+            if code == ErrorKind::Replaced.code() && nowhere {
+                self.counts.error(ErrorKind::Replaced);
+                sink.close(conn, ErrorKind::Replaced);
+            }
+        }
+        self.linger(key, now);
+    }
+
+    fn on_live_out(&mut self, key: RoomKey, live: LiveOut) {
+        let Some(data) = &live.data else { return };
+        let room = &mut self.rooms[key];
+        let conn_of = |session: u64| {
+            room.seats
+                .get(&session)
+                .and_then(|s| s.conn)
+                .map(|(conn, _)| conn)
+        };
+        let (only, except) = (conn_of(live.session), conn_of(live.except));
+        let message = ServerMessage::Live {
+            room: &room.id,
+            data,
+        };
+        for (lane, wanted) in LaneId::ALL.into_iter().zip([live.players, live.spectators]) {
+            if wanted {
+                room.lanes[lane.index()].gather(&message, except);
+            }
+        }
+        if let Some(conn) = only {
+            let id = room.id.clone();
+            self.tell_behind(conn, &ServerMessage::Live { room: &id, data });
+        }
+    }
+
+    /// The room is over and deleted, or cannot be had: everybody leaves it.
+    fn on_closed_room(&mut self, key: RoomKey, code: &str, now: Now, sink: &mut impl Sink) {
+        let room = &mut self.rooms[key];
+        let id = room.id.clone();
+        let mut conns = std::mem::take(&mut room.waiting).concat();
+        conns.extend(
+            room.lanes
+                .iter()
+                .flat_map(|lane| lane.members().iter().map(|m| m.conn)),
+        );
+        conns.extend(
+            room.seats
+                .drain()
+                .filter_map(|(_, seat)| seat.conn)
+                .map(|(conn, _)| conn),
+        );
+        room.presence = None;
+        room.begin(room.epoch, Instance(0));
+        for conn in conns {
+            let Some(membership) = self.dismiss(conn, key, now) else {
+                continue;
+            };
+            self.resume_reading(conn, sink);
+            if code == ErrorKind::Finished.code() {
+                let Some(client) = self.clients.get(&conn) else {
+                    continue;
+                };
+                let left = ServerMessage::Left {
+                    id: None,
+                    room: &id,
+                    code,
+                };
+                sink.send_control(conn, &crate::frames::message(client.encoding, &left));
+            } else {
+                let answers = membership.resume.and_then(|r| r.id);
+                self.refuse_join(conn, code, "this room cannot be had", (answers, &id), sink);
+            }
+        }
+        self.linger(key, now);
+    }
+
+    fn refuse_join(
+        &mut self,
+        conn: crate::sink::ConnKey,
+        code: &str,
+        message: &str,
+        (id, room): (Option<u64>, &grandstand_common::id::RoomId),
+        sink: &mut impl Sink,
+    ) {
+        // The code may be the game's own, which the counters know nothing of.
+        match ErrorKind::ALL.into_iter().find(|k| k.code() == code) {
+            Some(kind) => self.refuse(conn, &Refused::new(kind, message, id, Some(room)), sink),
+            None => {
+                let Some(client) = self.clients.get(&conn) else {
+                    return;
+                };
+                let error = ServerMessage::Error {
+                    id,
+                    code,
+                    message,
+                    room: Some(room),
+                    seq: None,
+                };
+                sink.send_control(conn, &crate::frames::message(client.encoding, &error));
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Writing what has gathered, in slices: players first, and no lane for longer than its turn.
+
+use grandstand_common::envelope::{Players, ServerMessage};
+use grandstand_common::id::{Lane as LaneId, RoomId};
+use grandstand_common::wire::Presence;
+
+use crate::core::Core;
+use crate::hub::room::RoomKey;
+use crate::sink::{ConnKey, Sent, Sink};
+
+impl Core {
+    /// Notes that a lane has something to flush.
+    pub(crate) fn dirty(&mut self, key: RoomKey, lane: LaneId) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let lane = &mut room.lanes[lane.index()];
+        if lane.is_dirty() && !std::mem::replace(&mut lane.queued, true) {
+            self.dirty[lane.id().index()].push_back(key);
+        }
+    }
+
+    /// Whether [`flush`](Self::flush) has something to do.
+    pub fn needs_flush(&self) -> bool {
+        self.dirty.iter().any(|q| !q.is_empty())
+            || !self.behind.is_empty()
+            || !self.announcements.is_empty()
+    }
+
+    /// Writes to up to `most` members: players' lanes first, then what single players get behind them, then spectators'
+    /// lanes, one slice of each in turn. Returns whether something is left; the caller looks after others (and the clock)
+    /// before it calls again.
+    pub fn flush(&mut self, most: usize, sink: &mut impl Sink) -> bool {
+        let mut left = most;
+        for lane in LaneId::ALL {
+            for _ in 0..self.dirty[lane.index()].len() {
+                if left == 0 {
+                    break;
+                }
+                let Some(key) = self.dirty[lane.index()].pop_front() else {
+                    break;
+                };
+                left = self.flush_lane(key, lane, left, sink);
+            }
+            if lane == LaneId::Players {
+                for (conn, frames) in std::mem::take(&mut self.behind) {
+                    if sink.send(conn, &frames) == Sent::Full {
+                        self.fall_behind(conn, sink);
+                    }
+                }
+            }
+        }
+        for _ in 0..left {
+            let Some(next) = self.announcements.pop_front() else {
+                break;
+            };
+            self.notice(next.conn, next.code, next.reconnect_in_ms, sink);
+        }
+        self.needs_flush()
+    }
+
+    fn flush_lane(
+        &mut self,
+        key: RoomKey,
+        lane: LaneId,
+        most: usize,
+        sink: &mut impl Sink,
+    ) -> usize {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return most;
+        };
+        let (mut slow, mut written) = (Vec::<ConnKey>::new(), 0);
+        let clean = room.lanes[lane.index()].flush(most, |conn, frames| {
+            written += 1;
+            let full = sink.send(conn, &frames) == Sent::Full;
+            if full {
+                slow.push(conn);
+            }
+            !full
+        });
+        self.counts.writes += written as u64;
+        room.lanes[lane.index()].queued = !clean;
+        if !clean {
+            self.dirty[lane.index()].push_back(key);
+        }
+        for conn in slow {
+            self.fall_behind(conn, sink);
+        }
+        most.saturating_sub(written)
+    }
+}
+
+/// What clients are told of who is in a room.
+pub(crate) fn presence_message<'a>(room: &'a RoomId, presence: &'a Presence) -> ServerMessage<'a> {
+    let players = if presence.players.len() < presence.count as usize {
+        Players::Count(presence.count)
+    } else {
+        Players::List(
+            presence
+                .players
+                .iter()
+                .map(|p| (p.id.as_str(), !p.lost))
+                .collect(),
+        )
+    };
+    ServerMessage::Presence {
+        room,
+        players,
+        viewers: presence.viewers,
+    }
+}

@@ -1,0 +1,433 @@
+//! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
+//!
+//! Everything for the whole lane is encoded once per encoding and gathered in a [`Batch`]; a flush writes that batch to
+//! one member after the other, in slices. A member carries the position up to which it has been served (D21), so that
+//! who joined in the middle of it all gets each frame exactly once.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
+
+use crate::frames::put_message;
+use crate::sink::ConnKey;
+
+#[cfg(test)]
+mod tests;
+
+/// A change that the lane was sent.
+#[derive(Debug)]
+struct Change {
+    version: u64,
+    data: Data,
+}
+
+/// A member of the lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// Its connection.
+    pub conn: ConnKey,
+    /// How its messages are encoded.
+    pub encoding: Encoding,
+    /// It was sent, or needs not be sent, the lane's frames up to this position.
+    pub sent: u64,
+    /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
+    pub stale: bool,
+}
+
+/// Where a frame of a batch ends, and who must not get it.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    ends: [usize; 2],
+    except: Option<ConnKey>,
+}
+
+/// Frames for all members, gathered since the last flush.
+#[derive(Debug, Default)]
+struct Gathering {
+    frames: [Vec<u8>; 2],
+    marks: Vec<Mark>,
+}
+
+/// Frames that are being written to one member after the other.
+#[derive(Debug)]
+pub struct Batch {
+    frames: [Bytes; 2],
+    marks: Vec<Mark>,
+    /// The position of the last frame before the batch.
+    from: u64,
+    /// The position of its last frame.
+    to: u64,
+    has_exceptions: bool,
+}
+
+impl Batch {
+    /// What `member` still lacks of the batch; empty if nothing.
+    pub fn rest_for(&self, member: &Member) -> Bytes {
+        let frames = &self.frames[member.encoding.index()];
+        if member.sent >= self.to {
+            return Bytes::new();
+        }
+        let skip = usize::try_from(member.sent.saturating_sub(self.from)).unwrap_or(usize::MAX);
+        let start = skip
+            .checked_sub(1)
+            .and_then(|i| self.marks.get(i))
+            .map_or(0, |m| m.ends[member.encoding.index()]);
+        if !self.has_exceptions
+            || !self.marks[skip..]
+                .iter()
+                .any(|m| m.except == Some(member.conn))
+        {
+            return frames.slice(start..);
+        }
+        let (mut rest, mut at) = (Vec::new(), start);
+        for mark in &self.marks[skip..] {
+            let end = mark.ends[member.encoding.index()];
+            if mark.except != Some(member.conn) {
+                rest.extend_from_slice(&frames[at..end]);
+            }
+            at = end;
+        }
+        rest.into()
+    }
+
+    /// The position of its last frame.
+    pub fn to(&self) -> u64 {
+        self.to
+    }
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is on its way to the members.
+    New,
+    /// The lane had it.
+    Old,
+    /// One before it is missing, or there is no snapshot to apply it to: ask the owner.
+    Gap,
+}
+
+/// An audience's state on this edge.
+#[derive(Debug)]
+pub struct Lane {
+    id: LaneId,
+    epoch: String,
+    base: Option<(u64, Data)>,
+    version: u64,
+    changes: VecDeque<Change>,
+    change_bytes: usize,
+    position: u64,
+    gathering: Gathering,
+    flushing: Option<Batch>,
+    cursor: usize,
+    members: Vec<Member>,
+    by_encoding: [usize; 2],
+    catch_up: [Option<Bytes>; 2],
+    /// It stands in the queue of lanes to flush.
+    pub(crate) queued: bool,
+}
+
+impl Lane {
+    /// An empty lane.
+    pub fn new(id: LaneId) -> Self {
+        Self {
+            id,
+            epoch: String::new(),
+            base: None,
+            version: 0,
+            changes: VecDeque::new(),
+            change_bytes: 0,
+            position: 0,
+            gathering: Gathering::default(),
+            flushing: None,
+            cursor: 0,
+            members: Vec::new(),
+            by_encoding: [0; 2],
+            catch_up: [None, None],
+            queued: false,
+        }
+    }
+
+    /// The last version, if the lane has a snapshot to apply it to.
+    pub fn version(&self) -> Option<u64> {
+        self.base.as_ref().map(|_| self.version)
+    }
+
+    /// Which lane it is.
+    pub fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// The members.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// A new owner or a new room of that name: nothing that was known holds any more (D15).
+    pub fn reset(&mut self, epoch: Epoch, instance: Instance) {
+        self.epoch = client_epoch(epoch, instance, self.id);
+        self.forget();
+    }
+
+    /// Drops what is known, so that the next snapshot is taken whatever its version is.
+    pub fn forget(&mut self) {
+        self.base = None;
+        self.version = 0;
+        self.changes.clear();
+        self.change_bytes = 0;
+        self.catch_up = [None, None];
+    }
+
+    /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
+    pub fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, ring_bytes: usize) -> bool {
+        let behind = self.version().is_none_or(|own| version > own);
+        if !behind && version < self.version {
+            return false;
+        }
+        if behind {
+            self.changes.clear();
+            self.change_bytes = 0;
+            self.version = version;
+        }
+        self.base = Some((version, data));
+        self.catch_up = [None, None];
+        self.trim(ring_bytes);
+        if behind {
+            let (epoch, base) = (std::mem::take(&mut self.epoch), self.base.take());
+            if let Some((_, data)) = &base {
+                self.gather(
+                    &ServerMessage::Snapshot {
+                        room,
+                        epoch: &epoch,
+                        version,
+                        data,
+                    },
+                    None,
+                );
+            }
+            (self.epoch, self.base) = (epoch, base);
+        }
+        behind
+    }
+
+    /// Takes an update to `version` from the version before it.
+    pub fn update(&mut self, room: &RoomId, version: u64, data: &Data, ring_bytes: usize) -> Taken {
+        let Some(own) = self.version() else {
+            return Taken::Gap;
+        };
+        if version <= own {
+            return Taken::Old;
+        }
+        if version != own + 1 {
+            return Taken::Gap;
+        }
+        self.gather(
+            &ServerMessage::Update {
+                room,
+                version,
+                prev: own,
+                data,
+            },
+            None,
+        );
+        self.version = version;
+        self.change_bytes += data.len();
+        self.changes.push_back(Change {
+            version,
+            data: data.clone(),
+        });
+        self.catch_up = [None, None];
+        self.trim(ring_bytes);
+        Taken::New
+    }
+
+    /// Gathers a message for all members but `except`.
+    pub fn gather(&mut self, message: &ServerMessage<'_>, except: Option<ConnKey>) {
+        self.position += 1;
+        if self.members.is_empty() {
+            return;
+        }
+        for encoding in Encoding::ALL {
+            if self.by_encoding[encoding.index()] > 0 {
+                put_message(
+                    &mut self.gathering.frames[encoding.index()],
+                    encoding,
+                    message,
+                );
+            }
+        }
+        let ends = [
+            self.gathering.frames[0].len(),
+            self.gathering.frames[1].len(),
+        ];
+        self.gathering.marks.push(Mark { ends, except });
+    }
+
+    /// Adds a member that has been served all there is; returns its slot.
+    pub fn add(&mut self, conn: ConnKey, encoding: Encoding) -> u32 {
+        // The first of its encoding would find the frames gathered so far missing, but needs none of them.
+        self.by_encoding[encoding.index()] += 1;
+        self.members.push(Member {
+            conn,
+            encoding,
+            sent: self.position,
+            stale: false,
+        });
+        self.members.len() as u32 - 1
+    }
+
+    /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
+    pub fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
+        let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
+        self.by_encoding[self.members[slot].encoding.index()] -= 1;
+        if slot < self.cursor {
+            // The gap must not be filled by one whom the flush has not come to yet (D21).
+            self.cursor -= 1;
+            if slot != self.cursor {
+                self.members.swap(slot, self.cursor);
+                moved.push((self.members[slot].conn, slot as u32));
+            }
+            slot = self.cursor;
+        }
+        self.members.swap_remove(slot);
+        if let Some(member) = self.members.get(slot) {
+            moved.push((member.conn, slot as u32));
+        }
+        if self.members.is_empty() {
+            self.gathering = Gathering::default();
+            self.flushing = None;
+            self.cursor = 0;
+        }
+        moved
+    }
+
+    /// Notes that the member at `slot` has been served all there is.
+    pub fn served(&mut self, slot: u32) {
+        let position = self.position;
+        if let Some(member) = self.members.get_mut(slot as usize) {
+            member.sent = position;
+            member.stale = false;
+        }
+    }
+
+    /// Notes that the member at `slot` could not keep up.
+    pub fn mark_stale(&mut self, slot: u32) {
+        if let Some(member) = self.members.get_mut(slot as usize) {
+            member.stale = true;
+        }
+    }
+
+    /// Whether something waits to be flushed.
+    pub fn is_dirty(&self) -> bool {
+        self.flushing.is_some() || !self.gathering.marks.is_empty()
+    }
+
+    /// Hands the next up to `most` members of the running flush to `write`, with what each lacks; starts a flush if none
+    /// runs. `write` returns whether the member kept up. Returns whether the lane is clean.
+    pub fn flush(&mut self, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
+        let batch = match self.flushing.take() {
+            Some(batch) => batch,
+            None if self.gathering.marks.is_empty() => return true,
+            None => self.seal(),
+        };
+        let end = self.members.len().min(self.cursor + most);
+        for member in &mut self.members[self.cursor..end] {
+            if !member.stale {
+                let rest = batch.rest_for(member);
+                if !rest.is_empty() && !write(member.conn, rest) {
+                    member.stale = true;
+                }
+            }
+            member.sent = member.sent.max(batch.to());
+        }
+        self.cursor = end;
+        if self.cursor < self.members.len() {
+            self.flushing = Some(batch);
+            return false;
+        }
+        self.cursor = 0;
+        self.gathering.marks.is_empty()
+    }
+
+    fn seal(&mut self) -> Batch {
+        let marks = std::mem::take(&mut self.gathering.marks);
+        let frames = self
+            .gathering
+            .frames
+            .each_mut()
+            .map(|f| std::mem::take(f).into());
+        let has_exceptions = marks.iter().any(|m| m.except.is_some());
+        Batch {
+            frames,
+            from: self.position - marks.len() as u64,
+            to: self.position,
+            has_exceptions,
+            marks,
+        }
+    }
+
+    /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.
+    pub fn missed(
+        &self,
+        room: &RoomId,
+        encoding: Encoding,
+        since: u64,
+        epoch: &str,
+    ) -> Option<Bytes> {
+        let own = self.version()?;
+        let first = self.changes.front().map_or(own + 1, |c| c.version);
+        if epoch != self.epoch || since > own || since + 1 < first {
+            return None;
+        }
+        let mut out = Vec::new();
+        self.put_changes(&mut out, room, encoding, since);
+        Some(out.into())
+    }
+
+    /// The snapshot and the updates since: all that a client needs who knows nothing. `None` if there is no snapshot yet.
+    pub fn catch_up(&mut self, room: &RoomId, encoding: Encoding) -> Option<Bytes> {
+        if let Some(frames) = &self.catch_up[encoding.index()] {
+            return Some(frames.clone());
+        }
+        let (version, data) = self.base.as_ref()?;
+        let mut out = Vec::new();
+        let snapshot = ServerMessage::Snapshot {
+            room,
+            epoch: &self.epoch,
+            version: *version,
+            data,
+        };
+        put_message(&mut out, encoding, &snapshot);
+        self.put_changes(&mut out, room, encoding, *version);
+        let frames = Bytes::from(out);
+        self.catch_up[encoding.index()] = Some(frames.clone());
+        Some(frames)
+    }
+
+    fn put_changes(&self, out: &mut Vec<u8>, room: &RoomId, encoding: Encoding, since: u64) {
+        for Change { version, data } in self.changes.iter().filter(|c| c.version > since) {
+            let update = ServerMessage::Update {
+                room,
+                version: *version,
+                prev: version - 1,
+                data,
+            };
+            put_message(out, encoding, &update);
+        }
+    }
+
+    /// Keeps what late joiners need (all since the snapshot) and, within `ring_bytes`, what resuming clients may need.
+    fn trim(&mut self, ring_bytes: usize) {
+        let base = self.base.as_ref().map_or(0, |b| b.0);
+        while self.change_bytes > ring_bytes
+            && self.changes.front().is_some_and(|c| c.version <= base)
+        {
+            if let Some(gone) = self.changes.pop_front() {
+                self.change_bytes -= gone.data.len();
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Rooms on this edge: who is in them, what they are shown, and how it gets to them.
+
+pub mod room;
+
+pub mod lane;
+
+pub mod serve;
+
+pub mod flush;

@@ -1,0 +1,350 @@
+//! One session's chain of numbered entries, from the edge to the log, by go-back-N (D1 to D4).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use grandstand_common::wire::{Body, Entry};
+use prost::Message;
+
+/// How a chain repeats what gets lost, and how much may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainConfig {
+    /// Entries that may wait until the owner reports them.
+    pub window: usize,
+    /// Bytes of entries that may wait.
+    pub window_bytes: usize,
+    /// Without a receipt for this long the first entry is repeated.
+    pub receipt_timeout: Duration,
+    /// The longest that those repeats back off to.
+    pub max_backoff: Duration,
+    /// Stored but not processed for this long: the whole window is appended again.
+    pub progress_timeout: Duration,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            window: 64,
+            window_bytes: 256 * 1024,
+            receipt_timeout: Duration::from_millis(500),
+            max_backoff: Duration::from_secs(4),
+            progress_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// An entry that the owner has not reported yet.
+#[derive(Debug)]
+struct Waiting {
+    entry: Entry,
+    bytes: usize,
+    /// Its sequence in the log in this round; none before its receipt.
+    stored: Option<u64>,
+}
+
+/// What to append next: the entry and what its receipt is told apart by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outgoing {
+    /// Its place in the chain.
+    pub n: u64,
+    /// The round that it is of.
+    pub round: u32,
+    /// The encoded [`Entry`].
+    pub payload: bytes::Bytes,
+}
+
+/// A session's window of entries that are not yet processed.
+#[derive(Debug)]
+pub struct Chain {
+    player: String,
+    session: u64,
+    edge: String,
+    window: VecDeque<Waiting>,
+    bytes: usize,
+    next_n: u64,
+    round: u32,
+    outgoing: VecDeque<Outgoing>,
+    /// When the owner last reported progress, or the window stopped being empty.
+    progress_at: Instant,
+    /// When the first entry is repeated or the round begun anew.
+    deadline: Instant,
+    progress_timeout: Duration,
+    backoff: Duration,
+    config: ChainConfig,
+}
+
+impl Chain {
+    /// A chain that begins with nothing; push its `Joined` first.
+    pub fn new(player: &str, session: u64, edge: &str, config: ChainConfig, now: Instant) -> Self {
+        Self {
+            player: player.to_owned(),
+            session,
+            edge: edge.to_owned(),
+            window: VecDeque::new(),
+            bytes: 0,
+            next_n: 0,
+            round: 0,
+            outgoing: VecDeque::new(),
+            progress_at: now,
+            deadline: now,
+            progress_timeout: config.progress_timeout,
+            backoff: config.receipt_timeout,
+            config,
+        }
+    }
+
+    /// Puts the next entry into the window and has it appended.
+    pub fn push(&mut self, body: Body, now: Instant) {
+        if self.window.is_empty() {
+            self.progress_at = now;
+            self.settle(now);
+        }
+        let entry = Entry {
+            player: self.player.clone(),
+            session: self.session,
+            n: self.next_n,
+            round: self.round,
+            edge: self.edge.clone(),
+            body: Some(body),
+        };
+        let bytes = entry.encoded_len();
+        self.next_n += 1;
+        self.bytes += bytes;
+        self.outgoing.push_back(Self::outgoing_of(&entry));
+        self.window.push_back(Waiting {
+            entry,
+            bytes,
+            stored: None,
+        });
+    }
+
+    /// Whether nothing more should be pushed until [`processed`](Self::processed) makes room.
+    /// What has been read already may still be pushed.
+    pub fn is_full(&self) -> bool {
+        self.window.len() >= self.config.window || self.bytes >= self.config.window_bytes
+    }
+
+    /// Whether all entries are processed.
+    pub fn is_empty(&self) -> bool {
+        self.window.is_empty()
+    }
+
+    /// Which round this is.
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// What is to be appended now. Call until `None`, after every call of another method.
+    pub fn poll_outgoing(&mut self) -> Option<Outgoing> {
+        self.outgoing.pop_front()
+    }
+
+    /// The log has entry `n` of `round` under sequence `seq`. Starts a new round if that is not behind its predecessor.
+    pub fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
+        let Some(at) = self.place(n).filter(|_| round == self.round) else {
+            return;
+        };
+        let seq = self.window[at]
+            .stored
+            .map_or(seq, |earlier| earlier.min(seq));
+        self.window[at].stored = Some(seq);
+        let before = at.checked_sub(1).and_then(|i| self.window[i].stored);
+        let after = self.window.get(at + 1).and_then(|w| w.stored);
+        if before.is_some_and(|b| b >= seq) || after.is_some_and(|a| a <= seq) {
+            self.restart(now);
+        } else if at == 0 {
+            self.backoff = self.config.receipt_timeout;
+            self.settle(now);
+        }
+    }
+
+    /// Entry `n` of `round` is not in the log, as far as is known (a disconnect).
+    pub fn failed(&mut self, n: u64, round: u32, now: Instant) {
+        if round == self.round && self.place(n).is_some() {
+            self.deadline = self.deadline.min(now + self.config.receipt_timeout / 5);
+            if let Some(at) = self.place(n) {
+                self.window[at].stored = None;
+            }
+        }
+    }
+
+    /// The owner has processed all up to `n`. `gap` names the round in which it missed the next one.
+    pub fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
+        let before = self.window.len();
+        while self.window.front().is_some_and(|w| w.entry.n <= n) {
+            if let Some(done) = self.window.pop_front() {
+                self.bytes -= done.bytes;
+            }
+        }
+        if self.window.len() < before {
+            self.progress_at = now;
+            self.progress_timeout = self.config.progress_timeout;
+            self.backoff = self.config.receipt_timeout;
+            self.settle(now);
+        }
+        if gap == Some(self.round) && !self.window.is_empty() {
+            self.restart(now);
+        }
+    }
+
+    /// Appends the whole window again, in a new round (D3): after disorder, a gap, a reconnect or a new owner.
+    pub fn restart(&mut self, now: Instant) {
+        if self.window.is_empty() {
+            return;
+        }
+        self.round += 1;
+        self.outgoing.clear();
+        for waiting in &mut self.window {
+            waiting.stored = None;
+            waiting.entry.round = self.round;
+            self.outgoing.push_back(Self::outgoing_of(&waiting.entry));
+        }
+        self.progress_at = now;
+        self.settle(now);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.window.is_empty())
+            .then(|| self.deadline.min(self.progress_at + self.progress_timeout))
+    }
+
+    /// Repeats what is overdue.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(first) = self.window.front() else {
+            return;
+        };
+        if now >= self.progress_at + self.progress_timeout {
+            self.progress_timeout = (self.progress_timeout * 2).min(self.config.max_backoff);
+            self.restart(now);
+        } else if now >= self.deadline {
+            if first.stored.is_none() {
+                self.outgoing.push_back(Self::outgoing_of(&first.entry));
+                self.backoff = (self.backoff * 2).min(self.config.max_backoff);
+            }
+            self.settle(now);
+        }
+    }
+
+    fn settle(&mut self, now: Instant) {
+        self.deadline = now + self.backoff;
+    }
+
+    fn place(&self, n: u64) -> Option<usize> {
+        let first = self.window.front()?.entry.n;
+        let at = usize::try_from(n.checked_sub(first)?).ok()?;
+        (at < self.window.len()).then_some(at)
+    }
+
+    fn outgoing_of(entry: &Entry) -> Outgoing {
+        Outgoing {
+            n: entry.n,
+            round: entry.round,
+            payload: entry.encode_to_vec().into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grandstand_common::wire::{Empty, Input};
+
+    fn chain(now: Instant) -> Chain {
+        let mut chain = Chain::new("alice", 7, "e", ChainConfig::default(), now);
+        chain.push(Body::Here(Empty {}), now);
+        chain
+    }
+
+    fn input(seq: u64) -> Body {
+        Body::Input(Input { seq, data: None })
+    }
+
+    fn drain(chain: &mut Chain) -> Vec<(u64, u32)> {
+        std::iter::from_fn(|| chain.poll_outgoing())
+            .map(|o| (o.n, o.round))
+            .collect()
+    }
+
+    fn start() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    #[test]
+    fn d03_disorder_starts_a_new_round() {
+        let now = start();
+        let mut chain = chain(now);
+        chain.push(input(1), now);
+        chain.push(input(2), now);
+        assert_eq!(drain(&mut chain), [(0, 0), (1, 0), (2, 0)]);
+        chain.stored(0, 0, 10, now);
+        chain.stored(2, 0, 11, now);
+        assert_eq!(drain(&mut chain), []);
+        chain.stored(1, 0, 12, now);
+        assert_eq!(drain(&mut chain), [(0, 1), (1, 1), (2, 1)]);
+        chain.stored(1, 0, 5, now);
+        assert_eq!(
+            drain(&mut chain),
+            [],
+            "a receipt of an earlier round says nothing"
+        );
+    }
+
+    #[test]
+    fn d03_a_gap_restarts_its_own_round_only() {
+        let now = start();
+        let mut chain = chain(now);
+        chain.push(input(1), now);
+        drain(&mut chain);
+        chain.processed(0, Some(0), now);
+        assert_eq!(drain(&mut chain), [(1, 1)]);
+        chain.processed(0, Some(0), now);
+        assert_eq!(drain(&mut chain), []);
+    }
+
+    #[test]
+    fn d03_a_deadline_repeats_the_first_entry_and_backs_off() {
+        let now = start();
+        let mut chain = chain(now);
+        chain.push(input(1), now);
+        drain(&mut chain);
+        chain.processed(0, None, now);
+        let at = chain.poll_timeout().unwrap();
+        assert_eq!(at, now + Duration::from_millis(500));
+        chain.handle_timeout(at);
+        assert_eq!(drain(&mut chain), [(1, 0)]);
+        chain.stored(1, 0, 9, at);
+        let at = chain.poll_timeout().unwrap();
+        assert_eq!(
+            at,
+            now + Duration::from_secs(1),
+            "stored, but not processed"
+        );
+        chain.handle_timeout(at);
+        assert_eq!(drain(&mut chain), [(1, 1)]);
+        chain.processed(1, None, at);
+        assert_eq!(chain.poll_timeout(), None);
+    }
+
+    #[test]
+    fn d02_the_window_is_bounded_in_entries_and_bytes() {
+        let now = start();
+        let mut chain = Chain::new("alice", 7, "e", ChainConfig::default(), now);
+        for seq in 0..64 {
+            assert!(!chain.is_full());
+            chain.push(input(seq), now);
+        }
+        assert!(chain.is_full());
+        chain.processed(0, None, now);
+        assert!(!chain.is_full());
+        let big = grandstand_common::data::Data::Binary(vec![0; 256 * 1024].into());
+        chain.push(
+            Body::Input(Input {
+                seq: 1,
+                data: Some(big),
+            }),
+            now,
+        );
+        assert!(chain.is_full());
+    }
+}

@@ -1,0 +1,321 @@
+//! What this edge watches, told to the partitions' owners and told again until they have it: soft state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::id::{Epoch, Lane as LaneId, Partition, WorkerId};
+use grandstand_common::record::Lease;
+use grandstand_common::subject;
+use grandstand_common::wire::{Interest, InterestReply, Known, LinkRequest, RoomInterest};
+use prost::Message;
+
+use crate::core::{Command, Core, Now, Timer};
+use crate::hub::room::RoomKey;
+
+/// Rooms in one request.
+const CHUNK: usize = 256;
+/// The most rooms that a digest names; with more, it is sent in chunks that drop nothing.
+const DIGEST: usize = 4096;
+/// How often all that is watched is told anew.
+const DIGEST_EVERY: Duration = Duration::from_secs(30);
+/// The first wait after a request that was not answered, doubled up to [`MAX_RETRY`].
+const RETRY: Duration = Duration::from_millis(25);
+const MAX_RETRY: Duration = Duration::from_secs(1);
+/// How often changed numbers of viewers are told.
+const VIEWERS_EVERY: Duration = Duration::from_millis(500);
+/// How long a batch may take that an answer spoke of.
+const CLAIM_GRACE: Duration = Duration::from_millis(100);
+
+/// A partition: who owns it, and what its owner is still to be told.
+#[derive(Debug)]
+pub struct Watch {
+    partition: Partition,
+    owner: Option<WorkerId>,
+    epoch: Epoch,
+    ready: bool,
+    /// The rooms of this partition that the core knows.
+    pub(crate) rooms: BTreeSet<RoomKey>,
+    /// Rooms to tell the owner about, and whether its answer is to bring what they lack.
+    due: BTreeMap<RoomKey, bool>,
+    asking: Option<Vec<(RoomKey, bool)>>,
+    retry: Duration,
+    not_before: Option<Instant>,
+    digest_at: Option<Instant>,
+}
+
+impl Watch {
+    /// A partition whose owner is not known yet.
+    pub fn new(partition: Partition) -> Self {
+        Self {
+            partition,
+            owner: None,
+            epoch: Epoch(0),
+            ready: false,
+            rooms: BTreeSet::new(),
+            due: BTreeMap::new(),
+            asking: None,
+            retry: RETRY,
+            not_before: None,
+            digest_at: None,
+        }
+    }
+
+    /// Drops a room that the core no longer knows.
+    pub(crate) fn forget(&mut self, room: RoomKey) {
+        self.rooms.remove(&room);
+        self.due.remove(&room);
+        if let Some(asking) = &mut self.asking {
+            asking.retain(|(r, _)| *r != room);
+        }
+    }
+}
+
+impl Core {
+    /// Who owns a partition, as KV `leases` says.
+    pub fn handle_lease(&mut self, partition: Partition, lease: &Lease, now: Now) {
+        let Some(watch) = self.watches.get_mut(usize::from(partition.0)) else {
+            return;
+        };
+        if lease.epoch < watch.epoch || (watch.epoch == lease.epoch && watch.ready == lease.ready) {
+            return;
+        }
+        watch.owner = lease.worker.clone();
+        watch.epoch = lease.epoch;
+        watch.ready = lease.ready && lease.worker.is_some();
+        if watch.ready {
+            watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
+            watch.retry = RETRY;
+            watch.not_before = None;
+            self.tell_owner(partition, now);
+        }
+    }
+
+    /// The answer to [`Command::Interest`]; `None` if there was none.
+    pub fn handle_interest_reply(&mut self, partition: Partition, reply: Option<Bytes>, now: Now) {
+        let watch = &mut self.watches[usize::from(partition.0)];
+        let asked = watch.asking.take().unwrap_or_default();
+        match reply.and_then(|r| InterestReply::decode(r).ok()) {
+            Some(reply) => {
+                watch.retry = RETRY;
+                watch.not_before = None;
+                self.links.handle_claim(&reply.worker, reply.number, false);
+                if self.links.is_waiting() {
+                    self.timers.insert(now.at + CLAIM_GRACE, Timer::Links);
+                }
+                for (key, _) in asked {
+                    let gone = self
+                        .rooms
+                        .get(key)
+                        .is_some_and(|r| r.watched == [false; 2] && r.is_idle());
+                    if gone
+                        && !self.watches[usize::from(partition.0)]
+                            .due
+                            .contains_key(&key)
+                    {
+                        self.remove_room(key);
+                    }
+                }
+            }
+            None => {
+                for (room, sync) in asked {
+                    *watch.due.entry(room).or_default() |= sync;
+                }
+                watch.not_before = Some(now.at + watch.retry);
+                self.timers
+                    .insert(now.at + watch.retry, Timer::Watch(partition));
+                watch.retry = (watch.retry * 2).min(MAX_RETRY);
+            }
+        }
+        self.tell_owner(partition, now);
+    }
+
+    /// Has a lane of a room watched, if it is not.
+    pub(crate) fn watch(&mut self, key: RoomKey, lane: LaneId, now: Now) {
+        let room = &mut self.rooms[key];
+        if !std::mem::replace(&mut room.watched[lane.index()], true) {
+            self.sync(key, now);
+        }
+    }
+
+    /// Nobody is here any more: tells the owner, and forgets the room when it has been told.
+    pub(crate) fn unwatch(&mut self, key: RoomKey, now: Now) {
+        let room = &mut self.rooms[key];
+        room.watched = [false; 2];
+        let partition = room.partition;
+        self.watches[usize::from(partition.0)]
+            .due
+            .insert(key, false);
+        self.tell_owner(partition, now);
+    }
+
+    /// Asks the owner for what this edge lacks of a room.
+    pub(crate) fn sync(&mut self, key: RoomKey, now: Now) {
+        let Some(room) = self.rooms.get(key) else {
+            return;
+        };
+        let partition = room.partition;
+        self.watches[usize::from(partition.0)].due.insert(key, true);
+        self.tell_owner(partition, now);
+    }
+
+    /// Asks for all rooms that a worker owns.
+    pub(crate) fn sync_rooms_of(&mut self, worker: &str, now: Now) {
+        for at in 0..self.watches.len() {
+            let watch = &mut self.watches[at];
+            if watch.owner.as_ref().is_some_and(|o| o.as_str() == worker) {
+                watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
+                let partition = watch.partition;
+                self.tell_owner(partition, now);
+            }
+        }
+    }
+
+    /// The bus is back: whatever owners sent meanwhile is lost, and what they were told may be.
+    pub(crate) fn watch_everything(&mut self, now: Now) {
+        for at in 0..self.watches.len() {
+            let watch = &mut self.watches[at];
+            watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
+            watch.retry = RETRY;
+            watch.not_before = None;
+            let partition = watch.partition;
+            self.tell_owner(partition, now);
+        }
+    }
+
+    /// Whether a worker owns a partition, as far as is known.
+    pub(crate) fn owns_something(&self, worker: &str) -> bool {
+        self.watches
+            .iter()
+            .any(|w| w.owner.as_ref().is_some_and(|o| o.as_str() == worker))
+    }
+
+    pub(crate) fn viewers_changed(&mut self, key: RoomKey, now: Instant) {
+        if self.viewers_due.is_empty() {
+            self.timers.insert(now + VIEWERS_EVERY, Timer::Viewers);
+        }
+        self.viewers_due.insert(key);
+    }
+
+    pub(crate) fn on_viewers_timer(&mut self, now: Now) {
+        for key in std::mem::take(&mut self.viewers_due) {
+            let Some(room) = self.rooms.get(key) else {
+                continue;
+            };
+            let partition = room.partition;
+            self.watches[usize::from(partition.0)]
+                .due
+                .entry(key)
+                .or_insert(false);
+            self.tell_owner(partition, now);
+        }
+    }
+
+    pub(crate) fn on_watch_timer(&mut self, partition: Partition, now: Now) {
+        let watch = &mut self.watches[usize::from(partition.0)];
+        if watch.digest_at.is_some_and(|at| at <= now.at) {
+            watch.digest_at = None;
+            if watch.ready
+                && watch.asking.is_none()
+                && watch.due.is_empty()
+                && watch.rooms.len() <= DIGEST
+            {
+                let rooms: Vec<_> = watch.rooms.iter().map(|&room| (room, false)).collect();
+                if !rooms.is_empty() {
+                    self.request(partition, rooms, true);
+                }
+            } else {
+                let rooms = watch.rooms.clone();
+                for room in rooms {
+                    watch.due.entry(room).or_insert(false);
+                }
+            }
+        }
+        self.tell_owner(partition, now);
+    }
+
+    /// Asks for what is missing between the numbers of workers' batches.
+    pub(crate) fn ask_for_holes(&mut self) {
+        while let Some((worker, from, to)) = self.links.poll_request() {
+            self.counts.holes += 1;
+            let request = LinkRequest {
+                edge: self.edge.as_str().to_owned(),
+                from,
+                to,
+            };
+            let Ok(id) = worker.parse::<WorkerId>() else {
+                self.links.forget(&worker);
+                continue;
+            };
+            let (subject, payload) = (subject::worker_link(&id), request.encode_to_vec().into());
+            self.commands.push_back(Command::Link {
+                subject,
+                payload,
+                worker,
+                to,
+            });
+        }
+    }
+
+    fn tell_owner(&mut self, partition: Partition, now: Now) {
+        let watch = &mut self.watches[usize::from(partition.0)];
+        let waits = watch.not_before.is_some_and(|at| at > now.at);
+        if watch.ready && watch.asking.is_none() && !waits && !watch.due.is_empty() && self.bus_up {
+            let rooms = (0..CHUNK).map_while(|_| watch.due.pop_first()).collect();
+            self.request(partition, rooms, false);
+        }
+        let watch = &mut self.watches[usize::from(partition.0)];
+        if watch.digest_at.is_none() && !watch.rooms.is_empty() {
+            watch.digest_at = Some(now.at + DIGEST_EVERY);
+            self.timers
+                .insert(now.at + DIGEST_EVERY, Timer::Watch(partition));
+        }
+    }
+
+    fn request(&mut self, partition: Partition, rooms: Vec<(RoomKey, bool)>, digest: bool) {
+        let told = rooms
+            .iter()
+            .filter_map(|&(key, sync)| self.room_interest(key, sync))
+            .collect();
+        let interest = Interest {
+            edge: self.edge.as_str().to_owned(),
+            digest,
+            rooms: told,
+        };
+        let payload = interest.encode_to_vec().into();
+        self.commands.push_back(Command::Interest {
+            subject: subject::ctl(partition),
+            payload,
+            partition,
+        });
+        self.watches[usize::from(partition.0)].asking = Some(rooms);
+    }
+
+    fn room_interest(&self, key: RoomKey, sync: bool) -> Option<RoomInterest> {
+        let room = self.rooms.get(key)?;
+        let known = |lane: LaneId| {
+            let version = room.lanes[lane.index()].version();
+            let known = version.map(|version| Known {
+                epoch: room.epoch.0,
+                instance: room.instance.0,
+                version,
+            });
+            room.watched[lane.index()].then(|| known.unwrap_or_default())
+        };
+        // A session whose `Joined` is not reported may not have reached the owner: it would be taken for gone.
+        let sessions = room
+            .seats
+            .iter()
+            .filter(|(_, seat)| seat.joined)
+            .map(|(&session, _)| session)
+            .collect();
+        Some(RoomInterest {
+            room: room.id.as_str().to_owned(),
+            players: known(LaneId::Players),
+            spectators: known(LaneId::Spectators),
+            viewers: room.members[LaneId::Spectators.index()] as u32,
+            sessions,
+            sync,
+        })
+    }
+}
