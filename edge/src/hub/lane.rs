@@ -11,6 +11,7 @@ use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
 
+use super::batch::{Batch, Gathering, Mark, Member};
 use crate::frames::put_message;
 use crate::sink::ConnKey;
 
@@ -22,81 +23,6 @@ mod tests;
 struct Change {
     version: u64,
     data: Data,
-}
-
-/// A member of the lane.
-#[derive(Debug, Clone, Copy)]
-pub struct Member {
-    /// Its connection.
-    pub conn: ConnKey,
-    /// How its messages are encoded.
-    pub encoding: Encoding,
-    /// It was sent, or needs not be sent, the lane's frames up to this position.
-    pub sent: u64,
-    /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
-    pub stale: bool,
-}
-
-/// Where a frame of a batch ends, and who must not get it.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    ends: [usize; 2],
-    except: Option<ConnKey>,
-}
-
-/// Frames for all members, gathered since the last flush.
-#[derive(Debug, Default)]
-struct Gathering {
-    frames: [Vec<u8>; 2],
-    marks: Vec<Mark>,
-}
-
-/// Frames that are being written to one member after the other.
-#[derive(Debug)]
-pub struct Batch {
-    frames: [Bytes; 2],
-    marks: Vec<Mark>,
-    /// The position of the last frame before the batch.
-    from: u64,
-    /// The position of its last frame.
-    to: u64,
-    has_exceptions: bool,
-}
-
-impl Batch {
-    /// What `member` still lacks of the batch; empty if nothing.
-    pub fn rest_for(&self, member: &Member) -> Bytes {
-        let frames = &self.frames[member.encoding.index()];
-        if member.sent >= self.to {
-            return Bytes::new();
-        }
-        let skip = usize::try_from(member.sent.saturating_sub(self.from)).unwrap_or(usize::MAX);
-        let start = skip
-            .checked_sub(1)
-            .and_then(|i| self.marks.get(i))
-            .map_or(0, |m| m.ends[member.encoding.index()]);
-        if !self.has_exceptions
-            || !self.marks[skip..]
-                .iter()
-                .any(|m| m.except == Some(member.conn))
-        {
-            return frames.slice(start..);
-        }
-        let (mut rest, mut at) = (Vec::new(), start);
-        for mark in &self.marks[skip..] {
-            let end = mark.ends[member.encoding.index()];
-            if mark.except != Some(member.conn) {
-                rest.extend_from_slice(&frames[at..end]);
-            }
-            at = end;
-        }
-        rest.into()
-    }
-
-    /// The position of its last frame.
-    pub fn to(&self) -> u64 {
-        self.to
-    }
 }
 
 /// What became of an update.
@@ -331,7 +257,7 @@ impl Lane {
         let batch = match self.flushing.take() {
             Some(batch) => batch,
             None if self.gathering.marks.is_empty() => return true,
-            None => self.seal(),
+            None => self.gathering.seal(self.position),
         };
         let end = self.members.len().min(self.cursor + most);
         for member in &mut self.members[self.cursor..end] {
@@ -350,23 +276,6 @@ impl Lane {
         }
         self.cursor = 0;
         self.gathering.marks.is_empty()
-    }
-
-    fn seal(&mut self) -> Batch {
-        let marks = std::mem::take(&mut self.gathering.marks);
-        let frames = self
-            .gathering
-            .frames
-            .each_mut()
-            .map(|f| std::mem::take(f).into());
-        let has_exceptions = marks.iter().any(|m| m.except.is_some());
-        Batch {
-            frames,
-            from: self.position - marks.len() as u64,
-            to: self.position,
-            has_exceptions,
-            marks,
-        }
     }
 
     /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.

@@ -2,6 +2,8 @@
 
 pub mod room;
 
+pub mod batch;
+
 pub mod lane;
 
 pub mod serve;
