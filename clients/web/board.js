@@ -96,8 +96,9 @@ export class MemoryTable extends Table {
     if (phase === "waiting") return `Waiting for players (${players.join(", ") || "nobody yet"})`;
     if (phase === "paused") return "Paused until everybody is back";
     if (phase === "over") {
-      if (winners?.length === 1) return winners[0] === this.seat.user ? "You win!" : `${winners[0]} wins`;
-      return `A draw: ${(winners ?? []).join(", ")}`;
+      if (!winners?.length) return "Nobody wins";
+      if (winners.length === 1) return winners[0] === this.seat.user ? "You win!" : `${winners[0]} wins`;
+      return `A draw: ${winners.join(", ")}`;
     }
     return this.#mine ? "Your turn" : `${turn}'s turn`;
   }
@@ -127,5 +128,5 @@ function drawCard(card, index, face, open, mine) {
   const side = card.querySelector(".face");
   side.textContent = SYMBOLS[number] ?? face;
   side.dataset.letter = SYMBOLS[number] ? face : "";
-  side.style.setProperty("--hue", Math.round(((number < 0 ? index : number) * 137.5) % 360));
+  side.style.setProperty("--hue", Math.round((face.charCodeAt(0) * 137.5) % 360));
 }

@@ -59,6 +59,7 @@ export function describe(update) {
     case "replaced":
       return `${update.by} plays for ${update.player}`;
     case "over":
+      if (!update.winners.length) return "Over: nobody wins";
       return `Over: ${update.winners.join(" and ")} ${update.winners.length === 1 ? "wins" : "win"}`;
     default:
       return null;

@@ -122,14 +122,16 @@ export class Room {
 
   /** (For Client.) Takes an error about this room; false if it is not about what this room asked for last. */
   handleError(message) {
-    const item = this.#pending.find((item) => item.id && item.id === message.id);
+    const { id, seq } = message;
+    const item = this.#pending.find((item) => item.id && (id === undefined ? item.seq === seq : item.id === id));
+    const join = id === this.#joinId || (id === undefined && seq === undefined && !this.link);
     if (item) {
       // It was never taken, so its number is free again; those behind it would leave a gap, and fail with it.
       this.#lastSeq = item.seq - 1;
       this.#settle((other) => other.seq >= item.seq, { ok: false, code: message.code, message: message.message });
-    } else if (message.id === this.#joinId && message.code === "room_unavailable") {
+    } else if (join && message.code === "room_unavailable") {
       setTimeout(() => this.link || this.ended || this.#client.enter(this), RETRY_MS);
-    } else if (message.id === this.#joinId) {
+    } else if (join) {
       this.end(message.code);
     } else {
       return false;
