@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { Client } from "../grandstand.js";
-import { FakeSocket } from "./fake.js";
+import { FakeSocket, FakeTimers } from "./fake.js";
 
 const R = "memory-1";
 const joined = (last_seq = 0, instance = "i1") => ({ type: "joined", room: R, role: "player", instance, last_seq });
@@ -12,16 +12,18 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 let seen;
 let states;
+let timers;
 
-beforeEach((context) => {
+beforeEach(() => {
   FakeSocket.all = [];
   seen = [];
   states = [];
-  context.mock?.timers?.reset?.();
+  timers = new FakeTimers();
 });
 
-function setUp(context, options = {}) {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+afterEach(() => timers.restore());
+
+function setUp(options = {}) {
   const client = new Client("ws://edge/v1/ws", {
     WebSocket: FakeSocket,
     random: () => 1,
@@ -35,8 +37,8 @@ function setUp(context, options = {}) {
   return { client, room };
 }
 
-test("a join is sent after the welcome, with client and attempt, and shows a snapshot and updates", (context) => {
-  const { room } = setUp(context, { token: "t" });
+test("a join is sent after the welcome, with client and attempt, and shows a snapshot and updates", () => {
+  const { room } = setUp({ token: "t" });
   assert.deepEqual(FakeSocket.last.protocols, ["grandstand.v1.json", "bearer.t"]);
   const socket = FakeSocket.last.welcome();
   const [{ client: page, ...join }] = socket.got("join");
@@ -47,8 +49,8 @@ test("a join is sent after the welcome, with client and attempt, and shows a sna
   assert.deepEqual(seen, [["snapshot", "s4"], ["update", "u5"]]);
 });
 
-test("inputs wait for joined, go on after last_seq, and settle by cumulative acks and rejects", async (context) => {
-  const { room } = setUp(context);
+test("inputs wait for joined, go on after last_seq, and settle by cumulative acks and rejects", async () => {
+  const { room } = setUp();
   const outcomes = ["a", "b", "c"].map((data) => room.input(data));
   const socket = FakeSocket.last.welcome();
   assert.deepEqual(seqs(socket), []);
@@ -58,8 +60,8 @@ test("inputs wait for joined, go on after last_seq, and settle by cumulative ack
   assert.deepEqual(await Promise.all(outcomes), [{ ok: true }, { ok: false, code: "not_your_turn", message: "wait" }, { ok: true }]);
 });
 
-test("after a loss it resumes where it was and resends in order what was not answered", async (context) => {
-  const { room } = setUp(context);
+test("after a loss it resumes where it was and resends in order what was not answered", async () => {
+  const { room } = setUp();
   let socket = FakeSocket.last.welcome();
   socket.say(joined(), snapshot(4, "s4"), update(5, "u5"));
   const first = room.input("a");
@@ -70,7 +72,7 @@ test("after a loss it resumes where it was and resends in order what was not ans
   socket.lose();
   const fourth = room.input("d");
   assert.deepEqual(states.at(-1), ["waiting", 1006]);
-  context.mock.timers.tick(250);
+  timers.tick(250);
   assert.equal(FakeSocket.all.length, 2);
   socket = FakeSocket.last.welcome();
   const [{ since, epoch, attempt }] = socket.got("join");
@@ -82,24 +84,24 @@ test("after a loss it resumes where it was and resends in order what was not ans
   assert.deepEqual(seen.at(-1), ["update", "u6"]);
 });
 
-test("the wait before the next try doubles, up to a cap, and starts anew after a welcome", (context) => {
-  setUp(context);
+test("the wait before the next try doubles, up to a cap, and starts anew after a welcome", () => {
+  setUp();
   for (const wait of [250, 500, 1000, 2000, 4000, 8000, 10000, 10000]) {
     const before = FakeSocket.all.length;
     FakeSocket.last.lose();
-    context.mock.timers.tick(wait - 1);
+    timers.tick(wait - 1);
     assert.equal(FakeSocket.all.length, before);
-    context.mock.timers.tick(1);
+    timers.tick(1);
     assert.equal(FakeSocket.all.length, before + 1);
   }
   FakeSocket.last.welcome().lose();
   const before = FakeSocket.all.length;
-  context.mock.timers.tick(250);
+  timers.tick(250);
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
-test("after a gap it joins anew without since, and takes nothing before the snapshot", (context) => {
-  setUp(context);
+test("after a gap it joins anew without since, and takes nothing before the snapshot", () => {
+  setUp();
   const socket = FakeSocket.last.welcome();
   socket.say(joined(), snapshot(4, "s4"), update(6, "u6"), update(7, "u7"));
   const joins = socket.got("join");
@@ -109,12 +111,12 @@ test("after a gap it joins anew without since, and takes nothing before the snap
   assert.deepEqual(seen, [["snapshot", "s4"], ["snapshot", "s7"], ["update", "u8"]]);
 });
 
-test("inputs for a room that was made anew fail", async (context) => {
-  const { room } = setUp(context);
+test("inputs for a room that was made anew fail", async () => {
+  const { room } = setUp();
   FakeSocket.last.welcome().say(joined(3), snapshot(4, "s4"));
   const lost = room.input("a");
   FakeSocket.last.lose();
-  context.mock.timers.tick(250);
+  timers.tick(250);
   const socket = FakeSocket.last.welcome();
   socket.say(joined(0, "i2"), snapshot(1, "new", "e2"));
   assert.equal((await lost).code, "room_restarted");
@@ -124,13 +126,13 @@ test("inputs for a room that was made anew fail", async (context) => {
   assert.deepEqual(seen.at(-2), ["restarted"]);
 });
 
-test("a draining edge: the new connection is there before the old one is closed, and nothing is lost or seen twice", async (context) => {
-  const { room } = setUp(context);
+test("a draining edge: the new connection is there before the old one is closed, and nothing is lost or seen twice", async () => {
+  const { room } = setUp();
   const old = FakeSocket.last.welcome();
   old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 1200 });
-  context.mock.timers.tick(1199);
+  timers.tick(1199);
   assert.equal(FakeSocket.all.length, 1);
-  context.mock.timers.tick(1);
+  timers.tick(1);
   const fresh = FakeSocket.last;
   assert.notEqual(fresh, old);
   old.say(update(2, "u2"));
@@ -151,11 +153,11 @@ test("a draining edge: the new connection is there before the old one is closed,
   assert.deepEqual(states.map(([state]) => state), ["connecting", "open", "open"]);
 });
 
-test("the old connection may be closed with 4009 while the new one is not yet in: it goes on", (context) => {
-  const { room } = setUp(context);
+test("the old connection may be closed with 4009 while the new one is not yet in: it goes on", () => {
+  const { room } = setUp();
   const old = FakeSocket.last.welcome();
   old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 0 });
-  context.mock.timers.tick(0);
+  timers.tick(0);
   const fresh = FakeSocket.last.welcome();
   old.lose(4009);
   fresh.say(joined());
@@ -164,24 +166,24 @@ test("the old connection may be closed with 4009 while the new one is not yet in
 });
 
 for (const code of [4001, 4003, 4009]) {
-  test(`after ${code} it does not connect by itself`, async (context) => {
-    const { room } = setUp(context);
+  test(`after ${code} it does not connect by itself`, async () => {
+    const { room } = setUp();
     FakeSocket.last.welcome().say(joined());
     const pending = room.input("a");
     FakeSocket.last.lose(code);
-    context.mock.timers.tick(60_000);
+    timers.tick(60_000);
     assert.equal(FakeSocket.all.length, 1);
     assert.deepEqual(states.at(-1), ["closed", code]);
     assert.equal((await pending).ok, false);
   });
 }
 
-test("a refused join ends the room; an unavailable one is tried again", (context) => {
-  const { client } = setUp(context);
+test("a refused join ends the room; an unavailable one is tried again", () => {
+  const { client } = setUp();
   const socket = FakeSocket.last.welcome();
   const id = socket.sent.find(({ type }) => type === "join").id;
   socket.say({ type: "error", code: "room_unavailable", message: "", room: R, id });
-  context.mock.timers.tick(2000);
+  timers.tick(2000);
   const joins = socket.sent.filter(({ type }) => type === "join");
   assert.equal(joins.length, 2);
   socket.say({ type: "error", code: "room_full", message: "", room: R, id: joins[1].id });
@@ -189,8 +191,8 @@ test("a refused join ends the room; an unavailable one is tried again", (context
   assert.equal(client.rooms.size, 0);
 });
 
-test("an input that was never taken fails with those behind it, and its number is used again", async (context) => {
-  const { room } = setUp(context);
+test("an input that was never taken fails with those behind it, and its number is used again", async () => {
+  const { room } = setUp();
   const socket = FakeSocket.last.welcome({ limits: { message_bytes: 1000 } });
   socket.say(joined());
   const first = room.input("a");
@@ -207,23 +209,23 @@ test("an input that was never taken fails with those behind it, and its number i
   assert.deepEqual(await first, { ok: true });
 });
 
-test("pings measure the round trip, and a silent link is given up", (context) => {
+test("pings measure the round trip, and a silent link is given up", () => {
   let now = 0;
   const rtts = [];
-  setUp(context, { now: () => now, on: { rtt: (ms) => rtts.push(ms) } });
+  setUp({ now: () => now, on: { rtt: (ms) => rtts.push(ms) } });
   const socket = FakeSocket.last.welcome();
   const { id } = socket.sent.find(({ type }) => type === "ping");
   now = 12;
   socket.say({ type: "pong", id, time_ms: 0 });
   assert.deepEqual(rtts, [12]);
-  for (let round = 0; round < 3; round++) context.mock.timers.tick(25_000);
+  for (let round = 0; round < 3; round++) timers.tick(25_000);
   assert.equal(socket.closedWith, 4000);
-  context.mock.timers.tick(250);
+  timers.tick(250);
   assert.equal(FakeSocket.all.length, 2);
 });
 
-test("leaving", async (context) => {
-  const { client, room } = setUp(context);
+test("leaving", async () => {
+  const { client, room } = setUp();
   const socket = FakeSocket.last.welcome();
   socket.say(joined());
   room.leave();

@@ -1,4 +1,41 @@
-// A WebSocket whose other end is the test, and a clock that the test turns.
+// A WebSocket whose other end is the test, and timers that the test turns.
+
+import { webcrypto } from "node:crypto";
+
+globalThis.crypto ??= webcrypto; // browsers have it, older Node versions do not
+
+/** Takes the place of setTimeout and clearTimeout until it is restored. */
+export class FakeTimers {
+  #now = 0;
+  #waiting = new Map();
+  #next = 1;
+  #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+
+  constructor() {
+    globalThis.setTimeout = (run, ms = 0) => {
+      this.#waiting.set(this.#next, { run, due: this.#now + ms });
+      return this.#next++;
+    };
+    globalThis.clearTimeout = (id) => this.#waiting.delete(id);
+  }
+
+  tick(ms) {
+    const end = this.#now + ms;
+    for (;;) {
+      const [next] = [...this.#waiting].filter(([, { due }]) => due <= end).sort(([, a], [, b]) => a.due - b.due);
+      if (!next) break;
+      const [id, { run, due }] = next;
+      this.#waiting.delete(id);
+      this.#now = due;
+      run();
+    }
+    this.#now = end;
+  }
+
+  restore() {
+    Object.assign(globalThis, this.#real);
+  }
+}
 
 export class FakeSocket {
   static all = [];
