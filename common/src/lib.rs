@@ -21,3 +21,7 @@ pub mod bus;
 pub mod clock;
 
 pub mod auth;
+
+pub mod config;
+
+pub mod exit;

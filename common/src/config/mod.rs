@@ -1,0 +1,315 @@
+//! A process' configuration: its defaults, then a TOML file, then the environment, then flags.
+//!
+//! A configuration is a struct with [`Default`] and serde; nothing else lists its keys. What is laid over the defaults
+//! is held against them key by key, so that all that is wrong is reported at once, each with its key and where it
+//! came from. Every key has a default (an empty string or list where there is none).
+
+mod layer;
+
+mod problem;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use crate::exit::Exit;
+use layer::{Entry, Key, Keys};
+
+pub use problem::{ConfigError, Origin, Problem};
+
+/// A process' configuration. Derive `Serialize` and `Deserialize` with `#[serde(default, deny_unknown_fields)]` on it
+/// and its sections.
+pub trait Config: Default + Serialize + DeserializeOwned {
+    /// What its environment variables begin with: `GRANDSTAND_EDGE` makes `limits.message_bytes`
+    /// `GRANDSTAND_EDGE_LIMITS_MESSAGE_BYTES`.
+    const ENV_PREFIX: &'static str;
+
+    /// Checks what the types cannot: ranges, and what must go together.
+    fn validate(&self, checks: &mut Checks);
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    file: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    flags: Vec<Flag>,
+}
+
+#[derive(Debug, Clone)]
+struct Flag {
+    name: String,
+    key: String,
+    value: String,
+}
+
+impl Sources {
+    /// The file, if one was named, and this process' environment.
+    pub fn new(file: Option<PathBuf>) -> Self {
+        // Names and values that are not UTF-8 are none of ours.
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self {
+            file,
+            environment: std::env::vars_os().filter_map(text).collect(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// With these variables in place of the process' own.
+    #[must_use]
+    pub fn environment<N: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let pairs = variables.into_iter();
+        self.environment = pairs.map(|(n, v)| (n.into(), v.into())).collect();
+        self
+    }
+
+    /// With a flag that sets `key`, if it was given.
+    #[must_use]
+    pub fn flag(mut self, name: &str, key: &str, value: Option<impl ToString>) -> Self {
+        self.flags.extend(value.map(|value| Flag {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            value: value.to_string(),
+        }));
+        self
+    }
+}
+
+/// Loads a configuration.
+///
+/// # Errors
+/// If the file cannot be read, or with all that is wrong in whatever was given.
+pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
+    let text = match &sources.file {
+        Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::File {
+            path: path.clone(),
+            source,
+        })?,
+        None => String::new(),
+    };
+    let mut merged = Merged::of::<C>();
+    if let Some(path) = &sources.file {
+        merged.add_file(path, &text);
+    }
+    merged.add_environment(C::ENV_PREFIX, &sources.environment);
+    merged.add_flags(&sources.flags);
+    merged.finish()
+}
+
+/// Loads a configuration only to say whether it is right: `--check`.
+///
+/// # Errors
+/// If `out` cannot be written to.
+pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<Exit> {
+    match load::<C>(sources) {
+        Ok(_) => {
+            match &sources.file {
+                Some(path) => writeln!(out, "{}: the configuration is right", path.display())?,
+                None => writeln!(out, "the configuration is right (no file was given)")?,
+            }
+            Ok(Exit::Ok)
+        }
+        Err(error) => {
+            writeln!(out, "{error}")?;
+            Ok(error.exit())
+        }
+    }
+}
+
+/// Holds a documented configuration file (`config/edge.toml`) to the defaults: it must set every key to its default and
+/// explain each in a comment, above it or behind it. For tests.
+///
+/// # Errors
+/// All that is missing, superfluous or different.
+pub fn check_documented<C: Config>(text: &str) -> Result<(), ConfigError> {
+    let mut merged = Merged::of::<C>();
+    let defaults = merged.values.clone();
+    merged.add_file("(documented)".as_ref(), text);
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    for (name, default) in &defaults {
+        let Some(Origin::File { line, .. }) = merged.origins.get(name) else {
+            merged.problem(name, Origin::Default, "is missing");
+            continue;
+        };
+        let at = line.saturating_sub(1);
+        let above = at.checked_sub(1).and_then(|at| lines.get(at));
+        let explained = above.is_some_and(|line| line.starts_with('#'))
+            || lines.get(at).is_some_and(|line| line.contains(" # "));
+        let origin = merged.origins[name].clone();
+        if merged.values[name] != *default {
+            merged.problem(name, origin, format!("must be the default, {default}"));
+        } else if !explained {
+            merged.problem(name, origin, "needs a comment above or behind it");
+        }
+    }
+    merged.finish::<C>().map(drop)
+}
+
+/// Collects what [`Config::validate`] finds.
+#[derive(Debug, Default)]
+pub struct Checks(Vec<(String, String)>);
+
+impl Checks {
+    /// `key`'s value must lie in `range`.
+    pub fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+        let (low, high) = (range.start(), range.end());
+        self.require(key, range.contains(&value), || {
+            format!("must be an integer from {low} to {high}, is {value}")
+        });
+    }
+
+    /// `key` is wrong unless `ok`; `expected` says what it must be.
+    pub fn require<T: Into<String>>(&mut self, key: &str, ok: bool, expected: impl FnOnce() -> T) {
+        if !ok {
+            self.0.push((key.to_owned(), expected().into()));
+        }
+    }
+}
+
+/// What was laid over the defaults so far. Keys are dotted: `limits.message_bytes`.
+struct Merged {
+    keys: Keys,
+    values: BTreeMap<String, Value>,
+    origins: BTreeMap<String, Origin>,
+    problems: Vec<Problem>,
+}
+
+impl Merged {
+    /// # Panics
+    /// If the defaults cannot be written as TOML: a fault of the program's, found by its first test.
+    fn of<C: Config>() -> Self {
+        let defaults = Table::try_from(C::default()).expect("defaults can be written as TOML");
+        let mut values = BTreeMap::new();
+        layer::flatten("", &defaults, &mut values);
+        Self {
+            keys: Keys::new(&values),
+            values,
+            origins: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn problem(&mut self, key: &str, origin: Origin, what: impl Into<String>) {
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            origin,
+            what: what.into(),
+        });
+    }
+
+    fn set(&mut self, key: &str, origin: Origin, value: Value) {
+        match self.keys.find(key) {
+            Key::Unknown(nearest) => {
+                let hint = match nearest {
+                    Some(nearest) => format!("there is no such key; did you mean `{nearest}`?"),
+                    None => "there is no such key".to_owned(),
+                };
+                self.problem(key, origin, hint);
+            }
+            Key::Known(default) => match layer::of_kind(&value, default) {
+                Ok(value) => {
+                    self.values.insert(key.to_owned(), value);
+                    self.origins.insert(key.to_owned(), origin);
+                }
+                Err(expected) => self.problem(key, origin, format!("must be {expected}")),
+            },
+        }
+    }
+
+    fn add_file(&mut self, path: &std::path::Path, text: &str) {
+        let at = |line| Origin::File {
+            path: path.to_owned(),
+            line,
+        };
+        match layer::parse_file(text) {
+            Ok(entries) => {
+                for entry in entries {
+                    let Entry { key, value, line } = entry;
+                    match value {
+                        // The section itself was named already.
+                        _ if self.keys.is_astray(&key) => {}
+                        Some(value) => self.set(&key, at(line), value),
+                        None if self.keys.is_section(&key) => {}
+                        None => self.problem(&key, at(line), "is no section that there is"),
+                    }
+                }
+            }
+            Err(wrong) => self.problem("", at(wrong.line), wrong.what),
+        }
+    }
+
+    fn add_environment(&mut self, prefix: &str, variables: &[(String, String)]) {
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix(prefix).and_then(|r| r.strip_prefix('_')) else {
+                continue;
+            };
+            let origin = Origin::Environment(name.clone());
+            match self.keys.from_environment(rest) {
+                Some(key) => self.set_text(&key, origin, text),
+                None if layer::is_of_kubernetes(rest) || rest == "CONFIG" => {}
+                None => self.problem("", origin, "no key has this variable"),
+            }
+        }
+    }
+
+    fn add_flags(&mut self, flags: &[Flag]) {
+        for flag in flags {
+            self.set_text(&flag.key, Origin::Flag(flag.name.clone()), &flag.value);
+        }
+    }
+
+    fn set_text(&mut self, key: &str, origin: Origin, text: &str) {
+        let value = match self.keys.find(key) {
+            Key::Known(default) => layer::from_text(text, default),
+            Key::Unknown(_) => Value::String(text.to_owned()),
+        };
+        self.set(key, origin, value);
+    }
+
+    /// What cannot be taken is left at its default, so that the rest is checked all the same.
+    fn finish<C: Config>(mut self) -> Result<C, ConfigError> {
+        let mut accepted = Table::new();
+        for (key, origin) in std::mem::take(&mut self.origins) {
+            let value = self.values[&key].clone();
+            let mut alone = Table::new();
+            layer::put(&mut alone, &key, value.clone());
+            match alone.try_into::<C>() {
+                Ok(_) => {
+                    layer::put(&mut accepted, &key, value);
+                    self.origins.insert(key, origin);
+                }
+                Err(why) => self.problem(&key, origin, why.message().trim().to_owned()),
+            }
+        }
+        let config: C = match accepted.try_into() {
+            Ok(config) => config,
+            Err(why) => {
+                self.problem("", Origin::Default, why.message().trim().to_owned());
+                return Err(ConfigError::Problems(self.problems));
+            }
+        };
+        let mut checks = Checks::default();
+        config.validate(&mut checks);
+        for (key, what) in checks.0 {
+            let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
+            self.problem(&key, origin, what);
+        }
+        match self.problems.is_empty() {
+            true => Ok(config),
+            false => Err(ConfigError::Problems(self.problems)),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! How a process ends: the codes (those of BSD's sysexits where there is one), and errors that know theirs.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// A process' exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// A file that was named cannot be read.
+    NoInput = 66,
+    /// Something that it needs cannot be reached (NATS).
+    Unavailable = 69,
+    /// A fault of the program's own.
+    Internal = 70,
+    /// The configuration is wrong.
+    Config = 78,
+    /// The port is taken.
+    AddressInUse = 98,
+}
+
+impl Exit {
+    /// All of them, for the documentation and its test.
+    pub const ALL: [Exit; 7] = [
+        Self::Ok,
+        Self::Usage,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Internal,
+        Self::Config,
+        Self::AddressInUse,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a
+    /// [`ConfigError`](crate::config::ConfigError). [`Exit::Internal`] if none has.
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        chain
+            .filter_map(|error| {
+                if let Some(failure) = error.downcast_ref::<Failure>() {
+                    return Some(failure.exit);
+                }
+                if let Some(bind) = error.downcast_ref::<BindError>() {
+                    return Some(bind.exit());
+                }
+                let config = error.downcast_ref::<crate::config::ConfigError>()?;
+                Some(config.exit())
+            })
+            .next()
+            .unwrap_or(Self::Internal)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// An error with the code that the process ends with. What it says is for people: what, where and how to mend it.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// With its code and what to tell people.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+        }
+    }
+
+    /// The code.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// An address cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    /// The key that says the address: `admin.listen`.
+    pub key: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl BindError {
+    /// The code that the process ends with.
+    pub fn exit(&self) -> Exit {
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => Exit::AddressInUse,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => Exit::Config,
+            _ => Exit::Internal,
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            address,
+            source,
+        } = self;
+        match source.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: another process has that port. End it, or set `{key}` to another address"
+            ),
+            io::ErrorKind::AddrNotAvailable => write!(
+                f,
+                "cannot listen on {address}: this machine has no such address. Set `{key}` to one that it has, or to \
+                 0.0.0.0 or [::]"
+            ),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "cannot listen on {address}: not allowed (ports below 1024 need privileges). Set `{key}` to another port"
+            ),
+            _ => write!(f, "cannot listen on {address} (`{key}`): {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_code_however_deep_it_lies() {
+        let taken = BindError {
+            key: "admin.listen",
+            address: ([127, 0, 0, 1], 8081).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        assert!(taken.to_string().contains("127.0.0.1:8081"));
+        let error = anyhow::Error::new(taken)
+            .context("admin")
+            .context("starting");
+        assert_eq!(Exit::of(error.as_ref()), Exit::AddressInUse);
+
+        let error = anyhow::Error::new(Failure::new(Exit::Unavailable, "no NATS")).context("x");
+        assert_eq!(Exit::of(error.as_ref()), Exit::Unavailable);
+        assert_eq!(Exit::of(&fmt::Error), Exit::Internal);
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let mut codes = Exit::ALL.map(Exit::code).to_vec();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Exit::ALL.len());
+    }
+}
