@@ -25,3 +25,13 @@ pub mod auth;
 pub mod config;
 
 pub mod exit;
+
+pub mod telemetry;
+
+pub mod metrics;
+
+pub mod admin;
+
+pub mod drain;
+
+pub mod sys;

@@ -1,0 +1,203 @@
+//! Ending in good order: one signal, one deadline, and a guard held by everything that must end first.
+//!
+//! [`Signal`] belongs to `main`, a [`Watch`] to whatever accepts or works, a [`Guard`] to each connection or partition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+
+/// Makes the two ends.
+pub fn channel() -> (Signal, Watch) {
+    let (sender, receiver) = watch::channel(None);
+    let count = Arc::new(Count::default());
+    let signal = Signal {
+        deadline: sender,
+        count: Arc::clone(&count),
+    };
+    let watch = Watch {
+        deadline: receiver,
+        count,
+    };
+    (signal, watch)
+}
+
+/// Tells everybody to end, and waits until they have.
+#[derive(Debug)]
+pub struct Signal {
+    deadline: watch::Sender<Option<Instant>>,
+    count: Arc<Count>,
+}
+
+impl Signal {
+    /// Tells everybody to end before `deadline`. Told again, the earlier deadline counts.
+    pub fn start(&self, deadline: Instant) {
+        self.deadline.send_modify(|now| {
+            *now = Some(now.map_or(deadline, |before| before.min(deadline)));
+        });
+    }
+
+    /// Waits until every guard is dropped, or for the deadline if there is one. Returns how many guards are left.
+    pub async fn drained(&self) -> usize {
+        let mut changes = self.deadline.subscribe();
+        loop {
+            let deadline = *changes.borrow_and_update();
+            let ended = async {
+                tokio::select! {
+                    () = self.count.zero() => true,
+                    // The sender is ours, so this is a change.
+                    _ = changes.changed() => false,
+                }
+            };
+            let ended = match deadline {
+                Some(deadline) => timeout_at(deadline, ended).await.unwrap_or(true),
+                None => ended.await,
+            };
+            if ended {
+                return self.guards();
+            }
+        }
+    }
+
+    /// How many guards there are.
+    pub fn guards(&self) -> usize {
+        self.count.guards.load(Ordering::Acquire)
+    }
+}
+
+/// Hears of the end, and gives guards that hold it up. Holding one does not.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    deadline: watch::Receiver<Option<Instant>>,
+    count: Arc<Count>,
+}
+
+impl Watch {
+    /// The deadline, if the end has begun.
+    pub fn deadline(&self) -> Option<Instant> {
+        *self.deadline.borrow()
+    }
+
+    /// Waits for the end to begin, and returns its deadline. For ever if the [`Signal`] is dropped before.
+    pub async fn signaled(&self) -> Instant {
+        let mut changes = self.deadline.clone();
+        let begun = match changes.wait_for(Option::is_some).await {
+            Ok(deadline) => *deadline,
+            Err(_) => None,
+        };
+        match begun {
+            Some(deadline) => deadline,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Something that must end first.
+    pub fn guard(&self) -> Guard {
+        self.count.guards.fetch_add(1, Ordering::Relaxed);
+        Guard(Arc::clone(&self.count))
+    }
+}
+
+/// Holds up the end until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once it holds nothing up"]
+pub struct Guard(Arc<Count>);
+
+impl Clone for Guard {
+    fn clone(&self) -> Self {
+        self.0.guards.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.0.guards.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none_left.notify_waiters();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    guards: AtomicUsize,
+    none_left: Notify,
+}
+
+impl Count {
+    async fn zero(&self) {
+        loop {
+            // Counts from here on, so a guard that is dropped after the look is not missed.
+            let none_left = self.none_left.notified();
+            if self.guards.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_the_last_guard() {
+        let (signal, watch) = channel();
+        let first = watch.guard();
+        let second = first.clone();
+        let worker = tokio::spawn(async move {
+            let deadline = watch.signaled().await;
+            drop(first);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(second);
+            deadline
+        });
+        let start = Instant::now();
+        signal.start(start + Duration::from_secs(30));
+        assert_eq!(signal.drained().await, 0);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+        assert_eq!(worker.await.unwrap(), start + Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_the_wait_and_tells_who_is_left() {
+        let (signal, watch) = channel();
+        let _held = [watch.guard(), watch.guard()];
+        let start = Instant::now();
+        signal.start(start + Duration::from_secs(30));
+        assert_eq!(signal.drained().await, 2);
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_earlier_deadline_counts_even_while_waiting() {
+        let (signal, watch) = channel();
+        let _held = watch.guard();
+        let start = Instant::now();
+        signal.start(start + Duration::from_secs(30));
+        let (left, ()) = tokio::join!(signal.drained(), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            signal.start(start + Duration::from_secs(5));
+            signal.start(start + Duration::from_secs(60));
+        });
+        assert_eq!((left, start.elapsed()), (1, Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_comes_late_hears_of_it_and_holds_nothing_up() {
+        let (signal, watch) = channel();
+        assert_eq!(watch.deadline(), None);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        signal.start(deadline);
+        let late = watch.clone();
+        assert_eq!(
+            (late.deadline(), late.signaled().await),
+            (Some(deadline), deadline)
+        );
+        assert_eq!(signal.drained().await, 0);
+    }
+}
