@@ -48,7 +48,7 @@ impl Keys {
     }
 
     /// The key whose variable is `{prefix}_{rest}`.
-    pub(super) fn from_environment(&self, rest: &str) -> Option<String> {
+    pub(super) fn of_variable(&self, rest: &str) -> Option<String> {
         let name = |key: &str| key.replace(['.', '-'], "_").to_ascii_uppercase();
         self.defaults.keys().find(|key| name(key) == rest).cloned()
     }

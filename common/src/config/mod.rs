@@ -257,7 +257,7 @@ impl Merged {
                 continue;
             };
             let origin = Origin::Environment(name.clone());
-            match self.keys.from_environment(rest) {
+            match self.keys.of_variable(rest) {
                 Some(key) => self.set_text(&key, origin, text),
                 None if layer::is_of_kubernetes(rest) || rest == "CONFIG" => {}
                 None => self.problem("", origin, "no key has this variable"),
