@@ -5,6 +5,8 @@
 
 mod rules;
 
+mod section;
+
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,7 @@ use crate::id::{PlayerId, RoomId};
 
 pub use rules::RuleError;
 use rules::Rules;
+pub use section::{AuthConfig, AuthConfigError};
 
 /// Why a token was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -268,3 +268,41 @@ fn only_the_same_player_renews() {
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(role(&alice, "any"), Some((Role::Player, None)));
 }
+
+#[test]
+fn the_section_makes_a_verifier_of_one_key() {
+    let secret = AuthConfig {
+        secret: "s".to_owned(),
+        issuer: "login".to_owned(),
+        ..AuthConfig::default()
+    };
+    let claims = json!({"sub": "a", "exp": NOW_S + 60, "iss": "login"});
+    let key = EncodingKey::from_secret(b"s");
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+    assert!(secret.verifier().unwrap().verify(&token, NOW_MS).is_ok());
+    assert!(!format!("{secret:?}").contains("\"s\""));
+
+    let testdata = concat!(env!("CARGO_MANIFEST_DIR"), "/src/auth/testdata/");
+    let file = |name| AuthConfig {
+        public_key_file: format!("{testdata}{name}").into(),
+        ..AuthConfig::default()
+    };
+    assert!(file("es256.pem").verifier().is_ok());
+    let both = AuthConfig {
+        secret: "s".to_owned(),
+        ..file("es256.pem")
+    };
+    for (config, part) in [
+        (AuthConfig::default(), "exactly one"),
+        (both, "exactly one"),
+        (file("none.pem"), "cannot be read"),
+        (file("es256.key.pem"), "private key"),
+    ] {
+        let text = config.verifier().unwrap_err().to_string();
+        assert!(text.contains(part), "{text}");
+        let mut checks = crate::config::Checks::default();
+        config.validate("auth", &mut checks);
+        let found = format!("{checks:?}");
+        assert!(found.contains(part), "{found}");
+    }
+}

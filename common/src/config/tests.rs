@@ -77,7 +77,7 @@ fn merge(
     });
     merged.add_environment(Test::ENV_PREFIX, &sources.environment);
     merged.add_flags(&sources.flags);
-    merged.finish().map_err(|error: ConfigError| {
+    merged.finish(Test::validate).map_err(|error: ConfigError| {
         let mut lines: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
         lines.sort();
         lines

@@ -208,6 +208,15 @@ fn data_may_nest_64_levels_and_no_more() {
 }
 
 #[test]
+fn what_is_ignored_may_nest_as_it_likes() {
+    let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
+    let message = decode(&format!(r#"{{"type":"ping","x":{deep},"data":{deep}}}"#)).unwrap();
+    assert_eq!(message.kind, ClientKind::Ping);
+    assert_eq!(decode(&deep).unwrap_err().kind, BadMessage);
+    assert_eq!(decode(&deep[1..]).unwrap_err().kind, BadJson);
+}
+
+#[test]
 fn strings_and_numbers_that_all_parsers_take_are_taken() {
     for value in [
         r#""\ud83d\ude00""#,

@@ -1,0 +1,103 @@
+//! The `[auth]` section of an edge's configuration.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyError, Verifier};
+use crate::config::Checks;
+
+/// The most that clocks may differ by.
+const MAX_LEEWAY_S: u64 = 3600;
+
+/// Which tokens are trusted. Exactly one of `secret` and `public_key_file` is set.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The secret that tokens are signed with (HS256).
+    pub secret: String,
+    /// A PEM file with the public key of whoever signs them (RS256, ES256, ES384, EdDSA).
+    pub public_key_file: PathBuf,
+    /// Seconds that clocks may differ by.
+    pub leeway_s: u64,
+    /// The `aud` that tokens must have; if empty, they must have none.
+    pub audience: String,
+    /// The `iss` that tokens must have; any if empty.
+    pub issuer: String,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            secret: String::new(),
+            public_key_file: PathBuf::new(),
+            leeway_s: 10,
+            audience: String::new(),
+            issuer: String::new(),
+        }
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for AuthConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthConfig")
+            .field("public_key_file", &self.public_key_file)
+            .field("leeway_s", &self.leeway_s)
+            .field("audience", &self.audience)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an [`AuthConfig`] makes no [`Verifier`].
+#[derive(Debug, thiserror::Error)]
+pub enum AuthConfigError {
+    /// Neither key is set, or both are.
+    #[error("needs exactly one of `secret` and `public_key_file`")]
+    OneKey,
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    File(#[from] io::Error),
+    /// The key is of no use.
+    #[error("cannot be used: {0}")]
+    Key(#[from] KeyError),
+}
+
+impl AuthConfig {
+    /// Checks the section, which stands in the configuration as `section` (`auth`).
+    pub fn validate(&self, section: &str, checks: &mut Checks) {
+        let leeway = format!("{section}.leeway_s");
+        checks.range(&leeway, self.leeway_s, 0..=MAX_LEEWAY_S);
+        let Err(why) = self.verifier() else { return };
+        let key = match why {
+            AuthConfigError::OneKey => section.to_owned(),
+            _ => format!("{section}.public_key_file"),
+        };
+        checks.require(&key, false, || why.to_string());
+    }
+
+    /// What checks tokens. Reads the key's file.
+    ///
+    /// # Errors
+    /// If neither or both keys are set, or the one that is set cannot be used.
+    pub fn verifier(&self) -> Result<Verifier, AuthConfigError> {
+        let file = self.public_key_file.as_os_str();
+        let verifier = match (self.secret.as_str(), file.is_empty()) {
+            ("", false) => Verifier::public_key(&std::fs::read(file)?)?,
+            (secret, true) if !secret.is_empty() => Verifier::hs256(secret.as_bytes())?,
+            _ => return Err(AuthConfigError::OneKey),
+        };
+        let verifier = verifier.leeway_s(self.leeway_s);
+        let verifier = match self.audience.as_str() {
+            "" => verifier,
+            audience => verifier.audience(audience),
+        };
+        Ok(match self.issuer.as_str() {
+            "" => verifier,
+            issuer => verifier.issuer(issuer),
+        })
+    }
+}
