@@ -7,3 +7,5 @@ pub mod game;
 pub mod effects;
 
 pub mod games;
+
+pub mod lease;

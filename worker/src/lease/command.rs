@@ -1,0 +1,125 @@
+//! What the machine wants done, and what it is told of it.
+
+use bytes::Bytes;
+use grandstand_common::bus::KvEntry;
+use grandstand_common::id::{Epoch, Partition, WorkerId};
+
+/// What a machine is made for.
+#[derive(Debug, Clone)]
+pub struct LeaseSettings {
+    /// The worker: its configured name and a part that is random at every start.
+    pub id: WorkerId,
+    /// The build, for people.
+    pub build: String,
+    /// How many partitions there are.
+    pub partitions: u16,
+    /// The bus is this process's own (D18): no other worker can be alive.
+    pub alone: bool,
+}
+
+/// Where a record lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Bucket `workers`, a worker's record.
+    Worker(WorkerId),
+    /// Bucket `leases`, a partition's lease.
+    Lease(Partition),
+}
+
+impl Place {
+    /// The key in its bucket.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Worker(id) => id.to_string(),
+            Self::Lease(partition) => partition.to_string(),
+        }
+    }
+}
+
+/// What the machine wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`Machine::handle_put`](super::Machine::handle_put).
+    Put {
+        /// Where.
+        place: Place,
+        /// What.
+        value: Bytes,
+        /// In place of which revision.
+        expected: u64,
+    },
+    /// Look a key up. Answered by exactly one [`Machine::handle_look`](super::Machine::handle_look).
+    Look {
+        /// Where.
+        place: Place,
+    },
+    /// Delete if the key is still at `expected`. Not answered.
+    Forget {
+        /// Where.
+        place: Place,
+        /// Of which revision.
+        expected: u64,
+    },
+    /// Request `worker.{id}.alive`. Answered by exactly one [`Machine::handle_probe`](super::Machine::handle_probe).
+    Probe {
+        /// Which round of probes this belongs to.
+        round: u64,
+        /// Who.
+        worker: WorkerId,
+    },
+    /// The partition is this worker's. Read it, then say [`Machine::handle_ready`](super::Machine::handle_ready).
+    Start {
+        /// Which.
+        partition: Partition,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// The partition is to be given away. Stop its intake, let its snapshots be stored, then say
+    /// [`Machine::handle_stopped`](super::Machine::handle_stopped).
+    Stop {
+        /// Which.
+        partition: Partition,
+    },
+    /// The partition is another's: drop it at once, and write nothing more.
+    Lost {
+        /// Which.
+        partition: Partition,
+    },
+    /// Another worker found this one dead: drop everything at once, and begin anew with a new machine under a new id.
+    Dead,
+    /// The worker left: nothing is its own any more. Comes after [`Machine::handle_leave`](super::Machine::handle_leave).
+    Gone,
+}
+
+/// What became of a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is stored, with this revision.
+    Stored(u64),
+    /// The key was at another revision.
+    Conflict,
+    /// Nobody said.
+    Unknown,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// This.
+    Found(KvEntry),
+    /// There is no such key.
+    Missing,
+    /// Nobody said.
+    Failed,
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// The worker answered.
+    Alive,
+    /// The bus says that nobody listens there.
+    NoResponders,
+    /// Nothing was heard.
+    Timeout,
+}

@@ -1,0 +1,189 @@
+//! What to do next.
+
+use std::time::Instant;
+
+use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::record::{WorkerRecord, WorkerState};
+
+use super::slots::Hold;
+use super::{Command, Machine, Place, encode, lease, rendezvous};
+
+/// How long the record of a dead worker is kept.
+const KEPT_MS: u64 = 3_600_000;
+
+impl Machine {
+    /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
+    /// says `None`.
+    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
+        if self.wake.is_some_and(|wake| now >= wake) {
+            self.changed = true;
+        }
+        while self.changed && self.commands.is_empty() && !self.over {
+            self.changed = false;
+            self.decide(now, unix_ms);
+            self.wake = self.next_timeout(now);
+        }
+        self.commands.pop_front()
+    }
+
+    /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wake.filter(|_| !self.over)
+    }
+
+    fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let may_act = self.own.may_act(now);
+        let others = self.peers.next_timeout().filter(|_| may_act && self.loaded);
+        let own = [
+            self.own.next_renewal(),
+            self.own.fresh_until().filter(|_| may_act),
+        ];
+        own.into_iter().chain([others]).flatten().min()
+    }
+
+    fn decide(&mut self, now: Instant, unix_ms: u64) {
+        if let Some((value, expected)) = self.own.renew(now) {
+            let place = Place::Worker(self.own.id.clone());
+            self.put(place, value, expected);
+        }
+        if !self.loaded || !self.may_act(now) {
+            return;
+        }
+        self.decide_dead(now);
+        self.decide_probes(now);
+        self.decide_forgotten(unix_ms);
+        self.decide_partitions(unix_ms);
+        self.decide_gone();
+    }
+
+    fn decide_dead(&mut self, now: Instant) {
+        for id in self.peers.found_dead(now, self.settings.alone) {
+            let peer = &self.peers.all[&id];
+            let record = WorkerRecord {
+                state: WorkerState::Dead,
+                beat: peer.record.as_ref().map_or(0, |record| record.beat),
+                build: peer
+                    .record
+                    .as_ref()
+                    .map_or_else(String::new, |record| record.build.clone()),
+            };
+            let expected = peer.revision;
+            self.put(Place::Worker(id), encode(&record), expected);
+        }
+    }
+
+    fn decide_probes(&mut self, now: Instant) {
+        let (round, workers) = self.peers.next_probes(now, &self.own.id);
+        let probes = workers
+            .into_iter()
+            .map(|worker| Command::Probe { round, worker });
+        self.commands.extend(probes);
+    }
+
+    /// Once, at the start: records of those who are dead for long.
+    fn decide_forgotten(&mut self, unix_ms: u64) {
+        if std::mem::replace(&mut self.forgotten, true) {
+            return;
+        }
+        for (id, peer) in &self.peers.all {
+            let named = self.slots.iter().any(|slot| holder(slot) == Some(id));
+            let old = peer.time_ms.saturating_add(KEPT_MS) < unix_ms;
+            if peer.state == WorkerState::Dead && peer.record.is_some() && old && !named {
+                self.commands.push_back(Command::Forget {
+                    place: Place::Worker(id.clone()),
+                    expected: peer.revision,
+                });
+            }
+        }
+    }
+
+    fn decide_partitions(&mut self, unix_ms: u64) {
+        for index in 0..self.slots.len() {
+            let partition = Partition(index as u16);
+            let should = self.should_own(partition);
+            let free = self.is_free(index);
+            let own = self.own.id.clone();
+            let slot = &mut self.slots[index];
+            if slot.busy {
+                continue;
+            }
+            let stored = slot.lease.as_ref();
+            let wanted = match slot.hold {
+                Hold::No if free && should => {
+                    let last = stored.map_or(Epoch::default(), |lease| lease.epoch);
+                    lease(Some(&own), last.next(unix_ms), false)
+                }
+                Hold::Held { epoch, ready }
+                    if !should && (ready || self.own.state != WorkerState::Alive) =>
+                {
+                    slot.hold = Hold::Stopping { epoch };
+                    self.commands.push_back(Command::Stop { partition });
+                    continue;
+                }
+                Hold::Held { epoch, ready: true } if stored.is_some_and(|lease| !lease.ready) => {
+                    lease(Some(&own), epoch, true)
+                }
+                Hold::Released => {
+                    let epoch = stored.map_or(Epoch::default(), |lease| lease.epoch);
+                    lease(None, epoch, false)
+                }
+                _ => continue,
+            };
+            let (value, expected) = (encode(&wanted), slot.revision);
+            slot.busy = true;
+            slot.put = Some(wanted);
+            self.put(Place::Lease(partition), value, expected);
+        }
+    }
+
+    /// A leaving worker that holds nothing says so, and is gone when that is stored.
+    fn decide_gone(&mut self) {
+        let holds = |slot: &super::Slot| slot.hold != Hold::No || slot.busy;
+        if self.own.state == WorkerState::Alive || self.slots.iter().any(holds) {
+            return;
+        }
+        if self.own.state == WorkerState::Leaving {
+            self.own.state = WorkerState::Dead;
+            self.own.hasten();
+            self.changed = true;
+        } else if self.own.stored == Some(WorkerState::Dead) {
+            self.end(Command::Gone);
+        }
+    }
+
+    /// Whether this worker is the one of the living that should own the partition.
+    fn should_own(&self, partition: Partition) -> bool {
+        let own = (self.own.state == WorkerState::Alive).then_some(&self.own.id);
+        let living = self
+            .peers
+            .all
+            .iter()
+            .filter(|(_, peer)| peer.state == WorkerState::Alive && peer.revision > 0)
+            .map(|(id, _)| id);
+        rendezvous::owner(partition, living.chain(own)) == Some(&self.own.id)
+    }
+
+    /// Whether nobody holds the partition, or somebody who is marked as dead.
+    fn is_free(&self, index: usize) -> bool {
+        match holder(&self.slots[index]) {
+            None => true,
+            Some(id) => self
+                .peers
+                .all
+                .get(id)
+                .is_some_and(|peer| peer.state == WorkerState::Dead && peer.revision > 0),
+        }
+    }
+
+    fn put(&mut self, place: Place, value: bytes::Bytes, expected: u64) {
+        self.commands.push_back(Command::Put {
+            place,
+            value,
+            expected,
+        });
+    }
+}
+
+fn holder(slot: &super::Slot) -> Option<&WorkerId> {
+    slot.lease.as_ref()?.worker.as_ref()
+}

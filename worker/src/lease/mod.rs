@@ -1,0 +1,308 @@
+//! Which partitions this worker owns: a machine without clock or bus (D15 to D18).
+//!
+//! It is told what the watches of the buckets `workers` and `leases` show, what became of puts, look-ups and probes, and
+//! when; it says what to do next. What it promises:
+//!
+//! * A lease changes by compare-and-swap only, and every owner's epoch is higher than that of the one before, so no two
+//!   owners ever share an epoch, and whoever reads what they write and send can tell which counts.
+//! * A lease is taken only if it is free, or after its holder's record was rewritten to `dead` in place of the very
+//!   record that was last seen of it.
+//! * A worker may act ([`Machine::may_act`]) until 2 s after its last acked renewal was sent, and not between a loss of
+//!   its connection and the first renewal acked after that. Another counts its silence after 3 s of its own clock, which
+//!   began later. So two workers may act for one partition only if their clocks run at different speeds by half, or if a
+//!   worker lost its connection, has not noticed, and was found dead meanwhile because nobody answers for it; or if it
+//!   stalls between the check and the send. Then the epoch decides, as above: edges drop what is of an older one, and
+//!   its puts fail.
+//! * A partition that nobody living owns is taken by the living worker with the highest weight in rendezvous hashing.
+//!   An owner that another outweighs hands over: it stops, and releases the lease.
+
+mod command;
+
+mod rendezvous;
+
+mod own;
+
+mod peers;
+
+mod slots;
+
+mod decide;
+
+pub use command::{Command, LeaseSettings, Look, Place, ProbeOutcome, PutOutcome};
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use grandstand_common::bus::KvEntry;
+use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::record::{Lease, WorkerState};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use own::{Heard, Own};
+use peers::Peers;
+use slots::{Hold, Slot, Turn};
+
+/// One worker's view of who owns what.
+#[derive(Debug)]
+pub struct Machine {
+    settings: LeaseSettings,
+    own: Own,
+    peers: Peers,
+    slots: Vec<Slot>,
+    /// The watches have shown all that there was.
+    loaded: bool,
+    forgotten: bool,
+    over: bool,
+    /// Something was heard since it was last decided what to do.
+    changed: bool,
+    /// When to decide anew.
+    wake: Option<Instant>,
+    commands: VecDeque<Command>,
+}
+
+impl Machine {
+    /// A machine that knows nothing yet.
+    pub fn new(settings: LeaseSettings) -> Self {
+        Self {
+            own: Own::new(settings.id.clone(), settings.build.clone()),
+            peers: Peers::default(),
+            slots: (0..settings.partitions).map(|_| Slot::default()).collect(),
+            loaded: false,
+            forgotten: false,
+            over: false,
+            changed: true,
+            wake: None,
+            commands: VecDeque::new(),
+            settings,
+        }
+    }
+
+    /// The worker's id.
+    pub fn id(&self) -> &WorkerId {
+        &self.own.id
+    }
+
+    /// Whether the worker may publish, append and put at `now`: to be asked right before it does.
+    pub fn may_act(&self, now: Instant) -> bool {
+        !self.over && self.own.may_act(now)
+    }
+
+    /// The epoch under which the worker works on a partition, if it is its own.
+    pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
+        self.slots.get(usize::from(partition.0))?.epoch()
+    }
+
+    /// How many partitions are the worker's.
+    pub fn owned(&self) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| slot.epoch().is_some())
+            .count()
+    }
+
+    /// The watch of `workers` shows an entry.
+    pub fn handle_worker(&mut self, now: Instant, entry: &KvEntry) {
+        self.changed = true;
+        let Ok(id) = entry.key.parse::<WorkerId>() else {
+            return;
+        };
+        if id != self.own.id {
+            return self.peers.on_entry(now, id, entry);
+        }
+        let heard = self.own.on_entry(entry);
+        if heard == Heard::Seen {
+            self.peers.on_own_renewal(now);
+        }
+        self.on_heard(heard);
+    }
+
+    /// The watch of `leases` shows an entry.
+    pub fn handle_lease(&mut self, now: Instant, entry: &KvEntry) {
+        self.changed = true;
+        let Some((partition, slot)) =
+            entry.key.parse().ok().map(Partition).and_then(|partition| {
+                Some((partition, self.slots.get_mut(usize::from(partition.0))?))
+            })
+        else {
+            return;
+        };
+        let turn = slot.on_entry(&self.own.id, entry);
+        if let Some(holder) = slot.lease.as_ref().and_then(|lease| lease.worker.as_ref())
+            && *holder != self.own.id
+        {
+            self.peers.on_named(now, holder);
+        }
+        self.on_turn(partition, turn);
+    }
+
+    /// Both watches have shown all that was there when they began.
+    pub fn handle_loaded(&mut self) {
+        self.changed = true;
+        self.loaded = true;
+    }
+
+    /// The connection to the bus is there, or is lost. To be told at the start, too.
+    pub fn handle_link(&mut self, now: Instant, up: bool) {
+        self.changed = true;
+        self.peers.on_link(now, up);
+        if up {
+            self.own.on_up();
+        } else {
+            self.own.on_down(now);
+        }
+    }
+
+    /// What became of a [`Command::Put`].
+    pub fn handle_put(&mut self, place: &Place, outcome: PutOutcome) {
+        self.changed = true;
+        match place {
+            Place::Worker(id) if *id == self.own.id => {
+                let heard = self.own.on_put(outcome);
+                self.on_heard(heard);
+            }
+            Place::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
+                // The watch shows it, with all that it says.
+            }
+            Place::Worker(_) => self.look(place.clone()),
+            Place::Lease(partition) => {
+                if let Some(slot) = self.slots.get_mut(usize::from(partition.0)) {
+                    let turn = slot.on_put(&self.own.id, outcome);
+                    self.on_turn(*partition, turn);
+                }
+            }
+        }
+    }
+
+    /// What a [`Command::Look`] found.
+    pub fn handle_look(&mut self, now: Instant, place: &Place, look: &Look) {
+        self.changed = true;
+        match place {
+            Place::Worker(id) if *id == self.own.id => {
+                let heard = self.own.on_look(look);
+                self.on_heard(heard);
+            }
+            Place::Worker(id) => {
+                match look {
+                    Look::Found(entry) => self.peers.on_entry(now, id.clone(), entry),
+                    Look::Missing => self.peers.on_missing(id),
+                    Look::Failed => {}
+                }
+                if let Some(peer) = self.peers.all.get_mut(id) {
+                    peer.marking = false;
+                }
+            }
+            Place::Lease(partition) => {
+                if let Some(slot) = self.slots.get_mut(usize::from(partition.0)) {
+                    let turn = slot.on_look(&self.own.id, look);
+                    self.on_turn(*partition, turn);
+                }
+            }
+        }
+    }
+
+    /// What became of a [`Command::Probe`].
+    pub fn handle_probe(
+        &mut self,
+        now: Instant,
+        round: u64,
+        worker: &WorkerId,
+        outcome: ProbeOutcome,
+    ) {
+        self.changed = true;
+        self.peers
+            .on_probe(now, &self.own.id, (round, worker), outcome);
+    }
+
+    /// The worker has read the partition, and answers for it.
+    pub fn handle_ready(&mut self, partition: Partition) {
+        self.changed = true;
+        let Some(slot) = self.slots.get_mut(usize::from(partition.0)) else {
+            return;
+        };
+        if let Hold::Held { epoch, .. } = slot.hold {
+            slot.hold = Hold::Held { epoch, ready: true };
+        }
+    }
+
+    /// The worker has stopped working on the partition, and all its writes are answered.
+    pub fn handle_stopped(&mut self, partition: Partition) {
+        self.changed = true;
+        let Some(slot) = self.slots.get_mut(usize::from(partition.0)) else {
+            return;
+        };
+        if slot.epoch().is_some() {
+            slot.hold = Hold::Released;
+        }
+    }
+
+    /// The worker shall end: gives all away.
+    pub fn handle_leave(&mut self) {
+        self.changed = true;
+        if self.own.state == WorkerState::Alive {
+            self.own.state = WorkerState::Leaving;
+            self.own.hasten();
+        }
+    }
+
+    fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Nothing | Heard::Renewed | Heard::Seen => {}
+            Heard::Look => self.look(Place::Worker(self.own.id.clone())),
+            Heard::Dead => self.end(Command::Dead),
+        }
+    }
+
+    fn on_turn(&mut self, partition: Partition, turn: Turn) {
+        match turn {
+            Turn::Nothing => {}
+            Turn::Look => self.look(Place::Lease(partition)),
+            Turn::Taken(epoch) => self.commands.push_back(Command::Start { partition, epoch }),
+            Turn::Lost => self.commands.push_back(Command::Lost { partition }),
+            Turn::Retaken(epoch) => {
+                self.commands.push_back(Command::Lost { partition });
+                self.commands.push_back(Command::Start { partition, epoch });
+            }
+        }
+    }
+
+    fn look(&mut self, place: Place) {
+        self.commands.push_back(Command::Look { place });
+    }
+
+    /// The last command.
+    fn end(&mut self, how: Command) {
+        if !self.over {
+            self.over = true;
+            self.commands.clear();
+            self.commands.push_back(how);
+            self.slots.iter_mut().for_each(|slot| slot.hold = Hold::No);
+        }
+    }
+}
+
+fn encode(record: &impl Serialize) -> Bytes {
+    serde_json::to_vec(record)
+        .expect("a record of plain values is JSON")
+        .into()
+}
+
+fn decode<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
+    serde_json::from_slice(value).ok()
+}
+
+/// The lease of an owner.
+fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lease {
+    Lease {
+        worker: worker.cloned(),
+        epoch,
+        ready,
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod sim;

@@ -1,0 +1,201 @@
+//! The worker's own record: registering, renewing, and until when it may act on it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::bus::KvEntry;
+use grandstand_common::id::WorkerId;
+use grandstand_common::record::{WorkerRecord, WorkerState};
+
+use super::{Look, PutOutcome, decode};
+
+/// How often a worker renews its record.
+pub(super) const RENEW: Duration = Duration::from_millis(500);
+
+/// How long after the last acked renewal was sent a worker may act.
+pub(super) const FRESH: Duration = Duration::from_secs(2);
+
+/// The worker's own record.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) id: WorkerId,
+    build: String,
+    pub(super) state: WorkerState,
+    beat: u64,
+    /// Of the record as it is stored; 0 before it is registered.
+    revision: u64,
+    /// The last that the watch showed.
+    seen: u64,
+    /// What was last known to be stored.
+    pub(super) stored: Option<WorkerState>,
+    /// The put that is under way, or a look at what became of it.
+    pending: Option<Pending>,
+    last_sent: Option<Instant>,
+    /// When the last renewal that was acked was sent, unless the connection dropped since.
+    acked: Option<Instant>,
+    /// Acks of what was sent before this do not count: the connection dropped then.
+    not_before: Option<Instant>,
+}
+
+/// A renewal under way.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    beat: u64,
+    state: WorkerState,
+    sent: Instant,
+}
+
+/// What an event says of the own record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing new.
+    Nothing,
+    /// A renewal is stored.
+    Renewed,
+    /// The watch shows a renewal.
+    Seen,
+    /// It must be looked up what became of a put.
+    Look,
+    /// Another worker found this one dead, or the record is gone.
+    Dead,
+}
+
+impl Own {
+    pub(super) fn new(id: WorkerId, build: String) -> Self {
+        Self {
+            id,
+            build,
+            state: WorkerState::Alive,
+            beat: 0,
+            revision: 0,
+            seen: 0,
+            stored: None,
+            pending: None,
+            last_sent: None,
+            acked: None,
+            not_before: None,
+        }
+    }
+
+    /// Whether the worker may publish, append and put. The bound excludes: at it, another may count the silence.
+    pub(super) fn may_act(&self, now: Instant) -> bool {
+        self.acked.is_some_and(|sent| now < sent + FRESH)
+    }
+
+    /// When [`may_act`](Self::may_act) ends if nothing is acked until then.
+    pub(super) fn fresh_until(&self) -> Option<Instant> {
+        self.acked.map(|sent| sent + FRESH)
+    }
+
+    /// Says at once what has changed in the record.
+    pub(super) fn hasten(&mut self) {
+        self.last_sent = None;
+    }
+
+    pub(super) fn next_renewal(&self) -> Option<Instant> {
+        match self.pending {
+            Some(_) => None,
+            None => self.last_sent.map(|sent| sent + RENEW),
+        }
+    }
+
+    /// The record as it is to be stored now, and in place of which revision.
+    pub(super) fn renew(&mut self, now: Instant) -> Option<(Bytes, u64)> {
+        let due = self.last_sent.is_none_or(|sent| now >= sent + RENEW);
+        if self.pending.is_some() || !due {
+            return None;
+        }
+        self.beat += 1;
+        self.pending = Some(Pending {
+            beat: self.beat,
+            state: self.state,
+            sent: now,
+        });
+        self.last_sent = Some(now);
+        let record = WorkerRecord {
+            state: self.state,
+            beat: self.beat,
+            build: self.build.clone(),
+        };
+        Some((super::encode(&record), self.revision))
+    }
+
+    pub(super) fn on_put(&mut self, outcome: PutOutcome) -> Heard {
+        match outcome {
+            PutOutcome::Stored(revision) => {
+                self.revision = self.revision.max(revision);
+                self.on_acked()
+            }
+            PutOutcome::Conflict | PutOutcome::Unknown => Heard::Look,
+        }
+    }
+
+    /// What the watch says of it.
+    pub(super) fn on_entry(&mut self, entry: &KvEntry) -> Heard {
+        if entry.revision <= self.seen {
+            return Heard::Nothing;
+        }
+        self.seen = entry.revision;
+        match self.read(entry) {
+            Some(_) => Heard::Seen,
+            None => Heard::Dead,
+        }
+    }
+
+    /// What the bucket has of it, looked up because a put's outcome was not plain.
+    pub(super) fn on_look(&mut self, look: &Look) -> Heard {
+        let found = match look {
+            // The next put is due in time, and will tell.
+            Look::Failed => {
+                self.pending = None;
+                return Heard::Nothing;
+            }
+            Look::Found(entry) => self.read(entry),
+            Look::Missing if self.revision == 0 => Some(0),
+            Look::Missing => None,
+        };
+        match (found, self.pending) {
+            (None, _) => Heard::Dead,
+            (Some(beat), Some(pending)) if beat == pending.beat => self.on_acked(),
+            // What was sent may still be stored later; then the next put conflicts, and is looked at in turn.
+            _ => {
+                self.pending = None;
+                self.last_sent = None;
+                Heard::Nothing
+            }
+        }
+    }
+
+    /// The beat of a record; `None` if it says that this worker is dead.
+    fn read(&mut self, entry: &KvEntry) -> Option<u64> {
+        let record: WorkerRecord = entry.value.as_ref().and_then(decode)?;
+        if record.state == WorkerState::Dead && self.state != WorkerState::Dead {
+            return None;
+        }
+        self.revision = self.revision.max(entry.revision);
+        Some(record.beat)
+    }
+
+    /// The connection dropped: nothing counts that was sent before.
+    pub(super) fn on_down(&mut self, now: Instant) {
+        self.acked = None;
+        self.not_before = Some(now);
+    }
+
+    /// The connection is there: renews at once.
+    pub(super) fn on_up(&mut self) {
+        self.last_sent = None;
+    }
+
+    fn on_acked(&mut self) -> Heard {
+        let Some(Pending { state, sent, .. }) = self.pending.take() else {
+            return Heard::Nothing;
+        };
+        self.stored = Some(state);
+        if self.not_before.is_some_and(|not_before| sent < not_before) {
+            return Heard::Nothing;
+        }
+        self.acked = self.acked.max(Some(sent));
+        Heard::Renewed
+    }
+}

@@ -1,0 +1,290 @@
+//! Several machines over a key-value store that delays, stalls and loses answers, while workers pause, lose their
+//! connections, die and come: by seeds.
+//!
+//! Held to all the time: no two workers that may act work on the same partition, and epochs of a partition only grow.
+//! Held to when it is quiet again: every partition is worked on by the one that should.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+mod world;
+
+const PARTITIONS: u16 = 12;
+const PUT_TIMEOUT: u64 = 1_000;
+
+#[derive(Debug)]
+enum Happens {
+    /// A put or a look arrives at the store.
+    Arrives {
+        node: usize,
+        link: u64,
+        op: Op,
+    },
+    /// The store's answer is back.
+    Answered {
+        node: usize,
+        id: u64,
+        answer: Answer,
+    },
+    /// The worker waited long enough for an answer.
+    TimedOut {
+        node: usize,
+        id: u64,
+    },
+    /// The watch shows an entry.
+    Shown {
+        node: usize,
+        link: u64,
+        place: Place,
+        entry: KvEntry,
+    },
+    /// A probe is back.
+    Probed {
+        node: usize,
+        round: u64,
+        worker: WorkerId,
+        outcome: ProbeOutcome,
+    },
+    /// The worker has read, or stopped working on, a partition.
+    Read {
+        node: usize,
+        partition: Partition,
+        epoch: Epoch,
+    },
+    Stopped {
+        node: usize,
+        partition: Partition,
+    },
+    /// The connection is there again.
+    LinkUp {
+        node: usize,
+    },
+    /// A paused worker goes on.
+    Resumes {
+        node: usize,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Op {
+    id: u64,
+    place: Place,
+    put: Option<(Bytes, u64)>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Put(PutOutcome),
+    Look(Look),
+}
+
+struct Node {
+    machine: Machine,
+    alive: bool,
+    up: bool,
+    /// Counts connections: what was shown on an earlier one is lost.
+    link: u64,
+    paused: bool,
+    waiting: BTreeMap<u64, Place>,
+    puts: BTreeMap<u64, bool>,
+    held: Vec<Happens>,
+    /// The watch is in order.
+    shown_at: u64,
+}
+
+struct Sim {
+    rng: ChaCha8Rng,
+    start: Instant,
+    ms: u64,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, Happens>,
+    count: u64,
+    store: BTreeMap<String, (Place, KvEntry)>,
+    revision: u64,
+    stalled_until: u64,
+    nodes: Vec<Node>,
+    epochs: BTreeMap<Partition, Epoch>,
+    calm: bool,
+    seed: u64,
+}
+
+impl Sim {
+    fn new(seed: u64, start: Instant) -> Self {
+        Self {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            start,
+            ms: 0,
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            count: 0,
+            store: BTreeMap::new(),
+            revision: 0,
+            stalled_until: 0,
+            nodes: Vec::new(),
+            epochs: BTreeMap::new(),
+            calm: false,
+            seed,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_millis(self.ms)
+    }
+
+    fn later(&mut self, ms: u64, event: Happens) {
+        self.count += 1;
+        self.queue.push(Reverse((self.ms + ms, self.count)));
+        self.events.insert(self.count, event);
+    }
+
+    fn delay(&mut self) -> u64 {
+        match self.rng.random_range(0..100) {
+            0 if !self.calm => self.rng.random_range(0..1_500),
+            _ => self.rng.random_range(0..8),
+        }
+    }
+
+    fn spawn(&mut self) {
+        let index = self.nodes.len();
+        let settings = LeaseSettings {
+            id: format!("w{}-{index}", self.rng.random_range(0..1000))
+                .parse()
+                .unwrap(),
+            build: String::new(),
+            partitions: PARTITIONS,
+            alone: false,
+        };
+        let mut machine = Machine::new(settings);
+        machine.handle_link(self.now(), true);
+        self.nodes.push(Node {
+            machine,
+            alive: true,
+            up: true,
+            link: 1,
+            paused: false,
+            waiting: BTreeMap::new(),
+            puts: BTreeMap::new(),
+            held: Vec::new(),
+            shown_at: 0,
+        });
+        self.show_all(index);
+        self.nodes[index].machine.handle_loaded();
+    }
+
+    /// A watch begins with all that is there.
+    fn show_all(&mut self, index: usize) {
+        let now = self.now();
+        let machine = &mut self.nodes[index].machine;
+        for (place, entry) in self.store.values() {
+            world::show(machine, now, place, entry);
+        }
+    }
+
+    /// A fault, or a worker that comes or leaves.
+    fn disturb(&mut self) {
+        let living: Vec<usize> = (0..self.nodes.len())
+            .filter(|&n| self.nodes[n].alive)
+            .collect();
+        let node = living[self.rng.random_range(0..living.len())];
+        let ms = self.rng.random_range(0..6_000);
+        let now = self.now();
+        match self.rng.random_range(0..6) {
+            0 => {
+                self.nodes[node].alive = false;
+                self.spawn();
+            }
+            1 => self.stalled_until = self.ms + ms,
+            2 if self.nodes[node].up && !self.nodes[node].paused => {
+                self.nodes[node].up = false;
+                self.nodes[node].machine.handle_link(now, false);
+                self.later(ms, Happens::LinkUp { node });
+            }
+            3 if !self.nodes[node].paused && self.nodes[node].up => {
+                self.nodes[node].paused = true;
+                self.later(ms, Happens::Resumes { node });
+            }
+            4 if living.len() < 5 => self.spawn(),
+            5 if living.len() > 2 && self.staying() > 2 => self.nodes[node].machine.handle_leave(),
+            _ => {}
+        }
+    }
+
+    fn staying(&self) -> usize {
+        let stays = |node: &&Node| node.alive && node.machine.own.state == WorkerState::Alive;
+        self.nodes.iter().filter(stays).count()
+    }
+
+    /// No two that may act work on the same partition.
+    fn check(&self) {
+        let now = self.now();
+        let acting: Vec<&Node> = self
+            .nodes
+            .iter()
+            .filter(|node| node.alive && node.machine.may_act(now))
+            .collect();
+        for partition in (0..PARTITIONS).map(Partition) {
+            let owners: Vec<_> = acting
+                .iter()
+                .filter_map(|node| Some((node.machine.id(), node.machine.epoch(partition)?)))
+                .collect();
+            assert!(
+                owners.len() <= 1,
+                "seed {} at {}: {partition} {owners:?}",
+                self.seed,
+                self.ms
+            );
+        }
+    }
+
+    /// Every partition is worked on.
+    fn check_owned(&self) {
+        let now = self.now();
+        for partition in (0..PARTITIONS).map(Partition) {
+            let owned = self.nodes.iter().any(|node| {
+                let slot = &node.machine.slots[usize::from(partition.0)];
+                let ready = matches!(slot.hold, Hold::Held { ready: true, .. });
+                node.alive && node.machine.may_act(now) && ready
+            });
+            assert!(owned, "seed {}: nobody owns {partition}", self.seed);
+        }
+        let living = self.nodes.iter().filter(|node| node.alive);
+        let stored: Vec<Lease> = self
+            .store
+            .values()
+            .filter(|(place, _)| matches!(place, Place::Lease(_)))
+            .map(|(_, entry)| decode(entry.value.as_ref().unwrap()).unwrap())
+            .collect();
+        assert!(
+            stored.iter().all(|lease| lease.ready),
+            "seed {}: {stored:?}",
+            self.seed
+        );
+        assert!(living.count() <= 1 || stored.iter().any(|lease| lease.worker != stored[0].worker));
+    }
+}
+
+#[test]
+fn d16_one_owner_at_a_time_and_every_partition_has_one() {
+    let start = tokio::time::Instant::now().into_std();
+    for seed in 0..100 {
+        let mut sim = Sim::new(seed, start);
+        for _ in 0..sim.rng.random_range(3..=5) {
+            sim.spawn();
+        }
+        for _ in 0..sim.rng.random_range(3..15) {
+            let until = sim.ms + sim.rng.random_range(0..5_000);
+            sim.run(until);
+            sim.disturb();
+        }
+        sim.calm = true;
+        let until = sim.ms + 15_000;
+        sim.run(until);
+        sim.check_owned();
+    }
+}

@@ -1,0 +1,133 @@
+//! What the worker does about each partition.
+
+use grandstand_common::bus::KvEntry;
+use grandstand_common::id::{Epoch, WorkerId};
+use grandstand_common::record::Lease;
+
+use super::{Look, PutOutcome, decode};
+
+/// A partition: its lease as it is known, and what this worker has to do with it.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) lease: Option<Lease>,
+    /// Of the lease; 0 if there is none.
+    pub(super) revision: u64,
+    pub(super) hold: Hold,
+    /// What is to be stored; `None` while nothing is.
+    pub(super) put: Option<Lease>,
+    /// A put or a look at what became of it is under way.
+    pub(super) busy: bool,
+}
+
+/// What this worker has to do with a partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It is another's, or nobody's.
+    #[default]
+    No,
+    /// It is this worker's.
+    Held { epoch: Epoch, ready: bool },
+    /// It is this worker's, which stops working on it so as to give it away.
+    Stopping { epoch: Epoch },
+    /// The worker has stopped, and its lease is yet to be released.
+    Released,
+}
+
+/// What an event means for the partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing.
+    Nothing,
+    /// It must be looked up what became of a put.
+    Look,
+    /// It is this worker's now.
+    Taken(Epoch),
+    /// It is not this worker's any more.
+    Lost,
+    /// It is this worker's, but under another epoch than it thought.
+    Retaken(Epoch),
+}
+
+impl Slot {
+    /// The epoch under which the worker works on it.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        match self.hold {
+            Hold::Held { epoch, .. } | Hold::Stopping { epoch } => Some(epoch),
+            Hold::No | Hold::Released => None,
+        }
+    }
+
+    /// What the bucket has of the lease.
+    pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> Turn {
+        if entry.revision <= self.revision {
+            return Turn::Nothing;
+        }
+        self.revision = entry.revision;
+        self.lease = entry.value.as_ref().and_then(decode::<Lease>);
+        self.settle(own)
+    }
+
+    pub(super) fn on_put(&mut self, own: &WorkerId, outcome: PutOutcome) -> Turn {
+        match outcome {
+            PutOutcome::Stored(revision) => {
+                self.busy = false;
+                let stored = self.put.take();
+                // The watch may have shown it already, or even what came after it.
+                if revision > self.revision {
+                    self.revision = revision;
+                    self.lease = stored;
+                }
+                self.settle(own)
+            }
+            PutOutcome::Conflict | PutOutcome::Unknown => Turn::Look,
+        }
+    }
+
+    pub(super) fn on_look(&mut self, own: &WorkerId, look: &Look) -> Turn {
+        self.busy = false;
+        self.put = None;
+        match look {
+            Look::Found(entry) => self.on_entry(own, entry),
+            Look::Missing | Look::Failed => Turn::Nothing,
+        }
+    }
+
+    /// What the lease as it is now means. What is stored counts, not what was meant to be.
+    fn settle(&mut self, own: &WorkerId) -> Turn {
+        let mine = self
+            .lease
+            .as_ref()
+            .filter(|lease| lease.worker.as_ref() == Some(own));
+        match (mine, self.hold) {
+            (Some(lease), Hold::No) => {
+                self.hold = Hold::Held {
+                    epoch: lease.epoch,
+                    ready: lease.ready,
+                };
+                Turn::Taken(lease.epoch)
+            }
+            (Some(lease), Hold::Held { epoch, .. } | Hold::Stopping { epoch })
+                if lease.epoch == epoch =>
+            {
+                Turn::Nothing
+            }
+            (Some(_), Hold::Released) => Turn::Nothing,
+            (None, Hold::No) => Turn::Nothing,
+            (None, Hold::Released) => {
+                self.hold = Hold::No;
+                Turn::Nothing
+            }
+            (Some(lease), Hold::Held { .. } | Hold::Stopping { .. }) => {
+                self.hold = Hold::Held {
+                    epoch: lease.epoch,
+                    ready: lease.ready,
+                };
+                Turn::Retaken(lease.epoch)
+            }
+            (None, Hold::Held { .. } | Hold::Stopping { .. }) => {
+                self.hold = Hold::No;
+                Turn::Lost
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+use std::time::Duration;
+
+use grandstand_common::record::WorkerRecord;
+
+use super::*;
+
+const UNIX: u64 = 1_767_225_600_000;
+
+fn start() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn id(name: &str) -> WorkerId {
+    name.parse().unwrap()
+}
+
+fn machine(alone: bool) -> Machine {
+    Machine::new(LeaseSettings {
+        id: id("me"),
+        build: "test".to_owned(),
+        partitions: 4,
+        alone,
+    })
+}
+
+fn entry(key: &str, value: &impl Serialize, revision: u64) -> KvEntry {
+    KvEntry {
+        key: key.to_owned(),
+        value: Some(encode(value)),
+        revision,
+        time_ms: UNIX,
+    }
+}
+
+fn record(state: WorkerState, beat: u64) -> WorkerRecord {
+    WorkerRecord {
+        state,
+        beat,
+        build: String::new(),
+    }
+}
+
+/// All commands, and every put answered as stored from `revision` on.
+fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<Command> {
+    let mut all = Vec::new();
+    while let Some(command) = machine.poll_command(now, UNIX) {
+        if let Command::Put { place, value, .. } = &command {
+            *revision += 1;
+            machine.handle_put(place, PutOutcome::Stored(*revision));
+            let shown = KvEntry {
+                key: place.key(),
+                value: Some(value.clone()),
+                revision: *revision,
+                time_ms: UNIX,
+            };
+            match place {
+                Place::Worker(_) => machine.handle_worker(now, &shown),
+                Place::Lease(_) => machine.handle_lease(now, &shown),
+            }
+        }
+        all.push(command);
+    }
+    all
+}
+
+fn starts(commands: &[Command]) -> Vec<(Partition, Epoch)> {
+    let starts = commands.iter().filter_map(|command| match command {
+        Command::Start { partition, epoch } => Some((*partition, *epoch)),
+        _ => None,
+    });
+    starts.collect()
+}
+
+fn marks(commands: &[Command], worker: &str) -> bool {
+    commands.iter().any(|command| {
+        matches!(command, Command::Put { place: Place::Worker(id), .. } if id.as_str() == worker)
+    })
+}
+
+#[test]
+fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    assert!(!machine.may_act(now));
+    let commands = drain(&mut machine, now, &mut revision);
+    assert_eq!(starts(&commands).len(), 4);
+    assert!(
+        starts(&commands)
+            .iter()
+            .all(|(_, epoch)| *epoch == Epoch(UNIX))
+    );
+    assert!(machine.may_act(now + Duration::from_millis(1_999)));
+    assert!(!machine.may_act(now + Duration::from_secs(2)));
+
+    machine.handle_ready(Partition(2));
+    let commands = drain(&mut machine, now, &mut revision);
+    let [Command::Put { place, value, .. }] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(*place, Place::Lease(Partition(2)));
+    let stored: Lease = decode(value).unwrap();
+    assert!(stored.ready && stored.epoch == Epoch(UNIX));
+}
+
+#[test]
+fn d15_an_epoch_is_higher_than_the_one_before() {
+    let (now, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    let last = Epoch(UNIX + 5);
+    machine.handle_lease(now, &entry("0", &lease(None, last, false), 3));
+    machine.handle_loaded();
+    let commands = drain(&mut machine, now, &mut revision);
+    assert!(starts(&commands).contains(&(Partition(0), Epoch(UNIX + 6))));
+}
+
+#[test]
+fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
+    let (now, mut revision) = (start(), 10);
+    let mut machine = machine(true);
+    machine.handle_link(now, true);
+    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
+    for p in ["0", "1", "2", "3"] {
+        let old = lease(Some(&id("old")), Epoch(5), true);
+        machine.handle_lease(now, &entry(p, &old, 2));
+    }
+    machine.handle_loaded();
+    let commands = drain(&mut machine, now, &mut revision);
+    assert!(marks(&commands, "old"));
+    assert_eq!(starts(&commands).len(), 4);
+}
+
+#[test]
+fn d16_silence_counts_after_three_seconds_and_three_renewals_of_ones_own() {
+    let (first, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(first, true);
+    machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
+    machine.handle_loaded();
+    drain(&mut machine, first, &mut revision);
+    // The bus stalls for ten seconds: nobody's renewals are seen.
+    let now = first + Duration::from_secs(10);
+    assert!(!machine.may_act(now));
+    for beat in 0..3 {
+        let now = now + Duration::from_millis(500 * beat);
+        let commands = drain(&mut machine, now, &mut revision);
+        let counted = beat == 2;
+        assert_eq!(marks(&commands, "other"), counted, "beat {beat}");
+    }
+}
+
+#[test]
+fn d16_who_was_found_dead_drops_everything() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    drain(&mut machine, now, &mut revision);
+    machine.handle_worker(now, &entry("me", &record(WorkerState::Dead, 1), 99));
+    assert!(!machine.may_act(now));
+    assert_eq!(machine.owned(), 0);
+    assert_eq!(machine.poll_command(now, UNIX), Some(Command::Dead));
+    assert_eq!(machine.poll_command(now, UNIX), None);
+}
+
+#[test]
+fn d17_nobody_answers_twice() {
+    let (first, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(first, true);
+    machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
+    machine.handle_loaded();
+    let mut marked = Vec::new();
+    for step in 0..14 {
+        let now = first + Duration::from_millis(100 * step);
+        let commands = drain(&mut machine, now, &mut revision);
+        marked.push(marks(&commands, "other"));
+        for command in commands {
+            if let Command::Probe { round, worker } = command {
+                let outcome = match worker.as_str() {
+                    "me" => ProbeOutcome::Alive,
+                    _ => ProbeOutcome::NoResponders,
+                };
+                machine.handle_probe(now, round, &worker, outcome);
+            }
+        }
+    }
+    // The first miss counts when the connection has been up for 1 s, the second 100 ms later.
+    assert_eq!(marked.iter().position(|marked| *marked), Some(12));
+}
+
+#[test]
+fn d17_ones_own_silence_is_not_anothers_death() {
+    let (first, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(first, true);
+    machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
+    machine.handle_loaded();
+    for step in 0..28 {
+        let now = first + Duration::from_millis(100 * step);
+        let commands = drain(&mut machine, now, &mut revision);
+        assert!(!marks(&commands, "other"));
+        for command in commands {
+            if let Command::Probe { round, worker } = command {
+                machine.handle_probe(now, round, &worker, ProbeOutcome::NoResponders);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    drain(&mut machine, now, &mut revision);
+    (0..4).map(Partition).for_each(|p| machine.handle_ready(p));
+    drain(&mut machine, now, &mut revision);
+    let stops = |commands: &[Command]| {
+        let stops = commands.iter().filter_map(|command| match command {
+            Command::Stop { partition } => Some(*partition),
+            _ => None,
+        });
+        stops.collect::<Vec<_>>()
+    };
+    machine.handle_worker(now, &entry("other", &record(WorkerState::Alive, 1), 50));
+    revision = 50;
+    let surplus = stops(&drain(&mut machine, now, &mut revision));
+    assert!(!surplus.is_empty() && surplus.len() < 4);
+    machine.handle_stopped(surplus[0]);
+    let commands = drain(&mut machine, now, &mut revision);
+    let [Command::Put { value, .. }] = &commands[..] else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(decode::<Lease>(value).unwrap().worker, None);
+
+    machine.handle_leave();
+    let rest = stops(&drain(&mut machine, now, &mut revision));
+    assert_eq!(rest.len() + surplus.len(), 4);
+    for &partition in surplus[1..].iter().chain(&rest) {
+        machine.handle_stopped(partition);
+    }
+    let commands = drain(&mut machine, now, &mut revision);
+    assert_eq!(commands.last(), Some(&Command::Gone));
+}
+
+#[test]
+fn a_lost_connection_suspends_until_a_later_renewal_is_acked() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    drain(&mut machine, now, &mut revision);
+    machine.handle_link(now, false);
+    assert!(!machine.may_act(now));
+    let later = now + Duration::from_millis(100);
+    machine.handle_link(later, true);
+    drain(&mut machine, later, &mut revision);
+    assert!(machine.may_act(later));
+    assert_eq!(machine.owned(), 4);
+}
+
+#[test]
+fn another_owner_s_lease_means_that_the_partition_is_lost() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    drain(&mut machine, now, &mut revision);
+    machine.handle_worker(now, &entry("other", &record(WorkerState::Leaving, 1), 69));
+    let other = lease(Some(&id("other")), Epoch(UNIX + 9), true);
+    machine.handle_lease(now, &entry("1", &other, 70));
+    let commands = drain(&mut machine, now, &mut 100);
+    assert!(commands.contains(&Command::Lost {
+        partition: Partition(1)
+    }));
+    assert_eq!(machine.epoch(Partition(1)), None);
+}
