@@ -2,13 +2,17 @@
 //!
 //! Read in this order, as data flows.
 
+pub mod front;
+
+pub mod listen;
+
+pub mod handshake;
+
+pub mod drive;
+
 pub mod session;
 
-pub mod outbox;
-
-pub mod wheel;
-
-pub mod sink;
+pub mod endpoint;
 
 pub mod core;
 
@@ -21,5 +25,13 @@ pub mod egress;
 pub mod hub;
 
 pub mod frames;
+
+pub mod sink;
+
+pub mod conns;
+
+pub mod outbox;
+
+pub mod wheel;
 
 pub mod metrics;

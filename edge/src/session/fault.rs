@@ -45,7 +45,7 @@ pub enum Fault {
     #[error("message is longer than {limit} bytes")]
     TooBig {
         /// The limit.
-        limit: usize,
+        limit: u32,
     },
 }
 

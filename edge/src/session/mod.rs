@@ -36,16 +36,19 @@ pub enum Event<'a> {
     Close(Option<u16>),
 }
 
+/// What a message is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MessageKind {
+pub enum MessageKind {
+    /// UTF-8.
     Text,
+    /// Bytes.
     Binary,
 }
 
 /// A frame whose header is known and whose payload has not fully come.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
-    left: u64,
+    left: u32,
     mask: [u8; 4],
     opcode: Opcode,
     fin: bool,
@@ -83,7 +86,7 @@ pub struct Session {
     control: Option<Box<Control>>,
     frame: Option<Frame>,
     /// The most bytes that a message may have.
-    limit: usize,
+    limit: u32,
     head: [u8; MAX_HEADER],
     head_len: u8,
     /// The message that has begun and not ended.
@@ -94,7 +97,7 @@ pub struct Session {
 
 impl Session {
     /// A session right after the handshake, for messages of at most `limit` bytes.
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: u32) -> Self {
         Self {
             buffer: Vec::new(),
             control: None,
@@ -197,14 +200,14 @@ impl Session {
             let (piece, rest) = std::mem::take(input).split_at_mut(here);
             *input = rest;
             payload::unmask(piece, frame.mask);
-            let complete = here as u64 == frame.left;
+            let complete = here == frame.left as usize;
             if complete {
                 self.frame = None;
             } else {
                 let mut mask = frame.mask;
                 mask.rotate_left(here % 4);
                 self.frame = Some(Frame {
-                    left: frame.left - here as u64,
+                    left: frame.left - here as u32,
                     mask,
                     begun: true,
                     ..frame
@@ -250,12 +253,14 @@ impl Session {
             (Opcode::Binary, None) => self.message = Some(MessageKind::Binary),
             _ => {}
         }
-        let room = (self.limit - self.buffer.len()) as u64;
-        if !header.opcode.is_control() && header.len > room {
-            return Err(Fault::TooBig { limit: self.limit });
-        }
+        let room = if header.opcode.is_control() {
+            MAX_CONTROL_PAYLOAD as u32
+        } else {
+            self.limit.saturating_sub(self.buffer.len() as u32)
+        };
+        let left = u32::try_from(header.len).ok().filter(|&len| len <= room);
         Ok(Frame {
-            left: header.len,
+            left: left.ok_or(Fault::TooBig { limit: self.limit })?,
             mask: header.mask,
             opcode: header.opcode,
             fin: header.fin,
@@ -291,11 +296,11 @@ impl Session {
 
     /// Appends to the message's buffer. It grows with what has come, not with what a header announces, but never beyond
     /// that either.
-    fn keep(&mut self, piece: &[u8], left: u64) {
+    fn keep(&mut self, piece: &[u8], left: u32) {
         let len = self.buffer.len();
         let needed = len + piece.len();
         if needed > self.buffer.capacity() {
-            let announced = len.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
+            let announced = len + left as usize;
             let target = needed.saturating_mul(2).min(announced.max(needed));
             self.buffer.reserve_exact(target - len);
         }

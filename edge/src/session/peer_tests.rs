@@ -54,11 +54,11 @@ impl Write for Pipe {
 }
 
 fn peer(role: Role, input: Vec<u8>, most: usize) -> WebSocket<Pipe> {
-    let config = WebSocketConfig::default().max_message_size(Some(LIMIT));
+    let config = WebSocketConfig::default().max_message_size(Some(LIMIT as usize));
     WebSocket::from_raw_socket(Pipe::new(input, most), role, Some(config))
 }
 
-const LIMIT: usize = 60_000;
+const LIMIT: u32 = 60_000;
 
 /// What tungstenite makes of the same bytes; a fault is just a fault.
 fn as_seen_by(peer: &mut WebSocket<Pipe>) -> (Vec<Seen>, bool) {

@@ -295,7 +295,7 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
 #[test]
 fn memory_is_owned_only_for_what_is_incomplete_and_not_for_what_is_announced() {
     let mut session = Session::new(32 << 20);
-    assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
+    assert!(size_of::<Session>() <= 80, "{}", size_of::<Session>());
     let frame = f(0x82, &vec![1; 1 << 20]);
     feed(&mut session, &frame[..20], &[usize::MAX]);
     assert!(session.buffered() <= 64);

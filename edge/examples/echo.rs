@@ -1,0 +1,36 @@
+//! An edge of one shard that only echoes, for the WebSocket conformance suite and for measuring connections:
+//! `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use grandstand_edge::conns::Conns;
+use grandstand_edge::endpoint::Echo;
+use grandstand_edge::front::{Front, FrontOptions, Pages, Route};
+use grandstand_edge::listen::{ListenOptions, bind, drive_accept};
+use tokio::task::LocalSet;
+
+fn main() -> anyhow::Result<()> {
+    let addr = std::env::args().nth(1);
+    let addr = addr.as_deref().unwrap_or("127.0.0.1:9001").parse()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let conns = Conns::new(Duration::from_secs(25));
+    let route = Route {
+        path: "/v1/echo",
+        endpoint: Rc::new(Echo::new(conns.clone())),
+        message_bytes: Echo::LIMIT,
+        outbox_bytes: Echo::LIMIT,
+    };
+    let listeners = bind(&ListenOptions::new(addr), 1)?;
+    LocalSet::new().block_on(&runtime, async {
+        let front = Front::new(FrontOptions::default(), conns, vec![route], Pages::new());
+        tokio::task::spawn_local(Rc::clone(&front).drive_timers());
+        for listener in listeners {
+            println!("ws://{}/v1/echo", listener.local_addr()?);
+            drive_accept(Rc::clone(&front), listener).await?;
+        }
+        Ok(())
+    })
+}

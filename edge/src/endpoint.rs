@@ -1,0 +1,117 @@
+//! The seam between connections and what answers them.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use grandstand_common::envelope::Encoding;
+use grandstand_common::error::ErrorKind;
+
+use crate::conns::Conns;
+use crate::session::frame::{self, Opcode};
+use crate::session::{Fault, MessageKind};
+use crate::sink::{ConnKey, Sent, Sink};
+
+/// What a client said of itself when it connected. Nothing of it is verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The path that it asked for, without the query.
+    pub path: &'static str,
+    /// The encoding that was agreed on.
+    pub encoding: Encoding,
+    /// The token: `Authorization: Bearer`, else `?token=`, else the subprotocol `bearer.<token>`.
+    pub token: Option<String>,
+    /// `?user=`, which only a development server trusts.
+    pub user: Option<String>,
+    /// The `Origin` header, which browsers send.
+    pub origin: Option<String>,
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client closed, with this code if it gave one.
+    Client(Option<u16>),
+    /// The client broke the WebSocket protocol.
+    Fault(Fault),
+    /// The edge closed it: the core by [`Sink::close`], or because the client was silent or too slow.
+    Closed(ErrorKind),
+    /// The socket ended or failed without a close frame.
+    Lost,
+}
+
+impl Ending {
+    /// The name in metrics: `client`, `lost`, or the error's code.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Fault(fault) => fault.kind().code(),
+            Self::Closed(kind) => kind.code(),
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What connections of one path lead to: the game core, or [`Echo`].
+///
+/// All calls come from the shard's thread, never from within a call to [`Sink`], and one at a time; an implementation
+/// that keeps state keeps it in a `RefCell`. For one connection the order is `open`, then messages, then `closed` once.
+pub trait Endpoint {
+    /// A connection is there, and can be sent to.
+    fn open(&self, conn: ConnKey, hello: Hello, now: Instant);
+
+    /// A whole message came. Text is known to be UTF-8. After [`Sink::pause`] none comes until it is resumed.
+    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], now: Instant);
+
+    /// The outbox, which had been in use, ran empty.
+    fn drained(&self, conn: ConnKey, now: Instant);
+
+    /// The connection ended, or is closing: nothing comes any more, and nothing sent gets there. Also called for what was
+    /// closed by [`Sink::close`].
+    fn closed(&self, conn: ConnKey, why: Ending, now: Instant);
+}
+
+/// Sends every message back as it came, for the conformance suite.
+///
+/// It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
+#[derive(Debug)]
+pub struct Echo {
+    conns: Conns,
+}
+
+impl Echo {
+    /// The most bytes that a message, and an outbox, may have here.
+    pub const LIMIT: u32 = 32 << 20;
+
+    /// An echo on these connections.
+    pub fn new(conns: Conns) -> Self {
+        Self { conns }
+    }
+}
+
+impl Endpoint for Echo {
+    fn open(&self, _: ConnKey, _: Hello, _: Instant) {}
+
+    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
+        let opcode = match kind {
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
+        };
+        let mut buf = BytesMut::new();
+        frame::put_frame(&mut buf, opcode, payload);
+        let mut conns = self.conns.clone();
+        match conns.send(conn, &buf.freeze()) {
+            Sent::Queued => conns.pause(conn, true),
+            Sent::Full => conns.close(conn, ErrorKind::TooSlow),
+            Sent::Written | Sent::Gone => {}
+        }
+    }
+
+    fn drained(&self, conn: ConnKey, _: Instant) {
+        self.conns.clone().pause(conn, false);
+    }
+
+    fn closed(&self, _: ConnKey, _: Ending, _: Instant) {}
+}

@@ -1,0 +1,141 @@
+//! From an accepted socket to an open connection: HTTP/1.1 with a deadline, until the upgrade.
+//!
+//! hyper speaks the HTTP; once it has written the 101 it gives the socket back, and nothing of it stays in memory.
+
+mod answer;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+use crate::drive::Drive;
+use crate::endpoint::Hello;
+use crate::front::{Front, Route};
+
+pub use answer::Refusal;
+
+/// How long a client has to read a refusal before its socket is closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of what a refused client still sends is read meanwhile.
+const LINGER_BYTES: usize = 256 << 10;
+
+/// Speaks HTTP on a socket; returns the task of the connection if it was upgraded.
+pub(crate) async fn drive_handshake(
+    front: Rc<Front>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) -> Option<Drive> {
+    let deadline = Instant::now() + front.options.handshake_timeout;
+    let door = Door {
+        front: Rc::clone(&front),
+        peer,
+        answered: Cell::new(0),
+        upgrade: RefCell::new(None),
+    };
+    let mut http = http1::Builder::new()
+        .max_buf_size(front.options.header_bytes.max(8192))
+        .max_header_size(front.options.header_bytes)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(socket), door);
+    let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
+    let parts = http.into_parts();
+    let door = parts.service;
+    let mut socket = parts.io.into_inner();
+    match result {
+        Ok(Ok(())) => {
+            if let Some((route, hello)) = door.upgrade.take() {
+                return Some(Drive::open(front, route, socket, hello, &parts.read_buf));
+            }
+        }
+        Ok(Err(error)) => {
+            if error.is_parse() {
+                front.metrics.on_refused(Refusal::from_parse(&error));
+            }
+            debug!(%peer, %error, "handshake failed");
+        }
+        // Between two requests there is nobody to answer.
+        Err(_) if door.answered.get() > 0 && parts.read_buf.is_empty() => {}
+        Err(_) => {
+            front.metrics.on_refused(Refusal::Deadline);
+            let answer = answer::deadline(front.options.handshake_timeout);
+            let _ = timeout(LINGER, socket.write_all(&answer)).await;
+            debug!(%peer, "handshake took too long");
+        }
+    }
+    let _ = timeout(LINGER, linger(socket)).await;
+    None
+}
+
+/// Lets the client read the answer. To close a socket with bytes unread would reset it, and take the answer away.
+async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
+    socket.shutdown().await?;
+    let mut rest = [0; 1024];
+    let mut total = 0;
+    while total < LINGER_BYTES {
+        match socket.read(&mut rest).await? {
+            0 => break,
+            count => total += count,
+        }
+    }
+    Ok(())
+}
+
+/// Answers the requests on one socket, and keeps what the one that upgrades it asked for.
+struct Door {
+    front: Rc<Front>,
+    peer: SocketAddr,
+    answered: Cell<u64>,
+    upgrade: RefCell<Option<(Rc<Route>, Hello)>>,
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.answered.set(self.answered.get() + 1);
+        ready(Ok(self.answer(&request)))
+    }
+}
+
+impl Door {
+    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        let result = match self.front.routes.iter().find(|r| r.path == path) {
+            Some(route) => request::upgrade(request).map(|agreed| {
+                let hello = request::hello(request, &agreed, route.path, self.peer);
+                self.upgrade.replace(Some((Rc::clone(route), hello)));
+                answer::upgraded(&agreed)
+            }),
+            None => match self.front.pages.get(path) {
+                Some(page) => request::page(request).map(|()| answer::page(page)),
+                None => Err(Refusal::NotFound),
+            },
+        };
+        result.unwrap_or_else(|refusal| {
+            self.front.metrics.on_refused(refusal);
+            let paths = self.front.routes.iter().map(|route| route.path);
+            answer::refused(refusal, paths)
+        })
+    }
+}
