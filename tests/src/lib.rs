@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod nats;
+
 pub mod memory;
 
 pub mod solo;

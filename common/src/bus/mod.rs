@@ -1,7 +1,37 @@
 //! The bus: all that stands between edges and workers.
 //!
 //! Two of it, with the same behaviour: [`Bus::Nats`] and [`Bus::Embedded`]. One conformance suite holds both to what
-//! is written here (`common/tests/bus.rs`).
+//! is written here (`tests/tests/bus_conformance.rs`).
+
+pub mod options;
+
+pub mod error;
+
+pub mod stats;
+
+mod subject_check;
+
+mod receipt;
+
+mod subscription;
+
+mod reader;
+
+pub mod nats;
+
+pub mod embedded;
+
+mod api;
+
+pub use api::Bus;
+pub use error::{
+    AppendError, BusError, ConnectError, PublishError, PutError, RequestError, Unanswered,
+};
+pub use options::{BusOptions, Storage};
+pub use reader::{KvReader, LogReader};
+pub use receipt::{PutReceipt, Receipt};
+pub use stats::BusStats;
+pub use subscription::Subscription;
 
 use crate::id::Partition;
 use bytes::Bytes;

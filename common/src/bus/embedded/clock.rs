@@ -1,0 +1,44 @@
+//! The server's clock of the embedded bus.
+
+use tokio::time::Instant;
+
+/// Where time comes from. It never goes backwards.
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// Unix time at an instant of tokio's clock; `None` for the machine's wall clock.
+    base: Option<(u64, Instant)>,
+    last_ms: u64,
+}
+
+impl Clock {
+    pub(super) fn wall() -> Self {
+        Self {
+            base: None,
+            last_ms: 0,
+        }
+    }
+
+    /// A clock that begins now, at `start_ms`, and goes with tokio's (which can be paused).
+    pub(super) fn virtual_from(start_ms: u64) -> Self {
+        Self {
+            base: Some((start_ms, Instant::now())),
+            last_ms: 0,
+        }
+    }
+
+    /// A clock that has been at `ms`.
+    pub(super) fn not_before(mut self, ms: u64) -> Self {
+        self.last_ms = self.last_ms.max(ms);
+        self
+    }
+
+    /// Unix milliseconds.
+    pub(super) fn now_ms(&mut self) -> u64 {
+        let now = match self.base {
+            Some((start_ms, start)) => start_ms + start.elapsed().as_millis() as u64,
+            None => crate::clock::unix_ms(),
+        };
+        self.last_ms = self.last_ms.max(now);
+        self.last_ms
+    }
+}

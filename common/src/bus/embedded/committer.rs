@@ -1,0 +1,116 @@
+//! The thread that writes changes to the folder: all that gathered meanwhile with one fsync, then the acks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::embedded::disk::{Disk, Reached};
+use crate::bus::embedded::state::{Change, Op, Shared, State};
+use crate::id::Partition;
+
+/// How often it looks for what is too old.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until it is told to stop and all is written, or the disk fails.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let Some(disk) = &shared.disk else { return };
+    let mut tidied = tokio::time::Instant::now();
+    loop {
+        let (ops, created) = {
+            let mut state = shared.state.lock();
+            if state.queue.is_empty() && !state.stop {
+                shared.work.wait_for(&mut state, TIDY_EVERY);
+            }
+            if state.queue.is_empty() && state.stop {
+                return;
+            }
+            let created = state.log.streams.iter().map(|stream| stream.created_ms);
+            let created: Vec<_> = created.collect();
+            (std::mem::take(&mut state.queue), created)
+        };
+        let mut result = Ok(());
+        if !ops.is_empty() {
+            let reached = Reached::by(&ops, created.len());
+            result = disk.commit(&ops, &reached, &created);
+            if result.is_ok() {
+                publish(&mut shared.state.lock(), &ops, &reached);
+                ops.into_iter()
+                    .filter_map(|op| op.ack)
+                    .for_each(|ack| ack.send());
+            }
+        }
+        if result.is_ok() && tidied.elapsed() >= TIDY_EVERY {
+            tidied = tokio::time::Instant::now();
+            result = tidy(shared, disk);
+        }
+        if let Err(error) = result {
+            tracing::error!(%error, "the data folder cannot be written: the bus takes nothing more");
+            fail(&mut shared.state.lock());
+            return;
+        }
+    }
+}
+
+/// What is on disk may be seen, and need not be in memory.
+fn publish(state: &mut State, ops: &[Op], reached: &Reached) {
+    let now_ms = state.clock.now_ms();
+    for (&stream, &last) in &reached.streams {
+        state.log.set_visible(stream, last);
+        state.log.trim_stream(stream, now_ms);
+    }
+    for (&bucket, &last) in &reached.buckets {
+        state.buckets[bucket].set_visible(last);
+        state.buckets[bucket].wake.send_replace(());
+    }
+    for op in ops {
+        match &op.change {
+            Change::Append(partition, _) => {
+                state.log.partitions[usize::from(partition.0)]
+                    .wake
+                    .send_replace(());
+            }
+            Change::Put(bucket, key, slot) => state.buckets[*bucket].release(key, slot.revision),
+            Change::Remove(..) => {}
+        }
+    }
+}
+
+/// Removes expired markers and old entries.
+fn tidy(shared: &Shared, disk: &Disk) -> fjall::Result<()> {
+    let cutoff_ms = {
+        let mut state = shared.state.lock();
+        for bucket in 0..state.buckets.len() {
+            state.expire(bucket);
+        }
+        let now_ms = state.clock.now_ms();
+        state.log.trim(now_ms);
+        now_ms.saturating_sub(shared.options.log_max_age.as_millis() as u64)
+    };
+    for partition in (0..shared.options.partitions).map(Partition) {
+        let Some(last) = disk.too_old(partition, cutoff_ms)? else {
+            continue;
+        };
+        {
+            // First nobody may look there any more.
+            let mut state = shared.state.lock();
+            let stream = state.log.stream_of(partition);
+            let part = &mut state.log.partitions[usize::from(partition.0)];
+            part.gone_before = part.gone_before.max(last + 1);
+            let stream = &mut state.log.streams[stream];
+            stream.first = stream.first.max(last + 1);
+        }
+        disk.remove_entries(partition, last)?;
+    }
+    Ok(())
+}
+
+fn fail(state: &mut State) {
+    state.failed = true;
+    // Dropped acks say that the answer is not known.
+    state.queue.clear();
+    for part in &state.log.partitions {
+        part.wake.send_replace(());
+    }
+    for bucket in &state.buckets {
+        bucket.wake.send_replace(());
+    }
+}

@@ -1,0 +1,216 @@
+//! Reading the embedded log and buckets.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::bus::embedded::log::Found;
+use crate::bus::embedded::state::{Shared, State};
+use crate::bus::embedded::{Client, Owner};
+use crate::bus::options::IDLE_HEARTBEAT;
+use crate::bus::{KvEntry, Link, LogEntry, Read};
+use crate::id::Partition;
+
+/// How many entries are looked up at a time.
+const BATCH: usize = 64;
+
+/// What a look at a place gives.
+pub(crate) enum Look<T> {
+    /// These, in order, and whether there are more behind them.
+    Items(Vec<T>, bool),
+    /// The place is gone.
+    Lost,
+}
+
+/// A place in something that is read.
+pub(crate) trait Place {
+    /// What is read.
+    type Item;
+    /// Looks for what comes next, and moves behind it.
+    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<Self::Item>;
+}
+
+/// A place in a partition's log.
+#[derive(Debug)]
+pub(crate) struct LogPlace {
+    pub(super) partition: Partition,
+    pub(super) next: u64,
+    /// Whether something of it was read: then the log cannot end before it.
+    pub(super) read: bool,
+}
+
+/// A place among a bucket's revisions.
+#[derive(Debug)]
+pub(crate) struct KvPlace {
+    pub(super) bucket: usize,
+    pub(super) prefix: String,
+    pub(super) next: u64,
+}
+
+impl Place for LogPlace {
+    type Item = LogEntry;
+
+    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
+        let (entries, more) = match state.log.find(self.partition, self.next, BATCH) {
+            Found::Entries(entries, more) => (entries, more),
+            Found::Gone => return Look::Lost,
+            Found::OnDisk { until, visible } => {
+                let end = until.min(visible + 1);
+                let read = match &shared.disk {
+                    Some(disk) => disk.entries(self.partition, self.next, end, BATCH + 1),
+                    None => Ok(Vec::new()),
+                };
+                match read {
+                    Ok(entries) if entries.is_empty() => {
+                        self.next = until;
+                        return self.look(shared, state);
+                    }
+                    Ok(mut entries) => {
+                        let more = entries.len() > BATCH;
+                        entries.truncate(BATCH);
+                        let here = || state.log.find(self.partition, until, 1);
+                        let more_here = || !matches!(here(), Found::Entries(e, _) if e.is_empty());
+                        (entries, more || more_here())
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the log cannot be read");
+                        return Look::Lost;
+                    }
+                }
+            }
+        };
+        let stream = &state.log.streams[state.log.stream_of(self.partition)];
+        if self.read && self.next > stream.last + 1 {
+            return Look::Lost;
+        }
+        if let Some(last) = entries.last() {
+            self.next = last.seq + 1;
+            self.read = true;
+        }
+        Look::Items(entries, more)
+    }
+}
+
+impl Place for KvPlace {
+    type Item = KvEntry;
+
+    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<KvEntry> {
+        state.expire(self.bucket);
+        let kv = &state.buckets[self.bucket];
+        let (found, next) = kv.find(&self.prefix, self.next, BATCH);
+        let mut entries = Vec::with_capacity(found.len());
+        for (key, slot) in &found {
+            match read_slot(shared, self.bucket, key, slot) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    tracing::error!(%error, "a bucket cannot be read");
+                    return Look::Lost;
+                }
+            }
+        }
+        self.next = next.unwrap_or(self.next.max(kv.visible + 1));
+        Look::Items(entries, next.is_some())
+    }
+}
+
+/// A key's entry, with its value from the folder if it is there.
+pub(super) fn read_slot(
+    shared: &Shared,
+    bucket: usize,
+    key: &str,
+    slot: &super::kv::Slot,
+) -> fjall::Result<KvEntry> {
+    let on_disk = match (&slot.value, &shared.disk) {
+        (super::kv::Value::OnDisk, Some(disk)) => Some(disk.value(bucket, key)?),
+        _ => None,
+    };
+    Ok(slot.entry(key, on_disk))
+}
+
+/// Reads on from a place.
+#[derive(Debug)]
+pub(crate) struct Cursor<P: Place> {
+    owner: Arc<Owner>,
+    place: P,
+    ready: VecDeque<(P::Item, u64)>,
+    wake: watch::Receiver<()>,
+    link: watch::Receiver<Link>,
+    idle_at: Instant,
+    lost: bool,
+}
+
+impl<P: Place> Cursor<P> {
+    pub(super) fn new(
+        owner: Arc<Owner>,
+        client: &Client,
+        wake: watch::Receiver<()>,
+        place: P,
+    ) -> Self {
+        Self {
+            owner,
+            place,
+            ready: VecDeque::new(),
+            wake,
+            link: client.link.subscribe(),
+            idle_at: Instant::now(),
+            lost: false,
+        }
+    }
+
+    /// Cancel safe: what was taken from the place waits in `ready`.
+    pub(crate) async fn next(&mut self) -> Read<P::Item> {
+        loop {
+            if let Some(read) = self.try_next() {
+                return read;
+            }
+            let connected = *self.link.borrow_and_update() != Link::Down;
+            let changed = tokio::select! {
+                changed = self.wake.changed() => changed,
+                changed = self.link.changed() => changed,
+                () = tokio::time::sleep_until(self.idle_at), if connected => Ok(()),
+            };
+            if changed.is_err() {
+                self.lost = true;
+            }
+        }
+    }
+
+    pub(crate) fn try_next(&mut self) -> Option<Read<P::Item>> {
+        if self.lost {
+            return Some(Read::Lost);
+        }
+        if *self.link.borrow() == Link::Down {
+            return None;
+        }
+        if self.ready.is_empty() {
+            self.wake.mark_unchanged();
+            let shared = &self.owner.shared;
+            let mut state = shared.state.lock();
+            match self.place.look(shared, &mut state) {
+                Look::Lost => {
+                    self.lost = true;
+                    return Some(Read::Lost);
+                }
+                Look::Items(items, more) => {
+                    let behind = (items.len() as u64 + u64::from(more)).saturating_sub(1);
+                    let pending = |i: usize| behind - i as u64;
+                    let numbered = items.into_iter().enumerate();
+                    self.ready
+                        .extend(numbered.map(|(i, item)| (item, pending(i))));
+                }
+            }
+        }
+        let now = Instant::now();
+        if let Some((item, pending)) = self.ready.pop_front() {
+            self.idle_at = now + IDLE_HEARTBEAT;
+            return Some(Read::Item(item, pending));
+        }
+        if now < self.idle_at {
+            return None;
+        }
+        self.idle_at = now + IDLE_HEARTBEAT;
+        Some(Read::Idle)
+    }
+}

@@ -1,0 +1,219 @@
+//! The log of the embedded bus: streams of numbered entries, read by partition.
+
+use std::collections::VecDeque;
+
+use tokio::sync::watch;
+
+use crate::bus::{BusOptions, LogEntry, LogState};
+use crate::id::Partition;
+
+/// All streams.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) streams: Vec<Stream>,
+    pub(super) partitions: Vec<Part>,
+    max_age_ms: u64,
+    /// Bytes of memory that a stream may take.
+    max_bytes: usize,
+    /// What leaves memory is in the folder, and can be read from there.
+    pub(super) on_disk: bool,
+}
+
+/// A stream: several partitions that share sequence numbers.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// The first sequence that can still be read.
+    pub(super) first: u64,
+    /// The last that was given out.
+    pub(super) last: u64,
+    /// The last that is stored for good, and so may be seen.
+    pub(super) visible: u64,
+    pub(super) created_ms: u64,
+    /// Its entries in memory, oldest first.
+    order: VecDeque<Held>,
+    bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    seq: u64,
+    time_ms: u64,
+    partition: Partition,
+    bytes: usize,
+}
+
+/// A partition's entries.
+#[derive(Debug)]
+pub(super) struct Part {
+    entries: VecDeque<LogEntry>,
+    /// Entries before this are not in memory.
+    memory_from: u64,
+    /// Entries before this are gone for good.
+    pub(super) gone_before: u64,
+    /// Told when something becomes visible.
+    pub(super) wake: watch::Sender<()>,
+}
+
+/// What a look at a partition gives.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// These, in order, and whether there are more behind them.
+    Entries(Vec<LogEntry>, bool),
+    /// Those before this sequence must be read from the folder.
+    OnDisk {
+        /// The first that is in memory.
+        until: u64,
+        /// The last that may be seen.
+        visible: u64,
+    },
+    /// Some that should have been read are gone.
+    Gone,
+}
+
+impl Log {
+    pub(super) fn new(options: &BusOptions, created_ms: u64, on_disk: bool) -> Self {
+        let streams = (0..options.streams).map(|_| Stream {
+            first: 1,
+            last: 0,
+            visible: 0,
+            created_ms,
+            order: VecDeque::new(),
+            bytes: 0,
+        });
+        let partitions = (0..options.partitions).map(|_| Part {
+            entries: VecDeque::new(),
+            memory_from: 0,
+            gone_before: 0,
+            wake: watch::Sender::new(()),
+        });
+        Self {
+            streams: streams.collect(),
+            partitions: partitions.collect(),
+            max_age_ms: options.log_max_age.as_millis() as u64,
+            max_bytes: options.log_memory / usize::from(options.streams),
+            on_disk,
+        }
+    }
+
+    /// Where a partition's entries are.
+    pub(super) fn stream_of(&self, partition: Partition) -> usize {
+        usize::from(partition.0) % self.streams.len()
+    }
+
+    pub(super) fn has(&self, partition: Partition) -> bool {
+        usize::from(partition.0) < self.partitions.len()
+    }
+
+    /// Adds an entry; gives it with its sequence. It is seen once [`set_visible`](Self::set_visible) says so.
+    pub(super) fn push(&mut self, partition: Partition, mut entry: LogEntry) -> u64 {
+        let stream = self.stream_of(partition);
+        let stream = &mut self.streams[stream];
+        stream.last += 1;
+        entry.seq = stream.last;
+        let bytes = entry.subject.len() + entry.payload.len() + size_of::<LogEntry>();
+        stream.bytes += bytes;
+        stream.order.push_back(Held {
+            seq: stream.last,
+            time_ms: entry.time_ms,
+            partition,
+            bytes,
+        });
+        self.partitions[usize::from(partition.0)]
+            .entries
+            .push_back(entry);
+        stream.last
+    }
+
+    /// All of a stream up to `seq` is stored for good.
+    pub(super) fn set_visible(&mut self, stream: usize, seq: u64) {
+        self.streams[stream].visible = self.streams[stream].visible.max(seq);
+    }
+
+    /// Drops what is too old, or too much for memory.
+    pub(super) fn trim(&mut self, now_ms: u64) {
+        for stream in 0..self.streams.len() {
+            self.trim_stream(stream, now_ms);
+        }
+    }
+
+    /// The same for one stream.
+    pub(super) fn trim_stream(&mut self, stream: usize, now_ms: u64) {
+        let stream = &mut self.streams[stream];
+        let cutoff = now_ms.saturating_sub(self.max_age_ms);
+        while let Some(&held) = stream.order.front()
+            && held.seq <= stream.visible
+            && (held.time_ms < cutoff || stream.bytes > self.max_bytes)
+        {
+            stream.order.pop_front();
+            stream.bytes -= held.bytes;
+            let part = &mut self.partitions[usize::from(held.partition.0)];
+            part.entries.pop_front();
+            part.memory_from = held.seq + 1;
+            if !self.on_disk {
+                part.gone_before = held.seq + 1;
+                stream.first = held.seq + 1;
+            }
+        }
+    }
+
+    /// Forgets the newest entries of a stream, as a server does that loses power; gives how many.
+    pub(super) fn lose_tail(&mut self, stream: usize, from: u64) -> u64 {
+        let stream = &mut self.streams[stream];
+        let before = stream.last;
+        while let Some(held) = stream.order.pop_back_if(|held| held.seq >= from) {
+            stream.bytes -= held.bytes;
+            stream.last = held.seq - 1;
+            self.partitions[usize::from(held.partition.0)]
+                .entries
+                .pop_back();
+        }
+        stream.visible = stream.visible.min(stream.last);
+        before - stream.last
+    }
+
+    pub(super) fn state(&self, partition: Partition) -> LogState {
+        let stream = &self.streams[self.stream_of(partition)];
+        LogState {
+            first: stream.first.min(stream.visible + 1),
+            last: stream.visible,
+            created_ms: stream.created_ms,
+        }
+    }
+
+    /// At most `limit` visible entries of a partition from `from` on.
+    pub(super) fn find(&self, partition: Partition, from: u64, limit: usize) -> Found {
+        let part = &self.partitions[usize::from(partition.0)];
+        let visible = self.streams[self.stream_of(partition)].visible;
+        if from < part.gone_before {
+            return Found::Gone;
+        }
+        if from < part.memory_from && self.on_disk {
+            return Found::OnDisk {
+                until: part.memory_from,
+                visible,
+            };
+        }
+        let begin = part.entries.partition_point(|entry| entry.seq < from);
+        let end = part.entries.partition_point(|entry| entry.seq <= visible);
+        let end = end.max(begin);
+        let entries = part.entries.range(begin..end.min(begin + limit));
+        Found::Entries(entries.cloned().collect(), end > begin + limit)
+    }
+
+    /// The place where a reader that wants to begin at `from` begins.
+    pub(super) fn begin(&self, partition: Partition, from: u64) -> u64 {
+        from.max(self.partitions[usize::from(partition.0)].gone_before)
+            .max(1)
+    }
+
+    /// Takes over what a folder says: all up to `last` is there, and on disk.
+    pub(super) fn restore(&mut self, stream: usize, first: u64, last: u64, created_ms: u64) {
+        let streams = self.streams.len();
+        for part in self.partitions.iter_mut().skip(stream).step_by(streams) {
+            part.memory_from = last + 1;
+        }
+        let stream = &mut self.streams[stream];
+        (stream.first, stream.last) = (first, last);
+        (stream.visible, stream.created_ms) = (last, created_ms);
+    }
+}

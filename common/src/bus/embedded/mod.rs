@@ -1,0 +1,458 @@
+//! The bus in this process: as NATS behaves, without NATS.
+//!
+//! In memory, or with a folder that keeps the log and the buckets; and, for simulations, with a seeded plan of what can
+//! go wrong with NATS.
+
+mod clock;
+
+mod route;
+
+mod log;
+
+mod kv;
+
+mod faults;
+
+mod disk;
+
+mod state;
+
+mod committer;
+
+mod cursor;
+
+mod open;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use crate::bus::reader::Source;
+use crate::bus::receipt::Later;
+use crate::bus::{
+    AppendError, Bucket, BusError, BusStats, KvEntry, KvReader, Link, LogReader, LogState, Message,
+    PublishError, PutReceipt, Receipt, RequestError, Subscription, Unanswered, options,
+    subject_check,
+};
+use crate::id::Partition;
+pub(crate) use cursor::{Cursor, KvPlace, LogPlace};
+pub use faults::Faults;
+use faults::WriteFate;
+use kv::Value;
+use open::Owner;
+use state::{Ack, Change, Op, Shared, State};
+
+/// The most bytes of a message, as NATS has it by default.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A client of a bus in this process.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    owner: Arc<Owner>,
+    client: Arc<Client>,
+}
+
+/// What clones share: one connection, as it were.
+#[derive(Debug)]
+pub(crate) struct Client {
+    id: route::ClientId,
+    pub(super) link: watch::Sender<Link>,
+    connections: AtomicU64,
+    stats: Arc<BusStats>,
+}
+
+impl Embedded {
+    /// Another client of the same bus, with a link and counters of its own.
+    pub fn client(&self) -> Self {
+        let id = self.owner.shared.state.lock().next_id();
+        Self::new(self.owner.clone(), id)
+    }
+
+    fn new(owner: Arc<Owner>, id: route::ClientId) -> Self {
+        let client = Client {
+            id,
+            link: watch::Sender::new(Link::Up(1)),
+            connections: AtomicU64::new(1),
+            stats: Arc::default(),
+        };
+        Self {
+            owner,
+            client: Arc::new(client),
+        }
+    }
+
+    pub(crate) fn max_payload(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.client.link.subscribe()
+    }
+
+    pub(crate) fn stats(&self) -> &BusStats {
+        &self.client.stats
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.owner.shared
+    }
+
+    fn is_down(&self) -> bool {
+        *self.client.link.borrow() == Link::Down
+    }
+
+    /// What every sending begins with. `Ok(false)`: it goes out, and the connection is lost with it.
+    fn before_send(&self, state: &mut State, size: usize) -> Result<bool, PublishError> {
+        if size > MAX_PAYLOAD {
+            let max = MAX_PAYLOAD;
+            return Err(PublishError::TooBig { size, max });
+        }
+        if state.failed {
+            return Err(PublishError::StoreFailed);
+        }
+        if self.is_down() {
+            return Err(PublishError::Disconnected);
+        }
+        let Some(outage) = state.fate.as_mut().and_then(faults::Fate::outage) else {
+            return Ok(true);
+        };
+        self.cut(state, outage);
+        Ok(false)
+    }
+
+    /// Takes this client's connection away for a while, as a fault does.
+    pub fn disconnect(&self, outage: Duration) {
+        let mut state = self.shared().state.lock();
+        if !self.is_down() {
+            self.cut(&mut state, outage);
+        }
+    }
+
+    fn cut(&self, state: &mut State, outage: Duration) {
+        state.routes.set_up(self.client.id, false);
+        for stream in 0..state.log.streams.len() {
+            let lost = state.fate.as_mut().map_or(0, faults::Fate::lost_tail);
+            if lost > 0 && !state.log.on_disk {
+                let last = state.log.streams[stream].last;
+                state.log.lose_tail(stream, (last + 1).saturating_sub(lost));
+            }
+        }
+        self.client.link.send_replace(Link::Down);
+        let this = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(outage).await;
+            this.shared()
+                .state
+                .lock()
+                .routes
+                .set_up(this.client.id, true);
+            let count = this.client.connections.fetch_add(1, Ordering::Relaxed) + 1;
+            BusStats::count(&this.client.stats.reconnects);
+            this.client.link.send_replace(Link::Up(count));
+        });
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        subject_check::subject(&subject)?;
+        let mut state = self.shared().state.lock();
+        if self.before_send(&mut state, payload.len())? {
+            let message = Message {
+                subject,
+                reply: None,
+                payload,
+            };
+            state.send(self.client.id, message, &self.shared().delays);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        pattern: &str,
+        capacity: usize,
+    ) -> Result<Subscription, BusError> {
+        subject_check::pattern(pattern)?;
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        let (feed, subscription) = Subscription::new(capacity, self.client.stats.clone());
+        let mut state = self.shared().state.lock();
+        state.routes.subscribe(self.client.id, pattern, feed);
+        Ok(subscription)
+    }
+
+    pub(crate) async fn request(
+        &self,
+        subject: String,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        subject_check::subject(&subject)?;
+        let (sender, receiver) = oneshot::channel();
+        let _asked = {
+            let mut state = self.shared().state.lock();
+            let sent = self.before_send(&mut state, payload.len())?;
+            if !sent {
+                return Err(RequestError::Disconnected);
+            }
+            if !state.routes.has_listener(&subject) {
+                return Err(RequestError::NoResponders);
+            }
+            let reply = state.routes.expect(self.client.id, sender);
+            let message = Message {
+                subject,
+                reply: Some(reply.clone()),
+                payload,
+            };
+            state.send(self.client.id, message, &self.shared().delays);
+            Asked { bus: self, reply }
+        };
+        match tokio::time::timeout(timeout, receiver).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(RequestError::Disconnected),
+            Err(_) => Err(RequestError::Timeout),
+        }
+    }
+
+    pub(crate) async fn append(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<Receipt, PublishError> {
+        subject_check::subject(&subject)?;
+        BusStats::count(&self.client.stats.appends);
+        let permit = self.permit().await;
+        let mut guard = self.shared().state.lock();
+        let state = &mut *guard;
+        if !self.before_send(state, payload.len())? {
+            let lost = Err(Unanswered::Disconnected.into());
+            return Ok(Receipt(Later::Known(Some(lost))));
+        }
+        let Some(partition) = log_partition(&subject).filter(|p| state.log.has(*p)) else {
+            return Ok(Receipt(Later::Known(Some(Err(AppendError::Unavailable)))));
+        };
+        let fate = state.fate.as_mut().map(|fate| fate.write(true));
+        if fate == Some(WriteFate::Lost) {
+            return Ok(Receipt(never()));
+        }
+        if fate == Some(WriteFate::Repeated) {
+            state.append(partition, subject.clone(), payload.clone());
+        }
+        let (seq, to_write) = state.append(partition, subject, payload);
+        if fate == Some(WriteFate::AckLost) {
+            return Ok(Receipt(never()));
+        }
+        let Some(entry) = to_write else {
+            return Ok(Receipt(Later::Known(Some(Ok(seq)))));
+        };
+        let (sender, receiver) = oneshot::channel();
+        state.queue.push(Op {
+            change: Change::Append(partition, entry),
+            ack: Some(Ack::Append(sender, seq)),
+            _permit: permit,
+        });
+        drop(guard);
+        self.shared().work.notify_one();
+        Ok(Receipt(Later::Coming(receiver)))
+    }
+
+    /// Waits until the disk is not too far behind.
+    async fn permit(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        self.shared().disk.as_ref()?;
+        self.shared().permits.clone().acquire_owned().await.ok()
+    }
+
+    pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
+        let mut state = self.connected(partition)?;
+        let now_ms = state.clock.now_ms();
+        state.log.trim(now_ms);
+        Ok(state.log.state(partition))
+    }
+
+    /// The state, if there is a connection and such a partition.
+    fn connected(
+        &self,
+        partition: Partition,
+    ) -> Result<parking_lot::MutexGuard<'_, State>, BusError> {
+        let state = self.shared().state.lock();
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        if !state.log.has(partition) {
+            return Err(BusError::NoStream);
+        }
+        Ok(state)
+    }
+
+    pub(crate) async fn read_log(
+        &self,
+        partition: Partition,
+        from: u64,
+    ) -> Result<LogReader, BusError> {
+        let state = self.connected(partition)?;
+        let place = LogPlace {
+            partition,
+            next: state.log.begin(partition, from),
+            read: false,
+        };
+        let wake = state.log.partitions[usize::from(partition.0)]
+            .wake
+            .subscribe();
+        drop(state);
+        let cursor = Cursor::new(self.owner.clone(), &self.client, wake, place);
+        Ok(LogReader(Source::Embedded(cursor)))
+    }
+
+    pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
+        subject_check::key(key)?;
+        let bucket = self.shared().bucket(bucket);
+        let mut wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
+        loop {
+            {
+                let mut state = self.shared().state.lock();
+                if self.is_down() {
+                    return Err(BusError::Disconnected);
+                }
+                if state.failed {
+                    return Err(BusError::StoreFailed);
+                }
+                state.expire(bucket);
+                let kv = &state.buckets[bucket];
+                match kv.get(key) {
+                    None => return Ok(None),
+                    Some(slot) if slot.revision <= kv.visible => {
+                        let read = cursor::read_slot(self.shared(), bucket, key, slot);
+                        return read.map(Some).map_err(|_| BusError::StoreFailed);
+                    }
+                    // It was written just now: wait until it is durable.
+                    Some(_) => {}
+                }
+            }
+            if wake.changed().await.is_err() {
+                return Err(BusError::StoreFailed);
+            }
+        }
+    }
+
+    pub(crate) async fn start_put_if(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+    ) -> Result<PutReceipt, PublishError> {
+        self.put(bucket, key, |_| Value::Here(value), expected)
+            .await
+    }
+
+    pub(crate) async fn start_delete_if(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        expected: u64,
+        ttl: Duration,
+    ) -> Result<PutReceipt, PublishError> {
+        let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
+        let ttl_ms = seconds.max(1) * 1000;
+        let marker = |now_ms| Value::Marker(now_ms + ttl_ms);
+        self.put(bucket, key, marker, expected).await
+    }
+
+    async fn put(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: impl FnOnce(u64) -> Value,
+        expected: u64,
+    ) -> Result<PutReceipt, PublishError> {
+        subject_check::key(key)?;
+        BusStats::count(&self.client.stats.puts);
+        let bucket = self.shared().bucket(bucket);
+        let permit = self.permit().await;
+        let mut guard = self.shared().state.lock();
+        let state = &mut *guard;
+        let value = value(state.clock.now_ms());
+        let size = match &value {
+            Value::Here(value) => value.len(),
+            Value::OnDisk | Value::Marker(_) => 0,
+        };
+        if !self.before_send(state, size)? {
+            let lost = Err(Unanswered::Disconnected.into());
+            return Ok(PutReceipt(Later::Known(Some(lost))));
+        }
+        let fate = state.fate.as_mut().map(|fate| fate.write(false));
+        if fate == Some(WriteFate::Lost) {
+            return Ok(PutReceipt(never()));
+        }
+        let (revision, to_write) = match state.put(bucket, key, value, expected) {
+            Ok(put) => put,
+            Err(error) => return Ok(PutReceipt(Later::Known(Some(Err(error))))),
+        };
+        if fate == Some(WriteFate::AckLost) {
+            return Ok(PutReceipt(never()));
+        }
+        let Some(slot) = to_write else {
+            return Ok(PutReceipt(Later::Known(Some(Ok(revision)))));
+        };
+        let (sender, receiver) = oneshot::channel();
+        state.queue.push(Op {
+            change: Change::Put(bucket, key.into(), slot),
+            ack: Some(Ack::Put(sender, revision)),
+            _permit: permit,
+        });
+        drop(guard);
+        self.shared().work.notify_one();
+        Ok(PutReceipt(Later::Coming(receiver)))
+    }
+
+    pub(crate) async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
+        subject_check::prefix(prefix)?;
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        let bucket = self.shared().bucket(bucket);
+        let wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
+        let place = KvPlace {
+            bucket,
+            prefix: prefix.to_owned(),
+            next: 1,
+        };
+        let cursor = Cursor::new(self.owner.clone(), &self.client, wake, place);
+        Ok(KvReader(Source::Embedded(cursor)))
+    }
+}
+
+/// A request that was sent; its answer is not waited for any more once this is dropped.
+struct Asked<'a> {
+    bus: &'a Embedded,
+    reply: String,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut state = self.bus.shared().state.lock();
+        state.routes.forget(&self.reply);
+    }
+}
+
+fn log_partition(subject: &str) -> Option<Partition> {
+    let (partition, room) = subject.strip_prefix("in.")?.split_once('.')?;
+    if room.contains('.') {
+        return None;
+    }
+    partition.parse().ok().map(Partition)
+}
+
+fn never<E>() -> Later<E> {
+    Later::Never(Box::pin(tokio::time::sleep(options::RECEIPT_DEADLINE)))
+}
+
+#[cfg(test)]
+mod tests;

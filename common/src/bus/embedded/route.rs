@@ -1,0 +1,105 @@
+//! Who listens where: the lossy part of the embedded bus.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::bus::Message;
+use crate::bus::subscription::Feed;
+use crate::subject;
+
+/// A client of the embedded bus: a link of its own, so that a fault cuts one and not all.
+pub(super) type ClientId = u64;
+
+/// All who listen.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    exact: HashMap<String, Vec<Listener>>,
+    patterns: Vec<(String, Listener)>,
+    /// Who waits for an answer, by reply subject.
+    answers: HashMap<String, (ClientId, oneshot::Sender<Bytes>)>,
+    down: Vec<ClientId>,
+    next: u64,
+    /// How many exact subjects there were when those without listeners were last swept out.
+    swept: usize,
+}
+
+#[derive(Debug)]
+struct Listener {
+    client: ClientId,
+    feed: Feed,
+}
+
+impl Routes {
+    pub(super) fn subscribe(&mut self, client: ClientId, pattern: &str, feed: Feed) {
+        let listener = Listener { client, feed };
+        if pattern.split('.').any(|token| token == "*" || token == ">") {
+            self.patterns
+                .retain(|(_, listener)| !listener.feed.is_closed());
+            self.patterns.push((pattern.to_owned(), listener));
+            return;
+        }
+        if self.exact.len() > 2 * self.swept + 64 {
+            for listeners in self.exact.values_mut() {
+                listeners.retain(|listener| !listener.feed.is_closed());
+            }
+            self.exact.retain(|_, listeners| !listeners.is_empty());
+            self.swept = self.exact.len();
+        }
+        self.exact
+            .entry(pattern.to_owned())
+            .or_default()
+            .push(listener);
+    }
+
+    /// A new reply subject, whose answer goes to `sender`.
+    pub(super) fn expect(&mut self, client: ClientId, sender: oneshot::Sender<Bytes>) -> String {
+        self.next += 1;
+        let reply = format!("_INBOX.{client}.{}", self.next);
+        self.answers.insert(reply.clone(), (client, sender));
+        reply
+    }
+
+    /// Nobody waits for this answer any more.
+    pub(super) fn forget(&mut self, reply: &str) {
+        self.answers.remove(reply);
+    }
+
+    /// A client's link went down or came up. Who of it waits for an answer learns it by the dropped sender.
+    pub(super) fn set_up(&mut self, client: ClientId, up: bool) {
+        self.down.retain(|&other| other != client);
+        if !up {
+            self.down.push(client);
+            self.answers.retain(|_, (other, _)| *other != client);
+        }
+    }
+
+    /// Whether anybody would get a message to `subject` now.
+    pub(super) fn has_listener(&self, subject: &str) -> bool {
+        self.listeners(subject).next().is_some()
+    }
+
+    fn listeners<'a>(&'a self, subject: &'a str) -> impl Iterator<Item = &'a Listener> {
+        let exact = self.exact.get(subject).into_iter().flatten();
+        let patterns = self
+            .patterns
+            .iter()
+            .filter(move |(pattern, _)| subject::matches(pattern, subject))
+            .map(|(_, listener)| listener);
+        exact
+            .chain(patterns)
+            .filter(|one| !one.feed.is_closed() && !self.down.contains(&one.client))
+    }
+
+    /// Hands a message to all who listen.
+    pub(super) fn deliver(&mut self, message: Message) {
+        if let Some((_, sender)) = self.answers.remove(&message.subject) {
+            let _ = sender.send(message.payload);
+            return;
+        }
+        for listener in self.listeners(&message.subject) {
+            listener.feed.send(message.clone());
+        }
+    }
+}

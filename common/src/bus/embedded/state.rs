@@ -1,0 +1,235 @@
+//! What the handles of an embedded bus share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+// Shared by the threads of the process that use the bus and by the committer's; held for one operation.
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+use crate::bus::embedded::clock::Clock;
+use crate::bus::embedded::disk::Disk;
+use crate::bus::embedded::faults::Fate;
+use crate::bus::embedded::kv::{Kv, Slot, Value};
+use crate::bus::embedded::log::Log;
+use crate::bus::embedded::route::{ClientId, Routes};
+use crate::bus::{AppendError, Bucket, BusOptions, LogEntry, Message, PutError};
+use crate::id::Partition;
+
+/// How many writes may wait for the disk; more wait before they are taken.
+const MAX_QUEUED: usize = 8 * 1024;
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) state: Mutex<State>,
+    /// Wakes the committer.
+    pub(super) work: Condvar,
+    /// Wakes who delivers delayed messages.
+    pub(super) delays: Notify,
+    pub(super) permits: Arc<Semaphore>,
+    pub(super) disk: Option<Disk>,
+    pub(super) options: BusOptions,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) clock: Clock,
+    pub(super) log: Log,
+    pub(super) buckets: Vec<Kv>,
+    pub(super) routes: Routes,
+    pub(super) fate: Option<Fate>,
+    /// Messages that a fault delays, in the order in which they are due.
+    pub(super) delayed: BTreeMap<(Instant, u64), Message>,
+    pub(super) next_id: u64,
+    /// What the committer has yet to write.
+    pub(super) queue: Vec<Op>,
+    pub(super) stop: bool,
+    /// The disk failed: nothing is taken any more.
+    pub(super) failed: bool,
+    durable: bool,
+}
+
+/// A change that must get to the disk.
+#[derive(Debug)]
+pub(super) struct Op {
+    pub(super) change: Change,
+    pub(super) ack: Option<Ack>,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What changes.
+#[derive(Debug)]
+pub(super) enum Change {
+    Append(Partition, LogEntry),
+    Put(usize, Arc<str>, Slot),
+    Remove(usize, Arc<str>),
+}
+
+/// Who is told that it is done, and with which number. If the disk fails it is dropped: the answer is not known.
+#[derive(Debug)]
+pub(super) enum Ack {
+    Append(oneshot::Sender<Result<u64, AppendError>>, u64),
+    Put(oneshot::Sender<Result<u64, PutError>>, u64),
+}
+
+impl Ack {
+    pub(super) fn send(self) {
+        match self {
+            Self::Append(sender, seq) => drop(sender.send(Ok(seq))),
+            Self::Put(sender, revision) => drop(sender.send(Ok(revision))),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(options: &BusOptions, state: State, disk: Option<Disk>) -> Self {
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            delays: Notify::new(),
+            permits: Arc::new(Semaphore::new(MAX_QUEUED)),
+            disk,
+            options: options.clone(),
+        }
+    }
+
+    /// Where a bucket is.
+    pub(super) fn bucket(&self, bucket: Bucket) -> usize {
+        bucket_index(&self.options, bucket)
+    }
+}
+
+/// The place of a bucket in [`State::buckets`], the same as in [`BusOptions::buckets`].
+pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
+    let after_rooms = |n| usize::from(options.streams) + n;
+    match bucket {
+        Bucket::Rooms(partition) => usize::from(options.stream_of(partition)),
+        Bucket::Workers => after_rooms(0),
+        Bucket::Edges => after_rooms(1),
+        Bucket::Leases => after_rooms(2),
+        Bucket::Quarantine => after_rooms(3),
+        Bucket::Cluster => after_rooms(4),
+    }
+}
+
+impl State {
+    pub(super) fn new(options: &BusOptions, mut clock: Clock, durable: bool) -> Self {
+        let created_ms = clock.now_ms();
+        Self {
+            clock,
+            log: Log::new(options, created_ms, durable),
+            buckets: options.buckets().iter().map(|_| Kv::default()).collect(),
+            routes: Routes::default(),
+            fate: None,
+            delayed: BTreeMap::new(),
+            next_id: 0,
+            queue: Vec::new(),
+            stop: false,
+            failed: false,
+            durable,
+        }
+    }
+
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Appends an entry; in memory it is there at once, else once the committer has written it.
+    pub(super) fn append(
+        &mut self,
+        partition: Partition,
+        subject: String,
+        payload: Bytes,
+    ) -> (u64, Option<LogEntry>) {
+        let time_ms = self.clock.now_ms();
+        let mut entry = LogEntry {
+            seq: 0,
+            time_ms,
+            subject,
+            payload,
+        };
+        let stream = self.log.stream_of(partition);
+        if self.durable {
+            entry.seq = self.log.push(partition, entry.clone());
+            return (entry.seq, Some(entry));
+        }
+        let seq = self.log.push(partition, entry);
+        self.log.set_visible(stream, seq);
+        self.log.trim_stream(stream, time_ms);
+        self.log.partitions[usize::from(partition.0)]
+            .wake
+            .send_replace(());
+        (seq, None)
+    }
+
+    /// Writes a key if its revision is `expected`.
+    pub(super) fn put(
+        &mut self,
+        bucket: usize,
+        key: &str,
+        value: Value,
+        expected: u64,
+    ) -> Result<(u64, Option<Slot>), PutError> {
+        self.expire(bucket);
+        let time_ms = self.clock.now_ms();
+        let kv = &mut self.buckets[bucket];
+        if kv.revision(key) != expected {
+            return Err(PutError::WrongRevision);
+        }
+        let revision = kv.write(key, time_ms, value);
+        if self.durable {
+            return Ok((revision, kv.get(key).cloned()));
+        }
+        kv.set_visible(revision);
+        kv.wake.send_replace(());
+        Ok((revision, None))
+    }
+
+    /// Drops a bucket's markers that have expired.
+    pub(super) fn expire(&mut self, bucket: usize) {
+        let now_ms = self.clock.now_ms();
+        let gone = self.buckets[bucket].expire(now_ms);
+        if self.durable {
+            self.queue.extend(gone.into_iter().map(|key| Op {
+                change: Change::Remove(bucket, key),
+                ack: None,
+                _permit: None,
+            }));
+        }
+    }
+
+    /// Sends a message of the lossy part, as the plan of faults has it.
+    pub(super) fn send(&mut self, client: ClientId, message: Message, delays: &Notify) {
+        let now = Instant::now();
+        let due = match &mut self.fate {
+            Some(fate) => fate.message(client, &message.subject, now),
+            None => Some(None),
+        };
+        match due {
+            None => {}
+            Some(None) => self.routes.deliver(message),
+            Some(Some(due)) => {
+                let id = self.next_id();
+                self.delayed.insert((due, id), message);
+                delays.notify_one();
+            }
+        }
+    }
+
+    /// Delivers the delayed messages that are due; gives when the next one is.
+    pub(super) fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(first) = self.delayed.first_entry() {
+            if first.key().0 > now {
+                return Some(first.key().0);
+            }
+            let message = first.remove();
+            self.routes.deliver(message);
+        }
+        None
+    }
+}

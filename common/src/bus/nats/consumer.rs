@@ -1,0 +1,198 @@
+//! One ephemeral push consumer, and whether what comes from it is whole (D20).
+
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subscriber};
+use bytes::Bytes;
+
+use crate::bus::BusError;
+use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
+use crate::bus::nats::wire::{self, Wire};
+use crate::bus::options::IDLE_HEARTBEAT;
+
+/// How long the server keeps a consumer that nobody listens to.
+const INACTIVE_THRESHOLD: Duration = Duration::from_secs(5);
+const LAST_CONSUMER: &str = "Nats-Last-Consumer";
+const LAST_STREAM: &str = "Nats-Last-Stream";
+const STALLED: &str = "Nats-Consumer-Stalled";
+
+/// A consumer and the subscription that it delivers to. A new one has a new subject, so that nothing of an older one
+/// can come in between.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    subscriber: Subscriber,
+    order: Order,
+    stream: String,
+    name: String,
+    /// How many messages waited for it when it was made.
+    pub(super) pending: u64,
+}
+
+/// What came from a consumer.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A stored message.
+    Entry(Delivery, Message),
+    /// All up to this stream sequence was looked at, and what matched was delivered.
+    Idle(u64),
+    /// To be answered by an empty message there: the server slows down for us.
+    Answer(String),
+    /// Something is missing, or the consumer is gone.
+    Broken,
+}
+
+/// Follows the consumer's numbers.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    last: u64,
+}
+
+impl Order {
+    /// Looks at a message.
+    pub(super) fn handle_message(&mut self, message: Message) -> Event {
+        match message.status {
+            None => {}
+            Some(StatusCode::IDLE_HEARTBEAT) => return self.on_status(&message),
+            Some(_) => return Event::Broken,
+        }
+        let reply = message.reply.as_deref().unwrap_or_default();
+        match reply.parse::<Delivery>() {
+            Ok(delivery) if delivery.consumer_seq == self.last + 1 => {
+                self.last += 1;
+                Event::Entry(delivery, message)
+            }
+            _ => Event::Broken,
+        }
+    }
+
+    fn on_status(&self, message: &Message) -> Event {
+        if let Some(reply) = &message.reply {
+            return Event::Answer(reply.to_string());
+        }
+        let header = |name: &str| Some(message.headers.as_ref()?.get(name)?.as_str());
+        let number = |name: &str| header(name)?.parse::<u64>().ok();
+        if number(LAST_CONSUMER) != Some(self.last) {
+            return Event::Broken;
+        }
+        if let Some(reply) = header(STALLED) {
+            return Event::Answer(reply.to_owned());
+        }
+        Event::Idle(number(LAST_STREAM).unwrap_or(0))
+    }
+}
+
+impl Consumer {
+    /// Makes one that delivers what matches `filter` from stream sequence `from` on.
+    pub(super) async fn create(
+        wire: &Wire,
+        stream: &str,
+        filter: &str,
+        from: u64,
+        number: u64,
+    ) -> Result<Self, BusError> {
+        let deliver_subject = wire.inbox.deliver_subject(number);
+        let name = super::link::random_id();
+        let subscriber = wire.subscribe(deliver_subject.clone()).await?;
+        let config = ConsumerConfig {
+            name: &name,
+            deliver_subject: &deliver_subject,
+            deliver_policy: "by_start_sequence",
+            opt_start_seq: from.max(1),
+            ack_policy: "none",
+            replay_policy: "instant",
+            filter_subject: filter,
+            flow_control: true,
+            idle_heartbeat: nanos(IDLE_HEARTBEAT),
+            inactive_threshold: nanos(INACTIVE_THRESHOLD),
+            num_replicas: 1,
+            mem_storage: true,
+            max_deliver: 1,
+        };
+        let pending = wire.create_consumer(stream, &config).await?;
+        Ok(Self {
+            subscriber,
+            order: Order::default(),
+            stream: stream.to_owned(),
+            name,
+            pending,
+        })
+    }
+
+    /// The next event. Cancel safe.
+    pub(super) async fn next(&mut self) -> Event {
+        match wire::next(&mut self.subscriber).await {
+            Some(message) => self.order.handle_message(message),
+            None => Event::Broken,
+        }
+    }
+
+    /// Answers an [`Event::Answer`].
+    pub(super) async fn answer(&self, wire: &Wire, subject: String) {
+        let _ = wire.send(subject, None, None, Bytes::new()).await;
+    }
+
+    /// Ends it.
+    pub(super) async fn delete(self, wire: &Wire) {
+        wire.delete_consumer(&self.stream, &self.name).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_nats::header::HeaderMap;
+
+    fn message(
+        reply: Option<&str>,
+        status: Option<StatusCode>,
+        headers: &[(&str, &str)],
+    ) -> Message {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        Message {
+            subject: "in.7.a".into(),
+            reply: reply.map(Into::into),
+            payload: Bytes::new(),
+            headers: Some(map),
+            status,
+            description: None,
+            length: 0,
+        }
+    }
+
+    fn entry(consumer_seq: u64) -> Message {
+        let reply = format!("$JS.ACK.IN_0.c.1.{}.{consumer_seq}.1.0", consumer_seq * 10);
+        message(Some(&reply), None, &[])
+    }
+
+    #[test]
+    fn a_hole_is_seen() {
+        let mut order = Order::default();
+        assert!(matches!(order.handle_message(entry(1)), Event::Entry(..)));
+        assert!(matches!(order.handle_message(entry(3)), Event::Broken));
+    }
+
+    #[test]
+    fn a_heartbeat_tells_idle_from_missing_from_stalled() {
+        let beat = |headers: &[_]| message(None, Some(StatusCode::IDLE_HEARTBEAT), headers);
+        let mut order = Order::default();
+        order.handle_message(entry(1));
+        let idle = order.handle_message(beat(&[(LAST_CONSUMER, "1"), (LAST_STREAM, "44")]));
+        assert!(matches!(idle, Event::Idle(44)));
+        let missing = order.handle_message(beat(&[(LAST_CONSUMER, "2"), (LAST_STREAM, "44")]));
+        assert!(matches!(missing, Event::Broken));
+        let stalled = order.handle_message(beat(&[(LAST_CONSUMER, "1"), (STALLED, "$JS.FC.x")]));
+        assert!(matches!(stalled, Event::Answer(subject) if subject == "$JS.FC.x"));
+    }
+
+    #[test]
+    fn flow_control_is_answered_and_other_statuses_end_it() {
+        let mut order = Order::default();
+        let flow = message(Some("$JS.FC.y"), Some(StatusCode::IDLE_HEARTBEAT), &[]);
+        assert!(matches!(order.handle_message(flow), Event::Answer(s) if s == "$JS.FC.y"));
+        let gone = message(None, Some(StatusCode::REQUEST_TERMINATED), &[]);
+        assert!(matches!(order.handle_message(gone), Event::Broken));
+    }
+}

@@ -1,0 +1,255 @@
+//! Answers to what we sent: one reply subject per connection, and a table of who waits.
+//!
+//! All who wait fail at once when the connection is lost.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_nats::StatusCode;
+// Shared by the threads that use the bus and the task that reads answers; held for a few instructions.
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::bus::nats::jetstream;
+use crate::bus::options::RECEIPT_DEADLINE;
+use crate::bus::{AppendError, BusStats, Link, PublishError, PutError, Unanswered};
+
+/// How many answers may be awaited at a time; more wait to be sent. Less than what the inbox' subscription holds.
+const MAX_WAITING: usize = 16 * 1024;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    Message(oneshot::Sender<Result<async_nats::Message, Unanswered>>),
+    Append(oneshot::Sender<Result<u64, AppendError>>),
+    Put(oneshot::Sender<Result<u64, PutError>>),
+}
+
+impl Waiter {
+    fn answer(self, message: async_nats::Message) {
+        match self {
+            Self::Message(sender) => drop(sender.send(Ok(message))),
+            Self::Append(sender) => drop(sender.send(append_result(&message))),
+            Self::Put(sender) => drop(sender.send(put_result(&message))),
+        }
+    }
+
+    fn fail(self, why: Unanswered) {
+        match self {
+            Self::Message(sender) => drop(sender.send(Err(why))),
+            Self::Append(sender) => drop(sender.send(Err(why.into()))),
+            Self::Put(sender) => drop(sender.send(Err(why.into()))),
+        }
+    }
+}
+
+fn append_result(message: &async_nats::Message) -> Result<u64, AppendError> {
+    if message.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(AppendError::Unavailable);
+    }
+    jetstream::published(&message.payload).map_err(|fault| AppendError::Refused {
+        code: fault.err_code,
+        description: fault.description,
+    })
+}
+
+fn put_result(message: &async_nats::Message) -> Result<u64, PutError> {
+    if message.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(PutError::Unavailable);
+    }
+    jetstream::published(&message.payload).map_err(|fault| match fault.err_code {
+        jetstream::WRONG_LAST_SEQUENCE | jetstream::WRONG_LAST_SEQUENCE_CONSTANT => {
+            PutError::WrongRevision
+        }
+        code => PutError::Refused {
+            code,
+            description: fault.description,
+        },
+    })
+}
+
+#[derive(Debug)]
+struct Entry {
+    waiter: Waiter,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+    /// When receipts are due, in order, since all have the same deadline.
+    due: VecDeque<(Instant, u64)>,
+}
+
+/// The connection's reply subject and state.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    prefix: String,
+    table: Mutex<Table>,
+    permits: Arc<Semaphore>,
+    /// The same as `link`, cheaper to ask. Changed with the table locked.
+    up: AtomicBool,
+    link: watch::Sender<Link>,
+    pub(super) stats: Arc<BusStats>,
+}
+
+/// A place in the table; given back if dropped before [`keep`](Self::keep).
+pub(super) struct Place<'a> {
+    inbox: &'a Inbox,
+    pub(super) id: u64,
+    kept: bool,
+}
+
+impl Place<'_> {
+    /// Leaves the place to the answer or the deadline.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.inbox.table.lock().entries.remove(&self.id);
+        }
+    }
+}
+
+impl Inbox {
+    /// `prefix` is what reply subjects of this connection begin with, dot included.
+    pub(super) fn new(prefix: String) -> Self {
+        Self {
+            prefix,
+            table: Mutex::default(),
+            permits: Arc::new(Semaphore::new(MAX_WAITING)),
+            up: AtomicBool::new(false),
+            link: watch::Sender::new(Link::Down),
+            stats: Arc::default(),
+        }
+    }
+
+    /// The subject of answer number `id`.
+    pub(super) fn subject(&self, id: u64) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// The pattern of all answers.
+    pub(super) fn pattern(&self) -> String {
+        format!("{}*", self.prefix)
+    }
+
+    /// A subject of this connection's own that is no answer's.
+    pub(super) fn deliver_subject(&self, number: u64) -> String {
+        format!("{}d.{number}", self.prefix)
+    }
+
+    pub(super) fn link(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Takes a place for an answer; waits while too many are taken.
+    pub(super) async fn expect(&self, waiter: Waiter) -> Result<Place<'_>, PublishError> {
+        let Ok(permit) = self.permits.clone().acquire_owned().await else {
+            return Err(PublishError::Disconnected);
+        };
+        let mut table = self.table.lock();
+        if !self.is_up() {
+            return Err(PublishError::Disconnected);
+        }
+        let id = table.next;
+        table.next += 1;
+        if !matches!(waiter, Waiter::Message(_)) {
+            table.due.push_back((Instant::now() + RECEIPT_DEADLINE, id));
+        }
+        let entry = Entry {
+            waiter,
+            _permit: permit,
+        };
+        table.entries.insert(id, entry);
+        Ok(Place {
+            inbox: self,
+            id,
+            kept: false,
+        })
+    }
+
+    /// An answer came.
+    pub(super) fn on_message(&self, message: async_nats::Message) {
+        let id = message.subject.strip_prefix(self.prefix.as_str());
+        let Some(id) = id.and_then(|id| id.parse().ok()) else {
+            return;
+        };
+        let entry = {
+            let mut table = self.table.lock();
+            let entry = table.entries.remove(&id);
+            while let Some(&(_, first)) = table.due.front()
+                && !table.entries.contains_key(&first)
+            {
+                table.due.pop_front();
+            }
+            entry
+        };
+        if let Some(entry) = entry {
+            entry.waiter.answer(message);
+        }
+    }
+
+    /// Fails the receipts that are overdue.
+    pub(super) fn expire(&self) {
+        let now = Instant::now();
+        let mut overdue = Vec::new();
+        {
+            let mut table = self.table.lock();
+            while let Some(&(due, id)) = table.due.front()
+                && due <= now
+            {
+                table.due.pop_front();
+                overdue.extend(table.entries.remove(&id));
+            }
+        }
+        for entry in overdue {
+            entry.waiter.fail(Unanswered::Deadline);
+        }
+    }
+
+    /// The connection was lost: who waits fails, who comes is refused.
+    pub(super) fn on_down(&self) {
+        let entries = {
+            let mut table = self.table.lock();
+            self.up.store(false, Ordering::Release);
+            table.due.clear();
+            std::mem::take(&mut table.entries)
+        };
+        self.link.send_if_modified(|link| {
+            let changed = *link != Link::Down;
+            *link = Link::Down;
+            changed
+        });
+        for entry in entries.into_values() {
+            entry.waiter.fail(Unanswered::Disconnected);
+        }
+    }
+
+    /// Connection number `count` stands.
+    pub(super) fn on_up(&self, count: u64) {
+        {
+            let _table = self.table.lock();
+            self.up.store(true, Ordering::Release);
+        }
+        if count > 1 {
+            BusStats::count(&self.stats.reconnects);
+        }
+        self.link.send_replace(Link::Up(count));
+    }
+}
+
+/// How often [`Inbox::expire`] wants to be called.
+pub(super) const EXPIRE_EVERY: Duration = Duration::from_millis(100);

@@ -1,0 +1,204 @@
+//! Making the connection, and knowing whether it stands.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, Subscriber};
+use rand::RngExt as _;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+
+use crate::bus::nats::inbox::{EXPIRE_EVERY, Inbox};
+use crate::bus::nats::streams;
+use crate::bus::nats::wire::{self, Wire};
+use crate::bus::{BusOptions, BusStats, ConnectError};
+
+/// Commands that may wait to be written; who sends more waits.
+const CLIENT_CAPACITY: usize = 4096;
+/// Messages that a subscription of the client library's may hold. The server's flow control lets at most 32 MiB be
+/// under way to a reader, counted with subjects, of which each message has about 100 bytes: at most 335,000 messages.
+/// Slots are allocated as they are needed.
+const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// All of connecting, several addresses included.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// A silent server is given up after three of them.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const MAX_RECONNECT_DELAY_MS: u64 = 250;
+const READ_BUFFER: u16 = u16::MAX;
+
+/// Connects and sets the streams up.
+pub(super) async fn connect(
+    url: &str,
+    options: &BusOptions,
+) -> Result<(Wire, Vec<AbortHandle>), ConnectError> {
+    let servers = parse(url)?;
+    let url = shown(&servers);
+    let inbox = Arc::new(Inbox::new(format!("_INBOX.{}.", random_id())));
+    let wake = Arc::new(Notify::new());
+    let connect_options = client_options(options, &inbox, &wake).await?;
+    let connecting = connect_options.connect(servers);
+    let client = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(cause)) if cause.kind() == ConnectErrorKind::TimedOut => {
+            let after = CONNECT_TIMEOUT;
+            return Err(ConnectError::TimedOut { url, after });
+        }
+        Ok(Err(cause)) => return Err(ConnectError::Unreachable { url, cause }),
+        Err(_) => {
+            let after = CONNECT_DEADLINE;
+            return Err(ConnectError::TimedOut { url, after });
+        }
+    };
+    if !client.is_server_compatible(2, 11, 0) {
+        let version = client.server_info().version;
+        return Err(ConnectError::TooOld { url, version });
+    }
+    inbox.on_up(1);
+    let wire = Wire { client, inbox };
+    let answers = wire.subscribe(wire.inbox.pattern()).await;
+    let answers = answers.map_err(|cause| ConnectError::Setup {
+        stream: "(replies)".to_owned(),
+        cause,
+    })?;
+    let tasks = vec![
+        tokio::spawn(drive_inbox(wire.inbox.clone(), answers)).abort_handle(),
+        tokio::spawn(drive_link(wire.clone(), wake, options.clone())).abort_handle(),
+    ];
+    match tokio::time::timeout(CONNECT_DEADLINE, streams::ensure(&wire, options, &url)).await {
+        Ok(Ok(())) => Ok((wire, tasks)),
+        failed => {
+            tasks.iter().for_each(AbortHandle::abort);
+            let after = CONNECT_DEADLINE;
+            Err(match failed {
+                Ok(Err(error)) => error,
+                _ => ConnectError::TimedOut { url, after },
+            })
+        }
+    }
+}
+
+async fn client_options(
+    options: &BusOptions,
+    inbox: &Arc<Inbox>,
+    wake: &Arc<Notify>,
+) -> Result<ConnectOptions, ConnectError> {
+    let (inbox, wake) = (inbox.clone(), wake.clone());
+    let mut client = ConnectOptions::new()
+        .name(&options.name)
+        .client_capacity(CLIENT_CAPACITY)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .ping_interval(PING_INTERVAL)
+        .request_timeout(Some(wire::SERVER_TIMEOUT))
+        .read_buffer_capacity(READ_BUFFER)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            let (inbox, wake) = (inbox.clone(), wake.clone());
+            async move {
+                match event {
+                    Event::Disconnected => inbox.on_down(),
+                    Event::SlowConsumer(_) => BusStats::count(&inbox.stats.slow_consumers),
+                    _ => {}
+                }
+                wake.notify_one();
+            }
+        });
+    if let Some(path) = &options.credentials {
+        let with = client.credentials_file(path).await;
+        client = with.map_err(|cause| ConnectError::Credentials {
+            path: path.clone(),
+            cause,
+        })?;
+    }
+    Ok(client)
+}
+
+/// At once at first, then doubling up to 250 ms, each shortened by a random half: many clients come back spread out.
+fn reconnect_delay(attempt: usize) -> Duration {
+    if attempt <= 1 {
+        return Duration::ZERO;
+    }
+    let most = (8_u64 << attempt.min(8)).min(MAX_RECONNECT_DELAY_MS);
+    Duration::from_millis(rand::rng().random_range(most / 2..=most))
+}
+
+async fn drive_inbox(inbox: Arc<Inbox>, mut answers: Subscriber) {
+    while let Some(message) = wire::next(&mut answers).await {
+        inbox.on_message(message);
+    }
+    inbox.on_down();
+}
+
+/// Follows the connection. Events wake it, but the client library drops events when many come at once, so it looks
+/// for itself too.
+async fn drive_link(wire: Wire, wake: Arc<Notify>, options: BusOptions) {
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = connects(&wire.client);
+    let mut setting_up = None::<AbortHandle>;
+    loop {
+        tokio::select! {
+            () = wake.notified() => {}
+            _ = tick.tick() => wire.inbox.expire(),
+        }
+        let now = connects(&wire.client);
+        let connected = wire.client.connection_state() == State::Connected;
+        if !connected {
+            wire.inbox.on_down();
+        } else if now > seen {
+            // The one before ended, whether or not we were told.
+            wire.inbox.on_down();
+            seen = now;
+            wire.inbox.on_up(now);
+            setting_up.take().inspect(AbortHandle::abort);
+            let again = set_up_again(wire.clone(), options.clone());
+            setting_up = Some(tokio::spawn(again).abort_handle());
+        }
+    }
+}
+
+/// The server may have come back without its streams: somebody must make them anew.
+async fn set_up_again(wire: Wire, options: BusOptions) {
+    if let Err(error) = streams::ensure(&wire, &options, "the old address").await {
+        tracing::warn!(%error, "streams could not be checked after a reconnect");
+    }
+}
+
+fn connects(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
+}
+
+/// 22 random letters and digits, as other NATS clients name their inboxes.
+pub(super) fn random_id() -> String {
+    let rng = rand::rng();
+    rng.sample_iter(rand::distr::Alphanumeric)
+        .take(22)
+        .map(char::from)
+        .collect()
+}
+
+fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+    url.split(',')
+        .map(|one| {
+            one.trim().parse().map_err(|error: std::io::Error| {
+                // Not parsed, so no telling where a password is.
+                let url = one.rsplit('@').next().unwrap_or_default().to_owned();
+                let reason = error.to_string();
+                ConnectError::BadUrl { url, reason }
+            })
+        })
+        .collect()
+}
+
+/// The addresses without user names and passwords.
+fn shown(servers: &[ServerAddr]) -> String {
+    let each = servers
+        .iter()
+        .map(|server| format!("{}://{}:{}", server.scheme(), server.host(), server.port()));
+    each.collect::<Vec<_>>().join(",")
+}

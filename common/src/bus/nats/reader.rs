@@ -1,0 +1,305 @@
+//! Reading a stream from a place on, whatever happens to consumers and connections in between (D20).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Message;
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::bus::nats::Inner;
+use crate::bus::nats::consumer::{Consumer, Event};
+use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
+use crate::bus::options::IDLE_HEARTBEAT;
+use crate::bus::{BusError, BusStats, KvEntry, Link, LogEntry, Read};
+
+/// How many entries may wait for whoever reads; then flow control stops the server.
+const CAPACITY: usize = 256;
+/// Two heartbeats, and a little.
+const SILENCE: Duration = IDLE_HEARTBEAT
+    .saturating_mul(2)
+    .saturating_add(Duration::from_millis(100));
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What is read.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) stream: String,
+    pub(super) filter: String,
+    pub(super) from: u64,
+    /// Each entry counts (the log): if some were removed before they were read, the place is lost. Else only the last
+    /// of each subject does (a bucket).
+    pub(super) every_entry: bool,
+}
+
+/// How far the reader is.
+#[derive(Debug)]
+struct Place {
+    /// When the stream was made: another time is another stream.
+    created: String,
+    /// All up to here was looked at.
+    looked_at: u64,
+    /// The highest sequence that is known to have been stored.
+    seen: u64,
+}
+
+impl Place {
+    fn new(info: &StreamInfo, from: u64) -> Self {
+        Self {
+            created: info.created.clone(),
+            looked_at: from.max(info.state.first()) - 1,
+            seen: 0,
+        }
+    }
+
+    fn advance(&mut self, seq: u64) {
+        self.looked_at = self.looked_at.max(seq);
+        self.seen = self.seen.max(seq);
+    }
+
+    /// Whether the stream goes on from here.
+    fn is_in(&self, info: &StreamInfo, every_entry: bool) -> bool {
+        info.created == self.created
+            && info.state.last_seq >= self.seen
+            && (!every_entry || info.state.first() <= self.looked_at + 1)
+    }
+}
+
+type Decode<T> = fn(&Source, Delivery, &Message) -> Option<T>;
+
+/// Begins to read; the rest is done by a task, which ends when the receiver is dropped.
+pub(super) async fn open<T: Send + 'static>(
+    inner: Arc<Inner>,
+    source: Source,
+    decode: Decode<T>,
+) -> Result<mpsc::Receiver<Read<T>>, BusError> {
+    let link = inner.wire.inbox.link();
+    let info = inner.wire.stream_info(&source.stream).await?;
+    let place = Place::new(&info, source.from);
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    let mut reader = Reader {
+        inner,
+        source,
+        decode,
+        place,
+        link,
+        sender,
+    };
+    let consumer = reader.create().await?;
+    tokio::spawn(async move { reader.drive(consumer).await });
+    Ok(receiver)
+}
+
+struct Reader<T> {
+    inner: Arc<Inner>,
+    source: Source,
+    decode: Decode<T>,
+    place: Place,
+    link: watch::Receiver<Link>,
+    sender: mpsc::Sender<Read<T>>,
+}
+
+/// Why a consumer is no longer read.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Nobody reads any more.
+    Unwanted,
+    /// Go on with another.
+    Again,
+}
+
+impl<T> Reader<T> {
+    async fn create(&mut self) -> Result<Consumer, BusError> {
+        self.link.mark_unchanged();
+        let consumer = Consumer::create(
+            &self.inner.wire,
+            &self.source.stream,
+            &self.source.filter,
+            self.place.looked_at + 1,
+            self.inner.next_reader(),
+        )
+        .await?;
+        Ok(consumer)
+    }
+
+    async fn drive(&mut self, mut consumer: Consumer) {
+        loop {
+            let end = self.drive_consumer(&mut consumer).await;
+            consumer.delete(&self.inner.wire).await;
+            if end == End::Unwanted {
+                return;
+            }
+            BusStats::count(&self.inner.wire.inbox.stats.reader_restarts);
+            match self.create_again().await {
+                Some(next) => consumer = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Reads a consumer until it fails.
+    async fn drive_consumer(&mut self, consumer: &mut Consumer) -> End {
+        if consumer.pending == 0 {
+            self.offer_idle();
+        }
+        let mut heard = Instant::now();
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = consumer.next() => event,
+                () = self.sender.closed() => return End::Unwanted,
+                _ = self.link.changed() => return End::Again,
+                () = tokio::time::sleep_until(heard + SILENCE) => return End::Again,
+            };
+            match event {
+                Event::Entry(delivery, message) => {
+                    self.place.advance(delivery.stream_seq);
+                    if delivery.stream_seq >= self.source.from
+                        && let Some(entry) = (self.decode)(&self.source, delivery, &message)
+                        && self
+                            .sender
+                            .send(Read::Item(entry, delivery.pending))
+                            .await
+                            .is_err()
+                    {
+                        return End::Unwanted;
+                    }
+                }
+                Event::Idle(last) => {
+                    self.place.advance(last);
+                    self.offer_idle();
+                }
+                Event::Answer(subject) => consumer.answer(&self.inner.wire, subject).await,
+                Event::Broken => return End::Again,
+            }
+            heard = Instant::now();
+        }
+    }
+
+    /// Says that all was delivered; if whoever reads is behind, the next heartbeat says it again.
+    fn offer_idle(&self) {
+        let _ = self.sender.try_send(Read::Idle);
+    }
+
+    /// Another consumer from the same place on; `None` if that is gone, or nobody reads any more.
+    async fn create_again(&mut self) -> Option<Consumer> {
+        loop {
+            let closed = self.sender.clone();
+            let attempt = async {
+                let up = self.link.wait_for(|link| matches!(link, Link::Up(_))).await;
+                up.map_err(|_| BusError::Disconnected)?;
+                let info = self.inner.wire.stream_info(&self.source.stream).await?;
+                if !self.place.is_in(&info, self.source.every_entry) {
+                    return Err(BusError::NoStream);
+                }
+                self.create().await
+            };
+            let result = tokio::select! {
+                result = attempt => result,
+                () = closed.closed() => return None,
+            };
+            match result {
+                Ok(consumer) => return Some(consumer),
+                Err(BusError::NoStream) => {
+                    tracing::warn!(stream = self.source.stream, "a reader lost its place");
+                    let _ = self.sender.send(Read::Lost).await;
+                    return None;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, stream = self.source.stream, "a reader tries again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// What is kept must not pin the 64 KiB that it was read with.
+fn own(payload: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(payload)
+}
+
+pub(super) fn log_entry(_: &Source, delivery: Delivery, message: &Message) -> Option<LogEntry> {
+    Some(LogEntry {
+        seq: delivery.stream_seq,
+        time_ms: delivery.time_ms,
+        subject: message.subject.to_string(),
+        payload: own(&message.payload),
+    })
+}
+
+pub(super) fn kv_entry(source: &Source, delivery: Delivery, message: &Message) -> Option<KvEntry> {
+    // `$KV.{bucket}.` is two bytes longer than the stream's name, `KV_{bucket}`.
+    let key = message.subject.get(source.stream.len() + 2..)?;
+    let marker = message.headers.as_ref().is_some_and(|headers| {
+        headers.iter().any(|(name, values)| {
+            let is = |value: &async_nats::HeaderValue| is_marker(name.as_ref(), value.as_str());
+            values.iter().any(is)
+        })
+    });
+    Some(KvEntry {
+        key: key.to_owned(),
+        value: (!marker).then(|| own(&message.payload)),
+        revision: delivery.stream_seq,
+        time_ms: delivery.time_ms,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(created: &str, first: u64, last: u64) -> StreamInfo {
+        let state = format!(
+            r#"{{"config":{{"name":"IN_0","retention":"limits","discard":"new","storage":"file","num_replicas":1}},
+                "created":"{created}","state":{{"messages":{},"first_seq":{first},"last_seq":{last}}}}}"#,
+            last + 1 - first
+        );
+        serde_json::from_str(&state).unwrap()
+    }
+
+    #[test]
+    fn a_place_is_lost_if_the_stream_is_another_or_was_cut() {
+        let mut place = Place::new(&info("a", 5, 20), 1);
+        assert_eq!(place.looked_at, 4);
+        place.advance(10);
+        assert!(place.is_in(&info("a", 5, 20), true));
+        assert!(place.is_in(&info("a", 11, 20), true));
+        assert!(
+            !place.is_in(&info("a", 12, 20), true),
+            "11 was removed unread"
+        );
+        assert!(
+            place.is_in(&info("a", 12, 20), false),
+            "a bucket's 11 was replaced"
+        );
+        assert!(!place.is_in(&info("a", 5, 9), true), "the tail was lost");
+        assert!(!place.is_in(&info("b", 5, 20), true), "made anew");
+    }
+
+    #[test]
+    fn a_key_is_cut_out_of_its_subject() {
+        let source = Source {
+            stream: "KV_rooms_0".to_owned(),
+            filter: String::new(),
+            from: 1,
+            every_entry: false,
+        };
+        let delivery = "$JS.ACK.KV_rooms_0.c.1.3.1.5000000.0".parse().unwrap();
+        let message = Message {
+            subject: "$KV.rooms_0.7.memory-1".into(),
+            reply: None,
+            payload: Bytes::from_static(b"x"),
+            headers: None,
+            status: None,
+            description: None,
+            length: 0,
+        };
+        let entry = kv_entry(&source, delivery, &message).unwrap();
+        assert_eq!(
+            (entry.key.as_str(), entry.revision, entry.time_ms),
+            ("7.memory-1", 3, 5)
+        );
+    }
+}

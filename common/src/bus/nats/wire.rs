@@ -1,0 +1,151 @@
+//! Sending, and asking, over one connection.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_nats::client::traits::Publisher as _;
+use async_nats::header::HeaderMap;
+use async_nats::message::OutboundMessage;
+use async_nats::{Client, PublishErrorKind, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::oneshot;
+
+use crate::bus::nats::inbox::{Inbox, Place, Waiter};
+use crate::bus::{BusError, Link, PublishError, RequestError};
+
+/// How long the server may take to answer for itself.
+pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection and its inbox.
+#[derive(Debug, Clone)]
+pub(super) struct Wire {
+    pub(super) client: Client,
+    pub(super) inbox: Arc<Inbox>,
+}
+
+/// The next message of a subscription of the client library's.
+pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Message> {
+    subscriber.next().await
+}
+
+impl Wire {
+    /// Sends; waits while the connection takes no more, but not for a new one.
+    pub(super) async fn send(
+        &self,
+        subject: String,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        if !self.inbox.is_up() {
+            return Err(PublishError::Disconnected);
+        }
+        let size = payload.len();
+        let message = OutboundMessage {
+            subject: subject.clone().into(),
+            reply: reply.map(Into::into),
+            payload,
+            headers,
+        };
+        let result = {
+            let mut publish = pin!(self.client.publish_message(message));
+            // Nearly always there is room, and nothing need be watched.
+            match poll_fn(|cx| Poll::Ready(publish.as_mut().poll(cx))).await {
+                Poll::Ready(result) => result,
+                Poll::Pending => tokio::select! {
+                    result = publish => result,
+                    () = self.down() => return Err(PublishError::Disconnected),
+                },
+            }
+        };
+        result.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => PublishError::TooBig {
+                size,
+                max: self.client.max_payload(),
+            },
+            PublishErrorKind::InvalidSubject => PublishError::BadSubject(subject),
+            PublishErrorKind::Send => PublishError::Disconnected,
+        })
+    }
+
+    async fn down(&self) {
+        // The sender lives as long as `self.inbox`, so this cannot end otherwise.
+        let mut link = self.inbox.link();
+        let _ = link.wait_for(|link| *link == Link::Down).await;
+    }
+
+    /// Sends something that is answered to `waiter`.
+    pub(super) async fn ask(
+        &self,
+        subject: String,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        waiter: Waiter,
+    ) -> Result<Place<'_>, PublishError> {
+        let place = self.inbox.expect(waiter).await?;
+        let reply = self.inbox.subject(place.id);
+        self.send(subject, Some(reply), headers, payload).await?;
+        Ok(place)
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn request(
+        &self,
+        subject: String,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<async_nats::Message, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        let asked = async {
+            let _place = self
+                .ask(subject, None, payload, Waiter::Message(sender))
+                .await?;
+            match receiver.await {
+                Ok(Ok(message)) if message.status == Some(StatusCode::NO_RESPONDERS) => {
+                    Err(RequestError::NoResponders)
+                }
+                Ok(Ok(message)) => Ok(message),
+                Ok(Err(why)) => Err(why.into()),
+                Err(_) => Err(RequestError::Disconnected),
+            }
+        };
+        tokio::time::timeout(timeout, asked)
+            .await
+            .unwrap_or(Err(RequestError::Timeout))
+    }
+
+    /// Waits until the server has all that was sent before: a message to ourselves comes back.
+    pub(super) async fn round_trip(&self) -> Result<(), BusError> {
+        let (sender, receiver) = oneshot::channel();
+        let trip = async {
+            let place = self.inbox.expect(Waiter::Message(sender)).await?;
+            let subject = self.inbox.subject(place.id);
+            self.send(subject, None, None, Bytes::new()).await?;
+            match receiver.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(why)) => Err(BusError::from(RequestError::from(why))),
+                Err(_) => Err(BusError::Disconnected),
+            }
+        };
+        tokio::time::timeout(SERVER_TIMEOUT, trip)
+            .await
+            .unwrap_or(Err(BusError::Timeout))
+    }
+
+    /// Subscribes; what is sent after this finds the subscription there.
+    pub(super) async fn subscribe(&self, subject: String) -> Result<Subscriber, BusError> {
+        if !self.inbox.is_up() {
+            return Err(BusError::Disconnected);
+        }
+        tokio::select! {
+            result = self.client.subscribe(subject.clone()) => {
+                result.map_err(|_| BusError::BadSubject(subject))
+            }
+            () = self.down() => Err(BusError::Disconnected),
+        }
+    }
+}

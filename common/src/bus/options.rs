@@ -1,0 +1,106 @@
+//! What a bus must be told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::bus::{Bucket, ConnectError};
+use crate::id::Partition;
+
+/// How long a receipt (of an append or a put) waits for its answer.
+pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often an idle reader says so, and how a lost one is noticed (two misses).
+pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// What a bus must be told. All processes of a cluster must be told the same `streams` and `partitions`.
+#[derive(Debug, Clone)]
+pub struct BusOptions {
+    /// How many streams the log, and how many buckets the rooms' snapshots, are spread over.
+    pub streams: u16,
+    /// How many partitions rooms are hashed to.
+    pub partitions: u16,
+    /// How long the log keeps an entry.
+    pub log_max_age: Duration,
+    /// NATS only: how many servers keep each stream (1, 3 or 5).
+    pub replicas: usize,
+    /// NATS only: where streams are kept.
+    pub storage: Storage,
+    /// The connection's name, for people who look at the server.
+    pub name: String,
+    /// NATS only: a `.creds` file, if the server wants one.
+    pub credentials: Option<PathBuf>,
+    /// Embedded only: how much of the log stays in memory, bytes. Without a folder what is older is gone; with one it is
+    /// read from there.
+    pub log_memory: usize,
+}
+
+/// Where NATS keeps streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In files: survives a restart.
+    File,
+    /// In memory: for tests and benches.
+    Memory,
+}
+
+impl Default for BusOptions {
+    fn default() -> Self {
+        Self {
+            streams: 4,
+            partitions: 64,
+            log_max_age: Duration::from_secs(3600),
+            replicas: 1,
+            storage: Storage::File,
+            name: "grandstand".to_owned(),
+            credentials: None,
+            log_memory: 256 << 20,
+        }
+    }
+}
+
+impl BusOptions {
+    /// Checks that the numbers make sense together.
+    pub(crate) fn check(&self) -> Result<(), ConnectError> {
+        if self.partitions == 0 || self.streams == 0 || self.streams > self.partitions {
+            return Err(ConnectError::Options(
+                "streams must be at least 1 and at most partitions",
+            ));
+        }
+        if self.log_max_age < Duration::from_secs(1) {
+            return Err(ConnectError::Options("log_max_age must be at least 1 s"));
+        }
+        Ok(())
+    }
+
+    /// The stream that holds a partition's log.
+    pub(crate) fn stream_of(&self, partition: Partition) -> u16 {
+        partition.0 % self.streams
+    }
+
+    /// The name of the bucket, as the `nats` tool shows it.
+    pub(crate) fn bucket_name(&self, bucket: Bucket) -> String {
+        match bucket {
+            Bucket::Rooms(partition) => format!("rooms_{}", self.stream_of(partition)),
+            Bucket::Workers => "workers".to_owned(),
+            Bucket::Edges => "edges".to_owned(),
+            Bucket::Leases => "leases".to_owned(),
+            Bucket::Quarantine => "quarantine".to_owned(),
+            Bucket::Cluster => "cluster".to_owned(),
+        }
+    }
+
+    /// All buckets that there are, each once.
+    pub(crate) fn buckets(&self) -> Vec<Bucket> {
+        let mut all: Vec<_> = (0..self.streams)
+            .map(|k| Bucket::Rooms(Partition(k)))
+            .collect();
+        all.extend([
+            Bucket::Workers,
+            Bucket::Edges,
+            Bucket::Leases,
+            Bucket::Quarantine,
+            Bucket::Cluster,
+        ]);
+        all
+    }
+}

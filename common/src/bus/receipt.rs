@@ -1,0 +1,73 @@
+//! Answers that come later.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+
+use crate::bus::{AppendError, PutError, Unanswered};
+
+/// The later answer to an append: the entry's sequence.
+#[must_use = "an append is not stored before its receipt says so"]
+pub struct Receipt(pub(crate) Later<AppendError>);
+
+/// The later answer to a put: the key's new revision.
+#[must_use = "a put is not stored before its receipt says so"]
+pub struct PutReceipt(pub(crate) Later<PutError>);
+
+/// Where the answer comes from.
+pub(crate) enum Later<E> {
+    /// It is known already.
+    Known(Option<Result<u64, E>>),
+    /// Somebody sends it.
+    Coming(oneshot::Receiver<Result<u64, E>>),
+    /// It was lost (a fault): fails at the deadline.
+    Never(Pin<Box<Sleep>>),
+}
+
+impl<E: From<Unanswered> + Unpin> Later<E> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, E>> {
+        match self {
+            Self::Known(answer) => {
+                let gone = || Err(Unanswered::Disconnected.into());
+                Poll::Ready(answer.take().unwrap_or_else(gone))
+            }
+            Self::Coming(receiver) => Pin::new(receiver)
+                .poll(cx)
+                .map(|answer| answer.unwrap_or_else(|_| Err(Unanswered::Disconnected.into()))),
+            Self::Never(deadline) => deadline
+                .as_mut()
+                .poll(cx)
+                .map(|()| Err(Unanswered::Deadline.into())),
+        }
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<u64, AppendError>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answer(cx)
+    }
+}
+
+impl Future for PutReceipt {
+    type Output = Result<u64, PutError>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_answer(cx)
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receipt")
+    }
+}
+
+impl fmt::Debug for PutReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PutReceipt")
+    }
+}

@@ -1,0 +1,78 @@
+//! The receiving end of the lossy part of the bus.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+
+use crate::bus::{BusStats, Message};
+
+/// Messages of one pattern. Unsubscribes when it is dropped.
+///
+/// It holds `capacity` messages; what comes while it is full is dropped and counted.
+#[derive(Debug)]
+pub struct Subscription {
+    receiver: mpsc::Receiver<Message>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The sending end of a [`Subscription`].
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    sender: mpsc::Sender<Message>,
+    dropped: Arc<AtomicU64>,
+    stats: Arc<BusStats>,
+}
+
+impl Subscription {
+    pub(crate) fn new(capacity: usize, stats: Arc<BusStats>) -> (Feed, Self) {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let feed = Feed {
+            sender,
+            dropped: dropped.clone(),
+            stats,
+        };
+        (feed, Self { receiver, dropped })
+    }
+
+    /// The next message; `None` once the bus is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.receiver.recv().await
+    }
+
+    /// The next message if it is there already.
+    pub fn try_next(&mut self) -> Option<Message> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// How many messages were dropped because this was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Feed {
+    /// Hands on a message, or drops and counts it. `false` if nobody listens any more.
+    pub(crate) fn send(&self, message: Message) -> bool {
+        match self.sender.try_send(message) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                BusStats::count(&self.dropped);
+                BusStats::count(&self.stats.dropped);
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Waits until nobody listens any more.
+    pub(crate) async fn closed(&self) {
+        self.sender.closed().await;
+    }
+}

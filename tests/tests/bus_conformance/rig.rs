@@ -1,0 +1,105 @@
+//! What each case gets: a bus, twice connected.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use grandstand_common::bus::{Bus, BusOptions, KvEntry, KvReader, LogEntry, LogReader, Read};
+use grandstand_tests::nats::{NatsServer, TempDir};
+
+/// Two clients of one bus.
+pub struct Rig {
+    pub bus: Bus,
+    pub other: Bus,
+    /// Kept until the case is over.
+    _server: Option<NatsServer>,
+    _dir: Option<TempDir>,
+}
+
+/// Few streams and partitions, so that partitions share streams: 0 and 2 are in one.
+pub fn options() -> BusOptions {
+    BusOptions {
+        streams: 2,
+        partitions: 4,
+        name: "conformance".to_owned(),
+        ..BusOptions::default()
+    }
+}
+
+impl Rig {
+    pub fn in_memory() -> Self {
+        let bus = Bus::embedded(&options()).unwrap();
+        Self::of_embedded(bus, None)
+    }
+
+    pub async fn in_folder() -> Self {
+        let dir = TempDir::new("folder");
+        let bus = Bus::open_embedded(Some(dir.path()), &options())
+            .await
+            .unwrap();
+        Self::of_embedded(bus, Some(dir))
+    }
+
+    fn of_embedded(bus: Bus, dir: Option<TempDir>) -> Self {
+        let Bus::Embedded(embedded) = &bus else {
+            panic!("an embedded bus is embedded");
+        };
+        Self {
+            other: Bus::Embedded(embedded.client()),
+            bus,
+            _server: None,
+            _dir: dir,
+        }
+    }
+
+    pub async fn on_nats() -> Self {
+        let server = NatsServer::start().await;
+        Self {
+            bus: Bus::connect_nats(&server.url(), &options()).await.unwrap(),
+            other: Bus::connect_nats(&server.url(), &options()).await.unwrap(),
+            _server: Some(server),
+            _dir: None,
+        }
+    }
+}
+
+/// Waits for something that should come soon.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(10), future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not come"),
+    }
+}
+
+/// Text as a payload.
+pub fn text(text: impl ToString) -> Bytes {
+    text.to_string().into()
+}
+
+/// Appends and waits until it is stored.
+pub async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> u64 {
+    let receipt = bus.append(subject.to_owned(), text(payload)).await.unwrap();
+    soon("an ack", receipt).await.unwrap()
+}
+
+/// The next entry, over idle signs.
+pub async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
+    loop {
+        match soon("an entry", reader.next()).await {
+            Read::Item(entry, pending) => return (entry, pending),
+            Read::Idle => {}
+            Read::Lost => panic!("the reader lost its place"),
+        }
+    }
+}
+
+/// The next key, over idle signs.
+pub async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
+    loop {
+        match soon("a key", reader.next()).await {
+            Read::Item(entry, pending) => return (entry, pending),
+            Read::Idle => {}
+            Read::Lost => panic!("the reader lost its place"),
+        }
+    }
+}
