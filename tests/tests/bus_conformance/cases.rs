@@ -15,7 +15,7 @@ use crate::rig::{Rig, append, entry, key, soon, text};
 const P0: Partition = Partition(0);
 const P2: Partition = Partition(2);
 
-pub async fn messages_keep_their_order(rig: Rig) {
+pub(crate) async fn messages_keep_their_order(rig: Rig) {
     let mut subscription = rig.other.subscribe("edge.a", 4096).await.unwrap();
     for i in 0..1000 {
         rig.bus.publish("edge.a".to_owned(), text(i)).await.unwrap();
@@ -31,7 +31,7 @@ pub async fn messages_keep_their_order(rig: Rig) {
     assert!(subscription.try_next().is_none());
 }
 
-pub async fn wildcards_match_and_others_do_not(rig: Rig) {
+pub(crate) async fn wildcards_match_and_others_do_not(rig: Rig) {
     let mut star = rig.other.subscribe("live.*", 64).await.unwrap();
     let mut rest = rig.other.subscribe("live.>", 64).await.unwrap();
     let mut exact = rig.other.subscribe("live.7", 64).await.unwrap();
@@ -62,7 +62,7 @@ pub async fn wildcards_match_and_others_do_not(rig: Rig) {
     assert_eq!(seen[2], ["live.7"]);
 }
 
-pub async fn nobody_listens_is_known_at_once(rig: Rig) {
+pub(crate) async fn nobody_listens_is_known_at_once(rig: Rig) {
     let began = Instant::now();
     let asked = rig.bus.request(
         "worker.x.alive".to_owned(),
@@ -87,7 +87,7 @@ pub async fn nobody_listens_is_known_at_once(rig: Rig) {
     }
 }
 
-pub async fn a_request_is_answered_or_times_out(rig: Rig) {
+pub(crate) async fn a_request_is_answered_or_times_out(rig: Rig) {
     let mut ctl = rig.other.subscribe("ctl.7", 16).await.unwrap();
     let other = rig.other.clone();
     let answering = tokio::spawn(async move {
@@ -117,7 +117,7 @@ pub async fn a_request_is_answered_or_times_out(rig: Rig) {
     drop(answering.await);
 }
 
-pub async fn a_full_subscription_drops_and_counts(rig: Rig) {
+pub(crate) async fn a_full_subscription_drops_and_counts(rig: Rig) {
     let mut full = rig.other.subscribe("edge.full", 8).await.unwrap();
     let mut roomy = rig.other.subscribe("edge.full", 64).await.unwrap();
     for i in 0..20 {
@@ -146,7 +146,7 @@ pub async fn a_full_subscription_drops_and_counts(rig: Rig) {
     assert!(full.try_next().is_none());
 }
 
-pub async fn what_is_too_big_is_refused(rig: Rig) {
+pub(crate) async fn what_is_too_big_is_refused(rig: Rig) {
     let max = rig.bus.max_payload();
     assert_eq!(max, 1 << 20);
     let size = max + 1;
@@ -184,7 +184,7 @@ pub async fn what_is_too_big_is_refused(rig: Rig) {
     assert_eq!(entry(&mut reader).await.0.payload, fits);
 }
 
-pub async fn bad_subjects_are_refused(rig: Rig) {
+pub(crate) async fn bad_subjects_are_refused(rig: Rig) {
     for bad in ["", "a..b", "a b", "a.*", "a.>", ".a"] {
         let published = rig.bus.publish(bad.to_owned(), Bytes::new()).await;
         assert_eq!(published, Err(PublishError::BadSubject(bad.to_owned())));
@@ -211,7 +211,7 @@ pub async fn bad_subjects_are_refused(rig: Rig) {
     );
 }
 
-pub async fn appends_are_stored_in_order_with_growing_sequences(rig: Rig) {
+pub(crate) async fn appends_are_stored_in_order_with_growing_sequences(rig: Rig) {
     let mut receipts = Vec::new();
     for i in 0..500 {
         receipts.push(
@@ -233,7 +233,7 @@ pub async fn appends_are_stored_in_order_with_growing_sequences(rig: Rig) {
     }
 }
 
-pub async fn partitions_share_a_stream_and_are_read_apart(rig: Rig) {
+pub(crate) async fn partitions_share_a_stream_and_are_read_apart(rig: Rig) {
     let mut seqs = Vec::new();
     for i in 0..6 {
         let subject = format!("in.{}.room", [0, 2, 1][i % 3]);
@@ -254,7 +254,7 @@ pub async fn partitions_share_a_stream_and_are_read_apart(rig: Rig) {
     assert_eq!(soon("idle", reader.next()).await, Read::Idle);
 }
 
-pub async fn a_log_is_read_from_a_sequence_and_then_live(rig: Rig) {
+pub(crate) async fn a_log_is_read_from_a_sequence_and_then_live(rig: Rig) {
     for i in 1..=10 {
         append(&rig.bus, "in.0.room", i).await;
     }
@@ -272,7 +272,7 @@ pub async fn a_log_is_read_from_a_sequence_and_then_live(rig: Rig) {
     assert_eq!(entry(&mut ahead).await.0.seq, 12);
 }
 
-pub async fn an_empty_log_is_idle_at_once(rig: Rig) {
+pub(crate) async fn an_empty_log_is_idle_at_once(rig: Rig) {
     let began = Instant::now();
     let mut reader = rig.bus.read_log(P0, 1).await.unwrap();
     assert_eq!(soon("idle", reader.next()).await, Read::Idle);
@@ -283,7 +283,7 @@ pub async fn an_empty_log_is_idle_at_once(rig: Rig) {
     assert_eq!(soon("another idle", reader.next()).await, Read::Idle);
 }
 
-pub async fn many_readers_each_get_all(rig: Rig) {
+pub(crate) async fn many_readers_each_get_all(rig: Rig) {
     let mut readers = Vec::new();
     for i in 0..20 {
         let bus = if i % 2 == 0 { &rig.bus } else { &rig.other };
@@ -304,7 +304,7 @@ pub async fn many_readers_each_get_all(rig: Rig) {
     }
 }
 
-pub async fn log_state_says_where_it_begins_and_ends(rig: Rig) {
+pub(crate) async fn log_state_says_where_it_begins_and_ends(rig: Rig) {
     let empty = rig.bus.log_state(P0).await.unwrap();
     assert_eq!((empty.first, empty.last), (1, 0));
     assert!(empty.created_ms > 1_600_000_000_000);
@@ -316,7 +316,7 @@ pub async fn log_state_says_where_it_begins_and_ends(rig: Rig) {
     assert_eq!(rig.bus.log_state(Partition(1)).await.unwrap().last, 0);
 }
 
-pub async fn compare_and_swap_lets_one_win(rig: Rig) {
+pub(crate) async fn compare_and_swap_lets_one_win(rig: Rig) {
     let bucket = Bucket::Leases;
     assert_eq!(rig.bus.get(bucket, "7").await, Ok(None));
     let first = rig.bus.put_if(bucket, "7", text("a"), 0).await.unwrap();
@@ -351,7 +351,7 @@ pub async fn compare_and_swap_lets_one_win(rig: Rig) {
     assert!(got.time_ms > 1_600_000_000_000);
 }
 
-pub async fn pipelined_puts_keep_their_order(rig: Rig) {
+pub(crate) async fn pipelined_puts_keep_their_order(rig: Rig) {
     let bucket = Bucket::Rooms(P0);
     let mut receipts = Vec::new();
     for i in 0..100 {
@@ -383,7 +383,7 @@ pub async fn pipelined_puts_keep_their_order(rig: Rig) {
     assert!(soon("an answer", after).await.unwrap() > last);
 }
 
-pub async fn a_marker_has_a_revision_and_expires(rig: Rig) {
+pub(crate) async fn a_marker_has_a_revision_and_expires(rig: Rig) {
     let bucket = Bucket::Rooms(P0);
     let put = rig
         .bus
@@ -436,7 +436,7 @@ pub async fn a_marker_has_a_revision_and_expires(rig: Rig) {
 }
 
 /// D10: what is stored before one's own write comes before the read is through.
-pub async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
+pub(crate) async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
     let bucket = Bucket::Rooms(P0);
     for i in 0..150 {
         let name = format!("{}.room-{i}", [0, 2][i % 2]);
@@ -488,7 +488,7 @@ pub async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
     }
 }
 
-pub async fn a_watch_goes_on_live(rig: Rig) {
+pub(crate) async fn a_watch_goes_on_live(rig: Rig) {
     let mut all = rig.other.watch(Bucket::Workers, "").await.unwrap();
     assert_eq!(soon("idle", all.next()).await, Read::Idle);
     let mut revision = 0;
@@ -512,7 +512,7 @@ pub async fn a_watch_goes_on_live(rig: Rig) {
     assert_eq!((entry.value, Ok(entry.revision)), (None, marker));
 }
 
-pub async fn times_never_go_backwards(rig: Rig) {
+pub(crate) async fn times_never_go_backwards(rig: Rig) {
     for i in 0..50 {
         append(&rig.bus, "in.0.room", i).await;
     }
@@ -525,7 +525,7 @@ pub async fn times_never_go_backwards(rig: Rig) {
     }
 }
 
-pub async fn it_works_from_other_threads(rig: Rig) {
+pub(crate) async fn it_works_from_other_threads(rig: Rig) {
     let thread = |bus: Bus, subject: &'static str| {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -554,7 +554,7 @@ pub async fn it_works_from_other_threads(rig: Rig) {
     assert_eq!(rig.bus.log_state(P0).await.unwrap().last, 100);
 }
 
-pub async fn counters_count(rig: Rig) {
+pub(crate) async fn counters_count(rig: Rig) {
     append(&rig.bus, "in.0.room", 1).await;
     rig.bus
         .put_if(Bucket::Cluster, "settings", text("{}"), 0)

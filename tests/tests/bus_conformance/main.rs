@@ -2,6 +2,8 @@
 //!
 //! Every case of `cases` runs against the embedded bus in memory, the embedded bus with a folder, and a real NATS server.
 
+#![allow(clippy::unwrap_used)]
+
 mod cases;
 mod folder;
 mod nats;

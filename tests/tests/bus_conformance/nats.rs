@@ -1,1 +1,1 @@
-//! NATS.
+//! NATS alone.

@@ -8,16 +8,16 @@ use grandstand_common::bus::{Bus, BusOptions, KvEntry, KvReader, LogEntry, LogRe
 use grandstand_tests::nats::{NatsServer, TempDir};
 
 /// Two clients of one bus.
-pub struct Rig {
-    pub bus: Bus,
-    pub other: Bus,
+pub(crate) struct Rig {
+    pub(crate) bus: Bus,
+    pub(crate) other: Bus,
     /// Kept until the case is over.
     _server: Option<NatsServer>,
     _dir: Option<TempDir>,
 }
 
 /// Few streams and partitions, so that partitions share streams: 0 and 2 are in one.
-pub fn options() -> BusOptions {
+pub(crate) fn options() -> BusOptions {
     BusOptions {
         streams: 2,
         partitions: 4,
@@ -27,12 +27,12 @@ pub fn options() -> BusOptions {
 }
 
 impl Rig {
-    pub fn in_memory() -> Self {
+    pub(crate) fn in_memory() -> Self {
         let bus = Bus::embedded(&options()).unwrap();
         Self::of_embedded(bus, None)
     }
 
-    pub async fn in_folder() -> Self {
+    pub(crate) async fn in_folder() -> Self {
         let dir = TempDir::new("folder");
         let bus = Bus::open_embedded(Some(dir.path()), &options())
             .await
@@ -52,7 +52,7 @@ impl Rig {
         }
     }
 
-    pub async fn on_nats() -> Self {
+    pub(crate) async fn on_nats() -> Self {
         let server = NatsServer::start().await;
         Self {
             bus: Bus::connect_nats(&server.url(), &options()).await.unwrap(),
@@ -64,7 +64,7 @@ impl Rig {
 }
 
 /// Waits for something that should come soon.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(Duration::from_secs(10), future).await {
         Ok(value) => value,
         Err(_) => panic!("{what} did not come"),
@@ -72,18 +72,18 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Text as a payload.
-pub fn text(text: impl ToString) -> Bytes {
+pub(crate) fn text(text: impl ToString) -> Bytes {
     text.to_string().into()
 }
 
 /// Appends and waits until it is stored.
-pub async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> u64 {
+pub(crate) async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> u64 {
     let receipt = bus.append(subject.to_owned(), text(payload)).await.unwrap();
     soon("an ack", receipt).await.unwrap()
 }
 
 /// The next entry, over idle signs.
-pub async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
+pub(crate) async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
     loop {
         match soon("an entry", reader.next()).await {
             Read::Item(entry, pending) => return (entry, pending),
@@ -94,7 +94,7 @@ pub async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
 }
 
 /// The next key, over idle signs.
-pub async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
+pub(crate) async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
     loop {
         match soon("a key", reader.next()).await {
             Read::Item(entry, pending) => return (entry, pending),

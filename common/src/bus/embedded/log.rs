@@ -160,7 +160,10 @@ impl Log {
     pub(super) fn lose_tail(&mut self, stream: usize, from: u64) -> u64 {
         let stream = &mut self.streams[stream];
         let before = stream.last;
-        while let Some(held) = stream.order.pop_back_if(|held| held.seq >= from) {
+        while let Some(&held) = stream.order.back()
+            && held.seq >= from
+        {
+            stream.order.pop_back();
             stream.bytes -= held.bytes;
             stream.last = held.seq - 1;
             self.partitions[usize::from(held.partition.0)]

@@ -196,8 +196,7 @@ impl Nats {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, value, expected, HeaderMap::new())
-            .await
+        self.put(bucket, key, value, expecting(expected)).await
     }
 
     pub(crate) async fn start_delete_if(
@@ -207,11 +206,11 @@ impl Nats {
         expected: u64,
         ttl: Duration,
     ) -> Result<PutReceipt, PublishError> {
-        let mut headers = HeaderMap::new();
+        let mut headers = expecting(expected);
         headers.insert(jetstream::KV_OPERATION, "DEL");
         let seconds = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
         headers.insert(header::NATS_MESSAGE_TTL, seconds.to_string());
-        self.put(bucket, key, Bytes::new(), expected, headers).await
+        self.put(bucket, key, Bytes::new(), headers).await
     }
 
     async fn put(
@@ -219,14 +218,9 @@ impl Nats {
         bucket: Bucket,
         key: &str,
         value: Bytes,
-        expected: u64,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
         subject_check::key(key)?;
-        headers.insert(
-            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-            expected.to_string(),
-        );
         let wire = &self.inner.wire;
         BusStats::count(&wire.inbox.stats.puts);
         let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
@@ -249,6 +243,14 @@ impl Nats {
         let receiver = reader::open(self.inner.clone(), source, reader::kv_entry).await?;
         Ok(KvReader(Source::Nats(receiver)))
     }
+}
+
+/// The header that makes a put a compare-and-swap.
+fn expecting(revision: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let name = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+    headers.insert(name, revision.to_string());
+    headers
 }
 
 impl Inner {
