@@ -147,6 +147,25 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
+/// The codes, for `--help`.
+pub const HELP: &str = "Exit codes: 0 well, 64 usage, 66 a file that cannot be read, 69 NATS unreachable, \
+                        70 internal, 78 configuration, 98 address in use";
+
+/// The command line, or the code to end with: `--help` and errors have been printed then.
+///
+/// # Errors
+/// With 0 for `--help` and `--version`, and 64 for what is wrong.
+pub fn parse<A: clap::Parser>() -> Result<A, ExitCode> {
+    A::try_parse().map_err(|error| {
+        // Nobody is left to tell if this cannot be printed.
+        error.print().ok();
+        match error.use_stderr() {
+            true => Exit::Usage.into(),
+            false => Exit::Ok.into(),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ pub mod auth;
 
 pub mod config;
 
+pub mod cluster;
+
 pub mod exit;
 
 pub mod telemetry;
@@ -33,5 +35,7 @@ pub mod metrics;
 pub mod admin;
 
 pub mod drain;
+
+pub mod shutdown;
 
 pub mod sys;

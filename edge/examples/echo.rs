@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grandstand_edge::conns::Conns;
 use grandstand_edge::endpoint::Echo;
-use grandstand_edge::front::{Front, FrontOptions, Pages, Route};
+use grandstand_edge::front::{Front, FrontMetrics, FrontOptions, Pages, Paths, Route};
 use grandstand_edge::listen::{ListenOptions, bind, drive_accept};
 use tokio::task::LocalSet;
 
@@ -25,7 +25,16 @@ fn main() -> anyhow::Result<()> {
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {
-        let front = Front::new(FrontOptions::default(), conns, vec![route], Pages::new());
+        let paths = Paths {
+            routes: vec![route],
+            pages: Pages::new(),
+        };
+        let front = Front::new(
+            FrontOptions::default(),
+            conns,
+            FrontMetrics::default(),
+            paths,
+        );
         tokio::task::spawn_local(Rc::clone(&front).drive_timers());
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);

@@ -10,8 +10,9 @@ use grandstand_common::subject;
 use grandstand_common::wire::{Interest, InterestReply, Known, LinkRequest, RoomInterest};
 use prost::Message;
 
-use crate::core::{Command, Core, Now, Timer};
+use crate::core::{Command, Core, Timer};
 use crate::hub::room::RoomKey;
+use grandstand_common::clock::Now;
 
 /// Rooms in one request.
 const CHUNK: usize = 256;

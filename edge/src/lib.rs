@@ -2,6 +2,14 @@
 //!
 //! Read in this order, as data flows.
 
+pub mod config;
+
+pub mod run;
+
+pub mod leases;
+
+pub mod shard;
+
 pub mod front;
 
 pub mod listen;
@@ -13,6 +21,8 @@ pub mod drive;
 pub mod session;
 
 pub mod endpoint;
+
+pub mod gate;
 
 pub mod core;
 

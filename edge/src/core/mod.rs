@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::{Grants, Verifier};
+use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, Limits, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Lane as LaneId, Partition, RoomId};
@@ -71,15 +72,6 @@ impl Default for CoreConfig {
             chain: ChainConfig::default(),
         }
     }
-}
-
-/// The time, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// The monotonic clock.
-    pub at: Instant,
-    /// The wall clock, Unix milliseconds.
-    pub unix_ms: u64,
 }
 
 /// What the core wants of the bus. Executed in order.
@@ -316,6 +308,16 @@ impl Core {
                 code,
                 reconnect_in_ms: None,
             }));
+    }
+
+    /// Whether [`poll_command`](Self::poll_command) has something.
+    pub fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// Counts a connection that was refused before it became a client.
+    pub fn count_refused(&mut self, why: ErrorKind) {
+        self.counts.error(why);
     }
 
     /// What the bus is to do. Call until `None`, after every call of a `handle_*` method.

@@ -11,12 +11,13 @@ use grandstand_common::wire::{
 };
 use prost::Message;
 
-use crate::core::{Core, Now, Timer};
+use crate::core::{Core, Timer};
 use crate::hub::flush::presence_message;
 use crate::hub::lane::Taken;
 use crate::hub::room::{Reject, RoomKey};
 use crate::ingress::Refused;
 use crate::sink::Sink;
+use grandstand_common::clock::Now;
 
 impl Core {
     /// A message on `edge.{edge}`.

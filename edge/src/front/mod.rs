@@ -66,6 +66,15 @@ pub struct Page {
 /// The pages that are served beside the WebSockets, by path.
 pub type Pages = BTreeMap<&'static str, Page>;
 
+/// What is served.
+#[derive(Default)]
+pub struct Paths {
+    /// Where WebSockets are spoken.
+    pub routes: Vec<Route>,
+    /// What is shown beside them.
+    pub pages: Pages,
+}
+
 /// The front of a shard.
 pub struct Front {
     /// The shard's connections.
@@ -81,13 +90,18 @@ pub struct Front {
 
 impl Front {
     /// A front for these routes, whose endpoints send through `conns`.
-    pub fn new(options: FrontOptions, conns: Conns, routes: Vec<Route>, pages: Pages) -> Rc<Self> {
+    pub fn new(
+        options: FrontOptions,
+        conns: Conns,
+        metrics: FrontMetrics,
+        paths: Paths,
+    ) -> Rc<Self> {
         Rc::new(Self {
             conns,
-            metrics: FrontMetrics::default(),
+            metrics,
             options,
-            routes: routes.into_iter().map(Rc::new).collect(),
-            pages,
+            routes: paths.routes.into_iter().map(Rc::new).collect(),
+            pages: paths.pages,
             scratch: RefCell::new(vec![0; options.scratch_bytes.max(1024)].into_boxed_slice()),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
         })

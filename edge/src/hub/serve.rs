@@ -3,10 +3,11 @@
 use grandstand_common::envelope::{Role, ServerMessage};
 use grandstand_common::id::{Lane as LaneId, RoomId};
 
-use crate::core::{Core, Membership, Now, Timer};
+use crate::core::{Core, Membership, Timer};
 use crate::frames::{self, put_message};
 use crate::hub::room::{Room, RoomKey};
 use crate::sink::{ConnKey, Sent, Sink};
+use grandstand_common::clock::Now;
 
 impl Core {
     /// The room of this name; a new one if nobody here has been in it.

@@ -9,10 +9,11 @@ use grandstand_common::wire::{self, Body};
 use prost::Message;
 
 use super::Refused;
-use crate::core::{Command, Core, Now};
+use crate::core::{Command, Core};
 use crate::frames;
 use crate::hub::room::RoomKey;
 use crate::sink::{ConnKey, Sink};
+use grandstand_common::clock::Now;
 
 /// An input with what it is answered by.
 pub(super) struct Numbered {
@@ -20,6 +21,9 @@ pub(super) struct Numbered {
     pub(super) seq: u64,
     pub(super) data: Data,
 }
+
+/// Commands that may wait for the bus before live messages are dropped.
+const MOST_COMMANDS: usize = 8192;
 
 impl Core {
     pub(super) fn on_input(
@@ -142,6 +146,10 @@ impl Core {
             );
         }
         let player = seat.player.as_str().to_owned();
+        if self.commands.len() >= MOST_COMMANDS {
+            self.counts.live_dropped += 1;
+            return;
+        }
         let live = wire::Live {
             room: room.as_str().to_owned(),
             session,

@@ -8,10 +8,11 @@ use rand::{Rng, RngExt};
 
 use super::Refused;
 use super::chain::Chain;
-use crate::core::{Core, Membership, Now};
+use crate::core::{Core, Membership};
 use crate::frames;
 use crate::hub::room::{Resume, Seat};
 use crate::sink::{ConnKey, Sink};
+use grandstand_common::clock::Now;
 
 impl Core {
     pub(super) fn on_join(

@@ -17,11 +17,12 @@ use grandstand_common::envelope::{
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
-use crate::core::{Core, Now};
+use crate::core::Core;
 use crate::frames;
 use crate::hub::room::{RoomKey, Seat};
 use crate::ingress::input::Numbered;
 use crate::sink::{ConnKey, Sink};
+use grandstand_common::clock::Now;
 
 /// Why a client's message was not taken, and what it is about.
 pub(crate) struct Refused<'a> {

@@ -3,9 +3,10 @@
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Empty};
 
-use crate::core::{Command, Core, Now, Receipt, Timer};
+use crate::core::{Command, Core, Receipt, Timer};
 use crate::hub::room::RoomKey;
 use crate::sink::{ConnKey, Sink};
+use grandstand_common::clock::Now;
 
 impl Core {
     /// An append was stored under a sequence, or (`None`) may not have been.

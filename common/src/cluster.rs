@@ -1,0 +1,176 @@
+//! What all processes of a cluster share: the bus that they meet on, and the numbers that they must agree on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, PutError, Storage};
+use crate::config::Checks;
+use crate::exit::Exit;
+use crate::record::ClusterRecord;
+use crate::wire::BUS_PROTOCOL;
+
+/// The section `[cluster]` of every process' configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterSettings {
+    /// The NATS servers, with commas between them.
+    pub url: String,
+    /// A `.creds` file for NATS; empty for none.
+    pub credentials: String,
+    /// Partitions that rooms are hashed to. The same in all processes, for ever.
+    pub partitions: u16,
+    /// Streams that partitions are spread over. The same in all processes, for ever.
+    pub streams: u16,
+    /// Servers that keep each stream: 1, 3 or 5.
+    pub replicas: u16,
+    /// How long the log keeps an entry, seconds.
+    pub log_max_age_s: u64,
+    /// Keep streams in NATS' memory: for tests and benches, they do not survive its restart.
+    pub memory_storage: bool,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".to_owned(),
+            credentials: String::new(),
+            partitions: 64,
+            streams: 4,
+            replicas: 1,
+            log_max_age_s: 3600,
+            memory_storage: false,
+        }
+    }
+}
+
+impl ClusterSettings {
+    /// Checks what the types cannot.
+    pub fn validate(&self, checks: &mut Checks) {
+        checks.range("cluster.partitions", self.partitions.into(), 1..=4096);
+        let streams = u64::from(self.partitions.max(1));
+        checks.range("cluster.streams", self.streams.into(), 1..=streams);
+        checks.require(
+            "cluster.replicas",
+            matches!(self.replicas, 1 | 3 | 5),
+            || "1, 3 or 5",
+        );
+        checks.range("cluster.log_max_age_s", self.log_max_age_s, 60..=31_536_000);
+    }
+
+    /// What the bus is told; `name` is the connection's, for people who look at the server.
+    pub fn options(&self, name: &str) -> BusOptions {
+        BusOptions {
+            streams: self.streams,
+            partitions: self.partitions,
+            log_max_age: Duration::from_secs(self.log_max_age_s),
+            replicas: self.replicas.into(),
+            storage: if self.memory_storage {
+                Storage::Memory
+            } else {
+                Storage::File
+            },
+            name: name.to_owned(),
+            credentials: (!self.credentials.is_empty()).then(|| self.credentials.clone().into()),
+            ..BusOptions::default()
+        }
+    }
+
+    /// Connects to NATS.
+    ///
+    /// # Errors
+    /// If it cannot be reached or is not as configured.
+    pub async fn connect(&self, name: &str) -> Result<Bus, ConnectError> {
+        Bus::connect_nats(&self.url, &self.options(name)).await
+    }
+
+    /// Joins the cluster: the first process writes down what all must agree on, every other one is held to it.
+    ///
+    /// # Errors
+    /// If the cluster's record says something else than this process would.
+    pub async fn join(&self, bus: &Bus) -> Result<(), JoinError> {
+        let own = ClusterRecord {
+            bus_protocol: BUS_PROTOCOL,
+            partitions: self.partitions,
+            streams: self.streams,
+        };
+        loop {
+            let found = bus.get(Bucket::Cluster, KEY).await?;
+            let revision = found.as_ref().map_or(0, |entry| entry.revision);
+            if let Some(value) = found.and_then(|entry| entry.value) {
+                let theirs: ClusterRecord =
+                    serde_json::from_slice(&value).map_err(|_| JoinError::Unreadable)?;
+                return own.agree(&theirs);
+            }
+            let value = serde_json::to_vec(&own).map_err(|_| JoinError::Unreadable)?;
+            match bus
+                .put_if(Bucket::Cluster, KEY, value.into(), revision)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(PutError::WrongRevision | PutError::Unknown(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+const KEY: &str = "settings";
+
+impl ClusterRecord {
+    fn agree(&self, theirs: &Self) -> Result<(), JoinError> {
+        let differ = |key, own: u32, theirs: u32| match own == theirs {
+            true => Ok(()),
+            false => Err(JoinError::Differs { key, own, theirs }),
+        };
+        differ("the bus protocol", self.bus_protocol, theirs.bus_protocol)?;
+        differ(
+            "cluster.partitions",
+            self.partitions.into(),
+            theirs.partitions.into(),
+        )?;
+        differ(
+            "cluster.streams",
+            self.streams.into(),
+            theirs.streams.into(),
+        )
+    }
+}
+
+/// Why a process cannot join the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// It would disagree with those that are there.
+    #[error(
+        "this process has {key} {own}, the cluster has {theirs}: set it to {theirs}, or use another NATS account"
+    )]
+    Differs {
+        /// What they disagree about.
+        key: &'static str,
+        /// What this process has.
+        own: u32,
+        /// What the cluster has.
+        theirs: u32,
+    },
+    /// The cluster's record is not one.
+    #[error(
+        "the cluster's record (bucket cluster, key settings) cannot be read: delete it if the cluster is empty"
+    )]
+    Unreadable,
+    /// The bus cannot be asked.
+    #[error("cannot read the cluster's record: {0}")]
+    Bus(#[from] BusError),
+    /// The record cannot be written.
+    #[error("cannot write the cluster's record: {0}")]
+    Put(#[from] PutError),
+}
+
+impl JoinError {
+    /// The code that the process ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Differs { .. } | Self::Unreadable => Exit::Config,
+            Self::Bus(_) | Self::Put(_) => Exit::Unavailable,
+        }
+    }
+}

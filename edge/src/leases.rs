@@ -1,0 +1,60 @@
+//! The process' one watcher of KV `leases`: who owns which partition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grandstand_common::bus::{Bucket, Bus, KvEntry, Read};
+use grandstand_common::record::Lease;
+use tokio::sync::watch;
+
+/// Who owns which partition. Shards compare it with what they knew.
+pub type Leases = Arc<BTreeMap<u16, Lease>>;
+
+/// How long to wait before the watch is begun anew.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Keeps `leases` current for ever. Its first change comes when all that is stored has been read.
+pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
+    loop {
+        match bus.watch(Bucket::Leases, "").await {
+            Ok(mut reader) => {
+                let mut all = BTreeMap::clone(&leases.borrow());
+                let mut current = false;
+                loop {
+                    match reader.next().await {
+                        Read::Item(entry, pending) => {
+                            take(&mut all, &entry);
+                            current |= pending == 0;
+                        }
+                        Read::Idle if current => continue,
+                        Read::Idle => current = true,
+                        Read::Lost => break,
+                    }
+                    if current {
+                        leases.send_replace(Arc::new(all.clone()));
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot watch the leases: trying again"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn take(all: &mut BTreeMap<u16, Lease>, entry: &KvEntry) {
+    let Ok(partition) = entry.key.parse() else {
+        return;
+    };
+    match &entry.value {
+        Some(value) => match serde_json::from_slice(value) {
+            Ok(lease) => {
+                all.insert(partition, lease);
+            }
+            Err(error) => tracing::warn!(%error, partition, "a lease cannot be read"),
+        },
+        None => {
+            all.remove(&partition);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The edge's process.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use grandstand_common::admin::{Admin, Status};
+use grandstand_common::config::{self, Sources};
+use grandstand_common::exit::{self, Exit, Failure};
+use grandstand_common::metrics::{Build, registry};
+use grandstand_common::telemetry::{self, LogFormat};
+use grandstand_common::{shutdown, sys};
+use grandstand_edge::config::EdgeConfig;
+use grandstand_edge::front::Pages;
+use grandstand_edge::run::{self, BusSource, EdgeOptions};
+
+/// Holds players' and spectators' connections, in front of workers on NATS.
+#[derive(Debug, Parser)]
+#[command(version, after_help = grandstand_common::exit::HELP)]
+struct Args {
+    /// The configuration file; every key is in config/edge.toml
+    #[arg(long, value_name = "FILE", env = "GRANDSTAND_EDGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where clients connect
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where operators ask for health and metrics
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// The NATS servers, with commas between them
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// The name that its shards' ids begin with
+    #[arg(long)]
+    name: Option<String>,
+    /// Shards, each a thread with a listener of its own; 0 for one a core
+    #[arg(long)]
+    shards: Option<u16>,
+    /// Say whether the configuration is right, and end
+    #[arg(long)]
+    check: bool,
+    /// How the log's lines look
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What is logged
+    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
+    log: String,
+}
+
+impl Args {
+    fn sources(&self) -> Sources {
+        Sources::new(self.config.clone())
+            .flag("--listen", "edge.listen", self.listen.as_ref())
+            .flag("--admin", "edge.admin", self.admin.as_ref())
+            .flag("--nats", "cluster.url", self.nats.as_ref())
+            .flag("--name", "edge.name", self.name.as_ref())
+            .flag("--shards", "edge.shards", self.shards)
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Args = match exit::parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    if args.check {
+        let checked = config::check::<EdgeConfig>(&args.sources(), &mut std::io::stdout());
+        return checked.unwrap_or(Exit::Internal).into();
+    }
+    match serve(&args) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("grandstand-edge: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), Failure> {
+    let config: EdgeConfig =
+        config::load(&args.sources()).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    telemetry::init(args.log_format, &args.log)
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    let files = sys::raise_open_files();
+    tracing::info!(files, "open files that this process may have");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+    runtime.block_on(drive(config))
+}
+
+async fn drive(config: EdgeConfig) -> Result<(), Failure> {
+    let status = Status::new();
+    let part = status.part("edge");
+    let mut registry = registry(Build {
+        service: "edge",
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    let options = EdgeOptions {
+        bus: BusSource::Nats,
+        admission: run::admission(&config)
+            .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?,
+        pages: Pages::new(),
+        echo: false,
+    };
+    let mut edge = run::start(&config, options, &part, &mut registry)
+        .await
+        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
+        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    tracing::info!(address = %edge.address(), "clients may connect");
+    tokio::select! {
+        error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
+        signal = shutdown::signaled() => {
+            tracing::info!(signal, "ending");
+            part.set(grandstand_common::admin::Phase::Draining);
+            edge.end().await;
+            Ok(())
+        }
+    }
+}
