@@ -47,6 +47,31 @@ pub struct Checkpoint {
     pub generation: u64,
     /// The first sequence that is not covered by acked snapshots.
     pub seq: u64,
+    /// When the log's stream was created, Unix milliseconds: another one means that it was made anew.
+    #[serde(default)]
+    pub created_ms: u64,
+    /// Where the log was cut, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<Cut>,
+}
+
+/// A place where the log was cut or made anew: what older generations covered from `seq` on is not there (D11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The generation that begins here.
+    pub generation: u64,
+    /// Its first sequence.
+    pub seq: u64,
+}
+
+impl Checkpoint {
+    /// How far a snapshot of `generation` that was taken after `last` covers the log as it is now.
+    pub fn covered(&self, generation: u64, last: u64) -> u64 {
+        self.cuts
+            .iter()
+            .filter(|cut| cut.generation > generation)
+            .fold(last, |covered, cut| covered.min(cut.seq.saturating_sub(1)))
+    }
 }
 
 /// What all processes of a cluster must agree on: bucket `cluster`, key `settings`.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::effects::{Effects, LiveEffects};
 
 /// A game's rules.
-pub trait Game: Serialize + DeserializeOwned + Sized + 'static {
+pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The part of the room's id before the first `-`.
     const NAME: &'static str;
 
@@ -23,7 +23,7 @@ pub trait Game: Serialize + DeserializeOwned + Sized + 'static {
     const TICK: Option<Duration> = None;
 
     /// What is neither logged nor kept.
-    type Volatile: Default + 'static;
+    type Volatile: Default + Send + 'static;
 
     /// Makes a room's first state. The event of its first player follows.
     ///

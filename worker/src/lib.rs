@@ -8,4 +8,22 @@ pub mod effects;
 
 pub mod games;
 
+pub mod registry;
+
 pub mod lease;
+
+mod room;
+
+pub mod command;
+
+pub mod owner;
+
+mod partition;
+
+mod snapshot;
+
+pub mod quarantine;
+
+mod outbox;
+
+mod deadlines;

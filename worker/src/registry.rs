@@ -1,0 +1,131 @@
+//! The games that a worker can run, with their types erased.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{Lane, PlayerId};
+use serde_json::value::RawValue;
+
+use crate::effects::{Effects, LiveEffects};
+use crate::game::{Event, Game, Refusal, Setup};
+
+/// The games that a worker can run, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    games: BTreeMap<&'static str, Maker>,
+}
+
+impl Registry {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a game; one of the same name is replaced.
+    #[must_use]
+    pub fn with<G: Game>(mut self) -> Self {
+        self.games.insert(G::NAME, Maker::of::<G>());
+        self
+    }
+
+    /// The names of the games.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.games.keys().copied()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Maker> {
+        self.games.get(name).copied()
+    }
+}
+
+/// How rooms of one game are made and loaded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maker {
+    create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Refusal>,
+    load: fn(&str) -> Result<Box<dyn AnyGame>, serde_json::Error>,
+    pub(crate) tick: Option<Duration>,
+}
+
+impl Maker {
+    fn of<G: Game>() -> Self {
+        Self {
+            create: |setup| G::create(setup).map(Hosted::<G>::boxed),
+            load: |text| serde_json::from_str::<G>(text).map(Hosted::<G>::boxed),
+            tick: G::TICK,
+        }
+    }
+
+    pub(crate) fn create(
+        &self,
+        setup: &mut Setup<'_>,
+    ) -> Result<Result<Box<dyn AnyGame>, Refusal>, Panicked> {
+        guard(|| (self.create)(setup))
+    }
+
+    pub(crate) fn load(
+        &self,
+        text: &str,
+    ) -> Result<Result<Box<dyn AnyGame>, serde_json::Error>, Panicked> {
+        guard(|| (self.load)(text))
+    }
+}
+
+/// A game's code panicked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the game panicked")]
+pub(crate) struct Panicked;
+
+/// Runs a game's code. What it was given must not be used again after a panic.
+pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
+}
+
+/// A [`Game`] of whatever type, with its volatile part.
+pub(crate) trait AnyGame: Send {
+    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
+    fn view(&self, lane: Lane) -> Data;
+    fn private(&self, player: &PlayerId) -> Option<Data>;
+    fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects);
+    fn tick(&mut self, effects: &mut LiveEffects);
+    fn state(&self) -> Result<Box<RawValue>, serde_json::Error>;
+}
+
+struct Hosted<G: Game> {
+    game: G,
+    volatile: G::Volatile,
+}
+
+impl<G: Game> Hosted<G> {
+    fn boxed(game: G) -> Box<dyn AnyGame> {
+        let volatile = G::Volatile::default();
+        Box::new(Self { game, volatile })
+    }
+}
+
+impl<G: Game> AnyGame for Hosted<G> {
+    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
+        self.game.apply(event, effects);
+    }
+
+    fn view(&self, lane: Lane) -> Data {
+        self.game.view(lane)
+    }
+
+    fn private(&self, player: &PlayerId) -> Option<Data> {
+        self.game.private(player)
+    }
+
+    fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects) {
+        self.game.live(&mut self.volatile, from, data, effects);
+    }
+
+    fn tick(&mut self, effects: &mut LiveEffects) {
+        self.game.tick(&mut self.volatile, effects);
+    }
+
+    fn state(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        serde_json::value::to_raw_value(&self.game)
+    }
+}

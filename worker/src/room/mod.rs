@@ -1,0 +1,245 @@
+//! The room actor: a game's state, its players and timers, driven by the entries of its log (D1 to D7).
+//!
+//! It knows nothing of edges' interest, snapshots in flight or the clock: an entry goes in, [`Emit`]s come out, and the
+//! same entries give the same room.
+
+mod state;
+
+mod emit;
+
+mod session;
+
+mod event;
+
+use std::fmt;
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
+use grandstand_common::wire::{self, Joined};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::effects::{LiveEffects, LiveTo};
+use crate::game::{Refusal, Setup};
+use crate::registry::{AnyGame, Maker, Panicked, guard};
+
+pub(crate) use emit::{Emit, Welcome};
+pub(crate) use state::{Armed, Player, Presence, State};
+
+/// The timer that deletes a finished room. Games cannot have timers whose names begin with `=`.
+pub(crate) const DELETE_TIMER: &str = "=delete";
+/// How long a finished room can be read (D12).
+const FINISHED_FOR_MS: u64 = 60_000;
+/// The most players that are listed in a presence; above it is their count alone.
+const PRESENCE_LISTED: usize = 64;
+
+/// An entry of the log, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Logged {
+    pub(crate) seq: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) entry: wire::Entry,
+}
+
+/// A room that is in memory.
+pub(crate) struct Room {
+    id: RoomId,
+    game: Box<dyn AnyGame>,
+    state: State,
+    /// The last entry that was applied.
+    last: u64,
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("id", &self.id)
+            .field("last", &self.last)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    /// Makes the room that a `Joined` asks for; the entry itself is still to be handled.
+    pub(crate) fn create(
+        maker: Maker,
+        id: &RoomId,
+        logged: &Logged,
+        joined: &Joined,
+    ) -> Result<Result<Self, Refusal>, Panicked> {
+        let mut seed = [0; 32];
+        for (to, from) in seed.iter_mut().zip(&joined.seed) {
+            *to = *from;
+        }
+        let params = match joined.params.as_ref() {
+            b"" => serde_json::Value::Object(serde_json::Map::new()),
+            text => match serde_json::from_slice(text) {
+                Ok(params) => params,
+                Err(_) => {
+                    return Ok(Err(Refusal::new("bad_message", "params must be JSON")));
+                }
+            },
+        };
+        let mut setup = Setup {
+            params: &params,
+            rng: &mut ChaCha8Rng::from_seed(seed),
+            now_ms: logged.time_ms,
+        };
+        let game = maker.create(&mut setup)?;
+        Ok(game.map(|game| Self {
+            id: id.clone(),
+            game,
+            state: State::new(Instance(logged.seq), seed, logged.time_ms),
+            last: logged.seq,
+        }))
+    }
+
+    /// A room as a snapshot has it.
+    pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: State, last: u64) -> Self {
+        Self {
+            id,
+            game,
+            state,
+            last,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    pub(crate) fn game(&self) -> &dyn AnyGame {
+        self.game.as_ref()
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What it applied behind `last` is no more in the log (D11): what is stored there now is new.
+    pub(crate) fn cut(&mut self, last: u64) {
+        self.last = self.last.min(last);
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        self.state.instance
+    }
+
+    /// A lane's view as the edges get it.
+    pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
+        let data = guard(|| self.game.view(lane))?;
+        Ok(wire::Snapshot {
+            lane: lane.index() as u32,
+            version: self.state.versions[lane.index()],
+            data: Some(data),
+        })
+    }
+
+    /// What a session's edge gets when it asks for what it lacks. `None` if it is not a player's current one.
+    pub(crate) fn welcome(&self, session: SessionId) -> Option<Result<Welcome, Panicked>> {
+        let (id, player) = self.state.player_of(session)?;
+        Some(guard(|| self.game.private(id)).map(|direct| welcome(player, direct)))
+    }
+
+    /// Whether the session was a player's before the current one.
+    pub(crate) fn was_replaced(&self, session: SessionId) -> bool {
+        let mut players = self.state.players.values();
+        players.any(|p| p.sessions.contains(&session))
+    }
+
+    /// Where a player's session is held, if it can be reached.
+    pub(crate) fn reach(&self, player: &PlayerId) -> Option<(&EdgeId, SessionId)> {
+        let player = self.state.players.get(player)?;
+        player
+            .is_reachable()
+            .then_some((&player.edge, player.session))
+    }
+
+    /// Whether a player's session is held by this edge.
+    pub(crate) fn has_player_on(&self, edge: &EdgeId) -> bool {
+        let mut players = self.state.players.values();
+        players.any(|p| p.is_reachable() && p.edge == *edge)
+    }
+
+    /// Who is there.
+    pub(crate) fn presence(&self, viewers: u64) -> wire::Presence {
+        let here = || {
+            let players = self.state.players.iter();
+            players.filter(|(_, p)| p.presence != Presence::Left)
+        };
+        let count = here().count();
+        let listed = if count <= PRESENCE_LISTED {
+            usize::MAX
+        } else {
+            0
+        };
+        let players = here().take(listed).map(|(id, p)| wire::PlayerPresence {
+            id: id.to_string(),
+            lost: p.presence == Presence::Lost,
+        });
+        wire::Presence {
+            players: players.collect(),
+            count: count as u32,
+            viewers,
+        }
+    }
+
+    /// A lossy message from a session; nothing if it is not a player's current one.
+    pub(crate) fn live(
+        &mut self,
+        session: SessionId,
+        player: &PlayerId,
+        data: Data,
+    ) -> Result<Vec<(LiveTo, Data)>, Panicked> {
+        let reach = self.reach(player);
+        if reach.is_none_or(|(_, current)| current != session) {
+            return Ok(Vec::new());
+        }
+        let mut effects = LiveEffects::default();
+        guard(|| self.game.live(player, data, &mut effects))?;
+        Ok(effects.into_list())
+    }
+
+    /// Moves the volatile part on.
+    pub(crate) fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
+        let mut effects = LiveEffects::default();
+        guard(|| self.game.tick(&mut effects))?;
+        Ok(effects.into_list())
+    }
+}
+
+fn processed(player: &Player) -> wire::Processed {
+    wire::Processed {
+        session: player.session.0,
+        n: player.n,
+        last_seq: player.last_seq,
+        gap: None,
+        lost: player.presence == Presence::Lost && !player.ended,
+        ended: player.ended,
+    }
+}
+
+fn welcome(player: &Player, direct: Option<Data>) -> Welcome {
+    let session = player.session.0;
+    let rejects = player.rejects.iter().map(|reject| wire::Rejected {
+        session,
+        seq: reject.seq,
+        code: reject.code.clone(),
+        message: reject.message.clone(),
+    });
+    Welcome {
+        edge: player.edge.clone(),
+        session: player.session,
+        direct,
+        rejects: rejects.collect(),
+        processed: processed(player),
+    }
+}
+
+#[cfg(test)]
+mod tests;

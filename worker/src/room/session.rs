@@ -1,0 +1,367 @@
+//! What an entry means for its session: chains, repeats, gaps, and who is there (D1, D2, D4, D6).
+
+use grandstand_common::data::Data;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{EdgeId, PlayerId, SessionId};
+use grandstand_common::wire::{self, Body, ItemKind};
+
+use super::state::Reject;
+use super::{DELETE_TIMER, Emit, Logged, Player, Presence, Room, processed, welcome};
+use crate::game::{EventKind, Refusal};
+use crate::registry::{Panicked, guard};
+
+/// Whose entry it is.
+struct Sender {
+    player: PlayerId,
+    session: SessionId,
+    edge: EdgeId,
+}
+
+impl Sender {
+    /// `None` if a name is not one: such an entry is nobody's.
+    fn of(entry: &wire::Entry) -> Option<Self> {
+        Some(Self {
+            player: entry.player.parse().ok()?,
+            session: SessionId(entry.session),
+            edge: entry.edge.parse().ok()?,
+        })
+    }
+
+    fn gone(&self, code: &str) -> Emit {
+        let gone = wire::Gone {
+            session: self.session.0,
+            code: code.to_owned(),
+        };
+        Emit::ToEdge(self.edge.clone(), ItemKind::Gone(gone))
+    }
+
+    fn refused(&self, code: &str, message: &str) -> Emit {
+        let refused = wire::Refused {
+            session: self.session.0,
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        Emit::ToEdge(self.edge.clone(), ItemKind::Refused(refused))
+    }
+}
+
+impl Room {
+    /// Takes the next entry of the log. After a panic the room must not be used any more.
+    pub(crate) fn handle(
+        &mut self,
+        logged: &Logged,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        self.last = logged.seq;
+        let entry = &logged.entry;
+        match &entry.body {
+            Some(Body::Timer(timer)) => return self.on_timer(logged.time_ms, timer, emits),
+            Some(Body::EdgeLost(_)) => return self.on_edge_lost(logged, emits),
+            _ => {}
+        }
+        let Some(sender) = Sender::of(entry) else {
+            return Ok(());
+        };
+        match &entry.body {
+            Some(Body::Joined(joined)) => self.on_joined(logged.time_ms, &sender, joined, emits),
+            _ => self.on_chained(logged, &sender, emits),
+        }
+    }
+
+    fn on_timer(
+        &mut self,
+        time_ms: u64,
+        timer: &wire::Timer,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let armed = self.state.timers.get(&timer.name);
+        let Some(armed) = armed.filter(|armed| armed.arming == timer.arming) else {
+            return Ok(());
+        };
+        let time_ms = time_ms.max(armed.due_ms);
+        self.state.timers.remove(&timer.name);
+        if timer.name == DELETE_TIMER {
+            emits.push(Emit::Deleted);
+            return Ok(());
+        }
+        let name = timer.name.as_str();
+        self.apply(time_ms, EventKind::Timer { name }, None, emits)?;
+        Ok(())
+    }
+
+    fn on_edge_lost(&mut self, logged: &Logged, emits: &mut Vec<Emit>) -> Result<(), Panicked> {
+        let Some(sender) = Sender::of(&logged.entry) else {
+            return Ok(());
+        };
+        let Some(player) = self.state.players.get_mut(&sender.player) else {
+            return Ok(());
+        };
+        if player.session != sender.session || player.presence != Presence::Connected {
+            return Ok(());
+        }
+        player.presence = Presence::Lost;
+        let report = processed(player);
+        let who = &sender.player;
+        self.apply(logged.time_ms, EventKind::Lost { player: who }, None, emits)?;
+        emits.push(Emit::ToEdge(sender.edge, ItemKind::Processed(report)));
+        emits.push(Emit::Presence);
+        Ok(())
+    }
+
+    fn on_joined(
+        &mut self,
+        time_ms: u64,
+        sender: &Sender,
+        joined: &wire::Joined,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let known = self.state.players.get(&sender.player);
+        if let Some(player) = known {
+            if player.session == sender.session {
+                return self.on_repeat(sender, None, emits);
+            }
+            let same_page = !joined.client.is_empty() && joined.client == player.client;
+            if player.sessions.contains(&sender.session)
+                || (same_page && joined.attempt < player.attempt)
+            {
+                emits.push(sender.gone(ErrorKind::Replaced.code()));
+                return Ok(());
+            }
+        }
+        let mut refused = self.state.refused.iter();
+        if let Some(refused) = refused.find(|r| r.session == sender.session) {
+            emits.push(sender.refused(&refused.code, &refused.message));
+            return Ok(());
+        }
+        let before = known.map(|p| (p.presence, p.ended, p.session, p.edge.clone()));
+        let mut direct = None;
+        match before {
+            Some((Presence::Connected | Presence::Lost, ended, session, edge)) => {
+                let returned = known.is_some_and(|p| p.presence == Presence::Lost);
+                self.begin(sender);
+                if !ended {
+                    let gone = wire::Gone {
+                        session: session.0,
+                        code: ErrorKind::Replaced.code().to_owned(),
+                    };
+                    emits.push(Emit::ToEdge(edge, ItemKind::Gone(gone)));
+                }
+                if returned {
+                    let who = &sender.player;
+                    let kind = EventKind::Returned { player: who };
+                    direct = self.apply(time_ms, kind, Some(who), emits)?.direct;
+                }
+            }
+            Some((Presence::Left, ..)) | None => {
+                let options = serde_json::from_slice(&joined.options).unwrap_or_default();
+                let who = &sender.player;
+                let kind = EventKind::Joined {
+                    player: who,
+                    options: &options,
+                };
+                let applied = self.apply(time_ms, kind, Some(who), emits)?;
+                if let Some(refusal) = applied.refusal {
+                    self.state.remember_refused(sender.session, &refusal);
+                    emits.push(sender.refused(&refusal.code, &refusal.message));
+                    return Ok(());
+                }
+                direct = applied.direct;
+                self.begin(sender);
+            }
+        }
+        if let Some(player) = self.state.players.get_mut(&sender.player) {
+            player.client.clone_from(&joined.client);
+            player.attempt = joined.attempt;
+        }
+        self.push_welcome(sender, direct, emits)
+    }
+
+    /// An entry of a session's chain that is not its first.
+    fn on_chained(
+        &mut self,
+        logged: &Logged,
+        sender: &Sender,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let entry = &logged.entry;
+        let known = self.state.players.get_mut(&sender.player);
+        let Some(player) = known.filter(|p| p.session == sender.session) else {
+            let code = if self.was_replaced(sender.session) {
+                ErrorKind::Replaced
+            } else {
+                ErrorKind::NotJoined
+            };
+            emits.push(sender.gone(code.code()));
+            return Ok(());
+        };
+        if player.ended || entry.n <= player.n {
+            return self.on_repeat(sender, entry.body.as_ref(), emits);
+        }
+        if entry.n > player.n + 1 {
+            if player.gap_round != Some(entry.round) {
+                player.gap_round = Some(entry.round);
+                let report = wire::Processed {
+                    gap: Some(entry.round),
+                    ..processed(player)
+                };
+                emits.push(Emit::ToEdge(
+                    sender.edge.clone(),
+                    ItemKind::Processed(report),
+                ));
+            }
+            return Ok(());
+        }
+        player.n = entry.n;
+        let who = &sender.player;
+        let was = player.presence;
+        match &entry.body {
+            Some(Body::Left(_)) => {
+                player.presence = Presence::Left;
+                player.ended = true;
+                player.left_at = self.state.events;
+                self.apply(logged.time_ms, EventKind::Left { player: who }, None, emits)?;
+                emits.push(Emit::Presence);
+            }
+            Some(Body::Lost(_)) => {
+                player.presence = Presence::Lost;
+                player.ended = true;
+                if was == Presence::Connected {
+                    self.apply(logged.time_ms, EventKind::Lost { player: who }, None, emits)?;
+                    emits.push(Emit::Presence);
+                }
+            }
+            body => {
+                let mut direct = None;
+                if was == Presence::Lost {
+                    player.presence = Presence::Connected;
+                    let kind = EventKind::Returned { player: who };
+                    direct = self.apply(logged.time_ms, kind, Some(who), emits)?.direct;
+                }
+                if let Some(Body::Input(input)) = body {
+                    self.on_input(logged.time_ms, sender, input, emits)?;
+                }
+                if was == Presence::Lost {
+                    return self.push_welcome(sender, direct, emits);
+                }
+            }
+        }
+        self.report(sender, emits);
+        self.state.forget_left();
+        Ok(())
+    }
+
+    fn on_input(
+        &mut self,
+        time_ms: u64,
+        sender: &Sender,
+        input: &wire::Input,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let Some(player) = self.state.players.get_mut(&sender.player) else {
+            return Ok(());
+        };
+        if input.seq != 0 && input.seq <= player.last_seq {
+            push_kept(player, input.seq, &sender.edge, emits);
+            return Ok(());
+        }
+        if input.seq != player.last_seq + 1 {
+            // The entry counts as processed, or the chain would block; the input was not applied, so its number stays free.
+            let message = format!("the next seq is {}", player.last_seq + 1);
+            let reject = wire::Rejected {
+                session: sender.session.0,
+                seq: input.seq,
+                code: ErrorKind::BadSeq.code().to_owned(),
+                message,
+            };
+            emits.push(Emit::ToEdge(
+                sender.edge.clone(),
+                ItemKind::Rejected(reject),
+            ));
+            return Ok(());
+        }
+        player.last_seq = input.seq;
+        let refusal = if self.state.finished {
+            Some(Refusal::new(ErrorKind::Finished.code(), "the room is over"))
+        } else {
+            let none = Data::Json(bytes::Bytes::from_static(b"null"));
+            let kind = EventKind::Input {
+                player: &sender.player,
+                data: input.data.as_ref().unwrap_or(&none),
+            };
+            self.apply(time_ms, kind, None, emits)?.refusal
+        };
+        if let Some(refusal) = refusal {
+            if let Some(player) = self.state.players.get_mut(&sender.player) {
+                player.keep_reject(Reject {
+                    seq: input.seq,
+                    code: refusal.code,
+                    message: refusal.message,
+                });
+                push_kept(player, input.seq, &sender.edge, emits);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, sender: &Sender) {
+        let (session, edge) = (sender.session, sender.edge.clone());
+        match self.state.players.get_mut(&sender.player) {
+            Some(player) => player.begin(session, edge),
+            None => {
+                let player = Player::new(session, edge);
+                self.state.players.insert(sender.player.clone(), player);
+            }
+        }
+    }
+
+    /// An entry that was processed before is answered as it was then.
+    fn on_repeat(
+        &mut self,
+        sender: &Sender,
+        body: Option<&Body>,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        match (self.state.players.get(&sender.player), body) {
+            (Some(player), Some(Body::Input(input))) => {
+                push_kept(player, input.seq, &sender.edge, emits);
+            }
+            (Some(player), None) if !player.ended => return self.push_welcome(sender, None, emits),
+            _ => {}
+        }
+        self.report(sender, emits);
+        Ok(())
+    }
+
+    fn report(&self, sender: &Sender, emits: &mut Vec<Emit>) {
+        if let Some(player) = self.state.players.get(&sender.player) {
+            let report = ItemKind::Processed(processed(player));
+            emits.push(Emit::ToEdge(sender.edge.clone(), report));
+        }
+    }
+
+    fn push_welcome(
+        &self,
+        sender: &Sender,
+        direct: Option<Data>,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        if let Some(player) = self.state.players.get(&sender.player) {
+            let private = guard(|| self.game.private(&sender.player))?;
+            emits.push(Emit::Joined(Box::new(welcome(player, private.or(direct)))));
+            emits.push(Emit::Presence);
+        }
+        Ok(())
+    }
+}
+
+fn push_kept(player: &Player, seq: u64, edge: &EdgeId, emits: &mut Vec<Emit>) {
+    if let Some(reject) = player.rejects.iter().find(|reject| reject.seq == seq) {
+        let rejected = wire::Rejected {
+            session: player.session.0,
+            seq,
+            code: reject.code.clone(),
+            message: reject.message.clone(),
+        };
+        emits.push(Emit::ToEdge(edge.clone(), ItemKind::Rejected(rejected)));
+    }
+}
