@@ -1,0 +1,207 @@
+//! The link to one edge.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::id::{RoomId, WorkerId};
+use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
+use prost::Message;
+
+use super::RoomHead;
+
+/// Messages whose rooms are remembered (D19).
+const REMEMBERED: usize = 4_096;
+/// Rooms that are remembered in all of them together.
+const REMEMBERED_ROOMS: usize = 262_144;
+/// When beats follow after traffic stops; the last again and again.
+const BEATS: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(30),
+];
+
+#[derive(Debug)]
+pub(super) struct Link {
+    number: u64,
+    rooms: Vec<RoomBatch>,
+    /// Where in `rooms` a room's last part is.
+    index: BTreeMap<RoomId, usize>,
+    bytes: usize,
+    /// The rooms of the last messages; the last has `number`.
+    history: VecDeque<Vec<RoomId>>,
+    history_rooms: usize,
+    /// The last message or beat, and how many beats followed the last message.
+    sent: Instant,
+    beats: usize,
+    heard: Instant,
+}
+
+impl Link {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            number: 0,
+            rooms: Vec::new(),
+            index: BTreeMap::new(),
+            bytes: 0,
+            history: VecDeque::new(),
+            history_rooms: 0,
+            sent: now,
+            beats: 0,
+            heard: now,
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, head: &RoomHead, item: Item, bytes: usize) {
+        self.bytes += bytes;
+        let same =
+            |batch: &RoomBatch| batch.epoch == head.epoch.0 && batch.instance == head.instance.0;
+        let at = self.index.get(&head.room).copied();
+        if let Some(batch) = at.and_then(|at| self.rooms.get_mut(at)).filter(|b| same(b)) {
+            push_item(&mut batch.items, item);
+            return;
+        }
+        self.index.insert(head.room.clone(), self.rooms.len());
+        self.rooms.push(RoomBatch {
+            room: head.room.to_string(),
+            epoch: head.epoch.0,
+            instance: head.instance.0,
+            items: vec![item],
+        });
+    }
+
+    /// The batch of what is pending, if anything is.
+    pub(super) fn seal(&mut self, now: Instant, worker: &WorkerId) -> Option<Bytes> {
+        if self.rooms.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        let batch = Batch {
+            worker: worker.to_string(),
+            number: self.number,
+            beat: false,
+            rooms: std::mem::take(&mut self.rooms),
+        };
+        self.bytes = 0;
+        let rooms = std::mem::take(&mut self.index).into_keys().collect();
+        self.remember(rooms);
+        self.sent = now;
+        self.beats = 0;
+        Some(batch.encode_to_vec().into())
+    }
+
+    /// The last number again. `again`: beats follow as after a message.
+    pub(super) fn beat(&mut self, now: Instant, worker: &WorkerId, again: bool) -> Bytes {
+        self.sent = now;
+        self.beats = if again { 0 } else { self.beats + 1 };
+        let batch = Batch {
+            worker: worker.to_string(),
+            number: self.number,
+            beat: true,
+            rooms: Vec::new(),
+        };
+        batch.encode_to_vec().into()
+    }
+
+    pub(super) fn next_beat(&self) -> Option<Instant> {
+        let after = match self.beats {
+            0 => BEATS[0],
+            1 => BEATS[1] - BEATS[0],
+            _ => BEATS[2],
+        };
+        Some(self.sent + after)
+    }
+
+    /// The rooms of `from..=to`; `None` if not all of these are remembered.
+    pub(super) fn rooms(&self, from: u64, to: u64) -> Option<BTreeSet<&RoomId>> {
+        let first = self.number + 1 - self.history.len() as u64;
+        if from < first || from == 0 {
+            return None;
+        }
+        let skip = usize::try_from(from - first).ok()?;
+        let take =
+            usize::try_from(to.min(self.number).saturating_add(1).saturating_sub(from)).ok()?;
+        Some(
+            self.history
+                .iter()
+                .skip(skip)
+                .take(take)
+                .flatten()
+                .collect(),
+        )
+    }
+
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    pub(super) fn heard_at(&self) -> Instant {
+        self.heard
+    }
+
+    pub(super) fn is_silent(&self, now: Instant, after: Duration) -> bool {
+        now.saturating_duration_since(self.heard) >= after
+    }
+
+    pub(super) fn forget_rooms(&mut self) {
+        self.history = VecDeque::new();
+        self.history_rooms = 0;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rooms.clear();
+        self.index.clear();
+        self.bytes = 0;
+    }
+
+    fn remember(&mut self, rooms: Vec<RoomId>) {
+        self.history_rooms += rooms.len();
+        self.history.push_back(rooms);
+        while self.history.len() > REMEMBERED || self.history_rooms > REMEMBERED_ROOMS {
+            let Some(rooms) = self.history.pop_front() else {
+                return;
+            };
+            self.history_rooms -= rooms.len();
+        }
+    }
+}
+
+/// A later report of a session takes the place of an earlier plain one, and `Gone` need not be said twice.
+fn push_item(items: &mut Vec<Item>, item: Item) {
+    match &item.kind {
+        Some(ItemKind::Processed(new)) => {
+            let earlier = items.iter().rposition(|item| match &item.kind {
+                Some(ItemKind::Processed(old)) => {
+                    old.session == new.session
+                        && old.n != 0
+                        && old.gap.is_none()
+                        && (old.lost, old.ended) == (new.lost, new.ended)
+                }
+                _ => false,
+            });
+            if let Some(at) = earlier {
+                items.remove(at);
+            }
+        }
+        Some(ItemKind::Gone(new)) => {
+            let said = |item: &Item| matches!(&item.kind, Some(ItemKind::Gone(old)) if old == new);
+            if items.iter().any(said) {
+                return;
+            }
+        }
+        _ => {}
+    }
+    items.push(item);
+}

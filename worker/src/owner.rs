@@ -1,0 +1,296 @@
+//! All that one worker owns, without I/O: partitions, their rooms, and the links to edges.
+//!
+//! A driver pushes in what the bus delivers (`handle_*`), ends its turn with [`Owner::flush`], carries out what
+//! [`Owner::poll_command`] yields, and sleeps no longer than until [`Owner::poll_timeout`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use grandstand_common::bus::{KvEntry, LogEntry};
+use grandstand_common::id::{EdgeId, Epoch, Partition};
+use grandstand_common::subject;
+use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
+use prost::Message;
+
+use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
+use crate::outbox::Outbox;
+use crate::partition::{Fate, Owned, Shared};
+use crate::registry::Registry;
+
+/// Requests that wait for the end of a turn; more are not answered, and their edges ask again.
+const MAX_REPLIES: usize = 4_096;
+
+/// All that one worker owns.
+#[derive(Debug)]
+pub struct Owner {
+    shared: Shared,
+    partitions: BTreeMap<Partition, Owned>,
+    replies: Vec<Waiting>,
+}
+
+/// A request whose answer comes behind the turn's batches.
+#[derive(Debug)]
+struct Waiting {
+    edge: EdgeId,
+    epoch: Epoch,
+    to: String,
+}
+
+impl Owner {
+    /// Owns nothing yet.
+    pub fn new(config: OwnerConfig, registry: Registry) -> Self {
+        let outbox = Outbox::new(config.worker.clone(), config.max_payload);
+        Self {
+            shared: Shared {
+                config,
+                registry,
+                outbox,
+                commands: VecDeque::new(),
+                pending: BTreeMap::new(),
+                next_token: 0,
+                writes: 0,
+            },
+            partitions: BTreeMap::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// The lease of a partition was won with this epoch: the takeover begins, and ends with [`Command::Ready`].
+    /// What was held of the partition before is dropped.
+    pub fn take(&mut self, now: Now, partition: Partition, epoch: Epoch) {
+        self.drop_partition(partition);
+        let mut owned = Owned::new(now, partition, epoch);
+        owned.begin(&mut self.shared);
+        self.partitions.insert(partition, owned);
+    }
+
+    /// Hands a partition over: takes no more entries, writes what is uncovered and the checkpoint, then
+    /// [`Command::Released`]. At once if the takeover is not done.
+    pub fn release(&mut self, now: Now, partition: Partition) {
+        self.with(partition, |owned, cx| owned.release(cx, now));
+    }
+
+    /// The lease is lost: everything of the partition is forgotten, nothing more of it is written.
+    pub fn drop_partition(&mut self, partition: Partition) {
+        if self.partitions.remove(&partition).is_none() {
+            return;
+        }
+        self.shared.forget(partition);
+        self.shared.commands.extend([
+            Command::CloseLog { partition },
+            Command::CloseKv {
+                partition,
+                source: KvSource::Rooms,
+            },
+            Command::CloseKv {
+                partition,
+                source: KvSource::Quarantine,
+            },
+        ]);
+    }
+
+    /// This worker is not to own anything any more, and must not even send what it has for edges.
+    pub fn drop_all(&mut self) {
+        let all: Vec<_> = self.partitions.keys().copied().collect();
+        for partition in all {
+            self.drop_partition(partition);
+        }
+        self.replies.clear();
+        self.shared.outbox.clear();
+    }
+
+    /// The partitions that are held, with their epochs and whether they are ready.
+    pub fn partitions(&self) -> impl Iterator<Item = (Partition, Epoch, bool)> + '_ {
+        let all = self.partitions.iter();
+        all.map(|(id, owned)| (*id, owned.epoch(), owned.is_ready()))
+    }
+
+    /// The edges that hold connected players' sessions, for probing whether they live. Looks at all rooms: call it a few times a
+    /// minute at most.
+    pub fn session_edges(&self) -> BTreeSet<EdgeId> {
+        let mut edges = BTreeSet::new();
+        for owned in self.partitions.values() {
+            owned.session_edges(&mut edges);
+        }
+        edges.into_iter().cloned().collect()
+    }
+
+    /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
+    pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
+        self.with(partition, |owned, cx| {
+            owned.handle_log(cx, now, entry, behind);
+            Fate::Held
+        });
+    }
+
+    /// The reader of a partition's log has delivered all that there is.
+    pub fn handle_log_idle(&mut self, now: Now, partition: Partition) {
+        self.with(partition, |owned, cx| {
+            owned.handle_log_idle(cx, now);
+            Fate::Held
+        });
+    }
+
+    /// The reader of a partition's log ended: it is opened anew, after a look whether the log was cut.
+    pub fn handle_log_lost(&mut self, partition: Partition) {
+        self.with(partition, |owned, cx| {
+            owned.handle_log_lost(cx);
+            Fate::Held
+        });
+    }
+
+    /// A reader of keys delivers one; `behind` more were stored when it was sent.
+    pub fn handle_kv(
+        &mut self,
+        now: Now,
+        reader: (Partition, KvSource),
+        entry: KvEntry,
+        behind: u64,
+    ) {
+        let (partition, source) = reader;
+        let item = (entry, behind);
+        self.with(partition, |owned, cx| {
+            owned.handle_kv(cx, now, source, item)
+        });
+    }
+
+    /// A reader of keys has delivered all that there is.
+    pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
+        let (partition, source) = reader;
+        self.with(partition, |owned, cx| {
+            owned.handle_kv_idle(cx, now, source);
+            Fate::Held
+        });
+    }
+
+    /// A reader of keys ended: it is opened anew if it is still needed.
+    pub fn handle_kv_lost(&mut self, reader: (Partition, KvSource)) {
+        let (partition, source) = reader;
+        self.with(partition, |owned, cx| {
+            owned.handle_kv_lost(cx, source);
+            Fate::Held
+        });
+    }
+
+    /// What became of a command.
+    pub fn handle_outcome(&mut self, now: Now, token: Token, outcome: Outcome) {
+        let Some((partition, pending)) = self.shared.take_pending(token) else {
+            return;
+        };
+        self.with(partition, |owned, cx| {
+            owned.handle_outcome(cx, now, pending, outcome)
+        });
+    }
+
+    /// An edge's request on `ctl.{p}`. Not answered unless the partition is ready: the edge asks again, or hears of the
+    /// lease's `ready`. The answer is a [`Command::Reply`] behind the turn's batches.
+    pub fn handle_interest(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        interest: &Interest,
+        reply: Option<String>,
+    ) {
+        let Ok(edge) = interest.edge.parse::<EdgeId>() else {
+            return;
+        };
+        self.shared.outbox.heard(now.at, &edge);
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        if !owned.is_ready() {
+            return;
+        }
+        owned.handle_interest(&mut self.shared, now, &edge, interest);
+        let epoch = owned.epoch();
+        if let Some(to) = reply
+            && self.replies.len() < MAX_REPLIES
+        {
+            self.replies.push(Waiting { edge, epoch, to });
+        }
+    }
+
+    /// A lossy message on `live.{p}`.
+    pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
+        self.with(partition, |owned, cx| {
+            owned.handle_live(cx, now, live);
+            Fate::Held
+        });
+    }
+
+    /// An edge saw a hole in the numbers of this worker's batches.
+    pub fn handle_link_request(&mut self, now: Now, request: &LinkRequest) -> LinkReply {
+        self.shared.outbox.handle_request(now.at, request)
+    }
+
+    /// An edge was found dead: its connected players are lost. Call it again every second or so while the edge is dead.
+    pub fn handle_edge_gone(&mut self, now: Now, edge: &EdgeId) {
+        for owned in self.partitions.values_mut() {
+            owned.handle_edge_gone(&mut self.shared, now, edge);
+        }
+    }
+
+    /// The worker's connection to the bus is back: all edges hear at once what the last numbers are.
+    pub fn handle_reconnected(&mut self, now: Now) {
+        self.shared.outbox.handle_reconnected(now.at);
+    }
+
+    /// Does what is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does so too.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let all: Vec<_> = self.partitions.keys().copied().collect();
+        for partition in all {
+            self.with(partition, |owned, cx| owned.handle_timeout(cx, now));
+        }
+        self.shared.outbox.handle_timeout(now.at);
+    }
+
+    /// Ends a turn: what gathered for each edge becomes one batch. Call it after some `handle_*` calls (all that the bus
+    /// has ready, up to a few hundred), then [`poll_command`](Self::poll_command).
+    pub fn flush(&mut self, now: Now) {
+        self.handle_timeout(now);
+        self.shared.outbox.flush(now.at);
+        for waiting in std::mem::take(&mut self.replies) {
+            let reply = InterestReply {
+                worker: self.shared.config.worker.to_string(),
+                epoch: waiting.epoch.0,
+                number: self.shared.outbox.number(&waiting.edge),
+            };
+            self.shared.commands.push_back(Command::Reply {
+                to: waiting.to,
+                payload: reply.encode_to_vec().into(),
+            });
+        }
+    }
+
+    /// The next thing to do. Call until `None` after every `flush`; what is asked for in between waits until then.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        if let Some((edge, payload)) = self.shared.outbox.poll() {
+            let subject = subject::edge(&edge);
+            return Some(Command::Publish { subject, payload });
+        }
+        self.shared.commands.pop_front()
+    }
+
+    /// When to call [`flush`](Self::flush) although nothing came. Ask again after every `flush`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let partitions = self.partitions.values().filter_map(Owned::poll_timeout);
+        partitions.chain(self.shared.outbox.poll_timeout()).min()
+    }
+
+    fn with(&mut self, partition: Partition, run: impl FnOnce(&mut Owned, &mut Shared) -> Fate) {
+        let Some(owned) = self.partitions.get_mut(&partition) else {
+            return;
+        };
+        let epoch = owned.epoch();
+        let command = match run(owned, &mut self.shared) {
+            Fate::Held => return,
+            Fate::Lost => Command::Lost { partition, epoch },
+            Fate::Released => Command::Released { partition, epoch },
+        };
+        self.drop_partition(partition);
+        self.shared.commands.push_back(command);
+    }
+}
+
+#[cfg(test)]
+mod tests;

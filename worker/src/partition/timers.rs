@@ -1,0 +1,219 @@
+//! What is due: games' timers, ticks, presences, writes.
+
+use std::time::{Duration, Instant};
+
+use grandstand_common::id::{EdgeId, RoomId};
+use grandstand_common::subject;
+use grandstand_common::wire::{self, Body, Entry};
+use prost::Message;
+
+use super::{Fate, Owned, Pending, Shared, Stage};
+use crate::command::{Command, Now};
+use crate::registry::Panicked;
+use crate::room::Presence;
+
+/// An entry that an owner appends is not appended again before this.
+const APPEND_AGAIN: Duration = Duration::from_secs(1);
+/// When a write is tried again that found all places taken.
+const WRITE_AGAIN: Duration = Duration::from_millis(20);
+
+impl Owned {
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Shared, now: Now) -> Fate {
+        if self.retry_at.is_some_and(|at| at <= now.at) {
+            self.retry_at = None;
+            if self.is_running() {
+                self.handle_log_lost(cx);
+            } else if self.stage != Stage::Releasing {
+                self.begin(cx);
+            }
+        }
+        for id in self.deadlines.take_due(now.at) {
+            self.on_due(cx, now, &id);
+        }
+        if self.checkpoint_timeout().is_some_and(|at| at <= now.at) {
+            self.write_checkpoint(cx, now);
+        }
+        self.try_release(cx, now)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.retry_at,
+            self.deadlines.next(),
+            self.checkpoint_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn on_due(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+        self.write_room(cx, now, id);
+        if let Some(slot) = self.slots.get_mut(id)
+            && slot.quarantine.is_some()
+            && slot.cover.not_before.take().is_some()
+        {
+            self.put_quarantine(cx, id);
+        }
+        if self.is_ready() {
+            self.send_presence(cx, now, id);
+            self.append_timers(cx, now, id);
+            self.tick(cx, now, id);
+        }
+        self.reschedule(cx, now, id);
+    }
+
+    /// Sets a room's deadline anew. To be called after whatever may have moved it.
+    pub(super) fn reschedule(&mut self, cx: &Shared, now: Now, id: &RoomId) {
+        let tick = self.tick_at(cx, now, id);
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.next_tick = tick;
+        }
+        let at = [
+            self.write_deadline(cx, now, id),
+            self.presence_at(cx, now, id),
+            self.timer_at(now, id),
+            tick,
+        ];
+        let at = at.into_iter().flatten().min();
+        self.deadlines.set(id, at);
+    }
+
+    fn write_deadline(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+        let slot = self.slots.get(id)?;
+        if slot.quarantine.is_some() {
+            return slot.cover.not_before;
+        }
+        let at = self.write_at(cx, now, id)?;
+        Some(if at <= now.at {
+            now.at + WRITE_AGAIN
+        } else {
+            at
+        })
+    }
+
+    fn presence_at(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+        let audience = self.audiences.get(id)?;
+        let sent = audience.presence_sent;
+        let at = sent.map_or(now.at, |at| at + cx.config.presence_interval);
+        (audience.presence && self.is_ready() && self.exists(id)).then_some(at)
+    }
+
+    fn timer_at(&self, now: Now, id: &RoomId) -> Option<Instant> {
+        if !self.is_ready() {
+            return None;
+        }
+        let slot = self.slots.get(id)?;
+        let timers = slot.room.as_ref()?.state().timers.values();
+        let at = timers.map(|armed| {
+            let wait = Duration::from_millis(armed.due_ms.saturating_sub(now.unix_ms));
+            let due = now.at + wait;
+            let asked = slot.asked.get(&armed.arming);
+            asked.map_or(due, |asked| due.max(*asked + APPEND_AGAIN))
+        });
+        at.min()
+    }
+
+    fn append_timers(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+        let Some(slot) = self.slots.get_mut(id) else {
+            return;
+        };
+        let Some(room) = &slot.room else {
+            return;
+        };
+        let timers = &room.state().timers;
+        slot.asked
+            .retain(|arming, _| timers.values().any(|armed| armed.arming == *arming));
+        let mut due = Vec::new();
+        for (name, armed) in timers {
+            let asked = slot.asked.get(&armed.arming);
+            let again = asked.is_none_or(|asked| now.at >= *asked + APPEND_AGAIN);
+            if armed.due_ms <= now.unix_ms && again {
+                slot.asked.insert(armed.arming, now.at);
+                due.push(wire::Timer {
+                    name: name.clone(),
+                    arming: armed.arming,
+                });
+            }
+        }
+        for timer in due {
+            let entry = Entry {
+                body: Some(Body::Timer(timer)),
+                ..Entry::default()
+            };
+            self.append(cx, id, &entry);
+        }
+    }
+
+    fn append(&self, cx: &mut Shared, id: &RoomId, entry: &Entry) {
+        let token = cx.token(self.id, Pending::Append);
+        cx.commands.push_back(Command::Append {
+            subject: subject::log(self.id, id),
+            payload: entry.encode_to_vec().into(),
+            token,
+        });
+    }
+
+    pub(super) fn append_edge_lost(&mut self, cx: &mut Shared, now: Now, edge: &EdgeId) {
+        self.edges_lost.retain(|_, at| now.at < *at + APPEND_AGAIN);
+        if self.edges_lost.contains_key(edge) {
+            return;
+        }
+        let mut entries = Vec::new();
+        for (id, slot) in &self.slots {
+            let players = slot.room.iter().flat_map(|room| &room.state().players);
+            for (player, p) in players {
+                if p.presence == Presence::Connected && p.edge == *edge {
+                    let entry = Entry {
+                        player: player.to_string(),
+                        session: p.session.0,
+                        edge: edge.to_string(),
+                        body: Some(Body::EdgeLost(wire::Empty {})),
+                        ..Entry::default()
+                    };
+                    entries.push((id.clone(), entry));
+                }
+            }
+        }
+        if !entries.is_empty() {
+            self.edges_lost.insert(edge.clone(), now.at);
+        }
+        for (id, entry) in entries {
+            self.append(cx, &id, &entry);
+        }
+    }
+
+    /// Ticks only while somebody watches.
+    fn tick_at(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+        let slot = self.slots.get(id)?;
+        let every = cx.registry.get(id.game())?.tick?;
+        let room = slot.room.as_ref()?;
+        if !self.is_ready() || room.state().finished || !self.audiences.contains_key(id) {
+            return None;
+        }
+        Some(slot.next_tick.unwrap_or(now.at + every))
+    }
+
+    fn tick(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+        let Some(at) = self.tick_at(cx, now, id) else {
+            return;
+        };
+        let every = cx.registry.get(id.game()).and_then(|maker| maker.tick);
+        let (Some(slot), Some(every)) = (self.slots.get_mut(id), every) else {
+            return;
+        };
+        if at > now.at {
+            return;
+        }
+        // What was missed is not made up for.
+        slot.next_tick = Some((at + every).max(now.at));
+        let ticked = slot.room.as_mut().map(|room| room.tick());
+        match ticked {
+            Some(Ok(list)) => self.send_live(cx, now, id, list),
+            Some(Err(Panicked)) => self.on_panic(cx, now, id),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Snapshots as they are stored: a room at a place in its log (D8), or that it was deleted there (D12).
+
+use bytes::Bytes;
+use grandstand_common::id::{Epoch, RoomId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::registry::{Panicked, Registry, guard};
+use crate::room::{Room, State};
+
+/// What readers of another one cannot read.
+const FORMAT: u32 = 1;
+
+/// Where a snapshot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its writer.
+    pub(crate) epoch: Epoch,
+    /// The log's generation.
+    pub(crate) generation: u64,
+    /// The last entry that is in it.
+    pub(crate) last: u64,
+}
+
+#[derive(Serialize)]
+struct StoredRef<'a> {
+    format: u32,
+    epoch: Epoch,
+    generation: u64,
+    last: u64,
+    /// xxh3 of the game's serialized state.
+    hash: u64,
+    room: Option<&'a State>,
+    game: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Stored<'a> {
+    #[serde(default)]
+    hash: u64,
+    room: Option<State>,
+    #[serde(borrow)]
+    game: Option<&'a RawValue>,
+}
+
+/// What can be read of a snapshot whatever its room is like.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+    epoch: Epoch,
+    generation: u64,
+    last: u64,
+}
+
+/// Why a snapshot cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncodeError {
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    #[error("cannot be serialized: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Why a snapshot cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    #[error("is not a snapshot: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("has format {0}")]
+    Format(u32),
+    #[error("no game is named {0:?}")]
+    NoSuchGame(String),
+    #[error("its state's hash is another one")]
+    Hash,
+}
+
+/// A room at `place`; `room.last()` is taken from the place.
+pub(crate) fn encode(room: &Room, place: Place) -> Result<Bytes, EncodeError> {
+    let game = guard(|| room.game().state())??;
+    let stored = StoredRef {
+        format: FORMAT,
+        epoch: place.epoch,
+        generation: place.generation,
+        last: place.last,
+        hash: xxh3_64(game.get().as_bytes()),
+        room: Some(room.state()),
+        game: Some(&game),
+    };
+    Ok(serde_json::to_vec(&stored)?.into())
+}
+
+/// That there is no room (any more) after `place.last`.
+pub(crate) fn encode_deleted(place: Place) -> Result<Bytes, EncodeError> {
+    let stored = StoredRef {
+        format: FORMAT,
+        epoch: place.epoch,
+        generation: place.generation,
+        last: place.last,
+        hash: 0,
+        room: None,
+        game: None,
+    };
+    Ok(serde_json::to_vec(&stored)?.into())
+}
+
+/// Where a snapshot stands; cheap.
+pub(crate) fn decode_place(value: &[u8]) -> Result<Place, DecodeError> {
+    let header: Header = serde_json::from_slice(value)?;
+    if header.format != FORMAT {
+        return Err(DecodeError::Format(header.format));
+    }
+    Ok(Place {
+        epoch: header.epoch,
+        generation: header.generation,
+        last: header.last,
+    })
+}
+
+/// The room of a snapshot, as of entry `last` (what of its place counts); `None` if it was deleted.
+pub(crate) fn decode(
+    registry: &Registry,
+    id: &RoomId,
+    value: &[u8],
+    last: u64,
+) -> Result<Option<Room>, DecodeError> {
+    let stored: Stored<'_> = serde_json::from_slice(value)?;
+    let (Some(state), Some(game)) = (stored.room, stored.game) else {
+        return Ok(None);
+    };
+    if xxh3_64(game.get().as_bytes()) != stored.hash {
+        return Err(DecodeError::Hash);
+    }
+    let maker = registry
+        .get(id.game())
+        .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
+    let game = maker.load(game.get())??;
+    Ok(Some(Room::restore(id.clone(), game, state, last)))
+}
