@@ -38,10 +38,11 @@ struct Waiting {
 
 impl Owner {
     /// Owns nothing yet.
-    pub fn new(config: OwnerConfig, registry: Registry) -> Self {
+    pub fn new(now: Now, config: OwnerConfig, registry: Registry) -> Self {
         let outbox = Outbox::new(config.worker.clone(), config.max_payload);
         Self {
             shared: Shared {
+                now,
                 config,
                 registry,
                 outbox,
@@ -58,6 +59,7 @@ impl Owner {
     /// The lease of a partition was won with this epoch: the takeover begins, and ends with [`Command::Ready`].
     /// What was held of the partition before is dropped.
     pub fn take(&mut self, now: Now, partition: Partition, epoch: Epoch) {
+        self.shared.now = now;
         self.drop_partition(partition);
         let mut owned = Owned::new(now, partition, epoch);
         owned.begin(&mut self.shared);
@@ -67,7 +69,8 @@ impl Owner {
     /// Hands a partition over: takes no more entries, writes what is uncovered and the checkpoint, then
     /// [`Command::Released`]. At once if the takeover is not done.
     pub fn release(&mut self, now: Now, partition: Partition) {
-        self.with(partition, |owned, cx| owned.release(cx, now));
+        self.shared.now = now;
+        self.with(partition, |owned, cx| owned.release(cx));
     }
 
     /// The lease is lost: everything of the partition is forgotten, nothing more of it is written.
@@ -117,16 +120,18 @@ impl Owner {
 
     /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
+        self.shared.now = now;
         self.with(partition, |owned, cx| {
-            owned.handle_log(cx, now, entry, behind);
+            owned.handle_log(cx, entry, behind);
             Fate::Held
         });
     }
 
     /// The reader of a partition's log has delivered all that there is.
     pub fn handle_log_idle(&mut self, now: Now, partition: Partition) {
+        self.shared.now = now;
         self.with(partition, |owned, cx| {
-            owned.handle_log_idle(cx, now);
+            owned.handle_log_idle(cx);
             Fate::Held
         });
     }
@@ -147,18 +152,18 @@ impl Owner {
         entry: KvEntry,
         behind: u64,
     ) {
+        self.shared.now = now;
         let (partition, source) = reader;
         let item = (entry, behind);
-        self.with(partition, |owned, cx| {
-            owned.handle_kv(cx, now, source, item)
-        });
+        self.with(partition, |owned, cx| owned.handle_kv(cx, source, item));
     }
 
     /// A reader of keys has delivered all that there is.
     pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
+        self.shared.now = now;
         let (partition, source) = reader;
         self.with(partition, |owned, cx| {
-            owned.handle_kv_idle(cx, now, source);
+            owned.handle_kv_idle(cx, source);
             Fate::Held
         });
     }
@@ -174,11 +179,12 @@ impl Owner {
 
     /// What became of a command.
     pub fn handle_outcome(&mut self, now: Now, token: Token, outcome: Outcome) {
+        self.shared.now = now;
         let Some((partition, pending)) = self.shared.take_pending(token) else {
             return;
         };
         self.with(partition, |owned, cx| {
-            owned.handle_outcome(cx, now, pending, outcome)
+            owned.handle_outcome(cx, pending, outcome)
         });
     }
 
@@ -191,6 +197,7 @@ impl Owner {
         interest: &Interest,
         reply: Option<String>,
     ) {
+        self.shared.now = now;
         let Ok(edge) = interest.edge.parse::<EdgeId>() else {
             return;
         };
@@ -201,7 +208,7 @@ impl Owner {
         if !owned.is_ready() {
             return;
         }
-        owned.handle_interest(&mut self.shared, now, &edge, interest);
+        owned.handle_interest(&mut self.shared, &edge, interest);
         let epoch = owned.epoch();
         if let Some(to) = reply
             && self.replies.len() < MAX_REPLIES
@@ -212,34 +219,39 @@ impl Owner {
 
     /// A lossy message on `live.{p}`.
     pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
+        self.shared.now = now;
         self.with(partition, |owned, cx| {
-            owned.handle_live(cx, now, live);
+            owned.handle_live(cx, live);
             Fate::Held
         });
     }
 
     /// An edge saw a hole in the numbers of this worker's batches.
     pub fn handle_link_request(&mut self, now: Now, request: &LinkRequest) -> LinkReply {
+        self.shared.now = now;
         self.shared.outbox.handle_request(now.at, request)
     }
 
     /// An edge was found dead: its connected players are lost. Call it again every second or so while the edge is dead.
     pub fn handle_edge_gone(&mut self, now: Now, edge: &EdgeId) {
+        self.shared.now = now;
         for owned in self.partitions.values_mut() {
-            owned.handle_edge_gone(&mut self.shared, now, edge);
+            owned.handle_edge_gone(&mut self.shared, edge);
         }
     }
 
     /// The worker's connection to the bus is back: all edges hear at once what the last numbers are.
     pub fn handle_reconnected(&mut self, now: Now) {
+        self.shared.now = now;
         self.shared.outbox.handle_reconnected(now.at);
     }
 
     /// Does what is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does so too.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.shared.now = now;
         let all: Vec<_> = self.partitions.keys().copied().collect();
         for partition in all {
-            self.with(partition, |owned, cx| owned.handle_timeout(cx, now));
+            self.with(partition, |owned, cx| owned.handle_timeout(cx));
         }
         self.shared.outbox.handle_timeout(now.at);
     }
@@ -247,6 +259,7 @@ impl Owner {
     /// Ends a turn: what gathered for each edge becomes one batch. Call it after some `handle_*` calls (all that the bus
     /// has ready, up to a few hundred), then [`poll_command`](Self::poll_command).
     pub fn flush(&mut self, now: Now) {
+        self.shared.now = now;
         self.handle_timeout(now);
         self.shared.outbox.flush(now.at);
         for waiting in std::mem::take(&mut self.replies) {

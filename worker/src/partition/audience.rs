@@ -32,10 +32,6 @@ impl Audience {
         self.edges.values().map(|w| u64::from(w.viewers)).sum()
     }
 
-    pub(crate) fn watches(&self, edge: &EdgeId, lane: Lane) -> bool {
-        self.edges.get(edge).is_some_and(|w| w.lanes[lane.index()])
-    }
-
     pub(crate) fn is_lane_watched(&self, lane: Lane) -> bool {
         self.edges.values().any(|w| w.lanes[lane.index()])
     }

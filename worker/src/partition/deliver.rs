@@ -6,7 +6,6 @@ use grandstand_common::wire::{self, ItemKind};
 
 use super::audience::{Audience, for_lanes, version};
 use super::{Owned, Shared};
-use crate::command::Now;
 use crate::effects::LiveTo;
 use crate::quarantine::Why;
 use crate::registry::Panicked;
@@ -16,12 +15,12 @@ use crate::room::{Emit, Welcome};
 const MAX_STRIKES: u32 = 3;
 
 impl Owned {
-    pub(super) fn deliver(&mut self, cx: &mut Shared, now: Now, id: &RoomId, emits: Vec<Emit>) {
+    pub(super) fn deliver(&mut self, cx: &mut Shared, id: &RoomId, emits: Vec<Emit>) {
         for emit in emits {
             match emit {
-                Emit::Update(update) => self.send_update(cx, now, id, &update),
-                Emit::ToEdge(edge, kind) => self.send(cx, now, id, &edge, kind),
-                Emit::Joined(welcome) => self.on_joined(cx, now, id, *welcome),
+                Emit::Update(update) => self.send_update(cx, id, &update),
+                Emit::ToEdge(edge, kind) => self.send(cx, id, &edge, kind),
+                Emit::Joined(welcome) => self.on_joined(cx, id, *welcome),
                 Emit::Presence => self.touch_presence(id),
                 Emit::Deleted => {}
             }
@@ -29,14 +28,7 @@ impl Owned {
     }
 
     /// One item to one edge. A room with one that no message can carry goes to quarantine.
-    pub(super) fn send(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        id: &RoomId,
-        edge: &EdgeId,
-        kind: ItemKind,
-    ) {
+    pub(super) fn send(&mut self, cx: &mut Shared, id: &RoomId, edge: &EdgeId, kind: ItemKind) {
         let slot = self.slots.get(id);
         let is_isolated = slot.is_some_and(|slot| slot.quarantine.is_some());
         let is_end = matches!(
@@ -47,15 +39,15 @@ impl Owned {
             return;
         }
         let head = self.head(id);
-        if let Err(error) = cx.outbox.push(now.at, edge, &head, kind) {
+        if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
             tracing::error!(room = %id, %error, "a room sends too much");
             if self.slots.get(id).is_some_and(|slot| slot.room.is_some()) {
-                self.quarantine(cx, now, id, Why::TooBig);
+                self.quarantine(cx, id, Why::TooBig);
             }
         }
     }
 
-    fn send_update(&mut self, cx: &mut Shared, now: Now, id: &RoomId, update: &wire::Update) {
+    fn send_update(&mut self, cx: &mut Shared, id: &RoomId, update: &wire::Update) {
         let Some(audience) = self.audiences.get_mut(id) else {
             return;
         };
@@ -68,30 +60,30 @@ impl Owned {
         for (edge, lanes) in edges {
             let update = for_lanes(update, lanes);
             if update.players != 0 || update.spectators != 0 {
-                self.send(cx, now, id, &edge, ItemKind::Update(update));
+                self.send(cx, id, &edge, ItemKind::Update(update));
             }
         }
         for lane in Lane::ALL {
             if outgrown[lane.index()] && version(update, lane) != 0 {
-                self.send_snapshot_to_all(cx, now, id, lane);
+                self.send_snapshot_to_all(cx, id, lane);
             }
         }
     }
 
     /// The lane's updates outgrew the ring: late joiners need a newer snapshot to go on from.
-    fn send_snapshot_to_all(&mut self, cx: &mut Shared, now: Now, id: &RoomId, lane: Lane) {
+    fn send_snapshot_to_all(&mut self, cx: &mut Shared, id: &RoomId, lane: Lane) {
         let Some(audience) = self.audiences.get_mut(id) else {
             return;
         };
         audience.rings[lane.index()].handle_snapshot();
         let edges = audience.edges.iter().filter(|(_, w)| w.lanes[lane.index()]);
         let edges: Vec<_> = edges.map(|(edge, _)| edge.clone()).collect();
-        let Some(snapshot) = self.view(cx, now, id, lane) else {
+        let Some(snapshot) = self.view(cx, id, lane) else {
             return;
         };
         for edge in edges {
             let kind = ItemKind::Snapshot(snapshot.clone());
-            self.send(cx, now, id, &edge, kind);
+            self.send(cx, id, &edge, kind);
         }
     }
 
@@ -99,7 +91,6 @@ impl Owned {
     pub(super) fn view(
         &mut self,
         cx: &mut Shared,
-        now: Now,
         id: &RoomId,
         lane: Lane,
     ) -> Option<wire::Snapshot> {
@@ -107,38 +98,32 @@ impl Owned {
         match view {
             Ok(snapshot) => Some(snapshot),
             Err(Panicked) => {
-                self.on_panic(cx, now, id);
+                self.on_panic(cx, id);
                 None
             }
         }
     }
 
-    pub(super) fn send_snapshot(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        to: (&RoomId, &EdgeId),
-        lane: Lane,
-    ) {
+    pub(super) fn send_snapshot(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId), lane: Lane) {
         let (id, edge) = to;
-        if let Some(snapshot) = self.view(cx, now, id, lane) {
-            self.send(cx, now, id, edge, ItemKind::Snapshot(snapshot));
+        if let Some(snapshot) = self.view(cx, id, lane) {
+            self.send(cx, id, edge, ItemKind::Snapshot(snapshot));
         }
     }
 
     /// A session begins: its edge watches the players' lane from now on.
-    fn on_joined(&mut self, cx: &mut Shared, now: Now, id: &RoomId, welcome: Welcome) {
+    fn on_joined(&mut self, cx: &mut Shared, id: &RoomId, welcome: Welcome) {
         let edge = welcome.edge.clone();
         if self.watch(id, &edge, Lane::Players) {
-            self.send_snapshot(cx, now, (id, &edge), Lane::Players);
+            self.send_snapshot(cx, (id, &edge), Lane::Players);
         }
         for kind in welcome.into_items() {
-            self.send(cx, now, id, &edge, kind);
+            self.send(cx, id, &edge, kind);
         }
     }
 
     /// Those who waited for the room get its lanes, as they are after its first entry.
-    pub(super) fn on_created(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+    pub(super) fn on_created(&mut self, cx: &mut Shared, id: &RoomId) {
         let Some(audience) = self.audiences.get_mut(id) else {
             return;
         };
@@ -152,7 +137,7 @@ impl Owned {
         for (edge, lanes) in edges {
             for lane in Lane::ALL {
                 if lanes[lane.index()] {
-                    self.send_snapshot(cx, now, (id, &edge), lane);
+                    self.send_snapshot(cx, (id, &edge), lane);
                 }
             }
         }
@@ -198,7 +183,7 @@ impl Owned {
     }
 
     /// Everybody in the room leaves.
-    pub(super) fn close(&mut self, cx: &mut Shared, now: Now, id: &RoomId, code: &str) {
+    pub(super) fn close(&mut self, cx: &mut Shared, id: &RoomId, code: &str) {
         let exists = self.exists(id);
         let Some(audience) = self.audiences.remove(id) else {
             return;
@@ -215,7 +200,7 @@ impl Owned {
             // A `Closed` is always small enough.
             let _ = cx
                 .outbox
-                .push(now.at, &edge, &head, ItemKind::Closed(closed));
+                .push(cx.now.at, &edge, &head, ItemKind::Closed(closed));
         }
     }
 
@@ -227,7 +212,7 @@ impl Owned {
     }
 
     /// Sends the presence if it has changed and was not sent just now.
-    pub(super) fn send_presence(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+    pub(super) fn send_presence(&mut self, cx: &mut Shared, id: &RoomId) {
         let Some(room) = self.slots.get(id).and_then(|slot| slot.room.as_ref()) else {
             return;
         };
@@ -235,21 +220,25 @@ impl Owned {
             return;
         };
         let after = cx.config.presence_interval;
-        if !audience.presence || audience.presence_sent.is_some_and(|at| now.at < at + after) {
+        if !audience.presence
+            || audience
+                .presence_sent
+                .is_some_and(|at| cx.now.at < at + after)
+        {
             return;
         }
         audience.presence = false;
-        audience.presence_sent = Some(now.at);
+        audience.presence_sent = Some(cx.now.at);
         let presence = room.presence(audience.viewers());
         let edges: Vec<_> = audience.edges.keys().cloned().collect();
         for edge in edges {
             let kind = ItemKind::Presence(presence.clone());
-            self.send(cx, now, id, &edge, kind);
+            self.send(cx, id, &edge, kind);
         }
     }
 
     /// A lossy message from an edge.
-    pub(crate) fn handle_live(&mut self, cx: &mut Shared, now: Now, live: wire::Live) {
+    pub(crate) fn handle_live(&mut self, cx: &mut Shared, live: wire::Live) {
         let (Ok(id), Ok(player)) = (live.room.parse::<RoomId>(), live.player.parse::<PlayerId>())
         else {
             return;
@@ -262,18 +251,12 @@ impl Owned {
             return;
         };
         match room.live(SessionId(live.session), &player, data) {
-            Ok(list) => self.send_live(cx, now, &id, list),
-            Err(Panicked) => self.on_panic(cx, now, &id),
+            Ok(list) => self.send_live(cx, &id, list),
+            Err(Panicked) => self.on_panic(cx, &id),
         }
     }
 
-    pub(super) fn send_live(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        id: &RoomId,
-        list: Vec<(LiveTo, Data)>,
-    ) {
+    pub(super) fn send_live(&mut self, cx: &mut Shared, id: &RoomId, list: Vec<(LiveTo, Data)>) {
         for (to, data) in list {
             let reach = |player: &PlayerId| {
                 let room = self.slots.get(id)?.room.as_ref()?;
@@ -297,7 +280,7 @@ impl Owned {
                         continue;
                     };
                     (out.players, out.spectators, out.session) = (false, false, session);
-                    self.send(cx, now, id, &edge, ItemKind::LiveOut(out));
+                    self.send(cx, id, &edge, ItemKind::LiveOut(out));
                     continue;
                 }
             }
@@ -309,13 +292,13 @@ impl Owned {
             let edges = edges.filter(|(_, w)| (0..2).any(|at| w.lanes[at] && wants[at]));
             let edges: Vec<_> = edges.map(|(edge, _)| edge.clone()).collect();
             for edge in edges {
-                self.send(cx, now, id, &edge, ItemKind::LiveOut(out.clone()));
+                self.send(cx, id, &edge, ItemKind::LiveOut(out.clone()));
             }
         }
     }
 
     /// The game panicked outside of an entry: its volatile part begins anew, or the room goes to quarantine.
-    pub(super) fn on_panic(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+    pub(super) fn on_panic(&mut self, cx: &mut Shared, id: &RoomId) {
         tracing::error!(room = %id, "the game panicked outside of an entry");
         let Some(slot) = self.slots.get_mut(id) else {
             return;
@@ -323,7 +306,7 @@ impl Owned {
         slot.strikes += 1;
         match slot.origin.build(&cx.registry, id) {
             Ok(room) if slot.strikes < MAX_STRIKES => slot.room = Some(room),
-            _ => self.quarantine(cx, now, id, Why::Unavailable),
+            _ => self.quarantine(cx, id, Why::Unavailable),
         }
     }
 }

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::slot::Slot;
 use super::{Owned, Pending, RETRY, Shared, Stage};
-use crate::command::{Command, Now, Outcome};
+use crate::command::{Command, Outcome};
 use crate::game::Refusal;
 use crate::quarantine::Why;
 use crate::registry::Panicked;
@@ -22,18 +22,18 @@ enum Created {
 }
 
 impl Owned {
-    pub(crate) fn handle_log(&mut self, cx: &mut Shared, now: Now, entry: &LogEntry, behind: u64) {
+    pub(crate) fn handle_log(&mut self, cx: &mut Shared, entry: &LogEntry, behind: u64) {
         if self.is_running() && entry.seq >= self.next_seq {
             self.next_seq = entry.seq + 1;
-            self.on_entry(cx, now, entry);
+            self.on_entry(cx, entry);
         }
         if behind == 0 && self.is_running() {
-            self.on_caught_up(cx, now);
+            self.on_caught_up(cx);
         }
     }
 
-    pub(crate) fn handle_log_idle(&mut self, cx: &mut Shared, now: Now) {
-        self.on_caught_up(cx, now);
+    pub(crate) fn handle_log_idle(&mut self, cx: &mut Shared) {
+        self.on_caught_up(cx);
     }
 
     /// The log's reader cannot go on: whether the log was cut decides where to go on.
@@ -46,21 +46,21 @@ impl Owned {
         }
     }
 
-    pub(super) fn on_log_end(&mut self, cx: &mut Shared, now: Now, outcome: Outcome) {
+    pub(super) fn on_log_end(&mut self, cx: &mut Shared, outcome: Outcome) {
         if !self.is_running() {
             return;
         }
         let Outcome::Log(log) = outcome else {
-            self.retry_at = Some(now.at + RETRY);
+            self.retry_at = Some(cx.now.at + RETRY);
             return;
         };
-        self.on_cut(cx, now, log);
+        self.on_cut(cx, log);
         let (partition, from) = (self.id, self.next_seq);
         cx.commands.push_back(Command::OpenLog { partition, from });
     }
 
     /// Entries that were applied may be gone from the log; what they made of the rooms stays (D11).
-    fn on_cut(&mut self, cx: &mut Shared, now: Now, log: LogState) {
+    fn on_cut(&mut self, cx: &mut Shared, log: LogState) {
         let reached = self.next_seq.saturating_sub(1);
         let next = super::takeover::measured(&self.checkpoint, reached, log);
         if next.generation == self.checkpoint.generation {
@@ -70,7 +70,7 @@ impl Owned {
         tracing::warn!(partition = %self.id, cut, "the log was cut");
         self.checkpoint = next;
         self.checkpoint_due = true;
-        self.checkpoint_at = now.at;
+        self.checkpoint_at = cx.now.at;
         self.next_seq = cut;
         let last = cut.saturating_sub(1);
         let mut moved = Vec::new();
@@ -89,10 +89,10 @@ impl Owned {
             self.uncovered.remove(&(first, id.clone()));
             self.uncovered.insert((cut, id));
         }
-        self.write_checkpoint(cx, now);
+        self.write_checkpoint(cx);
     }
 
-    fn on_entry(&mut self, cx: &mut Shared, now: Now, stored: &LogEntry) {
+    fn on_entry(&mut self, cx: &mut Shared, stored: &LogEntry) {
         let Some((partition, id)) = subject::parse_log(&stored.subject) else {
             return;
         };
@@ -117,14 +117,14 @@ impl Owned {
             Some(slot) if logged.seq <= slot.covered => {}
             Some(slot) if slot.quarantine.is_some() => {
                 let code = slot.quarantine.as_ref().map(|q| q.why.code());
-                self.turn_away(cx, now, &id, &logged.entry, code.unwrap_or_default());
+                self.turn_away(cx, &id, &logged.entry, code.unwrap_or_default());
             }
-            Some(slot) if slot.room.is_some() => self.on_room_entry(cx, now, &id, logged),
-            _ => self.on_absent_entry(cx, now, &id, logged),
+            Some(slot) if slot.room.is_some() => self.on_room_entry(cx, &id, logged),
+            _ => self.on_absent_entry(cx, &id, logged),
         }
     }
 
-    fn on_room_entry(&mut self, cx: &mut Shared, now: Now, id: &RoomId, logged: Logged) {
+    fn on_room_entry(&mut self, cx: &mut Shared, id: &RoomId, logged: Logged) {
         let mut emits = Vec::new();
         let Some(slot) = self.slots.get_mut(id) else {
             return;
@@ -144,32 +144,25 @@ impl Owned {
         });
         let seq = logged.seq;
         if handled.is_err() {
-            self.turn_away(cx, now, id, &logged.entry, Why::Unavailable.code());
-            self.quarantine(cx, now, id, Why::Unavailable);
+            self.turn_away(cx, id, &logged.entry, Why::Unavailable.code());
+            self.quarantine(cx, id, Why::Unavailable);
             return;
         }
         slot.origin.push(logged);
-        self.mark(now, id, seq);
-        self.after_entry(cx, now, id, seq, emits);
+        self.mark(cx.now.at, id, seq);
+        self.after_entry(cx, id, seq, emits);
     }
 
-    fn after_entry(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        id: &RoomId,
-        seq: u64,
-        mut emits: Vec<Emit>,
-    ) {
+    fn after_entry(&mut self, cx: &mut Shared, id: &RoomId, seq: u64, mut emits: Vec<Emit>) {
         let is_deleted = emits.last() == Some(&Emit::Deleted);
         if is_deleted {
             emits.pop();
         }
         if self.is_ready() {
-            self.deliver(cx, now, id, emits);
+            self.deliver(cx, id, emits);
         }
         if is_deleted {
-            self.close(cx, now, id, ErrorKind::Finished.code());
+            self.close(cx, id, ErrorKind::Finished.code());
             if let Some(slot) = self.slots.get_mut(id) {
                 slot.room = None;
                 slot.cover.deleted = Some(seq);
@@ -179,14 +172,14 @@ impl Owned {
                 slot.origin = Default::default();
             }
         }
-        self.write_room(cx, now, id);
-        self.reschedule(cx, now, id);
+        self.write_room(cx, id);
+        self.reschedule(cx, id);
     }
 
     /// An entry for a room that does not exist: only `Joined` creates one (D5).
-    fn on_absent_entry(&mut self, cx: &mut Shared, now: Now, id: &RoomId, logged: Logged) {
+    fn on_absent_entry(&mut self, cx: &mut Shared, id: &RoomId, logged: Logged) {
         let Some(Body::Joined(joined)) = &logged.entry.body else {
-            self.turn_away(cx, now, id, &logged.entry, ErrorKind::NotJoined.code());
+            self.turn_away(cx, id, &logged.entry, ErrorKind::NotJoined.code());
             return;
         };
         let mut emits = Vec::new();
@@ -223,67 +216,67 @@ impl Owned {
                 slot.origin = Default::default();
                 slot.origin.push(logged);
                 slot.room = Some(*room);
-                self.mark(now, id, seq);
+                self.mark(cx.now.at, id, seq);
                 if self.is_ready() {
                     // Nobody had anything before, and the snapshots cover the first entry's updates.
-                    self.on_created(cx, now, id);
+                    self.on_created(cx, id);
                     emits.retain(|emit| !matches!(emit, Emit::Update(_)));
                 }
-                self.after_entry(cx, now, id, seq, emits);
+                self.after_entry(cx, id, seq, emits);
             }
             Ok(Created::Room(_)) => {
                 // Its first player was refused, so there is no room.
                 let refused = |emit: &Emit| matches!(emit, Emit::ToEdge(_, ItemKind::Refused(_)));
                 emits.retain(refused);
                 if self.is_ready() {
-                    self.deliver(cx, now, id, emits);
+                    self.deliver(cx, id, emits);
                 }
             }
             Ok(Created::Refused(refusal)) => {
-                self.refuse(cx, now, id, &logged.entry, &refusal);
+                self.refuse(cx, id, &logged.entry, &refusal);
             }
             Err(Panicked) => {
-                self.turn_away(cx, now, id, &logged.entry, Why::Unavailable.code());
+                self.turn_away(cx, id, &logged.entry, Why::Unavailable.code());
                 let revision = self.markers.remove(id).unwrap_or(0);
                 let slot = self.slots.entry(id.clone()).or_default();
                 slot.revision = slot.revision.max(revision);
-                self.quarantine(cx, now, id, Why::Unavailable);
+                self.quarantine(cx, id, Why::Unavailable);
             }
         }
     }
 
     /// An entry of a session that there cannot be: its edge hears so (D4).
-    fn turn_away(&mut self, cx: &mut Shared, now: Now, id: &RoomId, entry: &Entry, code: &str) {
+    fn turn_away(&mut self, cx: &mut Shared, id: &RoomId, entry: &Entry, code: &str) {
         if matches!(entry.body, Some(Body::Timer(_) | Body::EdgeLost(_)) | None) {
             return;
         }
         if let Some(Body::Joined(_)) = &entry.body {
             let refusal = Refusal::new(code, "the room cannot be had now");
-            self.refuse(cx, now, id, entry, &refusal);
+            self.refuse(cx, id, entry, &refusal);
             return;
         }
         let gone = wire::Gone {
             session: entry.session,
             code: code.to_owned(),
         };
-        self.answer(cx, now, id, entry, ItemKind::Gone(gone));
+        self.answer(cx, id, entry, ItemKind::Gone(gone));
     }
 
-    fn refuse(&mut self, cx: &mut Shared, now: Now, id: &RoomId, entry: &Entry, refusal: &Refusal) {
+    fn refuse(&mut self, cx: &mut Shared, id: &RoomId, entry: &Entry, refusal: &Refusal) {
         let refused = wire::Refused {
             session: entry.session,
             code: refusal.code.clone(),
             message: refusal.message.clone(),
         };
-        self.answer(cx, now, id, entry, ItemKind::Refused(refused));
+        self.answer(cx, id, entry, ItemKind::Refused(refused));
     }
 
-    fn answer(&mut self, cx: &mut Shared, now: Now, id: &RoomId, entry: &Entry, kind: ItemKind) {
+    fn answer(&mut self, cx: &mut Shared, id: &RoomId, entry: &Entry, kind: ItemKind) {
         if self.stage != Stage::Ready {
             return;
         }
         if let Ok(edge) = entry.edge.parse::<EdgeId>() {
-            self.send(cx, now, id, &edge, kind);
+            self.send(cx, id, &edge, kind);
         }
     }
 }

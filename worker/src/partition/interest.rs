@@ -8,7 +8,6 @@ use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 
 use super::audience::version;
 use super::{Owned, Shared};
-use crate::command::Now;
 use crate::quarantine::Why;
 use crate::registry::Panicked;
 
@@ -16,7 +15,6 @@ impl Owned {
     pub(crate) fn handle_interest(
         &mut self,
         cx: &mut Shared,
-        now: Now,
         edge: &EdgeId,
         interest: &wire::Interest,
     ) {
@@ -25,9 +23,9 @@ impl Owned {
             let Ok(id) = wanted.room.parse::<RoomId>() else {
                 continue;
             };
-            self.on_room_interest(cx, now, (&id, edge), wanted);
-            self.send_presence(cx, now, &id);
-            self.reschedule(cx, now, &id);
+            self.on_room_interest(cx, (&id, edge), wanted);
+            self.send_presence(cx, &id);
+            self.reschedule(cx, &id);
             named.insert(id);
         }
         if interest.digest {
@@ -35,7 +33,7 @@ impl Owned {
             let unnamed: Vec<_> = watched.filter(|id| !named.contains(*id)).cloned().collect();
             for id in unnamed {
                 self.drop_interest(&id, edge);
-                self.reschedule(cx, now, &id);
+                self.reschedule(cx, &id);
             }
         }
     }
@@ -54,19 +52,13 @@ impl Owned {
         }
     }
 
-    fn on_room_interest(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        to: (&RoomId, &EdgeId),
-        wanted: &RoomInterest,
-    ) {
+    fn on_room_interest(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId), wanted: &RoomInterest) {
         let (id, edge) = to;
         if let Some(quarantine) = self.slots.get(id).and_then(|slot| slot.quarantine.as_ref()) {
             let closed = wire::Closed {
                 code: quarantine.why.code().to_owned(),
             };
-            self.send(cx, now, id, edge, ItemKind::Closed(closed));
+            self.send(cx, id, edge, ItemKind::Closed(closed));
             return;
         }
         let lanes = [wanted.players, wanted.spectators];
@@ -83,7 +75,7 @@ impl Owned {
                     let lane_is_new = self.watch(id, edge, lane);
                     is_new |= lane_is_new;
                     if exists && (wanted.sync || lane_is_new) {
-                        self.send_lane(cx, now, to, (lane, known));
+                        self.send_lane(cx, to, (lane, known));
                     }
                 }
                 Some(_) => is_new = true,
@@ -93,22 +85,22 @@ impl Owned {
         self.count_viewers(to, wanted.viewers);
         if !exists {
             if wanted.sync || is_new {
-                self.send(cx, now, id, edge, ItemKind::Absent(wire::Empty {}));
+                self.send(cx, id, edge, ItemKind::Absent(wire::Empty {}));
             }
             if wanted.sync {
                 for session in &wanted.sessions {
-                    self.send_gone(cx, now, to, SessionId(*session));
+                    self.send_gone(cx, to, SessionId(*session));
                 }
             }
             return;
         }
         if wanted.sync {
             for session in &wanted.sessions {
-                self.send_session(cx, now, to, SessionId(*session));
+                self.send_session(cx, to, SessionId(*session));
             }
         }
         if wanted.sync || is_new {
-            self.answer_presence(cx, now, to);
+            self.answer_presence(cx, to);
         }
     }
 
@@ -141,13 +133,7 @@ impl Owned {
     }
 
     /// What an edge lacks of a lane: updates if they are still here, else a snapshot.
-    fn send_lane(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        to: (&RoomId, &EdgeId),
-        wanted: (Lane, Known),
-    ) {
+    fn send_lane(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId), wanted: (Lane, Known)) {
         let ((id, edge), (lane, known)) = (to, wanted);
         let Some(room) = self.slots.get(id).and_then(|slot| slot.room.as_ref()) else {
             return;
@@ -163,39 +149,33 @@ impl Owned {
             Some(updates) => {
                 for update in updates {
                     debug_assert_ne!(version(&update, lane), 0);
-                    self.send(cx, now, id, edge, ItemKind::Update(update));
+                    self.send(cx, id, edge, ItemKind::Update(update));
                 }
             }
-            None => self.send_snapshot(cx, now, to, lane),
+            None => self.send_snapshot(cx, to, lane),
         }
     }
 
-    fn send_session(
-        &mut self,
-        cx: &mut Shared,
-        now: Now,
-        to: (&RoomId, &EdgeId),
-        session: SessionId,
-    ) {
+    fn send_session(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId), session: SessionId) {
         let (id, edge) = to;
         let Some(room) = self.slots.get(id).and_then(|slot| slot.room.as_ref()) else {
             return;
         };
         match room.welcome(session) {
-            None => self.send_gone(cx, now, to, session),
-            Some(Err(Panicked)) => self.on_panic(cx, now, id),
+            None => self.send_gone(cx, to, session),
+            Some(Err(Panicked)) => self.on_panic(cx, id),
             Some(Ok(welcome)) => {
                 if !welcome.processed.ended && self.watch(id, edge, Lane::Players) {
-                    self.send_snapshot(cx, now, to, Lane::Players);
+                    self.send_snapshot(cx, to, Lane::Players);
                 }
                 for kind in welcome.into_items() {
-                    self.send(cx, now, id, edge, kind);
+                    self.send(cx, id, edge, kind);
                 }
             }
         }
     }
 
-    fn send_gone(&mut self, cx: &mut Shared, now: Now, to: (&RoomId, &EdgeId), session: SessionId) {
+    fn send_gone(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId), session: SessionId) {
         let (id, edge) = to;
         let slot = self.slots.get(id);
         let room = slot.and_then(|slot| slot.room.as_ref());
@@ -210,11 +190,11 @@ impl Owned {
             session: session.0,
             code: code.to_owned(),
         };
-        self.send(cx, now, id, edge, ItemKind::Gone(gone));
+        self.send(cx, id, edge, ItemKind::Gone(gone));
     }
 
     /// Who is there, for the edge that asks; the others hear only if it has changed.
-    fn answer_presence(&mut self, cx: &mut Shared, now: Now, to: (&RoomId, &EdgeId)) {
+    fn answer_presence(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId)) {
         let (id, edge) = to;
         let (Some(room), Some(audience)) = (
             self.slots.get(id).and_then(|slot| slot.room.as_ref()),
@@ -223,19 +203,19 @@ impl Owned {
             return;
         };
         let presence = room.presence(audience.viewers());
-        self.send(cx, now, id, edge, ItemKind::Presence(presence));
+        self.send(cx, id, edge, ItemKind::Presence(presence));
     }
 
     /// An edge is dead: its players are lost, after an entry says so (D6). Not again before a second.
-    pub(crate) fn handle_edge_gone(&mut self, cx: &mut Shared, now: Now, edge: &EdgeId) {
+    pub(crate) fn handle_edge_gone(&mut self, cx: &mut Shared, edge: &EdgeId) {
         if !self.is_ready() {
             return;
         }
         let watched = self.watched.get(edge).cloned().unwrap_or_default();
         for id in watched {
             self.unwatch(&id, edge);
-            self.reschedule(cx, now, &id);
+            self.reschedule(cx, &id);
         }
-        self.append_edge_lost(cx, now, edge);
+        self.append_edge_lost(cx, edge);
     }
 }

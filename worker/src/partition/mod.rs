@@ -8,6 +8,10 @@ mod intake;
 
 mod cover;
 
+mod isolate;
+
+mod checkpoint;
+
 mod audience;
 
 mod deliver;
@@ -39,6 +43,8 @@ const RETRY: Duration = Duration::from_millis(250);
 /// What all partitions of a worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// The time of the call.
+    pub(crate) now: Now,
     pub(crate) config: OwnerConfig,
     pub(crate) registry: Registry,
     pub(crate) outbox: Outbox,
@@ -221,22 +227,21 @@ impl Owned {
     pub(crate) fn handle_outcome(
         &mut self,
         cx: &mut Shared,
-        now: Now,
         pending: Pending,
         outcome: Outcome,
     ) -> Fate {
         match pending {
-            Pending::Takeover => self.on_takeover(cx, now, outcome),
+            Pending::Takeover => self.on_takeover(cx, outcome),
             Pending::Append | Pending::Lift => Fate::Held,
-            Pending::Checkpoint => self.on_checkpoint_written(cx, now, outcome),
-            Pending::CheckpointBack => self.on_checkpoint_read_back(cx, now, outcome),
-            Pending::Room(id) => self.on_room_written(cx, now, &id, outcome),
-            Pending::RoomBack(id) => self.on_room_read_back(cx, now, &id, outcome),
-            Pending::Delete(id) => self.on_deleted(cx, now, &id, outcome),
-            Pending::Quarantine(id) => self.on_quarantine_written(cx, now, &id, outcome),
-            Pending::QuarantineBack(id) => self.on_quarantine_read_back(cx, now, &id, outcome),
+            Pending::Checkpoint => self.on_checkpoint_written(cx, outcome),
+            Pending::CheckpointBack => self.on_checkpoint_read_back(cx, outcome),
+            Pending::Room(id) => self.on_room_written(cx, &id, outcome),
+            Pending::RoomBack(id) => self.on_room_read_back(cx, &id, outcome),
+            Pending::Delete(id) => self.on_deleted(cx, &id, outcome),
+            Pending::Quarantine(id) => self.on_quarantine_written(cx, &id, outcome),
+            Pending::QuarantineBack(id) => self.on_quarantine_read_back(cx, &id, outcome),
             Pending::LogEnd => {
-                self.on_log_end(cx, now, outcome);
+                self.on_log_end(cx, outcome);
                 Fate::Held
             }
         }

@@ -10,7 +10,7 @@ use grandstand_common::subject;
 
 use super::slot::{Origin, Quarantine, Slot};
 use super::{Fate, Owned, Pending, RETRY, Shared};
-use crate::command::{Command, KvSource, Now, Outcome};
+use crate::command::{Command, KvSource, Outcome};
 use crate::quarantine::{QuarantineRecord, Why};
 use crate::snapshot;
 
@@ -67,9 +67,9 @@ impl Owned {
         (Bucket::Rooms(self.id), subject::checkpoint_key(self.id))
     }
 
-    pub(super) fn on_takeover(&mut self, cx: &mut Shared, now: Now, outcome: Outcome) -> Fate {
+    pub(super) fn on_takeover(&mut self, cx: &mut Shared, outcome: Outcome) -> Fate {
         match (self.stage, outcome) {
-            (Stage::Checkpoint, Outcome::Value(entry)) => return self.claim(cx, now, entry),
+            (Stage::Checkpoint, Outcome::Value(entry)) => return self.claim(cx, entry),
             (Stage::Claiming, Outcome::Stored(revision)) => {
                 self.checkpoint_revision = revision;
                 self.stage = Stage::Reading {
@@ -82,20 +82,20 @@ impl Owned {
                     cx.commands.push_back(Command::OpenKv { partition, source });
                 }
             }
-            (Stage::Measuring, Outcome::Log(log)) => self.on_measured(cx, now, log),
+            (Stage::Measuring, Outcome::Log(log)) => self.on_measured(cx, log),
             (Stage::Cutting, Outcome::Stored(revision)) => {
                 self.checkpoint_revision = revision;
                 if let Some(next) = self.checkpoint_next.take() {
                     self.checkpoint = next;
                 }
-                self.load(cx, now);
+                self.load(cx);
             }
-            _ => self.retry_at = Some(now.at + RETRY),
+            _ => self.retry_at = Some(cx.now.at + RETRY),
         }
         Fate::Held
     }
 
-    fn claim(&mut self, cx: &mut Shared, now: Now, entry: Option<KvEntry>) -> Fate {
+    fn claim(&mut self, cx: &mut Shared, entry: Option<KvEntry>) -> Fate {
         self.checkpoint_revision = entry.as_ref().map_or(0, |entry| entry.revision);
         let value = entry.and_then(|entry| entry.value);
         let stored = value.and_then(|value| serde_json::from_slice::<Checkpoint>(&value).ok());
@@ -108,7 +108,7 @@ impl Owned {
         self.checkpoint.epoch = self.epoch;
         self.stage = Stage::Claiming;
         let claimed = self.checkpoint.clone();
-        self.put_checkpoint(cx, now, &claimed, Pending::Takeover);
+        self.put_checkpoint(cx, &claimed, Pending::Takeover);
         Fate::Held
     }
 
@@ -116,7 +116,6 @@ impl Owned {
     pub(crate) fn handle_kv(
         &mut self,
         cx: &mut Shared,
-        now: Now,
         source: KvSource,
         item: (KvEntry, u64),
     ) -> Fate {
@@ -155,13 +154,13 @@ impl Owned {
     }
 
     /// All keys that are stored were delivered.
-    pub(crate) fn handle_kv_idle(&mut self, cx: &mut Shared, now: Now, source: KvSource) {
+    pub(crate) fn handle_kv_idle(&mut self, cx: &mut Shared, source: KvSource) {
         self.on_kv_end(cx, source);
         if let Stage::Reading { seen: false, .. } = self.stage
             && source == KvSource::Rooms
         {
             // The own write is not there: the bucket was wiped, or written by another owner.
-            self.retry_at.get_or_insert(now.at + RETRY);
+            self.retry_at.get_or_insert(cx.now.at + RETRY);
         }
     }
 
@@ -214,7 +213,7 @@ impl Owned {
             .push_back(Command::LogState { partition, token });
     }
 
-    fn on_measured(&mut self, cx: &mut Shared, now: Now, log: LogState) {
+    fn on_measured(&mut self, cx: &mut Shared, log: LogState) {
         self.log_first = log.first;
         let places = self.found.values().filter_map(|entry| {
             let place = snapshot::decode_place(entry.value.as_ref()?).ok()?;
@@ -224,16 +223,16 @@ impl Owned {
         let reached = reached.max(self.checkpoint.seq.saturating_sub(1));
         let next = measured(&self.checkpoint, reached, log);
         if next == self.checkpoint {
-            self.load(cx, now);
+            self.load(cx);
             return;
         }
         self.stage = Stage::Cutting;
-        self.put_checkpoint(cx, now, &next, Pending::Takeover);
+        self.put_checkpoint(cx, &next, Pending::Takeover);
         self.checkpoint_next = Some(next);
     }
 
     /// Makes the rooms of what was read, and opens the log.
-    fn load(&mut self, cx: &mut Shared, now: Now) {
+    fn load(&mut self, cx: &mut Shared) {
         self.stage = Stage::Replaying;
         let mut from = self.checkpoint.seq;
         let records = std::mem::take(&mut self.records);
@@ -268,7 +267,7 @@ impl Owned {
         self.deleted = deleted.collect();
         let partition = self.id;
         cx.commands.push_back(Command::OpenLog { partition, from });
-        self.checkpoint_at = now.at;
+        self.checkpoint_at = cx.now.at;
     }
 
     fn load_room(
@@ -326,7 +325,7 @@ impl Owned {
     }
 
     /// The log was read to the end that it had.
-    pub(super) fn on_caught_up(&mut self, cx: &mut Shared, now: Now) {
+    pub(super) fn on_caught_up(&mut self, cx: &mut Shared) {
         if self.stage != Stage::Replaying {
             return;
         }
@@ -346,7 +345,7 @@ impl Owned {
         }
         let rooms: Vec<_> = self.slots.keys().cloned().collect();
         for room in rooms {
-            self.reschedule(cx, now, &room);
+            self.reschedule(cx, &room);
         }
         cx.commands.push_back(Command::Ready {
             partition: self.id,

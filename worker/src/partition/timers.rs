@@ -19,8 +19,8 @@ const WRITE_AGAIN: Duration = Duration::from_millis(20);
 
 impl Owned {
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Shared, now: Now) -> Fate {
-        if self.retry_at.is_some_and(|at| at <= now.at) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Shared) -> Fate {
+        if self.retry_at.is_some_and(|at| at <= cx.now.at) {
             self.retry_at = None;
             if self.is_running() {
                 self.handle_log_lost(cx);
@@ -28,13 +28,13 @@ impl Owned {
                 self.begin(cx);
             }
         }
-        for id in self.deadlines.take_due(now.at) {
-            self.on_due(cx, now, &id);
+        for id in self.deadlines.take_due(cx.now.at) {
+            self.on_due(cx, &id);
         }
-        if self.checkpoint_timeout().is_some_and(|at| at <= now.at) {
-            self.write_checkpoint(cx, now);
+        if self.checkpoint_timeout().is_some_and(|at| at <= cx.now.at) {
+            self.write_checkpoint(cx);
         }
-        self.try_release(cx, now)
+        self.try_release(cx)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -49,8 +49,8 @@ impl Owned {
         .min()
     }
 
-    fn on_due(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
-        self.write_room(cx, now, id);
+    fn on_due(&mut self, cx: &mut Shared, id: &RoomId) {
+        self.write_room(cx, id);
         if let Some(slot) = self.slots.get_mut(id)
             && slot.quarantine.is_some()
             && slot.cover.not_before.take().is_some()
@@ -58,46 +58,46 @@ impl Owned {
             self.put_quarantine(cx, id);
         }
         if self.is_ready() {
-            self.send_presence(cx, now, id);
-            self.append_timers(cx, now, id);
-            self.tick(cx, now, id);
+            self.send_presence(cx, id);
+            self.append_timers(cx, id);
+            self.tick(cx, id);
         }
-        self.reschedule(cx, now, id);
+        self.reschedule(cx, id);
     }
 
     /// Sets a room's deadline anew. To be called after whatever may have moved it.
-    pub(super) fn reschedule(&mut self, cx: &Shared, now: Now, id: &RoomId) {
-        let tick = self.tick_at(cx, now, id);
+    pub(super) fn reschedule(&mut self, cx: &Shared, id: &RoomId) {
+        let tick = self.tick_at(cx, id);
         if let Some(slot) = self.slots.get_mut(id) {
             slot.next_tick = tick;
         }
         let at = [
-            self.write_deadline(cx, now, id),
-            self.presence_at(cx, now, id),
-            self.timer_at(now, id),
+            self.write_deadline(cx, id),
+            self.presence_at(cx, id),
+            self.timer_at(cx.now, id),
             tick,
         ];
         let at = at.into_iter().flatten().min();
         self.deadlines.set(id, at);
     }
 
-    fn write_deadline(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+    fn write_deadline(&self, cx: &Shared, id: &RoomId) -> Option<Instant> {
         let slot = self.slots.get(id)?;
         if slot.quarantine.is_some() {
             return slot.cover.not_before;
         }
-        let at = self.write_at(cx, now, id)?;
-        Some(if at <= now.at {
-            now.at + WRITE_AGAIN
+        let at = self.write_at(cx, id)?;
+        Some(if at <= cx.now.at {
+            cx.now.at + WRITE_AGAIN
         } else {
             at
         })
     }
 
-    fn presence_at(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+    fn presence_at(&self, cx: &Shared, id: &RoomId) -> Option<Instant> {
         let audience = self.audiences.get(id)?;
         let sent = audience.presence_sent;
-        let at = sent.map_or(now.at, |at| at + cx.config.presence_interval);
+        let at = sent.map_or(cx.now.at, |at| at + cx.config.presence_interval);
         (audience.presence && self.is_ready() && self.exists(id)).then_some(at)
     }
 
@@ -116,7 +116,7 @@ impl Owned {
         at.min()
     }
 
-    fn append_timers(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
+    fn append_timers(&mut self, cx: &mut Shared, id: &RoomId) {
         let Some(slot) = self.slots.get_mut(id) else {
             return;
         };
@@ -129,9 +129,9 @@ impl Owned {
         let mut due = Vec::new();
         for (name, armed) in timers {
             let asked = slot.asked.get(&armed.arming);
-            let again = asked.is_none_or(|asked| now.at >= *asked + APPEND_AGAIN);
-            if armed.due_ms <= now.unix_ms && again {
-                slot.asked.insert(armed.arming, now.at);
+            let again = asked.is_none_or(|asked| cx.now.at >= *asked + APPEND_AGAIN);
+            if armed.due_ms <= cx.now.unix_ms && again {
+                slot.asked.insert(armed.arming, cx.now.at);
                 due.push(wire::Timer {
                     name: name.clone(),
                     arming: armed.arming,
@@ -156,8 +156,9 @@ impl Owned {
         });
     }
 
-    pub(super) fn append_edge_lost(&mut self, cx: &mut Shared, now: Now, edge: &EdgeId) {
-        self.edges_lost.retain(|_, at| now.at < *at + APPEND_AGAIN);
+    pub(super) fn append_edge_lost(&mut self, cx: &mut Shared, edge: &EdgeId) {
+        self.edges_lost
+            .retain(|_, at| cx.now.at < *at + APPEND_AGAIN);
         if self.edges_lost.contains_key(edge) {
             return;
         }
@@ -178,7 +179,7 @@ impl Owned {
             }
         }
         if !entries.is_empty() {
-            self.edges_lost.insert(edge.clone(), now.at);
+            self.edges_lost.insert(edge.clone(), cx.now.at);
         }
         for (id, entry) in entries {
             self.append(cx, &id, &entry);
@@ -186,33 +187,33 @@ impl Owned {
     }
 
     /// Ticks only while somebody watches.
-    fn tick_at(&self, cx: &Shared, now: Now, id: &RoomId) -> Option<Instant> {
+    fn tick_at(&self, cx: &Shared, id: &RoomId) -> Option<Instant> {
         let slot = self.slots.get(id)?;
         let every = cx.registry.get(id.game())?.tick?;
         let room = slot.room.as_ref()?;
         if !self.is_ready() || room.state().finished || !self.audiences.contains_key(id) {
             return None;
         }
-        Some(slot.next_tick.unwrap_or(now.at + every))
+        Some(slot.next_tick.unwrap_or(cx.now.at + every))
     }
 
-    fn tick(&mut self, cx: &mut Shared, now: Now, id: &RoomId) {
-        let Some(at) = self.tick_at(cx, now, id) else {
+    fn tick(&mut self, cx: &mut Shared, id: &RoomId) {
+        let Some(at) = self.tick_at(cx, id) else {
             return;
         };
         let every = cx.registry.get(id.game()).and_then(|maker| maker.tick);
         let (Some(slot), Some(every)) = (self.slots.get_mut(id), every) else {
             return;
         };
-        if at > now.at {
+        if at > cx.now.at {
             return;
         }
         // What was missed is not made up for.
-        slot.next_tick = Some((at + every).max(now.at));
+        slot.next_tick = Some((at + every).max(cx.now.at));
         let ticked = slot.room.as_mut().map(|room| room.tick());
         match ticked {
-            Some(Ok(list)) => self.send_live(cx, now, id, list),
-            Some(Err(Panicked)) => self.on_panic(cx, now, id),
+            Some(Ok(list)) => self.send_live(cx, id, list),
+            Some(Err(Panicked)) => self.on_panic(cx, id),
             None => {}
         }
     }

@@ -105,10 +105,6 @@ impl Room {
         }
     }
 
-    pub(crate) fn id(&self) -> &RoomId {
-        &self.id
-    }
-
     pub(crate) fn game(&self) -> &dyn AnyGame {
         self.game.as_ref()
     }

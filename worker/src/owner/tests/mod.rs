@@ -1,0 +1,5 @@
+mod rig;
+
+use rig::*;
+
+mod sessions;

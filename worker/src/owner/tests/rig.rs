@@ -1,0 +1,519 @@
+//! A bus in memory that carries out an owner's commands at once, and a game to play on it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::bus::{Bucket, KvEntry, LogEntry, LogState};
+use grandstand_common::data::Data;
+use grandstand_common::id::{EdgeId, Epoch, Lane, Partition, PlayerId, RoomId};
+use grandstand_common::record::Checkpoint;
+use grandstand_common::subject;
+use grandstand_common::wire::{
+    Batch, Body, Empty, Entry, Input, Interest, InterestReply, ItemKind, Joined, Known,
+    RoomInterest,
+};
+use prost::Message;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig};
+use crate::effects::{Effects, LiveEffects};
+use crate::game::{Event, EventKind, Game, Refusal, Setup};
+use crate::owner::Owner;
+use crate::registry::Registry;
+
+pub(super) const P: Partition = Partition(3);
+
+/// Remembers all that it is told, and does what its inputs say.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Echo {
+    pub(super) log: Vec<String>,
+    pub(super) dice: u64,
+    padding: String,
+}
+
+thread_local! {
+    /// How often `panic` inputs still panic.
+    pub(super) static PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+impl Game for Echo {
+    const NAME: &'static str = "echo";
+    const TICK: Option<Duration> = Some(Duration::from_secs(5));
+    type Volatile = u32;
+
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+        if setup.params.get("bad").is_some() {
+            return Err(Refusal::new("bad_params", "no"));
+        }
+        Ok(Self {
+            log: Vec::new(),
+            dice: setup.rng.random(),
+            padding: String::new(),
+        })
+    }
+
+    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
+        let at = event.now_ms;
+        let note = match event.kind {
+            EventKind::Joined { player, .. } => {
+                if player.as_str() == "mallory" {
+                    effects.reject("room_full", "no");
+                    return;
+                }
+                format!("joined {player}")
+            }
+            EventKind::Left { player } => format!("left {player}"),
+            EventKind::Lost { player } => format!("lost {player}"),
+            EventKind::Returned { player } => format!("returned {player}"),
+            EventKind::Timer { name } => format!("timer {name} {at}"),
+            EventKind::Input { player, data } => {
+                let text = String::from_utf8_lossy(data.bytes()).into_owned();
+                match text.as_str() {
+                    "reject" => return effects.reject("no", "because"),
+                    "timer" => effects.set_timer("t", 100),
+                    "finish" => effects.finish(),
+                    "direct" => effects.direct(player, Data::Json("1".into())),
+                    "grow" => self.padding = "x".repeat(100_000),
+                    "panic" if PANICS.get() > 0 => {
+                        PANICS.set(PANICS.get() - 1);
+                        self.log.push("half".into());
+                        panic!("as told");
+                    }
+                    _ => {}
+                }
+                self.dice = effects.rng().random();
+                format!("{player} {text}")
+            }
+        };
+        effects.update(&note);
+        self.log.push(note);
+    }
+
+    fn view(&self, _lane: Lane) -> Data {
+        Data::json(&self.log.len()).unwrap()
+    }
+
+    fn private(&self, player: &PlayerId) -> Option<Data> {
+        Some(Data::json(&format!("secret of {player}")).unwrap())
+    }
+
+    fn tick(&self, volatile: &mut u32, effects: &mut LiveEffects) {
+        *volatile += 1;
+        effects.all(Data::json(volatile).unwrap());
+    }
+}
+
+/// The bus, the clock and one worker after the other.
+pub(super) struct Rig {
+    pub(super) owner: Owner,
+    pub(super) now: Now,
+    pub(super) log: Vec<LogEntry>,
+    pub(super) log_first: u64,
+    pub(super) created_ms: u64,
+    pub(super) kv: BTreeMap<(String, String), KvEntry>,
+    revision: u64,
+    pub(super) next_seq: u64,
+    /// Where the owner's reader of the log is.
+    reader: Option<u64>,
+    /// Keys to be written "by somebody else" before the owner's next write of them.
+    pub(super) fail_writes: u32,
+    pub(super) hold_log: bool,
+    pub(super) sent: VecDeque<(EdgeId, Batch)>,
+    pub(super) replies: Vec<InterestReply>,
+    /// Ready, Released, Lost.
+    pub(super) events: Vec<&'static str>,
+    pub(super) commands: Vec<Command>,
+    epoch: u64,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    pub(super) fn with(change: impl Fn(&mut OwnerConfig)) -> Self {
+        let now = Now {
+            at: Instant::now(),
+            unix_ms: 1_000_000,
+        };
+        Self {
+            owner: owner(now, change),
+            now,
+            log: Vec::new(),
+            log_first: 1,
+            created_ms: 77,
+            kv: BTreeMap::new(),
+            revision: 0,
+            next_seq: 1,
+            reader: None,
+            fail_writes: 0,
+            hold_log: false,
+            sent: VecDeque::new(),
+            replies: Vec::new(),
+            events: Vec::new(),
+            commands: Vec::new(),
+            epoch: 100,
+        }
+    }
+
+    /// A worker that takes the partition.
+    pub(super) fn started() -> Self {
+        let mut rig = Self::new();
+        rig.take();
+        rig
+    }
+
+    pub(super) fn take(&mut self) {
+        self.epoch += 1;
+        self.owner.take(self.now, P, Epoch(self.epoch));
+        self.run();
+        assert_eq!(self.events.pop(), Some("ready"));
+    }
+
+    /// The worker dies, another takes over.
+    pub(super) fn restart(&mut self) {
+        self.restart_with(|_| {});
+    }
+
+    pub(super) fn restart_with(&mut self, change: impl Fn(&mut OwnerConfig)) {
+        self.owner = owner(self.now, change);
+        self.reader = None;
+        self.sent.clear();
+        self.take();
+    }
+
+    pub(super) fn put(&mut self, bucket: Bucket, key: &str, value: Option<Bytes>) -> u64 {
+        self.revision += 1;
+        let entry = KvEntry {
+            key: key.to_owned(),
+            value,
+            revision: self.revision,
+            time_ms: self.now.unix_ms,
+        };
+        self.kv
+            .insert((format!("{bucket:?}"), key.to_owned()), entry);
+        self.revision
+    }
+
+    pub(super) fn get(&self, bucket: Bucket, key: &str) -> Option<&KvEntry> {
+        self.kv.get(&(format!("{bucket:?}"), key.to_owned()))
+    }
+
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        let entry = self
+            .get(Bucket::Rooms(P), &subject::checkpoint_key(P))
+            .unwrap();
+        serde_json::from_slice(entry.value.as_ref().unwrap()).unwrap()
+    }
+
+    pub(super) fn snapshot(&self, room: &str) -> Option<serde_json::Value> {
+        let key = subject::room_key(P, &room_id(room));
+        let entry = self.get(Bucket::Rooms(P), &key)?;
+        Some(serde_json::from_slice(entry.value.as_ref()?).unwrap())
+    }
+
+    /// Appends, lets the owner read it, and ends the turn. The entry's sequence.
+    pub(super) fn append(&mut self, room: &str, entry: Entry) -> u64 {
+        let seq = self.store(
+            subject::log(P, &room_id(room)),
+            entry.encode_to_vec().into(),
+        );
+        self.run();
+        seq
+    }
+
+    fn store(&mut self, subject: String, payload: Bytes) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.log.push(LogEntry {
+            seq,
+            time_ms: self.now.unix_ms,
+            subject,
+            payload,
+        });
+        seq
+    }
+
+    pub(super) fn join(&mut self, room: &str, player: &str, session: u64) -> u64 {
+        self.append(room, joined(player, session))
+    }
+
+    pub(super) fn input(&mut self, room: &str, of: (&str, u64), n: u64, text: &str) -> u64 {
+        self.append(room, input(of, (n, n), text))
+    }
+
+    pub(super) fn pass(&mut self, ms: u64) {
+        self.now.at += Duration::from_millis(ms);
+        self.now.unix_ms += ms;
+        self.run();
+    }
+
+    pub(super) fn ask(&mut self, interest: Interest) -> InterestReply {
+        let reply = Some("r".to_owned());
+        self.owner.handle_interest(self.now, P, &interest, reply);
+        self.run();
+        self.replies.pop().unwrap()
+    }
+
+    /// What edge `edge` got about a room since the last call.
+    pub(super) fn items(&mut self, edge: &str, room: &str) -> Vec<ItemKind> {
+        let mut items = Vec::new();
+        let sent = std::mem::take(&mut self.sent);
+        for (to, mut batch) in sent {
+            if to.as_str() != edge {
+                self.sent.push_back((to, batch));
+                continue;
+            }
+            for part in batch.rooms.extract_if(.., |part| part.room == room) {
+                assert_eq!(part.epoch, self.epoch);
+                items.extend(part.items.into_iter().filter_map(|item| item.kind));
+            }
+            if !batch.rooms.is_empty() {
+                self.sent.push_back((to, batch));
+            }
+        }
+        items
+    }
+
+    /// Like [`items`](Self::items), named and short.
+    pub(super) fn told(&mut self, edge: &str, room: &str) -> Vec<String> {
+        self.items(edge, room).iter().map(tell).collect()
+    }
+
+    /// Flushes and does all that the owner asks for, until it asks for nothing.
+    pub(super) fn run(&mut self) {
+        loop {
+            self.feed();
+            self.owner.flush(self.now);
+            let mut idle = true;
+            while let Some(command) = self.owner.poll_command() {
+                idle = false;
+                self.commands.push(command.clone());
+                self.carry_out(command);
+            }
+            if idle && !self.feed() {
+                return;
+            }
+        }
+    }
+
+    fn feed(&mut self) -> bool {
+        let mut fed = false;
+        while let Some(from) = self.reader.filter(|_| !self.hold_log) {
+            let rest: Vec<_> = self.log.iter().filter(|e| e.seq >= from).collect();
+            let Some(entry) = rest.first().cloned().cloned() else {
+                break;
+            };
+            self.reader = Some(entry.seq + 1);
+            let behind = rest.len() as u64 - 1;
+            self.owner.handle_log(self.now, P, &entry, behind);
+            fed = true;
+        }
+        fed
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = self.now;
+        match command {
+            Command::Append {
+                subject,
+                payload,
+                token,
+            } => {
+                let seq = self.store(subject, payload);
+                self.owner
+                    .handle_outcome(now, token, Outcome::Appended(seq));
+            }
+            Command::PutIf {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+            } => {
+                let outcome = self.write(bucket, &key, Some(value), expected);
+                self.owner.handle_outcome(now, token, outcome);
+            }
+            Command::DeleteIf {
+                bucket,
+                key,
+                expected,
+                token,
+            } => {
+                let outcome = self.write(bucket, &key, None, expected);
+                self.owner.handle_outcome(now, token, outcome);
+            }
+            Command::Get { bucket, key, token } => {
+                let value = Outcome::Value(self.get(bucket, &key).cloned());
+                self.owner.handle_outcome(now, token, value);
+            }
+            Command::LogState { token, .. } => {
+                let state = self.log_state();
+                self.owner.handle_outcome(now, token, Outcome::Log(state));
+            }
+            Command::OpenLog { from, .. } => {
+                self.reader = Some(from);
+                if self.log.iter().all(|e| e.seq < from) {
+                    self.owner.handle_log_idle(now, P);
+                }
+            }
+            Command::CloseLog { .. } => self.reader = None,
+            Command::OpenKv { source, partition } => self.stream(partition, source),
+            Command::CloseKv { .. } => {}
+            Command::Publish { subject, payload } => {
+                let edge = subject.strip_prefix("edge.").unwrap().parse().unwrap();
+                self.sent.push_back((edge, Batch::decode(payload).unwrap()));
+            }
+            Command::Reply { payload, .. } => {
+                self.replies.push(InterestReply::decode(payload).unwrap());
+            }
+            Command::Ready { .. } => self.events.push("ready"),
+            Command::Released { .. } => self.events.push("released"),
+            Command::Lost { .. } => self.events.push("lost"),
+        }
+    }
+
+    fn log_state(&self) -> LogState {
+        LogState {
+            first: self.log_first,
+            last: self.next_seq - 1,
+            created_ms: self.created_ms,
+        }
+    }
+
+    fn stream(&mut self, partition: Partition, source: KvSource) {
+        let bucket = format!("{:?}", source.bucket(partition));
+        let prefix = subject::partition_prefix(partition);
+        let all = self.kv.iter();
+        let all = all.filter(|((b, key), _)| *b == bucket && key.starts_with(&prefix));
+        let mut all: Vec<_> = all.map(|(_, entry)| entry.clone()).collect();
+        all.sort_by_key(|entry| entry.revision);
+        let count = all.len() as u64;
+        if count == 0 {
+            self.owner.handle_kv_idle(self.now, (partition, source));
+        }
+        for (at, entry) in (1..).zip(all) {
+            let reader = (partition, source);
+            self.owner.handle_kv(self.now, reader, entry, count - at);
+        }
+    }
+
+    fn write(&mut self, bucket: Bucket, key: &str, value: Option<Bytes>, expected: u64) -> Outcome {
+        if self.fail_writes > 0 {
+            self.fail_writes -= 1;
+            return Outcome::Failed;
+        }
+        if self.get(bucket, key).map_or(0, |entry| entry.revision) != expected {
+            return Outcome::Conflict;
+        }
+        Outcome::Stored(self.put(bucket, key, value))
+    }
+}
+
+fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Owner {
+    let mut config = OwnerConfig::new("w-1".parse().unwrap());
+    change(&mut config);
+    Owner::new(now, config, Registry::new().with::<Echo>())
+}
+
+pub(super) fn room_id(text: &str) -> RoomId {
+    text.parse().unwrap()
+}
+
+/// The edge of a session is the first digit of its id.
+pub(super) fn edge_of(session: u64) -> String {
+    let digits = session.to_string();
+    format!("e{}", &digits[..1])
+}
+
+pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
+    Entry {
+        player: of.0.to_owned(),
+        session: of.1,
+        n,
+        round: 1,
+        edge: edge_of(of.1),
+        body: Some(body),
+    }
+}
+
+pub(super) fn joined(player: &str, session: u64) -> Entry {
+    let joined = Joined {
+        seed: vec![7; 32].into(),
+        ..Joined::default()
+    };
+    entry((player, session), 0, Body::Joined(joined))
+}
+
+pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
+    let data = Some(Data::Json(text.to_owned().into()));
+    entry(of, n, Body::Input(Input { seq, data }))
+}
+
+pub(super) fn left(of: (&str, u64), n: u64) -> Entry {
+    entry(of, n, Body::Left(Empty {}))
+}
+
+pub(super) fn lost(of: (&str, u64), n: u64) -> Entry {
+    entry(of, n, Body::Lost(Empty {}))
+}
+
+pub(super) fn here(of: (&str, u64), n: u64) -> Entry {
+    entry(of, n, Body::Here(Empty {}))
+}
+
+/// Watches both lanes with nothing known of them.
+pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
+    let rooms = rooms.iter().map(|room| RoomInterest {
+        room: (*room).to_owned(),
+        players: Some(Known::default()),
+        spectators: Some(Known::default()),
+        viewers: 1,
+        sessions: Vec::new(),
+        sync,
+    });
+    Interest {
+        edge: edge.to_owned(),
+        digest: false,
+        rooms: rooms.collect(),
+    }
+}
+
+fn tell(item: &ItemKind) -> String {
+    let text = |data: &Option<Data>| {
+        let data = data.as_ref().map(|d| d.bytes().to_vec());
+        String::from_utf8(data.unwrap_or_default()).unwrap()
+    };
+    match item {
+        ItemKind::Snapshot(s) => format!("snapshot {} v{} {}", s.lane, s.version, text(&s.data)),
+        ItemKind::Update(u) => {
+            let data = text(&u.data);
+            format!(
+                "update {}/{} {}",
+                u.players,
+                u.spectators,
+                data.trim_matches('"')
+            )
+        }
+        ItemKind::Direct(d) => format!("direct {} {}", d.session, text(&d.data).trim_matches('"')),
+        ItemKind::Rejected(r) => format!("rejected {} {} {}", r.session, r.seq, r.code),
+        ItemKind::Processed(p) => {
+            let mut told = format!("processed {} n{} seq{}", p.session, p.n, p.last_seq);
+            if let Some(round) = p.gap {
+                told += &format!(" gap{round}");
+            }
+            told += if p.lost { " lost" } else { "" };
+            told += if p.ended { " ended" } else { "" };
+            told
+        }
+        ItemKind::Refused(r) => format!("refused {} {}", r.session, r.code),
+        ItemKind::Gone(g) => format!("gone {} {}", g.session, g.code),
+        ItemKind::LiveOut(l) => format!("live {}", text(&l.data)),
+        ItemKind::Presence(p) => format!("presence {} {}", p.count, p.viewers),
+        ItemKind::Absent(_) => "absent".to_owned(),
+        ItemKind::Closed(c) => format!("closed {}", c.code),
+    }
+}
