@@ -49,7 +49,10 @@ impl Drop for TempDir {
 }
 
 /// The server's program: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// If it cannot be run.
+pub fn program() -> PathBuf {
     let program = std::env::var_os("GRANDSTAND_NATS_SERVER")
         .map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
     let found = Command::new(&program)

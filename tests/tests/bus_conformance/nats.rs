@@ -1,1 +1,335 @@
-//! NATS alone.
+//! What only NATS can do: go away, come back, and be set up wrongly.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use grandstand_common::bus::{
+    AppendError, Bucket, Bus, BusOptions, ConnectError, Link, PublishError, PutError, Read,
+    RequestError, Storage,
+};
+use grandstand_common::id::Partition;
+use grandstand_tests::nats::NatsServer;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::rig::{append, entry, key, options, soon, text};
+
+const P0: Partition = Partition(0);
+
+async fn until(link: &mut watch::Receiver<Link>, wanted: impl FnMut(&Link) -> bool) {
+    let waiting = link.wait_for(wanted);
+    assert!(soon("the link's change", waiting).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_or_repeat() {
+    let mut server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let mut link = bus.link();
+    let mut log = bus.read_log(P0, 1).await.unwrap();
+    let mut watch = bus.watch(Bucket::Rooms(P0), "0.").await.unwrap();
+    let mut messages = bus.subscribe("edge.a", 64).await.unwrap();
+    for i in 1..=100 {
+        append(&bus, "in.0.room", i).await;
+    }
+    let revision = bus
+        .put_if(Bucket::Rooms(P0), "0.a", text("a"), 0)
+        .await
+        .unwrap();
+    // Half of it is read before, half after.
+    for i in 1..=50 {
+        assert_eq!(entry(&mut log).await.0.seq, i);
+    }
+    assert_eq!(key(&mut watch).await.0.revision, revision);
+
+    // Nobody answers now, so these are on their way when the server dies.
+    server.pause();
+    let hanging = bus
+        .append("in.0.room".to_owned(), text("hanging"))
+        .await
+        .unwrap();
+    let put = bus
+        .start_put_if(Bucket::Leases, "0", text("hanging"), 0)
+        .await
+        .unwrap();
+    let (for_request, killed) = (bus.clone(), Instant::now());
+    let request = tokio::spawn(async move {
+        let wait = Duration::from_secs(9);
+        for_request
+            .request("edge.a".to_owned(), Bytes::new(), wait)
+            .await
+    });
+    tokio::task::yield_now().await;
+    server.kill9();
+    let lost = soon("the receipt", hanging).await;
+    assert!(matches!(lost, Err(AppendError::Unknown(_))), "{lost:?}");
+    let lost = soon("the put's receipt", put).await;
+    assert!(matches!(lost, Err(PutError::Unknown(_))), "{lost:?}");
+    assert_eq!(
+        soon("the request", request).await.unwrap(),
+        Err(RequestError::Disconnected)
+    );
+    assert!(
+        killed.elapsed() < Duration::from_secs(3),
+        "at once, not at the deadline"
+    );
+    until(&mut link, |link| *link == Link::Down).await;
+    assert_eq!(
+        bus.append("in.0.room".to_owned(), text("x"))
+            .await
+            .unwrap_err(),
+        PublishError::Disconnected
+    );
+    assert_eq!(
+        bus.publish("edge.a".to_owned(), text("x")).await,
+        Err(PublishError::Disconnected)
+    );
+    let asked = bus
+        .request("edge.a".to_owned(), Bytes::new(), Duration::from_secs(9))
+        .await;
+    assert_eq!(asked, Err(RequestError::Disconnected));
+
+    server.restart().await;
+    until(&mut link, |link| matches!(link, Link::Up(n) if *n > 1)).await;
+    let last = bus.log_state(P0).await.unwrap().last;
+    assert!(
+        (100..=101).contains(&last),
+        "the hanging one may have arrived"
+    );
+    for i in 51..=last {
+        assert_eq!(entry(&mut log).await.0.seq, i);
+    }
+    assert_eq!(append(&bus, "in.0.room", "after").await, last + 1);
+    assert_eq!(entry(&mut log).await.0.payload, text("after"));
+    let next = bus
+        .put_if(Bucket::Rooms(P0), "0.a", text("b"), revision)
+        .await
+        .unwrap();
+    let (seen, _) = key(&mut watch).await;
+    assert_eq!((seen.value, seen.revision), (Some(text("b")), next));
+    bus.publish("edge.a".to_owned(), text("again"))
+        .await
+        .unwrap();
+    // The request may have come through, after all.
+    while soon("a message", messages.next()).await.unwrap().payload != "again" {}
+    assert!(bus.stats().reconnects.load(Ordering::Relaxed) >= 1);
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_the_server_dies_under_load() {
+    let mut server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(bus.read_log(P0, 1).await.unwrap());
+    }
+    let writer = tokio::spawn({
+        let bus = bus.clone();
+        async move {
+            let mut acked = Vec::new();
+            for i in 0..2000 {
+                let Ok(receipt) = bus.append("in.0.room".to_owned(), text(i)).await else {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    continue;
+                };
+                acked.extend(receipt.await);
+            }
+            acked
+        }
+    });
+    for _ in 0..3 {
+        let _ = entry(&mut readers[0]).await;
+        server.restart().await;
+    }
+    let acked = tokio::time::timeout(Duration::from_secs(60), writer)
+        .await
+        .unwrap()
+        .unwrap();
+    let end = append(&bus, "in.0.room", "end").await;
+    for (i, reader) in readers.iter_mut().enumerate() {
+        let mut seqs = Vec::new();
+        while seqs.last() != Some(&end) {
+            seqs.push(entry(reader).await.0.seq);
+        }
+        let all: Vec<_> = (if i == 0 { seqs[0] } else { 1 }..=end).collect();
+        assert_eq!(seqs, all, "each once, in order, none missing");
+        assert!(acked.iter().all(|seq| *seq <= end));
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_noticed_and_waited_for() {
+    let server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    server.pause();
+    let began = Instant::now();
+    let receipt = bus.append("in.0.room".to_owned(), text("x")).await.unwrap();
+    assert!(matches!(
+        soon("the receipt", receipt).await,
+        Err(AppendError::Unknown(_))
+    ));
+    assert!(began.elapsed() < Duration::from_secs(6));
+    server.resume();
+    soon("the next append", async {
+        while bus.append("in.0.room".to_owned(), text("y")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wiped_server_gets_its_streams_again_and_readers_are_lost() {
+    let mut server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    append(&bus, "in.0.room", 1).await;
+    let created = bus.log_state(P0).await.unwrap().created_ms;
+    let mut log = bus.read_log(P0, 1).await.unwrap();
+    assert_eq!(entry(&mut log).await.0.seq, 1);
+    server.restart_wiped().await;
+    loop {
+        match soon("the loss", log.next()).await {
+            Read::Idle => {}
+            Read::Lost => break,
+            Read::Item(..) => panic!("nothing is there"),
+        }
+    }
+    assert_eq!(soon("lost for ever", log.next()).await, Read::Lost);
+    let state = soon("the stream", async {
+        loop {
+            match bus.log_state(P0).await {
+                Ok(state) => return state,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await;
+    assert_eq!((state.first, state.last), (1, 0));
+    assert!(state.created_ms > created);
+}
+
+#[tokio::test]
+async fn another_configuration_is_an_error_that_says_what() {
+    let server = NatsServer::start().await;
+    Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let connect = async |change: fn(&mut BusOptions)| {
+        let mut other = options();
+        change(&mut other);
+        Bus::connect_nats(&server.url(), &other).await.unwrap_err()
+    };
+    let storage = connect(|options| options.storage = Storage::Memory).await;
+    assert!(
+        matches!(
+            storage,
+            ConnectError::Mismatch {
+                field: "storage",
+                ..
+            }
+        ),
+        "{storage}"
+    );
+    let partitions = connect(|options| options.partitions = 6).await;
+    assert!(
+        matches!(
+            partitions,
+            ConnectError::Mismatch {
+                field: "subjects",
+                ..
+            }
+        ),
+        "{partitions}"
+    );
+    let age = connect(|options| options.log_max_age = Duration::from_secs(60))
+        .await
+        .to_string();
+    assert!(age.contains("IN_0") && age.contains("max_age"), "{age}");
+    assert!(!age.contains('\n'));
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_one_clear_line_soon() {
+    let began = Instant::now();
+    // Port 1 refuses; the documentation's network (RFC 5737) swallows; the name does not exist (RFC 2606).
+    for host in ["127.0.0.1:1", "192.0.2.1:4222", "nats.invalid:4222"] {
+        let url = format!("nats://me:secret@{host}");
+        let error = Bus::connect_nats(&url, &options())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(host), "{error}");
+        assert!(
+            !error.contains("secret") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+    assert!(began.elapsed() < Duration::from_secs(15));
+    let error = Bus::connect_nats("http://me:secret@x", &options())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ConnectError::BadUrl { url, .. } if url == "x"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_log_forgets_what_is_too_old() {
+    let server = NatsServer::start().await;
+    let options = BusOptions {
+        log_max_age: Duration::from_secs(1),
+        ..options()
+    };
+    let bus = Bus::connect_nats(&server.url(), &options).await.unwrap();
+    append(&bus, "in.0.room", 1).await;
+    soon("the end of the entry", async {
+        while bus.log_state(P0).await.unwrap().first == 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let state = bus.log_state(P0).await.unwrap();
+    assert_eq!((state.first, state.last), (2, 1));
+}
+
+/// D20: a reader that is slow is waited for by the server, and neither loses anything nor has to begin anew.
+#[tokio::test]
+async fn a_slow_reader_holds_the_server_back() {
+    let server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let reading = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let mut reader = reading.read_log(P0, 1).await.unwrap();
+    // More than the server lets be under way (32 MiB), so that it must stop.
+    let payload = Bytes::from(vec![b'x'; 4096]);
+    let mut last = None;
+    for _ in 0..12_000 {
+        last = Some(
+            bus.append("in.0.room".to_owned(), payload.clone())
+                .await
+                .unwrap(),
+        );
+    }
+    soon("the last ack", last.unwrap()).await.unwrap();
+    for seq in 1..=12_000 {
+        assert_eq!(entry(&mut reader).await.0.seq, seq);
+        if seq % 3000 == 0 {
+            // Slow, for several heartbeats.
+            tokio::time::sleep(Duration::from_millis(800)).await;
+        }
+    }
+    let stats = reading.stats();
+    assert_eq!(stats.reader_restarts.load(Ordering::Relaxed), 0);
+    assert_eq!(stats.slow_consumers.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn the_configuration_that_is_shipped_is_valid() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/nats.conf");
+    let checked = std::process::Command::new(grandstand_tests::nats::program())
+        .args(["-t", "-c", config])
+        .output()
+        .unwrap();
+    let says = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{says}");
+}

@@ -21,6 +21,8 @@ mod committer;
 
 mod cursor;
 
+mod write;
+
 mod open;
 
 use std::sync::Arc;
@@ -31,19 +33,15 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use crate::bus::reader::Source;
-use crate::bus::receipt::Later;
 use crate::bus::{
-    AppendError, Bucket, BusError, BusStats, KvEntry, KvReader, Link, LogReader, LogState, Message,
-    PublishError, PutReceipt, Receipt, RequestError, Subscription, Unanswered, options,
-    subject_check,
+    Bucket, BusError, BusStats, KvEntry, KvReader, Link, LogReader, LogState, Message,
+    PublishError, RequestError, Subscription, subject_check,
 };
 use crate::id::Partition;
 pub(crate) use cursor::{Cursor, KvPlace, LogPlace};
 pub use faults::Faults;
-use faults::WriteFate;
-use kv::Value;
 use open::Owner;
-use state::{Ack, Change, Op, Shared, State};
+use state::{Shared, State};
 
 /// The most bytes of a message, as NATS has it by default.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -221,54 +219,6 @@ impl Embedded {
         }
     }
 
-    pub(crate) async fn append(
-        &self,
-        subject: String,
-        payload: Bytes,
-    ) -> Result<Receipt, PublishError> {
-        subject_check::subject(&subject)?;
-        BusStats::count(&self.client.stats.appends);
-        let permit = self.permit().await;
-        let mut guard = self.shared().state.lock();
-        let state = &mut *guard;
-        if !self.before_send(state, payload.len())? {
-            let lost = Err(Unanswered::Disconnected.into());
-            return Ok(Receipt(Later::Known(Some(lost))));
-        }
-        let Some(partition) = log_partition(&subject).filter(|p| state.log.has(*p)) else {
-            return Ok(Receipt(Later::Known(Some(Err(AppendError::Unavailable)))));
-        };
-        let fate = state.fate.as_mut().map(|fate| fate.write(true));
-        if fate == Some(WriteFate::Lost) {
-            return Ok(Receipt(never()));
-        }
-        if fate == Some(WriteFate::Repeated) {
-            state.append(partition, subject.clone(), payload.clone());
-        }
-        let (seq, to_write) = state.append(partition, subject, payload);
-        if fate == Some(WriteFate::AckLost) {
-            return Ok(Receipt(never()));
-        }
-        let Some(entry) = to_write else {
-            return Ok(Receipt(Later::Known(Some(Ok(seq)))));
-        };
-        let (sender, receiver) = oneshot::channel();
-        state.queue.push(Op {
-            change: Change::Append(partition, entry),
-            ack: Some(Ack::Append(sender, seq)),
-            _permit: permit,
-        });
-        drop(guard);
-        self.shared().work.notify_one();
-        Ok(Receipt(Later::Coming(receiver)))
-    }
-
-    /// Waits until the disk is not too far behind.
-    async fn permit(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        self.shared().disk.as_ref()?;
-        self.shared().permits.clone().acquire_owned().await.ok()
-    }
-
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
         let mut state = self.connected(partition)?;
         let now_ms = state.clock.now_ms();
@@ -341,77 +291,6 @@ impl Embedded {
         }
     }
 
-    pub(crate) async fn start_put_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, |_| Value::Here(value), expected)
-            .await
-    }
-
-    pub(crate) async fn start_delete_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        expected: u64,
-        ttl: Duration,
-    ) -> Result<PutReceipt, PublishError> {
-        let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
-        let ttl_ms = seconds.max(1) * 1000;
-        let marker = |now_ms| Value::Marker(now_ms + ttl_ms);
-        self.put(bucket, key, marker, expected).await
-    }
-
-    async fn put(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: impl FnOnce(u64) -> Value,
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        subject_check::key(key)?;
-        BusStats::count(&self.client.stats.puts);
-        let bucket = self.shared().bucket(bucket);
-        let permit = self.permit().await;
-        let mut guard = self.shared().state.lock();
-        let state = &mut *guard;
-        let value = value(state.clock.now_ms());
-        let size = match &value {
-            Value::Here(value) => value.len(),
-            Value::OnDisk | Value::Marker(_) => 0,
-        };
-        if !self.before_send(state, size)? {
-            let lost = Err(Unanswered::Disconnected.into());
-            return Ok(PutReceipt(Later::Known(Some(lost))));
-        }
-        let fate = state.fate.as_mut().map(|fate| fate.write(false));
-        if fate == Some(WriteFate::Lost) {
-            return Ok(PutReceipt(never()));
-        }
-        let (revision, to_write) = match state.put(bucket, key, value, expected) {
-            Ok(put) => put,
-            Err(error) => return Ok(PutReceipt(Later::Known(Some(Err(error))))),
-        };
-        if fate == Some(WriteFate::AckLost) {
-            return Ok(PutReceipt(never()));
-        }
-        let Some(slot) = to_write else {
-            return Ok(PutReceipt(Later::Known(Some(Ok(revision)))));
-        };
-        let (sender, receiver) = oneshot::channel();
-        state.queue.push(Op {
-            change: Change::Put(bucket, key.into(), slot),
-            ack: Some(Ack::Put(sender, revision)),
-            _permit: permit,
-        });
-        drop(guard);
-        self.shared().work.notify_one();
-        Ok(PutReceipt(Later::Coming(receiver)))
-    }
-
     pub(crate) async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
         subject_check::prefix(prefix)?;
         if self.is_down() {
@@ -440,18 +319,6 @@ impl Drop for Asked<'_> {
         let mut state = self.bus.shared().state.lock();
         state.routes.forget(&self.reply);
     }
-}
-
-fn log_partition(subject: &str) -> Option<Partition> {
-    let (partition, room) = subject.strip_prefix("in.")?.split_once('.')?;
-    if room.contains('.') {
-        return None;
-    }
-    partition.parse().ok().map(Partition)
-}
-
-fn never<E>() -> Later<E> {
-    Later::Never(Box::pin(tokio::time::sleep(options::RECEIPT_DEADLINE)))
 }
 
 #[cfg(test)]
