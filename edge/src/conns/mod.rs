@@ -114,10 +114,7 @@ impl Conns {
         let Some(conn) = table.get_mut(key) else {
             return Poll::Ready(Flushed::Idle);
         };
-        let Some(outbox) = &mut conn.outbox else {
-            return Poll::Ready(Flushed::Idle);
-        };
-        loop {
+        while let Some(outbox) = &mut conn.outbox {
             // Also if nothing is left after a discard: what comes next is to be for a socket that takes it.
             if ready!(conn.socket.poll_write_ready(cx)).is_err() {
                 conn.phase = Phase::Dead;
@@ -131,9 +128,10 @@ impl Conns {
             let filled = outbox.slices(&mut slices);
             match conn.socket.try_write_vectored(&slices[..filled]) {
                 Ok(count) => {
-                    conn.alive = now();
                     outbox.advance(count);
-                    if outbox.is_empty() {
+                    let drained = outbox.is_empty();
+                    conn.on_alive(now());
+                    if drained {
                         conn.outbox = None;
                         return Poll::Ready(Flushed::Drained);
                     }
@@ -145,6 +143,7 @@ impl Conns {
                 }
             }
         }
+        Poll::Ready(Flushed::Idle)
     }
 
     /// Reads what is there into `scratch`; 0 bytes are the end.
@@ -161,7 +160,7 @@ impl Conns {
         };
         let mut buf = ReadBuf::new(scratch);
         ready!(Pin::new(&mut conn.socket).poll_read(cx, &mut buf))?;
-        conn.alive = now;
+        conn.on_alive(now);
         Poll::Ready(Ok(buf.filled().len()))
     }
 
@@ -232,7 +231,7 @@ impl Sink for Conns {
             return;
         };
         if conn.paused && !paused {
-            conn.alive = now();
+            conn.on_alive(now());
             conn.wake();
         }
         conn.paused = paused;

@@ -29,7 +29,9 @@ pub(super) struct Conn {
     pub(super) outbox: Option<Box<Outbox>>,
     pub(super) waker: Option<Waker>,
     /// When something was last heard of it, or a blocked socket took something.
-    pub(super) alive: Instant,
+    alive: Instant,
+    /// A ping is out since then.
+    pinged: bool,
     /// When its entry in the wheel that counts comes out.
     armed: Instant,
     /// The outbox's cap.
@@ -39,6 +41,12 @@ pub(super) struct Conn {
 }
 
 impl Conn {
+    /// Something was heard of it.
+    pub(super) fn on_alive(&mut self, now: Instant) {
+        self.alive = now;
+        self.pinged = false;
+    }
+
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
@@ -116,6 +124,7 @@ impl Table {
             outbox: None,
             waker: None,
             alive: now,
+            pinged: false,
             armed,
             cap,
             phase: Phase::Open,
@@ -225,10 +234,9 @@ impl Table {
         // Nothing can be heard of it while nothing is read. If it does not even take what waits for it, it is gone.
         let blocked = conn.outbox.is_some();
         if conn.paused && !blocked {
-            conn.alive = now;
+            conn.on_alive(now);
         }
-        let silence = now.saturating_duration_since(conn.alive);
-        if silence >= heartbeat * 2 {
+        if conn.pinged {
             let why = if blocked {
                 ErrorKind::TooSlow
             } else {
@@ -238,14 +246,12 @@ impl Table {
             self.close(key, why, now);
             return;
         }
-        let due = if silence < heartbeat {
-            heartbeat
-        } else {
-            heartbeat * 2
-        };
-        conn.armed = conn.alive + due;
+        let due = conn.alive + heartbeat;
+        let silent = due <= now;
+        conn.pinged = silent;
+        conn.armed = if silent { now + heartbeat } else { due };
         let armed = conn.armed;
-        if silence >= heartbeat && !blocked {
+        if silent && !blocked {
             self.send(key, &PING, true);
         }
         self.wheel.insert(armed, key);

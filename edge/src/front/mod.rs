@@ -1,6 +1,8 @@
 //! What all connections of a shard share: where they lead, their limits, and the one buffer that they are read into.
 
 mod metrics;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
