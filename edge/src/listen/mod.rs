@@ -6,6 +6,7 @@ mod tests;
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +34,7 @@ pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> 
     let mut pause = MIN_PAUSE;
     loop {
         // The semaphore is never closed.
-        let Ok(permit) = Rc::clone(&front).handshakes.clone().acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&front.handshakes).acquire_owned().await else {
             return Ok(());
         };
         match listener.accept().await {
