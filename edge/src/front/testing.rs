@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use super::{Front, FrontOptions, Page, Pages, Route};
+use super::{Front, FrontMetrics, FrontOptions, Page, Pages, Paths, Route};
 use crate::conns::Conns;
 use crate::endpoint::{Echo, Ending, Endpoint, Hello};
 use crate::listen::{ListenOptions, bind, drive_accept};
@@ -113,12 +113,12 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             content_type: "text/html; charset=utf-8",
             body: b"<p>hello",
         };
-        let front = Front::new(
-            setup.options,
-            conns.clone(),
+        let paths = Paths {
             routes,
-            Pages::from([("/", page)]),
-        );
+            pages: Pages::from([("/", page)]),
+        };
+        let metrics = FrontMetrics::default();
+        let front = Front::new(setup.options, conns.clone(), metrics, paths);
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
         // Small buffers, so that a client that does not read is soon felt.
         options.send_buffer = Some(16 << 10);
