@@ -209,6 +209,34 @@ async fn a_wiped_server_gets_its_streams_again_and_readers_are_lost() {
     assert!(state.created_ms > created);
 }
 
+/// D11: a server that lost power forgot what a reader has read, and grew past it again.
+#[tokio::test]
+async fn a_reader_of_a_lost_tail_is_lost() {
+    let mut server = NatsServer::start().await;
+    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
+    let mut past = bus.read_log(P0, 1).await.unwrap();
+    let mut before = bus.read_log(Partition(2), 1).await.unwrap();
+    append(&bus, "in.2.room", 1).await;
+    let lost = append(&bus, "in.0.room", 2).await;
+    assert_eq!(entry(&mut past).await.0.seq, lost);
+    assert_eq!(entry(&mut before).await.0.seq, 1);
+    let delete = text(format!("{{\"seq\":{lost}}}"));
+    let subject = "$JS.API.STREAM.MSG.DELETE.IN_0".to_owned();
+    bus.request(subject, delete, Duration::from_secs(5))
+        .await
+        .unwrap();
+    append(&bus, "in.2.room", 3).await;
+    server.restart().await;
+    loop {
+        match soon("the loss", past.next()).await {
+            Read::Idle => {}
+            Read::Lost => break,
+            Read::Item(..) => panic!("nothing is there"),
+        }
+    }
+    assert_eq!(entry(&mut before).await.0.payload, text(3));
+}
+
 #[tokio::test]
 async fn another_configuration_is_an_error_that_says_what() {
     let server = NatsServer::start().await;

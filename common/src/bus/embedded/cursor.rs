@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,6 +16,8 @@ use crate::id::Partition;
 
 /// How many entries are looked up at a time.
 const BATCH: usize = 64;
+/// How long to wait before looking again for what is being written just now, if nobody says before that it is.
+const SETTLE: Duration = Duration::from_millis(10);
 
 /// What a look at a place gives.
 pub(crate) enum Look<T> {
@@ -47,6 +50,8 @@ pub(crate) struct KvPlace {
     pub(super) bucket: usize,
     pub(super) prefix: String,
     pub(super) next: u64,
+    /// A key that was not read yet is being overwritten: until this revision can be seen, it is not to be seen at all.
+    pub(super) waits_for: u64,
 }
 
 impl Place for LogPlace {
@@ -110,8 +115,12 @@ impl Place for KvPlace {
                 }
             }
         }
+        if next.is_none() {
+            let hidden = kv.hidden(&self.prefix, self.next);
+            self.waits_for = self.waits_for.max(hidden);
+        }
         self.next = next.unwrap_or(self.next.max(kv.visible + 1));
-        Look::Items(entries, next.is_some())
+        Look::Items(entries, next.is_some() || self.waits_for > kv.visible)
     }
 }
 
@@ -161,6 +170,8 @@ impl<P: Place> Cursor<P> {
 
     /// Cancel safe: what was taken from the place waits in `ready`.
     pub(crate) async fn next(&mut self) -> Read<P::Item> {
+        // Whoever reads in a loop lets others run now and then.
+        tokio::task::coop::consume_budget().await;
         loop {
             if let Some(read) = self.try_next() {
                 return read;
@@ -192,6 +203,10 @@ impl<P: Place> Cursor<P> {
                 Look::Lost => {
                     self.lost = true;
                     return Some(Read::Lost);
+                }
+                Look::Items(items, true) if items.is_empty() => {
+                    self.idle_at = self.idle_at.max(Instant::now() + SETTLE);
+                    return None;
                 }
                 Look::Items(items, more) => {
                     let behind = (items.len() as u64 + u64::from(more)).saturating_sub(1);

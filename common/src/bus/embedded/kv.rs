@@ -19,6 +19,8 @@ pub(super) struct Kv {
     by_revision: BTreeMap<u64, Arc<str>>,
     /// When markers expire: (Unix ms, revision).
     expiries: BTreeSet<(u64, u64)>,
+    /// Revisions that cannot be seen yet, with the key and the revision that each replaced.
+    replacing: BTreeMap<u64, (Arc<str>, u64)>,
     /// Told when something becomes visible.
     pub(super) wake: watch::Sender<()>,
 }
@@ -50,6 +52,7 @@ impl Default for Kv {
             slots: HashMap::new(),
             by_revision: BTreeMap::new(),
             expiries: BTreeSet::new(),
+            replacing: BTreeMap::new(),
             wake: watch::Sender::new(()),
         }
     }
@@ -65,14 +68,17 @@ impl Kv {
     pub(super) fn write(&mut self, key: &str, time_ms: u64, value: Value) -> u64 {
         self.last += 1;
         let revision = self.last;
-        self.insert(
-            key.into(),
-            Slot {
-                revision,
-                time_ms,
-                value,
-            },
-        );
+        let key: Arc<str> = key.into();
+        let replaced = self.revision(&key);
+        if replaced > 0 {
+            self.replacing.insert(revision, (key.clone(), replaced));
+        }
+        let slot = Slot {
+            revision,
+            time_ms,
+            value,
+        };
+        self.insert(key, slot);
         revision
     }
 
@@ -117,6 +123,16 @@ impl Kv {
     /// All up to `revision` is stored for good.
     pub(super) fn set_visible(&mut self, revision: u64) {
         self.visible = self.visible.max(revision);
+        self.replacing = self.replacing.split_off(&(self.visible + 1));
+    }
+
+    /// Whether a reader at `from` cannot see some keys with `prefix` at all, since what it has not read yet is being
+    /// replaced: the revision from which on it can, or 0.
+    pub(super) fn hidden(&self, prefix: &str, from: u64) -> u64 {
+        let replacing = self.replacing.iter().rev();
+        let mut hidden =
+            replacing.filter(|(_, (key, replaced))| *replaced >= from && key.starts_with(prefix));
+        hidden.next().map_or(0, |(revision, _)| *revision)
     }
 
     /// The folder has this revision of a key: memory need not.
@@ -169,5 +185,45 @@ impl Slot {
             revision: self.revision,
             time_ms: self.time_ms,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(kv: &mut Kv, key: &str) -> u64 {
+        kv.write(key, 0, Value::Here(Bytes::new()))
+    }
+
+    #[test]
+    fn a_key_that_is_being_replaced_hides_only_from_who_has_not_read_it() {
+        let mut kv = Kv::default();
+        put(&mut kv, "0.a");
+        put(&mut kv, "0.b");
+        kv.set_visible(2);
+        assert_eq!(put(&mut kv, "0.a"), 3);
+        let (found, next) = kv.find("0.", 1, 10);
+        assert_eq!((found.len(), next), (1, None), "only b can be seen");
+        assert_eq!(kv.hidden("0.", 1), 3);
+        assert_eq!(kv.hidden("1.", 1), 0);
+        assert_eq!(kv.hidden("0.", 2), 0, "revision 1 was read");
+        kv.set_visible(3);
+        assert_eq!(kv.hidden("0.", 1), 0);
+        assert_eq!(kv.find("0.", 1, 10).0.len(), 2);
+    }
+
+    #[test]
+    fn a_look_is_limited_and_goes_on_where_it_ended() {
+        let mut kv = Kv::default();
+        for i in 0..5 {
+            put(&mut kv, &format!("0.{i}"));
+            put(&mut kv, &format!("1.{i}"));
+        }
+        kv.set_visible(10);
+        let (found, next) = kv.find("1.", 1, 3);
+        assert_eq!((found.len(), next), (3, Some(8)));
+        let (found, next) = kv.find("1.", 8, 3);
+        assert_eq!((found.len(), next), (2, None));
     }
 }

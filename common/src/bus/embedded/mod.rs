@@ -302,6 +302,7 @@ impl Embedded {
             bucket,
             prefix: prefix.to_owned(),
             next: 1,
+            waits_for: 0,
         };
         let cursor = Cursor::new(self.owner.clone(), &self.client, wake, place);
         Ok(KvReader(Source::Embedded(cursor)))

@@ -42,6 +42,8 @@ struct Place {
     looked_at: u64,
     /// The highest sequence that is known to have been stored.
     seen: u64,
+    /// The last entry that was read: its sequence, and its time in milliseconds.
+    last: Option<(u64, u64)>,
 }
 
 impl Place {
@@ -50,6 +52,7 @@ impl Place {
             created: info.created.clone(),
             looked_at: from.max(info.state.first()) - 1,
             seen: 0,
+            last: None,
         }
     }
 
@@ -155,6 +158,7 @@ impl<T> Reader<T> {
             match event {
                 Event::Entry(delivery, message) => {
                     self.place.advance(delivery.stream_seq);
+                    self.place.last = Some((delivery.stream_seq, delivery.time_ms));
                     if delivery.stream_seq >= self.source.from
                         && let Some(entry) = (self.decode)(&self.source, delivery, &message)
                         && self
@@ -167,7 +171,10 @@ impl<T> Reader<T> {
                     }
                 }
                 Event::Idle(last) => {
-                    self.place.advance(last);
+                    // A reader that begins beyond the end was not there yet.
+                    if last >= self.source.from {
+                        self.place.advance(last);
+                    }
                     self.offer_idle();
                 }
                 Event::Answer(subject) => consumer.answer(&self.inner.wire, subject).await,
@@ -182,6 +189,22 @@ impl<T> Reader<T> {
         let _ = self.sender.try_send(Read::Idle);
     }
 
+    /// Whether the log lost its tail (a power cut) and grew past our place again: then what we read last is not there.
+    async fn is_rewritten(&self, info: &StreamInfo) -> Result<bool, BusError> {
+        let Some((seq, time_ms)) = self.place.last else {
+            return Ok(false);
+        };
+        if !self.source.every_entry || seq < info.state.first() {
+            return Ok(false);
+        }
+        let found = self
+            .inner
+            .wire
+            .message_time(&self.source.stream, seq)
+            .await?;
+        Ok(found != Some(time_ms))
+    }
+
     /// Another consumer from the same place on; `None` if that is gone, or nobody reads any more.
     async fn create_again(&mut self) -> Option<Consumer> {
         loop {
@@ -190,7 +213,9 @@ impl<T> Reader<T> {
                 let up = self.link.wait_for(|link| matches!(link, Link::Up(_))).await;
                 up.map_err(|_| BusError::Disconnected)?;
                 let info = self.inner.wire.stream_info(&self.source.stream).await?;
-                if !self.place.is_in(&info, self.source.every_entry) {
+                if !self.place.is_in(&info, self.source.every_entry)
+                    || self.is_rewritten(&info).await?
+                {
                     return Err(BusError::NoStream);
                 }
                 self.create().await

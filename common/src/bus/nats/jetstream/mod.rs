@@ -144,8 +144,10 @@ struct ConsumerInfo {
 }
 
 #[derive(Serialize)]
-struct GetLast<'a> {
-    last_by_subj: &'a str,
+#[serde(untagged)]
+enum Get<'a> {
+    Last { last_by_subj: &'a str },
+    Seq { seq: u64 },
 }
 
 #[derive(Deserialize)]
@@ -162,6 +164,12 @@ struct Stored<'a> {
     #[serde(default)]
     data: Option<&'a str>,
     time: &'a str,
+}
+
+impl<'a> Got<'a> {
+    fn read(answer: &'a [u8]) -> Result<Self, BusError> {
+        serde_json::from_slice(answer).map_err(|_| BusError::Malformed("stored message"))
+    }
 }
 
 impl Wire {
@@ -219,28 +227,47 @@ impl Wire {
         let _ = self.send(subject, None, None, Bytes::new()).await;
     }
 
-    /// The last message of a subject, from the stream's leader.
+    /// A stored message, from the stream's leader.
+    async fn message(&self, stream: &str, get: &Get<'_>) -> Result<Option<Bytes>, BusError> {
+        let asked = self
+            .api(format!("$JS.API.STREAM.MSG.GET.{stream}"), get)
+            .await;
+        match asked {
+            Ok(answer) => Ok(Some(answer)),
+            Err(BusError::Server {
+                code: MESSAGE_NOT_FOUND,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When the message with a sequence was stored, Unix milliseconds.
+    pub(super) async fn message_time(
+        &self,
+        stream: &str,
+        seq: u64,
+    ) -> Result<Option<u64>, BusError> {
+        match self.message(stream, &Get::Seq { seq }).await? {
+            Some(answer) => Ok(unix_ms(Got::read(&answer)?.message.time)),
+            None => Ok(None),
+        }
+    }
+
+    /// The last message of a subject.
     pub(super) async fn last_message(
         &self,
         stream: &str,
         subject: &str,
         key: &str,
     ) -> Result<Option<KvEntry>, BusError> {
-        let request = GetLast {
+        let request = Get::Last {
             last_by_subj: subject,
         };
-        let asked = self
-            .api(format!("$JS.API.STREAM.MSG.GET.{stream}"), &request)
-            .await;
-        let answer = match asked {
-            Err(BusError::Server {
-                code: MESSAGE_NOT_FOUND,
-                ..
-            }) => return Ok(None),
-            other => other?,
+        let Some(answer) = self.message(stream, &request).await? else {
+            return Ok(None);
         };
-        let got: Got<'_> =
-            serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stored message"))?;
+        let got = Got::read(&answer)?;
         let decode = |text: &str| {
             let bytes = STANDARD.decode(text);
             bytes.map_err(|_| BusError::Malformed("stored message's base64"))
