@@ -17,7 +17,7 @@ const START: Duration = Duration::from_secs(20);
 pub struct NatsServer {
     child: Child,
     port: u16,
-    dir: PathBuf,
+    dir: TempDir,
 }
 
 /// A folder of a test's own, below the system's folder for temporary files, deleted when dropped.
@@ -75,13 +75,7 @@ impl NatsServer {
         let dir = TempDir::new("nats");
         let port = free_port();
         let child = spawn(dir.path(), port);
-        let path = dir.path().to_owned();
-        std::mem::forget(dir);
-        let mut server = Self {
-            child,
-            port,
-            dir: path,
-        };
+        let mut server = Self { child, port, dir };
         server.wait_until_ready().await;
         server
     }
@@ -105,14 +99,14 @@ impl NatsServer {
     /// Starts it again, on the same port and with the same folder, after [`kill9`](Self::kill9) if it still runs.
     pub async fn restart(&mut self) {
         self.kill9();
-        self.child = spawn(&self.dir, self.port);
+        self.child = spawn(self.dir.path(), self.port);
         self.wait_until_ready().await;
     }
 
     /// Starts it again with an empty folder.
     pub async fn restart_wiped(&mut self) {
         self.kill9();
-        std::fs::remove_dir_all(self.dir.join("store")).expect("the store can be removed");
+        std::fs::remove_dir_all(self.dir.path().join("store")).expect("the store can be removed");
         self.restart().await;
     }
 
@@ -156,14 +150,13 @@ impl NatsServer {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 }
 
 impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill9();
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
