@@ -102,6 +102,11 @@ impl Machine {
             .count()
     }
 
+    /// Whether every partition has an owner that is ready.
+    pub fn is_settled(&self) -> bool {
+        self.loaded && self.slots.iter().all(Slot::is_ready)
+    }
+
     /// The watch of `workers` shows an entry.
     pub fn handle_worker(&mut self, now: Instant, entry: &KvEntry) {
         self.changed = true;

@@ -57,6 +57,11 @@ impl Slot {
         }
     }
 
+    /// Whether it has an owner that is ready.
+    pub(super) fn is_ready(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.ready)
+    }
+
     /// What the bucket has of the lease.
     pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> Turn {
         if entry.revision <= self.revision {

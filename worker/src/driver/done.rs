@@ -1,0 +1,96 @@
+//! What becomes of what was sent to the bus.
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use grandstand_common::bus::{
+    BusError, KvEntry, PublishError, PutError, PutReceipt, RequestError,
+};
+use grandstand_common::id::{EdgeId, WorkerId};
+use tokio::time::timeout;
+
+use crate::command::{Outcome, Token};
+use crate::lease::{Look, Place, ProbeOutcome, PutOutcome};
+
+/// How long the lease machine waits for what becomes of a put or a look: a renewal must have another try before the
+/// worker suspends itself.
+pub(super) const LEASE_DEADLINE: Duration = Duration::from_millis(600);
+
+/// How long a probe waits.
+pub(super) const PROBE_DEADLINE: Duration = Duration::from_millis(300);
+
+/// Answers that are waited for.
+pub(super) type Pending<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
+
+/// An answer for the owner.
+#[derive(Debug)]
+pub(super) struct Answered(pub(super) Token, pub(super) Outcome);
+
+/// An answer for the lease machine, or about an edge.
+#[derive(Debug)]
+pub(super) enum LeaseAnswer {
+    /// Of a put.
+    Put(Place, PutOutcome),
+    /// Of a look.
+    Look(Place, Look),
+    /// Of a probe of a worker.
+    Probe(u64, WorkerId, ProbeOutcome),
+    /// Whether an edge answered; `None` if that cannot be said.
+    Edge(EdgeId, Option<bool>),
+    /// Nobody waits for it.
+    Nothing,
+}
+
+/// A lease's or worker's put.
+pub(super) async fn lease_put(sent: Result<PutReceipt, PublishError>) -> PutOutcome {
+    match sent {
+        Ok(receipt) => match timeout(LEASE_DEADLINE, receipt).await {
+            Ok(Ok(revision)) => PutOutcome::Stored(revision),
+            Ok(Err(PutError::WrongRevision)) => PutOutcome::Conflict,
+            Ok(Err(_)) | Err(_) => PutOutcome::Unknown,
+        },
+        Err(_) => PutOutcome::Unknown,
+    }
+}
+
+/// A look at a lease or a worker.
+pub(super) async fn lease_look(
+    get: impl Future<Output = Result<Option<KvEntry>, BusError>>,
+) -> Look {
+    match timeout(LEASE_DEADLINE, get).await {
+        Ok(Ok(Some(entry))) => Look::Found(entry),
+        Ok(Ok(None)) => Look::Missing,
+        Ok(Err(_)) | Err(_) => Look::Failed,
+    }
+}
+
+/// A probe.
+pub(super) fn probed<T>(answer: &Result<T, RequestError>) -> ProbeOutcome {
+    match answer {
+        Ok(_) => ProbeOutcome::Alive,
+        Err(RequestError::NoResponders) => ProbeOutcome::NoResponders,
+        Err(_) => ProbeOutcome::Timeout,
+    }
+}
+
+/// Whether an edge answered.
+pub(super) fn edge_answered<T>(answer: &Result<T, RequestError>) -> Option<bool> {
+    match answer {
+        Ok(_) => Some(true),
+        Err(RequestError::NoResponders | RequestError::Timeout) => Some(false),
+        Err(RequestError::Disconnected | RequestError::NotSent(_)) => None,
+    }
+}
+
+/// An owner's put or deletion.
+pub(super) fn put(result: Result<u64, PutError>) -> Outcome {
+    match result {
+        Ok(revision) => Outcome::Stored(revision),
+        Err(PutError::WrongRevision) => Outcome::Conflict,
+        Err(error) => {
+            tracing::debug!(%error, "a put failed");
+            Outcome::Failed
+        }
+    }
+}

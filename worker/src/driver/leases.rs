@@ -1,0 +1,125 @@
+//! What the lease machine wants, carried out.
+
+use grandstand_common::bus::{Bucket, PublishError};
+use grandstand_common::id::EdgeId;
+use grandstand_common::subject;
+
+use super::done::{
+    LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed,
+};
+use super::turn::{End, Worker, now};
+use super::WorkerError;
+use crate::lease::{Command, Place};
+
+impl Worker<'_> {
+    /// Lets the lease machine act.
+    pub(super) async fn drive_leases(&mut self) -> Result<Option<End>, WorkerError> {
+        loop {
+            let now = now();
+            let Some(command) = self.machine.poll_command(now.at, now.unix_ms) else {
+                return Ok(None);
+            };
+            match command {
+                Command::Put {
+                    place,
+                    value,
+                    expected,
+                } => {
+                    let (bucket, key) = (bucket(&place), place.key());
+                    let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
+                    if matches!(sent, Err(PublishError::StoreFailed)) {
+                        return Err(WorkerError::Store);
+                    }
+                    self.lease_answers.push(Box::pin(async move {
+                        LeaseAnswer::Put(place, lease_put(sent).await)
+                    }));
+                }
+                Command::Look { place } => {
+                    let bus = self.bus.clone();
+                    self.lease_answers.push(Box::pin(async move {
+                        let key = place.key();
+                        let look = lease_look(bus.get(bucket(&place), &key)).await;
+                        LeaseAnswer::Look(place, look)
+                    }));
+                }
+                Command::Forget { place, expected } => {
+                    let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
+                    self.lease_answers.push(Box::pin(async move {
+                        let key = place.key();
+                        let deleted = bus.delete_if(bucket(&place), &key, expected, ttl).await;
+                        if let Err(error) = deleted {
+                            tracing::debug!(key, %error, "cannot forget a dead worker");
+                        }
+                        LeaseAnswer::Nothing
+                    }));
+                }
+                Command::Probe { round, worker } => {
+                    let bus = self.bus.clone();
+                    self.lease_answers.push(Box::pin(async move {
+                        let subject = subject::worker_alive(&worker);
+                        let payload = bytes::Bytes::new();
+                        let answer = bus.request(subject, payload, PROBE_DEADLINE).await;
+                        LeaseAnswer::Probe(round, worker, probed(&answer))
+                    }));
+                }
+                Command::Start { partition, epoch } => {
+                    tracing::debug!(%partition, epoch = epoch.0, "taken");
+                    let metrics = &self.settings.metrics;
+                    metrics.taken.inc();
+                    metrics.partitions.set(self.machine.owned() as i64);
+                    self.owner.take(now, partition, epoch);
+                }
+                Command::Stop { partition } => {
+                    tracing::debug!(%partition, "to be handed over");
+                    self.owner.release(now, partition);
+                }
+                Command::Lost { partition } => {
+                    tracing::warn!(%partition, "lost to another worker");
+                    self.settings.metrics.lost.inc();
+                    self.owner.drop_partition(partition);
+                    self.forget(partition);
+                }
+                Command::Dead => {
+                    self.owner.drop_all();
+                    return Ok(Some(End::Dead));
+                }
+                Command::Gone => return Ok(Some(End::Left)),
+            }
+        }
+    }
+
+    pub(super) fn on_lease_answer(&mut self, answer: LeaseAnswer) {
+        let now = now();
+        match answer {
+            LeaseAnswer::Put(place, outcome) => self.machine.handle_put(&place, outcome),
+            LeaseAnswer::Look(place, look) => self.machine.handle_look(now.at, &place, &look),
+            LeaseAnswer::Probe(round, worker, outcome) => {
+                self.machine.handle_probe(now.at, round, &worker, outcome);
+            }
+            LeaseAnswer::Edge(edge, alive) => {
+                if self.edges.handle_answer(now.at, &edge, alive) {
+                    tracing::info!(%edge, "an edge is gone");
+                    self.owner.handle_edge_gone(now, &edge);
+                }
+            }
+            LeaseAnswer::Nothing => {}
+        }
+    }
+
+    /// Asks whether an edge is there.
+    pub(super) fn ask_edge(&mut self, edge: EdgeId) {
+        let bus = self.bus.clone();
+        self.lease_answers.push(Box::pin(async move {
+            let subject = subject::edge_alive(&edge);
+            let answer = bus.request(subject, bytes::Bytes::new(), PROBE_DEADLINE).await;
+            LeaseAnswer::Edge(edge, edge_answered(&answer))
+        }));
+    }
+}
+
+fn bucket(place: &Place) -> Bucket {
+    match place {
+        Place::Worker(_) => Bucket::Workers,
+        Place::Lease(_) => Bucket::Leases,
+    }
+}

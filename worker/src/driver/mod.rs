@@ -1,0 +1,81 @@
+//! The async shell of a worker: connects the [`Owner`](crate::owner::Owner) and the lease
+//! [`Machine`](crate::lease::Machine) with the bus.
+//!
+//! One loop on one thread. A turn takes all that is ready (up to a bound), then carries out what the lease machine and
+//! the owner want, so that an edge gets one batch a turn. While the worker may not act ([`Machine::may_act`]) it takes
+//! nothing but what the lease machine needs: the bus, whose queues are bounded, holds the rest.
+//!
+//! [`Machine::may_act`]: crate::lease::Machine::may_act
+
+mod sources;
+
+mod edges;
+
+mod settings;
+
+mod done;
+
+mod turn;
+
+mod leases;
+
+mod rooms;
+
+pub use settings::{WorkerError, WorkerSettings};
+
+use grandstand_common::admin::{Part, Phase};
+use grandstand_common::bus::Bus;
+use grandstand_common::drain;
+use grandstand_common::id::WorkerId;
+use tokio::task::LocalSet;
+
+use crate::registry::Registry;
+use turn::{End, Worker};
+
+/// Runs a worker on this thread until `shutdown` says that it shall end and it has given all away, or until the
+/// shutdown's deadline. `status` is ready while every partition of the cluster is owned.
+///
+/// The future is not `Send`: give it a thread with a current-thread runtime (the bus may live on another).
+///
+/// # Errors
+/// If the bus' store failed or the bus is gone. A bus that cannot be reached for a while is no error.
+pub async fn run(
+    bus: Bus,
+    registry: Registry,
+    settings: WorkerSettings,
+    shutdown: drain::Watch,
+    status: Part,
+) -> Result<(), WorkerError> {
+    let _guard = shutdown.guard();
+    let tasks = LocalSet::new();
+    let result = tasks
+        .run_until(async {
+            loop {
+                let id = new_id(&settings.name);
+                tracing::info!(worker = %id, "starting");
+                let worker = Worker::new(id, &bus, &registry, &settings, &shutdown);
+                match worker.drive(&status).await? {
+                    End::Left => return Ok(()),
+                    End::Dead => {
+                        settings.metrics.found_dead.inc();
+                        tracing::warn!("another worker found this one dead: it begins anew");
+                    }
+                }
+            }
+        })
+        .await;
+    status.set(Phase::Draining);
+    result
+}
+
+/// The configured name and a part that is random at every start.
+fn new_id(name: &str) -> WorkerId {
+    let random = format!("{:08x}", rand::random::<u32>());
+    format!("{name}-{random}")
+        .parse()
+        .or_else(|_| format!("worker-{random}").parse())
+        .expect("letters, digits and a dash make an id")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! What the owner wants, carried out, and what it is told.
+
+use bytes::Bytes;
+use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
+use grandstand_common::wire::{Interest, LinkRequest, Live};
+use prost::Message;
+
+use super::WorkerError;
+use super::done::{self, Answered};
+use super::sources::{Seat, Work};
+use super::turn::{Worker, now};
+use crate::command::{Command, Now, Outcome, Token};
+
+/// Answers that the owner waits for at a time; beyond that it must wait with what it wants.
+const MAX_ANSWERS: usize = 4096;
+
+impl Worker<'_> {
+    /// Ends the owner's turn and does what it wants, as long as the worker may act.
+    pub(super) async fn drive_rooms(&mut self) -> Result<(), WorkerError> {
+        if !self.machine.may_act(now().at) {
+            return Ok(());
+        }
+        self.owner.flush(now());
+        while self.answers.len() < MAX_ANSWERS && self.machine.may_act(now().at) {
+            match self.owner.poll_command() {
+                Some(command) => self.carry_out(command).await?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), WorkerError> {
+        match command {
+            Command::Append {
+                subject,
+                payload,
+                token,
+            } => {
+                self.settings.metrics.appends.inc();
+                let receipt = check(self.bus.append(subject, payload).await)?;
+                self.answer(token, async move {
+                    match receipt {
+                        Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
+                        Err(_) => Outcome::Failed,
+                    }
+                });
+            }
+            Command::PutIf {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+            } => {
+                self.count_put(bucket);
+                let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
+                let receipt = check(sent)?;
+                self.answer(token, async move {
+                    done::put(match receipt {
+                        Ok(receipt) => receipt.await,
+                        Err(error) => Err(PutError::NotSent(error)),
+                    })
+                });
+            }
+            Command::DeleteIf {
+                bucket,
+                key,
+                expected,
+                token,
+            } => {
+                let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
+                self.answer(token, async move {
+                    done::put(bus.delete_if(bucket, &key, expected, ttl).await)
+                });
+            }
+            Command::Get { bucket, key, token } => {
+                let bus = self.bus.clone();
+                self.answer(token, async move {
+                    let entry = bus.get(bucket, &key).await;
+                    entry.map_or(Outcome::Failed, Outcome::Value)
+                });
+            }
+            Command::LogState { partition, token } => {
+                let bus = self.bus.clone();
+                self.answer(token, async move {
+                    let state = bus.log_state(partition).await;
+                    state.map_or(Outcome::Failed, Outcome::Log)
+                });
+            }
+            Command::OpenLog { partition, from } => self.sources.open_log(partition, from),
+            Command::CloseLog { partition } => self.sources.close(Seat::Log(partition)),
+            Command::OpenKv { partition, source } => self.sources.open_kv(partition, source),
+            Command::CloseKv { partition, source } => {
+                self.sources.close(Seat::Kv(partition, source));
+            }
+            Command::Publish { subject, payload } => {
+                self.settings.metrics.batches.inc();
+                self.publish(subject, payload).await?;
+            }
+            Command::Reply { to, payload } => self.publish(to, payload).await?,
+            Command::Ready { partition, epoch } => {
+                if self.machine.epoch(partition) == Some(epoch) {
+                    self.sources.listen(partition);
+                    self.sessions_at = now().at;
+                }
+            }
+            Command::Released { partition, .. } => {
+                self.forget(partition);
+                self.settings.metrics.released.inc();
+                self.machine.handle_stopped(partition);
+            }
+            Command::Lost { partition, .. } => {
+                tracing::warn!(%partition, "another owner's epoch was seen");
+                self.forget(partition);
+                self.settings.metrics.lost.inc();
+                self.machine.handle_stopped(partition);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what may be lost: a hole in the numbers shows it.
+    async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
+        if let Err(error) = check(self.bus.publish(subject, payload).await)? {
+            tracing::debug!(%error, "a message was not sent");
+        }
+        Ok(())
+    }
+
+    fn answer(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
+        let answered = async move { Answered(token, outcome.await) };
+        self.answers.push(Box::pin(answered));
+    }
+
+    fn count_put(&self, bucket: Bucket) {
+        match bucket {
+            Bucket::Rooms(_) => self.settings.metrics.snapshots.inc(),
+            Bucket::Quarantine => self.settings.metrics.quarantined.inc(),
+            _ => 0,
+        };
+    }
+
+    pub(super) fn on_answer(&mut self, answered: Answered) {
+        let Answered(token, outcome) = answered;
+        self.owner.handle_outcome(now(), token, outcome);
+    }
+
+    /// What a task has read. What one read that was replaced since is void.
+    pub(super) fn on_work(&mut self, now: Now, task: u64, work: Work) {
+        if !self.sources.is_current(task, &work) {
+            return;
+        }
+        match work {
+            Work::Log(partition, Read::Item(entry, behind)) => {
+                self.settings.metrics.entries.inc();
+                self.owner.handle_log(now, partition, &entry, behind);
+            }
+            Work::Log(partition, Read::Idle) => self.owner.handle_log_idle(now, partition),
+            Work::Log(partition, Read::Lost) => self.owner.handle_log_lost(partition),
+            Work::Kv(partition, source, Read::Item(entry, behind)) => {
+                self.owner.handle_kv(now, (partition, source), entry, behind);
+            }
+            Work::Kv(partition, source, Read::Idle) => {
+                self.owner.handle_kv_idle(now, (partition, source));
+            }
+            Work::Kv(partition, source, Read::Lost) => {
+                self.owner.handle_kv_lost((partition, source));
+            }
+            Work::Listening(partition) => self.machine.handle_ready(partition),
+            Work::Live(partition, message) => match Live::decode(message.payload) {
+                Ok(live) => self.owner.handle_live(now, partition, live),
+                Err(_) => self.unreadable(),
+            },
+            Work::Ctl(partition, message) => match Interest::decode(message.payload) {
+                Ok(interest) => {
+                    let reply = message.reply;
+                    self.owner.handle_interest(now, partition, &interest, reply);
+                }
+                Err(_) => self.unreadable(),
+            },
+            Work::Link(message) => self.on_link_request(now, message),
+        }
+    }
+
+    fn on_link_request(&mut self, now: Now, message: grandstand_common::bus::Message) {
+        let Ok(request) = LinkRequest::decode(message.payload) else {
+            return self.unreadable();
+        };
+        let reply = self.owner.handle_link_request(now, &request);
+        if let Some(to) = message.reply {
+            let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
+            self.lease_answers.push(Box::pin(async move {
+                if let Err(error) = bus.publish(to, payload).await {
+                    tracing::debug!(%error, "an answer was not sent");
+                }
+                super::done::LeaseAnswer::Nothing
+            }));
+        }
+    }
+
+    fn unreadable(&self) {
+        self.settings.metrics.unreadable.inc();
+    }
+}
+
+/// Passes on all but the one failure that nothing helps against.
+fn check<T>(sent: Result<T, PublishError>) -> Result<Result<T, PublishError>, WorkerError> {
+    match sent {
+        Err(PublishError::StoreFailed) => Err(WorkerError::Store),
+        other => Ok(other),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a worker is told, and how it fails.
+
+use std::time::Duration;
+
+use grandstand_common::bus::Bus;
+use grandstand_common::id::WorkerId;
+
+use crate::command::OwnerConfig;
+use crate::metrics::WorkerMetrics;
+
+/// What a worker is told.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// What its id begins with: letters, digits, `-` and `_`, at most 80.
+    pub name: String,
+    /// How many partitions there are: as the bus was told.
+    pub partitions: u16,
+    /// The bus is this process's own and no other worker is on it: what earlier ones left is free at once (D18).
+    pub alone: bool,
+    /// Bytes of updates between two snapshots of a lane: what edges keep of it.
+    pub ring_bytes: usize,
+    /// Entries of a room that no snapshot covers after which one is written.
+    pub snapshot_entries: u32,
+    /// How long an entry stays uncovered.
+    pub snapshot_delay: Duration,
+    /// How long the log keeps an entry, and so the bucket a deleted room's marker (D12).
+    pub log_max_age: Duration,
+    /// Where it counts.
+    pub metrics: WorkerMetrics,
+}
+
+impl WorkerSettings {
+    /// The defaults, for a bus that was told of `partitions`. An embedded bus is taken to be this worker's alone.
+    pub fn new(name: &str, bus: &Bus, partitions: u16) -> Self {
+        Self {
+            name: name.to_owned(),
+            partitions,
+            alone: matches!(bus, Bus::Embedded(_)),
+            ring_bytes: 64 * 1024,
+            snapshot_entries: 32,
+            snapshot_delay: Duration::from_secs(1),
+            log_max_age: Duration::from_secs(3600),
+            metrics: WorkerMetrics::default(),
+        }
+    }
+
+    pub(super) fn owner(&self, worker: WorkerId, max_payload: usize) -> OwnerConfig {
+        OwnerConfig {
+            max_payload,
+            ring_bytes: self.ring_bytes,
+            snapshot_entries: self.snapshot_entries,
+            snapshot_delay: self.snapshot_delay,
+            ..OwnerConfig::new(worker)
+        }
+    }
+}
+
+/// Why a worker ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The embedded bus cannot write to its folder any more.
+    #[error("the bus' store failed and takes nothing more: look at the disk, then start anew")]
+    Store,
+    /// The bus ended.
+    #[error("the bus is gone")]
+    BusGone,
+}

@@ -1,0 +1,278 @@
+//! The tasks that read the bus for the loop. Each hands on what it reads through one bounded channel, and waits while
+//! that is full.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use grandstand_common::bus::{Bucket, Bus, KvEntry, LogEntry, Message, Read, Subscription};
+use grandstand_common::id::{Partition, WorkerId};
+use grandstand_common::subject;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::sleep;
+
+use crate::command::KvSource;
+
+/// What the tasks hand on and the loop has not yet taken.
+pub(super) const QUEUE: usize = 1024;
+
+/// What a subscription holds that its task has not yet taken; what is more is dropped and counted.
+const SUBSCRIPTION: usize = 8192;
+
+/// Before what failed is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Something for the owner.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// An entry of a partition's log.
+    Log(Partition, Read<LogEntry>),
+    /// A key of a partition.
+    Kv(Partition, KvSource, Read<KvEntry>),
+    /// `ctl.{p}` and `live.{p}` are subscribed to.
+    Listening(Partition),
+    /// A live message.
+    Live(Partition, Message),
+    /// An edge's interest.
+    Ctl(Partition, Message),
+    /// An edge's question about a hole.
+    Link(Message),
+}
+
+/// Something for the lease machine.
+#[derive(Debug)]
+pub(super) enum Watched {
+    /// A worker's record.
+    Worker(Read<KvEntry>),
+    /// A lease.
+    Lease(Read<KvEntry>),
+}
+
+/// A task's place: a new one takes the place of the one that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seat {
+    /// Reads a partition's log.
+    Log(Partition),
+    /// Reads keys of a partition.
+    Kv(Partition, KvSource),
+    /// Listens to `ctl.{p}` and `live.{p}`.
+    Listen(Partition),
+}
+
+/// The tasks that read for a worker. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Sources {
+    bus: Bus,
+    work: mpsc::Sender<(u64, Work)>,
+    tasks: BTreeMap<Seat, (u64, AbortHandle)>,
+    fixed: Vec<AbortHandle>,
+    next: u64,
+}
+
+impl Sources {
+    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>) -> Self {
+        Self {
+            bus,
+            work,
+            tasks: BTreeMap::new(),
+            fixed: Vec::new(),
+            next: 1,
+        }
+    }
+
+    /// Whether work came from the task that has its seat now. What an earlier one left in the channel is void.
+    pub(super) fn is_current(&self, task: u64, work: &Work) -> bool {
+        let seat = match work {
+            Work::Log(partition, _) => Seat::Log(*partition),
+            Work::Kv(partition, source, _) => Seat::Kv(*partition, *source),
+            Work::Listening(p) | Work::Live(p, _) | Work::Ctl(p, _) => Seat::Listen(*p),
+            Work::Link(_) => return true,
+        };
+        self.tasks.get(&seat).is_some_and(|(id, _)| *id == task)
+    }
+
+    pub(super) fn open_log(&mut self, partition: Partition, from: u64) {
+        let (id, bus, work) = self.task();
+        let task = async move {
+            let mut reader = loop {
+                match bus.read_log(partition, from).await {
+                    Ok(reader) => break reader,
+                    Err(error) => {
+                        tracing::debug!(%partition, %error, "cannot read the log");
+                        sleep(RETRY).await;
+                    }
+                }
+            };
+            loop {
+                let read = reader.next().await;
+                let lost = read == Read::Lost;
+                if work.send((id, Work::Log(partition, read))).await.is_err() || lost {
+                    return;
+                }
+            }
+        };
+        self.seat(Seat::Log(partition), id, task);
+    }
+
+    pub(super) fn open_kv(&mut self, partition: Partition, source: KvSource) {
+        let (id, bus, work) = self.task();
+        let task = async move {
+            let prefix = subject::partition_prefix(partition);
+            let bucket = source.bucket(partition);
+            let hand_on = |read| {
+                let work = work.clone();
+                async move { work.send((id, Work::Kv(partition, source, read))).await.is_ok() }
+            };
+            read_kv(&bus, bucket, &prefix, false, hand_on).await;
+        };
+        self.seat(Seat::Kv(partition, source), id, task);
+    }
+
+    /// Begins to listen to edges that ask for a partition.
+    pub(super) fn listen(&mut self, partition: Partition) {
+        let (id, bus, work) = self.task();
+        let task = async move {
+            let mut ctl = subscribe(&bus, &subject::ctl(partition)).await;
+            let mut live = subscribe(&bus, &subject::live(partition)).await;
+            let mut next = Some(Work::Listening(partition));
+            while let Some(item) = next {
+                if work.send((id, item)).await.is_err() {
+                    return;
+                }
+                next = tokio::select! {
+                    message = ctl.next() => message.map(|message| Work::Ctl(partition, message)),
+                    message = live.next() => message.map(|message| Work::Live(partition, message)),
+                };
+            }
+        };
+        self.seat(Seat::Listen(partition), id, task);
+    }
+
+    /// Ends what a seat's task does.
+    pub(super) fn close(&mut self, seat: Seat) {
+        if let Some((_, task)) = self.tasks.remove(&seat) {
+            task.abort();
+        }
+    }
+
+    /// Ends all that is done for a partition.
+    pub(super) fn close_partition(&mut self, partition: Partition) {
+        for seat in [
+            Seat::Log(partition),
+            Seat::Kv(partition, KvSource::Rooms),
+            Seat::Kv(partition, KvSource::Quarantine),
+            Seat::Listen(partition),
+        ] {
+            self.close(seat);
+        }
+    }
+
+    /// Answers whether this worker is there, and hands on questions about holes.
+    pub(super) fn serve(&mut self, worker: &WorkerId) {
+        let (bus, subject) = (self.bus.clone(), subject::worker_alive(worker));
+        let alive = async move {
+            let mut asked = subscribe(&bus, &subject).await;
+            while let Some(message) = asked.next().await {
+                if let Some(reply) = message.reply
+                    && let Err(error) = bus.publish(reply, bytes::Bytes::new()).await
+                {
+                    tracing::debug!(%error, "cannot say that this worker is there");
+                }
+            }
+        };
+        let (bus, subject) = (self.bus.clone(), subject::worker_link(worker));
+        let work = self.work.clone();
+        let link = async move {
+            let mut asked = subscribe(&bus, &subject).await;
+            while let Some(message) = asked.next().await {
+                if work.send((0, Work::Link(message))).await.is_err() {
+                    return;
+                }
+            }
+        };
+        self.fixed.push(spawn_local(alive).abort_handle());
+        self.fixed.push(spawn_local(link).abort_handle());
+    }
+
+    /// Watches who lives and who owns what.
+    pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
+        type Wrap = fn(Read<KvEntry>) -> Watched;
+        let watches: [(Bucket, Wrap); 2] = [
+            (Bucket::Workers, Watched::Worker),
+            (Bucket::Leases, Watched::Lease),
+        ];
+        for (bucket, wrap) in watches {
+            let (bus, watched) = (self.bus.clone(), watched.clone());
+            let task = async move {
+                let hand_on = |read| {
+                    let watched = watched.clone();
+                    async move { watched.send(wrap(read)).await.is_ok() }
+                };
+                read_kv(&bus, bucket, "", true, hand_on).await;
+            };
+            self.fixed.push(spawn_local(task).abort_handle());
+        }
+    }
+
+    fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {
+        self.next += 1;
+        (self.next, self.bus.clone(), self.work.clone())
+    }
+
+    fn seat(&mut self, seat: Seat, id: u64, task: impl Future<Output = ()> + 'static) {
+        self.close(seat);
+        self.tasks.insert(seat, (id, spawn_local(task).abort_handle()));
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        let tasks = self.tasks.values().map(|(_, task)| task);
+        tasks.chain(&self.fixed).for_each(AbortHandle::abort);
+    }
+}
+
+/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `anew`.
+async fn read_kv<F>(
+    bus: &Bus,
+    bucket: Bucket,
+    prefix: &str,
+    anew: bool,
+    hand_on: impl Fn(Read<KvEntry>) -> F,
+) where
+    F: Future<Output = bool>,
+{
+    loop {
+        let mut reader = match bus.watch(bucket, prefix).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                tracing::debug!(?bucket, %error, "cannot read the bucket");
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        loop {
+            let read = reader.next().await;
+            let lost = read == Read::Lost;
+            if lost && anew {
+                sleep(RETRY).await;
+                break;
+            }
+            if !hand_on(read).await || lost {
+                return;
+            }
+        }
+    }
+}
+
+async fn subscribe(bus: &Bus, pattern: &str) -> Subscription {
+    loop {
+        match bus.subscribe(pattern, SUBSCRIPTION).await {
+            Ok(subscription) => return subscription,
+            Err(error) => {
+                tracing::debug!(pattern, %error, "cannot subscribe");
+                sleep(RETRY).await;
+            }
+        }
+    }
+}

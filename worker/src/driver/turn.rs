@@ -1,0 +1,294 @@
+//! The loop: waits, takes all that is ready, and lets the machine and the owner act.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt, StreamExt};
+use grandstand_common::admin::{Part, Phase};
+use grandstand_common::bus::{Bus, Link, Read};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::drain;
+use grandstand_common::id::{EdgeId, Partition, WorkerId};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+
+use super::done::{Answered, LeaseAnswer, Pending};
+use super::edges::EdgeProbes;
+use super::sources::{QUEUE, Sources, Watched, Work};
+use super::{WorkerError, WorkerSettings};
+use crate::command::Now;
+use crate::lease::{LeaseSettings, Machine};
+use crate::owner::Owner;
+use crate::registry::Registry;
+
+/// What a turn takes at most, so that edges need not wait long for what came first.
+const TURN: usize = 1024;
+
+/// How often it is looked which edges hold sessions here.
+const SESSIONS_EVERY: Duration = Duration::from_secs(5);
+
+/// The least time that the loop sleeps for a deadline, so that one that nothing comes of does not spin it.
+const LEAST_SLEEP: Duration = Duration::from_micros(200);
+
+/// How a worker's life under one id ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it was told to.
+    Left,
+    /// Another worker found it dead.
+    Dead,
+}
+
+/// A worker under one id.
+pub(super) struct Worker<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) settings: &'a WorkerSettings,
+    pub(super) machine: Machine,
+    pub(super) owner: Owner,
+    pub(super) sources: Sources,
+    pub(super) edges: EdgeProbes,
+    /// The edges that hold sessions here, as of when that was looked up, and when to look again.
+    pub(super) session_edges: BTreeSet<EdgeId>,
+    pub(super) sessions_at: Instant,
+    /// Answers for the owner, and for the lease machine.
+    pub(super) answers: Pending<Answered>,
+    pub(super) lease_answers: Pending<LeaseAnswer>,
+    work: mpsc::Receiver<(u64, Work)>,
+    watched: mpsc::Receiver<Watched>,
+    /// Which watches have shown all that there was: workers, leases.
+    loaded: [bool; 2],
+    link: watch::Receiver<Link>,
+    shutdown: &'a drain::Watch,
+    leave_until: Option<tokio::time::Instant>,
+    was_ready: bool,
+}
+
+/// What the loop waits for.
+enum Input {
+    Leave(tokio::time::Instant),
+    LeaveDeadline,
+    Link,
+    LinkGone,
+    LeaseAnswer(LeaseAnswer),
+    Watched(Watched),
+    Answer(Answered),
+    Work(u64, Work),
+    Wake,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(
+        id: WorkerId,
+        bus: &'a Bus,
+        registry: &Registry,
+        settings: &'a WorkerSettings,
+        shutdown: &'a drain::Watch,
+    ) -> Self {
+        let (work_sender, work) = mpsc::channel(QUEUE);
+        let (watched_sender, watched) = mpsc::channel(QUEUE);
+        let mut sources = Sources::new(bus.clone(), work_sender);
+        sources.serve(&id);
+        sources.watch(&watched_sender);
+        let config = settings.owner(id.clone(), bus.max_payload());
+        let build = config.build.clone();
+        let mut worker = Self {
+            machine: Machine::new(LeaseSettings {
+                id,
+                build,
+                partitions: settings.partitions,
+                alone: settings.alone,
+            }),
+            owner: Owner::new(now(), config, registry.clone()),
+            sources,
+            edges: EdgeProbes::new(settings.alone),
+            session_edges: BTreeSet::new(),
+            sessions_at: now().at,
+            answers: Pending::new(),
+            lease_answers: Pending::new(),
+            work,
+            watched,
+            loaded: [false; 2],
+            link: bus.link(),
+            shutdown,
+            leave_until: None,
+            was_ready: false,
+            bus,
+            settings,
+        };
+        worker.on_link();
+        worker
+    }
+
+    /// Runs until the end of this id.
+    pub(super) async fn drive(mut self, status: &Part) -> Result<End, WorkerError> {
+        loop {
+            match self.next().await {
+                Input::Leave(deadline) => {
+                    tracing::info!("leaving");
+                    status.set(Phase::Draining);
+                    self.leave_until = Some(deadline);
+                    self.machine.handle_leave();
+                }
+                Input::LeaveDeadline => {
+                    tracing::warn!("not all partitions could be given away in time");
+                    return Ok(End::Left);
+                }
+                Input::LinkGone => return Err(WorkerError::BusGone),
+                Input::Link => self.on_link(),
+                Input::LeaseAnswer(answer) => self.on_lease_answer(answer),
+                Input::Watched(watched) => self.on_watched(watched),
+                Input::Answer(answer) => self.on_answer(answer),
+                Input::Work(task, work) => self.on_work(now(), task, work),
+                Input::Wake => {}
+            }
+            self.take_ready();
+            if let Some(end) = self.drive_leases().await? {
+                return Ok(end);
+            }
+            self.drive_edges();
+            self.drive_rooms().await?;
+            self.report(status);
+        }
+    }
+
+    /// Waits for whatever comes first. Nothing is lost if it is dropped.
+    async fn next(&mut self) -> Input {
+        let acting = self.machine.may_act(now().at);
+        let wake = self.next_wake(acting);
+        tokio::select! {
+            biased;
+            deadline = self.shutdown.signaled(), if self.leave_until.is_none() => Input::Leave(deadline),
+            () = sleep_or_never(self.leave_until) => Input::LeaveDeadline,
+            changed = self.link.changed() => match changed {
+                Ok(()) => Input::Link,
+                Err(_) => Input::LinkGone,
+            },
+            Some(answer) = self.lease_answers.next() => Input::LeaseAnswer(answer),
+            Some(watched) = self.watched.recv() => Input::Watched(watched),
+            Some(answer) = self.answers.next() => Input::Answer(answer),
+            Some((task, work)) = self.work.recv(), if acting => Input::Work(task, work),
+            () = sleep_or_never(wake) => Input::Wake,
+        }
+    }
+
+    /// Takes what is there already.
+    fn take_ready(&mut self) {
+        let now = now();
+        let acting = self.machine.may_act(now.at);
+        for _ in 0..TURN {
+            if let Ok(watched) = self.watched.try_recv() {
+                self.on_watched(watched);
+            } else if let Some(Some(answer)) = self.lease_answers.next().now_or_never() {
+                self.on_lease_answer(answer);
+            } else if let Some(Some(answer)) = self.answers.next().now_or_never() {
+                self.on_answer(answer);
+            } else if let Some((task, work)) =
+                acting.then(|| self.work.try_recv().ok()).flatten()
+            {
+                self.on_work(now, task, work);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn next_wake(&self, acting: bool) -> Option<tokio::time::Instant> {
+        let at = now().at;
+        let rooms = [self.owner.poll_timeout(), self.edges.poll_timeout()];
+        let rooms = rooms.into_iter().flatten().filter(|_| acting).min();
+        let wake = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
+        Some(wake.max(at + LEAST_SLEEP).into())
+    }
+
+    fn on_watched(&mut self, watched: Watched) {
+        let at = now().at;
+        let (bucket, read) = match watched {
+            Watched::Worker(read) => (0, read),
+            Watched::Lease(read) => (1, read),
+        };
+        let behind = match &read {
+            Read::Item(entry, behind) => {
+                match bucket {
+                    0 => self.machine.handle_worker(at, entry),
+                    _ => self.machine.handle_lease(at, entry),
+                }
+                *behind
+            }
+            Read::Idle => 0,
+            Read::Lost => return,
+        };
+        if behind == 0 && !self.loaded[bucket] {
+            self.loaded[bucket] = true;
+            if self.loaded == [true; 2] {
+                self.machine.handle_loaded();
+            }
+        }
+    }
+
+    fn on_link(&mut self) {
+        let now = now();
+        let up = matches!(*self.link.borrow_and_update(), Link::Up(_));
+        // A reconnect that was not seen as a loss is one all the same.
+        self.machine.handle_link(now.at, false);
+        self.edges.handle_link(now.at, up);
+        if up {
+            self.machine.handle_link(now.at, true);
+            self.owner.handle_reconnected(now);
+        } else {
+            tracing::warn!("the connection to the bus is lost");
+        }
+    }
+
+    /// Says whether the cluster is whole, as far as this worker can tell.
+    fn report(&mut self, status: &Part) {
+        if self.leave_until.is_some() {
+            return;
+        }
+        let acts = self.machine.may_act(now().at);
+        let settled = acts && self.machine.is_settled();
+        self.was_ready |= settled;
+        status.set(match (settled, acts, self.was_ready) {
+            (true, ..) => Phase::Ready,
+            (_, true, true) => Phase::Unready("partitions without an owner".into()),
+            (_, true, false) => Phase::Starting("taking partitions".into()),
+            (_, false, true) => Phase::Unready("the bus acks no renewal".into()),
+            (_, false, false) => Phase::Starting("registering".into()),
+        });
+    }
+
+    /// Nothing is done for the partition any more.
+    pub(super) fn forget(&mut self, partition: Partition) {
+        self.sources.close_partition(partition);
+        self.settings.metrics.partitions.set(self.machine.owned() as i64);
+    }
+
+    /// Looks anew which edges hold sessions here.
+    pub(super) fn drive_edges(&mut self) {
+        let now = now();
+        if !self.machine.may_act(now.at) {
+            return;
+        }
+        if now.at >= self.sessions_at {
+            self.session_edges = self.owner.session_edges();
+            self.sessions_at = now.at + SESSIONS_EVERY;
+        }
+        for edge in self.edges.poll(now.at, &self.session_edges) {
+            self.ask_edge(edge);
+        }
+    }
+}
+
+/// The time.
+pub(super) fn now() -> Now {
+    Now {
+        at: tokio::time::Instant::now().into_std(),
+        unix_ms: unix_ms(),
+    }
+}
+
+async fn sleep_or_never(until: Option<tokio::time::Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
