@@ -27,3 +27,7 @@ pub mod quarantine;
 mod outbox;
 
 mod deadlines;
+
+pub mod metrics;
+
+pub mod driver;

@@ -38,15 +38,39 @@ impl WorkerMetrics {
         registry.register("partitions", "Partitions owned", self.partitions.clone());
         let counters = [
             ("partitions_taken", "Partitions taken", &self.taken),
-            ("partitions_released", "Partitions handed over", &self.released),
-            ("partitions_lost", "Partitions lost to another worker", &self.lost),
-            ("found_dead", "Times that another worker found this one dead", &self.found_dead),
+            (
+                "partitions_released",
+                "Partitions handed over",
+                &self.released,
+            ),
+            (
+                "partitions_lost",
+                "Partitions lost to another worker",
+                &self.lost,
+            ),
+            (
+                "found_dead",
+                "Times that another worker found this one dead",
+                &self.found_dead,
+            ),
             ("entries", "Log entries read", &self.entries),
-            ("appends", "Log entries written: timers, players of dead edges", &self.appends),
-            ("snapshots", "Snapshots and checkpoints written", &self.snapshots),
+            (
+                "appends",
+                "Log entries written: timers, players of dead edges",
+                &self.appends,
+            ),
+            (
+                "snapshots",
+                "Snapshots and checkpoints written",
+                &self.snapshots,
+            ),
             ("quarantined", "Rooms put in quarantine", &self.quarantined),
             ("batches", "Batches sent to edges", &self.batches),
-            ("unreadable", "Messages that cannot be read", &self.unreadable),
+            (
+                "unreadable",
+                "Messages that cannot be read",
+                &self.unreadable,
+            ),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use grandstand_common::bus::{
-    BusError, KvEntry, PublishError, PutError, PutReceipt, RequestError,
-};
+use grandstand_common::bus::{BusError, KvEntry, PublishError, PutError, PutReceipt, RequestError};
 use grandstand_common::id::{EdgeId, WorkerId};
 use tokio::time::timeout;
 

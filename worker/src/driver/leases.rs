@@ -4,11 +4,9 @@ use grandstand_common::bus::{Bucket, PublishError};
 use grandstand_common::id::EdgeId;
 use grandstand_common::subject;
 
-use super::done::{
-    LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed,
-};
-use super::turn::{End, Worker, now};
 use super::WorkerError;
+use super::done::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
+use super::turn::{End, Worker, now};
 use crate::lease::{Command, Place};
 
 impl Worker<'_> {
@@ -111,7 +109,9 @@ impl Worker<'_> {
         let bus = self.bus.clone();
         self.lease_answers.push(Box::pin(async move {
             let subject = subject::edge_alive(&edge);
-            let answer = bus.request(subject, bytes::Bytes::new(), PROBE_DEADLINE).await;
+            let answer = bus
+                .request(subject, bytes::Bytes::new(), PROBE_DEADLINE)
+                .await;
             LeaseAnswer::Edge(edge, edge_answered(&answer))
         }));
     }

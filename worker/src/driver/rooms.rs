@@ -159,7 +159,8 @@ impl Worker<'_> {
             Work::Log(partition, Read::Idle) => self.owner.handle_log_idle(now, partition),
             Work::Log(partition, Read::Lost) => self.owner.handle_log_lost(partition),
             Work::Kv(partition, source, Read::Item(entry, behind)) => {
-                self.owner.handle_kv(now, (partition, source), entry, behind);
+                self.owner
+                    .handle_kv(now, (partition, source), entry, behind);
             }
             Work::Kv(partition, source, Read::Idle) => {
                 self.owner.handle_kv_idle(now, (partition, source));
@@ -194,7 +195,7 @@ impl Worker<'_> {
                 if let Err(error) = bus.publish(to, payload).await {
                     tracing::debug!(%error, "an answer was not sent");
                 }
-                super::done::LeaseAnswer::Nothing
+                done::LeaseAnswer::Nothing
             }));
         }
     }

@@ -121,7 +121,11 @@ impl Sources {
             let bucket = source.bucket(partition);
             let hand_on = |read| {
                 let work = work.clone();
-                async move { work.send((id, Work::Kv(partition, source, read))).await.is_ok() }
+                async move {
+                    work.send((id, Work::Kv(partition, source, read)))
+                        .await
+                        .is_ok()
+                }
             };
             read_kv(&bus, bucket, &prefix, false, hand_on).await;
         };
@@ -221,7 +225,8 @@ impl Sources {
 
     fn seat(&mut self, seat: Seat, id: u64, task: impl Future<Output = ()> + 'static) {
         self.close(seat);
-        self.tasks.insert(seat, (id, spawn_local(task).abort_handle()));
+        self.tasks
+            .insert(seat, (id, spawn_local(task).abort_handle()));
     }
 }
 

@@ -182,9 +182,7 @@ impl<'a> Worker<'a> {
                 self.on_lease_answer(answer);
             } else if let Some(Some(answer)) = self.answers.next().now_or_never() {
                 self.on_answer(answer);
-            } else if let Some((task, work)) =
-                acting.then(|| self.work.try_recv().ok()).flatten()
-            {
+            } else if let Some((task, work)) = acting.then(|| self.work.try_recv().ok()).flatten() {
                 self.on_work(now, task, work);
             } else {
                 return;
@@ -259,7 +257,10 @@ impl<'a> Worker<'a> {
     /// Nothing is done for the partition any more.
     pub(super) fn forget(&mut self, partition: Partition) {
         self.sources.close_partition(partition);
-        self.settings.metrics.partitions.set(self.machine.owned() as i64);
+        self.settings
+            .metrics
+            .partitions
+            .set(self.machine.owned() as i64);
     }
 
     /// Looks anew which edges hold sessions here.

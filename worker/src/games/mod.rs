@@ -7,6 +7,14 @@ pub mod relay;
 use serde::de::DeserializeOwned;
 
 use crate::game::Refusal;
+use crate::registry::Registry;
+
+/// All of them.
+pub fn registry() -> Registry {
+    Registry::new()
+        .with::<memory::Memory>()
+        .with::<relay::Relay>()
+}
 
 /// Reads a room's `params`.
 ///

@@ -1,0 +1,330 @@
+//! The driver on the embedded bus, with the test in the part of an edge.
+
+use std::time::Duration;
+
+use grandstand_common::admin::Status;
+use grandstand_common::bus::{BusOptions, Read, Subscription};
+use grandstand_common::data::Data;
+use grandstand_common::id::{EdgeId, Partition, RoomId};
+use grandstand_common::record::Lease;
+use grandstand_common::subject;
+use grandstand_common::wire::{
+    Batch, Body, Entry, Input, Interest, InterestReply, ItemKind, Joined, Known, RoomInterest,
+};
+use prost::Message as _;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+use crate::games;
+
+const PARTITIONS: u16 = 4;
+const WAIT: Duration = Duration::from_secs(20);
+
+fn bus() -> Bus {
+    Bus::embedded(&BusOptions {
+        partitions: PARTITIONS,
+        streams: 2,
+        ..BusOptions::default()
+    })
+    .unwrap()
+}
+
+/// Runs a worker beside `body`, then lets it leave.
+async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
+    let (signal, watch) = drain::channel();
+    let status = Status::new();
+    let settings = WorkerSettings::new("worker", bus, PARTITIONS);
+    let worker = run(
+        bus.clone(),
+        games::registry(),
+        settings,
+        watch,
+        status.part("worker"),
+    );
+    tokio::pin!(worker);
+    let result = tokio::select! {
+        ended = &mut worker => panic!("the worker ended: {ended:?}"),
+        result = timeout(WAIT, body) => result.expect("what is waited for comes"),
+    };
+    signal.start(Instant::now() + WAIT);
+    timeout(WAIT, worker).await.unwrap().unwrap();
+    result
+}
+
+/// The test's end of the bus.
+struct Edge {
+    bus: Bus,
+    id: EdgeId,
+    inbox: Subscription,
+    alive: Subscription,
+    room: RoomId,
+    n: u64,
+}
+
+impl Edge {
+    async fn new(bus: &Bus, room: &str) -> Self {
+        let id: EdgeId = "edge-0-test".parse().unwrap();
+        Self {
+            inbox: bus.subscribe(&subject::edge(&id), 64).await.unwrap(),
+            alive: bus.subscribe(&subject::edge_alive(&id), 64).await.unwrap(),
+            bus: bus.clone(),
+            id,
+            room: room.parse().unwrap(),
+            n: 0,
+        }
+    }
+
+    fn partition(&self) -> Partition {
+        self.room.partition(PARTITIONS)
+    }
+
+    async fn append(&mut self, body: Body) {
+        let entry = Entry {
+            player: "alice".to_owned(),
+            session: 77,
+            n: self.n,
+            round: 0,
+            edge: self.id.to_string(),
+            body: Some(body),
+        };
+        self.n += 1;
+        let subject = subject::log(self.partition(), &self.room);
+        let receipt = self.bus.append(subject, entry.encode_to_vec().into()).await;
+        receipt.unwrap().await.unwrap();
+    }
+
+    async fn join(&mut self) {
+        self.append(Body::Joined(Joined {
+            seed: vec![7; 32].into(),
+            ..Joined::default()
+        }))
+        .await;
+    }
+
+    async fn say(&mut self, seq: u64, json: &'static str) {
+        self.append(Body::Input(Input {
+            seq,
+            data: Some(Data::Json(json.into())),
+        }))
+        .await;
+    }
+
+    /// Watches both lanes, as often as nobody answers.
+    async fn watch(&mut self) -> InterestReply {
+        let interest = Interest {
+            edge: self.id.to_string(),
+            digest: false,
+            rooms: vec![RoomInterest {
+                room: self.room.to_string(),
+                players: Some(Known::default()),
+                spectators: Some(Known::default()),
+                viewers: 1,
+                sessions: vec![77],
+                sync: true,
+            }],
+        };
+        let payload = interest.encode_to_vec();
+        loop {
+            let subject = subject::ctl(self.partition());
+            let wait = Duration::from_millis(500);
+            match self
+                .bus
+                .request(subject, payload.clone().into(), wait)
+                .await
+            {
+                Ok(reply) => return InterestReply::decode(reply).unwrap(),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// What comes, until one is as wanted.
+    async fn until(&mut self, mut wanted: impl FnMut(&ItemKind) -> bool) -> Batch {
+        loop {
+            let message = tokio::select! {
+                message = self.inbox.next() => message.unwrap(),
+                asked = self.alive.next() => {
+                    let reply = asked.unwrap().reply.unwrap();
+                    self.bus.publish(reply, bytes::Bytes::new()).await.unwrap();
+                    continue;
+                }
+            };
+            let batch = Batch::decode(message.payload).unwrap();
+            let mut items = batch.rooms.iter().flat_map(|room| &room.items);
+            if items.any(|item| item.kind.as_ref().is_some_and(&mut wanted)) {
+                return batch;
+            }
+        }
+    }
+}
+
+fn processed(n: u64) -> impl FnMut(&ItemKind) -> bool {
+    move |kind| matches!(kind, ItemKind::Processed(processed) if processed.n >= n)
+}
+
+fn snapshot(json: &'static str) -> impl FnMut(&ItemKind) -> bool {
+    move |kind| {
+        let ItemKind::Snapshot(snapshot) = kind else {
+            return false;
+        };
+        let data = snapshot.data.as_ref().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(data.bytes()).unwrap();
+        value == serde_json::from_str::<serde_json::Value>(json).unwrap()
+    }
+}
+
+/// All leases as they are now.
+async fn leases(bus: &Bus) -> Vec<Lease> {
+    let mut reader = bus
+        .watch(grandstand_common::bus::Bucket::Leases, "")
+        .await
+        .unwrap();
+    let mut all = std::collections::BTreeMap::new();
+    loop {
+        match reader.next().await {
+            Read::Item(entry, behind) => {
+                let lease: Lease = serde_json::from_slice(&entry.value.unwrap()).unwrap();
+                all.insert(entry.key, lease);
+                if behind == 0 {
+                    break;
+                }
+            }
+            Read::Idle | Read::Lost => break,
+        }
+    }
+    all.into_values().collect()
+}
+
+#[tokio::test]
+async fn an_entry_in_the_log_becomes_a_batch_and_a_restart_finds_the_room() {
+    let bus = bus();
+    let mut edge = Edge::new(&bus, "relay-1").await;
+    let first = with_worker(&bus, async {
+        edge.join().await;
+        edge.until(processed(0)).await;
+        let reply = edge.watch().await;
+        edge.until(snapshot(r#"{"count":0,"players_only":false}"#))
+            .await;
+        edge.say(1, r#""hello""#).await;
+        let update =
+            |kind: &ItemKind| matches!(kind, ItemKind::Update(update) if update.players == 1);
+        let batch = edge.until(update).await;
+        assert_eq!(batch.rooms[0].epoch, reply.epoch);
+        reply
+    })
+    .await;
+    for lease in leases(&bus).await {
+        assert_eq!((lease.worker, lease.ready), (None, false));
+    }
+    let second = with_worker(&bus, async {
+        let reply = edge.watch().await;
+        edge.until(snapshot(r#"{"count":1,"players_only":false}"#))
+            .await;
+        edge.say(2, "2").await;
+        edge.until(processed(2)).await;
+        reply
+    })
+    .await;
+    assert!(second.epoch > first.epoch);
+    assert_ne!(second.worker, first.worker);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
+    let bus = bus();
+    let mut edge = Edge::new(&bus, "relay-2").await;
+    {
+        let (_signal, watch) = drain::channel();
+        let status = Status::new();
+        let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
+        let worker = run(
+            bus.clone(),
+            games::registry(),
+            settings,
+            watch,
+            status.part("worker"),
+        );
+        let body = async {
+            edge.join().await;
+            for seq in 1..=40 {
+                edge.say(seq, "1").await;
+            }
+            edge.until(processed(40)).await;
+        };
+        tokio::select! {
+            _ = worker => panic!("the worker ended"),
+            () = body => {}
+        }
+    }
+    let left = leases(&bus).await;
+    assert!(left.iter().all(|lease| lease.worker.is_some()));
+    with_worker(&bus, async {
+        edge.watch().await;
+        edge.until(snapshot(r#"{"count":40,"players_only":false}"#))
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_workers_share_and_the_one_that_is_left_takes_all() {
+    let bus = bus();
+    let settings = |name: &str| WorkerSettings {
+        alone: false,
+        ..WorkerSettings::new(name, &bus, PARTITIONS)
+    };
+    let status = Status::new();
+    let start = |name: &str| {
+        let (signal, watch) = drain::channel();
+        let worker = run(
+            bus.clone(),
+            games::registry(),
+            settings(name),
+            watch,
+            status.part("worker"),
+        );
+        (signal, Box::pin(worker))
+    };
+    let owners = |all: &[Lease]| {
+        let owners = all.iter().filter(|lease| lease.ready);
+        owners
+            .filter_map(|lease| lease.worker.clone())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let (_a, a) = start("a");
+    let (_b, mut b) = start("b");
+    let shared = async {
+        loop {
+            let all = leases(&bus).await;
+            let ready = all.iter().filter(|lease| lease.ready).count();
+            if ready == usize::from(PARTITIONS) && owners(&all).len() == 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        _ = a => panic!("a ended"),
+        _ = &mut b => panic!("b ended"),
+        // With unlucky ids one of them has the highest weight everywhere: that is no failure.
+        _ = timeout(Duration::from_secs(3), shared) => {}
+    }
+    // a is dropped: it is as if it had been killed.
+    let alone = async {
+        loop {
+            let all = leases(&bus).await;
+            let by_b = |lease: &Lease| {
+                let owner = lease.worker.as_ref();
+                lease.ready && owner.is_some_and(|owner| owner.as_str().starts_with("b-"))
+            };
+            if all.len() == usize::from(PARTITIONS) && all.iter().all(by_b) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        _ = &mut b => panic!("b ended"),
+        result = timeout(WAIT, alone) => result.expect("b takes all"),
+    }
+}
