@@ -31,3 +31,5 @@ mod deadlines;
 pub mod metrics;
 
 pub mod driver;
+
+pub mod config;

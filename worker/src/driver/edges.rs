@@ -115,7 +115,7 @@ mod tests {
         for round in 0..14 {
             let now = start + EVERY * round;
             let asked = probes.poll(now, &sessions);
-            assert_eq!(asked, [edge.clone()], "round {round}");
+            assert_eq!(asked, std::slice::from_ref(&edge), "round {round}");
             assert!(probes.poll(now, &sessions).is_empty());
             // Answers once, in between.
             gone.push(probes.handle_answer(now, &edge, Some(round == 6)));

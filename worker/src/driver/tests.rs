@@ -180,16 +180,11 @@ async fn leases(bus: &Bus) -> Vec<Lease> {
         .await
         .unwrap();
     let mut all = std::collections::BTreeMap::new();
-    loop {
-        match reader.next().await {
-            Read::Item(entry, behind) => {
-                let lease: Lease = serde_json::from_slice(&entry.value.unwrap()).unwrap();
-                all.insert(entry.key, lease);
-                if behind == 0 {
-                    break;
-                }
-            }
-            Read::Idle | Read::Lost => break,
+    while let Read::Item(entry, behind) = reader.next().await {
+        let lease: Lease = serde_json::from_slice(&entry.value.unwrap()).unwrap();
+        all.insert(entry.key, lease);
+        if behind == 0 {
+            break;
         }
     }
     all.into_values().collect()

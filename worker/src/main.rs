@@ -1,0 +1,124 @@
+//! The worker's process, with the games that come with Grandstand.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use grandstand_common::admin::{Admin, Status};
+use grandstand_common::bus::ConnectError;
+use grandstand_common::config::{self, Sources};
+use grandstand_common::exit::{self, Exit, Failure};
+use grandstand_common::metrics::{Build, registry};
+use grandstand_common::telemetry::{self, LogFormat};
+use grandstand_common::{drain, shutdown};
+use grandstand_worker::config::WorkerConfig;
+use grandstand_worker::driver;
+use grandstand_worker::games;
+use tokio::time::Instant;
+
+/// Owns rooms and runs their games, behind edges on NATS.
+#[derive(Debug, Parser)]
+#[command(version, after_help = grandstand_common::exit::HELP)]
+struct Args {
+    /// The configuration file; every key is in config/worker.toml
+    #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where operators ask for health and metrics
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// The NATS servers, with commas between them
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// The name that its id begins with
+    #[arg(long)]
+    name: Option<String>,
+    /// Say whether the configuration is right, and end
+    #[arg(long)]
+    check: bool,
+    /// How the log's lines look
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What is logged
+    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
+    log: String,
+}
+
+impl Args {
+    fn sources(&self) -> Sources {
+        Sources::new(self.config.clone())
+            .flag("--admin", "worker.admin", self.admin.as_ref())
+            .flag("--nats", "cluster.url", self.nats.as_ref())
+            .flag("--name", "worker.name", self.name.as_ref())
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Args = match exit::parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    if args.check {
+        let checked = config::check::<WorkerConfig>(&args.sources(), &mut std::io::stdout());
+        return checked.unwrap_or(Exit::Internal).into();
+    }
+    match serve(&args) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("grandstand-worker: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), Failure> {
+    let config: WorkerConfig =
+        config::load(&args.sources()).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    telemetry::init(args.log_format, &args.log)
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+    runtime.block_on(drive(config))
+}
+
+async fn drive(config: WorkerConfig) -> Result<(), Failure> {
+    let status = Status::new();
+    let part = status.part("worker");
+    let settings = config.settings();
+    let mut registry = registry(Build {
+        service: "worker",
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    settings.metrics.register(&mut registry);
+    let _admin = Admin::start("worker.admin", config.worker.admin, status, registry)
+        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let bus = config.cluster.connect(&config.worker.name).await;
+    let bus = bus.map_err(|e| Failure::new(connect_exit(&e), e.to_string()))?;
+    let joined = config.cluster.join(&bus).await;
+    joined.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+
+    let (signal, watch) = drain::channel();
+    let worker = driver::run(bus, games::registry(), settings, watch, part);
+    tokio::pin!(worker);
+    let ended = tokio::select! {
+        ended = &mut worker => ended,
+        name = shutdown::signaled() => {
+            tracing::info!(signal = name, "ending");
+            signal.start(Instant::now() + Duration::from_millis(config.worker.drain_ms));
+            worker.await
+        }
+    };
+    ended.map_err(|e| Failure::new(Exit::Internal, e.to_string()))
+}
+
+fn connect_exit(error: &ConnectError) -> Exit {
+    match error {
+        ConnectError::Unreachable { .. }
+        | ConnectError::TimedOut { .. }
+        | ConnectError::NoJetStream { .. }
+        | ConnectError::Setup { .. } => Exit::Unavailable,
+        _ => Exit::Config,
+    }
+}
