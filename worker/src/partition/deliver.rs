@@ -211,21 +211,16 @@ impl Owned {
         }
     }
 
-    /// Sends the presence if it has changed and was not sent just now.
-    pub(super) fn send_presence(&mut self, cx: &mut Shared, id: &RoomId) {
-        let Some(room) = self.slots.get(id).and_then(|slot| slot.room.as_ref()) else {
-            return;
-        };
-        let Some(audience) = self.audiences.get_mut(id) else {
-            return;
+    /// Sends the presence to all if it has changed and was not sent just now; whether it did.
+    pub(super) fn send_presence(&mut self, cx: &mut Shared, id: &RoomId) -> bool {
+        let room = self.slots.get(id).and_then(|slot| slot.room.as_ref());
+        let (Some(room), Some(audience)) = (room, self.audiences.get_mut(id)) else {
+            return false;
         };
         let after = cx.config.presence_interval;
-        if !audience.presence
-            || audience
-                .presence_sent
-                .is_some_and(|at| cx.now.at < at + after)
-        {
-            return;
+        let just_now = |at| cx.now.at < at + after;
+        if !audience.presence || audience.presence_sent.is_some_and(just_now) {
+            return false;
         }
         audience.presence = false;
         audience.presence_sent = Some(cx.now.at);
@@ -235,6 +230,7 @@ impl Owned {
             let kind = ItemKind::Presence(presence.clone());
             self.send(cx, id, &edge, kind);
         }
+        true
     }
 
     /// A lossy message from an edge.

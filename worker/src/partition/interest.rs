@@ -196,6 +196,9 @@ impl Owned {
     /// Who is there, for the edge that asks; the others hear only if it has changed.
     fn answer_presence(&mut self, cx: &mut Shared, to: (&RoomId, &EdgeId)) {
         let (id, edge) = to;
+        if self.send_presence(cx, id) {
+            return;
+        }
         let (Some(room), Some(audience)) = (
             self.slots.get(id).and_then(|slot| slot.room.as_ref()),
             self.audiences.get(id),

@@ -236,6 +236,3 @@ fn welcome(player: &Player, direct: Option<Data>) -> Welcome {
         processed: processed(player),
     }
 }
-
-#[cfg(test)]
-mod tests;

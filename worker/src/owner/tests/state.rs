@@ -1,0 +1,255 @@
+//! The same log gives the same room; timers; the end (D7, D12).
+
+use super::*;
+use crate::room::{Logged, Room};
+use crate::snapshot::{self, Place};
+use grandstand_common::bus::Bucket;
+use grandstand_common::id::Epoch;
+use grandstand_common::subject;
+use grandstand_common::wire::{Body, Entry, Timer};
+use prost::Message;
+
+fn timer(name: &str, arming: u64) -> Entry {
+    Entry {
+        body: Some(Body::Timer(Timer {
+            name: name.into(),
+            arming,
+        })),
+        ..Entry::default()
+    }
+}
+
+#[test]
+fn d07_only_the_current_arming_fires() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "timer");
+    rig.input("echo-1", ("alice", 10), 2, "timer");
+    rig.told("e1", "echo-1");
+    // A woken old owner appends the first arming, and this one's entry comes twice.
+    rig.append("echo-1", timer("t", 1));
+    assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
+    rig.append("echo-1", timer("t", 2));
+    rig.append("echo-1", timer("t", 2));
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["update 4/0 timer t 1000100"],
+        "never before it is due"
+    );
+}
+
+#[test]
+fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "timer");
+    let stored = rig.log.len();
+    rig.hold_log = true;
+    rig.pass(99);
+    assert_eq!(rig.log.len(), stored);
+    rig.pass(1);
+    rig.pass(500);
+    assert_eq!(rig.log.len(), stored + 1);
+    rig.pass(500);
+    assert_eq!(rig.log.len(), stored + 2);
+    rig.hold_log = false;
+    rig.pass(2_000);
+    assert_eq!(rig.log.len(), stored + 2);
+    let told = rig.told("e1", "echo-1");
+    let fired = told.iter().filter(|t| t.contains("timer t"));
+    assert_eq!(fired.collect::<Vec<_>>(), ["update 3/0 timer t 1000100"]);
+}
+
+#[test]
+fn d07_time_never_goes_back() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(10_000);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.now.unix_ms -= 5_000;
+    rig.input("echo-1", ("alice", 10), 2, "timer");
+    rig.pass(5_100);
+    let told = rig.told("e1", "echo-1");
+    assert!(
+        told.contains(&"update 4/0 timer t 1010100".into()),
+        "{told:?}"
+    );
+}
+
+/// Everything that a room can meet, twice over.
+fn eventful() -> Rig {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-1", "bob", 20);
+    for n in 1..40 {
+        let text = ["a", "reject", "timer", "direct", "grow"][n as usize % 5];
+        rig.input("echo-1", ("alice", 10), n, text);
+        rig.append("echo-1", input(("bob", 20), (n, n + n / 7), text));
+        rig.pass(37);
+    }
+    rig.append("echo-1", lost(("alice", 10), 40));
+    rig.join("echo-1", "mallory", 30);
+    rig.owner.handle_edge_gone(rig.now, &"e2".parse().unwrap());
+    rig.run();
+    rig.append("echo-1", here(("bob", 20), 40));
+    rig.join("echo-1", "alice", 11);
+    rig.append("echo-1", left(("bob", 20), 41));
+    rig.join("echo-1", "bob", 21);
+    rig.input("echo-1", ("alice", 11), 1, "finish");
+    rig.append("echo-1", input(("alice", 11), (2, 40), "finish"));
+    rig.append("echo-1", input(("alice", 11), (3, 41), "late"));
+    rig
+}
+
+#[test]
+fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
+    let rig = eventful();
+    let id = room_id("echo-1");
+    let registry = crate::registry::Registry::new().with::<Echo>();
+    let logged = rig.log.iter().map(|stored| Logged {
+        seq: stored.seq,
+        time_ms: stored.time_ms,
+        entry: Entry::decode(stored.payload.clone()).unwrap(),
+    });
+    let logged: Vec<_> = logged.collect();
+    let stored = |room: &Room| {
+        let place = Place {
+            epoch: Epoch(1),
+            generation: 0,
+            last: room.last(),
+        };
+        snapshot::encode(room, place).unwrap()
+    };
+    let Some(Body::Joined(joined)) = &logged[0].entry.body else {
+        panic!("the first entry creates");
+    };
+    let maker = registry.get("echo").unwrap();
+    let mut room = Room::create(maker, &id, &logged[0], joined)
+        .unwrap()
+        .unwrap();
+    let mut snapshots = Vec::new();
+    for entry in &logged {
+        room.handle(entry, &mut Vec::new()).unwrap();
+        snapshots.push((entry.seq, stored(&room)));
+    }
+    let (_, end) = snapshots.last().unwrap().clone();
+    for (at, (seq, value)) in snapshots.iter().enumerate() {
+        let mut room = snapshot::decode(&registry, &id, value, *seq)
+            .unwrap()
+            .unwrap();
+        for entry in &logged[at + 1..] {
+            room.handle(entry, &mut Vec::new()).unwrap();
+        }
+        assert_eq!(stored(&room), end, "from the snapshot at {seq}");
+    }
+}
+
+#[test]
+fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
+    let mut reference = eventful();
+    reference.pass(2_000);
+    let wanted = reference.snapshot("echo-1").unwrap();
+    for died_at in (1..reference.log.len()).step_by(5) {
+        let mut rig = Rig::started();
+        for (at, entry) in reference.log.iter().enumerate() {
+            if at == died_at {
+                rig.restart();
+            }
+            rig.now.unix_ms = entry.time_ms;
+            rig.log.push(entry.clone());
+            rig.next_seq = entry.seq + 1;
+            if at + 1 < died_at || at % 3 == 0 {
+                rig.run();
+            }
+        }
+        rig.pass(2_000);
+        let got = rig.snapshot("echo-1").unwrap();
+        assert_eq!(got["game"], wanted["game"], "died at {died_at}");
+        assert_eq!(got["room"], wanted["room"], "died at {died_at}");
+    }
+}
+
+#[test]
+fn d12_a_finished_room_is_readable_for_a_minute_and_then_deleted() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "finish");
+    rig.told("e1", "echo-1");
+    rig.input("echo-1", ("alice", 10), 2, "more");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["rejected 10 2 finished", "processed 10 n2 seq2"]
+    );
+    rig.join("echo-1", "bob", 20);
+    assert_eq!(rig.told("e2", "echo-1")[..1], ["snapshot 0 v2 2"]);
+    rig.pass(59_000);
+    rig.ask(interest("e3", &["echo-1"], true));
+    assert_eq!(rig.told("e3", "echo-1")[..1], ["snapshot 0 v2 2"]);
+    rig.pass(1_100);
+    assert_eq!(rig.told("e3", "echo-1").last().unwrap(), "closed finished");
+    rig.pass(2_000);
+    let key = subject::room_key(P, &room_id("echo-1"));
+    let marker = rig.get(Bucket::Rooms(P), &key).unwrap();
+    assert_eq!(marker.value, None, "only a marker is left");
+    rig.input("echo-1", ("alice", 10), 3, "after");
+    assert_eq!(
+        rig.told("e1", "echo-1").last().unwrap(),
+        "gone 10 not_joined"
+    );
+}
+
+#[test]
+fn d12_a_replayed_tail_does_not_resurrect_a_deleted_room() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(2_000);
+    // Another room holds the checkpoint back, before a join of the first one.
+    rig.hold_log = true;
+    rig.join("echo-2", "carol", 30);
+    rig.join("echo-1", "bob", 20);
+    rig.input("echo-1", ("alice", 10), 1, "finish");
+    rig.hold_log = false;
+    rig.run();
+    let before = rig.checkpoint();
+    rig.pass(60_000);
+    rig.pass(0);
+    rig.pass(5_000);
+    assert!(rig.checkpoint().seq > before.seq);
+    // As it would be if the checkpoint had never moved on, but the deletion had been stored.
+    let deleted = rig.commands.iter().rev().find_map(|command| match command {
+        crate::command::Command::PutIf { key, value, .. } if key.ends_with("echo-1") => {
+            Some(value.clone())
+        }
+        _ => None,
+    });
+    let key = subject::room_key(P, &room_id("echo-1"));
+    rig.put(Bucket::Rooms(P), &key, deleted);
+    let value = serde_json::to_vec(&before).unwrap();
+    rig.put(
+        Bucket::Rooms(P),
+        &subject::checkpoint_key(P),
+        Some(value.into()),
+    );
+    rig.restart();
+    rig.ask(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.told("e5", "echo-1"), ["absent"]);
+    rig.pass(3_000);
+    assert!(rig.snapshot("echo-1").is_none());
+}
+
+#[test]
+fn d12_a_room_of_the_same_name_is_another_instance() {
+    let mut rig = Rig::started();
+    let first = rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "finish");
+    rig.pass(60_000);
+    let second = rig.join("echo-1", "alice", 12);
+    rig.pass(3_000);
+    let stored = rig.snapshot("echo-1").unwrap();
+    assert_ne!(first, second);
+    assert_eq!(stored["room"]["instance"], second);
+    assert_eq!(stored["room"]["finished"], false);
+    rig.restart();
+    rig.ask(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
+}

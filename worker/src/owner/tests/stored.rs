@@ -1,0 +1,232 @@
+//! Snapshots, checkpoints, quarantine (D8, D9, D14).
+
+use super::*;
+use crate::command::Command;
+use crate::quarantine::QuarantineRecord;
+use grandstand_common::bus::Bucket;
+use grandstand_common::subject;
+
+fn writes(rig: &Rig, room: &str) -> usize {
+    let written = |command: &&Command| matches!(command, Command::PutIf { key, bucket: Bucket::Rooms(_), .. } if key.ends_with(room));
+    rig.commands.iter().filter(written).count()
+}
+
+fn record(rig: &Rig, room: &str) -> Option<QuarantineRecord> {
+    let key = subject::room_key(P, &room_id(room));
+    let entry = rig.get(Bucket::Quarantine, &key)?;
+    Some(serde_json::from_slice(entry.value.as_ref()?).unwrap())
+}
+
+#[test]
+fn d08_a_room_is_written_after_a_second_or_32_entries() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(999);
+    assert_eq!(writes(&rig, "echo-1"), 0);
+    rig.pass(1);
+    assert_eq!(writes(&rig, "echo-1"), 1);
+    rig.pass(5_000);
+    assert_eq!(writes(&rig, "echo-1"), 1);
+    for n in 1..=32 {
+        rig.input("echo-1", ("alice", 10), n, "a");
+    }
+    assert_eq!(writes(&rig, "echo-1"), 2);
+    let stored = rig.snapshot("echo-1").unwrap();
+    assert_eq!(stored["last"], 33);
+    assert_eq!(stored["epoch"], 101);
+    assert_eq!(stored["room"]["players"]["alice"]["last_seq"], 32);
+}
+
+#[test]
+fn d08_after_a_lost_answer_or_swap_it_is_written_again() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.fail_writes = 1;
+    rig.pass(1_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1);
+    // A stale owner overwrites it: its revision is adopted, never its content.
+    let key = subject::room_key(P, &room_id("echo-1"));
+    let stale = "{\"format\":1,\"epoch\":5,\"generation\":0,\"last\":0,\"hash\":0,\"room\":null,\"game\":null}";
+    rig.put(Bucket::Rooms(P), &key, Some(stale.into()));
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(1_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 2);
+    assert_eq!(rig.events, [""; 0]);
+}
+
+#[test]
+fn d08_a_later_epoch_means_that_the_partition_is_gone() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    let key = subject::room_key(P, &room_id("echo-1"));
+    let later = "{\"format\":1,\"epoch\":500,\"generation\":0,\"last\":9,\"hash\":0,\"room\":null,\"game\":null}";
+    rig.put(Bucket::Rooms(P), &key, Some(later.into()));
+    rig.pass(1_000);
+    assert_eq!(rig.events, ["lost"]);
+    assert_eq!(rig.owner.partitions().count(), 0);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["epoch"], 500);
+}
+
+#[test]
+fn d09_the_checkpoint_is_the_first_uncovered_entry() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(600);
+    rig.join("echo-2", "alice", 11);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    assert_eq!(rig.checkpoint().seq, 1, "nothing is covered yet");
+    rig.pass(400);
+    assert_eq!(
+        rig.checkpoint().seq,
+        2,
+        "the first room is, the second is not"
+    );
+    rig.pass(2_000);
+    assert_eq!(rig.checkpoint().seq, 4);
+    let before = rig.commands.len();
+    rig.pass(60_000);
+    let writes = rig.commands[before..].iter();
+    let writes = writes.filter(|c| matches!(c, Command::PutIf { .. }));
+    assert_eq!(writes.count(), 0, "nothing changes, nothing is written");
+}
+
+#[test]
+fn d09_covered_entries_are_skipped_in_a_replay() {
+    let mut rig = Rig::started();
+    rig.join("echo-2", "carol", 30);
+    rig.join("echo-1", "alice", 10);
+    for n in 1..=32 {
+        rig.input("echo-1", ("alice", 10), n, "a");
+    }
+    assert_eq!(rig.checkpoint().seq, 1);
+    assert!(rig.snapshot("echo-1").is_some());
+    rig.restart();
+    rig.ask(interest("e5", &["echo-1", "echo-2"], true));
+    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v33 33"]);
+    assert_eq!(rig.told("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
+}
+
+#[test]
+fn d14_a_panic_is_tried_once_more() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(1_500);
+    rig.input("echo-1", ("alice", 10), 2, "b");
+    rig.told("e1", "echo-1");
+    PANICS.set(1);
+    rig.input("echo-1", ("alice", 10), 3, "panic");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["update 4/0 alice panic", "processed 10 n3 seq3"]
+    );
+    rig.pass(1_000);
+    let stored = rig.snapshot("echo-1").unwrap();
+    let log = &stored["game"]["log"];
+    assert_eq!(log.as_array().unwrap().len(), 4, "{log}");
+}
+
+#[test]
+fn d14_a_room_that_panics_twice_is_put_aside_for_another_build() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(1_500);
+    rig.ask(interest("e3", &["echo-1"], true));
+    rig.told("e3", "echo-1");
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    PANICS.set(2);
+    let at = rig.input("echo-1", ("alice", 10), 2, "panic");
+    let told = rig.told("e1", "echo-1");
+    assert_eq!(told.last().unwrap(), "closed room_unavailable", "{told:?}");
+    assert_eq!(
+        rig.told("e3", "echo-1").last().unwrap(),
+        "closed room_unavailable"
+    );
+    let stored = record(&rig, "echo-1").unwrap();
+    assert_eq!(
+        (stored.seq, stored.code.as_str()),
+        (at - 1, "room_unavailable")
+    );
+    rig.join("echo-1", "bob", 20);
+    assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
+    rig.join("echo-2", "carol", 30);
+    rig.pass(1_500);
+    rig.pass(1_500);
+    assert_eq!(
+        rig.checkpoint().seq,
+        at + 3,
+        "it does not hold the checkpoint back"
+    );
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1, "as it was");
+
+    rig.restart();
+    rig.input("echo-1", ("alice", 10), 3, "c");
+    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 room_unavailable"]);
+
+    rig.restart_with(|config| config.build = "mended".into());
+    rig.input("echo-1", ("alice", 10), 3, "c");
+    assert_eq!(
+        rig.told("e1", "echo-1").last().unwrap(),
+        "processed 10 n3 seq3"
+    );
+    assert_eq!(record(&rig, "echo-1"), None);
+}
+
+#[test]
+fn d14_what_cannot_be_read_is_put_aside_and_stays() {
+    let mut rig = Rig::new();
+    let key = subject::room_key(P, &room_id("echo-1"));
+    rig.put(Bucket::Rooms(P), &key, Some("nonsense".into()));
+    rig.take();
+    rig.join("echo-1", "alice", 10);
+    assert_eq!(rig.told("e1", "echo-1"), ["refused 10 room_unavailable"]);
+    rig.ask(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.told("e5", "echo-1"), ["closed room_unavailable"]);
+    assert!(record(&rig, "echo-1").is_some());
+    let stored = rig.get(Bucket::Rooms(P), &key).unwrap();
+    assert_eq!(stored.value.as_deref(), Some("nonsense".as_bytes()));
+}
+
+#[test]
+fn d14_a_state_over_its_limit_is_too_big() {
+    let mut rig = Rig::with(|config| config.state_bytes = 50_000);
+    rig.take();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "grow");
+    rig.told("e1", "echo-1");
+    rig.pass(1_000);
+    assert_eq!(
+        rig.told("e1", "echo-1").last().unwrap(),
+        "closed room_too_big"
+    );
+    assert_eq!(record(&rig, "echo-1").unwrap().code, "room_too_big");
+}
+
+#[test]
+fn a_release_stores_everything_and_ends() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-2", "alice", 11);
+    rig.owner.release(rig.now, P);
+    rig.run();
+    assert_eq!(rig.events, ["released"]);
+    assert_eq!(rig.checkpoint().seq, 3);
+    assert_eq!(rig.snapshot("echo-2").unwrap()["last"], 2);
+    assert_eq!(rig.owner.partitions().count(), 0);
+}
+
+#[test]
+fn what_is_dropped_writes_nothing_more() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    let before = rig.commands.len();
+    rig.owner.drop_all();
+    rig.pass(5_000);
+    let writes = rig.commands[before..].iter();
+    assert_eq!(
+        writes
+            .filter(|c| matches!(c, Command::PutIf { .. }))
+            .count(),
+        0
+    );
+}

@@ -1,0 +1,216 @@
+//! The barrier read, and logs that were cut (D10, D11).
+
+use super::*;
+use crate::command::{Command, KvSource, Outcome, OwnerConfig, Token};
+use crate::owner::Owner;
+use crate::registry::Registry;
+use bytes::Bytes;
+use grandstand_common::bus::KvEntry;
+use grandstand_common::id::Epoch;
+use grandstand_common::record::Checkpoint;
+use grandstand_common::subject;
+
+fn asked(owner: &mut Owner) -> Vec<Command> {
+    std::iter::from_fn(|| owner.poll_command()).collect()
+}
+
+fn entry(key: &str, value: Bytes, revision: u64) -> KvEntry {
+    KvEntry {
+        key: key.to_owned(),
+        value: Some(value),
+        revision,
+        time_ms: 0,
+    }
+}
+
+fn claim(owner: &mut Owner, rig: &Rig) -> (Bytes, Token) {
+    owner.take(rig.now, P, Epoch(9));
+    let [Command::Get { token, .. }] = asked(owner)[..] else {
+        panic!("it begins with the checkpoint");
+    };
+    owner.handle_outcome(rig.now, token, Outcome::Value(None));
+    let [Command::PutIf { value, token, .. }] = &asked(owner)[..] else {
+        panic!("then it claims it");
+    };
+    (value.clone(), *token)
+}
+
+#[test]
+fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
+    let rig = Rig::new();
+    let config = OwnerConfig::new("w".parse().unwrap());
+    let mut owner = Owner::new(rig.now, config, Registry::new().with::<Echo>());
+    let (value, token) = claim(&mut owner, &rig);
+    owner.handle_outcome(rig.now, token, Outcome::Stored(50));
+    let opened = asked(&mut owner);
+    let rooms = (P, KvSource::Rooms);
+    assert!(opened.contains(&Command::OpenKv {
+        partition: P,
+        source: KvSource::Rooms
+    }));
+    owner.handle_kv_idle(rig.now, (P, KvSource::Quarantine));
+    // Nothing behind it, but the own write has not been seen: a stale write may have moved a room behind it.
+    let key = subject::room_key(P, &room_id("echo-1"));
+    owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 49), 0);
+    assert_eq!(asked(&mut owner), []);
+    let key = subject::checkpoint_key(P);
+    owner.handle_kv(rig.now, rooms, entry(&key, value, 50), 1);
+    assert_eq!(asked(&mut owner), []);
+    let key = subject::room_key(P, &room_id("echo-2"));
+    owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 51), 0);
+    let next = asked(&mut owner);
+    assert!(
+        matches!(next.last(), Some(Command::LogState { .. })),
+        "{next:?}"
+    );
+}
+
+#[test]
+fn d10_a_later_claim_wins() {
+    let rig = Rig::new();
+    let config = OwnerConfig::new("w".parse().unwrap());
+    let mut owner = Owner::new(rig.now, config, Registry::new());
+    let (value, token) = claim(&mut owner, &rig);
+    owner.handle_outcome(rig.now, token, Outcome::Stored(50));
+    asked(&mut owner);
+    let mut later: Checkpoint = serde_json::from_slice(&value).unwrap();
+    later.epoch = Epoch(10);
+    let later = serde_json::to_vec(&later).unwrap();
+    let key = subject::checkpoint_key(P);
+    owner.handle_kv(
+        rig.now,
+        (P, KvSource::Rooms),
+        entry(&key, later.into(), 60),
+        0,
+    );
+    let lost = asked(&mut owner).pop();
+    assert!(matches!(
+        lost,
+        Some(Command::Lost {
+            epoch: Epoch(9),
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_failed_step_of_a_takeover_is_taken_again() {
+    let mut rig = Rig::new();
+    rig.fail_writes = 2;
+    rig.owner.take(rig.now, P, Epoch(101));
+    rig.run();
+    assert_eq!(rig.events, [""; 0]);
+    rig.pass(250);
+    rig.pass(250);
+    assert_eq!(rig.events, ["ready"]);
+}
+
+#[test]
+fn nothing_is_answered_or_emitted_before_the_log_was_read() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.restart();
+    assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
+    let config = OwnerConfig::new("w".parse().unwrap());
+    let mut owner = Owner::new(rig.now, config, Registry::new());
+    claim(&mut owner, &rig);
+    let watch = interest("e1", &["echo-1"], true);
+    owner.handle_interest(rig.now, P, &watch, Some("r".into()));
+    owner.flush(rig.now);
+    assert_eq!(asked(&mut owner), []);
+}
+
+#[test]
+fn d11_a_log_that_was_made_anew_is_read_from_its_beginning() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    for n in 1..=10 {
+        rig.input("echo-1", ("alice", 10), n, "a");
+    }
+    rig.pass(3_000);
+    assert_eq!(rig.checkpoint().seq, 12);
+    rig.log.clear();
+    rig.created_ms = 78;
+    rig.next_seq = 1;
+    rig.hold_log = true;
+    rig.input("echo-1", ("alice", 10), 11, "b");
+    rig.hold_log = false;
+    rig.restart();
+    let checkpoint = rig.checkpoint();
+    assert_eq!((checkpoint.generation, checkpoint.seq), (1, 1));
+    rig.input("echo-1", ("alice", 10), 12, "c");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["processed 10 n12 seq12"],
+        "what was stored in between was applied too"
+    );
+    rig.pass(3_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["generation"], 1);
+    rig.restart();
+    rig.input("echo-1", ("alice", 10), 13, "d");
+    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n13 seq13"]);
+}
+
+#[test]
+fn d11_a_log_that_lost_its_tail_is_cut_there() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-2", "bob", 20);
+    rig.pass(3_000);
+    for n in 1..=32 {
+        rig.input("echo-1", ("alice", 10), n, "a");
+    }
+    rig.input("echo-2", ("bob", 20), 1, "b");
+    // The first room's snapshot covers 34; entries from 31 on are gone, the second room's with them.
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 34);
+    rig.log.retain(|entry| entry.seq <= 30);
+    rig.next_seq = 31;
+    rig.restart();
+    let checkpoint = rig.checkpoint();
+    assert_eq!(checkpoint.generation, 1);
+    assert_eq!(checkpoint.cuts.last().unwrap().seq, 31);
+    // The edge goes back: what the snapshot has is a repeat, and the second room takes its entry anew.
+    rig.input("echo-1", ("alice", 10), 33, "c");
+    rig.input("echo-2", ("bob", 20), 1, "b");
+    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n33 seq33"]);
+    assert_eq!(rig.told("e2", "echo-2"), ["processed 20 n1 seq1"]);
+}
+
+#[test]
+fn d11_a_cut_under_a_living_owner_keeps_what_it_applied() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    for n in 1..=10 {
+        rig.input("echo-1", ("alice", 10), n, "a");
+    }
+    rig.log.retain(|entry| entry.seq <= 5);
+    rig.next_seq = 6;
+    rig.owner.handle_log_lost(P);
+    rig.run();
+    assert_eq!(rig.checkpoint().generation, 1);
+    rig.told("e1", "echo-1");
+    rig.input("echo-1", ("alice", 10), 11, "b");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["update 12/0 alice b", "processed 10 n11 seq11"]
+    );
+    rig.pass(3_000);
+    rig.restart();
+    rig.input("echo-1", ("alice", 10), 12, "c");
+    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n12 seq12"]);
+}
+
+#[test]
+fn a_reader_that_lost_its_place_goes_on_from_it() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.owner.handle_log_lost(P);
+    rig.run();
+    rig.told("e1", "echo-1");
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["update 2/0 alice a", "processed 10 n1 seq1"]
+    );
+    assert_eq!(rig.checkpoint().generation, 0);
+}
