@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane};
 use grandstand_common::wire::Update;
 
@@ -40,14 +41,22 @@ impl Audience {
     /// their last snapshot.
     pub(crate) fn keep(&mut self, update: &Update, cap: usize) -> [bool; 2] {
         let mut outgrown = [false; 2];
+        if self.edges.is_empty() {
+            self.rings = Default::default();
+            return outgrown;
+        }
+        let update = Update {
+            data: update.data.as_ref().map(Data::detach),
+            ..update.clone()
+        };
         for lane in Lane::ALL {
-            if version(update, lane) == 0 {
+            if version(&update, lane) == 0 {
                 continue;
             }
             let watched = self.is_lane_watched(lane);
             let ring = &mut self.rings[lane.index()];
             if watched {
-                outgrown[lane.index()] = ring.push(only(update, lane), cap);
+                outgrown[lane.index()] = ring.push(only(&update, lane), cap);
             } else {
                 ring.clear();
             }

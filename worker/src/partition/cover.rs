@@ -13,6 +13,9 @@ use crate::command::{Command, Outcome};
 use crate::quarantine::Why;
 use crate::snapshot::{self, Place};
 
+/// Markers whose revisions are remembered; a room that is made anew without it finds its revision at its first write.
+const KEPT_MARKERS: usize = 4_096;
+
 impl Owned {
     /// An entry was applied to a room: it is to be covered.
     pub(super) fn mark(&mut self, now: Instant, room: &RoomId, seq: u64) {
@@ -169,6 +172,7 @@ impl Owned {
 
     /// After a write of a room: the next one, or the end of the release.
     fn on_progress(&mut self, cx: &mut Shared, room: &RoomId) -> Fate {
+        self.delete_keys(cx);
         self.write_room(cx, room);
         self.reschedule(cx, room);
         self.try_release(cx)
@@ -208,8 +212,10 @@ impl Owned {
         if let Outcome::Stored(revision) = outcome {
             slot.revision = revision;
             if slot.room.is_none() && slot.quarantine.is_none() && slot.cover.first.is_none() {
-                self.markers.insert(room.clone(), revision);
                 self.slots.remove(room);
+                if self.markers.len() < KEPT_MARKERS {
+                    self.markers.insert(room.clone(), revision);
+                }
             }
         } else if slot.room.is_none() && slot.quarantine.is_none() {
             // It stays named until the room is made anew, or the next owner deletes it.

@@ -114,6 +114,7 @@ impl Owned {
     /// A session begins: its edge watches the players' lane from now on.
     fn on_joined(&mut self, cx: &mut Shared, id: &RoomId, welcome: Welcome) {
         let edge = welcome.edge.clone();
+        cx.outbox.heard(cx.now.at, &edge);
         if self.watch(id, &edge, Lane::Players) {
             self.send_snapshot(cx, (id, &edge), Lane::Players);
         }
@@ -159,12 +160,7 @@ impl Owned {
 
     /// An edge watches nothing of a room any more.
     pub(super) fn unwatch(&mut self, id: &RoomId, edge: &EdgeId) {
-        if let Some(rooms) = self.watched.get_mut(edge) {
-            rooms.remove(id);
-            if rooms.is_empty() {
-                self.watched.remove(edge);
-            }
-        }
+        self.forget_watched(id, edge);
         let Some(audience) = self.audiences.get_mut(id) else {
             return;
         };
@@ -174,6 +170,15 @@ impl Owned {
             self.audiences.remove(id);
             if !self.exists(id) {
                 self.absent = self.absent.saturating_sub(1);
+            }
+        }
+    }
+
+    fn forget_watched(&mut self, id: &RoomId, edge: &EdgeId) {
+        if let Some(rooms) = self.watched.get_mut(edge) {
+            rooms.remove(id);
+            if rooms.is_empty() {
+                self.watched.remove(edge);
             }
         }
     }
@@ -191,9 +196,7 @@ impl Owned {
         self.absent = self.absent.saturating_sub(usize::from(!exists));
         let head = self.head(id);
         for edge in audience.edges.into_keys() {
-            if let Some(rooms) = self.watched.get_mut(&edge) {
-                rooms.remove(id);
-            }
+            self.forget_watched(id, &edge);
             let closed = wire::Closed {
                 code: code.to_owned(),
             };

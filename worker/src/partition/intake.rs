@@ -27,7 +27,7 @@ impl Owned {
             self.next_seq = entry.seq + 1;
             self.on_entry(cx, entry);
         }
-        if behind == 0 && self.is_running() {
+        if (behind == 0 || entry.seq >= self.log_last) && self.is_running() {
             self.on_caught_up(cx);
         }
     }
@@ -207,11 +207,8 @@ impl Owned {
                     revision,
                     ..Slot::default()
                 });
-                if slot.cover.deleted.take().is_some_and(|deleted| {
-                    let waiting = (deleted, id.clone());
-                    self.deleted.remove(&waiting)
-                }) {
-                    tracing::debug!(room = %id, "a deleted room is made anew");
+                if let Some(deleted) = slot.cover.deleted.take() {
+                    self.deleted.remove(&(deleted, id.clone()));
                 }
                 slot.origin = Default::default();
                 slot.origin.push(logged);

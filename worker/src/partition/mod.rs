@@ -153,8 +153,9 @@ pub(crate) struct Owned {
     checkpoint_at: Instant,
     /// It is to be written whether or not it has moved.
     checkpoint_due: bool,
-    /// The first entry that was in the log at takeover.
+    /// The first and the last entry that were in the log at takeover.
     log_first: u64,
+    log_last: u64,
     /// Entries before it were handled.
     next_seq: u64,
     slots: BTreeMap<RoomId, Slot>,
@@ -198,6 +199,7 @@ impl Owned {
             checkpoint_at: now.at,
             checkpoint_due: false,
             log_first: 0,
+            log_last: u64::MAX,
             next_seq: 0,
             slots: BTreeMap::new(),
             uncovered: BTreeSet::new(),

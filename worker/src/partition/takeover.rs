@@ -214,7 +214,7 @@ impl Owned {
     }
 
     fn on_measured(&mut self, cx: &mut Shared, log: LogState) {
-        self.log_first = log.first;
+        (self.log_first, self.log_last) = (log.first, log.last);
         let places = self.found.values().filter_map(|entry| {
             let place = snapshot::decode_place(entry.value.as_ref()?).ok()?;
             Some(self.checkpoint.covered(place.generation, place.last))

@@ -14,6 +14,8 @@ use crate::room::Presence;
 
 /// An entry that an owner appends is not appended again before this.
 const APPEND_AGAIN: Duration = Duration::from_secs(1);
+/// About how many entries are appended at once for a dead edge; the rest follow when it is found dead again.
+const MAX_EDGE_LOST: usize = 1_024;
 /// When a write is tried again that found all places taken.
 const WRITE_AGAIN: Duration = Duration::from_millis(20);
 
@@ -176,6 +178,9 @@ impl Owned {
                     };
                     entries.push((id.clone(), entry));
                 }
+            }
+            if entries.len() >= MAX_EDGE_LOST {
+                break;
             }
         }
         if !entries.is_empty() {

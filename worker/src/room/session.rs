@@ -246,7 +246,9 @@ impl Room {
             }
         }
         self.report(sender, emits);
-        self.state.forget_left();
+        if let Some(Body::Left(_)) = &entry.body {
+            self.state.forget_left();
+        }
         Ok(())
     }
 

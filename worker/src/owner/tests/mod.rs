@@ -4,6 +4,8 @@ use rig::*;
 
 mod sessions;
 
+mod faults;
+
 mod state;
 
 mod stored;

@@ -170,6 +170,11 @@ impl Rig {
         self.epoch += 1;
         self.owner.take(self.now, P, Epoch(self.epoch));
         self.run();
+        for _ in 0..10 {
+            if self.events.is_empty() {
+                self.pass(250);
+            }
+        }
         assert_eq!(self.events.pop(), Some("ready"));
     }
 

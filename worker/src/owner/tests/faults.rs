@@ -1,0 +1,131 @@
+//! Whatever fails or dies, rooms are what their log says.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+use grandstand_common::bus::Bucket;
+
+const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
+const PLAYERS: [&str; 3] = ["alice", "bob", "mallory"];
+
+/// What the edges would append, some of it twice, late or out of order.
+fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]) {
+    let (r, p) = (dice.random_range(0..3), dice.random_range(0..3));
+    let (room, player) = (ROOMS[r], PLAYERS[p]);
+    let (session, n, seq) = &mut chains[r][p];
+    let of = (player, *session);
+    match dice.random_range(0..20) {
+        0 | 1 => {
+            *session = dice.random_range(10..90);
+            *n = 0;
+            rig.join(room, player, *session);
+        }
+        2 => {
+            *n += 1;
+            rig.append(room, lost(of, *n));
+        }
+        3 => {
+            *n += 1;
+            rig.append(room, left(of, *n));
+        }
+        4 => {
+            *n += 1;
+            rig.append(room, here(of, *n));
+        }
+        5 => rig
+            .owner
+            .handle_edge_gone(rig.now, &edge_of(*session).parse().unwrap()),
+        6 => {
+            rig.append(room, input(of, (n.saturating_sub(1), *seq), "repeated"));
+        }
+        7 => {
+            rig.append(room, input(of, (*n + 3, *seq + 3), "early"));
+        }
+        8 if dice.random_bool(0.3) => {
+            *n += 1;
+            *seq += 1;
+            rig.append(room, input(of, (*n, *seq), "finish"));
+        }
+        _ => {
+            *n += 1;
+            *seq += 1;
+            let text = ["a", "timer", "reject", "direct", "panic"][dice.random_range(0..5)];
+            rig.append(room, input(of, (*n, *seq), text));
+        }
+    }
+}
+
+fn run(seed: u64) {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rig = Rig::started();
+    let mut chains = [[(10, 0, 0); 3]; 3];
+    for _ in 0..200 {
+        step(&mut rig, &mut dice, &mut chains);
+        match dice.random_range(0..30) {
+            0 => {
+                rig.hold_log = false;
+                rig.restart();
+            }
+            1 => {
+                rig.hold_log = false;
+                rig.owner.release(rig.now, P);
+                rig.run();
+                while rig.events.is_empty() {
+                    rig.pass(250);
+                }
+                assert_eq!(rig.events.pop(), Some("released"));
+                rig.restart();
+            }
+            2 => rig.fail_writes = dice.random_range(1..5),
+            3 => rig.pass(dice.random_range(0..70_000)),
+            4 => PANICS.set(1),
+            5 => rig.owner.handle_log_lost(P),
+            6 => rig.hold_log = !rig.hold_log,
+            _ => rig.pass(dice.random_range(0..300)),
+        }
+        if rig.fail_writes == 0 && dice.random_bool(0.1) {
+            rig.hold_log = false;
+        }
+    }
+    rig.hold_log = false;
+    for _ in 0..100 {
+        rig.pass(1_000);
+    }
+    let mut reference = Rig::new();
+    reference.now = rig.now;
+    reference.log = rig.log.clone();
+    reference.next_seq = rig.next_seq;
+    reference.take();
+    reference.pass(2_000);
+    reference.pass(2_000);
+    assert_eq!(
+        reference.log.len(),
+        rig.log.len(),
+        "seed {seed}: nothing was left to do"
+    );
+    for room in ROOMS {
+        let (got, wanted) = (rig.snapshot(room), reference.snapshot(room));
+        for part in ["game", "room"] {
+            let of = |s: &Option<serde_json::Value>| s.as_ref().map(|s| s[part].clone());
+            assert_eq!(of(&got), of(&wanted), "seed {seed}: {room}");
+        }
+    }
+    assert!(
+        rig.kv
+            .keys()
+            .all(|(bucket, _)| *bucket != format!("{:?}", Bucket::Quarantine))
+    );
+    assert_eq!(
+        rig.checkpoint().seq,
+        rig.next_seq,
+        "seed {seed}: all is covered"
+    );
+}
+
+#[test]
+fn rooms_are_what_their_log_says_whatever_fails() {
+    for seed in 0..300 {
+        run(seed);
+    }
+}
