@@ -80,10 +80,10 @@ impl Outbox {
         let Some(link) = self.links.get_mut(edge) else {
             return Ok(());
         };
-        if link.pending_bytes() + bytes > self.max_bytes {
-            if let Some(payload) = link.seal(now, &self.worker) {
-                self.sealed.push_back((edge.clone(), payload));
-            }
+        if link.pending_bytes() + bytes > self.max_bytes
+            && let Some(payload) = link.seal(now, &self.worker)
+        {
+            self.sealed.push_back((edge.clone(), payload));
         }
         if link.is_empty() {
             self.touched.push(edge.clone());

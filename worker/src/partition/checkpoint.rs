@@ -1,6 +1,6 @@
 //! The checkpoint that says how far snapshots cover the log (D9), and the release that ends with it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;
@@ -26,7 +26,10 @@ impl Owned {
             seq: self.covered_to().max(self.checkpoint.seq),
             ..self.checkpoint.clone()
         };
-        let is_due = releasing || cx.now.at >= self.checkpoint_at;
+        let is_due = match self.checkpoint_retry {
+            Some(at) => cx.now.at >= at,
+            None => releasing || cx.now.at >= self.checkpoint_at,
+        };
         if is_due && (next != self.checkpoint || self.checkpoint_due) {
             self.checkpoint_due = false;
             self.put_checkpoint(cx, &next, Pending::Checkpoint);
@@ -39,7 +42,8 @@ impl Owned {
         let runs = self.is_running() || self.stage == Stage::Releasing;
         let idle = self.checkpoint_next.is_none() && runs;
         let moved = self.covered_to() > self.checkpoint.seq || self.checkpoint_due;
-        (idle && moved).then_some(self.checkpoint_at)
+        let at = self.checkpoint_retry.unwrap_or(self.checkpoint_at);
+        (idle && moved).then_some(at)
     }
 
     pub(super) fn put_checkpoint(
@@ -49,6 +53,7 @@ impl Owned {
         pending: Pending,
     ) {
         self.checkpoint_at = cx.now.at + cx.config.checkpoint_interval;
+        self.checkpoint_retry = None;
         let (bucket, key) = self.checkpoint_key();
         let value = serde_json::to_vec(checkpoint).unwrap_or_default().into();
         let token = cx.token(self.id, pending);
@@ -70,6 +75,12 @@ impl Owned {
             self.delete_keys(cx);
             return self.try_release(cx);
         }
+        // A lost swap can be written over at once; what fails otherwise may go on failing.
+        let after = match outcome {
+            Outcome::Conflict => Duration::ZERO,
+            _ => RETRY,
+        };
+        self.checkpoint_retry = Some(cx.now.at + after);
         let (bucket, key) = self.checkpoint_key();
         let token = cx.token(self.id, Pending::CheckpointBack);
         cx.commands.push_back(Command::Get { bucket, key, token });
@@ -85,10 +96,9 @@ impl Owned {
                     return Fate::Lost;
                 }
                 self.checkpoint_revision = entry.map_or(0, |entry| entry.revision);
-                self.checkpoint_at = cx.now.at;
                 self.write_checkpoint(cx);
             }
-            _ => self.checkpoint_at = cx.now.at + RETRY,
+            _ => self.checkpoint_retry = Some(cx.now.at + RETRY),
         }
         Fate::Held
     }
@@ -118,7 +128,8 @@ impl Owned {
             return Fate::Held;
         }
         self.write_checkpoint(cx);
-        if self.checkpoint_next.is_some() || self.slots.values().any(|s| s.cover.busy.is_some()) {
+        let unwritten = self.checkpoint_next.is_some() || self.checkpoint_due;
+        if unwritten || self.slots.values().any(|s| s.cover.busy.is_some()) {
             return Fate::Held;
         }
         Fate::Released

@@ -134,6 +134,9 @@ impl Owned {
         }
         slot.cover.next = None;
         slot.cover.since.get_or_insert(cx.now.at);
+        // A lost swap can be written over at once; what fails otherwise may go on failing.
+        let failed = outcome != Outcome::Conflict;
+        slot.cover.not_before = failed.then_some(cx.now.at + RETRY);
         let token = cx.token(self.id, Pending::RoomBack(room.clone()));
         slot.cover.busy = Some(token);
         cx.commands.push_back(Command::Get {
@@ -162,7 +165,6 @@ impl Owned {
                 if is_of_later_epoch(entry.as_ref(), self.epoch) {
                     return Fate::Lost;
                 }
-                slot.cover.not_before = None;
                 slot.cover.since = cx.now.at.checked_sub(cx.config.snapshot_delay);
             }
             _ => slot.cover.not_before = Some(cx.now.at + RETRY),

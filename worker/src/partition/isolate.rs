@@ -80,6 +80,8 @@ impl Owned {
             self.write_checkpoint(cx);
             return self.try_release(cx);
         }
+        let failed = outcome != Outcome::Conflict;
+        slot.cover.not_before = failed.then_some(cx.now.at + RETRY);
         let token = cx.token(self.id, Pending::QuarantineBack(room.clone()));
         cx.commands.push_back(Command::Get {
             bucket: Bucket::Quarantine,
@@ -104,13 +106,13 @@ impl Owned {
                     return Fate::Lost;
                 }
                 quarantine.revision = entry.map_or(0, |entry| entry.revision);
-                self.put_quarantine(cx, room);
+                if slot.cover.not_before.is_none() {
+                    self.put_quarantine(cx, room);
+                }
             }
-            _ => {
-                slot.cover.not_before = Some(cx.now.at + RETRY);
-                self.reschedule(cx, room);
-            }
+            _ => slot.cover.not_before = Some(cx.now.at + RETRY),
         }
+        self.reschedule(cx, room);
         Fate::Held
     }
 }

@@ -151,6 +151,8 @@ pub(crate) struct Owned {
     /// The checkpoint that is being written.
     checkpoint_next: Option<Checkpoint>,
     checkpoint_at: Instant,
+    /// Not before, after a write that failed.
+    checkpoint_retry: Option<Instant>,
     /// It is to be written whether or not it has moved.
     checkpoint_due: bool,
     /// The first and the last entry that were in the log at takeover.
@@ -197,6 +199,7 @@ impl Owned {
             checkpoint_revision: 0,
             checkpoint_next: None,
             checkpoint_at: now.at,
+            checkpoint_retry: None,
             checkpoint_due: false,
             log_first: 0,
             log_last: u64::MAX,

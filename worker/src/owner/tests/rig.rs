@@ -117,8 +117,10 @@ pub(super) struct Rig {
     pub(super) next_seq: u64,
     /// Where the owner's reader of the log is.
     reader: Option<u64>,
-    /// Keys to be written "by somebody else" before the owner's next write of them.
+    /// So many writes get no answer, and are not done.
     pub(super) fail_writes: u32,
+    /// Writes of this room get no answer.
+    pub(super) stuck: &'static str,
     pub(super) hold_log: bool,
     pub(super) sent: VecDeque<(EdgeId, Batch)>,
     pub(super) replies: Vec<InterestReply>,
@@ -150,6 +152,7 @@ impl Rig {
             next_seq: 1,
             reader: None,
             fail_writes: 0,
+            stuck: "none",
             hold_log: false,
             sent: VecDeque::new(),
             replies: Vec::new(),
@@ -290,7 +293,8 @@ impl Rig {
 
     /// Flushes and does all that the owner asks for, until it asks for nothing.
     pub(super) fn run(&mut self) {
-        loop {
+        for turn in 0.. {
+            assert!(turn < 10_000, "the owner never rests");
             self.feed();
             self.owner.flush(self.now);
             let mut idle = true;
@@ -407,6 +411,9 @@ impl Rig {
     }
 
     fn write(&mut self, bucket: Bucket, key: &str, value: Option<Bytes>, expected: u64) -> Outcome {
+        if key.ends_with(self.stuck) {
+            return Outcome::Failed;
+        }
         if self.fail_writes > 0 {
             self.fail_writes -= 1;
             return Outcome::Failed;

@@ -204,37 +204,25 @@ fn d12_a_replayed_tail_does_not_resurrect_a_deleted_room() {
     rig.join("echo-1", "alice", 10);
     rig.pass(2_000);
     // Another room holds the checkpoint back, before a join of the first one.
-    rig.hold_log = true;
+    rig.stuck = "echo-2";
     rig.join("echo-2", "carol", 30);
     rig.join("echo-1", "bob", 20);
     rig.input("echo-1", ("alice", 10), 1, "finish");
-    rig.hold_log = false;
-    rig.run();
-    let before = rig.checkpoint();
     rig.pass(60_000);
-    rig.pass(0);
     rig.pass(5_000);
-    assert!(rig.checkpoint().seq > before.seq);
-    // As it would be if the checkpoint had never moved on, but the deletion had been stored.
-    let deleted = rig.commands.iter().rev().find_map(|command| match command {
-        crate::command::Command::PutIf { key, value, .. } if key.ends_with("echo-1") => {
-            Some(value.clone())
-        }
-        _ => None,
-    });
-    let key = subject::room_key(P, &room_id("echo-1"));
-    rig.put(Bucket::Rooms(P), &key, deleted);
-    let value = serde_json::to_vec(&before).unwrap();
-    rig.put(
-        Bucket::Rooms(P),
-        &subject::checkpoint_key(P),
-        Some(value.into()),
+    assert_eq!(rig.checkpoint().seq, 2);
+    assert_eq!(
+        rig.snapshot("echo-1").unwrap()["room"],
+        serde_json::Value::Null
     );
     rig.restart();
     rig.ask(interest("e5", &["echo-1"], true));
     assert_eq!(rig.told("e5", "echo-1"), ["absent"]);
-    rig.pass(3_000);
-    assert!(rig.snapshot("echo-1").is_none());
+    rig.stuck = "none";
+    rig.pass(2_000);
+    rig.pass(2_000);
+    assert!(rig.checkpoint().seq > 2);
+    assert_eq!(rig.snapshot("echo-1"), None, "only a marker is left");
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn d08_after_a_lost_answer_or_swap_it_is_written_again() {
     rig.join("echo-1", "alice", 10);
     rig.fail_writes = 1;
     rig.pass(1_000);
+    assert!(rig.snapshot("echo-1").is_none());
+    rig.pass(250);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1);
     // A stale owner overwrites it: its revision is adopted, never its content.
     let key = subject::room_key(P, &room_id("echo-1"));
