@@ -292,15 +292,14 @@ impl Room {
             };
             self.apply(time_ms, kind, None, emits)?.refusal
         };
-        if let Some(refusal) = refusal {
-            if let Some(player) = self.state.players.get_mut(&sender.player) {
-                player.keep_reject(Reject {
-                    seq: input.seq,
-                    code: refusal.code,
-                    message: refusal.message,
-                });
-                push_kept(player, input.seq, &sender.edge, emits);
-            }
+        let player = self.state.players.get_mut(&sender.player);
+        if let (Some(refusal), Some(player)) = (refusal, player) {
+            player.keep_reject(Reject {
+                seq: input.seq,
+                code: refusal.code,
+                message: refusal.message,
+            });
+            push_kept(player, input.seq, &sender.edge, emits);
         }
         Ok(())
     }
