@@ -1,5 +1,11 @@
+mod echo;
+
+mod entries;
+
 mod rig;
 
+use echo::*;
+use entries::*;
 use rig::*;
 
 mod sessions;

@@ -1,109 +1,22 @@
-//! A bus in memory that carries out an owner's commands at once, and a game to play on it.
+//! A bus in memory that carries out an owner's commands at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogEntry, LogState};
-use grandstand_common::data::Data;
-use grandstand_common::id::{EdgeId, Epoch, Lane, Partition, PlayerId, RoomId};
+use grandstand_common::id::{EdgeId, Epoch, Partition};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
-use grandstand_common::wire::{
-    Batch, Body, Empty, Entry, Input, Interest, InterestReply, ItemKind, Joined, Known,
-    RoomInterest,
-};
+use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
 use prost::Message;
-use rand::RngExt;
-use serde::{Deserialize, Serialize};
 
+use super::*;
 use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig};
-use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, EventKind, Game, Refusal, Setup};
 use crate::owner::Owner;
 use crate::registry::Registry;
 
 pub(super) const P: Partition = Partition(3);
-
-/// Remembers all that it is told, and does what its inputs say.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Echo {
-    pub(super) log: Vec<String>,
-    pub(super) dice: u64,
-    padding: String,
-}
-
-thread_local! {
-    /// How often `panic` inputs still panic.
-    pub(super) static PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-}
-
-impl Game for Echo {
-    const NAME: &'static str = "echo";
-    const TICK: Option<Duration> = Some(Duration::from_secs(5));
-    type Volatile = u32;
-
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
-        if setup.params.get("bad").is_some() {
-            return Err(Refusal::new("bad_params", "no"));
-        }
-        Ok(Self {
-            log: Vec::new(),
-            dice: setup.rng.random(),
-            padding: String::new(),
-        })
-    }
-
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        let at = event.now_ms;
-        let note = match event.kind {
-            EventKind::Joined { player, .. } => {
-                if player.as_str() == "mallory" {
-                    effects.reject("room_full", "no");
-                    return;
-                }
-                format!("joined {player}")
-            }
-            EventKind::Left { player } => format!("left {player}"),
-            EventKind::Lost { player } => format!("lost {player}"),
-            EventKind::Returned { player } => format!("returned {player}"),
-            EventKind::Timer { name } => format!("timer {name} {at}"),
-            EventKind::Input { player, data } => {
-                let text = String::from_utf8_lossy(data.bytes()).into_owned();
-                match text.as_str() {
-                    "reject" => return effects.reject("no", "because"),
-                    "timer" => effects.set_timer("t", 100),
-                    "finish" => effects.finish(),
-                    "direct" => effects.direct(player, Data::Json("1".into())),
-                    "grow" => self.padding = "x".repeat(100_000),
-                    "panic" if PANICS.get() > 0 => {
-                        PANICS.set(PANICS.get() - 1);
-                        self.log.push("half".into());
-                        panic!("as told");
-                    }
-                    _ => {}
-                }
-                self.dice = effects.rng().random();
-                format!("{player} {text}")
-            }
-        };
-        effects.update(&note);
-        self.log.push(note);
-    }
-
-    fn view(&self, _lane: Lane) -> Data {
-        Data::json(&self.log.len()).unwrap()
-    }
-
-    fn private(&self, player: &PlayerId) -> Option<Data> {
-        Some(Data::json(&format!("secret of {player}")).unwrap())
-    }
-
-    fn tick(&self, volatile: &mut u32, effects: &mut LiveEffects) {
-        *volatile += 1;
-        effects.all(Data::json(volatile).unwrap());
-    }
-}
 
 /// The bus, the clock and one worker after the other.
 pub(super) struct Rig {
@@ -429,103 +342,4 @@ fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Owner {
     let mut config = OwnerConfig::new("w-1".parse().unwrap());
     change(&mut config);
     Owner::new(now, config, Registry::new().with::<Echo>())
-}
-
-pub(super) fn room_id(text: &str) -> RoomId {
-    text.parse().unwrap()
-}
-
-/// The edge of a session is the first digit of its id.
-pub(super) fn edge_of(session: u64) -> String {
-    let digits = session.to_string();
-    format!("e{}", &digits[..1])
-}
-
-pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
-    Entry {
-        player: of.0.to_owned(),
-        session: of.1,
-        n,
-        round: 1,
-        edge: edge_of(of.1),
-        body: Some(body),
-    }
-}
-
-pub(super) fn joined(player: &str, session: u64) -> Entry {
-    let joined = Joined {
-        seed: vec![7; 32].into(),
-        ..Joined::default()
-    };
-    entry((player, session), 0, Body::Joined(joined))
-}
-
-pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
-    let data = Some(Data::Json(text.to_owned().into()));
-    entry(of, n, Body::Input(Input { seq, data }))
-}
-
-pub(super) fn left(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Left(Empty {}))
-}
-
-pub(super) fn lost(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Lost(Empty {}))
-}
-
-pub(super) fn here(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Here(Empty {}))
-}
-
-/// Watches both lanes with nothing known of them.
-pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
-    let rooms = rooms.iter().map(|room| RoomInterest {
-        room: (*room).to_owned(),
-        players: Some(Known::default()),
-        spectators: Some(Known::default()),
-        viewers: 1,
-        sessions: Vec::new(),
-        sync,
-    });
-    Interest {
-        edge: edge.to_owned(),
-        digest: false,
-        rooms: rooms.collect(),
-    }
-}
-
-fn tell(item: &ItemKind) -> String {
-    let text = |data: &Option<Data>| {
-        let data = data.as_ref().map(|d| d.bytes().to_vec());
-        String::from_utf8(data.unwrap_or_default()).unwrap()
-    };
-    match item {
-        ItemKind::Snapshot(s) => format!("snapshot {} v{} {}", s.lane, s.version, text(&s.data)),
-        ItemKind::Update(u) => {
-            let data = text(&u.data);
-            format!(
-                "update {}/{} {}",
-                u.players,
-                u.spectators,
-                data.trim_matches('"')
-            )
-        }
-        ItemKind::Direct(d) => format!("direct {} {}", d.session, text(&d.data).trim_matches('"')),
-        ItemKind::Rejected(r) => format!("rejected {} {} {}", r.session, r.seq, r.code),
-        ItemKind::Processed(p) => {
-            let mut told = format!("processed {} n{} seq{}", p.session, p.n, p.last_seq);
-            if let Some(round) = p.gap {
-                told += &format!(" gap{round}");
-            }
-            told += if p.lost { " lost" } else { "" };
-            told += if p.ended { " ended" } else { "" };
-            told
-        }
-        ItemKind::Refused(r) => format!("refused {} {}", r.session, r.code),
-        ItemKind::Gone(g) => format!("gone {} {}", g.session, g.code),
-        ItemKind::LiveOut(l) => format!("live {}", text(&l.data)),
-        ItemKind::Presence(p) => format!("presence {} {}", p.count, p.viewers),
-        ItemKind::Absent(_) => "absent".to_owned(),
-        ItemKind::Closed(c) => format!("closed {}", c.code),
-    }
 }
