@@ -4,11 +4,34 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+/// What an [`Owner`](crate::owner::Owner) counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Inputs handed to games; those that a takeover read again are among them.
+    pub inputs: u64,
+    /// Inputs refused, by their room or its game; repeats are counted again.
+    pub rejects: u64,
+    /// Entries that a takeover read again.
+    pub replayed: u64,
+    /// Panics of games while they handled an entry.
+    pub panics: u64,
+}
+
 /// A worker's counters. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerMetrics {
     /// Partitions that the worker owns.
     pub partitions: Gauge,
+    /// Rooms loaded, as of the last few seconds.
+    pub rooms: Gauge,
+    /// [`Counts::inputs`].
+    pub inputs: Counter,
+    /// [`Counts::rejects`].
+    pub rejects: Counter,
+    /// [`Counts::replayed`].
+    pub replayed: Counter,
+    /// [`Counts::panics`].
+    pub panics: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -32,11 +55,33 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
+    /// Adds what was counted since `before`.
+    pub(crate) fn add(&self, before: Counts, now: Counts) {
+        let counters = [
+            (&self.inputs, before.inputs, now.inputs),
+            (&self.rejects, before.rejects, now.rejects),
+            (&self.replayed, before.replayed, now.replayed),
+            (&self.panics, before.panics, now.panics),
+        ];
+        for (counter, before, now) in counters {
+            counter.inc_by(now - before);
+        }
+    }
+
     /// Shows them in `registry` as `grandstand_worker_…`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("worker");
         registry.register("partitions", "Partitions owned", self.partitions.clone());
+        registry.register("rooms", "Rooms loaded", self.rooms.clone());
         let counters = [
+            ("inputs", "Inputs handed to games", &self.inputs),
+            ("rejects", "Inputs refused", &self.rejects),
+            (
+                "entries_replayed",
+                "Log entries read again by a takeover",
+                &self.replayed,
+            ),
+            ("panics", "Panics of games", &self.panics),
             ("partitions_taken", "Partitions taken", &self.taken),
             (
                 "partitions_released",

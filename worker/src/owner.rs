@@ -13,6 +13,7 @@ use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, L
 use prost::Message;
 
 use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
+use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::partition::{Fate, Owned, Shared};
 use crate::registry::Registry;
@@ -50,6 +51,7 @@ impl Owner {
                 pending: BTreeMap::new(),
                 next_token: 0,
                 writes: 0,
+                counts: Counts::default(),
             },
             partitions: BTreeMap::new(),
             replies: Vec::new(),
@@ -106,6 +108,16 @@ impl Owner {
     pub fn partitions(&self) -> impl Iterator<Item = (Partition, Epoch, bool)> + '_ {
         let all = self.partitions.iter();
         all.map(|(id, owned)| (*id, owned.epoch(), owned.is_ready()))
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts
+    }
+
+    /// How many rooms are loaded. Looks at all of them: as [`session_edges`](Self::session_edges).
+    pub fn rooms(&self) -> usize {
+        self.partitions.values().map(Owned::rooms).sum()
     }
 
     /// The edges that hold connected players' sessions, for probing whether they live. Looks at all rooms: call it a few times a

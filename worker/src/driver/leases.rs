@@ -62,9 +62,7 @@ impl Worker<'_> {
                 }
                 Command::Start { partition, epoch } => {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
-                    let metrics = &self.settings.metrics;
-                    metrics.taken.inc();
-                    metrics.partitions.set(self.machine.owned() as i64);
+                    self.settings.metrics.taken.inc();
                     self.owner.take(now, partition, epoch);
                 }
                 Command::Stop { partition } => {
@@ -75,7 +73,7 @@ impl Worker<'_> {
                     tracing::warn!(%partition, "lost to another worker");
                     self.settings.metrics.lost.inc();
                     self.owner.drop_partition(partition);
-                    self.forget(partition);
+                    self.sources.close_partition(partition);
                 }
                 Command::Dead => {
                     self.owner.drop_all();

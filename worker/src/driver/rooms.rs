@@ -106,13 +106,13 @@ impl Worker<'_> {
                 }
             }
             Command::Released { partition, .. } => {
-                self.forget(partition);
+                self.sources.close_partition(partition);
                 self.settings.metrics.released.inc();
                 self.machine.handle_stopped(partition);
             }
             Command::Lost { partition, .. } => {
                 tracing::warn!(%partition, "another owner's epoch was seen");
-                self.forget(partition);
+                self.sources.close_partition(partition);
                 self.settings.metrics.lost.inc();
                 self.machine.handle_stopped(partition);
             }

@@ -8,7 +8,7 @@ use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, Link, Read};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::drain;
-use grandstand_common::id::{EdgeId, Partition, WorkerId};
+use grandstand_common::id::{EdgeId, WorkerId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
@@ -18,6 +18,7 @@ use super::sources::{QUEUE, Sources, Watched, Work};
 use super::{WorkerError, WorkerSettings};
 use crate::command::Now;
 use crate::lease::{LeaseSettings, Machine};
+use crate::metrics::Counts;
 use crate::owner::Owner;
 use crate::registry::Registry;
 
@@ -61,6 +62,7 @@ pub(super) struct Worker<'a> {
     shutdown: &'a drain::Watch,
     leave_until: Option<tokio::time::Instant>,
     was_ready: bool,
+    counted: Counts,
 }
 
 /// What the loop waits for.
@@ -112,6 +114,7 @@ impl<'a> Worker<'a> {
             shutdown,
             leave_until: None,
             was_ready: false,
+            counted: Counts::default(),
             bus,
             settings,
         };
@@ -147,6 +150,7 @@ impl<'a> Worker<'a> {
             }
             self.drive_edges();
             self.drive_rooms().await?;
+            self.count();
             self.report(status);
         }
     }
@@ -237,6 +241,13 @@ impl<'a> Worker<'a> {
         }
     }
 
+    fn count(&mut self) {
+        let metrics = &self.settings.metrics;
+        let counts = self.owner.counts();
+        metrics.add(std::mem::replace(&mut self.counted, counts), counts);
+        metrics.partitions.set(self.machine.owned() as i64);
+    }
+
     /// Says whether the cluster is whole, as far as this worker can tell.
     fn report(&mut self, status: &Part) {
         if self.leave_until.is_some() {
@@ -254,15 +265,6 @@ impl<'a> Worker<'a> {
         });
     }
 
-    /// Nothing is done for the partition any more.
-    pub(super) fn forget(&mut self, partition: Partition) {
-        self.sources.close_partition(partition);
-        self.settings
-            .metrics
-            .partitions
-            .set(self.machine.owned() as i64);
-    }
-
     /// Looks anew which edges hold sessions here.
     pub(super) fn drive_edges(&mut self) {
         let now = now();
@@ -271,6 +273,7 @@ impl<'a> Worker<'a> {
         }
         if now.at >= self.sessions_at {
             self.session_edges = self.owner.session_edges();
+            self.settings.metrics.rooms.set(self.owner.rooms() as i64);
             self.sessions_at = now.at + SESSIONS_EVERY;
         }
         for edge in self.edges.poll(now.at, &self.session_edges) {

@@ -125,6 +125,7 @@ impl Owned {
     }
 
     fn on_room_entry(&mut self, cx: &mut Shared, id: &RoomId, logged: Logged) {
+        cx.counts.replayed += u64::from(!self.is_ready());
         let mut emits = Vec::new();
         let Some(slot) = self.slots.get_mut(id) else {
             return;
@@ -136,6 +137,7 @@ impl Owned {
         let handled = handled.or_else(|_| {
             // It may have left the state half changed: once more, from what is known to be whole.
             tracing::error!(room = %id, seq = logged.seq, "the game panicked");
+            cx.counts.panics += 1;
             emits.clear();
             let mut room = slot.origin.build(&cx.registry, id)?;
             room.handle(&logged, &mut emits)?;
@@ -143,6 +145,7 @@ impl Owned {
             Ok::<(), Panicked>(())
         });
         let seq = logged.seq;
+        cx.counts.inputs += u64::from(matches!(logged.entry.body, Some(Body::Input(_))));
         if handled.is_err() {
             self.turn_away(cx, id, &logged.entry, Why::Unavailable.code());
             self.quarantine(cx, id, Why::Unavailable);
@@ -158,6 +161,8 @@ impl Owned {
         if is_deleted {
             emits.pop();
         }
+        let rejects = emits.iter().filter(|emit| emit.is_reject());
+        cx.counts.rejects += rejects.count() as u64;
         if self.is_ready() {
             self.deliver(cx, id, emits);
         }

@@ -29,6 +29,7 @@ use grandstand_common::record::Checkpoint;
 
 use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
 use crate::deadlines::Deadlines;
+use crate::metrics::Counts;
 use crate::outbox::{Outbox, RoomHead};
 use crate::quarantine::QuarantineRecord;
 use crate::registry::Registry;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) next_token: u64,
     /// Writes of rooms in flight.
     pub(crate) writes: usize,
+    pub(crate) counts: Counts,
 }
 
 /// What an outcome is for.
@@ -222,6 +224,14 @@ impl Owned {
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How many rooms are loaded.
+    pub(crate) fn rooms(&self) -> usize {
+        self.slots
+            .values()
+            .filter(|slot| slot.room.is_some())
+            .count()
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -20,6 +20,13 @@ pub(crate) enum Emit {
     Deleted,
 }
 
+impl Emit {
+    /// Whether it says that an input was refused.
+    pub(crate) fn is_reject(&self) -> bool {
+        matches!(self, Self::ToEdge(_, ItemKind::Rejected(_)))
+    }
+}
+
 /// What a session's edge gets at its begin, or when it asks for what it lacks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Welcome {
