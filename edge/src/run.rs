@@ -56,7 +56,8 @@ impl EdgeError {
         match self {
             Self::Listen(ListenError::Taken { .. }) => Exit::AddressInUse,
             Self::Listen(_) => Exit::Config,
-            Self::Connect(_) | Self::Subscribe(_) => Exit::Unavailable,
+            Self::Connect(error) => error.exit(),
+            Self::Subscribe(_) => Exit::Unavailable,
             Self::Join(error) => error.exit(),
             Self::Thread(_) | Self::Ended => Exit::Internal,
         }
@@ -274,14 +275,15 @@ impl ShardThread {
 async fn drain(shard: &Rc<Shard>, mut conns: Conns, within: Duration) {
     const LOOK: Duration = Duration::from_millis(20);
     shard.run(|core, _, _| core.drain(within));
-    let end = tokio::time::Instant::now() + within + Duration::from_secs(1);
+    // Who was told to go last has a while to do so; nobody has if there is no time at all.
+    let end = tokio::time::Instant::now() + within + within.min(Duration::from_secs(1));
     while !conns.is_empty() && tokio::time::Instant::now() < end {
         tokio::time::sleep(LOOK).await;
     }
     for conn in conns.open_keys() {
         conns.close(conn, grandstand_common::error::ErrorKind::GoingAway);
     }
-    let end = tokio::time::Instant::now() + Duration::from_secs(2);
+    let end = tokio::time::Instant::now() + Duration::from_secs(1);
     while !conns.is_empty() && tokio::time::Instant::now() < end {
         tokio::time::sleep(LOOK).await;
     }

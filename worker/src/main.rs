@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::admin::{Admin, Status};
-use grandstand_common::bus::ConnectError;
 use grandstand_common::config::{self, Sources};
 use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::metrics::{Build, registry};
@@ -95,7 +94,7 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     let _admin = Admin::start("worker.admin", config.worker.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let bus = config.cluster.connect(&config.worker.name).await;
-    let bus = bus.map_err(|e| Failure::new(connect_exit(&e), e.to_string()))?;
+    let bus = bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let joined = config.cluster.join(&bus).await;
     joined.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
 
@@ -111,14 +110,4 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
         }
     };
     ended.map_err(|e| Failure::new(Exit::Internal, e.to_string()))
-}
-
-fn connect_exit(error: &ConnectError) -> Exit {
-    match error {
-        ConnectError::Unreachable { .. }
-        | ConnectError::TimedOut { .. }
-        | ConnectError::NoJetStream { .. }
-        | ConnectError::Setup { .. } => Exit::Unavailable,
-        _ => Exit::Config,
-    }
 }

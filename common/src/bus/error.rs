@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::exit::Exit;
+
 /// Why there is no bus. One line each that says what, where, and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -80,7 +82,9 @@ pub enum ConnectError {
         wanted: String,
     },
     /// Another process has the folder.
-    #[error("the data folder {} is in use by another process", dir.display())]
+    #[error(
+        "the data folder {} is in use by another process: end that one, or use another folder", dir.display()
+    )]
     Locked {
         /// The folder.
         dir: PathBuf,
@@ -101,6 +105,26 @@ pub enum ConnectError {
         /// Why.
         cause: Box<fjall::Error>,
     },
+}
+
+impl ConnectError {
+    /// The code that the process ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NoJetStream { .. }
+            | Self::Setup { .. }
+            | Self::Locked { .. } => Exit::Unavailable,
+            Self::Credentials { .. } => Exit::NoInput,
+            Self::Options(_)
+            | Self::BadUrl { .. }
+            | Self::TooOld { .. }
+            | Self::Mismatch { .. }
+            | Self::Folder { .. }
+            | Self::Store { .. } => Exit::Config,
+        }
+    }
 }
 
 /// Why an answer did not come: whether the request was carried out is not known.

@@ -1,0 +1,164 @@
+//! What is printed once the server is up: what to open, what to type, where things are.
+
+use std::fmt;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// What there is to tell.
+#[derive(Debug)]
+pub(super) struct Banner {
+    /// How this program was called.
+    pub(super) program: String,
+    /// Where clients connect.
+    pub(super) listen: SocketAddr,
+    /// Where health and metrics are.
+    pub(super) admin: SocketAddr,
+    /// The folder that keeps rooms.
+    pub(super) data: Option<PathBuf>,
+    /// The NATS servers.
+    pub(super) nats: Option<String>,
+    /// Whether there is `/v1/echo`.
+    pub(super) echo: bool,
+    /// The secret that was made for tokens.
+    pub(super) secret: Option<String>,
+}
+
+impl Banner {
+    /// To stdout. That nobody reads it is no reason to end.
+    pub(super) fn print(&self) {
+        let mut out = std::io::stdout().lock();
+        write!(out, "{self}").and_then(|()| out.flush()).ok();
+    }
+}
+
+impl fmt::Display for Banner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = reachable(self.listen);
+        let admin = reachable(self.admin);
+        let program = match self.program.as_str() {
+            "" => "grandstand",
+            program => program,
+        };
+        let secret = self.secret.as_deref().unwrap_or("…");
+        writeln!(f, "Grandstand is up. Open in browser tabs:\n")?;
+        for (query, what) in [
+            ("user=alice", "a player"),
+            ("user=bob", "another player"),
+            ("user=carol&role=spectator", "a spectator"),
+        ] {
+            let url = format!("http://{at}/?room=memory-1&{query}");
+            writeln!(f, "  {url:<68} {what}")?;
+        }
+        writeln!(
+            f,
+            "\nOr type, with any WebSocket client (this one: pip install websockets):\n\n  \
+             python -m websockets 'ws://{at}/v1/ws?user=alice'\n  \
+             {{\"type\":\"join\",\"room\":\"relay-1\"}}\n  \
+             {{\"type\":\"input\",\"room\":\"relay-1\",\"seq\":1,\"data\":\"hello\"}}\n"
+        )?;
+        writeln!(f, "rooms    {}", self.rooms())?;
+        writeln!(f, "health   http://{admin}/ready")?;
+        writeln!(f, "metrics  http://{admin}/metrics")?;
+        if self.echo {
+            writeln!(f, "echo     ws://{at}/v1/echo")?;
+        }
+        writeln!(
+            f,
+            "tokens   {program} token --secret {secret} --user alice --room 'memory-*=player'"
+        )?;
+        if !self.listen.ip().is_loopback() {
+            writeln!(
+                f,
+                "beware   other machines may reach {}, and ?user= is trusted: anybody may be anybody",
+                self.listen
+            )?;
+        }
+        writeln!(f, "end      Ctrl-C")
+    }
+}
+
+impl Banner {
+    fn rooms(&self) -> String {
+        match (&self.nats, &self.data) {
+            (Some(url), _) => format!("in NATS at {}", without_password(url)),
+            (None, Some(dir)) => format!("in {}, also after a restart", dir.display()),
+            (None, None) => {
+                "in memory, until this ends; --data DIR keeps them over a restart".to_owned()
+            }
+        }
+    }
+}
+
+/// An address to connect to: "all addresses" is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// NATS addresses without the `user:password@` that each may have.
+fn without_password(urls: &str) -> String {
+    let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        _ => url.to_owned(),
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn banner(listen: &str) -> Banner {
+        Banner {
+            program: "target/release/grandstand".to_owned(),
+            listen: listen.parse().unwrap(),
+            admin: "127.0.0.1:8081".parse().unwrap(),
+            data: None,
+            nats: None,
+            echo: false,
+            secret: Some("5ec".to_owned()),
+        }
+    }
+
+    #[test]
+    fn it_says_what_to_open_and_what_to_type() {
+        let text = banner("127.0.0.1:8080").to_string();
+        for part in [
+            "  http://127.0.0.1:8080/?room=memory-1&user=alice ",
+            "  http://127.0.0.1:8080/?room=memory-1&user=carol&role=spectator ",
+            "python -m websockets 'ws://127.0.0.1:8080/v1/ws?user=alice'",
+            "target/release/grandstand token --secret 5ec --user alice",
+            "http://127.0.0.1:8081/ready",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("beware") && !text.contains("echo"), "{text}");
+        let typed = text.lines().filter(|line| line.starts_with("  {"));
+        for line in typed {
+            serde_json::from_str::<serde_json::Value>(line.trim()).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_open_address_can_be_opened_and_is_warned_of() {
+        let text = banner("0.0.0.0:80").to_string();
+        assert!(text.contains("http://127.0.0.1:80/"), "{text}");
+        assert!(text.contains("beware"), "{text}");
+        assert!(banner("[::]:80").to_string().contains("http://[::1]:80/"));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let nats = Banner {
+            nats: Some("nats://me:pw@a:4222,b:1".to_owned()),
+            ..banner("127.0.0.1:1")
+        };
+        assert!(nats.to_string().contains("in NATS at nats://a:4222,b:1\n"));
+    }
+}

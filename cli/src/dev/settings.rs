@@ -1,0 +1,125 @@
+//! What edge and worker are told: their own defaults, but for what the command line says.
+
+use grandstand_common::config::{self, Sources};
+use grandstand_common::exit::Failure;
+use grandstand_edge::config::EdgeConfig;
+use grandstand_edge::run::BusSource;
+use grandstand_worker::config::WorkerConfig;
+use grandstand_worker::driver::WorkerSettings;
+
+use super::Args;
+
+/// The configuration of both.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The edge's. Its section `cluster` counts for both.
+    pub(super) edge: EdgeConfig,
+    worker: WorkerConfig,
+    /// The secret, if none was given.
+    pub(super) made_secret: Option<String>,
+}
+
+impl Settings {
+    /// From flags and environment.
+    pub(super) fn load(args: &Args) -> Result<Self, Failure> {
+        Self::from(args, Sources::new(None))
+    }
+
+    fn from(args: &Args, sources: Sources) -> Result<Self, Failure> {
+        let made_secret = args.secret.is_none().then(random_secret);
+        let secret = args.secret.as_ref().or(made_secret.as_ref());
+        let failed = |e: config::ConfigError| Failure::new(e.exit(), e.to_string());
+        let for_edge = sources
+            .clone()
+            .flag("--listen", "edge.listen", Some(args.listen))
+            .flag("--admin", "edge.admin", Some(args.admin))
+            .flag("--shards", "edge.shards", Some(args.shards))
+            .flag("--nats", "cluster.url", args.nats.as_ref())
+            .flag("--secret", "auth.secret", secret);
+        let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
+        let mut worker: WorkerConfig = config::load(&sources).map_err(failed)?;
+        edge.edge.name = "dev".to_owned();
+        // There is no other edge that clients could go to.
+        edge.edge.drain_ms = 0;
+        worker.worker.name = "dev".to_owned();
+        worker.cluster = edge.cluster.clone();
+        // Both keep the same updates.
+        worker.rooms.ring_bytes = edge.rooms.ring_bytes;
+        Ok(Self {
+            edge,
+            worker,
+            made_secret,
+        })
+    }
+
+    /// What the worker is told.
+    pub(super) fn worker(&self, bus: &BusSource) -> WorkerSettings {
+        WorkerSettings {
+            alone: matches!(bus, BusSource::Shared(_)),
+            ..self.worker.settings()
+        }
+    }
+}
+
+fn random_secret() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn settings(line: &[&str], environment: &[(&str, &str)]) -> Result<Settings, Failure> {
+        let line = Line::try_parse_from([&["dev"], line].concat()).unwrap();
+        let sources = Sources::new(None).environment(environment.iter().copied());
+        Settings::from(&line.args, sources)
+    }
+
+    #[test]
+    fn the_command_line_and_the_environment_reach_edge_and_worker() {
+        let line = [
+            "--listen",
+            "[::1]:9",
+            "--nats",
+            "nats://n:1",
+            "--shards",
+            "3",
+        ];
+        let both = settings(&line, &[("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", "8")]).unwrap();
+        assert_eq!(both.edge.edge.listen.to_string(), "[::1]:9");
+        assert_eq!(both.edge.edge.shards, 3);
+        let worker = both.worker(&BusSource::Nats);
+        assert_eq!((worker.partitions, worker.alone), (8, false));
+        assert_eq!(both.worker.cluster.url, "nats://n:1");
+    }
+
+    #[test]
+    fn a_secret_is_made_only_if_none_is_given() {
+        let given = settings(&["--secret", "s"], &[]).unwrap();
+        assert_eq!(
+            (given.edge.auth.secret.as_str(), given.made_secret),
+            ("s", None)
+        );
+        let made = [0; 2].map(|_| settings(&[], &[]).unwrap());
+        assert_eq!(
+            made[0].made_secret.as_ref(),
+            Some(&made[0].edge.auth.secret)
+        );
+        assert_ne!(made[0].made_secret, made[1].made_secret);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_flag() {
+        let failure = settings(&["--shards", "2000"], &[]).unwrap_err();
+        assert_eq!(failure.exit().code(), 78);
+        assert!(failure.to_string().contains("--shards"), "{failure}");
+    }
+}

@@ -1,0 +1,78 @@
+//! The worker, on a thread of its own: its future stays where it is.
+
+use std::time::Duration;
+
+use grandstand_common::admin::Part;
+use grandstand_common::cluster::ClusterSettings;
+use grandstand_common::drain;
+use grandstand_common::exit::{Exit, Failure};
+use grandstand_edge::run::BusSource;
+use grandstand_worker::driver::{self, WorkerSettings};
+use grandstand_worker::games;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// A running worker.
+pub(super) struct WorkerThread {
+    signal: drain::Signal,
+    ended: oneshot::Receiver<Result<(), Failure>>,
+}
+
+impl WorkerThread {
+    /// Starts it. Whatever goes wrong later is told by [`Self::ended`].
+    pub(super) fn start(
+        cluster: &ClusterSettings,
+        bus: BusSource,
+        settings: WorkerSettings,
+        status: Part,
+    ) -> Result<Self, Failure> {
+        let (signal, watch) = drain::channel();
+        let (ending, ended) = oneshot::channel();
+        let cluster = cluster.clone();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|e| internal(&e))?;
+            runtime.block_on(async {
+                let bus = match bus {
+                    BusSource::Shared(bus) => bus,
+                    BusSource::Nats => cluster
+                        .connect(&settings.name)
+                        .await
+                        .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
+                };
+                driver::run(bus, games::registry(), settings, watch, status)
+                    .await
+                    .map_err(|e| internal(&e))
+            })
+        };
+        std::thread::Builder::new()
+            .name("worker".to_owned())
+            // Nobody listens if the process ends already.
+            .spawn(move || ending.send(run()).ok())
+            .map_err(|e| internal(&e))?;
+        Ok(Self { signal, ended })
+    }
+
+    /// Waits until it ends by itself, which it should not.
+    pub(super) async fn ended(&mut self) -> Failure {
+        match (&mut self.ended).await {
+            Ok(Err(failure)) => failure,
+            Ok(Ok(())) | Err(_) => internal(&"it has ended by itself"),
+        }
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(super) async fn end(self, within: Duration) -> Result<(), Failure> {
+        self.signal.start(Instant::now() + within);
+        match self.ended.await {
+            Ok(ended) => ended,
+            Err(_) => Err(internal(&"it has panicked")),
+        }
+    }
+}
+
+fn internal(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Internal, format!("worker: {error}"))
+}

@@ -1,0 +1,212 @@
+//! `grandstand token`: a token for trying. In production a game's own login signs them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
+use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::id::PlayerId;
+use serde_json::Value;
+
+/// Make a token that lets a player into rooms, and print it
+///
+/// The secret is that of the edges (`auth.secret`, or `grandstand dev --secret`).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(crate) struct Args {
+    /// Whose token it is
+    #[arg(long, value_name = "NAME")]
+    user: PlayerId,
+    /// A room, or a prefix of rooms ending in `*`, and the role there; may be given several times, and the longest that
+    /// fits a room counts
+    #[arg(long = "room", value_name = "ROOM=player|spectator", required = true)]
+    rooms: Vec<Rule>,
+    /// What the game is told about the player, JSON
+    #[arg(long, value_name = "JSON", alias = "option", value_parser = json)]
+    options: Option<Value>,
+    /// How long it holds: 90s, 15m, 1h, 7d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
+    ttl: Duration,
+    /// What it is signed with (others can see it in the list of processes)
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "GRANDSTAND_SECRET",
+        hide_env_values = true
+    )]
+    secret: Option<String>,
+    /// A file with what it is signed with; a newline at its end does not count
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+const EXAMPLE: &str = "Example: grandstand token --user alice --room memory-42=player --room 'memory-*=spectator' \
+                       --secret-file secret.txt";
+
+/// A room or prefix, and what the player may be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    pattern: String,
+    role: Role,
+}
+
+/// What is wrong with an argument.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum ArgError {
+    #[error("write a room and a role: memory-42=player or 'memory-*=spectator'")]
+    NoRole,
+    #[error("a role is `player` or `spectator`")]
+    Role,
+    #[error("write a number and a unit: 90s, 15m, 1h, 7d")]
+    Ttl,
+}
+
+impl FromStr for Rule {
+    type Err = ArgError;
+
+    fn from_str(text: &str) -> Result<Self, ArgError> {
+        let (pattern, role) = text.split_once('=').ok_or(ArgError::NoRole)?;
+        let roles = [Role::Player, Role::Spectator];
+        let role = roles.into_iter().find(|known| known.as_str() == role);
+        Ok(Self {
+            pattern: pattern.to_owned(),
+            role: role.ok_or(ArgError::Role)?,
+        })
+    }
+}
+
+fn ttl(text: &str) -> Result<Duration, ArgError> {
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let found = units.iter().find_map(|(unit, seconds)| {
+        let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        (number > 0).then(|| Duration::from_secs(u64::from(number) * seconds))
+    });
+    found.ok_or(ArgError::Ttl)
+}
+
+fn json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+/// Prints the token, alone on a line.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let secret = secret(args)?;
+    let token = make(args, &secret, unix_ms())?;
+    writeln!(std::io::stdout(), "{token}")
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot print the token: {e}")))
+}
+
+fn secret(args: &Args) -> Result<Vec<u8>, Failure> {
+    if let Some(path) = &args.secret_file {
+        return read(path);
+    }
+    let missing = "no secret to sign with: give --secret-file FILE or --secret TEXT, or set GRANDSTAND_SECRET";
+    let secret = args.secret.as_ref();
+    let secret = secret.ok_or_else(|| Failure::new(Exit::Usage, missing))?;
+    Ok(secret.clone().into_bytes())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut secret = std::fs::read(path).map_err(|e| {
+        let path = path.display();
+        Failure::new(
+            Exit::NoInput,
+            format!("cannot read --secret-file {path}: {e}"),
+        )
+    })?;
+    for end in [b'\n', b'\r'] {
+        secret.pop_if(|last| *last == end);
+    }
+    Ok(secret)
+}
+
+fn make(args: &Args, secret: &[u8], now_ms: u64) -> Result<String, Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let signer = Signer::hs256(secret).map_err(|e| usage(e.to_string()))?;
+    let mut claims = Claims::new(args.user.clone(), now_ms / 1000 + args.ttl.as_secs());
+    for Rule { pattern, role } in &args.rooms {
+        claims = claims
+            .allow(pattern, *role, args.options.clone())
+            .map_err(|e| usage(format!("--room: {e}")))?;
+    }
+    Ok(signer.sign(&claims))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use grandstand_common::auth::{AuthError, Verifier};
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_767_225_600_000;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &[&str]) -> Result<Args, clap::Error> {
+        let line = [&["token", "--user", "alice", "--secret", "s"], line].concat();
+        Line::try_parse_from(line).map(|line| line.args)
+    }
+
+    #[test]
+    fn an_edge_takes_the_token_until_it_ends() {
+        let rooms = ["--room", "memory-42=player", "--room", "memory-*=spectator"];
+        let args = args(&[&rooms[..], &["--ttl", "15m", "--options", r#"{"team":1}"#]].concat());
+        let token = make(&args.unwrap(), b"s", NOW_MS).unwrap();
+        let verifier = Verifier::hs256(b"s").unwrap();
+        let grants = verifier.verify(&token, NOW_MS).unwrap();
+        assert_eq!(grants.player().as_str(), "alice");
+        assert_eq!(grants.expires_ms(), Some(NOW_MS + 15 * 60_000));
+        let role = |room: &str| grants.role(&room.parse().unwrap());
+        let (own, options) = role("memory-42").unwrap();
+        assert_eq!(own, Role::Player);
+        assert_eq!(options.unwrap(), r#"{"team":1}"#);
+        assert_eq!(role("memory-7").unwrap().0, Role::Spectator);
+        assert_eq!(role("relay-1"), None);
+
+        let late = verifier.verify(&token, NOW_MS + 15 * 60_000);
+        assert_eq!(late, Err(AuthError::Expired));
+        let other = Verifier::hs256(b"t").unwrap().verify(&token, NOW_MS);
+        assert_eq!(other, Err(AuthError::Signature));
+    }
+
+    #[test]
+    fn wrong_arguments_are_told() {
+        for (line, part) in [
+            (&["--room", "memory-42"][..], "memory-42=player"),
+            (&["--room", "memory-42=king"], "`player` or `spectator`"),
+            (&["--room", "a=player", "--ttl", "1"], "90s"),
+            (&["--room", "a=player", "--ttl", "0s"], "90s"),
+            (&["--room", "a=player", "--options", "{"], "EOF"),
+            (&[], "--room"),
+        ] {
+            let text = args(line).unwrap_err().to_string();
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let bad = args(&["--room", "a.b=player"]).unwrap();
+        let failure = make(&bad, b"s", NOW_MS).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(failure.to_string().contains("a.b"), "{failure}");
+    }
+
+    #[test]
+    fn a_secret_file_may_end_with_a_newline() {
+        let path = std::env::temp_dir().join(format!("grandstand-secret-{}", std::process::id()));
+        for end in ["", "\n", "\r\n"] {
+            std::fs::write(&path, format!("a b{end}")).unwrap();
+            assert_eq!(read(&path).unwrap(), b"a b");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let failure = read(&path).unwrap_err();
+        assert_eq!(failure.exit(), Exit::NoInput);
+        assert!(failure.to_string().contains("--secret-file"), "{failure}");
+    }
+}
