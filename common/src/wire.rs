@@ -229,7 +229,7 @@ pub struct RoomBatch {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Item {
     /// What.
-    #[prost(oneof = "ItemKind", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "ItemKind", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub kind: Option<ItemKind>,
 }
 
@@ -269,6 +269,10 @@ pub enum ItemKind {
     /// The room is over and deleted, or cannot be had: everybody in it leaves.
     #[prost(message, tag = "13")]
     Closed(Closed),
+    /// All that the edge lacked of the room has come: the end of the answer to a [`RoomInterest::sync`]. Until then, after a
+    /// hole or a change of owner, a `Processed` may cover a `Rejected` that the edge has not got (D4).
+    #[prost(message, tag = "14")]
+    Synced(Empty),
 }
 
 /// The whole view of a lane.

@@ -160,16 +160,11 @@ impl Core {
         self.tell_owner(partition, now);
     }
 
-    /// Asks for all rooms that a worker owns.
-    pub(crate) fn sync_rooms_of(&mut self, worker: &str, now: Now) {
-        for at in 0..self.watches.len() {
-            let watch = &mut self.watches[at];
-            if watch.owner.as_ref().is_some_and(|o| o.as_str() == worker) {
-                watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
-                let partition = watch.partition;
-                self.tell_owner(partition, now);
-            }
-        }
+    /// The rooms that a worker owns.
+    pub(crate) fn rooms_of(&self, worker: &str) -> Vec<RoomKey> {
+        let owned = |w: &&Watch| w.owner.as_ref().is_some_and(|o| o.as_str() == worker);
+        let all = self.watches.iter().filter(owned);
+        all.flat_map(|watch| watch.rooms.iter().copied()).collect()
     }
 
     /// The bus is back: whatever owners sent meanwhile is lost, and what they were told may be.

@@ -1,19 +1,12 @@
 //! What the owner asks of its driver, and what the driver answers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 
-/// The time, by both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic: for what is to happen after a while.
-    pub at: Instant,
-    /// Unix milliseconds: for games' timers.
-    pub unix_ms: u64,
-}
+pub use grandstand_common::clock::Now;
 
 /// Names a command until its [`Outcome`] is there. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -203,6 +203,8 @@ pub struct Core {
     pub(crate) dirty: [VecDeque<RoomKey>; 2],
     pub(crate) behind: Vec<(ConnKey, Bytes)>,
     pub(crate) announcements: VecDeque<Announcement>,
+    /// Rooms whose acks wait until it is known whether a hole was about them.
+    pub(crate) held: BTreeSet<RoomKey>,
     pub(crate) viewers_due: BTreeSet<RoomKey>,
     pub(crate) bus_up: bool,
     pub(crate) counts: Counts,
@@ -235,6 +237,7 @@ impl Core {
             dirty: [VecDeque::new(), VecDeque::new()],
             behind: Vec::new(),
             announcements: VecDeque::new(),
+            held: BTreeSet::new(),
             viewers_due: BTreeSet::new(),
             bus_up: true,
             counts: Counts::default(),

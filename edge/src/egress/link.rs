@@ -1,6 +1,6 @@
 //! The numbers of what each worker sends to this edge: a loss is seen, and asked for (D19).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A worker's numbers.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ struct Link {
 /// The links from all workers.
 #[derive(Debug, Default)]
 pub struct Links {
-    links: HashMap<String, Link>,
+    links: BTreeMap<String, Link>,
 }
 
 impl Links {
@@ -50,6 +50,11 @@ impl Links {
             link.settle();
         }
         self.links.values().any(|l| l.hole.is_some())
+    }
+
+    /// Whether something of the worker's is missing that it has not answered for.
+    pub fn is_holed(&self, worker: &str) -> bool {
+        self.links.get(worker).is_some_and(|l| l.hole.is_some())
     }
 
     /// Whether a claim waits to be settled, or a hole to be asked for.

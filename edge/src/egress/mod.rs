@@ -33,8 +33,9 @@ impl Core {
         if batch.beat {
             self.links.handle_claim(&batch.worker, batch.number, true);
         } else if self.links.handle_batch(&batch.worker, batch.number) {
+            let whole = !self.links.is_holed(&batch.worker);
             for room in batch.rooms {
-                self.on_room(room, now, sink);
+                self.on_room(room, whole, now, sink);
             }
         }
         self.ask_for_holes();
@@ -53,12 +54,26 @@ impl Core {
             return;
         };
         self.links.answered(worker, to);
-        if reply.all {
-            self.sync_rooms_of(worker, now);
+        let affected = match reply.all {
+            true => self.rooms_of(worker),
+            false => {
+                let named = reply.rooms.iter();
+                named
+                    .filter_map(|id| self.names.get(id.as_str()).copied())
+                    .collect()
+            }
+        };
+        for key in affected {
+            self.held.remove(&key);
+            self.rooms[key].syncing = true;
+            self.sync(key, now);
         }
-        for room in &reply.rooms {
-            if let Some(&key) = self.names.get(room.as_str()) {
-                self.sync(key, now);
+        if !self.links.is_holed(worker) {
+            for key in self.rooms_of(worker) {
+                if self.held.remove(&key) {
+                    self.rooms[key].syncing = false;
+                    self.tell_acks(key);
+                }
             }
         }
         self.ask_for_holes();
@@ -69,7 +84,7 @@ impl Core {
         self.ask_for_holes();
     }
 
-    fn on_room(&mut self, batch: RoomBatch, now: Now, sink: &mut impl Sink) {
+    fn on_room(&mut self, batch: RoomBatch, whole: bool, now: Now, sink: &mut impl Sink) {
         let Some(&key) = self.names.get(batch.room.as_str()) else {
             return;
         };
@@ -81,14 +96,40 @@ impl Core {
         }
         if epoch > room.epoch || instance != room.instance {
             room.begin(epoch, instance);
+            self.held.remove(&key);
+        }
+        if !whole && !room.syncing {
+            // Until it is known whether the hole was about this room.
+            room.syncing = true;
+            self.held.insert(key);
         }
         for Item { kind } in batch.items {
             if let Some(kind) = kind {
                 self.on_item(key, kind, now, sink);
             }
         }
+        if self.rooms[key].syncing && !self.held.contains(&key) {
+            self.sync(key, now);
+        }
+        self.tell_acks(key);
         for lane in LaneId::ALL {
             self.dirty(key, lane);
+        }
+    }
+
+    /// Sends the acks that are due, unless rejects may still have to come before them (D4).
+    fn tell_acks(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(key).filter(|room| !room.syncing) else {
+            return;
+        };
+        let owing = std::mem::take(&mut room.owing);
+        let acks: Vec<_> = owing
+            .iter()
+            .filter_map(|session| room.seats.get_mut(session)?.take_ack())
+            .collect();
+        let id = room.id.clone();
+        for (conn, seq) in acks {
+            self.tell_behind(conn, &ServerMessage::Ack { room: &id, seq });
         }
     }
 
@@ -187,6 +228,7 @@ impl Core {
                 }
             }
             ItemKind::Closed(closed) => self.on_closed_room(key, &closed.code, now, sink),
+            ItemKind::Synced(Empty {}) => room.syncing = false,
         }
     }
 
@@ -225,7 +267,7 @@ impl Core {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let (id, epoch, session) = (room.id.clone(), room.epoch, processed.session);
+        let (epoch, session) = (room.epoch, processed.session);
         let Some(seat) = room.seats.get_mut(&session) else {
             return;
         };
@@ -235,11 +277,15 @@ impl Core {
             seat.chain.restart(now.at);
         }
         seat.epoch = epoch;
-        let (first, acked) = (!seat.joined, seat.acked);
+        let first = !std::mem::replace(&mut seat.joined, true);
         seat.acked = seat.acked.max(processed.last_seq);
         seat.next_seq = seat.next_seq.max(seat.acked + 1);
-        seat.joined = true;
-        let (conn, newly) = (seat.conn, seat.acked);
+        let conn = seat.conn;
+        match first {
+            // All rejects that there are have come with it.
+            true => seat.told = seat.acked,
+            false => room.owing.push(session),
+        }
         if processed.ended && seat.conn.is_none() {
             room.seats.remove(&session);
             self.linger(key, now);
@@ -259,14 +305,6 @@ impl Core {
                 self.sync(key, now);
             }
             self.answer_join(conn, key, LaneId::Players, sink);
-        } else if newly > acked {
-            self.tell_behind(
-                conn,
-                &ServerMessage::Ack {
-                    room: &id,
-                    seq: newly,
-                },
-            );
         }
     }
 
@@ -336,9 +374,9 @@ impl Core {
                 .flat_map(|lane| lane.members().iter().map(|m| m.conn)),
         );
         conns.extend(
-            room.seats
-                .drain()
-                .filter_map(|(_, seat)| seat.conn)
+            std::mem::take(&mut room.seats)
+                .into_values()
+                .filter_map(|seat| seat.conn)
                 .map(|(conn, _)| conn),
         );
         room.presence = None;

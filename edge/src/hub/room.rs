@@ -1,14 +1,15 @@
 //! A room as an edge sees it: two lanes, and the seats of the players who are connected here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use grandstand_common::data::Data;
-use grandstand_common::envelope::Encoding;
+use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, PlayerId, RoomId};
 use grandstand_common::wire::Presence;
 
 use super::lane::Lane;
+use crate::frames::put_message;
 use crate::ingress::chain::Chain;
 use crate::sink::ConnKey;
 
@@ -34,7 +35,7 @@ pub struct Room {
     /// Members of a lane that wait for its first snapshot.
     pub waiting: [Vec<ConnKey>; 2],
     /// The sessions of players who are, or were, connected here, until the owner lets go of them.
-    pub seats: HashMap<u64, Seat>,
+    pub seats: BTreeMap<u64, Seat>,
     /// The players' and spectators' memberships, waiting ones included.
     pub members: [usize; 2],
     /// The owner said that there is no such room yet.
@@ -43,6 +44,10 @@ pub struct Room {
     pub presence: Option<Presence>,
     /// Which lanes the owner was asked for.
     pub watched: [bool; 2],
+    /// Sessions whose clients may have to be sent an `ack`.
+    pub owing: Vec<u64>,
+    /// Something of it was, or may have been, lost: what the owner reports may cover rejects that are still to come.
+    pub syncing: bool,
     /// Since when nobody is here, if so.
     pub empty_since: Option<Instant>,
 }
@@ -57,11 +62,13 @@ impl Room {
             instance: Instance(0),
             lanes: LaneId::ALL.map(Lane::new),
             waiting: [Vec::new(), Vec::new()],
-            seats: HashMap::new(),
+            seats: BTreeMap::new(),
             members: [0, 0],
             absent: false,
             presence: None,
             watched: [false; 2],
+            owing: Vec::new(),
+            syncing: false,
             empty_since: None,
         }
     }
@@ -71,6 +78,8 @@ impl Room {
         self.epoch = epoch;
         self.instance = instance;
         self.absent = false;
+        // What the owner before it sent last may not have come.
+        self.syncing = self.seats.values().any(|seat| seat.joined);
         for lane in &mut self.lanes {
             lane.reset(epoch, instance);
         }
@@ -117,6 +126,8 @@ pub struct Seat {
     pub joined: bool,
     /// The player's last input that the owner reported.
     pub acked: u64,
+    /// The last one for which the client was sent an `ack`.
+    pub told: u64,
     /// The `seq` that the next input must have.
     pub next_seq: u64,
     /// The latest of what only this player may see.
@@ -140,12 +151,40 @@ impl Seat {
             chain,
             joined: false,
             acked: 0,
+            told: 0,
             next_seq: 1,
             direct: None,
             rejects: VecDeque::new(),
             epoch: Epoch(0),
             paused: false,
             timer: None,
+        }
+    }
+
+    /// The `ack` that the client is still to be sent, which it then has been.
+    pub fn take_ack(&mut self) -> Option<(ConnKey, u64)> {
+        let (conn, _) = self.conn.filter(|_| self.acked > self.told)?;
+        self.told = self.acked;
+        Some((conn, self.acked))
+    }
+
+    /// Appends what its client alone is told: the latest `direct`, the kept rejects, the `ack`.
+    pub fn put_private(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
+        if let Some(data) = &self.direct {
+            put_message(out, encoding, &ServerMessage::Direct { room, data });
+        }
+        for Reject { seq, code, message } in &self.rejects {
+            let reject = ServerMessage::Reject {
+                room,
+                seq: *seq,
+                code,
+                message,
+            };
+            put_message(out, encoding, &reject);
+        }
+        if self.told > 0 {
+            let seq = self.told;
+            put_message(out, encoding, &ServerMessage::Ack { room, seq });
         }
     }
 

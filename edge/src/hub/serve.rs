@@ -56,7 +56,7 @@ impl Core {
                     Role::Spectator
                 },
                 instance: (room.instance.0 != 0).then_some(instance.as_str()),
-                last_seq: seat.map_or(0, |s| s.acked),
+                last_seq: seat.map_or(0, |s| s.told),
             };
             put_message(&mut out, encoding, &joined);
             resume.greeted = true;
@@ -67,62 +67,25 @@ impl Core {
         let missed =
             since.and_then(|(v, e)| room.lanes[lane.index()].missed(&room.id, encoding, *v, e));
         let frames = missed.or_else(|| room.lanes[lane.index()].catch_up(&room.id, encoding));
-        match frames {
-            Some(frames) => {
-                membership.resume = None;
-                out.extend_from_slice(&frames);
-                match membership.slot {
-                    Some(slot) => room.lanes[lane.index()].served(slot),
-                    None => membership.slot = Some(room.lanes[lane.index()].add(conn, encoding)),
-                }
-                if let Some(seat) = seat {
-                    if let Some(data) = &seat.direct {
-                        put_message(
-                            &mut out,
-                            encoding,
-                            &ServerMessage::Direct {
-                                room: &room.id,
-                                data,
-                            },
-                        );
-                    }
-                    for r in &seat.rejects {
-                        let (code, message) = (r.code.as_str(), r.message.as_str());
-                        put_message(
-                            &mut out,
-                            encoding,
-                            &ServerMessage::Reject {
-                                room: &room.id,
-                                seq: r.seq,
-                                code,
-                                message,
-                            },
-                        );
-                    }
-                    if seat.acked > 0 {
-                        put_message(
-                            &mut out,
-                            encoding,
-                            &ServerMessage::Ack {
-                                room: &room.id,
-                                seq: seat.acked,
-                            },
-                        );
-                    }
-                }
-                if let Some(presence) = &room.presence {
-                    put_message(
-                        &mut out,
-                        encoding,
-                        &super::flush::presence_message(&room.id, presence),
-                    );
-                }
+        if frames.is_none() && membership.slot.is_none() {
+            let waiting = &mut room.waiting[lane.index()];
+            if !waiting.contains(&conn) {
+                waiting.push(conn);
             }
-            None => {
-                let waiting = &mut room.waiting[lane.index()];
-                if membership.slot.is_none() && !waiting.contains(&conn) {
-                    waiting.push(conn);
-                }
+        } else {
+            // Without frames, a member gets the lane's next snapshot with all others.
+            out.extend_from_slice(&frames.unwrap_or_default());
+            membership.resume = None;
+            match membership.slot {
+                Some(slot) => room.lanes[lane.index()].served(slot),
+                None => membership.slot = Some(room.lanes[lane.index()].add(conn, encoding)),
+            }
+            if let Some(seat) = seat {
+                seat.put_private(&mut out, encoding, &room.id);
+            }
+            if let Some(presence) = &room.presence {
+                let message = super::flush::presence_message(&room.id, presence);
+                put_message(&mut out, encoding, &message);
             }
         }
         if greets {
@@ -214,6 +177,7 @@ impl Core {
             self.names.remove(&room.id);
             self.watches[usize::from(room.partition.0)].forget(key);
             self.viewers_due.remove(&key);
+            self.held.remove(&key);
         }
     }
 

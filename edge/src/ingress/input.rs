@@ -94,7 +94,7 @@ impl Core {
         let (Some(client), Some(room)) = (self.clients.get(&conn), self.rooms.get(key)) else {
             return;
         };
-        let Some(seat) = room.seats.get(&session).filter(|s| seq <= s.acked) else {
+        let Some(seat) = room.seats.get(&session).filter(|s| seq <= s.told) else {
             return;
         };
         let mut out = Vec::new();
@@ -112,7 +112,7 @@ impl Core {
             client.encoding,
             &ServerMessage::Ack {
                 room: &room.id,
-                seq: seat.acked,
+                seq: seat.told,
             },
         );
         sink.send_control(conn, &out.into());

@@ -91,6 +91,7 @@ impl Owned {
                 for session in &wanted.sessions {
                     self.send_gone(cx, to, SessionId(*session));
                 }
+                self.send(cx, id, edge, ItemKind::Synced(wire::Empty {}));
             }
             return;
         }
@@ -101,6 +102,9 @@ impl Owned {
         }
         if wanted.sync || is_new {
             self.answer_presence(cx, to);
+        }
+        if wanted.sync {
+            self.send(cx, id, edge, ItemKind::Synced(wire::Empty {}));
         }
     }
 

@@ -97,6 +97,7 @@ pub(super) fn tell(item: &ItemKind) -> String {
             told += if p.ended { " ended" } else { "" };
             told
         }
+        ItemKind::Synced(_) => "synced".to_owned(),
         ItemKind::Refused(r) => format!("refused {} {}", r.session, r.code),
         ItemKind::Gone(g) => format!("gone {} {}", g.session, g.code),
         ItemKind::LiveOut(l) => format!("live {}", text(&l.data)),

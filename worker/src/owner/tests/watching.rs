@@ -60,11 +60,16 @@ fn what_an_edge_lacks_comes_as_updates_if_they_are_kept() {
     let told = rig.told("e5", "echo-1");
     assert_eq!(
         told,
-        ["update 0/3 alice a", "update 0/4 alice a", "presence 1 2"]
+        [
+            "update 0/3 alice a",
+            "update 0/4 alice a",
+            "presence 1 2",
+            "synced"
+        ]
     );
     let wanted = known(&rig, 4, instance);
     rig.ask(spectators("e5", wanted, true));
-    assert_eq!(rig.told("e5", "echo-1"), ["presence 1 2"]);
+    assert_eq!(rig.told("e5", "echo-1"), ["presence 1 2", "synced"]);
     for other in [
         known(&rig, 2, instance + 1),
         known(&rig, 9, instance),
@@ -137,6 +142,7 @@ fn a_new_owner_answers_a_sync_with_all_that_a_session_lacks() {
             "processed 10 n1 seq1",
             "gone 99 not_joined",
             "presence 1 1",
+            "synced",
         ]
     );
 }

@@ -1,0 +1,154 @@
+//! A client by the book: it resends what was not answered, resumes with `since`, and joins anew after a gap.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::ledger;
+
+/// A client, across its connections.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) room: String,
+    pub(crate) player: bool,
+    /// Its connection: the edge, and which of that edge's connections.
+    pub(crate) at: Option<(usize, u32)>,
+    pub(crate) attempt: u32,
+    pub(crate) joined: bool,
+    pub(crate) instance: Option<String>,
+    pub(crate) epoch: Option<String>,
+    pub(crate) version: u64,
+    pub(crate) view: Option<Value>,
+    pub(crate) direct: Option<Value>,
+    /// The inputs that it has made, which of them are acked, and which were rejected.
+    pub(crate) made: u64,
+    pub(crate) acked: u64,
+    pub(crate) rejected: BTreeSet<u64>,
+    pub(crate) errors: Vec<String>,
+}
+
+impl Client {
+    pub(crate) fn new(name: String, room: String, player: bool) -> Self {
+        Self {
+            name,
+            room,
+            player,
+            at: None,
+            attempt: 0,
+            joined: false,
+            instance: None,
+            epoch: None,
+            version: 0,
+            view: None,
+            direct: None,
+            made: 0,
+            acked: 0,
+            rejected: BTreeSet::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// What it says first on a new connection.
+    pub(crate) fn join(&mut self, resume: bool) -> Value {
+        self.joined = false;
+        self.attempt += 1;
+        let mut join = json!({
+            "type": "join", "room": self.room, "client": format!("page-{}", self.name), "attempt": self.attempt,
+            "role": if self.player { "player" } else { "spectator" },
+        });
+        if let (true, Some(epoch), Some(_)) = (resume, &self.epoch, &self.view) {
+            join["since"] = self.version.into();
+            join["epoch"] = epoch.as_str().into();
+        }
+        join
+    }
+
+    /// Its next input.
+    pub(crate) fn input(&mut self) -> Value {
+        self.made += 1;
+        self.input_of(self.made)
+    }
+
+    fn input_of(&self, seq: u64) -> Value {
+        json!({"type": "input", "room": self.room, "seq": seq, "data": seq})
+    }
+
+    /// Takes a message; returns what it answers.
+    pub(crate) fn take(&mut self, message: &Value) -> Vec<Value> {
+        let field = |name: &str| {
+            message[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name} of {message}"))
+        };
+        match message["type"].as_str().expect("every message has a type") {
+            "joined" => {
+                self.joined = true;
+                let instance = message["instance"].as_str().map(str::to_owned);
+                if let (Some(old), Some(new)) = (&self.instance, &instance) {
+                    assert_eq!(old, new, "nobody deletes a room here");
+                }
+                self.instance = instance.or(self.instance.take());
+                if self.player {
+                    let last = field("last_seq");
+                    assert!(
+                        last >= self.acked,
+                        "{}: acked {} but last_seq is {last}",
+                        self.name,
+                        self.acked
+                    );
+                    assert!(last <= self.made, "{}: {last} was never sent", self.name);
+                    return (last + 1..=self.made)
+                        .map(|seq| self.input_of(seq))
+                        .collect();
+                }
+            }
+            "snapshot" => {
+                self.epoch = message["epoch"].as_str().map(str::to_owned);
+                self.version = field("version");
+                self.view = Some(message["data"].clone());
+            }
+            "update" => {
+                let view = self.view.as_mut().expect("a snapshot comes before updates");
+                assert_eq!(
+                    field("prev"),
+                    self.version,
+                    "{}: a gap at {message}",
+                    self.name
+                );
+                self.version = field("version");
+                ledger::apply(view, message["data"].clone());
+            }
+            "direct" => self.direct = Some(message["data"].clone()),
+            "ack" => {
+                let seq = field("seq");
+                assert!(
+                    seq >= self.acked && seq <= self.made,
+                    "{}: ack {seq}",
+                    self.name
+                );
+                for sent in (self.acked + 1..=seq).filter(|seq| seq % 7 == 0) {
+                    assert!(
+                        self.rejected.contains(&sent),
+                        "{}: the reject of {sent} comes before its ack",
+                        self.name
+                    );
+                }
+                self.acked = seq;
+            }
+            "reject" => {
+                assert_eq!(field("seq") % 7, 0, "{message}");
+                self.rejected.insert(field("seq"));
+            }
+            "error" => self.errors.push(message.to_string()),
+            "welcome" | "presence" | "live" | "pong" | "notice" => {}
+            "left" => {
+                // Its own earlier connection was replaced; anything else is a fault.
+                assert_eq!(message["code"], "replaced", "{}: {message}", self.name);
+                self.joined = false;
+            }
+            other => panic!("{other} is no message of version 1"),
+        }
+        Vec::new()
+    }
+}
