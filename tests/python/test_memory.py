@@ -129,7 +129,7 @@ async def game():
     await late.join(name, role="spectator")
     await late.until(lambda: late.rooms[name].view, "a snapshot")
     rule(await agree([alice, late], name) == view, "who comes after the end sees the end")
-    rule(late.rooms[name].updates == 0, "who comes late gets a snapshot")
+    rule(late.rooms[name].snapshots == 1, "who comes late gets one snapshot, and what came after it")
 
     left = await alice.answer({"type": "leave", "room": name})
     rule(left["type"] == "left" and left["room"] == name, "a leave is answered", left)
