@@ -28,6 +28,15 @@ const VIEWERS_EVERY: Duration = Duration::from_millis(500);
 /// How long a batch may take that an answer spoke of.
 const CLAIM_GRACE: Duration = Duration::from_millis(100);
 
+/// What was asked, and under which owner. What a former one says, or does not say, is of no interest any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The partition.
+    pub partition: Partition,
+    /// Its owner's epoch.
+    pub epoch: Epoch,
+}
+
 /// A partition: who owns it, and what its owner is still to be told.
 #[derive(Debug)]
 pub struct Watch {
@@ -85,6 +94,8 @@ impl Core {
         watch.epoch = lease.epoch;
         watch.ready = lease.ready && lease.worker.is_some();
         if watch.ready {
+            // Nobody waits for a former owner.
+            watch.asking = None;
             watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
             watch.retry = RETRY;
             watch.not_before = None;
@@ -93,8 +104,12 @@ impl Core {
     }
 
     /// The answer to [`Command::Interest`]; `None` if there was none.
-    pub fn handle_interest_reply(&mut self, partition: Partition, reply: Option<Bytes>, now: Now) {
+    pub fn handle_interest_reply(&mut self, question: Question, reply: Option<Bytes>, now: Now) {
+        let partition = question.partition;
         let watch = &mut self.watches[usize::from(partition.0)];
+        if watch.epoch != question.epoch {
+            return;
+        }
         let asked = watch.asking.take().unwrap_or_default();
         match reply.and_then(|r| InterestReply::decode(r).ok()) {
             Some(reply) => {
@@ -279,12 +294,17 @@ impl Core {
             rooms: told,
         };
         let payload = interest.encode_to_vec().into();
+        let watch = &mut self.watches[usize::from(partition.0)];
+        watch.asking = Some(rooms);
+        let question = Question {
+            partition,
+            epoch: watch.epoch,
+        };
         self.commands.push_back(Command::Interest {
             subject: subject::ctl(partition),
             payload,
-            partition,
+            question,
         });
-        self.watches[usize::from(partition.0)].asking = Some(rooms);
     }
 
     fn room_interest(&self, key: RoomKey, sync: bool) -> Option<RoomInterest> {

@@ -154,12 +154,12 @@ async fn execute(shard: &Rc<Shard>, bus: &Bus, command: Command) {
         Command::Interest {
             subject,
             payload,
-            partition,
+            question,
         } => {
             let bus = bus.clone();
             let answer = async move { bus.request(subject, payload, REQUEST_TIMEOUT).await };
             then(shard, answer, move |core, answer, now| {
-                core.handle_interest_reply(partition, answer.ok(), now);
+                core.handle_interest_reply(question, answer.ok(), now);
             });
         }
         Command::Link {

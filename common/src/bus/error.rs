@@ -90,7 +90,9 @@ pub enum ConnectError {
         dir: PathBuf,
     },
     /// The folder cannot be used.
-    #[error("cannot use the data folder {}: {cause}", dir.display())]
+    #[error(
+        "cannot use the data folder {}: {cause}; name a folder that can be written to", dir.display()
+    )]
     Folder {
         /// The folder.
         dir: PathBuf,

@@ -22,7 +22,7 @@ use crate::egress::link::Links;
 use crate::frames;
 use crate::hub::room::{Resume, Room, RoomKey};
 use crate::ingress::chain::ChainConfig;
-use crate::interest::Watch;
+use crate::interest::{Question, Watch};
 use crate::metrics::Counts;
 use crate::sink::{ConnKey, Sink};
 use crate::wheel::Wheel;
@@ -93,7 +93,7 @@ pub enum Command {
         /// What.
         payload: Bytes,
         /// Goes into the answer.
-        partition: Partition,
+        question: Question,
     },
     /// Ask a worker what a hole in its numbers was; answered by [`Core::handle_link_reply`].
     Link {

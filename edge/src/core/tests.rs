@@ -107,6 +107,14 @@ impl Bench {
         }
     }
 
+    /// What the room's owner is asked as.
+    fn question(&self) -> Question {
+        Question {
+            partition: ROOM.parse::<RoomId>().unwrap().partition(64),
+            epoch: Epoch(self.epoch),
+        }
+    }
+
     fn open(&mut self, index: u32, player: &str) -> ConnKey {
         let conn = ConnKey {
             index,
@@ -544,7 +552,7 @@ fn an_empty_room_is_unwatched_and_forgotten() {
     let conn = bench.open(1, "eve");
     bench.join(conn, "spectator");
     bench.owner(vec![snapshot(1, 0)]);
-    let partition = ROOM.parse::<RoomId>().unwrap().partition(64);
+    let question = bench.question();
     let reply = InterestReply {
         worker: "w".into(),
         epoch: 1,
@@ -552,15 +560,29 @@ fn an_empty_room_is_unwatched_and_forgotten() {
     };
     bench
         .core
-        .handle_interest_reply(partition, Some(reply.encode_to_vec().into()), bench.now);
+        .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
     bench.core.handle_closed(conn, bench.now);
     for _ in 0..32 {
         bench.passes(1_000);
         bench
             .core
-            .handle_interest_reply(partition, Some(reply.encode_to_vec().into()), bench.now);
+            .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
     }
     assert_eq!(bench.core.sizes(), (0, 0));
+}
+
+#[test]
+fn a_new_owner_is_asked_while_the_former_one_still_owes_an_answer() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    let former = bench.question();
+    bench.interests();
+    bench.own(2);
+    assert_eq!(bench.interests().len(), 1);
+    // The former one's silence is no reason to ask the new one again.
+    bench.core.handle_interest_reply(former, None, bench.now);
+    bench.passes(1_000);
+    assert_eq!(bench.interests().len(), 0);
 }
 
 #[test]
