@@ -99,7 +99,11 @@ impl Core {
             watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
             watch.retry = RETRY;
             watch.not_before = None;
+            let rooms: Vec<_> = watch.rooms.iter().copied().collect();
             self.tell_owner(partition, now);
+            if self.bus_up {
+                self.repeat_joins(&rooms, now);
+            }
         }
     }
 

@@ -586,6 +586,19 @@ fn a_new_owner_is_asked_while_the_former_one_still_owes_an_answer() {
 }
 
 #[test]
+fn d03_a_join_that_was_not_reported_is_repeated_to_a_new_owner_at_once() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    let bob = bench.open(2, "bob");
+    bench.join(bob, "player");
+    let first = bench.entries();
+    bench.own(2);
+    let again = bench.entries();
+    let of = |entries: &[Entry]| entries.iter().map(|e| e.session).collect::<Vec<_>>();
+    assert_eq!(of(&again), of(&first), "bob's, and his alone");
+}
+
+#[test]
 fn both_encodings_say_the_same() {
     let mut bench = Bench::new();
     let conn = ConnKey {

@@ -125,6 +125,24 @@ impl Core {
         }
     }
 
+    /// A partition has a new owner, which is silent about what it read while it took over, and is told only of sessions
+    /// that were reported: those that were not begin again (D3).
+    pub(crate) fn repeat_joins(&mut self, rooms: &[RoomKey], now: Now) {
+        for &key in rooms {
+            let Some(room) = self.rooms.get_mut(key) else {
+                continue;
+            };
+            let mut joining = Vec::new();
+            for (&session, seat) in room.seats.iter_mut().filter(|(_, seat)| !seat.joined) {
+                seat.chain.restart(now.at);
+                joining.push(session);
+            }
+            for session in joining {
+                self.run_chain(key, session);
+            }
+        }
+    }
+
     /// Stops reading from a connection whose window is full, and reads again when it is not.
     pub(crate) fn hold_back(&mut self, key: RoomKey, session: u64, sink: &mut impl Sink) {
         let Some(seat) = self
