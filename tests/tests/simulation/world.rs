@@ -15,6 +15,7 @@ use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
+use grandstand_edge::interest::Question;
 use grandstand_edge::session::frame::{frame_len, header_len};
 use grandstand_edge::session::{Event as Frame, Session};
 use grandstand_edge::sink::{ConnKey, Sent, Sink};
@@ -77,7 +78,7 @@ enum Happening {
     /// An edge's core hears.
     Edge(usize, ToEdge),
     /// A request of an edge's to a partition's owner is answered, or given up.
-    Answer(usize, Partition, u64, Option<Bytes>),
+    Answer(usize, u64, Option<Bytes>),
     /// The worker of this generation hears.
     Owner(u64, ToOwner),
     /// The store is written, and somebody may hear of it.
@@ -145,8 +146,8 @@ pub(crate) struct World {
     generation: u64,
     epoch: u64,
     readers: BTreeMap<u16, u64>,
-    /// The request of each edge to each partition that is not answered.
-    asked: HashMap<(usize, u16), u64>,
+    /// The requests of edges to partitions' owners that are not answered, by number.
+    asked: HashMap<u64, Question>,
     /// When what was sent on a path last arrives: what comes later arrives later, unless it is reordered.
     paths: HashMap<(u64, usize), u64>,
     clients: Vec<Client>,
@@ -297,12 +298,10 @@ impl World {
                     does(&mut self.owner, now);
                 }
             }
-            Happening::Answer(i, partition, id, reply) => {
-                if self.asked.get(&(i, partition.0)) == Some(&id) {
-                    self.asked.remove(&(i, partition.0));
-                    self.edges[i]
-                        .core
-                        .handle_interest_reply(partition, reply, now);
+            Happening::Answer(i, id, reply) => {
+                if let Some(question) = self.asked.remove(&id) {
+                    let core = &mut self.edges[i].core;
+                    core.handle_interest_reply(question, reply, now);
                 }
             }
             Happening::Store(does) => does(self),
@@ -395,22 +394,23 @@ impl World {
             core::Command::Interest {
                 subject,
                 payload,
-                partition,
+                question,
             } => {
+                let partition = question.partition;
                 assert_eq!(subject::parse_partition(&subject), Some(partition));
                 self.order += 1;
                 let id = self.order;
-                self.asked.insert((i, partition.0), id);
+                self.asked.insert(id, question);
                 let ready = |(p, _, ready)| p == partition && ready;
                 if !self.owner.partitions().any(ready) {
-                    return self.after(1..5, Happening::Answer(i, partition, id, None));
+                    return self.after(1..5, Happening::Answer(i, id, None));
                 }
-                self.at(self.ms + 1000, Happening::Answer(i, partition, id, None));
+                self.at(self.ms + 1000, Happening::Answer(i, id, None));
                 if self.chance(self.plan.lost) {
                     return;
                 }
                 let interest = Interest::decode(payload).expect("an interest");
-                let to = format!("{i}.{}.{id}", partition.0);
+                let to = format!("{i}.{id}");
                 let ask = move |owner: &mut Owner, now: Now| {
                     owner.handle_interest(now, partition, &interest, Some(to));
                 };
@@ -525,9 +525,9 @@ impl World {
                     .split('.')
                     .map(|n| n.parse().expect("as given"))
                     .collect();
-                let (edge, partition) = (parts[0] as usize, Partition(parts[1] as u16));
+                let edge = parts[0] as usize;
                 if !self.chance(self.plan.lost) {
-                    let answer = Happening::Answer(edge, partition, parts[2], Some(payload));
+                    let answer = Happening::Answer(edge, parts[1], Some(payload));
                     self.after(0..5, answer);
                 }
             }
