@@ -9,6 +9,9 @@ use grandstand_worker::driver::WorkerSettings;
 
 use super::Args;
 
+/// How long clients may take to go when the server ends.
+const DRAIN_MS: u64 = 250;
+
 /// The configuration of both.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -39,8 +42,8 @@ impl Settings {
         let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
         let mut worker: WorkerConfig = config::load(&sources).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
-        // There is no other edge that clients could go to.
-        edge.edge.drain_ms = 0;
+        // Clients are told, but there is no other edge that they could go to.
+        edge.edge.drain_ms = DRAIN_MS;
         worker.worker.name = "dev".to_owned();
         worker.cluster = edge.cluster.clone();
         // Both keep the same updates.
