@@ -4,6 +4,10 @@
 //! [`interest`](crate::interest) tells owners what is watched here, [`egress`](crate::egress) takes owners' batches
 //! in, and [`hub`](crate::hub) shows them to the members of rooms.
 
+mod command;
+
+mod client;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,12 +24,16 @@ use slab::Slab;
 
 use crate::egress::link::Links;
 use crate::frames;
-use crate::hub::room::{Resume, Room, RoomKey};
+use crate::hub::room::{Room, RoomKey, Seat};
 use crate::ingress::chain::ChainConfig;
-use crate::interest::{Question, Watch};
+use crate::interest::Watch;
 use crate::metrics::Counts;
 use crate::sink::{ConnKey, Sink};
 use crate::wheel::Wheel;
+
+pub use command::{Command, Receipt};
+
+pub(crate) use client::{Announcement, Client, Membership};
 
 #[cfg(test)]
 mod tests;
@@ -74,60 +82,6 @@ impl Default for CoreConfig {
     }
 }
 
-/// What the core wants of the bus. Executed in order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Append to the log; answered by [`Core::handle_appended`].
-    Append {
-        /// Where.
-        subject: String,
-        /// What.
-        payload: Bytes,
-        /// Goes into the answer.
-        receipt: Receipt,
-    },
-    /// Ask a partition's owner (`ctl`); answered by [`Core::handle_interest_reply`].
-    Interest {
-        /// Where.
-        subject: String,
-        /// What.
-        payload: Bytes,
-        /// Goes into the answer.
-        question: Question,
-    },
-    /// Ask a worker what a hole in its numbers was; answered by [`Core::handle_link_reply`].
-    Link {
-        /// Where.
-        subject: String,
-        /// What.
-        payload: Bytes,
-        /// Goes into the answer.
-        worker: String,
-        /// Goes into the answer: the last missing number.
-        to: u64,
-    },
-    /// Publish, and forget.
-    Publish {
-        /// Where.
-        subject: String,
-        /// What.
-        payload: Bytes,
-    },
-}
-
-/// Tells an append from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    /// The room.
-    pub room: RoomKey,
-    /// The session.
-    pub session: u64,
-    /// The entry's place in its chain.
-    pub n: u64,
-    /// The round in which it was appended.
-    pub round: u32,
-}
-
 /// What goes off when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -143,46 +97,6 @@ pub(crate) enum Timer {
     Links,
     /// A token is about to expire, or has.
     Token(ConnKey),
-}
-
-/// A client that is in a room, or about to be.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    pub(crate) room: RoomKey,
-    pub(crate) lane: LaneId,
-    /// The session, for players; 0 for spectators.
-    pub(crate) session: u64,
-    /// The place among the lane's members; none before it was served.
-    pub(crate) slot: Option<u32>,
-    /// `joined` was sent.
-    pub(crate) answered: bool,
-    /// What to answer with, while that is to be done.
-    pub(crate) resume: Option<Box<Resume>>,
-}
-
-/// A connection.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) encoding: Encoding,
-    pub(crate) grants: Arc<Grants>,
-    pub(crate) memberships: Vec<Membership>,
-    pub(crate) budget: f32,
-    pub(crate) budget_at: Instant,
-    pub(crate) warned: bool,
-}
-
-impl Client {
-    pub(crate) fn membership(&mut self, room: RoomKey) -> Option<&mut Membership> {
-        self.memberships.iter_mut().find(|m| m.room == room)
-    }
-}
-
-/// A notice on its way to a client; sent in slices, since everybody gets it.
-#[derive(Debug)]
-pub(crate) struct Announcement {
-    pub(crate) conn: ConnKey,
-    pub(crate) code: &'static str,
-    pub(crate) reconnect_in_ms: Option<u64>,
 }
 
 /// An edge shard's core. See the [module](self).
@@ -369,54 +283,8 @@ impl Core {
         }
     }
 
-    pub(crate) fn notice(
-        &self,
-        conn: ConnKey,
-        code: &str,
-        reconnect_in_ms: Option<u64>,
-        sink: &mut impl Sink,
-    ) {
-        if let Some(client) = self.clients.get(&conn) {
-            let notice = ServerMessage::Notice {
-                id: None,
-                code,
-                reconnect_in_ms,
-            };
-            sink.send_control(conn, &frames::message(client.encoding, &notice));
-        }
-    }
-
-    pub(crate) fn arm_token(&mut self, conn: ConnKey, expires_ms: Option<u64>, now: Now) {
-        const AHEAD_MS: u64 = 60_000;
-        if let Some(expires) = expires_ms {
-            let left = expires.saturating_sub(now.unix_ms);
-            let wait = if left > AHEAD_MS {
-                left - AHEAD_MS
-            } else {
-                left
-            };
-            self.timers
-                .insert(now.at + Duration::from_millis(wait), Timer::Token(conn));
-        }
-    }
-
-    fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get_mut(&conn) else {
-            return;
-        };
-        let Some(expires) = client.grants.expires_ms() else {
-            return;
-        };
-        if expires <= now.unix_ms {
-            self.counts.error(ErrorKind::Unauthenticated);
-            sink.close(conn, ErrorKind::Unauthenticated);
-            return;
-        }
-        let warn = !client.warned && expires - now.unix_ms <= 60_000;
-        client.warned |= warn;
-        if warn {
-            self.notice(conn, "token_expiring", None, sink);
-        }
-        self.arm_token(conn, Some(expires), now);
+    /// A session's seat.
+    pub(crate) fn seat(&mut self, key: RoomKey, session: u64) -> Option<&mut Seat> {
+        self.rooms.get_mut(key)?.seats.get_mut(&session)
     }
 }

@@ -17,30 +17,20 @@ impl Core {
             n,
             round,
         } = receipt;
-        let Some(seat) = self
-            .rooms
-            .get_mut(room)
-            .and_then(|r| r.seats.get_mut(&session))
-        else {
+        self.counts.appends_failed += u64::from(stored.is_none());
+        let Some(seat) = self.seat(room, session) else {
             return;
         };
         match stored {
             Some(seq) => seat.chain.stored(n, round, seq, now.at),
-            None => {
-                self.counts.appends_failed += 1;
-                seat.chain.failed(n, round, now.at);
-            }
+            None => seat.chain.failed(n, round, now.at),
         }
         self.run_chain(room, session);
     }
 
     /// A session ends for this edge: its last entry goes out, its window stays until the owner has it.
     pub(crate) fn end_seat(&mut self, key: RoomKey, session: u64, last: Body, now: Now) {
-        let Some(seat) = self
-            .rooms
-            .get_mut(key)
-            .and_then(|r| r.seats.get_mut(&session))
-        else {
+        let Some(seat) = self.seat(key, session) else {
             return;
         };
         seat.conn = None;
@@ -52,11 +42,7 @@ impl Core {
     }
 
     pub(crate) fn push(&mut self, key: RoomKey, session: u64, body: Body, now: Now) {
-        if let Some(seat) = self
-            .rooms
-            .get_mut(key)
-            .and_then(|r| r.seats.get_mut(&session))
-        {
+        if let Some(seat) = self.seat(key, session) {
             seat.chain.push(body, now.at);
             self.run_chain(key, session);
         }
@@ -93,22 +79,22 @@ impl Core {
     }
 
     pub(crate) fn on_chain_timer(&mut self, key: RoomKey, session: u64, now: Now) {
-        let Some(seat) = self
-            .rooms
-            .get_mut(key)
-            .and_then(|r| r.seats.get_mut(&session))
-        else {
+        let bus_up = self.bus_up;
+        let Some(seat) = self.seat(key, session) else {
             return;
         };
         seat.timer = None;
-        if self.bus_up && seat.chain.poll_timeout().is_some_and(|at| at <= now.at) {
-            let round = seat.chain.round();
+        if !bus_up {
+            // The window is appended again when the bus is back.
+            return;
+        }
+        let round = seat.chain.round();
+        if seat.chain.poll_timeout().is_some_and(|at| at <= now.at) {
             seat.chain.handle_timeout(now.at);
-            self.counts.chain_restarts += u64::from(seat.chain.round() != round);
         }
-        if self.bus_up {
-            self.run_chain(key, session);
-        }
+        let restarted = seat.chain.round() != round;
+        self.counts.chain_restarts += u64::from(restarted);
+        self.run_chain(key, session);
     }
 
     /// The bus is back: whatever was not reported may have been lost or reordered (D3).
@@ -145,11 +131,7 @@ impl Core {
 
     /// Stops reading from a connection whose window is full, and reads again when it is not.
     pub(crate) fn hold_back(&mut self, key: RoomKey, session: u64, sink: &mut impl Sink) {
-        let Some(seat) = self
-            .rooms
-            .get_mut(key)
-            .and_then(|r| r.seats.get_mut(&session))
-        else {
+        let Some(seat) = self.seat(key, session) else {
             return;
         };
         let full = seat.chain.is_full();

@@ -1,0 +1,110 @@
+//! A connection as the core sees it, and what is said to it beside rooms.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use grandstand_common::auth::Grants;
+use grandstand_common::clock::Now;
+use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::Lane as LaneId;
+
+use super::{Core, Timer};
+use crate::frames;
+use crate::hub::room::{Resume, RoomKey};
+use crate::sink::{ConnKey, Sink};
+
+/// How long before a token's end its client is told.
+const TOKEN_NOTICE_MS: u64 = 60_000;
+
+/// A client that is in a room, or about to be.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: RoomKey,
+    pub(crate) lane: LaneId,
+    /// The session, for players; 0 for spectators.
+    pub(crate) session: u64,
+    /// The place among the lane's members; none before it was served.
+    pub(crate) slot: Option<u32>,
+    /// `joined` was sent.
+    pub(crate) answered: bool,
+    /// What to answer with, while that is to be done.
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) encoding: Encoding,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) memberships: Vec<Membership>,
+    pub(crate) budget: f32,
+    pub(crate) budget_at: Instant,
+    pub(crate) warned: bool,
+}
+
+impl Client {
+    pub(crate) fn membership(&mut self, room: RoomKey) -> Option<&mut Membership> {
+        self.memberships.iter_mut().find(|m| m.room == room)
+    }
+}
+
+/// A notice on its way to a client; sent in slices, since everybody gets it.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    pub(crate) conn: ConnKey,
+    pub(crate) code: &'static str,
+    pub(crate) reconnect_in_ms: Option<u64>,
+}
+
+impl Core {
+    pub(crate) fn notice(
+        &self,
+        conn: ConnKey,
+        code: &str,
+        reconnect_in_ms: Option<u64>,
+        sink: &mut impl Sink,
+    ) {
+        if let Some(client) = self.clients.get(&conn) {
+            let notice = ServerMessage::Notice {
+                id: None,
+                code,
+                reconnect_in_ms,
+            };
+            sink.send_control(conn, &frames::message(client.encoding, &notice));
+        }
+    }
+
+    pub(crate) fn arm_token(&mut self, conn: ConnKey, expires_ms: Option<u64>, now: Now) {
+        if let Some(expires) = expires_ms {
+            let left = expires.saturating_sub(now.unix_ms);
+            let wait = if left > TOKEN_NOTICE_MS {
+                left - TOKEN_NOTICE_MS
+            } else {
+                left
+            };
+            self.timers
+                .insert(now.at + Duration::from_millis(wait), Timer::Token(conn));
+        }
+    }
+
+    pub(super) fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Sink) {
+        let Some(client) = self.clients.get_mut(&conn) else {
+            return;
+        };
+        let Some(expires) = client.grants.expires_ms() else {
+            return;
+        };
+        if expires <= now.unix_ms {
+            self.counts.error(ErrorKind::Unauthenticated);
+            sink.close(conn, ErrorKind::Unauthenticated);
+            return;
+        }
+        let warn = !client.warned && expires - now.unix_ms <= TOKEN_NOTICE_MS;
+        client.warned |= warn;
+        if warn {
+            self.notice(conn, "token_expiring", None, sink);
+        }
+        self.arm_token(conn, Some(expires), now);
+    }
+}

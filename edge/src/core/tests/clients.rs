@@ -1,0 +1,190 @@
+//! What clients say and are told.
+
+use super::*;
+
+#[test]
+fn a_player_joins_and_plays_in_the_protocols_order() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.join(conn, "player");
+    let entry = &bench.entries()[0];
+    assert!(matches!(&entry.body, Some(Body::Joined(j)) if j.seed.len() == 32));
+    assert_eq!(
+        (entry.player.as_str(), entry.n, entry.edge.as_str()),
+        ("alice", 0, "edge-0-x")
+    );
+    let session = entry.session;
+    let direct = ItemKind::Direct(Direct {
+        session,
+        data: json(5),
+    });
+    let kept = ItemKind::Rejected(Rejected {
+        session,
+        seq: 3,
+        code: "no".into(),
+        message: "No.".into(),
+    });
+    bench.owner(vec![snapshot(0, 4), direct, kept, processed(session, 0, 3)]);
+    let got = bench.got(conn);
+    let types: Vec<_> = got.iter().map(|m| m["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["joined", "snapshot", "direct", "reject", "ack"]);
+    assert_eq!(
+        (&got[0]["last_seq"], &got[0]["instance"]),
+        (&3.into(), &"7".into())
+    );
+    bench.says(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 4, "data": 1}),
+    );
+    let entry = &bench.entries()[0];
+    assert_eq!((entry.n, entry.session), (1, session));
+    bench.owner(vec![update(5, 1), processed(session, 1, 4)]);
+    assert_eq!(
+        bench.take(conn),
+        ["update", "ack"],
+        "what came of it, then that it is durable"
+    );
+}
+
+#[test]
+fn inputs_out_of_place_are_refused_and_repeats_answered_again() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    let input = |seq: u64| serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1, "id": 9});
+    let code = |bench: &mut Bench| {
+        let got = bench.got(conn);
+        assert_eq!(got.len(), 1, "{got:?}");
+        (
+            got[0]["code"].as_str().unwrap().to_owned(),
+            got[0]["id"].as_u64(),
+        )
+    };
+    bench.says(conn, input(1));
+    assert_eq!(code(&mut bench), ("not_joined".into(), Some(9)));
+    bench.join(conn, "player");
+    bench.says(conn, input(1));
+    assert_eq!(code(&mut bench), ("not_joined".into(), Some(9)));
+    let session = bench.entries()[0].session;
+    bench.owner(vec![snapshot(0, 0), processed(session, 0, 2)]);
+    bench.take(conn);
+    for seq in [0, 4] {
+        bench.says(conn, input(seq));
+        assert_eq!(code(&mut bench), ("bad_seq".into(), Some(9)));
+    }
+    bench.says(conn, input(2));
+    assert_eq!(bench.take(conn), ["ack"]);
+    assert!(bench.entries().is_empty(), "nothing of it went to the log");
+}
+
+#[test]
+fn a_spectator_waits_for_a_room_that_does_not_exist_yet() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "eve");
+    bench.join(conn, "spectator");
+    let asked = bench.interests();
+    assert!(asked[0].rooms[0].sync && asked[0].rooms[0].players.is_none());
+    assert_eq!(asked[0].rooms[0].viewers, 1);
+    bench.owner_of(0, vec![ItemKind::Absent(Empty {})]);
+    let got = bench.got(conn);
+    assert_eq!(
+        (&got[0]["type"], got[0].get("instance")),
+        (&"joined".into(), None)
+    );
+    bench.owner(vec![snapshot(1, 0), update(0, 1)]);
+    assert_eq!(bench.take(conn), ["snapshot", "update"]);
+    let late = bench.open(2, "dan");
+    bench.join(late, "spectator");
+    assert_eq!(
+        bench.take(late),
+        ["joined", "snapshot", "update"],
+        "from the edge's own"
+    );
+    assert!(bench.interests().is_empty(), "the owner is not asked");
+}
+
+#[test]
+fn a_slow_spectator_converges() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "eve");
+    bench.join(conn, "spectator");
+    bench.owner(vec![snapshot(1, 0)]);
+    assert_eq!(bench.take(conn), ["joined", "snapshot"]);
+    bench.clients.blocked.insert(conn);
+    bench.owner(vec![update(0, 1)]);
+    bench.owner(vec![update(0, 2), snapshot(1, 2)]);
+    bench.owner(vec![update(0, 3)]);
+    assert_eq!(bench.take(conn), [""; 0]);
+    bench.clients.blocked.clear();
+    bench.core.handle_drained(conn, &mut bench.clients);
+    assert_eq!(bench.take(conn), ["snapshot", "update"]);
+    bench.owner(vec![update(0, 4)]);
+    let got = bench.got(conn);
+    assert_eq!((&got[0]["version"], got.len()), (&4.into(), 1));
+}
+
+#[test]
+fn a_refused_join_says_why_and_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.says(
+        conn,
+        serde_json::json!({"type": "join", "room": ROOM, "id": 3}),
+    );
+    let session = bench.entries()[0].session;
+    let refused = Refused {
+        session,
+        code: "room_full".into(),
+        message: "Two play.".into(),
+    };
+    bench.owner(vec![ItemKind::Refused(refused)]);
+    let got = bench.got(conn);
+    assert_eq!(
+        (&got[0]["code"], &got[0]["id"]),
+        (&"room_full".into(), &3.into())
+    );
+    bench.passes(31_000);
+    bench.passes(1_000);
+    let asked = bench.interests();
+    assert!(
+        asked
+            .iter()
+            .flat_map(|i| &i.rooms)
+            .any(|r| r.players.is_none() && r.spectators.is_none())
+    );
+}
+
+#[test]
+fn both_encodings_say_the_same() {
+    let mut bench = Bench::new();
+    let conn = ConnKey {
+        index: 9,
+        generation: 0,
+    };
+    struct Raw(Vec<u8>);
+    impl Sink for Raw {
+        fn send(&mut self, _: ConnKey, frames: &Bytes) -> Sent {
+            self.0.extend_from_slice(frames);
+            Sent::Written
+        }
+        fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+            self.send(conn, frames)
+        }
+        fn discard(&mut self, _: ConnKey) {}
+        fn close(&mut self, _: ConnKey, _: ErrorKind) {}
+        fn pause(&mut self, _: ConnKey, _: bool) {}
+    }
+    let mut raw = Raw(Vec::new());
+    let grants = Grants::trusted("alice".parse().unwrap());
+    bench
+        .core
+        .handle_open(conn, Encoding::Proto, grants, bench.now, &mut raw);
+    assert_eq!(raw.0[0], 0x82, "a binary frame");
+    let event = decode_server(Encoding::Proto, &raw.0[2..]).unwrap();
+    assert!(matches!(
+        event,
+        ServerEvent::Welcome {
+            heartbeat_ms: 25_000,
+            ..
+        }
+    ));
+}

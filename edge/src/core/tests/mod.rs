@@ -1,0 +1,257 @@
+//! The core against an owner played by hand.
+
+use std::collections::{HashMap, HashSet};
+
+use grandstand_common::envelope::{ServerEvent, decode_server};
+use grandstand_common::id::Epoch;
+use grandstand_common::record::Lease;
+use grandstand_common::wire::*;
+use prost::Message;
+
+use super::*;
+use crate::interest::Question;
+
+mod clients;
+
+mod owners;
+use crate::session::frame::frame_len;
+use crate::sink::Sent;
+
+#[derive(Default)]
+struct Clients {
+    got: HashMap<ConnKey, Vec<serde_json::Value>>,
+    closed: HashMap<ConnKey, ErrorKind>,
+    paused: HashSet<ConnKey>,
+    blocked: HashSet<ConnKey>,
+}
+
+impl Sink for Clients {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if self.blocked.contains(&conn) {
+            return Sent::Full;
+        }
+        let mut rest = &frames[..];
+        while let Some(len) = frame_len(rest) {
+            let header = match rest[1] {
+                126 => 4,
+                127 => 10,
+                _ => 2,
+            };
+            self.got
+                .entry(conn)
+                .or_default()
+                .push(serde_json::from_slice(&rest[header..len]).unwrap());
+            rest = &rest[len..];
+        }
+        Sent::Written
+    }
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        let blocked = self.blocked.remove(&conn);
+        let sent = self.send(conn, frames);
+        if blocked {
+            self.blocked.insert(conn);
+        }
+        sent
+    }
+    fn discard(&mut self, _: ConnKey) {}
+    fn close(&mut self, conn: ConnKey, why: ErrorKind) {
+        self.closed.insert(conn, why);
+    }
+    fn pause(&mut self, conn: ConnKey, paused: bool) {
+        if paused {
+            self.paused.insert(conn)
+        } else {
+            self.paused.remove(&conn)
+        };
+    }
+}
+
+struct Bench {
+    core: Core,
+    clients: Clients,
+    now: Now,
+    number: u64,
+    epoch: u64,
+}
+
+const ROOM: &str = "relay-1";
+
+impl Bench {
+    fn new() -> Self {
+        let now = Now {
+            at: tokio::time::Instant::now().into_std(),
+            unix_ms: 1_000_000,
+        };
+        let core = Core::new(
+            CoreConfig::default(),
+            "edge-0-x".parse().unwrap(),
+            None,
+            1,
+            now,
+        );
+        let mut bench = Self {
+            core,
+            clients: Clients::default(),
+            now,
+            number: 0,
+            epoch: 1,
+        };
+        bench.own(1);
+        bench
+    }
+
+    fn own(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        let lease = Lease {
+            worker: Some("w".parse().unwrap()),
+            epoch: Epoch(epoch),
+            ready: true,
+        };
+        for p in 0..64 {
+            self.core.handle_lease(Partition(p), &lease, self.now);
+        }
+    }
+
+    /// What the room's owner is asked as.
+    fn question(&self) -> Question {
+        Question {
+            partition: ROOM.parse::<RoomId>().unwrap().partition(64),
+            epoch: Epoch(self.epoch),
+        }
+    }
+
+    fn open(&mut self, index: u32, player: &str) -> ConnKey {
+        let conn = ConnKey {
+            index,
+            generation: 0,
+        };
+        let grants = Grants::trusted(player.parse().unwrap());
+        self.core
+            .handle_open(conn, Encoding::Json, grants, self.now, &mut self.clients);
+        assert_eq!(self.take(conn), ["welcome"]);
+        conn
+    }
+
+    fn says(&mut self, conn: ConnKey, message: serde_json::Value) {
+        let text = message.to_string();
+        self.core
+            .handle_message(conn, false, text.as_bytes(), self.now, &mut self.clients);
+        self.flush();
+    }
+
+    fn join(&mut self, conn: ConnKey, role: &str) {
+        self.says(
+            conn,
+            serde_json::json!({"type": "join", "room": ROOM, "role": role}),
+        );
+    }
+
+    fn owner(&mut self, items: Vec<ItemKind>) {
+        self.owner_of(7, items);
+    }
+
+    fn owner_of(&mut self, instance: u64, items: Vec<ItemKind>) {
+        self.number += 1;
+        let items = items
+            .into_iter()
+            .map(|kind| Item { kind: Some(kind) })
+            .collect();
+        let room = RoomBatch {
+            room: ROOM.into(),
+            epoch: self.epoch,
+            instance,
+            items,
+        };
+        let batch = Batch {
+            worker: "w".into(),
+            number: self.number,
+            beat: false,
+            rooms: vec![room],
+        };
+        self.core
+            .handle_batch(batch.encode_to_vec().into(), self.now, &mut self.clients);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while self.core.flush(3, &mut self.clients) {}
+    }
+
+    fn passes(&mut self, ms: u64) {
+        self.now.at += Duration::from_millis(ms);
+        self.now.unix_ms += ms;
+        self.core.handle_timeout(self.now, &mut self.clients);
+        self.flush();
+    }
+
+    fn got(&mut self, conn: ConnKey) -> Vec<serde_json::Value> {
+        self.clients.got.remove(&conn).unwrap_or_default()
+    }
+
+    fn take(&mut self, conn: ConnKey) -> Vec<String> {
+        self.got(conn)
+            .iter()
+            .map(|m| m["type"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn commands(&mut self) -> Vec<Command> {
+        std::iter::from_fn(|| self.core.poll_command()).collect()
+    }
+
+    fn entries(&mut self) -> Vec<Entry> {
+        let append = |c| match c {
+            Command::Append { payload, .. } => Some(Entry::decode(payload).unwrap()),
+            _ => None,
+        };
+        self.commands().into_iter().filter_map(append).collect()
+    }
+
+    fn interests(&mut self) -> Vec<Interest> {
+        let interest = |c| match c {
+            Command::Interest { payload, .. } => Some(Interest::decode(payload).unwrap()),
+            _ => None,
+        };
+        self.commands().into_iter().filter_map(interest).collect()
+    }
+
+    /// A player who is in.
+    fn player(&mut self, index: u32, name: &str) -> (ConnKey, u64) {
+        let conn = self.open(index, name);
+        self.join(conn, "player");
+        let session = self.entries()[0].session;
+        self.owner(vec![snapshot(0, 0), processed(session, 0, 0)]);
+        assert_eq!(self.take(conn)[..2], ["joined", "snapshot"]);
+        (conn, session)
+    }
+}
+
+fn json(n: u64) -> Option<grandstand_common::data::Data> {
+    grandstand_common::data::Data::json(&n).ok()
+}
+
+fn snapshot(lane: u32, version: u64) -> ItemKind {
+    ItemKind::Snapshot(Snapshot {
+        lane,
+        version,
+        data: json(version),
+    })
+}
+
+fn update(players: u64, spectators: u64) -> ItemKind {
+    ItemKind::Update(Update {
+        players,
+        spectators,
+        key: String::new(),
+        data: json(players),
+    })
+}
+
+fn processed(session: u64, n: u64, last_seq: u64) -> ItemKind {
+    ItemKind::Processed(Processed {
+        session,
+        n,
+        last_seq,
+        ..Processed::default()
+    })
+}

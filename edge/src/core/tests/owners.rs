@@ -1,0 +1,199 @@
+//! What owners say, and what they are told.
+
+use super::*;
+
+#[test]
+fn d15_an_older_epoch_is_dropped_and_a_new_one_begins_with_a_snapshot() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    bench.own(5);
+    bench.owner(vec![snapshot(0, 0)]);
+    assert_eq!(bench.take(conn), ["snapshot"]);
+    bench.epoch = 1;
+    bench.owner(vec![update(1, 1)]);
+    assert_eq!(bench.take(conn), [""; 0]);
+}
+
+#[test]
+fn a_new_owner_is_told_what_is_watched_and_gets_what_it_has_not_reported() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.says(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
+    );
+    bench.commands();
+    bench.own(5);
+    let asked = bench.interests();
+    let room = &asked.iter().flat_map(|i| &i.rooms).next().unwrap();
+    assert_eq!(
+        (room.sessions.as_slice(), room.sync),
+        ([session].as_slice(), true)
+    );
+    assert_eq!(room.players.unwrap().epoch, 1);
+    bench.owner(vec![snapshot(0, 0), processed(session, 0, 0)]);
+    let again = bench.entries();
+    assert_eq!((again[0].n, again[0].round), (1, 1));
+}
+
+#[test]
+fn a_gap_in_a_lane_is_asked_for() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    bench.commands();
+    bench.owner(vec![update(2, 0)]);
+    assert_eq!(bench.take(conn), [""; 0]);
+    assert!(bench.interests()[0].rooms[0].sync);
+}
+
+#[test]
+fn d19_a_hole_in_the_numbers_is_asked_for_and_its_rooms_are_synced() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    bench.commands();
+    bench.number += 2;
+    bench.owner(vec![]);
+    let commands = bench.commands();
+    let [
+        Command::Link {
+            payload,
+            worker,
+            to,
+            ..
+        },
+    ] = &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    let request = LinkRequest::decode(payload.clone()).unwrap();
+    assert_eq!((request.from, request.to, *to), (2, 3, 3));
+    let reply = LinkReply {
+        all: false,
+        rooms: vec![ROOM.into()],
+    };
+    bench
+        .core
+        .handle_link_reply(worker, *to, Some(reply.encode_to_vec().into()), bench.now);
+    assert!(bench.interests()[0].rooms[0].sync);
+}
+
+#[test]
+fn who_is_replaced_leaves_and_is_closed_if_nothing_is_left() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.owner(vec![ItemKind::Gone(Gone {
+        session,
+        code: "replaced".into(),
+    })]);
+    let got = bench.got(conn);
+    assert_eq!(
+        (&got[0]["type"], &got[0]["code"]),
+        (&"left".into(), &"replaced".into())
+    );
+    assert_eq!(bench.clients.closed[&conn], ErrorKind::Replaced);
+}
+
+#[test]
+fn d02_a_full_window_stops_the_reading_until_the_owner_reports() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    for seq in 1..=64 {
+        bench.says(
+            conn,
+            serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1}),
+        );
+    }
+    assert!(bench.clients.paused.contains(&conn));
+    bench.owner(vec![processed(session, 10, 10)]);
+    assert!(bench.clients.paused.is_empty());
+}
+
+#[test]
+fn d02_a_window_outlives_its_connection() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.says(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
+    );
+    bench.core.handle_closed(conn, bench.now);
+    let sent = bench.entries();
+    assert!(matches!(sent.last().unwrap().body, Some(Body::Lost(_))));
+    bench.passes(1100);
+    let again: Vec<_> = bench.entries().iter().map(|e| (e.n, e.round)).collect();
+    assert_eq!(again, [(1, 1), (2, 1)]);
+    bench.owner(vec![ItemKind::Processed(Processed {
+        session,
+        n: 2,
+        last_seq: 1,
+        ended: true,
+        ..Processed::default()
+    })]);
+    bench.passes(5000);
+    assert!(bench.entries().is_empty());
+}
+
+#[test]
+fn d06_a_session_that_the_owner_took_for_lost_says_that_it_is_here() {
+    let mut bench = Bench::new();
+    let (_, session) = bench.player(1, "alice");
+    bench.owner(vec![ItemKind::Processed(Processed {
+        session,
+        n: 0,
+        lost: true,
+        ..Processed::default()
+    })]);
+    assert!(matches!(bench.entries()[0].body, Some(Body::Here(_))));
+}
+
+#[test]
+fn an_empty_room_is_unwatched_and_forgotten() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "eve");
+    bench.join(conn, "spectator");
+    bench.owner(vec![snapshot(1, 0)]);
+    let question = bench.question();
+    let reply = InterestReply {
+        worker: "w".into(),
+        epoch: 1,
+        number: bench.number,
+    };
+    bench
+        .core
+        .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+    bench.core.handle_closed(conn, bench.now);
+    for _ in 0..32 {
+        bench.passes(1_000);
+        bench
+            .core
+            .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+    }
+    assert_eq!(bench.core.sizes(), (0, 0));
+}
+
+#[test]
+fn a_new_owner_is_asked_while_the_former_one_still_owes_an_answer() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    let former = bench.question();
+    bench.interests();
+    bench.own(2);
+    assert_eq!(bench.interests().len(), 1);
+    // The former one's silence is no reason to ask the new one again.
+    bench.core.handle_interest_reply(former, None, bench.now);
+    bench.passes(1_000);
+    assert_eq!(bench.interests().len(), 0);
+}
+
+#[test]
+fn d03_a_join_that_was_not_reported_is_repeated_to_a_new_owner_at_once() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    let bob = bench.open(2, "bob");
+    bench.join(bob, "player");
+    let first = bench.entries();
+    bench.own(2);
+    let again = bench.entries();
+    let of = |entries: &[Entry]| entries.iter().map(|e| e.session).collect::<Vec<_>>();
+    assert_eq!(of(&again), of(&first), "bob's, and his alone");
+}

@@ -1,0 +1,193 @@
+//! What owners report of sessions: processed, gone, closed.
+
+use grandstand_common::clock::Now;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId};
+use grandstand_common::wire::{Body, Empty, Processed};
+
+use crate::core::Core;
+use crate::frames;
+use crate::hub::room::RoomKey;
+use crate::ingress::Refused;
+use crate::sink::{ConnKey, Sink};
+
+impl Core {
+    /// Sends the acks that are due, unless rejects may still have to come before them (D4).
+    pub(super) fn tell_acks(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(key).filter(|room| !room.syncing) else {
+            return;
+        };
+        let owing = std::mem::take(&mut room.owing);
+        let acks: Vec<_> = owing
+            .iter()
+            .filter_map(|session| room.seats.get_mut(session)?.take_ack())
+            .collect();
+        let id = room.id.clone();
+        for (conn, seq) in acks {
+            self.tell_behind(conn, &ServerMessage::Ack { room: &id, seq });
+        }
+    }
+
+    pub(super) fn on_processed(
+        &mut self,
+        key: RoomKey,
+        processed: &Processed,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let (epoch, session) = (room.epoch, processed.session);
+        let Some(seat) = room.seats.get_mut(&session) else {
+            return;
+        };
+        seat.chain.processed(processed.n, processed.gap, now.at);
+        if seat.epoch != epoch && seat.epoch != Epoch(0) {
+            // A new owner: what it has not reported, it may never have seen (D3).
+            seat.chain.restart(now.at);
+        }
+        seat.epoch = epoch;
+        let first = !std::mem::replace(&mut seat.joined, true);
+        seat.acked = seat.acked.max(processed.last_seq);
+        seat.next_seq = seat.next_seq.max(seat.acked + 1);
+        let conn = seat.conn;
+        match first {
+            // All rejects that there are have come with it.
+            true => seat.told = seat.acked,
+            false => room.owing.push(session),
+        }
+        if processed.ended && seat.conn.is_none() {
+            room.seats.remove(&session);
+            self.linger(key, now);
+            return;
+        }
+        if processed.lost && conn.is_some() {
+            self.push(key, session, Body::Here(Empty {}), now);
+        }
+        self.run_chain(key, session);
+        self.hold_back(key, session, sink);
+        let Some((conn, _)) = conn else { return };
+        if first {
+            if self.rooms[key].lanes[LaneId::Players.index()]
+                .version()
+                .is_none()
+            {
+                self.sync(key, now);
+            }
+            self.answer_join(conn, key, LaneId::Players, sink);
+        }
+    }
+
+    /// A session counts no more: its window is dropped, its client leaves.
+    pub(super) fn on_gone(
+        &mut self,
+        key: RoomKey,
+        session: u64,
+        code: &str,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let Some(seat) = room.seats.remove(&session) else {
+            return;
+        };
+        let id = room.id.clone();
+        if let Some((conn, encoding)) = seat.conn {
+            self.dismiss(conn, key, now);
+            let left = ServerMessage::Left {
+                id: None,
+                room: &id,
+                code,
+            };
+            sink.send_control(conn, &frames::message(encoding, &left));
+            self.resume_reading(conn, sink);
+            let nowhere = self
+                .clients
+                .get(&conn)
+                .is_some_and(|c| c.memberships.is_empty());
+            if code == ErrorKind::Replaced.code() && nowhere {
+                self.counts.error(ErrorKind::Replaced);
+                sink.close(conn, ErrorKind::Replaced);
+            }
+        }
+        self.linger(key, now);
+    }
+
+    /// The room is over and deleted, or cannot be had: everybody leaves it.
+    pub(super) fn on_closed_room(
+        &mut self,
+        key: RoomKey,
+        code: &str,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        let room = &mut self.rooms[key];
+        let id = room.id.clone();
+        let mut conns = std::mem::take(&mut room.waiting).concat();
+        conns.extend(
+            room.lanes
+                .iter()
+                .flat_map(|lane| lane.members().iter().map(|m| m.conn)),
+        );
+        conns.extend(
+            std::mem::take(&mut room.seats)
+                .into_values()
+                .filter_map(|seat| seat.conn)
+                .map(|(conn, _)| conn),
+        );
+        room.presence = None;
+        room.begin(room.epoch, Instance(0));
+        for conn in conns {
+            let Some(membership) = self.dismiss(conn, key, now) else {
+                continue;
+            };
+            self.resume_reading(conn, sink);
+            if code == ErrorKind::Finished.code() {
+                let Some(client) = self.clients.get(&conn) else {
+                    continue;
+                };
+                let left = ServerMessage::Left {
+                    id: None,
+                    room: &id,
+                    code,
+                };
+                sink.send_control(conn, &frames::message(client.encoding, &left));
+            } else {
+                let answers = membership.resume.and_then(|r| r.id);
+                self.refuse_join(conn, code, "this room cannot be had", (answers, &id), sink);
+            }
+        }
+        self.linger(key, now);
+    }
+
+    pub(super) fn refuse_join(
+        &mut self,
+        conn: ConnKey,
+        code: &str,
+        message: &str,
+        (id, room): (Option<u64>, &RoomId),
+        sink: &mut impl Sink,
+    ) {
+        // The code may be the game's own, which the counters know nothing of.
+        match ErrorKind::ALL.into_iter().find(|k| k.code() == code) {
+            Some(kind) => self.refuse(conn, &Refused::new(kind, message, id, Some(room)), sink),
+            None => {
+                let Some(client) = self.clients.get(&conn) else {
+                    return;
+                };
+                let error = ServerMessage::Error {
+                    id,
+                    code,
+                    message,
+                    room: Some(room),
+                    seq: None,
+                };
+                sink.send_control(conn, &frames::message(client.encoding, &error));
+            }
+        }
+    }
+}
