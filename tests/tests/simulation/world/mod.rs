@@ -1,0 +1,430 @@
+//! Edges, a worker, clients and the bus between them, in virtual time.
+
+mod wires;
+
+mod sockets;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::auth::Grants;
+use grandstand_common::bus::LogState;
+use grandstand_common::clock::Now;
+use grandstand_common::envelope::{Encoding, decode_server};
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Epoch, Partition};
+use grandstand_common::record::Lease;
+use grandstand_common::subject;
+use grandstand_common::wire::{Interest, LinkRequest, Live};
+use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
+use grandstand_edge::interest::Question;
+use grandstand_edge::session::frame::{frame_len, header_len};
+use grandstand_edge::session::{Event as Frame, Session};
+use grandstand_edge::sink::{ConnKey, Sent, Sink};
+use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
+use grandstand_worker::owner::Owner;
+use grandstand_worker::registry::Registry;
+use prost::Message;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+
+use crate::bus::Store;
+use crate::client::Client;
+use crate::ledger::Ledger;
+use sockets::messages;
+
+const PARTITIONS: u16 = 3;
+const EDGES: usize = 2;
+const ROOMS: usize = 3;
+/// Trouble ends here; what is not well by [`END_MS`] never will be.
+const CALM_MS: u64 = 20_000;
+const END_MS: u64 = 60_000;
+
+/// What goes wrong, and how often.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Of messages, appends, requests, receipts.
+    pub(crate) lost: f64,
+    /// Of appends and batches.
+    pub(crate) repeated: f64,
+    /// Of messages that are late and so overtaken.
+    pub(crate) reordered: f64,
+    /// Times that the worker dies and another takes over.
+    pub(crate) worker_restarts: usize,
+    /// Of a client's turns in which its connection drops.
+    pub(crate) connection_drops: f64,
+    /// Of sends to a client's socket that find it full.
+    pub(crate) slow: f64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            lost: 0.05,
+            repeated: 0.05,
+            reordered: 0.05,
+            worker_restarts: 4,
+            connection_drops: 0.05,
+            slow: 0.0,
+        }
+    }
+}
+
+type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
+type ToOwner = Box<dyn FnOnce(&mut Owner, Now)>;
+
+/// What happens at a time.
+enum Happening {
+    /// A client does its next thing.
+    Turn(usize),
+    /// An edge's core hears.
+    Edge(usize, ToEdge),
+    /// A request of an edge's to a partition's owner is answered, or given up.
+    Answer(usize, u64, Option<Bytes>),
+    /// The worker of this generation hears.
+    Owner(u64, ToOwner),
+    /// The store is written, and somebody may hear of it.
+    Store(Box<dyn FnOnce(&mut World)>),
+    /// Bytes from a client reach its edge.
+    Bytes(usize, u32, Vec<u8>),
+    /// Messages reach a client.
+    Shown(usize, u32, Vec<Value>),
+    /// A full socket has drained.
+    Drained(usize, u32),
+    Tick,
+    Die,
+}
+
+/// The sockets of an edge.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    sent: Vec<(u32, Bytes)>,
+    full: HashSet<u32>,
+    gone: HashSet<u32>,
+    closed: Vec<(u32, ErrorKind)>,
+}
+
+impl Sink for Sockets {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if self.full.contains(&conn.index) {
+            return Sent::Full;
+        }
+        self.send_control(conn, frames)
+    }
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if self.gone.contains(&conn.index) {
+            return Sent::Gone;
+        }
+        self.sent.push((conn.index, frames.clone()));
+        Sent::Written
+    }
+    fn discard(&mut self, _: ConnKey) {}
+    fn close(&mut self, conn: ConnKey, why: ErrorKind) {
+        self.closed.push((conn.index, why));
+    }
+    fn pause(&mut self, _: ConnKey, _: bool) {}
+}
+
+struct Edge {
+    core: Core,
+    sockets: Sockets,
+    sessions: HashMap<u32, Session>,
+    clients: HashMap<u32, usize>,
+    next: u32,
+}
+
+/// All of it.
+pub(crate) struct World {
+    plan: Plan,
+    rng: StdRng,
+    start: Instant,
+    ms: u64,
+    order: u64,
+    queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    happenings: HashMap<usize, Happening>,
+    pub(crate) store: Store,
+    edges: Vec<Edge>,
+    owner: Owner,
+    generation: u64,
+    epoch: u64,
+    readers: BTreeMap<u16, u64>,
+    /// The requests of edges to partitions' owners that are not answered, by number.
+    asked: HashMap<u64, Question>,
+    /// When what was sent on a path last arrives: what comes later arrives later, unless it is reordered.
+    paths: HashMap<(u64, usize), u64>,
+    clients: Vec<Client>,
+    deaths: usize,
+}
+
+fn conn(index: u32) -> ConnKey {
+    ConnKey {
+        index,
+        generation: 0,
+    }
+}
+
+fn owner_of(generation: u64, now: Now) -> Owner {
+    let id = format!("w-{generation}").parse().expect("a name");
+    Owner::new(now, OwnerConfig::new(id), Registry::new().with::<Ledger>())
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
+        let start = tokio::time::Instant::now().into_std();
+        let now = Now {
+            at: start,
+            unix_ms: 1_000_000,
+        };
+        let config = CoreConfig {
+            partitions: PARTITIONS,
+            linger: Duration::from_secs(3),
+            ..CoreConfig::default()
+        };
+        let edge = |i: usize| Edge {
+            core: Core::new(
+                config.clone(),
+                format!("edge-{i}").parse().expect("a name"),
+                None,
+                seed ^ i as u64,
+                now,
+            ),
+            sockets: Sockets::default(),
+            sessions: HashMap::new(),
+            clients: HashMap::new(),
+            next: 0,
+        };
+        let client = |i: usize| {
+            let (room, place) = (i % ROOMS, i / ROOMS);
+            Client::new(format!("c{i}"), format!("ledger-{room}"), place < 2)
+        };
+        let mut world = Self {
+            rng: StdRng::seed_from_u64(seed),
+            start,
+            ms: 0,
+            order: 0,
+            queue: BinaryHeap::new(),
+            happenings: HashMap::new(),
+            store: Store::default(),
+            edges: (0..EDGES).map(edge).collect(),
+            owner: owner_of(1, now),
+            generation: 1,
+            epoch: 0,
+            readers: BTreeMap::new(),
+            asked: HashMap::new(),
+            paths: HashMap::new(),
+            clients: (0..ROOMS * 4).map(client).collect(),
+            deaths: plan.worker_restarts,
+            plan,
+        };
+        world.take_all();
+        for i in 0..world.clients.len() {
+            world.after(0..500, Happening::Turn(i));
+        }
+        for _ in 0..world.deaths {
+            world.after(1_000..CALM_MS, Happening::Die);
+        }
+        world.after(1..2, Happening::Tick);
+        world
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            at: self.start + Duration::from_millis(self.ms),
+            unix_ms: 1_000_000 + self.ms,
+        }
+    }
+
+    fn calm(&self) -> bool {
+        self.ms >= CALM_MS
+    }
+
+    fn chance(&mut self, of: f64) -> bool {
+        !self.calm() && self.rng.random_bool(of)
+    }
+
+    fn at(&mut self, ms: u64, what: Happening) {
+        self.order += 1;
+        self.queue
+            .push(Reverse((ms, self.order, self.order as usize)));
+        self.happenings.insert(self.order as usize, what);
+    }
+
+    fn after(&mut self, ms: std::ops::Range<u64>, what: Happening) {
+        let ms = self.ms + self.rng.random_range(ms);
+        self.at(ms, what);
+    }
+
+    /// Sends along a path: in order, unless it is one of those that are reordered.
+    fn along(&mut self, path: (u64, usize), what: Happening) {
+        if self.chance(self.plan.reordered) {
+            self.after(0..300, what);
+        } else {
+            self.in_order(path, what);
+        }
+    }
+
+    fn in_order(&mut self, path: (u64, usize), what: Happening) {
+        let at = self.ms + self.rng.random_range(0..5);
+        let last = self.paths.entry(path).or_default();
+        *last = at.max(*last);
+        let at = *last;
+        self.at(at, what);
+    }
+
+    /// Plays it out, and returns how many inputs were applied.
+    pub(crate) fn run(mut self) -> u64 {
+        while let Some(Reverse((ms, _, key))) = self.queue.pop() {
+            if ms > END_MS {
+                break;
+            }
+            self.ms = ms;
+            let Some(what) = self.happenings.remove(&key) else {
+                continue;
+            };
+            self.happen(what);
+            self.settle();
+        }
+        self.check()
+    }
+
+    fn happen(&mut self, what: Happening) {
+        let now = self.now();
+        match what {
+            Happening::Turn(client) => self.turn(client),
+            Happening::Edge(i, does) => {
+                let edge = &mut self.edges[i];
+                does(&mut edge.core, now, &mut edge.sockets);
+            }
+            Happening::Owner(generation, does) => {
+                if generation == self.generation {
+                    does(&mut self.owner, now);
+                }
+            }
+            Happening::Answer(i, id, reply) => {
+                if let Some(question) = self.asked.remove(&id) {
+                    let core = &mut self.edges[i].core;
+                    core.handle_interest_reply(question, reply, now);
+                }
+            }
+            Happening::Store(does) => does(self),
+            Happening::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
+            Happening::Shown(edge, index, messages) => self.shown(edge, index, &messages),
+            Happening::Drained(edge, index) => {
+                let edge = &mut self.edges[edge];
+                edge.sockets.full.remove(&index);
+                edge.core.handle_drained(conn(index), &mut edge.sockets);
+            }
+            Happening::Tick => {
+                for edge in &mut self.edges {
+                    edge.core.handle_timeout(now, &mut edge.sockets);
+                }
+                self.at(self.ms + 50, Happening::Tick);
+            }
+            Happening::Die => {
+                self.generation += 1;
+                self.owner = owner_of(self.generation, now);
+                self.readers.clear();
+                self.take_all();
+            }
+        }
+    }
+
+    /// Another worker, with a higher epoch, takes over all partitions.
+    fn take_all(&mut self) {
+        self.epoch += 1;
+        let now = self.now();
+        for p in 0..PARTITIONS {
+            self.owner.take(now, Partition(p), Epoch(self.epoch));
+            self.tell_lease(p, false);
+        }
+    }
+
+    fn tell_lease(&mut self, partition: u16, ready: bool) {
+        let worker = format!("w-{}", self.generation).parse().expect("a name");
+        let lease = Lease {
+            worker: Some(worker),
+            epoch: Epoch(self.epoch),
+            ready,
+        };
+        for i in 0..EDGES {
+            let lease = lease.clone();
+            let tell = move |core: &mut Core, now: Now, _: &mut Sockets| {
+                core.handle_lease(Partition(partition), &lease, now);
+            };
+            self.in_order((u64::MAX, i), Happening::Edge(i, Box::new(tell)));
+        }
+    }
+
+    /// Carries out what has come of it: flushes, commands, bytes to clients.
+    fn settle(&mut self) {
+        let now = self.now();
+        for i in 0..EDGES {
+            let edge = &mut self.edges[i];
+            while edge.core.flush(2, &mut edge.sockets) {}
+            while let Some(command) = self.edges[i].core.poll_command() {
+                self.edge_command(i, command);
+            }
+            for (index, frames) in std::mem::take(&mut self.edges[i].sockets.sent) {
+                let messages = messages(&frames);
+                self.in_order(
+                    (u64::from(index) << 8 | 1, i),
+                    Happening::Shown(i, index, messages),
+                );
+                if self.chance(self.plan.slow) && self.edges[i].sockets.full.insert(index) {
+                    self.after(10..400, Happening::Drained(i, index));
+                }
+            }
+            for (index, why) in std::mem::take(&mut self.edges[i].sockets.closed) {
+                assert_eq!(why, ErrorKind::Replaced, "nobody else is closed");
+                self.hang_up(i, index);
+            }
+        }
+        self.feed_owner();
+        self.owner.flush(now);
+        while let Some(command) = self.owner.poll_command() {
+            self.owner_command(command);
+        }
+    }
+
+    /// Everybody is well.
+    fn check(&self) -> u64 {
+        let mut applied = 0;
+        for room in 0..ROOMS {
+            let room = format!("ledger-{room}");
+            let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
+            let view = clients[0].view.as_ref().expect("it has a view");
+            for client in &clients {
+                assert!(client.joined, "{} is in", client.name);
+                assert_eq!(client.errors, Vec::<String>::new());
+                assert_eq!(
+                    client.view.as_ref(),
+                    Some(view),
+                    "{} sees what all see",
+                    client.name
+                );
+                let lines: Vec<u64> = view
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter(|line| line[0] == client.name.as_str())
+                    .map(|line| line[1].as_u64().expect("a number"))
+                    .collect();
+                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
+                assert_eq!(
+                    lines, made,
+                    "{}: applied exactly once, in order",
+                    client.name
+                );
+                assert_eq!(client.acked, client.made, "{}: all is acked", client.name);
+                if client.player && client.made > 0 {
+                    assert_eq!(client.direct, Some(made.len().into()), "{}", client.name);
+                }
+                applied += client.made;
+            }
+        }
+        applied
+    }
+}

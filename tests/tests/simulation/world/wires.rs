@@ -1,0 +1,277 @@
+//! What edges and the worker ask of the bus, carried out with its faults.
+
+use super::*;
+
+impl World {
+    pub(super) fn edge_command(&mut self, i: usize, command: core::Command) {
+        match command {
+            core::Command::Append {
+                subject,
+                payload,
+                receipt,
+            } => self.edge_append(i, subject, payload, receipt),
+            core::Command::Interest {
+                subject,
+                payload,
+                question,
+            } => {
+                let partition = question.partition;
+                assert_eq!(subject::parse_partition(&subject), Some(partition));
+                self.order += 1;
+                let id = self.order;
+                self.asked.insert(id, question);
+                let ready = |(p, _, ready)| p == partition && ready;
+                if !self.owner.partitions().any(ready) {
+                    return self.after(1..5, Happening::Answer(i, id, None));
+                }
+                self.at(self.ms + 1000, Happening::Answer(i, id, None));
+                if self.chance(self.plan.lost) {
+                    return;
+                }
+                let interest = Interest::decode(payload).expect("an interest");
+                let to = format!("{i}.{id}");
+                let ask = move |owner: &mut Owner, now: Now| {
+                    owner.handle_interest(now, partition, &interest, Some(to));
+                };
+                self.after(0..5, Happening::Owner(self.generation, Box::new(ask)));
+            }
+            core::Command::Link {
+                payload,
+                worker,
+                to,
+                ..
+            } => {
+                let current = worker == format!("w-{}", self.generation);
+                let lost = !current || self.chance(self.plan.lost);
+                let now = self.now();
+                let request = LinkRequest::decode(payload).expect("a request");
+                let reply = (!lost).then(|| {
+                    let reply = self.owner.handle_link_request(now, &request);
+                    Bytes::from(reply.encode_to_vec())
+                });
+                let answer = move |core: &mut Core, now: Now, _: &mut Sockets| {
+                    core.handle_link_reply(&worker, to, reply, now);
+                };
+                self.after(1..10, Happening::Edge(i, Box::new(answer)));
+            }
+            core::Command::Publish { subject, payload } => {
+                let partition =
+                    subject::parse_partition(&subject).expect("live goes to a partition");
+                let live = Live::decode(payload).expect("a live message");
+                let generation = self.generation;
+                let hear = move |owner: &mut Owner, now: Now| {
+                    owner.handle_live(now, partition, live);
+                };
+                self.after(0..5, Happening::Owner(generation, Box::new(hear)));
+            }
+        }
+    }
+
+    pub(super) fn edge_append(
+        &mut self,
+        i: usize,
+        subject: String,
+        payload: Bytes,
+        receipt: Receipt,
+    ) {
+        let answer = move |stored: Option<u64>| {
+            move |core: &mut Core, now: Now, _: &mut Sockets| {
+                core.handle_appended(receipt, stored, now)
+            }
+        };
+        if self.chance(self.plan.lost) {
+            // Either at once, as on a disconnect, or never.
+            if self.rng.random_bool(0.5) {
+                self.after(1..50, Happening::Edge(i, Box::new(answer(None))));
+            }
+            return;
+        }
+        let copies = 1 + usize::from(self.chance(self.plan.repeated));
+        for _ in 0..copies {
+            let (subject, payload) = (subject.clone(), payload.clone());
+            let heard = !self.chance(self.plan.lost);
+            let store = move |world: &mut World| {
+                let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
+                if heard {
+                    world.after(0..4, Happening::Edge(i, Box::new(answer(Some(seq)))));
+                }
+            };
+            self.along((1 << 40, i), Happening::Store(Box::new(store)));
+        }
+    }
+
+    /// The worker reads what is new in the log.
+    pub(super) fn feed_owner(&mut self) {
+        let now = self.now();
+        let places: Vec<_> = self.readers.iter().map(|(&p, &from)| (p, from)).collect();
+        for (partition, from) in places {
+            let entries = self.store.read(partition, from);
+            let count = entries.len() as u64;
+            for (i, entry) in entries.into_iter().enumerate() {
+                self.readers.insert(partition, entry.seq + 1);
+                self.owner
+                    .handle_log(now, Partition(partition), &entry, count - 1 - i as u64);
+            }
+        }
+    }
+
+    pub(super) fn outcome(&mut self, token: Token, outcome: Outcome) {
+        let generation = self.generation;
+        let tell = move |owner: &mut Owner, now: Now| owner.handle_outcome(now, token, outcome);
+        self.after(0..5, Happening::Owner(generation, Box::new(tell)));
+    }
+
+    pub(super) fn owner_command(&mut self, command: command::Command) {
+        use command::Command as C;
+        let now = self.now();
+        match command {
+            C::Publish { subject, payload } => {
+                let edge = (0..EDGES)
+                    .find(|i| subject == format!("edge.edge-{i}"))
+                    .expect("an edge");
+                let copies = if self.chance(self.plan.lost) {
+                    0
+                } else {
+                    1 + usize::from(self.chance(self.plan.repeated))
+                };
+                for _ in 0..copies {
+                    let payload = payload.clone();
+                    let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| {
+                        core.handle_batch(payload, now, sockets);
+                    };
+                    self.along(
+                        (self.generation, edge),
+                        Happening::Edge(edge, Box::new(tell)),
+                    );
+                }
+            }
+            C::Reply { to, payload } => {
+                let parts: Vec<u64> = to
+                    .split('.')
+                    .map(|n| n.parse().expect("as given"))
+                    .collect();
+                let edge = parts[0] as usize;
+                if !self.chance(self.plan.lost) {
+                    let answer = Happening::Answer(edge, parts[1], Some(payload));
+                    self.after(0..5, answer);
+                }
+            }
+            C::Append {
+                subject,
+                payload,
+                token,
+            } => {
+                if self.chance(self.plan.lost) {
+                    return self.outcome(token, Outcome::Failed);
+                }
+                let heard = !self.chance(self.plan.lost);
+                let store = move |world: &mut World| {
+                    let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
+                    world.outcome(
+                        token,
+                        if heard {
+                            Outcome::Appended(seq)
+                        } else {
+                            Outcome::Failed
+                        },
+                    );
+                };
+                self.after(0..5, Happening::Store(Box::new(store)));
+            }
+            C::PutIf {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+            } => {
+                self.write(
+                    move |store| store.put(bucket, &key, Some(value), expected),
+                    token,
+                );
+            }
+            C::DeleteIf {
+                bucket,
+                key,
+                expected,
+                token,
+            } => {
+                self.write(move |store| store.put(bucket, &key, None, expected), token);
+            }
+            C::Get { bucket, key, token } => {
+                let found = self.store.get(bucket, &key);
+                self.outcome(token, Outcome::Value(found));
+            }
+            C::LogState { token, .. } => {
+                let last = self.store.log.len() as u64;
+                self.outcome(
+                    token,
+                    Outcome::Log(LogState {
+                        first: 1,
+                        last,
+                        created_ms: 1,
+                    }),
+                );
+            }
+            C::OpenLog { partition, from } => {
+                self.readers.insert(partition.0, from);
+                let entries = self.store.read(partition.0, from);
+                if entries.is_empty() {
+                    self.owner.handle_log_idle(now, partition);
+                }
+            }
+            C::CloseLog { partition } => {
+                self.readers.remove(&partition.0);
+            }
+            C::OpenKv { partition, source } => {
+                let prefix = subject::partition_prefix(partition);
+                let entries = self.store.list(source.bucket(partition), &prefix);
+                let count = entries.len() as u64;
+                for (i, entry) in entries.into_iter().enumerate() {
+                    self.owner
+                        .handle_kv(now, (partition, source), entry, count - 1 - i as u64);
+                }
+                self.owner.handle_kv_idle(now, (partition, source));
+            }
+            C::CloseKv {
+                source: KvSource::Rooms | KvSource::Quarantine,
+                ..
+            } => {}
+            C::Ready { partition, epoch } => {
+                assert_eq!(epoch, Epoch(self.epoch));
+                self.tell_lease(partition.0, true);
+            }
+            C::Released { .. } => {}
+            C::Lost { partition, .. } => panic!("{partition} is nobody else's"),
+        }
+    }
+
+    /// A write of the worker's: it happens even if the worker is dead by then, and its answer may be lost.
+    pub(super) fn write(
+        &mut self,
+        put: impl FnOnce(&mut Store) -> Option<u64> + 'static,
+        token: Token,
+    ) {
+        if self.chance(self.plan.lost) {
+            return self.outcome(token, Outcome::Failed);
+        }
+        let heard = !self.chance(self.plan.lost);
+        let generation = self.generation;
+        let store = move |world: &mut World| {
+            let outcome = match put(&mut world.store) {
+                _ if !heard => Outcome::Failed,
+                Some(revision) => Outcome::Stored(revision),
+                None => Outcome::Conflict,
+            };
+            if generation == world.generation {
+                world.outcome(token, outcome);
+            }
+        };
+        let late = if self.chance(self.plan.reordered) {
+            1..1500
+        } else {
+            0..5
+        };
+        self.after(late, Happening::Store(Box::new(store)));
+    }
+}
