@@ -1,0 +1,22 @@
+//! What a client or a peer on the bus may send never panics a decoder, and what was understood survives its encoding.
+#![no_main]
+
+use grandstand_common::envelope::{Encoding, decode_client, encode_client};
+use grandstand_common::wire::{Batch, Entry, Interest, LinkRequest, Live};
+use libfuzzer_sys::fuzz_target;
+use prost::Message;
+
+fuzz_target!(|bytes: &[u8]| {
+    for encoding in Encoding::ALL {
+        if let Ok(message) = decode_client(encoding, bytes) {
+            let mut again = Vec::new();
+            encode_client(encoding, &message, &mut again);
+            assert_eq!(decode_client(encoding, &again), Ok(message));
+        }
+    }
+    let _ = Batch::decode(bytes);
+    let _ = Entry::decode(bytes);
+    let _ = Interest::decode(bytes);
+    let _ = LinkRequest::decode(bytes);
+    let _ = Live::decode(bytes);
+});
