@@ -38,4 +38,6 @@ pub mod drain;
 
 pub mod shutdown;
 
+pub mod process;
+
 pub mod sys;

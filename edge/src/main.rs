@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use grandstand_common::admin::{Admin, Status};
-use grandstand_common::config::{self, Sources};
+use grandstand_common::admin::{Admin, Phase, Status};
+use grandstand_common::config::Sources;
 use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::metrics::{Build, registry};
-use grandstand_common::telemetry::{self, LogFormat};
-use grandstand_common::{shutdown, sys};
+use grandstand_common::process::{self, ProcessArgs};
+use grandstand_common::shutdown;
 use grandstand_edge::config::EdgeConfig;
 use grandstand_edge::front::Pages;
+use grandstand_edge::metrics::EdgeMetrics;
 use grandstand_edge::run::{self, BusSource, EdgeOptions};
 
 /// Holds players' and spectators' connections, in front of workers on NATS.
@@ -36,15 +37,8 @@ struct Args {
     /// Shards, each a thread with a listener of its own; 0 for one a core
     #[arg(long)]
     shards: Option<u16>,
-    /// Say whether the configuration is right, and end
-    #[arg(long)]
-    check: bool,
-    /// How the log's lines look
-    #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
-    /// What is logged
-    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
-    log: String,
+    #[command(flatten)]
+    process: ProcessArgs,
 }
 
 impl Args {
@@ -63,31 +57,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    if args.check {
-        let checked = config::check::<EdgeConfig>(&args.sources(), &mut std::io::stdout());
-        return checked.unwrap_or(Exit::Internal).into();
-    }
-    match serve(&args) {
-        Ok(()) => Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("grandstand-edge: {failure}");
-            failure.exit().into()
-        }
-    }
-}
-
-fn serve(args: &Args) -> Result<(), Failure> {
-    let config: EdgeConfig =
-        config::load(&args.sources()).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    telemetry::init(args.log_format, &args.log)
-        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    let files = sys::raise_open_files();
-    tracing::info!(files, "open files that this process may have");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
-    runtime.block_on(drive(config))
+    process::run("grandstand-edge", &args.process, &args.sources(), drive)
 }
 
 async fn drive(config: EdgeConfig) -> Result<(), Failure> {
@@ -104,17 +74,18 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
         pages: Pages::new(),
         echo: false,
     };
-    let mut edge = run::start(&config, options, &part, &mut registry)
-        .await
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let metrics = EdgeMetrics::register(&mut registry);
     let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
+        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let mut edge = run::start(&config, options, &part, &metrics)
+        .await
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     tracing::info!(address = %edge.address(), "clients may connect");
     tokio::select! {
         error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
         signal = shutdown::signaled() => {
             tracing::info!(signal, "ending");
-            part.set(grandstand_common::admin::Phase::Draining);
+            part.set(Phase::Draining);
             edge.end().await;
             Ok(())
         }

@@ -10,7 +10,6 @@ use grandstand_common::bus::{Bus, BusError, ConnectError};
 use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
 use grandstand_common::id::EdgeId;
-use prometheus_client::registry::Registry;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -126,7 +125,7 @@ pub async fn start(
     config: &EdgeConfig,
     options: EdgeOptions,
     part: &Part,
-    registry: &mut Registry,
+    metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
     let listeners = bind(&config.listener(), config.shards())?;
     let address = listeners
@@ -140,7 +139,6 @@ pub async fn start(
     config.cluster.join(&bus).await?;
     let (sender, leases) = watch::channel(Leases::default());
     tokio::spawn(leases::drive_leases(bus, sender));
-    let metrics = EdgeMetrics::register(registry);
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::admin::{Admin, Status};
-use grandstand_common::config::{self, Sources};
+use grandstand_common::config::Sources;
 use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::metrics::{Build, registry};
-use grandstand_common::telemetry::{self, LogFormat};
+use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::{drain, shutdown};
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::driver;
@@ -32,15 +32,8 @@ struct Args {
     /// The name that its id begins with
     #[arg(long)]
     name: Option<String>,
-    /// Say whether the configuration is right, and end
-    #[arg(long)]
-    check: bool,
-    /// How the log's lines look
-    #[arg(long, value_enum, default_value_t)]
-    log_format: LogFormat,
-    /// What is logged
-    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
-    log: String,
+    #[command(flatten)]
+    process: ProcessArgs,
 }
 
 impl Args {
@@ -57,29 +50,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    if args.check {
-        let checked = config::check::<WorkerConfig>(&args.sources(), &mut std::io::stdout());
-        return checked.unwrap_or(Exit::Internal).into();
-    }
-    match serve(&args) {
-        Ok(()) => Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("grandstand-worker: {failure}");
-            failure.exit().into()
-        }
-    }
-}
-
-fn serve(args: &Args) -> Result<(), Failure> {
-    let config: WorkerConfig =
-        config::load(&args.sources()).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    telemetry::init(args.log_format, &args.log)
-        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
-    runtime.block_on(drive(config))
+    process::run("grandstand-worker", &args.process, &args.sources(), drive)
 }
 
 async fn drive(config: WorkerConfig) -> Result<(), Failure> {

@@ -19,6 +19,7 @@ use grandstand_common::metrics::{Build, registry};
 use grandstand_common::telemetry::{self, LogFormat};
 use grandstand_common::{shutdown, sys};
 use grandstand_edge::gate::Admission;
+use grandstand_edge::metrics::EdgeMetrics;
 use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
 
 use banner::Banner;
@@ -114,7 +115,8 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         pages: pages::pages(),
         echo: args.echo,
     };
-    let mut edge = run::start(&settings.edge, options, &edge_part, &mut registry)
+    let metrics = EdgeMetrics::register(&mut registry);
+    let mut edge = run::start(&settings.edge, options, &edge_part, &metrics)
         .await
         .map_err(|error| edge_failure(&error))?;
     let admin = Admin::start("--admin", args.admin, status, registry)

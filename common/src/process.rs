@@ -1,0 +1,57 @@
+//! What an edge's and a worker's `main` have in common: from the command line to a running runtime, and back to an exit
+//! code with one line that says why.
+
+use std::process::ExitCode;
+
+use crate::config::{self, Config, Sources};
+use crate::exit::{Exit, Failure};
+use crate::sys;
+use crate::telemetry::{self, LogFormat};
+
+/// Flags that every process has.
+#[derive(Debug, clap::Args)]
+pub struct ProcessArgs {
+    /// Say whether the configuration is right, and end
+    #[arg(long)]
+    pub check: bool,
+    /// How the log's lines look
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged
+    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
+    pub log: String,
+}
+
+/// Loads the configuration (or only checks it), sets up the log, and runs `drive` to its end.
+pub fn run<C: Config, F>(name: &str, args: &ProcessArgs, sources: &Sources, drive: F) -> ExitCode
+where
+    F: AsyncFnOnce(C) -> Result<(), Failure>,
+{
+    if args.check {
+        let checked = config::check::<C>(sources, &mut std::io::stdout());
+        return checked.unwrap_or(Exit::Internal).into();
+    }
+    match try_run(args, sources, drive) {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("{name}: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+fn try_run<C: Config, F>(args: &ProcessArgs, sources: &Sources, drive: F) -> Result<(), Failure>
+where
+    F: AsyncFnOnce(C) -> Result<(), Failure>,
+{
+    let config = config::load(sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    telemetry::init(args.log_format, &args.log)
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    let files = sys::raise_open_files();
+    tracing::debug!(files, "open files that this process may have");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
+    runtime.block_on(drive(config))
+}
