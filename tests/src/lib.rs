@@ -1,6 +1,14 @@
 //! What the tests share.
 
+pub mod ports;
+
 pub mod nats;
+
+pub mod process;
+
+pub mod site;
+
+pub mod client;
 
 pub mod memory;
 

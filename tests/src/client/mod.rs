@@ -1,0 +1,332 @@
+//! A client that shares no code with the edge's sockets: tokio-tungstenite, and what `docs/protocol.md` says.
+//!
+//! It holds every message to the protocol's rules as it comes in, see [`room`].
+
+mod proto;
+
+pub mod room;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use grandstand_common::envelope::{Encoding, decode_server};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use room::Room;
+
+/// How long a client waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How to come in.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The edge.
+    pub address: SocketAddr,
+    /// What stands behind `?`: `user=alice`.
+    pub query: String,
+    /// `Authorization: Bearer`.
+    pub token: Option<String>,
+    /// `Origin`, as a browser sends it.
+    pub origin: Option<String>,
+    /// The subprotocol.
+    pub encoding: Encoding,
+}
+
+impl Door {
+    /// Without anything that says who comes.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            query: String::new(),
+            token: None,
+            origin: None,
+            encoding: Encoding::Json,
+        }
+    }
+
+    /// With a token.
+    #[must_use]
+    pub fn token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// In protobuf.
+    #[must_use]
+    pub fn proto(mut self) -> Self {
+        self.encoding = Encoding::Proto;
+        self
+    }
+
+    async fn open(&self) -> WebSocketStream<TcpStream> {
+        let url = format!("ws://{}/v1/ws?{}", self.address, self.query);
+        let mut request = url.into_client_request().expect("a URL");
+        let value = |text: &str| HeaderValue::from_str(text).expect("a header's value");
+        let headers = request.headers_mut();
+        headers.insert("sec-websocket-protocol", value(self.encoding.subprotocol()));
+        if let Some(token) = &self.token {
+            headers.insert("authorization", value(&format!("Bearer {token}")));
+        }
+        if let Some(origin) = &self.origin {
+            headers.insert("origin", value(origin));
+        }
+        let socket = TcpStream::connect(self.address).await;
+        let socket = socket.expect("the edge accepts");
+        let opened = tokio_tungstenite::client_async(request, socket).await;
+        opened.expect("the edge upgrades").0
+    }
+}
+
+/// A client: what it knows stays when it connects anew.
+#[derive(Debug)]
+pub struct Client {
+    door: Door,
+    socket: Option<WebSocketStream<TcpStream>>,
+    /// A random name of this page, and how often it has connected.
+    page: (String, u32),
+    /// What it knows of the rooms that it joined.
+    pub rooms: BTreeMap<String, Room>,
+    /// All that came over this connection.
+    pub log: Vec<Value>,
+    /// The close code, once the connection is closed; 1006 if it was lost.
+    pub closed: Option<u16>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Panics
+    /// If it is not let in to the WebSocket.
+    pub async fn connect(door: Door) -> Self {
+        let socket = door.open().await;
+        Self {
+            door,
+            socket: Some(socket),
+            page: (format!("{:016x}", rand::random::<u64>()), 0),
+            rooms: BTreeMap::new(),
+            log: Vec::new(),
+            closed: None,
+        }
+    }
+
+    /// Loses its connection, as if the network did.
+    pub fn lose(&mut self) {
+        self.socket = None;
+    }
+
+    /// Connects anew, there, and joins again all rooms where it was, with what it has seen of them.
+    pub async fn reconnect(&mut self, address: SocketAddr) {
+        self.door.address = address;
+        self.socket = Some(self.door.open().await);
+        self.page.1 += 1;
+        (self.log, self.closed) = (Vec::new(), None);
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            let join = self.rooms[&name].rejoin();
+            self.send_join(join).await;
+        }
+    }
+
+    /// As [`Self::reconnect`], to where it was.
+    pub async fn reconnect_here(&mut self) {
+        self.reconnect(self.door.address).await;
+    }
+
+    /// Sends a message as it is; `data` and `data_b64` as the encoding has it.
+    pub async fn send(&mut self, message: Value) {
+        let frame = match self.door.encoding {
+            Encoding::Json => Message::text(message.to_string()),
+            Encoding::Proto => Message::binary(proto::encode(&message)),
+        };
+        self.send_frame(frame).await;
+    }
+
+    /// Sends a frame. Whether it got through shows when the client reads.
+    pub async fn send_frame(&mut self, frame: Message) {
+        if let Some(socket) = &mut self.socket {
+            let _ = timeout_at(Instant::now() + PATIENCE, socket.send(frame)).await;
+        }
+    }
+
+    async fn send_join(&mut self, mut join: Value) {
+        join["client"] = json!(self.page.0);
+        join["attempt"] = json!(self.page.1);
+        let room = join["room"].as_str().expect("a room").to_owned();
+        let entry = self.rooms.entry(room);
+        entry.or_insert_with(|| Room::new(&join)).joining();
+        self.send(join).await;
+    }
+
+    /// Joins a room and waits until it is in and has been shown the room.
+    pub async fn join(&mut self, room: &str, more: Value) {
+        self.ask_in(room, more).await;
+        self.until(&format!("{room} shows"), |c| c.rooms[room].is_shown())
+            .await;
+    }
+
+    /// Sends a `join` with these further fields.
+    pub async fn ask_in(&mut self, room: &str, more: Value) {
+        let mut join = json!({"type": "join", "room": room});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            join[key] = value.clone();
+        }
+        self.send_join(join).await;
+    }
+
+    /// Sends the next input, and keeps it until it is acked or rejected. Returns its number.
+    pub async fn input(&mut self, room: &str, data: Value) -> u64 {
+        let known = self.rooms.get_mut(room).expect("it joined the room");
+        let (seq, message) = known.input(&[("data", data)]);
+        self.send(message).await;
+        seq
+    }
+
+    /// Sends the next input as bytes.
+    pub async fn input_bytes(&mut self, room: &str, base64: &str) -> u64 {
+        let known = self.rooms.get_mut(room).expect("it joined the room");
+        let (seq, message) = known.input(&[("data_b64", json!(base64))]);
+        self.send(message).await;
+        seq
+    }
+
+    /// Reads the next message and takes it in; `None` when the connection is closed.
+    ///
+    /// # Panics
+    /// If nothing comes, or it breaks a rule.
+    pub async fn next(&mut self) -> Option<Value> {
+        self.next_before(Instant::now() + PATIENCE)
+            .await
+            .unwrap_or_else(|| self.fail("nothing comes"))
+    }
+
+    /// As [`Self::next`]; the outer `None` is the deadline.
+    async fn next_before(&mut self, deadline: Instant) -> Option<Option<Value>> {
+        loop {
+            let Some(socket) = &mut self.socket else {
+                return Some(None);
+            };
+            let message = match timeout_at(deadline, socket.next()).await {
+                Err(_) => return None,
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(_)) | None) => {
+                    self.closed.get_or_insert(1006);
+                    self.socket = None;
+                    return Some(None);
+                }
+            };
+            let message = match (message, self.door.encoding) {
+                (Message::Text(text), Encoding::Json) => {
+                    serde_json::from_str(&text).expect("a text frame is JSON")
+                }
+                (Message::Binary(bytes), Encoding::Proto) => {
+                    let event = decode_server(Encoding::Proto, &bytes);
+                    proto::to_json(&event.expect("a binary frame is protobuf"))
+                }
+                (Message::Close(frame), _) => {
+                    self.closed = Some(frame.map_or(1005, |f| f.code.into()));
+                    continue;
+                }
+                (Message::Ping(_) | Message::Pong(_), _) => continue,
+                (other, encoding) => panic!("{encoding:?} has no such frame: {other:?}"),
+            };
+            self.log.push(message.clone());
+            self.take(&message).await;
+            return Some(Some(message));
+        }
+    }
+
+    async fn take(&mut self, message: &Value) {
+        let about = message["room"].as_str().unwrap_or_default();
+        let Some(room) = self.rooms.get_mut(about) else {
+            return;
+        };
+        if let Err(broken) = room.take(message) {
+            self.fail(&broken);
+        }
+        for input in self.rooms.get_mut(about).map_or(vec![], Room::resend) {
+            self.send(input).await;
+        }
+    }
+
+    /// Reads until `so`.
+    ///
+    /// # Panics
+    /// If it does not come to be so.
+    pub async fn until(&mut self, what: &str, mut so: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !so(self) {
+            match self.next_before(deadline).await {
+                Some(Some(_)) => {}
+                Some(None) if so(self) => return,
+                Some(None) => self.fail(&format!("closed before: {what}")),
+                None => self.fail(&format!("does not come to be: {what}")),
+            }
+        }
+    }
+
+    /// Reads until a message of this type comes in which these fields are so, and returns it.
+    ///
+    /// # Panics
+    /// If it does not come.
+    pub async fn expect(&mut self, kind: &str, fields: Value) -> Value {
+        let fits = |message: &Value| {
+            let mut fields = fields.as_object().into_iter().flatten();
+            message["type"] == kind && fields.all(|(key, value)| &message[key] == value)
+        };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.next_before(deadline).await {
+                Some(Some(message)) if fits(&message) => return message,
+                Some(Some(_)) => {}
+                _ => self.fail(&format!("no {kind} with {fields}")),
+            }
+        }
+    }
+
+    /// Reads until the connection is closed, and returns the code.
+    pub async fn until_closed(&mut self) -> u16 {
+        while self.next().await.is_some() {}
+        self.closed.expect("a lost connection has a code")
+    }
+
+    /// Waits until all that it sent to a room is acked or rejected.
+    pub async fn until_answered(&mut self, room: &str) {
+        self.until(&format!("all inputs to {room} are answered"), |c| {
+            c.rooms[room].unanswered() == 0
+        })
+        .await;
+    }
+
+    /// Sends `ping` and reads until its answer: all that the edge sent before has been read then.
+    pub async fn settle(&mut self) {
+        let id = u64::from(rand::random::<u32>());
+        self.send(json!({"type": "ping", "id": id})).await;
+        self.expect("pong", json!({"id": id})).await;
+    }
+
+    /// Whether this type of message, about this room, came over this connection.
+    pub fn has(&self, kind: &str, room: &str) -> bool {
+        let mut log = self.log.iter();
+        log.any(|m| m["type"] == kind && m["room"] == room)
+    }
+
+    /// Whether this notice came over this connection.
+    pub fn has_notice(&self, code: &str) -> bool {
+        let mut log = self.log.iter();
+        log.any(|m| m["type"] == "notice" && m["code"] == code)
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        let shown = self.log.iter().rev().take(30).rev();
+        let log: Vec<_> = shown.map(Value::to_string).collect();
+        let (log, closed, rooms) = (log.join("\n  "), self.closed, &self.rooms);
+        panic!("{why}\nclosed: {closed:?}\nlast messages:\n  {log}\nrooms: {rooms:#?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The same messages in protobuf, seen as the JSON that they would be.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::{Encoding, ServerEvent, decode_client, encode_client};
+use serde_json::{Value, json};
+
+/// A client's message in protobuf.
+pub(super) fn encode(message: &Value) -> Vec<u8> {
+    let message = decode_client(Encoding::Json, message.to_string().as_bytes());
+    let mut out = Vec::new();
+    encode_client(Encoding::Proto, &message.expect("a message"), &mut out);
+    out
+}
+
+/// An edge's message, with what this crate's tests look at.
+pub(super) fn to_json(event: &ServerEvent) -> Value {
+    match event {
+        ServerEvent::Welcome { edge, .. } => json!({"type": "welcome", "edge": edge}),
+        ServerEvent::Joined {
+            id,
+            room,
+            role,
+            instance,
+            last_seq,
+        } => json!({"type": "joined", "id": id, "room": room.as_str(), "role": role,
+                    "instance": instance, "last_seq": last_seq}),
+        ServerEvent::Left { room, code, .. } => {
+            json!({"type": "left", "room": room.as_str(), "code": code})
+        }
+        ServerEvent::Snapshot {
+            room,
+            epoch,
+            version,
+            data,
+        } => with(
+            data,
+            json!({"type": "snapshot", "room": room.as_str(), "epoch": epoch, "version": version}),
+        ),
+        ServerEvent::Update {
+            room,
+            version,
+            prev,
+            data,
+        } => with(
+            data,
+            json!({"type": "update", "room": room.as_str(), "version": version, "prev": prev}),
+        ),
+        ServerEvent::Direct { room, data } => {
+            with(data, json!({"type": "direct", "room": room.as_str()}))
+        }
+        ServerEvent::Live { room, data } => {
+            with(data, json!({"type": "live", "room": room.as_str()}))
+        }
+        ServerEvent::Ack { room, seq } => {
+            json!({"type": "ack", "room": room.as_str(), "seq": seq})
+        }
+        ServerEvent::Reject {
+            room, seq, code, ..
+        } => json!({"type": "reject", "room": room.as_str(), "seq": seq, "code": code}),
+        ServerEvent::Presence { room, viewers, .. } => {
+            json!({"type": "presence", "room": room.as_str(), "viewers": viewers})
+        }
+        ServerEvent::Pong { id, time_ms } => json!({"type": "pong", "id": id, "time_ms": time_ms}),
+        ServerEvent::Notice { code, .. } => json!({"type": "notice", "code": code}),
+        ServerEvent::Error {
+            id, code, message, ..
+        } => json!({"type": "error", "id": id, "code": code, "message": message}),
+    }
+}
+
+fn with(data: &Data, mut message: Value) -> Value {
+    match data {
+        Data::Json(text) => {
+            message["data"] = serde_json::from_slice(text).expect("data is JSON");
+        }
+        Data::Binary(bytes) => message["data_b64"] = json!(STANDARD.encode(bytes)),
+    }
+    message
+}

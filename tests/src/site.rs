@@ -1,0 +1,147 @@
+//! A whole Grandstand of real processes: `grandstand dev` alone, or NATS, a worker and two edges.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
+
+use crate::client::{Client, Door};
+use crate::nats::{NatsServer, TempDir};
+use crate::process::{Process, Start};
+
+/// What tokens are signed with.
+pub const SECRET: &str = "for tests only";
+
+/// A running Grandstand.
+#[derive(Debug)]
+pub struct Site {
+    /// Edges, or the one process that is all; they end before what they stand on.
+    pub edges: Vec<Process>,
+    /// The worker, if it is a process of its own.
+    pub worker: Option<Process>,
+    /// NATS, if it is not embedded.
+    pub nats: Option<NatsServer>,
+    /// The folder of the embedded bus, if it has one.
+    data: Option<TempDir>,
+}
+
+impl Site {
+    /// One process, with two shards.
+    pub async fn embedded() -> Self {
+        Self::dev(2, None).await
+    }
+
+    /// One process with one shard: whoever connects again meets the same ring of updates.
+    pub async fn one_shard() -> Self {
+        Self::dev(1, None).await
+    }
+
+    /// One process that keeps its rooms in a folder.
+    pub async fn on_disk() -> Self {
+        Self::dev(2, Some(TempDir::new("data"))).await
+    }
+
+    async fn dev(shards: u16, data: Option<TempDir>) -> Self {
+        let mut start = Start::new("grandstand")
+            .arg("dev")
+            .flag("--shards", shards)
+            .flag("--secret", SECRET)
+            .flag("--log", "info");
+        if let Some(data) = &data {
+            start = start.flag("--data", data.path().join("rooms").display());
+        }
+        Self {
+            edges: vec![Process::start(start, true).await],
+            worker: None,
+            nats: None,
+            data,
+        }
+    }
+
+    /// NATS, a worker and two edges.
+    pub async fn on_nats() -> Self {
+        Self::on_nats_with(&[]).await
+    }
+
+    /// The same, whose edges take a second to end.
+    pub async fn quickly_drained() -> Self {
+        Self::on_nats_with(&[("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "1000")]).await
+    }
+
+    async fn on_nats_with(variables: &[(&str, &str)]) -> Self {
+        let nats = NatsServer::start().await;
+        let worker = Start::new("grandstand-worker").flag("--nats", nats.url());
+        let edge = |name: &str| {
+            let start = edge(&nats.url()).flag("--name", name);
+            let variables = variables.iter();
+            variables.fold(start, |start, (name, value)| start.env(name, value))
+        };
+        let (worker, first, second) = tokio::join!(
+            Process::start(worker, false),
+            Process::start(edge("first"), true),
+            Process::start(edge("second"), true)
+        );
+        Self {
+            edges: vec![first, second],
+            worker: Some(worker),
+            nats: Some(nats),
+            data: None,
+        }
+    }
+
+    /// Where clients of one edge, or the other, connect.
+    pub fn address(&self, edge: usize) -> SocketAddr {
+        self.edges[edge % self.edges.len()].address()
+    }
+
+    /// The way in for somebody who may play everywhere.
+    pub fn door(&self, edge: usize, player: &str) -> Door {
+        let everything = [("memory-*", Role::Player), ("relay-*", Role::Player)];
+        Door::new(self.address(edge)).token(&token(player, 3600, &everything))
+    }
+
+    /// Somebody who may play everywhere.
+    pub async fn client(&self, edge: usize, player: &str) -> Client {
+        Client::connect(self.door(edge, player)).await
+    }
+
+    /// The process that owns the rooms.
+    pub fn owner(&mut self) -> &mut Process {
+        match &mut self.worker {
+            Some(worker) => worker,
+            None => &mut self.edges[0],
+        }
+    }
+
+    /// Whether clients lose their connections with the process that owns the rooms.
+    pub fn is_one_process(&self) -> bool {
+        self.worker.is_none()
+    }
+
+    /// The folder of the embedded bus.
+    pub fn folder(&self) -> PathBuf {
+        let data = self.data.as_ref().expect("it has a folder");
+        data.path().join("rooms")
+    }
+}
+
+/// An edge that trusts [`token`]s.
+pub fn edge(nats: &str) -> Start {
+    Start::new("grandstand-edge")
+        .flag("--nats", nats)
+        .flag("--shards", 1)
+        .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
+}
+
+/// A token that is good for so many seconds.
+pub fn token(player: &str, seconds: u64, rooms: &[(&str, Role)]) -> String {
+    let player = player.parse().expect("a player's name");
+    let mut claims = Claims::new(player, unix_ms() / 1000 + seconds);
+    for &(pattern, role) in rooms {
+        claims = claims.allow(pattern, role, None).expect("a pattern");
+    }
+    let signer = Signer::hs256(SECRET.as_bytes());
+    signer.expect("the secret is one").sign(&claims)
+}

@@ -1,0 +1,97 @@
+//! Who is let in, and for how long.
+
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
+use grandstand_tests::client::{Client, Door};
+use grandstand_tests::process::{Process, Start};
+use grandstand_tests::site::{SECRET, Site, token};
+use serde_json::json;
+
+on! {
+    embedded: tokens_are_checked_and_renewed;
+    on_nats: tokens_are_checked_and_renewed, names_are_believed_only_in_dev;
+}
+
+const RELAY: [(&str, Role); 1] = [("relay-*", Role::Player)];
+
+async fn refused(door: Door, error: &str, code: u16) {
+    let mut client = Client::connect(door).await;
+    let told = client.expect("error", json!({})).await;
+    assert_eq!(told["code"], error, "{told}");
+    assert_eq!(client.until_closed().await, code);
+    assert_eq!(client.log.len(), 1, "{:?}", client.log);
+}
+
+async fn tokens_are_checked_and_renewed(site: Site) {
+    let door = || Door::new(site.address(0));
+    refused(door(), "unauthenticated", 4001).await;
+    refused(door().token("nonsense"), "unauthenticated", 4001).await;
+    let mut signed = token("alice", 3600, &RELAY);
+    let last = signed.pop();
+    signed.push(if last == Some('A') { 'Q' } else { 'A' });
+    refused(door().token(&signed), "unauthenticated", 4001).await;
+    let mut query = door();
+    query.query = format!("token={signed}");
+    refused(query.clone(), "unauthenticated", 4001).await;
+
+    query.query = format!("token={}", token("alice", 50, &RELAY));
+    let mut alice = Client::connect(query).await;
+    alice.join("relay-1", json!({})).await;
+    alice
+        .expect("notice", json!({"code": "token_expiring"}))
+        .await;
+    let auth = |token: String| json!({"type": "auth", "id": 1, "token": token});
+    alice.send(auth(token("bob", 3600, &RELAY))).await;
+    alice
+        .expect("error", json!({"id": 1, "code": "forbidden"}))
+        .await;
+    alice.send(auth("nonsense".to_owned())).await;
+    alice
+        .expect("error", json!({"id": 1, "code": "unauthenticated"}))
+        .await;
+    let rooms = [("relay-*", Role::Player), ("memory-*", Role::Player)];
+    alice.send(auth(token("alice", 3600, &rooms))).await;
+    alice
+        .expect("notice", json!({"id": 1, "code": "token_renewed"}))
+        .await;
+    alice.join("memory-1", json!({})).await;
+    alice.input("relay-1", json!("still here")).await;
+    alice.until_answered("relay-1").await;
+
+    // A token that is not renewed ends, and the connection with it.
+    let mut carol = Client::connect(door().token(&token("carol", 2, &RELAY))).await;
+    carol.join("relay-1", json!({})).await;
+    assert_eq!(carol.until_closed().await, 4001);
+
+    let before = unix_ms();
+    alice.send(json!({"type": "ping", "id": 77})).await;
+    let pong = alice.expect("pong", json!({"id": 77})).await;
+    let time = pong["time_ms"].as_u64().unwrap();
+    assert!((before..=unix_ms()).contains(&time), "{pong}");
+}
+
+async fn names_are_believed_only_in_dev(site: Site) {
+    let mut door = Door::new(site.address(0));
+    door.query = "user=alice".to_owned();
+    refused(door, "unauthenticated", 4001).await;
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_refused() {
+    let start = Start::new("grandstand")
+        .arg("dev")
+        .flag("--secret", SECRET)
+        .env("GRANDSTAND_EDGE_EDGE_ORIGINS", "https://play.example");
+    let dev = Process::start(start, true).await;
+    let door = |origin: Option<&str>| {
+        let mut door = Door::new(dev.address());
+        door.query = "user=alice".to_owned();
+        door.origin = origin.map(str::to_owned);
+        door
+    };
+    refused(door(Some("https://evil.example")), "forbidden", 4003).await;
+    for origin in [None, Some("https://play.example")] {
+        let mut client = Client::connect(door(origin)).await;
+        client.join("relay-1", json!({})).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! Two players and their spectators, to the end of a game.
+
+use std::collections::BTreeMap;
+
+use grandstand_tests::client::Client;
+use grandstand_tests::site::Site;
+use serde_json::{Value, json};
+
+on! {
+    embedded: a_game_is_played_to_its_end;
+    on_nats: a_game_is_played_to_its_end;
+}
+
+const ROOM: &str = "memory-1";
+
+/// Plays until the game is over, with a perfect memory.
+pub(crate) async fn play(mut client: Client, me: &str, room: &str) -> Client {
+    loop {
+        let known = &client.rooms[room];
+        if known.view["phase"] == "over" {
+            break;
+        }
+        let last = client.log.iter().rev();
+        let last = last
+            .clone()
+            .find(|m| m["room"] == room && m["type"] != "presence");
+        if let Some(card) = choose(&known.view, &known.updates, me)
+            && known.unanswered() == 0
+            && last.is_some_and(invites)
+        {
+            client
+                .input(room, json!({"op": "flip", "card": card}))
+                .await;
+        }
+        client.next().await.expect("the connection stands");
+    }
+    client
+}
+
+/// Whether nothing more follows at once: not the `turn` behind a `hidden`, nor an `over` behind a `matched`.
+fn invites(message: &Value) -> bool {
+    let kind = message["data"]["kind"].as_str();
+    message["type"] != "update" || matches!(kind, Some("turn" | "started" | "flipped"))
+}
+
+/// The card to flip, if it is this player's turn.
+fn choose(view: &Value, updates: &[Value], me: &str) -> Option<usize> {
+    let open = view["open"].as_array()?;
+    if view["phase"] != "playing" || view["turn"] != me || open.len() == 2 {
+        return None;
+    }
+    let cards = view["cards"].as_array()?;
+    let flipped = updates.iter().filter(|u| u["kind"] == "flipped");
+    let faces: BTreeMap<usize, &Value> = flipped
+        .map(|u| (u["card"].as_u64().unwrap_or_default() as usize, &u["face"]))
+        .collect();
+    let hidden = || (0..cards.len()).filter(|&card| cards[card].is_null());
+    let twin = |face: &Value, but: Option<usize>| {
+        hidden().find(|card| faces.get(card) == Some(&face) && Some(*card) != but)
+    };
+    let known = match open.first() {
+        Some(card) => twin(&cards[card.as_u64()? as usize], None),
+        None => hidden().find(|c| faces.get(c).is_some_and(|f| twin(f, Some(*c)).is_some())),
+    };
+    known.or_else(|| hidden().find(|card| !faces.contains_key(card)))
+}
+
+async fn a_game_is_played_to_its_end(site: Site) {
+    let spectator = json!({"role": "spectator"});
+    let (mut alice, mut bob, mut first, mut second) = tokio::join!(
+        site.client(0, "alice"),
+        site.client(1, "bob"),
+        site.client(0, "sue"),
+        site.client(1, "sam")
+    );
+    // One comes before there is a room.
+    first.ask_in(ROOM, spectator.clone()).await;
+    let joined = first.expect("joined", json!({"room": ROOM})).await;
+    assert_eq!(joined["instance"], Value::Null, "{joined}");
+    alice.join(ROOM, json!({"params": {"hide_ms": 50}})).await;
+    bob.join(ROOM, json!({})).await;
+    second.join(ROOM, spectator.clone()).await;
+    assert_eq!(
+        alice.rooms[ROOM].view["cards"].as_array().unwrap().len(),
+        16
+    );
+
+    let (alice, bob) = tokio::join!(play(alice, "alice", ROOM), play(bob, "bob", ROOM));
+    let over = |c: &Client| c.rooms[ROOM].view["phase"] == "over";
+    first
+        .until("the first edge's spectator sees the end", over)
+        .await;
+    second
+        .until("the second edge's spectator sees the end", over)
+        .await;
+    let mut late = site.client(1, "lily").await;
+    late.join(ROOM, spectator).await;
+    late.until("a late spectator sees the end", over).await;
+    assert_eq!(late.rooms[ROOM].snapshots, 1);
+
+    let end = &alice.rooms[ROOM].view;
+    for other in [&bob, &first, &second, &late] {
+        assert_eq!(&other.rooms[ROOM].view, end);
+    }
+    let scores = end["scores"].as_object().unwrap();
+    let score = |player: &str| scores[player].as_u64().unwrap();
+    assert_eq!(score("alice") + score("bob"), 8, "{end}");
+    let best = score("alice").max(score("bob"));
+    let winners: Vec<_> = ["alice", "bob"]
+        .into_iter()
+        .filter(|p| score(p) == best)
+        .collect();
+    assert_eq!(end["winners"], json!(winners));
+    assert_eq!(end["turn"], Value::Null);
+    for player in [&alice, &bob] {
+        assert_eq!(player.rooms[ROOM].rejected, BTreeMap::new());
+    }
+}

@@ -1,0 +1,151 @@
+//! What processes say and end with when they cannot work.
+
+use std::net::TcpListener;
+
+use grandstand_tests::nats::{NatsServer, TempDir};
+use grandstand_tests::ports::Port;
+use grandstand_tests::process::{Output, Process, Start};
+use grandstand_tests::site::{SECRET, Site, edge};
+
+/// It ended with this code and said all of these, each in one line.
+#[track_caller]
+fn said(output: &Output, code: i32, words: &[&[&str]]) {
+    let Output { code: found, text } = output;
+    assert_eq!(*found, Some(code), "{text}");
+    for words in words {
+        let says = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(text.lines().any(says), "no line with {words:?} in:\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_told_all_at_once() {
+    let dir = TempDir::new("config");
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let wrong = "[edge]\nshards = \"many\"\nlitsen = \"0.0.0.0:1\"\n[limits]\nrooms = 0\n[auth]\nsecret = \"s\"\n";
+    let wrong = file("wrong.toml", wrong);
+    let told: &[&[&str]] = &[
+        &["edge.shards", "wrong.toml:2"],
+        &["edge.litsen", "wrong.toml:3", "edge.listen"],
+        &["limits.rooms", "wrong.toml:5"],
+    ];
+    let edge = || Start::new("grandstand-edge").flag("--config", &wrong);
+    said(&edge().output().await, 78, told);
+    said(&edge().arg("--check").output().await, 78, told);
+    let by_flag = edge()
+        .flag("--shards", "9999")
+        .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "soon");
+    let told: &[&[&str]] = &[
+        &["edge.shards", "--shards"],
+        &["edge.drain_ms", "GRANDSTAND_EDGE_EDGE_DRAIN_MS"],
+    ];
+    said(&by_flag.output().await, 78, told);
+
+    let worker = file(
+        "worker.toml",
+        "[rooms]\nring_bytes = 1\n[worker]\nname = \"a b\"\n",
+    );
+    let worker = Start::new("grandstand-worker").flag("--config", worker);
+    let told: &[&[&str]] = &[
+        &["rooms.ring_bytes", "worker.toml:2"],
+        &["worker.name", "worker.toml:4"],
+    ];
+    said(&worker.arg("--check").output().await, 78, told);
+
+    let no_secret = Start::new("grandstand-edge").arg("--check");
+    said(&no_secret.output().await, 78, &[&["auth.secret"]]);
+    let right = file("right.toml", "[auth]\nsecret = \"s\"\n[edge]\nshards = 2\n");
+    let right = Start::new("grandstand-edge").flag("--config", right);
+    said(&right.arg("--check").output().await, 0, &[&["right.toml"]]);
+    let missing = Start::new("grandstand-edge").flag("--config", "/nowhere/edge.toml");
+    said(&missing.output().await, 66, &[&["/nowhere/edge.toml"]]);
+    let typo = Start::new("grandstand").arg("dev").arg("--prot");
+    said(&typo.output().await, 64, &[&["--prot"]]);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told() {
+    let (taken, free) = (Port::take(), Port::take());
+    let _holder = TcpListener::bind(taken.address()).unwrap();
+    let (taken, free) = (taken.address().to_string(), free.address().to_string());
+    let dev = |listen: &str, admin: &str| {
+        let dev = Start::new("grandstand").arg("dev");
+        dev.flag("--listen", listen).flag("--admin", admin)
+    };
+    let told = dev(&taken, &free).output().await;
+    said(&told, 98, &[&["--listen", &taken]]);
+    let told = dev(&free, &taken).output().await;
+    said(&told, 98, &[&["--admin", &taken]]);
+    let edge = edge("nats://127.0.0.1:1")
+        .flag("--listen", &taken)
+        .flag("--admin", &free);
+    said(&edge.output().await, 98, &[&["edge.listen", &taken]]);
+    let worker = Start::new("grandstand-worker").flag("--admin", &taken);
+    said(&worker.output().await, 98, &[&["worker.admin", &taken]]);
+}
+
+#[tokio::test]
+async fn a_nats_that_cannot_be_reached_is_told() {
+    let ports = [(); 3].map(|()| Port::take());
+    let [nats, listen, admin] = ports.each_ref().map(|p| p.address().to_string());
+    let url = format!("nats://{nats}");
+    let worker = Start::new("grandstand-worker")
+        .flag("--nats", &url)
+        .flag("--admin", &admin);
+    said(&worker.output().await, 69, &[&["NATS", &nats]]);
+    let edge = edge(&url).flag("--listen", &listen).flag("--admin", &admin);
+    said(&edge.output().await, 69, &[&["NATS", &nats]]);
+    let dev = Start::new("grandstand").arg("dev").flag("--nats", &url);
+    let dev = dev.flag("--listen", &listen).flag("--admin", &admin);
+    said(&dev.output().await, 69, &[&["NATS", &nats]]);
+}
+
+#[tokio::test]
+async fn who_disagrees_with_the_cluster_is_told() {
+    let nats = NatsServer::start().await;
+    let worker = || Start::new("grandstand-worker").flag("--nats", nats.url());
+    let _first = Process::start(worker(), false).await;
+    let ports = [(); 2].map(|()| Port::take());
+    let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
+    let told: &[&[&str]] = &[&["cluster.partitions", "8", "64"]];
+    let worker = worker().env("GRANDSTAND_WORKER_CLUSTER_PARTITIONS", 8);
+    said(&worker.flag("--admin", &admin).output().await, 78, told);
+    let edge = edge(&nats.url()).env("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", 8);
+    let edge = edge.flag("--listen", &listen).flag("--admin", &admin);
+    said(&edge.output().await, 78, told);
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_process() {
+    let site = Site::on_disk().await;
+    let ports = [(); 2].map(|()| Port::take());
+    let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
+    let folder = site.folder().display().to_string();
+    let second = Start::new("grandstand").arg("dev").flag("--data", &folder);
+    let second = second.flag("--listen", &listen).flag("--admin", &admin);
+    let told = second.output().await;
+    assert_ne!(told.code, Some(0));
+    assert!(told.text.contains(&folder), "{}", told.text);
+    assert!(!told.text.contains("panicked"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn tokens_made_on_the_command_line_are_good() {
+    use grandstand_tests::client::{Client, Door};
+    let site = Site::embedded().await;
+    let made = Start::new("grandstand")
+        .arg("token")
+        .flag("--secret", SECRET)
+        .flag("--user", "alice")
+        .flag("--room", "relay-*=player");
+    let made = made.output().await;
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    let token = made.text.trim();
+    let mut client = Client::connect(Door::new(site.address(0)).token(token)).await;
+    client.join("relay-1", serde_json::json!({})).await;
+}

@@ -1,0 +1,105 @@
+//! An edge goes away in good order, and NATS without any.
+
+use grandstand_tests::client::Client;
+use grandstand_tests::process::get;
+use grandstand_tests::site::Site;
+use serde_json::json;
+
+on! {
+    on_nats: nats_is_restarted_and_the_game_goes_on;
+    embedded: the_admin_port_answers;
+    quickly_drained: an_edge_ends_in_good_order;
+}
+
+const ROOM: &str = "relay-1";
+
+async fn an_edge_ends_in_good_order(mut site: Site) {
+    let mut alice = site.client(0, "alice").await;
+    let mut bob = site.client(0, "bob").await;
+    let mut carol = site.client(1, "carol").await;
+    for client in [&mut alice, &mut bob, &mut carol] {
+        client.join(ROOM, json!({})).await;
+    }
+    site.edges[0].term();
+    for client in [&mut alice, &mut bob] {
+        let notice = client.expect("notice", json!({"code": "draining"})).await;
+        let wait = notice["reconnect_in_ms"].as_u64().unwrap();
+        assert!(wait <= 1000, "{notice}");
+    }
+    // What is still open works, while alice moves as `draining` asks: the new connection first.
+    bob.input(ROOM, json!("still here")).await;
+    bob.until_answered(ROOM).await;
+    let mut moved = site.client(1, "alice").await;
+    moved.join(ROOM, json!({})).await;
+    alice.expect("left", json!({"code": "replaced"})).await;
+    assert_eq!(alice.until_closed().await, 4009);
+    assert_eq!(bob.until_closed().await, 1001);
+    assert_eq!(
+        get(site.edges[0].admin(), "/ready")
+            .await
+            .map(|(status, _)| status),
+        None
+    );
+    assert!(site.edges[0].ended().await.success());
+    moved.input(ROOM, json!("here now")).await;
+    moved.until_answered(ROOM).await;
+    let said = |c: &Client| c.rooms[ROOM].view["count"] == 2;
+    carol.until("carol sees both", said).await;
+}
+
+async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
+    let mut alice = site.client(0, "alice").await;
+    let mut bob = site.client(1, "bob").await;
+    let mut sue = site.client(1, "sue").await;
+    alice.join(ROOM, json!({})).await;
+    bob.join(ROOM, json!({})).await;
+    sue.join(ROOM, json!({"role": "spectator"})).await;
+    alice.input(ROOM, json!(1)).await;
+    alice.until_answered(ROOM).await;
+
+    site.nats.as_mut().unwrap().kill9();
+    for client in [&mut alice, &mut bob, &mut sue] {
+        client
+            .until("they are told", |c| c.has_notice("degraded"))
+            .await;
+    }
+    for number in 2..=4 {
+        alice.input(ROOM, json!(number)).await;
+        bob.input(ROOM, json!(number)).await;
+    }
+    let mut late = site.client(0, "lily").await;
+    late.until("whoever comes is told", |c| c.has_notice("degraded"))
+        .await;
+    late.ask_in(ROOM, json!({"role": "spectator"})).await;
+    site.nats.as_mut().unwrap().restart().await;
+    for client in [&mut alice, &mut bob, &mut sue, &mut late] {
+        client
+            .until("all shows again", |c| {
+                c.has_notice("recovered") && c.rooms[ROOM].view["count"] == 7
+            })
+            .await;
+    }
+    alice.until_answered(ROOM).await;
+    bob.until_answered(ROOM).await;
+    for (client, acked) in [(&alice, 4), (&bob, 3)] {
+        assert_eq!(client.rooms[ROOM].acked, acked);
+        assert_eq!(client.closed, None);
+    }
+}
+
+async fn the_admin_port_answers(site: Site) {
+    let admin = site.edges[0].admin();
+    for path in ["/health", "/ready", "/startup"] {
+        assert_eq!(get(admin, path).await.map(|(status, _)| status), Some(200));
+    }
+    let mut alice = site.client(0, "alice").await;
+    alice.join(ROOM, json!({})).await;
+    let (status, metrics) = get(admin, "/metrics").await.unwrap();
+    assert_eq!(status, 200);
+    assert!(metrics.contains("grandstand_edge_connections"), "{metrics}");
+    assert_eq!(get(admin, "/nothing").await.unwrap().0, 404);
+    let (status, page) = get(site.address(0), "/").await.unwrap();
+    assert!(status == 200 && page.contains("<html"), "{status}: {page}");
+    assert_eq!(get(site.address(0), "/v1/ws").await.unwrap().0, 426);
+    assert_eq!(get(site.address(0), "/nothing").await.unwrap().0, 404);
+}
