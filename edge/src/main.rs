@@ -13,7 +13,7 @@ use grandstand_common::shutdown;
 use grandstand_edge::config::EdgeConfig;
 use grandstand_edge::front::Pages;
 use grandstand_edge::metrics::EdgeMetrics;
-use grandstand_edge::run::{self, BusSource, EdgeOptions};
+use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
 
 /// Holds players' and spectators' connections, in front of workers on NATS.
 #[derive(Debug, Parser)]
@@ -79,7 +79,10 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let mut edge = run::start(&config, options, &part, &metrics)
         .await
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+        .map_err(|e| match &e {
+            EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
+            _ => Failure::new(e.exit(), e.to_string()),
+        })?;
     tracing::info!(address = %edge.address(), "clients may connect");
     tokio::select! {
         error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),

@@ -67,6 +67,24 @@ pub enum ConnectError {
         /// Why.
         cause: BusError,
     },
+    /// What is there is of a cluster with other numbers.
+    #[error(
+        "cluster.partitions is {partitions} and cluster.streams {streams}, but the stream {stream} was made for others \
+         (it has {found} partitions, not {wanted}): set both as the cluster's other processes have them, or use \
+         another NATS account"
+    )]
+    OtherCluster {
+        /// What is configured.
+        partitions: u16,
+        /// What is configured.
+        streams: u16,
+        /// Which stream.
+        stream: String,
+        /// How many partitions it has.
+        found: usize,
+        /// How many it should have.
+        wanted: usize,
+    },
     /// What is there was made with other settings.
     #[error(
         "{what} has {field} {found}, but {wanted} is configured: change the configuration, or edit or delete what is there"
@@ -122,6 +140,7 @@ impl ConnectError {
             Self::Options(_)
             | Self::BadUrl { .. }
             | Self::TooOld { .. }
+            | Self::OtherCluster { .. }
             | Self::Mismatch { .. }
             | Self::Folder { .. }
             | Self::Store { .. } => Exit::Config,

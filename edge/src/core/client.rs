@@ -40,7 +40,10 @@ pub(crate) struct Client {
     pub(crate) memberships: Vec<Membership>,
     pub(crate) budget: f32,
     pub(crate) budget_at: Instant,
+    /// It was told that its token is about to expire.
     pub(crate) warned: bool,
+    /// When its token's timer goes off; those that a renewal left behind do so earlier or later, and count no more.
+    pub(crate) token_due: Option<Instant>,
 }
 
 impl Client {
@@ -75,16 +78,21 @@ impl Core {
         }
     }
 
-    pub(crate) fn arm_token(&mut self, conn: ConnKey, expires_ms: Option<u64>, now: Now) {
-        if let Some(expires) = expires_ms {
+    /// Sets the timer of a client's token: for the notice if that is still to be given, else for the end.
+    pub(crate) fn arm_token(&mut self, conn: ConnKey, now: Now) {
+        let Some(client) = self.clients.get_mut(&conn) else {
+            return;
+        };
+        client.token_due = client.grants.expires_ms().map(|expires| {
             let left = expires.saturating_sub(now.unix_ms);
-            let wait = if left > TOKEN_NOTICE_MS {
-                left - TOKEN_NOTICE_MS
-            } else {
-                left
+            let wait = match client.warned {
+                true => left,
+                false => left.saturating_sub(TOKEN_NOTICE_MS),
             };
-            self.timers
-                .insert(now.at + Duration::from_millis(wait), Timer::Token(conn));
+            now.at + Duration::from_millis(wait)
+        });
+        if let Some(due) = client.token_due {
+            self.timers.insert(due, Timer::Token(conn));
         }
     }
 
@@ -95,6 +103,9 @@ impl Core {
         let Some(expires) = client.grants.expires_ms() else {
             return;
         };
+        if client.token_due.is_none_or(|due| due > now.at) {
+            return;
+        }
         if expires <= now.unix_ms {
             self.counts.error(ErrorKind::Unauthenticated);
             sink.close(conn, ErrorKind::Unauthenticated);
@@ -105,6 +116,6 @@ impl Core {
         if warn {
             self.notice(conn, "token_expiring", None, sink);
         }
-        self.arm_token(conn, Some(expires), now);
+        self.arm_token(conn, now);
     }
 }

@@ -172,7 +172,6 @@ impl Core {
             self.edge,
             self.rng.random::<u64>() & 0xffff_ffff_ffff
         );
-        self.arm_token(conn, grants.expires_ms(), now);
         let client = Client {
             encoding,
             grants: Arc::new(grants),
@@ -180,8 +179,10 @@ impl Core {
             budget: self.config.message_burst as f32,
             budget_at: now.at,
             warned: false,
+            token_due: None,
         };
         self.clients.insert(conn, client);
+        self.arm_token(conn, now);
         let welcome = ServerMessage::Welcome {
             connection: &name,
             edge: self.edge.as_str(),

@@ -211,9 +211,9 @@ impl Core {
             }
         };
         client.warned = false;
-        let (expires, encoding) = (renewed.expires_ms(), client.encoding);
+        let encoding = client.encoding;
         client.grants = Arc::new(renewed);
-        self.arm_token(conn, expires, now);
+        self.arm_token(conn, now);
         let notice = ServerMessage::Notice {
             id,
             code: "token_renewed",

@@ -9,9 +9,12 @@ use crate::bus::{BusError, BusOptions, ConnectError, Storage};
 use crate::id::Partition;
 use crate::subject;
 
+/// What the names of the log's streams begin with.
+const LOG: &str = "IN_";
+
 /// `IN_{k}`: a stream of the log.
 pub(super) fn log_name(stream: u16) -> String {
-    format!("IN_{stream}")
+    format!("{LOG}{stream}")
 }
 
 /// `KV_{bucket}`: the stream of a bucket, so named that other tools see it as one.
@@ -76,7 +79,7 @@ pub(super) async fn ensure(
     for config in wanted(options) {
         let result = match wire.stream_info(&config.name).await {
             Ok(info) => {
-                check(&config, &info.config)?;
+                check(&config, &info.config, options)?;
                 Ok(())
             }
             Err(BusError::NoStream) => wire.create_stream(&config).await,
@@ -101,7 +104,7 @@ pub(super) async fn ensure(
 }
 
 /// Compares what decides whether rooms are safe there; other settings are the operator's.
-fn check(wanted: &Config, found: &Config) -> Result<(), ConnectError> {
+fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), ConnectError> {
     let same = |field, found: String, wanted_is: String| {
         if found == wanted_is {
             return Ok(());
@@ -118,6 +121,17 @@ fn check(wanted: &Config, found: &Config) -> Result<(), ConnectError> {
         subjects.sort_unstable();
         subjects.join(" ")
     };
+    let differ = subjects(found) != subjects(wanted);
+    if differ && wanted.name.starts_with(LOG) && found.subjects.iter().all(|s| s.starts_with("in."))
+    {
+        return Err(ConnectError::OtherCluster {
+            partitions: options.partitions,
+            streams: options.streams,
+            stream: wanted.name.clone(),
+            found: found.subjects.len(),
+            wanted: wanted.subjects.len(),
+        });
+    }
     same("subjects", subjects(found), subjects(wanted))?;
     macro_rules! same_debug {
         ($($name:literal $field:ident),*) => {
@@ -165,12 +179,16 @@ mod tests {
         let wanted = wanted(&BusOptions::default()).remove(0);
         let mut found = wanted.clone();
         found.subjects.reverse();
-        assert!(check(&wanted, &found).is_ok());
+        let options = BusOptions::default();
+        assert!(check(&wanted, &found, &options).is_ok());
         found.retention = RetentionPolicy::WorkQueue;
-        let error = check(&wanted, &found).unwrap_err().to_string();
+        let error = check(&wanted, &found, &options).unwrap_err().to_string();
         assert!(
             error.contains("IN_0") && error.contains("retention"),
             "{error}"
         );
+        found.subjects.pop();
+        let error = check(&wanted, &found, &options).unwrap_err().to_string();
+        assert!(error.contains("cluster.partitions is 64"), "{error}");
     }
 }

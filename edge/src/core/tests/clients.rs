@@ -188,3 +188,46 @@ fn both_encodings_say_the_same() {
         }
     ));
 }
+
+#[test]
+fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
+    use grandstand_common::auth::{Claims, Signer};
+    let mut bench = Bench::new();
+    let verifier = Arc::new(Verifier::hs256(b"s").unwrap());
+    bench.core.verifier = Some(Arc::clone(&verifier));
+    let token = |expires_s| {
+        let claims = Claims::new("alice".parse().unwrap(), expires_s);
+        Signer::hs256(b"s").unwrap().sign(&claims)
+    };
+    let start = bench.now;
+    let conn = ConnKey {
+        index: 1,
+        generation: 0,
+    };
+    let grants = verifier.verify(&token(1030), start.unix_ms).unwrap();
+    let (core, clients) = (&mut bench.core, &mut bench.clients);
+    core.handle_open(conn, Encoding::Json, grants, start, clients);
+    let after = |bench: &mut Bench, ms| {
+        let now = Now {
+            at: start.at + Duration::from_millis(ms),
+            unix_ms: start.unix_ms + ms,
+        };
+        bench.core.handle_timeout(now, &mut bench.clients);
+        bench.now = now;
+    };
+    after(&mut bench, 100);
+    assert_eq!(bench.take(conn), ["welcome", "notice"], "30 s are left");
+    for _ in 0..10 {
+        let auth = serde_json::json!({"type": "auth", "token": token(1200)});
+        bench.says(conn, auth);
+        assert_eq!(bench.take(conn), ["notice"]);
+    }
+    // Those of the earlier tokens.
+    after(&mut bench, 139_900);
+    assert_eq!(bench.take(conn), Vec::<String>::new());
+    after(&mut bench, 140_100);
+    assert_eq!(bench.take(conn), ["notice"]);
+    assert!(bench.clients.closed.is_empty());
+    after(&mut bench, 200_100);
+    assert_eq!(bench.clients.closed[&conn], ErrorKind::Unauthenticated);
+}
