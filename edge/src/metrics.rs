@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::metrics::{CounterSet, Counters};
 use prometheus_client::metrics::counter::Counter;
@@ -95,12 +96,16 @@ pub struct EdgeMetrics {
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
+    /// What its connections to the bus count.
+    pub bus: BusMetrics,
 }
 
 impl EdgeMetrics {
     /// Registers them as `grandstand_edge_…`.
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("edge");
+        let bus = BusMetrics::default();
+        bus.register(registry);
         let front = FrontMetrics::default();
         front.register(registry);
         let plain = PLAIN.map(|(name, help, _)| {
@@ -116,6 +121,7 @@ impl EdgeMetrics {
             plain,
             errors: errors.part(&[]),
             rooms,
+            bus,
         }
     }
 
@@ -126,6 +132,7 @@ impl EdgeMetrics {
             plain: self.plain.clone(),
             errors: self.errors.clone(),
             rooms: self.rooms.clone(),
+            bus: self.bus.clone(),
             published: Counts::default(),
             published_rooms: 0,
         }
@@ -139,6 +146,8 @@ pub struct ShardMetrics {
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
+    /// What the process' connections to the bus count.
+    pub bus: BusMetrics,
     published: Counts,
     published_rooms: i64,
 }

@@ -136,6 +136,7 @@ pub async fn start(
         BusSource::Nats => config.cluster.connect(&config.edge.name).await?,
         BusSource::Shared(bus) => bus.clone(),
     };
+    metrics.bus.add(&bus);
     config.cluster.join(&bus).await?;
     let (sender, leases) = watch::channel(Leases::default());
     tokio::spawn(leases::drive_leases(bus, sender));
@@ -209,7 +210,12 @@ impl ShardThread {
 
     async fn drive(self) -> Result<(), EdgeError> {
         let bus = match &self.options.bus {
-            BusSource::Nats => self.config.cluster.connect(self.edge.as_str()).await?,
+            BusSource::Nats => {
+                let bus = self.config.cluster.connect(self.edge.as_str()).await?;
+                self.metrics.bus.add(&bus);
+                bus
+            }
+            // Counted by the process.
             BusSource::Shared(bus) => bus.clone(),
         };
         let core = self.config.core();

@@ -1,5 +1,6 @@
 //! What a worker counts: `grandstand_worker_*`.
 
+use grandstand_common::bus::metrics::BusMetrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -52,6 +53,8 @@ pub struct WorkerMetrics {
     pub batches: Counter,
     /// Messages from the bus that cannot be read.
     pub unreadable: Counter,
+    /// What its connections to the bus count.
+    pub bus: BusMetrics,
 }
 
 impl WorkerMetrics {
@@ -71,6 +74,7 @@ impl WorkerMetrics {
     /// Shows them in `registry` as `grandstand_worker_…`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("worker");
+        self.bus.register(registry);
         registry.register("partitions", "Partitions owned", self.partitions.clone());
         registry.register("rooms", "Rooms loaded", self.rooms.clone());
         let counters = [

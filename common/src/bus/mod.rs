@@ -23,6 +23,8 @@ pub mod embedded;
 
 mod api;
 
+pub mod metrics;
+
 pub use api::Bus;
 pub use error::{
     AppendError, BusError, ConnectError, PublishError, PutError, RequestError, Unanswered,

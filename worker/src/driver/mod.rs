@@ -47,6 +47,7 @@ pub async fn run(
     status: Part,
 ) -> Result<(), WorkerError> {
     let _guard = shutdown.guard();
+    settings.metrics.bus.add(&bus);
     let tasks = LocalSet::new();
     let result = tasks
         .run_until(async {

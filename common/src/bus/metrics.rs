@@ -1,0 +1,98 @@
+//! What connections to the bus count, as metrics of the process.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::registry::Registry;
+
+use crate::bus::{Bus, BusStats};
+
+type Plain = (&'static str, &'static str, fn(&BusStats) -> u64);
+
+const COUNTERS: [Plain; 6] = [
+    (
+        "bus_dropped",
+        "Messages dropped because a subscription was full",
+        |s| s.dropped.load(Ordering::Relaxed),
+    ),
+    (
+        "bus_slow_consumers",
+        "Times that the client library found a subscription full",
+        |s| s.slow_consumers.load(Ordering::Relaxed),
+    ),
+    ("bus_reconnects", "Connections made after the first", |s| {
+        s.reconnects.load(Ordering::Relaxed)
+    }),
+    ("bus_appends", "Entries sent to the log", |s| {
+        s.appends.load(Ordering::Relaxed)
+    }),
+    ("bus_puts", "Values and markers sent to buckets", |s| {
+        s.puts.load(Ordering::Relaxed)
+    }),
+    (
+        "bus_reader_restarts",
+        "Readers that had to begin anew from their place",
+        |s| s.reader_restarts.load(Ordering::Relaxed),
+    ),
+];
+
+/// The sum of what a process' connections to the bus count. Clones are the same.
+///
+/// Behind a lock: written when a shard starts, read when somebody asks for the metrics.
+#[derive(Debug, Clone, Default)]
+pub struct BusMetrics(Arc<Mutex<Vec<Bus>>>);
+
+impl BusMetrics {
+    /// Counts this connection too.
+    pub fn add(&self, bus: &Bus) {
+        self.0.lock().push(bus.clone());
+    }
+
+    /// Registers the sums as `…_bus_…_total`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(self.clone()));
+    }
+}
+
+impl Collector for BusMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let buses = self.0.lock();
+        for (name, help, of) in COUNTERS {
+            let sum: u64 = buses.iter().map(|bus| of(bus.stats())).sum();
+            let counter = ConstCounter::new(sum);
+            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::BusOptions;
+    use crate::metrics::{Build, registry, render};
+
+    #[tokio::test]
+    async fn sums_are_shown() {
+        let metrics = BusMetrics::default();
+        for _ in 0..2 {
+            let bus = Bus::embedded(&BusOptions::default()).unwrap();
+            let stored = bus.append("in.0.relay-1".into(), "x".into()).await.unwrap();
+            stored.await.unwrap();
+            metrics.add(&bus);
+        }
+        let mut registry = registry(Build {
+            service: "test",
+            version: "0",
+        });
+        metrics.register(&mut registry);
+        let text = render(&registry);
+        assert!(text.contains("grandstand_bus_appends_total 2"), "{text}");
+    }
+}
