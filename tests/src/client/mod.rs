@@ -160,7 +160,7 @@ impl Client {
         join["attempt"] = json!(self.page.1);
         let room = join["room"].as_str().expect("a room").to_owned();
         let entry = self.rooms.entry(room);
-        entry.or_insert_with(|| Room::new(&join)).joining();
+        entry.or_insert_with(|| Room::new(&join)).joining(&join);
         self.send(join).await;
     }
 
@@ -321,6 +321,13 @@ impl Client {
     pub fn has_notice(&self, code: &str) -> bool {
         let mut log = self.log.iter();
         log.any(|m| m["type"] == "notice" && m["code"] == code)
+    }
+
+    /// The players that the last `presence` over this connection lists.
+    pub fn presence(&self, room: &str) -> Option<&Value> {
+        let mut log = self.log.iter().rev();
+        let presence = log.find(|m| m["type"] == "presence" && m["room"] == room);
+        presence.map(|m| &m["players"])
     }
 
     fn fail(&self, why: &str) -> ! {

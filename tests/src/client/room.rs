@@ -26,6 +26,8 @@ pub struct Room {
     /// What the first `join` asked for.
     join: Value,
     stage: Stage,
+    /// The last `join` had a `since`.
+    resumes: bool,
     /// `joined.instance`.
     pub instance: Option<String>,
     /// The epoch and version of what it shows.
@@ -57,6 +59,7 @@ impl Room {
             name: join["room"].as_str().unwrap_or_default().to_owned(),
             join: join.clone(),
             stage: Stage::Out,
+            resumes: false,
             instance: None,
             epoch: None,
             version: 0,
@@ -73,9 +76,9 @@ impl Room {
         }
     }
 
-    /// Whether it is joined, and shown.
+    /// Whether it is joined, and shown. Who resumes and missed nothing is shown nothing.
     pub fn is_shown(&self) -> bool {
-        self.stage == Stage::Shown
+        self.stage == Stage::Shown || (self.stage == Stage::Joined && self.resumes)
     }
 
     /// How many inputs were neither acked nor rejected.
@@ -83,8 +86,9 @@ impl Room {
         self.waiting.len()
     }
 
-    pub(super) fn joining(&mut self) {
+    pub(super) fn joining(&mut self, join: &Value) {
         self.stage = Stage::Joining;
+        self.resumes = join.get("since").is_some();
         self.ack_here = 0;
         self.left = None;
     }
@@ -126,7 +130,7 @@ impl Room {
                 .ok_or(format!("{key} is missing: {message}"))
         };
         let kind = message["type"].as_str().unwrap_or_default();
-        let shown = |stage| match stage == Stage::Shown {
+        let shown = |is_shown| match is_shown {
             true => Ok(()),
             false => Err(format!("{kind} before the room was shown: {message}")),
         };
@@ -164,9 +168,9 @@ impl Room {
                 self.version = version;
                 self.apply(&message["data"]);
             }
-            "direct" => shown(self.stage)?,
+            "direct" => shown(self.is_shown())?,
             "reject" => {
-                shown(self.stage)?;
+                shown(self.is_shown())?;
                 let seq = number("seq")?;
                 let known = self.rejected.contains_key(&seq);
                 require(known || seq > self.ack_here, || {
@@ -177,7 +181,7 @@ impl Room {
                 self.waiting.retain(|&(s, _)| s != seq);
             }
             "ack" => {
-                shown(self.stage)?;
+                shown(self.is_shown())?;
                 let seq = number("seq")?;
                 require(seq >= self.acked && seq < self.next_seq, || {
                     format!("an ack that goes back, or of what was not sent: {message}")

@@ -8,51 +8,70 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 on! {
-    on_nats: inputs_survive_kill_9, inputs_survive_an_orderly_end, a_game_survives_kill_9;
+    on_nats: inputs_survive_kill_9, inputs_survive_an_orderly_end, a_game_survives_kill_9,
+        an_edge_dies_and_its_players_move;
     on_disk: inputs_survive_kill_9, inputs_survive_an_orderly_end, a_game_survives_kill_9;
 }
 
 const ROOM: &str = "relay-1";
-/// Inputs of each player.
-const INPUTS: u64 = 400;
+/// Inputs of each player between two deaths.
+const BETWEEN: u64 = 100;
 /// Inputs that a player has under way.
 const UNDER_WAY: usize = 16;
 
-/// Sends numbered inputs until all are acked; `sent` tells how far it is. Connects anew whenever that is needed and
-/// `up` says that it can be.
-async fn number(
-    mut client: Client,
-    sent: watch::Sender<u64>,
-    mut up: watch::Receiver<bool>,
-) -> Client {
-    let mut next = 1;
+/// What the tasks that play and watch are told.
+#[derive(Clone)]
+struct Told {
+    /// Who loses its connection may connect anew.
+    up: watch::Receiver<bool>,
+    /// Players send no more.
+    stop: watch::Receiver<bool>,
+    /// How many inputs there were in the end.
+    total: watch::Receiver<Option<u64>>,
+}
+
+impl Told {
+    async fn reconnect(&mut self, client: &mut Client) {
+        self.up.wait_for(|up| *up).await.unwrap();
+        client.reconnect_here().await;
+    }
+}
+
+/// Sends numbered inputs until it is stopped and all are acked; `sent` says how many they are.
+async fn number(mut client: Client, sent: watch::Sender<u64>, mut told: Told) -> Client {
     loop {
-        let room = &client.rooms[ROOM];
-        if next > INPUTS && room.unanswered() == 0 {
+        let (room, so_far) = (&client.rooms[ROOM], *sent.borrow());
+        let stop = *told.stop.borrow();
+        if stop && room.unanswered() == 0 {
             return client;
         }
-        if next <= INPUTS && room.is_shown() && room.unanswered() < UNDER_WAY {
-            client.input(ROOM, json!({"number": next})).await;
-            sent.send_replace(next);
-            next += 1;
-            continue;
-        }
-        if client.next().await.is_none() {
-            up.wait_for(|up| *up).await.unwrap();
-            client.reconnect_here().await;
+        if !stop && room.is_shown() && room.unanswered() < UNDER_WAY {
+            sent.send_replace(so_far + 1);
+            client.input(ROOM, json!({"number": so_far + 1})).await;
+        } else if client.next().await.is_none() {
+            told.reconnect(&mut client).await;
         }
     }
 }
 
-/// Watches until `count` inputs were shown.
-async fn watch_all(mut client: Client, mut up: watch::Receiver<bool>) -> Client {
-    while client.rooms[ROOM].view["count"] != json!(2 * INPUTS) {
-        if client.next().await.is_none() {
-            up.wait_for(|up| *up).await.unwrap();
-            client.reconnect_here().await;
+/// Watches until all inputs show.
+async fn watch_all(mut client: Client, mut told: Told) -> Client {
+    loop {
+        let total = *told.total.borrow_and_update();
+        if total.is_some_and(|total| client.rooms[ROOM].view["count"] == total) {
+            return client;
+        }
+        let read = tokio::select! {
+            read = client.next() => read,
+            changed = told.total.changed() => {
+                changed.unwrap();
+                continue;
+            }
+        };
+        if read.is_none() {
+            told.reconnect(&mut client).await;
         }
     }
-    client
 }
 
 /// What each player's updates say, in order.
@@ -81,22 +100,31 @@ async fn inputs_survive_an_orderly_end(site: Site) {
 
 async fn inputs_survive(mut site: Site, how: How) {
     let (up, is_up) = watch::channel(true);
-    let spectator = json!({"role": "spectator"});
-    let mut players = Vec::new();
+    let (stop, stopped) = watch::channel(false);
+    let (total, is_total) = watch::channel(None);
+    let told = Told {
+        up: is_up,
+        stop: stopped,
+        total: is_total,
+    };
+    let (mut players, mut viewers) = (Vec::new(), Vec::new());
     for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
         let mut player = site.client(edge, name).await;
         player.join(ROOM, json!({})).await;
         let mut viewer = site.client(edge, "sue").await;
-        viewer.join(ROOM, spectator.clone()).await;
+        viewer.join(ROOM, json!({"role": "spectator"})).await;
         let (sent, progress) = watch::channel(0);
-        let player = tokio::spawn(number(player, sent, is_up.clone()));
-        let viewer = tokio::spawn(watch_all(viewer, is_up.clone()));
-        players.push((player, viewer, progress));
+        players.push((tokio::spawn(number(player, sent, told.clone())), progress));
+        viewers.push(tokio::spawn(watch_all(viewer, told.clone())));
     }
-    for part in 1..=2 {
-        for (_, _, progress) in &mut players {
-            let so_far = progress.wait_for(|&sent| sent >= part * INPUTS / 3).await;
-            so_far.unwrap();
+    for death in 0..=2 {
+        for (_, progress) in &mut players {
+            let now = *progress.borrow();
+            let more = progress.wait_for(|&sent| sent >= now + BETWEEN).await;
+            more.unwrap();
+        }
+        if death == 2 {
+            break;
         }
         // Whoever loses its connection waits until it can be had again.
         up.send_replace(!site.is_one_process());
@@ -110,17 +138,26 @@ async fn inputs_survive(mut site: Site, how: How) {
         site.owner().again().await;
         up.send_replace(true);
     }
-    let mut clients = Vec::new();
-    for (player, viewer, _) in players {
+    stop.send_replace(true);
+    let (mut clients, mut sum) = (Vec::new(), 0);
+    for (player, progress) in players {
         let player = player.await.unwrap();
-        assert_eq!(player.rooms[ROOM].acked, INPUTS);
+        assert_eq!(player.rooms[ROOM].acked, *progress.borrow());
         assert_eq!(player.rooms[ROOM].rejected, BTreeMap::new());
-        clients.extend([player, viewer.await.unwrap()]);
+        sum += *progress.borrow();
+        clients.push(player);
     }
-    let total = json!({"count": 2 * INPUTS, "players_only": false});
+    total.send_replace(Some(sum));
+    for viewer in viewers {
+        clients.push(viewer.await.unwrap());
+    }
+    // Nothing was lost for whoever comes later either.
+    let mut late = site.client(1, "lily").await;
+    late.join(ROOM, json!({"role": "spectator"})).await;
+    clients.push(late);
     for client in &mut clients {
         client
-            .until("all inputs show", |c| c.rooms[ROOM].view == total)
+            .until("all inputs show", |c| c.rooms[ROOM].view["count"] == sum)
             .await;
         // A snapshot may stand for some, but none comes twice, or before an earlier one.
         for (player, numbers) in numbers(client) {
@@ -128,11 +165,40 @@ async fn inputs_survive(mut site: Site, how: How) {
             assert!(ordered, "{player}: {numbers:?}");
         }
     }
-    // Nothing was lost for whoever comes later either.
-    let mut late = site.client(1, "lily").await;
-    late.join(ROOM, spectator).await;
-    late.until("all inputs show", |c| c.rooms[ROOM].view == total)
+}
+
+/// A player whose edge dies goes on at another one, with what was not acked.
+async fn an_edge_dies_and_its_players_move(mut site: Site) {
+    let mut alice = site.client(0, "alice").await;
+    let mut bob = site.client(1, "bob").await;
+    alice.join(ROOM, json!({})).await;
+    bob.join(ROOM, json!({})).await;
+    for number in 1..=20 {
+        alice.input(ROOM, json!({"number": number})).await;
+    }
+    bob.until("some arrive", |c| !c.rooms[ROOM].updates.is_empty())
         .await;
+    site.edges[0].kill9();
+    alice.until_closed().await;
+    bob.until("the others see that alice is lost", |c| {
+        c.presence(ROOM)
+            .is_some_and(|players| players[0] == json!({"id": "alice", "state": "lost"}))
+    })
+    .await;
+    alice.reconnect(site.address(1)).await;
+    alice
+        .until("it is in again", |c| c.rooms[ROOM].is_shown())
+        .await;
+    alice.input(ROOM, json!({"number": 21})).await;
+    alice.until_answered(ROOM).await;
+    bob.until("all arrive, and alice is back", |c| {
+        c.rooms[ROOM].view["count"] == 21
+            && c.presence(ROOM)
+                .is_some_and(|players| players[0] == json!({"id": "alice", "state": "connected"}))
+    })
+    .await;
+    let all: Vec<_> = (1..=21).collect();
+    assert_eq!(numbers(&bob)["alice"], all);
 }
 
 async fn a_game_survives_kill_9(mut site: Site) {

@@ -1,12 +1,14 @@
 //! An edge goes away in good order, and NATS without any.
 
+use std::time::Duration;
+
 use grandstand_tests::client::Client;
 use grandstand_tests::process::get;
 use grandstand_tests::site::Site;
 use serde_json::json;
 
 on! {
-    on_nats: nats_is_restarted_and_the_game_goes_on;
+    on_nats: nats_is_restarted_and_the_game_goes_on, nats_stalls_and_the_game_goes_on;
     embedded: the_admin_port_answers;
     quickly_drained: an_edge_ends_in_good_order;
 }
@@ -79,6 +81,32 @@ async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
     bob.until_answered(ROOM).await;
     for (client, acked) in [(&alice, 4), (&bob, 3)] {
         assert_eq!(client.rooms[ROOM].acked, acked);
+        assert_eq!(client.closed, None);
+    }
+}
+
+async fn nats_stalls_and_the_game_goes_on(site: Site) {
+    let mut alice = site.client(0, "alice").await;
+    let mut bob = site.client(1, "bob").await;
+    alice.join(ROOM, json!({})).await;
+    bob.join(ROOM, json!({})).await;
+    let (nats, worker) = (site.nats.as_ref().unwrap(), site.worker.as_ref().unwrap());
+    nats.pause();
+    for number in 1..=5 {
+        alice.input(ROOM, json!(number)).await;
+        bob.input(ROOM, json!(number)).await;
+    }
+    // Without renewals the worker suspends itself, and later finds its leases as they were.
+    while get(worker.admin(), "/ready").await.unwrap().0 == 200 {
+        alice.settle().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    nats.resume();
+    for client in [&mut alice, &mut bob] {
+        client.until_answered(ROOM).await;
+        let all = |c: &Client| c.rooms[ROOM].view["count"] == 10;
+        client.until("all inputs show", all).await;
+        assert_eq!(client.rooms[ROOM].acked, 5);
         assert_eq!(client.closed, None);
     }
 }
