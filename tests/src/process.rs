@@ -285,8 +285,8 @@ impl Log {
         std::fs::create_dir_all(&dir).expect("the folder for logs can be made");
         let test = std::thread::current().name().unwrap_or("test").to_owned();
         let test = test.replace("::", ".");
-        let path = dir.join(format!("{test}.{program}.{number}.log"));
-        let _ = std::fs::remove_file(&path);
+        let pid = std::process::id();
+        let path = dir.join(format!("{test}.{pid}.{number}.{program}.log"));
         Self { path }
     }
 
@@ -306,6 +306,15 @@ impl Log {
         let text = self.text();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Log {
+    /// Logs stay where a test failed.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
