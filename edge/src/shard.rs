@@ -112,6 +112,7 @@ async fn drive_batches(shard: Rc<Shard>, mut batches: Subscription) {
         }
         tokio::task::yield_now().await;
     }
+    tracing::error!("the subscription to this edge's batches has ended: clients get no updates");
 }
 
 async fn drive_alive(bus: Bus, mut requests: Subscription) {

@@ -158,10 +158,11 @@ impl Chain {
         }
     }
 
-    /// Entry `n` of `round` is not in the log, as far as is known (a disconnect).
+    /// Entry `n` of `round` is not in the log, as far as is known (a disconnect, or no stream takes it). It is repeated sooner
+    /// than without a word, and backs off like that.
     pub fn failed(&mut self, n: u64, round: u32, now: Instant) {
         if round == self.round && self.place(n).is_some() {
-            self.deadline = self.deadline.min(now + self.config.receipt_timeout / 5);
+            self.deadline = self.deadline.min(now + self.backoff / 5);
             if let Some(at) = self.place(n) {
                 self.window[at].stored = None;
             }
@@ -324,6 +325,28 @@ mod tests {
         assert_eq!(drain(&mut chain), [(1, 1)]);
         chain.processed(1, None, at);
         assert_eq!(chain.poll_timeout(), None);
+    }
+
+    #[test]
+    fn d03_failed_appends_are_repeated_soon_and_back_off() {
+        let mut now = start();
+        let mut chain = chain(now);
+        drain(&mut chain);
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let round = chain.round();
+            chain.failed(0, round, now);
+            let at = chain.poll_timeout().unwrap();
+            waits.push((at - now).as_millis());
+            chain.handle_timeout(at);
+            assert_eq!(drain(&mut chain).first().map(|o| o.0), Some(0));
+            now = at;
+        }
+        assert_eq!(
+            waits,
+            [100, 200, 400, 300],
+            "then all of the window is repeated"
+        );
     }
 
     #[test]
