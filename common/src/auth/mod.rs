@@ -197,9 +197,15 @@ impl Verifier {
             claim: "exp",
             expected: "a time in Unix seconds",
         })?;
-        if expires_ms.saturating_add(self.leeway_ms) <= now_ms {
+        let last_ms = expires_ms.saturating_add(self.leeway_ms);
+        if last_ms <= now_ms {
             return Err(AuthError::Expired);
         }
+        // One that is good only by the leeway is good as long as that lasts.
+        let expires_ms = match expires_ms <= now_ms {
+            true => last_ms,
+            false => expires_ms,
+        };
         if let Some(from) = &claims.nbf {
             let from_ms = millis(Some(from)).ok_or(AuthError::Claim {
                 claim: "nbf",
