@@ -12,10 +12,14 @@ use grandstand_common::id::Lane as LaneId;
 use super::{Core, Timer};
 use crate::frames;
 use crate::hub::room::{Resume, RoomKey};
+use crate::ingress::Refused;
 use crate::sink::{ConnKey, Sink};
 
 /// How long before a token's end its client is told.
 const TOKEN_NOTICE_MS: u64 = 60_000;
+
+/// The longest that a client's token is not looked at.
+const TOKEN_LOOK_MS: u64 = 600_000;
 
 /// A client that is in a room, or about to be.
 #[derive(Debug)]
@@ -42,7 +46,7 @@ pub(crate) struct Client {
     pub(crate) budget_at: Instant,
     /// It was told that its token is about to expire.
     pub(crate) warned: bool,
-    /// When its token's timer goes off; those that a renewal left behind do so earlier or later, and count no more.
+    /// When its token is looked at; none if it has no end.
     pub(crate) token_due: Option<Instant>,
 }
 
@@ -78,20 +82,23 @@ impl Core {
         }
     }
 
-    /// Sets the timer of a client's token: for the notice if that is still to be given, else for the end.
+    /// Has the client's token looked at when its end is near, and now and then before: a longer timer would stay for as
+    /// long as the token is valid when the client is gone.
     pub(crate) fn arm_token(&mut self, conn: ConnKey, now: Now) {
         let Some(client) = self.clients.get_mut(&conn) else {
             return;
         };
-        client.token_due = client.grants.expires_ms().map(|expires| {
-            let left = expires.saturating_sub(now.unix_ms);
-            let wait = match client.warned {
-                true => left,
-                false => left.saturating_sub(TOKEN_NOTICE_MS),
-            };
-            now.at + Duration::from_millis(wait)
-        });
-        if let Some(due) = client.token_due {
+        let Some(expires) = client.grants.expires_ms() else {
+            return;
+        };
+        let left = expires.saturating_sub(now.unix_ms);
+        let wait = match client.warned {
+            true => left,
+            false => left.saturating_sub(TOKEN_NOTICE_MS),
+        };
+        let due = now.at + Duration::from_millis(wait.min(TOKEN_LOOK_MS));
+        if client.token_due.is_none_or(|armed| due < armed) {
+            client.token_due = Some(due);
             self.timers.insert(due, Timer::Token(conn));
         }
     }
@@ -100,15 +107,21 @@ impl Core {
         let Some(client) = self.clients.get_mut(&conn) else {
             return;
         };
+        if client.token_due.is_some_and(|armed| armed > now.at) {
+            return;
+        }
+        client.token_due = None;
         let Some(expires) = client.grants.expires_ms() else {
             return;
         };
-        if client.token_due.is_none_or(|due| due > now.at) {
-            return;
-        }
         if expires <= now.unix_ms {
-            self.counts.error(ErrorKind::Unauthenticated);
-            sink.close(conn, ErrorKind::Unauthenticated);
+            let why = ErrorKind::Unauthenticated;
+            self.refuse(
+                conn,
+                &Refused::new(why, "the token has expired", None, None),
+                sink,
+            );
+            sink.close(conn, why);
             return;
         }
         let warn = !client.warned && expires - now.unix_ms <= TOKEN_NOTICE_MS;

@@ -97,9 +97,11 @@ impl Core {
         };
         let id = room.id.clone();
         if let Some((conn, encoding)) = seat.conn {
-            self.dismiss(conn, key, now);
+            // If the join was never answered, this is its answer.
+            let membership = self.dismiss(conn, key, now);
+            let asked = membership.and_then(|m| m.resume.and_then(|resume| resume.id));
             let left = ServerMessage::Left {
-                id: None,
+                id: asked,
                 room: &id,
                 code,
             };

@@ -231,3 +231,21 @@ fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
     after(&mut bench, 200_100);
     assert_eq!(bench.clients.closed[&conn], ErrorKind::Unauthenticated);
 }
+
+#[test]
+fn who_is_not_let_in_for_a_newer_connection_is_answered_by_id() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.says(
+        conn,
+        serde_json::json!({"type": "join", "room": ROOM, "id": 3}),
+    );
+    let session = bench.entries()[0].session;
+    let code = "replaced".into();
+    bench.owner(vec![ItemKind::Gone(Gone { session, code })]);
+    let got = bench.got(conn);
+    assert_eq!(
+        got[0],
+        serde_json::json!({"type": "left", "id": 3, "room": ROOM, "code": "replaced"})
+    );
+}

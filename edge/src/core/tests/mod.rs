@@ -14,6 +14,8 @@ use crate::interest::Question;
 mod clients;
 
 mod owners;
+
+mod tokens;
 use crate::session::frame::frame_len;
 use crate::sink::Sent;
 
