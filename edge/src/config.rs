@@ -166,6 +166,12 @@ impl Config for EdgeConfig {
             name.parse::<EdgeId>().is_ok(),
             || "letters, digits, `-` and `_`, at most 80",
         );
+        let (listen, admin) = (self.edge.listen, self.edge.admin);
+        checks.require(
+            "edge.admin",
+            admin != listen || admin.port() == 0,
+            || "another address than `edge.listen`",
+        );
         checks.range("edge.shards", self.edge.shards.into(), 0..=1024);
         checks.range(
             "edge.heartbeat_ms",
@@ -255,10 +261,23 @@ impl EdgeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grandstand_common::config::check_documented;
+    use grandstand_common::config::{self, Sources, check_documented};
 
     #[test]
     fn the_documented_file_has_every_key_and_its_default() {
         check_documented::<EdgeConfig>(include_str!("../../config/edge.toml")).unwrap();
+    }
+
+    #[test]
+    fn clients_and_admin_need_an_address_each() {
+        let sources = |admin| {
+            Sources::new(None)
+                .environment([("GRANDSTAND_EDGE_AUTH_SECRET", "s")])
+                .flag("--listen", "edge.listen", Some("127.0.0.1:9000"))
+                .flag("--admin", "edge.admin", Some(admin))
+        };
+        let error = config::load::<EdgeConfig>(&sources("127.0.0.1:9000")).unwrap_err();
+        assert!(error.to_string().contains("--admin"), "{error}");
+        config::load::<EdgeConfig>(&sources("127.0.0.1:9001")).unwrap();
     }
 }

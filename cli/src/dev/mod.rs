@@ -58,7 +58,8 @@ pub(crate) struct Args {
         long,
         value_name = "TEXT",
         env = "GRANDSTAND_SECRET",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
     )]
     secret: Option<String>,
     /// How the log's lines look

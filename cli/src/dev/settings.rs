@@ -125,4 +125,11 @@ mod tests {
         assert_eq!(failure.exit().code(), 78);
         assert!(failure.to_string().contains("--shards"), "{failure}");
     }
+
+    #[test]
+    fn an_empty_secret_is_refused_by_the_name_of_its_flag() {
+        let refused = Line::try_parse_from(["dev", "--secret", ""]).err();
+        let told = refused.expect("it is empty").to_string();
+        assert!(told.contains("--secret"), "{told}");
+    }
 }

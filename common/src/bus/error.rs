@@ -36,7 +36,10 @@ pub enum ConnectError {
         cause: async_nats::ConnectError,
     },
     /// It took too long.
-    #[error("cannot connect to NATS at {url}: no answer within {} s", after.as_secs())]
+    #[error(
+        "cannot connect to NATS at {url}: no answer within {} s; is the address right, and is it NATS that listens there?",
+        after.as_secs()
+    )]
     TimedOut {
         /// The address, without its password.
         url: String,
