@@ -53,7 +53,7 @@ impl ClusterSettings {
         checks.require(
             "cluster.replicas",
             matches!(self.replicas, 1 | 3 | 5),
-            || "1, 3 or 5",
+            || "must be 1, 3 or 5",
         );
         checks.range("cluster.log_max_age_s", self.log_max_age_s, 60..=31_536_000);
     }

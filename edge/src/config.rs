@@ -164,13 +164,13 @@ impl Config for EdgeConfig {
         checks.require(
             "edge.name",
             name.parse::<EdgeId>().is_ok(),
-            || "letters, digits, `-` and `_`, at most 80",
+            || "must be letters, digits, `-` and `_`, at most 80",
         );
         let (listen, admin) = (self.edge.listen, self.edge.admin);
         checks.require(
             "edge.admin",
             admin != listen || admin.port() == 0,
-            || "another address than `edge.listen`",
+            || "must be another address than `edge.listen`",
         );
         checks.range("edge.shards", self.edge.shards.into(), 0..=1024);
         checks.range(

@@ -4,8 +4,8 @@
 //! `{"from":"alice","data":…}` (or `data_b64` for bytes) adds one to it, `{"players_only":true}` sets that.
 //!
 //! The input `{"op":"config","players_only":true}` of the room's first player (of those who have not left) is no
-//! message: from then on spectators are sent none, until it says `false`. Of anybody else it is rejected with
-//! `forbidden`, and with `bad_input` without a boolean.
+//! message: from then on spectators are sent none, nor live messages, until it says `false`. Of
+//! anybody else it is rejected with `forbidden`, and with `bad_input` without a boolean.
 //!
 //! A room in which no player has been for `params.idle_ms` (an hour if not given) is finished.
 
@@ -16,7 +16,7 @@ use grandstand_common::id::{Lane, PlayerId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::effects::Effects;
+use crate::effects::{Effects, LiveEffects};
 use crate::game::{Event, EventKind, Game, Refusal, Setup};
 
 /// Nobody was here for long.
@@ -103,6 +103,15 @@ impl Game for Relay {
                     effects.finish();
                 }
             }
+        }
+    }
+
+    fn live(&self, _: &mut (), from: &PlayerId, data: Data, effects: &mut LiveEffects) {
+        if !self.players_only {
+            return effects.others(from, data);
+        }
+        for (to, _) in self.players.iter().filter(|(player, _)| player != from) {
+            effects.player(to, data.clone());
         }
     }
 

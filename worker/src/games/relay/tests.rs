@@ -3,7 +3,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::Value;
 
 use super::*;
-use crate::effects::Effect;
+use crate::effects::{Effect, LiveTo};
 
 fn relay(params: &Value) -> Result<Relay, Refusal> {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
@@ -140,4 +140,18 @@ fn bad_params_are_refused() {
     for params in [json!({"idle_ms": 1}), json!({"idle_ms": "x"}), json!(7)] {
         assert_eq!(relay(&params).unwrap_err().code, "bad_params");
     }
+}
+
+#[test]
+fn spectators_see_live_messages_only_while_they_see_the_others() {
+    let (mut room, players) = room(&["alice", "bob"]);
+    let live = |room: &Relay| {
+        let mut effects = LiveEffects::default();
+        let data = Data::json(&1).unwrap();
+        room.live(&mut (), &players[0], data, &mut effects);
+        effects.into_list()
+    };
+    assert!(matches!(&live(&room)[..], [(LiveTo::Others(_), _)]));
+    room.players_only = true;
+    assert!(matches!(&live(&room)[..], [(LiveTo::Player(to), _)] if *to == players[1]));
 }
