@@ -160,7 +160,12 @@ impl Core {
                 sink.send_control(conn, &frames::message(client.encoding, &left));
             } else {
                 let answers = membership.resume.and_then(|r| r.id);
-                self.refuse_join(conn, code, "this room cannot be had", (answers, &id), sink);
+                let message = if code == ErrorKind::NoSuchGame.code() {
+                    "no worker knows the game that the room's name begins with"
+                } else {
+                    "this room cannot be had"
+                };
+                self.refuse_join(conn, code, message, (answers, &id), sink);
             }
         }
         self.linger(key, now);

@@ -66,6 +66,14 @@ impl Owned {
             self.drop_interest(id, edge);
         }
         let exists = self.exists(id);
+        if !exists && lanes != [None, None] && cx.registry.get(id.game()).is_none() {
+            // Nobody can ever create it: there is nothing to wait for.
+            let closed = wire::Closed {
+                code: ErrorKind::NoSuchGame.code().to_owned(),
+            };
+            self.send(cx, id, edge, ItemKind::Closed(closed));
+            return;
+        }
         let is_full =
             !exists && self.absent >= cx.config.absent_rooms && !self.audiences.contains_key(id);
         let mut is_new = false;

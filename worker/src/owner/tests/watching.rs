@@ -253,3 +253,12 @@ fn a_single_item_over_the_payload_limit_closes_the_room() {
     rig.input("echo-1", ("alice", 10), 1, &long);
     assert_eq!(rig.told("e1", "echo-1"), ["closed room_too_big"]);
 }
+
+#[test]
+fn nobody_waits_for_a_room_of_a_game_that_does_not_exist() {
+    let mut rig = Rig::started();
+    let mut wanted = interest("e5", &["nosuch-1"], true);
+    wanted.rooms[0].spectators = Some(Known::default());
+    rig.ask(wanted);
+    assert_eq!(rig.told("e5", "nosuch-1"), ["closed no_such_game"]);
+}
