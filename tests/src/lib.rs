@@ -1,12 +1,20 @@
-//! What the tests share.
+//! What the tests share, and `grandstand chaos` runs: real processes, and clients that are not ours.
+
+pub mod error;
 
 pub mod ports;
+
+pub mod programs;
+
+mod child;
 
 pub mod nats;
 
 pub mod process;
 
 pub mod site;
+
+pub mod rig;
 
 pub mod client;
 

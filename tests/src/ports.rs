@@ -4,6 +4,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use rand::RngExt;
 
+use crate::error::RigError;
+
 /// Below the range from which systems take ports for outgoing connections, so none of those gets in between.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 
@@ -21,6 +23,14 @@ impl Port {
     /// # Panics
     /// If there is none.
     pub fn take() -> Self {
+        Self::try_take().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn try_take() -> Result<Self, RigError> {
         for _ in 0..1000 {
             let number = rand::rng().random_range(RANGE);
             let address = SocketAddr::from(([127, 0, 0, 1], number));
@@ -28,13 +38,13 @@ impl Port {
                 continue;
             };
             if TcpListener::bind(address).is_ok() {
-                return Self {
+                return Ok(Self {
                     number,
                     _held: held,
-                };
+                });
             }
         }
-        panic!("no port is free");
+        Err(RigError::NoPort)
     }
 
     /// The address.

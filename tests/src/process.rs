@@ -1,50 +1,22 @@
 //! The programs of this workspace, as processes.
+//!
+//! What is called `try_…`, `launch` and `relaunch` says what is wrong, for tools; the rest panics, for tests.
 
-use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
+use crate::child::{Child, Log, Signal};
+use crate::error::RigError;
 use crate::ports::Port;
+use crate::programs;
 
 /// How long a process may take to become ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Lines of a log that are shown when a test fails.
-const SHOWN: usize = 60;
-
-/// The folder with the programs: `GRANDSTAND_BIN_DIR`, or the one in which cargo puts them beside this test.
-pub fn bin_dir() -> PathBuf {
-    match std::env::var_os("GRANDSTAND_BIN_DIR") {
-        Some(dir) => dir.into(),
-        None => beside(1),
-    }
-}
-
-/// The folder that many levels above this test's own.
-fn beside(levels: usize) -> PathBuf {
-    let own = std::env::current_exe().expect("a test knows its own file");
-    let folder = own.ancestors().nth(levels + 1);
-    folder.expect("tests lie in target/<profile>/deps").into()
-}
-
-/// One of the programs.
-///
-/// # Panics
-/// If it was not built.
-pub fn program(name: &str) -> PathBuf {
-    let path = bin_dir().join(name);
-    assert!(
-        path.is_file(),
-        "{} is not there: run the tests with `tests/run`, or `cargo build --workspace` first",
-        path.display()
-    );
-    path
-}
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a process is started.
 #[derive(Debug, Clone)]
@@ -52,6 +24,8 @@ pub struct Start {
     program: &'static str,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    apart: bool,
+    logs: Option<PathBuf>,
 }
 
 impl Start {
@@ -61,6 +35,8 @@ impl Start {
             program,
             arguments: Vec::new(),
             environment: Vec::new(),
+            apart: false,
+            logs: None,
         }
     }
 
@@ -84,8 +60,22 @@ impl Start {
         self
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(program(self.program));
+    /// In a process group of its own, so that Ctrl-C on the terminal does not reach it.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
+    /// With its log in this folder.
+    #[must_use]
+    pub fn logs(mut self, dir: &Path) -> Self {
+        self.logs = Some(dir.to_owned());
+        self
+    }
+
+    fn command(&self) -> Result<Command, RigError> {
+        let mut command = Command::new(programs::find(self.program)?);
         // What is set for a developer's own server is none of the tests'.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GRANDSTAND_") {
@@ -94,23 +84,27 @@ impl Start {
         }
         command
             .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null());
-        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    fn log(&self) -> Result<Log, RigError> {
+        Log::new(self.program, self.logs.as_deref())
+    }
+
+    fn spawn(&self, log: &Log) -> Result<Child, RigError> {
+        Child::spawn(self.command()?, self.program, log.path(), self.apart)
     }
 
     /// Runs it to its end, which must come soon.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If it cannot be started or does not end.
     pub async fn output(&self) -> Output {
-        let log = Log::new(self.program);
-        let mut child = log.spawn(self.command());
-        let status = wait(&mut child, PATIENCE).await;
-        let Some(status) = status else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("{} does not end:\n{}", self.program, log.tail());
+        let log = self.log().unwrap_or_else(|e| panic!("{e}"));
+        let mut child = self.spawn(&log).unwrap_or_else(|e| panic!("{e}"));
+        let Some(status) = child.wait(PATIENCE).await else {
+            panic!("{} does not end", self.program);
         };
         Output {
             code: status.code(),
@@ -128,7 +122,7 @@ pub struct Output {
     pub text: String,
 }
 
-/// A running program. Killed when dropped; the end of its log is shown if the test fails.
+/// A program as a process, running or ended. Killed when dropped; the end of its log is shown if the test fails.
 #[derive(Debug)]
 pub struct Process {
     start: Start,
@@ -139,24 +133,45 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it on ports of its own, and waits until it is ready. `listens` says whether it has a port for clients.
-    pub async fn start(start: Start, listens: bool) -> Self {
-        let (listen, admin) = (listens.then(Port::take), Port::take());
+    /// Starts it on ports of its own, and does not wait until it is ready. `listens` says whether it has a port for
+    /// clients.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch(start: Start, listens: bool) -> Result<Self, RigError> {
+        let listen = listens.then(Port::try_take).transpose()?;
+        let admin = Port::try_take()?;
         let mut start = start.flag("--admin", admin.address());
         if let Some(listen) = &listen {
             start = start.flag("--listen", listen.address());
         }
-        let log = Log::new(start.program);
-        let child = log.spawn(start.command());
-        let mut process = Self {
+        let log = start.log()?;
+        Ok(Self {
+            child: start.spawn(&log)?,
             start,
-            child,
             log,
             listen,
             admin,
-        };
-        process.ready().await;
-        process
+        })
+    }
+
+    /// Starts it as [`Self::launch`] does, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, or does not become ready in time.
+    pub async fn try_start(start: Start, listens: bool) -> Result<Self, RigError> {
+        let mut process = Self::launch(start, listens)?;
+        process.try_ready(PATIENCE).await?;
+        Ok(process)
+    }
+
+    /// As [`Self::try_start`].
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn start(start: Start, listens: bool) -> Self {
+        let started = Self::try_start(start, listens).await;
+        started.unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Where clients connect.
@@ -169,33 +184,82 @@ impl Process {
         self.admin.address()
     }
 
-    /// Kills it as `kill -9` does.
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Where its log is.
+    pub fn log_path(&self) -> &Path {
+        self.log.path()
+    }
+
+    /// Its log stays when this is dropped.
+    pub fn keep_log(&mut self) {
+        self.log.keep();
+    }
+
+    /// Kills it as `kill -9` does, also while it is paused.
     pub fn kill9(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill9();
     }
 
     /// Asks it to end.
-    pub fn term(&self) {
-        self.signal("TERM");
+    ///
+    /// # Errors
+    /// If it cannot be sent the signal.
+    pub fn try_term(&self) -> Result<(), RigError> {
+        self.child.signal(Signal::TERM)
     }
 
     /// Stops it from running for a while (SIGSTOP); its connections stay.
-    pub fn pause(&self) {
-        self.signal("STOP");
+    ///
+    /// # Errors
+    /// If it cannot be sent the signal.
+    pub fn try_pause(&self) -> Result<(), RigError> {
+        self.child.signal(Signal::STOP)
     }
 
     /// Lets it go on (SIGCONT).
-    pub fn resume(&self) {
-        self.signal("CONT");
+    ///
+    /// # Errors
+    /// If it cannot be sent the signal.
+    pub fn try_resume(&self) -> Result<(), RigError> {
+        self.child.signal(Signal::CONT)
     }
 
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    /// As [`Self::try_term`].
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn term(&self) {
+        self.try_term().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// As [`Self::try_pause`].
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn pause(&self) {
+        self.try_pause().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// As [`Self::try_resume`].
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn resume(&self) {
+        self.try_resume().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// How it ended; `None` if it runs.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.ended()
+    }
+
+    /// Waits for its end; `None` if it does not come in time.
+    pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        self.child.wait(patience).await
     }
 
     /// Waits for its end.
@@ -203,43 +267,73 @@ impl Process {
     /// # Panics
     /// If it does not come.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = wait(&mut self.child, PATIENCE).await;
+        let status = self.child.wait(PATIENCE).await;
         status.unwrap_or_else(|| panic!("{} does not end", self.start.program))
     }
 
-    /// Starts it again after its end, on the same ports, and waits until it is ready.
-    pub async fn again(&mut self) {
+    /// Starts it again on the same ports, after [`kill9`](Self::kill9) if it still runs, and does not wait until it is
+    /// ready.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn relaunch(&mut self) -> Result<(), RigError> {
         self.kill9();
-        self.child = self.log.spawn(self.start.command());
-        self.ready().await;
+        self.child = self.start.spawn(&self.log)?;
+        Ok(())
     }
 
-    async fn ready(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+    /// Starts it again on the same ports, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub async fn again(&mut self) {
+        self.relaunch().unwrap_or_else(|e| panic!("{e}"));
+        let ready = self.try_ready(PATIENCE).await;
+        ready.unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// If it ends before, or does not become ready in time.
+    pub async fn try_ready(&mut self, patience: Duration) -> Result<(), RigError> {
+        let deadline = Instant::now() + patience;
         loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("{} ended with {status}", self.start.program);
+            if let Some(status) = self.child.ended() {
+                return Err(RigError::Ended {
+                    program: self.start.program.to_owned(),
+                    status,
+                    log: self.log.tail(),
+                });
             }
-            if get(self.admin.address(), "/ready")
-                .await
-                .is_some_and(|(status, _)| status == 200)
-            {
-                return;
+            if self.is_ready().await {
+                return Ok(());
             }
-            let late = Instant::now() >= deadline;
-            assert!(!late, "{} does not become ready", self.start.program);
+            if Instant::now() >= deadline {
+                return Err(RigError::NotReady {
+                    program: self.start.program.to_owned(),
+                    log: self.log.tail(),
+                });
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill9();
-        if std::thread::panicking() {
-            let path = self.log.path.display();
-            eprintln!("--- the end of {path}:\n{}", self.log.tail());
-        }
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let answer = get(self.admin.address(), "/ready").await;
+        answer.is_some_and(|(status, _)| status == 200)
+    }
+
+    /// One of its metrics, summed over its labels; `None` if it does not answer or has no such metric.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = get(self.admin.address(), "/metrics").await?;
+        let lines = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let series = series.split('{').next()?;
+            (series == name).then(|| value.parse::<f64>().ok())?
+        });
+        lines.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
 }
 
@@ -258,68 +352,4 @@ pub async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     };
     let answer = tokio::time::timeout(Duration::from_secs(2), asking).await;
     answer.ok().flatten()
-}
-
-async fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    None
-}
-
-/// What a process writes, in a file below the folder for builds.
-#[derive(Debug)]
-struct Log {
-    path: PathBuf,
-}
-
-impl Log {
-    fn new(program: &str) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = beside(2).join("test-logs");
-        std::fs::create_dir_all(&dir).expect("the folder for logs can be made");
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        let test = test.replace("::", ".");
-        let pid = std::process::id();
-        let path = dir.join(format!("{test}.{pid}.{number}.{program}.log"));
-        Self { path }
-    }
-
-    fn spawn(&self, mut command: Command) -> Child {
-        command
-            .stdout(append(&self.path))
-            .stderr(append(&self.path));
-        command.spawn().expect("the program can be started")
-    }
-
-    fn text(&self) -> String {
-        let bytes = std::fs::read(&self.path).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    fn tail(&self) -> String {
-        let text = self.text();
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
-    }
-}
-
-impl Drop for Log {
-    /// Logs stay where a test failed.
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn append(path: &Path) -> File {
-    let mut open = OpenOptions::new();
-    let open = open.create(true).append(true).open(path);
-    open.expect("the log can be written")
 }

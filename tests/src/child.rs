@@ -1,0 +1,173 @@
+//! A child process: signals to it, its end, and what it wrote.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child as Spawned, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, kill_process};
+use tokio::time::Instant;
+
+use crate::error::RigError;
+use crate::programs;
+
+pub(crate) use rustix::process::Signal;
+
+/// Lines of a log that are shown when something fails.
+const SHOWN: usize = 60;
+
+/// A child process, running or ended. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    name: String,
+    spawned: Spawned,
+    ended: Option<ExitStatus>,
+}
+
+impl Child {
+    /// Starts it; what it writes goes to the end of a file. `apart` keeps Ctrl-C on the terminal from it.
+    pub(crate) fn spawn(
+        mut command: Command,
+        name: &str,
+        log: &Path,
+        apart: bool,
+    ) -> Result<Self, RigError> {
+        if apart {
+            command.process_group(0);
+        }
+        let append = || append(log).map_err(|source| file_error(log, source));
+        command.stdin(Stdio::null());
+        command.stdout(append()?).stderr(append()?);
+        let spawned = command.spawn().map_err(|source| RigError::Spawn {
+            program: name.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            spawned,
+            ended: None,
+        })
+    }
+
+    /// Its process id, also of one that has ended.
+    pub(crate) fn pid(&self) -> u32 {
+        self.spawned.id()
+    }
+
+    /// How it ended; `None` if it runs.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.spawned.try_wait().ok().flatten();
+        }
+        self.ended
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.ended() {
+                return Some(status);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Ends it as `kill -9` does, and waits until the system has cleared it away.
+    pub(crate) fn kill9(&mut self) {
+        if self.ended.is_none() {
+            // Fails only if it has ended by itself.
+            self.spawned.kill().ok();
+            self.ended = self.spawned.wait().ok();
+        }
+    }
+
+    /// Sends a signal, if its end has not been seen: its number may be another's since.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), RigError> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        kill_process(Pid::from_child(&self.spawned), signal).map_err(|source| RigError::Signal {
+            program: self.name.clone(),
+            source: source.into(),
+        })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+/// What a process writes, in a file.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Log {
+    /// A file of its own; `dir` if it is not the usual folder.
+    pub(crate) fn new(program: &str, dir: Option<&Path>) -> Result<Self, RigError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = dir.map_or_else(programs::log_dir, Path::to_owned);
+        std::fs::create_dir_all(&dir).map_err(|source| file_error(&dir, source))?;
+        let test = std::thread::current().name().unwrap_or("test").to_owned();
+        let test = test.replace("::", ".");
+        let pid = std::process::id();
+        let path = dir.join(format!("{test}.{pid}.{number}.{program}.log"));
+        Ok(Self { path, kept: false })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// It stays when this is dropped.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Its last lines.
+    pub(crate) fn tail(&self) -> String {
+        let text = self.text();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Log {
+    /// Logs stay where a test failed; the end is shown.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the end of {}:\n{}", self.path.display(), self.tail());
+        } else if !self.kept {
+            // Nobody is left who could do something about it.
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+pub(crate) fn file_error(path: &Path, source: io::Error) -> RigError {
+    RigError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}

@@ -1,0 +1,65 @@
+//! Where the programs are.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::RigError;
+
+/// The folder with the workspace's programs: `GRANDSTAND_BIN_DIR`, or the one of this program, or, for a test in `deps`,
+/// the one above.
+pub fn bin_dir() -> PathBuf {
+    if let Some(dir) = std::env::var_os("GRANDSTAND_BIN_DIR") {
+        return dir.into();
+    }
+    let own = own_dir();
+    match own.parent() {
+        Some(above) if own.ends_with("deps") => above.into(),
+        _ => own,
+    }
+}
+
+/// Where the logs of processes are kept: below the folder for builds for a test, else below the system's folder for
+/// temporary files.
+pub(crate) fn log_dir() -> PathBuf {
+    let own = own_dir();
+    match own.ancestors().nth(2) {
+        Some(target) if own.ends_with("deps") => target.join("test-logs"),
+        _ => std::env::temp_dir().join("grandstand-logs"),
+    }
+}
+
+/// One of the workspace's programs.
+///
+/// # Errors
+/// If it was not built.
+pub fn find(name: &str) -> Result<PathBuf, RigError> {
+    let path = bin_dir().join(name);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(RigError::NoProgram { path }),
+    }
+}
+
+/// The NATS server: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn find_nats() -> Result<PathBuf, RigError> {
+    let program = std::env::var_os("GRANDSTAND_NATS_SERVER")
+        .map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
+    let found = Command::new(&program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match found {
+        Ok(status) if status.success() => Ok(program),
+        _ => Err(RigError::NoNats { program }),
+    }
+}
+
+fn own_dir() -> PathBuf {
+    let own = std::env::current_exe().ok();
+    let dir = own.as_deref().and_then(Path::parent);
+    dir.unwrap_or(Path::new(".")).into()
+}

@@ -1,0 +1,234 @@
+//! A cluster of real processes: NATS, workers and edges, each of which can be killed, paused, ended and started again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use grandstand_common::bus::{Bucket, Bus, BusOptions};
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::record::Lease;
+
+use crate::client::Door;
+use crate::error::RigError;
+use crate::nats::NatsServer;
+use crate::process::{PATIENCE, Process, Start};
+use crate::programs;
+use crate::site::{everywhere, token};
+
+/// What a [`Rig`] is made of.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How many workers.
+    pub workers: usize,
+    /// How many edges, of one shard each.
+    pub edges: usize,
+    /// Partitions of the cluster.
+    pub partitions: u16,
+    /// Further variables of workers, as `GRANDSTAND_WORKER_ROOMS_SNAPSHOT_ENTRIES`, and of edges.
+    pub variables: Vec<(String, String)>,
+    /// What processes log: `info`.
+    pub log: String,
+    /// Keep Ctrl-C on the terminal from the processes.
+    pub apart: bool,
+    /// The folder for logs, if it is not the usual one.
+    pub logs: Option<PathBuf>,
+}
+
+impl Default for Plan {
+    /// Three workers and two edges that take a second to end.
+    fn default() -> Self {
+        Self {
+            workers: 3,
+            edges: 2,
+            partitions: BusOptions::default().partitions,
+            variables: Vec::new(),
+            log: "info".to_owned(),
+            apart: false,
+            logs: None,
+        }
+        .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 1000)
+    }
+}
+
+impl Plan {
+    /// With one more variable, of workers or of edges as its name says.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.variables.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// How a worker is started.
+    pub fn worker(&self, nats: &str, name: &str) -> Start {
+        let start = Start::new("grandstand-worker").flag("--nats", nats);
+        self.with(start.flag("--name", name), "GRANDSTAND_WORKER_")
+    }
+
+    /// How an edge is started that trusts [`token`]s.
+    pub fn edge(&self, nats: &str, name: &str) -> Start {
+        let start = crate::site::edge(nats).flag("--name", name);
+        self.with(start, "GRANDSTAND_EDGE_")
+    }
+
+    fn with(&self, mut start: Start, prefix: &str) -> Start {
+        start = start
+            .flag("--log", &self.log)
+            .env(&format!("{prefix}CLUSTER_PARTITIONS"), self.partitions);
+        for (name, value) in &self.variables {
+            if name.starts_with(prefix) {
+                start = start.env(name, value);
+            }
+        }
+        if self.apart {
+            start = start.apart();
+        }
+        match &self.logs {
+            Some(dir) => start.logs(dir),
+            None => start,
+        }
+    }
+}
+
+/// A running cluster. Edges end before workers, and both before NATS.
+#[derive(Debug)]
+pub struct Rig {
+    /// The edges, `edge-0` and so on.
+    pub edges: Vec<Process>,
+    /// The workers, `worker-0` and so on.
+    pub workers: Vec<Process>,
+    /// The NATS server.
+    pub nats: NatsServer,
+    plan: Plan,
+}
+
+impl Rig {
+    /// Starts all, and waits until all are ready.
+    ///
+    /// # Errors
+    /// If a program is not there, cannot be started, or does not become ready.
+    pub async fn start(plan: Plan) -> Result<Self, RigError> {
+        for program in ["grandstand-worker", "grandstand-edge"] {
+            programs::find(program)?;
+        }
+        let nats = NatsServer::try_start(plan.apart, plan.logs.as_deref()).await?;
+        let url = nats.url();
+        let mut rig = Self {
+            edges: Vec::new(),
+            workers: Vec::new(),
+            nats,
+            plan,
+        };
+        for worker in 0..rig.plan.workers {
+            let start = rig.plan.worker(&url, &worker_name(worker));
+            rig.workers.push(Process::launch(start, false)?);
+        }
+        for edge in 0..rig.plan.edges {
+            let start = rig.plan.edge(&url, &format!("edge-{edge}"));
+            rig.edges.push(Process::launch(start, true)?);
+        }
+        for process in rig.workers.iter_mut().chain(&mut rig.edges) {
+            process.try_ready(PATIENCE).await?;
+        }
+        Ok(rig)
+    }
+
+    /// As [`Self::start`], with what [`Plan::default`] says.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn three_workers() -> Self {
+        let started = Self::start(Plan::default()).await;
+        started.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Starts one more worker, and waits until it is ready. Returns its index.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not become ready.
+    pub async fn add_worker(&mut self) -> Result<usize, RigError> {
+        let index = self.workers.len();
+        let start = self.plan.worker(&self.nats.url(), &worker_name(index));
+        self.workers.push(Process::try_start(start, false).await?);
+        Ok(index)
+    }
+
+    /// What it is made of.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Where clients of one edge, or another, connect.
+    pub fn address(&self, edge: usize) -> SocketAddr {
+        self.edges[edge % self.edges.len()].address()
+    }
+
+    /// The way in for somebody who may play everywhere.
+    pub fn door(&self, edge: usize, player: &str) -> Door {
+        Door::new(self.address(edge)).token(&token(player, 24 * 3600, &everywhere()))
+    }
+
+    /// A connection to the bus.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    pub async fn bus(&self) -> Result<Bus, RigError> {
+        let options = BusOptions {
+            partitions: self.plan.partitions,
+            name: "rig".to_owned(),
+            ..BusOptions::default()
+        };
+        Ok(Bus::connect_nats(&self.nats.url(), &options).await?)
+    }
+
+    /// Who owns a partition, as the lease says: its epoch, and the index of the worker if it is ready.
+    ///
+    /// # Errors
+    /// If the bus cannot be asked.
+    pub async fn owner(&self, bus: &Bus, partition: Partition) -> Result<Owner, RigError> {
+        let entry = bus.get(Bucket::Leases, &partition.to_string()).await?;
+        let lease = entry
+            .and_then(|entry| entry.value)
+            .and_then(|value| serde_json::from_slice::<Lease>(&value).ok());
+        let Some(lease) = lease else {
+            return Ok(Owner::default());
+        };
+        let named = lease.worker.filter(|_| lease.ready).and_then(|id| {
+            // `worker-1-{random part}`
+            let number = id.as_str().strip_prefix("worker-")?.split('-').next()?;
+            number.parse().ok()
+        });
+        Ok(Owner {
+            worker: named,
+            epoch: lease.epoch.0,
+        })
+    }
+
+    /// The index of the worker that owns a room, when there is one.
+    ///
+    /// # Errors
+    /// If the bus cannot be asked.
+    pub async fn owner_of(&self, bus: &Bus, room: &RoomId) -> Result<Option<usize>, RigError> {
+        let partition = room.partition(self.plan.partitions);
+        Ok(self.owner(bus, partition).await?.worker)
+    }
+
+    /// The logs of all processes stay when this is dropped.
+    pub fn keep_logs(&mut self) {
+        for process in self.workers.iter_mut().chain(&mut self.edges) {
+            process.keep_log();
+        }
+        self.nats.keep_log();
+    }
+}
+
+/// Who owns a partition.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The index of the worker, if there is one and it is ready.
+    pub worker: Option<usize>,
+    /// The epoch; 0 if nobody ever owned it.
+    pub epoch: u64,
+}
+
+fn worker_name(index: usize) -> String {
+    format!("worker-{index}")
+}
