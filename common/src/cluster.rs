@@ -26,6 +26,8 @@ pub struct ClusterSettings {
     pub replicas: u16,
     /// How long the log keeps an entry, seconds.
     pub log_max_age_s: u64,
+    /// Bytes that each stream of the log may hold; 0: as many as NATS has. Counts when the stream is made.
+    pub log_max_bytes: u64,
     /// Keep streams in NATS' memory: for tests and benches, they do not survive its restart.
     pub memory_storage: bool,
 }
@@ -39,6 +41,7 @@ impl Default for ClusterSettings {
             streams: 4,
             replicas: 1,
             log_max_age_s: 3600,
+            log_max_bytes: 0,
             memory_storage: false,
         }
     }
@@ -56,6 +59,8 @@ impl ClusterSettings {
             || "must be 1, 3 or 5",
         );
         checks.range("cluster.log_max_age_s", self.log_max_age_s, 60..=31_536_000);
+        let most = i64::MAX.unsigned_abs();
+        checks.range("cluster.log_max_bytes", self.log_max_bytes, 0..=most);
     }
 
     /// What the bus is told; `name` is the connection's, for people who look at the server.
@@ -64,6 +69,7 @@ impl ClusterSettings {
             streams: self.streams,
             partitions: self.partitions,
             log_max_age: Duration::from_secs(self.log_max_age_s),
+            log_max_bytes: self.log_max_bytes,
             replicas: self.replicas.into(),
             storage: if self.memory_storage {
                 Storage::Memory

@@ -10,7 +10,7 @@ use crate::bus::embedded::{Embedded, Faults};
 use crate::bus::nats::Nats;
 use crate::bus::{
     Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
-    LogState, PublishError, PutError, PutReceipt, Receipt, RequestError, Subscription,
+    LogState, PublishError, PutError, PutReceipt, Receipt, RequestError, Subscription, Witness,
 };
 use crate::id::Partition;
 
@@ -131,6 +131,14 @@ impl Bus {
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
         either!(self, bus => bus.request(subject, payload, timeout).await)
+    }
+
+    /// A second way to ask, over another server, where there is one. Made once and kept: it takes a while to connect.
+    pub fn witness(&self) -> Witness {
+        match self {
+            Self::Nats(bus) => bus.witness(),
+            Self::Embedded(_) => Witness::none(),
+        }
     }
 
     /// Appends to the log (`in.{p}.{room}`). Appends of one caller are sent in the order in which this returns; the

@@ -88,10 +88,19 @@ pub enum ConnectError {
         /// How many it should have.
         wanted: usize,
     },
-    /// What is there was made with other settings.
+    /// Streams cannot be replicated there.
     #[error(
-        "{what} has {field} {found}, but {wanted} is configured: change the configuration, or edit or delete what is there"
+        "cluster.replicas is {replicas}, but NATS at {url} is not a cluster: set it to 1, or give three servers a \
+         `cluster` block each (config/nats.conf)"
     )]
+    NoCluster {
+        /// The address, without its password.
+        url: String,
+        /// What is configured.
+        replicas: usize,
+    },
+    /// What is there was made with other settings.
+    #[error("{what} has {field} {found}, but {wanted} is wanted: {mend}")]
     Mismatch {
         /// The stream, or the folder.
         what: String,
@@ -101,6 +110,8 @@ pub enum ConnectError {
         found: String,
         /// What it should be.
         wanted: String,
+        /// What to do.
+        mend: String,
     },
     /// Another process has the folder.
     #[error(
@@ -144,6 +155,7 @@ impl ConnectError {
             | Self::BadUrl { .. }
             | Self::TooOld { .. }
             | Self::OtherCluster { .. }
+            | Self::NoCluster { .. }
             | Self::Mismatch { .. }
             | Self::Folder { .. }
             | Self::Store { .. } => Exit::Config,

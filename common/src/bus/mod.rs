@@ -17,6 +17,8 @@ mod subscription;
 
 mod reader;
 
+mod witness;
+
 pub mod nats;
 
 pub mod embedded;
@@ -34,6 +36,7 @@ pub use reader::{KvReader, LogReader};
 pub use receipt::{PutReceipt, Receipt};
 pub use stats::BusStats;
 pub use subscription::Subscription;
+pub use witness::{Standing, Witness};
 
 use crate::id::Partition;
 use bytes::Bytes;

@@ -21,6 +21,9 @@ pub struct BusOptions {
     pub partitions: u16,
     /// How long the log keeps an entry.
     pub log_max_age: Duration,
+    /// NATS only: how many bytes each stream of the log may hold when it is made; 0 for as many as the server has. What
+    /// is over it is refused, and appended again until there is room.
+    pub log_max_bytes: u64,
     /// NATS only: how many servers keep each stream (1, 3 or 5).
     pub replicas: usize,
     /// NATS only: where streams are kept.
@@ -49,6 +52,7 @@ impl Default for BusOptions {
             streams: 4,
             partitions: 64,
             log_max_age: Duration::from_secs(3600),
+            log_max_bytes: 0,
             replicas: 1,
             storage: Storage::File,
             name: "grandstand".to_owned(),

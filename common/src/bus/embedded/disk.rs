@@ -158,6 +158,7 @@ impl Disk {
                     field,
                     found: found.map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
                     wanted: wanted[i].to_string(),
+                    mend: "set it as it is there, or use another folder".to_owned(),
                 });
             }
         }

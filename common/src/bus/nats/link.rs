@@ -15,6 +15,7 @@ use crate::bus::nats::inbox::{EXPIRE_EVERY, Inbox};
 use crate::bus::nats::streams;
 use crate::bus::nats::wire::{self, Wire};
 use crate::bus::{BusOptions, BusStats, ConnectError};
+use crate::exit::Exit;
 
 /// Commands that may wait to be written; who sends more waits.
 const CLIENT_CAPACITY: usize = 4096;
@@ -23,8 +24,12 @@ const CLIENT_CAPACITY: usize = 4096;
 /// Slots are allocated as they are needed.
 const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All of connecting, several addresses included.
+/// All of connecting, several addresses included; then all of setting streams up on one server.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Setting streams up in a cluster, which may have to choose leaders first: each choice takes it up to 9 s.
+const CLUSTER_DEADLINE: Duration = Duration::from_secs(30);
+/// Before streams are looked at again that could not be after a reconnect.
+const SET_UP_RETRY: Duration = Duration::from_millis(500);
 /// A silent server is given up after three of them.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_RECONNECT_DELAY_MS: u64 = 250;
@@ -32,11 +37,10 @@ const READ_BUFFER: u16 = u16::MAX;
 
 /// Connects and sets the streams up.
 pub(super) async fn connect(
-    url: &str,
+    servers: &[ServerAddr],
     options: &BusOptions,
 ) -> Result<(Wire, Vec<AbortHandle>), ConnectError> {
-    let servers = parse(url)?;
-    let url = shown(&servers);
+    let url = shown(servers);
     let inbox = Arc::new(Inbox::new(format!("_INBOX.{}.", random_id())));
     let wake = Arc::new(Notify::new());
     let connect_options = client_options(options, &inbox, &wake).await?;
@@ -68,11 +72,15 @@ pub(super) async fn connect(
         tokio::spawn(drive_inbox(wire.inbox.clone(), answers)).abort_handle(),
         tokio::spawn(drive_link(wire.clone(), wake, options.clone())).abort_handle(),
     ];
-    match tokio::time::timeout(CONNECT_DEADLINE, streams::ensure(&wire, options, &url)).await {
+    let within = match options.replicas {
+        0 | 1 => CONNECT_DEADLINE,
+        _ => CLUSTER_DEADLINE,
+    };
+    match tokio::time::timeout(within, streams::ensure(&wire, options, &url)).await {
         Ok(Ok(())) => Ok((wire, tasks)),
         failed => {
             tasks.iter().for_each(AbortHandle::abort);
-            let after = CONNECT_DEADLINE;
+            let after = within;
             Err(match failed {
                 Ok(Err(error)) => error,
                 _ => ConnectError::TimedOut { url, after },
@@ -162,10 +170,20 @@ async fn drive_link(wire: Wire, wake: Arc<Notify>, options: BusOptions) {
     }
 }
 
-/// The server may have come back without its streams: somebody must make them anew.
+/// The server may have come back without its streams: somebody must make them anew. It may also be so new that it does
+/// not answer for them yet.
 async fn set_up_again(wire: Wire, options: BusOptions) {
-    if let Err(error) = streams::ensure(&wire, &options, "the old address").await {
-        tracing::warn!(%error, "streams could not be checked after a reconnect");
+    let mut told = false;
+    while let Err(error) = streams::ensure(&wire, &options, "the old address").await {
+        let again = error.exit() == Exit::Unavailable;
+        if !told || !again {
+            tracing::warn!(%error, again, "streams could not be checked after a reconnect");
+        }
+        if !again {
+            return;
+        }
+        told = true;
+        tokio::time::sleep(SET_UP_RETRY).await;
     }
 }
 
@@ -182,7 +200,8 @@ pub(super) fn random_id() -> String {
         .collect()
 }
 
-fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+/// The addresses of a list with commas.
+pub(super) fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     url.split(',')
         .map(|one| {
             one.trim().parse().map_err(|error: std::io::Error| {
@@ -193,6 +212,14 @@ fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
             })
         })
         .collect()
+}
+
+/// The address of `place`, with the scheme and the user of `like`.
+pub(super) fn at(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
+    let mut url = like.clone().into_inner();
+    url.set_host(Some(place.host())).ok()?;
+    url.set_port(Some(place.port())).ok()?;
+    ServerAddr::from_url(url).ok()
 }
 
 /// The addresses without user names and passwords.

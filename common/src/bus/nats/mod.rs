@@ -17,10 +17,15 @@ mod consumer;
 
 mod reader;
 
+mod second;
+
+pub(crate) use second::Second;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::ServerAddr;
 use async_nats::header::{self, HeaderMap};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -30,7 +35,7 @@ use crate::bus::reader::Source;
 use crate::bus::receipt::Later;
 use crate::bus::{
     Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
-    LogState, Message, PublishError, PutReceipt, Receipt, RequestError, Subscription,
+    LogState, Message, PublishError, PutReceipt, Receipt, RequestError, Subscription, Witness,
     subject_check,
 };
 use crate::id::Partition;
@@ -49,6 +54,7 @@ pub struct Nats {
 struct Inner {
     wire: Wire,
     options: BusOptions,
+    servers: Vec<ServerAddr>,
     tasks: Vec<AbortHandle>,
     /// Numbers the deliver subjects of readers.
     readers: AtomicU64,
@@ -65,10 +71,12 @@ impl Drop for Inner {
 impl Nats {
     pub(crate) async fn connect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         options.check()?;
-        let (wire, tasks) = link::connect(url, options).await?;
+        let servers = link::parse(url)?;
+        let (wire, tasks) = link::connect(&servers, options).await?;
         let inner = Inner {
             wire,
             options: options.clone(),
+            servers,
             tasks,
             readers: AtomicU64::new(0),
         };
@@ -87,6 +95,20 @@ impl Nats {
 
     pub(crate) fn stats(&self) -> &BusStats {
         &self.inner.wire.inbox.stats
+    }
+
+    pub(crate) fn witness(&self) -> Witness {
+        let Inner {
+            wire,
+            servers,
+            options,
+            ..
+        } = &*self.inner;
+        Witness::nats(Second::start(
+            wire.clone(),
+            servers.clone(),
+            options.clone(),
+        ))
     }
 
     pub(crate) async fn publish(

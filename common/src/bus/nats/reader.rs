@@ -44,6 +44,9 @@ struct Place {
     seen: u64,
     /// The last entry that was read: its sequence, and its time in milliseconds.
     last: Option<(u64, u64)>,
+    /// What the stream's leader had for us when the consumer was made. A consumer lives on any of the stream's servers,
+    /// which may be behind: it is at no end before this.
+    floor: u64,
 }
 
 impl Place {
@@ -53,12 +56,18 @@ impl Place {
             looked_at: from.max(info.state.first()) - 1,
             seen: 0,
             last: None,
+            floor: 0,
         }
     }
 
     fn advance(&mut self, seq: u64) {
         self.looked_at = self.looked_at.max(seq);
         self.seen = self.seen.max(seq);
+    }
+
+    /// Whether all was looked at that the leader had.
+    fn is_current(&self) -> bool {
+        self.looked_at >= self.floor
     }
 
     /// Whether the stream goes on from here.
@@ -115,6 +124,11 @@ enum End {
 impl<T> Reader<T> {
     async fn create(&mut self) -> Result<Consumer, BusError> {
         self.link.mark_unchanged();
+        if self.inner.options.replicas > 1 {
+            let (stream, filter) = (&self.source.stream, &self.source.filter);
+            let last = self.inner.wire.last_message(stream, filter, "").await?;
+            self.place.floor = last.map_or(0, |entry| entry.revision);
+        }
         let consumer = Consumer::create(
             &self.inner.wire,
             &self.source.stream,
@@ -157,15 +171,14 @@ impl<T> Reader<T> {
             };
             match event {
                 Event::Entry(delivery, message) => {
+                    // A server that is behind may begin at its own end instead of where it was told to.
+                    let is_new = delivery.stream_seq > self.place.looked_at;
                     self.place.advance(delivery.stream_seq);
                     self.place.last = Some((delivery.stream_seq, delivery.time_ms));
-                    if delivery.stream_seq >= self.source.from
+                    let behind = delivery.pending.max(u64::from(!self.place.is_current()));
+                    if is_new
                         && let Some(entry) = (self.decode)(&self.source, delivery, &message)
-                        && self
-                            .sender
-                            .send(Read::Item(entry, delivery.pending))
-                            .await
-                            .is_err()
+                        && self.sender.send(Read::Item(entry, behind)).await.is_err()
                     {
                         return End::Unwanted;
                     }
@@ -186,7 +199,9 @@ impl<T> Reader<T> {
 
     /// Says that all was delivered; if whoever reads is behind, the next heartbeat says it again.
     fn offer_idle(&self) {
-        let _ = self.sender.try_send(Read::Idle);
+        if self.place.is_current() {
+            let _ = self.sender.try_send(Read::Idle);
+        }
     }
 
     /// Whether the log lost its tail (a power cut) and grew past our place again: then what we read last is not there.
@@ -301,6 +316,16 @@ mod tests {
         );
         assert!(!place.is_in(&info("a", 5, 9), true), "the tail was lost");
         assert!(!place.is_in(&info("b", 5, 20), true), "made anew");
+    }
+
+    #[test]
+    fn d10_a_server_that_is_behind_is_at_no_end() {
+        let mut place = Place::new(&info("a", 5, 20), 10);
+        assert!(place.is_current(), "there was nothing for us");
+        place.floor = 12;
+        assert!(!place.is_current());
+        place.advance(12);
+        assert!(place.is_current());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 
+use crate::bus::nats::jetstream::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
 use crate::bus::nats::wire::Wire;
 use crate::bus::{BusError, BusOptions, ConnectError, Storage};
 use crate::id::Partition;
@@ -11,6 +12,9 @@ use crate::subject;
 
 /// What the names of the log's streams begin with.
 const LOG: &str = "IN_";
+
+/// Between two looks at a cluster that has no leader yet.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// `IN_{k}`: a stream of the log.
 pub(super) fn log_name(stream: u16) -> String {
@@ -50,6 +54,10 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
             .map(|p| subject::log_partition(Partition(p)))
             .collect(),
         max_age: options.log_max_age,
+        max_bytes: match i64::try_from(options.log_max_bytes) {
+            Ok(0) | Err(_) => -1,
+            Ok(bytes) => bytes,
+        },
         // Message ids are not used (D3); the default must not exceed max_age.
         duplicate_window: options.log_max_age.min(Duration::from_secs(120)),
         ..base.clone()
@@ -70,83 +78,145 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
     log.chain(buckets).collect()
 }
 
-/// Makes what is missing and checks what is there.
+/// Makes what is missing and checks what is there. Waits while a cluster chooses its leaders: for the caller to bound.
 pub(super) async fn ensure(
     wire: &Wire,
     options: &BusOptions,
     url: &str,
 ) -> Result<(), ConnectError> {
     for config in wanted(options) {
-        let result = match wire.stream_info(&config.name).await {
-            Ok(info) => {
-                check(&config, &info.config, options)?;
-                Ok(())
-            }
-            Err(BusError::NoStream) => wire.create_stream(&config).await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => {}
-            Err(BusError::Unavailable) => {
-                return Err(ConnectError::NoJetStream {
-                    url: url.to_owned(),
-                });
-            }
-            Err(cause) => {
-                return Err(ConnectError::Setup {
-                    stream: config.name,
-                    cause,
-                });
+        loop {
+            let result = match wire.stream_info(&config.name).await {
+                Ok(info) => {
+                    check(&config, &info.config, options)?;
+                    Ok(())
+                }
+                Err(BusError::NoStream) => wire.create_stream(&config).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(()) => break,
+                Err(error) if options.replicas > 1 && is_passing(&error) => {
+                    tracing::debug!(stream = config.name, %error, "waiting for the cluster");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(BusError::Unavailable) => {
+                    return Err(ConnectError::NoJetStream {
+                        url: url.to_owned(),
+                    });
+                }
+                Err(BusError::Server {
+                    code: NO_CLUSTER, ..
+                }) => {
+                    return Err(ConnectError::NoCluster {
+                        url: url.to_owned(),
+                        replicas: options.replicas,
+                    });
+                }
+                Err(cause) => {
+                    return Err(ConnectError::Setup {
+                        stream: config.name,
+                        cause,
+                    });
+                }
             }
         }
     }
     Ok(())
 }
 
+/// Whether a cluster says so while servers come and leaders are chosen.
+fn is_passing(error: &BusError) -> bool {
+    match error {
+        BusError::Unavailable | BusError::Timeout => true,
+        BusError::Server { code, .. } => {
+            [NO_META_LEADER, STREAM_OFFLINE, NOT_ENOUGH_SERVERS].contains(code)
+        }
+        _ => false,
+    }
+}
+
 /// Compares what decides whether rooms are safe there; other settings are the operator's.
 fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), ConnectError> {
-    let same = |field, found: String, wanted_is: String| {
-        if found == wanted_is {
-            return Ok(());
-        }
-        Err(ConnectError::Mismatch {
-            what: format!("the stream {}", wanted.name),
-            field,
-            found,
-            wanted: wanted_is,
-        })
-    };
+    let name = &wanted.name;
     let subjects = |config: &Config| {
         let mut subjects = config.subjects.clone();
         subjects.sort_unstable();
         subjects.join(" ")
     };
-    let differ = subjects(found) != subjects(wanted);
-    if differ && wanted.name.starts_with(LOG) && found.subjects.iter().all(|s| s.starts_with("in."))
+    let (subjects_found, subjects_wanted) = (subjects(found), subjects(wanted));
+    let is_log = name.starts_with(LOG);
+    if subjects_found != subjects_wanted
+        && is_log
+        && found.subjects.iter().all(|s| s.starts_with("in."))
     {
         return Err(ConnectError::OtherCluster {
             partitions: options.partitions,
             streams: options.streams,
-            stream: wanted.name.clone(),
+            stream: name.clone(),
             found: found.subjects.len(),
             wanted: wanted.subjects.len(),
         });
     }
-    same("subjects", subjects(found), subjects(wanted))?;
-    macro_rules! same_debug {
-        ($($name:literal $field:ident),*) => {
-            $(same($name, format!("{:?}", found.$field), format!("{:?}", wanted.$field))?;)*
+    let same = |field, found: String, wanted: String, mend: String| {
+        if found == wanted {
+            return Ok(());
+        }
+        Err(ConnectError::Mismatch {
+            what: format!("the stream {name}"),
+            field,
+            found,
+            wanted,
+            mend,
+        })
+    };
+    let edit = |flag: &str, value: String| format!("`nats stream edit {name} {flag}={value}`");
+    let anew = || {
+        format!(
+            "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which loses what it holds"
+        )
+    };
+    macro_rules! same {
+        ($($field:literal $of:ident $mend:expr),* $(,)?) => {
+            $(same($field, format!("{:?}", found.$of), format!("{:?}", wanted.$of), $mend)?;)*
         };
     }
-    same_debug!(
-        "retention" retention,
-        "replicas" num_replicas,
-        "storage" storage,
-        "discard policy" discard,
-        "max_age" max_age,
-        "max_msgs_per_subject" max_messages_per_subject,
-        "allow_msg_ttl" allow_message_ttl
-    );
+    same("subjects", subjects_found, subjects_wanted, anew())?;
+    same! {
+        "retention" retention anew(),
+        "storage" storage format!("set cluster.memory_storage as it is there; {}", anew()),
+        "replicas" num_replicas format!(
+            "set cluster.replicas to {}, or {}",
+            found.num_replicas,
+            edit("--replicas", wanted.num_replicas.to_string())
+        ),
+        "discard policy" discard edit("--discard", "new".to_owned()),
+        "max_age" max_age match is_log {
+            true => format!(
+                "set cluster.log_max_age_s to {}, or {}",
+                found.max_age.as_secs(),
+                edit("--max-age", format!("{}s", wanted.max_age.as_secs()))
+            ),
+            false => edit("--max-age", "0".to_owned()),
+        },
+        "history (max_msgs_per_subject)" max_messages_per_subject
+            edit("--max-msgs-per-subject", wanted.max_messages_per_subject.to_string()),
+        "max_msgs" max_messages edit("--max-msgs", "-1".to_owned()),
+        "max_consumers" max_consumers anew(),
+        "no_ack" no_ack edit("--ack", "true".to_owned()),
+        "sealed" sealed anew(),
+    }
+    if wanted.allow_message_ttl {
+        let ttl = edit("--allow-msg-ttl", String::new());
+        let ttl = ttl.replace('=', "");
+        same! { "allow_msg_ttl" allow_message_ttl ttl }
+    }
+    if found.max_bytes != wanted.max_bytes {
+        let (found, wanted) = (found.max_bytes, wanted.max_bytes);
+        let what =
+            "the stream keeps the byte limit that it has (-1 is none), whatever is configured";
+        tracing::warn!(stream = name, found, wanted, "{what}");
+    }
     Ok(())
 }
 

@@ -20,6 +20,10 @@ use crate::bus::{BusError, Link, PublishError, RequestError};
 /// How long the server may take to answer for itself.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long JetStream may take to answer what it has at hand. In a cluster nobody answers for a stream that has no leader,
+/// so a question is better repeated soon.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A connection and its inbox.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::bus::nats::wire::{SERVER_TIMEOUT, Wire};
+use crate::bus::nats::wire::{ANSWER_TIMEOUT, SERVER_TIMEOUT, Wire};
 use crate::bus::{BusError, KvEntry, LogState};
 
 /// Header: what happened to a key, if it was not put.
@@ -18,6 +18,10 @@ pub(super) const WRONG_LAST_SEQUENCE: u32 = 10071;
 pub(super) const WRONG_LAST_SEQUENCE_CONSTANT: u32 = 10164;
 const STREAM_NOT_FOUND: u32 = 10059;
 const MESSAGE_NOT_FOUND: u32 = 10037;
+pub(super) const NO_META_LEADER: u32 = 10008;
+pub(super) const STREAM_OFFLINE: u32 = 10118;
+pub(super) const NOT_ENOUGH_SERVERS: u32 = 10005;
+pub(super) const NO_CLUSTER: u32 = 10074;
 
 /// What the server says when it refuses.
 #[derive(Debug, Clone, Deserialize)]
@@ -175,10 +179,17 @@ impl<'a> Got<'a> {
 impl Wire {
     /// Asks JetStream, and gives its answer if that is no refusal.
     async fn api(&self, subject: String, request: &impl Serialize) -> Result<Bytes, BusError> {
+        self.api_within(ANSWER_TIMEOUT, subject, request).await
+    }
+
+    async fn api_within(
+        &self,
+        timeout: Duration,
+        subject: String,
+        request: &impl Serialize,
+    ) -> Result<Bytes, BusError> {
         let request = serde_json::to_vec(request).map_err(|_| BusError::Malformed("request"))?;
-        let asked = self
-            .request(subject, request.into(), SERVER_TIMEOUT)
-            .await?;
+        let asked = self.request(subject, request.into(), timeout).await?;
         let answer: Answer = serde_json::from_slice(&asked.payload)
             .map_err(|_| BusError::Malformed("not a JetStream answer"))?;
         match answer.error {
@@ -199,7 +210,8 @@ impl Wire {
         config: &async_nats::jetstream::stream::Config,
     ) -> Result<(), BusError> {
         let subject = format!("$JS.API.STREAM.CREATE.{}", config.name);
-        self.api(subject, config).await.map(drop)
+        let created = self.api_within(SERVER_TIMEOUT, subject, config).await;
+        created.map(drop)
     }
 
     /// Makes a consumer; gives how many messages wait for it.

@@ -1,0 +1,256 @@
+//! A connection to another server than the bus' own (D17).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::{Client, Request, RequestErrorKind};
+use async_nats::connection::State;
+use async_nats::{ConnectOptions, Event, ServerAddr};
+use bytes::Bytes;
+use rand::seq::SliceRandom as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+use crate::bus::nats::link;
+use crate::bus::nats::wire::Wire;
+use crate::bus::{BusOptions, PublishError, RequestError, Standing};
+
+/// How long a server may take to let us in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Before it is looked again for another server.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks whether the connection still is one, and to another server.
+const LOOK: Duration = Duration::from_millis(500);
+/// A silent server is given up after three of them.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// Requests under way are few.
+const CAPACITY: usize = 1024;
+
+/// The connection, as long as there is one, and the task that keeps it.
+#[derive(Debug)]
+pub(crate) struct Second {
+    state: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    standing: watch::Sender<Standing>,
+    client: watch::Sender<Option<Client>>,
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a look at the other servers found.
+enum Found {
+    Other(Client),
+    /// All that are there are the bus' own.
+    OnlyOwn,
+    Unreachable,
+}
+
+impl Second {
+    /// Begins to look for another server than the one that `wire` is connected to.
+    pub(super) fn start(wire: Wire, servers: Vec<ServerAddr>, options: BusOptions) -> Self {
+        let state = Arc::new(Shared {
+            standing: watch::Sender::new(Standing::Missing),
+            client: watch::Sender::new(None),
+        });
+        let seeker = Seeker {
+            wire,
+            servers,
+            options,
+            state: state.clone(),
+        };
+        let task = tokio::spawn(seeker.drive()).abort_handle();
+        Self { state, task }
+    }
+
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.state.standing.subscribe()
+    }
+
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.state.client.borrow().clone()
+    }
+
+    pub(crate) async fn request(
+        client: Client,
+        subject: String,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        let request = Request::new().timeout(Some(timeout));
+        let answer = client.send_request(subject.clone(), request).await;
+        answer
+            .map(|message| message.payload)
+            .map_err(|error| match error.kind() {
+                RequestErrorKind::NoResponders => RequestError::NoResponders,
+                RequestErrorKind::TimedOut => RequestError::Timeout,
+                RequestErrorKind::InvalidSubject => {
+                    RequestError::NotSent(PublishError::BadSubject(subject))
+                }
+                RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
+                    RequestError::Disconnected
+                }
+            })
+    }
+}
+
+struct Seeker {
+    wire: Wire,
+    servers: Vec<ServerAddr>,
+    options: BusOptions,
+    state: Arc<Shared>,
+}
+
+impl Seeker {
+    async fn drive(self) {
+        for number in 1.. {
+            let client = self.find().await;
+            let server = client.0.server_info().server_name;
+            tracing::debug!(server, "a second server says who is there, too");
+            self.state.client.send_replace(Some(client.0.clone()));
+            self.state.standing.send_replace(Standing::There(number));
+            self.hold(&client.0, &client.1).await;
+            self.state.client.send_replace(None);
+            self.state.standing.send_replace(Standing::Missing);
+        }
+    }
+
+    /// Waits until another server is found.
+    async fn find(&self) -> (Client, Arc<Notify>) {
+        loop {
+            let gone = Arc::new(Notify::new());
+            let standing = match self.look(&gone).await {
+                Found::Other(client) => return (client, gone),
+                Found::OnlyOwn => Standing::NotNeeded,
+                Found::Unreachable => Standing::Missing,
+            };
+            self.state.standing.send_if_modified(|last| {
+                let changed = *last != standing;
+                *last = standing;
+                changed
+            });
+            let mut link = self.wire.inbox.link();
+            tokio::select! {
+                // Another server may know of others.
+                _ = link.changed() => {}
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// Looks at all servers that are known, in any order.
+    async fn look(&self, gone: &Arc<Notify>) -> Found {
+        let own = self.wire.client.server_info();
+        let mut candidates = candidates(&self.servers, &own.connect_urls);
+        if candidates.len() < 2 && own.cluster.is_none() {
+            return Found::OnlyOwn;
+        }
+        candidates.shuffle(&mut rand::rng());
+        let mut found = Found::OnlyOwn;
+        for address in candidates {
+            match self.connect(address, gone).await {
+                Some(client) if client.server_info().server_id != self.own_server() => {
+                    return Found::Other(client);
+                }
+                Some(_) => {}
+                None => found = Found::Unreachable,
+            }
+        }
+        found
+    }
+
+    async fn connect(&self, address: ServerAddr, gone: &Arc<Notify>) -> Option<Client> {
+        let gone = gone.clone();
+        let mut options = ConnectOptions::new()
+            .name(format!("{} (second)", self.options.name))
+            .client_capacity(CAPACITY)
+            .subscription_capacity(CAPACITY)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .ignore_discovered_servers()
+            .event_callback(move |event| {
+                let gone = gone.clone();
+                async move {
+                    if matches!(event, Event::Disconnected | Event::Closed) {
+                        gone.notify_one();
+                    }
+                }
+            });
+        if let Some(path) = &self.options.credentials {
+            options = options.credentials_file(path).await.ok()?;
+        }
+        let connecting = options.connect(address);
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        connected.ok()?.ok()
+    }
+
+    /// Waits until the connection is lost, or the bus' own is to the same server.
+    async fn hold(&self, client: &Client, gone: &Notify) {
+        loop {
+            tokio::select! {
+                () = gone.notified() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let same = client.server_info().server_id == self.own_server();
+            if same || client.connection_state() != State::Connected {
+                return;
+            }
+        }
+    }
+
+    fn own_server(&self) -> String {
+        self.wire.client.server_info().server_id
+    }
+}
+
+/// The servers that were configured and those that the server told of, each once. What is told has no user: it gets
+/// the first configured one's.
+fn candidates(configured: &[ServerAddr], told: &[String]) -> Vec<ServerAddr> {
+    let place = |server: &ServerAddr| (server.host().to_owned(), server.port());
+    let mut all = configured.to_vec();
+    let Some(first) = configured.first() else {
+        return all;
+    };
+    for told in told {
+        let Ok(told) = told.parse::<ServerAddr>() else {
+            continue;
+        };
+        if all.iter().any(|known| place(known) == place(&told)) {
+            continue;
+        }
+        let url = link::at(first, &told);
+        all.extend(url);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d17_told_servers_are_candidates_once_and_with_the_first_one_s_user() {
+        let configured = ["nats://me:secret@a:4222", "nats://b:4222"];
+        let configured: Vec<ServerAddr> = configured.iter().map(|s| s.parse().unwrap()).collect();
+        let told = ["a:4222", "b:4222", "10.0.0.3:4333"].map(str::to_owned);
+        let all = candidates(&configured, &told);
+        let all: Vec<_> = all
+            .iter()
+            .map(|s| (s.host(), s.port(), s.username()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("a", 4222, Some("me")),
+                ("b", 4222, None),
+                ("10.0.0.3", 4333, Some("me"))
+            ]
+        );
+    }
+}
