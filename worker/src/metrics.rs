@@ -23,6 +23,8 @@ pub struct Counts {
 pub struct WorkerMetrics {
     /// Partitions that the worker owns.
     pub partitions: Gauge,
+    /// 1 while a second server of the cluster is asked as well which workers are there.
+    pub second_observer: Gauge,
     /// Rooms loaded, as of the last few seconds.
     pub rooms: Gauge,
     /// [`Counts::inputs`].
@@ -76,6 +78,11 @@ impl WorkerMetrics {
         let registry = registry.sub_registry_with_prefix("worker");
         self.bus.register(registry);
         registry.register("partitions", "Partitions owned", self.partitions.clone());
+        registry.register(
+            "second_observer",
+            "1 while a second server of the cluster is asked as well which workers are there",
+            self.second_observer.clone(),
+        );
         registry.register("rooms", "Rooms loaded", self.rooms.clone());
         let counters = [
             ("inputs", "Inputs handed to games", &self.inputs),

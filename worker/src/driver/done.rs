@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use grandstand_common::bus::{BusError, KvEntry, PublishError, PutError, PutReceipt, RequestError};
-use grandstand_common::id::{EdgeId, WorkerId};
+use grandstand_common::id::EdgeId;
 use tokio::time::timeout;
 
 use crate::command::{Outcome, Token};
-use crate::lease::{Look, Place, ProbeOutcome, PutOutcome};
+use crate::lease::{Look, Place, Probe, ProbeOutcome, PutOutcome};
 
 /// How long the lease machine waits for what becomes of a put or a look: a renewal must have another try before the
 /// worker suspends itself.
@@ -33,7 +33,7 @@ pub(super) enum LeaseAnswer {
     /// Of a look.
     Look(Place, Look),
     /// Of a probe of a worker.
-    Probe(u64, WorkerId, ProbeOutcome),
+    Probe(Probe, ProbeOutcome),
     /// Whether an edge answered; `None` if that cannot be said.
     Edge(EdgeId, Option<bool>),
     /// Nobody waits for it.

@@ -7,7 +7,7 @@ use grandstand_common::subject;
 use super::WorkerError;
 use super::done::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
 use super::turn::{End, Worker, now};
-use crate::lease::{Command, Place};
+use crate::lease::{Command, Observer, Place, Probe};
 
 impl Worker<'_> {
     /// Lets the lease machine act.
@@ -51,15 +51,7 @@ impl Worker<'_> {
                         LeaseAnswer::Nothing
                     }));
                 }
-                Command::Probe { round, worker } => {
-                    let bus = self.bus.clone();
-                    self.lease_answers.push(Box::pin(async move {
-                        let subject = subject::worker_alive(&worker);
-                        let payload = bytes::Bytes::new();
-                        let answer = bus.request(subject, payload, PROBE_DEADLINE).await;
-                        LeaseAnswer::Probe(round, worker, probed(&answer))
-                    }));
-                }
+                Command::Probe(probe) => self.probe(probe),
                 Command::Start { partition, epoch } => {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
@@ -84,13 +76,34 @@ impl Worker<'_> {
         }
     }
 
+    /// Asks whether a worker is there.
+    fn probe(&self, probe: Probe) {
+        let subject = subject::worker_alive(&probe.worker);
+        match probe.observer {
+            Observer::First => {
+                let bus = self.bus.clone();
+                self.lease_answers.push(Box::pin(async move {
+                    let payload = bytes::Bytes::new();
+                    let answer = bus.request(subject, payload, PROBE_DEADLINE).await;
+                    LeaseAnswer::Probe(probe, probed(&answer))
+                }));
+            }
+            Observer::Second => {
+                let asked = self.witness.request(subject, PROBE_DEADLINE);
+                self.lease_answers.push(Box::pin(async move {
+                    LeaseAnswer::Probe(probe, probed(&asked.await))
+                }));
+            }
+        }
+    }
+
     pub(super) fn on_lease_answer(&mut self, answer: LeaseAnswer) {
         let now = now();
         match answer {
             LeaseAnswer::Put(place, outcome) => self.machine.handle_put(&place, outcome),
             LeaseAnswer::Look(place, look) => self.machine.handle_look(now.at, &place, &look),
-            LeaseAnswer::Probe(round, worker, outcome) => {
-                self.machine.handle_probe(now.at, round, &worker, outcome);
+            LeaseAnswer::Probe(probe, outcome) => {
+                self.machine.handle_probe(now.at, &probe, outcome);
             }
             LeaseAnswer::Edge(edge, alive) => {
                 if self.edges.handle_answer(now.at, &edge, alive) {

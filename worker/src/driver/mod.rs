@@ -48,13 +48,14 @@ pub async fn run(
 ) -> Result<(), WorkerError> {
     let _guard = shutdown.guard();
     settings.metrics.bus.add(&bus);
+    let witness = bus.witness();
     let tasks = LocalSet::new();
     let result = tasks
         .run_until(async {
             loop {
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
-                let worker = Worker::new(id, &bus, &registry, &settings, &shutdown);
+                let worker = Worker::new(id, (&bus, &witness), &registry, &settings, &shutdown);
                 match worker.drive(&status).await? {
                     End::Left => return Ok(()),
                     End::Dead => {

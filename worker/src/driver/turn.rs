@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::admin::{Part, Phase};
-use grandstand_common::bus::{Bus, Link, Read};
+use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::drain;
 use grandstand_common::id::{EdgeId, WorkerId};
@@ -43,6 +43,8 @@ pub(super) enum End {
 /// A worker under one id.
 pub(super) struct Worker<'a> {
     pub(super) bus: &'a Bus,
+    pub(super) witness: &'a Witness,
+    standing: watch::Receiver<Standing>,
     pub(super) settings: &'a WorkerSettings,
     pub(super) machine: Machine,
     pub(super) owner: Owner,
@@ -71,6 +73,7 @@ enum Input {
     LeaveDeadline,
     Link,
     LinkGone,
+    Standing,
     LeaseAnswer(LeaseAnswer),
     Watched(Watched),
     Answer(Answered),
@@ -81,7 +84,7 @@ enum Input {
 impl<'a> Worker<'a> {
     pub(super) fn new(
         id: WorkerId,
-        bus: &'a Bus,
+        (bus, witness): (&'a Bus, &'a Witness),
         registry: &Registry,
         settings: &'a WorkerSettings,
         shutdown: &'a drain::Watch,
@@ -116,9 +119,12 @@ impl<'a> Worker<'a> {
             was_ready: false,
             counted: Counts::default(),
             bus,
+            witness,
+            standing: witness.standing(),
             settings,
         };
         worker.on_link();
+        worker.on_standing();
         worker
     }
 
@@ -138,6 +144,7 @@ impl<'a> Worker<'a> {
                 }
                 Input::LinkGone => return Err(WorkerError::BusGone),
                 Input::Link => self.on_link(),
+                Input::Standing => self.on_standing(),
                 Input::LeaseAnswer(answer) => self.on_lease_answer(answer),
                 Input::Watched(watched) => self.on_watched(watched),
                 Input::Answer(answer) => self.on_answer(answer),
@@ -167,6 +174,7 @@ impl<'a> Worker<'a> {
                 Ok(()) => Input::Link,
                 Err(_) => Input::LinkGone,
             },
+            Ok(()) = self.standing.changed() => Input::Standing,
             Some(answer) = self.lease_answers.next() => Input::LeaseAnswer(answer),
             Some(watched) = self.watched.recv() => Input::Watched(watched),
             Some(answer) = self.answers.next() => Input::Answer(answer),
@@ -239,6 +247,16 @@ impl<'a> Worker<'a> {
         } else {
             tracing::warn!("the connection to the bus is lost");
         }
+    }
+
+    fn on_standing(&mut self) {
+        let standing = *self.standing.borrow_and_update();
+        if standing == Standing::Missing {
+            tracing::debug!("no second server can be asked who is there");
+        }
+        let there = matches!(standing, Standing::There(_));
+        self.settings.metrics.second_observer.set(there.into());
+        self.machine.handle_second(now().at, standing);
     }
 
     fn count(&mut self) {

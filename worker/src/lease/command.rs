@@ -61,12 +61,7 @@ pub enum Command {
         expected: u64,
     },
     /// Request `worker.{id}.alive`. Answered by exactly one [`Machine::handle_probe`](super::Machine::handle_probe).
-    Probe {
-        /// Which round of probes this belongs to.
-        round: u64,
-        /// Who.
-        worker: WorkerId,
-    },
+    Probe(Probe),
     /// The partition is this worker's. Read it, then say [`Machine::handle_ready`](super::Machine::handle_ready).
     Start {
         /// Which.
@@ -89,6 +84,26 @@ pub enum Command {
     Dead,
     /// The worker left: nothing is its own any more. Comes after [`Machine::handle_leave`](super::Machine::handle_leave).
     Gone,
+}
+
+/// A question to a worker whether it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Which round of probes this belongs to.
+    pub round: u64,
+    /// Who is asked.
+    pub worker: WorkerId,
+    /// Over which connection.
+    pub observer: Observer,
+}
+
+/// A connection over which workers are asked whether they are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observer {
+    /// The bus' own.
+    First,
+    /// One to another server of the cluster.
+    Second,
 }
 
 /// What became of a put.

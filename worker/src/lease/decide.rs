@@ -1,6 +1,7 @@
 //! What to do next.
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
@@ -8,8 +9,11 @@ use grandstand_common::record::{WorkerRecord, WorkerState};
 use super::slots::Hold;
 use super::{Command, Machine, Place, encode, lease, rendezvous};
 
-/// How long the record of a dead worker is kept.
-const KEPT_MS: u64 = 3_600_000;
+/// How long the record of a dead worker is kept, by the clock of the bus: for people who look what happened.
+const KEPT_MS: u64 = 600_000;
+
+/// How often it is looked whose records are that old.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 impl Machine {
     /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
@@ -51,7 +55,7 @@ impl Machine {
         }
         self.decide_dead(now);
         self.decide_probes(now);
-        self.decide_forgotten(unix_ms);
+        self.decide_forgotten(now, unix_ms);
         self.decide_partitions(unix_ms);
         self.decide_gone();
     }
@@ -73,22 +77,28 @@ impl Machine {
     }
 
     fn decide_probes(&mut self, now: Instant) {
-        let (round, workers) = self.peers.next_probes(now, &self.own.id);
-        let probes = workers
-            .into_iter()
-            .map(|worker| Command::Probe { round, worker });
-        self.commands.extend(probes);
+        let probes = self.peers.next_probes(now, &self.own.id);
+        self.commands.extend(probes.into_iter().map(Command::Probe));
     }
 
-    /// Once, at the start: records of those who are dead for long.
-    fn decide_forgotten(&mut self, unix_ms: u64) {
-        if std::mem::replace(&mut self.forgotten, true) {
+    /// Records of those who are dead for long are deleted, by the one that should own the first partition.
+    fn decide_forgotten(&mut self, now: Instant, unix_ms: u64) {
+        if self.forget_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.forget_at = Some(now + FORGET_EVERY);
+        let named: BTreeSet<_> = self.slots.iter().filter_map(holder).cloned().collect();
+        self.peers.forget_deleted(&named);
+        if !self.should_own(Partition(0)) {
             return;
         }
         for (id, peer) in &self.peers.all {
-            let named = self.slots.iter().any(|slot| holder(slot) == Some(id));
             let old = peer.time_ms.saturating_add(KEPT_MS) < unix_ms;
-            if peer.state == WorkerState::Dead && peer.record.is_some() && old && !named {
+            if peer.state == WorkerState::Dead
+                && peer.record.is_some()
+                && old
+                && !named.contains(id)
+            {
                 self.commands.push_back(Command::Forget {
                     place: Place::Worker(id.clone()),
                     expected: peer.revision,

@@ -13,6 +13,8 @@
 //!   worker lost its connection, has not noticed, and was found dead meanwhile because nobody answers for it; or if it
 //!   stalls between the check and the send. Then the epoch decides, as above: edges drop what is of an older one, and
 //!   its puts fail.
+//! * Nobody is found dead because nobody answers for it unless two observers, connected to two servers, say so; where
+//!   there is but one server, one observer. One whose route to another is cut says so of all who are behind it.
 //! * A partition that nobody living owns is taken by the living worker with the highest weight in rendezvous hashing.
 //!   An owner that another outweighs hands over: it stops, and releases the lease.
 
@@ -28,13 +30,13 @@ mod slots;
 
 mod decide;
 
-pub use command::{Command, LeaseSettings, Look, Place, ProbeOutcome, PutOutcome};
+pub use command::{Command, LeaseSettings, Look, Observer, Place, Probe, ProbeOutcome, PutOutcome};
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use grandstand_common::bus::KvEntry;
+use grandstand_common::bus::{KvEntry, Standing};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{Lease, WorkerState};
 use serde::Serialize;
@@ -53,7 +55,8 @@ pub struct Machine {
     slots: Vec<Slot>,
     /// The watches have shown all that there was.
     loaded: bool,
-    forgotten: bool,
+    /// When to look again whose records are old.
+    forget_at: Option<Instant>,
     over: bool,
     /// Something was heard since it was last decided what to do.
     changed: bool,
@@ -70,7 +73,7 @@ impl Machine {
             peers: Peers::default(),
             slots: (0..settings.partitions).map(|_| Slot::default()).collect(),
             loaded: false,
-            forgotten: false,
+            forget_at: None,
             over: false,
             changed: true,
             wake: None,
@@ -208,16 +211,15 @@ impl Machine {
     }
 
     /// What became of a [`Command::Probe`].
-    pub fn handle_probe(
-        &mut self,
-        now: Instant,
-        round: u64,
-        worker: &WorkerId,
-        outcome: ProbeOutcome,
-    ) {
+    pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeOutcome) {
         self.changed = true;
-        self.peers
-            .on_probe(now, &self.own.id, (round, worker), outcome);
+        self.peers.on_probe(now, &self.own.id, probe, outcome);
+    }
+
+    /// Whether there is a second observer, and whether one is needed. Until this is said none is.
+    pub fn handle_second(&mut self, now: Instant, standing: Standing) {
+        self.changed = true;
+        self.peers.on_second(now, standing);
     }
 
     /// The worker has read the partition, and answers for it.

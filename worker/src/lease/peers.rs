@@ -1,14 +1,14 @@
 //! The other workers: who lives, who has been silent for too long, and whom nobody answers for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::KvEntry;
+use grandstand_common::bus::{KvEntry, Standing};
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
 use super::own::RENEW;
-use super::{ProbeOutcome, decode};
+use super::{Observer, Probe, ProbeOutcome, decode};
 
 /// How long a worker may be silent.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
@@ -22,7 +22,7 @@ const ROUND: Duration = Duration::from_millis(100);
 /// When a round is given up.
 const ROUND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long the own connection must have been up before "no responders" counts.
+/// How long an observer's connection must have been up before its "no responders" counts.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// In how many rounds running nobody must have answered for a worker.
@@ -53,10 +53,26 @@ pub(super) struct Peer {
 struct Round {
     number: u64,
     started: Instant,
-    waiting: Vec<WorkerId>,
+    /// The questions that were not answered yet.
+    waiting: Vec<(WorkerId, Observer)>,
+    /// Whom an observer found absent: once for each observer.
     absent: Vec<WorkerId>,
-    /// The own subject answered.
-    sound: bool,
+    /// How many observers the own subject answered.
+    sound: usize,
+    /// How many observers there are.
+    observers: usize,
+}
+
+/// The second observer.
+#[derive(Debug, Clone, Copy, Default)]
+enum Second {
+    /// There is one server: one observer will do.
+    #[default]
+    NotNeeded,
+    /// There is none now, so what the first one says is not enough.
+    Missing,
+    /// There is one, since.
+    Since(Instant),
 }
 
 /// The other workers.
@@ -67,6 +83,7 @@ pub(super) struct Peers {
     rounds: u64,
     next_round: Option<Instant>,
     up_since: Option<Instant>,
+    second: Second,
     own_renewed: Option<Instant>,
 }
 
@@ -124,6 +141,37 @@ impl Peers {
         }
     }
 
+    /// The second observer came, went, or is another.
+    pub(super) fn on_second(&mut self, now: Instant, standing: Standing) {
+        self.second = match standing {
+            Standing::NotNeeded => Second::NotNeeded,
+            Standing::Missing => Second::Missing,
+            Standing::There(_) => Second::Since(now),
+        };
+        self.round = None;
+        for peer in self.all.values_mut() {
+            peer.misses = 0;
+        }
+    }
+
+    /// Whether what the observers say counts.
+    fn is_settled(&self, now: Instant) -> bool {
+        let settled = |since: Instant| now >= since + SETTLED;
+        let second = match self.second {
+            Second::NotNeeded => true,
+            Second::Missing => false,
+            Second::Since(since) => settled(since),
+        };
+        second && self.up_since.is_some_and(settled)
+    }
+
+    /// Drops those whose records were deleted and whom no lease names: there are no more of them than there ever were.
+    pub(super) fn forget_deleted(&mut self, named: &BTreeSet<WorkerId>) {
+        self.all.retain(|id, peer| {
+            peer.state != WorkerState::Dead || peer.record.is_some() || named.contains(id)
+        });
+    }
+
     /// Those of whom it is certain enough that they are dead. Whoever is found so is marked by compare-and-swap on the
     /// record that was seen last, so that one renewed meanwhile stays.
     pub(super) fn found_dead(&mut self, now: Instant, alone: bool) -> Vec<WorkerId> {
@@ -156,30 +204,43 @@ impl Peers {
         silences.chain(round).min()
     }
 
-    /// The workers to be probed now, `own` among them, and the number of the round.
-    pub(super) fn next_probes(&mut self, now: Instant, own: &WorkerId) -> (u64, Vec<WorkerId>) {
+    /// The questions to be asked now, those to `own` among them.
+    pub(super) fn next_probes(&mut self, now: Instant, own: &WorkerId) -> Vec<Probe> {
         let over = self
             .round
             .as_ref()
             .is_none_or(|round| round.waiting.is_empty() || now >= round.started + ROUND_TIMEOUT);
         if !over || self.up_since.is_none() || self.next_round.is_some_and(|next| now < next) {
-            return (0, Vec::new());
+            return Vec::new();
         }
         self.next_round = Some(now + ROUND);
-        let mut probes = self.ring(own, self.is_new(now));
-        if probes.is_empty() {
-            return (0, probes);
+        let mut workers = self.ring(own, self.is_new(now));
+        if workers.is_empty() {
+            return Vec::new();
         }
-        probes.push(own.clone());
+        workers.push(own.clone());
+        let observers: &[Observer] = match self.second {
+            Second::Since(_) => &[Observer::First, Observer::Second],
+            Second::NotNeeded | Second::Missing => &[Observer::First],
+        };
+        let each = |worker: WorkerId| observers.iter().map(move |by| (worker.clone(), *by));
+        let waiting: Vec<_> = workers.into_iter().flat_map(each).collect();
         self.rounds += 1;
         self.round = Some(Round {
             number: self.rounds,
             started: now,
-            waiting: probes.clone(),
+            waiting: waiting.clone(),
             absent: Vec::new(),
-            sound: false,
+            sound: 0,
+            observers: observers.len(),
         });
-        (self.rounds, probes)
+        let round = self.rounds;
+        let probe = |(worker, observer)| Probe {
+            round,
+            worker,
+            observer,
+        };
+        waiting.into_iter().map(probe).collect()
     }
 
     /// A probe's outcome.
@@ -187,17 +248,20 @@ impl Peers {
         &mut self,
         now: Instant,
         own: &WorkerId,
-        probe: (u64, &WorkerId),
+        probe: &Probe,
         outcome: ProbeOutcome,
     ) {
-        let (number, id) = probe;
-        let settled = self.up_since.is_some_and(|up| now >= up + SETTLED);
-        let Some(round) = self.round.as_mut().filter(|round| round.number == number) else {
+        let (id, settled) = (&probe.worker, self.is_settled(now));
+        let current = |round: &&mut Round| round.number == probe.round;
+        let Some(round) = self.round.as_mut().filter(current) else {
             return;
         };
-        round.waiting.retain(|other| other != id);
+        let answered = |waiting: &(WorkerId, Observer)| {
+            waiting.0 == probe.worker && waiting.1 == probe.observer
+        };
+        round.waiting.retain(|waiting| !answered(waiting));
         match outcome {
-            ProbeOutcome::Alive if id == own => round.sound = true,
+            ProbeOutcome::Alive if id == own => round.sound += 1,
             ProbeOutcome::NoResponders if id != own => round.absent.push(id.clone()),
             _ => {
                 if let Some(peer) = self.all.get_mut(id) {
@@ -205,15 +269,14 @@ impl Peers {
                 }
             }
         }
-        if round.waiting.is_empty() && round.sound && settled {
-            for id in &round.absent {
-                if let Some(peer) = self.all.get_mut(id) {
+        if round.waiting.is_empty() && round.sound == round.observers && settled {
+            let found = |id: &WorkerId| round.absent.iter().filter(|absent| *absent == id).count();
+            for (id, peer) in &mut self.all {
+                if found(id) == round.observers {
                     peer.misses += 1;
+                    // A second look is taken at once.
+                    self.next_round = Some(now);
                 }
-            }
-            // A second look is taken at once.
-            if !round.absent.is_empty() {
-                self.next_round = Some(now);
             }
         }
     }
@@ -228,8 +291,9 @@ impl Peers {
 
     /// Whether the connection is so new that all are probed and not only the successors, until it counts.
     fn is_new(&self, now: Instant) -> bool {
-        self.up_since
-            .is_some_and(|up| now < up + SETTLED + ROUND_TIMEOUT)
+        let is_new = |since: Instant| now < since + SETTLED + ROUND_TIMEOUT;
+        let second = matches!(self.second, Second::Since(since) if is_new(since));
+        second || self.up_since.is_some_and(is_new)
     }
 
     fn watched(&self) -> impl Iterator<Item = (&WorkerId, &Peer)> {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use grandstand_common::bus::Standing;
 use grandstand_common::record::WorkerRecord;
 
 use super::*;
@@ -178,12 +179,12 @@ fn d17_nobody_answers_twice() {
         let commands = drain(&mut machine, now, &mut revision);
         marked.push(marks(&commands, "other"));
         for command in commands {
-            if let Command::Probe { round, worker } = command {
-                let outcome = match worker.as_str() {
+            if let Command::Probe(probe) = command {
+                let outcome = match probe.worker.as_str() {
                     "me" => ProbeOutcome::Alive,
                     _ => ProbeOutcome::NoResponders,
                 };
-                machine.handle_probe(now, round, &worker, outcome);
+                machine.handle_probe(now, &probe, outcome);
             }
         }
     }
@@ -203,11 +204,141 @@ fn d17_ones_own_silence_is_not_anothers_death() {
         let commands = drain(&mut machine, now, &mut revision);
         assert!(!marks(&commands, "other"));
         for command in commands {
-            if let Command::Probe { round, worker } = command {
-                machine.handle_probe(now, round, &worker, ProbeOutcome::NoResponders);
+            if let Command::Probe(probe) = command {
+                machine.handle_probe(now, &probe, ProbeOutcome::NoResponders);
             }
         }
     }
+}
+
+/// When another worker is found dead, in steps of 100 ms, if `answer` says what becomes of a probe.
+fn found_dead(
+    standing: impl Fn(u64) -> Option<Standing>,
+    answer: impl Fn(u64, &Probe) -> ProbeOutcome,
+) -> Option<u64> {
+    let (first, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(first, true);
+    machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
+    machine.handle_loaded();
+    for step in 0..29 {
+        let now = first + Duration::from_millis(100 * step);
+        if let Some(standing) = standing(step) {
+            machine.handle_second(now, standing);
+        }
+        let commands = drain(&mut machine, now, &mut revision);
+        if marks(&commands, "other") {
+            return Some(step);
+        }
+        for command in commands {
+            if let Command::Probe(probe) = command {
+                let outcome = answer(step, &probe);
+                machine.handle_probe(now, &probe, outcome);
+            }
+        }
+    }
+    None
+}
+
+/// The worker itself is there, the other one is not.
+fn only_me(_: u64, probe: &Probe) -> ProbeOutcome {
+    match probe.worker.as_str() {
+        "me" => ProbeOutcome::Alive,
+        _ => ProbeOutcome::NoResponders,
+    }
+}
+
+fn from_the_start(standing: Standing) -> impl Fn(u64) -> Option<Standing> {
+    move |step| (step == 0).then_some(standing)
+}
+
+#[test]
+fn d17_in_a_cluster_two_observers_must_agree() {
+    let there = || from_the_start(Standing::There(1));
+    assert_eq!(found_dead(there(), only_me), Some(12));
+    // The first one's route to the other worker is cut.
+    let split = |step, probe: &Probe| match probe.observer {
+        Observer::First => only_me(step, probe),
+        Observer::Second => ProbeOutcome::Alive,
+    };
+    assert_eq!(found_dead(there(), split), None);
+    // The second one hears nothing.
+    let deaf = |step, probe: &Probe| match probe.observer {
+        Observer::First => only_me(step, probe),
+        Observer::Second => ProbeOutcome::Timeout,
+    };
+    assert_eq!(found_dead(there(), deaf), None);
+}
+
+#[test]
+fn d17_an_observer_that_does_not_find_its_own_worker_says_nothing() {
+    let blind = |step, probe: &Probe| match probe.observer {
+        Observer::First => only_me(step, probe),
+        Observer::Second => ProbeOutcome::NoResponders,
+    };
+    assert_eq!(found_dead(from_the_start(Standing::There(1)), blind), None);
+}
+
+#[test]
+fn d17_without_the_second_observer_that_a_cluster_needs_nobody_is_found_dead_at_once() {
+    assert_eq!(found_dead(from_the_start(Standing::Missing), only_me), None);
+    // It is there from step 10 on, and counts 1 s later.
+    let late = |step| match step {
+        0 => Some(Standing::Missing),
+        10 => Some(Standing::There(1)),
+        _ => None,
+    };
+    assert_eq!(found_dead(late, only_me), Some(22));
+    // It is another one every second.
+    let flapping = |step| (step % 10 == 0).then_some(Standing::There(step));
+    assert_eq!(found_dead(flapping, only_me), None);
+}
+
+#[test]
+fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
+    let (first, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(first, true);
+    machine.handle_loaded();
+    drain(&mut machine, first, &mut revision);
+    let forgets = |machine: &mut Machine, now, unix_ms| {
+        let mut all = Vec::new();
+        while let Some(command) = machine.poll_command(now, unix_ms) {
+            match command {
+                Command::Put { place, .. } if matches!(place, Place::Worker(_)) => {
+                    machine.handle_put(&place, PutOutcome::Stored(1000));
+                }
+                Command::Forget { place, expected } => all.push((place, expected)),
+                _ => {}
+            }
+        }
+        all
+    };
+    machine.handle_worker(first, &entry("old", &record(WorkerState::Dead, 1), 5));
+    machine.handle_worker(first, &entry("named", &record(WorkerState::Dead, 1), 6));
+    let stale = lease(Some(&id("named")), Epoch(5), true);
+    machine.handle_lease(first, &entry("3", &stale, 900));
+    machine.handle_worker(first, &entry("alive", &record(WorkerState::Leaving, 1), 7));
+    // Looked at every minute; kept for ten.
+    let later = first + Duration::from_secs(61);
+    machine.handle_link(later, true);
+    assert_eq!(forgets(&mut machine, later, UNIX + 61_000), []);
+    let late = first + Duration::from_secs(660);
+    machine.handle_link(late, true);
+    let forgotten = forgets(&mut machine, late, UNIX + 660_000);
+    assert_eq!(forgotten, [(Place::Worker(id("old")), 5)]);
+    // Nothing is kept of whom the bucket has no record any more.
+    let marker = KvEntry {
+        value: None,
+        ..entry("old", &(), 8)
+    };
+    machine.handle_worker(late, &marker);
+    assert!(machine.peers.all.contains_key(&id("old")));
+    let later = late + Duration::from_secs(61);
+    machine.handle_link(later, true);
+    forgets(&mut machine, later, UNIX + 721_000);
+    assert!(!machine.peers.all.contains_key(&id("old")));
+    assert!(machine.peers.all.contains_key(&id("named")));
 }
 
 #[test]

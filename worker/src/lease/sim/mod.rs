@@ -47,8 +47,7 @@ enum Happens {
     /// A probe is back.
     Probed {
         node: usize,
-        round: u64,
-        worker: WorkerId,
+        probe: Probe,
         outcome: ProbeOutcome,
     },
     /// The worker has read, or stopped working on, a partition.
@@ -108,6 +107,9 @@ struct Sim {
     store: BTreeMap<String, (Place, KvEntry)>,
     revision: u64,
     stalled_until: u64,
+    /// Workers probe over two servers, the first of which has no routes until then.
+    clustered: bool,
+    cut_until: u64,
     nodes: Vec<Node>,
     epochs: BTreeMap<Partition, Epoch>,
     calm: bool,
@@ -126,6 +128,8 @@ impl Sim {
             store: BTreeMap::new(),
             revision: 0,
             stalled_until: 0,
+            clustered: seed % 2 == 1,
+            cut_until: 0,
             nodes: Vec::new(),
             epochs: BTreeMap::new(),
             calm: false,
@@ -162,6 +166,9 @@ impl Sim {
         };
         let mut machine = Machine::new(settings);
         machine.handle_link(self.now(), true);
+        if self.clustered {
+            machine.handle_second(self.now(), Standing::There(1));
+        }
         self.nodes.push(Node {
             machine,
             alive: true,
@@ -194,12 +201,13 @@ impl Sim {
         let node = living[self.rng.random_range(0..living.len())];
         let ms = self.rng.random_range(0..6_000);
         let now = self.now();
-        match self.rng.random_range(0..6) {
+        match self.rng.random_range(0..7) {
             0 => {
                 self.nodes[node].alive = false;
                 self.spawn();
             }
             1 => self.stalled_until = self.ms + ms,
+            6 => self.cut_until = self.ms + ms,
             2 if self.nodes[node].up && !self.nodes[node].paused => {
                 self.nodes[node].up = false;
                 self.nodes[node].machine.handle_link(now, false);

@@ -48,7 +48,7 @@ impl Sim {
                 } => self.send(index, place, Some((value, expected))),
                 Command::Look { place } => self.send(index, place, None),
                 Command::Forget { .. } => {}
-                Command::Probe { round, worker } => self.probe(index, round, worker),
+                Command::Probe(probe) => self.probe(index, probe),
                 Command::Start { partition, epoch } => {
                     let last = self.epochs.insert(partition, epoch);
                     assert!(
@@ -103,10 +103,19 @@ impl Sim {
         self.later(PUT_TIMEOUT, Happens::TimedOut { node, id });
     }
 
-    fn probe(&mut self, node: usize, round: u64, worker: WorkerId) {
-        let target = self.nodes.iter().find(|node| *node.machine.id() == worker);
+    fn probe(&mut self, node: usize, probe: Probe) {
+        let target = self.nodes.iter();
+        let target = target
+            .clone()
+            .find(|node| *node.machine.id() == probe.worker);
+        // The first server has lost its routes: whoever is connected elsewhere seems to be gone.
+        let cut = self.clustered && self.ms < self.cut_until;
+        let is_cut = cut
+            && probe.observer == Observer::First
+            && probe.worker != *self.nodes[node].machine.id();
         let (outcome, ms) = match target {
             _ if !self.nodes[node].up => (ProbeOutcome::Timeout, 300),
+            _ if is_cut => (ProbeOutcome::NoResponders, 1),
             Some(target) if target.alive && target.up && !target.paused => (ProbeOutcome::Alive, 1),
             Some(target) if target.alive && target.up => (ProbeOutcome::Timeout, 300),
             _ => (ProbeOutcome::NoResponders, 1),
@@ -115,8 +124,7 @@ impl Sim {
             ms,
             Happens::Probed {
                 node,
-                round,
-                worker,
+                probe,
                 outcome,
             },
         );
@@ -250,12 +258,11 @@ impl Sim {
             }
             Happens::Probed {
                 node,
-                round,
-                worker,
+                probe,
                 outcome,
             } => {
                 let machine = &mut self.nodes[node].machine;
-                machine.handle_probe(now, round, &worker, outcome);
+                machine.handle_probe(now, &probe, outcome);
             }
             Happens::Read {
                 node,
