@@ -8,6 +8,8 @@ mod command;
 
 mod client;
 
+mod trouble;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +36,7 @@ use crate::wheel::Wheel;
 pub use command::{Command, Receipt};
 
 pub(crate) use client::{Announcement, Client, Membership};
+use trouble::Trouble;
 
 #[cfg(test)]
 mod tests;
@@ -97,6 +100,8 @@ pub(crate) enum Timer {
     Links,
     /// A token is about to expire, or has.
     Token(ConnKey),
+    /// What was wrong with the bus may be over.
+    Trouble,
 }
 
 /// An edge shard's core. See the [module](self).
@@ -121,6 +126,8 @@ pub struct Core {
     pub(crate) held: BTreeSet<RoomKey>,
     pub(crate) viewers_due: BTreeSet<RoomKey>,
     pub(crate) bus_up: bool,
+    trouble: Trouble,
+    trouble_due: Option<Instant>,
     pub(crate) counts: Counts,
 }
 
@@ -154,6 +161,8 @@ impl Core {
             held: BTreeSet::new(),
             viewers_due: BTreeSet::new(),
             bus_up: true,
+            trouble: Trouble::default(),
+            trouble_due: None,
             counts: Counts::default(),
         }
     }
@@ -191,7 +200,7 @@ impl Core {
             features: &[],
         };
         sink.send_control(conn, &frames::message(encoding, &welcome));
-        if !self.bus_up {
+        if self.trouble.is_told() {
             self.notice(conn, "degraded", None, sink);
         }
     }
@@ -219,13 +228,41 @@ impl Core {
             self.watch_everything(now);
             self.restart_chains(now);
         }
-        let code = if up { "recovered" } else { "degraded" };
-        self.announcements
-            .extend(self.clients.keys().map(|&conn| Announcement {
+        self.trouble.on_link(up);
+        self.tell_trouble(now.at);
+    }
+
+    /// What became of an append says whether the bus does its work.
+    pub(crate) fn note_append(&mut self, room: RoomKey, stored: bool, now: Now) {
+        let Some(partition) = self.rooms.get(room).map(|room| room.partition) else {
+            return;
+        };
+        if stored {
+            self.trouble.on_stored(partition);
+        } else if self.bus_up {
+            self.trouble.on_failed(partition, now.at);
+        }
+        self.tell_trouble(now.at);
+    }
+
+    /// Tells all clients if the bus got into trouble, or out of it.
+    fn tell_trouble(&mut self, now: Instant) {
+        if let Some(code) = self.trouble.poll_notice(now) {
+            let announcement = |&conn: &ConnKey| Announcement {
                 conn,
                 code,
                 reconnect_in_ms: None,
-            }));
+            };
+            let all = self.clients.keys().map(announcement);
+            self.announcements.extend(all);
+        }
+        let due = self.trouble.poll_timeout();
+        if let Some(at) = due
+            && self.trouble_due.is_none_or(|armed| at < armed)
+        {
+            self.trouble_due = due;
+            self.timers.insert(at, Timer::Trouble);
+        }
     }
 
     /// Whether [`poll_command`](Self::poll_command) has something.
@@ -258,6 +295,10 @@ impl Core {
                 Timer::Linger(room) => self.on_linger_timer(room, now),
                 Timer::Links => self.on_links_timer(),
                 Timer::Token(conn) => self.on_token_timer(conn, now, sink),
+                Timer::Trouble => {
+                    self.trouble_due = None;
+                    self.tell_trouble(now.at);
+                }
             }
         }
     }

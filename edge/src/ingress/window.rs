@@ -18,6 +18,7 @@ impl Core {
             round,
         } = receipt;
         self.counts.appends_failed += u64::from(stored.is_none());
+        self.note_append(room, stored.is_some(), now);
         let Some(seat) = self.seat(room, session) else {
             return;
         };

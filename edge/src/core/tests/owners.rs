@@ -197,3 +197,38 @@ fn d03_a_join_that_was_not_reported_is_repeated_to_a_new_owner_at_once() {
     let of = |entries: &[Entry]| entries.iter().map(|e| e.session).collect::<Vec<_>>();
     assert_eq!(of(&again), of(&first), "bob's, and his alone");
 }
+
+#[test]
+fn clients_are_told_while_nothing_is_stored() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    bench.commands();
+    bench.take(conn);
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.says(conn, input);
+    let receipts = |bench: &mut Bench| {
+        let appends = bench.commands().into_iter().filter_map(|c| match c {
+            Command::Append { receipt, .. } => Some(receipt),
+            _ => None,
+        });
+        appends.collect::<Vec<_>>()
+    };
+    let mut notices = Vec::new();
+    for _ in 0..40 {
+        for receipt in receipts(&mut bench) {
+            bench.core.handle_appended(receipt, None, bench.now);
+        }
+        bench.passes(50);
+        bench.flush();
+        let said = bench.got(conn).into_iter();
+        notices.extend(said.filter(|m| m["type"] == "notice"));
+    }
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!(notices[0]["code"], "degraded");
+    bench.passes(5_000);
+    let again = receipts(&mut bench);
+    bench.core.handle_appended(again[0], Some(9), bench.now);
+    bench.flush();
+    let said = bench.got(conn);
+    assert_eq!(said.last().unwrap()["code"], "recovered", "{said:?}");
+}
