@@ -20,6 +20,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dev(dev::Args),
+    Bench(grandstand_bench::run::Args),
     Token(token::Args),
 }
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     };
     let done = match args.command {
         Command::Dev(args) => dev::run(args),
+        Command::Bench(args) => grandstand_bench::run::run(&args),
         Command::Token(args) => token::run(&args),
     };
     match done {

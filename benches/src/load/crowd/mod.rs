@@ -1,0 +1,409 @@
+//! Thousands of clients without their sockets: bytes and the time in, bytes and counts out.
+
+mod room;
+
+mod speak;
+
+#[cfg(test)]
+mod tests;
+
+use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
+
+use super::dialect::{self, Dialect, Step};
+use super::frame;
+use super::handshake::{Answer, Request, answer};
+use super::job::{Command, Job, LoadRole, Pauses};
+use super::schedule::Schedule;
+use super::tally::Tally;
+use room::{Slot, Track};
+
+/// How far a client has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It has no connection.
+    Out,
+    /// It asked for the WebSocket.
+    Upgrading,
+    /// It said who it is and what it wants.
+    Joining,
+    /// It is in.
+    Live,
+}
+
+/// A client. What came of a frame that is not all there is all that it buffers.
+#[derive(Debug)]
+struct Member {
+    phase: Phase,
+    rest: Vec<u8>,
+    /// Rooms that it was shown.
+    shown: u32,
+    since_ns: u64,
+}
+
+/// The connection is of no more use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The clients of a job.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    job: Job,
+    host: String,
+    signer: Option<Signer>,
+    members: Vec<Member>,
+    /// By client, and then by which of its rooms.
+    slots: Vec<Slot>,
+    /// By room.
+    tracks: Vec<Track>,
+    watched_ns: u64,
+    live: u32,
+    window: (u64, u64),
+    schedule: Option<Schedule>,
+    tally: Tally,
+}
+
+impl Crowd {
+    /// All of them, not connected.
+    pub(crate) fn new(job: Job) -> Self {
+        let rooms = job.rooms.count(job.connections);
+        let slots = job.connections as usize * job.rooms.per_connection as usize;
+        let member = |_| Member {
+            phase: Phase::Out,
+            rest: Vec::new(),
+            shown: 0,
+            since_ns: 0,
+        };
+        Self {
+            host: job
+                .targets
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            signer: Signer::hs256(job.secret.as_bytes()).ok(),
+            members: (0..job.connections).map(member).collect(),
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            tracks: (0..rooms).map(|_| Track::default()).collect(),
+            watched_ns: 0,
+            live: 0,
+            window: (0, 0),
+            schedule: None,
+            tally: Tally::default(),
+            job,
+        }
+    }
+
+    /// How many are in.
+    pub(crate) fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Whether one is in.
+    pub(crate) fn is_live(&self, client: usize) -> bool {
+        self.members[client].phase == Phase::Live
+    }
+
+    /// Whether one came so far that it does not count as connecting any more, or was never connected.
+    pub(crate) fn is_out(&self, client: usize) -> bool {
+        self.members[client].phase == Phase::Out
+    }
+
+    /// It begins to connect; once the socket is, `out` is to be sent.
+    pub(crate) fn handle_connect(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
+        let token = (self.job.dialect == Dialect::Grandstand).then(|| self.token(client));
+        let publishes = self.job.role == LoadRole::Player;
+        let request = Request {
+            path: self.job.dialect.path(publishes),
+            host: &self.host,
+            subprotocol: self.job.dialect.subprotocol(),
+            token: token.as_deref(),
+        };
+        request.put(out);
+        let member = &mut self.members[client];
+        if member.since_ns == 0 {
+            member.since_ns = now_ns;
+        }
+        member.phase = Phase::Upgrading;
+    }
+
+    /// Its connection is gone, or never came to be.
+    pub(crate) fn handle_lost(&mut self, client: usize) {
+        let member = &mut self.members[client];
+        if member.phase == Phase::Live {
+            self.live -= 1;
+        }
+        member.phase = Phase::Out;
+        member.rest = Vec::new();
+        member.shown = 0;
+        let each = self.job.rooms.per_connection as usize;
+        for slot in &mut self.slots[client * each..][..each] {
+            slot.lost();
+        }
+    }
+
+    /// Bytes came; what is appended to `out` is to be sent.
+    ///
+    /// # Errors
+    /// If the connection is of no more use.
+    pub(crate) fn handle_bytes(
+        &mut self,
+        client: usize,
+        bytes: &[u8],
+        now_ns: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Gone> {
+        self.tally.bytes += bytes.len() as u64;
+        self.tally.reads += 1;
+        if self.members[client].rest.is_empty() {
+            let used = self.handle_all(client, bytes, now_ns, out)?;
+            self.members[client].rest.extend_from_slice(&bytes[used..]);
+            return Ok(());
+        }
+        let mut all = std::mem::take(&mut self.members[client].rest);
+        all.extend_from_slice(bytes);
+        let used = self.handle_all(client, &all, now_ns, out)?;
+        if used < all.len() {
+            all.drain(..used);
+            self.members[client].rest = all;
+        }
+        Ok(())
+    }
+
+    /// Handles what is complete, and says how many bytes that was.
+    fn handle_all(
+        &mut self,
+        client: usize,
+        bytes: &[u8],
+        now_ns: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Gone> {
+        let mut used = 0;
+        if self.members[client].phase == Phase::Upgrading {
+            match answer(bytes) {
+                Answer::Incomplete => return Ok(0),
+                Answer::Refused(status) => {
+                    self.tally
+                        .fail(format!("the handshake was answered with {status}"));
+                    return Err(Gone);
+                }
+                Answer::Upgraded(head) => used = head,
+            }
+            self.members[client].phase = Phase::Joining;
+            self.greet(client, now_ns, out);
+        }
+        loop {
+            let next = frame::next(&bytes[used..]).map_err(|e| {
+                self.tally.fail(e.to_string());
+                Gone
+            })?;
+            let Some(next) = next else {
+                return Ok(used);
+            };
+            used += next.len;
+            match next.opcode {
+                frame::TEXT | frame::BINARY => {
+                    self.handle_message(client, next.payload, now_ns, out)
+                }
+                frame::PING => frame::put(frame::PONG, next.payload, out),
+                frame::CLOSE => {
+                    let code = next
+                        .payload
+                        .first_chunk()
+                        .map_or(1005, |&code| u16::from_be_bytes(code));
+                    self.tally
+                        .fail(format!("a connection was closed with {code}"));
+                    return Err(Gone);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An input that is due: whose, and what to send. `None` in the inner place if the client is not in.
+    pub(crate) fn poll_input(&mut self, now_ns: u64, out: &mut Vec<u8>) -> Option<Option<usize>> {
+        let (number, due_ns) = self.schedule.as_mut()?.poll(now_ns)?;
+        let rooms = self.tracks.len() as u64;
+        let room = (number % rooms) as usize;
+        let player = (number / rooms) as usize % self.job.rooms.each as usize;
+        let per_connection = self.job.rooms.per_connection as usize;
+        let client = room / per_connection * self.job.rooms.each as usize + player;
+        if client >= self.members.len() || !self.is_live(client) {
+            self.tally.unsent += 1;
+            return Some(None);
+        }
+        self.tally.sent += 1;
+        self.tally.sent_in_window += u64::from(self.in_window(due_ns));
+        self.put_input(client, room, due_ns, out);
+        Some(Some(client))
+    }
+
+    /// When the next input is due.
+    pub(crate) fn next_due_ns(&self) -> Option<u64> {
+        self.schedule.as_ref().map(Schedule::next_ns)
+    }
+
+    /// It could not be sent after all.
+    pub(crate) fn handle_unsent(&mut self) {
+        self.tally.unsent += 1;
+    }
+
+    /// A connect is tried again.
+    pub(crate) fn handle_retry(&mut self, why: &str) {
+        self.tally.retries += 1;
+        self.tally.error.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// What concerns counting and sending; the rest is the driver's.
+    pub(crate) fn handle_command(&mut self, command: Command, now_ns: u64) {
+        match command {
+            Command::Rate(rate) if rate > 0.0 => self.schedule = Some(Schedule::new(now_ns, rate)),
+            Command::Rate(_) | Command::Silence => self.schedule = None,
+            Command::Window(from, to) => self.window = (from, to),
+            Command::Watch => {
+                self.watched_ns = now_ns;
+                self.tracks.iter_mut().for_each(Track::begin);
+            }
+            Command::Reconnect => {
+                for member in &mut self.members {
+                    member.since_ns = 0;
+                }
+            }
+            Command::Collect | Command::Pauses | Command::Read(_) => {}
+        }
+    }
+
+    /// What was counted since the last time.
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        let mut tally = std::mem::take(&mut self.tally);
+        tally.live = self.live;
+        tally.unacked = self.slots.iter().map(Slot::unacked).sum();
+        tally.behind = self.behind();
+        tally
+    }
+
+    fn behind(&self) -> u64 {
+        let version = |(slot, room): (usize, u32)| (room as usize, self.slots[slot].version);
+        let mut newest = vec![0; self.tracks.len()];
+        for (room, version) in self.all_slots().map(version) {
+            newest[room] = version.max(newest[room]);
+        }
+        let old = |&(room, version): &(usize, u64)| version < newest[room];
+        self.all_slots().map(version).filter(old).count() as u64
+    }
+
+    /// How the rooms fared since [`Command::Watch`].
+    pub(crate) fn pauses(&self, now_ns: u64) -> Pauses {
+        const LATE_NS: u64 = 500_000_000;
+        let mut pauses = Pauses::default();
+        for track in &self.tracks {
+            match track.moved() {
+                true => pauses.moved.push(track.pause(self.watched_ns)),
+                false => pauses.stayed.push(track.pause(self.watched_ns)),
+            }
+        }
+        let late = |slot: &&Slot| slot.oldest_ns().is_some_and(|due| due + LATE_NS < now_ns);
+        pauses.waiting = self.slots.iter().filter(late).count() as u32;
+        pauses
+    }
+
+    fn in_window(&self, due_ns: u64) -> bool {
+        (self.window.0..self.window.1).contains(&due_ns)
+    }
+
+    fn token(&self, client: usize) -> String {
+        let (Some(signer), Ok(player)) = (&self.signer, self.name(client).parse()) else {
+            return String::new();
+        };
+        let role = match self.job.role {
+            LoadRole::Player => Role::Player,
+            LoadRole::Spectator | LoadRole::Idle => Role::Spectator,
+        };
+        let day_s = 24 * 3600;
+        let claims = Claims::new(player, unix_ms() / 1000 + day_s);
+        match claims.allow("relay-*", role, None) {
+            Ok(claims) => signer.sign(&claims),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn name(&self, client: usize) -> String {
+        format!("p{}", self.job.first_player as usize + client)
+    }
+
+    fn greet(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
+        if self.job.dialect == Dialect::Grandstand {
+            return self.put_joins(client, now_ns, out);
+        }
+        let publishes = self.job.role == LoadRole::Player;
+        let step = self.job.dialect.greeting(publishes);
+        self.take_step(client, step, now_ns, out);
+    }
+
+    fn take_step(&mut self, client: usize, step: Step, now_ns: u64, out: &mut Vec<u8>) {
+        match step {
+            Step::Nothing => {}
+            Step::Say(text) => frame::put(self.opcode(), text, out),
+            Step::In => self.enter(client, now_ns),
+        }
+    }
+
+    fn opcode(&self) -> u8 {
+        match self.job.dialect.binary() {
+            true => frame::BINARY,
+            false => frame::TEXT,
+        }
+    }
+
+    fn enter(&mut self, client: usize, now_ns: u64) {
+        let member = &mut self.members[client];
+        if member.phase == Phase::Joining {
+            member.phase = Phase::Live;
+            self.live += 1;
+            self.tally.entered += 1;
+            self.tally
+                .entries
+                .record_ns(now_ns.saturating_sub(member.since_ns));
+        }
+    }
+
+    /// A message of a peer: whatever it is wrapped in, each has one stamp.
+    fn handle_peer(&mut self, client: usize, mut text: &[u8], now_ns: u64, out: &mut Vec<u8>) {
+        let mut stamps = 0;
+        while let Some((due_ns, end)) = super::stamp::find(text) {
+            self.count(due_ns, now_ns);
+            text = &text[end..];
+            stamps += 1;
+        }
+        if stamps == 0 || self.job.dialect == Dialect::Nats {
+            let step = self.job.dialect.step(text);
+            self.take_step(client, step, now_ns, out);
+        }
+    }
+
+    fn count(&mut self, due_ns: u64, now_ns: u64) {
+        self.tally.received += 1;
+        if self.in_window(due_ns) {
+            self.tally.in_window += 1;
+            self.tally
+                .latencies
+                .record_ns(now_ns.saturating_sub(due_ns));
+        }
+    }
+
+    /// Appends what a peer is sent to publish.
+    fn put_publish(&self, due_ns: u64, out: &mut Vec<u8>) {
+        let mut text = Vec::with_capacity(self.job.size as usize + 32);
+        self.job
+            .dialect
+            .publish(due_ns, self.job.size as usize, &mut text);
+        frame::put(self.opcode(), &text, out);
+    }
+
+    /// Appends the data of an input: a JSON string of the job's size, quotes included.
+    fn put_data(&self, due_ns: u64, text: &mut Vec<u8>) {
+        text.push(b'"');
+        dialect::payload(due_ns, (self.job.size as usize).saturating_sub(2), text);
+        text.push(b'"');
+    }
+}

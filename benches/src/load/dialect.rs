@@ -1,0 +1,142 @@
+//! What is spoken with a server: ours, or a peer's.
+
+use serde::{Deserialize, Serialize};
+
+use super::stamp;
+
+/// A server's way of speaking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// `docs/protocol.md`, in JSON.
+    Grandstand,
+    /// Messages as they are: whatever a publisher on `/publish` sends goes to all on `/`.
+    Raw,
+    /// NATS over WebSocket.
+    Nats,
+    /// Socket.IO 4 over WebSocket, without polling first.
+    SocketIo,
+    /// Nchan: a subscriber on `/sub`, a publisher on `/pub`.
+    Nchan,
+}
+
+/// What to do about a message of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing.
+    Nothing,
+    /// Send this text.
+    Say(&'static [u8]),
+    /// The connection is in.
+    In,
+}
+
+impl Dialect {
+    /// The path of the WebSocket.
+    pub(crate) fn path(self, publishes: bool) -> &'static str {
+        match (self, publishes) {
+            (Self::Grandstand, _) => "/v1/ws",
+            (Self::Raw, false) | (Self::Nats, _) => "/",
+            (Self::Raw, true) => "/publish",
+            (Self::SocketIo, _) => "/socket.io/?EIO=4&transport=websocket",
+            (Self::Nchan, false) => "/sub",
+            (Self::Nchan, true) => "/pub",
+        }
+    }
+
+    /// The subprotocol to ask for.
+    pub(crate) fn subprotocol(self) -> Option<&'static str> {
+        (self == Self::Grandstand).then_some("grandstand.v1.json")
+    }
+
+    /// Whether frames are binary.
+    pub(crate) fn binary(self) -> bool {
+        self == Self::Nats
+    }
+
+    /// What a connection of a peer says first.
+    pub(crate) fn greeting(self, publishes: bool) -> Step {
+        match (self, publishes) {
+            (Self::Raw | Self::Nchan, _) => Step::In,
+            (Self::Nats, true) => Step::Say(b"CONNECT {\"verbose\":false}\r\nPING\r\n"),
+            (Self::Nats, false) => {
+                Step::Say(b"CONNECT {\"verbose\":false}\r\nSUB room 1\r\nPING\r\n")
+            }
+            (Self::SocketIo | Self::Grandstand, _) => Step::Nothing,
+        }
+    }
+
+    /// What to do about what a peer says that is no message with a stamp.
+    pub(crate) fn step(self, text: &[u8]) -> Step {
+        match self {
+            Self::Nats if text.starts_with(b"PING") => Step::Say(b"PONG\r\n"),
+            Self::Nats if memchr::memmem::find(text, b"PONG").is_some() => Step::In,
+            Self::SocketIo => match text {
+                [b'0', ..] => Step::Say(b"40"),
+                [b'2', ..] => Step::Say(b"3"),
+                [b'4', b'0', ..] => Step::In,
+                _ => Step::Nothing,
+            },
+            _ => Step::Nothing,
+        }
+    }
+
+    /// Appends what publishes a message of a peer: `size` bytes that begin with a stamp.
+    pub(crate) fn publish(self, due_ns: u64, size: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Nats => {
+                out.extend_from_slice(format!("PUB room {size}\r\n").as_bytes());
+                payload(due_ns, size, out);
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::SocketIo => {
+                out.extend_from_slice(b"42[\"m\",\"");
+                payload(due_ns, size, out);
+                out.extend_from_slice(b"\"]");
+            }
+            Self::Raw | Self::Nchan | Self::Grandstand => payload(due_ns, size, out),
+        }
+    }
+}
+
+/// Appends `size` bytes, of which the first are a stamp.
+pub(crate) fn payload(due_ns: u64, size: usize, out: &mut Vec<u8>) {
+    let end = out.len() + size.max(stamp::LEN);
+    stamp::put(due_ns, out);
+    out.resize(end, b'.');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_has_the_size_and_its_stamp() {
+        for dialect in [
+            Dialect::Raw,
+            Dialect::Nats,
+            Dialect::SocketIo,
+            Dialect::Nchan,
+        ] {
+            let mut out = Vec::new();
+            dialect.publish(99, 128, &mut out);
+            assert!(out.len() >= 128);
+            assert_eq!(stamp::find(&out).unwrap().0, 99, "{dialect:?}");
+            let payload = out.iter().filter(|&&b| b == b'.').count() + stamp::LEN;
+            assert_eq!(payload, 128, "{dialect:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_is_answered_until_it_lets_in() {
+        assert_eq!(
+            Dialect::SocketIo.step(b"0{\"sid\":\"x\"}"),
+            Step::Say(b"40")
+        );
+        assert_eq!(Dialect::SocketIo.step(b"40{\"sid\":\"y\"}"), Step::In);
+        assert_eq!(Dialect::SocketIo.step(b"2"), Step::Say(b"3"));
+        assert_eq!(Dialect::Nats.step(b"INFO {}\r\n"), Step::Nothing);
+        assert_eq!(Dialect::Nats.step(b"PONG\r\n"), Step::In);
+        assert_eq!(Dialect::Nats.step(b"PING\r\n"), Step::Say(b"PONG\r\n"));
+    }
+}

@@ -1,0 +1,116 @@
+//! A client's socket: connect, read into the generator's one buffer, write or keep what does not go out yet.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use socket2::{Domain, Socket, Type};
+
+/// A socket, and what it could not send yet.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) stream: TcpStream,
+    unsent: Vec<u8>,
+    pub(super) connected: bool,
+    /// When it began to connect.
+    pub(super) since_ns: u64,
+}
+
+/// Bytes that may wait to be sent; an input that would be over it counts as not sent.
+const UNSENT: usize = 256 * 1024;
+
+impl Wire {
+    /// Begins to connect, from one of the loopback's addresses.
+    pub(super) fn connect(target: SocketAddr, source: u8, receive_buffer: u32) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        if receive_buffer > 0 {
+            socket.set_recv_buffer_size(receive_buffer as usize)?;
+        }
+        if source > 1 && target.is_ipv4() {
+            socket.bind(&SocketAddr::from(([127, 0, 0, source], 0)).into())?;
+        }
+        match socket.connect(&target.into()) {
+            Ok(()) => {}
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+            Err(e) => return Err(e),
+        }
+        Ok(Self {
+            stream: TcpStream::from_std(socket.into()),
+            unsent: Vec::new(),
+            connected: false,
+            since_ns: 0,
+        })
+    }
+
+    /// Whether the connect has come to its end, and how.
+    pub(super) fn poll_connected(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => self.connected = true,
+            Err(e) if e.kind() == ErrorKind::NotConnected => {}
+            Err(e) => return Err(e),
+        }
+        Ok(self.connected)
+    }
+
+    /// Reads what is there: the bytes' number, and whether there may be more. 0 bytes and `false`: nothing now.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+        loop {
+            return match self.stream.read(buffer) {
+                Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+                // A short read took all there was (epoll(7), on edge-triggered stream sockets).
+                Ok(len) => Ok((len, len == buffer.len())),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => Ok((0, false)),
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => Err(e),
+            };
+        }
+    }
+
+    /// Whether an input may still be added to what waits.
+    pub(super) fn has_room(&self) -> bool {
+        self.unsent.len() < UNSENT
+    }
+
+    /// Sends, or keeps for later.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.connected || !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let sent = self.write(bytes)?;
+        self.unsent.extend_from_slice(&bytes[sent..]);
+        Ok(())
+    }
+
+    /// Sends what waits.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let unsent = std::mem::take(&mut self.unsent);
+        let sent = self.write(&unsent)?;
+        if sent < unsent.len() {
+            self.unsent = unsent;
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.stream.write(&bytes[sent..]) {
+                Ok(len) => sent += len,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(sent)
+    }
+}

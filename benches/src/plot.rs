@@ -1,0 +1,321 @@
+//! Plots that a person reads at a glance: what was measured over time and how latencies are spread, as SVG.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use crate::error::BenchError;
+use crate::load::tally::Latencies;
+
+const WIDTH: u32 = 1000;
+const TITLE: u32 = 64;
+const PANEL: u32 = 300;
+/// Colours that can be told apart also by the colour-blind (Okabe and Ito).
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
+/// A plot: panels below each other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// How it was measured.
+    pub subtitle: String,
+    /// The panels.
+    pub panels: Vec<Panel>,
+}
+
+/// One pair of axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// What stands along the bottom.
+    pub x: Axis,
+    /// What stands along the side, with its unit.
+    pub y: &'static str,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// What a panel's bottom means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Axis {
+    /// Seconds since the begin.
+    Seconds,
+    /// The share of all that is not slower: evenly spaced are 0, 90, 99, 99.9 and 99.99 %.
+    Percentile,
+    /// One bar for each of these names; each line has a point for each.
+    Names(Vec<String>),
+}
+
+/// Points that belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// What they are.
+    pub name: String,
+    /// Where they are.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Line {
+    /// A line.
+    pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Self {
+            name: name.into(),
+            points,
+        }
+    }
+
+    /// How latencies are spread, for [`Axis::Percentile`]. One bar is none.
+    pub fn spread(name: impl Into<String>, latencies: &Latencies) -> Self {
+        let steps = (0..=80).map(|step| f64::from(step) / 20.0);
+        let points = steps.filter_map(|nines| {
+            let share = 1.0 - 10f64.powf(-nines);
+            latencies.quantile_ms(share).map(|ms| (nines, ms))
+        });
+        Self::new(name, points.collect())
+    }
+}
+
+impl Chart {
+    /// Draws it into a file.
+    ///
+    /// # Errors
+    /// If it cannot be drawn or written.
+    pub fn write(&self, path: &Path) -> Result<(), BenchError> {
+        let svg = self.svg()?;
+        std::fs::write(path, svg).map_err(|source| BenchError::File {
+            path: path.display().to_string(),
+            source,
+        })
+    }
+
+    /// Draws it.
+    ///
+    /// # Errors
+    /// If it cannot be drawn.
+    pub fn svg(&self) -> Result<String, BenchError> {
+        let mut svg = String::new();
+        let height = TITLE + PANEL * self.panels.len() as u32;
+        {
+            let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+            root.fill(&WHITE).map_err(fault)?;
+            let (title, panels) = root.split_vertically(TITLE);
+            let black = |size: u32| ("sans-serif", size).into_font().color(&BLACK);
+            title
+                .draw_text(&self.title, &black(22), (24, 12))
+                .map_err(fault)?;
+            title
+                .draw_text(&self.subtitle, &black(14), (24, 40))
+                .map_err(fault)?;
+            let areas = panels.split_evenly((self.panels.len().max(1), 1));
+            for (panel, area) in self.panels.iter().zip(&areas) {
+                panel.draw(area)?;
+            }
+            root.present().map_err(fault)?;
+        }
+        Ok(svg)
+    }
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+impl Panel {
+    fn draw(&self, area: &Area<'_>) -> Result<(), BenchError> {
+        let (width, height) = self.extent();
+        let start = if matches!(self.x, Axis::Names(_)) {
+            -0.6
+        } else {
+            0.0
+        };
+        let mut chart = ChartBuilder::on(area)
+            .margin(14)
+            .margin_right(44)
+            .x_label_area_size(44)
+            .y_label_area_size(84)
+            .build_cartesian_2d(start..width, 0.0..height)
+            .map_err(fault)?;
+        let label = |x: &f64| self.x_label(*x);
+        let labels = match &self.x {
+            Axis::Seconds => 11,
+            Axis::Percentile => 5,
+            Axis::Names(names) => names.len() + 2,
+        };
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.12))
+            .x_labels(labels)
+            .x_label_formatter(&label)
+            .y_labels(6)
+            .y_label_formatter(&|y| short(*y))
+            .x_desc(match self.x {
+                Axis::Seconds => "seconds",
+                Axis::Percentile => "percentile",
+                Axis::Names(_) => "",
+            })
+            .y_desc(self.y)
+            .label_style(("sans-serif", 13))
+            .axis_desc_style(("sans-serif", 14))
+            .draw()
+            .map_err(fault)?;
+        for (at, line) in self.lines.iter().enumerate() {
+            let colour = COLOURS[at % COLOURS.len()];
+            let drawn = if matches!(self.x, Axis::Names(_)) {
+                let each = 0.8 / self.lines.len() as f64;
+                let bars = line.points.iter().map(|&(x, y)| {
+                    let left = x - 0.4 + each * at as f64;
+                    Rectangle::new([(left, 0.0), (left + each * 0.94, y)], colour.filled())
+                });
+                chart.draw_series(bars).map_err(fault)?
+            } else {
+                let points = line.points.iter().copied();
+                chart
+                    .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+                    .map_err(fault)?
+            };
+            drawn.label(&line.name).legend(move |(x, y)| {
+                Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled())
+            });
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.2))
+            .label_font(("sans-serif", 13))
+            .draw()
+            .map_err(fault)
+    }
+
+    fn extent(&self) -> (f64, f64) {
+        let all = || self.lines.iter().flat_map(|line| &line.points);
+        let highest = all().map(|point| point.1).fold(0.0, f64::max);
+        let width = match &self.x {
+            Axis::Seconds => all().map(|point| point.0).fold(1.0, f64::max),
+            Axis::Percentile => 4.0,
+            Axis::Names(names) => names.len() as f64 - 0.4,
+        };
+        // The legend stands above the lines.
+        (width, if highest > 0.0 { highest * 1.25 } else { 1.0 })
+    }
+
+    fn x_label(&self, x: f64) -> String {
+        match &self.x {
+            Axis::Seconds => short(x),
+            Axis::Percentile => match x.round() as i64 {
+                0 => "0 %".to_owned(),
+                1 => "90 %".to_owned(),
+                2 => "99 %".to_owned(),
+                3 => "99.9 %".to_owned(),
+                _ => "99.99 %".to_owned(),
+            },
+            Axis::Names(names) => {
+                let at = x.round();
+                let name = (at >= 0.0 && (x - at).abs() < 0.01)
+                    .then(|| names.get(at as usize))
+                    .flatten();
+                name.cloned().unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// `1.5 M`, `200 k`, `0.25`.
+fn short(value: f64) -> String {
+    let (value, unit) = match value.abs() {
+        1e9.. => (value / 1e9, " G"),
+        1e6.. => (value / 1e6, " M"),
+        1e4.. => (value / 1e3, " k"),
+        _ => (value, ""),
+    };
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.digits$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    format!("{text}{unit}")
+}
+
+fn fault(error: impl Display) -> BenchError {
+    BenchError::Plot(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_shows_its_titles_lines_and_names() {
+        let mut latencies = Latencies::default();
+        (1..=10_000).for_each(|us| latencies.record_us(us, 1));
+        let chart = Chart {
+            title: "fanout".to_owned(),
+            subtitle: "10,000 spectators <&>".to_owned(),
+            panels: vec![
+                Panel {
+                    x: Axis::Seconds,
+                    y: "deliveries / s",
+                    lines: vec![Line::new("offered", vec![(0.0, 1.0), (9.0, 2e6)])],
+                },
+                Panel {
+                    x: Axis::Percentile,
+                    y: "ms",
+                    lines: vec![Line::spread("latency", &latencies)],
+                },
+                Panel {
+                    x: Axis::Names(vec!["ours".to_owned(), "theirs".to_owned()]),
+                    y: "KiB",
+                    lines: vec![Line::new("user", vec![(0.0, 1.0), (1.0, 2.0)])],
+                },
+            ],
+        };
+        let svg = chart.svg().unwrap();
+        for part in [
+            "fanout",
+            "&lt;&amp;&gt;",
+            "offered",
+            "deliveries / s",
+            "99.9 %",
+            "theirs",
+            "seconds",
+        ] {
+            assert!(svg.contains(part), "{part} is not in the plot");
+        }
+        let empty = Chart {
+            panels: vec![Panel {
+                x: Axis::Seconds,
+                y: "",
+                lines: Vec::new(),
+            }],
+            ..Chart::default()
+        };
+        assert!(empty.svg().unwrap().ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (42.0, "42"),
+            (2e6, "2 M"),
+            (15_000.0, "15 k"),
+            (1234.0, "1234"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How far a long run is, on stderr: a line that is written over on a terminal, now and then a new line elsewhere.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often a line is written where it cannot be written over.
+const EVERY: Duration = Duration::from_secs(10);
+const WIDTH: usize = 24;
+
+/// How far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    terminal: bool,
+    phase: String,
+    told: Option<Instant>,
+}
+
+impl Progress {
+    /// Says it on stderr.
+    pub fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            phase: String::new(),
+            told: None,
+        }
+    }
+
+    /// Something else begins.
+    pub fn phase(&mut self, name: impl Into<String>) {
+        self.phase = name.into();
+        self.told = None;
+        self.step(0.0, "");
+    }
+
+    /// So much of it is done (0 to 1), and what stands.
+    pub fn step(&mut self, done: f64, now: &str) {
+        let late = self.told.is_none_or(|told| told.elapsed() >= EVERY);
+        if !self.terminal && !late {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let mut err = std::io::stderr().lock();
+        let line = line(&self.phase, done, now);
+        // Nobody is left to tell if stderr is gone.
+        match self.terminal {
+            true => write!(err, "\r\x1b[2K{line}")
+                .and_then(|()| err.flush())
+                .ok(),
+            false => writeln!(err, "{line}").ok(),
+        };
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.terminal {
+            write!(std::io::stderr(), "\r\x1b[2K").ok();
+        }
+    }
+}
+
+fn line(phase: &str, done: f64, now: &str) -> String {
+    let filled = (done.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
+    let (full, rest) = ("#".repeat(filled), ".".repeat(WIDTH - filled));
+    format!(
+        "{phase:<28} [{full}{rest}] {:>3.0} % {now}",
+        done.clamp(0.0, 1.0) * 100.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_filled_as_far_as_it_is_done() {
+        assert_eq!(line("x", 0.5, "y").matches('#').count(), WIDTH / 2);
+        assert!(line("connecting", 1.0, "9 in").ends_with("] 100 % 9 in"));
+        assert!(line("x", 7.0, "").contains("100 %"));
+    }
+}

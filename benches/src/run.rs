@@ -1,0 +1,107 @@
+//! The command line of `grandstand bench`, and running what it says.
+
+use std::path::PathBuf;
+
+use grandstand_common::exit::{Exit, Failure};
+
+use crate::error::BenchError;
+use crate::load;
+use crate::plot::Chart;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::scenario::{fanout, idle};
+
+/// Measure what a Grandstand does on this machine
+///
+/// Starts NATS, workers and edges as processes of their own, and load generators beside them. Programs are taken from the
+/// folder of this one (or GRANDSTAND_BIN_DIR), nats-server from PATH or GRANDSTAND_NATS_SERVER.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    scenario: Scenario,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What all scenarios know.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Common {
+    /// Print one line of JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Draw a plot into this file, as SVG
+    #[arg(long, global = true, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+    /// How long to measure, in each phase
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0)]
+    pub seconds: f64,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Scenario {
+    Idle(idle::Options),
+    Fanout(fanout::Options),
+    /// Not for people: the load generator
+    #[command(hide = true)]
+    Load,
+}
+
+/// What a scenario found, and how it looks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The figures.
+    pub report: Report,
+    /// The plot.
+    pub chart: Chart,
+}
+
+/// Runs the scenario and prints what it found.
+///
+/// # Errors
+/// If it cannot be run to its end; with what to do about it.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    if let Scenario::Load = args.scenario {
+        return load::run()
+            .map_err(|e| Failure::new(Exit::Internal, format!("load generator: {e}")));
+    }
+    try_run(args).map_err(|e| Failure::new(e.exit(), e.to_string()))
+}
+
+fn try_run(args: &Args) -> Result<(), BenchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BenchError::Runtime)?;
+    let common = &args.common;
+    let outcome = runtime.block_on(async {
+        let mut progress = Progress::new();
+        tokio::select! {
+            outcome = measure(&args.scenario, common, &mut progress) => outcome.map(Some),
+            // Servers and generators end as what was measuring is dropped.
+            _ = tokio::signal::ctrl_c() => Ok(None),
+        }
+    })?;
+    let Some(Outcome { report, chart }) = outcome else {
+        return Ok(());
+    };
+    if let Some(path) = &common.plot {
+        chart.write(path)?;
+    }
+    match common.json {
+        true => println!("{}", report.json()),
+        false => print!("{}", report.text()),
+    }
+    Ok(())
+}
+
+async fn measure(
+    scenario: &Scenario,
+    common: &Common,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    match scenario {
+        Scenario::Idle(options) => idle::run(options, common, progress).await,
+        Scenario::Fanout(options) => fanout::run(options, common, progress).await,
+        Scenario::Load => unreachable!("the generator has no runtime"),
+    }
+}

@@ -1,0 +1,189 @@
+//! What scenarios share: jobs for the generators, and sampling while they work.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use grandstand_tests::site::SECRET;
+use tokio::time::{Instant, sleep_until};
+
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::proc::Usage;
+use crate::host::servers::{Servers, ServersUsage};
+use crate::load::clock::now_ns;
+use crate::load::dialect::Dialect;
+use crate::load::job::{Command, Job, LoadRole, Reading, Rooms};
+use crate::load::remote::Load;
+use crate::load::tally::Tally;
+use crate::progress::Progress;
+
+/// How many clients may be on their way in at a time, where nothing else is measured.
+const AT_ONCE: u32 = 256;
+
+/// Clients of an edge, before what is special about them.
+pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
+    Job {
+        targets: vec![target],
+        source: 2,
+        dialect: Dialect::Grandstand,
+        secret: SECRET.to_owned(),
+        role,
+        rooms: Rooms {
+            prefix: "relay-bench-".to_owned(),
+            each: connections,
+            per_connection: 1,
+        },
+        connections,
+        first_player: 0,
+        at_once: AT_ONCE,
+        size: 128,
+        reading: Reading::All,
+        receive_buffer: 0,
+        core: cores.client,
+        nice: 0,
+    }
+}
+
+/// One player who sends to the room of [`job`].
+pub fn publisher(target: SocketAddr, cores: Cores, size: u32) -> Job {
+    Job {
+        first_player: 10_000_000,
+        size,
+        ..job(target, LoadRole::Player, 1, cores)
+    }
+}
+
+/// What is known each second of a measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sample {
+    /// Seconds since its begin.
+    pub at_s: f64,
+    /// Messages received in this second, per second.
+    pub received: f64,
+    /// p99 of the latencies in this second, ms.
+    pub p99_ms: f64,
+    /// Cores that the edges used.
+    pub edge_cores: f64,
+    /// Bytes of the edges.
+    pub edge_memory: u64,
+}
+
+/// What a measurement counted.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// Seconds.
+    pub seconds: f64,
+    /// By each load in turn.
+    pub tallies: Vec<Tally>,
+    /// What the servers used meanwhile.
+    pub used: ServersUsage,
+    /// The busiest generator's share of a core.
+    pub generator: f64,
+    /// Second by second, of the first load.
+    pub samples: Vec<Sample>,
+    /// Messages that the first load received while CPU time was measured.
+    pub received: u64,
+}
+
+/// Measures for a while: what is due in that time counts, and is waited for afterwards.
+///
+/// # Errors
+/// If a process is gone.
+pub async fn measure(
+    servers: Option<&Servers>,
+    loads: &mut [&mut Load],
+    seconds: f64,
+    progress: &mut Progress,
+) -> Result<Measured, BenchError> {
+    let none = || Ok(ServersUsage::default());
+    let usage = || servers.map_or_else(none, Servers::usage);
+    let mut measured = Measured::default();
+    for load in loads.iter_mut() {
+        // What was before does not count.
+        load.collect().await?;
+        measured.tallies.push(Tally::default());
+    }
+    let pids: Vec<_> = loads.iter().flat_map(|load| load.pids()).collect();
+    let generators = || {
+        pids.iter()
+            .map(|&pid| Usage::of(pid))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (start, start_ns) = (Instant::now(), now_ns());
+    let end_ns = start_ns + (seconds * 1e9) as u64;
+    for load in loads.iter_mut() {
+        load.tell(Command::Window(start_ns, end_ns)).await?;
+    }
+    let (before, idle) = (usage()?, generators().map_err(BenchError::Proc)?);
+    let mut last = (0.0, before);
+    let steps = seconds.ceil().max(1.0) as u32;
+    for step in 1..=steps {
+        let at = start + Duration::from_secs_f64(seconds * f64::from(step) / f64::from(steps));
+        sleep_until(at).await;
+        let now_s = start.elapsed().as_secs_f64();
+        let used = usage()?;
+        let mut sample = Sample {
+            at_s: now_s,
+            edge_cores: (used.edges.cpu_s - last.1.edges.cpu_s) / (now_s - last.0),
+            edge_memory: used.edges.memory,
+            ..Sample::default()
+        };
+        for (at, load) in loads.iter_mut().enumerate() {
+            let tally = load.collect().await?;
+            if at == 0 {
+                sample.received = tally.received as f64 / (now_s - last.0);
+                sample.p99_ms = tally.latencies.quantile_ms(0.99).unwrap_or(0.0);
+                measured.received += tally.received;
+            }
+            measured.tallies[at].add(&tally, true);
+        }
+        progress.step(
+            f64::from(step) / f64::from(steps),
+            &format!("{:.0} received/s", sample.received),
+        );
+        measured.samples.push(sample);
+        last = (now_s, used);
+    }
+    measured.seconds = start.elapsed().as_secs_f64();
+    let after = usage()?;
+    measured.used = ServersUsage {
+        edges: after.edges - before.edges,
+        workers: after.workers - before.workers,
+        nats: after.nats - before.nats,
+    };
+    let busy = generators().map_err(BenchError::Proc)?;
+    let shares = busy
+        .iter()
+        .zip(&idle)
+        .map(|(&busy, &idle)| (busy - idle).cpu_s / measured.seconds);
+    measured.generator = shares.fold(0.0, f64::max);
+    Ok(measured)
+}
+
+/// Waits for what is still under way, until nothing more comes for a second.
+///
+/// # Errors
+/// If a process is gone.
+pub async fn drain(loads: &mut [&mut Load], measured: &mut Measured) -> Result<(), BenchError> {
+    const ROUNDS: u32 = 60;
+    let mut quiet = 0;
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut came = 0;
+        for (at, load) in loads.iter_mut().enumerate() {
+            let tally = load.collect().await?;
+            came += tally.received + tally.acked;
+            measured.tallies[at].add(&tally, true);
+        }
+        quiet = if came == 0 { quiet + 1 } else { 0 };
+        if quiet == 2 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Seconds in which all may settle before something is measured.
+pub async fn settle(seconds: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}

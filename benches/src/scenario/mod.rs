@@ -1,0 +1,7 @@
+//! What is measured.
+
+pub mod common;
+
+pub mod idle;
+
+pub mod fanout;
