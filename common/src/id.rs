@@ -114,9 +114,34 @@ name!(
     EdgeId, 96, is_word
 );
 name!(
+    /// One edge process: what the ids of its shards share, `{configured name}-{random part per start}`.
+    ProcessId, 96, is_word
+);
+name!(
     /// One worker: `{configured name}-{random part per start}`.
     WorkerId, 96, is_word
 );
+
+impl EdgeId {
+    /// The shard `shard` of a process that is named `name` and drew `random` at its start.
+    ///
+    /// # Errors
+    /// If that is no name.
+    pub fn of_shard(name: &str, shard: usize, random: u32) -> Result<Self, IdError> {
+        format!("{name}-{shard}-{random:08x}").parse()
+    }
+
+    /// The process that this is a shard of. An id of another form is that of a process with one shard.
+    pub fn process(&self) -> ProcessId {
+        let mut parts = self.as_str().rsplitn(3, '-');
+        if let (Some(random), Some(shard), Some(name)) = (parts.next(), parts.next(), parts.next())
+            && shard.parse::<u16>().is_ok()
+        {
+            return ProcessId(format!("{name}-{random}").into());
+        }
+        ProcessId(Arc::clone(&self.0))
+    }
+}
 
 impl RoomId {
     /// The game that this room plays: the part before the first `-` (all of it if there is none).
@@ -220,6 +245,18 @@ mod tests {
             Partition((xxh3_64(b"memory-42-x") % 64) as u16)
         );
         assert_eq!("relay".parse::<RoomId>().unwrap().game(), "relay");
+    }
+
+    #[test]
+    fn d17_shards_name_their_process() {
+        let shard = |n| EdgeId::of_shard("edge-a", n, 0x1f).unwrap();
+        assert_eq!(shard(0).as_str(), "edge-a-0-0000001f");
+        assert_eq!(shard(0).process().as_str(), "edge-a-0000001f");
+        assert_eq!(shard(0).process(), shard(11).process());
+        let other: EdgeId = "edge-1".parse().unwrap();
+        assert_eq!(other.process().as_str(), "edge-1");
+        let other: EdgeId = "edge-one-two".parse().unwrap();
+        assert_eq!(other.process().as_str(), "edge-one-two");
     }
 
     #[test]

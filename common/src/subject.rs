@@ -6,11 +6,11 @@
 //! | `live.{p}` | live messages to a partition's owner |
 //! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
 //! | `edge.{edge}` | all that is for one edge |
-//! | `edge.{edge}.alive` | is this edge there? (request) |
+//! | `process.{id}.alive` | is this edge process there? (request) |
 //! | `worker.{id}.alive` | is this worker there? (request) |
 //! | `worker.{id}.link` | what did I miss? (request) |
 
-use crate::id::{EdgeId, Partition, RoomId, WorkerId};
+use crate::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
 /// `in.{p}.{room}`: where an entry of `room` goes in the log.
 pub fn log(partition: Partition, room: &RoomId) -> String {
@@ -52,9 +52,9 @@ pub fn edge(edge: &EdgeId) -> String {
     format!("edge.{edge}")
 }
 
-/// `edge.{edge}.alive`: a request that a living edge answers.
-pub fn edge_alive(edge: &EdgeId) -> String {
-    format!("edge.{edge}.alive")
+/// `process.{id}.alive`: a request that a living edge process answers, however busy its shards are.
+pub fn process_alive(process: &ProcessId) -> String {
+    format!("process.{process}.alive")
 }
 
 /// `worker.{id}.alive`: a request that a living worker answers.

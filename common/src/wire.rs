@@ -161,6 +161,10 @@ pub struct RoomInterest {
     /// and `Processed` or `Gone`, and the presence; `Absent` if there is no such room.
     #[prost(bool, tag = "8")]
     pub sync: bool,
+    /// The sessions whose `Joined` was not reported yet. A connected player of this edge whose session is neither here
+    /// nor there has nobody behind it (D6).
+    #[prost(fixed64, repeated, tag = "9")]
+    pub joining: Vec<u64>,
 }
 
 /// What an edge has of a lane: all 0 if nothing.
@@ -380,6 +384,13 @@ pub struct Gone {
     /// `replaced`, or why else.
     #[prost(string, tag = "4")]
     pub code: String,
+    /// The entry that it answers, if it is one behind `Joined`: a session whose `Joined` was not reported yet may still
+    /// have it repeated, in a new round (D3).
+    #[prost(uint64, tag = "5")]
+    pub n: u64,
+    /// That entry's round.
+    #[prost(uint32, tag = "6")]
+    pub round: u32,
 }
 
 /// A lossy message to a lane, both, or one session.

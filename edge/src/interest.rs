@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use grandstand_common::id::{Epoch, Lane as LaneId, Partition, WorkerId};
+use grandstand_common::id::{Epoch, Lane as LaneId, Partition, RoomId, WorkerId};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, InterestReply, Known, LinkRequest, RoomInterest};
@@ -18,6 +18,8 @@ use grandstand_common::clock::Now;
 const CHUNK: usize = 256;
 /// The most rooms that a digest names; with more, it is sent in chunks that drop nothing.
 const DIGEST: usize = 4096;
+/// The most rooms of a partition that wait for being told that nobody is here.
+const STRAYS: usize = 1024;
 /// How often all that is watched is told anew.
 const DIGEST_EVERY: Duration = Duration::from_secs(30);
 /// The first wait after a request that was not answered, doubled up to [`MAX_RETRY`].
@@ -49,6 +51,10 @@ pub struct Watch {
     /// Rooms to tell the owner about, and whether its answer is to bring what they lack.
     due: BTreeMap<RoomKey, bool>,
     asking: Option<Vec<(RoomKey, bool)>>,
+    /// Rooms that are not known here, of which the owner sent as if they were: to be told that nobody is here.
+    strays: BTreeSet<RoomId>,
+    /// Which of these are in what is asked.
+    strays_asked: Vec<RoomId>,
     retry: Duration,
     not_before: Option<Instant>,
     digest_at: Option<Instant>,
@@ -65,6 +71,8 @@ impl Watch {
             rooms: BTreeSet::new(),
             due: BTreeMap::new(),
             asking: None,
+            strays: BTreeSet::new(),
+            strays_asked: Vec::new(),
             retry: RETRY,
             not_before: None,
             digest_at: None,
@@ -117,6 +125,9 @@ impl Core {
         let asked = watch.asking.take().unwrap_or_default();
         match reply.and_then(|r| InterestReply::decode(r).ok()) {
             Some(reply) => {
+                for room in std::mem::take(&mut watch.strays_asked) {
+                    watch.strays.remove(&room);
+                }
                 watch.retry = RETRY;
                 watch.not_before = None;
                 self.links.handle_claim(&reply.worker, reply.number, false);
@@ -179,6 +190,28 @@ impl Core {
         self.tell_owner(partition, now);
     }
 
+    /// The owner takes somebody for connected here who is not: it is told who is.
+    pub(crate) fn disown(&mut self, room: &str, now: Now) {
+        if let Some(&key) = self.names.get(room) {
+            let partition = self.rooms[key].partition;
+            self.watches[usize::from(partition.0)]
+                .due
+                .entry(key)
+                .or_insert(false);
+            return self.tell_owner(partition, now);
+        }
+        let Ok(id) = room.parse::<RoomId>() else {
+            return;
+        };
+        let partition = id.partition(self.config.partitions);
+        let watch = &mut self.watches[usize::from(partition.0)];
+        // What finds no place is found out by the next digest.
+        if watch.strays.len() < STRAYS {
+            watch.strays.insert(id);
+            self.tell_owner(partition, now);
+        }
+    }
+
     /// The rooms that a worker owns.
     pub(crate) fn rooms_of(&self, worker: &str) -> Vec<RoomKey> {
         let owned = |w: &&Watch| w.owner.as_ref().is_some_and(|o| o.as_str() == worker);
@@ -235,10 +268,9 @@ impl Core {
                 && watch.due.is_empty()
                 && watch.rooms.len() <= DIGEST
             {
+                // Said even if it is of nothing: then the owner learns that.
                 let rooms: Vec<_> = watch.rooms.iter().map(|&room| (room, false)).collect();
-                if !rooms.is_empty() {
-                    self.request(partition, rooms, true);
-                }
+                self.request(partition, rooms, true);
             } else {
                 let rooms = watch.rooms.clone();
                 for room in rooms {
@@ -275,7 +307,8 @@ impl Core {
     fn tell_owner(&mut self, partition: Partition, now: Now) {
         let watch = &mut self.watches[usize::from(partition.0)];
         let waits = watch.not_before.is_some_and(|at| at > now.at);
-        if watch.ready && watch.asking.is_none() && !waits && !watch.due.is_empty() && self.bus_up {
+        let is_due = !watch.due.is_empty() || !watch.strays.is_empty();
+        if watch.ready && watch.asking.is_none() && !waits && is_due && self.bus_up {
             let rooms = (0..CHUNK).map_while(|_| watch.due.pop_first()).collect();
             self.request(partition, rooms, false);
         }
@@ -288,10 +321,17 @@ impl Core {
     }
 
     fn request(&mut self, partition: Partition, rooms: Vec<(RoomKey, bool)>, digest: bool) {
-        let told = rooms
+        let mut told: Vec<_> = rooms
             .iter()
             .filter_map(|&(key, sync)| self.room_interest(key, sync))
             .collect();
+        let strays: Vec<_> = self.watches[usize::from(partition.0)]
+            .strays
+            .iter()
+            .take(CHUNK)
+            .cloned()
+            .collect();
+        told.extend(strays.iter().filter_map(|id| self.stray_interest(id)));
         let interest = Interest {
             edge: self.edge.as_str().to_owned(),
             digest,
@@ -300,6 +340,7 @@ impl Core {
         let payload = interest.encode_to_vec().into();
         let watch = &mut self.watches[usize::from(partition.0)];
         watch.asking = Some(rooms);
+        watch.strays_asked = strays;
         let question = Question {
             partition,
             epoch: watch.epoch,
@@ -309,6 +350,17 @@ impl Core {
             payload,
             question,
         });
+    }
+
+    /// Nothing of a room that is not known here; one that has become known since is told as it is.
+    fn stray_interest(&self, id: &RoomId) -> Option<RoomInterest> {
+        match self.names.get(id) {
+            Some(&key) => self.room_interest(key, false),
+            None => Some(RoomInterest {
+                room: id.as_str().to_owned(),
+                ..RoomInterest::default()
+            }),
+        }
     }
 
     fn room_interest(&self, key: RoomKey, sync: bool) -> Option<RoomInterest> {
@@ -323,19 +375,19 @@ impl Core {
             room.watched[lane.index()].then(|| known.unwrap_or_default())
         };
         // A session whose `Joined` is not reported may not have reached the owner: it would be taken for gone.
-        let sessions = room
-            .seats
-            .iter()
-            .filter(|(_, seat)| seat.joined)
-            .map(|(&session, _)| session)
-            .collect();
+        let of = |joined: bool| {
+            let seats = room.seats.iter();
+            let seats = seats.filter(move |(_, seat)| seat.joined == joined);
+            seats.map(|(&session, _)| session).collect()
+        };
         Some(RoomInterest {
             room: room.id.as_str().to_owned(),
             players: known(LaneId::Players),
             spectators: known(LaneId::Spectators),
             viewers: room.members[LaneId::Spectators.index()] as u32,
-            sessions,
+            sessions: of(true),
             sync,
+            joining: of(false),
         })
     }
 }

@@ -8,6 +8,8 @@ pub mod run;
 
 pub mod leases;
 
+pub mod alive;
+
 pub mod shard;
 
 pub mod front;

@@ -9,11 +9,12 @@ use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, BusError, ConnectError};
 use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
-use grandstand_common::id::EdgeId;
+use grandstand_common::id::{EdgeId, IdError};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{AbortHandle, LocalSet};
 
+use crate::alive;
 use crate::config::EdgeConfig;
 use crate::conns::Conns;
 use crate::core::Core;
@@ -92,6 +93,7 @@ pub struct Edge {
     stop: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
+    alive: AbortHandle,
 }
 
 impl Edge {
@@ -114,6 +116,7 @@ impl Edge {
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!("connections were still open when the drain time was over");
         }
+        self.alive.abort();
     }
 }
 
@@ -139,18 +142,25 @@ pub async fn start(
     metrics.bus.add(&bus);
     config.cluster.join(&bus).await?;
     let (sender, leases) = watch::channel(Leases::default());
+    let random: u32 = rand::random();
+    let edges = (0..listeners.len())
+        // The name was checked with the configuration.
+        .map(|shard| EdgeId::of_shard(&config.edge.name, shard, random))
+        .collect::<Result<Vec<_>, IdError>>()
+        .map_err(std::io::Error::other)?;
+    let answering = match edges.first() {
+        Some(edge) => tokio::spawn(alive::listen(bus.clone(), &edge.process()).await?),
+        None => tokio::spawn(async {}),
+    };
     tokio::spawn(leases::drive_leases(bus, sender));
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
-    let random: u32 = rand::random();
-    for (index, listener) in listeners.into_iter().enumerate() {
-        let name = format!("{}-{index}-{random:08x}", config.edge.name);
+    for (index, (listener, edge)) in listeners.into_iter().zip(edges).enumerate() {
         let thread = ShardThread {
             config: config.clone(),
             options: options.clone(),
-            // The name was checked with the configuration.
-            edge: name.parse().map_err(std::io::Error::other)?,
+            edge,
             listener,
             leases: leases.clone(),
             metrics: metrics.shard(),
@@ -173,6 +183,7 @@ pub async fn start(
         stop,
         ended,
         drain,
+        alive: answering.abort_handle(),
     })
 }
 
@@ -287,8 +298,10 @@ async fn drain(shard: &Rc<Shard>, mut conns: Conns, within: Duration) {
     for conn in conns.open_keys() {
         conns.close(conn, grandstand_common::error::ErrorKind::GoingAway);
     }
+    // What players did last, and that they are lost, is to be in the log and reported, or nobody repeats it.
     let end = tokio::time::Instant::now() + Duration::from_secs(1);
-    while !conns.is_empty() && tokio::time::Instant::now() < end {
+    let is_done = || conns.is_empty() && !shard.look(Core::has_unprocessed);
+    while !is_done() && tokio::time::Instant::now() < end {
         tokio::time::sleep(LOOK).await;
     }
 }

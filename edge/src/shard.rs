@@ -90,9 +90,7 @@ pub struct ShardBus {
 /// If the bus cannot be subscribed to.
 pub async fn start(shard: &Rc<Shard>, to: ShardBus, metrics: ShardMetrics) -> Result<(), BusError> {
     let batches = to.bus.subscribe(&subject::edge(&to.edge), BATCHES).await?;
-    let alive = to.bus.subscribe(&subject::edge_alive(&to.edge), 64).await?;
     spawn_local(drive_batches(Rc::clone(shard), batches));
-    spawn_local(drive_alive(to.bus.clone(), alive));
     spawn_local(drive_commands(Rc::clone(shard), to.bus.clone()));
     spawn_local(drive_flush(Rc::clone(shard), to.flush_slice));
     spawn_local(drive_timers(Rc::clone(shard), metrics));
@@ -113,16 +111,6 @@ async fn drive_batches(shard: Rc<Shard>, mut batches: Subscription) {
         tokio::task::yield_now().await;
     }
     tracing::error!("the subscription to this edge's batches has ended: clients get no updates");
-}
-
-async fn drive_alive(bus: Bus, mut requests: Subscription) {
-    while let Some(request) = requests.next().await {
-        if let Some(reply) = request.reply
-            && let Err(error) = bus.publish(reply, bytes::Bytes::new()).await
-        {
-            tracing::debug!(%error, "cannot say that this edge is alive");
-        }
-    }
 }
 
 async fn drive_commands(shard: Rc<Shard>, bus: Bus) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry};
-use grandstand_common::id::{EdgeId, Epoch, Partition};
+use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
 use prost::Message;
@@ -51,6 +51,7 @@ impl Owner {
                 pending: BTreeMap::new(),
                 next_token: 0,
                 writes: 0,
+                appends: 0,
                 counts: Counts::default(),
             },
             partitions: BTreeMap::new(),
@@ -115,19 +116,18 @@ impl Owner {
         self.shared.counts
     }
 
-    /// How many rooms are loaded. Looks at all of them: as [`session_edges`](Self::session_edges).
+    /// How many rooms are loaded.
     pub fn rooms(&self) -> usize {
         self.partitions.values().map(Owned::rooms).sum()
     }
 
-    /// The edges that hold connected players' sessions, for probing whether they live. Looks at all rooms: call it a few times a
-    /// minute at most.
-    pub fn session_edges(&self) -> BTreeSet<EdgeId> {
-        let mut edges = BTreeSet::new();
+    /// The processes of the edges that hold connected players' sessions, for probing whether they live.
+    pub fn session_processes(&self) -> BTreeSet<ProcessId> {
+        let mut processes = BTreeSet::new();
         for owned in self.partitions.values() {
-            owned.session_edges(&mut edges);
+            owned.session_processes(&mut processes);
         }
-        edges.into_iter().cloned().collect()
+        processes
     }
 
     /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
@@ -244,11 +244,11 @@ impl Owner {
         self.shared.outbox.handle_request(now.at, request)
     }
 
-    /// An edge was found dead: its connected players are lost. Call it again every second or so while the edge is dead.
-    pub fn handle_edge_gone(&mut self, now: Now, edge: &EdgeId) {
+    /// An edge process was found dead: its connected players are lost. Call it again and again while it is dead.
+    pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
         self.shared.now = now;
         for owned in self.partitions.values_mut() {
-            owned.handle_edge_gone(&mut self.shared, edge);
+            owned.handle_process_gone(&mut self.shared, process);
         }
     }
 

@@ -12,6 +12,7 @@ use grandstand_common::wire::{
 };
 use prost::Message;
 
+use self::sessions::is_of_somebody;
 use crate::core::{Core, Timer};
 use crate::hub::flush::presence_message;
 use crate::hub::lane::Taken;
@@ -57,8 +58,15 @@ impl Core {
         let affected = match reply.all {
             true => self.rooms_of(worker),
             false => {
-                let named = reply.rooms.iter();
-                named
+                let (known, strange): (Vec<_>, Vec<_>) = reply
+                    .rooms
+                    .iter()
+                    .partition(|id| self.names.contains_key(id.as_str()));
+                for id in strange {
+                    self.disown(id, now);
+                }
+                let known = known.into_iter();
+                known
                     .filter_map(|id| self.names.get(id.as_str()).copied())
                     .collect()
             }
@@ -86,6 +94,10 @@ impl Core {
 
     fn on_room(&mut self, batch: RoomBatch, whole: bool, now: Now, sink: &mut impl Sink) {
         let Some(&key) = self.names.get(batch.room.as_str()) else {
+            let kinds = || batch.items.iter().filter_map(|item| item.kind.as_ref());
+            if kinds().any(|kind| matches!(kind, ItemKind::Processed(p) if is_of_somebody(p))) {
+                self.disown(&batch.room, now);
+            }
             return;
         };
         let (epoch, instance) = (Epoch(batch.epoch), Instance(batch.instance));
@@ -195,7 +207,7 @@ impl Core {
                 }
                 self.linger(key, now);
             }
-            ItemKind::Gone(gone) => self.on_gone(key, gone.session, &gone.code, now, sink),
+            ItemKind::Gone(gone) => self.on_gone(key, &gone, now, sink),
             ItemKind::LiveOut(live) => self.on_live_out(key, live),
             ItemKind::Presence(presence) => {
                 let message = presence_message(&room.id, &presence);

@@ -4,13 +4,18 @@ use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId};
-use grandstand_common::wire::{Body, Empty, Processed};
+use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use crate::core::Core;
 use crate::frames;
 use crate::hub::room::RoomKey;
 use crate::ingress::Refused;
 use crate::sink::{ConnKey, Sink};
+
+/// Whether a report is of a player who is taken for connected.
+pub(super) fn is_of_somebody(processed: &Processed) -> bool {
+    !processed.ended && !processed.lost
+}
 
 impl Core {
     /// Sends the acks that are due, unless rejects may still have to come before them (D4).
@@ -41,6 +46,10 @@ impl Core {
         };
         let (epoch, session) = (room.epoch, processed.session);
         let Some(seat) = room.seats.get_mut(&session) else {
+            if is_of_somebody(processed) {
+                let id = room.id.clone();
+                self.disown(id.as_str(), now);
+            }
             return;
         };
         seat.chain.processed(processed.n, processed.gap, now.at);
@@ -81,17 +90,25 @@ impl Core {
     }
 
     /// A session counts no more: its window is dropped, its client leaves.
-    pub(super) fn on_gone(
-        &mut self,
-        key: RoomKey,
-        session: u64,
-        code: &str,
-        now: Now,
-        sink: &mut impl Sink,
-    ) {
+    ///
+    /// Unless the answer is to an entry that came before its session's `Joined`, of which nothing was heard yet: then
+    /// that is to be repeated, and it with it. Dropped, it could leave a player connected with nobody behind it.
+    pub(super) fn on_gone(&mut self, key: RoomKey, gone: &Gone, now: Now, sink: &mut impl Sink) {
+        let (session, code) = (gone.session, gone.code.as_str());
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
+        if let Some(seat) = room.seats.get_mut(&session)
+            && !seat.joined
+            && gone.n > 0
+            && code == ErrorKind::NotJoined.code()
+        {
+            if gone.round == seat.chain.round() {
+                seat.chain.restart(now.at);
+                self.run_chain(key, session);
+            }
+            return;
+        }
         let Some(seat) = room.seats.remove(&session) else {
             return;
         };

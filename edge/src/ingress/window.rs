@@ -29,6 +29,12 @@ impl Core {
         self.run_chain(room, session);
     }
 
+    /// Whether an entry of anybody's is not yet reported as processed. Looks at all rooms.
+    pub fn has_unprocessed(&self) -> bool {
+        let mut seats = self.rooms.iter().flat_map(|(_, room)| room.seats.values());
+        seats.any(|seat| !seat.chain.is_empty())
+    }
+
     /// A session ends for this edge: its last entry goes out, its window stays until the owner has it.
     pub(crate) fn end_seat(&mut self, key: RoomKey, session: u64, last: Body, now: Now) {
         let Some(seat) = self.seat(key, session) else {

@@ -26,6 +26,10 @@ pub(crate) struct Client {
     pub(crate) acked: u64,
     pub(crate) rejected: BTreeSet<u64>,
     pub(crate) errors: Vec<String>,
+    /// Who plays, and whether they are there, as last shown.
+    pub(crate) presence: Vec<(String, String)>,
+    /// It is gone for good.
+    pub(crate) quit: bool,
 }
 
 impl Client {
@@ -46,6 +50,8 @@ impl Client {
             acked: 0,
             rejected: BTreeSet::new(),
             errors: Vec::new(),
+            presence: Vec::new(),
+            quit: false,
         }
     }
 
@@ -141,7 +147,13 @@ impl Client {
                 self.rejected.insert(field("seq"));
             }
             "error" => self.errors.push(message.to_string()),
-            "welcome" | "presence" | "live" | "pong" | "notice" => {}
+            "presence" => {
+                let text = |value: &Value| value.as_str().expect("a text").to_owned();
+                let players = message["players"].as_array().expect("they are few");
+                let players = players.iter().map(|p| (text(&p["id"]), text(&p["state"])));
+                self.presence = players.collect();
+            }
+            "welcome" | "live" | "pong" | "notice" => {}
             "left" => {
                 // Its own earlier connection was replaced; anything else is a fault.
                 assert_eq!(message["code"], "replaced", "{}: {message}", self.name);

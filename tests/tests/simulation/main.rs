@@ -1,7 +1,7 @@
 //! Sessions, hub and rooms, in one thread, over a bus that delays, drops and repeats; workers and connections die at any time.
 //!
 //! Everything random comes from the seed, which a failure names: `SEED=17 cargo test -p grandstand-tests --test simulation`.
-//! `SEEDS=5000` runs more of each of the four plans; 60 of each are run by default.
+//! `SEEDS=5000` runs more of each of the five plans; 60 of each are run by default.
 
 mod bus;
 mod client;
@@ -53,6 +53,19 @@ fn a_bus_that_delays_drops_and_repeats() {
 #[test]
 fn workers_that_die_too() {
     run(Plan::default);
+}
+
+/// With much disorder: a `Lost` overtakes its `Joined`, an edge dies with its entries under way.
+#[test]
+fn players_who_quit_and_edges_that_die() {
+    run(|| Plan {
+        lost: 0.15,
+        reordered: 0.15,
+        connection_drops: 0.1,
+        quits: 1.0,
+        edge_restarts: 3,
+        ..Plan::default()
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use grandstand_common::bus::{BusError, KvEntry, PublishError, PutError, PutReceipt, RequestError};
-use grandstand_common::id::EdgeId;
+use grandstand_common::id::ProcessId;
 use tokio::time::timeout;
 
 use crate::command::{Outcome, Token};
@@ -33,9 +33,7 @@ pub(super) enum LeaseAnswer {
     /// Of a look.
     Look(Place, Look),
     /// Of a probe of a worker.
-    Probe(Probe, ProbeOutcome),
-    /// Whether an edge answered; `None` if that cannot be said.
-    Edge(EdgeId, Option<bool>),
+use grandstand_common::id::ProcessId;
     /// Nobody waits for it.
     Nothing,
 }

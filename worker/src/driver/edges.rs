@@ -1,12 +1,17 @@
-//! Which edges are gone: those that hold sessions here are asked every 250 ms (D17).
+//! Which edge processes are gone: those that hold sessions here are asked every 250 ms (D17).
+//!
+//! A process is asked, not its shards: they are busy at times, and there are many of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use grandstand_common::id::EdgeId;
+use grandstand_common::id::ProcessId;
 
-/// Between two questions to an edge.
+/// Between two questions to a process.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// How long one may take to answer: shorter than [`EVERY`], so that none is left out while an answer is awaited.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(240);
 
 /// How many answers in a row must be missing.
 const MISSES: u32 = 4;
@@ -14,13 +19,13 @@ const MISSES: u32 = 4;
 /// How long the own connection must have been up before a missing answer counts.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Edges that are asked at a time.
-const AT_ONCE: usize = 256;
+/// Processes that are asked at a time.
+const AT_ONCE: usize = 1_024;
 
 /// Who is asked, and who did not answer.
 #[derive(Debug, Default)]
 pub(super) struct EdgeProbes {
-    edges: BTreeMap<EdgeId, Probed>,
+    processes: BTreeMap<ProcessId, Probed>,
     up_since: Option<Instant>,
     next: Option<Instant>,
     /// The bus is this process's own: its connection is never new.
@@ -45,43 +50,50 @@ impl EdgeProbes {
     pub(super) fn handle_link(&mut self, now: Instant, up: bool) {
         self.up_since = up.then_some(now);
         self.next = up.then_some(now);
-        for probed in self.edges.values_mut() {
+        for probed in self.processes.values_mut() {
             probed.misses = 0;
         }
     }
 
+    /// Whether it is time to [`poll`](Self::poll).
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_some_and(|next| now >= next)
+    }
+
     /// Whom to ask now, of those that hold sessions. Each is answered by one [`handle_answer`](Self::handle_answer).
-    pub(super) fn poll(&mut self, now: Instant, sessions: &BTreeSet<EdgeId>) -> Vec<EdgeId> {
-        if self.next.is_none_or(|next| now < next) {
+    pub(super) fn poll(&mut self, now: Instant, sessions: BTreeSet<ProcessId>) -> Vec<ProcessId> {
+        if !self.is_due(now) {
             return Vec::new();
         }
         self.next = Some(now + EVERY);
-        self.edges.retain(|edge, _| sessions.contains(edge));
-        for edge in sessions {
-            if !self.edges.contains_key(edge) {
-                self.edges.insert(edge.clone(), Probed::default());
-            }
+        self.processes
+            .retain(|process, _| sessions.contains(process));
+        for process in sessions {
+            self.processes.entry(process).or_default();
         }
-        let idle = self.edges.iter_mut().filter(|(_, probed)| !probed.asked);
+        let idle = self
+            .processes
+            .iter_mut()
+            .filter(|(_, probed)| !probed.asked);
         idle.take(AT_ONCE)
-            .map(|(edge, probed)| {
+            .map(|(process, probed)| {
                 probed.asked = true;
-                edge.clone()
+                process.clone()
             })
             .collect()
     }
 
-    /// Whether an edge answered, if that can be said. Says whether it is to be taken for gone: again and again while it
-    /// is.
+    /// Whether a process answered, if that can be said. Says whether it is to be taken for gone: again and again while
+    /// it is.
     #[must_use]
     pub(super) fn handle_answer(
         &mut self,
         now: Instant,
-        edge: &EdgeId,
+        process: &ProcessId,
         alive: Option<bool>,
     ) -> bool {
         let settled = self.alone || self.up_since.is_some_and(|up| now >= up + SETTLED);
-        let Some(probed) = self.edges.get_mut(edge) else {
+        let Some(probed) = self.processes.get_mut(process) else {
             return false;
         };
         probed.asked = false;
@@ -90,7 +102,7 @@ impl EdgeProbes {
             return false;
         }
         probed.misses += 1;
-        probed.misses % MISSES == 0
+        probed.misses >= MISSES
     }
 
     /// When to call [`poll`](Self::poll) again.
@@ -106,22 +118,47 @@ mod tests {
     #[test]
     fn d17_an_edge_is_gone_after_four_misses_in_a_row() {
         let start = tokio::time::Instant::now().into_std();
-        let edge: EdgeId = "edge-0-x".parse().unwrap();
-        let sessions = BTreeSet::from([edge.clone()]);
+        let process: ProcessId = "edge-x".parse().unwrap();
+        let sessions = || BTreeSet::from([process.clone()]);
         let mut probes = EdgeProbes::default();
-        assert!(probes.poll(start, &sessions).is_empty());
+        assert!(probes.poll(start, sessions()).is_empty());
         probes.handle_link(start, true);
         let mut gone = Vec::new();
         for round in 0..14 {
             let now = start + EVERY * round;
-            let asked = probes.poll(now, &sessions);
-            assert_eq!(asked, std::slice::from_ref(&edge), "round {round}");
-            assert!(probes.poll(now, &sessions).is_empty());
+            let asked = probes.poll(now, sessions());
+            assert_eq!(asked, std::slice::from_ref(&process), "round {round}");
+            assert!(probes.poll(now, sessions()).is_empty());
             // Answers once, in between.
-            gone.push(probes.handle_answer(now, &edge, Some(round == 6)));
+            gone.push(probes.handle_answer(now, &process, Some(round == 6)));
         }
         // Rounds 0 to 3 are of the first second; 4 and 5 miss, 6 answers, 7 to 10 miss.
         let at: Vec<_> = (0..gone.len()).filter(|&round| gone[round]).collect();
-        assert_eq!(at, [10]);
+        assert_eq!(at, [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn d17_an_edge_that_comes_anew_is_asked_in_the_next_round() {
+        let start = tokio::time::Instant::now().into_std();
+        let (old, new): (ProcessId, ProcessId) = ("a-1".parse().unwrap(), "a-2".parse().unwrap());
+        let mut probes = EdgeProbes::default();
+        probes.handle_link(start, true);
+        assert_eq!(
+            probes.poll(start, BTreeSet::from([old.clone()])),
+            [old.clone()]
+        );
+        assert!(!probes.handle_answer(start, &old, Some(false)));
+        let both = || BTreeSet::from([old.clone(), new.clone()]);
+        let next = start + EVERY;
+        assert!(!probes.is_due(start + EVERY / 2));
+        assert_eq!(probes.poll(next, both()), [old.clone(), new.clone()]);
+        // Who has no sessions any more is forgotten with its misses.
+        assert!(!probes.handle_answer(next, &old, Some(false)));
+        assert!(!probes.handle_answer(next, &new, Some(true)));
+        assert_eq!(
+            probes.poll(next + EVERY, BTreeSet::from([new.clone()])),
+            [new]
+        );
+        assert_eq!(probes.poll_timeout(), Some(next + 2 * EVERY));
     }
 }

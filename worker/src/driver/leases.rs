@@ -1,11 +1,12 @@
 //! What the lease machine wants, carried out.
 
 use grandstand_common::bus::{Bucket, PublishError};
-use grandstand_common::id::EdgeId;
+use grandstand_common::id::ProcessId;
 use grandstand_common::subject;
 
 use super::WorkerError;
 use super::done::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
+use super::edges::ANSWER_WITHIN;
 use super::turn::{End, Worker, now};
 use crate::lease::{Command, Observer, Place, Probe};
 
@@ -105,25 +106,25 @@ impl Worker<'_> {
             LeaseAnswer::Probe(probe, outcome) => {
                 self.machine.handle_probe(now.at, &probe, outcome);
             }
-            LeaseAnswer::Edge(edge, alive) => {
-                if self.edges.handle_answer(now.at, &edge, alive) {
-                    tracing::info!(%edge, "an edge is gone");
-                    self.owner.handle_edge_gone(now, &edge);
+            LeaseAnswer::Edge(process, alive) => {
+                if self.edges.handle_answer(now.at, &process, alive) {
+                    tracing::info!(edge = %process, "an edge is gone");
+                    self.owner.handle_process_gone(now, &process);
                 }
             }
             LeaseAnswer::Nothing => {}
         }
     }
 
-    /// Asks whether an edge is there.
-    pub(super) fn ask_edge(&mut self, edge: EdgeId) {
+    /// Asks whether an edge process is there.
+    pub(super) fn ask_edge(&mut self, process: ProcessId) {
         let bus = self.bus.clone();
         self.lease_answers.push(Box::pin(async move {
-            let subject = subject::edge_alive(&edge);
+            let subject = subject::process_alive(&process);
             let answer = bus
-                .request(subject, bytes::Bytes::new(), PROBE_DEADLINE)
+                .request(subject, bytes::Bytes::new(), ANSWER_WITHIN)
                 .await;
-            LeaseAnswer::Edge(edge, edge_answered(&answer))
+            LeaseAnswer::Edge(process, edge_answered(&answer))
         }));
     }
 }

@@ -102,7 +102,6 @@ impl Worker<'_> {
             Command::Ready { partition, epoch } => {
                 if self.machine.epoch(partition) == Some(epoch) {
                     self.sources.listen(partition);
-                    self.sessions_at = now().at;
                 }
             }
             Command::Released { partition, .. } => {

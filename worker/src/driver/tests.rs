@@ -66,7 +66,10 @@ impl Edge {
         let id: EdgeId = "edge-0-test".parse().unwrap();
         Self {
             inbox: bus.subscribe(&subject::edge(&id), 64).await.unwrap(),
-            alive: bus.subscribe(&subject::edge_alive(&id), 64).await.unwrap(),
+            alive: {
+                let alive = subject::process_alive(&id.process());
+                bus.subscribe(&alive, 64).await.unwrap()
+            },
             bus: bus.clone(),
             id,
             room: room.parse().unwrap(),
@@ -121,6 +124,7 @@ impl Edge {
                 viewers: 1,
                 sessions: vec![77],
                 sync: true,
+                joining: Vec::new(),
             }],
         };
         let payload = interest.encode_to_vec();

@@ -1,14 +1,13 @@
 //! The loop: waits, takes all that is ready, and lets the machine and the owner act.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::drain;
-use grandstand_common::id::{EdgeId, WorkerId};
+use grandstand_common::id::WorkerId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
@@ -24,9 +23,6 @@ use crate::registry::Registry;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.
 const TURN: usize = 1024;
-
-/// How often it is looked which edges hold sessions here.
-const SESSIONS_EVERY: Duration = Duration::from_secs(5);
 
 /// The least time that the loop sleeps for a deadline, so that one that nothing comes of does not spin it.
 const LEAST_SLEEP: Duration = Duration::from_micros(200);
@@ -50,9 +46,6 @@ pub(super) struct Worker<'a> {
     pub(super) owner: Owner,
     pub(super) sources: Sources,
     pub(super) edges: EdgeProbes,
-    /// The edges that hold sessions here, as of when that was looked up, and when to look again.
-    pub(super) session_edges: BTreeSet<EdgeId>,
-    pub(super) sessions_at: Instant,
     /// Answers for the owner, and for the lease machine.
     pub(super) answers: Pending<Answered>,
     pub(super) lease_answers: Pending<LeaseAnswer>,
@@ -106,8 +99,6 @@ impl<'a> Worker<'a> {
             owner: Owner::new(now(), config, registry.clone()),
             sources,
             edges: EdgeProbes::new(settings.alone),
-            session_edges: BTreeSet::new(),
-            sessions_at: now().at,
             answers: Pending::new(),
             lease_answers: Pending::new(),
             work,
@@ -264,6 +255,7 @@ impl<'a> Worker<'a> {
         let counts = self.owner.counts();
         metrics.add(std::mem::replace(&mut self.counted, counts), counts);
         metrics.partitions.set(self.machine.owned() as i64);
+        metrics.rooms.set(self.owner.rooms() as i64);
     }
 
     /// Says whether the cluster is whole, as far as this worker can tell.
@@ -283,19 +275,14 @@ impl<'a> Worker<'a> {
         });
     }
 
-    /// Looks anew which edges hold sessions here.
+    /// Asks the edges that hold sessions here whether they are there, if it is time.
     pub(super) fn drive_edges(&mut self) {
         let now = now();
-        if !self.machine.may_act(now.at) {
+        if !self.machine.may_act(now.at) || !self.edges.is_due(now.at) {
             return;
         }
-        if now.at >= self.sessions_at {
-            self.session_edges = self.owner.session_edges();
-            self.settings.metrics.rooms.set(self.owner.rooms() as i64);
-            self.sessions_at = now.at + SESSIONS_EVERY;
-        }
-        for edge in self.edges.poll(now.at, &self.session_edges) {
-            self.ask_edge(edge);
+        for process in self.edges.poll(now.at, self.owner.session_processes()) {
+            self.ask_edge(process);
         }
     }
 }

@@ -304,7 +304,10 @@ impl Owned {
         };
         slot.strikes += 1;
         match slot.origin.build(&cx.registry, id) {
-            Ok(room) if slot.strikes < MAX_STRIKES => slot.room = Some(room),
+            Ok(room) if slot.strikes < MAX_STRIKES => {
+                slot.room = Some(room);
+                self.count_room(id);
+            }
             _ => self.quarantine(cx, id, Why::Unavailable),
         }
     }

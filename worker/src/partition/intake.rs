@@ -177,6 +177,7 @@ impl Owned {
                 slot.origin = Default::default();
             }
         }
+        self.count_room(id);
         self.write_room(cx, id);
         self.reschedule(cx, id);
     }
@@ -260,6 +261,8 @@ impl Owned {
         let gone = wire::Gone {
             session: entry.session,
             code: code.to_owned(),
+            n: entry.n,
+            round: entry.round,
         };
         self.answer(cx, id, entry, ItemKind::Gone(gone));
     }

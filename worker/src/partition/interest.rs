@@ -24,24 +24,26 @@ impl Owned {
                 continue;
             };
             self.on_room_interest(cx, (&id, edge), wanted);
+            self.lose_strays(cx, &id, edge, &sessions(wanted));
             self.send_presence(cx, &id);
             self.reschedule(cx, &id);
             named.insert(id);
         }
         if interest.digest {
-            let watched = self.watched.get(edge).into_iter().flatten();
-            let unnamed: Vec<_> = watched.filter(|id| !named.contains(*id)).cloned().collect();
-            for id in unnamed {
-                self.drop_interest(&id, edge);
+            for id in self.unnamed_rooms(edge, &named) {
+                self.drop_interest(&id, edge, &[]);
+                self.lose_strays(cx, &id, edge, &[]);
                 self.reschedule(cx, &id);
             }
         }
     }
 
-    /// Not watched any more, unless a player's session is there: its `Joined` may have overtaken what the edge says.
-    fn drop_interest(&mut self, id: &RoomId, edge: &EdgeId) {
+    /// Not watched any more, unless one of the sessions that the edge has is a player's.
+    fn drop_interest(&mut self, id: &RoomId, edge: &EdgeId, has: &[u64]) {
         let room = self.slots.get(id).and_then(|slot| slot.room.as_ref());
-        if !room.is_some_and(|room| room.has_player_on(edge)) {
+        let is_player =
+            |&session: &u64| room.is_some_and(|room| room.is_held_by(SessionId(session), edge));
+        if !has.iter().any(is_player) {
             self.unwatch(id, edge);
             return;
         }
@@ -63,7 +65,7 @@ impl Owned {
         }
         let lanes = [wanted.players, wanted.spectators];
         if lanes == [None, None] {
-            self.drop_interest(id, edge);
+            self.drop_interest(id, edge, &sessions(wanted));
         }
         let exists = self.exists(id);
         if !exists && lanes != [None, None] && cx.registry.get(id.game()).is_none() {
@@ -201,6 +203,7 @@ impl Owned {
         let gone = wire::Gone {
             session: session.0,
             code: code.to_owned(),
+            ..wire::Gone::default()
         };
         self.send(cx, id, edge, ItemKind::Gone(gone));
     }
@@ -220,17 +223,9 @@ impl Owned {
         let presence = room.presence(audience.viewers());
         self.send(cx, id, edge, ItemKind::Presence(presence));
     }
+}
 
-    /// An edge is dead: its players are lost, after an entry says so (D6). Not again before a second.
-    pub(crate) fn handle_edge_gone(&mut self, cx: &mut Shared, edge: &EdgeId) {
-        if !self.is_ready() {
-            return;
-        }
-        let watched = self.watched.get(edge).cloned().unwrap_or_default();
-        for id in watched {
-            self.unwatch(&id, edge);
-            self.reschedule(cx, &id);
-        }
-        self.append_edge_lost(cx, edge);
-    }
+/// The sessions that the edge has in a room.
+fn sessions(wanted: &RoomInterest) -> Vec<u64> {
+    [&wanted.sessions[..], &wanted.joining].concat()
 }

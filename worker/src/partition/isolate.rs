@@ -30,6 +30,7 @@ impl Owned {
             revision: revision.or(self.lifted.get(room).copied()).unwrap_or(0),
             stored: false,
         });
+        self.count_room(room);
         self.put_quarantine(cx, room);
     }
 

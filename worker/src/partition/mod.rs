@@ -18,13 +18,15 @@ mod deliver;
 
 mod interest;
 
+mod sessions;
+
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::KvEntry;
-use grandstand_common::id::{EdgeId, Epoch, Instance, Partition, RoomId};
+use grandstand_common::id::{EdgeId, Epoch, Instance, Partition, RoomId, SessionId};
 use grandstand_common::record::Checkpoint;
 
 use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
@@ -35,6 +37,7 @@ use crate::quarantine::QuarantineRecord;
 use crate::registry::Registry;
 
 use audience::Audience;
+use sessions::Losing;
 use slot::Slot;
 pub(crate) use takeover::Stage;
 
@@ -54,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) next_token: u64,
     /// Writes of rooms in flight.
     pub(crate) writes: usize,
+    /// Appends in flight.
+    pub(crate) appends: usize,
     pub(crate) counts: Counts,
 }
 
@@ -82,6 +87,10 @@ pub(crate) enum Pending {
 }
 
 impl Pending {
+    fn is_append(&self) -> bool {
+        matches!(self, Self::Append)
+    }
+
     fn is_write(&self) -> bool {
         matches!(self, Self::Room(_) | Self::RoomBack(_) | Self::Delete(_))
     }
@@ -93,6 +102,7 @@ impl Shared {
         self.next_token += 1;
         let token = Token(self.next_token);
         self.writes += usize::from(pending.is_write());
+        self.appends += usize::from(pending.is_append());
         self.pending.insert(token, (partition, pending));
         token
     }
@@ -101,14 +111,17 @@ impl Shared {
     pub(crate) fn take_pending(&mut self, token: Token) -> Option<(Partition, Pending)> {
         let (partition, pending) = self.pending.remove(&token)?;
         self.writes -= usize::from(pending.is_write());
+        self.appends -= usize::from(pending.is_append());
         Some((partition, pending))
     }
 
     /// What was asked for a partition is not done if it has not begun, and concerns nobody any more.
     pub(crate) fn forget(&mut self, partition: Partition) {
         let of = |(p, _): &(Partition, Pending)| *p == partition;
-        let writes = self.pending.values().filter(|p| of(p) && p.1.is_write());
-        self.writes -= writes.count();
+        for (_, pending) in self.pending.values().filter(|p| of(p)) {
+            self.writes -= usize::from(pending.is_write());
+            self.appends -= usize::from(pending.is_append());
+        }
         self.pending.retain(|_, pending| !of(pending));
         let pending = &self.pending;
         self.commands.retain(|command| match command {
@@ -181,8 +194,14 @@ pub(crate) struct Owned {
     absent: usize,
     deadlines: Deadlines<RoomId>,
     retry_at: Option<Instant>,
-    /// When entries for the loss of an edge were last appended.
-    edges_lost: BTreeMap<EdgeId, Instant>,
+    /// The rooms in which an edge holds connected players' sessions.
+    sessions: BTreeMap<EdgeId, BTreeSet<RoomId>>,
+    /// Rooms that are loaded.
+    loaded: usize,
+    /// Edges that are dead, and how far their players' loss is appended.
+    losing: BTreeMap<EdgeId, Losing>,
+    /// Sessions that their edge does not have, and when their loss was appended.
+    strays: BTreeMap<SessionId, Instant>,
 }
 
 impl Owned {
@@ -218,7 +237,10 @@ impl Owned {
             absent: 0,
             deadlines: Deadlines::default(),
             retry_at: None,
-            edges_lost: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            loaded: 0,
+            losing: BTreeMap::new(),
+            strays: BTreeMap::new(),
         }
     }
 
@@ -228,10 +250,7 @@ impl Owned {
 
     /// How many rooms are loaded.
     pub(crate) fn rooms(&self) -> usize {
-        self.slots
-            .values()
-            .filter(|slot| slot.room.is_some())
-            .count()
+        self.loaded
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -260,18 +279,6 @@ impl Owned {
                 Fate::Held
             }
         }
-    }
-
-    /// Edges that hold sessions of connected players.
-    pub(crate) fn session_edges<'a>(&'a self, into: &mut BTreeSet<&'a EdgeId>) {
-        use crate::room::Presence;
-        let rooms = self.slots.values().filter_map(|slot| slot.room.as_ref());
-        let players = rooms.flat_map(|room| room.state().players.values());
-        into.extend(
-            players
-                .filter(|p| p.presence == Presence::Connected)
-                .map(|p| &p.edge),
-        );
     }
 
     /// For items about a room; instance 0 if it does not exist.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{EdgeId, RoomId};
 
 use crate::command::Token;
 use crate::quarantine::Why;
@@ -34,6 +34,15 @@ pub(crate) struct Slot {
     pub(crate) next_tick: Option<Instant>,
     /// Panics outside of entries.
     pub(crate) strikes: u32,
+    pub(crate) counted: Counted,
+}
+
+/// What the partition has counted of a room.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) loaded: bool,
+    /// The edges that hold connected players' sessions.
+    pub(crate) edges: Vec<EdgeId>,
 }
 
 /// A room in quarantine.

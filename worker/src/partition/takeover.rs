@@ -262,6 +262,10 @@ impl Owned {
         for id in broken {
             self.put_quarantine(cx, &id);
         }
+        let ids: Vec<_> = self.slots.keys().cloned().collect();
+        for id in ids {
+            self.count_room(&id);
+        }
         let deleted = self.slots.iter();
         let deleted = deleted.filter_map(|(id, slot)| Some((slot.cover.deleted?, id.clone())));
         self.deleted = deleted.collect();

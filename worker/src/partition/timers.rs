@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use grandstand_common::id::{EdgeId, RoomId};
+use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry};
 use prost::Message;
@@ -10,12 +10,9 @@ use prost::Message;
 use super::{Fate, Owned, Pending, Shared, Stage};
 use crate::command::{Command, Now};
 use crate::registry::Panicked;
-use crate::room::Presence;
 
 /// An entry that an owner appends is not appended again before this.
-const APPEND_AGAIN: Duration = Duration::from_secs(1);
-/// About how many entries are appended at once for a dead edge; the rest follow when it is found dead again.
-const MAX_EDGE_LOST: usize = 1_024;
+pub(super) const APPEND_AGAIN: Duration = Duration::from_secs(1);
 /// When a write is tried again that found all places taken.
 const WRITE_AGAIN: Duration = Duration::from_millis(20);
 
@@ -33,6 +30,7 @@ impl Owned {
         for id in self.deadlines.take_due(cx.now.at) {
             self.on_due(cx, &id);
         }
+        self.lose_more(cx);
         if self.checkpoint_timeout().is_some_and(|at| at <= cx.now.at) {
             self.write_checkpoint(cx);
         }
@@ -149,46 +147,13 @@ impl Owned {
         }
     }
 
-    fn append(&self, cx: &mut Shared, id: &RoomId, entry: &Entry) {
+    pub(super) fn append(&self, cx: &mut Shared, id: &RoomId, entry: &Entry) {
         let token = cx.token(self.id, Pending::Append);
         cx.commands.push_back(Command::Append {
             subject: subject::log(self.id, id),
             payload: entry.encode_to_vec().into(),
             token,
         });
-    }
-
-    pub(super) fn append_edge_lost(&mut self, cx: &mut Shared, edge: &EdgeId) {
-        self.edges_lost
-            .retain(|_, at| cx.now.at < *at + APPEND_AGAIN);
-        if self.edges_lost.contains_key(edge) {
-            return;
-        }
-        let mut entries = Vec::new();
-        for (id, slot) in &self.slots {
-            let players = slot.room.iter().flat_map(|room| &room.state().players);
-            for (player, p) in players {
-                if p.presence == Presence::Connected && p.edge == *edge {
-                    let entry = Entry {
-                        player: player.to_string(),
-                        session: p.session.0,
-                        edge: edge.to_string(),
-                        body: Some(Body::EdgeLost(wire::Empty {})),
-                        ..Entry::default()
-                    };
-                    entries.push((id.clone(), entry));
-                }
-            }
-            if entries.len() >= MAX_EDGE_LOST {
-                break;
-            }
-        }
-        if !entries.is_empty() {
-            self.edges_lost.insert(edge.clone(), cx.now.at);
-        }
-        for (id, entry) in entries {
-            self.append(cx, &id, &entry);
-        }
     }
 
     /// Ticks only while somebody watches.

@@ -5,6 +5,8 @@
 
 mod state;
 
+mod connected;
+
 mod emit;
 
 mod session;
@@ -23,6 +25,7 @@ use crate::effects::{LiveEffects, LiveTo};
 use crate::game::{Refusal, Setup};
 use crate::registry::{AnyGame, Maker, Panicked, guard};
 
+use connected::Connected;
 pub(crate) use emit::{Emit, Welcome};
 pub(crate) use state::{Player, Presence, State};
 
@@ -48,6 +51,7 @@ pub(crate) struct Room {
     state: State,
     /// The last entry that was applied.
     last: u64,
+    connected: Connected,
 }
 
 impl fmt::Debug for Room {
@@ -92,17 +96,45 @@ impl Room {
             game,
             state: State::new(Instance(logged.seq), seed, logged.time_ms),
             last: logged.seq,
+            connected: Connected::default(),
         }))
     }
 
     /// A room as a snapshot has it.
     pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: State, last: u64) -> Self {
+        let connected = Connected::of(&state);
         Self {
             id,
             game,
             state,
             last,
+            connected,
         }
+    }
+
+    /// The edges that hold connected players' sessions.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = &EdgeId> {
+        self.connected.edges()
+    }
+
+    /// Whether [`edges`](Self::edges) may say something else than when this was last asked.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        self.connected.take_moved()
+    }
+
+    /// The connected players whose sessions an edge holds.
+    pub(crate) fn sessions_on(
+        &self,
+        edge: &EdgeId,
+    ) -> impl Iterator<Item = (&PlayerId, SessionId)> {
+        let some = self.connected.has(edge);
+        let players = some
+            .then(|| self.state.players.iter())
+            .into_iter()
+            .flatten();
+        players
+            .filter(move |(_, p)| p.presence == Presence::Connected && p.edge == *edge)
+            .map(|(id, p)| (id, p.session))
     }
 
     pub(crate) fn game(&self) -> &dyn AnyGame {
@@ -154,6 +186,12 @@ impl Room {
         player
             .is_reachable()
             .then_some((&player.edge, player.session))
+    }
+
+    /// Whether this is a player's current session, held by this edge.
+    pub(crate) fn is_held_by(&self, session: SessionId, edge: &EdgeId) -> bool {
+        let player = self.state.player_of(session);
+        player.is_some_and(|(_, p)| p.is_reachable() && p.edge == *edge)
     }
 
     /// Whether a player's session is held by this edge.

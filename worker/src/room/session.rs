@@ -10,11 +10,13 @@ use super::{DELETE_TIMER, Emit, Logged, Player, Presence, Room, processed, welco
 use crate::game::{EventKind, Refusal};
 use crate::registry::{Panicked, guard};
 
-/// Whose entry it is.
+/// Whose entry it is, and which.
 struct Sender {
     player: PlayerId,
     session: SessionId,
     edge: EdgeId,
+    n: u64,
+    round: u32,
 }
 
 impl Sender {
@@ -24,6 +26,8 @@ impl Sender {
             player: entry.player.parse().ok()?,
             session: SessionId(entry.session),
             edge: entry.edge.parse().ok()?,
+            n: entry.n,
+            round: entry.round,
         })
     }
 
@@ -31,6 +35,8 @@ impl Sender {
         let gone = wire::Gone {
             session: self.session.0,
             code: code.to_owned(),
+            n: self.n,
+            round: self.round,
         };
         Emit::ToEdge(self.edge.clone(), ItemKind::Gone(gone))
     }
@@ -54,18 +60,26 @@ impl Room {
     ) -> Result<(), Panicked> {
         self.last = logged.seq;
         let entry = &logged.entry;
-        match &entry.body {
-            Some(Body::Timer(timer)) => return self.on_timer(logged.time_ms, timer, emits),
-            Some(Body::EdgeLost(_)) => return self.on_edge_lost(logged, emits),
-            _ => {}
+        if let Some(Body::Timer(timer)) = &entry.body {
+            return self.on_timer(logged.time_ms, timer, emits);
         }
         let Some(sender) = Sender::of(entry) else {
             return Ok(());
         };
+        let before = self.connected_on(&sender.player);
         match &entry.body {
+            Some(Body::EdgeLost(_)) => self.on_edge_lost(logged.time_ms, &sender, emits),
             Some(Body::Joined(joined)) => self.on_joined(logged.time_ms, &sender, joined, emits),
             _ => self.on_chained(logged, &sender, emits),
-        }
+        }?;
+        let now = self.connected_on(&sender.player);
+        self.connected.count(before, now);
+        Ok(())
+    }
+
+    fn connected_on(&self, player: &PlayerId) -> Option<EdgeId> {
+        let player = self.state.players.get(player)?;
+        (player.presence == Presence::Connected).then(|| player.edge.clone())
     }
 
     fn on_timer(
@@ -89,10 +103,12 @@ impl Room {
         Ok(())
     }
 
-    fn on_edge_lost(&mut self, logged: &Logged, emits: &mut Vec<Emit>) -> Result<(), Panicked> {
-        let Some(sender) = Sender::of(&logged.entry) else {
-            return Ok(());
-        };
+    fn on_edge_lost(
+        &mut self,
+        time_ms: u64,
+        sender: &Sender,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
         let Some(player) = self.state.players.get_mut(&sender.player) else {
             return Ok(());
         };
@@ -102,8 +118,9 @@ impl Room {
         player.presence = Presence::Lost;
         let report = processed(player);
         let who = &sender.player;
-        self.apply(logged.time_ms, EventKind::Lost { player: who }, None, emits)?;
-        emits.push(Emit::ToEdge(sender.edge, ItemKind::Processed(report)));
+        self.apply(time_ms, EventKind::Lost { player: who }, None, emits)?;
+        let edge = sender.edge.clone();
+        emits.push(Emit::ToEdge(edge, ItemKind::Processed(report)));
         emits.push(Emit::Presence);
         Ok(())
     }
@@ -143,6 +160,7 @@ impl Room {
                     let gone = wire::Gone {
                         session: session.0,
                         code: ErrorKind::Replaced.code().to_owned(),
+                        ..wire::Gone::default()
                     };
                     emits.push(Emit::ToEdge(edge, ItemKind::Gone(gone)));
                 }

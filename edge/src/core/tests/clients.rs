@@ -242,7 +242,11 @@ fn who_is_not_let_in_for_a_newer_connection_is_answered_by_id() {
     );
     let session = bench.entries()[0].session;
     let code = "replaced".into();
-    bench.owner(vec![ItemKind::Gone(Gone { session, code })]);
+    bench.owner(vec![ItemKind::Gone(Gone {
+        session,
+        code,
+        ..Gone::default()
+    })]);
     let got = bench.got(conn);
     assert_eq!(
         got[0],

@@ -84,6 +84,7 @@ fn who_is_replaced_leaves_and_is_closed_if_nothing_is_left() {
     bench.owner(vec![ItemKind::Gone(Gone {
         session,
         code: "replaced".into(),
+        ..Gone::default()
     })]);
     let got = bench.got(conn);
     assert_eq!(
@@ -231,4 +232,110 @@ fn clients_are_told_while_nothing_is_stored() {
     bench.flush();
     let said = bench.got(conn);
     assert_eq!(said.last().unwrap()["code"], "recovered", "{said:?}");
+}
+
+#[test]
+fn d03_what_overtook_its_unreported_join_is_repeated_with_it_although_it_is_gone() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.join(conn, "player");
+    bench.core.handle_closed(conn, bench.now);
+    let sent = bench.entries();
+    assert!(matches!(sent[..], [Entry { n: 0, .. }, Entry { n: 1, .. }]));
+    let gone = |round| Gone {
+        session: sent[0].session,
+        code: "not_joined".into(),
+        n: 1,
+        round,
+    };
+    bench.owner(vec![ItemKind::Gone(gone(0))]);
+    let of = |entries: &[Entry]| entries.iter().map(|e| (e.n, e.round)).collect::<Vec<_>>();
+    assert_eq!(of(&bench.entries()), [(0, 1), (1, 1)]);
+    bench.owner(vec![ItemKind::Gone(gone(0))]);
+    assert_eq!(of(&bench.entries()), [], "of an earlier round");
+    let joined = Gone { n: 0, ..gone(1) };
+    bench.owner(vec![ItemKind::Gone(joined)]);
+    bench.passes(5_000);
+    assert_eq!(
+        of(&bench.entries()),
+        [],
+        "its own `Joined` is gone: dropped"
+    );
+}
+
+#[test]
+fn d04_what_is_gone_after_it_was_reported_is_dropped() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.says(conn, input);
+    assert_eq!(bench.entries().len(), 1);
+    bench.owner(vec![ItemKind::Gone(Gone {
+        session,
+        code: "not_joined".into(),
+        n: 1,
+        round: 0,
+    })]);
+    assert_eq!(bench.take(conn), ["left"]);
+    bench.passes(5_000);
+    assert!(bench.entries().is_empty());
+}
+
+#[test]
+fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
+    let mut bench = Bench::new();
+    let (_, session) = bench.player(1, "alice");
+    bench.interests();
+    bench.owner(vec![processed(session + 1, 0, 0)]);
+    let asked = bench.interests();
+    assert_eq!(asked[0].rooms[0].sessions, [session]);
+    let answered = |bench: &mut Bench| {
+        let reply = InterestReply {
+            worker: "w".into(),
+            epoch: 1,
+            number: bench.number,
+        };
+        let reply = Some(reply.encode_to_vec().into());
+        let question = bench.question();
+        bench.core.handle_interest_reply(question, reply, bench.now);
+    };
+    answered(&mut bench);
+    for (lost, ended) in [(true, false), (false, true)] {
+        bench.owner(vec![ItemKind::Processed(Processed {
+            session: session + 1,
+            lost,
+            ended,
+            ..Processed::default()
+        })]);
+        assert!(
+            bench.interests().is_empty(),
+            "it takes nobody for connected"
+        );
+    }
+}
+
+#[test]
+fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
+    let mut bench = Bench::new();
+    let ask = |bench: &mut Bench| {
+        let asked = bench.interests();
+        let rooms = asked.into_iter().flat_map(|interest| interest.rooms);
+        rooms.collect::<Vec<_>>()
+    };
+    bench.owner(vec![processed(9, 0, 0)]);
+    let stranger = RoomInterest {
+        room: ROOM.into(),
+        ..RoomInterest::default()
+    };
+    assert_eq!(ask(&mut bench), [stranger.clone()]);
+    let question = bench.question();
+    bench.core.handle_interest_reply(question, None, bench.now);
+    bench.passes(100);
+    assert_eq!(ask(&mut bench), [stranger]);
+    let reply = InterestReply::default().encode_to_vec().into();
+    bench
+        .core
+        .handle_interest_reply(question, Some(reply), bench.now);
+    bench.passes(5_000);
+    assert_eq!(ask(&mut bench), []);
 }

@@ -4,6 +4,8 @@ mod wires;
 
 mod sockets;
 
+mod edges;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use grandstand_common::bus::LogState;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, decode_server};
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::{Epoch, Partition};
+use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
@@ -58,6 +60,10 @@ pub(crate) struct Plan {
     pub(crate) connection_drops: f64,
     /// Of sends to a client's socket that find it full.
     pub(crate) slow: f64,
+    /// Of rooms of whose players one leaves for good, without a word.
+    pub(crate) quits: f64,
+    /// Times that an edge dies and another takes its place.
+    pub(crate) edge_restarts: usize,
 }
 
 impl Default for Plan {
@@ -69,6 +75,8 @@ impl Default for Plan {
             worker_restarts: 4,
             connection_drops: 0.05,
             slow: 0.0,
+            quits: 0.3,
+            edge_restarts: 0,
         }
     }
 }
@@ -80,8 +88,8 @@ type ToOwner = Box<dyn FnOnce(&mut Owner, Now)>;
 enum Happening {
     /// A client does its next thing.
     Turn(usize),
-    /// An edge's core hears.
-    Edge(usize, ToEdge),
+    /// An edge's core of this generation hears.
+    Edge(usize, u64, ToEdge),
     /// A request of an edge's to a partition's owner is answered, or given up.
     Answer(usize, u64, Option<Bytes>),
     /// The worker of this generation hears.
@@ -96,6 +104,11 @@ enum Happening {
     Drained(usize, u32),
     Tick,
     Die,
+    EdgeDies(usize),
+    /// The worker asks whether the edges are there.
+    Probe,
+    /// A client is gone for good.
+    Quit(usize),
 }
 
 /// The sockets of an edge.
@@ -129,6 +142,7 @@ impl Sink for Sockets {
 }
 
 struct Edge {
+    generation: u64,
     core: Core,
     sockets: Sockets,
     sessions: HashMap<u32, Session>,
@@ -152,7 +166,9 @@ pub(crate) struct World {
     epoch: u64,
     readers: BTreeMap<u16, u64>,
     /// The requests of edges to partitions' owners that are not answered, by number.
-    asked: HashMap<u64, Question>,
+    asked: HashMap<u64, (usize, Question)>,
+    /// How often in a row an edge did not answer the worker.
+    misses: HashMap<ProcessId, u32>,
     /// When what was sent on a path last arrives: what comes later arrives later, unless it is reordered.
     paths: HashMap<(u64, usize), u64>,
     clients: Vec<Client>,
@@ -178,24 +194,7 @@ impl World {
             at: start,
             unix_ms: 1_000_000,
         };
-        let config = CoreConfig {
-            partitions: PARTITIONS,
-            linger: Duration::from_secs(3),
-            ..CoreConfig::default()
-        };
-        let edge = |i: usize| Edge {
-            core: Core::new(
-                config.clone(),
-                format!("edge-{i}").parse().expect("a name"),
-                None,
-                seed ^ i as u64,
-                now,
-            ),
-            sockets: Sockets::default(),
-            sessions: HashMap::new(),
-            clients: HashMap::new(),
-            next: 0,
-        };
+        let edge = |i: usize| Edge::new(i, 1, seed ^ i as u64, now);
         let client = |i: usize| {
             let (room, place) = (i % ROOMS, i / ROOMS);
             Client::new(format!("c{i}"), format!("ledger-{room}"), place < 2)
@@ -214,6 +213,7 @@ impl World {
             epoch: 0,
             readers: BTreeMap::new(),
             asked: HashMap::new(),
+            misses: HashMap::new(),
             paths: HashMap::new(),
             clients: (0..ROOMS * 4).map(client).collect(),
             deaths: plan.worker_restarts,
@@ -226,7 +226,17 @@ impl World {
         for _ in 0..world.deaths {
             world.after(1_000..CALM_MS, Happening::Die);
         }
+        for _ in 0..world.plan.edge_restarts {
+            let edge = world.rng.random_range(0..EDGES);
+            world.after(1_000..CALM_MS, Happening::EdgeDies(edge));
+        }
+        for room in 0..ROOMS {
+            if world.rng.random_bool(world.plan.quits) {
+                world.after(1_000..CALM_MS + 1, Happening::Quit(room));
+            }
+        }
         world.after(1..2, Happening::Tick);
+        world.after(1..2, Happening::Probe);
         world
     }
 
@@ -294,9 +304,11 @@ impl World {
         let now = self.now();
         match what {
             Happening::Turn(client) => self.turn(client),
-            Happening::Edge(i, does) => {
+            Happening::Edge(i, generation, does) => {
                 let edge = &mut self.edges[i];
-                does(&mut edge.core, now, &mut edge.sockets);
+                if edge.generation == generation {
+                    does(&mut edge.core, now, &mut edge.sockets);
+                }
             }
             Happening::Owner(generation, does) => {
                 if generation == self.generation {
@@ -304,7 +316,7 @@ impl World {
                 }
             }
             Happening::Answer(i, id, reply) => {
-                if let Some(question) = self.asked.remove(&id) {
+                if let Some((_, question)) = self.asked.remove(&id) {
                     let core = &mut self.edges[i].core;
                     core.handle_interest_reply(question, reply, now);
                 }
@@ -327,7 +339,16 @@ impl World {
                 self.generation += 1;
                 self.owner = owner_of(self.generation, now);
                 self.readers.clear();
+                self.misses.clear();
                 self.take_all();
+            }
+            Happening::EdgeDies(i) => self.edge_dies(i),
+            Happening::Probe => self.probe(),
+            Happening::Quit(i) => {
+                self.clients[i].quit = true;
+                if let Some((edge, index)) = self.clients[i].at {
+                    self.hang_up(edge, index);
+                }
             }
         }
     }
@@ -354,7 +375,8 @@ impl World {
             let tell = move |core: &mut Core, now: Now, _: &mut Sockets| {
                 core.handle_lease(Partition(partition), &lease, now);
             };
-            self.in_order((u64::MAX, i), Happening::Edge(i, Box::new(tell)));
+            let tell = self.to_edge(i, tell);
+            self.in_order((u64::MAX, i), tell);
         }
     }
 
@@ -395,8 +417,21 @@ impl World {
         for room in 0..ROOMS {
             let room = format!("ledger-{room}");
             let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
-            let view = clients[0].view.as_ref().expect("it has a view");
-            for client in &clients {
+            let view = clients[2].view.as_ref().expect("it has a view");
+            let quitters: Vec<_> = clients.iter().filter(|c| c.quit).collect();
+            for client in &quitters {
+                let lines = lines(view, &client.name);
+                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
+                assert!(made.starts_with(&lines), "{}: {lines:?}", client.name);
+                assert!(lines.last().unwrap_or(&0) + 7 > client.acked);
+                applied += lines.len() as u64;
+            }
+            for client in clients.iter().filter(|c| !c.quit) {
+                for (player, state) in &client.presence {
+                    let is_gone = quitters.iter().any(|c| c.name == *player);
+                    let wanted = if is_gone { "lost" } else { "connected" };
+                    assert_eq!(state, wanted, "{player} for {}", client.name);
+                }
                 assert!(client.joined, "{} is in", client.name);
                 assert_eq!(client.errors, Vec::<String>::new());
                 assert_eq!(
@@ -405,13 +440,7 @@ impl World {
                     "{} sees what all see",
                     client.name
                 );
-                let lines: Vec<u64> = view
-                    .as_array()
-                    .expect("a list")
-                    .iter()
-                    .filter(|line| line[0] == client.name.as_str())
-                    .map(|line| line[1].as_u64().expect("a number"))
-                    .collect();
+                let lines = lines(view, &client.name);
                 let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
                 assert_eq!(
                     lines, made,
@@ -427,4 +456,13 @@ impl World {
         }
         applied
     }
+}
+
+/// The numbers of a player's inputs that were applied, in order.
+fn lines(view: &Value, player: &str) -> Vec<u64> {
+    let lines = view.as_array().expect("a list").iter();
+    let lines = lines.filter(|line| line[0] == player);
+    lines
+        .map(|line| line[1].as_u64().expect("a number"))
+        .collect()
 }

@@ -6,6 +6,9 @@ impl World {
     /// A client does its next thing.
     pub(super) fn turn(&mut self, i: usize) {
         let calm = self.calm();
+        if self.clients[i].quit {
+            return;
+        }
         let at = self.clients[i].at;
         match at {
             None => self.connect(i),

@@ -19,7 +19,7 @@ impl World {
                 assert_eq!(subject::parse_partition(&subject), Some(partition));
                 self.order += 1;
                 let id = self.order;
-                self.asked.insert(id, question);
+                self.asked.insert(id, (i, question));
                 let ready = |(p, _, ready)| p == partition && ready;
                 if !self.owner.partitions().any(ready) {
                     return self.after(1..5, Happening::Answer(i, id, None));
@@ -52,7 +52,8 @@ impl World {
                 let answer = move |core: &mut Core, now: Now, _: &mut Sockets| {
                     core.handle_link_reply(&worker, to, reply, now);
                 };
-                self.after(1..10, Happening::Edge(i, Box::new(answer)));
+                let answer = self.to_edge(i, answer);
+                self.after(1..10, answer);
             }
             core::Command::Publish { subject, payload } => {
                 let partition =
@@ -82,7 +83,8 @@ impl World {
         if self.chance(self.plan.lost) {
             // Either at once, as on a disconnect, or never.
             if self.rng.random_bool(0.5) {
-                self.after(1..50, Happening::Edge(i, Box::new(answer(None))));
+                let answer = self.to_edge(i, answer(None));
+                self.after(1..50, answer);
             }
             return;
         }
@@ -90,10 +92,12 @@ impl World {
         for _ in 0..copies {
             let (subject, payload) = (subject.clone(), payload.clone());
             let heard = !self.chance(self.plan.lost);
+            let generation = self.edges[i].generation;
             let store = move |world: &mut World| {
                 let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
                 if heard {
-                    world.after(0..4, Happening::Edge(i, Box::new(answer(Some(seq)))));
+                    let answer = Happening::Edge(i, generation, Box::new(answer(Some(seq))));
+                    world.after(0..4, answer);
                 }
             };
             self.along((1 << 40, i), Happening::Store(Box::new(store)));
@@ -126,9 +130,9 @@ impl World {
         let now = self.now();
         match command {
             C::Publish { subject, payload } => {
-                let edge = (0..EDGES)
-                    .find(|i| subject == format!("edge.edge-{i}"))
-                    .expect("an edge");
+                let Some(edge) = self.edge_of(&subject) else {
+                    return;
+                };
                 let copies = if self.chance(self.plan.lost) {
                     0
                 } else {
@@ -139,10 +143,8 @@ impl World {
                     let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| {
                         core.handle_batch(payload, now, sockets);
                     };
-                    self.along(
-                        (self.generation, edge),
-                        Happening::Edge(edge, Box::new(tell)),
-                    );
+                    let tell = self.to_edge(edge, tell);
+                    self.along((self.generation, edge), tell);
                 }
             }
             C::Reply { to, payload } => {

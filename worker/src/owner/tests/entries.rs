@@ -60,6 +60,7 @@ pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
         spectators: Some(Known::default()),
         viewers: 1,
         sessions: Vec::new(),
+        joining: Vec::new(),
         sync,
     });
     Interest {

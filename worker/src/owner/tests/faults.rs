@@ -35,7 +35,7 @@ fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]
         }
         5 => rig
             .owner
-            .handle_edge_gone(rig.now, &edge_of(*session).parse().unwrap()),
+            .handle_process_gone(rig.now, &edge_of(*session).parse().unwrap()),
         6 => {
             rig.append(room, input(of, (n.saturating_sub(1), *seq), "repeated"));
         }

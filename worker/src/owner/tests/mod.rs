@@ -14,6 +14,8 @@ mod faults;
 
 mod state;
 
+mod strays;
+
 mod stored;
 
 mod takeover;

@@ -233,8 +233,10 @@ fn d06_an_owners_lost_ends_nothing() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
-    rig.owner.handle_edge_gone(rig.now, &"e1".parse().unwrap());
-    rig.owner.handle_edge_gone(rig.now, &"e1".parse().unwrap());
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
     let told = rig.told("e2", "echo-1");
     assert_eq!(told.last().unwrap(), "update 3/0 lost alice", "said once");

@@ -89,7 +89,8 @@ fn eventful() -> Rig {
     }
     rig.append("echo-1", lost(("alice", 10), 40));
     rig.join("echo-1", "mallory", 30);
-    rig.owner.handle_edge_gone(rig.now, &"e2".parse().unwrap());
+    rig.owner
+        .handle_process_gone(rig.now, &"e2".parse().unwrap());
     rig.run();
     rig.append("echo-1", here(("bob", 20), 40));
     rig.join("echo-1", "alice", 11);

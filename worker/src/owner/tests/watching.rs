@@ -23,6 +23,7 @@ fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
             spectators: Some(known),
             viewers: 2,
             sessions: Vec::new(),
+            joining: Vec::new(),
             sync,
         }],
     }
@@ -101,7 +102,7 @@ fn a_snapshot_comes_to_all_when_updates_outgrow_the_ring() {
 }
 
 #[test]
-fn a_digest_drops_what_it_does_not_name_but_no_player() {
+fn a_digest_drops_what_it_does_not_name_but_no_player_whom_it_does() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 20);
@@ -110,7 +111,11 @@ fn a_digest_drops_what_it_does_not_name_but_no_player() {
     rig.ask(Interest {
         edge: "e1".into(),
         digest: true,
-        rooms: Vec::new(),
+        rooms: vec![RoomInterest {
+            room: "echo-1".into(),
+            sessions: vec![10],
+            ..RoomInterest::default()
+        }],
     });
     rig.told("e1", "echo-1");
     rig.input("echo-1", ("alice", 10), 1, "a");

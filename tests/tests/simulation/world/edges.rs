@@ -1,0 +1,85 @@
+//! Edges that die, and the worker that finds out.
+
+use super::*;
+
+/// Between two questions of the worker's, and how many answers must be missing.
+const PROBE_MS: u64 = 250;
+const MISSES: u32 = 4;
+
+impl Edge {
+    pub(super) fn new(i: usize, generation: u64, seed: u64, now: Now) -> Self {
+        let config = CoreConfig {
+            partitions: PARTITIONS,
+            linger: Duration::from_secs(3),
+            ..CoreConfig::default()
+        };
+        Self {
+            generation,
+            core: Core::new(config, edge_id(i, generation), None, seed, now),
+            sockets: Sockets::default(),
+            sessions: HashMap::new(),
+            clients: HashMap::new(),
+            next: 0,
+        }
+    }
+}
+
+fn edge_id(i: usize, generation: u64) -> EdgeId {
+    format!("e{i}-0-{generation}").parse().expect("a name")
+}
+
+impl World {
+    /// Something for an edge as it is now.
+    pub(super) fn to_edge(
+        &self,
+        i: usize,
+        tell: impl FnOnce(&mut Core, Now, &mut Sockets) + 'static,
+    ) -> Happening {
+        Happening::Edge(i, self.edges[i].generation, Box::new(tell))
+    }
+
+    /// Which edge this is the id of, if it lives.
+    pub(super) fn edge_of(&self, subject: &str) -> Option<usize> {
+        let is = |i: &usize| subject == subject::edge(&edge_id(*i, self.edges[*i].generation));
+        (0..EDGES).find(is)
+    }
+
+    /// An edge is gone with all its connections; another takes its place.
+    pub(super) fn edge_dies(&mut self, i: usize) {
+        let (now, seed) = (self.now(), self.rng.random());
+        let edge = &mut self.edges[i];
+        let mut new = Edge::new(i, edge.generation + 1, seed, now);
+        new.next = edge.next;
+        let dead = std::mem::replace(edge, new);
+        for client in dead.clients.into_values() {
+            let client = &mut self.clients[client];
+            client.at = None;
+            client.joined = false;
+        }
+        self.asked.retain(|_, (of, _)| *of != i);
+        let owned: Vec<_> = self.owner.partitions().collect();
+        for (partition, _, ready) in owned {
+            self.tell_lease(partition.0, ready);
+        }
+    }
+
+    pub(super) fn probe(&mut self) {
+        let now = self.now();
+        let edges = self.edges.iter().enumerate();
+        let living: Vec<_> = edges
+            .map(|(i, edge)| edge_id(i, edge.generation).process())
+            .collect();
+        for process in self.owner.session_processes() {
+            let misses = self.misses.entry(process.clone()).or_default();
+            *misses = if living.contains(&process) {
+                0
+            } else {
+                *misses + 1
+            };
+            if *misses >= MISSES {
+                self.owner.handle_process_gone(now, &process);
+            }
+        }
+        self.at(self.ms + PROBE_MS, Happening::Probe);
+    }
+}

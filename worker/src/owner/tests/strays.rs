@@ -1,0 +1,184 @@
+//! Players whose edge does not have them, or is dead (D6, D17).
+
+use super::*;
+use crate::command::{Command, Outcome};
+use grandstand_common::wire::{Body, Entry, Interest, ItemKind, RoomInterest};
+use prost::Message;
+
+fn has(edge: &str, room: &str, sessions: &[u64], joining: &[u64]) -> Interest {
+    Interest {
+        edge: edge.into(),
+        digest: false,
+        rooms: vec![RoomInterest {
+            room: room.into(),
+            sessions: sessions.to_vec(),
+            joining: joining.to_vec(),
+            ..RoomInterest::default()
+        }],
+    }
+}
+
+fn losses(rig: &Rig) -> Vec<u64> {
+    let entries = rig
+        .log
+        .iter()
+        .map(|stored| Entry::decode(stored.payload.clone()).unwrap());
+    let lost = entries.filter(|entry| matches!(entry.body, Some(Body::EdgeLost(_))));
+    lost.map(|entry| entry.session).collect()
+}
+
+#[test]
+fn d03_an_answer_that_there_is_no_session_names_the_entry() {
+    let mut rig = Rig::started();
+    rig.append("echo-1", lost(("alice", 10), 1));
+    rig.join("echo-1", "bob", 11);
+    rig.append("echo-1", lost(("alice", 12), 3));
+    let told = rig.items("e1", "echo-1");
+    let gone = told.iter().filter_map(|item| match item {
+        ItemKind::Gone(gone) => Some((gone.session, gone.n, gone.round)),
+        _ => None,
+    });
+    assert_eq!(gone.collect::<Vec<_>>(), [(10, 1, 1), (12, 3, 1)]);
+}
+
+#[test]
+fn d06_a_connected_player_whom_the_edge_does_not_have_is_lost() {
+    let mut rig = Rig::started();
+    for (player, session) in [("alice", 10), ("bob", 11), ("carol", 12), ("dan", 20)] {
+        rig.join("echo-1", player, session);
+    }
+    rig.ask(has("e1", "echo-1", &[10], &[12]));
+    assert_eq!(losses(&rig), [11]);
+    rig.ask(has("e1", "echo-1", &[10], &[12]));
+    rig.pass(2_000);
+    rig.ask(has("e1", "echo-1", &[10], &[12]));
+    assert_eq!(losses(&rig), [11], "it is lost already");
+    rig.ask(has("e1", "echo-9", &[], &[]));
+    assert_eq!(losses(&rig), [11], "there is no such room");
+    // It was a mistake: the edge did not know of it yet.
+    rig.append("echo-1", here(("bob", 11), 1));
+    assert!(
+        rig.told("e2", "echo-1")
+            .contains(&"update 6/0 returned bob".into())
+    );
+}
+
+#[test]
+fn d06_a_loss_that_was_not_stored_is_appended_again() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.hold_log = true;
+    rig.ask(has("e1", "echo-1", &[], &[]));
+    rig.pass(500);
+    rig.ask(has("e1", "echo-1", &[], &[]));
+    assert_eq!(losses(&rig), [10]);
+    rig.pass(600);
+    rig.ask(has("e1", "echo-1", &[], &[]));
+    assert_eq!(losses(&rig), [10, 10]);
+    rig.hold_log = false;
+    rig.run();
+    let lost = rig.told("e1", "echo-1");
+    let lost = lost.iter().filter(|told| told.contains("lost"));
+    assert_eq!(lost.count(), 1, "and counts once");
+}
+
+#[test]
+fn d06_a_digest_loses_who_is_in_rooms_that_it_does_not_name() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-2", "bob", 11);
+    rig.join("echo-3", "carol", 20);
+    let digest = Interest {
+        digest: true,
+        ..has("e1", "echo-1", &[10], &[])
+    };
+    rig.ask(digest);
+    assert_eq!(losses(&rig), [11]);
+    rig.told("e1", "echo-2");
+    rig.append("echo-2", input(("bob", 11), (1, 1), "a"));
+    let told = rig.told("e1", "echo-2");
+    assert!(told.contains(&"processed 11 n1 seq1".into()), "{told:?}");
+    assert!(
+        told[0].starts_with("snapshot"),
+        "it watches again: {told:?}"
+    );
+}
+
+#[test]
+fn d17_sessions_are_counted_per_process_as_they_come_and_go() {
+    let mut rig = Rig::started();
+    let held = |rig: &Rig| {
+        let processes = rig.owner.session_processes();
+        processes
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held(&rig), [""; 0]);
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-1", "bob", 20);
+    rig.join("echo-2", "bob", 21);
+    assert_eq!(
+        (held(&rig), rig.owner.rooms()),
+        (vec!["e1".into(), "e2".into()], 2)
+    );
+    rig.append("echo-1", lost(("alice", 10), 1));
+    assert_eq!(held(&rig), ["e2"]);
+    rig.join("echo-1", "alice", 30);
+    rig.join("echo-1", "bob", 31);
+    assert_eq!(held(&rig), ["e2", "e3"]);
+    rig.append("echo-2", left(("bob", 21), 1));
+    assert_eq!(held(&rig), ["e3"]);
+    rig.pass(3_000);
+    rig.restart();
+    assert_eq!((held(&rig), rig.owner.rooms()), (vec!["e3".into()], 2));
+    rig.input("echo-1", ("alice", 30), 1, "finish");
+    rig.pass(70_000);
+    assert_eq!((held(&rig), rig.owner.rooms()), (vec![], 1));
+}
+
+#[test]
+fn d17_all_shards_of_a_dead_process_lose_their_players() {
+    let mut rig = Rig::started();
+    for (n, edge) in (10..).zip(["a-0-77", "a-1-77", "a-1-78"]) {
+        let mut entry = joined(&format!("p{n}"), n);
+        entry.edge = edge.into();
+        rig.append("echo-1", entry);
+    }
+    rig.owner
+        .handle_process_gone(rig.now, &"a-77".parse().unwrap());
+    rig.run();
+    assert_eq!(losses(&rig), [10, 11]);
+}
+
+#[test]
+fn d17_thousands_of_players_are_lost_in_turn_and_all_of_them() {
+    let mut rig = Rig::started();
+    for n in 0..3_000 {
+        rig.join(&format!("echo-{n}"), "alice", 100_000 + n);
+    }
+    rig.commands.clear();
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    let waiting = std::iter::from_fn(|| rig.owner.poll_command());
+    let waiting: Vec<_> = waiting
+        .filter(|c| matches!(c, Command::Append { .. }))
+        .collect();
+    assert_eq!(waiting.len(), 2_048, "so many are in flight");
+    for command in waiting {
+        let Command::Append { token, .. } = command else {
+            continue;
+        };
+        rig.owner.handle_outcome(rig.now, token, Outcome::Failed);
+    }
+    rig.run();
+    assert_eq!(losses(&rig).len(), 952);
+    for _ in 0..2 {
+        rig.pass(1_000);
+        rig.owner
+            .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    }
+    rig.run();
+    assert_eq!(losses(&rig).len(), 3_000, "those that failed, again");
+    assert!(rig.owner.session_processes().is_empty());
+}

@@ -1,0 +1,69 @@
+//! Which edges hold connected players' sessions, counted as entries come, so that nobody has to look at all players.
+
+use std::collections::BTreeMap;
+
+use grandstand_common::id::EdgeId;
+
+use super::state::{Presence, State};
+
+/// How many connected players each edge holds.
+#[derive(Debug)]
+pub(super) struct Connected {
+    edges: BTreeMap<EdgeId, u32>,
+    /// Another edge holds some, or one none any more. At first true: nobody has looked.
+    moved: bool,
+}
+
+impl Default for Connected {
+    fn default() -> Self {
+        Self {
+            edges: BTreeMap::new(),
+            moved: true,
+        }
+    }
+}
+
+impl Connected {
+    pub(super) fn of(state: &State) -> Self {
+        let mut counted = Self::default();
+        for player in state.players.values() {
+            if player.presence == Presence::Connected {
+                counted.count(None, Some(player.edge.clone()));
+            }
+        }
+        counted
+    }
+
+    /// A player was connected by one edge (or not), and is now by another (or not).
+    pub(super) fn count(&mut self, before: Option<EdgeId>, now: Option<EdgeId>) {
+        if before == now {
+            return;
+        }
+        if let Some(now) = now {
+            let count = self.edges.entry(now).or_default();
+            self.moved |= *count == 0;
+            *count += 1;
+        }
+        if let Some(before) = before
+            && let Some(count) = self.edges.get_mut(&before)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.edges.remove(&before);
+                self.moved = true;
+            }
+        }
+    }
+
+    pub(super) fn edges(&self) -> impl Iterator<Item = &EdgeId> {
+        self.edges.keys()
+    }
+
+    pub(super) fn has(&self, edge: &EdgeId) -> bool {
+        self.edges.contains_key(edge)
+    }
+
+    pub(super) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+}
