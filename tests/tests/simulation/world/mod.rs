@@ -107,7 +107,7 @@ enum Happening {
     EdgeDies(usize),
     /// The worker asks whether the edges are there.
     Probe,
-    /// A client is gone for good.
+    /// A client comes for a moment, then is gone for good.
     Quit(usize),
 }
 
@@ -344,12 +344,7 @@ impl World {
             }
             Happening::EdgeDies(i) => self.edge_dies(i),
             Happening::Probe => self.probe(),
-            Happening::Quit(i) => {
-                self.clients[i].quit = true;
-                if let Some((edge, index)) = self.clients[i].at {
-                    self.hang_up(edge, index);
-                }
-            }
+            Happening::Quit(i) => self.quit(i),
         }
     }
 

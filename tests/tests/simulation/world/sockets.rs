@@ -45,6 +45,18 @@ impl World {
         self.say((e, index), &join);
     }
 
+    /// Comes and goes before it is in, so that its `Lost` may come before its `Joined`; then is gone for good.
+    pub(super) fn quit(&mut self, i: usize) {
+        let is_first = !std::mem::replace(&mut self.clients[i].quit, true);
+        if let Some((edge, index)) = self.clients[i].at {
+            self.hang_up(edge, index);
+        }
+        if is_first {
+            self.connect(i);
+            self.after(0..20, Happening::Quit(i));
+        }
+    }
+
     pub(super) fn hang_up(&mut self, e: usize, index: u32) {
         let now = self.now();
         let edge = &mut self.edges[e];
