@@ -33,7 +33,9 @@ pub(super) enum LeaseAnswer {
     /// Of a look.
     Look(Place, Look),
     /// Of a probe of a worker.
-use grandstand_common::id::ProcessId;
+    Probe(Probe, ProbeOutcome),
+    /// Whether an edge process answered; `None` if that cannot be said.
+    Edge(ProcessId, Option<bool>),
     /// Nobody waits for it.
     Nothing,
 }

@@ -327,7 +327,7 @@ fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
         room: ROOM.into(),
         ..RoomInterest::default()
     };
-    assert_eq!(ask(&mut bench), [stranger.clone()]);
+    assert_eq!(ask(&mut bench), std::slice::from_ref(&stranger));
     let question = bench.question();
     bench.core.handle_interest_reply(question, None, bench.now);
     bench.passes(100);
