@@ -9,7 +9,7 @@ use crate::load;
 use crate::plot::Chart;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::scenario::{fanout, idle};
+use crate::scenario::{fanout, idle, mixed, pause, rooms, slow, storm};
 
 /// Measure what a Grandstand does on this machine
 ///
@@ -41,6 +41,11 @@ pub struct Common {
 enum Scenario {
     Idle(idle::Options),
     Fanout(fanout::Options),
+    Rooms(rooms::Options),
+    Mixed(mixed::Options),
+    Storm(storm::Options),
+    Slow(slow::Options),
+    Pause(pause::Options),
     /// Not for people: the load generator
     #[command(hide = true)]
     Load,
@@ -102,6 +107,11 @@ async fn measure(
     match scenario {
         Scenario::Idle(options) => idle::run(options, common, progress).await,
         Scenario::Fanout(options) => fanout::run(options, common, progress).await,
+        Scenario::Rooms(options) => rooms::run(options, common, progress).await,
+        Scenario::Mixed(options) => mixed::run(options, common, progress).await,
+        Scenario::Storm(options) => storm::run(options, common, progress).await,
+        Scenario::Slow(options) => slow::run(options, common, progress).await,
+        Scenario::Pause(options) => pause::run(options, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

@@ -101,6 +101,8 @@ pub enum Command {
     Pauses,
     /// Read like this from now on.
     Read(Reading),
+    /// Let so many be on their way in at a time.
+    AtOnce(u32),
     /// Lose all connections at once and connect anew.
     Reconnect,
 }
@@ -133,9 +135,9 @@ pub struct Pauses {
 /// A room's longest silence, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// The longest time between two updates.
+    /// The longest time between two updates, or from one to the snapshot of a new owner.
     pub gap_us: u64,
-    /// The longest that an input waited for its update, counted from when it was due.
+    /// The longest that an input waited for its ack, counted from when it was due.
     pub wait_us: u64,
     /// When the snapshot of the new owner came, after the begin; 0 if none did.
     pub back_us: u64,

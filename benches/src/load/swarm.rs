@@ -134,6 +134,7 @@ impl Swarm {
                     self.read(client, usize::MAX);
                 }
             }
+            Command::AtOnce(at_once) => self.job.at_once = at_once,
             Command::Reconnect => {
                 self.told = None;
                 for client in 0..self.wires.len() {

@@ -105,6 +105,8 @@ pub struct Tally {
     pub unacked: u64,
     /// Clients whose version of their room is older than another's of the same, by now.
     pub behind: u64,
+    /// The newest version of any room, by now.
+    pub newest: u64,
     /// Snapshots that came.
     pub snapshots: u64,
     /// Updates whose `prev` was not the version before.
@@ -134,6 +136,7 @@ impl Tally {
         self.live += other.live;
         self.unacked += other.unacked;
         self.behind += other.behind;
+        self.newest = self.newest.max(other.newest);
         self.entered += other.entered;
         self.received += other.received;
         self.in_window += other.in_window;

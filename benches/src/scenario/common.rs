@@ -20,6 +20,9 @@ use crate::progress::Progress;
 /// How many clients may be on their way in at a time, where nothing else is measured.
 const AT_ONCE: u32 = 256;
 
+/// How far a crowd's generator stands back for that of those whose latency is measured ([`Job::nice`]).
+pub const CROWD: u8 = 10;
+
 /// Clients of an edge, before what is special about them.
 pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
     Job {

@@ -5,3 +5,13 @@ pub mod common;
 pub mod idle;
 
 pub mod fanout;
+
+pub mod rooms;
+
+pub mod mixed;
+
+pub mod storm;
+
+pub mod slow;
+
+pub mod pause;

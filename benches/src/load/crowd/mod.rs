@@ -269,7 +269,7 @@ impl Crowd {
                     member.since_ns = 0;
                 }
             }
-            Command::Collect | Command::Pauses | Command::Read(_) => {}
+            Command::Collect | Command::Pauses | Command::Read(_) | Command::AtOnce(_) => {}
         }
     }
 
@@ -279,6 +279,12 @@ impl Crowd {
         tally.live = self.live;
         tally.unacked = self.slots.iter().map(Slot::unacked).sum();
         tally.behind = self.behind();
+        tally.newest = self
+            .slots
+            .iter()
+            .map(|slot| slot.version)
+            .max()
+            .unwrap_or(0);
         tally
     }
 

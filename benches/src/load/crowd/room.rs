@@ -78,22 +78,27 @@ impl Track {
         (self.gap_ns, self.wait_ns, self.back_ns) = (0, 0, None);
     }
 
-    /// A snapshot came.
+    /// A snapshot came. A new owner's is the room's first sign of life: what was sent meanwhile is in it.
     pub(super) fn snapshot(&mut self, epoch: &[u8], now_ns: u64) {
         if self.epoch != epoch {
             if !self.epoch.is_empty() {
                 self.back_ns = Some(now_ns);
+                self.update(now_ns);
             }
             self.epoch = epoch.to_vec();
         }
     }
 
     /// An update came.
-    pub(super) fn update(&mut self, due_ns: u64, now_ns: u64) {
+    pub(super) fn update(&mut self, now_ns: u64) {
         if self.last_ns > 0 {
-            self.gap_ns = self.gap_ns.max(now_ns - self.last_ns);
+            self.gap_ns = self.gap_ns.max(now_ns.saturating_sub(self.last_ns));
         }
         self.last_ns = now_ns;
+    }
+
+    /// An input was answered.
+    pub(super) fn ack(&mut self, due_ns: u64, now_ns: u64) {
         self.wait_ns = self.wait_ns.max(now_ns.saturating_sub(due_ns));
     }
 

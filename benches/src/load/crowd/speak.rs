@@ -77,18 +77,19 @@ impl Crowd {
         };
         self.count(due_ns, now_ns);
         if (client as u32).is_multiple_of(self.job.rooms.each) {
-            self.tracks[room as usize].update(due_ns, now_ns);
+            self.tracks[room as usize].update(now_ns);
         }
     }
 
     fn handle_ack(&mut self, client: usize, message: &Message<'_>, now_ns: u64) {
-        let (Some((slot, _)), Some(seq)) = (self.slot(client, message), message.integer("seq"))
+        let (Some((slot, room)), Some(seq)) = (self.slot(client, message), message.integer("seq"))
         else {
             return;
         };
         let (from, to) = self.window;
         for due_ns in self.slots[slot].ack(seq) {
             self.tally.acked += 1;
+            self.tracks[room as usize].ack(due_ns, now_ns);
             if (from..to).contains(&due_ns) {
                 self.tally.acks.record_ns(now_ns.saturating_sub(due_ns));
             }

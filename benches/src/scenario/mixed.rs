@@ -1,0 +1,141 @@
+//! `mixed`: small rooms on the shard of a giant one.
+
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, Wanted};
+use crate::load::job::{Command, Job, LoadRole};
+use crate::load::remote::Load;
+use crate::plot::{Axis, Chart, Line, Panel};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::{Common, Outcome};
+use crate::scenario::common::{CROWD, Measured, drain, job, measure, publisher, settle};
+use crate::scenario::fanout::put_servers;
+use crate::scenario::rooms::pairs;
+
+/// Two-player rooms on the shard of a room with very many spectators: their latency alone and beside it
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Who watches the giant room
+    #[arg(long, default_value_t = 10_000)]
+    pub spectators: u32,
+    /// Messages per second of the giant room
+    #[arg(long, default_value_t = 5.0)]
+    pub giant_rate: f64,
+    /// Two-player rooms
+    #[arg(long, default_value_t = 100)]
+    pub rooms: u32,
+    /// Inputs per second, over all two-player rooms
+    #[arg(long, default_value_t = 500.0)]
+    pub rate: f64,
+    /// Bytes of what an input carries
+    #[arg(long, default_value_t = 128)]
+    pub size: u32,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If servers or clients cannot be had.
+pub async fn run(
+    options: &Options,
+    common: &Common,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let cores = Cores::apart();
+    progress.phase("starting");
+    let servers = Servers::start(Wanted {
+        workers: 1,
+        edges: 1,
+        cores,
+    })
+    .await?;
+    let target = servers.address();
+    let mut giant = Load::start(&publisher(target, cores, options.size)).await?;
+    giant.entered(progress).await?;
+    progress.phase("connecting");
+    let mut crowd = Load::start(&Job {
+        nice: CROWD,
+        ..job(target, LoadRole::Spectator, options.spectators, cores)
+    })
+    .await?;
+    crowd.entered(progress).await?;
+    let mut small = Load::start(&Job {
+        first_player: 30_000_000,
+        ..pairs(&servers, options.rooms, options.size, cores)
+    })
+    .await?;
+    small.entered(progress).await?;
+
+    small.tell(Command::Rate(options.rate)).await?;
+    settle(common.seconds.min(3.0)).await;
+    progress.phase("small rooms alone");
+    let alone = measure(Some(&servers), &mut [&mut small], common.seconds, progress).await?;
+    giant.tell(Command::Rate(options.giant_rate)).await?;
+    settle(common.seconds.min(3.0)).await;
+    progress.phase("beside the giant room");
+    let mut loads = [&mut small, &mut crowd, &mut giant];
+    let mut beside = measure(Some(&servers), &mut loads, common.seconds, progress).await?;
+    for sender in [0, 2] {
+        loads[sender].tell(Command::Silence).await?;
+    }
+    drain(&mut loads, &mut beside).await?;
+
+    let mut report = Report::new("mixed");
+    let settings = &mut report.settings;
+    settings.put("spectators", options.spectators);
+    settings.put_number("giant_rate_per_s", options.giant_rate);
+    settings.put("rooms", options.rooms);
+    settings.put_number("rate_per_s", options.rate);
+    settings.put("size_bytes", options.size);
+    settings.put_number("seconds", common.seconds);
+    put(&mut report, &alone, &beside, options.spectators);
+    Ok(Outcome {
+        chart: chart(&report, options, &alone, &beside),
+        report,
+    })
+}
+
+fn put(report: &mut Report, alone: &Measured, beside: &Measured, spectators: u32) {
+    let [small, crowd, giant] = [0, 1, 2].map(|load| &beside.tallies[load]);
+    let figures = &mut report.figures;
+    figures.put_latencies("alone_", &alone.tallies[0].latencies);
+    figures.put_latencies("beside_", &small.latencies);
+    let missing = (small.sent_in_window * 2).saturating_sub(small.in_window);
+    figures.put("updates_missing", missing);
+    figures.put_latencies("giant_", &crowd.latencies);
+    let offered = giant.sent_in_window * u64::from(spectators);
+    let share = crowd.in_window as f64 / offered.max(1) as f64;
+    figures.put_number("giant_delivered_percent", share * 100.0);
+    figures.put("errors", small.errors + crowd.errors + giant.errors);
+    for tally in &beside.tallies {
+        if let Some(error) = &tally.error {
+            report.warn(error.clone());
+        }
+    }
+    put_servers(report, beside);
+    report.put_generator(beside.generator);
+}
+
+fn chart(report: &Report, options: &Options, alone: &Measured, beside: &Measured) -> Chart {
+    let figure = |name| report.figures.number(name).unwrap_or(0.0);
+    Chart {
+        title: format!(
+            "{} two-player rooms beside one that sends {} times a second to {} spectators",
+            options.rooms, options.giant_rate, options.spectators
+        ),
+        subtitle: format!(
+            "p99 from input to update: {:.1} ms alone, {:.1} ms beside it",
+            figure("alone_p99_ms"),
+            figure("beside_p99_ms"),
+        ),
+        panels: vec![Panel {
+            x: Axis::Percentile,
+            y: "ms from input to update",
+            lines: vec![
+                Line::spread("small rooms alone", &alone.tallies[0].latencies),
+                Line::spread("beside the giant room", &beside.tallies[0].latencies),
+            ],
+        }],
+    }
+}

@@ -1,0 +1,148 @@
+//! `rooms`: many small rooms through the whole path and back.
+
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, Wanted};
+use crate::load::job::{Command, Job, LoadRole, Rooms};
+use crate::load::remote::Load;
+use crate::plot::{Axis, Chart, Line, Panel};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::{Common, Outcome};
+use crate::scenario::common::{Measured, drain, job, measure, settle};
+use crate::scenario::fanout::put_servers;
+
+/// Many two-player rooms: input to update and to ack through edge, NATS, the durable log, worker and back
+///
+/// NATS, edge, worker and generator share all cores.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Two-player rooms
+    #[arg(long, default_value_t = 1000)]
+    pub rooms: u32,
+    /// Inputs per second, over all rooms
+    #[arg(long, default_value_t = 5000.0)]
+    pub rate: f64,
+    /// Bytes of what an input carries
+    #[arg(long, default_value_t = 64)]
+    pub size: u32,
+    /// Workers
+    #[arg(long, default_value_t = 1)]
+    pub workers: usize,
+}
+
+/// Players of so many rooms of two.
+pub fn pairs(servers: &Servers, rooms: u32, size: u32, cores: Cores) -> Job {
+    Job {
+        rooms: Rooms {
+            prefix: "relay-pair-".to_owned(),
+            each: 2,
+            per_connection: 1,
+        },
+        size,
+        source: 1,
+        ..job(servers.address(), LoadRole::Player, rooms * 2, cores)
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If servers or clients cannot be had.
+pub async fn run(
+    options: &Options,
+    common: &Common,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    progress.phase("starting");
+    let servers = Servers::start(Wanted {
+        workers: options.workers,
+        edges: 1,
+        cores: Cores::SHARED,
+    })
+    .await?;
+    progress.phase("connecting");
+    let mut load =
+        Load::start(&pairs(&servers, options.rooms, options.size, Cores::SHARED)).await?;
+    load.entered(progress).await?;
+    progress.phase("warming up");
+    load.tell(Command::Rate(options.rate)).await?;
+    settle(common.seconds.min(3.0)).await;
+    progress.phase("measuring");
+    let mut measured = measure(Some(&servers), &mut [&mut load], common.seconds, progress).await?;
+    load.tell(Command::Silence).await?;
+    progress.phase("waiting for the rest");
+    drain(&mut [&mut load], &mut measured).await?;
+
+    let mut report = Report::new("rooms");
+    let settings = &mut report.settings;
+    settings.put("rooms", options.rooms);
+    settings.put_number("rate_per_s", options.rate);
+    settings.put("size_bytes", options.size);
+    settings.put("workers", options.workers);
+    settings.put_number("seconds", common.seconds);
+    let tally = &measured.tallies[0];
+    let figures = &mut report.figures;
+    figures.put("inputs", tally.sent_in_window);
+    figures.put_number("inputs_per_s", tally.sent_in_window as f64 / common.seconds);
+    figures.put_latencies("update_", &tally.latencies);
+    figures.put_latencies("ack_", &tally.acks);
+    // Each input becomes an update for both players.
+    let missing = (tally.sent_in_window * 2).saturating_sub(tally.in_window);
+    figures.put("updates_missing", missing);
+    figures.put(
+        "acks_missing",
+        tally.sent_in_window.saturating_sub(tally.acks.count()),
+    );
+    figures.put("unsent", tally.unsent);
+    figures.put("rejected", tally.rejected);
+    figures.put("errors", tally.errors);
+    let us = |cpu_s: f64| cpu_s * 1e6 / tally.sent_in_window.max(1) as f64;
+    figures.put_number("edge_cpu_us_per_input", us(measured.used.edges.cpu_s));
+    figures.put_number("worker_cpu_us_per_input", us(measured.used.workers.cpu_s));
+    figures.put_number("nats_cpu_us_per_input", us(measured.used.nats.cpu_s));
+    if let Some(error) = tally.error.clone() {
+        report.warn(error);
+    }
+    put_servers(&mut report, &measured);
+    report.put_generator(measured.generator);
+    Ok(Outcome {
+        chart: chart(&report, &measured, options),
+        report,
+    })
+}
+
+fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
+    let figure = |name| report.figures.number(name).unwrap_or(0.0);
+    let tally = &measured.tallies[0];
+    let p99 = measured
+        .samples
+        .iter()
+        .map(|sample| (sample.at_s, sample.p99_ms));
+    Chart {
+        title: format!(
+            "{} two-player rooms, {} inputs a second",
+            options.rooms, options.rate
+        ),
+        subtitle: format!(
+            "through edge, NATS, the log, worker and back: p50 {:.2} ms, p99 {:.1} ms from input to update",
+            figure("update_p50_ms"),
+            figure("update_p99_ms"),
+        ),
+        panels: vec![
+            Panel {
+                x: Axis::Percentile,
+                y: "ms from when it was due",
+                lines: vec![
+                    Line::spread("input to update", &tally.latencies),
+                    Line::spread("input to ack", &tally.acks),
+                ],
+            },
+            Panel {
+                x: Axis::Seconds,
+                y: "p99 of each second, ms",
+                lines: vec![Line::new("input to update", p99.collect())],
+            },
+        ],
+    }
+}

@@ -1,0 +1,209 @@
+//! `slow`: many do not read what they are sent.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::BenchError;
+use crate::host::kernel::Kernel;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, Wanted};
+use crate::load::job::{Command, Job, LoadRole, Reading};
+use crate::load::remote::Load;
+use crate::plot::{Axis, Chart, Line, Panel};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::{Common, Outcome};
+use crate::scenario::common::{Measured, job, measure, publisher, settle};
+use crate::scenario::fanout::put_servers;
+
+/// Half of the spectators of a room do not read: the edge's memory, and what the others feel
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Who watches
+    #[arg(long, default_value_t = 10_000)]
+    pub spectators: u32,
+    /// Messages per second
+    #[arg(long, default_value_t = 60.0)]
+    pub rate: f64,
+    /// Bytes of what a message carries
+    #[arg(long, default_value_t = 128)]
+    pub size: u32,
+    /// How many of 100 do not read at all
+    #[arg(long, default_value_t = 40)]
+    pub stuck_percent: u32,
+    /// How many of 100 read a tenth of what comes
+    #[arg(long, default_value_t = 10)]
+    pub slow_percent: u32,
+}
+
+/// How long they may take to be current once they read again.
+const STUCK: Duration = Duration::from_secs(60);
+/// What waits for those that do not read is to be the server's matter, not their kernel's.
+const RECEIVE_BUFFER: u32 = 8192;
+
+/// Runs it.
+///
+/// # Errors
+/// If servers or clients cannot be had, or those that were slow do not become current.
+pub async fn run(
+    options: &Options,
+    common: &Common,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let cores = Cores::apart();
+    progress.phase("starting");
+    let servers = Servers::start(Wanted {
+        workers: 1,
+        edges: 1,
+        cores,
+    })
+    .await?;
+    let target = servers.address();
+    let mut player = Load::start(&publisher(target, cores, options.size)).await?;
+    player.entered(progress).await?;
+    progress.phase("connecting");
+    let share = |percent: u32| options.spectators * percent / 100;
+    let (stuck, slow) = (share(options.stuck_percent), share(options.slow_percent));
+    let part = |number: u32, connections: u32, receive_buffer: u32| Job {
+        first_player: number * 1_000_000,
+        receive_buffer,
+        ..job(target, LoadRole::Spectator, connections.max(1), cores)
+    };
+    let reading = options.spectators.saturating_sub(stuck + slow);
+    let mut readers = Load::start(&part(1, reading, 0)).await?;
+    let mut stuck = Load::start(&part(2, stuck, RECEIVE_BUFFER)).await?;
+    let mut slow = Load::start(&part(3, slow, RECEIVE_BUFFER)).await?;
+    for load in [&mut readers, &mut stuck, &mut slow] {
+        load.entered(progress).await?;
+    }
+    player.tell(Command::Rate(options.rate)).await?;
+    settle(common.seconds.min(3.0)).await;
+
+    progress.phase("all read");
+    let mut loads = [&mut readers, &mut player];
+    let before = measure(Some(&servers), &mut loads, common.seconds, progress).await?;
+    let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
+    progress.phase("half do not");
+    stuck.tell(Command::Read(Reading::Nothing)).await?;
+    // A message of 128 bytes is about 235 on the wire.
+    let tenth = options.rate * f64::from(options.size + 107) / 10.0;
+    slow.tell(Command::Read(Reading::Slowly(tenth as u32)))
+        .await?;
+    let during = measure(
+        Some(&servers),
+        &mut [&mut readers, &mut player],
+        common.seconds,
+        progress,
+    )
+    .await?;
+    let kernel_during = kernel()?;
+    player.tell(Command::Silence).await?;
+
+    progress.phase("all read again");
+    settle(1.0).await;
+    let newest = readers.collect().await?.newest;
+    for load in [&mut stuck, &mut slow] {
+        load.tell(Command::Read(Reading::All)).await?;
+    }
+    let start = Instant::now();
+    let (mut snapshots, mut errors, mut error) = (0, 0, None);
+    for load in [&mut stuck, &mut slow] {
+        loop {
+            let tally = load.collect().await?;
+            snapshots += tally.snapshots;
+            errors += tally.errors;
+            error = error.or(tally.error);
+            if tally.newest == newest && tally.behind == 0 {
+                break;
+            }
+            if start.elapsed() > STUCK {
+                return Err(BenchError::Stuck {
+                    what: format!("{} who did not read are still behind", tally.behind),
+                    seconds: STUCK.as_secs(),
+                });
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let current_s = start.elapsed().as_secs_f64();
+
+    let mut report = Report::new("slow");
+    let settings = &mut report.settings;
+    settings.put("spectators", options.spectators);
+    settings.put_number("rate_per_s", options.rate);
+    settings.put("size_bytes", options.size);
+    settings.put("stuck_percent", options.stuck_percent);
+    settings.put("slow_percent", options.slow_percent);
+    settings.put_number("seconds", common.seconds);
+    let figures = &mut report.figures;
+    figures.put_latencies("all_read_", &before.tallies[0].latencies);
+    figures.put_latencies("readers_", &during.tallies[0].latencies);
+    let offered = during.tallies[1].sent_in_window * u64::from(reading);
+    let delivered = during.tallies[0].in_window as f64 / offered.max(1) as f64;
+    figures.put_number("readers_delivered_percent", delivered * 100.0);
+    let most = during.samples.iter().map(|sample| sample.edge_memory).max();
+    figures.put("edge_memory_before_bytes", memory_before);
+    figures.put("edge_memory_most_bytes", most.unwrap_or(0));
+    figures.put("kernel_buffers_before_bytes", kernel_before.buffers);
+    figures.put("kernel_buffers_after_bytes", kernel_during.buffers);
+    figures.put_number("current_again_seconds", current_s);
+    figures.put("snapshots", snapshots);
+    figures.put("errors", errors);
+    if let Some(error) = error {
+        report.warn(error);
+    }
+    put_servers(&mut report, &during);
+    report.put_generator(during.generator);
+    Ok(Outcome {
+        chart: chart(&report, options, &before, &during),
+        report,
+    })
+}
+
+fn kernel() -> Result<Kernel, BenchError> {
+    Kernel::now().map_err(BenchError::Proc)
+}
+
+fn chart(report: &Report, options: &Options, before: &Measured, during: &Measured) -> Chart {
+    let figure = |name| report.figures.number(name).unwrap_or(0.0);
+    let memory = |measured: &Measured| {
+        let points = measured.samples.iter();
+        points
+            .map(|sample| (sample.at_s, sample.edge_memory as f64 / 1e6))
+            .collect()
+    };
+    Chart {
+        title: format!(
+            "{} spectators, {} % do not read and {} % too slowly",
+            options.spectators, options.stuck_percent, options.slow_percent
+        ),
+        subtitle: format!(
+            "p99 of those who read: {:.1} ms before, {:.1} ms meanwhile; all are current {:.1} s after they read again",
+            figure("all_read_p99_ms"),
+            figure("readers_p99_ms"),
+            figure("current_again_seconds"),
+        ),
+        panels: vec![
+            Panel {
+                x: Axis::Seconds,
+                y: "memory of the edge, MB",
+                lines: vec![
+                    Line::new("all read", memory(before)),
+                    Line::new("half do not", memory(during)),
+                ],
+            },
+            Panel {
+                x: Axis::Percentile,
+                y: "ms from the player's send",
+                lines: vec![
+                    Line::spread("all read", &before.tallies[0].latencies),
+                    Line::spread(
+                        "those who read, when half do not",
+                        &during.tallies[0].latencies,
+                    ),
+                ],
+            },
+        ],
+    }
+}

@@ -1,0 +1,149 @@
+//! `storm`: all come back at once, while others play.
+
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, Wanted};
+use crate::load::clock::now_ns;
+use crate::load::job::{Command, Job, LoadRole};
+use crate::load::remote::Load;
+use crate::load::tally::Tally;
+use crate::plot::{Axis, Chart, Line, Panel};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::{Common, Outcome};
+use crate::scenario::common::{CROWD, Measured, job, measure, publisher, settle};
+use crate::scenario::rooms::pairs;
+
+/// All spectators reconnect at once: when all are back, and what those feel meanwhile who play
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Who reconnects
+    #[arg(long, default_value_t = 15_000)]
+    pub clients: u32,
+    /// Two-player rooms that go on meanwhile
+    #[arg(long, default_value_t = 100)]
+    pub rooms: u32,
+    /// Inputs per second, over all of them
+    #[arg(long, default_value_t = 500.0)]
+    pub rate: f64,
+    /// How often it is done
+    #[arg(long, default_value_t = 3)]
+    pub storms: u32,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If servers or clients cannot be had, or clients do not come back.
+pub async fn run(
+    options: &Options,
+    common: &Common,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let cores = Cores::apart();
+    progress.phase("starting");
+    let servers = Servers::start(Wanted {
+        workers: 1,
+        edges: 1,
+        cores,
+    })
+    .await?;
+    let target = servers.address();
+    // Makes the room that all watch.
+    let mut host = Load::start(&publisher(target, cores, 128)).await?;
+    host.entered(progress).await?;
+    progress.phase("connecting");
+    let mut crowd = Load::start(&Job {
+        nice: CROWD,
+        ..job(target, LoadRole::Spectator, options.clients, cores)
+    })
+    .await?;
+    crowd.entered(progress).await?;
+    let mut small = Load::start(&Job {
+        first_player: 30_000_000,
+        ..pairs(&servers, options.rooms, 128, cores)
+    })
+    .await?;
+    small.entered(progress).await?;
+    small.tell(Command::Rate(options.rate)).await?;
+    settle(common.seconds.min(3.0)).await;
+
+    progress.phase("before");
+    let before = measure(Some(&servers), &mut [&mut small], common.seconds, progress).await?;
+    crowd.tell(Command::AtOnce(options.clients)).await?;
+    let mut back = Vec::new();
+    let (mut during, mut entered) = (Tally::default(), Tally::default());
+    let cpu = servers.usage()?.edges;
+    for storm in 0..options.storms {
+        progress.phase(format!("storm {} of {}", storm + 1, options.storms));
+        settle(2.0).await;
+        small.collect().await?;
+        crowd.collect().await?;
+        small.tell(Command::Window(now_ns(), u64::MAX)).await?;
+        crowd.tell(Command::Reconnect).await?;
+        back.push(crowd.entered(progress).await?);
+        // What was due until now counts, and comes within this second.
+        small.tell(Command::Window(0, 0)).await?;
+        during.add(&small.collect().await?, true);
+        entered.add(&crowd.collect().await?, true);
+    }
+    let cpu = servers.usage()?.edges - cpu;
+
+    let mut report = Report::new("storm");
+    let settings = &mut report.settings;
+    settings.put("clients", options.clients);
+    settings.put("rooms", options.rooms);
+    settings.put_number("rate_per_s", options.rate);
+    settings.put("storms", options.storms);
+    let figures = &mut report.figures;
+    let mean_s = back.iter().sum::<f64>() / back.len().max(1) as f64;
+    figures.put_number("back_seconds", mean_s);
+    figures.put_number("back_max_seconds", back.iter().copied().fold(0.0, f64::max));
+    figures.put_number("connects_per_s", f64::from(options.clients) / mean_s);
+    figures.put_latencies("reconnect_", &entered.entries);
+    figures.put("retries", entered.retries);
+    figures.put_latencies("before_", &before.tallies[0].latencies);
+    figures.put_latencies("during_", &during.latencies);
+    let p99 = |tally: &Tally| tally.latencies.quantile_ms(0.99).unwrap_or(0.0);
+    let ratio = p99(&during) / p99(&before.tallies[0]).max(0.001);
+    figures.put_number("p99_ratio", ratio);
+    let connects = f64::from(options.clients * options.storms).max(1.0);
+    figures.put_number("edge_cpu_us_per_connect", cpu.cpu_s * 1e6 / connects);
+    figures.put("errors", during.errors);
+    if let Some(error) = during.error.clone().or(entered.error.clone()) {
+        report.warn(error);
+    }
+    Ok(Outcome {
+        chart: chart(&report, options, (&before, &during, &entered)),
+        report,
+    })
+}
+
+fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) -> Chart {
+    let (before, during, entered) = of;
+    let figure = |name| report.figures.number(name).unwrap_or(0.0);
+    Chart {
+        title: format!("{} clients reconnect at once", options.clients),
+        subtitle: format!(
+            "all are back after {:.1} s; p99 of those who play: {:.1} ms before, {:.1} ms meanwhile",
+            figure("back_seconds"),
+            figure("before_p99_ms"),
+            figure("during_p99_ms"),
+        ),
+        panels: vec![
+            Panel {
+                x: Axis::Percentile,
+                y: "ms from input to update",
+                lines: vec![
+                    Line::spread("before", &before.tallies[0].latencies),
+                    Line::spread("meanwhile", &during.latencies),
+                ],
+            },
+            Panel {
+                x: Axis::Percentile,
+                y: "ms until a client is back",
+                lines: vec![Line::spread("reconnect", &entered.entries)],
+            },
+        ],
+    }
+}

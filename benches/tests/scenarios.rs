@@ -1,0 +1,124 @@
+//! Every scenario once, with tiny numbers: real servers, real generators, the command line as people type it. What is found
+//! is held to what must be so on any machine; how fast it was is none of a test's business.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use grandstand_tests::nats::TempDir;
+use grandstand_tests::programs;
+use serde_json::Value;
+
+fn bench(arguments: &str, plot: Option<&PathBuf>) -> Output {
+    let program = programs::find("grandstand").unwrap_or_else(|e| panic!("{e}"));
+    let mut command = Command::new(program);
+    command.arg("bench").args(arguments.split(' '));
+    if let Some(plot) = plot {
+        command.arg("--json").arg("--plot").arg(plot);
+    }
+    command.output().expect("it can be run")
+}
+
+/// The figures of a scenario, whose line of JSON and plot are complete.
+fn figures(arguments: &str) -> Value {
+    let dir = TempDir::new("bench");
+    let plot = dir.path().join("plot.svg");
+    let output = bench(arguments, Some(&plot));
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{arguments}: {err}");
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let report: Value = serde_json::from_str(&out).expect("one line of JSON");
+    let scenario = arguments.split(' ').next().expect("a scenario");
+    assert_eq!(report["scenario"], scenario);
+    let svg = std::fs::read_to_string(&plot).expect("the plot is there");
+    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+    assert!(err.contains("starting"), "no progress in {err}");
+    report["figures"].clone()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn number(figures: &Value, name: &str) -> f64 {
+    let value = figures[name].as_f64();
+    value.unwrap_or_else(|| panic!("{name} is no number in {figures}"))
+}
+
+#[test]
+fn idle() {
+    let found = figures("idle --connections 100 --edges 2 --seconds 0.5");
+    assert!(number(&found, "connects_per_s") > 0.0);
+    assert!(number(&found, "edges_memory_bytes") > 1e6);
+}
+
+#[test]
+fn fanout() {
+    let found = figures("fanout --spectators 50 --rate 20 --seconds 2");
+    assert!(number(&found, "offered") >= 50.0);
+    assert_eq!(number(&found, "delivered_percent"), 100.0);
+    assert!(number(&found, "p99_ms") > 0.0);
+    assert!(number(&found, "bytes_per_delivery") > 128.0);
+}
+
+#[test]
+fn rooms() {
+    let found = figures("rooms --rooms 10 --rate 50 --seconds 2");
+    assert!(number(&found, "inputs") > 0.0);
+    assert_eq!(number(&found, "updates_missing"), 0.0);
+    assert_eq!(number(&found, "acks_missing"), 0.0);
+    assert_eq!(number(&found, "errors"), 0.0);
+}
+
+#[test]
+fn mixed() {
+    let found = figures("mixed --spectators 50 --rooms 4 --rate 40 --seconds 1");
+    assert_eq!(number(&found, "updates_missing"), 0.0);
+    assert_eq!(number(&found, "giant_delivered_percent"), 100.0);
+}
+
+#[test]
+fn storm() {
+    let found = figures("storm --clients 60 --rooms 4 --rate 40 --storms 2 --seconds 1");
+    assert!(number(&found, "back_seconds") > 0.0);
+    assert!(number(&found, "during_p99_ms") > 0.0);
+    assert_eq!(number(&found, "errors"), 0.0);
+}
+
+#[test]
+fn slow() {
+    let found = figures("slow --spectators 40 --rate 50 --size 1000 --seconds 1");
+    assert!(number(&found, "readers_delivered_percent") > 0.0);
+    assert!(number(&found, "edge_memory_most_bytes") > 1e6);
+}
+
+#[test]
+fn pause() {
+    let found = figures("pause --rooms 12 --rate 60 --kills 1 --takeover-rooms 50 --takeovers 1");
+    for how in ["kill", "stop", "handover", "nats"] {
+        assert!(number(&found, &format!("{how}_pauses")) > 0.0, "{found}");
+        assert!(number(&found, &format!("{how}_wait_p99_ms")) > 0.0);
+    }
+    assert_eq!(number(&found, "inputs_unanswered"), 0.0);
+    assert!(number(&found, "takeover_rooms") > 0.0);
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let program = programs::find("grandstand").unwrap_or_else(|e| panic!("{e}"));
+    let run = |name: &str, value: &str| {
+        let mut command = Command::new(&program);
+        let output = command.args(["bench", "idle"]).env(name, value).output();
+        let output = output.expect("it can be run");
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, err) = run("GRANDSTAND_BIN_DIR", "/nowhere");
+    assert_eq!(code, Some(66), "{err}");
+    assert!(
+        err.contains("/nowhere/grandstand-worker is not there"),
+        "{err}"
+    );
+    let (code, err) = run("GRANDSTAND_NATS_SERVER", "/nowhere/nats");
+    assert_eq!(code, Some(69), "{err}");
+    assert!(err.contains("GRANDSTAND_NATS_SERVER"), "{err}");
+    assert_eq!(bench("fanout --rate", None).status.code(), Some(64));
+}
