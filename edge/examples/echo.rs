@@ -16,7 +16,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let conns = Conns::new(Duration::from_secs(25));
+    let conns = Conns::new(Duration::from_secs(25))?;
     let route = Route {
         path: "/v1/echo",
         endpoint: Rc::new(Echo::new(conns.clone())),
@@ -36,6 +36,7 @@ fn main() -> anyhow::Result<()> {
             paths,
         );
         tokio::task::spawn_local(Rc::clone(&front).drive_timers());
+        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
             drive_accept(Rc::clone(&front), listener).await?;

@@ -1,28 +1,31 @@
-//! A connection's task: waits until its socket can do something, and has the session and the endpoint do it at once.
+//! What is done when a connection's socket can do something: the session and the endpoint do it at once.
 //!
-//! There is one such task for every connection, so it holds next to nothing: no read buffer (bytes are read into one that
-//! the whole shard shares, and acted on before anything else runs), no timer and no socket (they are in [`Conns`]).
+//! One task drives all connections of a shard ([`Front::drive_connections`]). What is kept for each is next to nothing: no
+//! read buffer (bytes are read into one that the whole shard shares, and acted on before anything else runs), no timer and
+//! no socket (they are in [`Conns`]).
 //!
 //! [`Conns`]: crate::conns::Conns
 
 #[cfg(test)]
 mod tests;
 
-use std::pin::Pin;
+use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tracing::debug;
 
-use crate::conns::{Flushed, Phase};
+use crate::conns::{Flushed, News, Phase, Ready};
 use crate::endpoint::{Ending, Hello};
 use crate::front::{Front, Route};
 use crate::session::{Event, MessageKind, Session, frame};
 use crate::sink::{ConnKey, Sink};
 
 /// How often a connection may read before others have their turn.
-const READS_PER_WAKE: usize = 4;
+const READS_PER_TURN: usize = 4;
+
+/// How many connections are driven before other tasks have their turn.
+const TURNS: usize = 256;
 
 /// How far the client has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,71 +40,183 @@ enum Peer {
     Shut,
 }
 
-/// The future that drives one connection to its end.
+/// What drives one connection to its end.
+#[derive(Debug)]
 pub(crate) struct Drive {
-    front: Rc<Front>,
-    route: Rc<Route>,
     key: ConnKey,
     session: Session,
     /// What was read and not acted on, because the endpoint paused.
     held: Option<Box<[u8]>>,
+    /// The place of its route among the front's.
+    route: u8,
     peer: Peer,
     /// The endpoint knows that it ended.
     told: bool,
 }
 
 /// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Again,
     Wait,
     End,
 }
 
-impl Drive {
-    /// Opens the connection; `early` are bytes that came behind the handshake.
-    pub(crate) fn open(
-        front: Rc<Front>,
-        route: Rc<Route>,
-        socket: tokio::net::TcpStream,
-        hello: Hello,
-        early: &[u8],
-    ) -> Self {
-        let key = front.conns.insert(socket, route.outbox_bytes);
-        front.metrics.connections.inc();
-        let drive = Self {
-            session: Session::new(route.message_bytes),
-            held: (!early.is_empty()).then(|| early.into()),
-            front,
-            route,
+/// A socket that was upgraded, and what is known of its client.
+#[derive(Debug)]
+pub(crate) struct Upgraded {
+    pub(crate) socket: std::net::TcpStream,
+    /// The place of its route among the front's.
+    pub(crate) route: u8,
+    pub(crate) hello: Hello,
+    /// What came behind the handshake.
+    pub(crate) early: Box<[u8]>,
+}
+
+impl Front {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch one more.
+    pub(crate) fn open(&self, upgraded: Upgraded) -> io::Result<()> {
+        let Upgraded {
+            socket,
+            route: place,
+            hello,
+            early,
+        } = upgraded;
+        let route = &self.routes[usize::from(place)];
+        let key = self.conns.insert(socket, route.outbox_bytes)?;
+        let drive = Drive {
             key,
+            session: Session::new(route.message_bytes),
+            held: (!early.is_empty()).then_some(early),
+            route: place,
             peer: Peer::Open,
             told: false,
         };
-        drive.route.endpoint.open(key, hello, now());
-        drive
+        if drive.held.is_some() {
+            self.conns.wake(key);
+        }
+        self.drives.borrow_mut().insert(key, drive);
+        self.metrics.connections.inc();
+        route.endpoint.open(key, hello, now());
+        Ok(())
     }
 
-    fn tell(&mut self, why: Ending) {
+    /// Drives all connections, for ever.
+    ///
+    /// # Errors
+    /// If the runtime cannot watch them, or if they are driven already.
+    pub async fn drive_connections(self: Rc<Self>) -> io::Result<()> {
+        let poll = self.conns.take_poll();
+        let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        let mut scratch = vec![0; self.options.scratch_bytes.max(1024)];
+        loop {
+            let mut woken = 0;
+            while woken < TURNS
+                && let Some(key) = self.conns.next_woken()
+            {
+                woken += 1;
+                self.turn(key, true, &mut scratch);
+            }
+            if woken > 0 {
+                ready.look()?;
+            } else {
+                tokio::select! {
+                    news = ready.wait() => news?,
+                    () = self.conns.woken() => ready.clear(),
+                }
+            }
+            for News {
+                index,
+                writable,
+                ended,
+            } in ready.news()
+            {
+                if let Some(key) = self.conns.on_event(index, writable) {
+                    self.turn(key, ended, &mut scratch);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
+    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut [u8]) {
+        let mut drives = self.drives.borrow_mut();
+        let Some(drive) = drives.get_mut(key) else {
+            return;
+        };
+        match drive.turn(self, wary, scratch) {
+            Turn::Again => self.conns.wake(key),
+            Turn::Wait => {}
+            Turn::End => {
+                drive.tell(self, Ending::Lost);
+                drives.remove(key);
+                self.conns.remove(key);
+                self.metrics.connections.dec();
+            }
+        }
+    }
+
+    fn route(&self, drive: &Drive) -> &Route {
+        &self.routes[usize::from(drive.route)]
+    }
+}
+
+impl Drive {
+    fn turn(&mut self, front: &Front, wary: bool, scratch: &mut [u8]) -> Turn {
+        let mut more = true;
+        for _ in 0..READS_PER_TURN {
+            match self.settle(front) {
+                Turn::Again if more => {}
+                Turn::Again => return Turn::Wait,
+                turn => return turn,
+            }
+            if let Some(mut held) = self.held.take() {
+                self.feed(front, &mut held, now());
+                continue;
+            }
+            let now = now();
+            match front.conns.read(self.key, scratch, now) {
+                Ok(count) if count > 0 => {
+                    front.count_received(count);
+                    // A socket that gave less than was asked for is empty (epoll(7)).
+                    more = wary || count == scratch.len();
+                    self.feed(front, &mut scratch[..count], now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
+                _ => return Turn::End,
+            }
+        }
+        match self.settle(front) {
+            Turn::Again if !more => Turn::Wait,
+            turn => turn,
+        }
+    }
+
+    fn tell(&mut self, front: &Front, why: Ending) {
         if !self.told {
             self.told = true;
             debug!(conn = ?self.key, ?why, "connection ends");
-            self.front.metrics.on_closed(why);
-            self.route.endpoint.closed(self.key, why, now());
+            front.metrics.on_closed(why);
+            front.route(self).endpoint.closed(self.key, why, now());
         }
     }
 
     /// Writes what waits, and sees whether the connection is at its end.
-    fn settle(&mut self, cx: &mut Context<'_>) -> Turn {
-        let conns = &self.front.conns;
+    fn settle(&mut self, front: &Front) -> Turn {
+        let conns = &front.conns;
         let mut flushed = true;
         loop {
-            match conns.poll_flush(self.key, cx) {
-                Poll::Pending => flushed = false,
-                Poll::Ready(Flushed::Drained) if !self.told => {
-                    self.route.endpoint.drained(self.key, now());
+            match conns.flush(self.key) {
+                Flushed::Blocked => flushed = false,
+                Flushed::Drained if !self.told => {
+                    front.route(self).endpoint.drained(self.key, now());
                     continue;
                 }
-                Poll::Ready(_) => {}
+                Flushed::Drained | Flushed::Idle => {}
             }
             break;
         }
@@ -113,38 +228,18 @@ impl Drive {
             Phase::Closed if flushed => return Turn::End,
             Phase::Closed => return Turn::Wait,
             Phase::Closing(kind) => {
-                self.tell(Ending::Closed(kind));
+                self.tell(front, Ending::Closed(kind));
                 if self.peer == Peer::Broken && flushed {
                     self.peer = Peer::Shut;
-                    self.front.conns.shut(self.key);
+                    conns.shut(self.key);
                 }
             }
         }
         Turn::Again
     }
 
-    /// Reads once and acts on it.
-    fn read(&mut self, cx: &mut Context<'_>) -> Turn {
-        let now = now();
-        if let Some(mut held) = self.held.take() {
-            self.feed(&mut held, now);
-            return Turn::Again;
-        }
-        let front = Rc::clone(&self.front);
-        let mut scratch = front.scratch.borrow_mut();
-        match front.conns.poll_read(self.key, cx, &mut scratch, now) {
-            Poll::Pending => Turn::Wait,
-            Poll::Ready(Ok(0) | Err(_)) => Turn::End,
-            Poll::Ready(Ok(count)) => {
-                front.metrics.received_bytes.inc_by(count as u64);
-                self.feed(&mut scratch[..count], now);
-                Turn::Again
-            }
-        }
-    }
-
-    fn feed(&mut self, mut input: &mut [u8], now: Instant) {
-        let mut conns = self.front.conns.clone();
+    fn feed(&mut self, front: &Front, mut input: &mut [u8], now: Instant) {
+        let mut conns = front.conns.clone();
         loop {
             let event = match self.session.handle_bytes(&mut input) {
                 Ok(Some(event)) => event,
@@ -152,10 +247,10 @@ impl Drive {
                 Err(fault) => {
                     conns.fail(self.key, fault);
                     self.peer = Peer::Broken;
-                    return self.tell(Ending::Fault(fault));
+                    return self.tell(front, Ending::Fault(fault));
                 }
             };
-            let endpoint = &self.route.endpoint;
+            let endpoint = &front.routes[usize::from(self.route)].endpoint;
             match event {
                 Event::Text(payload) if !self.told => {
                     endpoint.message(self.key, MessageKind::Text, payload, now);
@@ -169,7 +264,7 @@ impl Drive {
                 Event::Close(code) => {
                     conns.answer_close(self.key, code);
                     self.peer = Peer::Closed;
-                    return self.tell(Ending::Client(code));
+                    return self.tell(front, Ending::Client(code));
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
@@ -179,42 +274,10 @@ impl Drive {
                     self.held = (!input.is_empty()).then(|| (&*input).into());
                     return;
                 }
-                (Phase::Closing(kind), _) => self.tell(Ending::Closed(kind)),
+                (Phase::Closing(kind), _) => self.tell(front, Ending::Closed(kind)),
                 (Phase::Closed | Phase::Dead, _) => return,
             }
         }
-    }
-}
-
-impl Future for Drive {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        this.front.conns.register(this.key, cx);
-        for _ in 0..READS_PER_WAKE {
-            let turn = match this.settle(cx) {
-                Turn::Again => this.read(cx),
-                turn => turn,
-            };
-            match turn {
-                Turn::Again => {}
-                Turn::Wait => return Poll::Pending,
-                Turn::End => {
-                    this.tell(Ending::Lost);
-                    return Poll::Ready(());
-                }
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Drop for Drive {
-    fn drop(&mut self) {
-        self.front.conns.remove(self.key);
-        self.front.metrics.connections.dec();
     }
 }
 

@@ -40,6 +40,8 @@ pub mod frames;
 
 pub mod sink;
 
+pub mod dense;
+
 pub mod conns;
 
 pub mod outbox;

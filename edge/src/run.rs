@@ -230,7 +230,7 @@ impl ShardThread {
             BusSource::Shared(bus) => bus.clone(),
         };
         let core = self.config.core();
-        let conns = Conns::new(core.heartbeat);
+        let conns = Conns::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
         let shard = Shard::new(
             {
@@ -249,6 +249,7 @@ impl ShardThread {
         let front = self.front(&shard, conns.clone());
         shard::start(&shard, to, self.metrics).await?;
         tokio::task::spawn_local(Rc::clone(&front).drive_timers());
+        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
         let accepting = tokio::task::spawn_local(drive_accept(front, self.listener));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;

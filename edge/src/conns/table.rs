@@ -1,15 +1,19 @@
 //! The connections themselves, and what is done to one of them.
 
-use std::io;
-use std::task::Waker;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use slab::Slab;
-use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::Phase;
+use super::coarse::Coarse;
 use crate::outbox::Outbox;
 use crate::session::frame;
 use crate::sink::{ConnKey, Sent};
@@ -25,40 +29,51 @@ const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) socket: TcpStream,
+    generation: u32,
     /// Only while the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
-    pub(super) waker: Option<Waker>,
     /// When something was last heard of it, or a blocked socket took something.
-    alive: Instant,
-    /// A ping is out since then.
-    pinged: bool,
+    alive: Coarse,
     /// When its entry in the wheel that counts comes out.
-    armed: Instant,
+    armed: Coarse,
     /// The outbox's cap.
     cap: u32,
     pub(super) phase: Phase,
+    /// A ping is out since `alive`.
+    pinged: bool,
     pub(super) paused: bool,
+    /// The socket took no more when it was last written to; the kernel says when it does.
+    pub(super) blocked: bool,
+    /// It stands in the queue of those to be driven.
+    woken: bool,
 }
 
 impl Conn {
     /// Something was heard of it.
-    pub(super) fn on_alive(&mut self, now: Instant) {
+    pub(super) fn on_alive(&mut self, now: Coarse) {
         self.alive = now;
         self.pinged = false;
     }
 
-    pub(super) fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
+    /// How many bytes the socket takes now.
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.write(frames) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     }
 
-    /// Queues what the socket did not take, and has the task wait for it to take more.
+    /// Queues what the socket did not take.
     fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
         let mut outbox = Box::new(Outbox::new(self.cap as usize));
         outbox.push_rest(frames.clone(), written, control);
         self.outbox = Some(outbox);
-        self.wake();
     }
 
     /// Writes or queues without regard to the cap, as the last.
@@ -67,19 +82,11 @@ impl Conn {
             outbox.push_last(frame.clone());
             return;
         }
-        match write(&self.socket, frame) {
+        match self.write(frame) {
             Ok(count) if count == frame.len() => {}
             Ok(count) => self.queue_rest(frame, count, true),
             Err(_) => self.phase = Phase::Dead,
         }
-    }
-}
-
-/// How many bytes the socket takes now.
-fn write(socket: &TcpStream, frames: &[u8]) -> io::Result<usize> {
-    match socket.try_write(frames) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        result => result,
     }
 }
 
@@ -90,15 +97,29 @@ pub(super) struct Table {
     generations: Vec<u32>,
     wheel: Wheel<ConnKey>,
     heartbeat: Duration,
+    start: Instant,
+    registry: Registry,
+    /// Those to be driven though the kernel has no news of them: each at most once.
+    woken: VecDeque<ConnKey>,
+    bell: Rc<Notify>,
 }
 
 impl Table {
-    pub(super) fn new(heartbeat: Duration, now: Instant) -> Self {
+    pub(super) fn new(
+        heartbeat: Duration,
+        registry: Registry,
+        bell: Rc<Notify>,
+        now: Instant,
+    ) -> Self {
         Self {
             conns: Slab::new(),
             generations: Vec::new(),
             wheel: Wheel::new(now),
             heartbeat,
+            start: now,
+            registry,
+            woken: VecDeque::new(),
+            bell,
         }
     }
 
@@ -107,54 +128,98 @@ impl Table {
     }
 
     pub(super) fn open_keys(&self) -> Vec<ConnKey> {
-        self.conns
-            .iter()
-            .filter(|(_, conn)| conn.phase == Phase::Open)
-            .map(|(index, _)| ConnKey {
-                index: index as u32,
-                generation: self.generations[index],
-            })
-            .collect()
+        let open = |(_, conn): &(usize, &Conn)| conn.phase == Phase::Open;
+        let key = |(index, conn): (usize, &Conn)| ConnKey {
+            index: index as u32,
+            generation: conn.generation,
+        };
+        self.conns.iter().filter(open).map(key).collect()
     }
 
-    pub(super) fn insert(&mut self, socket: TcpStream, cap: u32, now: Instant) -> ConnKey {
-        let armed = now + self.heartbeat;
-        let index = self.conns.insert(Conn {
-            socket,
-            outbox: None,
-            waker: None,
-            alive: now,
-            pinged: false,
-            armed,
-            cap,
-            phase: Phase::Open,
-            paused: false,
-        });
+    /// The time as connections keep it.
+    pub(super) fn coarse(&self, now: Instant) -> Coarse {
+        Coarse::new(now.saturating_duration_since(self.start))
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        mut socket: TcpStream,
+        cap: u32,
+        now: Instant,
+    ) -> io::Result<ConnKey> {
+        let place = self.conns.vacant_entry();
+        let index = place.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry
+            .register(&mut socket, Token(index), interest)?;
         if index == self.generations.len() {
             self.generations.push(0);
         }
+        let generation = self.generations[index];
+        let deadline = now + self.heartbeat;
+        place.insert(Conn {
+            socket,
+            generation,
+            outbox: None,
+            alive: Coarse::new(now.saturating_duration_since(self.start)),
+            armed: Coarse::new(deadline.saturating_duration_since(self.start)),
+            cap,
+            phase: Phase::Open,
+            pinged: false,
+            paused: false,
+            blocked: false,
+            woken: false,
+        });
         let key = ConnKey {
             index: index as u32,
-            generation: self.generations[index],
+            generation,
         };
-        self.wheel.insert(armed, key);
-        key
+        self.wheel.insert(deadline, key);
+        Ok(key)
     }
 
     pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
-        let index = key.index as usize;
-        if *self.generations.get(index)? != key.generation {
-            return None;
-        }
-        self.conns.get_mut(index)
+        self.conns
+            .get_mut(key.index as usize)
+            .filter(|conn| conn.generation == key.generation)
+    }
+
+    /// Who is at this place, of whom the kernel has news.
+    pub(super) fn on_event(&mut self, index: usize, writable: bool) -> Option<ConnKey> {
+        let conn = self.conns.get_mut(index)?;
+        conn.blocked &= !writable;
+        Some(ConnKey {
+            index: index as u32,
+            generation: conn.generation,
+        })
     }
 
     pub(super) fn remove(&mut self, key: ConnKey) {
         if self.get_mut(key).is_some() {
             let index = key.index as usize;
             self.generations[index] = self.generations[index].wrapping_add(1);
+            // To close the socket takes it out of the poll.
             self.conns.remove(index);
         }
+    }
+
+    /// Has the connection driven.
+    pub(super) fn wake(&mut self, key: ConnKey) {
+        if let Some(conn) = self.get_mut(key)
+            && !std::mem::replace(&mut conn.woken, true)
+        {
+            self.woken.push_back(key);
+            self.bell.notify_one();
+        }
+    }
+
+    /// The next that is to be driven.
+    pub(super) fn next_woken(&mut self) -> Option<ConnKey> {
+        let key = self.woken.pop_front()?;
+        if let Some(conn) = self.get_mut(key) {
+            conn.woken = false;
+        }
+        Some(key)
     }
 
     pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, control: bool) -> Sent {
@@ -171,18 +236,19 @@ impl Table {
                 outbox.push_data(frames.clone())
             };
         }
-        match write(&conn.socket, frames) {
-            Ok(count) if count == frames.len() => Sent::Written,
+        let sent = match conn.write(frames) {
+            Ok(count) if count == frames.len() => return Sent::Written,
             Ok(count) => {
                 conn.queue_rest(frames, count, control);
                 Sent::Queued
             }
             Err(_) => {
                 conn.phase = Phase::Dead;
-                conn.wake();
                 Sent::Gone
             }
-        }
+        };
+        self.wake(key);
+        sent
     }
 
     pub(super) fn discard_all(&mut self, key: ConnKey) {
@@ -198,23 +264,28 @@ impl Table {
 
     /// Sends the last frame and sets the deadline for the rest; whether the connection was open.
     pub(super) fn end(&mut self, key: ConnKey, last: &Bytes, phase: Phase, now: Instant) -> bool {
+        let deadline = now + CLOSE_GRACE;
+        let armed = self.coarse(deadline);
         let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
             return false;
         };
         conn.phase = phase;
         conn.send_last(last);
-        conn.armed = now + CLOSE_GRACE;
-        conn.wake();
-        let armed = conn.armed;
-        self.wheel.insert(armed, key);
+        conn.armed = armed;
+        self.wake(key);
+        self.wheel.insert(deadline, key);
         true
     }
 
     /// Looks at the connections whose time has come; returns when the next one's comes.
     pub(super) fn handle_timeouts(&mut self, now: Instant) -> Option<Instant> {
+        let coarse = self.coarse(now);
         while let Some(key) = self.wheel.poll_expired(now) {
             // What was armed anew has a later entry, which comes out in its time.
-            if self.get_mut(key).is_some_and(|conn| conn.armed <= now) {
+            if self
+                .get_mut(key)
+                .is_some_and(|c| coarse.has_reached(c.armed))
+            {
                 self.on_timeout(key, now);
             }
         }
@@ -222,22 +293,22 @@ impl Table {
     }
 
     fn on_timeout(&mut self, key: ConnKey, now: Instant) {
-        let heartbeat = self.heartbeat;
+        let (heartbeat, coarse) = (self.heartbeat, self.coarse(now));
         let Some(conn) = self.get_mut(key) else {
             return;
         };
         if conn.phase != Phase::Open {
             conn.phase = Phase::Dead;
-            conn.wake();
+            self.wake(key);
             return;
         }
         // Nothing can be heard of it while nothing is read. If it does not even take what waits for it, it is gone.
-        let blocked = conn.outbox.is_some();
-        if conn.paused && !blocked {
-            conn.on_alive(now);
+        let queued = conn.outbox.is_some();
+        if conn.paused && !queued {
+            conn.on_alive(coarse);
         }
         if conn.pinged {
-            let why = if blocked {
+            let why = if queued {
                 ErrorKind::TooSlow
             } else {
                 ErrorKind::Timeout
@@ -246,14 +317,17 @@ impl Table {
             self.close(key, why, now);
             return;
         }
-        let due = conn.alive + heartbeat;
-        let silent = due <= now;
-        conn.pinged = silent;
-        conn.armed = if silent { now + heartbeat } else { due };
-        let armed = conn.armed;
-        if silent && !blocked {
+        let silence = coarse.since(conn.alive);
+        conn.pinged = silence >= heartbeat;
+        let wait = match conn.pinged {
+            true => heartbeat,
+            false => heartbeat - silence,
+        };
+        let silent = conn.pinged;
+        conn.armed = coarse.after(wait);
+        if silent && !queued {
             self.send(key, &PING, true);
         }
-        self.wheel.insert(armed, key);
+        self.wheel.insert(now + wait, key);
     }
 }

@@ -4,7 +4,7 @@ mod metrics;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::conns::Conns;
+use crate::dense::Dense;
+use crate::drive::Drive;
 use crate::endpoint::Endpoint;
 
 pub use metrics::{AcceptFailure, FrontMetrics};
@@ -84,9 +86,11 @@ pub struct Front {
     /// What is counted.
     pub metrics: FrontMetrics,
     pub(crate) options: FrontOptions,
-    pub(crate) routes: Vec<Rc<Route>>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) pages: Pages,
-    pub(crate) scratch: RefCell<Box<[u8]>>,
+    pub(crate) drives: RefCell<Dense<Drive>>,
+    /// Bytes that are not in the metrics yet, which all shards share.
+    received: Cell<u64>,
     pub(crate) handshakes: Arc<Semaphore>,
 }
 
@@ -102,22 +106,36 @@ impl Front {
             conns,
             metrics,
             options,
-            routes: paths.routes.into_iter().map(Rc::new).collect(),
+            routes: paths.routes,
             pages: paths.pages,
-            scratch: RefCell::new(vec![0; options.scratch_bytes.max(1024)].into_boxed_slice()),
+            drives: RefCell::default(),
+            received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
         })
     }
 
-    /// Heartbeats and deadlines of all connections, for ever. To run as long as there are connections, also when none are
-    /// accepted any more.
+    /// Heartbeats and deadlines of all connections, for ever. To run, beside [`drive_connections`](Self::drive_connections), as
+    /// long as there are connections, also when none are accepted any more.
     pub async fn drive_timers(self: Rc<Self>) {
         loop {
             let now = tokio::time::Instant::now();
             let longest = now + LONGEST_SLEEP;
             let next = self.conns.handle_timeouts(now.into_std());
+            self.metrics.received_bytes.inc_by(self.received.take());
             let until = next.map_or(longest, |next| longest.min(next.into()));
             tokio::time::sleep_until(until).await;
         }
+    }
+
+    pub(crate) fn count_received(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let left = self.drives.get_mut().len();
+        self.metrics.connections.dec_by(left as i64);
+        self.metrics.received_bytes.inc_by(self.received.take());
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let conns = Conns::new(setup.heartbeat);
+        let conns = Conns::new(setup.heartbeat).unwrap();
         let recorder = Rc::new(Recorder::default());
         let routes = vec![
             Route {
@@ -125,6 +125,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         let listener = bind(&options, 1).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
         tokio::task::spawn_local(Rc::clone(&front).drive_timers());
+        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
         tokio::task::spawn_local(drive_accept(Rc::clone(&front), listener));
         let rig = Rig {
             front,

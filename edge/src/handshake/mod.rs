@@ -26,9 +26,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::drive::Drive;
+use crate::drive::Upgraded;
 use crate::endpoint::Hello;
-use crate::front::{Front, Route};
+use crate::front::Front;
 
 pub use answer::Refusal;
 
@@ -38,12 +38,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much of what a refused client still sends is read meanwhile.
 const LINGER_BYTES: usize = 256 << 10;
 
-/// Speaks HTTP on a socket; returns the task of the connection if it was upgraded.
+/// Speaks HTTP on a socket; returns the socket if it was upgraded.
 pub(crate) async fn drive_handshake(
     front: Rc<Front>,
     socket: TcpStream,
     peer: SocketAddr,
-) -> Option<Drive> {
+) -> Option<Upgraded> {
     let deadline = Instant::now() + front.options.handshake_timeout;
     let door = Door {
         front: Rc::clone(&front),
@@ -63,7 +63,12 @@ pub(crate) async fn drive_handshake(
     match result {
         Ok(Ok(())) => {
             if let Some((route, hello)) = door.upgrade.take() {
-                return Some(Drive::open(front, route, socket, hello, &parts.read_buf));
+                return Some(Upgraded {
+                    socket: socket.into_std().ok()?,
+                    route,
+                    hello,
+                    early: parts.read_buf[..].into(),
+                });
             }
         }
         Ok(Err(error)) => {
@@ -104,7 +109,7 @@ struct Door {
     front: Rc<Front>,
     peer: SocketAddr,
     answered: Cell<u64>,
-    upgrade: RefCell<Option<(Rc<Route>, Hello)>>,
+    upgrade: RefCell<Option<(u8, Hello)>>,
 }
 
 impl Service<Request<Incoming>> for Door {
@@ -121,10 +126,10 @@ impl Service<Request<Incoming>> for Door {
 impl Door {
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        let result = match self.front.routes.iter().find(|r| r.path == path) {
-            Some(route) => request::upgrade(request).map(|agreed| {
+        let result = match (0_u8..).zip(&self.front.routes).find(|(_, r)| r.path == path) {
+            Some((place, route)) => request::upgrade(request).map(|agreed| {
                 let hello = request::hello(request, &agreed, route.path, self.peer);
-                self.upgrade.replace(Some((Rc::clone(route), hello)));
+                self.upgrade.replace(Some((place, hello)));
                 answer::upgraded(&agreed)
             }),
             None => match self.front.pages.get(path) {

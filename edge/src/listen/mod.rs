@@ -54,7 +54,7 @@ pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> 
     }
 }
 
-/// Runs a handshake in a task of its own, and then the connection in another one, so that the memory of the first is free.
+/// Runs a handshake in a task of its own, whose memory is free when the connection is open.
 fn start(
     front: &Rc<Front>,
     socket: TcpStream,
@@ -64,11 +64,14 @@ fn start(
     let front = Rc::clone(front);
     tokio::task::spawn_local(async move {
         front.metrics.handshakes.inc();
-        let drive = drive_handshake(Rc::clone(&front), socket, peer).await;
+        let upgraded = drive_handshake(Rc::clone(&front), socket, peer).await;
         front.metrics.handshakes.dec();
         drop(permit);
-        if let Some(drive) = drive {
-            tokio::task::spawn_local(drive);
+        if let Some(upgraded) = upgraded
+            && let Err(error) = front.open(upgraded)
+        {
+            front.metrics.on_accept_failure(AcceptFailure::Exhausted);
+            warn!(%error, "cannot keep a connection");
         }
     });
 }
