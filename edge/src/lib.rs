@@ -42,6 +42,8 @@ pub mod sink;
 
 pub mod dense;
 
+mod coarse;
+
 pub mod conns;
 
 pub mod outbox;

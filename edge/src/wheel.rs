@@ -30,7 +30,8 @@ pub struct Wheel<K> {
 
 #[derive(Debug)]
 struct Entry<K> {
-    tick: u64,
+    /// Enough for 13 years.
+    tick: u32,
     key: K,
 }
 
@@ -52,7 +53,10 @@ impl<K> Wheel<K> {
     pub fn insert(&mut self, deadline: Instant, key: K) {
         let tick = self.tick_after(deadline).max(self.tick);
         let slot = slot_of(tick);
-        self.slots[slot].push(Entry { tick, key });
+        self.slots[slot].push(Entry {
+            tick: tick as u32,
+            key,
+        });
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.len += 1;
     }
@@ -108,7 +112,7 @@ impl<K> Wheel<K> {
             }
             let entries = std::mem::take(&mut self.slots[slot]);
             for entry in entries {
-                if entry.tick <= passed {
+                if u64::from(entry.tick) <= passed {
                     self.due.push(entry.key);
                 } else {
                     self.slots[slot].push(entry);

@@ -24,6 +24,7 @@ use crate::error::ErrorKind;
 use crate::id::{PlayerId, RoomId};
 
 pub use rules::RuleError;
+pub use rules::Kept;
 use rules::Rules;
 pub use section::{AuthConfig, AuthConfigError};
 

@@ -1,12 +1,14 @@
 //! A token's `rooms`: which role in which rooms.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::AuthError;
+use super::{AuthError, Grants};
 use crate::envelope::{MAX_JSON_DEPTH, Role, is_fit};
 use crate::id::RoomId;
 
@@ -27,10 +29,10 @@ pub enum RuleError {
 }
 
 /// Which rooms, which role. The more telling rules come first, so the first that matches is the longest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rules(Box<[Rule]>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Rules(Arc<[Rule]>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Rule {
     text: Box<str>,
     prefix: bool,
@@ -47,7 +49,7 @@ struct Object {
 
 impl Rules {
     pub(super) fn everything() -> Self {
-        Self(Box::new([Rule {
+        Self(Arc::new([Rule {
             text: "".into(),
             prefix: true,
             role: Role::Player,
@@ -58,7 +60,7 @@ impl Rules {
     /// A token without `rooms` allows nothing.
     pub(super) fn parse(raw: Option<&RawValue>) -> Result<Self, AuthError> {
         let Some(raw) = raw else {
-            return Ok(Self(Box::default()));
+            return Ok(Self(Arc::default()));
         };
         let rooms: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(raw.get()).map_err(|_| AuthError::Claim {
@@ -69,7 +71,7 @@ impl Rules {
         let mut rules = rules.collect::<Result<Box<[_]>, _>>()?;
         // An exact id is longer than the prefix with the same letters.
         rules.sort_by_key(|rule| std::cmp::Reverse((rule.text.len(), !rule.prefix)));
-        Ok(Self(rules))
+        Ok(Self(rules.into()))
     }
 
     pub(super) fn find(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
@@ -79,6 +81,35 @@ impl Rules {
             false => room == &*rule.text,
         })?;
         Some((rule.role, rule.options.clone()))
+    }
+}
+
+/// What tokens allow that were seen lately: most have the same `rooms`, which are then held once for all.
+///
+/// What it keeps for itself is bounded: a rule set displaces another one that stood in its place.
+#[derive(Debug)]
+pub struct Kept([Option<Rules>; Self::PLACES]);
+
+impl Kept {
+    const PLACES: usize = 64;
+
+    /// The same grants, which take as little room as they can.
+    #[must_use]
+    pub fn share(&mut self, mut grants: Grants) -> Grants {
+        let mut hasher = DefaultHasher::new();
+        grants.rooms.hash(&mut hasher);
+        let place = &mut self.0[hasher.finish() as usize % Self::PLACES];
+        match place {
+            Some(kept) if *kept == grants.rooms => grants.rooms = kept.clone(),
+            _ => *place = Some(grants.rooms.clone()),
+        }
+        grants
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self([const { None }; Self::PLACES])
     }
 }
 

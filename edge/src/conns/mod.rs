@@ -4,7 +4,6 @@
 //! ([`Ready`]), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
 //! connection costs neither a task nor a registration there (together 512 to 640 bytes).
 
-mod coarse;
 mod ready;
 mod table;
 #[cfg(test)]

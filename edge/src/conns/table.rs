@@ -13,7 +13,7 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use super::Phase;
-use super::coarse::Coarse;
+use crate::coarse::Coarse;
 use crate::outbox::Outbox;
 use crate::session::frame;
 use crate::sink::{ConnKey, Sent};

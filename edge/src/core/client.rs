@@ -1,15 +1,16 @@
 //! A connection as the core sees it, and what is said to it beside rooms.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
+use smallvec::SmallVec;
 
 use super::{Core, Timer};
+use crate::coarse::Coarse;
 use crate::frames;
 use crate::hub::room::{Resume, RoomKey};
 use crate::ingress::Refused;
@@ -40,14 +41,15 @@ pub(crate) struct Membership {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) encoding: Encoding,
-    pub(crate) grants: Arc<Grants>,
-    pub(crate) memberships: Vec<Membership>,
+    pub(crate) grants: Grants,
+    /// Almost all are in one room.
+    pub(crate) memberships: SmallVec<[Membership; 1]>,
     pub(crate) budget: f32,
-    pub(crate) budget_at: Instant,
+    pub(crate) budget_at: Coarse,
     /// It was told that its token is about to expire.
     pub(crate) warned: bool,
     /// When its token is looked at; none if it has no end.
-    pub(crate) token_due: Option<Instant>,
+    pub(crate) token_due: Option<Coarse>,
 }
 
 impl Client {
@@ -72,7 +74,7 @@ impl Core {
         reconnect_in_ms: Option<u64>,
         sink: &mut impl Sink,
     ) {
-        if let Some(client) = self.clients.get(&conn) {
+        if let Some(client) = self.clients.get(conn) {
             let notice = ServerMessage::Notice {
                 id: None,
                 code,
@@ -85,7 +87,8 @@ impl Core {
     /// Has the client's token looked at when its end is near, and now and then before: a longer timer would stay for as
     /// long as the token is valid when the client is gone.
     pub(crate) fn arm_token(&mut self, conn: ConnKey, now: Now) {
-        let Some(client) = self.clients.get_mut(&conn) else {
+        let start = self.start;
+        let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
         let Some(expires) = client.grants.expires_ms() else {
@@ -97,17 +100,19 @@ impl Core {
             false => left.saturating_sub(TOKEN_NOTICE_MS),
         };
         let due = now.at + Duration::from_millis(wait.min(TOKEN_LOOK_MS));
-        if client.token_due.is_none_or(|armed| due < armed) {
-            client.token_due = Some(due);
+        let coarse = Coarse::new(due.saturating_duration_since(start));
+        if client.token_due.is_none_or(|armed| !coarse.has_reached(armed)) {
+            client.token_due = Some(coarse);
             self.timers.insert(due, Timer::Token(conn));
         }
     }
 
     pub(super) fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get_mut(&conn) else {
+        let coarse = self.coarse(now.at);
+        let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        if client.token_due.is_some_and(|armed| armed > now.at) {
+        if client.token_due.is_some_and(|armed| !coarse.has_reached(armed)) {
             return;
         }
         client.token_due = None;

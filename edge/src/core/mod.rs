@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use grandstand_common::auth::{Grants, Verifier};
+use grandstand_common::auth::{Grants, Kept, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, Limits, ServerMessage};
 use grandstand_common::error::ErrorKind;
@@ -23,7 +23,10 @@ use grandstand_common::id::{EdgeId, Lane as LaneId, Partition, RoomId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use slab::Slab;
+use smallvec::SmallVec;
 
+use crate::coarse::Coarse;
+use crate::dense::Dense;
 use crate::egress::link::Links;
 use crate::frames;
 use crate::hub::room::{Room, RoomKey, Seat};
@@ -111,7 +114,10 @@ pub struct Core {
     pub(crate) edge: EdgeId,
     pub(crate) verifier: Option<Arc<Verifier>>,
     pub(crate) rng: StdRng,
-    pub(crate) clients: HashMap<ConnKey, Client>,
+    pub(crate) start: Instant,
+    pub(crate) clients: Dense<Client>,
+    /// Most clients have the same rights.
+    pub(crate) kept: Kept,
     pub(crate) rooms: Slab<Room>,
     pub(crate) names: HashMap<RoomId, RoomKey>,
     pub(crate) watches: Vec<Watch>,
@@ -148,7 +154,9 @@ impl Core {
             edge,
             verifier,
             rng: StdRng::seed_from_u64(seed),
-            clients: HashMap::new(),
+            start: now.at,
+            clients: Dense::default(),
+            kept: Kept::default(),
             rooms: Slab::new(),
             names: HashMap::new(),
             watches,
@@ -183,10 +191,10 @@ impl Core {
         );
         let client = Client {
             encoding,
-            grants: Arc::new(grants),
-            memberships: Vec::new(),
+            grants: self.kept.share(grants),
+            memberships: SmallVec::new(),
             budget: self.config.message_burst as f32,
-            budget_at: now.at,
+            budget_at: self.coarse(now.at),
             warned: false,
             token_due: None,
         };
@@ -207,7 +215,7 @@ impl Core {
 
     /// A connection is gone: its players are `Lost`, its places free.
     pub fn handle_closed(&mut self, conn: ConnKey, now: Now) {
-        let Some(client) = self.clients.remove(&conn) else {
+        let Some(client) = self.clients.remove(conn) else {
             return;
         };
         for membership in client.memberships {
@@ -248,7 +256,7 @@ impl Core {
     /// Tells all clients if the bus got into trouble, or out of it.
     fn tell_trouble(&mut self, now: Instant) {
         if let Some(code) = self.trouble.poll_notice(now) {
-            let announcement = |&conn: &ConnKey| Announcement {
+            let announcement = |conn: ConnKey| Announcement {
                 conn,
                 code,
                 reconnect_in_ms: None,
@@ -315,7 +323,7 @@ impl Core {
 
     /// Tells every client to connect anew, at times spread over `within`.
     pub fn drain(&mut self, within: Duration) {
-        for &conn in self.clients.keys() {
+        for conn in self.clients.keys() {
             let at = self.rng.random_range(0..=within.as_millis() as u64);
             self.announcements.push_back(Announcement {
                 conn,
@@ -323,6 +331,11 @@ impl Core {
                 reconnect_in_ms: Some(at),
             });
         }
+    }
+
+    /// The time as clients keep it.
+    pub(crate) fn coarse(&self, at: Instant) -> Coarse {
+        Coarse::new(at.saturating_duration_since(self.start))
     }
 
     /// A session's seat.

@@ -126,7 +126,7 @@ impl Core {
             self.resume_reading(conn, sink);
             let nowhere = self
                 .clients
-                .get(&conn)
+                .get(conn)
                 .is_some_and(|c| c.memberships.is_empty());
             if code == ErrorKind::Replaced.code() && nowhere {
                 self.counts.error(ErrorKind::Replaced);
@@ -166,7 +166,7 @@ impl Core {
             };
             self.resume_reading(conn, sink);
             if code == ErrorKind::Finished.code() {
-                let Some(client) = self.clients.get(&conn) else {
+                let Some(client) = self.clients.get(conn) else {
                     continue;
                 };
                 let left = ServerMessage::Left {
@@ -200,7 +200,7 @@ impl Core {
         match ErrorKind::ALL.into_iter().find(|k| k.code() == code) {
             Some(kind) => self.refuse(conn, &Refused::new(kind, message, id, Some(room)), sink),
             None => {
-                let Some(client) = self.clients.get(&conn) else {
+                let Some(client) = self.clients.get(conn) else {
                     return;
                 };
                 let error = ServerMessage::Error {

@@ -34,7 +34,7 @@ impl Core {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let Some(client) = self.clients.get_mut(&conn) else {
+        let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
         let encoding = client.encoding;
@@ -103,7 +103,7 @@ impl Core {
             // A player's answer begins when the owner has taken its `Joined`.
             let answered = self
                 .clients
-                .get_mut(&conn)
+                .get_mut(conn)
                 .and_then(|c| c.membership(key))
                 .is_some_and(|m| m.answered);
             if answered || lane == LaneId::Spectators {
@@ -114,7 +114,7 @@ impl Core {
 
     /// Takes a connection out of a room, without a word to anybody. Returns what it was there.
     pub(crate) fn dismiss(&mut self, conn: ConnKey, key: RoomKey, now: Now) -> Option<Membership> {
-        let client = self.clients.get_mut(&conn)?;
+        let client = self.clients.get_mut(conn)?;
         let at = client.memberships.iter().position(|m| m.room == key)?;
         let membership = client.memberships.swap_remove(at);
         self.depart(conn, &membership, now);
@@ -133,7 +133,7 @@ impl Core {
         }
         if let Some(slot) = membership.slot {
             for (moved, to) in room.lanes[lane.index()].remove(slot) {
-                if let Some(m) = self.clients.get_mut(&moved).and_then(|c| c.membership(key)) {
+                if let Some(m) = self.clients.get_mut(moved).and_then(|c| c.membership(key)) {
                     m.slot = Some(to);
                 }
             }
@@ -183,7 +183,7 @@ impl Core {
 
     /// A connection does not keep up: what waits for it is dropped, and it is served anew when its socket has drained.
     pub(crate) fn fall_behind(&mut self, conn: ConnKey, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get(&conn) else {
+        let Some(client) = self.clients.get(conn) else {
             return;
         };
         self.counts.stale += 1;
@@ -205,7 +205,7 @@ impl Core {
 
     /// A connection's outbox has run empty: what it missed meanwhile is made up for.
     pub fn handle_drained(&mut self, conn: ConnKey, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get(&conn) else {
+        let Some(client) = self.clients.get(conn) else {
             return;
         };
         let stale: Vec<_> = client
@@ -228,7 +228,7 @@ impl Core {
 
     /// Sends one message to one connection behind what the players' lanes are about to be sent.
     pub(crate) fn tell_behind(&mut self, conn: ConnKey, message: &ServerMessage<'_>) {
-        if let Some(client) = self.clients.get(&conn) {
+        if let Some(client) = self.clients.get(conn) {
             self.behind
                 .push((conn, frames::message(client.encoding, message)));
         }

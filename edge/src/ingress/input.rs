@@ -91,7 +91,7 @@ impl Core {
         seq: u64,
         sink: &mut impl Sink,
     ) {
-        let (Some(client), Some(room)) = (self.clients.get(&conn), self.rooms.get(key)) else {
+        let (Some(client), Some(room)) = (self.clients.get(conn), self.rooms.get(key)) else {
             return;
         };
         let Some(seat) = room.seats.get(&session).filter(|s| seq <= s.told) else {

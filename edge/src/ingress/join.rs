@@ -23,7 +23,7 @@ impl Core {
         now: Now,
         sink: &mut impl Sink,
     ) {
-        let Some(client) = self.clients.get_mut(&conn) else {
+        let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
         let room = &join.room;
@@ -86,7 +86,7 @@ impl Core {
             answered: false,
             resume: Some(Box::new(resume)),
         };
-        if let Some(client) = self.clients.get_mut(&conn) {
+        if let Some(client) = self.clients.get_mut(conn) {
             client.memberships.push(membership);
         }
         self.rooms[key].members[lane.index()] += 1;
@@ -147,7 +147,7 @@ impl Core {
             if membership.lane == LaneId::Players {
                 self.end_seat(key, membership.session, Body::Left(Empty {}), now);
             }
-            let Some(client) = self.clients.get(&conn) else {
+            let Some(client) = self.clients.get(conn) else {
                 return;
             };
             let left = ServerMessage::Left {

@@ -8,7 +8,6 @@ mod input;
 
 mod window;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use grandstand_common::envelope::{
@@ -60,7 +59,7 @@ impl Core {
         now: Now,
         sink: &mut impl Sink,
     ) {
-        let Some(client) = self.clients.get(&conn) else {
+        let Some(client) = self.clients.get(conn) else {
             return;
         };
         if binary != (client.encoding == Encoding::Proto) {
@@ -110,13 +109,11 @@ impl Core {
             self.config.messages_per_s as f32,
             self.config.message_burst as f32,
         );
-        let Some(client) = self.clients.get_mut(&conn).filter(|_| rate > 0.0) else {
+        let now = self.coarse(now);
+        let Some(client) = self.clients.get_mut(conn).filter(|_| rate > 0.0) else {
             return true;
         };
-        let earned = now
-            .saturating_duration_since(client.budget_at)
-            .as_secs_f32()
-            * rate;
+        let earned = now.since(client.budget_at).as_secs_f32() * rate;
         client.budget = (client.budget + earned).min(burst.max(1.0));
         client.budget_at = now;
         let within = client.budget >= 1.0;
@@ -127,7 +124,7 @@ impl Core {
     }
 
     pub(crate) fn refuse(&mut self, conn: ConnKey, refused: &Refused<'_>, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get(&conn) else {
+        let Some(client) = self.clients.get(conn) else {
             return;
         };
         self.counts.error(refused.kind);
@@ -164,7 +161,7 @@ impl Core {
             }
             ClientKind::Live { room, data } => self.on_live(conn, id, &room, data, sink),
             ClientKind::Ping => {
-                if let Some(client) = self.clients.get(&conn) {
+                if let Some(client) = self.clients.get(conn) {
                     let pong = ServerMessage::Pong {
                         id,
                         time_ms: now.unix_ms,
@@ -184,7 +181,7 @@ impl Core {
         now: Now,
         sink: &mut impl Sink,
     ) {
-        let Some(client) = self.clients.get_mut(&conn) else {
+        let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
         let renewed = match &self.verifier {
@@ -212,7 +209,7 @@ impl Core {
         };
         client.warned = false;
         let encoding = client.encoding;
-        client.grants = Arc::new(renewed);
+        client.grants = self.kept.share(renewed);
         self.arm_token(conn, now);
         let notice = ServerMessage::Notice {
             id,
@@ -233,7 +230,7 @@ impl Core {
         let key = self.names.get(room).copied();
         let member = key.is_some_and(|k| {
             self.clients
-                .get_mut(&conn)
+                .get_mut(conn)
                 .is_some_and(|c| c.membership(k).is_some())
         });
         if !member {
@@ -248,7 +245,7 @@ impl Core {
     }
 
     fn seat_of(&mut self, conn: ConnKey, key: RoomKey) -> Option<(u64, &mut Seat)> {
-        let session = self.clients.get_mut(&conn)?.membership(key)?.session;
+        let session = self.clients.get_mut(conn)?.membership(key)?.session;
         Some((session, self.rooms.get_mut(key)?.seats.get_mut(&session)?))
     }
 }

@@ -153,7 +153,7 @@ impl Core {
 
     /// Reads from a connection unless one of its windows is full.
     pub(crate) fn resume_reading(&self, conn: ConnKey, sink: &mut impl Sink) {
-        let Some(client) = self.clients.get(&conn) else {
+        let Some(client) = self.clients.get(conn) else {
             return;
         };
         let any = client.memberships.iter().any(|m| {
