@@ -35,8 +35,7 @@ fn main() -> anyhow::Result<()> {
             FrontMetrics::default(),
             paths,
         );
-        tokio::task::spawn_local(Rc::clone(&front).drive_timers());
-        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
+        front.start();
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
             drive_accept(Rc::clone(&front), listener).await?;

@@ -90,6 +90,8 @@ pub struct LimitsSection {
     pub handshake_ms: u64,
     /// Handshakes at once, per shard.
     pub handshakes: u32,
+    /// Connections accepted, and handshakes answered, before a shard does all else that there is to do.
+    pub accepts: u32,
 }
 
 impl Default for LimitsSection {
@@ -103,6 +105,7 @@ impl Default for LimitsSection {
             close_slow_players: false,
             handshake_ms: 10_000,
             handshakes: 1024,
+            accepts: 16,
         }
     }
 }
@@ -146,7 +149,7 @@ pub struct TcpSection {
 impl Default for TcpSection {
     fn default() -> Self {
         Self {
-            backlog: 4096,
+            backlog: 16_384,
             send_buffer_bytes: 0,
             receive_buffer_bytes: 0,
             user_timeout_ms: 60_000,
@@ -194,6 +197,7 @@ impl Config for EdgeConfig {
             self.limits.handshakes.into(),
             1..=1 << 20,
         );
+        checks.range("limits.accepts", self.limits.accepts.into(), 1..=1 << 16);
         let ring = u64::from(self.rooms.ring_bytes);
         checks.range("rooms.ring_bytes", ring, 1024..=1 << 26);
         checks.range(
@@ -231,6 +235,7 @@ impl EdgeConfig {
         FrontOptions {
             handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
             handshakes: self.limits.handshakes as usize,
+            accepts: self.limits.accepts as usize,
             ..FrontOptions::default()
         }
     }

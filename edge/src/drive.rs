@@ -1,6 +1,6 @@
 //! What is done when a connection's socket can do something: the session and the endpoint do it at once.
 //!
-//! One task drives all connections of a shard ([`Front::drive_connections`]). What is kept for each is next to nothing: no
+//! One task drives all connections of a shard (`Front::drive_connections`). What is kept for each is next to nothing: no
 //! read buffer (bytes are read into one that the whole shard shares, and acted on before anything else runs), no timer and
 //! no socket (they are in [`Conns`]).
 //!
@@ -108,7 +108,7 @@ impl Front {
     ///
     /// # Errors
     /// If the runtime cannot watch them, or if they are driven already.
-    pub async fn drive_connections(self: Rc<Self>) -> io::Result<()> {
+    pub(crate) async fn drive_connections(self: Rc<Self>) -> io::Result<()> {
         let poll = self.conns.take_poll();
         let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
         let mut scratch = vec![0; self.options.scratch_bytes.max(1024)];

@@ -248,8 +248,7 @@ impl ShardThread {
         };
         let front = self.front(&shard, conns.clone());
         shard::start(&shard, to, self.metrics).await?;
-        tokio::task::spawn_local(Rc::clone(&front).drive_timers());
-        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
+        front.start();
         let accepting = tokio::task::spawn_local(drive_accept(front, self.listener));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;

@@ -37,6 +37,8 @@ pub struct FrontMetrics {
     pub handshakes: Gauge,
     /// Connections accepted.
     pub accepted: Counter,
+    /// Times that nobody was accepted because as many handshakes were in progress as may be.
+    pub accept_waits: Counter,
     /// Bytes read from WebSocket connections.
     pub received_bytes: Counter,
     accept_failures: Family<Failed, Counter>,
@@ -58,6 +60,11 @@ impl FrontMetrics {
             self.handshakes.clone(),
         );
         registry.register("accepted", "Connections accepted", self.accepted.clone());
+        registry.register(
+            "accept_waits",
+            "Times that nobody was accepted because as many handshakes were in progress as may be",
+            self.accept_waits.clone(),
+        );
         registry.register(
             "received_bytes",
             "Bytes read from WebSocket connections",

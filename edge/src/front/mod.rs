@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::spawn_local;
 
 use crate::conns::Conns;
 use crate::dense::Dense;
 use crate::drive::Drive;
 use crate::endpoint::Endpoint;
+use crate::handshake::Turns;
 
 pub use metrics::{AcceptFailure, FrontMetrics};
 
@@ -29,6 +31,8 @@ pub struct FrontOptions {
     pub handshake_timeout: Duration,
     /// Handshakes at once; more wait in the listener's backlog.
     pub handshakes: usize,
+    /// Connections accepted, and requests answered, before all else has its turn.
+    pub accepts: usize,
     /// The most bytes of a request's header, at least 8192 (hyper's least).
     pub header_bytes: usize,
     /// The buffer that all connections are read into.
@@ -40,6 +44,7 @@ impl Default for FrontOptions {
         Self {
             handshake_timeout: Duration::from_secs(10),
             handshakes: 1024,
+            accepts: 16,
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
         }
@@ -92,6 +97,7 @@ pub struct Front {
     /// Bytes that are not in the metrics yet, which all shards share.
     received: Cell<u64>,
     pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) turns: Turns,
 }
 
 impl Front {
@@ -111,12 +117,26 @@ impl Front {
             drives: RefCell::default(),
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
+            turns: Turns::new(options.accepts),
         })
     }
 
-    /// Heartbeats and deadlines of all connections, for ever. To run, beside [`drive_connections`](Self::drive_connections), as
-    /// long as there are connections, also when none are accepted any more.
-    pub async fn drive_timers(self: Rc<Self>) {
+    /// Starts what drives handshakes and connections, on the running `LocalSet`. It goes on as long as that, also when
+    /// nobody is accepted any more.
+    pub fn start(self: &Rc<Self>) {
+        spawn_local(Rc::clone(self).drive_timers());
+        let front = Rc::clone(self);
+        spawn_local(async move { front.turns.drive().await });
+        let front = Rc::clone(self);
+        spawn_local(async move {
+            if let Err(error) = front.drive_connections().await {
+                tracing::error!(%error, "connections are not driven any more");
+            }
+        });
+    }
+
+    /// Heartbeats and deadlines of all connections, for ever.
+    async fn drive_timers(self: Rc<Self>) {
         loop {
             let now = tokio::time::Instant::now();
             let longest = now + LONGEST_SLEEP;

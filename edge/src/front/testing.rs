@@ -124,8 +124,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         options.send_buffer = Some(16 << 10);
         let listener = bind(&options, 1).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
-        tokio::task::spawn_local(Rc::clone(&front).drive_timers());
-        tokio::task::spawn_local(Rc::clone(&front).drive_connections());
+        front.start();
         tokio::task::spawn_local(drive_accept(Rc::clone(&front), listener));
         let rig = Rig {
             front,

@@ -4,6 +4,7 @@
 
 mod answer;
 mod request;
+mod turns;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ use crate::endpoint::Hello;
 use crate::front::Front;
 
 pub use answer::Refusal;
+pub(crate) use turns::Turns;
 
 /// How long a client has to read a refusal before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -45,6 +47,29 @@ pub(crate) async fn drive_handshake(
     peer: SocketAddr,
 ) -> Option<Upgraded> {
     let deadline = Instant::now() + front.options.handshake_timeout;
+    // Who says nothing yet takes next to nothing.
+    let asked = async {
+        // The runtime takes a new socket to be readable, so it must be tried.
+        let begun = socket.peek(&mut [0]).await;
+        front.turns.take().await;
+        begun
+    };
+    match timeout_at(deadline, asked).await {
+        Ok(Ok(_)) => Box::pin(drive_http(front, socket, peer, deadline)).await,
+        Ok(Err(_)) => None,
+        Err(_) => {
+            refuse_late(&front, socket, peer).await;
+            None
+        }
+    }
+}
+
+async fn drive_http(
+    front: Rc<Front>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Option<Upgraded> {
     let door = Door {
         front: Rc::clone(&front),
         peer,
@@ -59,7 +84,7 @@ pub(crate) async fn drive_handshake(
     let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
     let parts = http.into_parts();
     let door = parts.service;
-    let mut socket = parts.io.into_inner();
+    let socket = parts.io.into_inner();
     match result {
         Ok(Ok(())) => {
             if let Some((route, hello)) = door.upgrade.take() {
@@ -80,14 +105,21 @@ pub(crate) async fn drive_handshake(
         // Between two requests there is nobody to answer.
         Err(_) if door.answered.get() > 0 && parts.read_buf.is_empty() => {}
         Err(_) => {
-            front.metrics.on_refused(Refusal::Deadline);
-            let answer = answer::deadline(front.options.handshake_timeout);
-            let _ = timeout(LINGER, socket.write_all(&answer)).await;
-            debug!(%peer, "handshake took too long");
+            refuse_late(&front, socket, peer).await;
+            return None;
         }
     }
     let _ = timeout(LINGER, linger(socket)).await;
     None
+}
+
+/// Tells a client that it took too long.
+async fn refuse_late(front: &Front, mut socket: TcpStream, peer: SocketAddr) {
+    front.metrics.on_refused(Refusal::Deadline);
+    let answer = answer::deadline(front.options.handshake_timeout);
+    let _ = timeout(LINGER, socket.write_all(&answer)).await;
+    debug!(%peer, "handshake took too long");
+    let _ = timeout(LINGER, linger(socket)).await;
 }
 
 /// Lets the client read the answer. To close a socket with bytes unread would reset it, and take the answer away.

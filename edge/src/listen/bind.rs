@@ -30,7 +30,7 @@ impl ListenOptions {
     pub fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
-            backlog: 4096,
+            backlog: 16_384,
             exclusive: true,
             send_buffer: None,
             receive_buffer: None,

@@ -31,8 +31,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// If the listener cannot be used with the running runtime. Once it accepts it never ends by itself.
 pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let mut pause = MIN_PAUSE;
+    let (mut pause, mut accepted) = (MIN_PAUSE, 0);
     loop {
+        if front.handshakes.available_permits() == 0 {
+            front.metrics.accept_waits.inc();
+        }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&front.handshakes).acquire_owned().await else {
             return Ok(());
@@ -42,6 +45,11 @@ pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> 
                 pause = MIN_PAUSE;
                 front.metrics.accepted.inc();
                 start(&front, socket, peer, permit);
+                accepted += 1;
+                if accepted >= front.options.accepts {
+                    accepted = 0;
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if is_exhaustion(&error) => {
                 front.metrics.on_accept_failure(AcceptFailure::Exhausted);

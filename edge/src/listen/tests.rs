@@ -1,6 +1,7 @@
 use std::net::{SocketAddr, TcpStream};
 
 use super::*;
+use crate::front::FrontOptions;
 use crate::front::testing::{Setup, UPGRADE, run};
 
 fn options(addr: impl Into<SocketAddr>) -> ListenOptions {
@@ -83,4 +84,85 @@ fn ipv6_works() {
 fn only_a_lack_of_resources_makes_it_wait() {
     assert!(is_exhaustion(&io::Error::from_raw_os_error(24)));
     assert!(!is_exhaustion(&io::ErrorKind::ConnectionAborted.into()));
+}
+
+/// A shard with bounds on its handshakes.
+fn bounded(handshakes: usize, accepts: usize) -> Setup {
+    let options = FrontOptions {
+        handshakes,
+        accepts,
+        ..FrontOptions::default()
+    };
+    Setup {
+        options,
+        ..Setup::default()
+    }
+}
+
+#[test]
+fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
+    const CLIENTS: usize = 120;
+    const BOUND: usize = 8;
+    run(bounded(BOUND, 3), async |rig| {
+        let mut waiting = std::collections::VecDeque::new();
+        for _ in 0..CLIENTS {
+            waiting.push_back(rig.connect().await);
+        }
+        let (mut inside, mut open) = (Vec::new(), 0);
+        let metrics = &rig.front.metrics;
+        while open < CLIENTS {
+            // Nobody asks for anything: they fill what there is, and the rest stay with the kernel.
+            let full = open + BOUND.min(CLIENTS - open);
+            rig.until(|| (metrics.accepted.get() >= full as u64).then_some(()))
+                .await;
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(metrics.accepted.get(), full as u64);
+            assert_eq!(metrics.handshakes.get(), (full - open) as i64);
+            // The kernel hands them over in the order in which they came.
+            for mut peer in waiting.drain(..full - open) {
+                peer.write(format!("{UPGRADE}\r\n")).await;
+                inside.push(peer);
+            }
+            for _ in open..full {
+                rig.told().await;
+            }
+            open = full;
+        }
+        assert_eq!(metrics.connections.get(), CLIENTS as i64);
+        assert!(metrics.accept_waits.get() >= (CLIENTS / BOUND - 1) as u64);
+    });
+}
+
+#[test]
+fn requests_that_come_together_are_answered_a_few_at_a_time() {
+    const CLIENTS: usize = 60;
+    const EACH: usize = 4;
+    run(bounded(CLIENTS, EACH), async |rig| {
+        let mut peers = Vec::new();
+        for _ in 0..CLIENTS {
+            peers.push(rig.connect().await);
+        }
+        let accepted = &rig.front.metrics.accepted;
+        rig.until(|| (accepted.get() == CLIENTS as u64).then_some(()))
+            .await;
+        for peer in &mut peers {
+            peer.write(format!("{UPGRADE}\r\n")).await;
+        }
+        let (mut open, mut rounds) = (0, 0);
+        while open < CLIENTS {
+            // Goes on when everybody else has had a turn.
+            tokio::task::yield_now().await;
+            let mut now = 0;
+            while rig.try_told().is_some() {
+                now += 1;
+            }
+            // Some of the last round's may be among them.
+            assert!(now <= 2 * EACH, "{now} at once");
+            open += now;
+            rounds += usize::from(now > 0);
+        }
+        assert!(rounds >= CLIENTS / EACH / 2, "{rounds}");
+    });
 }
