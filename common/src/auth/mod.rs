@@ -23,8 +23,8 @@ use crate::envelope::Role;
 use crate::error::ErrorKind;
 use crate::id::{PlayerId, RoomId};
 
-pub use rules::RuleError;
 pub use rules::Kept;
+pub use rules::RuleError;
 use rules::Rules;
 pub use section::{AuthConfig, AuthConfigError};
 

@@ -101,7 +101,10 @@ impl Core {
         };
         let due = now.at + Duration::from_millis(wait.min(TOKEN_LOOK_MS));
         let coarse = Coarse::new(due.saturating_duration_since(start));
-        if client.token_due.is_none_or(|armed| !coarse.has_reached(armed)) {
+        if client
+            .token_due
+            .is_none_or(|armed| !coarse.has_reached(armed))
+        {
             client.token_due = Some(coarse);
             self.timers.insert(due, Timer::Token(conn));
         }
@@ -112,7 +115,10 @@ impl Core {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        if client.token_due.is_some_and(|armed| !coarse.has_reached(armed)) {
+        if client
+            .token_due
+            .is_some_and(|armed| !coarse.has_reached(armed))
+        {
             return;
         }
         client.token_due = None;

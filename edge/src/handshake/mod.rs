@@ -4,9 +4,9 @@
 
 mod answer;
 mod request;
-mod turns;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -158,7 +158,10 @@ impl Service<Request<Incoming>> for Door {
 impl Door {
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        let result = match (0_u8..).zip(&self.front.routes).find(|(_, r)| r.path == path) {
+        let result = match (0_u8..)
+            .zip(&self.front.routes)
+            .find(|(_, r)| r.path == path)
+        {
             Some((place, route)) => request::upgrade(request).map(|agreed| {
                 let hello = request::hello(request, &agreed, route.path, self.peer);
                 self.upgrade.replace(Some((place, hello)));
