@@ -51,3 +51,6 @@ pub mod outbox;
 pub mod wheel;
 
 pub mod metrics;
+
+#[cfg(test)]
+mod counted;

@@ -15,6 +15,10 @@ use grandstand_edge::front::Pages;
 use grandstand_edge::metrics::EdgeMetrics;
 use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
 
+/// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Holds players' and spectators' connections, in front of workers on NATS.
 #[derive(Debug, Parser)]
 #[command(version, after_help = grandstand_common::exit::HELP)]

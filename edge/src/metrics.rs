@@ -24,6 +24,8 @@ pub struct Counts {
     pub inputs: u64,
     /// Writes to members of lanes.
     pub writes: u64,
+    /// Messages encoded for all members of a lane.
+    pub encodings: u64,
     /// Updates taken from owners.
     pub updates: u64,
     /// Times that a connection fell behind and was served anew.
@@ -54,10 +56,15 @@ impl Counts {
 /// A counter's name, what it counts, and where a core has it.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const PLAIN: [Plain; 11] = [
+const PLAIN: [Plain; 12] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs that went to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),
+    (
+        "encodings",
+        "Messages encoded for all members of a lane",
+        |c| c.encodings,
+    ),
     ("updates", "Updates taken from owners", |c| c.updates),
     (
         "stale",

@@ -86,6 +86,11 @@ impl<K> Wheel<K> {
         Some(self.time_of(self.tick + ahead))
     }
 
+    /// What one key takes, in bytes.
+    pub const fn entry_bytes() -> usize {
+        size_of::<Entry<K>>()
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.len

@@ -31,8 +31,20 @@ fn fill(rig: &Rig, conn: ConnKey) -> usize {
 }
 
 #[test]
-fn a_connections_task_is_small() {
-    assert!(size_of::<Drive>() <= 136, "{}", size_of::<Drive>());
+fn to_send_what_a_socket_takes_allocates_nothing() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let (mut conns, frame) = (rig.conns.clone(), frame::text("x"));
+        let allocations = crate::counted::allocations(|| {
+            for _ in 0..100 {
+                assert_eq!(conns.send(conn, &frame), Sent::Written);
+            }
+        });
+        assert_eq!(allocations, 0);
+        for _ in 0..100 {
+            assert_eq!(client.next().await, Some((0x81, b"x".to_vec())));
+        }
+    });
 }
 
 #[test]

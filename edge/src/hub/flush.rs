@@ -79,6 +79,7 @@ impl Core {
             !full
         });
         self.counts.writes += written as u64;
+        self.counts.encodings += room.lanes[lane.index()].take_encoded();
         room.lanes[lane.index()].queued = !clean;
         if !clean {
             self.dirty[lane.index()].push_back(key);

@@ -52,6 +52,7 @@ pub struct Lane {
     members: Vec<Member>,
     by_encoding: [usize; 2],
     catch_up: [Option<Bytes>; 2],
+    encoded: u64,
     /// It stands in the queue of lanes to flush.
     pub(crate) queued: bool,
 }
@@ -73,6 +74,7 @@ impl Lane {
             members: Vec::new(),
             by_encoding: [0; 2],
             catch_up: [None, None],
+            encoded: 0,
             queued: false,
         }
     }
@@ -178,6 +180,7 @@ impl Lane {
         }
         for encoding in Encoding::ALL {
             if self.by_encoding[encoding.index()] > 0 {
+                self.encoded += 1;
                 put_message(
                     &mut self.gathering.frames[encoding.index()],
                     encoding,
@@ -244,6 +247,11 @@ impl Lane {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.stale = true;
         }
+    }
+
+    /// How many messages were encoded since the last call.
+    pub fn take_encoded(&mut self) -> u64 {
+        std::mem::take(&mut self.encoded)
     }
 
     /// Whether something waits to be flushed.

@@ -1,0 +1,74 @@
+//! What showing an update to a room of many costs, counted.
+
+use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
+
+use super::*;
+use crate::counted::allocations;
+
+/// A room with so many spectators, every second of them in protobuf, who have seen the snapshot and some updates.
+fn watched(by: u32) -> Bench {
+    let mut bench = Bench::new();
+    bench.player(0, "ann");
+    for index in 1..=by {
+        let conn = ConnKey {
+            index,
+            generation: 0,
+        };
+        let grants = Grants::trusted("viewer".parse().unwrap());
+        let encoding = Encoding::ALL[index as usize % 2];
+        let (core, clients) = (&mut bench.core, &mut bench.clients);
+        clients.quiet = true;
+        core.handle_open(conn, encoding, grants, bench.now, clients);
+        let join = ClientMessage {
+            id: None,
+            kind: ClientKind::Join(Join {
+                room: ROOM.parse().unwrap(),
+                since: None,
+                epoch: None,
+                role: Some(Role::Spectator),
+                params: None,
+                client: None,
+                attempt: 0,
+            }),
+        };
+        let mut message = Vec::new();
+        encode_client(encoding, &join, &mut message);
+        let binary = encoding == Encoding::Proto;
+        core.handle_message(conn, binary, &message, bench.now, clients);
+    }
+    bench.owner(vec![snapshot(1, 0)]);
+    for version in 1..=8 {
+        bench.owner(vec![update(version, version)]);
+    }
+    bench
+}
+
+/// What one more update costs: allocations, writes, encodings.
+fn cost(bench: &mut Bench, version: u64) -> (u64, usize, u64) {
+    let (writes, encodings) = (bench.clients.writes, bench.core.counts.encodings);
+    let allocations = allocations(|| bench.owner(vec![update(version, version)]));
+    (
+        allocations,
+        bench.clients.writes - writes,
+        bench.core.counts.encodings - encodings,
+    )
+}
+
+#[test]
+fn a_delivery_allocates_nothing_and_an_update_is_encoded_once_for_all() {
+    let (few, many) = (&mut watched(4), &mut watched(400));
+    for version in 9..=12 {
+        let (allocations, writes, encodings) = cost(few, version);
+        // The player's lane in one encoding, the spectators' in two.
+        assert_eq!((writes, encodings), (5, 3));
+        assert_eq!(cost(many, version), (allocations, 401, 3));
+    }
+}
+
+#[test]
+fn what_has_gathered_is_one_write_a_member() {
+    let mut bench = watched(50);
+    let before = bench.clients.writes;
+    bench.owner((9..=20).map(|version| update(version, version)).collect());
+    assert_eq!(bench.clients.writes - before, 51);
+}
