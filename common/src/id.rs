@@ -180,12 +180,23 @@ impl Epoch {
     }
 }
 
-/// Which room of this name it is: the log sequence of the entry that created it.
+/// Which room of this name it is; 0 if there is none.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Instance(pub u64);
+
+impl Instance {
+    /// Of the room that the entry with this log sequence and time created. The time is in it because a log that was
+    /// wiped counts anew: a room made in it would else be taken for the one before.
+    pub fn of(seq: u64, time_ms: u64) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&seq.to_le_bytes());
+        bytes[8..].copy_from_slice(&time_ms.to_le_bytes());
+        Self(xxh3_64(&bytes).max(1))
+    }
+}
 
 impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -289,5 +300,13 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
+    }
+
+    #[test]
+    fn d15_a_room_made_in_a_wiped_log_is_another_instance() {
+        let first = Instance::of(1, 1_767_225_600_000);
+        assert_eq!(first, Instance::of(1, 1_767_225_600_000));
+        assert_ne!(first, Instance::of(1, 1_767_225_600_001));
+        assert_ne!(first, Instance::of(2, 1_767_225_600_000));
     }
 }

@@ -94,7 +94,11 @@ impl Room {
         Ok(game.map(|game| Self {
             id: id.clone(),
             game,
-            state: State::new(Instance(logged.seq), seed, logged.time_ms),
+            state: State::new(
+                Instance::of(logged.seq, logged.time_ms),
+                seed,
+                logged.time_ms,
+            ),
             last: logged.seq,
             connected: Connected::default(),
         }))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogEntry, LogState};
-use grandstand_common::id::{EdgeId, Epoch, Partition};
+use grandstand_common::id::{EdgeId, Epoch, Instance, Partition};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
@@ -158,8 +158,11 @@ impl Rig {
         seq
     }
 
+    /// Appends a `Joined`. The instance of the room that it creates, if it does.
     pub(super) fn join(&mut self, room: &str, player: &str, session: u64) -> u64 {
-        self.append(room, joined(player, session))
+        let time_ms = self.now.unix_ms;
+        let seq = self.append(room, joined(player, session));
+        Instance::of(seq, time_ms).0
     }
 
     pub(super) fn input(&mut self, room: &str, of: (&str, u64), n: u64, text: &str) -> u64 {
