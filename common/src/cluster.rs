@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, PutError, Storage};
+use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, Link, PutError, Storage};
 use crate::config::Checks;
 use crate::exit::Exit;
 use crate::record::ClusterRecord;
@@ -119,9 +119,30 @@ impl ClusterSettings {
             }
         }
     }
+
+    /// [Joins](Self::join) again whenever the bus was away: it may have come back without the record. Ends with the bus.
+    pub async fn stay(self, bus: Bus) {
+        let mut link = bus.link();
+        while link.changed().await.is_ok() {
+            if !matches!(*link.borrow_and_update(), Link::Up(_)) {
+                continue;
+            }
+            while let Err(error) = self.join(&bus).await {
+                if error.exit() == Exit::Config {
+                    tracing::error!(%error, "this process does not fit the cluster any more");
+                    break;
+                }
+                tracing::debug!(%error, "cannot look at the cluster's record");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
 }
 
 const KEY: &str = "settings";
+
+/// Before the record is looked at again that could not be.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl ClusterRecord {
     fn agree(&self, theirs: &Self) -> Result<(), JoinError> {
@@ -129,7 +150,12 @@ impl ClusterRecord {
             true => Ok(()),
             false => Err(JoinError::Differs { key, own, theirs }),
         };
-        differ("the bus protocol", self.bus_protocol, theirs.bus_protocol)?;
+        if self.bus_protocol != theirs.bus_protocol {
+            return Err(JoinError::Protocol {
+                own: self.bus_protocol,
+                theirs: theirs.bus_protocol,
+            });
+        }
         differ(
             "cluster.partitions",
             self.partitions.into(),
@@ -146,6 +172,17 @@ impl ClusterRecord {
 /// Why a process cannot join the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
+    /// It speaks with others in another way than those that are there.
+    #[error(
+        "this process speaks bus protocol {own}, the cluster {theirs}: run a build that speaks {theirs}, or use another \
+         NATS account"
+    )]
+    Protocol {
+        /// What this process speaks.
+        own: u32,
+        /// What the cluster speaks.
+        theirs: u32,
+    },
     /// It would disagree with those that are there.
     #[error(
         "this process has {key} {own}, the cluster has {theirs}: set it to {theirs}, or use another NATS account"
@@ -175,7 +212,7 @@ impl JoinError {
     /// The code that the process ends with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Differs { .. } | Self::Unreadable => Exit::Config,
+            Self::Protocol { .. } | Self::Differs { .. } | Self::Unreadable => Exit::Config,
             Self::Bus(_) | Self::Put(_) => Exit::Unavailable,
         }
     }
