@@ -10,6 +10,10 @@ mod child;
 
 pub mod nats;
 
+pub mod nats_cluster;
+
+pub mod proxy;
+
 pub mod process;
 
 pub mod site;
@@ -19,6 +23,8 @@ pub mod rig;
 pub mod client;
 
 pub mod memory;
+
+pub mod play;
 
 pub mod solo;
 

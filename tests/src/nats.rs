@@ -2,6 +2,7 @@
 //!
 //! What is called `try_…`, `launch` and `relaunch` says what is wrong, for tools; the rest panics, for tests.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,6 +110,11 @@ impl NatsServer {
     /// Where clients connect.
     pub fn url(&self) -> String {
         format!("nats://{}", self.port.address())
+    }
+
+    /// Where that is.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     /// Its process.
@@ -247,7 +253,7 @@ fn spawn(dir: &Path, port: &Port, log: &Log, apart: bool) -> Result<Child, RigEr
 }
 
 /// Whether a NATS server greets there.
-async fn greets(port: &Port) -> bool {
+pub(crate) async fn greets(port: &Port) -> bool {
     use tokio::io::AsyncReadExt as _;
     let greeting = async {
         let mut stream = tokio::net::TcpStream::connect(port.address()).await?;

@@ -206,6 +206,16 @@ impl Client {
             .unwrap_or_else(|| self.fail("nothing comes"))
     }
 
+    /// As [`Self::next`], with another patience. Nothing is lost if it is dropped before something came.
+    ///
+    /// # Panics
+    /// As [`Self::next`].
+    pub async fn next_within(&mut self, patience: Duration) -> Option<Value> {
+        self.next_before(Instant::now() + patience)
+            .await
+            .unwrap_or_else(|| self.fail("nothing comes"))
+    }
+
     /// As [`Self::next`]; the outer `None` is the deadline.
     async fn next_before(&mut self, deadline: Instant) -> Option<Option<Value>> {
         loop {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use grandstand_tests::client::Client;
+use grandstand_tests::play::play;
 use grandstand_tests::site::Site;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -239,10 +240,7 @@ async fn a_game_survives_kill_9(mut site: Site) {
     }
     let bob = players.pop().unwrap();
     let alice = players.pop().unwrap();
-    let (alice, bob) = tokio::join!(
-        super::game::play(alice, "alice", room),
-        super::game::play(bob, "bob", room)
-    );
+    let (alice, bob) = tokio::join!(play(alice, "alice", room), play(bob, "bob", room));
     assert_eq!(alice.rooms[room].view, bob.rooms[room].view);
     assert_ne!(alice.rooms[room].view["winners"], Value::Null);
 }

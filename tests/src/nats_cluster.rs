@@ -1,0 +1,164 @@
+//! Three NATS servers that replicate their streams.
+
+use std::process::Command;
+use std::time::Duration;
+
+use grandstand_common::bus::Bus;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::child::{Child, Log, file_error};
+use crate::error::RigError;
+use crate::nats::{TempDir, greets};
+use crate::ports::Port;
+use crate::process::get;
+use crate::programs;
+
+/// How long servers may take to find each other and to choose a leader.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SERVERS: usize = 3;
+
+/// Three servers on the loopback, each with its own ports and folder. Killed when dropped.
+#[derive(Debug)]
+pub struct NatsCluster {
+    servers: Vec<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
+    child: Child,
+    client: Port,
+    route: Port,
+    monitor: Port,
+    dir: TempDir,
+    log: Log,
+}
+
+impl NatsCluster {
+    /// Starts three, and waits until they have a leader.
+    ///
+    /// # Errors
+    /// If one cannot be started or ends, or no leader is chosen in time.
+    pub async fn start() -> Result<Self, RigError> {
+        let mut servers = Vec::new();
+        let mut ports = Vec::new();
+        for _ in 0..SERVERS {
+            ports.push([Port::try_take()?, Port::try_take()?, Port::try_take()?]);
+        }
+        let route = |ports: &[Port; 3]| format!("nats://{}", ports[1].address());
+        let routes = ports.iter().map(route).collect::<Vec<_>>().join(", ");
+        for (index, [client, route, monitor]) in ports.into_iter().enumerate() {
+            let dir = TempDir::try_new("nats-cluster")?;
+            let config = format!(
+                "server_name: n{index}\nlisten: \"{}\"\nhttp: \"{}\"\njetstream {{ store_dir: {:?} }}\n\
+                 cluster {{ name: test, listen: \"{}\", routes: [{routes}] }}\n",
+                client.address(),
+                monitor.address(),
+                dir.path().join("store"),
+                route.address(),
+            );
+            let path = dir.path().join("nats.conf");
+            std::fs::write(&path, config).map_err(|source| file_error(&path, source))?;
+            let log = Log::new("nats-server", None)?;
+            servers.push(Server {
+                child: spawn(&dir, &log)?,
+                client,
+                route,
+                monitor,
+                dir,
+                log,
+            });
+        }
+        let mut cluster = Self { servers };
+        cluster.ready().await?;
+        Ok(cluster)
+    }
+
+    /// All addresses, with commas, beginning with that of server `first`.
+    pub fn urls(&self, first: usize) -> String {
+        let all = (0..SERVERS).map(|i| &self.servers[(first + i) % SERVERS]);
+        let all = all.map(|server| format!("nats://{}", server.client.address()));
+        all.collect::<Vec<_>>().join(",")
+    }
+
+    /// The server that leads a stream; `None` while there is none or it cannot be asked.
+    pub async fn leader(&self, bus: &Bus, stream: &str) -> Option<usize> {
+        let subject = format!("$JS.API.STREAM.INFO.{stream}");
+        let asked = bus.request(subject, bytes::Bytes::new(), Duration::from_secs(2));
+        let info: Value = serde_json::from_slice(&asked.await.ok()?).ok()?;
+        index(&info["cluster"]["leader"])
+    }
+
+    /// The server that leads all (which places streams and consumers); `None` while there is none.
+    pub async fn meta_leader(&self) -> Option<usize> {
+        let running = self.servers.iter();
+        for server in running {
+            let answer = get(server.monitor.address(), "/jsz").await;
+            let Some((200, text)) = answer else { continue };
+            let info: Value = serde_json::from_str(&text).ok()?;
+            return index(&info["meta_cluster"]["leader"]);
+        }
+        None
+    }
+
+    /// Kills one as `kill -9` does.
+    pub fn kill9(&mut self, server: usize) {
+        self.servers[server].child.kill9();
+    }
+
+    /// Starts a killed one again, with what it had, and waits until it answers.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn again(&mut self, server: usize) -> Result<(), RigError> {
+        let server = &mut self.servers[server];
+        server.child.kill9();
+        server.child = spawn(&server.dir, &server.log)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !greets(&server.client).await {
+            check(server, deadline)?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn ready(&mut self) -> Result<(), RigError> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.meta_leader().await.is_none() {
+            for server in &mut self.servers {
+                check(server, deadline)?;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+/// `n2` is 2.
+fn index(name: &Value) -> Option<usize> {
+    name.as_str()?.strip_prefix('n')?.parse().ok()
+}
+
+fn check(server: &mut Server, deadline: Instant) -> Result<(), RigError> {
+    let program = || format!("nats-server on {}", server.route.address());
+    if let Some(status) = server.child.ended() {
+        return Err(RigError::Ended {
+            program: program(),
+            status,
+            log: server.log.tail(),
+        });
+    }
+    if Instant::now() >= deadline {
+        return Err(RigError::NotReady {
+            program: program(),
+            log: server.log.tail(),
+        });
+    }
+    Ok(())
+}
+
+fn spawn(dir: &TempDir, log: &Log) -> Result<Child, RigError> {
+    let mut command = Command::new(programs::find_nats()?);
+    command.arg("-c").arg(dir.path().join("nats.conf"));
+    Child::spawn(command, "nats-server", log.path(), false)
+}

@@ -1,0 +1,133 @@
+//! NATS stalls, or is cut off from one process.
+
+use std::time::Duration;
+
+use grandstand_tests::client::Client;
+use grandstand_tests::process::{PATIENCE, Process};
+use grandstand_tests::proxy::Proxy;
+use grandstand_tests::rig::{Plan, Rig};
+use tokio::time::{Instant, sleep};
+
+use crate::flow::Flow;
+use crate::owners::{self, watch_checkpoints};
+
+const PARTITIONS: u16 = 32;
+const STREAMS: u16 = 4;
+
+fn plan(workers: usize, edges: usize) -> Plan {
+    Plan {
+        workers,
+        edges,
+        partitions: PARTITIONS,
+        ..Plan::default()
+    }
+}
+
+/// Waits until a process says that it is ready, or that it is not.
+async fn until_ready(process: &Process, ready: bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while process.is_ready().await != ready {
+        assert!(Instant::now() < deadline, "ready: {ready}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn nats_stalls_for_ten_seconds_and_all_goes_on() {
+    let rig = Rig::start(plan(2, 2)).await.unwrap();
+    let mut flow = Flow::start(6, |edge, name| rig.door(edge, name)).await;
+    flow.goes_on(20).await;
+    rig.nats.pause();
+    sleep(Duration::from_secs(10)).await;
+    rig.nats.resume();
+    flow.goes_on(20).await;
+    for client in flow.end(rig.door(0, "lily")).await {
+        assert!(client.has_notice("degraded"), "they are told");
+        assert!(client.has_notice("recovered"), "and that it is over");
+    }
+}
+
+#[tokio::test]
+async fn an_edge_is_cut_off_from_nats_and_heals() {
+    let mut rig = Rig::start(plan(1, 1)).await.unwrap();
+    let proxy = Proxy::start(rig.nats.address()).await;
+    let start = rig.plan().edge(&proxy.url(), "edge-1");
+    rig.edges.push(Process::start(start, true).await);
+    let mut flow = Flow::start(4, |edge, name| rig.door(edge, name)).await;
+    let mut sue = Client::connect(rig.door(1, "sue")).await;
+    let mut bob = Client::connect(rig.door(0, "bob")).await;
+    flow.goes_on(20).await;
+    let told = |client: &Client, code: &str| {
+        let notices = client.log.iter();
+        notices
+            .filter(|m| m["type"] == "notice" && m["code"] == code)
+            .count()
+    };
+    for (round, swallow) in [false, true].into_iter().enumerate() {
+        if swallow {
+            proxy.swallow();
+        } else {
+            proxy.cut();
+        }
+        let cut = Instant::now();
+        sue.until("she is told", |c| told(c, "degraded") > round)
+            .await;
+        println!("swallow: {swallow}: told after {:?}", cut.elapsed());
+        proxy.heal();
+        sue.until("it is over", |c| told(c, "recovered") > round)
+            .await;
+        flow.goes_on(20).await;
+    }
+    flow.end(rig.door(0, "lily")).await;
+    // The other edge had no trouble.
+    bob.settle().await;
+    assert_eq!(told(&bob, "degraded"), 0);
+    assert_eq!((sue.closed, bob.closed), (None, None));
+}
+
+#[tokio::test]
+async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
+    let mut rig = Rig::start(plan(2, 2)).await.unwrap();
+    let proxy = Proxy::start(rig.nats.address()).await;
+    let start = rig.plan().worker(&proxy.url(), "worker-2");
+    rig.workers.push(Process::start(start, false).await);
+    let bus = rig.bus().await.unwrap();
+    let watching = watch_checkpoints(&bus, STREAMS);
+    let has = |some: bool| move |of: &dyn Fn(&str) -> usize| (of("worker-2") > 0) == some;
+    owners::until(&bus, PARTITIONS, "it has its share", has(true)).await;
+    let mut flow = Flow::start(8, |edge, name| rig.door(edge, name)).await;
+    flow.goes_on(20).await;
+    for (round, swallow) in [false, true].into_iter().enumerate() {
+        if swallow {
+            proxy.swallow();
+        } else {
+            proxy.cut();
+        }
+        let cut = Instant::now();
+        // It suspends itself, and is found dead.
+        until_ready(&rig.workers[2], false).await;
+        let suspended = cut.elapsed();
+        owners::until(&bus, PARTITIONS, "others have its share", has(false)).await;
+        println!(
+            "swallow: {swallow}: suspended after {suspended:?}, taken over after {:?}",
+            cut.elapsed()
+        );
+        flow.goes_on(20).await;
+        proxy.heal();
+        let deadline = Instant::now() + PATIENCE;
+        let dead = "grandstand_worker_found_dead_total";
+        while rig.workers[2].metric(dead).await.unwrap_or(0.0) <= round as f64 {
+            assert!(
+                Instant::now() < deadline,
+                "it learns that it was found dead"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        owners::until(&bus, PARTITIONS, "it has its share again", has(true)).await;
+        flow.goes_on(20).await;
+    }
+    flow.end(rig.door(0, "lily")).await;
+    for watching in watching {
+        assert!(!watching.is_finished(), "a checkpoint went back");
+    }
+}

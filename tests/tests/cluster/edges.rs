@@ -1,0 +1,107 @@
+//! Edges die, and their players come back elsewhere.
+
+use std::time::Duration;
+
+use grandstand_tests::client::Client;
+use grandstand_tests::process::Process;
+use grandstand_tests::rig::{Plan, Rig};
+use serde_json::json;
+use tokio::time::Instant;
+
+const PARTITIONS: u16 = 8;
+const WAIT: Duration = Duration::from_secs(1);
+
+fn is(player: &'static str, state: &'static str, room: &str) -> impl FnMut(&Client) -> bool {
+    let room = room.to_owned();
+    move |client| {
+        let players = client.presence(&room).and_then(|p| p.as_array());
+        players.is_some_and(|p| p.contains(&json!({"id": player, "state": state})))
+    }
+}
+
+#[tokio::test]
+async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
+    let plan = Plan {
+        workers: 2,
+        edges: 2,
+        partitions: PARTITIONS,
+        ..Plan::default()
+    };
+    let mut rig = Rig::start(plan).await.unwrap();
+    let rooms = ["relay-1", "relay-2", "relay-3", "relay-4"];
+    let mut bob = Client::connect(rig.door(0, "bob")).await;
+    for room in rooms {
+        bob.join(room, json!({})).await;
+    }
+    let mut took = Vec::new();
+    for round in 0..3 {
+        // A new edge each time: workers hear of it with its first player.
+        let name = format!("edge-{}", rig.edges.len());
+        let start = rig.plan().edge(&rig.nats.url(), &name);
+        rig.edges.push(Process::start(start, true).await);
+        let edge = rig.edges.len() - 1;
+        let mut alice = Client::connect(rig.door(edge, "alice")).await;
+        for room in rooms {
+            alice.join(room, json!({})).await;
+            alice.input(room, json!(round)).await;
+            alice.until_answered(room).await;
+            bob.until("alice is there", is("alice", "connected", room))
+                .await;
+        }
+        tokio::time::sleep(WAIT * round).await;
+        let killed = Instant::now();
+        rig.edges[edge].kill9();
+        for room in rooms {
+            bob.until("alice is lost", is("alice", "lost", room)).await;
+        }
+        took.push(killed.elapsed());
+        alice.until_closed().await;
+        alice.reconnect(rig.address(1)).await;
+        for room in rooms {
+            alice
+                .until("she is in again", |c| c.rooms[room].is_shown())
+                .await;
+            alice.input(room, json!("back")).await;
+            alice.until_answered(room).await;
+            bob.until("alice is back", is("alice", "connected", room))
+                .await;
+        }
+    }
+    println!("kill -9 of an edge: its players are lost after {took:?}");
+}
+
+#[tokio::test]
+async fn the_newer_of_two_connections_wins_on_whatever_edge() {
+    let plan = Plan {
+        workers: 2,
+        edges: 2,
+        partitions: PARTITIONS,
+        ..Plan::default()
+    };
+    let rig = Rig::start(plan).await.unwrap();
+    let mut first = Client::connect(rig.door(0, "alice")).await;
+    for room in ["relay-1", "relay-2"] {
+        first.join(room, json!({})).await;
+        first.input(room, json!("a")).await;
+    }
+    first.until_answered("relay-1").await;
+    first.until_answered("relay-2").await;
+    let mut second = Client::connect(rig.door(1, "alice")).await;
+    second.join("relay-1", json!({})).await;
+    let replaced = |room: &str| json!({"room": room, "code": "replaced"});
+    first.expect("left", replaced("relay-1")).await;
+    // It has a room left, so it stays, and plays there.
+    first.input("relay-2", json!("b")).await;
+    first.until_answered("relay-2").await;
+    second.input("relay-1", json!("c")).await;
+    second.until_answered("relay-1").await;
+    assert_eq!(second.rooms["relay-1"].acked, 2, "the numbers go on");
+    second.join("relay-2", json!({})).await;
+    first.expect("left", replaced("relay-2")).await;
+    assert_eq!(first.until_closed().await, 4009);
+    // The first one again, with the same page: now it is the newer one.
+    first.reconnect(rig.address(0)).await;
+    second.expect("left", replaced("relay-1")).await;
+    second.expect("left", replaced("relay-2")).await;
+    assert_eq!(second.until_closed().await, 4009);
+}

@@ -1,0 +1,128 @@
+//! Three NATS servers that replicate their streams lose the one that leads.
+
+use std::time::Duration;
+
+use grandstand_common::bus::{Bus, BusOptions};
+use grandstand_tests::client::Door;
+use grandstand_tests::nats_cluster::NatsCluster;
+use grandstand_tests::process::Process;
+use grandstand_tests::rig::Plan;
+use grandstand_tests::site::{everywhere, token};
+use tokio::time::{Instant, sleep};
+
+use crate::flow::Flow;
+use crate::owners::{self, watch_checkpoints};
+
+const PARTITIONS: u16 = 8;
+const STREAMS: u16 = 2;
+/// How long servers and processes may take to find each other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn plan() -> Plan {
+    let mut plan = Plan {
+        partitions: PARTITIONS,
+        ..Plan::default()
+    };
+    for program in ["WORKER", "EDGE"] {
+        let name = |key: &str| format!("GRANDSTAND_{program}_CLUSTER_{key}");
+        plan = plan
+            .env(&name("REPLICAS"), 3)
+            .env(&name("STREAMS"), STREAMS);
+    }
+    plan
+}
+
+async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A pause, and nothing else: connections stand, all that was acked is there once, nobody is restarted.
+#[tokio::test]
+async fn a_cluster_loses_its_leaders_and_games_go_on() {
+    let mut nats = NatsCluster::start().await.unwrap();
+    let plan = plan();
+    let options = BusOptions {
+        partitions: PARTITIONS,
+        streams: STREAMS,
+        replicas: 3,
+        ..BusOptions::default()
+    };
+    let bus = Bus::connect_nats(&nats.urls(0), &options).await.unwrap();
+    let (mut workers, mut edges) = (Vec::new(), Vec::new());
+    for index in 0..2 {
+        let worker = plan.worker(&nats.urls(index), &format!("worker-{index}"));
+        workers.push(Process::launch(worker, false).unwrap());
+        let edge = plan.edge(&nats.urls(index + 1), &format!("edge-{index}"));
+        edges.push(Process::launch(edge, true).unwrap());
+    }
+    for process in workers.iter_mut().chain(&mut edges) {
+        process.try_ready(PATIENCE).await.unwrap();
+    }
+    let watching = watch_checkpoints(&bus, STREAMS);
+    let doors: Vec<_> = edges.iter().map(Process::address).collect();
+    let door = |edge: usize, name: &str| {
+        Door::new(doors[edge % doors.len()]).token(&token(name, 3600, &everywhere()))
+    };
+    let mut flow = Flow::start(4, door).await;
+    flow.goes_on(20).await;
+    for worker in &workers {
+        soon("a second observer (D17)", async || {
+            let metric = worker.metric("grandstand_worker_second_observer").await;
+            metric.filter(|there| *there == 1.0)
+        })
+        .await;
+    }
+
+    let leader = soon("IN_0 has a leader", async || {
+        nats.leader(&bus, "IN_0").await
+    })
+    .await;
+    let killed = Instant::now();
+    nats.kill9(leader);
+    flow.goes_on(10).await;
+    println!(
+        "the leader of IN_0 is killed: every room goes on after {:?}",
+        killed.elapsed()
+    );
+    nats.again(leader).await.unwrap();
+
+    let meta = soon("there is a leader of all", async || {
+        nats.meta_leader().await
+    })
+    .await;
+    let killed = Instant::now();
+    nats.kill9(meta);
+    flow.goes_on(10).await;
+    println!(
+        "the leader of all is killed: every room goes on after {:?}",
+        killed.elapsed()
+    );
+    nats.again(meta).await.unwrap();
+
+    // A worker's death is seen as soon as ever.
+    let killed = Instant::now();
+    workers[0].kill9();
+    owners::until(&bus, PARTITIONS, "the other one has all", |of| {
+        of("worker-1") == usize::from(PARTITIONS)
+    })
+    .await;
+    println!(
+        "kill -9 of a worker: all partitions have owners after {:?}",
+        killed.elapsed()
+    );
+    flow.goes_on(20).await;
+    flow.end(door(0, "lily")).await;
+    for process in workers[1..].iter_mut().chain(&mut edges) {
+        assert!(process.status().is_none(), "nobody had to be restarted");
+    }
+    for watching in watching {
+        assert!(!watching.is_finished(), "a checkpoint went back");
+    }
+}

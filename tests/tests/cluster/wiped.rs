@@ -1,0 +1,69 @@
+//! NATS comes back without anything.
+
+use grandstand_common::bus::Bucket;
+use grandstand_tests::client::Client;
+use grandstand_tests::rig::{Plan, Rig};
+use serde_json::json;
+
+/// Rooms that are gone begin again, and clients get to know; edges and workers go on by themselves.
+#[tokio::test]
+async fn nats_is_wiped_and_rooms_begin_again() {
+    let plan = Plan {
+        workers: 2,
+        edges: 2,
+        partitions: 8,
+        ..Plan::default()
+    };
+    let mut rig = Rig::start(plan).await.unwrap();
+    let rooms = ["relay-1", "relay-2", "relay-3"];
+    let mut clients = Vec::new();
+    for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
+        let mut client = Client::connect(rig.door(edge, name)).await;
+        for room in rooms {
+            client.join(room, json!({})).await;
+            client.input(room, json!("before")).await;
+            client.until_answered(room).await;
+        }
+        clients.push(client);
+    }
+    let before = clients[0].rooms[rooms[0]].instance.clone();
+    rig.nats.restart_wiped().await;
+    for client in &mut clients {
+        client
+            .until("they are told", |c| c.has_notice("recovered"))
+            .await;
+    }
+    for client in &mut clients {
+        for room in rooms {
+            // The room is gone: whoever was in it is told, and may begin it anew.
+            client.input(room, json!("lost")).await;
+            client
+                .until("they are out", |c| c.rooms[room].left.is_some())
+                .await;
+        }
+        assert_eq!(client.closed, None);
+    }
+    for client in &mut clients {
+        for room in rooms {
+            client.join(room, json!({})).await;
+            let seq = client.input(room, json!("after")).await;
+            assert_eq!(seq, 1, "another instance counts anew");
+            client.until_answered(room).await;
+        }
+    }
+    for client in &mut clients {
+        for room in rooms {
+            client
+                .until("only what came after", |c| c.rooms[room].view["count"] == 2)
+                .await;
+            assert_ne!(client.rooms[room].instance, before);
+        }
+        assert_eq!(client.closed, None);
+    }
+    let bus = rig.bus().await.unwrap();
+    let record = bus.get(Bucket::Cluster, "settings").await.unwrap();
+    assert!(record.is_some(), "what all agree on is written down again");
+    for process in rig.workers.iter_mut().chain(&mut rig.edges) {
+        assert!(process.status().is_none(), "nobody had to be restarted");
+    }
+}

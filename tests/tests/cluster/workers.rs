@@ -1,0 +1,112 @@
+//! Workers join, leave, die and stall, while games go on.
+
+use std::time::Duration;
+
+use grandstand_tests::client::Client;
+use grandstand_tests::play::play;
+use grandstand_tests::process::PATIENCE;
+use grandstand_tests::rig::{Plan, Rig};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::flow::Flow;
+use crate::owners::{self, watch_checkpoints};
+
+const PARTITIONS: u16 = 32;
+const STREAMS: u16 = 4;
+
+/// The whole of it: whatever happens to workers, nothing acked is lost, nothing is applied twice, every client sees
+/// epochs come one after the other, and a game is played to its end.
+#[tokio::test]
+async fn workers_come_and_go_and_games_go_on() {
+    let plan = Plan {
+        partitions: PARTITIONS,
+        ..Plan::default()
+    };
+    let mut rig = Rig::start(plan).await.unwrap();
+    let bus = rig.bus().await.unwrap();
+    let watching = watch_checkpoints(&bus, STREAMS);
+    let mut flow = Flow::start(12, |edge, name| rig.door(edge, name)).await;
+    let mut players = Vec::new();
+    for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
+        let mut player = Client::connect(rig.door(edge, name)).await;
+        let slow = json!({"params": {"hide_ms": 1200}});
+        player.join("memory-1", slow).await;
+        players.push(tokio::spawn(play(player, name, "memory-1")));
+    }
+    flow.goes_on(20).await;
+
+    // One joins, and gets its share.
+    let joined = rig.add_worker().await.unwrap();
+    assert_eq!(joined, 3);
+    let all =
+        |of: &dyn Fn(&str) -> usize| (0..4).map(|w| of(&format!("worker-{w}"))).sum::<usize>();
+    owners::until(&bus, PARTITIONS, "the new one has its share", |of| {
+        of("worker-3") > 0 && all(of) == usize::from(PARTITIONS)
+    })
+    .await;
+    flow.goes_on(20).await;
+
+    // One leaves, and gives its share away.
+    rig.workers[0].term();
+    assert!(rig.workers[0].ended().await.success());
+    owners::until(&bus, PARTITIONS, "the leaver has nothing", |of| {
+        of("worker-0") == 0
+    })
+    .await;
+    flow.goes_on(20).await;
+
+    // One is killed.
+    let killed = Instant::now();
+    rig.workers[1].kill9();
+    owners::until(&bus, PARTITIONS, "the dead one has nothing", |of| {
+        of("worker-1") == 0
+    })
+    .await;
+    println!(
+        "kill -9: all partitions have owners after {:?}",
+        killed.elapsed()
+    );
+    flow.goes_on(20).await;
+
+    // One stalls; the last one takes all. What the stalled one had on its way when it wakes counts nothing.
+    let stalled = Instant::now();
+    rig.workers[2].pause();
+    owners::until(&bus, PARTITIONS, "the stalled one has nothing", |of| {
+        of("worker-3") == usize::from(PARTITIONS)
+    })
+    .await;
+    println!(
+        "SIGSTOP: all partitions have owners after {:?}",
+        stalled.elapsed()
+    );
+    flow.goes_on(20).await;
+    rig.workers[2].resume();
+    let deadline = Instant::now() + PATIENCE;
+    let found_dead = "grandstand_worker_found_dead_total";
+    while rig.workers[2].metric(found_dead).await.unwrap_or(0.0) < 1.0 {
+        assert!(
+            Instant::now() < deadline,
+            "it learns that it was found dead"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+    owners::until(&bus, PARTITIONS, "it takes its share anew", |of| {
+        of("worker-2") > 0
+    })
+    .await;
+    flow.goes_on(20).await;
+
+    let mut views = Vec::new();
+    for player in players {
+        let player = tokio::time::timeout(PATIENCE, player).await;
+        let player = player.expect("the game ends").unwrap();
+        views.push(player.rooms["memory-1"].view.clone());
+    }
+    assert_eq!(views[0], views[1]);
+    assert_eq!(views[0]["phase"], "over");
+    flow.end(rig.door(0, "lily")).await;
+    for watching in watching {
+        assert!(!watching.is_finished(), "a checkpoint went back");
+    }
+}
