@@ -73,6 +73,12 @@ pub enum RigError {
     /// All ports are taken.
     #[error("no port on the loopback is free")]
     NoPort,
+    /// Nobody can listen on the bus.
+    #[error("cannot listen on NATS: {why}")]
+    Listen {
+        /// What the client says.
+        why: String,
+    },
     /// The bus says no.
     #[error("the bus: {0}")]
     Bus(#[from] grandstand_common::bus::BusError),
@@ -86,9 +92,11 @@ impl RigError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoProgram { .. } | Self::File { .. } => Exit::NoInput,
-            Self::NoNats { .. } | Self::NoPort | Self::Bus(_) | Self::Connect(_) => {
-                Exit::Unavailable
-            }
+            Self::NoNats { .. }
+            | Self::NoPort
+            | Self::Listen { .. }
+            | Self::Bus(_)
+            | Self::Connect(_) => Exit::Unavailable,
             Self::Spawn { .. }
             | Self::Ended { .. }
             | Self::NotReady { .. }

@@ -26,6 +26,8 @@ pub mod memory;
 
 pub mod play;
 
+pub mod chaos;
+
 pub mod solo;
 
 /// The examples of the README, which are compiled with the examples in the documentation.

@@ -4,34 +4,58 @@
 
 use serde_json::{Value, json};
 
+/// An update is none of those that `memory` sends, or does not fit the view.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}: {update}")]
+pub struct Misfit {
+    why: &'static str,
+    update: Value,
+}
+
 /// Applies an update to a view.
 ///
 /// # Panics
-/// If the update is none of those that `memory` sends, or does not fit the view.
+/// If it does not fit.
 pub fn apply(view: &mut Value, update: &Value) {
-    let kind = update["kind"].as_str().expect("an update has a kind");
-    match kind {
-        "waiting" => set_players(view, update),
+    try_apply(view, update).unwrap_or_else(|misfit| panic!("{misfit}"));
+}
+
+/// Applies an update to a view.
+///
+/// # Errors
+/// If it does not fit.
+pub fn try_apply(view: &mut Value, update: &Value) -> Result<(), Misfit> {
+    change(view, update).map_err(|why| Misfit {
+        why,
+        update: update.clone(),
+    })
+}
+
+fn change(view: &mut Value, update: &Value) -> Result<(), &'static str> {
+    match update["kind"].as_str().ok_or("an update has a kind")? {
+        "waiting" => set_players(view, update)?,
         "started" => {
-            set_players(view, update);
+            set_players(view, update)?;
             view["phase"] = json!("playing");
             view["turn"] = update["turn"].clone();
             view["deadline_ms"] = update["deadline_ms"].clone();
         }
         "flipped" => {
-            let card = index(&update["card"]);
-            assert!(view["cards"][card].is_null(), "card {card} is open already");
-            view["cards"][card] = update["face"].clone();
-            open(view).push(update["card"].clone());
+            let shown = card(view, &update["card"])?;
+            if !shown.is_null() {
+                return Err("the card is open already");
+            }
+            *shown = update["face"].clone();
+            open(view)?.push(update["card"].clone());
         }
         "matched" => {
-            close(view, &update["cards"]);
+            close(view, &update["cards"])?;
             view["scores"] = update["scores"].clone();
         }
         "hidden" => {
-            close(view, &update["cards"]);
-            for card in update["cards"].as_array().expect("cards") {
-                view["cards"][index(card)] = Value::Null;
+            close(view, &update["cards"])?;
+            for number in update["cards"].as_array().ok_or("no cards")? {
+                *card(view, number)? = Value::Null;
             }
         }
         "turn" => {
@@ -51,33 +75,44 @@ pub fn apply(view: &mut Value, update: &Value) {
             view["turn"] = Value::Null;
             view["deadline_ms"] = Value::Null;
         }
-        other => panic!("unknown kind of update: {other}"),
+        _ => return Err("an unknown kind of update"),
     }
+    Ok(())
 }
 
-fn set_players(view: &mut Value, update: &Value) {
-    let players = update["players"].as_array().expect("players");
-    view["scores"] = players
-        .iter()
-        .map(|player| (player.as_str().expect("a name").to_owned(), json!(0)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
+fn set_players(view: &mut Value, update: &Value) -> Result<(), &'static str> {
+    let mut scores = serde_json::Map::new();
+    for player in update["players"].as_array().ok_or("no players")? {
+        scores.insert(
+            player.as_str().ok_or("a name is text")?.to_owned(),
+            json!(0),
+        );
+    }
+    view["scores"] = scores.into();
     view["players"] = update["players"].clone();
+    Ok(())
 }
 
-fn open(view: &mut Value) -> &mut Vec<Value> {
-    view["open"].as_array_mut().expect("open")
+fn open(view: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
+    view["open"].as_array_mut().ok_or("the view has no open")
 }
 
 /// Takes cards off the list of those that are open and not matched.
-fn close(view: &mut Value, cards: &Value) {
-    for card in cards.as_array().expect("cards") {
-        let open = open(view);
+fn close(view: &mut Value, cards: &Value) -> Result<(), &'static str> {
+    for card in cards.as_array().ok_or("no cards")? {
+        let open = open(view)?;
         let at = open.iter().position(|other| other == card);
-        open.remove(at.expect("the card is open"));
+        open.remove(at.ok_or("the card is not open")?);
     }
+    Ok(())
 }
 
-fn index(card: &Value) -> usize {
-    card.as_u64().expect("a card's number") as usize
+fn card<'a>(view: &'a mut Value, number: &Value) -> Result<&'a mut Value, &'static str> {
+    let number = number.as_u64().ok_or("a card has a number")?;
+    let cards = view["cards"]
+        .as_array_mut()
+        .ok_or("the view has no cards")?;
+    cards
+        .get_mut(number as usize)
+        .ok_or("there is no such card")
 }

@@ -122,6 +122,11 @@ impl NatsServer {
         self.child.pid()
     }
 
+    /// The end of what it wrote.
+    pub fn log_tail(&self) -> String {
+        self.log.tail()
+    }
+
     /// Its log stays when this is dropped.
     pub fn keep_log(&mut self) {
         self.log.keep();

@@ -194,6 +194,16 @@ impl Process {
         self.log.path()
     }
 
+    /// What it wrote.
+    pub fn log_text(&self) -> String {
+        self.log.text()
+    }
+
+    /// The end of what it wrote.
+    pub fn log_tail(&self) -> String {
+        self.log.tail()
+    }
+
     /// Its log stays when this is dropped.
     pub fn keep_log(&mut self) {
         self.log.keep();

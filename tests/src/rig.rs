@@ -1,7 +1,7 @@
 //! A cluster of real processes: NATS, workers and edges, each of which can be killed, paused, ended and started again.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::id::{Partition, RoomId};
@@ -209,6 +209,12 @@ impl Rig {
     pub async fn owner_of(&self, bus: &Bus, room: &RoomId) -> Result<Option<usize>, RigError> {
         let partition = room.partition(self.plan.partitions);
         Ok(self.owner(bus, partition).await?.worker)
+    }
+
+    /// The folder of the processes' logs.
+    pub fn log_dir(&self) -> Option<PathBuf> {
+        let process = self.workers.first().or(self.edges.first())?;
+        process.log_path().parent().map(Path::to_owned)
     }
 
     /// The logs of all processes stay when this is dropped.

@@ -2,7 +2,7 @@
 //!
 //! It holds every message to the protocol's rules as it comes in, see [`room`].
 
-mod proto;
+pub(crate) mod proto;
 
 pub mod room;
 
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use room::Room;
 
@@ -66,22 +66,32 @@ impl Door {
         self
     }
 
-    async fn open(&self) -> WebSocketStream<TcpStream> {
+    /// Opens a WebSocket.
+    ///
+    /// # Errors
+    /// If nobody accepts, or the edge does not upgrade.
+    pub async fn try_open(&self) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
         let url = format!("ws://{}/v1/ws?{}", self.address, self.query);
-        let mut request = url.into_client_request().expect("a URL");
-        let value = |text: &str| HeaderValue::from_str(text).expect("a header's value");
+        let mut request = url.into_client_request()?;
         let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", value(self.encoding.subprotocol()));
+        let protocol = HeaderValue::from_str(self.encoding.subprotocol())?;
+        headers.insert("sec-websocket-protocol", protocol);
         if let Some(token) = &self.token {
-            headers.insert("authorization", value(&format!("Bearer {token}")));
+            let bearer = HeaderValue::from_str(&format!("Bearer {token}"))?;
+            headers.insert("authorization", bearer);
         }
         if let Some(origin) = &self.origin {
-            headers.insert("origin", value(origin));
+            headers.insert("origin", HeaderValue::from_str(origin)?);
         }
-        let socket = TcpStream::connect(self.address).await;
-        let socket = socket.expect("the edge accepts");
-        let opened = tokio_tungstenite::client_async(request, socket).await;
-        opened.expect("the edge upgrades").0
+        let socket = TcpStream::connect(self.address).await?;
+        socket.set_nodelay(true)?;
+        let opened = tokio_tungstenite::client_async(request, socket).await?;
+        Ok(opened.0)
+    }
+
+    async fn open(&self) -> WebSocketStream<TcpStream> {
+        let opened = self.try_open().await;
+        opened.unwrap_or_else(|e| panic!("{} does not let in: {e}", self.address))
     }
 }
 
@@ -258,7 +268,7 @@ impl Client {
             return;
         };
         if let Err(broken) = room.take(message) {
-            self.fail(&broken);
+            self.fail(&broken.to_string());
         }
         for input in self.rooms.get_mut(about).map_or(vec![], Room::resend) {
             self.send(input).await;

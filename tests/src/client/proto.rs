@@ -7,7 +7,7 @@ use grandstand_common::envelope::{Encoding, ServerEvent, decode_client, encode_c
 use serde_json::{Value, json};
 
 /// A client's message in protobuf.
-pub(super) fn encode(message: &Value) -> Vec<u8> {
+pub(crate) fn encode(message: &Value) -> Vec<u8> {
     let message = decode_client(Encoding::Json, message.to_string().as_bytes());
     let mut out = Vec::new();
     encode_client(Encoding::Proto, &message.expect("a message"), &mut out);
@@ -15,7 +15,7 @@ pub(super) fn encode(message: &Value) -> Vec<u8> {
 }
 
 /// An edge's message, with what this crate's tests look at.
-pub(super) fn to_json(event: &ServerEvent) -> Value {
+pub(crate) fn to_json(event: &ServerEvent) -> Value {
     match event {
         ServerEvent::Welcome { edge, .. } => json!({"type": "welcome", "edge": edge}),
         ServerEvent::Joined {
@@ -63,10 +63,19 @@ pub(super) fn to_json(event: &ServerEvent) -> Value {
             json!({"type": "presence", "room": room.as_str(), "viewers": viewers})
         }
         ServerEvent::Pong { id, time_ms } => json!({"type": "pong", "id": id, "time_ms": time_ms}),
-        ServerEvent::Notice { code, .. } => json!({"type": "notice", "code": code}),
+        ServerEvent::Notice {
+            code,
+            reconnect_in_ms,
+            ..
+        } => json!({"type": "notice", "code": code, "reconnect_in_ms": reconnect_in_ms}),
         ServerEvent::Error {
-            id, code, message, ..
-        } => json!({"type": "error", "id": id, "code": code, "message": message}),
+            id,
+            code,
+            message,
+            room,
+            seq,
+        } => json!({"type": "error", "id": id, "code": code, "message": message,
+                    "room": room.as_ref().map(ToString::to_string), "seq": seq}),
     }
 }
 

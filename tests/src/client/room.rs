@@ -19,6 +19,11 @@ enum Stage {
     Shown,
 }
 
+/// Which rule a message breaks, and the message.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(String);
+
 /// A room.
 #[derive(Debug)]
 pub struct Room {
@@ -54,7 +59,7 @@ pub struct Room {
 }
 
 impl Room {
-    pub(super) fn new(join: &Value) -> Self {
+    pub(crate) fn new(join: &Value) -> Self {
         Self {
             name: join["room"].as_str().unwrap_or_default().to_owned(),
             join: join.clone(),
@@ -86,7 +91,7 @@ impl Room {
         self.waiting.len()
     }
 
-    pub(super) fn joining(&mut self, join: &Value) {
+    pub(crate) fn joining(&mut self, join: &Value) {
         self.stage = Stage::Joining;
         self.resumes = join.get("since").is_some();
         self.ack_here = 0;
@@ -94,7 +99,7 @@ impl Room {
     }
 
     /// The `join` of a client that was here before.
-    pub(super) fn rejoin(&self) -> Value {
+    pub(crate) fn rejoin(&self) -> Value {
         let mut join = self.join.clone();
         if let Some(epoch) = &self.epoch {
             join["epoch"] = json!(epoch);
@@ -103,7 +108,7 @@ impl Room {
         join
     }
 
-    pub(super) fn input(&mut self, data: &[(&str, Value)]) -> (u64, Value) {
+    pub(crate) fn input(&mut self, data: &[(&str, Value)]) -> (u64, Value) {
         let seq = self.next_seq;
         self.next_seq += 1;
         let mut message = json!({"type": "input", "room": self.name, "seq": seq});
@@ -115,24 +120,44 @@ impl Room {
     }
 
     /// What is to be sent again, once, after a `joined`.
-    pub(super) fn resend(&mut self) -> Vec<Value> {
+    pub(crate) fn resend(&mut self) -> Vec<Value> {
         if !std::mem::take(&mut self.resend) {
             return Vec::new();
         }
         self.waiting.iter().map(|(_, m)| m.clone()).collect()
     }
 
-    /// Takes a message in. Says which rule it breaks.
-    pub(super) fn take(&mut self, message: &Value) -> Result<(), String> {
+    /// Whether it left, or was never joined.
+    pub(crate) fn is_out(&self) -> bool {
+        self.stage == Stage::Out
+    }
+
+    /// The number of the next input.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Forgets what it shows: the next `join` asks for all of it.
+    pub(crate) fn forget(&mut self) {
+        self.epoch = None;
+    }
+
+    /// Takes a message in.
+    ///
+    /// # Errors
+    /// If it breaks a rule.
+    pub(crate) fn take(&mut self, message: &Value) -> Result<(), Broken> {
         let number = |key: &str| {
             message[key]
                 .as_u64()
-                .ok_or(format!("{key} is missing: {message}"))
+                .ok_or(Broken(format!("{key} is missing: {message}")))
         };
         let kind = message["type"].as_str().unwrap_or_default();
         let shown = |is_shown| match is_shown {
             true => Ok(()),
-            false => Err(format!("{kind} before the room was shown: {message}")),
+            false => Err(Broken(format!(
+                "{kind} before the room was shown: {message}"
+            ))),
         };
         match kind {
             "joined" => {
@@ -166,7 +191,7 @@ impl Room {
                 })?;
                 self.stage = Stage::Shown;
                 self.version = version;
-                self.apply(&message["data"]);
+                self.apply(&message["data"])?;
             }
             "direct" => shown(self.is_shown())?,
             "reject" => {
@@ -212,22 +237,25 @@ impl Room {
         self.waiting.retain(|&(s, _)| s > seq);
     }
 
-    fn apply(&mut self, update: &Value) {
+    fn apply(&mut self, update: &Value) -> Result<(), Broken> {
         match self.name.split('-').next() {
-            Some("memory") => memory::apply(&mut self.view, update),
+            Some("memory") => memory::try_apply(&mut self.view, update)
+                .map_err(|misfit| Broken(misfit.to_string()))?,
             _ => match update.get("players_only") {
                 Some(value) => self.view["players_only"] = value.clone(),
                 None => {
-                    let count = self.view["count"].as_u64().expect("a count");
+                    let count = self.view["count"].as_u64();
+                    let count = count.ok_or_else(|| Broken(format!("no count: {}", self.view)))?;
                     self.view["count"] = json!(count + 1);
                 }
             },
         }
         self.updates.push(update.clone());
+        Ok(())
     }
 
     /// In `memory`, faces are said of cards that show, and of no others. Players' names are longer than a letter.
-    fn hold_faces(&self, message: &Value) -> Result<(), String> {
+    fn hold_faces(&self, message: &Value) -> Result<(), Broken> {
         if !self.name.starts_with("memory") {
             return Ok(());
         }
@@ -261,6 +289,6 @@ fn faces(value: &Value) -> usize {
     }
 }
 
-fn require(so: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {
-    if so { Ok(()) } else { Err(else_say()) }
+fn require(so: bool, else_say: impl FnOnce() -> String) -> Result<(), Broken> {
+    if so { Ok(()) } else { Err(Broken(else_say())) }
 }

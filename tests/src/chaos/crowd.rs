@@ -1,0 +1,110 @@
+//! Who plays and watches where.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use grandstand_common::envelope::Encoding;
+use grandstand_common::id::Lane;
+
+use super::page::Plan;
+
+/// Rooms that one connection is in, of those that are in many.
+const MANY: usize = 16;
+/// Every so many rooms, players have a connection for it alone.
+const ALONE: usize = 5;
+
+/// All clients of so many rooms: two players in each and a spectator on each edge. Most connections are in many rooms,
+/// some in one; half of them speak protobuf.
+pub(super) fn crowd(
+    rooms: usize,
+    edges: &[SocketAddr],
+    (seed, pace): (u64, Duration),
+) -> Vec<Plan> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut add = |who: String, lane, slots: Vec<usize>| {
+        if slots.is_empty() {
+            return;
+        }
+        let number = plans.len();
+        let mut edges = edges.to_vec();
+        let first = number % edges.len().max(1);
+        edges.rotate_left(first);
+        plans.push(Plan {
+            who,
+            lane,
+            slots,
+            edges,
+            encoding: [Encoding::Json, Encoding::Proto][number / 2 % 2],
+            pace,
+            seed: seed.wrapping_mul(1_000_003).wrapping_add(number as u64),
+        });
+    };
+    // The second player's groups are other ones than the first's.
+    for (name, shift) in [("ann", 0), ("bob", MANY / 2)] {
+        let groups = (rooms + shift).div_ceil(MANY);
+        for group in 0..groups {
+            let slots = (0..rooms).filter(|slot| (slot + shift) / MANY == group);
+            let slots = slots.filter(|slot| slot % ALONE != 0).collect();
+            add(format!("{name}-{group}"), Lane::Players, slots);
+        }
+        for slot in (0..rooms).step_by(ALONE) {
+            add(format!("{name}-alone-{slot}"), Lane::Players, vec![slot]);
+        }
+    }
+    for edge in 0..edges.len() {
+        for group in 0..rooms.div_ceil(MANY) {
+            let slots = (0..rooms).filter(|slot| slot / MANY == group).collect();
+            add(format!("sue-{edge}-{group}"), Lane::Spectators, slots);
+        }
+    }
+    plans
+}
+
+/// Spectators who come in the end, and see what is left.
+pub(super) fn late(rooms: usize, edges: &[SocketAddr]) -> Vec<Plan> {
+    let groups = rooms.div_ceil(MANY);
+    let plan = |group: usize| Plan {
+        who: format!("lily-{group}"),
+        lane: Lane::Spectators,
+        slots: (0..rooms).filter(|slot| slot / MANY == group).collect(),
+        edges: edges
+            .iter()
+            .copied()
+            .cycle()
+            .skip(group)
+            .take(edges.len())
+            .collect(),
+        encoding: Encoding::Json,
+        pace: Duration::ZERO,
+        seed: group as u64,
+    };
+    (0..groups).map(plan).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_room_has_two_players_and_a_spectator_on_each_edge() {
+        let edges = [([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into()];
+        for rooms in [1, 7, 33, 200] {
+            let plans = crowd(rooms, &edges, (1, Duration::ZERO));
+            let mut seats = BTreeMap::<_, usize>::new();
+            let mut names: Vec<_> = plans.iter().map(|plan| &plan.who).collect();
+            for plan in &plans {
+                assert!(plan.slots.len() <= MANY);
+                for slot in &plan.slots {
+                    *seats.entry((*slot, plan.lane)).or_default() += 1;
+                }
+            }
+            assert_eq!(seats.len(), rooms * 2);
+            assert!(seats.values().all(|&count| count == 2), "{seats:?}");
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), plans.len());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Makes processes of a rig die, stop and come back as the schedule says, and starts those again that end by themselves.
+
+use std::collections::BTreeMap;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use grandstand_common::exit::Exit;
+
+use super::field::Field;
+use super::schedule::{Action, Event, Kind, Target};
+use super::violation::Rule;
+use crate::error::RigError;
+use crate::rig::Rig;
+
+/// How long an orderly end may take.
+const END: Duration = Duration::from_secs(30);
+/// How long a process may take to become ready in the end.
+const READY: Duration = Duration::from_secs(60);
+/// When a process that ended by itself is started again.
+const AGAIN: Duration = Duration::from_millis(250);
+/// For this long after NATS was away a process that cannot reach it may end for that reason.
+const NATS_AWAY: Duration = Duration::from_secs(20);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Director {
+    /// The processes.
+    pub(super) rig: Rig,
+    schedule: std::vec::IntoIter<Event>,
+    next: Option<Event>,
+    /// When the schedule began.
+    offset: Duration,
+    states: BTreeMap<Target, State>,
+    /// Until when NATS' absence excuses others.
+    excused: Duration,
+    /// How often each kind of event happened.
+    pub(super) events: BTreeMap<Kind, u64>,
+    /// Starts of processes that had ended by themselves because NATS was away.
+    pub(super) restarts: u64,
+}
+
+/// What a process is made to do; those without run.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Started again then.
+    Down(Duration),
+    /// Goes on then.
+    Stopped(Duration),
+    /// Was asked to end then.
+    Ending(Duration),
+}
+
+/// The same method of whichever process.
+macro_rules! process {
+    ($rig:expr, $target:expr, $process:ident => $call:expr) => {
+        match $target {
+            Target::Worker(index) => {
+                let $process = &mut $rig.workers[index];
+                $call
+            }
+            Target::Edge(index) => {
+                let $process = &mut $rig.edges[index];
+                $call
+            }
+            Target::Nats => {
+                let $process = &mut $rig.nats;
+                $call
+            }
+        }
+    };
+}
+
+impl Director {
+    /// For a running rig.
+    pub(super) fn new(rig: Rig, schedule: Vec<Event>) -> Self {
+        let mut schedule = schedule.into_iter();
+        Self {
+            rig,
+            next: schedule.next(),
+            schedule,
+            offset: Duration::ZERO,
+            states: BTreeMap::new(),
+            excused: Duration::ZERO,
+            events: BTreeMap::new(),
+            restarts: 0,
+        }
+    }
+
+    /// The schedule begins now.
+    pub(super) fn begin_at(&mut self, now: Duration) {
+        self.offset = now;
+    }
+
+    /// Does what is due, and returns what it begins. To be called every few milliseconds.
+    ///
+    /// # Errors
+    /// If a process cannot be started.
+    pub(super) fn tick(&mut self, field: &mut Field) -> Result<Vec<Event>, RigError> {
+        let now = field.now();
+        let mut begun = Vec::new();
+        while let Some(event) = self.next.filter(|event| event.at + self.offset <= now) {
+            self.next = self.schedule.next();
+            // A process that takes longer to come back than was reckoned is spared.
+            if !self.states.contains_key(&event.target) {
+                self.begin(event, now)?;
+                field.waits.mark(Some(event.kind()), now);
+                begun.push(event);
+            }
+        }
+        if self.states.contains_key(&Target::Nats) {
+            self.excused = now + NATS_AWAY;
+        }
+        for target in self.targets() {
+            self.go_on(target, field, now)?;
+        }
+        Ok(begun)
+    }
+
+    /// Lets everything run that was stopped, starts what is down, and waits until all are ready.
+    ///
+    /// # Errors
+    /// If a process does not become ready.
+    pub(super) async fn heal(&mut self) -> Result<(), RigError> {
+        for (target, state) in std::mem::take(&mut self.states) {
+            if matches!(state, State::Stopped(_)) {
+                process!(self.rig, target, p => p.try_resume()?);
+            } else {
+                process!(self.rig, target, p => p.relaunch()?);
+            }
+        }
+        self.next = None;
+        self.rig.nats.try_ready(READY).await?;
+        for target in self.targets() {
+            let ready = process!(self.rig, target, p => p.try_ready(READY).await);
+            if ready.is_err() {
+                // It may have ended because NATS was away.
+                process!(self.rig, target, p => { p.relaunch()?; p.try_ready(READY).await? });
+            }
+        }
+        Ok(())
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let workers = (0..self.rig.workers.len()).map(Target::Worker);
+        let edges = (0..self.rig.edges.len()).map(Target::Edge);
+        workers.chain(edges).chain([Target::Nats]).collect()
+    }
+
+    fn begin(&mut self, event: Event, now: Duration) -> Result<(), RigError> {
+        let target = event.target;
+        *self.events.entry(event.kind()).or_default() += 1;
+        let state = match event.action {
+            Action::Kill(down) => {
+                process!(self.rig, target, p => p.kill9());
+                State::Down(now + down)
+            }
+            Action::Stop(stopped) => {
+                process!(self.rig, target, p => p.try_pause()?);
+                State::Stopped(now + stopped)
+            }
+            Action::Restart => {
+                process!(self.rig, target, p => p.try_term()?);
+                State::Ending(now)
+            }
+        };
+        self.states.insert(target, state);
+        Ok(())
+    }
+
+    fn go_on(&mut self, target: Target, field: &mut Field, now: Duration) -> Result<(), RigError> {
+        match self.states.get(&target).copied() {
+            Some(State::Down(until)) if until <= now => {
+                process!(self.rig, target, p => p.relaunch()?);
+                self.states.remove(&target);
+            }
+            Some(State::Stopped(until)) if until <= now => {
+                process!(self.rig, target, p => p.try_resume()?);
+                self.states.remove(&target);
+            }
+            Some(State::Ending(since)) => {
+                let ended = process!(self.rig, target, p => p.status());
+                let late = now > since + END;
+                if ended.is_none() && !late {
+                    return Ok(());
+                }
+                let well = ended.is_some_and(|status| status.success());
+                // NATS says with 1 that a signal ended it.
+                if !well && target != Target::Nats && now > self.excused {
+                    let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
+                    let expected = format!("a good end within {END:?} of TERM");
+                    let ledger = &mut field.ledger;
+                    ledger.blame(Rule::Process, ("", &target.to_string()), &expected, &found);
+                }
+                process!(self.rig, target, p => p.relaunch()?);
+                self.states.remove(&target);
+            }
+            Some(_) => {}
+            None => {
+                if let Some(status) = process!(self.rig, target, p => p.status()) {
+                    self.on_end(target, status, field);
+                    self.states.insert(target, State::Down(now + AGAIN));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// It ended by itself.
+    fn on_end(&mut self, target: Target, status: ExitStatus, field: &mut Field) {
+        let unavailable = status.code() == Some(Exit::Unavailable.code().into());
+        if unavailable && field.now() <= self.excused {
+            self.restarts += 1;
+            return;
+        }
+        let tail = process!(self.rig, target, p => p.log_tail());
+        let who = target.to_string();
+        let found = format!("{status}; the end of its log:\n{tail}");
+        let ledger = &mut field.ledger;
+        ledger.blame(Rule::Process, ("", &who), "to run on", &found);
+    }
+
+    /// Blames every panic that a process logged.
+    pub(super) fn hold_logs(&self, field: &mut Field) {
+        field.now();
+        let logs = self.rig.workers.iter().chain(&self.rig.edges);
+        for process in logs {
+            let text = process.log_text();
+            let panics = text.lines().filter(|line| line.contains("panicked at"));
+            for line in panics {
+                let who = process.log_path().display().to_string();
+                let ledger = &mut field.ledger;
+                ledger.blame(Rule::Process, ("", &who), "no panic", line);
+            }
+        }
+    }
+}

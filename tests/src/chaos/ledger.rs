@@ -1,0 +1,336 @@
+//! What all clients together were told, and what must be so of it.
+//!
+//! A room is a function of its log, so a version of a lane says the same to whoever is told of it, by whichever owner.
+//! What is told is therefore gathered by room, lane and version, and in the end held against what players had acked.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use grandstand_common::id::Lane;
+use serde_json::Value;
+
+use super::script::Game;
+use super::violation::{Rule, Violation, Violations};
+
+/// What clients were told of all rooms.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    rooms: BTreeMap<String, RoomLog>,
+    /// The time, since the beginning: for violations.
+    pub now: Duration,
+    /// What was wrong.
+    pub violations: Violations,
+}
+
+#[derive(Debug)]
+struct RoomLog {
+    game: Game,
+    instance: Option<String>,
+    /// The game is over.
+    over: bool,
+    lanes: [LaneLog; 2],
+    players: BTreeMap<String, PlayerLog>,
+}
+
+/// What is known of a lane, by version; version 1 comes first.
+#[derive(Debug, Default)]
+struct LaneLog {
+    updates: Vec<Option<Said>>,
+    /// Hashes of views.
+    views: Vec<Option<u64>>,
+    /// The last version of which anything was told.
+    top: u64,
+    /// What it shows.
+    last: Value,
+}
+
+/// An update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    hash: u64,
+    /// Whose input it shows, and which.
+    by: Option<(String, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct PlayerLog {
+    /// What each input says, the first first.
+    sent: Vec<u64>,
+    acked: u64,
+    rejected: BTreeMap<u64, String>,
+}
+
+/// Who was told something.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// The lane.
+    pub lane: Lane,
+    /// The client, or `bus`.
+    pub who: &'a str,
+}
+
+impl Ledger {
+    /// A room that clients are about to join.
+    pub fn open(&mut self, room: &str, game: Game) {
+        let log = RoomLog {
+            game,
+            instance: None,
+            over: false,
+            lanes: Default::default(),
+            players: BTreeMap::new(),
+        };
+        self.rooms.insert(room.to_owned(), log);
+    }
+
+    /// Something is wrong.
+    pub fn blame(&mut self, rule: Rule, (room, who): (&str, &str), expected: &str, found: &str) {
+        self.violations.push(Violation {
+            at_s: self.now.as_secs_f64(),
+            rule,
+            room: room.to_owned(),
+            who: who.to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        });
+    }
+
+    /// The instance that clients are in.
+    pub fn instance(&self, room: &str) -> Option<&str> {
+        self.rooms.get(room)?.instance.as_deref()
+    }
+
+    /// Whether somebody has seen the game's end.
+    pub fn is_over(&self, room: &str) -> bool {
+        self.rooms.get(room).is_none_or(|log| log.over)
+    }
+
+    /// Somebody sees the game's end: the room will be deleted.
+    pub fn over(&mut self, room: &str) {
+        if let Some(log) = self.rooms.get_mut(room) {
+            log.over = true;
+        }
+    }
+
+    /// The last version of a lane of which anybody was told.
+    pub fn top(&self, room: &str, lane: Lane) -> u64 {
+        let log = self.rooms.get(room);
+        log.map_or(0, |log| log.lanes[lane.index()].top)
+    }
+
+    /// A client is in a room. Returns whether it is the room that it was.
+    pub fn joined(&mut self, room: &str, who: &str, instance: &str) -> bool {
+        let Some(log) = self.rooms.get_mut(room) else {
+            return true;
+        };
+        let known = log.instance.get_or_insert_with(|| instance.to_owned());
+        if known == instance {
+            return true;
+        }
+        let expected = format!("instance {known}");
+        if !log.over {
+            self.blame(Rule::Restarted, (room, who), &expected, instance);
+        }
+        false
+    }
+
+    /// A player sent an input, for the first time; `what` tells it from others.
+    pub fn sent(&mut self, room: &str, player: &str, what: u64) {
+        self.player(room, player, |log| log.sent.push(what));
+    }
+
+    /// A player was told that inputs up to this one are processed.
+    pub fn acked(&mut self, room: &str, player: &str, seq: u64) {
+        self.player(room, player, |log| log.acked = log.acked.max(seq));
+    }
+
+    /// A player was told that the game refuses an input.
+    pub fn rejected(&mut self, room: &str, player: &str, (seq, code): (u64, &str)) {
+        let mut other = None;
+        self.player(room, player, |log| {
+            let before = log.rejected.insert(seq, code.to_owned());
+            other = before.filter(|before| before != code);
+        });
+        if let Some(other) = other {
+            let expected = format!("input {seq} refused with {other}, as before");
+            self.blame(Rule::Protocol, (room, player), &expected, code);
+        }
+    }
+
+    fn player(&mut self, room: &str, player: &str, change: impl FnOnce(&mut PlayerLog)) {
+        if let Some(log) = self.rooms.get_mut(room) {
+            change(log.players.entry(player.to_owned()).or_default());
+        }
+    }
+
+    /// A client, or whoever listens on the bus, was told of an update.
+    pub fn updated(&mut self, place: Place<'_>, version: u64, update: &Value) {
+        let Some(log) = self.rooms.get_mut(place.room) else {
+            return;
+        };
+        let said = Said {
+            hash: hash(update),
+            by: log.game.said(update),
+        };
+        let lane = &mut log.lanes[place.lane.index()];
+        lane.top = lane.top.max(version);
+        let known = slot(&mut lane.updates, version);
+        if let Some(known) = known {
+            if *known == said {
+                return;
+            }
+            let expected = format!(
+                "update {version} as others were told, which shows {:?}",
+                known.by
+            );
+            let (room, who) = (place.room, place.who);
+            self.blame(Rule::Views, (room, who), &expected, &update.to_string());
+        } else {
+            *known = Some(said);
+        }
+    }
+
+    /// A client shows this version.
+    pub fn shows(&mut self, place: Place<'_>, version: u64, view: &Value) {
+        let Some(log) = self.rooms.get_mut(place.room) else {
+            return;
+        };
+        let lane = &mut log.lanes[place.lane.index()];
+        if version >= lane.top || lane.last.is_null() {
+            lane.top = lane.top.max(version);
+            lane.last = view.clone();
+        }
+        let found = hash(view);
+        let known = *slot(&mut lane.views, version).get_or_insert(found);
+        if known != found {
+            let expected = format!("version {version} as others show it, now {}", lane.last);
+            let (room, who) = (place.room, place.who);
+            self.blame(Rule::Views, (room, who), &expected, &view.to_string());
+        }
+    }
+
+    /// Holds what was told of a room against what its players had acked, when all is answered and shown, and forgets it.
+    pub fn close(&mut self, room: &str) {
+        let Some(log) = self.rooms.remove(room) else {
+            return;
+        };
+        for lane in Lane::ALL {
+            for (rule, expected, found) in log.check(lane) {
+                self.blame(rule, (room, lane_name(lane)), &expected, &found);
+            }
+        }
+    }
+
+    /// As [`Self::close`], for all that are left.
+    pub fn close_all(&mut self) {
+        while let Some(room) = self.rooms.keys().next().cloned() {
+            self.close(&room);
+        }
+    }
+}
+
+impl RoomLog {
+    /// What is wrong with a lane: the rule, what should be, what is.
+    fn check(&self, lane: Lane) -> Vec<(Rule, String, String)> {
+        let mut wrong = Vec::new();
+        let log = &self.lanes[lane.index()];
+        let mut shown: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for (player, what) in log.updates.iter().flatten().filter_map(|s| s.by.as_ref()) {
+            shown.entry(player).or_default().push(*what);
+        }
+        let unseen = (log.top as usize).saturating_sub(log.updates.iter().flatten().count());
+        let mut missing = 0;
+        for (player, inputs) in &self.players {
+            let taken = inputs.taken();
+            let shown = shown.remove(player.as_str()).unwrap_or_default();
+            missing += taken.len().saturating_sub(shown.len());
+            if let Some(at) = first_out_of_place(&shown, &taken) {
+                let again = shown[..at].contains(&shown[at]) && self.game.is_numbered();
+                let rule = if again { Rule::Doubled } else { Rule::Order };
+                wrong.push((
+                    rule,
+                    format!("{player}: a part, in order, of {}", around(&taken, at)),
+                    format!("from {at}: {}", around(&shown, at)),
+                ));
+            }
+        }
+        for (player, inputs) in shown {
+            let found = format!("{} inputs of {player}", inputs.len());
+            wrong.push((Rule::Doubled, "inputs of the players".to_owned(), found));
+        }
+        if missing > unseen {
+            let expected = format!("{missing} acked inputs more, of {:?}", self.counts());
+            let found = format!("version {}, {unseen} updates unseen", log.top);
+            wrong.push((Rule::Lost, expected, found));
+        } else if missing < unseen && self.game.is_numbered() {
+            // Every update of such a game is an input.
+            let expected = format!("as many updates as inputs: {:?}", self.counts());
+            let found = format!("version {}", log.top);
+            wrong.push((Rule::Doubled, expected, found));
+        }
+        wrong
+    }
+
+    /// How many inputs of each player the game took.
+    fn counts(&self) -> BTreeMap<&str, usize> {
+        let players = self.players.iter();
+        players
+            .map(|(name, inputs)| (name.as_str(), inputs.taken().len()))
+            .collect()
+    }
+}
+
+impl PlayerLog {
+    /// What the game took: acked, and not rejected.
+    fn taken(&self) -> Vec<u64> {
+        let numbered = (1..).zip(&self.sent);
+        numbered
+            .take_while(|(seq, _)| *seq <= self.acked)
+            .filter(|(seq, _)| !self.rejected.contains_key(seq))
+            .map(|(_, what)| *what)
+            .collect()
+    }
+}
+
+/// Where `shown` is no longer a part of `taken` in the same order.
+fn first_out_of_place(shown: &[u64], taken: &[u64]) -> Option<usize> {
+    let mut rest = taken.iter();
+    shown
+        .iter()
+        .position(|what| !rest.any(|candidate| candidate == what))
+}
+
+/// For people.
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Players => "all players",
+        Lane::Spectators => "all spectators",
+    }
+}
+
+/// A few of many.
+fn around(list: &[u64], at: usize) -> String {
+    let (from, to) = (at.saturating_sub(8), (at + 8).min(list.len()));
+    let part = list.get(from..to).unwrap_or_default();
+    format!("{part:?} (of {})", list.len())
+}
+
+/// The place of a version.
+fn slot<T>(list: &mut Vec<Option<T>>, version: u64) -> &mut Option<T> {
+    let index = version as usize;
+    if list.len() <= index {
+        list.resize_with(index + 1, || None);
+    }
+    &mut list[index]
+}
+
+fn hash(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+use serde_json::json;
+
+use super::*;
+
+const ROOM: &str = "relay-1";
+
+/// Two players, of whom one sent three inputs and the other two, all acked.
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.open(ROOM, Game::Relay);
+    for (player, count) in [("alice", 3), ("bob", 2)] {
+        for seq in 1..=count {
+            ledger.sent(ROOM, player, seq);
+            ledger.acked(ROOM, player, seq);
+        }
+    }
+    ledger
+}
+
+fn place(who: &str) -> Place<'_> {
+    Place {
+        room: ROOM,
+        lane: Lane::Players,
+        who,
+    }
+}
+
+fn said(player: &str, seq: u64) -> Value {
+    json!({"from": player, "data": {"seq": seq}})
+}
+
+/// The rules that are broken for the players' lane when these were its updates.
+fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
+    let mut ledger = ledger();
+    for (version, update) in (1..).zip(updates) {
+        let view = json!({"count": version});
+        match update {
+            Some((player, seq)) => ledger.updated(place("alice"), version, &said(player, *seq)),
+            None => {}
+        }
+        if version as usize == updates.len() {
+            ledger.shows(place("bob"), version, &view);
+        }
+    }
+    ledger.close(ROOM);
+    let seen = ledger.violations.first.iter();
+    let players = seen.filter(|v| v.who == lane_name(Lane::Players));
+    players.map(|v| v.rule).collect()
+}
+
+#[test]
+fn all_in_order_is_well_also_if_nobody_saw_some() {
+    let all = [
+        Some(("alice", 1)),
+        Some(("bob", 1)),
+        Some(("alice", 2)),
+        Some(("alice", 3)),
+        Some(("bob", 2)),
+    ];
+    assert_eq!(broken(&all), []);
+    let mut some = all;
+    (some[1], some[4]) = (None, None);
+    assert_eq!(broken(&some), []);
+    assert_eq!(broken(&[None; 5]), []);
+}
+
+#[test]
+fn a_lost_input_is_seen() {
+    let mut updates = [
+        Some(("alice", 1)),
+        Some(("bob", 1)),
+        Some(("alice", 3)),
+        Some(("bob", 2)),
+    ];
+    assert_eq!(broken(&updates), [Rule::Lost]);
+    updates[0] = None;
+    assert_eq!(broken(&updates), [Rule::Lost]);
+    assert_eq!(broken(&[None; 4]), [Rule::Lost]);
+}
+
+#[test]
+fn an_input_that_was_applied_twice_is_seen() {
+    let updates = [
+        Some(("alice", 1)),
+        Some(("bob", 1)),
+        Some(("alice", 2)),
+        Some(("alice", 2)),
+        Some(("alice", 3)),
+        Some(("bob", 2)),
+    ];
+    assert!(broken(&updates).contains(&Rule::Doubled));
+    assert_eq!(broken(&[None; 6]), [Rule::Doubled]);
+}
+
+#[test]
+fn a_wrong_order_is_seen() {
+    let updates = [
+        Some(("alice", 2)),
+        Some(("bob", 1)),
+        Some(("alice", 1)),
+        Some(("alice", 3)),
+        Some(("bob", 2)),
+    ];
+    assert_eq!(broken(&updates), [Rule::Order]);
+}
+
+#[test]
+fn one_version_with_two_meanings_is_seen() {
+    let mut ledger = ledger();
+    ledger.updated(place("alice"), 1, &said("alice", 1));
+    ledger.updated(place("bob"), 1, &said("alice", 1));
+    ledger.shows(place("alice"), 1, &json!({"count": 1}));
+    ledger.shows(place("bob"), 1, &json!({"count": 1}));
+    assert_eq!(ledger.violations.total, 0);
+    ledger.updated(place("bus"), 1, &said("bob", 1));
+    ledger.shows(place("bob"), 1, &json!({"count": 2}));
+    let rules: Vec<_> = ledger.violations.first.iter().map(|v| v.rule).collect();
+    assert_eq!(rules, [Rule::Views, Rule::Views]);
+}
+
+#[test]
+fn a_room_made_anew_is_seen_unless_it_was_over() {
+    let mut ledger = ledger();
+    assert!(ledger.joined(ROOM, "alice", "7"));
+    assert!(ledger.joined(ROOM, "bob", "7"));
+    assert!(!ledger.joined(ROOM, "bob", "9"));
+    assert_eq!(ledger.violations.first[0].rule, Rule::Restarted);
+    ledger.over(ROOM);
+    assert!(!ledger.joined(ROOM, "bob", "9"));
+    assert_eq!(ledger.violations.total, 1);
+}
+
+#[test]
+fn rejected_flips_do_not_show() {
+    let flips = |updates: &[u64]| {
+        let mut ledger = Ledger::default();
+        ledger.open("memory-1", Game::Memory);
+        for card in [5, 6, 5] {
+            ledger.sent("memory-1", "alice", card);
+        }
+        ledger.acked("memory-1", "alice", 3);
+        ledger.rejected("memory-1", "alice", (2, "not_your_turn"));
+        for lane in Lane::ALL {
+            let place = Place {
+                room: "memory-1",
+                lane,
+                who: "alice",
+            };
+            for (version, card) in (1..).zip(updates) {
+                let flipped = json!({"kind": "flipped", "card": card, "face": "A", "by": "alice"});
+                ledger.updated(place, version, &flipped);
+            }
+        }
+        ledger.close("memory-1");
+        ledger.violations.total
+    };
+    assert_eq!(flips(&[5, 5]), 0);
+    assert_ne!(flips(&[5, 6, 5]), 0);
+    assert_ne!(flips(&[5]), 0);
+}

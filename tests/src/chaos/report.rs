@@ -1,0 +1,125 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::field::Counts;
+use super::listener::Heard;
+use super::schedule::Kind;
+use super::violation::Violations;
+use super::waits::Pauses;
+
+/// See the module.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The schedule's seed.
+    pub seed: u64,
+    /// How long the schedule was, seconds.
+    pub seconds: u64,
+    /// How long the run took with all, seconds.
+    pub took_s: f64,
+    /// Somebody ended it early.
+    pub ended_early: bool,
+    /// Rooms that were played at a time.
+    pub rooms: usize,
+    /// Connections of players and spectators.
+    pub connections: usize,
+    /// Processes that were started again because they had ended when NATS was away.
+    pub restarts: u64,
+    /// What happened to processes, and how often.
+    pub events: BTreeMap<Kind, u64>,
+    /// What happened to clients.
+    pub clients: Counts,
+    /// What was heard on the bus.
+    pub bus: Heard,
+    /// How long players waited: before the first event, and after events of each kind.
+    pub undisturbed: Option<Pauses>,
+    /// See `undisturbed`.
+    pub pauses: BTreeMap<Kind, Pauses>,
+    /// What was wrong.
+    pub violations: Violations,
+    /// Where the logs of the processes are, if something was wrong.
+    pub logs: Option<PathBuf>,
+}
+
+impl Report {
+    /// Whether nothing was wrong.
+    pub fn is_good(&self) -> bool {
+        self.violations.total == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clients, bus, .. } = self;
+        let early = if self.ended_early {
+            ", ended early"
+        } else {
+            ""
+        };
+        writeln!(
+            f,
+            "chaos: seed {}, {} s{early}, {:.0} s with all; {} rooms, {} connections",
+            self.seed, self.seconds, self.took_s, self.rooms, self.connections
+        )?;
+        writeln!(
+            f,
+            "inputs: {} sent, {} acked, of which {} refused by games; {} sent again",
+            clients.inputs_sent,
+            clients.inputs_acked,
+            clients.inputs_rejected,
+            clients.inputs_resent
+        )?;
+        writeln!(
+            f,
+            "clients: {} reconnects, {} updates, {} snapshots, {} games played to their end, {} times degraded",
+            clients.reconnects,
+            clients.updates,
+            clients.snapshots,
+            clients.games_over,
+            clients.degraded
+        )?;
+        writeln!(
+            f,
+            "bus: {} batches with {} rooms from {} owners, {} rooms late and dropped",
+            bus.batches, bus.rooms, bus.owners, bus.late
+        )?;
+        writeln!(
+            f,
+            "\n{:<28}{:>7}  longest wait of each player and room, ms: p50{:>9}{:>9}",
+            "event", "times", "p99", "max"
+        )?;
+        let mut line = |name: &str, times: Option<u64>, pauses: Option<&Pauses>| {
+            let times = times.map_or_else(String::new, |times| times.to_string());
+            match pauses {
+                Some(p) => writeln!(
+                    f,
+                    "{name:<28}{times:>7}  {:>46.1}{:>9.1}{:>9.1}",
+                    p.p50_ms, p.p99_ms, p.max_ms
+                ),
+                None => writeln!(f, "{name:<28}{times:>7}"),
+            }
+        };
+        line("(before the first)", None, self.undisturbed.as_ref())?;
+        for (kind, times) in &self.events {
+            line(kind.words(), Some(*times), self.pauses.get(kind))?;
+        }
+        if self.is_good() {
+            return write!(
+                f,
+                "\nall is well: every acked input is in its room once and in order, and all show the same"
+            );
+        }
+        writeln!(f, "\n{} things are wrong:", self.violations.total)?;
+        for violation in &self.violations.first {
+            writeln!(f, "{violation}")?;
+        }
+        match &self.logs {
+            Some(logs) => write!(f, "logs: {}", logs.display()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A run from its beginning to its report.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, interval, sleep};
+
+use super::crowd;
+use super::director::Director;
+use super::field::{Field, Mode, SeatState, Shared};
+use super::listener::{Listener, listen};
+use super::page::{Page, Plan as PagePlan};
+use super::report::Report;
+use super::schedule::{Event, Shape, schedule};
+use super::violation::Rule;
+use crate::error::RigError;
+use crate::rig::{Plan, Rig};
+
+/// How often the director looks.
+const TICK: Duration = Duration::from_millis(10);
+/// How often somebody is told how far it is.
+const TELL: Duration = Duration::from_secs(1);
+/// How long all may take to be in their rooms.
+const GATHER: Duration = Duration::from_secs(120);
+/// How long healing may take, step by step.
+const HEAL: Duration = Duration::from_secs(90);
+/// For this long nothing must change in the end: longer than cards stay open.
+const CALM: Duration = Duration::from_millis(1_500);
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Of the schedule, and of what players do.
+    pub seed: u64,
+    /// How long things go wrong.
+    pub duration: Duration,
+    /// How many rooms are played at a time.
+    pub rooms: usize,
+    /// The mean time between two inputs of a player in a room.
+    pub pace: Duration,
+    /// The processes.
+    pub rig: Plan,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// What is done.
+    pub stage: Stage,
+    /// Of the time in which things go wrong.
+    pub elapsed: Duration,
+    /// What has just begun to go wrong.
+    pub events: Vec<Event>,
+    /// Inputs that were answered.
+    pub acked: u64,
+    /// Inputs that wait for an answer.
+    pub waiting: usize,
+    /// What was wrong so far.
+    pub violations: u64,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Clients come in.
+    Gathering,
+    /// Things go wrong.
+    Chaos,
+    /// Nothing goes wrong any more, and all must become well.
+    Healing,
+}
+
+/// Runs it. `progress` is told about once a second, and at each event; `stop` ends it early.
+///
+/// # Errors
+/// If a process cannot be started, or does not become ready in the end. All that clients see is in the report.
+pub async fn run(
+    settings: Settings,
+    progress: &mut dyn FnMut(Progress),
+    stop: watch::Receiver<bool>,
+) -> Result<Report, RigError> {
+    LocalSet::new()
+        .run_until(async move {
+            let mut run = Run::start(settings).await?;
+            run.gather(progress, &stop).await;
+            run.chaos(progress, &stop).await?;
+            run.heal(progress).await?;
+            Ok(run.report(*stop.borrow()))
+        })
+        .await
+}
+
+struct Run {
+    settings: Settings,
+    director: Director,
+    field: Shared,
+    listener: Rc<RefCell<Listener>>,
+    tasks: JoinSet<()>,
+    connections: usize,
+    start: Instant,
+}
+
+impl Run {
+    async fn start(settings: Settings) -> Result<Self, RigError> {
+        let rig = Rig::start(settings.rig.clone()).await?;
+        let start = Instant::now();
+        let field = Rc::new(RefCell::new(Field::new(settings.rooms, start)));
+        let listener = Listener::new(rig.plan().partitions);
+        let listener = Rc::new(RefCell::new(listener));
+        let url = rig.nats.url();
+        let listening = listen(&url, Rc::clone(&listener), Rc::clone(&field));
+        let listening = listening.await.map_err(|error| RigError::Listen {
+            why: error.to_string(),
+        })?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn_local(listening);
+        let shape = Shape {
+            workers: rig.workers.len(),
+            edges: rig.edges.len(),
+        };
+        let events = schedule(settings.seed, settings.duration, shape);
+        let mut run = Self {
+            director: Director::new(rig, events),
+            settings,
+            field,
+            listener,
+            tasks,
+            connections: 0,
+            start,
+        };
+        let Settings {
+            seed, pace, rooms, ..
+        } = run.settings;
+        for plan in crowd::crowd(rooms, &run.edges(), (seed, pace)) {
+            run.enter(plan);
+        }
+        Ok(run)
+    }
+
+    fn edges(&self) -> Vec<std::net::SocketAddr> {
+        let edges = self.director.rig.edges.iter();
+        edges.map(|edge| edge.address()).collect()
+    }
+
+    fn enter(&mut self, plan: PagePlan) {
+        let page = Page::new(plan, Rc::clone(&self.field));
+        self.tasks.spawn_local(page.run());
+        self.connections += 1;
+    }
+
+    fn progress(&self, stage: Stage, since: Instant, events: Vec<Event>) -> Progress {
+        let field = self.field.borrow();
+        Progress {
+            stage,
+            elapsed: since.elapsed(),
+            events,
+            acked: field.counts.inputs_acked,
+            waiting: field.seats().map(|seat| seat.unanswered).sum(),
+            violations: field.ledger.violations.total,
+        }
+    }
+
+    /// Waits until all are in their rooms.
+    async fn gather(&mut self, progress: &mut dyn FnMut(Progress), stop: &watch::Receiver<bool>) {
+        let since = Instant::now();
+        let shown = |seat: &SeatState| seat.version.is_some();
+        while !self.all(shown) && since.elapsed() < GATHER && !*stop.borrow() {
+            progress(self.progress(Stage::Gathering, since, Vec::new()));
+            sleep(TELL / 4).await;
+        }
+    }
+
+    async fn chaos(
+        &mut self,
+        progress: &mut dyn FnMut(Progress),
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), RigError> {
+        let since = Instant::now();
+        let offset = self.field.borrow_mut().now();
+        self.director.begin_at(offset);
+        let mut tick = interval(TICK);
+        let mut told = since;
+        while since.elapsed() < self.settings.duration && !*stop.borrow() {
+            tick.tick().await;
+            let begun = self.director.tick(&mut self.field.borrow_mut())?;
+            if !begun.is_empty() || told.elapsed() >= TELL {
+                told = Instant::now();
+                progress(self.progress(Stage::Chaos, since, begun));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything runs again: all inputs must be answered, every room must answer each of its players once more, and all
+    /// must be shown the same.
+    async fn heal(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), RigError> {
+        let since = Instant::now();
+        self.director.heal().await?;
+        {
+            let field = &mut self.field.borrow_mut();
+            let now = field.now();
+            field.waits.mark(None, now);
+            field.mode = Mode::Finish;
+        }
+        let answered =
+            |seat: &SeatState| seat.over || (seat.version.is_some() && seat.unanswered == 0);
+        self.wait("all inputs answered", progress, since, answered)
+            .await;
+        self.field.borrow_mut().probe();
+        let probed = move |seat: &SeatState| seat.over || (answered(seat) && !seat.probes);
+        self.wait(
+            "another input of each player answered",
+            progress,
+            since,
+            probed,
+        )
+        .await;
+        for plan in crowd::late(self.settings.rooms, &self.edges()) {
+            self.enter(plan);
+        }
+        let shown =
+            |seat: &SeatState| seat.over || seat.version.is_some() || seat.who.starts_with("lily");
+        self.wait("every room shown", progress, since, shown).await;
+        self.calm().await;
+        let field = &mut self.field.borrow_mut();
+        field.now();
+        for slot in 0..field.rooms() {
+            let room = field.room(slot);
+            field.hold_views(&room);
+        }
+        field.ledger.close_all();
+        self.director.hold_logs(field);
+        Ok(())
+    }
+
+    fn all(&self, so: impl Fn(&SeatState) -> bool) -> bool {
+        self.field.borrow().seats().all(so)
+    }
+
+    /// Waits until it is so of all seats, and blames those of which it does not come to be so.
+    async fn wait(
+        &mut self,
+        what: &str,
+        progress: &mut dyn FnMut(Progress),
+        since: Instant,
+        so: impl Fn(&SeatState) -> bool + Copy,
+    ) {
+        let deadline = Instant::now() + HEAL;
+        while !self.all(so) && Instant::now() < deadline {
+            progress(self.progress(Stage::Healing, since, Vec::new()));
+            sleep(TELL / 4).await;
+        }
+        let field = &mut self.field.borrow_mut();
+        field.now();
+        let stuck: Vec<_> = field.seats().filter(|seat| !so(seat)).cloned().collect();
+        for seat in stuck {
+            let place = (seat.room.as_str(), seat.who.as_str());
+            let found = format!("{seat:?}");
+            field.ledger.blame(Rule::Stuck, place, what, &found);
+        }
+    }
+
+    /// Waits until nothing has changed for a while and all show the newest that anybody was told.
+    async fn calm(&mut self) {
+        let deadline = Instant::now() + HEAL;
+        let (mut before, mut since) = (Vec::new(), Instant::now());
+        while Instant::now() < deadline {
+            sleep(TELL / 10).await;
+            let field = self.field.borrow();
+            let seats = field.seats().filter(|seat| !seat.over);
+            let now: Vec<_> = seats.map(|seat| seat.version).collect();
+            let mut seats = field.seats().filter(|seat| !seat.over);
+            let level =
+                seats.all(|seat| seat.version == Some(field.ledger.top(&seat.room, seat.lane)));
+            if now != before || !level {
+                (before, since) = (now, Instant::now());
+            } else if since.elapsed() > CALM {
+                return;
+            }
+        }
+    }
+
+    fn report(mut self, ended_early: bool) -> Report {
+        self.tasks.abort_all();
+        let field = &mut self.field.borrow_mut();
+        let mut waits = field.waits.summary();
+        let violations = field.ledger.violations.clone();
+        let logs = (violations.total > 0).then(|| {
+            self.director.rig.keep_logs();
+            self.director.rig.log_dir()
+        });
+        Report {
+            seed: self.settings.seed,
+            seconds: self.settings.duration.as_secs(),
+            took_s: self.start.elapsed().as_secs_f64(),
+            ended_early,
+            rooms: self.settings.rooms,
+            connections: self.connections,
+            restarts: self.director.restarts,
+            events: self.director.events.clone(),
+            clients: field.counts.clone(),
+            bus: self.listener.borrow().heard.clone(),
+            undisturbed: waits.remove(&None),
+            pauses: waits
+                .into_iter()
+                .filter_map(|(kind, pauses)| Some((kind?, pauses)))
+                .collect(),
+            violations,
+            logs: logs.flatten(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What goes wrong, and when: a pure function of a seed and a duration.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// The first event comes after this long: players have begun by then.
+const FIRST: Duration = Duration::from_secs(2);
+/// Between two events.
+const GAP_MS: std::ops::Range<u64> = 1_000..5_000;
+/// How long a process is left alone after it is back.
+const RECOVERY: Duration = Duration::from_millis(1_500);
+/// What an orderly end and a start are reckoned to take.
+const RESTART: Duration = Duration::from_secs(6);
+
+/// A process of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// This worker.
+    Worker(usize),
+    /// This edge.
+    Edge(usize),
+    /// The NATS server.
+    Nats,
+}
+
+/// What happens to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `kill -9`, and a start after that long.
+    Kill(Duration),
+    /// SIGSTOP, and SIGCONT after that long.
+    Stop(Duration),
+    /// TERM, and a start when it has ended.
+    Restart,
+}
+
+/// What happens, to what, when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Since the beginning.
+    pub at: Duration,
+    /// To what.
+    pub target: Target,
+    /// What.
+    pub action: Action,
+}
+
+/// What kind of event it is, for the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Kind {
+    WorkerKilled,
+    WorkerStopped,
+    WorkerRestarted,
+    EdgeKilled,
+    EdgeStopped,
+    EdgeRestarted,
+    NatsKilled,
+    NatsStopped,
+    NatsRestarted,
+}
+
+impl Event {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match (self.target, self.action) {
+            (Target::Worker(_), Action::Kill(_)) => Kind::WorkerKilled,
+            (Target::Worker(_), Action::Stop(_)) => Kind::WorkerStopped,
+            (Target::Worker(_), Action::Restart) => Kind::WorkerRestarted,
+            (Target::Edge(_), Action::Kill(_)) => Kind::EdgeKilled,
+            (Target::Edge(_), Action::Stop(_)) => Kind::EdgeStopped,
+            (Target::Edge(_), Action::Restart) => Kind::EdgeRestarted,
+            (Target::Nats, Action::Kill(_)) => Kind::NatsKilled,
+            (Target::Nats, Action::Stop(_)) => Kind::NatsStopped,
+            (Target::Nats, Action::Restart) => Kind::NatsRestarted,
+        }
+    }
+
+    /// When its process is reckoned to be itself again.
+    fn over(&self) -> Duration {
+        let lasts = match self.action {
+            Action::Kill(down) => down,
+            Action::Stop(stopped) => stopped,
+            Action::Restart => RESTART,
+        };
+        self.at + lasts + RECOVERY
+    }
+}
+
+impl Kind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker killed",
+            Self::WorkerStopped => "worker stopped for a while",
+            Self::WorkerRestarted => "worker restarted",
+            Self::EdgeKilled => "edge killed",
+            Self::EdgeStopped => "edge stopped for a while",
+            Self::EdgeRestarted => "edge restarted",
+            Self::NatsKilled => "NATS killed",
+            Self::NatsStopped => "NATS stopped for a while",
+            Self::NatsRestarted => "NATS restarted",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worker(index) => write!(f, "worker-{index}"),
+            Self::Edge(index) => write!(f, "edge-{index}"),
+            Self::Nats => f.write_str("NATS"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, action, .. } = self;
+        match action {
+            Action::Kill(down) => write!(f, "kill -9 {target}, started again after {down:?}"),
+            Action::Stop(stopped) => write!(f, "SIGSTOP {target} for {stopped:?}"),
+            Action::Restart => write!(f, "TERM {target}, started again when it has ended"),
+        }
+    }
+}
+
+/// What there is to go wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// How many workers.
+    pub workers: usize,
+    /// How many edges.
+    pub edges: usize,
+}
+
+/// All that goes wrong within `duration`, in order, all of it over by then. One process has one trouble at a time;
+/// several processes may have theirs together.
+pub fn schedule(seed: u64, duration: Duration, shape: Shape) -> Vec<Event> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut events: Vec<Event> = Vec::new();
+    let mut at = FIRST;
+    while at < duration {
+        let target = match rng.random_range(0..100) {
+            0..58 => Target::Worker(rng.random_range(0..shape.workers.max(1))),
+            58..82 => Target::Edge(rng.random_range(0..shape.edges.max(1))),
+            _ => Target::Nats,
+        };
+        let ms = |ms| Duration::from_millis(ms);
+        let action = match (rng.random_range(0..100), target) {
+            (0..45, Target::Nats) => Action::Kill(ms(rng.random_range(0..1_000))),
+            (0..45, _) => Action::Kill(ms(rng.random_range(0..3_000))),
+            // Around what takes a worker to suspend itself (2 s) and others to take it for dead (3 s).
+            (45..75, Target::Worker(_)) => Action::Stop(ms(rng.random_range(200..6_000))),
+            (45..75, _) => Action::Stop(ms(rng.random_range(200..4_500))),
+            _ => Action::Restart,
+        };
+        let event = Event { at, target, action };
+        let busy = events.iter().any(|e| e.target == target && e.over() > at);
+        if !busy && event.over() <= duration {
+            events.push(event);
+        }
+        at += ms(rng.random_range(GAP_MS));
+    }
+    events
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! One client in one room: the rules of the protocol, the script, and what goes into the ledger.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use grandstand_common::id::Lane;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::field::{Field, Mode, SeatState};
+use super::ledger::Place;
+use super::script::Game;
+use super::violation::Rule;
+use crate::client::room::Room;
+
+/// How many inputs a player has under way.
+const UNDER_WAY: usize = 6;
+/// After this long without an answer, or without being shown the room, a client is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+/// When a join is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Seat {
+    /// The room.
+    pub(super) name: String,
+    who: String,
+    slot: usize,
+    generation: u64,
+    game: Game,
+    lane: Lane,
+    room: Room,
+    /// Its number in the field, and among the waits.
+    numbers: (usize, usize),
+    /// Inputs that are not answered, and when they were first sent.
+    waiting: VecDeque<(u64, Duration)>,
+    /// The epochs that this connection has shown.
+    epochs: BTreeSet<String>,
+    next_at: Duration,
+    retry_at: Option<Duration>,
+    /// Since when it is not shown the room.
+    hidden_since: Option<Duration>,
+    probed: bool,
+    over: bool,
+    stuck: bool,
+}
+
+impl Seat {
+    /// A client that will be in a slot's room.
+    pub(super) fn new(field: &mut Field, who: &str, slot: usize, lane: Lane) -> Self {
+        let name = field.room(slot);
+        let state = SeatState {
+            who: who.to_owned(),
+            room: name.clone(),
+            lane,
+            version: None,
+            unanswered: 0,
+            probes: false,
+            over: false,
+        };
+        let numbers = (field.sit(slot, state), field.waits.place());
+        let now = field.now();
+        Self {
+            room: room(&name, lane, field.game(slot), slot),
+            name,
+            who: who.to_owned(),
+            slot,
+            generation: field.generation(slot),
+            game: field.game(slot),
+            lane,
+            numbers,
+            waiting: VecDeque::new(),
+            epochs: BTreeSet::new(),
+            next_at: now,
+            retry_at: None,
+            hidden_since: Some(now),
+            probed: false,
+            over: false,
+            stuck: false,
+        }
+    }
+
+    /// The `join` of a new connection; `None` if there is nothing more to see.
+    pub(super) fn connect(&mut self) -> Option<Value> {
+        self.epochs.clear();
+        self.retry_at = None;
+        (!self.over).then(|| self.join())
+    }
+
+    fn join(&mut self) -> Value {
+        let join = self.room.rejoin();
+        self.room.joining(&join);
+        join
+    }
+
+    /// The connection is lost.
+    pub(super) fn disconnected(&mut self, field: &mut Field) {
+        let now = field.now();
+        self.hidden_since.get_or_insert(now);
+        if let Some(state) = field.seat(self.numbers.0).filter(|_| !self.over) {
+            state.version = None;
+        }
+    }
+
+    /// Takes a message about this room, and returns what is to be sent. After a broken rule the connection is of no use.
+    pub(super) fn handle(
+        &mut self,
+        message: &Value,
+        field: &mut Field,
+    ) -> Result<Vec<Value>, Unusable> {
+        let now = field.now();
+        match message["type"].as_str() {
+            Some("error") => return self.on_error(message, field),
+            Some("joined") => {
+                if !self.on_joined(message, field) {
+                    return Ok(Vec::new());
+                }
+            }
+            Some("snapshot") => self.on_snapshot(message, field),
+            Some("reject") => self.on_reject(message, field),
+            _ => {}
+        }
+        if let Err(broken) = self.room.take(message) {
+            let place = (self.name.as_str(), self.who.as_str());
+            let ledger = &mut field.ledger;
+            ledger.blame(
+                Rule::Protocol,
+                place,
+                "docs/protocol.md",
+                &broken.to_string(),
+            );
+            self.room.forget();
+            return Err(Unusable);
+        }
+        self.after(message, field, now);
+        let again = self.room.resend();
+        field.counts.inputs_resent += again.len() as u64;
+        Ok(again)
+    }
+
+    fn on_joined(&mut self, message: &Value, field: &mut Field) -> bool {
+        let place = (self.name.as_str(), self.who.as_str());
+        let Some(instance) = message["instance"].as_str() else {
+            return true;
+        };
+        if !field.ledger.joined(self.name.as_str(), &self.who, instance) {
+            // Another room of this name: the game that was played here is not there any more.
+            self.end(field);
+            return false;
+        }
+        let last = message["last_seq"].as_u64().unwrap_or_default();
+        let acked = self.room.acked;
+        if self.lane == Lane::Players && last < acked {
+            let expected = format!("last_seq {acked} or higher");
+            let found = message.to_string();
+            field.ledger.blame(Rule::Lost, place, &expected, &found);
+        }
+        true
+    }
+
+    fn on_snapshot(&mut self, message: &Value, field: &mut Field) {
+        let epoch = message["epoch"].as_str().unwrap_or_default();
+        let same = self.room.epoch.as_deref() == Some(epoch);
+        // What was seen over earlier connections, of other edges, says nothing about the order here.
+        if !self.epochs.insert(epoch.to_owned()) && !same {
+            let place = (self.name.as_str(), self.who.as_str());
+            let expected = format!("no epoch that was replaced by {:?}", self.room.epoch);
+            let ledger = &mut field.ledger;
+            ledger.blame(Rule::Owners, place, &expected, &message.to_string());
+        }
+        field.counts.snapshots += 1;
+    }
+
+    fn on_reject(&mut self, message: &Value, field: &mut Field) {
+        let seq = message["seq"].as_u64().unwrap_or_default();
+        let code = message["code"].as_str().unwrap_or_default();
+        if !self.room.rejected.contains_key(&seq) {
+            field.counts.inputs_rejected += 1;
+        }
+        let ledger = &mut field.ledger;
+        ledger.rejected(&self.name, &self.who, (seq, code));
+    }
+
+    /// What the message changed.
+    fn after(&mut self, message: &Value, field: &mut Field, now: Duration) {
+        let kind = message["type"].as_str().unwrap_or_default();
+        let place = Place {
+            room: &self.name,
+            lane: self.lane,
+            who: &self.who,
+        };
+        if kind == "update" {
+            field.counts.updates += 1;
+            let ledger = &mut field.ledger;
+            ledger.updated(place, self.room.version, &message["data"]);
+            self.room.updates.clear();
+            // Who resumes goes on, without a snapshot, with the epoch that it had.
+            if let Some(epoch) = self
+                .room
+                .epoch
+                .as_ref()
+                .filter(|e| !self.epochs.contains(*e))
+            {
+                self.epochs.insert(epoch.clone());
+            }
+        }
+        if matches!(kind, "update" | "snapshot") {
+            let ledger = &mut field.ledger;
+            ledger.shows(place, self.room.version, &self.room.view);
+        }
+        self.settle_answers(field, now);
+        let shown = self.room.is_shown();
+        if shown {
+            self.hidden_since = None;
+        }
+        if kind == "left" {
+            self.on_left(message, field, now);
+        }
+        if !self.over && shown && self.game.is_over(&self.room.view) {
+            field.ledger.over(&self.name);
+            if self.room.unanswered() == 0 {
+                self.tell(field);
+                self.end(field);
+            }
+        }
+        self.tell(field);
+    }
+
+    fn settle_answers(&mut self, field: &mut Field, now: Duration) {
+        let answered = self.room.acked;
+        if self.lane == Lane::Players {
+            field.ledger.acked(&self.name, &self.who, answered);
+        }
+        while let Some(&(seq, sent)) = self.waiting.front() {
+            if seq > answered {
+                break;
+            }
+            self.waiting.pop_front();
+            field.counts.inputs_acked += 1;
+            let oldest = self.waiting.front().map(|(_, sent)| *sent);
+            field.waits.answered(self.numbers.1, sent, oldest, now);
+        }
+    }
+
+    fn on_left(&mut self, message: &Value, field: &mut Field, now: Duration) {
+        if self.over {
+            return;
+        }
+        if message["code"] == "finished" && field.ledger.is_over(&self.name) {
+            return self.end(field);
+        }
+        let place = (self.name.as_str(), self.who.as_str());
+        let ledger = &mut field.ledger;
+        ledger.blame(
+            Rule::Protocol,
+            place,
+            "to stay in the room",
+            &message.to_string(),
+        );
+        self.retry_at = Some(now + RETRY);
+    }
+
+    fn on_error(&mut self, message: &Value, field: &mut Field) -> Result<Vec<Value>, Unusable> {
+        let now = field.now();
+        let over = self.over || field.ledger.is_over(&self.name);
+        match message["code"].as_str() {
+            Some("room_unavailable") => {
+                field.counts.unavailable += 1;
+                self.retry_at = Some(now + RETRY);
+            }
+            Some("finished" | "not_joined") if over => self.end(field),
+            _ => {
+                let place = (self.name.as_str(), self.who.as_str());
+                let ledger = &mut field.ledger;
+                ledger.blame(Rule::Protocol, place, "no error", &message.to_string());
+                return Err(Unusable);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Nothing more is to be seen of this room.
+    fn end(&mut self, field: &mut Field) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.waiting.clear();
+            field.waits.cleared(self.numbers.1);
+            self.tell(field);
+            field.seen_over(self.slot);
+        }
+    }
+
+    /// Time passes on an open connection. Returns what is to be sent.
+    pub(super) fn tick(
+        &mut self,
+        field: &mut Field,
+        pace: Duration,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Value> {
+        let now = field.now();
+        if self.over {
+            return self.next_room(field);
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            return vec![self.join()];
+        }
+        let mut send = Vec::new();
+        if self.lane == Lane::Players && self.room.is_shown() {
+            send.extend(self.play(field, pace, rng));
+        }
+        send
+    }
+
+    fn play(&mut self, field: &mut Field, pace: Duration, rng: &mut ChaCha8Rng) -> Option<Value> {
+        let (now, seq) = (field.now(), self.room.next_seq());
+        let (data, what) = match field.mode {
+            Mode::Play if now >= self.next_at && self.room.unanswered() < UNDER_WAY => {
+                self.next_at = now + pace.mul_f64(rng.random_range(0.2..1.8));
+                let player = (self.who.as_str(), seq);
+                self.game.input(&self.room.view, player, rng)?
+            }
+            Mode::Probe if !self.probed => {
+                self.probed = true;
+                let cards = self.room.view["cards"].as_array().map_or(0, Vec::len);
+                self.game.probe(cards, seq, rng)
+            }
+            _ => return None,
+        };
+        let (seq, message) = self.room.input(&[("data", data)]);
+        self.waiting.push_back((seq, now));
+        field.waits.sent(self.numbers.1, now);
+        field.counts.inputs_sent += 1;
+        field.ledger.sent(&self.name, &self.who, what);
+        self.tell(field);
+        Some(message)
+    }
+
+    /// Goes to the room that is played now, if the game here is over.
+    fn next_room(&mut self, field: &mut Field) -> Vec<Value> {
+        if field.mode != Mode::Play || field.generation(self.slot) == self.generation {
+            return Vec::new();
+        }
+        let leave = json!({"type": "leave", "room": self.name});
+        let stays = !self.room.is_out();
+        self.generation = field.generation(self.slot);
+        self.name = field.room(self.slot);
+        self.room = room(&self.name, self.lane, self.game, self.slot);
+        (self.over, self.stuck) = (false, false);
+        self.epochs.clear();
+        self.hidden_since = Some(field.now());
+        let join = self.join();
+        self.tell(field);
+        match stays {
+            true => vec![leave, join],
+            false => vec![join],
+        }
+    }
+
+    /// Blames, once, that it waits too long.
+    pub(super) fn hold_patience(&mut self, field: &mut Field) {
+        let now = field.now();
+        let waiting = self.waiting.front().map(|(_, sent)| *sent);
+        let since = [waiting, self.hidden_since].into_iter().flatten().min();
+        if self.over || self.stuck || since.is_none_or(|since| now < since + STUCK) {
+            return;
+        }
+        self.stuck = true;
+        let found = format!(
+            "input {:?} and {} more wait, not shown since {:?}, joined: {}",
+            self.waiting.front(),
+            self.waiting.len().saturating_sub(1),
+            self.hidden_since,
+            self.room.is_shown(),
+        );
+        let expected = format!("an answer within {STUCK:?}");
+        let place = (self.name.as_str(), self.who.as_str());
+        field.ledger.blame(Rule::Stuck, place, &expected, &found);
+    }
+
+    /// Tells the field how far it is.
+    fn tell(&mut self, field: &mut Field) {
+        let probes = field.mode == Mode::Probe && self.lane == Lane::Players && !self.probed;
+        if let Some(state) = field.seat(self.numbers.0) {
+            state.room.clone_from(&self.name);
+            if !self.over {
+                state.version = self.room.is_shown().then_some(self.room.version);
+            }
+            state.unanswered = self.waiting.len();
+            state.probes = probes && !self.over;
+            state.over = self.over;
+        }
+    }
+}
+
+/// The connection is of no use any more.
+#[derive(Debug)]
+pub(super) struct Unusable;
+
+fn room(name: &str, lane: Lane, game: Game, slot: usize) -> Room {
+    let mut join = json!({"type": "join", "room": name});
+    match lane {
+        Lane::Players => join["params"] = game.params(slot),
+        Lane::Spectators => join["role"] = json!("spectator"),
+    }
+    Room::new(&join)
+}

@@ -1,0 +1,151 @@
+//! How long players wait for answers, by what had happened last.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::schedule::Kind;
+
+/// The waits of all players' places.
+#[derive(Debug, Default)]
+pub struct Waits {
+    places: Vec<Wait>,
+    /// The last event; nothing has happened before the first.
+    last: Option<Kind>,
+    samples: BTreeMap<Option<Kind>, Vec<Duration>>,
+}
+
+/// One player's place in one room.
+#[derive(Debug, Default, Clone)]
+struct Wait {
+    /// Since when the oldest input waits that is not answered.
+    oldest: Option<Duration>,
+    /// The longest that one waited since the last event.
+    longest: Duration,
+}
+
+/// What players of rooms saw of events of one kind: for each event and place, the longest wait for an answer until the
+/// next event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pauses {
+    /// Events × places that were waiting.
+    pub samples: usize,
+    /// Half waited no longer.
+    pub p50_ms: f64,
+    /// One in a hundred waited longer.
+    pub p99_ms: f64,
+    /// The longest wait.
+    pub max_ms: f64,
+}
+
+impl Waits {
+    /// A new place.
+    pub fn place(&mut self) -> usize {
+        self.places.push(Wait::default());
+        self.places.len() - 1
+    }
+
+    /// An input was answered that was sent at `sent`; `oldest` is the oldest that still waits.
+    pub fn answered(
+        &mut self,
+        place: usize,
+        sent: Duration,
+        oldest: Option<Duration>,
+        now: Duration,
+    ) {
+        let place = &mut self.places[place];
+        place.longest = place.longest.max(now.saturating_sub(sent));
+        place.oldest = oldest;
+    }
+
+    /// An input was sent.
+    pub fn sent(&mut self, place: usize, now: Duration) {
+        self.places[place].oldest.get_or_insert(now);
+    }
+
+    /// Nothing waits there any more: the room is over.
+    pub fn cleared(&mut self, place: usize) {
+        self.places[place].oldest = None;
+    }
+
+    /// Something happens, or the run ends: what was waited until now belongs to what was before.
+    pub fn mark(&mut self, kind: Option<Kind>, now: Duration) {
+        let samples = self.samples.entry(self.last).or_default();
+        for place in &mut self.places {
+            let waiting = place.oldest.map(|since| now.saturating_sub(since));
+            let longest = place.longest.max(waiting.unwrap_or_default());
+            place.longest = Duration::ZERO;
+            if !longest.is_zero() {
+                samples.push(longest);
+            }
+        }
+        self.last = kind;
+    }
+
+    /// What they were, by kind; without one before the first event.
+    pub fn summary(&self) -> BTreeMap<Option<Kind>, Pauses> {
+        let kinds = self.samples.iter().filter(|(_, s)| !s.is_empty());
+        kinds
+            .map(|(kind, samples)| (*kind, pauses(samples)))
+            .collect()
+    }
+}
+
+fn pauses(samples: &[Duration]) -> Pauses {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    let at = |part: f64| {
+        let index = (sorted.len() as f64 * part).ceil() as usize;
+        let wait = sorted.get(index.saturating_sub(1)).copied();
+        (wait.unwrap_or_default().as_secs_f64() * 1e5).round() / 100.0
+    };
+    Pauses {
+        samples: sorted.len(),
+        p50_ms: at(0.5),
+        p99_ms: at(0.99),
+        max_ms: at(1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn waits_belong_to_what_happened_before_them() {
+        let mut waits = Waits::default();
+        let (a, b) = (waits.place(), waits.place());
+        waits.sent(a, ms(0));
+        waits.answered(a, ms(0), None, ms(3));
+        waits.mark(Some(Kind::WorkerKilled), ms(100));
+        // One waits through the next event, one is answered before it.
+        waits.sent(a, ms(110));
+        waits.sent(b, ms(120));
+        waits.answered(b, ms(120), None, ms(200));
+        waits.mark(Some(Kind::NatsStopped), ms(500));
+        waits.answered(a, ms(110), None, ms(700));
+        waits.mark(None, ms(1000));
+        let summary = waits.summary();
+        let max = |kind| summary[&kind].max_ms;
+        assert_eq!(max(None), 3.0);
+        assert_eq!(max(Some(Kind::WorkerKilled)), 390.0);
+        assert_eq!(summary[&Some(Kind::WorkerKilled)].p50_ms, 80.0);
+        assert_eq!(max(Some(Kind::NatsStopped)), 590.0);
+        assert_eq!(summary[&Some(Kind::NatsStopped)].samples, 1);
+    }
+
+    #[test]
+    fn percentiles_are_of_those_that_are_there() {
+        let hundred: Vec<_> = (1..=100).map(ms).collect();
+        let found = pauses(&hundred);
+        assert_eq!(
+            (found.p50_ms, found.p99_ms, found.max_ms),
+            (50.0, 99.0, 100.0)
+        );
+    }
+}
