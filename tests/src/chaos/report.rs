@@ -89,15 +89,16 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "\n{:<28}{:>7}  longest wait of each player and room, ms: p50{:>9}{:>9}",
-            "event", "times", "p99", "max"
+            "\nThe longest wait of each player in each room for an answer, from an event to the next, ms:\n\
+             {:<28}{:>7}{:>10}{:>10}{:>10}",
+            "event", "times", "p50", "p99", "max"
         )?;
         let mut line = |name: &str, times: Option<u64>, pauses: Option<&Pauses>| {
             let times = times.map_or_else(String::new, |times| times.to_string());
             match pauses {
                 Some(p) => writeln!(
                     f,
-                    "{name:<28}{times:>7}  {:>46.1}{:>9.1}{:>9.1}",
+                    "{name:<28}{times:>7}{:>10.1}{:>10.1}{:>10.1}",
                     p.p50_ms, p.p99_ms, p.max_ms
                 ),
                 None => writeln!(f, "{name:<28}{times:>7}"),

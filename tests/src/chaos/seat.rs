@@ -1,11 +1,11 @@
 //! One client in one room: the rules of the protocol, the script, and what goes into the ledger.
 
+mod play;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use grandstand_common::id::Lane;
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::field::{Field, Mode, SeatState};
@@ -14,10 +14,6 @@ use super::script::Game;
 use super::violation::Rule;
 use crate::client::room::Room;
 
-/// How many inputs a player has under way.
-const UNDER_WAY: usize = 6;
-/// After this long without an answer, or without being shown the room, a client is stuck.
-const STUCK: Duration = Duration::from_secs(60);
 /// When a join is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -113,11 +109,7 @@ impl Seat {
         let now = field.now();
         match message["type"].as_str() {
             Some("error") => return self.on_error(message, field),
-            Some("joined") => {
-                if !self.on_joined(message, field) {
-                    return Ok(Vec::new());
-                }
-            }
+            Some("joined") if !self.on_joined(message, field) => return Ok(Vec::new()),
             Some("snapshot") => self.on_snapshot(message, field),
             Some("reject") => self.on_reject(message, field),
             _ => {}
@@ -220,7 +212,7 @@ impl Seat {
         }
         if !self.over && shown && self.game.is_over(&self.room.view) {
             field.ledger.over(&self.name);
-            if self.room.unanswered() == 0 {
+            if self.waiting.is_empty() {
                 self.tell(field);
                 self.end(field);
             }
@@ -289,94 +281,6 @@ impl Seat {
             self.tell(field);
             field.seen_over(self.slot);
         }
-    }
-
-    /// Time passes on an open connection. Returns what is to be sent.
-    pub(super) fn tick(
-        &mut self,
-        field: &mut Field,
-        pace: Duration,
-        rng: &mut ChaCha8Rng,
-    ) -> Vec<Value> {
-        let now = field.now();
-        if self.over {
-            return self.next_room(field);
-        }
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
-            return vec![self.join()];
-        }
-        let mut send = Vec::new();
-        if self.lane == Lane::Players && self.room.is_shown() {
-            send.extend(self.play(field, pace, rng));
-        }
-        send
-    }
-
-    fn play(&mut self, field: &mut Field, pace: Duration, rng: &mut ChaCha8Rng) -> Option<Value> {
-        let (now, seq) = (field.now(), self.room.next_seq());
-        let (data, what) = match field.mode {
-            Mode::Play if now >= self.next_at && self.room.unanswered() < UNDER_WAY => {
-                self.next_at = now + pace.mul_f64(rng.random_range(0.2..1.8));
-                let player = (self.who.as_str(), seq);
-                self.game.input(&self.room.view, player, rng)?
-            }
-            Mode::Probe if !self.probed => {
-                self.probed = true;
-                let cards = self.room.view["cards"].as_array().map_or(0, Vec::len);
-                self.game.probe(cards, seq, rng)
-            }
-            _ => return None,
-        };
-        let (seq, message) = self.room.input(&[("data", data)]);
-        self.waiting.push_back((seq, now));
-        field.waits.sent(self.numbers.1, now);
-        field.counts.inputs_sent += 1;
-        field.ledger.sent(&self.name, &self.who, what);
-        self.tell(field);
-        Some(message)
-    }
-
-    /// Goes to the room that is played now, if the game here is over.
-    fn next_room(&mut self, field: &mut Field) -> Vec<Value> {
-        if field.mode != Mode::Play || field.generation(self.slot) == self.generation {
-            return Vec::new();
-        }
-        let leave = json!({"type": "leave", "room": self.name});
-        let stays = !self.room.is_out();
-        self.generation = field.generation(self.slot);
-        self.name = field.room(self.slot);
-        self.room = room(&self.name, self.lane, self.game, self.slot);
-        (self.over, self.stuck) = (false, false);
-        self.epochs.clear();
-        self.hidden_since = Some(field.now());
-        let join = self.join();
-        self.tell(field);
-        match stays {
-            true => vec![leave, join],
-            false => vec![join],
-        }
-    }
-
-    /// Blames, once, that it waits too long.
-    pub(super) fn hold_patience(&mut self, field: &mut Field) {
-        let now = field.now();
-        let waiting = self.waiting.front().map(|(_, sent)| *sent);
-        let since = [waiting, self.hidden_since].into_iter().flatten().min();
-        if self.over || self.stuck || since.is_none_or(|since| now < since + STUCK) {
-            return;
-        }
-        self.stuck = true;
-        let found = format!(
-            "input {:?} and {} more wait, not shown since {:?}, joined: {}",
-            self.waiting.front(),
-            self.waiting.len().saturating_sub(1),
-            self.hidden_since,
-            self.room.is_shown(),
-        );
-        let expected = format!("an answer within {STUCK:?}");
-        let place = (self.name.as_str(), self.who.as_str());
-        field.ledger.blame(Rule::Stuck, place, &expected, &found);
     }
 
     /// Tells the field how far it is.

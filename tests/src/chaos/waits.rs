@@ -13,20 +13,22 @@ pub struct Waits {
     places: Vec<Wait>,
     /// The last event; nothing has happened before the first.
     last: Option<Kind>,
+    /// When that was.
+    since: Duration,
     samples: BTreeMap<Option<Kind>, Vec<Duration>>,
 }
 
 /// One player's place in one room.
 #[derive(Debug, Default, Clone)]
 struct Wait {
-    /// Since when the oldest input waits that is not answered.
+    /// When the oldest input was sent that is not answered.
     oldest: Option<Duration>,
-    /// The longest that one waited since the last event.
+    /// The longest that one waited since the last event, counted from there.
     longest: Duration,
 }
 
-/// What players of rooms saw of events of one kind: for each event and place, the longest wait for an answer until the
-/// next event.
+/// What players of rooms saw of events of one kind: for each event and place, the longest wait for an answer between it
+/// and the next event. Those whose waits several events share wait for each of them in turn.
 #[derive(Debug, Clone, Serialize)]
 pub struct Pauses {
     /// Events × places that were waiting.
@@ -55,7 +57,8 @@ impl Waits {
         now: Duration,
     ) {
         let place = &mut self.places[place];
-        place.longest = place.longest.max(now.saturating_sub(sent));
+        let wait = now.saturating_sub(sent.max(self.since));
+        place.longest = place.longest.max(wait);
         place.oldest = oldest;
     }
 
@@ -73,14 +76,15 @@ impl Waits {
     pub fn mark(&mut self, kind: Option<Kind>, now: Duration) {
         let samples = self.samples.entry(self.last).or_default();
         for place in &mut self.places {
-            let waiting = place.oldest.map(|since| now.saturating_sub(since));
+            let since = place.oldest.map(|sent| sent.max(self.since));
+            let waiting = since.map(|since| now.saturating_sub(since));
             let longest = place.longest.max(waiting.unwrap_or_default());
             place.longest = Duration::ZERO;
             if !longest.is_zero() {
                 samples.push(longest);
             }
         }
-        self.last = kind;
+        (self.last, self.since) = (kind, now);
     }
 
     /// What they were, by kind; without one before the first event.
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(max(None), 3.0);
         assert_eq!(max(Some(Kind::WorkerKilled)), 390.0);
         assert_eq!(summary[&Some(Kind::WorkerKilled)].p50_ms, 80.0);
-        assert_eq!(max(Some(Kind::NatsStopped)), 590.0);
+        assert_eq!(max(Some(Kind::NatsStopped)), 200.0);
         assert_eq!(summary[&Some(Kind::NatsStopped)].samples, 1);
     }
 

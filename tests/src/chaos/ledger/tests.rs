@@ -34,9 +34,8 @@ fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
     let mut ledger = ledger();
     for (version, update) in (1..).zip(updates) {
         let view = json!({"count": version});
-        match update {
-            Some((player, seq)) => ledger.updated(place("alice"), version, &said(player, *seq)),
-            None => {}
+        if let Some((player, seq)) = update {
+            ledger.updated(place("alice"), version, &said(player, *seq));
         }
         if version as usize == updates.len() {
             ledger.shows(place("bob"), version, &view);

@@ -1,0 +1,107 @@
+//! What a client does as time passes: play, go to the next room, lose patience.
+
+use std::time::Duration;
+
+use grandstand_common::id::Lane;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::{Seat, room};
+use crate::chaos::field::{Field, Mode};
+use crate::chaos::violation::Rule;
+
+/// How many inputs a player has under way.
+const UNDER_WAY: usize = 6;
+/// After this long without an answer, or without being shown the room, a client is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+impl Seat {
+    /// Time passes on an open connection. Returns what is to be sent.
+    pub(in crate::chaos) fn tick(
+        &mut self,
+        field: &mut Field,
+        pace: Duration,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Value> {
+        let now = field.now();
+        if self.over {
+            return self.next_room(field);
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            return vec![self.join()];
+        }
+        let mut send = Vec::new();
+        if self.lane == Lane::Players && self.room.is_shown() {
+            send.extend(self.play(field, pace, rng));
+        }
+        send
+    }
+
+    fn play(&mut self, field: &mut Field, pace: Duration, rng: &mut ChaCha8Rng) -> Option<Value> {
+        let (now, seq) = (field.now(), self.room.next_seq());
+        let (data, what) = match field.mode {
+            Mode::Play if now >= self.next_at && self.room.unanswered() < UNDER_WAY => {
+                self.next_at = now + pace.mul_f64(rng.random_range(0.2..1.8));
+                let player = (self.who.as_str(), seq);
+                self.game.input(&self.room.view, player, rng)?
+            }
+            Mode::Probe if !self.probed => {
+                self.probed = true;
+                let cards = self.room.view["cards"].as_array().map_or(0, Vec::len);
+                self.game.probe(cards, seq, rng)
+            }
+            _ => return None,
+        };
+        let (seq, message) = self.room.input(&[("data", data)]);
+        self.waiting.push_back((seq, now));
+        field.waits.sent(self.numbers.1, now);
+        field.counts.inputs_sent += 1;
+        field.ledger.sent(&self.name, &self.who, what);
+        self.tell(field);
+        Some(message)
+    }
+
+    /// Goes to the room that is played now, if the game here is over.
+    fn next_room(&mut self, field: &mut Field) -> Vec<Value> {
+        if field.mode != Mode::Play || field.generation(self.slot) == self.generation {
+            return Vec::new();
+        }
+        let leave = json!({"type": "leave", "room": self.name});
+        let stays = !self.room.is_out();
+        self.generation = field.generation(self.slot);
+        self.name = field.room(self.slot);
+        self.room = room(&self.name, self.lane, self.game, self.slot);
+        (self.over, self.stuck) = (false, false);
+        self.epochs.clear();
+        self.hidden_since = Some(field.now());
+        let join = self.join();
+        self.tell(field);
+        match stays {
+            true => vec![leave, join],
+            false => vec![join],
+        }
+    }
+
+    /// Blames, once, that it waits too long.
+    pub(in crate::chaos) fn hold_patience(&mut self, field: &mut Field) {
+        let now = field.now();
+        let waiting = self.waiting.front().map(|(_, sent)| *sent);
+        let since = [waiting, self.hidden_since].into_iter().flatten().min();
+        if self.over || self.stuck || since.is_none_or(|since| now < since + STUCK) {
+            return;
+        }
+        self.stuck = true;
+        let found = format!(
+            "input {:?} and {} more wait, not shown since {:?}, joined: {}",
+            self.waiting.front(),
+            self.waiting.len().saturating_sub(1),
+            self.hidden_since,
+            self.room.is_shown(),
+        );
+        let expected = format!("an answer within {STUCK:?}");
+        let place = (self.name.as_str(), self.who.as_str());
+        field.ledger.blame(Rule::Stuck, place, &expected, &found);
+    }
+}
