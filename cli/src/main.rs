@@ -1,5 +1,7 @@
 //! The command line for people.
 
+mod chaos;
+
 mod dev;
 
 mod token;
@@ -25,6 +27,7 @@ struct Args {
 enum Command {
     Dev(dev::Args),
     Bench(grandstand_bench::run::Args),
+    Chaos(chaos::Args),
     Token(token::Args),
 }
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Dev(args) => dev::run(args),
         Command::Bench(args) => grandstand_bench::run::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
         Command::Token(args) => token::run(&args),
     };
     match done {

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All is well.
     Ok = 0,
+    /// What was checked is not as it should be (`chaos`).
+    Faults = 1,
     /// The command line is wrong.
     Usage = 64,
     /// A file that was named cannot be read.
@@ -26,8 +28,9 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, for the documentation and its test.
-    pub const ALL: [Exit; 7] = [
+    pub const ALL: [Exit; 8] = [
         Self::Ok,
+        Self::Faults,
         Self::Usage,
         Self::NoInput,
         Self::Unavailable,
@@ -148,7 +151,7 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// The codes, for `--help`.
-pub const HELP: &str = "Exit codes: 0 well, 64 usage, 66 a file that cannot be read, 69 NATS unreachable, \
+pub const HELP: &str = "Exit codes: 0 well, 1 a check found faults, 64 usage, 66 a file that cannot be read, 69 NATS unreachable, \
                         70 internal, 78 configuration, 98 address in use";
 
 /// The command line, or the code to end with: `--help` and errors have been printed then.

@@ -155,6 +155,11 @@ impl Field {
         format!("{}-{slot}-{generation}", game.name())
     }
 
+    /// Whether anybody has been in the room that is played in a slot.
+    pub(super) fn is_played(&self, slot: usize) -> bool {
+        self.ledger.instance(&self.room(slot)).is_some()
+    }
+
     /// One more client in a slot. Returns the number of its seat.
     pub(super) fn sit(&mut self, slot: usize, state: SeatState) -> usize {
         self.slots[slot].members += 1;

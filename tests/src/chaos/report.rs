@@ -41,7 +41,7 @@ pub struct Report {
     pub pauses: BTreeMap<Kind, Pauses>,
     /// What was wrong.
     pub violations: Violations,
-    /// Where the logs of the processes are, if something was wrong.
+    /// Where the logs of the processes are, if they were kept.
     pub logs: Option<PathBuf>,
 }
 

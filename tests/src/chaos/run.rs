@@ -41,6 +41,8 @@ pub struct Settings {
     pub rooms: usize,
     /// The mean time between two inputs of a player in a room.
     pub pace: Duration,
+    /// Keep the processes' logs in any case, not only if something is wrong.
+    pub keep_logs: bool,
     /// The processes.
     pub rig: Plan,
 }
@@ -218,7 +220,10 @@ impl Run {
             probed,
         )
         .await;
-        for plan in crowd::late(self.settings.rooms, &self.edges()) {
+        for mut plan in crowd::late(self.settings.rooms, &self.edges()) {
+            // Where a game has just ended there may be no next one.
+            plan.slots
+                .retain(|&slot| self.field.borrow().is_played(slot));
             self.enter(plan);
         }
         let shown =
@@ -288,7 +293,8 @@ impl Run {
         let field = &mut self.field.borrow_mut();
         let mut waits = field.waits.summary();
         let violations = field.ledger.violations.clone();
-        let logs = (violations.total > 0).then(|| {
+        let keep = self.settings.keep_logs || violations.total > 0;
+        let logs = keep.then(|| {
             self.director.rig.keep_logs();
             self.director.rig.log_dir()
         });

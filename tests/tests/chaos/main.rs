@@ -23,6 +23,7 @@ async fn rooms_survive_a_minute_of_chaos() {
         duration: Duration::from_secs(number("SECONDS", 60)),
         rooms: number("ROOMS", 200) as usize,
         pace: Duration::from_millis(number("PACE_MS", 1_500)),
+        keep_logs: false,
         rig: Plan::default(),
     };
     println!(

@@ -1,0 +1,212 @@
+//! `grandstand chaos`: a cluster of real processes that die and come back, and what must hold all the same.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::shutdown;
+use grandstand_tests::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
+use grandstand_tests::rig::Plan;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+/// How often a line is written if standard error is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Kill, stop and restart workers, edges and NATS while rooms are played, and check that nothing was lost
+///
+/// Starts 3 workers, 2 edges and a NATS server of its own on ports of its own, with players and spectators in many
+/// rooms, and lets happen to the processes what the seed says. Afterwards every room must hold each acked input exactly
+/// once and in order, all clients must show the same, and no room may have had two owners. Ctrl-C ends it early, with its
+/// report. Needs grandstand-worker and grandstand-edge beside this program, and nats-server in PATH or in
+/// GRANDSTAND_NATS_SERVER. Ends with 0 if all is well and with 1 if something was wrong.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How long things go wrong
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = minutes)]
+    minutes: f64,
+    /// What the schedule is made from; a random one if not given
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Rooms that are played at a time, of relay and memory in turns
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rooms: u32,
+    /// Workers
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: u32,
+    /// Edges
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    edges: u32,
+    /// The mean time between two inputs of a player in a room, ms
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pace_ms: u64,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the report as JSON to this file too
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write the logs of the processes to this folder, and keep them
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
+}
+
+fn minutes(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(minutes) if (0.01..=10_000.0).contains(&minutes) => Ok(minutes),
+        _ => Err("must be a number of minutes, 0.01 to 10000"),
+    }
+}
+
+/// Runs to the end of the schedule, or until TERM or INT.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(file) = &args.report {
+        // Not after half an hour.
+        write(file, "")?;
+    }
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let settings = Settings {
+        seed,
+        duration: Duration::from_secs_f64(args.minutes * 60.0),
+        rooms: args.rooms as usize,
+        pace: Duration::from_millis(args.pace_ms),
+        keep_logs: args.logs.is_some(),
+        rig: Plan {
+            workers: args.workers as usize,
+            edges: args.edges as usize,
+            apart: true,
+            logs: args.logs.clone(),
+            ..Plan::default()
+        },
+    };
+    eprintln!(
+        "grandstand chaos: seed {seed}, {} min, {} rooms, {} workers, {} edges, NATS",
+        args.minutes, args.rooms, args.workers, args.edges
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
+    let report = runtime
+        .block_on(drive(settings))
+        .map_err(|error| Failure::new(error.exit(), error.to_string()))?;
+    print(args, &report)
+}
+
+async fn drive(settings: Settings) -> Result<Report, grandstand_tests::error::RigError> {
+    let (stop, stopped) = watch::channel(false);
+    let interrupt = tokio::spawn(async move {
+        let signal = shutdown::signaled().await;
+        eprintln!("{signal}: ending early; once more ends at once");
+        stop.send_replace(true);
+        shutdown::signaled().await;
+        std::process::exit(130);
+    });
+    let mut shown = Shown::new(settings.duration);
+    let done = run_chaos(settings, &mut |progress| shown.show(&progress), stopped).await;
+    shown.end();
+    interrupt.abort();
+    done
+}
+
+fn print(args: &Args, report: &Report) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(report)
+        .map_err(|e| Failure::new(Exit::Internal, format!("the report: {e}")))?;
+    if let Some(file) = &args.report {
+        write(file, &(json.clone() + "\n"))?;
+    }
+    match args.json {
+        true => println!("{json}"),
+        false => println!("{report}"),
+    }
+    match report.violations.total {
+        0 => Ok(()),
+        1 => Err(Failure::new(Exit::Faults, "one thing is wrong")),
+        many => Err(Failure::new(
+            Exit::Faults,
+            format!("{many} things are wrong"),
+        )),
+    }
+}
+
+fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| {
+        let message = format!("--report: {} cannot be written: {error}", file.display());
+        Failure::new(Exit::NoInput, message)
+    })
+}
+
+/// How far it is: a bar on a terminal, lines elsewhere.
+struct Shown {
+    bar: Option<ProgressBar>,
+    duration: Duration,
+    last_line: Option<(Stage, Duration)>,
+}
+
+impl Shown {
+    fn new(duration: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(duration.as_secs());
+            let style = ProgressStyle::with_template("{bar:30} {pos:>4}/{len} s  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self {
+            bar,
+            duration,
+            last_line: None,
+        }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        let Progress { acked, waiting, .. } = progress;
+        let stage = match progress.stage {
+            Stage::Gathering => "players come in",
+            Stage::Chaos => "chaos",
+            Stage::Healing => "healing",
+        };
+        let wrong = match progress.violations {
+            0 => String::new(),
+            wrong => format!(", {wrong} WRONG"),
+        };
+        let message = format!("{stage}: {acked} inputs acked, {waiting} wait{wrong}");
+        for event in &progress.events {
+            self.line(&format!("{:8.2} s  {event}", event.at.as_secs_f64()));
+        }
+        match &self.bar {
+            Some(bar) => {
+                let seconds = match progress.stage {
+                    Stage::Gathering => 0,
+                    Stage::Chaos => progress.elapsed.as_secs(),
+                    Stage::Healing => self.duration.as_secs(),
+                };
+                bar.set_position(seconds);
+                bar.set_message(message);
+            }
+            None => {
+                let due = self.last_line.is_none_or(|(stage, at)| {
+                    stage != progress.stage || progress.elapsed >= at + LINE_EVERY
+                });
+                if due {
+                    self.last_line = Some((progress.stage, progress.elapsed));
+                    let seconds = progress.elapsed.as_secs_f64();
+                    self.line(&format!("{seconds:8.2} s  {message}"));
+                }
+            }
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
