@@ -226,8 +226,7 @@ impl Run {
                 .retain(|&slot| self.field.borrow().is_played(slot));
             self.enter(plan);
         }
-        let shown =
-            |seat: &SeatState| seat.over || seat.version.is_some() || seat.who.starts_with("lily");
+        let shown = |seat: &SeatState| seat.over || seat.version.is_some();
         self.wait("every room shown", progress, since, shown).await;
         self.calm().await;
         let field = &mut self.field.borrow_mut();

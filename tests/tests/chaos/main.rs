@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
-use grandstand_tests::chaos::{Settings, run};
+use grandstand_tests::chaos::{Progress, Settings, run};
+use grandstand_tests::nats::{TempDir, program};
+use grandstand_tests::process::Start;
 use grandstand_tests::rig::Plan;
+use serde_json::Value;
 use tokio::sync::watch;
 
 /// A number from the environment.
@@ -31,7 +34,7 @@ async fn rooms_survive_a_minute_of_chaos() {
         settings.seed,
         settings.duration.as_secs()
     );
-    let mut progress = |p: grandstand_tests::chaos::Progress| {
+    let mut progress = |p: Progress| {
         for event in &p.events {
             println!("{:7.2} s  {event}", event.at.as_secs_f64());
         }
@@ -44,4 +47,51 @@ async fn rooms_survive_a_minute_of_chaos() {
         "{} things are wrong",
         report.violations.total
     );
+}
+
+fn tool() -> Start {
+    Start::new("grandstand").arg("chaos")
+}
+
+#[tokio::test]
+async fn the_tool_reports() {
+    let dir = TempDir::new("report");
+    let file = dir.path().join("report.json");
+    let done = tool()
+        .env("GRANDSTAND_NATS_SERVER", program().display())
+        .flag("--minutes", 0.05)
+        .flag("--seed", 5)
+        .flag("--rooms", 4)
+        .flag("--report", file.display())
+        .output()
+        .await;
+    assert_eq!(done.code, Some(0), "{}", done.text);
+    assert!(done.text.contains("all is well"), "{}", done.text);
+    let report: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["seed"], 5);
+    assert_eq!(report["violations"]["total"], 0);
+    let clients = &report["clients"];
+    assert_ne!(clients["inputs_acked"], 0);
+    assert_eq!(clients["inputs_acked"], clients["inputs_sent"]);
+}
+
+#[tokio::test]
+async fn the_tool_says_what_is_missing() {
+    let no_nats = tool().env("GRANDSTAND_NATS_SERVER", "/nowhere/nats-server");
+    let told = no_nats.output().await;
+    assert_eq!(told.code, Some(69), "{}", told.text);
+    assert!(told.text.contains("/nowhere/nats-server"), "{}", told.text);
+    let no_programs = tool().env("GRANDSTAND_BIN_DIR", "/nowhere");
+    let told = no_programs.output().await;
+    assert_eq!(told.code, Some(66), "{}", told.text);
+    assert!(
+        told.text.contains("cargo build --workspace"),
+        "{}",
+        told.text
+    );
+    let no_file = tool().flag("--report", "/nowhere/report.json");
+    let told = no_file.output().await;
+    assert_eq!(told.code, Some(66), "{}", told.text);
+    let never = tool().flag("--minutes", "-1").output().await;
+    assert_eq!(never.code, Some(64), "{}", never.text);
 }
