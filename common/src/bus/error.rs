@@ -139,6 +139,17 @@ pub enum ConnectError {
         /// Why.
         cause: Box<fjall::Error>,
     },
+    /// A record in the folder is not what it should be.
+    #[error(
+        "the data folder {} is damaged: {what}; nothing was changed: put a copy of the folder in its place, or name \
+         an empty folder to begin anew", dir.display()
+    )]
+    Damaged {
+        /// The folder.
+        dir: PathBuf,
+        /// Which record, and what is wrong with it.
+        what: String,
+    },
 }
 
 impl ConnectError {
@@ -158,7 +169,8 @@ impl ConnectError {
             | Self::NoCluster { .. }
             | Self::Mismatch { .. }
             | Self::Folder { .. }
-            | Self::Store { .. } => Exit::Config,
+            | Self::Store { .. }
+            | Self::Damaged { .. } => Exit::Config,
         }
     }
 }

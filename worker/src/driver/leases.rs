@@ -57,6 +57,9 @@ impl Worker<'_> {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
                     self.owner.take(now, partition, epoch);
+                    // What comes before the owner is ready is not answered: edges ask when the lease says that it is.
+                    self.listening.remove(&partition);
+                    self.sources.listen(partition);
                 }
                 Command::Stop { partition } => {
                     tracing::debug!(%partition, "to be handed over");

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
+use grandstand_common::id::Partition;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
 
@@ -101,7 +102,7 @@ impl Worker<'_> {
             Command::Reply { to, payload } => self.publish(to, payload).await?,
             Command::Ready { partition, epoch } => {
                 if self.machine.epoch(partition) == Some(epoch) {
-                    self.sources.listen(partition);
+                    self.tell_ready(partition);
                 }
             }
             Command::Released { partition, .. } => {
@@ -167,7 +168,10 @@ impl Worker<'_> {
             Work::Kv(partition, source, Read::Lost) => {
                 self.owner.handle_kv_lost((partition, source));
             }
-            Work::Listening(partition) => self.machine.handle_ready(partition),
+            Work::Listening(partition) => {
+                self.listening.insert(partition);
+                self.tell_ready(partition);
+            }
             Work::Live(partition, message) => match Live::decode(message.payload) {
                 Ok(live) => self.owner.handle_live(now, partition, live),
                 Err(_) => self.unreadable(),
@@ -196,6 +200,15 @@ impl Worker<'_> {
                 }
                 done::LeaseAnswer::Nothing
             }));
+        }
+    }
+
+    /// The lease says so when the owner has read all and can be asked.
+    fn tell_ready(&mut self, partition: Partition) {
+        let mut ready = self.owner.partitions().filter(|(_, _, ready)| *ready);
+        if self.listening.contains(&partition) && ready.any(|(p, ..)| p == partition) {
+            tracing::debug!(%partition, "ready");
+            self.machine.handle_ready(partition);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The loop: waits, takes all that is ready, and lets the machine and the owner act.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
@@ -7,7 +8,7 @@ use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::drain;
-use grandstand_common::id::WorkerId;
+use grandstand_common::id::{Partition, WorkerId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
@@ -46,6 +47,8 @@ pub(super) struct Worker<'a> {
     pub(super) owner: Owner,
     pub(super) sources: Sources,
     pub(super) edges: EdgeProbes,
+    /// Partitions whose `ctl` and `live` are subscribed to.
+    pub(super) listening: BTreeSet<Partition>,
     /// Answers for the owner, and for the lease machine.
     pub(super) answers: Pending<Answered>,
     pub(super) lease_answers: Pending<LeaseAnswer>,
@@ -99,6 +102,7 @@ impl<'a> Worker<'a> {
             owner: Owner::new(now(), config, registry.clone()),
             sources,
             edges: EdgeProbes::new(settings.alone),
+            listening: BTreeSet::new(),
             answers: Pending::new(),
             lease_answers: Pending::new(),
             work,

@@ -9,6 +9,9 @@ use grandstand_common::record::{WorkerRecord, WorkerState};
 use super::slots::Hold;
 use super::{Command, Machine, Place, encode, lease, rendezvous};
 
+/// Partitions that a worker gives away at a time: one that is given away alone is with its successor sooner.
+const GIVEN_AT_ONCE: usize = 2;
+
 /// How long the record of a dead worker is kept, by the clock of the bus: for people who look what happened.
 const KEPT_MS: u64 = 600_000;
 
@@ -56,7 +59,7 @@ impl Machine {
         self.decide_dead(now);
         self.decide_probes(now);
         self.decide_forgotten(now, unix_ms);
-        self.decide_partitions(unix_ms);
+        self.decide_partitions(now, unix_ms);
         self.decide_gone();
     }
 
@@ -107,7 +110,13 @@ impl Machine {
         }
     }
 
-    fn decide_partitions(&mut self, unix_ms: u64) {
+    fn decide_partitions(&mut self, now: Instant, unix_ms: u64) {
+        let moving = self.slots.iter().filter(|slot| slot.is_moving(now)).count();
+        let has_heirs = self.peers.all.values().any(|peer| peer.state == WorkerState::Alive);
+        let mut may_give = match has_heirs {
+            true => GIVEN_AT_ONCE.saturating_sub(moving),
+            false => usize::MAX,
+        };
         for index in 0..self.slots.len() {
             let partition = Partition(index as u16);
             let should = self.should_own(partition);
@@ -126,7 +135,12 @@ impl Machine {
                 Hold::Held { epoch, ready }
                     if !should && (ready || self.own.state != WorkerState::Alive) =>
                 {
+                    if may_give == 0 {
+                        continue;
+                    }
+                    may_give -= 1;
                     slot.hold = Hold::Stopping { epoch };
+                    slot.given = Some(now);
                     self.commands.push_back(Command::Stop { partition });
                     continue;
                 }

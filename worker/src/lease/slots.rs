@@ -1,10 +1,15 @@
 //! What the worker does about each partition.
 
+use std::time::{Duration, Instant};
+
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, WorkerId};
 use grandstand_common::record::Lease;
 
 use super::{Look, PutOutcome, decode};
+
+/// For how long a partition that was given away counts as under way, if no successor says that it is ready.
+const GIVEN_FOR: Duration = Duration::from_secs(1);
 
 /// A partition: its lease as it is known, and what this worker has to do with it.
 #[derive(Debug, Default)]
@@ -17,6 +22,8 @@ pub(super) struct Slot {
     pub(super) put: Option<Lease>,
     /// A put or a look at what became of it is under way.
     pub(super) busy: bool,
+    /// When it was last given away.
+    pub(super) given: Option<Instant>,
 }
 
 /// What this worker has to do with a partition.
@@ -55,6 +62,13 @@ impl Slot {
             Hold::Held { epoch, .. } | Hold::Stopping { epoch } => Some(epoch),
             Hold::No | Hold::Released => None,
         }
+    }
+
+    /// Whether this worker is giving it away, or has just now and nobody answers for it yet.
+    pub(super) fn is_moving(&self, now: Instant) -> bool {
+        let is_waiting = |given| now < given + GIVEN_FOR && !self.is_ready();
+        matches!(self.hold, Hold::Stopping { .. } | Hold::Released)
+            || (self.hold == Hold::No && self.given.is_some_and(is_waiting))
     }
 
     /// Whether it has an owner that is ready.

@@ -369,13 +369,58 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
     assert_eq!(decode::<Lease>(value).unwrap().worker, None);
 
     machine.handle_leave();
-    let rest = stops(&drain(&mut machine, now, &mut revision));
-    assert_eq!(rest.len() + surplus.len(), 4);
-    for &partition in surplus[1..].iter().chain(&rest) {
-        machine.handle_stopped(partition);
+    let mut all = surplus.len();
+    let mut waiting = surplus[1..].to_vec();
+    let mut last = None;
+    for round in 0..6 {
+        let commands = drain(&mut machine, now, &mut revision);
+        let next = stops(&commands);
+        all += next.len();
+        waiting.extend(next);
+        last = commands.last().cloned().or(last);
+        assert!(waiting.len() <= 2, "two at a time: {waiting:?} in round {round}");
+        for partition in waiting.drain(..) {
+            machine.handle_stopped(partition);
+        }
+        last = drain(&mut machine, now, &mut revision).pop().or(last);
+        // Their successor is ready.
+        for p in 0..4 {
+            revision += 1;
+            let lease = lease(Some(&id("other")), Epoch(UNIX + 9), true);
+            if machine.epoch(Partition(p)).is_none() {
+                machine.handle_lease(now, &entry(&p.to_string(), &lease, revision));
+            }
+        }
     }
-    let commands = drain(&mut machine, now, &mut revision);
-    assert_eq!(commands.last(), Some(&Command::Gone));
+    assert_eq!(all, 4);
+    assert_eq!(last, Some(Command::Gone));
+}
+
+#[test]
+fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_only() {
+    let (now, mut revision) = (start(), 0);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    machine.handle_loaded();
+    drain(&mut machine, now, &mut revision);
+    (0..4).map(Partition).for_each(|p| machine.handle_ready(p));
+    drain(&mut machine, now, &mut revision);
+    machine.handle_worker(now, &entry("other", &record(WorkerState::Alive, 1), 50));
+    revision = 50;
+    machine.handle_leave();
+    let mut stopped = Vec::new();
+    for after in [0, 500, 1_100, 1_600] {
+        let now = now + Duration::from_millis(after);
+        let commands = drain(&mut machine, now, &mut revision);
+        let stops = commands.iter().filter_map(|command| match command {
+            Command::Stop { partition } => Some(*partition),
+            _ => None,
+        });
+        let stops: Vec<_> = stops.collect();
+        stopped.push(stops.len());
+        stops.into_iter().for_each(|p| machine.handle_stopped(p));
+    }
+    assert_eq!(stopped, [2, 0, 2, 0]);
 }
 
 #[test]

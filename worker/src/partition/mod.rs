@@ -25,7 +25,6 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{EdgeId, Epoch, Instance, Partition, RoomId, SessionId};
 use grandstand_common::record::Checkpoint;
 
@@ -33,12 +32,12 @@ use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
 use crate::deadlines::Deadlines;
 use crate::metrics::Counts;
 use crate::outbox::{Outbox, RoomHead};
-use crate::quarantine::QuarantineRecord;
 use crate::registry::Registry;
 
 use audience::Audience;
 use sessions::Losing;
 use slot::Slot;
+use takeover::Found;
 pub(crate) use takeover::Stage;
 
 /// When what failed is tried again.
@@ -185,8 +184,7 @@ pub(crate) struct Owned {
     /// Rooms that another build put in quarantine and that are tried once more, with their records' revisions.
     lifted: BTreeMap<RoomId, u64>,
     /// What the takeover has read.
-    found: BTreeMap<RoomId, KvEntry>,
-    records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
+    found: Found,
     audiences: BTreeMap<RoomId, Audience>,
     /// Which rooms an edge watches.
     watched: BTreeMap<EdgeId, BTreeSet<RoomId>>,
@@ -230,8 +228,7 @@ impl Owned {
             deleted: BTreeSet::new(),
             markers: BTreeMap::new(),
             lifted: BTreeMap::new(),
-            found: BTreeMap::new(),
-            records: BTreeMap::new(),
+            found: Found::default(),
             audiences: BTreeMap::new(),
             watched: BTreeMap::new(),
             absent: 0,

@@ -17,6 +17,19 @@ use crate::snapshot;
 /// Cuts that are remembered.
 const KEPT_CUTS: usize = 32;
 
+/// What a takeover has read.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    rooms: BTreeMap<RoomId, KvEntry>,
+    /// The revision of the checkpoint that was delivered.
+    checkpoint: u64,
+    /// The same, as of when all that was stored had been delivered.
+    through: u64,
+    records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
+    /// All records were delivered.
+    has_records: bool,
+}
+
 /// How far a takeover has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -24,15 +37,8 @@ pub(crate) enum Stage {
     Checkpoint,
     /// Writing it with the own epoch (D10).
     Claiming,
-    /// Reading rooms and quarantine.
-    Reading {
-        /// The own checkpoint was delivered.
-        seen: bool,
-        /// All rooms up to the barrier were.
-        rooms: bool,
-        /// All quarantine records were.
-        quarantine: bool,
-    },
+    /// Reading rooms and quarantine, which began with the takeover, up to the barrier.
+    Reading,
     /// Looking where the log begins and ends.
     Measuring,
     /// Writing a cut (D11).
@@ -51,11 +57,15 @@ impl Owned {
         self.stage = Stage::Checkpoint;
         self.retry_at = None;
         self.checkpoint_next = None;
-        self.found.clear();
-        self.records.clear();
+        self.found = Found::default();
         let token = cx.token(self.id, Pending::Takeover);
         let (bucket, key) = self.checkpoint_key();
         cx.commands.push_back(Command::Get { bucket, key, token });
+        // Meanwhile what is there is read: where that ends is known when the checkpoint is written.
+        for source in [KvSource::Quarantine, KvSource::Rooms] {
+            let partition = self.id;
+            cx.commands.push_back(Command::OpenKv { partition, source });
+        }
     }
 
     /// Whether entries are taken.
@@ -72,15 +82,8 @@ impl Owned {
             (Stage::Checkpoint, Outcome::Value(entry)) => return self.claim(cx, entry),
             (Stage::Claiming, Outcome::Stored(revision)) => {
                 self.checkpoint_revision = revision;
-                self.stage = Stage::Reading {
-                    seen: false,
-                    rooms: false,
-                    quarantine: false,
-                };
-                for source in [KvSource::Quarantine, KvSource::Rooms] {
-                    let partition = self.id;
-                    cx.commands.push_back(Command::OpenKv { partition, source });
-                }
+                self.stage = Stage::Reading;
+                self.try_measure(cx);
             }
             (Stage::Measuring, Outcome::Log(log)) => self.on_measured(cx, log),
             (Stage::Cutting, Outcome::Stored(revision)) => {
@@ -120,16 +123,16 @@ impl Owned {
         item: (KvEntry, u64),
     ) -> Fate {
         let (entry, behind) = item;
-        let Stage::Reading { seen, .. } = &mut self.stage else {
+        if !self.is_reading() {
             return Fate::Held;
-        };
+        }
         match source {
             KvSource::Quarantine => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
                     let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
                     match record {
-                        Some(record) => self.records.insert(room, (record, entry.revision)),
-                        None => self.records.remove(&room),
+                        Some(record) => self.found.records.insert(room, (record, entry.revision)),
+                        None => self.found.records.remove(&room),
                     };
                 }
             }
@@ -139,11 +142,11 @@ impl Owned {
                 if stored.is_some_and(|stored| stored.epoch > self.epoch) {
                     return Fate::Lost;
                 }
-                *seen |= entry.revision >= self.checkpoint_revision;
+                self.found.checkpoint = self.found.checkpoint.max(entry.revision);
             }
             KvSource::Rooms => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-                    self.found.insert(room, entry);
+                    self.found.rooms.insert(room, entry);
                 }
             }
         }
@@ -155,10 +158,10 @@ impl Owned {
 
     /// All keys that are stored were delivered.
     pub(crate) fn handle_kv_idle(&mut self, cx: &mut Shared, source: KvSource) {
-        self.on_kv_end(cx, source);
-        if let Stage::Reading { seen: false, .. } = self.stage
-            && source == KvSource::Rooms
-        {
+        if self.is_reading() {
+            self.on_kv_end(cx, source);
+        }
+        if self.stage == Stage::Reading && source == KvSource::Rooms && !self.is_past_barrier() {
             // The own write is not there: the bucket was wiped, or written by another owner.
             self.retry_at.get_or_insert(cx.now.at + RETRY);
         }
@@ -166,44 +169,55 @@ impl Owned {
 
     /// A reader of keys cannot go on.
     pub(crate) fn handle_kv_lost(&mut self, cx: &mut Shared, source: KvSource) {
-        if let Stage::Reading { seen, .. } = &mut self.stage {
+        if self.is_reading() {
             match source {
                 KvSource::Rooms => {
-                    *seen = false;
-                    self.found.clear();
+                    self.found.rooms.clear();
+                    (self.found.checkpoint, self.found.through) = (0, 0);
                 }
-                KvSource::Quarantine => self.records.clear(),
+                KvSource::Quarantine => {
+                    self.found.records.clear();
+                    self.found.has_records = false;
+                }
             }
             let partition = self.id;
             cx.commands.push_back(Command::OpenKv { partition, source });
         }
     }
 
+    fn is_reading(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Checkpoint | Stage::Claiming | Stage::Reading
+        )
+    }
+
+    /// Whether all has been delivered that was stored before the own checkpoint (D10).
+    fn is_past_barrier(&self) -> bool {
+        self.found.through >= self.checkpoint_revision
+    }
+
     fn on_kv_end(&mut self, cx: &mut Shared, source: KvSource) {
-        let Stage::Reading {
-            seen,
-            rooms,
-            quarantine,
-        } = &mut self.stage
-        else {
-            return;
-        };
         match source {
-            KvSource::Rooms if !*seen || *rooms => return,
-            KvSource::Rooms => *rooms = true,
-            KvSource::Quarantine if *quarantine => return,
-            KvSource::Quarantine => *quarantine = true,
+            KvSource::Rooms => self.found.through = self.found.checkpoint,
+            KvSource::Quarantine => self.found.has_records = true,
         }
-        if *rooms && *quarantine {
-            self.stage = Stage::Measuring;
-            self.retry_at = None;
-            let partition = self.id;
-            for source in [KvSource::Quarantine, KvSource::Rooms] {
-                cx.commands
-                    .push_back(Command::CloseKv { partition, source });
-            }
-            self.measure(cx);
+        self.try_measure(cx);
+    }
+
+    fn try_measure(&mut self, cx: &mut Shared) {
+        let is_read = self.is_past_barrier() && self.found.has_records;
+        if self.stage != Stage::Reading || !is_read {
+            return;
         }
+        self.stage = Stage::Measuring;
+        self.retry_at = None;
+        let partition = self.id;
+        for source in [KvSource::Quarantine, KvSource::Rooms] {
+            cx.commands
+                .push_back(Command::CloseKv { partition, source });
+        }
+        self.measure(cx);
     }
 
     fn measure(&mut self, cx: &mut Shared) {
@@ -215,7 +229,7 @@ impl Owned {
 
     fn on_measured(&mut self, cx: &mut Shared, log: LogState) {
         (self.log_first, self.log_last) = (log.first, log.last);
-        let places = self.found.values().filter_map(|entry| {
+        let places = self.found.rooms.values().filter_map(|entry| {
             let place = snapshot::decode_place(entry.value.as_ref()?).ok()?;
             Some(self.checkpoint.covered(place.generation, place.last))
         });
@@ -235,8 +249,8 @@ impl Owned {
     fn load(&mut self, cx: &mut Shared) {
         self.stage = Stage::Replaying;
         let mut from = self.checkpoint.seq;
-        let records = std::mem::take(&mut self.records);
-        for (id, entry) in std::mem::take(&mut self.found) {
+        let Found { rooms, records, .. } = std::mem::take(&mut self.found);
+        for (id, entry) in rooms {
             match &entry.value {
                 Some(_) => self.load_room(cx, &id, entry, &records),
                 None => {

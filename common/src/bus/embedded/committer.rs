@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::embedded::disk::{Disk, Reached};
+use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::state::{Change, Op, Shared, State};
 use crate::id::Partition;
 
@@ -75,7 +76,7 @@ fn publish(state: &mut State, ops: &[Op], reached: &Reached) {
 }
 
 /// Removes expired markers and old entries.
-fn tidy(shared: &Shared, disk: &Disk) -> fjall::Result<()> {
+fn tidy(shared: &Shared, disk: &Disk) -> Result<(), DiskError> {
     let cutoff_ms = {
         let mut state = shared.state.lock();
         for bucket in 0..state.buckets.len() {

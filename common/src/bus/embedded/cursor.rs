@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::log::Found;
 use crate::bus::embedded::state::{Shared, State};
 use crate::bus::embedded::{Client, Owner};
@@ -130,7 +131,7 @@ pub(super) fn read_slot(
     bucket: usize,
     key: &str,
     slot: &super::kv::Slot,
-) -> fjall::Result<KvEntry> {
+) -> Result<KvEntry, DiskError> {
     let on_disk = match (&slot.value, &shared.disk) {
         (super::kv::Value::OnDisk, Some(disk)) => Some(disk.value(bucket, key)?),
         _ => None,

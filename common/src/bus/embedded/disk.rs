@@ -17,6 +17,10 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use crate::bus::embedded::clock::Clock;
+use crate::bus::embedded::format::{
+    Damaged, DiskError, NO_ENTRY, decode_entry, encode_entry, log_key, number, numbers, parse_entry,
+    parse_log_key,
+};
 use crate::bus::embedded::kv::{Slot, Value};
 use crate::bus::embedded::state::{Change, Op, State};
 use crate::bus::{BusOptions, ConnectError, LogEntry};
@@ -69,43 +73,6 @@ impl Reached {
     }
 }
 
-fn log_key(partition: Partition, seq: u64) -> [u8; 10] {
-    let mut key = [0; 10];
-    key[..2].copy_from_slice(&partition.0.to_be_bytes());
-    key[2..].copy_from_slice(&seq.to_be_bytes());
-    key
-}
-
-fn number(bytes: &[u8], index: usize) -> Option<u64> {
-    let at = bytes.get(index * 8..index * 8 + 8)?;
-    Some(u64::from_be_bytes(at.try_into().ok()?))
-}
-
-fn numbers<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
-}
-
-fn encode_entry(entry: &LogEntry) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(10 + entry.subject.len() + entry.payload.len());
-    bytes.extend(entry.time_ms.to_be_bytes());
-    bytes.extend((entry.subject.len() as u16).to_be_bytes());
-    bytes.extend(entry.subject.as_bytes());
-    bytes.extend(&entry.payload);
-    bytes
-}
-
-fn decode_entry(seq: u64, bytes: &[u8]) -> Option<LogEntry> {
-    let time_ms = number(bytes, 0)?;
-    let length = usize::from(u16::from_be_bytes(bytes.get(8..10)?.try_into().ok()?));
-    let subject = bytes.get(10..10 + length)?;
-    Some(LogEntry {
-        seq,
-        time_ms,
-        subject: String::from_utf8(subject.to_vec()).ok()?,
-        payload: Bytes::copy_from_slice(&bytes[10 + length..]),
-    })
-}
-
 impl Disk {
     /// Opens what is in `dir` (or makes it), and gives the state that it leaves.
     pub(super) fn open(dir: &Path, options: &BusOptions) -> Result<(Self, State), ConnectError> {
@@ -115,7 +82,13 @@ impl Disk {
         };
         let disk = Self::open_keyspaces(dir, options).map_err(failed)?;
         disk.check_layout(dir, options, failed)?;
-        let state = disk.recover(options).map_err(failed)?;
+        let state = disk.recover(options).map_err(|error| match error {
+            DiskError::Store(cause) => failed(cause),
+            DiskError::Damaged(damaged) => ConnectError::Damaged {
+                dir: dir.to_owned(),
+                what: damaged.to_string(),
+            },
+        })?;
         Ok((disk, state))
     }
 
@@ -165,62 +138,101 @@ impl Disk {
         Ok(())
     }
 
-    fn recover(&self, options: &BusOptions) -> fjall::Result<State> {
+    /// The state that the folder leaves. Reads all of it, so that what is damaged is known before anybody writes.
+    fn recover(&self, options: &BusOptions) -> Result<State, DiskError> {
         let mut state = State::new(options, Clock::wall(), true);
         let mut latest_ms = 0;
+        let mut firsts = self.check_log(options.partitions, &mut latest_ms)?;
         for stream in 0..usize::from(self.streams) {
             let name = format!("stream.{stream}");
             let Some(mark) = self.meta.get(&name)? else {
+                if firsts.remove(&stream).is_some() {
+                    let why = "is missing, but there are entries of that stream";
+                    return Err(Damaged::new("meta", name.as_bytes(), why).into());
+                }
                 let created = state.log.streams[stream].created_ms;
                 self.meta.insert(name, numbers([created, 0]))?;
                 continue;
             };
-            let (created, last) = (number(&mark, 0).unwrap_or(0), number(&mark, 1).unwrap_or(0));
-            let mut first = last + 1;
-            for p in (stream..state.log.partitions.len()).step_by(usize::from(self.streams)) {
-                let prefix = (p as u16).to_be_bytes();
-                if let Some(entry) = self.log.prefix(prefix).next() {
-                    let key = entry.key()?;
-                    first = first.min(u64::from_be_bytes(key[2..].try_into().unwrap_or_default()));
-                }
-                if let Some(entry) = self.log.prefix(prefix).next_back() {
-                    latest_ms = latest_ms.max(number(&entry.value()?, 0).unwrap_or(0));
-                }
-            }
-            state.log.restore(stream, first, last, created);
+            let (Some(created), Some(last)) = (number(&mark, 0), number(&mark, 1)) else {
+                let why = "is not two numbers";
+                return Err(Damaged::new("meta", name.as_bytes(), why).into());
+            };
+            let first = firsts.get(&stream).map_or(last + 1, |first| *first);
+            state.log.restore(stream, first.min(last + 1), last, created);
         }
-        for (i, name) in self.buckets.iter().enumerate() {
-            if let Some(mark) = self.meta.get(format!("bucket.{name}"))? {
-                let last = number(&mark, 0).unwrap_or(0);
-                (state.buckets[i].last, state.buckets[i].visible) = (last, last);
-            }
-            let prefix = self.bucket_key(i, "");
-            for entry in self.index.prefix(&prefix) {
-                let (key, found) = entry.into_inner()?;
-                let (Ok(key), Some(revision), Some(time_ms), Some(until)) = (
-                    std::str::from_utf8(&key[prefix.len()..]),
-                    number(&found, 0),
-                    number(&found, 1),
-                    number(&found, 2),
-                ) else {
-                    continue;
-                };
-                latest_ms = latest_ms.max(time_ms);
-                let value = match until {
-                    0 => Value::OnDisk,
-                    until => Value::Marker(until),
-                };
-                let slot = Slot {
-                    revision,
-                    time_ms,
-                    value,
-                };
-                state.buckets[i].insert(key.into(), slot);
-            }
+        for bucket in 0..self.buckets.len() {
+            self.recover_bucket(bucket, &mut state, &mut latest_ms)?;
         }
         state.clock = Clock::wall().not_before(latest_ms);
         self.db.persist(PersistMode::SyncAll)?;
         Ok(state)
+    }
+
+    /// Looks at every entry, and gives the first of each stream that has any.
+    fn check_log(
+        &self,
+        partitions: u16,
+        latest_ms: &mut u64,
+    ) -> Result<HashMap<usize, u64>, DiskError> {
+        let mut firsts = HashMap::new();
+        for entry in self.log.iter() {
+            let (key, value) = entry.into_inner()?;
+            let (partition, seq) = parse_log_key(&key)?;
+            if partition.0 >= partitions {
+                let why = "is of a partition that there is not";
+                return Err(Damaged::new("log", &key, why).into());
+            }
+            let Some((time_ms, ..)) = parse_entry(&value) else {
+                return Err(Damaged::new("log", &key, NO_ENTRY).into());
+            };
+            *latest_ms = time_ms.max(*latest_ms);
+            let stream = usize::from(partition.0 % self.streams);
+            let first = firsts.entry(stream).or_insert(seq);
+            *first = seq.min(*first);
+        }
+        Ok(firsts)
+    }
+
+    fn recover_bucket(
+        &self,
+        bucket: usize,
+        state: &mut State,
+        latest_ms: &mut u64,
+    ) -> Result<(), DiskError> {
+        let name = format!("bucket.{}", self.buckets[bucket]);
+        if let Some(mark) = self.meta.get(&name)? {
+            let last = number(&mark, 0)
+                .ok_or_else(|| Damaged::new("meta", name.as_bytes(), "is no number"))?;
+            (state.buckets[bucket].last, state.buckets[bucket].visible) = (last, last);
+        }
+        let prefix = self.bucket_key(bucket, "");
+        for entry in self.index.prefix(&prefix) {
+            let (key, found) = entry.into_inner()?;
+            let damaged = |why| Damaged::new("index", &key, why);
+            let name = std::str::from_utf8(&key[prefix.len()..])
+                .map_err(|_| damaged("has a key that is no text"))?;
+            let (Some(revision), Some(time_ms), Some(until)) =
+                (number(&found, 0), number(&found, 1), number(&found, 2))
+            else {
+                return Err(damaged("is not three numbers").into());
+            };
+            *latest_ms = time_ms.max(*latest_ms);
+            let value = match until {
+                0 if !self.value.contains_key(&key)? => {
+                    return Err(damaged("has no value").into());
+                }
+                0 => Value::OnDisk,
+                until => Value::Marker(until),
+            };
+            let slot = Slot {
+                revision,
+                time_ms,
+                value,
+            };
+            state.buckets[bucket].insert(name.into(), slot);
+        }
+        Ok(())
     }
 
     fn bucket_key(&self, bucket: usize, key: &str) -> Vec<u8> {
@@ -236,7 +248,7 @@ impl Disk {
         ops: &[Op],
         reached: &Reached,
         created: &[u64],
-    ) -> fjall::Result<()> {
+    ) -> Result<(), DiskError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         // In a batch no order is kept between two changes of a key.
         let mut last_change: HashMap<(usize, &Arc<str>), &Change> = HashMap::new();
@@ -262,7 +274,7 @@ impl Disk {
             let name = format!("bucket.{}", self.buckets[bucket]);
             batch.insert(&self.meta, name, numbers([last]));
         }
-        batch.commit()
+        Ok(batch.commit()?)
     }
 
     fn write_key(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, change: &Change) {
@@ -285,9 +297,12 @@ impl Disk {
     }
 
     /// A key's value.
-    pub(super) fn value(&self, bucket: usize, key: &str) -> fjall::Result<Bytes> {
-        let value = self.value.get(self.bucket_key(bucket, key))?;
-        Ok(value.map_or_else(Bytes::new, |value| Bytes::copy_from_slice(&value)))
+    pub(super) fn value(&self, bucket: usize, key: &str) -> Result<Bytes, DiskError> {
+        let key = self.bucket_key(bucket, key);
+        match self.value.get(&key)? {
+            Some(value) => Ok(Bytes::copy_from_slice(&value)),
+            None => Err(Damaged::new("value", &key, "is missing").into()),
+        }
     }
 
     /// At most `limit` entries of a partition from `from` to before `until`.
@@ -297,13 +312,12 @@ impl Disk {
         from: u64,
         until: u64,
         limit: usize,
-    ) -> fjall::Result<Vec<LogEntry>> {
+    ) -> Result<Vec<LogEntry>, DiskError> {
         let range = log_key(partition, from)..log_key(partition, until);
         let mut entries = Vec::new();
         for entry in self.log.range(range).take(limit) {
             let (key, value) = entry.into_inner()?;
-            let seq = u64::from_be_bytes(key[2..].try_into().unwrap_or_default());
-            entries.extend(decode_entry(seq, &value));
+            entries.push(decode_entry(&key, &value)?);
         }
         Ok(entries)
     }
@@ -313,25 +327,26 @@ impl Disk {
         &self,
         partition: Partition,
         cutoff_ms: u64,
-    ) -> fjall::Result<Option<u64>> {
+    ) -> Result<Option<u64>, DiskError> {
         let mut last = None;
         for entry in self.log.prefix(partition.0.to_be_bytes()) {
             let (key, value) = entry.into_inner()?;
-            if number(&value, 0).is_none_or(|time_ms| time_ms >= cutoff_ms) {
+            let time_ms = number(&value, 0).ok_or_else(|| Damaged::new("log", &key, NO_ENTRY))?;
+            if time_ms >= cutoff_ms {
                 break;
             }
-            last = Some(u64::from_be_bytes(key[2..].try_into().unwrap_or_default()));
+            last = Some(parse_log_key(&key)?.1);
         }
         Ok(last)
     }
 
     /// Removes a partition's entries up to `last`.
-    pub(super) fn remove_entries(&self, partition: Partition, last: u64) -> fjall::Result<()> {
+    pub(super) fn remove_entries(&self, partition: Partition, last: u64) -> Result<(), DiskError> {
         let range = log_key(partition, 0)..=log_key(partition, last);
         let mut batch = self.db.batch();
         for entry in self.log.range(range) {
             batch.remove(&self.log, entry.key()?);
         }
-        batch.commit()
+        Ok(batch.commit()?)
     }
 }

@@ -13,6 +13,8 @@ mod kv;
 
 mod faults;
 
+mod format;
+
 mod disk;
 
 mod state;

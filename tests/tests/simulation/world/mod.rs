@@ -7,12 +7,12 @@ mod sockets;
 mod edges;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
-use grandstand_common::bus::LogState;
+use grandstand_common::bus::{Bucket, LogState};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, decode_server};
 use grandstand_common::error::ErrorKind;
@@ -165,6 +165,8 @@ pub(crate) struct World {
     generation: u64,
     epoch: u64,
     readers: BTreeMap<u16, u64>,
+    /// The keys that it reads.
+    watched: BTreeSet<(u16, KvSource)>,
     /// The requests of edges to partitions' owners that are not answered, by number.
     asked: HashMap<u64, (usize, Question)>,
     /// How often in a row an edge did not answer the worker.
@@ -212,6 +214,7 @@ impl World {
             generation: 1,
             epoch: 0,
             readers: BTreeMap::new(),
+            watched: BTreeSet::new(),
             asked: HashMap::new(),
             misses: HashMap::new(),
             paths: HashMap::new(),
@@ -339,6 +342,7 @@ impl World {
                 self.generation += 1;
                 self.owner = owner_of(self.generation, now);
                 self.readers.clear();
+                self.watched.clear();
                 self.misses.clear();
                 self.take_all();
             }

@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// A write of a key.
+pub(super) struct Put {
+    bucket: Bucket,
+    key: String,
+    value: Option<Bytes>,
+    expected: u64,
+}
+
 impl World {
     pub(super) fn edge_command(&mut self, i: usize, command: core::Command) {
         match command {
@@ -187,10 +195,13 @@ impl World {
                 expected,
                 token,
             } => {
-                self.write(
-                    move |store| store.put(bucket, &key, Some(value), expected),
-                    token,
-                );
+                let put = Put {
+                    bucket,
+                    key,
+                    value: Some(value),
+                    expected,
+                };
+                self.write(put, token);
             }
             C::DeleteIf {
                 bucket,
@@ -198,7 +209,13 @@ impl World {
                 expected,
                 token,
             } => {
-                self.write(move |store| store.put(bucket, &key, None, expected), token);
+                let put = Put {
+                    bucket,
+                    key,
+                    value: None,
+                    expected,
+                };
+                self.write(put, token);
             }
             C::Get { bucket, key, token } => {
                 let found = self.store.get(bucket, &key);
@@ -234,11 +251,11 @@ impl World {
                         .handle_kv(now, (partition, source), entry, count - 1 - i as u64);
                 }
                 self.owner.handle_kv_idle(now, (partition, source));
+                self.watched.insert((partition.0, source));
             }
-            C::CloseKv {
-                source: KvSource::Rooms | KvSource::Quarantine,
-                ..
-            } => {}
+            C::CloseKv { partition, source } => {
+                self.watched.remove(&(partition.0, source));
+            }
             C::Ready { partition, epoch } => {
                 assert_eq!(epoch, Epoch(self.epoch));
                 self.tell_lease(partition.0, true);
@@ -249,18 +266,24 @@ impl World {
     }
 
     /// A write of the worker's: it happens even if the worker is dead by then, and its answer may be lost.
-    pub(super) fn write(
-        &mut self,
-        put: impl FnOnce(&mut Store) -> Option<u64> + 'static,
-        token: Token,
-    ) {
+    pub(super) fn write(&mut self, put: Put, token: Token) {
         if self.chance(self.plan.lost) {
             return self.outcome(token, Outcome::Failed);
         }
         let heard = !self.chance(self.plan.lost);
         let generation = self.generation;
         let store = move |world: &mut World| {
-            let outcome = match put(&mut world.store) {
+            let Put {
+                bucket,
+                key,
+                value,
+                expected,
+            } = put;
+            let stored = world.store.put(bucket, &key, value, expected);
+            if stored.is_some() {
+                world.tell_watcher(bucket, &key);
+            }
+            let outcome = match stored {
                 _ if !heard => Outcome::Failed,
                 Some(revision) => Outcome::Stored(revision),
                 None => Outcome::Conflict,
@@ -275,5 +298,25 @@ impl World {
             0..5
         };
         self.after(late, Happening::Store(Box::new(store)));
+    }
+
+    /// The worker's reader delivers a key that has changed.
+    fn tell_watcher(&mut self, bucket: Bucket, key: &str) {
+        let Some(entry) = self.store.get(bucket, key) else {
+            return;
+        };
+        let reads = |(p, source): &&(u16, KvSource)| {
+            let partition = Partition(*p);
+            source.bucket(partition) == bucket
+                && key.starts_with(&subject::partition_prefix(partition))
+        };
+        let Some(&(p, source)) = self.watched.iter().find(reads) else {
+            return;
+        };
+        let deliver = move |owner: &mut Owner, now: Now| {
+            owner.handle_kv(now, (Partition(p), source), entry, 0);
+        };
+        let deliver = Happening::Owner(self.generation, Box::new(deliver));
+        self.in_order((1 << 41, usize::from(p)), deliver);
     }
 }

@@ -8,6 +8,8 @@ use echo::*;
 use entries::*;
 use rig::*;
 
+mod sequences;
+
 mod sessions;
 
 mod faults;

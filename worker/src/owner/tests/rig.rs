@@ -32,9 +32,14 @@ pub(super) struct Rig {
     reader: Option<u64>,
     /// So many writes get no answer, and are not done.
     pub(super) fail_writes: u32,
+    /// So many writes are done, but get no answer.
+    pub(super) lose_answers: u32,
     /// Writes of this room get no answer.
     pub(super) stuck: &'static str,
     pub(super) hold_log: bool,
+    /// The owner's readers of keys, and what they are still to deliver.
+    watched: Vec<(Partition, KvSource)>,
+    changed: VecDeque<(String, KvEntry)>,
     pub(super) sent: VecDeque<(EdgeId, Batch)>,
     pub(super) replies: Vec<InterestReply>,
     /// Ready, Released, Lost.
@@ -65,8 +70,11 @@ impl Rig {
             next_seq: 1,
             reader: None,
             fail_writes: 0,
+            lose_answers: 0,
             stuck: "none",
             hold_log: false,
+            watched: Vec::new(),
+            changed: VecDeque::new(),
             sent: VecDeque::new(),
             replies: Vec::new(),
             events: Vec::new(),
@@ -102,6 +110,7 @@ impl Rig {
     pub(super) fn restart_with(&mut self, change: impl Fn(&mut OwnerConfig)) {
         self.owner = owner(self.now, change);
         self.reader = None;
+        self.watched.clear();
         self.sent.clear();
         self.take();
     }
@@ -114,8 +123,9 @@ impl Rig {
             revision: self.revision,
             time_ms: self.now.unix_ms,
         };
-        self.kv
-            .insert((format!("{bucket:?}"), key.to_owned()), entry);
+        let bucket = format!("{bucket:?}");
+        self.changed.push_back((bucket.clone(), entry.clone()));
+        self.kv.insert((bucket, key.to_owned()), entry);
         self.revision
     }
 
@@ -227,6 +237,16 @@ impl Rig {
 
     fn feed(&mut self) -> bool {
         let mut fed = false;
+        while let Some((bucket, entry)) = self.changed.pop_front() {
+            let reads = |(p, source): &&(Partition, KvSource)| {
+                let prefix = subject::partition_prefix(*p);
+                format!("{:?}", source.bucket(*p)) == bucket && entry.key.starts_with(&prefix)
+            };
+            if let Some(reader) = self.watched.iter().find(reads).copied() {
+                self.owner.handle_kv(self.now, reader, entry, 0);
+                fed = true;
+            }
+        }
         while let Some(from) = self.reader.filter(|_| !self.hold_log) {
             let rest: Vec<_> = self.log.iter().filter(|e| e.seq >= from).collect();
             let Some(entry) = rest.first().cloned().cloned() else {
@@ -287,7 +307,9 @@ impl Rig {
             }
             Command::CloseLog { .. } => self.reader = None,
             Command::OpenKv { source, partition } => self.stream(partition, source),
-            Command::CloseKv { .. } => {}
+            Command::CloseKv { partition, source } => {
+                self.watched.retain(|reader| *reader != (partition, source));
+            }
             Command::Publish { subject, payload } => {
                 let edge = subject.strip_prefix("edge.").unwrap().parse().unwrap();
                 self.sent.push_back((edge, Batch::decode(payload).unwrap()));
@@ -316,6 +338,8 @@ impl Rig {
         let all = all.filter(|((b, key), _)| *b == bucket && key.starts_with(&prefix));
         let mut all: Vec<_> = all.map(|(_, entry)| entry.clone()).collect();
         all.sort_by_key(|entry| entry.revision);
+        self.changed.retain(|(of, _)| *of != bucket);
+        self.watched.push((partition, source));
         let count = all.len() as u64;
         if count == 0 {
             self.owner.handle_kv_idle(self.now, (partition, source));
@@ -337,7 +361,12 @@ impl Rig {
         if self.get(bucket, key).map_or(0, |entry| entry.revision) != expected {
             return Outcome::Conflict;
         }
-        Outcome::Stored(self.put(bucket, key, value))
+        let revision = self.put(bucket, key, value);
+        if self.lose_answers > 0 {
+            self.lose_answers -= 1;
+            return Outcome::Failed;
+        }
+        Outcome::Stored(revision)
     }
 }
 

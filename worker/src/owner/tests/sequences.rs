@@ -1,0 +1,260 @@
+//! Sequences that lose or double something in systems that do not think of them, the owner's side.
+
+use super::*;
+use crate::command::{Command, Outcome};
+use grandstand_common::bus::Bucket;
+use grandstand_common::subject;
+use grandstand_common::wire::{Entry, LinkRequest};
+use prost::Message;
+
+#[test]
+fn d03_appends_reordered_over_a_reconnect() {
+    let mut rig = Rig::started();
+    let alice = ("alice", 10);
+    rig.join("echo-1", "alice", 10);
+    rig.told("e1", "echo-1");
+    // After a reconnect what was queued comes before what was lost.
+    rig.input("echo-1", alice, 3, "c");
+    rig.input("echo-1", alice, 1, "a");
+    rig.input("echo-1", alice, 2, "b");
+    let told = rig.told("e1", "echo-1");
+    assert_eq!(told[0], "processed 10 n0 seq0 gap1");
+    assert_eq!(told.last().unwrap(), "processed 10 n2 seq2", "3 is still to come");
+    // The edge goes back, in another round.
+    for n in 1..=3 {
+        let mut again = input(alice, (n, n), ["a", "b", "c"][n as usize - 1]);
+        again.round = 2;
+        rig.append("echo-1", again);
+    }
+    let told = rig.told("e1", "echo-1");
+    let updates = told.iter().filter(|told| told.starts_with("update"));
+    assert_eq!(updates.collect::<Vec<_>>(), ["update 4/0 alice c"]);
+    assert_eq!(told.last().unwrap(), "processed 10 n3 seq3");
+}
+
+#[test]
+fn d01_two_devices_of_one_player_with_the_same_seq() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-1", "bob", 30);
+    rig.input("echo-1", ("alice", 10), 1, "one");
+    rig.join("echo-1", "alice", 20);
+    // Both send their second input; the first device does not know yet that it was replaced.
+    rig.input("echo-1", ("alice", 10), 2, "old");
+    rig.append("echo-1", input(("alice", 20), (1, 2), "new"));
+    rig.append("echo-1", input(("alice", 10), (3, 3), "older"));
+    let told = rig.told("e3", "echo-1");
+    let inputs = told.iter().filter(|told| told.contains("alice") && !told.contains("joined"));
+    assert_eq!(inputs.collect::<Vec<_>>(), ["update 3/0 alice one", "update 4/0 alice new"]);
+    assert_eq!(rig.told("e2", "echo-1").last().unwrap(), "processed 20 n1 seq2");
+    let told = rig.told("e1", "echo-1");
+    let gone = told.iter().filter(|told| *told == "gone 10 replaced");
+    assert!(gone.count() >= 1, "{told:?}");
+}
+
+#[test]
+fn d01_a_late_lost_of_the_edge_before_throws_nobody_out() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-1", "alice", 20);
+    rig.told("e2", "echo-1");
+    rig.append("echo-1", lost(("alice", 10), 1));
+    rig.owner.handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.run();
+    let told = rig.told("e2", "echo-1");
+    assert!(!told.iter().any(|told| told.contains("lost")), "{told:?}");
+    rig.input("echo-1", ("alice", 20), 1, "on");
+    assert_eq!(rig.told("e2", "echo-1").last().unwrap(), "processed 20 n1 seq1");
+}
+
+/// The commands of an owner that was replaced and does not know it: what it still writes must fail.
+fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
+    let stale = rig.commands.iter().rev().find_map(|command| match command {
+        Command::PutIf { bucket: Bucket::Rooms(_), key: of, value, expected, .. } if of == key => {
+            Some((value.clone(), *expected))
+        }
+        _ => None,
+    });
+    let (value, expected) = stale.unwrap();
+    let found = rig.get(Bucket::Rooms(P), key).map_or(0, |entry| entry.revision);
+    match found == expected {
+        true => (Outcome::Stored(rig.put(Bucket::Rooms(P), key, Some(value.clone()))), value),
+        false => (Outcome::Conflict, value),
+    }
+}
+
+#[test]
+fn d08_a_stale_owner_writes_a_snapshot_after_it_was_replaced() {
+    let key = subject::room_key(P, &room_id("echo-1"));
+    // Its write is still under way when its successor has read the rooms: nothing is stored of it.
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.stuck = "echo-1";
+    rig.pass(1_000);
+    rig.stuck = "none";
+    rig.restart();
+    let (outcome, late) = stale_write(&mut rig, &key);
+    assert!(matches!(outcome, Outcome::Stored(_)), "the successor has not written yet");
+    assert_eq!(rig.get(Bucket::Rooms(P), &key).unwrap().value, Some(late));
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(1_000);
+    assert_eq!(rig.events, [""; 0], "the rightful owner does not drop the room");
+    let stored = rig.snapshot("echo-1").unwrap();
+    assert_eq!((&stored["epoch"], &stored["last"]), (&102.into(), &2.into()));
+    let (outcome, _) = stale_write(&mut rig, &key);
+    assert_eq!(outcome, Outcome::Conflict, "and now it is too late for it");
+}
+
+#[test]
+fn d09_a_stale_owner_writes_a_checkpoint_after_it_was_replaced() {
+    let mut rig = Rig::started();
+    let key = subject::checkpoint_key(P);
+    rig.join("echo-1", "alice", 10);
+    rig.pass(3_000);
+    let written = rig.checkpoint();
+    assert_eq!((written.epoch.0, written.seq), (101, 2));
+    rig.restart();
+    assert_eq!(rig.checkpoint().epoch.0, 102, "the successor claims it first");
+    let claimed = rig.commands.iter().rposition(|command| {
+        matches!(command, Command::PutIf { key: of, .. } if *of == key)
+    });
+    rig.commands.truncate(claimed.unwrap());
+    let (outcome, _) = stale_write(&mut rig, &key);
+    assert_eq!(outcome, Outcome::Conflict);
+    assert_eq!((rig.checkpoint().epoch.0, rig.checkpoint().seq), (102, 2));
+}
+
+#[test]
+fn d08_the_answer_to_a_snapshots_write_is_lost() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.lose_answers = 1;
+    rig.pass(1_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1, "it was written");
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(2_000);
+    rig.pass(2_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 2);
+    assert_eq!(rig.checkpoint().seq, 3);
+    assert_eq!(rig.events, [""; 0]);
+}
+
+#[test]
+fn d09_the_answer_to_a_checkpoints_write_is_lost() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(1_000);
+    rig.lose_answers = 1;
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(1_000);
+    rig.pass(1_000);
+    rig.pass(1_000);
+    assert_eq!(rig.checkpoint().seq, 3);
+    assert_eq!(rig.events, [""; 0]);
+}
+
+#[test]
+fn d19_the_last_message_of_a_room_is_lost() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.told("e1", "echo-1");
+    rig.pass(40_000);
+    let before = rig.sent.back().map(|(_, batch)| batch.number).unwrap();
+    rig.sent.clear();
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    // Nothing of it arrives, and nothing comes after it but the beat.
+    rig.sent.clear();
+    rig.pass(100);
+    let (_, beat) = rig.sent.back().cloned().unwrap();
+    assert!(beat.beat && beat.number > before, "{beat:?}");
+    let request = LinkRequest {
+        edge: "e1".into(),
+        from: before + 1,
+        to: beat.number,
+    };
+    let reply = rig.owner.handle_link_request(rig.now, &request);
+    assert_eq!((reply.all, &reply.rooms[..]), (false, &["echo-1".to_owned()][..]));
+    rig.sent.clear();
+    let mut ask = interest("e1", &["echo-1"], true);
+    ask.rooms[0].sessions = vec![10];
+    rig.ask(ask);
+    let told = rig.told("e1", "echo-1");
+    assert!(told.iter().any(|told| told == "snapshot 0 v2 2"), "{told:?}");
+    assert!(told.iter().any(|told| told == "processed 10 n1 seq1"), "{told:?}");
+}
+
+#[test]
+fn d13_an_edge_dies_while_a_partition_has_no_owner() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.join("echo-1", "bob", 20);
+    rig.pass(3_000);
+    // Its owner dies; e1 dies, and appends nothing; then there is an owner again, which was never told of either.
+    rig.restart();
+    let held = rig.owner.session_processes();
+    assert!(held.contains("e1") && held.contains("e2"), "to be asked whether they are there");
+    rig.owner.handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.run();
+    rig.ask(interest("e3", &["echo-1"], true));
+    let told = rig.told("e3", "echo-1");
+    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
+    assert_eq!(rig.owner.session_processes().len(), 1);
+}
+
+#[test]
+fn d13_rooms_that_nobody_touches_wake_when_their_timers_are_due() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "timer");
+    rig.pass(10);
+    rig.restart();
+    rig.pass(200);
+    rig.ask(interest("e3", &["echo-1"], true));
+    let told = rig.told("e3", "echo-1");
+    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
+}
+
+#[test]
+fn d15_nats_was_wiped_and_the_room_made_anew_is_another_instance() {
+    let mut rig = Rig::started();
+    let first = rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(3_000);
+    rig.log.clear();
+    rig.kv.clear();
+    rig.created_ms += 1;
+    rig.next_seq = 5;
+    rig.log_first = 5;
+    rig.restart();
+    // Her edge goes on as if nothing had been.
+    rig.input("echo-1", ("alice", 10), 2, "b");
+    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 not_joined"]);
+    let again = rig.join("echo-1", "alice", 11);
+    let (_, batch) = rig.sent.back().unwrap();
+    assert_eq!(batch.rooms[0].instance, again);
+    assert_ne!(first, again);
+    let told = rig.told("e1", "echo-1");
+    assert!(told.contains(&"processed 11 n0 seq0".to_owned()), "{told:?}");
+}
+
+#[test]
+fn d12_a_room_deleted_and_made_again_is_not_deleted_by_the_timer_before() {
+    let mut rig = Rig::started();
+    let first = rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "finish");
+    rig.pass(61_000);
+    assert_eq!(rig.owner.rooms(), 0);
+    let second = rig.join("echo-1", "alice", 11);
+    // A woken old owner appends the timer that deleted the room before.
+    let timer = rig.log.iter().rev().find(|stored| {
+        let entry = Entry::decode(stored.payload.clone()).unwrap();
+        matches!(entry.body, Some(grandstand_common::wire::Body::Timer(_)))
+    });
+    let timer = Entry::decode(timer.unwrap().payload.clone()).unwrap();
+    rig.append("echo-1", timer);
+    assert_eq!(rig.owner.rooms(), 1);
+    rig.pass(3_000);
+    let stored = rig.snapshot("echo-1").unwrap();
+    assert_eq!(stored["room"]["instance"], second);
+    assert_ne!(first, second);
+}
