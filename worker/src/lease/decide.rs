@@ -112,7 +112,11 @@ impl Machine {
 
     fn decide_partitions(&mut self, now: Instant, unix_ms: u64) {
         let moving = self.slots.iter().filter(|slot| slot.is_moving(now)).count();
-        let has_heirs = self.peers.all.values().any(|peer| peer.state == WorkerState::Alive);
+        let has_heirs = self
+            .peers
+            .all
+            .values()
+            .any(|peer| peer.state == WorkerState::Alive);
         let mut may_give = match has_heirs {
             true => GIVEN_AT_ONCE.saturating_sub(moving),
             false => usize::MAX,

@@ -378,7 +378,10 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
         all += next.len();
         waiting.extend(next);
         last = commands.last().cloned().or(last);
-        assert!(waiting.len() <= 2, "two at a time: {waiting:?} in round {round}");
+        assert!(
+            waiting.len() <= 2,
+            "two at a time: {waiting:?} in round {round}"
+        );
         for partition in waiting.drain(..) {
             machine.handle_stopped(partition);
         }

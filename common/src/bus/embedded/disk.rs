@@ -18,8 +18,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 
 use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::format::{
-    Damaged, DiskError, NO_ENTRY, decode_entry, encode_entry, log_key, number, numbers, parse_entry,
-    parse_log_key,
+    Damaged, DiskError, NO_ENTRY, decode_entry, encode_entry, log_key, number, numbers,
+    parse_entry, parse_log_key,
 };
 use crate::bus::embedded::kv::{Slot, Value};
 use crate::bus::embedded::state::{Change, Op, State};
@@ -159,7 +159,9 @@ impl Disk {
                 return Err(Damaged::new("meta", name.as_bytes(), why).into());
             };
             let first = firsts.get(&stream).map_or(last + 1, |first| *first);
-            state.log.restore(stream, first.min(last + 1), last, created);
+            state
+                .log
+                .restore(stream, first.min(last + 1), last, created);
         }
         for bucket in 0..self.buckets.len() {
             self.recover_bucket(bucket, &mut state, &mut latest_ms)?;

@@ -279,7 +279,9 @@ impl Folder {
     fn with_store(&self, keyspace: &str, does: impl FnOnce(&fjall::Keyspace)) {
         let store = self.0.join("store");
         let db = fjall::Database::builder(store).open().unwrap();
-        let keyspace = db.keyspace(keyspace, fjall::KeyspaceCreateOptions::default).unwrap();
+        let keyspace = db
+            .keyspace(keyspace, fjall::KeyspaceCreateOptions::default)
+            .unwrap();
         does(&keyspace);
         db.persist(fjall::PersistMode::SyncAll).unwrap();
     }
@@ -295,9 +297,24 @@ impl Drop for Folder {
 async fn a_damaged_folder_is_refused_with_its_record_and_nothing_is_lost() {
     type Record = (&'static str, &'static [u8], &'static [u8], &'static str);
     let records: [Record; 5] = [
-        ("log", b"\0\0short", b"", "the record under 000073686f7274 has a key that is not of 10 bytes"),
-        ("log", b"\0\0\0\0\0\0\0\0\0\x09", b"too short", "is no entry of the log"),
-        ("log", b"\xff\xff\0\0\0\0\0\0\0\x09", b"", "is of a partition that there is not"),
+        (
+            "log",
+            b"\0\0short",
+            b"",
+            "the record under 000073686f7274 has a key that is not of 10 bytes",
+        ),
+        (
+            "log",
+            b"\0\0\0\0\0\0\0\0\0\x09",
+            b"too short",
+            "is no entry of the log",
+        ),
+        (
+            "log",
+            b"\xff\xff\0\0\0\0\0\0\0\x09",
+            b"",
+            "is of a partition that there is not",
+        ),
         ("index", b"bucket\00.x", b"short", "is not three numbers"),
         ("index", b"bucket\00.y", &[0; 24], "has no value"),
     ];
@@ -305,20 +322,36 @@ async fn a_damaged_folder_is_refused_with_its_record_and_nothing_is_lost() {
     let folder = Folder::new("damaged");
     let bucket = Bucket::Rooms(Partition(0));
     let bus = Bus::open_embedded(Some(&folder.0), &options).await.unwrap();
-    let kept = bus.append("in.0.room".to_owned(), "kept".into()).await.unwrap();
+    let kept = bus
+        .append("in.0.room".to_owned(), "kept".into())
+        .await
+        .unwrap();
     kept.await.unwrap();
-    bus.put_if(bucket, "0.room", "kept".into(), 0).await.unwrap();
+    bus.put_if(bucket, "0.room", "kept".into(), 0)
+        .await
+        .unwrap();
     drop(bus);
     let name = options.bucket_name(bucket);
     for (keyspace, key, value, why) in records {
-        let key = String::from_utf8_lossy(key).replacen("bucket", &name, 1).into_bytes();
-        let key = if keyspace == "log" { records.iter().find(|r| r.3 == why).unwrap().1.to_vec() } else { key };
+        let key = String::from_utf8_lossy(key)
+            .replacen("bucket", &name, 1)
+            .into_bytes();
+        let key = if keyspace == "log" {
+            records.iter().find(|r| r.3 == why).unwrap().1.to_vec()
+        } else {
+            key
+        };
         folder.with_store(keyspace, |at| at.insert(&key, value).unwrap());
-        let refused = Bus::open_embedded(Some(&folder.0), &options).await.unwrap_err();
+        let refused = Bus::open_embedded(Some(&folder.0), &options)
+            .await
+            .unwrap_err();
         let said = refused.to_string();
         assert!(said.contains(why) && said.contains(keyspace), "{said}");
         assert!(said.contains(&folder.0.display().to_string()), "{said}");
-        assert!(said.contains("put a copy of the folder in its place"), "{said}");
+        assert!(
+            said.contains("put a copy of the folder in its place"),
+            "{said}"
+        );
         folder.with_store(keyspace, |at| at.remove(&key).unwrap());
     }
     let bus = Bus::open_embedded(Some(&folder.0), &options).await.unwrap();

@@ -19,7 +19,11 @@ fn d03_appends_reordered_over_a_reconnect() {
     rig.input("echo-1", alice, 2, "b");
     let told = rig.told("e1", "echo-1");
     assert_eq!(told[0], "processed 10 n0 seq0 gap1");
-    assert_eq!(told.last().unwrap(), "processed 10 n2 seq2", "3 is still to come");
+    assert_eq!(
+        told.last().unwrap(),
+        "processed 10 n2 seq2",
+        "3 is still to come"
+    );
     // The edge goes back, in another round.
     for n in 1..=3 {
         let mut again = input(alice, (n, n), ["a", "b", "c"][n as usize - 1]);
@@ -44,9 +48,17 @@ fn d01_two_devices_of_one_player_with_the_same_seq() {
     rig.append("echo-1", input(("alice", 20), (1, 2), "new"));
     rig.append("echo-1", input(("alice", 10), (3, 3), "older"));
     let told = rig.told("e3", "echo-1");
-    let inputs = told.iter().filter(|told| told.contains("alice") && !told.contains("joined"));
-    assert_eq!(inputs.collect::<Vec<_>>(), ["update 3/0 alice one", "update 4/0 alice new"]);
-    assert_eq!(rig.told("e2", "echo-1").last().unwrap(), "processed 20 n1 seq2");
+    let inputs = told
+        .iter()
+        .filter(|told| told.contains("alice") && !told.contains("joined"));
+    assert_eq!(
+        inputs.collect::<Vec<_>>(),
+        ["update 3/0 alice one", "update 4/0 alice new"]
+    );
+    assert_eq!(
+        rig.told("e2", "echo-1").last().unwrap(),
+        "processed 20 n1 seq2"
+    );
     let told = rig.told("e1", "echo-1");
     let gone = told.iter().filter(|told| *told == "gone 10 replaced");
     assert!(gone.count() >= 1, "{told:?}");
@@ -59,26 +71,39 @@ fn d01_a_late_lost_of_the_edge_before_throws_nobody_out() {
     rig.join("echo-1", "alice", 20);
     rig.told("e2", "echo-1");
     rig.append("echo-1", lost(("alice", 10), 1));
-    rig.owner.handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
     let told = rig.told("e2", "echo-1");
     assert!(!told.iter().any(|told| told.contains("lost")), "{told:?}");
     rig.input("echo-1", ("alice", 20), 1, "on");
-    assert_eq!(rig.told("e2", "echo-1").last().unwrap(), "processed 20 n1 seq1");
+    assert_eq!(
+        rig.told("e2", "echo-1").last().unwrap(),
+        "processed 20 n1 seq1"
+    );
 }
 
 /// The commands of an owner that was replaced and does not know it: what it still writes must fail.
 fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
     let stale = rig.commands.iter().rev().find_map(|command| match command {
-        Command::PutIf { bucket: Bucket::Rooms(_), key: of, value, expected, .. } if of == key => {
-            Some((value.clone(), *expected))
-        }
+        Command::PutIf {
+            bucket: Bucket::Rooms(_),
+            key: of,
+            value,
+            expected,
+            ..
+        } if of == key => Some((value.clone(), *expected)),
         _ => None,
     });
     let (value, expected) = stale.unwrap();
-    let found = rig.get(Bucket::Rooms(P), key).map_or(0, |entry| entry.revision);
+    let found = rig
+        .get(Bucket::Rooms(P), key)
+        .map_or(0, |entry| entry.revision);
     match found == expected {
-        true => (Outcome::Stored(rig.put(Bucket::Rooms(P), key, Some(value.clone()))), value),
+        true => (
+            Outcome::Stored(rig.put(Bucket::Rooms(P), key, Some(value.clone()))),
+            value,
+        ),
         false => (Outcome::Conflict, value),
     }
 }
@@ -94,13 +119,22 @@ fn d08_a_stale_owner_writes_a_snapshot_after_it_was_replaced() {
     rig.stuck = "none";
     rig.restart();
     let (outcome, late) = stale_write(&mut rig, &key);
-    assert!(matches!(outcome, Outcome::Stored(_)), "the successor has not written yet");
+    assert!(
+        matches!(outcome, Outcome::Stored(_)),
+        "the successor has not written yet"
+    );
     assert_eq!(rig.get(Bucket::Rooms(P), &key).unwrap().value, Some(late));
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.pass(1_000);
-    assert_eq!(rig.events, [""; 0], "the rightful owner does not drop the room");
+    assert_eq!(
+        rig.events, [""; 0],
+        "the rightful owner does not drop the room"
+    );
     let stored = rig.snapshot("echo-1").unwrap();
-    assert_eq!((&stored["epoch"], &stored["last"]), (&102.into(), &2.into()));
+    assert_eq!(
+        (&stored["epoch"], &stored["last"]),
+        (&102.into(), &2.into())
+    );
     let (outcome, _) = stale_write(&mut rig, &key);
     assert_eq!(outcome, Outcome::Conflict, "and now it is too late for it");
 }
@@ -114,10 +148,15 @@ fn d09_a_stale_owner_writes_a_checkpoint_after_it_was_replaced() {
     let written = rig.checkpoint();
     assert_eq!((written.epoch.0, written.seq), (101, 2));
     rig.restart();
-    assert_eq!(rig.checkpoint().epoch.0, 102, "the successor claims it first");
-    let claimed = rig.commands.iter().rposition(|command| {
-        matches!(command, Command::PutIf { key: of, .. } if *of == key)
-    });
+    assert_eq!(
+        rig.checkpoint().epoch.0,
+        102,
+        "the successor claims it first"
+    );
+    let claimed = rig
+        .commands
+        .iter()
+        .rposition(|command| matches!(command, Command::PutIf { key: of, .. } if *of == key));
     rig.commands.truncate(claimed.unwrap());
     let (outcome, _) = stale_write(&mut rig, &key);
     assert_eq!(outcome, Outcome::Conflict);
@@ -173,14 +212,23 @@ fn d19_the_last_message_of_a_room_is_lost() {
         to: beat.number,
     };
     let reply = rig.owner.handle_link_request(rig.now, &request);
-    assert_eq!((reply.all, &reply.rooms[..]), (false, &["echo-1".to_owned()][..]));
+    assert_eq!(
+        (reply.all, &reply.rooms[..]),
+        (false, &["echo-1".to_owned()][..])
+    );
     rig.sent.clear();
     let mut ask = interest("e1", &["echo-1"], true);
     ask.rooms[0].sessions = vec![10];
     rig.ask(ask);
     let told = rig.told("e1", "echo-1");
-    assert!(told.iter().any(|told| told == "snapshot 0 v2 2"), "{told:?}");
-    assert!(told.iter().any(|told| told == "processed 10 n1 seq1"), "{told:?}");
+    assert!(
+        told.iter().any(|told| told == "snapshot 0 v2 2"),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|told| told == "processed 10 n1 seq1"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -192,8 +240,12 @@ fn d13_an_edge_dies_while_a_partition_has_no_owner() {
     // Its owner dies; e1 dies, and appends nothing; then there is an owner again, which was never told of either.
     rig.restart();
     let held = rig.owner.session_processes();
-    assert!(held.contains("e1") && held.contains("e2"), "to be asked whether they are there");
-    rig.owner.handle_process_gone(rig.now, &"e1".parse().unwrap());
+    assert!(
+        held.contains("e1") && held.contains("e2"),
+        "to be asked whether they are there"
+    );
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
     rig.ask(interest("e3", &["echo-1"], true));
     let told = rig.told("e3", "echo-1");
@@ -234,7 +286,10 @@ fn d15_nats_was_wiped_and_the_room_made_anew_is_another_instance() {
     assert_eq!(batch.rooms[0].instance, again);
     assert_ne!(first, again);
     let told = rig.told("e1", "echo-1");
-    assert!(told.contains(&"processed 11 n0 seq0".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"processed 11 n0 seq0".to_owned()),
+        "{told:?}"
+    );
 }
 
 #[test]

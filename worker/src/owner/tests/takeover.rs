@@ -25,8 +25,11 @@ fn entry(key: &str, value: Bytes, revision: u64) -> KvEntry {
 
 fn claim(owner: &mut Owner, rig: &Rig) -> (Bytes, Token) {
     owner.take(rig.now, P, Epoch(9));
-    let [Command::Get { token, .. }, Command::OpenKv { .. }, Command::OpenKv { .. }] =
-        asked(owner)[..]
+    let [
+        Command::Get { token, .. },
+        Command::OpenKv { .. },
+        Command::OpenKv { .. },
+    ] = asked(owner)[..]
     else {
         panic!("it begins with the checkpoint");
     };
