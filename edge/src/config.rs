@@ -120,6 +120,8 @@ pub struct RoomsSection {
     pub linger_ms: u64,
     /// Microseconds that a flush may take before others have their turn.
     pub flush_slice_us: u64,
+    /// The least microseconds from one flush to the next; 0 for as soon as possible.
+    pub flush_interval_us: u64,
 }
 
 impl Default for RoomsSection {
@@ -128,6 +130,7 @@ impl Default for RoomsSection {
             ring_bytes: 64 * 1024,
             linger_ms: 30_000,
             flush_slice_us: 500,
+            flush_interval_us: 0,
         }
     }
 }
@@ -142,6 +145,8 @@ pub struct TcpSection {
     pub send_buffer_bytes: u32,
     /// The kernel's receive buffer of a connection, bytes; 0 for the kernel's choice.
     pub receive_buffer_bytes: u32,
+    /// Bytes that the kernel takes for a connection beyond what it has sent; 0 for any number.
+    pub unsent_bytes: u32,
     /// Milliseconds that sent bytes may stay unacknowledged; 0 for the kernel's choice.
     pub user_timeout_ms: u64,
 }
@@ -152,6 +157,7 @@ impl Default for TcpSection {
             backlog: 16_384,
             send_buffer_bytes: 0,
             receive_buffer_bytes: 0,
+            unsent_bytes: 131_072,
             user_timeout_ms: 60_000,
         }
     }
@@ -205,6 +211,11 @@ impl Config for EdgeConfig {
             self.rooms.flush_slice_us,
             50..=100_000,
         );
+        checks.range(
+            "rooms.flush_interval_us",
+            self.rooms.flush_interval_us,
+            0..=1_000_000,
+        );
         checks.range("tcp.backlog", self.tcp.backlog.into(), 1..=1 << 20);
     }
 }
@@ -248,6 +259,7 @@ impl EdgeConfig {
             exclusive: self.edge.exclusive,
             send_buffer: some(self.tcp.send_buffer_bytes),
             receive_buffer: some(self.tcp.receive_buffer_bytes),
+            unsent: (self.tcp.unsent_bytes > 0).then_some(self.tcp.unsent_bytes),
             user_timeout: (self.tcp.user_timeout_ms > 0)
                 .then(|| Duration::from_millis(self.tcp.user_timeout_ms)),
             ..ListenOptions::new(self.edge.listen)

@@ -246,6 +246,7 @@ impl ShardThread {
             edge: self.edge.clone(),
             leases: self.leases.clone(),
             flush_slice: slice,
+            flush_interval: Duration::from_micros(self.config.rooms.flush_interval_us),
         };
         let front = self.front(&shard, conns.clone());
         shard::start(&shard, to, self.metrics).await?;

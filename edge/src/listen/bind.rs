@@ -19,6 +19,9 @@ pub struct ListenOptions {
     pub send_buffer: Option<usize>,
     /// The kernel's receive buffer of each connection, bytes. `None`: the kernel tunes it.
     pub receive_buffer: Option<usize>,
+    /// Bytes that the kernel takes for a connection beyond what it has sent. More wait in the outbox, where what a slow
+    /// client need not see any more can be thrown away. `None`: as many as its send buffer holds, which may be megabytes.
+    pub unsent: Option<u32>,
     /// How long sent bytes may stay without the peer's acknowledgement before the connection is dropped.
     pub user_timeout: Option<Duration>,
     /// How long a connection may be silent before the kernel probes it. Heartbeats do this too, and better.
@@ -34,6 +37,7 @@ impl ListenOptions {
             exclusive: true,
             send_buffer: None,
             receive_buffer: None,
+            unsent: Some(128 << 10),
             user_timeout: Some(Duration::from_secs(60)),
             keepalive: None,
         }
@@ -113,6 +117,10 @@ fn listen(options: &ListenOptions, addr: SocketAddr) -> io::Result<TcpListener> 
     }
     if let Some(time) = options.keepalive {
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time).with_interval(time / 3))?;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(bytes) = options.unsent {
+        socket.set_tcp_notsent_lowat(bytes)?;
     }
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(options.user_timeout)?;

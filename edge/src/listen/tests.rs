@@ -65,6 +65,8 @@ fn accepted_sockets_have_the_listeners_settings() {
     assert!(accepted.keepalive().unwrap());
     #[cfg(target_os = "linux")]
     assert_eq!(accepted.tcp_user_timeout().unwrap(), options.user_timeout);
+    #[cfg(target_os = "linux")]
+    assert_eq!(accepted.tcp_notsent_lowat().ok(), options.unsent);
 }
 
 #[test]
