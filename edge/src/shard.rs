@@ -190,7 +190,7 @@ fn then<T: 'static>(
     });
 }
 
-async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Duration) {
+pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Duration) {
     let mut next = tokio::time::Instant::now();
     loop {
         let begun = tokio::time::Instant::now();
@@ -205,7 +205,9 @@ async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Duration) {
             shard.frames.notified().await;
             // Only what comes soon after a flush waits.
             if !interval.is_zero() {
-                tokio::time::sleep_until(next).await;
+                if tokio::time::Instant::now() < next {
+                    tokio::time::sleep_until(next).await;
+                }
                 next = tokio::time::Instant::now() + interval;
             }
         }

@@ -162,6 +162,13 @@ impl Bench {
     }
 
     fn owner_of(&mut self, instance: u64, items: Vec<ItemKind>) {
+        let batch = self.batch(instance, items);
+        self.core.handle_batch(batch, self.now, &mut self.clients);
+        self.flush();
+    }
+
+    /// The owner's next message.
+    fn batch(&mut self, instance: u64, items: Vec<ItemKind>) -> Bytes {
         self.number += 1;
         let items = items
             .into_iter()
@@ -179,9 +186,7 @@ impl Bench {
             beat: false,
             rooms: vec![room],
         };
-        self.core
-            .handle_batch(batch.encode_to_vec().into(), self.now, &mut self.clients);
-        self.flush();
+        batch.encode_to_vec().into()
     }
 
     fn flush(&mut self) {

@@ -2,8 +2,14 @@
 
 use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
 
+use std::rc::Rc;
+
+use tokio::task::LocalSet;
+
 use super::*;
+use crate::conns::Conns;
 use crate::counted::allocations;
+use crate::shard::{Shard, drive_flush};
 
 /// A room with so many spectators, every second of them in protobuf, who have seen the snapshot and some updates.
 fn watched(by: u32) -> Bench {
@@ -71,4 +77,37 @@ fn what_has_gathered_is_one_write_a_member() {
     let before = bench.clients.writes;
     bench.owner((9..=20).map(|version| update(version, version)).collect());
     assert_eq!(bench.clients.writes - before, 51);
+}
+
+/// How many writes there are for 12 updates that come one after the other, to a player and three spectators.
+fn writes_of_twelve(interval: Duration) -> u64 {
+    let mut bench = watched(3);
+    let batches: Vec<_> = (9..=20)
+        .map(|version| bench.batch(7, vec![update(version, version)]))
+        .collect();
+    let before = bench.core.counts.writes;
+    let shard = Shard::new(bench.core, Conns::new(Duration::from_secs(25)).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let slice = Duration::from_secs(1);
+        tokio::task::spawn_local(drive_flush(Rc::clone(&shard), slice, interval));
+        tokio::task::yield_now().await;
+        for batch in batches {
+            shard.run(|core, conns, now| core.handle_batch(batch, now, conns));
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    shard.look(|core| core.counts.writes) - before
+}
+
+#[test]
+fn what_comes_within_a_flush_interval_waits_and_goes_out_together() {
+    assert_eq!(writes_of_twelve(Duration::ZERO), 12 * 4);
+    // The first goes out at once.
+    assert_eq!(writes_of_twelve(Duration::from_secs(3600)), 4);
 }
