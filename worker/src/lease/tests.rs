@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use grandstand_common::bus::Standing;
 use grandstand_common::record::WorkerRecord;
 
 use super::*;
+
+mod second;
 
 const UNIX: u64 = 1_767_225_600_000;
 
@@ -209,89 +210,6 @@ fn d17_ones_own_silence_is_not_anothers_death() {
             }
         }
     }
-}
-
-/// When another worker is found dead, in steps of 100 ms, if `answer` says what becomes of a probe.
-fn found_dead(
-    standing: impl Fn(u64) -> Option<Standing>,
-    answer: impl Fn(u64, &Probe) -> ProbeOutcome,
-) -> Option<u64> {
-    let (first, mut revision) = (start(), 10);
-    let mut machine = machine(false);
-    machine.handle_link(first, true);
-    machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
-    machine.handle_loaded();
-    for step in 0..29 {
-        let now = first + Duration::from_millis(100 * step);
-        if let Some(standing) = standing(step) {
-            machine.handle_second(now, standing);
-        }
-        let commands = drain(&mut machine, now, &mut revision);
-        if marks(&commands, "other") {
-            return Some(step);
-        }
-        for command in commands {
-            if let Command::Probe(probe) = command {
-                let outcome = answer(step, &probe);
-                machine.handle_probe(now, &probe, outcome);
-            }
-        }
-    }
-    None
-}
-
-/// The worker itself is there, the other one is not.
-fn only_me(_: u64, probe: &Probe) -> ProbeOutcome {
-    match probe.worker.as_str() {
-        "me" => ProbeOutcome::Alive,
-        _ => ProbeOutcome::NoResponders,
-    }
-}
-
-fn from_the_start(standing: Standing) -> impl Fn(u64) -> Option<Standing> {
-    move |step| (step == 0).then_some(standing)
-}
-
-#[test]
-fn d17_in_a_cluster_two_observers_must_agree() {
-    let there = || from_the_start(Standing::There(1));
-    assert_eq!(found_dead(there(), only_me), Some(12));
-    // The first one's route to the other worker is cut.
-    let split = |step, probe: &Probe| match probe.observer {
-        Observer::First => only_me(step, probe),
-        Observer::Second => ProbeOutcome::Alive,
-    };
-    assert_eq!(found_dead(there(), split), None);
-    // The second one hears nothing.
-    let deaf = |step, probe: &Probe| match probe.observer {
-        Observer::First => only_me(step, probe),
-        Observer::Second => ProbeOutcome::Timeout,
-    };
-    assert_eq!(found_dead(there(), deaf), None);
-}
-
-#[test]
-fn d17_an_observer_that_does_not_find_its_own_worker_says_nothing() {
-    let blind = |step, probe: &Probe| match probe.observer {
-        Observer::First => only_me(step, probe),
-        Observer::Second => ProbeOutcome::NoResponders,
-    };
-    assert_eq!(found_dead(from_the_start(Standing::There(1)), blind), None);
-}
-
-#[test]
-fn d17_without_the_second_observer_that_a_cluster_needs_nobody_is_found_dead_at_once() {
-    assert_eq!(found_dead(from_the_start(Standing::Missing), only_me), None);
-    // It is there from step 10 on, and counts 1 s later.
-    let late = |step| match step {
-        0 => Some(Standing::Missing),
-        10 => Some(Standing::There(1)),
-        _ => None,
-    };
-    assert_eq!(found_dead(late, only_me), Some(22));
-    // It is another one every second.
-    let flapping = |step| (step % 10 == 0).then_some(Standing::There(step));
-    assert_eq!(found_dead(flapping, only_me), None);
 }
 
 #[test]
