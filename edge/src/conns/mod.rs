@@ -1,7 +1,7 @@
 //! A shard's connections: sockets, outboxes and heartbeats.
 //!
 //! The core writes here straight to sockets, without waking anybody. Sockets are registered with a poll of the shard's own
-//! ([`Ready`]), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
+//! (`Ready`), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
 //! connection costs neither a task nor a registration there (together 512 to 640 bytes).
 
 mod ready;
