@@ -27,6 +27,8 @@ const TELL: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_secs(120);
 /// How long healing may take, step by step.
 const HEAL: Duration = Duration::from_secs(90);
+/// How long its further steps may take when one has not come to its end.
+const REST: Duration = Duration::from_secs(10);
 /// For this long nothing must change in the end: longer than cards stay open.
 const CALM: Duration = Duration::from_millis(1_500);
 
@@ -103,6 +105,8 @@ struct Run {
     tasks: JoinSet<()>,
     connections: usize,
     start: Instant,
+    /// How long a step of healing may take.
+    patience: Duration,
 }
 
 impl Run {
@@ -132,6 +136,7 @@ impl Run {
             tasks,
             connections: 0,
             start,
+            patience: HEAL,
         };
         let Settings {
             seed, pace, rooms, ..
@@ -252,7 +257,7 @@ impl Run {
         since: Instant,
         so: impl Fn(&SeatState) -> bool + Copy,
     ) {
-        let deadline = Instant::now() + HEAL;
+        let deadline = Instant::now() + self.patience;
         while !self.all(so) && Instant::now() < deadline {
             progress(self.progress(Stage::Healing, since, Vec::new()));
             sleep(TELL / 4).await;
@@ -260,6 +265,9 @@ impl Run {
         let field = &mut self.field.borrow_mut();
         field.now();
         let stuck: Vec<_> = field.seats().filter(|seat| !so(seat)).cloned().collect();
+        if !stuck.is_empty() {
+            self.patience = REST;
+        }
         for seat in stuck {
             let place = (seat.room.as_str(), seat.who.as_str());
             let found = format!("{seat:?}");
@@ -269,7 +277,7 @@ impl Run {
 
     /// Waits until nothing has changed for a while and all show the newest that anybody was told.
     async fn calm(&mut self) {
-        let deadline = Instant::now() + HEAL;
+        let deadline = Instant::now() + self.patience;
         let (mut before, mut since) = (Vec::new(), Instant::now());
         while Instant::now() < deadline {
             sleep(TELL / 10).await;
