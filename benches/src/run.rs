@@ -9,7 +9,7 @@ use crate::load;
 use crate::plot::Chart;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::scenario::{fanout, idle, mixed, pause, rooms, slow, storm};
+use crate::scenario::{fanout, idle, mixed, pause, peers, rooms, slow, storm};
 
 /// Measure what a Grandstand does on this machine
 ///
@@ -46,6 +46,7 @@ enum Scenario {
     Storm(storm::Options),
     Slow(slow::Options),
     Pause(pause::Options),
+    Peers(peers::Options),
     /// Not for people: the load generator
     #[command(hide = true)]
     Load,
@@ -112,6 +113,7 @@ async fn measure(
         Scenario::Storm(options) => storm::run(options, common, progress).await,
         Scenario::Slow(options) => slow::run(options, common, progress).await,
         Scenario::Pause(options) => pause::run(options, common, progress).await,
+        Scenario::Peers(options) => peers::run(options, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

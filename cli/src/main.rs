@@ -26,7 +26,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dev(dev::Args),
-    Bench(grandstand_bench::run::Args),
+    Bench(Box<grandstand_bench::run::Args>),
     Chaos(chaos::Args),
     Token(token::Args),
 }

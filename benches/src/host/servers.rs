@@ -109,3 +109,14 @@ pub struct ServersUsage {
     /// NATS.
     pub nats: Usage,
 }
+
+impl ServersUsage {
+    /// All processes together.
+    pub fn all(&self) -> Usage {
+        let parts = [self.edges, self.workers, self.nats];
+        Usage {
+            cpu_s: parts.iter().map(|part| part.cpu_s).sum(),
+            memory: parts.iter().map(|part| part.memory).sum(),
+        }
+    }
+}

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::host::proc::Usage;
-use crate::host::servers::{Servers, ServersUsage};
+use crate::host::servers::ServersUsage;
 use crate::load::clock::now_ns;
 use crate::load::dialect::Dialect;
 use crate::load::job::{Command, Job, LoadRole, Reading, Rooms};
@@ -93,13 +93,11 @@ pub struct Measured {
 /// # Errors
 /// If a process is gone.
 pub async fn measure(
-    servers: Option<&Servers>,
+    usage: impl Fn() -> Result<ServersUsage, BenchError>,
     loads: &mut [&mut Load],
     seconds: f64,
     progress: &mut Progress,
 ) -> Result<Measured, BenchError> {
-    let none = || Ok(ServersUsage::default());
-    let usage = || servers.map_or_else(none, Servers::usage);
     let mut measured = Measured::default();
     for load in loads.iter_mut() {
         // What was before does not count.

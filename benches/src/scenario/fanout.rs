@@ -59,7 +59,7 @@ pub async fn run(
     settle(common.seconds.min(3.0)).await;
     progress.phase("measuring");
     let mut loads = [&mut load, &mut player];
-    let mut measured = measure(Some(&servers), &mut loads, common.seconds, progress).await?;
+    let mut measured = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     loads[1].tell(Command::Silence).await?;
     progress.phase("waiting for the rest");
     drain(&mut loads, &mut measured).await?;

@@ -70,12 +70,18 @@ pub async fn run(
     small.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
     progress.phase("small rooms alone");
-    let alone = measure(Some(&servers), &mut [&mut small], common.seconds, progress).await?;
+    let alone = measure(
+        || servers.usage(),
+        &mut [&mut small],
+        common.seconds,
+        progress,
+    )
+    .await?;
     giant.tell(Command::Rate(options.giant_rate)).await?;
     settle(common.seconds.min(3.0)).await;
     progress.phase("beside the giant room");
     let mut loads = [&mut small, &mut crowd, &mut giant];
-    let mut beside = measure(Some(&servers), &mut loads, common.seconds, progress).await?;
+    let mut beside = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     for sender in [0, 2] {
         loads[sender].tell(Command::Silence).await?;
     }

@@ -15,3 +15,5 @@ pub mod storm;
 pub mod slow;
 
 pub mod pause;
+
+pub mod peers;

@@ -69,7 +69,13 @@ pub async fn run(
     load.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
     progress.phase("measuring");
-    let mut measured = measure(Some(&servers), &mut [&mut load], common.seconds, progress).await?;
+    let mut measured = measure(
+        || servers.usage(),
+        &mut [&mut load],
+        common.seconds,
+        progress,
+    )
+    .await?;
     load.tell(Command::Silence).await?;
     progress.phase("waiting for the rest");
     drain(&mut [&mut load], &mut measured).await?;

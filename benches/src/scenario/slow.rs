@@ -82,7 +82,7 @@ pub async fn run(
 
     progress.phase("all read");
     let mut loads = [&mut readers, &mut player];
-    let before = measure(Some(&servers), &mut loads, common.seconds, progress).await?;
+    let before = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
     progress.phase("half do not");
     stuck.tell(Command::Read(Reading::Nothing)).await?;
@@ -91,7 +91,7 @@ pub async fn run(
     slow.tell(Command::Read(Reading::Slowly(tenth as u32)))
         .await?;
     let during = measure(
-        Some(&servers),
+        || servers.usage(),
         &mut [&mut readers, &mut player],
         common.seconds,
         progress,

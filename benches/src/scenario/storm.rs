@@ -69,7 +69,13 @@ pub async fn run(
     settle(common.seconds.min(3.0)).await;
 
     progress.phase("before");
-    let before = measure(Some(&servers), &mut [&mut small], common.seconds, progress).await?;
+    let before = measure(
+        || servers.usage(),
+        &mut [&mut small],
+        common.seconds,
+        progress,
+    )
+    .await?;
     crowd.tell(Command::AtOnce(options.clients)).await?;
     let mut back = Vec::new();
     let (mut during, mut entered) = (Tally::default(), Tally::default());

@@ -4,6 +4,8 @@ mod room;
 
 mod speak;
 
+mod peer;
+
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +13,7 @@ use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
 
-use super::dialect::{self, Dialect, Step};
+use super::dialect::{self, Dialect};
 use super::frame;
 use super::handshake::{Answer, Request, answer};
 use super::job::{Command, Job, LoadRole, Pauses};
@@ -346,21 +348,6 @@ impl Crowd {
         self.take_step(client, step, now_ns, out);
     }
 
-    fn take_step(&mut self, client: usize, step: Step, now_ns: u64, out: &mut Vec<u8>) {
-        match step {
-            Step::Nothing => {}
-            Step::Say(text) => frame::put(self.opcode(), text, out),
-            Step::In => self.enter(client, now_ns),
-        }
-    }
-
-    fn opcode(&self) -> u8 {
-        match self.job.dialect.binary() {
-            true => frame::BINARY,
-            false => frame::TEXT,
-        }
-    }
-
     fn enter(&mut self, client: usize, now_ns: u64) {
         let member = &mut self.members[client];
         if member.phase == Phase::Joining {
@@ -373,20 +360,6 @@ impl Crowd {
         }
     }
 
-    /// A message of a peer: whatever it is wrapped in, each has one stamp.
-    fn handle_peer(&mut self, client: usize, mut text: &[u8], now_ns: u64, out: &mut Vec<u8>) {
-        let mut stamps = 0;
-        while let Some((due_ns, end)) = super::stamp::find(text) {
-            self.count(due_ns, now_ns);
-            text = &text[end..];
-            stamps += 1;
-        }
-        if stamps == 0 || self.job.dialect == Dialect::Nats {
-            let step = self.job.dialect.step(text);
-            self.take_step(client, step, now_ns, out);
-        }
-    }
-
     fn count(&mut self, due_ns: u64, now_ns: u64) {
         self.tally.received += 1;
         if self.in_window(due_ns) {
@@ -395,15 +368,6 @@ impl Crowd {
                 .latencies
                 .record_ns(now_ns.saturating_sub(due_ns));
         }
-    }
-
-    /// Appends what a peer is sent to publish.
-    fn put_publish(&self, due_ns: u64, out: &mut Vec<u8>) {
-        let mut text = Vec::with_capacity(self.job.size as usize + 32);
-        self.job
-            .dialect
-            .publish(due_ns, self.job.size as usize, &mut text);
-        frame::put(self.opcode(), &text, out);
     }
 
     /// Appends the data of an input: a JSON string of the job's size, quotes included.

@@ -1,0 +1,51 @@
+//! What is spoken with servers that are not ours.
+
+use super::super::dialect::{Dialect, Step};
+use super::super::{frame, stamp};
+use super::Crowd;
+
+impl Crowd {
+    pub(super) fn take_step(&mut self, client: usize, step: Step, now_ns: u64, out: &mut Vec<u8>) {
+        match step {
+            Step::Nothing => {}
+            Step::Say(text) => frame::put(self.opcode(), text, out),
+            Step::In => self.enter(client, now_ns),
+        }
+    }
+
+    pub(super) fn opcode(&self) -> u8 {
+        match self.job.dialect.binary() {
+            true => frame::BINARY,
+            false => frame::TEXT,
+        }
+    }
+
+    /// A message of a peer: whatever it is wrapped in, each has one stamp.
+    pub(super) fn handle_peer(
+        &mut self,
+        client: usize,
+        mut text: &[u8],
+        now_ns: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let mut stamps = 0;
+        while let Some((due_ns, end)) = stamp::find(text) {
+            self.count(due_ns, now_ns);
+            text = &text[end..];
+            stamps += 1;
+        }
+        if stamps == 0 || self.job.dialect == Dialect::Nats {
+            let step = self.job.dialect.step(text);
+            self.take_step(client, step, now_ns, out);
+        }
+    }
+
+    /// Appends what a peer is sent to publish.
+    pub(super) fn put_publish(&self, due_ns: u64, out: &mut Vec<u8>) {
+        let mut text = Vec::with_capacity(self.job.size as usize + 32);
+        self.job
+            .dialect
+            .publish(due_ns, self.job.size as usize, &mut text);
+        frame::put(self.opcode(), &text, out);
+    }
+}
