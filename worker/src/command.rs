@@ -188,6 +188,8 @@ pub struct OwnerConfig {
     pub checkpoint_interval: Duration,
     /// The least time between two presences of a room.
     pub presence_interval: Duration,
+    /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
+    pub idle: Option<Duration>,
     /// Rooms per partition that are watched but do not exist; more are answered `Absent` and forgotten.
     pub absent_rooms: usize,
 }
@@ -206,6 +208,7 @@ impl OwnerConfig {
             writes: 64,
             checkpoint_interval: Duration::from_secs(1),
             presence_interval: Duration::from_millis(500),
+            idle: None,
             absent_rooms: 65_536,
         }
     }

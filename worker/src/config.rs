@@ -55,6 +55,8 @@ pub struct RoomsSection {
     pub snapshot_entries: u32,
     /// Milliseconds for which an entry stays uncovered.
     pub snapshot_delay_ms: u64,
+    /// Milliseconds after which a room that nobody is connected to and nobody watches leaves memory; 0 for never.
+    pub idle_ms: u64,
 }
 
 impl Default for RoomsSection {
@@ -63,6 +65,7 @@ impl Default for RoomsSection {
             ring_bytes: 64 * 1024,
             snapshot_entries: 32,
             snapshot_delay_ms: 1000,
+            idle_ms: 600_000,
         }
     }
 }
@@ -86,6 +89,7 @@ impl Config for WorkerConfig {
         checks.range("rooms.snapshot_entries", entries, 1..=100_000);
         let delay = self.rooms.snapshot_delay_ms;
         checks.range("rooms.snapshot_delay_ms", delay, 10..=600_000);
+        checks.range("rooms.idle_ms", self.rooms.idle_ms, 0..=86_400_000);
     }
 }
 
@@ -99,6 +103,7 @@ impl WorkerConfig {
             ring_bytes: self.rooms.ring_bytes as usize,
             snapshot_entries: self.rooms.snapshot_entries,
             snapshot_delay: Duration::from_millis(self.rooms.snapshot_delay_ms),
+            idle: (self.rooms.idle_ms > 0).then(|| Duration::from_millis(self.rooms.idle_ms)),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
         }

@@ -27,6 +27,8 @@ pub struct WorkerMetrics {
     pub second_observer: Gauge,
     /// Rooms loaded, as of the last few seconds.
     pub rooms: Gauge,
+    /// Rooms at rest: known, but not in memory.
+    pub idle_rooms: Gauge,
     /// [`Counts::inputs`].
     pub inputs: Counter,
     /// [`Counts::rejects`].
@@ -84,6 +86,11 @@ impl WorkerMetrics {
             self.second_observer.clone(),
         );
         registry.register("rooms", "Rooms loaded", self.rooms.clone());
+        registry.register(
+            "idle_rooms",
+            "Rooms that are known but not in memory",
+            self.idle_rooms.clone(),
+        );
         let counters = [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs refused", &self.rejects),

@@ -121,6 +121,11 @@ impl Owner {
         self.partitions.values().map(Owned::rooms).sum()
     }
 
+    /// How many rooms are at rest.
+    pub fn idle_rooms(&self) -> usize {
+        self.partitions.values().map(Owned::idle_rooms).sum()
+    }
+
     /// The processes of the edges that hold connected players' sessions, for probing whether they live.
     pub fn session_processes(&self) -> BTreeSet<ProcessId> {
         let mut processes = BTreeSet::new();

@@ -23,6 +23,8 @@ pub struct WorkerSettings {
     pub snapshot_entries: u32,
     /// How long an entry stays uncovered.
     pub snapshot_delay: Duration,
+    /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
+    pub idle: Option<Duration>,
     /// How long the log keeps an entry, and so the bucket a deleted room's marker (D12).
     pub log_max_age: Duration,
     /// Where it counts.
@@ -39,6 +41,7 @@ impl WorkerSettings {
             ring_bytes: 64 * 1024,
             snapshot_entries: 32,
             snapshot_delay: Duration::from_secs(1),
+            idle: Some(Duration::from_secs(600)),
             log_max_age: Duration::from_secs(3600),
             metrics: WorkerMetrics::default(),
         }
@@ -50,6 +53,7 @@ impl WorkerSettings {
             ring_bytes: self.ring_bytes,
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,
+            idle: self.idle,
             ..OwnerConfig::new(worker)
         }
     }

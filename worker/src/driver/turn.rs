@@ -260,6 +260,7 @@ impl<'a> Worker<'a> {
         metrics.add(std::mem::replace(&mut self.counted, counts), counts);
         metrics.partitions.set(self.machine.owned() as i64);
         metrics.rooms.set(self.owner.rooms() as i64);
+        metrics.idle_rooms.set(self.owner.idle_rooms() as i64);
     }
 
     /// Says whether the cluster is whole, as far as this worker can tell.

@@ -184,7 +184,8 @@ impl Owned {
     }
 
     pub(super) fn exists(&self, id: &RoomId) -> bool {
-        self.slots.get(id).is_some_and(|slot| slot.room.is_some())
+        let slot = self.slots.get(id);
+        slot.is_some_and(|slot| slot.room.is_some() || slot.asleep.is_some())
     }
 
     /// Everybody in the room leaves.

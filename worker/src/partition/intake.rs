@@ -7,6 +7,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry, ItemKind};
 use prost::Message;
 
+use super::idle::Waiting;
 use super::slot::Slot;
 use super::{Owned, Pending, RETRY, Shared, Stage};
 use crate::command::{Command, Outcome};
@@ -23,6 +24,9 @@ enum Created {
 
 impl Owned {
     pub(crate) fn handle_log(&mut self, cx: &mut Shared, entry: &LogEntry, behind: u64) {
+        if self.held {
+            return;
+        }
         if self.is_running() && entry.seq >= self.next_seq {
             self.next_seq = entry.seq + 1;
             self.on_entry(cx, entry);
@@ -55,6 +59,9 @@ impl Owned {
             return;
         };
         self.on_cut(cx, log);
+        if self.held {
+            return;
+        }
         let (partition, from) = (self.id, self.next_seq);
         cx.commands.push_back(Command::OpenLog { partition, from });
     }
@@ -113,14 +120,19 @@ impl Owned {
             time_ms: stored.time_ms,
             entry,
         };
-        match self.slots.get(&id) {
+        self.on_logged(cx, &id, logged);
+    }
+
+    pub(super) fn on_logged(&mut self, cx: &mut Shared, id: &RoomId, logged: Logged) {
+        match self.slots.get(id) {
             Some(slot) if logged.seq <= slot.covered => {}
             Some(slot) if slot.quarantine.is_some() => {
                 let code = slot.quarantine.as_ref().map(|q| q.why.code());
-                self.turn_away(cx, &id, &logged.entry, code.unwrap_or_default());
+                self.turn_away(cx, id, &logged.entry, code.unwrap_or_default());
             }
-            Some(slot) if slot.room.is_some() => self.on_room_entry(cx, &id, logged),
-            _ => self.on_absent_entry(cx, &id, logged),
+            Some(slot) if slot.room.is_some() => self.on_room_entry(cx, id, logged),
+            Some(slot) if slot.asleep.is_some() => self.wake(cx, id, Waiting::Entry(logged)),
+            _ => self.on_absent_entry(cx, id, logged),
         }
     }
 
@@ -178,6 +190,9 @@ impl Owned {
             }
         }
         self.count_room(id);
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.quiet_since = None;
+        }
         self.write_room(cx, id);
         self.reschedule(cx, id);
     }

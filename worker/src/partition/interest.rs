@@ -7,6 +7,7 @@ use grandstand_common::id::{EdgeId, Lane, RoomId, SessionId};
 use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 
 use super::audience::version;
+use super::idle::Waiting;
 use super::{Owned, Shared};
 use crate::quarantine::Why;
 use crate::registry::Panicked;
@@ -23,10 +24,12 @@ impl Owned {
             let Ok(id) = wanted.room.parse::<RoomId>() else {
                 continue;
             };
-            self.on_room_interest(cx, (&id, edge), wanted);
-            self.lose_strays(cx, &id, edge, &sessions(wanted));
-            self.send_presence(cx, &id);
-            self.reschedule(cx, &id);
+            let wants = wanted.sync || wanted.players.is_some() || wanted.spectators.is_some();
+            if wants && self.is_asleep(&id) {
+                self.wake(cx, &id, Waiting::Interest(edge.clone(), wanted.clone()));
+            } else {
+                self.on_named(cx, (&id, edge), wanted);
+            }
             named.insert(id);
         }
         if interest.digest {
@@ -36,6 +39,20 @@ impl Owned {
                 self.reschedule(cx, &id);
             }
         }
+    }
+
+    /// An edge tells of a room.
+    pub(super) fn on_named(
+        &mut self,
+        cx: &mut Shared,
+        to: (&RoomId, &EdgeId),
+        wanted: &RoomInterest,
+    ) {
+        let (id, edge) = to;
+        self.on_room_interest(cx, to, wanted);
+        self.lose_strays(cx, id, edge, &sessions(wanted));
+        self.send_presence(cx, id);
+        self.reschedule(cx, id);
     }
 
     /// Not watched any more, unless one of the sessions that the edge has is a player's.

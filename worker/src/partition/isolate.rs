@@ -20,6 +20,7 @@ impl Owned {
         };
         let seq = slot.cover.first.unwrap_or(self.next_seq.saturating_sub(1));
         slot.room = None;
+        slot.asleep = None;
         slot.origin = Origin::default();
         slot.asked.clear();
         slot.next_tick = None;

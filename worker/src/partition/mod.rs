@@ -20,6 +20,8 @@ mod interest;
 
 mod sessions;
 
+mod idle;
+
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -81,6 +83,8 @@ pub(crate) enum Pending {
     QuarantineBack(RoomId),
     /// The deletion of a quarantine record: another build's attempt went well.
     Lift,
+    /// The reading of a room at rest.
+    Wake(RoomId),
     /// Where the log ends, after its reader lost its place.
     LogEnd,
 }
@@ -194,8 +198,13 @@ pub(crate) struct Owned {
     retry_at: Option<Instant>,
     /// The rooms in which an edge holds connected players' sessions.
     sessions: BTreeMap<EdgeId, BTreeSet<RoomId>>,
-    /// Rooms that are loaded.
+    /// Rooms that are loaded, and rooms at rest.
     loaded: usize,
+    idle: usize,
+    /// Entries that wait for rooms that are being read.
+    waiting: usize,
+    /// They are so many that the log is not read on.
+    held: bool,
     /// Edges that are dead, and how far their players' loss is appended.
     losing: BTreeMap<EdgeId, Losing>,
     /// Sessions that their edge does not have, and when their loss was appended.
@@ -236,6 +245,9 @@ impl Owned {
             retry_at: None,
             sessions: BTreeMap::new(),
             loaded: 0,
+            idle: 0,
+            waiting: 0,
+            held: false,
             losing: BTreeMap::new(),
             strays: BTreeMap::new(),
         }
@@ -248,6 +260,11 @@ impl Owned {
     /// How many rooms are loaded.
     pub(crate) fn rooms(&self) -> usize {
         self.loaded
+    }
+
+    /// How many rooms are at rest.
+    pub(crate) fn idle_rooms(&self) -> usize {
+        self.idle
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -271,6 +288,7 @@ impl Owned {
             Pending::Delete(id) => self.on_deleted(cx, &id, outcome),
             Pending::Quarantine(id) => self.on_quarantine_written(cx, &id, outcome),
             Pending::QuarantineBack(id) => self.on_quarantine_read_back(cx, &id, outcome),
+            Pending::Wake(id) => self.on_woken(cx, &id, outcome),
             Pending::LogEnd => {
                 self.on_log_end(cx, outcome);
                 Fate::Held
@@ -280,11 +298,15 @@ impl Owned {
 
     /// For items about a room; instance 0 if it does not exist.
     fn head(&self, room: &RoomId) -> RoomHead {
-        let slot = self.slots.get(room).and_then(|slot| slot.room.as_ref());
+        let slot = self.slots.get(room);
+        let instance = slot.and_then(|slot| match (&slot.room, &slot.asleep) {
+            (Some(room), _) => Some(room.instance()),
+            (None, asleep) => asleep.as_ref().map(|asleep| asleep.instance),
+        });
         RoomHead {
             room: room.clone(),
             epoch: self.epoch,
-            instance: slot.map_or(Instance(0), |room| room.instance()),
+            instance: instance.unwrap_or(Instance(0)),
         }
     }
 }

@@ -30,10 +30,13 @@ impl Owned {
         };
         let loaded = slot.room.is_some();
         let moved = slot.room.as_mut().is_some_and(|room| room.take_moved());
+        let idle = slot.asleep.is_some();
         let counted = &mut slot.counted;
-        if loaded == counted.loaded && !moved {
+        if (loaded, idle) == (counted.loaded, counted.idle) && !moved {
             return;
         }
+        self.idle = self.idle + usize::from(idle) - usize::from(counted.idle);
+        counted.idle = idle;
         self.loaded = self.loaded + usize::from(loaded) - usize::from(counted.loaded);
         counted.loaded = loaded;
         let edges: Vec<_> = slot

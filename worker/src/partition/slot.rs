@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use grandstand_common::id::{EdgeId, RoomId};
 
+use super::idle::Asleep;
 use crate::command::Token;
 use crate::quarantine::Why;
 use crate::registry::{Panicked, Registry};
@@ -35,12 +36,17 @@ pub(crate) struct Slot {
     /// Panics outside of entries.
     pub(crate) strikes: u32,
     pub(crate) counted: Counted,
+    /// It is at rest: its snapshot has all of it.
+    pub(super) asleep: Option<Box<Asleep>>,
+    /// Since when it could be.
+    pub(super) quiet_since: Option<Instant>,
 }
 
 /// What the partition has counted of a room.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) loaded: bool,
+    pub(crate) idle: bool,
     /// The edges that hold connected players' sessions.
     pub(crate) edges: Vec<EdgeId>,
 }

@@ -7,6 +7,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry};
 use prost::Message;
 
+use super::idle::due_in;
 use super::{Fate, Owned, Pending, Shared, Stage};
 use crate::command::{Command, Now};
 use crate::registry::Panicked;
@@ -51,6 +52,8 @@ impl Owned {
 
     fn on_due(&mut self, cx: &mut Shared, id: &RoomId) {
         self.write_room(cx, id);
+        self.sleep_if_idle(cx, id);
+        self.wake_if_due(cx, id);
         if let Some(slot) = self.slots.get_mut(id)
             && slot.quarantine.is_some()
             && slot.cover.not_before.take().is_some()
@@ -75,6 +78,8 @@ impl Owned {
             self.write_deadline(cx, id),
             self.presence_at(cx, id),
             self.timer_at(cx.now, id),
+            self.idle_at(cx, id),
+            self.wake_at(id),
             tick,
         ];
         let at = at.into_iter().flatten().min();
@@ -106,10 +111,9 @@ impl Owned {
             return None;
         }
         let slot = self.slots.get(id)?;
-        let timers = slot.room.as_ref()?.state().timers.values();
+        let timers = self.timers_of(id)?.values();
         let at = timers.map(|armed| {
-            let wait = Duration::from_millis(armed.due_ms.saturating_sub(now.unix_ms));
-            let due = now.at + wait;
+            let due = now.at + due_in(armed, now);
             let asked = slot.asked.get(&armed.arming);
             asked.map_or(due, |asked| due.max(*asked + APPEND_AGAIN))
         });
@@ -117,17 +121,20 @@ impl Owned {
     }
 
     fn append_timers(&mut self, cx: &mut Shared, id: &RoomId) {
+        let Some(timers) = self
+            .timers_of(id)
+            .filter(|timers| !timers.is_empty())
+            .cloned()
+        else {
+            return;
+        };
         let Some(slot) = self.slots.get_mut(id) else {
             return;
         };
-        let Some(room) = &slot.room else {
-            return;
-        };
-        let timers = &room.state().timers;
         slot.asked
             .retain(|arming, _| timers.values().any(|armed| armed.arming == *arming));
         let mut due = Vec::new();
-        for (name, armed) in timers {
+        for (name, armed) in &timers {
             let asked = slot.asked.get(&armed.arming);
             let again = asked.is_none_or(|asked| cx.now.at >= *asked + APPEND_AGAIN);
             if armed.due_ms <= cx.now.unix_ms && again {

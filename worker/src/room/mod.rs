@@ -27,7 +27,7 @@ use crate::registry::{AnyGame, Maker, Panicked, guard};
 
 use connected::Connected;
 pub(crate) use emit::{Emit, Welcome};
-pub(crate) use state::{Player, Presence, State};
+pub(crate) use state::{Armed, Player, Presence, State};
 
 /// The timer that deletes a finished room. Games cannot have timers whose names begin with `=`.
 pub(crate) const DELETE_TIMER: &str = "=delete";

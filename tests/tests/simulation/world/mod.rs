@@ -186,7 +186,11 @@ fn conn(index: u32) -> ConnKey {
 
 fn owner_of(generation: u64, now: Now) -> Owner {
     let id = format!("w-{generation}").parse().expect("a name");
-    Owner::new(now, OwnerConfig::new(id), Registry::new().with::<Ledger>())
+    let config = OwnerConfig {
+        idle: Some(Duration::from_millis(200)),
+        ..OwnerConfig::new(id)
+    };
+    Owner::new(now, config, Registry::new().with::<Ledger>())
 }
 
 impl World {

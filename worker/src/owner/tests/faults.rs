@@ -3,7 +3,10 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use std::time::Duration;
+
 use super::*;
+use crate::command::OwnerConfig;
 use grandstand_common::bus::Bucket;
 
 const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
@@ -58,14 +61,16 @@ fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]
 
 fn run(seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut rig = Rig::started();
+    let idle = |config: &mut OwnerConfig| config.idle = Some(Duration::from_millis(1_500));
+    let mut rig = Rig::with(idle);
+    rig.take();
     let mut chains = [[(10, 0, 0); 3]; 3];
     for _ in 0..200 {
         step(&mut rig, &mut dice, &mut chains);
         match dice.random_range(0..30) {
             0 => {
                 rig.hold_log = false;
-                rig.restart();
+                rig.restart_with(idle);
             }
             1 => {
                 rig.hold_log = false;
@@ -75,7 +80,7 @@ fn run(seed: u64) {
                     rig.pass(250);
                 }
                 assert_eq!(rig.events.pop(), Some("released"));
-                rig.restart();
+                rig.restart_with(idle);
             }
             2 => rig.fail_writes = dice.random_range(1..5),
             3 => rig.pass(dice.random_range(0..70_000)),

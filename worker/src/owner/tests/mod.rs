@@ -8,6 +8,8 @@ use echo::*;
 use entries::*;
 use rig::*;
 
+mod idle;
+
 mod sequences;
 
 mod sessions;

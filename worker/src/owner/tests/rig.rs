@@ -34,6 +34,8 @@ pub(super) struct Rig {
     pub(super) fail_writes: u32,
     /// So many writes are done, but get no answer.
     pub(super) lose_answers: u32,
+    /// Reads of keys fail.
+    pub(super) stuck_reads: bool,
     /// Writes of this room get no answer.
     pub(super) stuck: &'static str,
     pub(super) hold_log: bool,
@@ -71,6 +73,7 @@ impl Rig {
             reader: None,
             fail_writes: 0,
             lose_answers: 0,
+            stuck_reads: false,
             stuck: "none",
             hold_log: false,
             watched: Vec::new(),
@@ -290,6 +293,9 @@ impl Rig {
             } => {
                 let outcome = self.write(bucket, &key, None, expected);
                 self.owner.handle_outcome(now, token, outcome);
+            }
+            Command::Get { token, .. } if self.stuck_reads => {
+                self.owner.handle_outcome(now, token, Outcome::Failed);
             }
             Command::Get { bucket, key, token } => {
                 let value = Outcome::Value(self.get(bucket, &key).cloned());

@@ -1,0 +1,158 @@
+//! Rooms at rest (D13).
+
+use std::time::Duration;
+
+use super::*;
+use crate::command::Command;
+use grandstand_common::bus::Bucket;
+use grandstand_common::subject;
+
+fn resting() -> Rig {
+    let mut rig = Rig::with(|config| config.idle = Some(Duration::from_secs(5)));
+    rig.take();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig
+}
+
+fn rooms(rig: &Rig) -> (usize, usize) {
+    (rig.owner.rooms(), rig.owner.idle_rooms())
+}
+
+#[test]
+fn d13_a_room_that_nobody_is_in_leaves_memory_and_comes_back() {
+    let mut rig = resting();
+    rig.pass(2_000);
+    rig.pass(60_000);
+    assert_eq!(rooms(&rig), (1, 0), "alice is in");
+    rig.append("echo-1", lost(("alice", 10), 2));
+    rig.pass(1_100);
+    rig.pass(3_000);
+    assert_eq!(rooms(&rig), (1, 0), "her edge watches");
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.pass(4_900);
+    assert_eq!(rooms(&rig), (1, 0), "not long enough");
+    rig.pass(100);
+    assert_eq!(rooms(&rig), (0, 1));
+    rig.pass(100_000);
+    let seq = rig.next_seq;
+    assert_eq!(rig.checkpoint().seq, seq);
+    // A player returns: what he had is there, and he is told the next number.
+    rig.join("echo-1", "alice", 20);
+    assert_eq!(rooms(&rig), (1, 0));
+    let told = rig.told("e2", "echo-1");
+    assert!(told.contains(&"snapshot 0 v4 4".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"processed 20 n0 seq1".to_owned()),
+        "{told:?}"
+    );
+    rig.pass(2_000);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], seq);
+}
+
+fn rested() -> Rig {
+    let mut rig = resting();
+    rig.append("echo-1", lost(("alice", 10), 2));
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.pass(2_000);
+    rig.pass(10_000);
+    assert_eq!(rooms(&rig), (0, 1));
+    rig.sent.clear();
+    rig.commands.clear();
+    rig
+}
+
+#[test]
+fn d13_a_watch_brings_a_room_back() {
+    let mut rig = rested();
+    rig.ask(interest("e3", &["echo-1"], true));
+    let told = rig.told("e3", "echo-1");
+    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
+    assert_eq!(told.last().unwrap(), "synced");
+    assert_eq!(rooms(&rig), (1, 0));
+}
+
+#[test]
+fn d13_the_timer_of_a_room_at_rest_fires() {
+    let mut rig = Rig::with(|config| config.idle = Some(Duration::from_millis(10)));
+    rig.take();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "finish");
+    rig.append("echo-1", lost(("alice", 10), 2));
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.pass(1_500);
+    rig.pass(1_500);
+    assert_eq!(rooms(&rig), (0, 1));
+    rig.pass(60_000);
+    rig.pass(3_000);
+    rig.pass(3_000);
+    assert_eq!(rooms(&rig), (0, 0), "a minute after its end it is deleted");
+    assert!(rig.snapshot("echo-1").is_none());
+}
+
+#[test]
+fn d13_what_comes_while_a_room_is_read_waits_in_order_and_is_not_covered() {
+    let mut rig = rested();
+    let first = rig.next_seq;
+    rig.stuck_reads = true;
+    rig.join("echo-1", "alice", 20);
+    rig.ask(interest("e3", &["echo-1"], true));
+    rig.append("echo-1", input(("alice", 20), (1, 2), "b"));
+    rig.join("echo-2", "bob", 30);
+    rig.pass(5_000);
+    assert_eq!(rig.told("e3", "echo-1"), [""; 0]);
+    assert_eq!(rig.checkpoint().seq, first, "it holds the checkpoint back");
+    rig.stuck_reads = false;
+    rig.pass(1_000);
+    let told = rig.told("e2", "echo-1");
+    assert!(told.contains(&"update 5/0 alice b".to_owned()), "{told:?}");
+    assert_eq!(told.last().unwrap(), "processed 20 n1 seq2");
+    rig.pass(3_000);
+    assert_eq!(rig.checkpoint().seq, rig.next_seq);
+}
+
+#[test]
+fn d13_a_release_waits_for_a_room_that_is_being_read() {
+    let mut rig = rested();
+    rig.stuck_reads = true;
+    let seq = rig.join("echo-1", "alice", 20);
+    assert_ne!(seq, 0);
+    rig.owner.release(rig.now, P);
+    rig.pass(500);
+    assert_eq!(rig.events, [""; 0]);
+    rig.stuck_reads = false;
+    rig.pass(1_000);
+    assert_eq!(rig.events, ["released"]);
+    let players = rig.snapshot("echo-1").unwrap()["room"]["players"].clone();
+    assert_eq!(players["alice"]["session"], 20);
+    assert_eq!(rig.checkpoint().seq, rig.next_seq);
+}
+
+#[test]
+fn d13_a_room_at_rest_whose_snapshot_is_another_goes_to_quarantine() {
+    let mut rig = rested();
+    let key = subject::room_key(P, &room_id("echo-1"));
+    rig.put(Bucket::Rooms(P), &key, Some("nonsense".into()));
+    rig.join("echo-1", "alice", 20);
+    assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
+    assert_eq!(rooms(&rig), (0, 0));
+}
+
+#[test]
+fn d13_the_log_is_not_read_on_while_too_much_waits() {
+    let mut rig = rested();
+    rig.stuck_reads = true;
+    rig.join("echo-1", "alice", 20);
+    for n in 1..=4_500 {
+        rig.append("echo-1", input(("alice", 20), (n, n + 1), "a"));
+    }
+    let closed = |command: &Command| matches!(command, Command::CloseLog { .. });
+    assert_eq!(rig.commands.iter().filter(|c| closed(c)).count(), 1);
+    rig.stuck_reads = false;
+    rig.pass(1_000);
+    let told = rig.told("e2", "echo-1");
+    assert!(told.contains(&"processed 20 n4500 seq4501".to_owned()));
+}
