@@ -12,7 +12,8 @@ use super::tally::Tally;
 pub struct Job {
     /// Where the servers are; connections are spread over them.
     pub targets: Vec<SocketAddr>,
-    /// Which source address on the loopback (127.0.0.x) connections come from: there are 28,000 ports per address.
+    /// Which source addresses on the loopback (127.0.0.x, 127.0.1.x …) connections come from: there are 28,000 ports per
+    /// address. 1: whichever the kernel takes.
     pub source: u8,
     /// What is spoken.
     pub dialect: Dialect,

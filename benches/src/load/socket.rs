@@ -1,7 +1,7 @@
 //! A client's socket: connect, read into the generator's one buffer, write or keep what does not go out yet.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
@@ -21,15 +21,19 @@ const UNSENT: usize = 256 * 1024;
 
 impl Wire {
     /// Begins to connect, from one of the loopback's addresses.
-    pub(super) fn connect(target: SocketAddr, source: u8, receive_buffer: u32) -> io::Result<Self> {
+    pub(super) fn connect(
+        target: SocketAddr,
+        source: Option<Ipv4Addr>,
+        receive_buffer: u32,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if receive_buffer > 0 {
             socket.set_recv_buffer_size(receive_buffer as usize)?;
         }
-        if source > 1 && target.is_ipv4() {
-            socket.bind(&SocketAddr::from(([127, 0, 0, source], 0)).into())?;
+        if let Some(source) = source {
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
         }
         match socket.connect(&target.into()) {
             Ok(()) => {}
