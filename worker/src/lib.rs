@@ -20,6 +20,8 @@ pub mod owner;
 
 mod partition;
 
+pub mod state_hash;
+
 mod snapshot;
 
 pub mod quarantine;

@@ -16,6 +16,10 @@ pub struct Counts {
     pub replayed: u64,
     /// Panics of games while they handled an entry.
     pub panics: u64,
+    /// Snapshots whose state is not the one that was stored.
+    pub damaged: u64,
+    /// Snapshots that cannot be read for another reason.
+    pub unreadable_snapshots: u64,
 }
 
 /// A worker's counters. Clones count together.
@@ -37,6 +41,10 @@ pub struct WorkerMetrics {
     pub replayed: Counter,
     /// [`Counts::panics`].
     pub panics: Counter,
+    /// [`Counts::damaged`].
+    pub damaged: Counter,
+    /// [`Counts::unreadable_snapshots`].
+    pub unreadable_snapshots: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -69,6 +77,12 @@ impl WorkerMetrics {
             (&self.rejects, before.rejects, now.rejects),
             (&self.replayed, before.replayed, now.replayed),
             (&self.panics, before.panics, now.panics),
+            (&self.damaged, before.damaged, now.damaged),
+            (
+                &self.unreadable_snapshots,
+                before.unreadable_snapshots,
+                now.unreadable_snapshots,
+            ),
         ];
         for (counter, before, now) in counters {
             counter.inc_by(now - before);
@@ -100,6 +114,16 @@ impl WorkerMetrics {
                 &self.replayed,
             ),
             ("panics", "Panics of games", &self.panics),
+            (
+                "snapshots_damaged",
+                "Snapshots whose state is not the one that was stored",
+                &self.damaged,
+            ),
+            (
+                "snapshots_unreadable",
+                "Snapshots that this build cannot read",
+                &self.unreadable_snapshots,
+            ),
             ("partitions_taken", "Partitions taken", &self.taken),
             (
                 "partitions_released",

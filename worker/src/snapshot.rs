@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::registry::{Panicked, Registry, guard};
 use crate::room::{Room, State};
+use crate::state_hash::StateHash;
 
 /// What readers of another one cannot read.
 const FORMAT: u32 = 1;
@@ -29,9 +30,11 @@ struct StoredRef<'a> {
     epoch: Epoch,
     generation: u64,
     last: u64,
-    /// xxh3 of the game's serialized state.
+    /// xxh3 of the game's serialized state, as builds check it that do not know `state_hash`.
     hash: u64,
-    room: Option<&'a State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_hash: Option<StateHash>,
+    room: Option<&'a RawValue>,
     game: Option<&'a RawValue>,
 }
 
@@ -39,7 +42,11 @@ struct StoredRef<'a> {
 struct Stored<'a> {
     #[serde(default)]
     hash: u64,
-    room: Option<State>,
+    /// Snapshots of older builds have none.
+    #[serde(default)]
+    state_hash: Option<StateHash>,
+    #[serde(borrow)]
+    room: Option<&'a RawValue>,
     #[serde(borrow)]
     game: Option<&'a RawValue>,
 }
@@ -73,21 +80,42 @@ pub(crate) enum DecodeError {
     Format(u32),
     #[error("no game is named {0:?}")]
     NoSuchGame(String),
-    #[error("its state's hash is another one")]
-    Hash,
+    #[error("is damaged: its state is not the one that was stored")]
+    Damaged,
+}
+
+/// A room's durable state as JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct RoomState {
+    pub(crate) room: Box<RawValue>,
+    pub(crate) game: Box<RawValue>,
+}
+
+impl RoomState {
+    pub(crate) fn of(room: &Room) -> Result<Self, EncodeError> {
+        Ok(Self {
+            game: guard(|| room.game().state())??,
+            room: serde_json::value::to_raw_value(room.state())?,
+        })
+    }
+
+    pub(crate) fn hash(&self) -> StateHash {
+        StateHash::of(&self.room, &self.game)
+    }
 }
 
 /// A room at `place`; `room.last()` is taken from the place.
 pub(crate) fn encode(room: &Room, place: Place) -> Result<Bytes, EncodeError> {
-    let game = guard(|| room.game().state())??;
+    let state = RoomState::of(room)?;
     let stored = StoredRef {
         format: FORMAT,
         epoch: place.epoch,
         generation: place.generation,
         last: place.last,
-        hash: xxh3_64(game.get().as_bytes()),
-        room: Some(room.state()),
-        game: Some(&game),
+        hash: xxh3_64(state.game.get().as_bytes()),
+        state_hash: Some(state.hash()),
+        room: Some(&state.room),
+        game: Some(&state.game),
     };
     Ok(serde_json::to_vec(&stored)?.into())
 }
@@ -100,6 +128,7 @@ pub(crate) fn encode_deleted(place: Place) -> Result<Bytes, EncodeError> {
         generation: place.generation,
         last: place.last,
         hash: 0,
+        state_hash: None,
         room: None,
         game: None,
     };
@@ -130,9 +159,14 @@ pub(crate) fn decode(
     let (Some(state), Some(game)) = (stored.room, stored.game) else {
         return Ok(None);
     };
-    if xxh3_64(game.get().as_bytes()) != stored.hash {
-        return Err(DecodeError::Hash);
+    let whole = match stored.state_hash {
+        Some(hash) => hash == StateHash::of(state, game),
+        None => stored.hash == xxh3_64(game.get().as_bytes()),
+    };
+    if !whole {
+        return Err(DecodeError::Damaged);
     }
+    let state: State = serde_json::from_str(state.get())?;
     let maker = registry
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;

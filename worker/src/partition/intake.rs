@@ -14,13 +14,7 @@ use crate::command::{Command, Outcome};
 use crate::game::Refusal;
 use crate::quarantine::Why;
 use crate::registry::Panicked;
-use crate::room::{Emit, Logged, Room};
-
-/// What became of an entry that may create a room.
-enum Created {
-    Room(Box<Room>),
-    Refused(Refusal),
-}
+use crate::room::{Emit, Logged, Opened, Room};
 
 impl Owned {
     pub(crate) fn handle_log(&mut self, cx: &mut Shared, entry: &LogEntry, behind: u64) {
@@ -204,25 +198,10 @@ impl Owned {
             return;
         };
         let mut emits = Vec::new();
-        let mut create = || match cx.registry.get(id.game()) {
-            None => Ok(Created::Refused(Refusal::new(
-                ErrorKind::NoSuchGame.code(),
-                format!("there is no game named {:?}", id.game()),
-            ))),
-            Some(maker) => {
-                emits.clear();
-                match Room::create(maker, id, &logged, joined)? {
-                    Err(refusal) => Ok(Created::Refused(refusal)),
-                    Ok(mut room) => {
-                        room.handle(&logged, &mut emits)?;
-                        Ok::<_, Panicked>(Created::Room(Box::new(room)))
-                    }
-                }
-            }
-        };
+        let mut open = || Room::open(&cx.registry, id, (&logged, joined), &mut emits);
         let seq = logged.seq;
-        match create().or_else(|_| create()) {
-            Ok(Created::Room(room)) if !room.state().players.is_empty() => {
+        match open().or_else(|_| open()) {
+            Ok(Opened::Room(room)) => {
                 let revision = self.markers.remove(id).unwrap_or(0);
                 let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot {
                     revision,
@@ -242,15 +221,14 @@ impl Owned {
                 }
                 self.after_entry(cx, id, seq, emits);
             }
-            Ok(Created::Room(_)) => {
-                // Its first player was refused, so there is no room.
+            Ok(Opened::Empty) => {
                 let refused = |emit: &Emit| matches!(emit, Emit::ToEdge(_, ItemKind::Refused(_)));
                 emits.retain(refused);
                 if self.is_ready() {
                     self.deliver(cx, id, emits);
                 }
             }
-            Ok(Created::Refused(refusal)) => {
+            Ok(Opened::Refused(refusal)) => {
                 self.refuse(cx, id, &logged.entry, &refusal);
             }
             Err(Panicked) => {

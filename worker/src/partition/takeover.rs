@@ -313,7 +313,12 @@ impl Owned {
             }
             Ok(None) => slot.cover.deleted = Some(slot.covered),
             Err(error) => {
-                tracing::error!(room = %id, %error, "a snapshot cannot be read");
+                let (partition, revision) = (self.id, entry.revision);
+                tracing::error!(room = %id, %partition, revision, %error, "a room's snapshot cannot be used, and stays as it is");
+                match error {
+                    snapshot::DecodeError::Damaged => cx.counts.damaged += 1,
+                    _ => cx.counts.unreadable_snapshots += 1,
+                }
                 let (seq, revision) = match records.get(id) {
                     Some((record, revision)) => (record.seq, *revision),
                     None => (self.checkpoint.seq, 0),

@@ -13,6 +13,8 @@ mod session;
 
 mod event;
 
+mod open;
+
 use std::fmt;
 
 use grandstand_common::data::Data;
@@ -27,6 +29,7 @@ use crate::registry::{AnyGame, Maker, Panicked, guard};
 
 use connected::Connected;
 pub(crate) use emit::{Emit, Welcome};
+pub(crate) use open::Opened;
 pub(crate) use state::{Armed, Player, Presence, State};
 
 /// The timer that deletes a finished room. Games cannot have timers whose names begin with `=`.

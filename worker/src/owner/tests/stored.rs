@@ -232,3 +232,57 @@ fn what_is_dropped_writes_nothing_more() {
         0
     );
 }
+
+/// Changes the stored snapshot of a room.
+fn tamper(rig: &mut Rig, room: &str, change: impl Fn(String) -> String) {
+    let key = subject::room_key(P, &room_id(room));
+    let stored = rig.get(Bucket::Rooms(P), &key).unwrap().value.clone();
+    let text = String::from_utf8(stored.unwrap().to_vec()).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    rig.put(Bucket::Rooms(P), &key, Some(changed.into()));
+}
+
+#[test]
+fn d14_a_snapshot_whose_state_is_not_the_stored_one_is_put_aside() {
+    for (is, becomes) in [
+        (r#""last_seq":1"#, r#""last_seq":2"#),
+        ("joined alice", "joined Alice"),
+        (r#""versions":[2,2]"#, r#""versions":[2,3]"#),
+    ] {
+        let mut rig = Rig::started();
+        rig.join("echo-1", "alice", 10);
+        rig.join("echo-2", "bob", 20);
+        rig.input("echo-1", ("alice", 10), 1, "a");
+        rig.pass(2_000);
+        tamper(&mut rig, "echo-1", |text| text.replace(is, becomes));
+        rig.restart();
+        let counts = rig.owner.counts();
+        assert_eq!((counts.damaged, counts.unreadable_snapshots), (1, 0));
+        rig.ask(interest("e5", &["echo-1", "echo-2"], true));
+        assert_eq!(rig.told("e5", "echo-1"), ["closed room_unavailable"]);
+        assert_eq!(rig.told("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
+        assert!(record(&rig, "echo-1").is_some());
+        let stored = rig.snapshot("echo-1").unwrap().to_string();
+        assert!(stored.contains(becomes), "as it was: {stored}");
+    }
+}
+
+#[test]
+fn snapshots_of_builds_without_the_whole_states_hash_are_read() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.pass(2_000);
+    tamper(&mut rig, "echo-1", |text| {
+        let at = text.find(r#""state_hash":"#).unwrap();
+        let len = text[at..].find(',').unwrap() + 1;
+        text[..at].to_owned() + &text[at + len..]
+    });
+    rig.restart();
+    rig.ask(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.pass(2_000);
+    let hash = &rig.snapshot("echo-1").unwrap()["state_hash"];
+    assert_eq!(hash.as_str().unwrap().len(), 16, "{hash}");
+}

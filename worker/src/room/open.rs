@@ -1,0 +1,46 @@
+//! The first entry of a room (D5).
+
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::RoomId;
+use grandstand_common::wire::Joined;
+
+use super::{Emit, Logged, Room};
+use crate::game::Refusal;
+use crate::registry::{Panicked, Registry};
+
+/// What became of a `Joined` for a room that does not exist.
+pub(crate) enum Opened {
+    /// There is one now.
+    Room(Box<Room>),
+    /// Its first player was refused by the game, as was emitted, so there is no room.
+    Empty,
+    /// There is no such game, or it does not like the parameters.
+    Refused(Refusal),
+}
+
+impl Room {
+    /// Makes the room and hands it the entry. What was emitted before is dropped.
+    pub(crate) fn open(
+        registry: &Registry,
+        id: &RoomId,
+        (logged, joined): (&Logged, &Joined),
+        emits: &mut Vec<Emit>,
+    ) -> Result<Opened, Panicked> {
+        emits.clear();
+        let Some(maker) = registry.get(id.game()) else {
+            return Ok(Opened::Refused(Refusal::new(
+                ErrorKind::NoSuchGame.code(),
+                format!("there is no game named {:?}", id.game()),
+            )));
+        };
+        let mut room = match Self::create(maker, id, logged, joined)? {
+            Ok(room) => room,
+            Err(refusal) => return Ok(Opened::Refused(refusal)),
+        };
+        room.handle(logged, emits)?;
+        Ok(match room.state.players.is_empty() {
+            true => Opened::Empty,
+            false => Opened::Room(Box::new(room)),
+        })
+    }
+}
