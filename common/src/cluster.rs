@@ -139,7 +139,8 @@ impl ClusterSettings {
     }
 }
 
-const KEY: &str = "settings";
+/// Where the cluster's record is, in [`Bucket::Cluster`].
+pub(crate) const KEY: &str = "settings";
 
 /// Before the record is looked at again that could not be.
 const RETRY: Duration = Duration::from_secs(1);

@@ -12,7 +12,8 @@ use crate::bus::{
     Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
     LogState, PublishError, PutError, PutReceipt, Receipt, RequestError, Subscription, Witness,
 };
-use crate::id::Partition;
+use crate::id::{Partition, RoomId};
+use crate::subject;
 
 /// A connection to the bus. Cheap to clone, and usable from several threads; clones share the connection.
 #[derive(Debug, Clone)]
@@ -72,6 +73,29 @@ impl Bus {
     /// If the options make no sense.
     pub fn simulated(options: &BusOptions, faults: Faults) -> Result<Self, ConnectError> {
         Embedded::simulated(options, faults).map(Self::Embedded)
+    }
+
+    /// Connects to the NATS of a cluster that is there, to look at it: makes and checks no streams, and takes the numbers
+    /// of partitions and streams from the cluster's record, whatever `options` say.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or there is no cluster.
+    pub async fn look_at_nats(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
+        Nats::look(url, options).await.map(Self::Nats)
+    }
+
+    /// Opens a folder that is there, to look at it: with the partitions and streams that it has, and without removing
+    /// what is too old.
+    ///
+    /// # Errors
+    /// If there is nothing in it, or another process uses it.
+    pub async fn look_at_folder(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
+        Embedded::look(dir, options).await.map(Self::Embedded)
+    }
+
+    /// How many partitions rooms are hashed to.
+    pub fn partitions(&self) -> u16 {
+        either!(self, bus => bus.partitions())
     }
 
     /// The most bytes that a message, an entry or a value may have.
@@ -164,7 +188,18 @@ impl Bus {
     /// # Errors
     /// If it cannot be begun.
     pub async fn read_log(&self, partition: Partition, from: u64) -> Result<LogReader, BusError> {
-        either!(self, bus => bus.read_log(partition, from).await)
+        either!(self, bus => bus.read_log(partition, None, from).await)
+    }
+
+    /// The same, but only the entries of one room. What is said of the numbers behind an entry, and of
+    /// [`Read::Idle`](crate::bus::Read), is said of that room's entries.
+    ///
+    /// # Errors
+    /// If it cannot be begun.
+    pub async fn read_room(&self, room: &RoomId, from: u64) -> Result<LogReader, BusError> {
+        let partition = room.partition(self.partitions());
+        let subject = Some(subject::log(partition, room));
+        either!(self, bus => bus.read_log(partition, subject, from).await)
     }
 
     /// A key's value, or the marker of its deletion. Never an older one than was acked.

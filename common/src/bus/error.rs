@@ -113,6 +113,22 @@ pub enum ConnectError {
         /// What to do.
         mend: String,
     },
+    /// There is nothing to look at.
+    #[error("there is no Grandstand in {place}: no process has run there")]
+    NothingThere {
+        /// The servers, or the folder.
+        place: String,
+    },
+    /// What is there is of another version of the bus.
+    #[error("{place} has {found}; this program reads {wanted}: use the program that goes with it")]
+    OtherVersion {
+        /// The servers, or the folder.
+        place: String,
+        /// What it has.
+        found: String,
+        /// What this program can read.
+        wanted: String,
+    },
     /// Another process has the folder.
     #[error(
         "the data folder {} is in use by another process: end that one, or use another folder", dir.display()
@@ -161,12 +177,13 @@ impl ConnectError {
             | Self::NoJetStream { .. }
             | Self::Setup { .. }
             | Self::Locked { .. } => Exit::Unavailable,
-            Self::Credentials { .. } => Exit::NoInput,
+            Self::Credentials { .. } | Self::NothingThere { .. } => Exit::NoInput,
             Self::Options(_)
             | Self::BadUrl { .. }
             | Self::TooOld { .. }
             | Self::OtherCluster { .. }
             | Self::NoCluster { .. }
+            | Self::OtherVersion { .. }
             | Self::Mismatch { .. }
             | Self::Folder { .. }
             | Self::Store { .. }

@@ -32,6 +32,8 @@ pub struct BusOptions {
     pub name: String,
     /// NATS only: a `.creds` file, if the server wants one.
     pub credentials: Option<PathBuf>,
+    /// NATS only: make and check no streams.
+    pub look: bool,
     /// Embedded only: how much of the log stays in memory, bytes. Without a folder what is older is gone; with one it is
     /// read from there.
     pub log_memory: usize,
@@ -57,6 +59,7 @@ impl Default for BusOptions {
             storage: Storage::File,
             name: "grandstand".to_owned(),
             credentials: None,
+            look: false,
             log_memory: 256 << 20,
         }
     }

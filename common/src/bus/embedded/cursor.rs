@@ -17,6 +17,8 @@ use crate::id::Partition;
 
 /// How many entries are looked up at a time.
 const BATCH: usize = 64;
+/// How many times, at most, until some of the subject that is wanted are found.
+const FILTERED: usize = 256;
 /// How long to wait before looking again for what is being written just now, if nobody says before that it is.
 const SETTLE: Duration = Duration::from_millis(10);
 
@@ -40,6 +42,8 @@ pub(crate) trait Place {
 #[derive(Debug)]
 pub(crate) struct LogPlace {
     pub(super) partition: Partition,
+    /// Only entries of this subject, if it is not all.
+    pub(super) subject: Option<String>,
     pub(super) next: u64,
     /// Whether something of it was read: then the log cannot end before it.
     pub(super) read: bool,
@@ -55,10 +59,9 @@ pub(crate) struct KvPlace {
     pub(super) waits_for: u64,
 }
 
-impl Place for LogPlace {
-    type Item = LogEntry;
-
-    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
+impl LogPlace {
+    /// All entries that come next, whatever their subject.
+    fn look_at_all(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
         let (entries, more) = match state.log.find(self.partition, self.next, BATCH) {
             Found::Entries(entries, more) => (entries, more),
             Found::Gone => return Look::Lost,
@@ -71,7 +74,7 @@ impl Place for LogPlace {
                 match read {
                     Ok(entries) if entries.is_empty() => {
                         self.next = until;
-                        return self.look(shared, state);
+                        return self.look_at_all(shared, state);
                     }
                     Ok(mut entries) => {
                         let more = entries.len() > BATCH;
@@ -96,6 +99,35 @@ impl Place for LogPlace {
             self.read = true;
         }
         Look::Items(entries, more)
+    }
+}
+
+impl Place for LogPlace {
+    type Item = LogEntry;
+
+    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
+        let mut found = Vec::new();
+        for _ in 0..FILTERED {
+            let (entries, more) = match self.look_at_all(shared, state) {
+                Look::Items(entries, more) => (entries, more),
+                Look::Lost => return Look::Lost,
+            };
+            let Some(subject) = &self.subject else {
+                return Look::Items(entries, more);
+            };
+            for entry in entries.into_iter().filter(|e| e.subject == *subject) {
+                if found.len() == BATCH {
+                    self.next = entry.seq;
+                    return Look::Items(found, true);
+                }
+                found.push(entry);
+            }
+            if !more {
+                return Look::Items(found, false);
+            }
+        }
+        // Others want the lock too.
+        Look::Items(found, true)
     }
 }
 

@@ -92,6 +92,15 @@ impl Disk {
         Ok((disk, state))
     }
 
+    /// The streams and partitions that the store in `dir` was made with.
+    pub(super) fn layout(dir: &Path) -> fjall::Result<Option<(u16, u16)>> {
+        let db = Database::builder(dir).open()?;
+        let meta = db.keyspace("meta", KeyspaceCreateOptions::default)?;
+        let found = meta.get(LAYOUT)?;
+        let field = |i| u16::try_from(number(found.as_deref()?, i)?).ok();
+        Ok(field(0).zip(field(1)))
+    }
+
     fn open_keyspaces(dir: &Path, options: &BusOptions) -> fjall::Result<Self> {
         let db = Database::builder(dir)
             .cache_size(CACHE_BYTES)

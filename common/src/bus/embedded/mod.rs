@@ -27,6 +27,8 @@ mod write;
 
 mod open;
 
+mod look;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -243,14 +245,20 @@ impl Embedded {
         Ok(state)
     }
 
+    pub(crate) fn partitions(&self) -> u16 {
+        self.shared().options.partitions
+    }
+
     pub(crate) async fn read_log(
         &self,
         partition: Partition,
+        subject: Option<String>,
         from: u64,
     ) -> Result<LogReader, BusError> {
         let state = self.connected(partition)?;
         let place = LogPlace {
             partition,
+            subject,
             next: state.log.begin(partition, from),
             read: false,
         };

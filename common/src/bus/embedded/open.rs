@@ -100,7 +100,7 @@ fn open_folder(dir: PathBuf, options: &BusOptions) -> Result<Owner, ConnectError
 }
 
 /// One process at a time (D18).
-fn lock(dir: &Path) -> Result<File, ConnectError> {
+pub(super) fn lock(dir: &Path) -> Result<File, ConnectError> {
     let failed = |cause| ConnectError::Folder {
         dir: dir.to_owned(),
         cause,

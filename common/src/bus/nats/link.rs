@@ -223,7 +223,7 @@ pub(super) fn at(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
 }
 
 /// The addresses without user names and passwords.
-fn shown(servers: &[ServerAddr]) -> String {
+pub(super) fn shown(servers: &[ServerAddr]) -> String {
     let each = servers
         .iter()
         .map(|server| format!("{}://{}:{}", server.scheme(), server.host(), server.port()));

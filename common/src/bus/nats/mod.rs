@@ -19,6 +19,8 @@ mod reader;
 
 mod second;
 
+mod look;
+
 pub(crate) use second::Second;
 
 use std::sync::Arc;
@@ -188,14 +190,19 @@ impl Nats {
         Ok(self.inner.wire.stream_info(&stream).await?.log_state())
     }
 
+    pub(crate) fn partitions(&self) -> u16 {
+        self.inner.options.partitions
+    }
+
     pub(crate) async fn read_log(
         &self,
         partition: Partition,
+        subject: Option<String>,
         from: u64,
     ) -> Result<LogReader, BusError> {
         let source = reader::Source {
             stream: streams::log_name(self.inner.options.stream_of(partition)),
-            filter: subject::log_partition(partition),
+            filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
             from: from.max(1),
             every_entry: true,
         };

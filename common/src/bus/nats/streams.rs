@@ -84,6 +84,9 @@ pub(super) async fn ensure(
     options: &BusOptions,
     url: &str,
 ) -> Result<(), ConnectError> {
+    if options.look {
+        return Ok(());
+    }
     for config in wanted(options) {
         loop {
             let result = match wire.stream_info(&config.name).await {
