@@ -32,6 +32,8 @@ mod deadlines;
 
 pub mod metrics;
 
+pub mod replay;
+
 pub mod driver;
 
 pub mod config;

@@ -102,6 +102,18 @@ impl RoomState {
     pub(crate) fn hash(&self) -> StateHash {
         StateHash::of(&self.room, &self.game)
     }
+
+    /// `{"room":…,"game":…}`.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let parse = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or_default();
+        let (room, game): (serde_json::Value, serde_json::Value) =
+            (parse(&self.room), parse(&self.game));
+        serde_json::json!({ "room": room, "game": game })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.room.get().len() + self.game.get().len()
+    }
 }
 
 /// A room at `place`; `room.last()` is taken from the place.
@@ -146,6 +158,21 @@ pub(crate) fn decode_place(value: &[u8]) -> Result<Place, DecodeError> {
         generation: header.generation,
         last: header.last,
     })
+}
+
+/// The state of a snapshot as it is stored, and the hash that was stored with it; `None` if the room was deleted.
+pub(crate) fn decode_state(
+    value: &[u8],
+) -> Result<Option<(RoomState, Option<StateHash>)>, DecodeError> {
+    let stored: Stored<'_> = serde_json::from_slice(value)?;
+    let (Some(room), Some(game)) = (stored.room, stored.game) else {
+        return Ok(None);
+    };
+    let state = RoomState {
+        room: room.to_owned(),
+        game: game.to_owned(),
+    };
+    Ok(Some((state, stored.state_hash)))
 }
 
 /// The room of a snapshot, as of entry `last` (what of its place counts); `None` if it was deleted.

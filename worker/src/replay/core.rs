@@ -1,0 +1,226 @@
+//! The replay of one room, entry by entry.
+
+use grandstand_common::bus::LogEntry;
+use grandstand_common::id::{Instance, RoomId};
+use grandstand_common::wire::Entry;
+use prost::Message;
+
+use super::diff::Differences;
+use super::line::{Before, Line};
+use super::replicas::{Hashed, Replicas, Stopped};
+use super::report::{Comparison, Tally};
+use super::scan::Life;
+use super::stored::{Key, Snapshot, Stored};
+use crate::registry::Registry;
+use crate::room::{Logged, Room};
+use crate::snapshot::DecodeError;
+
+/// An entry of the log; nothing but its place if it cannot be read.
+pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
+    Some(Logged {
+        seq: entry.seq,
+        time_ms: entry.time_ms,
+        entry: Entry::decode(entry.payload.clone()).ok()?,
+    })
+}
+
+/// A room that is replayed.
+#[derive(Debug)]
+pub(super) struct Replay {
+    registry: Registry,
+    id: RoomId,
+    instance: Instance,
+    stored: Stored,
+    pub(super) replicas: Replicas,
+    pub(super) tally: Tally,
+    pub(super) comparison: Option<Comparison>,
+    /// The state after the last entry.
+    pub(super) hashed: Option<Hashed>,
+    /// The last state of a room that was deleted since.
+    pub(super) before_deletion: Option<Hashed>,
+    pub(super) deleted: Option<u64>,
+    pub(super) stopped: Option<(u64, Stopped)>,
+}
+
+impl Replay {
+    /// From the entry that created it.
+    pub(super) fn new(registry: &Registry, id: &RoomId, life: &Life, stored: Stored) -> Self {
+        let nothing = || Ok::<_, std::convert::Infallible>(None);
+        let replicas = match Replicas::new(registry, id, nothing) {
+            Ok(replicas) => replicas,
+            Err(never) => match never {},
+        };
+        Self::with(registry, (id, life.instance), stored, replicas)
+    }
+
+    /// From a stored snapshot.
+    pub(super) fn from_snapshot(
+        registry: &Registry,
+        id: &RoomId,
+        snapshot: &Snapshot,
+        stored: Stored,
+    ) -> Result<Self, DecodeError> {
+        let replicas = Replicas::new(registry, id, || snapshot.load(registry, id))?;
+        let mut replay = Self::with(registry, (id, snapshot.instance), stored, replicas);
+        replay.hashed = Some(Hashed {
+            state: snapshot.state.clone(),
+            hash: snapshot.is,
+        });
+        replay.comparison = Some(Comparison::BegunThere { seq: snapshot.last });
+        Ok(replay)
+    }
+
+    fn with(
+        registry: &Registry,
+        (id, instance): (&RoomId, Instance),
+        stored: Stored,
+        replicas: Replicas,
+    ) -> Self {
+        Self {
+            registry: registry.clone(),
+            id: id.clone(),
+            instance,
+            stored,
+            replicas,
+            tally: Tally::default(),
+            comparison: None,
+            hashed: None,
+            before_deletion: None,
+            deleted: None,
+            stopped: None,
+        }
+    }
+
+    /// Takes the next entry. Nothing is done with those behind the room's end.
+    pub(super) fn handle(&mut self, entry: &LogEntry) -> Option<Line> {
+        if self.deleted.is_some() || self.stopped.is_some() {
+            return None;
+        }
+        if let Some(last) = self.stored.snapshot().map(|snapshot| snapshot.last)
+            && entry.seq > last
+        {
+            self.compare();
+        }
+        let Some(logged) = decode(entry) else {
+            let line = Line::unreadable(entry.seq, entry.time_ms);
+            self.tally.count(&line);
+            return Some(line);
+        };
+        let mut line = Line::of(&logged);
+        let hash = self.hashed.as_ref().map(|hashed| hashed.hash);
+        let before = Before::of(self.replicas.room(), hash);
+        match self.replicas.step(&logged) {
+            Ok(stepped) => {
+                line.add(&stepped, &before, self.replicas.room());
+                let bytes = stepped.hashed.as_ref().map_or(0, |h| h.state.len());
+                self.tally.sized(entry.seq, bytes);
+                let previous = std::mem::replace(&mut self.hashed, stepped.hashed);
+                if line.deleted {
+                    self.deleted = Some(entry.seq);
+                    self.before_deletion = previous;
+                }
+            }
+            Err(stopped) => {
+                line.stopped = Some(stopped.to_string());
+                self.stopped = Some((entry.seq, stopped));
+            }
+        }
+        self.tally.count(&line);
+        Some(line)
+    }
+
+    /// All entries were handed over, up to `until` or all there are.
+    pub(super) fn finish(&mut self, life: &Life, is_newest: bool, until: Option<u64>) {
+        let last = until.unwrap_or(self.stored.log.last);
+        if self.comparison.is_some() {
+            return;
+        }
+        let is_alive = self.deleted.is_none() && self.stopped.is_none();
+        self.comparison = match &self.stored.key {
+            Key::Room(snapshot) if snapshot.last <= last || !is_alive => return self.compare(),
+            Key::Room(snapshot) => Some(Comparison::NotReached { seq: snapshot.last }),
+            _ if !is_newest => Some(Comparison::Older),
+            Key::Deleted(seq) if self.deleted == Some(*seq) => {
+                Some(Comparison::BothDeleted { seq: Some(*seq) })
+            }
+            Key::Deleted(seq) if *seq > last && is_alive => {
+                Some(Comparison::NotReached { seq: *seq })
+            }
+            // It was made anew since.
+            Key::Deleted(seq) if *seq < self.instance.0 => Some(Comparison::NotStored),
+            Key::Deleted(seq) => Some(Comparison::Fate {
+                stored_deleted: true,
+                stored_at: Some(*seq),
+                replayed: self.deleted,
+            }),
+            Key::Marker(_) | Key::Nothing if self.deleted.is_some() => {
+                Some(Comparison::BothDeleted { seq: None })
+            }
+            Key::Marker(_) if self.stopped.is_some() || until.is_some() => {
+                Some(Comparison::NotStored)
+            }
+            Key::Marker(at_ms) if *at_ms > life.begun_ms => Some(Comparison::Fate {
+                stored_deleted: true,
+                stored_at: None,
+                replayed: None,
+            }),
+            Key::Marker(_) | Key::Nothing => Some(Comparison::NotStored),
+            Key::Unreadable(error) => Some(Comparison::Unreadable {
+                error: error.clone(),
+            }),
+        };
+    }
+
+    /// Compares the state with the snapshot, whose last entry was the last that was handled.
+    fn compare(&mut self) {
+        if let (None, Some(snapshot)) = (&self.comparison, self.stored.snapshot()) {
+            self.comparison = Some(self.compared(snapshot));
+        }
+    }
+
+    fn compared(&self, snapshot: &Snapshot) -> Comparison {
+        let seq = snapshot.last;
+        if snapshot.instance != self.instance {
+            return Comparison::OtherInstance {
+                instance: snapshot.instance,
+            };
+        }
+        if self.stopped.is_some() {
+            return Comparison::NotReached { seq };
+        }
+        let Some(mine) = &self.hashed else {
+            return Comparison::Fate {
+                stored_deleted: false,
+                stored_at: Some(seq),
+                replayed: self.deleted,
+            };
+        };
+        let hash = mine.hash;
+        if snapshot.is == hash && snapshot.damaged().is_none() {
+            let rewritten = false;
+            return Comparison::Equal {
+                seq,
+                hash,
+                rewritten,
+            };
+        }
+        // A build with other fields stores the same state otherwise.
+        let loaded = snapshot.load(&self.registry, &self.id).ok().flatten();
+        let loaded = loaded.and_then(|room: Room| Hashed::of(&room).ok());
+        if loaded.is_some_and(|loaded| loaded.hash == hash) {
+            return Comparison::Equal {
+                seq,
+                hash,
+                rewritten: true,
+            };
+        }
+        Comparison::Differs {
+            seq,
+            stored: snapshot.is,
+            replayed: hash,
+            damaged: snapshot.damaged(),
+            cut: snapshot.cut,
+            differences: Differences::between(&snapshot.state, &mine.state),
+        }
+    }
+}

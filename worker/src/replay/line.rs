@@ -1,0 +1,360 @@
+//! One entry of a room's history: what it says, and what came of it.
+
+use grandstand_common::data::Data;
+use grandstand_common::id::SessionId;
+use grandstand_common::wire::{self, Body, ItemKind};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::replicas::Stepped;
+use super::run::Step;
+use super::time;
+use crate::room::{Emit, Logged, Room, State};
+use crate::state_hash::StateHash;
+
+/// An entry, and what came of it. What there is not is left out.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Line {
+    /// Its place in the log.
+    pub seq: u64,
+    /// When it was stored, RFC 3339.
+    pub time: String,
+    /// The same, Unix milliseconds.
+    pub time_ms: u64,
+    /// What it is: `joined`, `left`, `lost`, `here`, `input`, `timer`, `edge_lost`, or `unreadable`.
+    pub kind: &'static str,
+    /// Whose it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub player: String,
+    /// The session, 16 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Its number in the session's chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// The edge that holds the session.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub edge: String,
+    /// An input's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    /// An input's data, `join`'s params and options, a timer's name and arming.
+    #[serde(flatten)]
+    pub said: Said,
+    /// Why it changed nothing: `repeat`, `gap`, `replaced`, `not_joined`, `stale`, `no_room`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// The room was created by it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub created: bool,
+    /// What the lanes were sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub updates: Vec<UpdateLine>,
+    /// What players were sent alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directs: Vec<DirectLine>,
+    /// Inputs that were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejects: Vec<RejectLine>,
+    /// Why a player was not let in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RejectLine>,
+    /// Timers that were armed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timers_set: Vec<TimerLine>,
+    /// Timers that were disarmed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timers_cleared: Vec<String>,
+    /// The game ended the room.
+    #[serde(skip_serializing_if = "is_false")]
+    pub finished: bool,
+    /// The room was deleted.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deleted: bool,
+    /// Why the replay ends here: the game panics, or its state cannot be stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// The hash of the state after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<StateHash>,
+}
+
+/// What an entry carries.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Said {
+    /// JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+    /// Bytes, base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_b64: Option<String>,
+    /// The `params` of a `join`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<Box<RawValue>>,
+    /// The token's options.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<Box<RawValue>>,
+    /// A timer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timer: Option<String>,
+    /// Which arming of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arming: Option<u64>,
+}
+
+/// A change of one or both lanes' views.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpdateLine {
+    /// The players' lane's new version.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub players: u64,
+    /// The spectators' lane's new version.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub spectators: u64,
+    /// Of updates with the same key the latest suffices.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// The change.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What one player was sent.
+#[derive(Debug, Clone, Serialize)]
+pub struct DirectLine {
+    /// Who.
+    pub player: String,
+    /// What.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// Something that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectLine {
+    /// The input's number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub input: u64,
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// A timer that was armed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TimerLine {
+    /// Its name.
+    pub name: String,
+    /// When it is due, RFC 3339.
+    pub due: String,
+    /// Which arming of it.
+    pub arming: u64,
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Said {
+    fn of(data: Option<&Data>) -> Self {
+        use base64::Engine as _;
+        let standard = base64::engine::general_purpose::STANDARD;
+        let mut said = Self::default();
+        match data {
+            Some(Data::Json(text)) => match raw(text) {
+                Some(json) => said.data = Some(json),
+                None => said.data_b64 = Some(standard.encode(text)),
+            },
+            Some(Data::Binary(bytes)) => said.data_b64 = Some(standard.encode(bytes)),
+            None => {}
+        }
+        said
+    }
+}
+
+fn raw(text: &[u8]) -> Option<Box<RawValue>> {
+    serde_json::from_slice(text).ok()
+}
+
+impl Line {
+    /// An entry that cannot be read.
+    pub(super) fn unreadable(seq: u64, time_ms: u64) -> Self {
+        Self {
+            seq,
+            time: time::utc(time_ms),
+            time_ms,
+            kind: "unreadable",
+            ..Self::default()
+        }
+    }
+
+    /// What an entry says, before anything came of it.
+    pub(super) fn of(logged: &Logged) -> Self {
+        let entry = &logged.entry;
+        let mut line = Self::unreadable(logged.seq, logged.time_ms);
+        let Some(body) = &entry.body else {
+            return line;
+        };
+        line.player.clone_from(&entry.player);
+        line.edge.clone_from(&entry.edge);
+        line.kind = kind(body);
+        if !matches!(body, Body::Timer(_)) {
+            line.session = Some(format!("{:016x}", entry.session));
+            line.n = (!matches!(body, Body::EdgeLost(_))).then_some(entry.n);
+        }
+        match body {
+            Body::Joined(joined) => {
+                line.said.params = raw(&joined.params);
+                line.said.options = raw(&joined.options);
+            }
+            Body::Input(input) => {
+                line.input = Some(input.seq);
+                line.said = Said::of(input.data.as_ref());
+            }
+            Body::Timer(timer) => {
+                line.said.timer = Some(timer.name.clone());
+                line.said.arming = Some(timer.arming);
+            }
+            _ => {}
+        }
+        line
+    }
+
+    /// Adds what came of it. `before` is the room's state before it.
+    pub(super) fn add(&mut self, stepped: &Stepped, before: &Before, after: Option<&Room>) {
+        self.hash = stepped.hashed.as_ref().map(|hashed| hashed.hash);
+        match &stepped.step {
+            Step::NoRoom => self.skipped = Some("no_room".to_owned()),
+            Step::Refused(refusal) => {
+                self.refused = refusal.as_ref().map(|refusal| RejectLine {
+                    input: 0,
+                    code: refusal.code.clone(),
+                    message: refusal.message.clone(),
+                });
+            }
+            Step::Opened => self.created = true,
+            Step::Deleted => self.deleted = true,
+            Step::Handled if self.hash.is_some() && self.hash == before.hash => {
+                self.skipped = Some(skipped(self.kind, &stepped.emits));
+            }
+            Step::Handled => {}
+        }
+        let state = after.map(Room::state);
+        for emit in &stepped.emits {
+            self.add_emit(emit, state);
+        }
+        if let Some(state) = state {
+            self.finished = state.finished && !before.finished;
+            self.add_timers(before, state);
+        }
+    }
+
+    fn add_emit(&mut self, emit: &Emit, state: Option<&State>) {
+        let player = |session: u64| {
+            let found = state.and_then(|state| state.player_of(SessionId(session)));
+            found.map_or_else(|| format!("{session:016x}"), |(id, _)| id.to_string())
+        };
+        match emit {
+            Emit::Update(update) => self.updates.push(UpdateLine {
+                players: update.players,
+                spectators: update.spectators,
+                key: update.key.clone(),
+                said: Said::of(update.data.as_ref()),
+            }),
+            Emit::ToEdge(_, ItemKind::Direct(direct)) => self.directs.push(DirectLine {
+                player: player(direct.session),
+                said: Said::of(direct.data.as_ref()),
+            }),
+            Emit::Joined(welcome) => {
+                let direct = welcome.direct.as_ref().map(|data| DirectLine {
+                    player: player(welcome.session.0),
+                    said: Said::of(Some(data)),
+                });
+                self.directs.extend(direct);
+            }
+            Emit::ToEdge(_, ItemKind::Rejected(rejected)) => self.rejects.push(RejectLine {
+                input: rejected.seq,
+                code: rejected.code.clone(),
+                message: rejected.message.clone(),
+            }),
+            Emit::ToEdge(_, ItemKind::Refused(refused)) => {
+                self.refused = Some(RejectLine {
+                    input: 0,
+                    code: refused.code.clone(),
+                    message: refused.message.clone(),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn add_timers(&mut self, before: &Before, state: &State) {
+        for (name, armed) in &state.timers {
+            if armed.arming > before.armings {
+                self.timers_set.push(TimerLine {
+                    name: name.clone(),
+                    due: time::utc(armed.due_ms),
+                    arming: armed.arming,
+                });
+            }
+        }
+        let fired = self.said.timer.as_deref();
+        for name in &before.timers {
+            if !state.timers.contains_key(name) && fired != Some(name) {
+                self.timers_cleared.push(name.clone());
+            }
+        }
+    }
+}
+
+/// What a line needs to know of the state before its entry.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Before {
+    pub(super) hash: Option<StateHash>,
+    finished: bool,
+    armings: u64,
+    timers: Vec<String>,
+}
+
+impl Before {
+    pub(super) fn of(room: Option<&Room>, hash: Option<StateHash>) -> Self {
+        let Some(state) = room.map(Room::state) else {
+            return Self::default();
+        };
+        Self {
+            hash,
+            finished: state.finished,
+            armings: state.armings,
+            timers: state.timers.keys().cloned().collect(),
+        }
+    }
+}
+
+pub(super) fn kind(body: &Body) -> &'static str {
+    match body {
+        Body::Joined(_) => "joined",
+        Body::Left(_) => "left",
+        Body::Lost(_) => "lost",
+        Body::Here(_) => "here",
+        Body::Input(_) => "input",
+        Body::Timer(_) => "timer",
+        Body::EdgeLost(_) => "edge_lost",
+    }
+}
+
+/// Why an entry changed nothing.
+fn skipped(kind: &str, emits: &[Emit]) -> String {
+    let told = emits.iter().find_map(|emit| match emit {
+        Emit::ToEdge(_, ItemKind::Gone(gone)) => Some(gone.code.as_str()),
+        Emit::ToEdge(_, ItemKind::Processed(wire::Processed { gap: Some(_), .. })) => Some("gap"),
+        _ => None,
+    });
+    let stale = matches!(kind, "timer" | "edge_lost");
+    let why = told.unwrap_or(if stale { "stale" } else { "repeat" });
+    why.to_owned()
+}

@@ -1,0 +1,43 @@
+//! The flight recorder: a room again, from the entries of its log, and whether that is the room that is stored.
+//!
+//! [`replay`] looks what is stored of a room, reads the room's entries once to see where rooms of its name begin and end,
+//! and once more to run the one that is wanted, three times side by side: as it is, once more, and stored and loaded after
+//! every entry. Since a room is made by its log alone (D7), all must be the same after each entry, and the same as the
+//! stored snapshot after the snapshot's last. Where they are not, the [`Report`] says so.
+//!
+//! A worker of your own games offers it to people by calling [`replay`] with its registry, and printing the report.
+
+mod read;
+
+mod stored;
+
+mod scan;
+
+mod choose;
+
+mod run;
+
+mod replicas;
+
+mod core;
+
+mod line;
+
+mod diff;
+
+mod report;
+
+mod text;
+
+mod time;
+
+pub use choose::NoRoom;
+pub use diff::{Difference, Differences};
+pub use line::{DirectLine, Line, RejectLine, Said, TimerLine, UpdateLine};
+pub use read::{Audience, Progress, ReplayError, Request, replay};
+pub use replicas::{Diverged, Divergence, Stopped, Twin};
+pub use report::{Comparison, FinalState, PlayerReport, PlayerTally, Report, Tally};
+pub use scan::Life;
+
+#[cfg(test)]
+mod tests;

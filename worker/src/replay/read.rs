@@ -1,0 +1,237 @@
+//! Replaying a room from a bus: what is read, and in which order.
+
+use std::io;
+use std::time::Duration;
+
+use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, LogReader, Read};
+use grandstand_common::exit::Exit;
+use grandstand_common::id::{Instance, RoomId};
+use grandstand_common::subject;
+use tokio::time::{Instant, timeout};
+
+use super::choose::{self, Choice, NoRoom};
+use super::core::{self, Replay};
+use super::line::Line;
+use super::report::Report;
+use super::scan::Scan;
+use super::stored::Stored;
+use crate::registry::Registry;
+
+/// How long nothing may come from the log before it is given up.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How often it is said how far the reading is.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// What is to be replayed.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The room.
+    pub room: RoomId,
+    /// Which room of the name, by the sequence of the entry that created it; the newest if not said.
+    pub instance: Option<Instance>,
+    /// The last entry that is replayed.
+    pub until: Option<u64>,
+    /// Begin with the stored snapshot instead of the room's first entry.
+    pub from_snapshot: bool,
+}
+
+/// How far the reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries of the room that were read.
+    pub read: u64,
+    /// Entries that are still to come.
+    pub behind: u64,
+    /// It is the second time, for the replay: first it is looked where rooms of the name begin and end.
+    pub second: bool,
+}
+
+/// Who is told while it goes on.
+pub struct Audience<'a> {
+    /// Of each entry of the room, in order.
+    pub line: Option<&'a mut dyn FnMut(&Line) -> io::Result<()>>,
+    /// Of the progress, about once a second.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// Why there is no replay.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The bus cannot be read.
+    #[error("the bus cannot be read: {0}")]
+    Bus(#[from] BusError),
+    /// The log changed under the reader's hands, or could not be had.
+    #[error("the log could not be read to its end: its place was lost; try again")]
+    Lost,
+    /// Nothing comes.
+    #[error("nothing comes from the log for {} s", SILENCE.as_secs())]
+    Silent,
+    /// There is no such room to replay.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    /// A line was not taken.
+    #[error("cannot write: {0}")]
+    Output(io::Error),
+}
+
+impl ReplayError {
+    /// The code that the process ends with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Bus(_) | Self::Lost | Self::Silent => Exit::Unavailable,
+            Self::NoRoom(why) => why.exit(),
+            Self::Output(_) => Exit::Internal,
+        }
+    }
+}
+
+/// Replays a room of the log, and compares it with what is stored of it.
+///
+/// # Errors
+/// If there is no such room, its first entry is not in the log any more, or the bus cannot be read.
+pub async fn replay(
+    bus: &Bus,
+    registry: &Registry,
+    request: &Request,
+    mut audience: Audience<'_>,
+) -> Result<Report, ReplayError> {
+    let room = &request.room;
+    let stored = stored(bus, room).await?;
+    if registry.get(room.game()).is_none() {
+        return Err(unknown_game(bus, (registry, room), &stored, &mut audience).await?);
+    }
+    let trimmed = stored.log.first > 1;
+    let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
+    let mut scan = Scan::new(registry, room, pinned, trimmed);
+    let mut seed = None;
+    let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
+    while let Some(entry) = entries.next(&mut audience).await? {
+        let logged = core::decode(&entry);
+        if pinned == Some(Instance(entry.seq)) {
+            seed = logged.as_ref().and_then(choose::seed);
+        }
+        scan.handle(entry.seq, logged.as_ref());
+    }
+    let Choice {
+        life,
+        others,
+        is_newest,
+        snapshot,
+    } = choose::choose(&scan, &stored, seed, (room, request))?;
+    let mut replay = match &snapshot {
+        Some(snapshot) => Replay::from_snapshot(registry, room, snapshot, stored.clone())
+            .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
+        None => Replay::new(registry, room, &life, stored.clone()),
+    };
+    let from = snapshot.map_or(life.instance.0, |snapshot| snapshot.last + 1);
+    let until = request.until.unwrap_or(u64::MAX).min(stored.log.last);
+    let mut entries = Entries::open(bus, room, from, until).await?;
+    entries.progress.second = true;
+    while let Some(entry) = entries.next(&mut audience).await? {
+        let Some(line) = replay.handle(&entry) else {
+            break;
+        };
+        if let Some(tell) = &mut audience.line {
+            tell(&line).map_err(ReplayError::Output)?;
+        }
+    }
+    replay.finish(&life, is_newest, request.until);
+    let place = (room, room.partition(bus.partitions()));
+    Ok(Report::of(
+        replay,
+        place,
+        (life, others),
+        request.until,
+        &stored,
+    ))
+}
+
+/// A room whose game is not there can be shown, not played.
+async fn unknown_game(
+    bus: &Bus,
+    (registry, room): (&Registry, &RoomId),
+    stored: &Stored,
+    audience: &mut Audience<'_>,
+) -> Result<ReplayError, ReplayError> {
+    let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
+    while let Some(entry) = entries.next(audience).await? {
+        let line = match core::decode(&entry) {
+            Some(logged) => Line::of(&logged),
+            None => Line::unreadable(entry.seq, entry.time_ms),
+        };
+        if let Some(tell) = &mut audience.line {
+            tell(&line).map_err(ReplayError::Output)?;
+        }
+    }
+    Ok(NoRoom::NoSuchGame {
+        game: room.game().to_owned(),
+        known: registry.names().collect::<Vec<_>>().join(", "),
+        entries: entries.progress.read,
+    }
+    .into())
+}
+
+/// What the buckets have, before the log is read: what is stored then is in the log.
+async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
+    let partition = room.partition(bus.partitions());
+    let key = subject::room_key(partition, room);
+    let rooms = Bucket::Rooms(partition);
+    let entry = bus.get(rooms, &key).await?;
+    let quarantine = bus.get(Bucket::Quarantine, &key).await?;
+    let checkpoint = subject::checkpoint_key(partition);
+    let checkpoint = bus.get(rooms, &checkpoint).await?;
+    let log = bus.log_state(partition).await?;
+    Ok(Stored::new(entry, quarantine, checkpoint, log))
+}
+
+/// A room's entries, up to one that was stored when the reading began.
+struct Entries {
+    reader: LogReader,
+    until: u64,
+    ended: bool,
+    progress: Progress,
+    told: Instant,
+}
+
+impl Entries {
+    async fn open(bus: &Bus, room: &RoomId, from: u64, until: u64) -> Result<Self, ReplayError> {
+        Ok(Self {
+            reader: bus.read_room(room, from).await?,
+            until,
+            ended: from > until,
+            progress: Progress {
+                read: 0,
+                behind: 0,
+                second: false,
+            },
+            told: Instant::now(),
+        })
+    }
+
+    async fn next(&mut self, audience: &mut Audience<'_>) -> Result<Option<LogEntry>, ReplayError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let read = timeout(SILENCE, self.reader.next()).await;
+        match read.map_err(|_| ReplayError::Silent)? {
+            Read::Item(entry, behind) => {
+                self.ended = behind == 0 || entry.seq >= self.until;
+                if entry.seq > self.until {
+                    return Ok(None);
+                }
+                self.progress.read += 1;
+                self.progress.behind = behind;
+                if self.told.elapsed() >= PROGRESS {
+                    self.told = Instant::now();
+                    (audience.progress)(self.progress);
+                }
+                Ok(Some(entry))
+            }
+            Read::Idle => {
+                self.ended = true;
+                Ok(None)
+            }
+            Read::Lost => Err(ReplayError::Lost),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What the buckets have of a room.
+
+use grandstand_common::bus::{KvEntry, LogState};
+use grandstand_common::id::{Epoch, Instance};
+use grandstand_common::record::Checkpoint;
+use serde::Deserialize;
+
+use crate::quarantine::QuarantineRecord;
+use crate::registry::Registry;
+use crate::room::Room;
+use crate::snapshot::{self, DecodeError, RoomState};
+use crate::state_hash::StateHash;
+use grandstand_common::id::RoomId;
+
+/// What the buckets have of a room, and the log's place.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) key: Key,
+    /// If it is in quarantine.
+    pub(super) quarantine: Option<QuarantineRecord>,
+    pub(super) log: LogState,
+}
+
+/// A room's key.
+#[derive(Debug, Clone)]
+pub(super) enum Key {
+    /// There is none.
+    Nothing,
+    /// The marker of its deletion, written then (Unix ms).
+    Marker(u64),
+    /// That there is no room after this entry.
+    Deleted(u64),
+    /// A snapshot.
+    Room(Box<Snapshot>),
+    /// What cannot be read, and why.
+    Unreadable(String),
+}
+
+/// A stored snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    value: bytes::Bytes,
+    /// Who wrote it.
+    pub(super) epoch: Epoch,
+    /// When, Unix milliseconds.
+    pub(super) time_ms: u64,
+    /// The last entry of the log that is in it.
+    pub(super) last: u64,
+    /// Where the log lost entries that are in it (D11).
+    pub(super) cut: Option<u64>,
+    pub(super) instance: Instance,
+    pub(super) seed: [u8; 32],
+    pub(super) state: RoomState,
+    /// The hash that was stored with it; builds before it stored none.
+    pub(super) says: Option<StateHash>,
+    /// The hash that its state has.
+    pub(super) is: StateHash,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    instance: Instance,
+    seed: [u8; 32],
+}
+
+impl Stored {
+    /// Of the room's key, its quarantine record, its partition's checkpoint and log.
+    pub(super) fn new(
+        key: Option<KvEntry>,
+        quarantine: Option<KvEntry>,
+        checkpoint: Option<KvEntry>,
+        log: LogState,
+    ) -> Self {
+        let value = |entry: Option<KvEntry>| entry.and_then(|entry| entry.value);
+        let checkpoint = value(checkpoint).and_then(|v| serde_json::from_slice(&v).ok());
+        let quarantine = value(quarantine).and_then(|v| serde_json::from_slice(&v).ok());
+        Self {
+            key: Key::of(key, checkpoint.as_ref()),
+            quarantine,
+            log,
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        match &self.key {
+            Key::Room(snapshot) => Some(snapshot),
+            _ => None,
+        }
+    }
+}
+
+impl Key {
+    fn of(entry: Option<KvEntry>, checkpoint: Option<&Checkpoint>) -> Self {
+        let Some(entry) = entry else {
+            return Self::Nothing;
+        };
+        let Some(value) = entry.value else {
+            return Self::Marker(entry.time_ms);
+        };
+        match read(&value, checkpoint) {
+            Ok((last, None)) => Self::Deleted(last),
+            Ok((_, Some(snapshot))) => Self::Room(Box::new(Snapshot {
+                time_ms: entry.time_ms,
+                ..snapshot
+            })),
+            Err(error) => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+type Read = (u64, Option<Snapshot>);
+
+fn read(value: &bytes::Bytes, checkpoint: Option<&Checkpoint>) -> Result<Read, DecodeError> {
+    let place = snapshot::decode_place(value)?;
+    let covered = checkpoint.map_or(place.last, |c| c.covered(place.generation, place.last));
+    let Some((state, says)) = snapshot::decode_state(value)? else {
+        return Ok((covered, None));
+    };
+    let identity: Identity = serde_json::from_str(state.room.get())?;
+    let snapshot = Snapshot {
+        value: value.clone(),
+        epoch: place.epoch,
+        time_ms: 0,
+        last: covered,
+        cut: (covered < place.last).then_some(covered + 1),
+        instance: identity.instance,
+        seed: identity.seed,
+        says,
+        is: state.hash(),
+        state,
+    };
+    Ok((covered, Some(snapshot)))
+}
+
+impl Snapshot {
+    /// The hash that was stored, if the state has another one.
+    pub(super) fn damaged(&self) -> Option<StateHash> {
+        self.says.filter(|says| *says != self.is)
+    }
+
+    /// The room.
+    pub(super) fn load(
+        &self,
+        registry: &Registry,
+        id: &RoomId,
+    ) -> Result<Option<Room>, DecodeError> {
+        snapshot::decode(registry, id, &self.value, self.last)
+    }
+}
