@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, Read};
+use grandstand_common::clock::unix_ms;
 use grandstand_common::id::Partition;
 use grandstand_tests::nats::TempDir;
 
@@ -261,4 +262,42 @@ async fn the_folder_forgets_what_is_too_old_and_says_so_to_who_is_behind() {
     let mut anew = bus.read_log(P0, 1).await.unwrap();
     append(&bus, "in.0.room", 2).await;
     assert_eq!(entry(&mut anew).await.0.seq, 2);
+}
+
+#[tokio::test]
+async fn a_folder_is_looked_at_as_it_is() {
+    let dir = TempDir::new("look");
+    let nothing = dir.path().join("nothing");
+    let error = Bus::look_at_folder(&nothing, &options()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    assert_eq!(error.exit().code(), 66);
+    assert!(!nothing.exists(), "it makes nothing");
+
+    let short = BusOptions {
+        log_max_age: Duration::from_secs(1),
+        ..options()
+    };
+    let bus = Bus::open_embedded(Some(dir.path()), &short).await.unwrap();
+    let written_ms = unix_ms();
+    append(&bus, "in.0.room", 1).await;
+    bus.put_if(Bucket::Rooms(P0), "0.room", text("a"), 0)
+        .await
+        .unwrap();
+    let locked = Bus::look_at_folder(dir.path(), &options()).await;
+    let locked = locked.unwrap_err();
+    assert!(matches!(locked, ConnectError::Locked { .. }), "{locked}");
+    drop(bus);
+    soon("the entry's age", async {
+        while unix_ms() < written_ms + 1_500 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let bus = Bus::look_at_folder(dir.path(), &BusOptions::default()).await;
+    let bus = bus.unwrap();
+    assert_eq!(bus.partitions(), 4, "those that the folder was made with");
+    let mut reader = bus.read_log(P0, 1).await.unwrap();
+    assert_eq!(entry(&mut reader).await.0.payload, text(1));
+    let stored = bus.get(Bucket::Rooms(P0), "0.room").await.unwrap();
+    assert_eq!(stored.unwrap().value, Some(text("a")));
 }

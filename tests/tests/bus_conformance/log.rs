@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Read};
-use grandstand_common::id::Partition;
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::subject;
 use tokio::time::Instant;
 
 use crate::rig::{Rig, append, entry, soon, text};
@@ -127,4 +128,49 @@ pub(crate) async fn times_never_go_backwards(rig: Rig) {
         assert!(entry.time_ms >= last && entry.time_ms > 1_600_000_000_000);
         last = entry.time_ms;
     }
+}
+
+pub(crate) async fn the_log_of_one_room_is_read_alone(rig: Rig) {
+    let room: RoomId = "relay-1".parse().unwrap();
+    let partition = room.partition(rig.bus.partitions());
+    let (mine, other) = (
+        subject::log(partition, &room),
+        format!("in.{partition}.relay-10"),
+    );
+    let empty = || async { rig.other.read_room(&room, 1).await.unwrap() };
+    assert_eq!(soon("idle", empty().await.next()).await, Read::Idle);
+    let (mut receipts, mut seqs) = (Vec::new(), Vec::new());
+    for i in 0..900 {
+        let is_mine = i % 9 == 4 || (400..500).contains(&i);
+        let subject = if is_mine { &mine } else { &other };
+        let receipt = rig.bus.append(subject.clone(), text(i)).await.unwrap();
+        receipts.push((is_mine, i, receipt));
+    }
+    for (is_mine, i, receipt) in receipts {
+        let seq = soon("an ack", receipt).await.unwrap();
+        seqs.extend(is_mine.then_some((seq, i)));
+    }
+    for from in [1, seqs[70].0, seqs[70].0 + 1] {
+        let mut reader = rig.other.read_room(&room, from).await.unwrap();
+        let expected: Vec<_> = seqs.iter().filter(|(seq, _)| *seq >= from).collect();
+        for (at, (seq, i)) in expected.iter().enumerate() {
+            let (entry, behind) = entry(&mut reader).await;
+            assert_eq!((entry.seq, &entry.subject), (*seq, &mine));
+            assert_eq!(entry.payload, text(i));
+            assert_eq!(
+                behind == 0,
+                at + 1 == expected.len(),
+                "{behind} behind {at}"
+            );
+        }
+        assert_eq!(soon("idle", reader.next()).await, Read::Idle);
+    }
+    let mut reader = rig
+        .other
+        .read_room(&room, seqs[seqs.len() - 1].0 + 1)
+        .await
+        .unwrap();
+    append(&rig.bus, &other, "x").await;
+    let seq = append(&rig.bus, &mine, "y").await;
+    assert_eq!(entry(&mut reader).await.0.seq, seq);
 }

@@ -45,6 +45,7 @@ conformance! {
     kv::a_prefix_is_read_up_to_ones_own_write,
     kv::a_watch_goes_on_live,
     log::times_never_go_backwards,
+    log::the_log_of_one_room_is_read_alone,
     messages::it_works_from_other_threads,
     messages::counters_count,
 }

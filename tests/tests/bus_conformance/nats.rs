@@ -8,7 +8,10 @@ use grandstand_common::bus::{
     AppendError, Bucket, Bus, BusOptions, ConnectError, Link, PublishError, PutError, Read,
     RequestError, Storage,
 };
-use grandstand_common::id::Partition;
+use grandstand_common::cluster::ClusterSettings;
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::record::ClusterRecord;
+use grandstand_common::subject;
 use grandstand_tests::nats::NatsServer;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -354,4 +357,46 @@ fn the_configuration_that_is_shipped_is_valid() {
         .unwrap();
     let says = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{says}");
+}
+
+#[tokio::test]
+async fn a_cluster_is_looked_at_as_it_is() {
+    let server = NatsServer::start().await;
+    let look = || async { Bus::look_at_nats(&server.url(), &options()).await };
+    let error = look().await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    assert_eq!(error.exit().code(), 66);
+    let settings = ClusterSettings {
+        url: server.url(),
+        partitions: 6,
+        streams: 3,
+        ..ClusterSettings::default()
+    };
+    // Had anything been made before, these numbers would be refused.
+    let bus = settings.connect("first").await.unwrap();
+    let error = look().await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    settings.join(&bus).await.unwrap();
+    let room: RoomId = "relay-1".parse().unwrap();
+    let partition = room.partition(6);
+    append(&bus, &subject::log(partition, &room), 1).await;
+    let looking = look().await.unwrap();
+    assert_eq!(looking.partitions(), 6);
+    let mut reader = looking.read_room(&room, 1).await.unwrap();
+    assert_eq!(entry(&mut reader).await.0.payload, text(1));
+    let record = ClusterRecord {
+        bus_protocol: 99,
+        partitions: 6,
+        streams: 3,
+    };
+    let revision = bus.get(Bucket::Cluster, "settings").await.unwrap().unwrap();
+    let value = serde_json::to_vec(&record).unwrap().into();
+    bus.put_if(Bucket::Cluster, "settings", value, revision.revision)
+        .await
+        .unwrap();
+    let error = look().await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::OtherVersion { .. }),
+        "{error}"
+    );
 }

@@ -60,6 +60,11 @@ impl Run {
         self.room.as_ref()
     }
 
+    #[cfg(test)]
+    pub(super) fn into_room(self) -> Option<Room> {
+        self.room
+    }
+
     /// There is no room.
     pub(super) fn clear(&mut self) {
         self.room = None;

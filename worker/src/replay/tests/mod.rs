@@ -1,1 +1,19 @@
-//! Replays on an embedded bus, of games that are as they should be and of some that are not.
+//! Replays of a game that does as it is told, of random games, and from a bus.
+
+mod desk;
+
+mod odd;
+
+mod compare;
+
+mod faults;
+
+mod lives;
+
+mod history;
+
+mod random;
+
+mod bus;
+
+use super::*;

@@ -1,0 +1,141 @@
+//! The driver, on an embedded bus.
+
+use grandstand_common::bus::{Bucket, Bus, BusOptions};
+use grandstand_common::exit::Exit;
+use grandstand_common::id::RoomId;
+use grandstand_common::subject;
+use prost::Message;
+
+use super::desk::*;
+use super::odd::Odd;
+use super::*;
+use crate::registry::Registry;
+
+fn bus(options: BusOptions) -> Bus {
+    Bus::embedded(&BusOptions {
+        partitions: 4,
+        streams: 2,
+        ..options
+    })
+    .unwrap()
+}
+
+async fn append(bus: &Bus, room: &RoomId, entry: &grandstand_common::wire::Entry) -> u64 {
+    let subject = subject::log(room.partition(4), room);
+    let receipt = bus.append(subject, entry.encode_to_vec().into()).await;
+    receipt.unwrap().await.unwrap()
+}
+
+async fn run(bus: &Bus, room: &str) -> (Result<Report, ReplayError>, Vec<Line>) {
+    let request = Request {
+        room: room.parse().unwrap(),
+        instance: None,
+        until: None,
+        from_snapshot: false,
+    };
+    let mut lines = Vec::new();
+    let audience = Audience {
+        line: Some(&mut |line: &Line| {
+            lines.push(line.clone());
+            Ok(())
+        }),
+        progress: &mut |_| {},
+    };
+    let registry = Registry::new().with::<Odd>();
+    let report = replay(bus, &registry, &request, audience).await;
+    (report, lines)
+}
+
+#[tokio::test]
+async fn a_room_is_read_among_others_and_compared() {
+    let bus = bus(BusOptions::default());
+    let rooms: [RoomId; 2] = ["odd-1".parse().unwrap(), "odd-2".parse().unwrap()];
+    let mut desk = Desk::new();
+    for n in 0..300 {
+        for room in &rooms {
+            let entry = match n {
+                0 => joined("alice", 10, 7),
+                n => input(("alice", 10), (n, n), "roll"),
+            };
+            let seq = append(&bus, room, &entry).await;
+            if room == &rooms[0] {
+                desk.next_seq = seq;
+                desk.append(&entry);
+            }
+        }
+    }
+    let at = desk.log[200].seq;
+    // The desk has other times, which count for nothing here but `last_event_ms`.
+    desk.store(at);
+    let key = subject::room_key(rooms[0].partition(4), &rooms[0]);
+    let value = desk.key.unwrap().value.unwrap();
+    let bucket = Bucket::Rooms(rooms[0].partition(4));
+    bus.put_if(bucket, &key, value, 0).await.unwrap();
+    let (report, lines) = run(&bus, "odd-1").await;
+    let report = report.unwrap();
+    assert_eq!((report.tally.entries, lines.len()), (300, 300));
+    let Comparison::Differs {
+        seq, differences, ..
+    } = &report.comparison
+    else {
+        panic!("{report}");
+    };
+    assert_eq!(*seq, at);
+    let paths: Vec<_> = differences.list.iter().map(|d| d.path.as_str()).collect();
+    assert_eq!(paths, ["room.last_event_ms"]);
+    let (other, _) = run(&bus, "odd-2").await;
+    assert_eq!(other.unwrap().comparison, Comparison::NotStored);
+}
+
+#[tokio::test]
+async fn what_is_not_there_ends_with_its_code() {
+    let small = BusOptions {
+        log_memory: 2 * 2048,
+        ..BusOptions::default()
+    };
+    let bus = bus(small);
+    let (report, _) = run(&bus, "odd-1").await;
+    assert_eq!(report.unwrap_err().exit(), Exit::NoInput);
+
+    let unknown: RoomId = "chess-1".parse().unwrap();
+    append(&bus, &unknown, &joined("alice", 10, 7)).await;
+    let (report, lines) = run(&bus, "chess-1").await;
+    let error = report.unwrap_err();
+    assert_eq!((error.exit(), lines.len()), (Exit::Unavailable, 1));
+    assert!(error.to_string().contains("it has odd"), "{error}");
+
+    let room: RoomId = "odd-1".parse().unwrap();
+    append(&bus, &room, &joined("alice", 10, 7)).await;
+    for n in 1..100 {
+        append(&bus, &room, &input(("alice", 10), (n, n), "roll")).await;
+    }
+    let (report, lines) = run(&bus, "odd-1").await;
+    let error = report.unwrap_err();
+    assert_eq!((error.exit(), lines.len()), (Exit::NoInput, 0));
+    assert!(
+        error.to_string().contains("no longer in the log"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_written_ends_it() {
+    let bus = bus(BusOptions::default());
+    let room: RoomId = "odd-1".parse().unwrap();
+    append(&bus, &room, &joined("alice", 10, 7)).await;
+    let request = Request {
+        room,
+        instance: None,
+        until: None,
+        from_snapshot: false,
+    };
+    let audience = Audience {
+        line: Some(&mut |_: &Line| Err(std::io::ErrorKind::BrokenPipe.into())),
+        progress: &mut |_| {},
+    };
+    let registry = Registry::new().with::<Odd>();
+    let error = replay(&bus, &registry, &request, audience)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ReplayError::Output(_)), "{error}");
+}

@@ -1,0 +1,255 @@
+//! A log and buckets, and a replay from them.
+
+use bytes::Bytes;
+use grandstand_common::bus::{KvEntry, LogEntry, LogState};
+use grandstand_common::data::Data;
+use grandstand_common::id::{Epoch, Instance, Partition, RoomId};
+use grandstand_common::record::Checkpoint;
+use grandstand_common::wire::{Body, Empty, Entry, Input, Joined, Timer};
+use prost::Message;
+
+use super::super::choose::{self, Choice, NoRoom};
+use super::super::core::{Replay, decode};
+use super::super::line::Line;
+use super::super::read::Request;
+use super::super::report::Report;
+use super::super::run::Run;
+use super::super::scan::Scan;
+use super::super::stored::Stored;
+use super::odd::Odd;
+use crate::registry::Registry;
+use crate::room::Room;
+use crate::snapshot::{self, Place};
+
+/// What a test sets up, and asks.
+pub(super) struct Desk {
+    pub(super) registry: Registry,
+    pub(super) room: RoomId,
+    pub(super) log: Vec<LogEntry>,
+    pub(super) log_first: u64,
+    pub(super) now_ms: u64,
+    pub(super) next_seq: u64,
+    pub(super) key: Option<KvEntry>,
+    pub(super) quarantine: Option<KvEntry>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) request: Request,
+    pub(super) lines: Vec<Line>,
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        Self::of("odd-1", Registry::new().with::<Odd>())
+    }
+
+    pub(super) fn of(room: &str, registry: Registry) -> Self {
+        let room: RoomId = room.parse().unwrap();
+        Self {
+            registry,
+            request: Request {
+                room: room.clone(),
+                instance: None,
+                until: None,
+                from_snapshot: false,
+            },
+            room,
+            log: Vec::new(),
+            log_first: 1,
+            now_ms: 1_767_225_600_000,
+            next_seq: 1,
+            key: None,
+            quarantine: None,
+            checkpoint: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Appends; between two entries of the room are those of others.
+    pub(super) fn append(&mut self, entry: &Entry) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 3;
+        self.now_ms += 40;
+        self.log.push(LogEntry {
+            seq,
+            time_ms: self.now_ms,
+            subject: "in.0.odd-1".to_owned(),
+            payload: entry.encode_to_vec().into(),
+        });
+        seq
+    }
+
+    pub(super) fn join(&mut self, player: &str, session: u64) -> u64 {
+        self.append(&joined(player, session, 7))
+    }
+
+    /// The session's nth entry is the player's nth input.
+    pub(super) fn input(&mut self, of: (&str, u64), n: u64, text: &str) -> u64 {
+        self.append(&input(of, (n, n), text))
+    }
+
+    /// Alice joins and does these.
+    pub(super) fn alice(&mut self, texts: &[&str]) -> Vec<u64> {
+        let mut seqs = vec![self.join("alice", 10)];
+        for (n, text) in (1..).zip(texts) {
+            seqs.push(self.input(("alice", 10), n, text));
+        }
+        seqs
+    }
+
+    pub(super) fn fire(&mut self, name: &str, arming: u64) -> u64 {
+        self.now_ms += 60_000;
+        let name = name.to_owned();
+        self.append(&Entry {
+            body: Some(Body::Timer(Timer { name, arming })),
+            ..Entry::default()
+        })
+    }
+
+    /// The room as a worker has it after an entry.
+    pub(super) fn room_at(&self, seq: u64) -> Option<Room> {
+        let mut run = Run::new(&self.registry, &self.room);
+        for logged in self.log.iter().filter(|e| e.seq <= seq).filter_map(decode) {
+            run.step(&logged, &mut Vec::new()).unwrap();
+        }
+        run.into_room()
+    }
+
+    /// Stores the snapshot of the room after an entry.
+    pub(super) fn store(&mut self, seq: u64) {
+        self.store_as(seq, seq);
+    }
+
+    /// As if it were that of another entry.
+    pub(super) fn store_as(&mut self, seq: u64, last: u64) {
+        let place = Place {
+            epoch: Epoch(5),
+            generation: 0,
+            last,
+        };
+        let value = match self.room_at(seq) {
+            Some(room) => snapshot::encode(&room, place).unwrap(),
+            None => snapshot::encode_deleted(place).unwrap(),
+        };
+        self.put(Some(value));
+    }
+
+    pub(super) fn put(&mut self, value: Option<Bytes>) {
+        self.key = Some(KvEntry {
+            key: "0.odd-1".to_owned(),
+            value,
+            revision: 1,
+            time_ms: self.now_ms,
+        });
+    }
+
+    pub(super) fn put_record(&mut self, record: &crate::quarantine::QuarantineRecord) {
+        self.quarantine = Some(KvEntry {
+            key: "0.odd-1".to_owned(),
+            value: Some(serde_json::to_vec(record).unwrap().into()),
+            revision: 1,
+            time_ms: self.now_ms,
+        });
+    }
+
+    /// Changes the stored text.
+    pub(super) fn tamper(&mut self, is: &str, becomes: &str) {
+        let text = self.key.as_ref().unwrap().value.clone().unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let changed = text.replace(is, becomes);
+        assert_ne!(changed, text);
+        self.put(Some(changed.into()));
+    }
+
+    /// Forgets what is before `first`, as the log does.
+    pub(super) fn trim(&mut self, first: u64) {
+        self.log.retain(|entry| entry.seq >= first);
+        self.log_first = first;
+    }
+
+    /// What `read` does, without a bus.
+    pub(super) fn replay(&mut self) -> Result<Report, NoRoom> {
+        let checkpoint = self.checkpoint.as_ref().map(|checkpoint| KvEntry {
+            key: String::new(),
+            value: Some(serde_json::to_vec(checkpoint).unwrap().into()),
+            revision: 1,
+            time_ms: 0,
+        });
+        let state = LogState {
+            first: self.log_first,
+            last: self.next_seq - 1,
+            created_ms: 1,
+        };
+        let stored = Stored::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
+        let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
+        let mut scan = Scan::new(&self.registry, &self.room, pinned, self.log_first > 1);
+        let mut seed = None;
+        for entry in &self.log {
+            let logged = decode(entry);
+            if pinned == Some(Instance(entry.seq)) {
+                seed = logged.as_ref().and_then(choose::seed);
+            }
+            scan.handle(entry.seq, logged.as_ref());
+        }
+        let Choice {
+            life,
+            others,
+            is_newest,
+            snapshot,
+        } = choose::choose(&scan, &stored, seed, (&self.room, &self.request))?;
+        let mut replay = match &snapshot {
+            Some(snapshot) => {
+                Replay::from_snapshot(&self.registry, &self.room, snapshot, stored.clone()).unwrap()
+            }
+            None => Replay::new(&self.registry, &self.room, &life, stored.clone()),
+        };
+        let from = snapshot.map_or(life.instance.0, |snapshot| snapshot.last + 1);
+        let until = self.request.until.unwrap_or(u64::MAX);
+        let entries = self.log.iter();
+        for entry in entries.filter(|e| (from..=until).contains(&e.seq)) {
+            self.lines.extend(replay.handle(entry));
+        }
+        replay.finish(&life, is_newest, self.request.until);
+        let place = (&self.room, Partition(0));
+        Ok(Report::of(
+            replay,
+            place,
+            (life, others),
+            self.request.until,
+            &stored,
+        ))
+    }
+
+    /// The line of an entry, as JSON.
+    pub(super) fn line(&self, seq: u64) -> serde_json::Value {
+        let line = self.lines.iter().find(|line| line.seq == seq).unwrap();
+        serde_json::to_value(line).unwrap()
+    }
+}
+
+pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
+    Entry {
+        player: of.0.to_owned(),
+        session: of.1,
+        n,
+        round: 1,
+        edge: "e1".to_owned(),
+        body: Some(body),
+    }
+}
+
+pub(super) fn joined(player: &str, session: u64, seed: u8) -> Entry {
+    let joined = Joined {
+        seed: vec![seed; 32].into(),
+        ..Joined::default()
+    };
+    entry((player, session), 0, Body::Joined(joined))
+}
+
+pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
+    let data = Data::json(&text).unwrap();
+    let data = Some(data);
+    entry(of, n, Body::Input(Input { seq, data }))
+}
+
+pub(super) fn left(of: (&str, u64), n: u64) -> Entry {
+    entry(of, n, Body::Left(Empty {}))
+}
