@@ -4,6 +4,8 @@ mod chaos;
 
 mod dev;
 
+mod replay;
+
 mod token;
 
 use std::process::ExitCode;
@@ -28,6 +30,7 @@ enum Command {
     Dev(dev::Args),
     Bench(Box<grandstand_bench::run::Args>),
     Chaos(chaos::Args),
+    Replay(replay::Args),
     Token(token::Args),
 }
 
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args),
         Command::Bench(args) => grandstand_bench::run::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Replay(args) => replay::run(args),
         Command::Token(args) => token::run(&args),
     };
     match done {

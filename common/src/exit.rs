@@ -10,11 +10,11 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All is well.
     Ok = 0,
-    /// What was checked is not as it should be (`chaos`).
+    /// What was checked is not as it should be (`chaos`, `replay`).
     Faults = 1,
     /// The command line is wrong.
     Usage = 64,
-    /// A file that was named cannot be read.
+    /// What was named cannot be read: a file, or a room.
     NoInput = 66,
     /// Something that it needs cannot be reached (NATS).
     Unavailable = 69,

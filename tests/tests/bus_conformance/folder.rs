@@ -269,7 +269,10 @@ async fn a_folder_is_looked_at_as_it_is() {
     let dir = TempDir::new("look");
     let nothing = dir.path().join("nothing");
     let error = Bus::look_at_folder(&nothing, &options()).await.unwrap_err();
-    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    assert!(
+        matches!(error, ConnectError::NothingThere { .. }),
+        "{error}"
+    );
     assert_eq!(error.exit().code(), 66);
     assert!(!nothing.exists(), "it makes nothing");
 

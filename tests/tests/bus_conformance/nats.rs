@@ -364,7 +364,10 @@ async fn a_cluster_is_looked_at_as_it_is() {
     let server = NatsServer::start().await;
     let look = || async { Bus::look_at_nats(&server.url(), &options()).await };
     let error = look().await.unwrap_err();
-    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    assert!(
+        matches!(error, ConnectError::NothingThere { .. }),
+        "{error}"
+    );
     assert_eq!(error.exit().code(), 66);
     let settings = ClusterSettings {
         url: server.url(),
@@ -375,7 +378,10 @@ async fn a_cluster_is_looked_at_as_it_is() {
     // Had anything been made before, these numbers would be refused.
     let bus = settings.connect("first").await.unwrap();
     let error = look().await.unwrap_err();
-    assert!(matches!(error, ConnectError::NoCluster { .. }), "{error}");
+    assert!(
+        matches!(error, ConnectError::NothingThere { .. }),
+        "{error}"
+    );
     settings.join(&bus).await.unwrap();
     let room: RoomId = "relay-1".parse().unwrap();
     let partition = room.partition(6);

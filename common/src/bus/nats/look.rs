@@ -25,7 +25,7 @@ impl Nats {
             tasks,
             readers: AtomicU64::new(0),
         };
-        let record = record(&inner).await?;
+        let (record, replicas) = record(&inner).await?;
         if record.bus_protocol != BUS_PROTOCOL {
             return Err(ConnectError::OtherVersion {
                 place: link::shown(&inner.servers),
@@ -34,6 +34,7 @@ impl Nats {
             });
         }
         (options.partitions, options.streams) = (record.partitions, record.streams);
+        options.replicas = replicas;
         options.check()?;
         inner.options = options;
         Ok(Self {
@@ -42,31 +43,30 @@ impl Nats {
     }
 }
 
-async fn record(inner: &Inner) -> Result<ClusterRecord, ConnectError> {
+/// The cluster's record, and how many servers keep each stream.
+async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
     let bucket = inner.options.bucket_name(Bucket::Cluster);
     let (stream, subject) = (
         streams::kv_name(&bucket),
         streams::kv_subject(&bucket, cluster::KEY),
     );
-    let found = match inner
-        .wire
-        .last_message(&stream, &subject, cluster::KEY)
-        .await
-    {
-        Ok(found) => found,
-        Err(BusError::NoStream) => None,
-        Err(BusError::Unavailable) => {
-            let url = link::shown(&inner.servers);
-            return Err(ConnectError::NoJetStream { url });
-        }
-        Err(cause) => return Err(ConnectError::Setup { stream, cause }),
+    let url = || link::shown(&inner.servers);
+    let read = async {
+        let info = inner.wire.stream_info(&stream).await?;
+        let found = inner.wire.last_message(&stream, &subject, cluster::KEY);
+        let value = found.await?.and_then(|entry| entry.value);
+        let record = value
+            .map(|value| serde_json::from_slice(&value))
+            .transpose();
+        let record = record.map_err(|_| BusError::Malformed("the cluster's record"))?;
+        Ok(record.map(|record| (record, info.config.num_replicas)))
     };
-    let Some(value) = found.and_then(|entry| entry.value) else {
-        let place = format!("NATS at {}", link::shown(&inner.servers));
-        return Err(ConnectError::NothingThere { place });
-    };
-    serde_json::from_slice(&value).map_err(|_| ConnectError::Setup {
-        stream,
-        cause: BusError::Malformed("the cluster's record"),
-    })
+    match read.await {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) | Err(BusError::NoStream) => Err(ConnectError::NothingThere {
+            place: format!("NATS at {}", url()),
+        }),
+        Err(BusError::Unavailable) => Err(ConnectError::NoJetStream { url: url() }),
+        Err(cause) => Err(ConnectError::Setup { stream, cause }),
+    }
 }

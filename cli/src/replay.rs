@@ -1,0 +1,206 @@
+//! `grandstand replay`: a room again from its log, and whether that is what is stored of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grandstand_common::bus::{Bus, BusOptions};
+use grandstand_common::config::{self, Sources};
+use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::id::{Instance, RoomId};
+use grandstand_worker::config::WorkerConfig;
+use grandstand_worker::games;
+use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};
+
+/// Run a room again from its log, and say whether that gives what is stored of it
+///
+/// Reads only, and needs nothing but the bus: no worker takes part. Which partitions and streams there are is read
+/// from the cluster, or the folder, itself. What is printed is all that the room knows: hidden cards and the seed of its
+/// chance too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+pub(crate) struct Args {
+    /// The room, like memory-42
+    room: RoomId,
+    /// The NATS servers, with commas between them [default: what --config says, or nats://127.0.0.1:4222]
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// A worker's configuration: where NATS is, and its credentials
+    #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
+    config: Option<PathBuf>,
+    /// The folder of a `grandstand dev --data` that does not run now
+    #[arg(long, value_name = "DIR", conflicts_with = "nats")]
+    data: Option<PathBuf>,
+    /// Which room of the name, by the sequence of the entry that created it [default: the newest]
+    #[arg(long, value_name = "SEQ")]
+    instance: Option<u64>,
+    /// Replay up to this entry
+    #[arg(long, value_name = "SEQ")]
+    until: Option<u64>,
+    /// Begin with the stored snapshot, for a room whose first entry is no longer in the log
+    #[arg(long, conflicts_with_all = ["instance", "until"])]
+    from_snapshot: bool,
+    /// Print the room's history instead: one JSON object a line
+    #[arg(long, conflicts_with = "state")]
+    json: bool,
+    /// Print the state at the end instead, as JSON
+    #[arg(long)]
+    state: bool,
+}
+
+const HELP: &str = "Exit codes: 0 the replay gives what is stored, 1 it differs, is not the same each time or cannot go \
+                    on, 66 there is no such room or its first entry is no longer in the log, 69 NATS, the folder or \
+                    the game cannot be had";
+
+/// Replays, and prints.
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    tell_panics_once();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
+    let report = match runtime.block_on(drive(&args)) {
+        Ok(report) => report,
+        // Whoever read has seen enough.
+        Err(ReplayEnd::Unread) => return Ok(()),
+        Err(ReplayEnd::Failed(failure)) => return Err(failure),
+    };
+    let printed = print(&args, &report);
+    printed.or_else(unread).map_err(cannot_print)?;
+    match report.is_well() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Faults, verdict(&report))),
+    }
+}
+
+/// Why there is nothing to print.
+enum ReplayEnd {
+    Unread,
+    Failed(Failure),
+}
+
+impl From<Failure> for ReplayEnd {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
+    let bus = connect(args).await?;
+    let request = Request {
+        room: args.room.clone(),
+        instance: args.instance.map(Instance),
+        until: args.until,
+        from_snapshot: args.from_snapshot,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut write = |line: &Line| {
+        serde_json::to_writer(&mut out, line)?;
+        out.write_all(b"\n")
+    };
+    let audience = Audience {
+        line: args.json.then_some(&mut write),
+        progress: &mut tell_progress,
+    };
+    let report = replay::replay(&bus, &games::registry(), &request, audience).await;
+    let written = out.flush();
+    match report {
+        Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,
+        Err(error) => return Err(Failure::new(error.exit(), error.to_string()).into()),
+        Ok(report) => match written {
+            Ok(()) => return Ok(report),
+            Err(error) => unread(error).map_err(cannot_print)?,
+        },
+    }
+    Err(ReplayEnd::Unread)
+}
+
+async fn connect(args: &Args) -> Result<Bus, Failure> {
+    let bus = match &args.data {
+        Some(dir) => Bus::look_at_folder(dir, &BusOptions::default()).await,
+        None => {
+            let sources = Sources::new(args.config.clone());
+            let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());
+            let config: WorkerConfig =
+                config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+            let options = config.cluster.options("replay");
+            Bus::look_at_nats(&config.cluster.url, &options).await
+        }
+    };
+    bus.map_err(|e| Failure::new(e.exit(), e.to_string()))
+}
+
+fn print(args: &Args, report: &Report) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match &report.state {
+        _ if args.json => {}
+        Some(state) if args.state => {
+            serde_json::to_writer_pretty(&mut out, &state.json)?;
+            writeln!(out)?;
+        }
+        None if args.state => writeln!(out, "null")?,
+        _ => return write!(out, "{report}").and_then(|()| out.flush()),
+    }
+    out.flush()?;
+    if !report.is_well() {
+        eprint!("{report}");
+    }
+    Ok(())
+}
+
+/// What is wrong, in a line.
+fn verdict(report: &Report) -> String {
+    let room = &report.room;
+    match (&report.stopped, report.divergences.first()) {
+        (Some((seq, stopped)), _) => {
+            format!("{room} cannot be replayed beyond entry {seq}: {stopped}")
+        }
+        (None, _) if report.comparison.is_different() => {
+            format!("the replay of {room} does not give what is stored of it")
+        }
+        (None, Some(divergence)) => format!(
+            "{room} is not the same in each replay, from entry {} on",
+            divergence.seq
+        ),
+        (None, None) => format!("{room} is not as it should be"),
+    }
+}
+
+fn tell_progress(progress: Progress) {
+    let doing = match progress.second {
+        true => "replaying",
+        false => "reading",
+    };
+    let Progress { read, behind, .. } = progress;
+    eprintln!("grandstand: {doing}: {read} entries so far, {behind} to come");
+}
+
+/// Nobody reads what is printed: no fault.
+fn unread(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn cannot_print(error: io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("cannot print: {error}"))
+}
+
+/// A game that panics does so in each replica: its message is wanted once, in a line.
+fn tell_panics_once() {
+    let last = AtomicU64::new(0);
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or("it does not say why");
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        let mut hasher = DefaultHasher::new();
+        (text, &place).hash(&mut hasher);
+        let hash = hasher.finish();
+        if last.swap(hash, Ordering::Relaxed) != hash {
+            eprintln!("grandstand: panicked at {place}: {text}");
+        }
+    }));
+}
