@@ -28,3 +28,5 @@ mod admission;
 mod upkeep;
 
 mod processes;
+
+mod replay;

@@ -139,11 +139,20 @@ pub(super) fn seed(logged: &Logged) -> Option<[u8; 32]> {
     Some(crate::room::seed(joined))
 }
 
-/// Chooses among what was found. `seed` is that of the entry that the stored snapshot names as its room's first.
+/// The entry that the stored snapshot names as its room's first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pinned {
+    /// The room has no such entry.
+    Unseen,
+    /// It has, and this is the seed that it brings, if it can make a room.
+    Seen(Option<[u8; 32]>),
+}
+
+/// Chooses among what was found.
 pub(super) fn choose(
     scan: &Scan,
     stored: &Stored,
-    seed: Option<[u8; 32]>,
+    pinned: Pinned,
     (room, request): (&RoomId, &Request),
 ) -> Result<Choice, NoRoom> {
     let all = || scan.lives.iter().map(|life| life.instance);
@@ -184,10 +193,11 @@ pub(super) fn choose(
     if let Some(snapshot) = stored.snapshot() {
         let instance = snapshot.instance;
         let found = scan.lives.iter().any(|life| life.instance == instance);
-        if instance.0 < stored.log.first {
+        let was_there = (stored.log.first..=stored.log.last).contains(&instance.0);
+        if instance.0 < stored.log.first || (was_there && pinned == Pinned::Unseen) {
             return Err(gone(Some(instance), FROM_SNAPSHOT));
         }
-        if !found || seed != Some(snapshot.seed) {
+        if !found || pinned != Pinned::Seen(Some(snapshot.seed)) {
             return Err(NoRoom::OtherLog {
                 room: room.clone(),
                 instance: instance.0,

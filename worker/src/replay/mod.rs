@@ -34,7 +34,7 @@ mod time;
 pub use choose::NoRoom;
 pub use diff::{Difference, Differences};
 pub use line::{DirectLine, Line, RejectLine, Said, TimerLine, UpdateLine};
-pub use read::{Audience, Progress, ReplayError, Request, replay};
+pub use read::{Audience, Progress, ReplayError, Request, TakeLine, replay};
 pub use replicas::{Diverged, Divergence, Stopped, Twin};
 pub use report::{Comparison, FinalState, PlayerReport, PlayerTally, Report, Tally};
 pub use scan::Life;

@@ -9,7 +9,7 @@ use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::subject;
 use tokio::time::{Instant, timeout};
 
-use super::choose::{self, Choice, NoRoom};
+use super::choose::{self, Choice, NoRoom, Pinned};
 use super::core::{self, Replay};
 use super::line::Line;
 use super::report::Report;
@@ -46,10 +46,13 @@ pub struct Progress {
     pub second: bool,
 }
 
+/// Takes lines, and fails if it cannot.
+pub type TakeLine<'a> = dyn FnMut(&Line) -> io::Result<()> + 'a;
+
 /// Who is told while it goes on.
 pub struct Audience<'a> {
     /// Of each entry of the room, in order.
-    pub line: Option<&'a mut dyn FnMut(&Line) -> io::Result<()>>,
+    pub line: Option<&'a mut TakeLine<'a>>,
     /// Of the progress, about once a second.
     pub progress: &'a mut dyn FnMut(Progress),
 }
@@ -103,12 +106,12 @@ pub async fn replay(
     let trimmed = stored.log.first > 1;
     let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
     let mut scan = Scan::new(registry, room, pinned, trimmed);
-    let mut seed = None;
+    let mut seen = Pinned::Unseen;
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(&mut audience).await? {
         let logged = core::decode(&entry);
         if pinned == Some(Instance(entry.seq)) {
-            seed = logged.as_ref().and_then(choose::seed);
+            seen = Pinned::Seen(logged.as_ref().and_then(choose::seed));
         }
         scan.handle(entry.seq, logged.as_ref());
     }
@@ -117,7 +120,7 @@ pub async fn replay(
         others,
         is_newest,
         snapshot,
-    } = choose::choose(&scan, &stored, seed, (room, request))?;
+    } = choose::choose(&scan, &stored, seen, (room, request))?;
     let mut replay = match &snapshot {
         Some(snapshot) => Replay::from_snapshot(registry, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,

@@ -170,6 +170,48 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
     }
 }
 
+/// What a worker has stored, whenever that was, has the hash that the log gives.
+#[test]
+fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
+    let mut rig = eventful();
+    rig.pass(2_000);
+    let registry = crate::registry::Registry::new().with::<Echo>();
+    let id = room_id("echo-1");
+    let key = subject::room_key(P, &id);
+    let stored = rig.commands.iter().filter_map(|command| match command {
+        crate::command::Command::PutIf { key: k, value, .. } if *k == key => Some(value),
+        _ => None,
+    });
+    let mut checked = 0;
+    for value in stored {
+        let last = snapshot::decode_place(value).unwrap().last;
+        let mut room = None::<Room>;
+        for stored in rig.log.iter().filter(|entry| entry.seq <= last) {
+            let logged = Logged {
+                seq: stored.seq,
+                time_ms: stored.time_ms,
+                entry: Entry::decode(stored.payload.clone()).unwrap(),
+            };
+            match (&mut room, &logged.entry.body) {
+                (Some(room), _) => room.handle(&logged, &mut Vec::new()).unwrap(),
+                (None, Some(Body::Joined(joined))) => {
+                    let opened = Room::open(&registry, &id, (&logged, joined), &mut Vec::new());
+                    match opened.unwrap() {
+                        crate::room::Opened::Room(opened) => room = Some(*opened),
+                        _ => panic!("the first entry creates"),
+                    }
+                }
+                _ => panic!("the first entry creates"),
+            }
+        }
+        let (_, says) = snapshot::decode_state(value).unwrap().unwrap();
+        let replayed = snapshot::RoomState::of(&room.unwrap()).unwrap();
+        assert_eq!(says, Some(replayed.hash()), "at {last}");
+        checked += 1;
+    }
+    assert!(checked > 2, "{checked} snapshots");
+}
+
 #[test]
 fn d12_a_finished_room_is_readable_for_a_minute_and_then_deleted() {
     let mut rig = Rig::started();

@@ -8,7 +8,7 @@ use grandstand_common::record::Checkpoint;
 use grandstand_common::wire::{Body, Empty, Entry, Input, Joined, Timer};
 use prost::Message;
 
-use super::super::choose::{self, Choice, NoRoom};
+use super::super::choose::{self, Choice, NoRoom, Pinned};
 use super::super::core::{Replay, decode};
 use super::super::line::Line;
 use super::super::read::Request;
@@ -181,11 +181,11 @@ impl Desk {
         let stored = Stored::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
         let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
         let mut scan = Scan::new(&self.registry, &self.room, pinned, self.log_first > 1);
-        let mut seed = None;
+        let mut seen = Pinned::Unseen;
         for entry in &self.log {
             let logged = decode(entry);
             if pinned == Some(Instance(entry.seq)) {
-                seed = logged.as_ref().and_then(choose::seed);
+                seen = Pinned::Seen(logged.as_ref().and_then(choose::seed));
             }
             scan.handle(entry.seq, logged.as_ref());
         }
@@ -194,7 +194,7 @@ impl Desk {
             others,
             is_newest,
             snapshot,
-        } = choose::choose(&scan, &stored, seed, (&self.room, &self.request))?;
+        } = choose::choose(&scan, &stored, seen, (&self.room, &self.request))?;
         let mut replay = match &snapshot {
             Some(snapshot) => {
                 Replay::from_snapshot(&self.registry, &self.room, snapshot, stored.clone()).unwrap()
