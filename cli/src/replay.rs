@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_common::config::{self, Sources};
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::id::{Instance, RoomId};
+use grandstand_common::id::RoomId;
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::games;
 use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};
@@ -90,7 +90,7 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
     let bus = connect(args).await?;
     let request = Request {
         room: args.room.clone(),
-        instance: args.instance.map(Instance),
+        instance: args.instance,
         until: args.until,
         from_snapshot: args.from_snapshot,
     };

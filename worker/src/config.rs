@@ -98,6 +98,7 @@ impl WorkerConfig {
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
             name: self.worker.name.clone(),
+            build: crate::build::id(),
             partitions: self.cluster.partitions,
             alone: false,
             ring_bytes: self.rooms.ring_bytes as usize,

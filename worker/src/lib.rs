@@ -34,6 +34,8 @@ pub mod metrics;
 
 pub mod replay;
 
+pub mod build;
+
 pub mod driver;
 
 pub mod config;

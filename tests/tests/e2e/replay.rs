@@ -6,6 +6,7 @@ use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use grandstand_tests::nats::NatsServer;
+use grandstand_tests::play::play;
 use grandstand_tests::process::{Output, Start};
 use grandstand_tests::site::Site;
 use serde_json::{Value, json};
@@ -83,10 +84,7 @@ async fn a_played_game_is_equal(mut site: Site) {
     let params = json!({"params": {"rows": 2, "cols": 3, "hide_ms": 50}});
     alice.join(room, params.clone()).await;
     bob.join(room, params).await;
-    let (alice, _bob) = tokio::join!(
-        super::game::play(alice, "alice", room),
-        super::game::play(bob, "bob", room)
-    );
+    let (alice, _bob) = tokio::join!(play(alice, "alice", room), play(bob, "bob", room));
     let view = alice.rooms[room].view.clone();
     let version = alice.rooms[room].version;
     quiet(&mut site).await;
@@ -275,10 +273,8 @@ async fn a_damaged_snapshot_is_shown_and_put_aside(mut site: Site) {
         );
     }
     site.owner().again().await;
-    let left = |c: &grandstand_tests::client::Client| {
-        c.rooms["relay-1"].left.as_deref() == Some("room_unavailable")
-    };
-    alice.until("the room cannot be had", left).await;
+    let told = json!({"room": "relay-1", "code": "room_unavailable"});
+    alice.expect("error", told).await;
     alice.input("relay-2", json!("still here")).await;
     alice.until_answered("relay-2").await;
     let output = replay(&mut site, &["relay-1"]).await;
@@ -350,7 +346,9 @@ async fn a_room_whose_beginning_is_gone_says_so(mut site: Site) {
     let output = replay(&mut site, &[room, "--from-snapshot"]).await;
     assert_eq!(output.code, Some(0), "{}", output.text);
     assert!(
-        output.text.contains("replayed from the snapshot"),
+        output
+            .text
+            .contains("begun        with the stored snapshot"),
         "{}",
         output.text
     );

@@ -13,6 +13,8 @@ use crate::metrics::WorkerMetrics;
 pub struct WorkerSettings {
     /// What its id begins with: letters, digits, `-` and `_`, at most 80.
     pub name: String,
+    /// Names the program: see [`build`](crate::build).
+    pub build: String,
     /// How many partitions there are: as the bus was told.
     pub partitions: u16,
     /// The bus is this process's own and no other worker is on it: what earlier ones left is free at once (D18).
@@ -36,6 +38,7 @@ impl WorkerSettings {
     pub fn new(name: &str, bus: &Bus, partitions: u16) -> Self {
         Self {
             name: name.to_owned(),
+            build: crate::build::id(),
             partitions,
             alone: matches!(bus, Bus::Embedded(_)),
             ring_bytes: 64 * 1024,
@@ -49,6 +52,7 @@ impl WorkerSettings {
 
     pub(super) fn owner(&self, worker: WorkerId, max_payload: usize) -> OwnerConfig {
         OwnerConfig {
+            build: self.build.clone(),
             max_payload,
             ring_bytes: self.ring_bytes,
             snapshot_entries: self.snapshot_entries,

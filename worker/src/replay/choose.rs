@@ -1,13 +1,11 @@
 //! Which room of a name is replayed, and whether it can be.
 
 use grandstand_common::exit::Exit;
-use grandstand_common::id::{Instance, RoomId};
-use grandstand_common::wire::Body;
+use grandstand_common::id::RoomId;
 
 use super::read::Request;
 use super::scan::{Life, Scan};
 use super::stored::{Key, Snapshot, Stored};
-use crate::room::Logged;
 
 /// Why there is nothing to replay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +32,10 @@ pub enum NoRoom {
         why: String,
     },
     /// It cannot be replayed from its beginning.
-    #[error("{}", gone(.room, *.instance, *.first, .also))]
+    #[error("{}", gone(.room, *.first, .also))]
     BeginningGone {
         /// The room.
         room: RoomId,
-        /// The entry that created it, if that is known.
-        instance: Option<Instance>,
         /// The first entry that the log still has.
         first: u64,
         /// What can be done.
@@ -47,15 +43,13 @@ pub enum NoRoom {
     },
     /// The log is another one than the room was made from.
     #[error(
-        "the stored snapshot of {room} is of a room that entry {instance} created, but the log has something else there: \
-         it was made anew since, and the room cannot be replayed from its beginning; --from-snapshot replays what came \
+        "the entry that created {room} is not in the log, though the log has its beginning: the log was made anew since, \
+         or entries were removed, so the room cannot be replayed from its beginning; --from-snapshot replays what came \
          after the stored snapshot"
     )]
     OtherLog {
         /// The room.
         room: RoomId,
-        /// The entry.
-        instance: u64,
     },
     /// There is none that this entry created.
     #[error("no room {room} was created by entry {asked}; the log has those of {there}")]
@@ -97,13 +91,9 @@ pub enum NoRoom {
     Snapshot(String),
 }
 
-fn gone(room: &RoomId, instance: Option<Instance>, first: u64, also: &str) -> String {
-    let which = match instance {
-        Some(instance) => format!(" ({})", instance.0),
-        None => String::new(),
-    };
+fn gone(room: &RoomId, first: u64, also: &str) -> String {
     format!(
-        "the entry that created {room}{which} is no longer in the log, which now begins at {first}: entries are kept for \
+        "the entry that created {room} is no longer in the log, which now begins at {first}: entries are kept for \
          cluster.log_max_age_s only, so the room cannot be replayed from its beginning{also}"
     )
 }
@@ -125,43 +115,25 @@ impl NoRoom {
 pub(super) struct Choice {
     pub(super) life: Life,
     /// The other rooms of the name.
-    pub(super) others: Vec<Instance>,
+    pub(super) others: Vec<u64>,
     pub(super) is_newest: bool,
     /// Begin with it.
     pub(super) snapshot: Option<Snapshot>,
-}
-
-/// The seed that an entry brings, as a room keeps it.
-pub(super) fn seed(logged: &Logged) -> Option<[u8; 32]> {
-    let Some(Body::Joined(joined)) = &logged.entry.body else {
-        return None;
-    };
-    Some(crate::room::seed(joined))
-}
-
-/// The entry that the stored snapshot names as its room's first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pinned {
-    /// The room has no such entry.
-    Unseen,
-    /// It has, and this is the seed that it brings, if it can make a room.
-    Seen(Option<[u8; 32]>),
 }
 
 /// Chooses among what was found.
 pub(super) fn choose(
     scan: &Scan,
     stored: &Stored,
-    pinned: Pinned,
     (room, request): (&RoomId, &Request),
 ) -> Result<Choice, NoRoom> {
-    let all = || scan.lives.iter().map(|life| life.instance);
+    let all = || scan.lives.iter().map(|life| life.created);
     let choice = |life: &Life, snapshot: Option<Snapshot>| Choice {
         life: life.clone(),
-        others: all().filter(|other| *other != life.instance).collect(),
+        others: all().filter(|other| *other != life.created).collect(),
         is_newest: all()
             .next_back()
-            .is_none_or(|newest| newest <= life.instance),
+            .is_none_or(|newest| newest <= life.created),
         snapshot,
     };
     if request.from_snapshot {
@@ -169,6 +141,7 @@ pub(super) fn choose(
         let snapshot = snapshot.ok_or_else(|| NoRoom::Snapshot(why_none(&stored.key)))?;
         let life = Life {
             instance: snapshot.instance,
+            created: 0,
             begun_ms: snapshot.time_ms,
             last: snapshot.last,
             deleted: None,
@@ -177,15 +150,14 @@ pub(super) fn choose(
         return Ok(choice(&life, Some(snapshot.clone())));
     }
     if let Some(asked) = request.instance {
-        let found = scan.lives.iter().find(|life| life.instance == asked);
+        let found = scan.lives.iter().find(|life| life.created == asked);
         return match found {
             Some(life) => Ok(choice(life, None)),
             None => Err(no_instance(room, asked, scan)),
         };
     }
-    let gone = |instance, also| NoRoom::BeginningGone {
+    let gone = |also| NoRoom::BeginningGone {
         room: room.clone(),
-        instance,
         first: stored.log.first,
         also,
     };
@@ -193,28 +165,24 @@ pub(super) fn choose(
     if let Some(snapshot) = stored.snapshot() {
         let instance = snapshot.instance;
         let found = scan.lives.iter().any(|life| life.instance == instance);
-        let was_there = (stored.log.first..=stored.log.last).contains(&instance.0);
-        if instance.0 < stored.log.first || (was_there && pinned == Pinned::Unseen) {
-            return Err(gone(Some(instance), FROM_SNAPSHOT));
-        }
-        if !found || pinned != Pinned::Seen(Some(snapshot.seed)) {
-            return Err(NoRoom::OtherLog {
-                room: room.clone(),
-                instance: instance.0,
+        if !found {
+            return Err(match stored.log.first {
+                0 | 1 => NoRoom::OtherLog { room: room.clone() },
+                _ => gone(FROM_SNAPSHOT),
             });
         }
     }
     let mut lives = scan.lives.iter().rev();
-    let first = scan.lives.front().map(|life| life.instance.0);
-    match lives.find(|life| life.instance.0 <= until) {
-        Some(life) if life.older.is_some() => Err(gone(None, "")),
+    let first = scan.lives.front().map(|life| life.created);
+    match lives.find(|life| life.created <= until) {
+        Some(life) if life.older.is_some() => Err(gone("")),
         Some(life) => Ok(choice(life, None)),
         None if first.is_some() => Err(NoRoom::Later {
             room: room.clone(),
             until,
             first: first.unwrap_or_default(),
         }),
-        None => Err(nothing(scan, stored, room, gone(None, ""))),
+        None => Err(nothing(scan, stored, room, gone(""))),
     }
 }
 
@@ -233,15 +201,11 @@ fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom 
     }
 }
 
-fn no_instance(room: &RoomId, asked: Instance, scan: &Scan) -> NoRoom {
-    let there: Vec<_> = scan
-        .lives
-        .iter()
-        .map(|l| l.instance.0.to_string())
-        .collect();
+fn no_instance(room: &RoomId, asked: u64, scan: &Scan) -> NoRoom {
+    let there: Vec<_> = scan.lives.iter().map(|l| l.created.to_string()).collect();
     NoRoom::NoInstance {
         room: room.clone(),
-        asked: asked.0,
+        asked,
         there: match there.is_empty() {
             true => "no entry".to_owned(),
             false => there.join(", "),

@@ -147,7 +147,7 @@ impl Replay {
                 Some(Comparison::NotReached { seq: *seq })
             }
             // It was made anew since.
-            Key::Deleted(seq) if *seq < self.instance.0 => Some(Comparison::NotStored),
+            Key::Deleted(seq) if *seq < life.created => Some(Comparison::NotStored),
             Key::Deleted(seq) => Some(Comparison::Fate {
                 stored_deleted: true,
                 stored_at: Some(*seq),
@@ -181,9 +181,7 @@ impl Replay {
     fn compared(&self, snapshot: &Snapshot) -> Comparison {
         let seq = snapshot.last;
         if snapshot.instance != self.instance {
-            return Comparison::OtherInstance {
-                instance: snapshot.instance,
-            };
+            return Comparison::OtherInstance;
         }
         if self.stopped.is_some() {
             return Comparison::NotReached { seq };

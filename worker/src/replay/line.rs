@@ -177,8 +177,17 @@ impl Said {
     }
 }
 
+/// JSON as it was sent, but on one line.
 fn raw(text: &[u8]) -> Option<Box<RawValue>> {
-    serde_json::from_slice(text).ok()
+    let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
+    // Within strings they are written `\n`.
+    match text.iter().any(is_break) {
+        false => serde_json::from_slice(text).ok(),
+        true => {
+            let joined: Vec<u8> = text.iter().copied().filter(|b| !is_break(b)).collect();
+            serde_json::from_slice(&joined).ok()
+        }
+    }
 }
 
 impl Line {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, LogReader, Read};
 use grandstand_common::exit::Exit;
-use grandstand_common::id::{Instance, RoomId};
+use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use tokio::time::{Instant, timeout};
 
-use super::choose::{self, Choice, NoRoom, Pinned};
+use super::choose::{self, Choice, NoRoom};
 use super::core::{self, Replay};
 use super::line::Line;
 use super::report::Report;
@@ -28,7 +28,7 @@ pub struct Request {
     /// The room.
     pub room: RoomId,
     /// Which room of the name, by the sequence of the entry that created it; the newest if not said.
-    pub instance: Option<Instance>,
+    pub instance: Option<u64>,
     /// The last entry that is replayed.
     pub until: Option<u64>,
     /// Begin with the stored snapshot instead of the room's first entry.
@@ -106,27 +106,23 @@ pub async fn replay(
     let trimmed = stored.log.first > 1;
     let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
     let mut scan = Scan::new(registry, room, pinned, trimmed);
-    let mut seen = Pinned::Unseen;
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(&mut audience).await? {
         let logged = core::decode(&entry);
-        if pinned == Some(Instance(entry.seq)) {
-            seen = Pinned::Seen(logged.as_ref().and_then(choose::seed));
-        }
-        scan.handle(entry.seq, logged.as_ref());
+        scan.handle((entry.seq, entry.time_ms), logged.as_ref());
     }
     let Choice {
         life,
         others,
         is_newest,
         snapshot,
-    } = choose::choose(&scan, &stored, seen, (room, request))?;
+    } = choose::choose(&scan, &stored, (room, request))?;
     let mut replay = match &snapshot {
         Some(snapshot) => Replay::from_snapshot(registry, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
         None => Replay::new(registry, room, &life, stored.clone()),
     };
-    let from = snapshot.map_or(life.instance.0, |snapshot| snapshot.last + 1);
+    let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
     let until = request.until.unwrap_or(u64::MAX).min(stored.log.last);
     let mut entries = Entries::open(bus, room, from, until).await?;
     entries.progress.second = true;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_common::id::{Epoch, Instance, Partition, RoomId};
+use grandstand_common::id::{Epoch, Partition, RoomId};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -65,10 +65,7 @@ pub enum Comparison {
         seq: u64,
     },
     /// What is stored is of another room of the same name.
-    OtherInstance {
-        /// Of which.
-        instance: Instance,
-    },
+    OtherInstance,
     /// It is not the newest room of its name.
     Older,
     /// The replay began with the snapshot.
@@ -206,8 +203,8 @@ pub struct Report {
     pub partition: Partition,
     /// Which room of the name, and where it begins.
     pub life: Life,
-    /// The others that the log has, oldest first.
-    pub others: Vec<Instance>,
+    /// The entries that created the others that the log has, oldest first.
+    pub others: Vec<u64>,
     /// Where the replay was to end.
     pub until: Option<u64>,
     /// What was counted.
@@ -239,7 +236,7 @@ impl Report {
     pub(super) fn of(
         replay: Replay,
         (room, partition): (&RoomId, Partition),
-        (life, others): (Life, Vec<Instance>),
+        (life, others): (Life, Vec<u64>),
         until: Option<u64>,
         stored: &Stored,
     ) -> Self {

@@ -16,8 +16,10 @@ const KEPT_LIVES: usize = 256;
 /// One room among those that had the name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Life {
-    /// The entry that created it.
+    /// Which it is.
     pub instance: Instance,
+    /// The entry that created it; 0 if that is not known.
+    pub created: u64,
     /// When that was stored, Unix milliseconds.
     pub begun_ms: u64,
     /// Its last entry.
@@ -34,7 +36,7 @@ pub struct Life {
 #[derive(Debug)]
 pub(super) struct Scan {
     run: Run,
-    /// The instance that is stored: it was made by this entry, whatever else this replay would say.
+    /// The instance that is stored: the entry that made it did so, whatever else this replay would say.
     pinned: Option<Instance>,
     /// The log has no beginning any more.
     trimmed: bool,
@@ -68,10 +70,10 @@ impl Scan {
         }
     }
 
-    /// An entry; `None` if it cannot be read.
-    pub(super) fn handle(&mut self, seq: u64, logged: Option<&Logged>) {
+    /// An entry of this sequence and time; `None` if it cannot be read.
+    pub(super) fn handle(&mut self, (seq, time_ms): (u64, u64), logged: Option<&Logged>) {
         self.entries += 1;
-        if self.pinned == Some(Instance(seq)) {
+        if self.pinned == Some(Instance::of(seq, time_ms)) {
             self.run.clear();
             self.stuck = false;
         }
@@ -88,7 +90,7 @@ impl Scan {
         };
         let mut emits = Vec::new();
         match self.run.step(logged, &mut emits) {
-            Ok(Step::Opened) => self.begin(logged, None),
+            Ok(Step::Opened) => self.begin(logged),
             Ok(Step::Deleted) => {
                 if let Some(life) = self.lives.back_mut() {
                     life.deleted = Some(seq);
@@ -101,23 +103,24 @@ impl Scan {
             Err(Panicked) => {
                 self.stuck = true;
                 if !had_room {
-                    self.begin(logged, None);
+                    self.begin(logged);
                 }
             }
         }
     }
 
-    fn begin(&mut self, logged: &Logged, older: Option<u64>) {
+    fn begin(&mut self, logged: &Logged) {
         if self.lives.len() == KEPT_LIVES {
             self.lives.pop_front();
         }
         self.count += 1;
         self.lives.push_back(Life {
-            instance: Instance(logged.seq),
+            instance: Instance::of(logged.seq, logged.time_ms),
+            created: logged.seq,
             begun_ms: logged.time_ms,
             last: logged.seq,
             deleted: None,
-            older,
+            older: None,
         });
     }
 }

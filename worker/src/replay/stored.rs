@@ -49,7 +49,6 @@ pub(super) struct Snapshot {
     /// Where the log lost entries that are in it (D11).
     pub(super) cut: Option<u64>,
     pub(super) instance: Instance,
-    pub(super) seed: [u8; 32],
     pub(super) state: RoomState,
     /// The hash that was stored with it; builds before it stored none.
     pub(super) says: Option<StateHash>,
@@ -60,7 +59,6 @@ pub(super) struct Snapshot {
 #[derive(Deserialize)]
 struct Identity {
     instance: Instance,
-    seed: [u8; 32],
 }
 
 impl Stored {
@@ -124,7 +122,6 @@ fn read(value: &bytes::Bytes, checkpoint: Option<&Checkpoint>) -> Result<Read, D
         last: covered,
         cut: (covered < place.last).then_some(covered + 1),
         instance: identity.instance,
-        seed: identity.seed,
         says,
         is: state.hash(),
         state,

@@ -39,19 +39,12 @@ impl Report {
         let life = &self.life;
         let begun = readable(life.begun_ms);
         match self.comparison {
-            Comparison::BegunThere { seq } => {
-                let instance = life.instance.0;
-                line(
-                    f,
-                    "created",
-                    format!("by entry {instance}; replayed from the snapshot of entry {seq} on"),
-                )?;
-            }
-            _ => line(
+            Comparison::BegunThere { seq } => line(
                 f,
-                "created",
-                format!("{begun}  by entry {}", life.instance.0),
+                "begun",
+                format!("with the stored snapshot of entry {seq}"),
             )?,
+            _ => line(f, "created", format!("{begun}  by entry {}", life.created))?,
         }
         if let Some((seq, at_ms)) = self.tally.last {
             let after = span(at_ms.saturating_sub(life.begun_ms));
@@ -76,12 +69,7 @@ impl Report {
         if others.is_empty() {
             return Ok(());
         }
-        let listed = others
-            .iter()
-            .rev()
-            .take(OTHERS)
-            .rev()
-            .map(|i| i.0.to_string());
+        let listed = others.iter().rev().take(OTHERS).rev().map(u64::to_string);
         let listed = listed.collect::<Vec<_>>().join(", ");
         let more = match others.len().saturating_sub(OTHERS) {
             0 => String::new(),
@@ -406,11 +394,8 @@ fn uncompared(comparison: &Comparison) -> String {
     match comparison {
         Comparison::NotStored => "nothing is stored of it yet to compare with".to_owned(),
         Comparison::NotReached { seq } => format!("not compared: what is stored is of entry {seq}"),
-        Comparison::OtherInstance { instance } => {
-            format!(
-                "not compared: what is stored is of the room that entry {} created",
-                instance.0
-            )
+        Comparison::OtherInstance => {
+            "not compared: what is stored is of another room of this name".to_owned()
         }
         Comparison::Older => "not compared: there was a later room of this name".to_owned(),
         Comparison::BegunThere { seq } => format!("from the stored snapshot of entry {seq}"),

@@ -75,7 +75,10 @@ impl Room {
         logged: &Logged,
         joined: &Joined,
     ) -> Result<Result<Self, Refusal>, Panicked> {
-        let seed = seed(joined);
+        let mut seed = [0; 32];
+        for (to, from) in seed.iter_mut().zip(&joined.seed) {
+            *to = *from;
+        }
         let params = match joined.params.as_ref() {
             b"" => serde_json::Value::Object(serde_json::Map::new()),
             text => match serde_json::from_slice(text) {
@@ -249,15 +252,6 @@ impl Room {
         guard(|| self.game.tick(&mut effects))?;
         Ok(effects.into_list())
     }
-}
-
-/// The room's seed, if this entry creates it.
-pub(crate) fn seed(joined: &Joined) -> [u8; 32] {
-    let mut seed = [0; 32];
-    for (to, from) in seed.iter_mut().zip(&joined.seed) {
-        *to = *from;
-    }
-    seed
 }
 
 fn processed(player: &Player) -> wire::Processed {

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use grandstand_common::bus::{KvEntry, LogEntry, LogState};
 use grandstand_common::data::Data;
-use grandstand_common::id::{Epoch, Instance, Partition, RoomId};
+use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::wire::{Body, Empty, Entry, Input, Joined, Timer};
 use prost::Message;
 
-use super::super::choose::{self, Choice, NoRoom, Pinned};
+use super::super::choose::{self, Choice, NoRoom};
 use super::super::core::{Replay, decode};
 use super::super::line::Line;
 use super::super::read::Request;
@@ -181,27 +181,23 @@ impl Desk {
         let stored = Stored::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
         let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
         let mut scan = Scan::new(&self.registry, &self.room, pinned, self.log_first > 1);
-        let mut seen = Pinned::Unseen;
         for entry in &self.log {
             let logged = decode(entry);
-            if pinned == Some(Instance(entry.seq)) {
-                seen = Pinned::Seen(logged.as_ref().and_then(choose::seed));
-            }
-            scan.handle(entry.seq, logged.as_ref());
+            scan.handle((entry.seq, entry.time_ms), logged.as_ref());
         }
         let Choice {
             life,
             others,
             is_newest,
             snapshot,
-        } = choose::choose(&scan, &stored, seen, (&self.room, &self.request))?;
+        } = choose::choose(&scan, &stored, (&self.room, &self.request))?;
         let mut replay = match &snapshot {
             Some(snapshot) => {
                 Replay::from_snapshot(&self.registry, &self.room, snapshot, stored.clone()).unwrap()
             }
             None => Replay::new(&self.registry, &self.room, &life, stored.clone()),
         };
-        let from = snapshot.map_or(life.instance.0, |snapshot| snapshot.last + 1);
+        let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
         let until = self.request.until.unwrap_or(u64::MAX);
         let entries = self.log.iter();
         for entry in entries.filter(|e| (from..=until).contains(&e.seq)) {

@@ -106,6 +106,23 @@ fn entries_that_cannot_be_read_and_players_not_let_in_are_told() {
 }
 
 #[test]
+fn a_line_is_one_line() {
+    let mut desk = Desk::new();
+    desk.join("alice", 10);
+    let pretty = "{\r\n  \"a\": [\n1,\n 2],\n\"b\": \"x\\ny\"\n}";
+    let mut entry = input(("alice", 10), (1, 1), "");
+    if let Some(grandstand_common::wire::Body::Input(input)) = &mut entry.body {
+        input.data = Some(grandstand_common::data::Data::Json(pretty.into()));
+    }
+    let seq = desk.append(&entry);
+    desk.replay().unwrap();
+    let line = desk.lines.iter().find(|line| line.seq == seq);
+    let text = serde_json::to_string(line.unwrap()).unwrap();
+    assert!(!text.contains('\n') && !text.contains('\r'), "{text}");
+    assert_eq!(desk.line(seq)["data"], json!({"a": [1, 2], "b": "x\ny"}));
+}
+
+#[test]
 fn the_text_says_what_one_wants_to_know() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "reject", "timer", "grow", "shrink"]);

@@ -1,6 +1,8 @@
 //! Random games of what comes with Grandstand: a snapshot written at any time carries the hash that a replay from the
 //! room's creation gives, and no replay differs from another.
 
+use grandstand_common::bus::LogEntry;
+use grandstand_common::id::Instance;
 use grandstand_common::wire::{Body, Empty, Entry, Input, Joined};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -179,9 +181,10 @@ impl Play {
         let Some((name, armed)) = due.choose(&mut self.rng) else {
             return false;
         };
+        let name = (*name).clone();
         self.desk.now_ms = now_ms.max(armed.due_ms) - 60_000;
         let arming = armed.arming - u64::from(self.rng.random_bool(0.1));
-        self.desk.fire(&name.clone(), arming);
+        self.desk.fire(&name, arming);
         self.follow();
         true
     }
@@ -198,7 +201,10 @@ impl Play {
             self.desk.store(*stored);
             let stored: Value =
                 serde_json::from_slice(&self.desk.key.clone().unwrap().value.unwrap()).unwrap();
-            self.desk.request.instance = room.map(|room| room.instance());
+            self.desk.request.instance = room.and_then(|room| {
+                let made = |e: &&LogEntry| Instance::of(e.seq, e.time_ms) == room.instance();
+                self.desk.log.iter().find(made).map(|entry| entry.seq)
+            });
             let report = self.desk.replay().unwrap();
             let Comparison::Equal { hash, .. } = report.comparison else {
                 panic!("{report}");
