@@ -288,6 +288,13 @@ pub struct Snapshot {
     /// The version that it shows.
     #[prost(uint64, tag = "4")]
     pub version: u64,
+    /// The lane's class of service from here on: how often a second its members are sent something, at most; 0 for
+    /// as often as there is something.
+    #[prost(uint32, tag = "5")]
+    pub max_rate_hz: u32,
+    /// How many milliseconds later than it happens its members are shown anything.
+    #[prost(uint32, tag = "6")]
+    pub delay_ms: u32,
     /// The view.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,

@@ -366,7 +366,7 @@ impl Core {
     fn room_interest(&self, key: RoomKey, sync: bool) -> Option<RoomInterest> {
         let room = self.rooms.get(key)?;
         let known = |lane: LaneId| {
-            let version = room.lanes[lane.index()].version();
+            let version = room.known_version(lane);
             let known = version.map(|version| Known {
                 epoch: room.epoch.0,
                 instance: room.instance.0,

@@ -38,6 +38,8 @@ pub struct Counts {
     pub holes: u64,
     /// Batches of an owner that has been replaced.
     pub old_epochs: u64,
+    /// Times that more came for delayed spectators than is held.
+    pub holds_overflowed: u64,
     /// Messages from the bus that could not be read.
     pub unreadable: u64,
     /// Live messages dropped because the bus takes no more.
@@ -84,6 +86,11 @@ const PLAIN: [Plain; 12] = [
         "old_epochs",
         "Batches of an owner that has been replaced",
         |c| c.old_epochs,
+    ),
+    (
+        "holds_overflowed",
+        "Times that more came for delayed spectators than is held",
+        |c| c.holds_overflowed,
     ),
     (
         "unreadable",

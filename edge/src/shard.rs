@@ -3,10 +3,10 @@
 //! Everything that happens runs to its end in [`Shard::run`]; what comes of it is picked up by the tasks below: bus
 //! commands in order, frames in slices.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{Bus, BusError, Link, Subscription};
 use grandstand_common::clock::now;
@@ -39,6 +39,9 @@ pub struct Shard {
     conns: Conns,
     commands: Notify,
     frames: Notify,
+    releases: Notify,
+    /// When held lanes are looked at next.
+    release_at: Cell<Option<Instant>>,
 }
 
 impl Shard {
@@ -49,6 +52,8 @@ impl Shard {
             conns,
             commands: Notify::new(),
             frames: Notify::new(),
+            releases: Notify::new(),
+            release_at: Cell::new(None),
         })
     }
 
@@ -61,6 +66,10 @@ impl Shard {
         }
         if core.needs_flush() {
             self.frames.notify_one();
+        }
+        let next = core.next_release();
+        if next.is_some() && self.release_at.get().is_none_or(|at| next < Some(at)) {
+            self.releases.notify_one();
         }
         result
     }
@@ -99,6 +108,7 @@ pub async fn start(shard: &Rc<Shard>, to: ShardBus, metrics: ShardMetrics) -> Re
         to.flush_slice,
         to.flush_interval,
     ));
+    spawn_local(drive_releases(Rc::clone(shard)));
     spawn_local(drive_timers(Rc::clone(shard), metrics));
     spawn_local(drive_link(Rc::clone(shard), to.bus.link()));
     spawn_local(drive_leases(Rc::clone(shard), to.leases));
@@ -209,6 +219,24 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
                     tokio::time::sleep_until(next).await;
                 }
                 next = tokio::time::Instant::now() + interval;
+            }
+        }
+    }
+}
+
+/// Shows held lanes on time: the wheel would be too coarse.
+async fn drive_releases(shard: Rc<Shard>) {
+    loop {
+        let next = shard.look(Core::next_release);
+        shard.release_at.set(next);
+        let Some(at) = next else {
+            shard.releases.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = shard.releases.notified() => {}
+            () = tokio::time::sleep_until(at.into()) => {
+                shard.run(|core, conns, now| core.handle_releases(now, conns));
             }
         }
     }

@@ -18,6 +18,8 @@ mod owners;
 mod steady;
 
 mod tokens;
+
+mod lanes;
 use crate::session::frame::frame_len;
 use crate::sink::Sent;
 
@@ -251,6 +253,7 @@ fn snapshot(lane: u32, version: u64) -> ItemKind {
         lane,
         version,
         data: json(version),
+        ..Snapshot::default()
     })
 }
 

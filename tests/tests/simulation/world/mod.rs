@@ -25,6 +25,7 @@ use grandstand_edge::interest::Question;
 use grandstand_edge::session::frame::{frame_len, header_len};
 use grandstand_edge::session::{Event as Frame, Session};
 use grandstand_edge::sink::{ConnKey, Sent, Sink};
+use grandstand_worker::game::Spectating;
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
 use grandstand_worker::owner::Owner;
 use grandstand_worker::registry::Registry;
@@ -41,6 +42,21 @@ use sockets::messages;
 const PARTITIONS: u16 = 3;
 const EDGES: usize = 2;
 const ROOMS: usize = 3;
+/// How the spectators of each room are served.
+const SERVED: [Spectating; ROOMS] = [
+    Spectating {
+        max_rate_hz: 0,
+        delay_ms: 0,
+    },
+    Spectating {
+        max_rate_hz: 2,
+        delay_ms: 0,
+    },
+    Spectating {
+        max_rate_hz: 5,
+        delay_ms: 3_000,
+    },
+];
 /// Trouble ends here; what is not well by [`END_MS`] never will be.
 const CALM_MS: u64 = 20_000;
 const END_MS: u64 = 60_000;
@@ -203,7 +219,8 @@ impl World {
         let edge = |i: usize| Edge::new(i, 1, seed ^ i as u64, now);
         let client = |i: usize| {
             let (room, place) = (i % ROOMS, i / ROOMS);
-            Client::new(format!("c{i}"), format!("ledger-{room}"), place < 2)
+            let service = SERVED[room];
+            Client::new(format!("c{i}"), format!("ledger-{room}"), place < 2, service)
         };
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
