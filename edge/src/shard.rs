@@ -20,6 +20,9 @@ use crate::core::{Command, Core};
 use crate::leases::Leases;
 use crate::metrics::ShardMetrics;
 use grandstand_common::clock::Now;
+use hot::HotRooms;
+
+mod hot;
 
 /// Messages from the bus that wait for the shard; more are dropped, which the links' numbers show.
 const BATCHES: usize = 8192;
@@ -40,6 +43,8 @@ pub struct Shard {
     commands: Notify,
     frames: Notify,
     releases: Notify,
+    /// Subscriptions to hot rooms.
+    hot: HotRooms,
     /// When held lanes are looked at next.
     release_at: Cell<Option<Instant>>,
 }
@@ -53,6 +58,7 @@ impl Shard {
             commands: Notify::new(),
             frames: Notify::new(),
             releases: Notify::new(),
+            hot: HotRooms::default(),
             release_at: Cell::new(None),
         })
     }
@@ -117,11 +123,13 @@ pub async fn start(shard: &Rc<Shard>, to: ShardBus, metrics: ShardMetrics) -> Re
 
 async fn drive_batches(shard: Rc<Shard>, mut batches: Subscription) {
     while let Some(first) = batches.next().await {
+        hot::drain(&shard);
         shard.run(|core, conns, now| core.handle_batch(first.payload, now, conns));
         for _ in 1..BATCHES_A_TURN {
             let Some(next) = batches.try_next() else {
                 break;
             };
+            hot::drain(&shard);
             shard.run(|core, conns, now| core.handle_batch(next.payload, now, conns));
         }
         tokio::task::yield_now().await;
@@ -179,6 +187,8 @@ async fn execute(shard: &Rc<Shard>, bus: &Bus, command: Command) {
                 core.handle_link_reply(&worker, to, answer.ok(), now);
             });
         }
+        Command::Subscribe { room } => hot::subscribe(shard, bus, room).await,
+        Command::Unsubscribe { room } => shard.hot.remove(&room),
         Command::Publish { subject, payload } => {
             if let Err(error) = bus.publish(subject, payload).await {
                 tracing::debug!(%error, "a live message was not sent");

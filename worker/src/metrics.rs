@@ -16,6 +16,8 @@ pub struct Counts {
     pub replayed: u64,
     /// Panics of games while they handled an entry.
     pub panics: u64,
+    /// Times that a room became hot.
+    pub rooms_heated: u64,
 }
 
 /// A worker's counters. Clones count together.
@@ -37,6 +39,8 @@ pub struct WorkerMetrics {
     pub replayed: Counter,
     /// [`Counts::panics`].
     pub panics: Counter,
+    /// [`Counts::rooms_heated`].
+    pub rooms_heated: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -69,6 +73,7 @@ impl WorkerMetrics {
             (&self.rejects, before.rejects, now.rejects),
             (&self.replayed, before.replayed, now.replayed),
             (&self.panics, before.panics, now.panics),
+            (&self.rooms_heated, before.rooms_heated, now.rooms_heated),
         ];
         for (counter, before, now) in counters {
             counter.inc_by(now - before);
@@ -100,6 +105,11 @@ impl WorkerMetrics {
                 &self.replayed,
             ),
             ("panics", "Panics of games", &self.panics),
+            (
+                "rooms_heated",
+                "Times that a room became hot",
+                &self.rooms_heated,
+            ),
             ("partitions_taken", "Partitions taken", &self.taken),
             (
                 "partitions_released",

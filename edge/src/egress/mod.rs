@@ -4,6 +4,8 @@ pub mod link;
 
 mod sessions;
 
+pub mod hot;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -230,6 +232,7 @@ impl Core {
             }
             ItemKind::Closed(closed) => self.on_closed_room(key, &closed.code, now, sink),
             ItemKind::Synced(Empty {}) => room.syncing = false,
+            ItemKind::Hot(hot) => self.on_heat(key, &hot, now, sink),
         }
     }
 

@@ -148,6 +148,7 @@ impl Core {
         for lane in LaneId::ALL {
             self.feed(key, lane, Event::End(code.to_owned()), now, sink);
         }
+        self.cool(key);
         let room = &mut self.rooms[key];
         let epoch = room.epoch;
         room.begin(epoch, Instance(0));

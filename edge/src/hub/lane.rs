@@ -196,7 +196,8 @@ impl Lane {
         self.version = version;
         self.ring.push(version, data.clone());
         self.catch_up = [None, None];
-        self.ring.trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
+        self.ring
+            .trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
     }
 
     /// Gathers a message for all members but `except`.

@@ -9,6 +9,7 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, PlayerId
 
 use super::hold::Hold;
 use super::lane::Lane;
+use crate::egress::hot::Heat;
 use crate::frames::put_message;
 use crate::ingress::chain::Chain;
 use crate::sink::ConnKey;
@@ -42,6 +43,8 @@ pub struct Room {
     pub absent: bool,
     /// What spectators are not shown yet; none if they are shown everything at once.
     pub hold: Option<Box<Hold>>,
+    /// The subject on which what concerns all edges comes; none if the room is not hot.
+    pub heat: Option<Box<Heat>>,
     /// Which lanes the owner was asked for.
     pub watched: [bool; 2],
     /// Sessions whose clients may have to be sent an `ack`.
@@ -66,6 +69,7 @@ impl Room {
             members: [0, 0],
             absent: false,
             hold: None,
+            heat: None,
             watched: [false; 2],
             owing: Vec::new(),
             syncing: false,

@@ -178,6 +178,7 @@ impl Core {
 
     /// Forgets a room that the owner need not tell this edge about any more.
     pub(crate) fn remove_room(&mut self, key: RoomKey) {
+        self.cool(key);
         if let Some(room) = self.rooms.try_remove(key) {
             self.names.remove(&room.id);
             self.watches[usize::from(room.partition.0)].forget(key);

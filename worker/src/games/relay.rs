@@ -173,7 +173,11 @@ impl Relay {
 
     fn put(&mut self, from: &PlayerId, put: Put, effects: &mut Effects) {
         let lane = self.players_only.then_some(Lane::Players);
-        let lanes = || Lane::ALL.into_iter().filter(|to| lane.is_none_or(|lane| lane == *to));
+        let lanes = || {
+            Lane::ALL
+                .into_iter()
+                .filter(|to| lane.is_none_or(|lane| lane == *to))
+        };
         if let Some(why) = lanes().find_map(|to| put.refusal(&self.values[to.index()])) {
             return effects.reject("bad_input", why);
         }

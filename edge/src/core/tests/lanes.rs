@@ -77,7 +77,11 @@ fn a_conflated_lane_has_no_gaps_for_whoever_comes_whenever() {
     bench.passes(500);
     assert_eq!(brief(&bench.got(early)), ["14>16", "16>17"]);
     let again = bench.open(3, "emil");
-    let epoch = grandstand_common::id::client_epoch(Epoch(1), grandstand_common::id::Instance(7), LaneId::Spectators);
+    let epoch = grandstand_common::id::client_epoch(
+        Epoch(1),
+        grandstand_common::id::Instance(7),
+        LaneId::Spectators,
+    );
     bench.says(
         again,
         serde_json::json!({"type": "join", "room": ROOM, "role": "spectator", "since": 15, "epoch": epoch}),
@@ -142,7 +146,11 @@ fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
     let late = bench.open(3, "lily");
     bench.join(late, "spectator");
     let got = bench.got(late);
-    assert_eq!(brief(&got), ["joined", "snapshot 0"], "the room goes on here");
+    assert_eq!(
+        brief(&got),
+        ["joined", "snapshot 0"],
+        "the room goes on here"
+    );
     assert_eq!(got[0]["instance"], "7");
     bench.passes(1100);
     assert_eq!(brief(&bench.got(viewer))[..2], ["0>1", "left"]);
@@ -150,7 +158,10 @@ fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
     bench.join(viewer, "spectator");
     bench.passes(1000);
     let got = brief(&bench.got(viewer));
-    assert!(got.ends_with(&["snapshot 5".into(), "5>6".into()]), "{got:?}");
+    assert!(
+        got.ends_with(&["snapshot 5".into(), "5>6".into()]),
+        "{got:?}"
+    );
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod steady;
 mod tokens;
 
 mod lanes;
+
+mod slow;
 use crate::session::frame::frame_len;
 use crate::sink::Sent;
 
@@ -181,6 +183,7 @@ impl Bench {
             epoch: self.epoch,
             instance,
             items,
+            ..RoomBatch::default()
         };
         let batch = Batch {
             worker: "w".into(),

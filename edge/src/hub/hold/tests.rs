@@ -56,16 +56,27 @@ fn shown(hold: &mut Hold, now: Instant) -> Vec<String> {
 fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
     let (mut hold, now) = (Hold::new(Service::new(10, 0), None, CAP), start());
     hold.push(now, snapshot(1));
-    assert_eq!(shown(&mut hold, now), ["snapshot 1"], "nothing was shown before");
+    assert_eq!(
+        shown(&mut hold, now),
+        ["snapshot 1"],
+        "nothing was shown before"
+    );
     for (version, key) in [(2, "a"), (3, ""), (4, "b"), (5, "a"), (6, "a")] {
-        assert_eq!(hold.push(now + ms(version), update(version, key)), Taken::New);
+        assert_eq!(
+            hold.push(now + ms(version), update(version, key)),
+            Taken::New
+        );
     }
     assert_eq!(shown(&mut hold, now + ms(99)), [""; 0]);
     assert_eq!(hold.next(), Some(now + ms(100)));
     assert_eq!(shown(&mut hold, now + ms(100)), ["3", "4", "6"]);
     assert_eq!(hold.bytes(), 0);
     hold.push(now + ms(350), update(7, "a"));
-    assert_eq!(shown(&mut hold, now + ms(350)), ["7"], "its turn has long come");
+    assert_eq!(
+        shown(&mut hold, now + ms(350)),
+        ["7"],
+        "its turn has long come"
+    );
 }
 
 #[test]
@@ -128,7 +139,10 @@ fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
     hold.push(now + ms(1100), update(3, ""));
     hold.push(now + ms(1200), Event::End("finished".into()));
     hold.push(now + ms(1300), Event::Begin(Epoch(8), Instance(0)));
-    assert_eq!(shown(&mut hold, now + ms(2000)), ["3", "finished", "begin 8"]);
+    assert_eq!(
+        shown(&mut hold, now + ms(2000)),
+        ["3", "finished", "begin 8"]
+    );
 }
 
 #[test]
@@ -166,7 +180,11 @@ fn lossy_messages_that_share_a_turn_are_bounded() {
     }
     assert!(hold.bytes() < LIVE_BYTES + 2_000, "{}", hold.bytes());
     let all = shown(&mut hold, now + ms(1000));
-    assert_eq!(all.last().map(String::as_str), Some("live 199"), "the latest");
+    assert_eq!(
+        all.last().map(String::as_str),
+        Some("live 199"),
+        "the latest"
+    );
     assert_eq!(hold.bytes(), 0);
 }
 

@@ -163,7 +163,14 @@ fn of_values_the_latest_suffices() {
     say(&mut room, &players[0], put(1));
     let (effects, refusal) = say(&mut room, &players[0], put(2));
     assert!(refusal.is_none());
-    let [Effect::Update { key, data, lane: None }] = &effects[..] else {
+    let [
+        Effect::Update {
+            key,
+            data,
+            lane: None,
+        },
+    ] = &effects[..]
+    else {
         panic!("not one update for all: {effects:?}");
     };
     assert_eq!(key.as_deref(), Some("score"));
@@ -182,7 +189,10 @@ fn of_values_the_latest_suffices() {
         assert!(say(&mut room, &players[0], data).1.is_none());
     }
     let data = Data::json(&json!({"op": "put", "key": "one too many"})).unwrap();
-    assert_eq!(say(&mut room, &players[0], data).1.unwrap().code, "bad_input");
+    assert_eq!(
+        say(&mut room, &players[0], data).1.unwrap().code,
+        "bad_input"
+    );
 }
 
 #[test]
@@ -193,7 +203,10 @@ fn params_say_how_spectators_are_served() {
         delay_ms: 2000,
     };
     assert_eq!(room.spectating(), expected);
-    assert_eq!(relay(&json!({})).unwrap().spectating(), Spectating::default());
+    assert_eq!(
+        relay(&json!({})).unwrap().spectating(),
+        Spectating::default()
+    );
     let refusal = relay(&json!({"delay_ms": 3_600_001})).unwrap_err();
     assert_eq!(refusal.code, "bad_params");
     // A room that an earlier build stored.
