@@ -58,7 +58,7 @@ impl Counts {
 /// A counter's name, what it counts, and where a core has it.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const PLAIN: [Plain; 12] = [
+const PLAIN: [Plain; 13] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs that went to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),

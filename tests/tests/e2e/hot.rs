@@ -28,10 +28,7 @@ async fn hot_site() -> Site {
         .flag("--shards", SHARDS)
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
         .env("GRANDSTAND_EDGE_ROOMS_LINGER_MS", 500);
-    let (worker, edge) = tokio::join!(
-        Process::start(worker, false),
-        Process::start(edge, true)
-    );
+    let (worker, edge) = tokio::join!(Process::start(worker, false), Process::start(edge, true));
     Site::of(vec![edge], Some(worker), Some(nats))
 }
 
@@ -66,7 +63,9 @@ fn confirmed(asked: &mut Subscription, edges: &mut BTreeSet<String>) {
 }
 
 async fn taken(site: &Site) -> u64 {
-    let (_, text) = get(site.edges[0].admin(), "/metrics").await.expect("it answers");
+    let (_, text) = get(site.edges[0].admin(), "/metrics")
+        .await
+        .expect("it answers");
     let line = text
         .lines()
         .find(|line| line.starts_with("grandstand_edge_updates_total"));
@@ -84,7 +83,9 @@ async fn until_count(client: &mut Client, count: u64) {
 async fn a_hot_room_is_published_once_and_reaches_every_edge_once() {
     let site = hot_site().await;
     let url = site.nats.as_ref().unwrap().url();
-    let observer = Bus::connect_nats(&url, &BusOptions::default()).await.unwrap();
+    let observer = Bus::connect_nats(&url, &BusOptions::default())
+        .await
+        .unwrap();
     let mut hot = observer.subscribe("hot.*", 65_536).await.unwrap();
     let mut direct = observer.subscribe("edge.*", 65_536).await.unwrap();
     let mut asked = observer.subscribe("ctl.*", 65_536).await.unwrap();
@@ -93,7 +94,11 @@ async fn a_hot_room_is_published_once_and_reaches_every_edge_once() {
     alice.join(ROOM, json!({})).await;
     let (mut viewers, mut edges) = (Vec::new(), BTreeSet::new());
     while edges.len() < SHARDS {
-        assert!(viewers.len() < 2_000, "only {} shards: {edges:?}", edges.len());
+        assert!(
+            viewers.len() < 2_000,
+            "only {} shards: {edges:?}",
+            edges.len()
+        );
         let mut viewer = site.client(0, &format!("v{}", viewers.len())).await;
         viewer.join(ROOM, json!({"role": "spectator"})).await;
         viewers.push(viewer);
@@ -125,12 +130,20 @@ async fn a_hot_room_is_published_once_and_reaches_every_edge_once() {
         until_count(viewer, count).await;
         assert_eq!(viewer.rooms[ROOM].snapshots, 1, "nothing was lost");
     }
-    assert_eq!(updates(&mut hot).0, 10, "the worker publishes each update once");
+    assert_eq!(
+        updates(&mut hot).0,
+        10,
+        "the worker publishes each update once"
+    );
     assert_eq!(updates(&mut direct).0, 0, "and to no edge by itself");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let each = taken(&site).await - before;
     // Alice's shard shows both lanes.
-    assert_eq!(each, 10 * (SHARDS as u64 + 1), "each edge takes each update once");
+    assert_eq!(
+        each,
+        10 * (SHARDS as u64 + 1),
+        "each edge takes each update once"
+    );
 
     // Most leave: it is cold again, and goes on without a gap.
     viewers.truncate(1);
