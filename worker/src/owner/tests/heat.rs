@@ -1,5 +1,7 @@
 //! Rooms that very many edges watch (D22).
 
+use std::time::Duration;
+
 use super::*;
 use grandstand_common::wire::{Interest, Known, RoomInterest};
 
