@@ -6,12 +6,12 @@ use super::*;
 use grandstand_common::wire::{Interest, Known, RoomInterest};
 
 const ROOM: &str = "echo-1";
-const EDGES: [&str; 3] = ["e1", "e2", "e3"];
+const EDGES: [&str; 3] = ["e5", "e6", "e7"];
 
-/// A room that is hot with three edges, and cold again after a second with fewer.
+/// A room that is hot with three edges beside that of its player, and cold again after a second with fewer.
 fn rig() -> Rig {
     let mut rig = Rig::with(|config| {
-        (config.hot_edges, config.cold_edges) = (2, 3);
+        (config.hot_edges, config.cold_edges) = (3, 4);
         config.cold_after = Duration::from_secs(1);
     });
     rig.take();
@@ -65,7 +65,7 @@ fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
     for edge in &EDGES[..2] {
         watch(&mut rig, edge, (0, false));
     }
-    let told = watch(&mut rig, "e3", (0, false));
+    let told = watch(&mut rig, "e7", (0, false));
     assert!(told.contains(&"hot Both from 1".to_owned()), "{told:?}");
     for edge in &EDGES[..2] {
         let told = rig.told(edge, ROOM);
@@ -80,10 +80,10 @@ fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
     for edge in EDGES {
         assert_eq!(rig.told(edge, ROOM), ["update 0/2 alice a"]);
     }
-    let told = watch(&mut rig, "e1", (stream, false));
+    let told = watch(&mut rig, "e5", (stream, false));
     assert_eq!(told, [format!("hot Hot from {}", first + 1)]);
     rig.input(ROOM, ("alice", 10), 2, "b");
-    assert_eq!(rig.told("e1", ROOM), [""; 0]);
+    assert_eq!(rig.told("e5", ROOM), [""; 0]);
     for edge in &EDGES[1..] {
         assert_eq!(rig.told(edge, ROOM), ["update 0/3 alice b"]);
         watch(&mut rig, edge, (stream, false));
@@ -99,14 +99,14 @@ fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
         assert_eq!(rig.told(edge, ROOM), [""; 0], "the worker publishes once");
     }
     // One that lost the bus is not reached there for sure.
-    let told = watch(&mut rig, "e1", (0, true));
+    let told = watch(&mut rig, "e5", (0, true));
     assert!(
         told.contains(&format!("hot Both from {}", first + 3)),
         "{told:?}"
     );
     rig.input(ROOM, ("alice", 10), 4, "d");
-    assert_eq!(rig.told("e1", ROOM), ["update 0/5 alice d"]);
-    assert_eq!(rig.told("e2", ROOM), [""; 0]);
+    assert_eq!(rig.told("e5", ROOM), ["update 0/5 alice d"]);
+    assert_eq!(rig.told("e6", ROOM), [""; 0]);
 }
 
 #[test]
@@ -137,25 +137,25 @@ fn d22_a_room_is_cold_again_when_few_have_watched_it_for_long() {
     for edge in EDGES {
         watch(&mut rig, edge, (stream, false));
     }
-    unwatch(&mut rig, "e3");
+    unwatch(&mut rig, "e7");
     rig.pass(900);
-    watch(&mut rig, "e3", (0, false));
+    watch(&mut rig, "e7", (0, false));
     rig.pass(900);
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 2, "b");
     assert_eq!(hot(&mut rig).len(), 1, "it was cool for too short a time");
-    unwatch(&mut rig, "e3");
-    rig.told("e1", ROOM);
+    unwatch(&mut rig, "e7");
+    rig.told("e5", ROOM);
     rig.pass(1_000);
-    let told = rig.told("e1", ROOM);
+    let told = rig.told("e5", ROOM);
     assert!(told.iter().any(|t| t.starts_with("hot Direct")), "{told:?}");
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 3, "c");
     assert_eq!(hot(&mut rig), []);
-    assert_eq!(rig.told("e1", ROOM), ["update 0/4 alice c"]);
+    assert_eq!(rig.told("e5", ROOM), ["update 0/4 alice c"]);
     // Hot once more, it has another stream.
     rig.pass(1_000);
-    watch(&mut rig, "e3", (0, false));
+    watch(&mut rig, "e7", (0, false));
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 4, "d");
     let sent = hot(&mut rig);
