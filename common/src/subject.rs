@@ -7,6 +7,7 @@
 //! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
 //! | `edge.{edge}` | all that is for one edge |
 //! | `process.{id}.alive` | is this edge process there? (request) |
+//! | `hot.{room}` | what is for all of the very many edges that watch a room |
 //! | `worker.{id}.alive` | is this worker there? (request) |
 //! | `worker.{id}.link` | what did I miss? (request) |
 
@@ -55,6 +56,11 @@ pub fn edge(edge: &EdgeId) -> String {
 /// `process.{id}.alive`: a request that a living edge process answers, however busy its shards are.
 pub fn process_alive(process: &ProcessId) -> String {
     format!("process.{process}.alive")
+}
+
+/// `hot.{room}`: what workers send to all edges that watch a hot room.
+pub fn hot(room: &RoomId) -> String {
+    format!("hot.{room}")
 }
 
 /// `worker.{id}.alive`: a request that a living worker answers.

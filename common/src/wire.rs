@@ -165,6 +165,12 @@ pub struct RoomInterest {
     /// nor there has nobody behind it (D6).
     #[prost(fixed64, repeated, tag = "9")]
     pub joining: Vec<u64>,
+    /// The stream from which it has received something on `hot.{room}`; 0 if none.
+    #[prost(uint64, tag = "10")]
+    pub hot: u64,
+    /// It is subscribed to `hot.{room}`.
+    #[prost(bool, tag = "11")]
+    pub subscribed: bool,
 }
 
 /// What an edge has of a lane: all 0 if nothing.
@@ -227,13 +233,22 @@ pub struct RoomBatch {
     /// What happened.
     #[prost(message, repeated, tag = "6")]
     pub items: Vec<Item>,
+    /// On `hot.{room}`: the room's stream of which these items are; 0 elsewhere.
+    #[prost(uint64, tag = "7")]
+    pub stream: u64,
+    /// On `hot.{room}`: the number of the first item; without items (a beat) that of the one that will come next.
+    #[prost(uint64, tag = "8")]
+    pub first: u64,
 }
 
 /// One thing that happened in a room.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Item {
     /// What.
-    #[prost(oneof = "ItemKind", tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(
+        oneof = "ItemKind",
+        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub kind: Option<ItemKind>,
 }
 
@@ -277,6 +292,35 @@ pub enum ItemKind {
     /// hole or a change of owner, a `Processed` may cover a `Rejected` that the edge has not got (D4).
     #[prost(message, tag = "14")]
     Synced(Empty),
+    /// How this edge is sent what all edges are sent that watch the room (D22).
+    #[prost(message, tag = "15")]
+    Hot(Hot),
+}
+
+/// How an edge is sent what all edges are sent that watch a room, from here on.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Hot {
+    /// The room's stream on `hot.{room}`; 0 if the room is not hot.
+    #[prost(uint64, tag = "3")]
+    pub stream: u64,
+    /// The number of the stream's next item.
+    #[prost(uint64, tag = "4")]
+    pub next: u64,
+    /// Where the edge gets what follows.
+    #[prost(enumeration = "HotWay", tag = "5")]
+    pub way: i32,
+}
+
+/// Where an edge gets what all edges are sent that watch a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum HotWay {
+    /// On its own subject alone: the room is not hot (any more).
+    Direct = 0,
+    /// On both: it is to subscribe to `hot.{room}`, and to say so when it has received something there.
+    Both = 1,
+    /// On `hot.{room}` alone, from [`Hot::next`] on.
+    Hot = 2,
 }
 
 /// The whole view of a lane.
@@ -288,6 +332,13 @@ pub struct Snapshot {
     /// The version that it shows.
     #[prost(uint64, tag = "4")]
     pub version: u64,
+    /// The lane's class of service from here on: how often a second its members are sent something, at most; 0 for
+    /// as often as there is something.
+    #[prost(uint32, tag = "5")]
+    pub max_rate_hz: u32,
+    /// How many milliseconds later than it happens its members are shown anything.
+    #[prost(uint32, tag = "6")]
+    pub delay_ms: u32,
     /// The view.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,

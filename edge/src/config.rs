@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::CoreConfig;
 use crate::front::FrontOptions;
+use crate::hub::hold::Service;
 use crate::ingress::chain::ChainConfig;
 use crate::listen::ListenOptions;
 
@@ -122,6 +123,12 @@ pub struct RoomsSection {
     pub flush_slice_us: u64,
     /// The least microseconds from one flush to the next; 0 for as soon as possible.
     pub flush_interval_us: u64,
+    /// How often a second spectators are sent something, at most; 0 for as often as there is something.
+    pub spectator_max_rate_hz: u32,
+    /// Milliseconds by which spectators see everything later, at least.
+    pub spectator_delay_ms: u32,
+    /// Bytes that are held per room for spectators who see it later or less often.
+    pub hold_bytes: u32,
 }
 
 impl Default for RoomsSection {
@@ -131,6 +138,9 @@ impl Default for RoomsSection {
             linger_ms: 30_000,
             flush_slice_us: 500,
             flush_interval_us: 0,
+            spectator_max_rate_hz: 0,
+            spectator_delay_ms: 0,
+            hold_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -216,6 +226,12 @@ impl Config for EdgeConfig {
             self.rooms.flush_interval_us,
             0..=1_000_000,
         );
+        let rate = u64::from(self.rooms.spectator_max_rate_hz);
+        checks.range("rooms.spectator_max_rate_hz", rate, 0..=1000);
+        let delay = u64::from(self.rooms.spectator_delay_ms);
+        checks.range("rooms.spectator_delay_ms", delay, 0..=3_600_000);
+        let hold = u64::from(self.rooms.hold_bytes);
+        checks.range("rooms.hold_bytes", hold, 65_536..=1 << 30);
         checks.range("tcp.backlog", self.tcp.backlog.into(), 1..=1 << 20);
     }
 }
@@ -233,6 +249,11 @@ impl EdgeConfig {
             },
             heartbeat: Duration::from_millis(self.edge.heartbeat_ms),
             ring_bytes: self.rooms.ring_bytes as usize,
+            spectators: Service::new(
+                self.rooms.spectator_max_rate_hz,
+                self.rooms.spectator_delay_ms,
+            ),
+            hold_bytes: self.rooms.hold_bytes as usize,
             linger: Duration::from_millis(self.rooms.linger_ms),
             messages_per_s: self.limits.messages_per_s,
             message_burst: self.limits.message_burst,

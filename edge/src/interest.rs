@@ -180,6 +180,13 @@ impl Core {
         self.tell_owner(partition, now);
     }
 
+    /// Has the owner told how things are with a room.
+    pub(crate) fn tell_soon(&mut self, partition: Partition, key: RoomKey, now: Now) {
+        let watch = &mut self.watches[usize::from(partition.0)];
+        watch.due.entry(key).or_insert(false);
+        self.tell_owner(partition, now);
+    }
+
     /// Asks the owner for what this edge lacks of a room.
     pub(crate) fn sync(&mut self, key: RoomKey, now: Now) {
         let Some(room) = self.rooms.get(key) else {
@@ -221,6 +228,7 @@ impl Core {
 
     /// The bus is back: whatever owners sent meanwhile is lost, and what they were told may be.
     pub(crate) fn watch_everything(&mut self, now: Now) {
+        self.doubt_heat();
         for at in 0..self.watches.len() {
             let watch = &mut self.watches[at];
             watch.due = watch.rooms.iter().map(|&room| (room, true)).collect();
@@ -366,7 +374,7 @@ impl Core {
     fn room_interest(&self, key: RoomKey, sync: bool) -> Option<RoomInterest> {
         let room = self.rooms.get(key)?;
         let known = |lane: LaneId| {
-            let version = room.lanes[lane.index()].version();
+            let version = room.known_version(lane);
             let known = version.map(|version| Known {
                 epoch: room.epoch.0,
                 instance: room.instance.0,
@@ -380,6 +388,7 @@ impl Core {
             let seats = seats.filter(move |(_, seat)| seat.joined == joined);
             seats.map(|(&session, _)| session).collect()
         };
+        let (hot, subscribed) = room.heat_known();
         Some(RoomInterest {
             room: room.id.as_str().to_owned(),
             players: known(LaneId::Players),
@@ -388,6 +397,8 @@ impl Core {
             sessions: of(true),
             sync,
             joining: of(false),
+            hot,
+            subscribed,
         })
     }
 }

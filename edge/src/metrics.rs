@@ -38,6 +38,8 @@ pub struct Counts {
     pub holes: u64,
     /// Batches of an owner that has been replaced.
     pub old_epochs: u64,
+    /// Times that more came for delayed spectators than is held.
+    pub holds_overflowed: u64,
     /// Messages from the bus that could not be read.
     pub unreadable: u64,
     /// Live messages dropped because the bus takes no more.
@@ -56,7 +58,7 @@ impl Counts {
 /// A counter's name, what it counts, and where a core has it.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const PLAIN: [Plain; 12] = [
+const PLAIN: [Plain; 13] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs that went to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),
@@ -84,6 +86,11 @@ const PLAIN: [Plain; 12] = [
         "old_epochs",
         "Batches of an owner that has been replaced",
         |c| c.old_epochs,
+    ),
+    (
+        "holds_overflowed",
+        "Times that more came for delayed spectators than is held",
+        |c| c.holds_overflowed,
     ),
     (
         "unreadable",

@@ -15,6 +15,9 @@ use crate::sink::Sent;
 #[cfg(test)]
 mod tests;
 
+/// The most items that may be thrown away: they share their frames with other outboxes, but not their places in the queue.
+const MAX_ITEMS: usize = 128;
+
 /// Frames for one blocked socket, in order, with a cap on what they hold.
 ///
 /// The cap counts an item's bytes and its place in the queue, so that a flood of tiny items is bounded too.
@@ -63,6 +66,9 @@ impl Outbox {
     /// Takes whole frames that may be thrown away: [`Sent::Queued`], or [`Sent::Full`] if that would exceed the cap.
     /// An empty outbox takes anything, so that a message larger than the cap can pass at all.
     pub fn push_data(&mut self, frames: Bytes) -> Sent {
+        if self.items.len() >= MAX_ITEMS {
+            return Sent::Full;
+        }
         self.push_within(frames, false, self.cap)
     }
 

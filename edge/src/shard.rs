@@ -3,10 +3,10 @@
 //! Everything that happens runs to its end in [`Shard::run`]; what comes of it is picked up by the tasks below: bus
 //! commands in order, frames in slices.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{Bus, BusError, Link, Subscription};
 use grandstand_common::clock::now;
@@ -20,6 +20,9 @@ use crate::core::{Command, Core};
 use crate::leases::Leases;
 use crate::metrics::ShardMetrics;
 use grandstand_common::clock::Now;
+use hot::HotRooms;
+
+mod hot;
 
 /// Messages from the bus that wait for the shard; more are dropped, which the links' numbers show.
 const BATCHES: usize = 8192;
@@ -39,6 +42,11 @@ pub struct Shard {
     conns: Conns,
     commands: Notify,
     frames: Notify,
+    releases: Notify,
+    /// Subscriptions to hot rooms.
+    hot: HotRooms,
+    /// When held lanes are looked at next.
+    release_at: Cell<Option<Instant>>,
 }
 
 impl Shard {
@@ -49,6 +57,9 @@ impl Shard {
             conns,
             commands: Notify::new(),
             frames: Notify::new(),
+            releases: Notify::new(),
+            hot: HotRooms::default(),
+            release_at: Cell::new(None),
         })
     }
 
@@ -61,6 +72,10 @@ impl Shard {
         }
         if core.needs_flush() {
             self.frames.notify_one();
+        }
+        let next = core.next_release();
+        if next.is_some() && self.release_at.get().is_none_or(|at| next < Some(at)) {
+            self.releases.notify_one();
         }
         result
     }
@@ -99,6 +114,7 @@ pub async fn start(shard: &Rc<Shard>, to: ShardBus, metrics: ShardMetrics) -> Re
         to.flush_slice,
         to.flush_interval,
     ));
+    spawn_local(drive_releases(Rc::clone(shard)));
     spawn_local(drive_timers(Rc::clone(shard), metrics));
     spawn_local(drive_link(Rc::clone(shard), to.bus.link()));
     spawn_local(drive_leases(Rc::clone(shard), to.leases));
@@ -107,11 +123,13 @@ pub async fn start(shard: &Rc<Shard>, to: ShardBus, metrics: ShardMetrics) -> Re
 
 async fn drive_batches(shard: Rc<Shard>, mut batches: Subscription) {
     while let Some(first) = batches.next().await {
+        hot::drain(&shard);
         shard.run(|core, conns, now| core.handle_batch(first.payload, now, conns));
         for _ in 1..BATCHES_A_TURN {
             let Some(next) = batches.try_next() else {
                 break;
             };
+            hot::drain(&shard);
             shard.run(|core, conns, now| core.handle_batch(next.payload, now, conns));
         }
         tokio::task::yield_now().await;
@@ -169,6 +187,8 @@ async fn execute(shard: &Rc<Shard>, bus: &Bus, command: Command) {
                 core.handle_link_reply(&worker, to, answer.ok(), now);
             });
         }
+        Command::Subscribe { room } => hot::subscribe(shard, bus, room).await,
+        Command::Unsubscribe { room } => shard.hot.remove(&room),
         Command::Publish { subject, payload } => {
             if let Err(error) = bus.publish(subject, payload).await {
                 tracing::debug!(%error, "a live message was not sent");
@@ -209,6 +229,24 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
                     tokio::time::sleep_until(next).await;
                 }
                 next = tokio::time::Instant::now() + interval;
+            }
+        }
+    }
+}
+
+/// Shows held lanes on time: the wheel would be too coarse.
+async fn drive_releases(shard: Rc<Shard>) {
+    loop {
+        let next = shard.look(Core::next_release);
+        shard.release_at.set(next);
+        let Some(at) = next else {
+            shard.releases.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = shard.releases.notified() => {}
+            () = tokio::time::sleep_until(at.into()) => {
+                shard.run(|core, conns, now| core.handle_releases(now, conns));
             }
         }
     }

@@ -91,6 +91,16 @@ impl Site {
         }
     }
 
+    /// Of processes that are set up in some other way.
+    pub fn of(edges: Vec<Process>, worker: Option<Process>, nats: Option<NatsServer>) -> Self {
+        Self {
+            edges,
+            worker,
+            nats,
+            data: None,
+        }
+    }
+
     /// Where clients of one edge, or the other, connect.
     pub fn address(&self, edge: usize) -> SocketAddr {
         self.edges[edge % self.edges.len()].address()

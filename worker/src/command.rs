@@ -190,6 +190,12 @@ pub struct OwnerConfig {
     pub presence_interval: Duration,
     /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
     pub idle: Option<Duration>,
+    /// A room that more edges watch than this is hot: what concerns all of them is published once.
+    pub hot_edges: usize,
+    /// With fewer edges than this a room is not hot any more,
+    pub cold_edges: usize,
+    /// when it has been so for this long.
+    pub cold_after: Duration,
     /// Rooms per partition that are watched but do not exist; more are answered `Absent` and forgotten.
     pub absent_rooms: usize,
 }
@@ -209,6 +215,9 @@ impl OwnerConfig {
             checkpoint_interval: Duration::from_secs(1),
             presence_interval: Duration::from_millis(500),
             idle: None,
+            hot_edges: 64,
+            cold_edges: 32,
+            cold_after: Duration::from_secs(60),
             absent_rooms: 65_536,
         }
     }

@@ -57,6 +57,12 @@ pub struct RoomsSection {
     pub snapshot_delay_ms: u64,
     /// Milliseconds after which a room that nobody is connected to and nobody watches leaves memory; 0 for never.
     pub idle_ms: u64,
+    /// A room that more edges watch than this is hot: what concerns all of them is published once, on a subject of its own.
+    pub hot_edges: u32,
+    /// With fewer edges than this a room is not hot any more,
+    pub cold_edges: u32,
+    /// when it has been so for this many milliseconds.
+    pub cold_after_ms: u64,
 }
 
 impl Default for RoomsSection {
@@ -66,6 +72,9 @@ impl Default for RoomsSection {
             snapshot_entries: 32,
             snapshot_delay_ms: 1000,
             idle_ms: 600_000,
+            hot_edges: 64,
+            cold_edges: 32,
+            cold_after_ms: 60_000,
         }
     }
 }
@@ -90,6 +99,19 @@ impl Config for WorkerConfig {
         let delay = self.rooms.snapshot_delay_ms;
         checks.range("rooms.snapshot_delay_ms", delay, 10..=600_000);
         checks.range("rooms.idle_ms", self.rooms.idle_ms, 0..=86_400_000);
+        let cold = u64::from(self.rooms.cold_edges);
+        checks.range("rooms.hot_edges", self.rooms.hot_edges.into(), 1..=1 << 20);
+        checks.range("rooms.cold_edges", cold, 1..=1 << 20);
+        checks.require(
+            "rooms.cold_edges",
+            self.rooms.cold_edges <= self.rooms.hot_edges,
+            || "must not be above `rooms.hot_edges`",
+        );
+        checks.range(
+            "rooms.cold_after_ms",
+            self.rooms.cold_after_ms,
+            0..=86_400_000,
+        );
     }
 }
 
@@ -105,6 +127,9 @@ impl WorkerConfig {
             snapshot_entries: self.rooms.snapshot_entries,
             snapshot_delay: Duration::from_millis(self.rooms.snapshot_delay_ms),
             idle: (self.rooms.idle_ms > 0).then(|| Duration::from_millis(self.rooms.idle_ms)),
+            hot_edges: self.rooms.hot_edges as usize,
+            cold_edges: self.rooms.cold_edges as usize,
+            cold_after: Duration::from_millis(self.rooms.cold_after_ms),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
         }

@@ -72,7 +72,8 @@ impl Effects {
         self.push_update(Some(lane), None, change);
     }
 
-    /// A change of which, among those with the same `key`, only the latest matters.
+    /// A change of which, among those with the same `key`, only the latest matters: a view to which the earlier ones were not
+    /// applied is the same in the end, whatever other changes came between them.
     pub fn update_keyed(&mut self, key: &str, change: &impl Serialize) {
         self.push_update(None, Some(key.to_owned()), change);
     }
@@ -82,6 +83,15 @@ impl Effects {
         self.list.push(Effect::Update {
             lane,
             key: None,
+            data,
+        });
+    }
+
+    /// Like [`update_keyed`](Self::update_keyed), in whatever form, for one lane or (`None`) both.
+    pub fn update_keyed_data(&mut self, lane: Option<Lane>, key: &str, data: Data) {
+        self.list.push(Effect::Update {
+            lane,
+            key: Some(key.to_owned()),
             data,
         });
     }

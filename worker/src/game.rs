@@ -9,8 +9,8 @@ use std::time::Duration;
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::effects::{Effects, LiveEffects};
 
@@ -41,6 +41,12 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Applying the updates that went to the lane to an earlier view gives this one.
     fn view(&self, lane: Lane) -> Data;
 
+    /// How spectators of this room are served: every update at once, if a game does not say otherwise. May depend on what
+    /// the room was created with; a change takes effect with the next snapshot that edges get.
+    fn spectating(&self) -> Spectating {
+        Spectating::default()
+    }
+
     /// What only this player may see, as it is now. Sent as `direct` on a join and whenever the player may have missed
     /// some.
     fn private(&self, _player: &PlayerId) -> Option<Data> {
@@ -60,6 +66,18 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Called every [`Game::TICK`].
     fn tick(&self, _volatile: &mut Self::Volatile, _effects: &mut LiveEffects) {}
+}
+
+/// How a room's spectators are served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spectating {
+    /// How often a second a spectator is sent something, at most; 0 for as often as there is something. Of updates that wait
+    /// for their turn only the latest with the same [key](crate::effects::Effects::update_keyed) is sent, and
+    /// a snapshot in their place where that is less.
+    pub max_rate_hz: u32,
+    /// How many milliseconds later than it happens a spectator is shown anything, so that nobody plays by what another's
+    /// screen shows.
+    pub delay_ms: u32,
 }
 
 /// What a room is created with.

@@ -20,6 +20,8 @@ pub struct Counts {
     pub damaged: u64,
     /// Snapshots that cannot be read for another reason.
     pub unreadable_snapshots: u64,
+    /// Times that a room became hot.
+    pub rooms_heated: u64,
 }
 
 /// A worker's counters. Clones count together.
@@ -45,6 +47,8 @@ pub struct WorkerMetrics {
     pub damaged: Counter,
     /// [`Counts::unreadable_snapshots`].
     pub unreadable_snapshots: Counter,
+    /// [`Counts::rooms_heated`].
+    pub rooms_heated: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -83,6 +87,7 @@ impl WorkerMetrics {
                 before.unreadable_snapshots,
                 now.unreadable_snapshots,
             ),
+            (&self.rooms_heated, before.rooms_heated, now.rooms_heated),
         ];
         for (counter, before, now) in counters {
             counter.inc_by(now - before);
@@ -123,6 +128,11 @@ impl WorkerMetrics {
                 "snapshots_unreadable",
                 "Snapshots that this build cannot read",
                 &self.unreadable_snapshots,
+            ),
+            (
+                "rooms_heated",
+                "Times that a room became hot",
+                &self.rooms_heated,
             ),
             ("partitions_taken", "Partitions taken", &self.taken),
             (

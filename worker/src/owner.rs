@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
-use grandstand_common::subject;
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
 use prost::Message;
 
@@ -78,8 +77,11 @@ impl Owner {
 
     /// The lease is lost: everything of the partition is forgotten, nothing more of it is written.
     pub fn drop_partition(&mut self, partition: Partition) {
-        if self.partitions.remove(&partition).is_none() {
+        let Some(owned) = self.partitions.remove(&partition) else {
             return;
+        };
+        for room in owned.hot_rooms() {
+            self.shared.outbox.forget_hot(room);
         }
         self.shared.forget(partition);
         self.shared.commands.extend([
@@ -294,8 +296,7 @@ impl Owner {
 
     /// The next thing to do. Call until `None` after every `flush`; what is asked for in between waits until then.
     pub fn poll_command(&mut self) -> Option<Command> {
-        if let Some((edge, payload)) = self.shared.outbox.poll() {
-            let subject = subject::edge(&edge);
+        if let Some((subject, payload)) = self.shared.outbox.poll() {
             return Some(Command::Publish { subject, payload });
         }
         self.shared.commands.pop_front()

@@ -9,7 +9,7 @@ use grandstand_common::id::{Lane, PlayerId};
 use serde_json::value::RawValue;
 
 use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, Game, Refusal, Setup};
+use crate::game::{Event, Game, Refusal, Setup, Spectating};
 
 /// The games that a worker can run, by name.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +86,7 @@ pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 pub(crate) trait AnyGame: Send {
     fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
     fn view(&self, lane: Lane) -> Data;
+    fn spectating(&self) -> Spectating;
     fn private(&self, player: &PlayerId) -> Option<Data>;
     fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects);
     fn tick(&mut self, effects: &mut LiveEffects);
@@ -111,6 +112,10 @@ impl<G: Game> AnyGame for Hosted<G> {
 
     fn view(&self, lane: Lane) -> Data {
         self.game.view(lane)
+    }
+
+    fn spectating(&self) -> Spectating {
+        self.game.spectating()
     }
 
     fn private(&self, player: &PlayerId) -> Option<Data> {

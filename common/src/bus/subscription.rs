@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
@@ -39,6 +40,11 @@ impl Subscription {
     /// The next message; `None` once the bus is gone. Cancel safe.
     pub async fn next(&mut self) -> Option<Message> {
         self.receiver.recv().await
+    }
+
+    /// The next message, for those who wait for several things; `None` once the bus is gone.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.receiver.poll_recv(cx)
     }
 
     /// The next message if it is there already.

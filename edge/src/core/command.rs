@@ -1,6 +1,7 @@
 //! What the core asks of the bus.
 
 use bytes::Bytes;
+use grandstand_common::id::RoomId;
 
 use crate::hub::room::RoomKey;
 use crate::interest::Question;
@@ -36,6 +37,16 @@ pub enum Command {
         worker: String,
         /// Goes into the answer: the last missing number.
         to: u64,
+    },
+    /// Receive `hot.{room}`: [`Core::handle_hot`](crate::core::Core::handle_hot).
+    Subscribe {
+        /// The room.
+        room: RoomId,
+    },
+    /// Receive it no more.
+    Unsubscribe {
+        /// The room.
+        room: RoomId,
     },
     /// Publish, and forget.
     Publish {

@@ -29,6 +29,7 @@ use crate::coarse::Coarse;
 use crate::dense::Dense;
 use crate::egress::link::Links;
 use crate::frames;
+use crate::hub::hold::Service;
 use crate::hub::room::{Room, RoomKey, Seat};
 use crate::ingress::chain::ChainConfig;
 use crate::interest::Watch;
@@ -55,6 +56,10 @@ pub struct CoreConfig {
     pub heartbeat: Duration,
     /// Bytes of updates kept per lane for clients that resume. The same as the workers'.
     pub ring_bytes: usize,
+    /// How spectators are served at least: rooms may be slower and later.
+    pub spectators: Service,
+    /// Bytes that are held per room whose spectators are not shown everything at once.
+    pub hold_bytes: usize,
     /// How long a room is still watched when nobody is here any more.
     pub linger: Duration,
     /// Messages that a client may send per second, on average; 0 for any number.
@@ -79,6 +84,8 @@ impl Default for CoreConfig {
             },
             heartbeat: Duration::from_secs(25),
             ring_bytes: 64 * 1024,
+            spectators: Service::default(),
+            hold_bytes: 4 * 1024 * 1024,
             linger: Duration::from_secs(30),
             messages_per_s: 500,
             message_burst: 2000,
@@ -131,6 +138,8 @@ pub struct Core {
     /// Rooms whose acks wait until it is known whether a hole was about them.
     pub(crate) held: BTreeSet<RoomKey>,
     pub(crate) viewers_due: BTreeSet<RoomKey>,
+    /// When rooms whose spectators are not shown everything at once have something to show.
+    pub(crate) releases: BTreeSet<(Instant, RoomKey)>,
     pub(crate) bus_up: bool,
     trouble: Trouble,
     trouble_due: Option<Instant>,
@@ -168,6 +177,7 @@ impl Core {
             announcements: VecDeque::new(),
             held: BTreeSet::new(),
             viewers_due: BTreeSet::new(),
+            releases: BTreeSet::new(),
             bus_up: true,
             trouble: Trouble::default(),
             trouble_due: None,
@@ -290,7 +300,8 @@ impl Core {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        let timers = self.timers.next_deadline();
+        timers.into_iter().chain(self.next_release()).min()
     }
 
     /// Does what is due.
@@ -309,6 +320,7 @@ impl Core {
                 }
             }
         }
+        self.handle_releases(now, sink);
     }
 
     /// What has been counted so far.

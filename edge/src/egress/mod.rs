@@ -4,6 +4,10 @@ pub mod link;
 
 mod sessions;
 
+pub mod hot;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId};
@@ -14,7 +18,7 @@ use prost::Message;
 
 use self::sessions::is_of_somebody;
 use crate::core::{Core, Timer};
-use crate::hub::flush::presence_message;
+use crate::hub::hold::{Event, Service};
 use crate::hub::lane::Taken;
 use crate::hub::room::{Reject, RoomKey};
 use crate::sink::Sink;
@@ -109,10 +113,13 @@ impl Core {
         if epoch > room.epoch || instance != room.instance {
             room.begin(epoch, instance);
             self.held.remove(&key);
+            for lane in LaneId::ALL {
+                self.feed(key, lane, Event::Begin(epoch, instance), now, sink);
+            }
         }
-        if !whole && !room.syncing {
+        if !whole && !self.rooms[key].syncing {
             // Until it is known whether the hole was about this room.
-            room.syncing = true;
+            self.rooms[key].syncing = true;
             self.held.insert(key);
         }
         for Item { kind } in batch.items {
@@ -130,7 +137,6 @@ impl Core {
     }
 
     fn on_item(&mut self, key: RoomKey, item: ItemKind, now: Now, sink: &mut impl Sink) {
-        let ring_bytes = self.config.ring_bytes;
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -141,15 +147,16 @@ impl Core {
                 else {
                     return;
                 };
-                room.lanes[lane.index()].snapshot(
-                    &room.id,
-                    snapshot.version,
-                    data.detach(),
-                    ring_bytes,
-                );
-                self.serve_waiting(key, lane, sink);
+                let service = Service::new(snapshot.max_rate_hz, snapshot.delay_ms);
+                self.set_service(key, lane, service);
+                let event = Event::Snapshot {
+                    version: snapshot.version,
+                    data: data.detach(),
+                    whole: true,
+                };
+                self.feed(key, lane, event, now, sink);
             }
-            ItemKind::Update(update) => self.on_update(key, &update, now),
+            ItemKind::Update(update) => self.on_update(key, update, now, sink),
             ItemKind::Direct(direct) => {
                 let Some(data) = direct.data else { return };
                 let Some(seat) = room.seats.get_mut(&direct.session) else {
@@ -208,13 +215,13 @@ impl Core {
                 self.linger(key, now);
             }
             ItemKind::Gone(gone) => self.on_gone(key, &gone, now, sink),
-            ItemKind::LiveOut(live) => self.on_live_out(key, live),
+            ItemKind::LiveOut(live) => self.on_live_out(key, live, now, sink),
             ItemKind::Presence(presence) => {
-                let message = presence_message(&room.id, &presence);
-                for lane in &mut room.lanes {
-                    lane.gather(&message, None);
+                let presence = Arc::new(presence);
+                for lane in LaneId::ALL {
+                    let event = Event::Presence(Arc::clone(&presence));
+                    self.feed(key, lane, event, now, sink);
                 }
-                room.presence = Some(presence);
             }
             ItemKind::Absent(Empty {}) => {
                 room.absent = true;
@@ -225,27 +232,27 @@ impl Core {
             }
             ItemKind::Closed(closed) => self.on_closed_room(key, &closed.code, now, sink),
             ItemKind::Synced(Empty {}) => room.syncing = false,
+            ItemKind::Hot(hot) => self.on_heat(key, &hot, now, sink),
         }
     }
 
-    fn on_update(&mut self, key: RoomKey, update: &Update, now: Now) {
-        let (Some(data), ring_bytes) = (&update.data, self.config.ring_bytes) else {
+    fn on_update(&mut self, key: RoomKey, update: Update, now: Now, sink: &mut impl Sink) {
+        let Some(data) = &update.data else {
             return;
         };
-        let room = &mut self.rooms[key];
         let data = data.detach();
         let mut gap = false;
         for (lane, version) in LaneId::ALL
             .into_iter()
             .zip([update.players, update.spectators])
         {
-            // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
-            if version > 0 && room.lanes[lane.index()].version().is_some() {
-                match room.lanes[lane.index()].update(&room.id, version, &data, ring_bytes) {
-                    Taken::New => self.counts.updates += 1,
-                    Taken::Old => {}
-                    Taken::Gap => gap = true,
-                }
+            if version > 0 {
+                let event = Event::Update {
+                    version,
+                    key: update.key.clone(),
+                    data: data.clone(),
+                };
+                gap |= self.feed(key, lane, event, now, sink) == Taken::Gap;
             }
         }
         if gap {
@@ -253,7 +260,7 @@ impl Core {
         }
     }
 
-    fn on_live_out(&mut self, key: RoomKey, live: LiveOut) {
+    fn on_live_out(&mut self, key: RoomKey, live: LiveOut, now: Now, sink: &mut impl Sink) {
         let Some(data) = &live.data else { return };
         let room = &mut self.rooms[key];
         let conn_of = |session: u64| {
@@ -263,17 +270,20 @@ impl Core {
                 .map(|(conn, _)| conn)
         };
         let (only, except) = (conn_of(live.session), conn_of(live.except));
-        let message = ServerMessage::Live {
-            room: &room.id,
-            data,
-        };
-        for (lane, wanted) in LaneId::ALL.into_iter().zip([live.players, live.spectators]) {
-            if wanted {
-                room.lanes[lane.index()].gather(&message, except);
-            }
+        if live.players {
+            let room_id = &room.id;
+            let message = ServerMessage::Live {
+                room: room_id,
+                data,
+            };
+            room.lanes[LaneId::Players.index()].gather(&message, except);
+        }
+        let id = room.id.clone();
+        if live.spectators {
+            let event = Event::Live(data.detach());
+            self.feed(key, LaneId::Spectators, event, now, sink);
         }
         if let Some(conn) = only {
-            let id = room.id.clone();
             self.tell_behind(conn, &ServerMessage::Live { room: &id, data });
         }
     }

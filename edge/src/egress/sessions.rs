@@ -6,8 +6,9 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
-use crate::core::Core;
+use crate::core::{Core, Membership};
 use crate::frames;
+use crate::hub::hold::Event;
 use crate::hub::room::RoomKey;
 use crate::ingress::Refused;
 use crate::sink::{ConnKey, Sink};
@@ -136,7 +137,7 @@ impl Core {
         self.linger(key, now);
     }
 
-    /// The room is over and deleted, or cannot be had: everybody leaves it.
+    /// The room is over and deleted, or cannot be had: everybody leaves it, spectators when they have seen all of it.
     pub(super) fn on_closed_room(
         &mut self,
         key: RoomKey,
@@ -144,48 +145,74 @@ impl Core {
         now: Now,
         sink: &mut impl Sink,
     ) {
+        for lane in LaneId::ALL {
+            self.feed(key, lane, Event::End(code.to_owned()), now, sink);
+        }
+        self.cool(key);
+        let room = &mut self.rooms[key];
+        let epoch = room.epoch;
+        room.begin(epoch, Instance(0));
+        for lane in LaneId::ALL {
+            self.feed(key, lane, Event::Begin(epoch, Instance(0)), now, sink);
+        }
+    }
+
+    /// Everybody leaves a lane.
+    pub(crate) fn end_lane(
+        &mut self,
+        key: RoomKey,
+        lane: LaneId,
+        code: &str,
+        now: Now,
+        sink: &mut impl Sink,
+    ) {
+        self.flush_whole_lane(key, lane, sink);
         let room = &mut self.rooms[key];
         let id = room.id.clone();
-        let mut conns = std::mem::take(&mut room.waiting).concat();
-        conns.extend(
-            room.lanes
-                .iter()
-                .flat_map(|lane| lane.members().iter().map(|m| m.conn)),
-        );
-        conns.extend(
-            std::mem::take(&mut room.seats)
-                .into_values()
-                .filter_map(|seat| seat.conn)
-                .map(|(conn, _)| conn),
-        );
-        room.presence = None;
-        room.begin(room.epoch, Instance(0));
+        let mut conns = std::mem::take(&mut room.waiting[lane.index()]);
+        let members = room.lanes[lane.index()].members();
+        conns.extend(members.iter().map(|m| m.conn));
+        if lane == LaneId::Players {
+            let seats = std::mem::take(&mut room.seats).into_values();
+            conns.extend(seats.filter_map(|seat| seat.conn).map(|(conn, _)| conn));
+        }
+        room.lanes[lane.index()].set_presence(&id, None);
         for conn in conns {
             let Some(membership) = self.dismiss(conn, key, now) else {
                 continue;
             };
             self.resume_reading(conn, sink);
-            if code == ErrorKind::Finished.code() {
-                let Some(client) = self.clients.get(conn) else {
-                    continue;
-                };
-                let left = ServerMessage::Left {
-                    id: None,
-                    room: &id,
-                    code,
-                };
-                sink.send_control(conn, &frames::message(client.encoding, &left));
-            } else {
-                let answers = membership.resume.and_then(|r| r.id);
-                let message = if code == ErrorKind::NoSuchGame.code() {
-                    "no worker knows the game that the room's name begins with"
-                } else {
-                    "this room cannot be had"
-                };
-                self.refuse_join(conn, code, message, (answers, &id), sink);
-            }
+            self.tell_closed(conn, (membership, &id), code, sink);
         }
         self.linger(key, now);
+    }
+
+    fn tell_closed(
+        &mut self,
+        conn: ConnKey,
+        (membership, room): (Membership, &RoomId),
+        code: &str,
+        sink: &mut impl Sink,
+    ) {
+        if code == ErrorKind::Finished.code() {
+            let Some(client) = self.clients.get(conn) else {
+                return;
+            };
+            let left = ServerMessage::Left {
+                id: None,
+                room,
+                code,
+            };
+            sink.send_control(conn, &frames::message(client.encoding, &left));
+            return;
+        }
+        let answers = membership.resume.and_then(|r| r.id);
+        let message = if code == ErrorKind::NoSuchGame.code() {
+            "no worker knows the game that the room's name begins with"
+        } else {
+            "this room cannot be had"
+        };
+        self.refuse_join(conn, code, message, (answers, room), sink);
     }
 
     pub(super) fn refuse_join(

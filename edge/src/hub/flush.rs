@@ -59,6 +59,26 @@ impl Core {
         self.needs_flush()
     }
 
+    /// Writes all that waits for a lane's members, who are about to leave.
+    pub(crate) fn flush_whole_lane(&mut self, key: RoomKey, lane: LaneId, sink: &mut impl Sink) {
+        let mut slow = Vec::<ConnKey>::new();
+        while let Some(room) = self.rooms.get_mut(key)
+            && room.lanes[lane.index()].is_dirty()
+        {
+            let lane = &mut room.lanes[lane.index()];
+            lane.flush(lane.members().len(), |conn, frames| {
+                let full = sink.send(conn, &frames) == Sent::Full;
+                if full {
+                    slow.push(conn);
+                }
+                !full
+            });
+        }
+        for conn in slow {
+            self.fall_behind(conn, sink);
+        }
+    }
+
     fn flush_lane(
         &mut self,
         key: RoomKey,

@@ -4,26 +4,25 @@
 //! one member after the other, in slices. A member carries the position up to which it has been served (D21), so that
 //! who joined in the middle of it all gets each frame exactly once.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
 
+use grandstand_common::wire::Presence;
+
 use super::batch::{Batch, Gathering, Mark, Member};
+use super::flush::presence_message;
 use crate::frames::put_message;
 use crate::sink::ConnKey;
 
+use ring::Ring;
+
+mod ring;
 #[cfg(test)]
 mod tests;
-
-/// A change that the lane was sent.
-#[derive(Debug)]
-struct Change {
-    version: u64,
-    data: Data,
-}
 
 /// What became of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +40,11 @@ pub enum Taken {
 pub struct Lane {
     id: LaneId,
     epoch: String,
+    instance: Instance,
     base: Option<(u64, Data)>,
     version: u64,
-    changes: VecDeque<Change>,
-    change_bytes: usize,
+    ring: Ring,
+    presence: Option<Arc<Presence>>,
     position: u64,
     gathering: Gathering,
     flushing: Option<Batch>,
@@ -63,10 +63,11 @@ impl Lane {
         Self {
             id,
             epoch: String::new(),
+            instance: Instance(0),
             base: None,
             version: 0,
-            changes: VecDeque::new(),
-            change_bytes: 0,
+            ring: Ring::default(),
+            presence: None,
             position: 0,
             gathering: Gathering::default(),
             flushing: None,
@@ -97,16 +98,35 @@ impl Lane {
     /// A new owner or a new room of that name: nothing that was known holds any more (D15).
     pub fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = client_epoch(epoch, instance, self.id);
-        self.forget();
-    }
-
-    /// Drops what is known, so that the next snapshot is taken whatever its version is.
-    pub fn forget(&mut self) {
+        self.instance = instance;
         self.base = None;
         self.version = 0;
-        self.changes.clear();
-        self.change_bytes = 0;
+        self.ring.restart(0);
         self.catch_up = [None, None];
+    }
+
+    /// Which room of that name it shows; 0 if none yet.
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Who is in the room, as the members were last told.
+    pub fn presence(&self) -> Option<&Presence> {
+        self.presence.as_deref()
+    }
+
+    /// Tells the members who is in the room, but not before they see the room.
+    pub fn set_presence(&mut self, room: &RoomId, presence: Option<Arc<Presence>>) {
+        self.presence = presence;
+        if self.base.is_some() {
+            self.tell_presence(room);
+        }
+    }
+
+    fn tell_presence(&mut self, room: &RoomId) {
+        if let Some(presence) = self.presence.clone() {
+            self.gather(&presence_message(room, &presence), None);
+        }
     }
 
     /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
@@ -115,14 +135,12 @@ impl Lane {
         if !behind && version < self.version {
             return false;
         }
+        let is_first = self.base.is_none();
         if behind {
-            self.changes.clear();
-            self.change_bytes = 0;
+            self.ring.restart(version);
             self.version = version;
         }
-        self.base = Some((version, data));
-        self.catch_up = [None, None];
-        self.trim(ring_bytes);
+        self.rebase(version, data, ring_bytes);
         if behind {
             let (epoch, base) = (std::mem::take(&mut self.epoch), self.base.take());
             if let Some((_, data)) = &base {
@@ -137,8 +155,18 @@ impl Lane {
                 );
             }
             (self.epoch, self.base) = (epoch, base);
+            if is_first {
+                self.tell_presence(room);
+            }
         }
         behind
+    }
+
+    /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
+    pub fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+        self.base = Some((version, data));
+        self.catch_up = [None, None];
+        self.ring.trim(ring_bytes, version);
     }
 
     /// Takes an update to `version` from the version before it.
@@ -152,24 +180,24 @@ impl Lane {
         if version != own + 1 {
             return Taken::Gap;
         }
-        self.gather(
-            &ServerMessage::Update {
-                room,
-                version,
-                prev: own,
-                data,
-            },
-            None,
-        );
-        self.version = version;
-        self.change_bytes += data.len();
-        self.changes.push_back(Change {
-            version,
-            data: data.clone(),
-        });
-        self.catch_up = [None, None];
-        self.trim(ring_bytes);
+        self.advance(room, version, data, ring_bytes);
         Taken::New
+    }
+
+    /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.
+    pub fn advance(&mut self, room: &RoomId, version: u64, data: &Data, ring_bytes: usize) {
+        let update = ServerMessage::Update {
+            room,
+            version,
+            prev: self.version,
+            data,
+        };
+        self.gather(&update, None);
+        self.version = version;
+        self.ring.push(version, data.clone());
+        self.catch_up = [None, None];
+        self.ring
+            .trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
     }
 
     /// Gathers a message for all members but `except`.
@@ -295,12 +323,11 @@ impl Lane {
         epoch: &str,
     ) -> Option<Bytes> {
         let own = self.version()?;
-        let first = self.changes.front().map_or(own + 1, |c| c.version);
-        if epoch != self.epoch || since > own || since + 1 < first {
+        if epoch != self.epoch || since > own {
             return None;
         }
         let mut out = Vec::new();
-        self.put_changes(&mut out, room, encoding, since);
+        self.put_changes(&mut out, room, encoding, since)?;
         Some(out.into())
     }
 
@@ -318,33 +345,31 @@ impl Lane {
             data,
         };
         put_message(&mut out, encoding, &snapshot);
-        self.put_changes(&mut out, room, encoding, *version);
+        self.put_changes(&mut out, room, encoding, *version)?;
         let frames = Bytes::from(out);
         self.catch_up[encoding.index()] = Some(frames.clone());
         Some(frames)
     }
 
-    fn put_changes(&self, out: &mut Vec<u8>, room: &RoomId, encoding: Encoding, since: u64) {
-        for Change { version, data } in self.changes.iter().filter(|c| c.version > since) {
+    /// What leads from `since` to the lane's version; `None` if the ring does not hold it any more.
+    fn put_changes(
+        &self,
+        out: &mut Vec<u8>,
+        room: &RoomId,
+        encoding: Encoding,
+        since: u64,
+    ) -> Option<()> {
+        let mut prev = since;
+        for change in self.ring.since(since)? {
             let update = ServerMessage::Update {
                 room,
-                version: *version,
-                prev: version - 1,
-                data,
+                version: change.version,
+                prev,
+                data: &change.data,
             };
             put_message(out, encoding, &update);
+            prev = change.version;
         }
-    }
-
-    /// Keeps what late joiners need (all since the snapshot) and, within `ring_bytes`, what resuming clients may need.
-    fn trim(&mut self, ring_bytes: usize) {
-        let base = self.base.as_ref().map_or(0, |b| b.0);
-        while self.change_bytes > ring_bytes
-            && self.changes.front().is_some_and(|c| c.version <= base)
-        {
-            if let Some(gone) = self.changes.pop_front() {
-                self.change_bytes -= gone.data.len();
-            }
-        }
+        Some(())
     }
 }

@@ -6,6 +6,10 @@ pub mod batch;
 
 pub mod lane;
 
+pub mod hold;
+
+pub mod feed;
+
 pub mod serve;
 
 pub mod flush;

@@ -6,9 +6,10 @@ use std::time::Instant;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, PlayerId, RoomId};
-use grandstand_common::wire::Presence;
 
+use super::hold::Hold;
 use super::lane::Lane;
+use crate::egress::hot::Heat;
 use crate::frames::put_message;
 use crate::ingress::chain::Chain;
 use crate::sink::ConnKey;
@@ -40,8 +41,10 @@ pub struct Room {
     pub members: [usize; 2],
     /// The owner said that there is no such room yet.
     pub absent: bool,
-    /// Who is there, as last told.
-    pub presence: Option<Presence>,
+    /// What spectators are not shown yet; none if they are shown everything at once.
+    pub hold: Option<Box<Hold>>,
+    /// The subject on which what concerns all edges comes; none if the room is not hot.
+    pub heat: Option<Box<Heat>>,
     /// Which lanes the owner was asked for.
     pub watched: [bool; 2],
     /// Sessions whose clients may have to be sent an `ack`.
@@ -65,7 +68,8 @@ impl Room {
             seats: BTreeMap::new(),
             members: [0, 0],
             absent: false,
-            presence: None,
+            hold: None,
+            heat: None,
             watched: [false; 2],
             owing: Vec::new(),
             syncing: false,
@@ -73,15 +77,20 @@ impl Room {
         }
     }
 
-    /// Another owner or another room of that name is heard of: forgets what was shown before (D15).
+    /// Another owner or another room of that name is heard of (D15). The lanes are still to be told.
     pub fn begin(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = epoch;
         self.instance = instance;
         self.absent = false;
         // What the owner before it sent last may not have come.
         self.syncing = self.seats.values().any(|seat| seat.joined);
-        for lane in &mut self.lanes {
-            lane.reset(epoch, instance);
+    }
+
+    /// The last version of a lane that came, whether it was shown or not; none if no snapshot of it has come.
+    pub fn known_version(&self, lane: LaneId) -> Option<u64> {
+        match (&self.hold, lane) {
+            (Some(hold), LaneId::Spectators) => hold.head(),
+            _ => self.lanes[lane.index()].version(),
         }
     }
 

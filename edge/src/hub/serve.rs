@@ -1,7 +1,7 @@
 //! Answers to `join`, and departures.
 
 use grandstand_common::envelope::{Role, ServerMessage};
-use grandstand_common::id::{Lane as LaneId, RoomId};
+use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 
 use crate::core::{Core, Membership, Timer};
 use crate::frames::{self, put_message};
@@ -46,7 +46,12 @@ impl Core {
         if let Some(resume) = &mut membership.resume
             && !resume.greeted
         {
-            let instance = room.instance.to_string();
+            let shown = match room.lanes[lane.index()].version() {
+                // It is not to be seen yet.
+                None if room.known_version(lane).is_some() => Instance(0),
+                _ => room.lanes[lane.index()].instance(),
+            };
+            let instance = shown.to_string();
             let joined = ServerMessage::Joined {
                 id: resume.id,
                 room: &room.id,
@@ -55,7 +60,7 @@ impl Core {
                 } else {
                     Role::Spectator
                 },
-                instance: (room.instance.0 != 0).then_some(instance.as_str()),
+                instance: (shown.0 != 0).then_some(instance.as_str()),
                 last_seq: seat.map_or(0, |s| s.told),
             };
             put_message(&mut out, encoding, &joined);
@@ -83,7 +88,7 @@ impl Core {
             if let Some(seat) = seat {
                 seat.put_private(&mut out, encoding, &room.id);
             }
-            if let Some(presence) = &room.presence {
+            if let Some(presence) = room.lanes[lane.index()].presence() {
                 let message = super::flush::presence_message(&room.id, presence);
                 put_message(&mut out, encoding, &message);
             }
@@ -173,6 +178,7 @@ impl Core {
 
     /// Forgets a room that the owner need not tell this edge about any more.
     pub(crate) fn remove_room(&mut self, key: RoomKey) {
+        self.cool(key);
         if let Some(room) = self.rooms.try_remove(key) {
             self.names.remove(&room.id);
             self.watches[usize::from(room.partition.0)].forget(key);

@@ -118,7 +118,8 @@ impl Core {
             }
             Role::Spectator => {
                 let room = &self.rooms[key];
-                if room.lanes[lane.index()].version().is_some() || room.absent {
+                let shown = room.lanes[lane.index()].version().is_some();
+                if shown || room.absent || room.known_version(lane).is_some() {
                     self.answer_join(conn, key, lane, sink);
                     self.watch(key, lane, now);
                 } else {

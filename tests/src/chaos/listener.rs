@@ -173,6 +173,7 @@ mod tests {
             items: vec![Item {
                 kind: Some(ItemKind::Update(update)),
             }],
+            ..RoomBatch::default()
         };
         Batch {
             worker: worker.to_owned(),

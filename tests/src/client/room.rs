@@ -241,9 +241,10 @@ impl Room {
         match self.name.split('-').next() {
             Some("memory") => memory::try_apply(&mut self.view, update)
                 .map_err(|misfit| Broken(misfit.to_string()))?,
-            _ => match update.get("players_only") {
-                Some(value) => self.view["players_only"] = value.clone(),
-                None => {
+            _ => match (update.get("players_only"), update["key"].as_str()) {
+                (Some(value), _) => self.view["players_only"] = value.clone(),
+                (None, Some(key)) => self.view["values"][key] = update["value"].clone(),
+                (None, None) => {
                     let count = self.view["count"].as_u64();
                     let count = count.ok_or_else(|| Broken(format!("no count: {}", self.view)))?;
                     self.view["count"] = json!(count + 1);

@@ -19,6 +19,10 @@ mod game;
 
 mod watching;
 
+mod serving;
+
+mod hot;
+
 mod restarts;
 
 mod sessions;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use grandstand_worker::game::Spectating;
 use serde_json::{Value, json};
 
 use crate::ledger;
@@ -12,6 +13,8 @@ pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) room: String,
     pub(crate) player: bool,
+    /// How the room's spectators are served.
+    pub(crate) service: Spectating,
     /// Its connection: the edge, and which of that edge's connections.
     pub(crate) at: Option<(usize, u32)>,
     pub(crate) attempt: u32,
@@ -33,11 +36,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(name: String, room: String, player: bool) -> Self {
+    pub(crate) fn new(name: String, room: String, player: bool, service: Spectating) -> Self {
         Self {
             name,
             room,
             player,
+            service,
             at: None,
             attempt: 0,
             joined: false,
@@ -62,6 +66,7 @@ impl Client {
         let mut join = json!({
             "type": "join", "room": self.room, "client": format!("page-{}", self.name), "attempt": self.attempt,
             "role": if self.player { "player" } else { "spectator" },
+            "params": self.service,
         });
         if let (true, Some(epoch), Some(_)) = (resume, &self.epoch, &self.view) {
             join["since"] = self.version.into();
@@ -81,7 +86,7 @@ impl Client {
     }
 
     /// Takes a message; returns what it answers.
-    pub(crate) fn take(&mut self, message: &Value) -> Vec<Value> {
+    pub(crate) fn take(&mut self, message: &Value, now_ms: u64) -> Vec<Value> {
         let field = |name: &str| {
             message[name]
                 .as_u64()
@@ -113,6 +118,7 @@ impl Client {
                 self.epoch = message["epoch"].as_str().map(str::to_owned);
                 self.version = field("version");
                 self.view = Some(message["data"].clone());
+                self.check_delay(now_ms);
             }
             "update" => {
                 let view = self.view.as_mut().expect("a snapshot comes before updates");
@@ -123,7 +129,8 @@ impl Client {
                     self.name
                 );
                 self.version = field("version");
-                ledger::apply(view, message["data"].clone());
+                ledger::apply(view, &message["data"]);
+                self.check_delay(now_ms);
             }
             "direct" => self.direct = Some(message["data"].clone()),
             "ack" => {
@@ -162,5 +169,16 @@ impl Client {
             other => panic!("{other} is no message of version 1"),
         }
         Vec::new()
+    }
+
+    /// A delayed spectator's client never holds the present.
+    fn check_delay(&self, now_ms: u64) {
+        let at = self.view.as_ref().and_then(|view| view["at"].as_u64());
+        let delay = u64::from(self.service.delay_ms);
+        assert!(
+            self.player || at.is_none_or(|at| at + delay <= now_ms),
+            "{} sees at {now_ms} what happened at {at:?}",
+            self.name
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! A game that remembers all that it was told, so that a view shows what was applied, and in which order.
 
+use std::collections::BTreeMap;
+
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
 use grandstand_worker::effects::Effects;
-use grandstand_worker::game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_worker::game::{Event, EventKind, Game, Refusal, Setup, Spectating};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,14 +13,22 @@ use serde_json::{Value, json};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     lines: Vec<(String, u64)>,
+    latest: BTreeMap<String, u64>,
+    /// When the last line was written.
+    at: u64,
+    spectating: Spectating,
 }
 
 impl Game for Ledger {
     const NAME: &'static str = "ledger";
     type Volatile = ();
 
-    fn create(_: &mut Setup<'_>) -> Result<Self, Refusal> {
-        Ok(Self::default())
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+        let spectating = serde_json::from_value(setup.params.clone());
+        Ok(Self {
+            spectating: spectating.expect("the clients say how spectators are served"),
+            ..Self::default()
+        })
     }
 
     fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
@@ -30,7 +40,13 @@ impl Game for Ledger {
                 return;
             }
             self.lines.push((player.to_string(), number));
-            effects.update(&json!([player.as_str(), number]));
+            self.latest.insert(player.to_string(), number);
+            self.at = event.now_ms;
+            effects.update(&json!({"line": [player.as_str(), number], "at": self.at}));
+            effects.update_keyed(
+                player.as_str(),
+                &json!({"latest": [player.as_str(), number]}),
+            );
             effects.direct(
                 player,
                 self.private(player).expect("it always has something"),
@@ -38,8 +54,13 @@ impl Game for Ledger {
         }
     }
 
+    fn spectating(&self) -> Spectating {
+        self.spectating
+    }
+
     fn view(&self, _: Lane) -> Data {
-        Data::json(&self.lines).expect("it is JSON")
+        let view = json!({"lines": self.lines, "latest": self.latest, "at": self.at});
+        Data::json(&view).expect("it is JSON")
     }
 
     fn private(&self, player: &PlayerId) -> Option<Data> {
@@ -49,6 +70,12 @@ impl Game for Ledger {
 }
 
 /// Applies an update to a view.
-pub(crate) fn apply(view: &mut Value, update: Value) {
-    view.as_array_mut().expect("a view is a list").push(update);
+pub(crate) fn apply(view: &mut Value, update: &Value) {
+    if let Some([player, number]) = update["latest"].as_array().map(Vec::as_slice) {
+        view["latest"][player.as_str().expect("a name")] = number.clone();
+        return;
+    }
+    view["at"] = update["at"].clone();
+    let lines = view["lines"].as_array_mut().expect("a list");
+    lines.push(update["line"].clone());
 }

@@ -14,20 +14,24 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn run(plan: fn() -> Plan) {
+fn run(plan: fn() -> Plan) -> u64 {
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("SEEDS").unwrap_or(60),
     };
-    let mut applied = 0;
+    let (mut applied, mut heated) = (0, 0);
     for seed in seeds {
         let outcome = std::panic::catch_unwind(|| World::new(seed, plan()).run());
         match outcome {
-            Ok(inputs) => applied += inputs,
+            Ok((inputs, hot)) => {
+                applied += inputs;
+                heated += hot;
+            }
             Err(_) => panic!("the simulation with seed {seed} fails: SEED={seed} repeats it"),
         }
     }
     assert!(applied > 0, "nothing was played");
+    heated
 }
 
 #[test]
@@ -74,4 +78,16 @@ fn slow_clients_too() {
         slow: 0.3,
         ..Plan::default()
     });
+}
+
+#[test]
+fn d22_hot_rooms_that_come_and_go() {
+    let heated = run(|| Plan {
+        hot: true,
+        connection_drops: 0.3,
+        worker_restarts: 2,
+        outages: 3,
+        ..Plan::default()
+    });
+    assert!(heated > 0, "no room was hot");
 }

@@ -27,6 +27,12 @@ pub struct WorkerSettings {
     pub snapshot_delay: Duration,
     /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
     pub idle: Option<Duration>,
+    /// A room that more edges watch than this is hot: what concerns all of them is published once.
+    pub hot_edges: usize,
+    /// With fewer edges than this a room is not hot any more,
+    pub cold_edges: usize,
+    /// when it has been so for this long.
+    pub cold_after: Duration,
     /// How long the log keeps an entry, and so the bucket a deleted room's marker (D12).
     pub log_max_age: Duration,
     /// Where it counts.
@@ -45,6 +51,9 @@ impl WorkerSettings {
             snapshot_entries: 32,
             snapshot_delay: Duration::from_secs(1),
             idle: Some(Duration::from_secs(600)),
+            hot_edges: 64,
+            cold_edges: 32,
+            cold_after: Duration::from_secs(60),
             log_max_age: Duration::from_secs(3600),
             metrics: WorkerMetrics::default(),
         }
@@ -58,6 +67,9 @@ impl WorkerSettings {
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,
             idle: self.idle,
+            hot_edges: self.hot_edges,
+            cold_edges: self.cold_edges,
+            cold_after: self.cold_after,
             ..OwnerConfig::new(worker)
         }
     }

@@ -124,7 +124,7 @@ impl Edge {
                 viewers: 1,
                 sessions: vec![77],
                 sync: true,
-                joining: Vec::new(),
+                ..RoomInterest::default()
             }],
         };
         let payload = interest.encode_to_vec();

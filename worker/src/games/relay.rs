@@ -7,6 +7,11 @@
 //! message: from then on spectators are sent none, nor live messages, until it says `false`. Of
 //! anybody else it is rejected with `forbidden`, and with `bad_input` without a boolean.
 //!
+//! The input `{"op":"put","key":"k","value":…}` sets one of up to 256 values that all see, of which the latest suffices: the
+//! snapshot has them as `values`, and the update is `{"from":"alice","key":"k","value":…}`.
+//!
+//! `params.max_rate_hz` and `params.delay_ms` say how spectators are served ([`Spectating`]).
+//!
 //! A room in which no player has been for `params.idle_ms` (an hour if not given) is finished.
 
 use base64::Engine;
@@ -17,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, EventKind, Game, Refusal, Setup};
+use crate::game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+use put::{Put, Values};
+
+mod put;
 
 /// Nobody was here for long.
 const IDLE: &str = "idle";
@@ -31,17 +39,28 @@ pub struct Relay {
     /// Who is in, in the order of their coming, and whether they are connected.
     players: Vec<(PlayerId, bool)>,
     idle_ms: u64,
+    #[serde(default)]
+    spectating: Spectating,
+    /// By [`Lane::index`].
+    #[serde(default)]
+    values: [Values; 2],
 }
 
 #[derive(Deserialize)]
 #[serde(default)]
 struct Params {
     idle_ms: u64,
+    max_rate_hz: u32,
+    delay_ms: u32,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { idle_ms: 3_600_000 }
+        Self {
+            idle_ms: 3_600_000,
+            max_rate_hz: 0,
+            delay_ms: 0,
+        }
     }
 }
 
@@ -53,9 +72,11 @@ struct Op {
 }
 
 #[derive(Serialize)]
-struct View {
+struct View<'a> {
     count: u64,
     players_only: bool,
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    values: &'a Values,
 }
 
 impl Game for Relay {
@@ -68,11 +89,20 @@ impl Game for Relay {
             let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
             return Err(Refusal::new("bad_params", message));
         }
+        if params.delay_ms > 3_600_000 {
+            let message = format!("delay_ms is {}, must be 0 to 3600000", params.delay_ms);
+            return Err(Refusal::new("bad_params", message));
+        }
         Ok(Self {
             counts: [0; 2],
             players_only: false,
             players: Vec::new(),
             idle_ms: params.idle_ms,
+            spectating: Spectating {
+                max_rate_hz: params.max_rate_hz,
+                delay_ms: params.delay_ms,
+            },
+            values: Default::default(),
         })
     }
 
@@ -94,9 +124,10 @@ impl Game for Relay {
                 self.players.retain(|(other, _)| other != player);
                 self.arm_idle(effects);
             }
-            EventKind::Input { player, data } => match config(data) {
-                Some(value) => self.configure(player, &value, effects),
-                None => self.relay(player, data, effects),
+            EventKind::Input { player, data } => match (config(data), put::parse(data)) {
+                (Some(value), _) => self.configure(player, &value, effects),
+                (None, Some(put)) => self.put(player, put, effects),
+                (None, None) => self.relay(player, data, effects),
             },
             EventKind::Timer { name } => {
                 if name == IDLE {
@@ -115,10 +146,15 @@ impl Game for Relay {
         }
     }
 
+    fn spectating(&self) -> Spectating {
+        self.spectating
+    }
+
     fn view(&self, lane: Lane) -> Data {
         Data::json(&View {
             count: self.counts[lane.index()],
             players_only: self.players_only,
+            values: &self.values[lane.index()],
         })
         .expect("a view of plain values is JSON")
     }
@@ -133,6 +169,23 @@ impl Relay {
             }
         }
         effects.update_data(lane, message(from, data));
+    }
+
+    fn put(&mut self, from: &PlayerId, put: Put, effects: &mut Effects) {
+        let lane = self.players_only.then_some(Lane::Players);
+        let lanes = || {
+            Lane::ALL
+                .into_iter()
+                .filter(|to| lane.is_none_or(|lane| lane == *to))
+        };
+        if let Some(why) = lanes().find_map(|to| put.refusal(&self.values[to.index()])) {
+            return effects.reject("bad_input", why);
+        }
+        let data = Data::json(&json!({"from": from.as_str(), "key": put.key, "value": put.value}));
+        effects.update_keyed_data(lane, &put.key, data.expect("it came as JSON"));
+        for to in lanes() {
+            put.apply(&mut self.values[to.index()]);
+        }
     }
 
     fn configure(&mut self, by: &PlayerId, value: &serde_json::Value, effects: &mut Effects) {

@@ -15,7 +15,7 @@ const REMEMBERED: usize = 4_096;
 /// Rooms that are remembered in all of them together.
 const REMEMBERED_ROOMS: usize = 262_144;
 /// When beats follow after traffic stops; the last again and again.
-const BEATS: [Duration; 3] = [
+pub(super) const BEATS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_secs(1),
     Duration::from_secs(30),
@@ -79,6 +79,7 @@ impl Link {
             epoch: head.epoch.0,
             instance: head.instance.0,
             items: vec![item],
+            ..RoomBatch::default()
         });
     }
 

@@ -2,6 +2,8 @@
 
 mod link;
 
+mod hot;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,9 @@ use grandstand_common::wire::{Item, ItemKind, LinkReply, LinkRequest};
 use prost::Message;
 
 use crate::deadlines::Deadlines;
+use grandstand_common::clock::Now;
+use grandstand_common::subject;
+use hot::Streams;
 use link::Link;
 
 /// What a batch and the frame around it need beside its items.
@@ -44,8 +49,10 @@ pub(crate) struct Outbox {
     max_bytes: usize,
     links: BTreeMap<EdgeId, Link>,
     touched: Vec<EdgeId>,
-    sealed: VecDeque<(EdgeId, Bytes)>,
+    /// What is to be published, and where.
+    sealed: VecDeque<(String, Bytes)>,
     beats: Deadlines<EdgeId>,
+    hot: Streams,
 }
 
 impl Outbox {
@@ -57,6 +64,7 @@ impl Outbox {
             touched: Vec::new(),
             sealed: VecDeque::new(),
             beats: Deadlines::default(),
+            hot: Streams::default(),
         }
     }
 
@@ -83,7 +91,7 @@ impl Outbox {
         if link.pending_bytes() + bytes > self.max_bytes
             && let Some(payload) = link.seal(now, &self.worker)
         {
-            self.sealed.push_back((edge.clone(), payload));
+            self.sealed.push_back((subject::edge(edge), payload));
         }
         if link.is_empty() {
             self.touched.push(edge.clone());
@@ -94,19 +102,21 @@ impl Outbox {
 
     /// Ends a turn: each edge that has something pending gets its batch.
     pub(crate) fn flush(&mut self, now: Instant) {
+        let hot = self.hot.flush(now, &self.worker);
+        self.seal_hot(hot);
         for edge in std::mem::take(&mut self.touched) {
             let Some(link) = self.links.get_mut(&edge) else {
                 continue;
             };
             if let Some(payload) = link.seal(now, &self.worker) {
-                self.sealed.push_back((edge.clone(), payload));
+                self.sealed.push_back((subject::edge(&edge), payload));
             }
             self.beats.set(&edge, link.next_beat());
         }
     }
 
-    /// The next batch to publish. Call until `None` after [`flush`](Self::flush), or any time.
-    pub(crate) fn poll(&mut self) -> Option<(EdgeId, Bytes)> {
+    /// The next batch to publish, and its subject. Call until `None` after [`flush`](Self::flush), or any time.
+    pub(crate) fn poll(&mut self) -> Option<(String, Bytes)> {
         self.sealed.pop_front()
     }
 
@@ -151,6 +161,7 @@ impl Outbox {
         for edge in edges {
             self.beat(now, &edge, true);
         }
+        self.hot.all_again(now);
     }
 
     /// Sends the beats that are due.
@@ -158,17 +169,24 @@ impl Outbox {
         for edge in self.beats.take_due(now) {
             self.beat(now, &edge, false);
         }
+        let beats = self.hot.take_beats(now, &self.worker);
+        self.seal_hot(beats);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.beats.next()
+        self.beats
+            .next()
+            .into_iter()
+            .chain(self.hot.next_beat())
+            .min()
     }
 
     /// Forgets what is not published; its numbers are holes that the edges ask about.
     pub(crate) fn clear(&mut self) {
         self.sealed.clear();
         self.touched.clear();
+        self.hot.clear();
         for link in self.links.values_mut() {
             link.clear();
         }
@@ -185,9 +203,48 @@ impl Outbox {
         }
         if link.is_empty() {
             let payload = link.beat(now, &self.worker, again);
-            self.sealed.push_back((edge.clone(), payload));
+            self.sealed.push_back((subject::edge(edge), payload));
         }
         self.beats.set(edge, link.next_beat());
+    }
+
+    /// A room is hot from now on: it has a stream of its own.
+    pub(crate) fn open_hot(&mut self, now: Now, head: RoomHead) {
+        self.hot.open(now.at, head, now.unix_ms);
+    }
+
+    /// A room is not hot any more; what its stream has goes out.
+    pub(crate) fn close_hot(&mut self, room: &RoomId) {
+        let rest = self.hot.close(&self.worker, room);
+        self.seal_hot(rest.map(|rest| (room.clone(), rest)));
+    }
+
+    /// A room is gone, or another's: what its stream has does not go out.
+    pub(crate) fn forget_hot(&mut self, room: &RoomId) {
+        self.hot.forget(room);
+    }
+
+    /// The stream of a hot room, and the number of its next item.
+    pub(crate) fn hot_place(&self, room: &RoomId) -> Option<(u64, u64)> {
+        self.hot.place(room)
+    }
+
+    /// Adds an item to a hot room's stream.
+    pub(crate) fn push_hot(&mut self, room: &RoomId, kind: ItemKind) -> Result<(), ItemTooBig> {
+        let sealed = self.hot.push(&self.worker, room, kind, self.max_bytes)?;
+        self.seal_hot(sealed.map(|sealed| (room.clone(), sealed)));
+        Ok(())
+    }
+
+    /// An edge is to hear on a room's subject soon: beats follow as after a message.
+    pub(crate) fn hot_again(&mut self, now: Instant, room: &RoomId) {
+        self.hot.again(now, room);
+    }
+
+    fn seal_hot(&mut self, sealed: impl IntoIterator<Item = (RoomId, Bytes)>) {
+        let sealed = sealed.into_iter();
+        self.sealed
+            .extend(sealed.map(|(room, payload)| (subject::hot(&room), payload)));
     }
 
     fn make_room(&mut self) {

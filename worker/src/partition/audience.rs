@@ -7,6 +7,8 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane};
 use grandstand_common::wire::Update;
 
+use super::hot::Heat;
+
 /// What an update costs in a ring beside its data.
 const UPDATE_OVERHEAD: usize = 32;
 
@@ -18,6 +20,8 @@ pub(crate) struct Audience {
     /// The presence has changed since it was sent.
     pub(crate) presence: bool,
     pub(crate) presence_sent: Option<Instant>,
+    /// None if the room is not hot.
+    pub(crate) heat: Option<Heat>,
 }
 
 /// What an edge watches of a room.
@@ -26,11 +30,20 @@ pub(crate) struct Watch {
     /// By [`Lane::index`].
     pub(crate) lanes: [bool; 2],
     pub(crate) viewers: u32,
+    /// It is reached on the hot room's own subject.
+    pub(crate) confirmed: bool,
 }
 
 impl Audience {
     pub(crate) fn viewers(&self) -> u64 {
         self.edges.values().map(|w| u64::from(w.viewers)).sum()
+    }
+
+    /// The edges that are sent directly what concerns all that watch one of these lanes.
+    pub(crate) fn direct(&self, lanes: [bool; 2]) -> Vec<(EdgeId, [bool; 2])> {
+        let direct = self.edges.iter().filter(|(_, w)| !w.confirmed);
+        let direct = direct.filter(|(_, w)| (0..2).any(|at| w.lanes[at] && lanes[at]));
+        direct.map(|(edge, w)| (edge.clone(), w.lanes)).collect()
     }
 
     pub(crate) fn is_lane_watched(&self, lane: Lane) -> bool {

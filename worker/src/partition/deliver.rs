@@ -52,16 +52,12 @@ impl Owned {
             return;
         };
         let outgrown = audience.keep(update, cx.config.ring_bytes);
-        let edges: Vec<_> = audience
-            .edges
-            .iter()
-            .map(|(e, w)| (e.clone(), w.lanes))
-            .collect();
+        let concerns = Lane::ALL.map(|lane| version(update, lane) != 0);
+        let edges = audience.direct(concerns);
+        self.publish_hot(cx, id, || ItemKind::Update(update.clone()));
         for (edge, lanes) in edges {
             let update = for_lanes(update, lanes);
-            if update.players != 0 || update.spectators != 0 {
-                self.send(cx, id, &edge, ItemKind::Update(update));
-            }
+            self.send(cx, id, &edge, ItemKind::Update(update));
         }
         for lane in Lane::ALL {
             if outgrown[lane.index()] && version(update, lane) != 0 {
@@ -76,12 +72,12 @@ impl Owned {
             return;
         };
         audience.rings[lane.index()].handle_snapshot();
-        let edges = audience.edges.iter().filter(|(_, w)| w.lanes[lane.index()]);
-        let edges: Vec<_> = edges.map(|(edge, _)| edge.clone()).collect();
+        let edges = audience.direct(Lane::ALL.map(|other| other == lane));
         let Some(snapshot) = self.view(cx, id, lane) else {
             return;
         };
-        for edge in edges {
+        self.publish_hot(cx, id, || ItemKind::Snapshot(snapshot.clone()));
+        for (edge, _) in edges {
             let kind = ItemKind::Snapshot(snapshot.clone());
             self.send(cx, id, &edge, kind);
         }
@@ -121,6 +117,8 @@ impl Owned {
         for kind in welcome.into_items() {
             self.send(cx, id, &edge, kind);
         }
+        self.check_heat(cx, id);
+        self.greet_heat(cx, (id, &edge));
     }
 
     /// Those who waited for the room get its lanes, as they are after its first entry.
@@ -142,6 +140,7 @@ impl Owned {
                 }
             }
         }
+        self.check_heat(cx, id);
     }
 
     /// An edge watches a lane from now on; whether it did not before.
@@ -194,6 +193,7 @@ impl Owned {
         let Some(audience) = self.audiences.remove(id) else {
             return;
         };
+        cx.outbox.forget_hot(id);
         self.absent = self.absent.saturating_sub(usize::from(!exists));
         let head = self.head(id);
         for edge in audience.edges.into_keys() {
@@ -229,8 +229,9 @@ impl Owned {
         audience.presence = false;
         audience.presence_sent = Some(cx.now.at);
         let presence = room.presence(audience.viewers());
-        let edges: Vec<_> = audience.edges.keys().cloned().collect();
-        for edge in edges {
+        let edges = audience.direct([true; 2]);
+        self.publish_hot(cx, id, || ItemKind::Presence(presence.clone()));
+        for (edge, _) in edges {
             let kind = ItemKind::Presence(presence.clone());
             self.send(cx, id, &edge, kind);
         }
@@ -288,10 +289,9 @@ impl Owned {
                 continue;
             };
             let wants = [out.players, out.spectators];
-            let edges = audience.edges.iter();
-            let edges = edges.filter(|(_, w)| (0..2).any(|at| w.lanes[at] && wants[at]));
-            let edges: Vec<_> = edges.map(|(edge, _)| edge.clone()).collect();
-            for edge in edges {
+            let edges = audience.direct(wants);
+            self.publish_hot(cx, id, || ItemKind::LiveOut(out.clone()));
+            for (edge, _) in edges {
                 self.send(cx, id, &edge, ItemKind::LiveOut(out.clone()));
             }
         }

@@ -36,6 +36,7 @@ impl Owned {
             for id in self.unnamed_rooms(edge, &named) {
                 self.drop_interest(&id, edge, &[]);
                 self.lose_strays(cx, &id, edge, &[]);
+                self.check_heat(cx, &id);
                 self.reschedule(cx, &id);
             }
         }
@@ -51,6 +52,7 @@ impl Owned {
         let (id, edge) = to;
         self.on_room_interest(cx, to, wanted);
         self.lose_strays(cx, id, edge, &sessions(wanted));
+        self.check_heat(cx, id);
         self.send_presence(cx, id);
         self.reschedule(cx, id);
     }
@@ -110,6 +112,8 @@ impl Owned {
             }
         }
         self.count_viewers(to, wanted.viewers);
+        let heat = (wanted.hot, wanted.subscribed);
+        self.on_heat_known(cx, to, heat, wanted.sync || is_new);
         if !exists {
             if wanted.sync || is_new {
                 self.send(cx, id, edge, ItemKind::Absent(wire::Empty {}));

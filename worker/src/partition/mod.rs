@@ -16,6 +16,8 @@ mod audience;
 
 mod deliver;
 
+mod hot;
+
 mod interest;
 
 mod sessions;

@@ -90,9 +90,10 @@ impl Owned {
         self.lose_more(cx);
     }
 
-    fn unwatch_all(&mut self, cx: &Shared, edge: &EdgeId) {
+    fn unwatch_all(&mut self, cx: &mut Shared, edge: &EdgeId) {
         for id in self.watched.get(edge).cloned().unwrap_or_default() {
             self.unwatch(&id, edge);
+            self.check_heat(cx, &id);
             self.reschedule(cx, &id);
         }
     }

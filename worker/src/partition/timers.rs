@@ -61,6 +61,7 @@ impl Owned {
             self.put_quarantine(cx, id);
         }
         if self.is_ready() {
+            self.check_heat(cx, id);
             self.send_presence(cx, id);
             self.append_timers(cx, id);
             self.tick(cx, id);
@@ -80,6 +81,7 @@ impl Owned {
             self.timer_at(cx.now, id),
             self.idle_at(cx, id),
             self.wake_at(id),
+            self.heat_at(cx, id),
             tick,
         ];
         let at = at.into_iter().flatten().min();

@@ -24,7 +24,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::effects::{LiveEffects, LiveTo};
-use crate::game::{Refusal, Setup};
+use crate::game::{Refusal, Setup, Spectating};
 use crate::registry::{AnyGame, Maker, Panicked, guard};
 
 use connected::Connected;
@@ -167,10 +167,18 @@ impl Room {
 
     /// A lane's view as the edges get it.
     pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
-        let data = guard(|| self.game.view(lane))?;
+        let (data, served) = guard(|| {
+            let served = match lane {
+                Lane::Players => Spectating::default(),
+                Lane::Spectators => self.game.spectating(),
+            };
+            (self.game.view(lane), served)
+        })?;
         Ok(wire::Snapshot {
             lane: lane.index() as u32,
             version: self.state.versions[lane.index()],
+            max_rate_hz: served.max_rate_hz,
+            delay_ms: served.delay_ms,
             data: Some(data),
         })
     }

@@ -18,6 +18,10 @@ mod owners;
 mod steady;
 
 mod tokens;
+
+mod lanes;
+
+mod slow;
 use crate::session::frame::frame_len;
 use crate::sink::Sent;
 
@@ -179,6 +183,7 @@ impl Bench {
             epoch: self.epoch,
             instance,
             items,
+            ..RoomBatch::default()
         };
         let batch = Batch {
             worker: "w".into(),
@@ -251,6 +256,7 @@ fn snapshot(lane: u32, version: u64) -> ItemKind {
         lane,
         version,
         data: json(version),
+        ..Snapshot::default()
     })
 }
 

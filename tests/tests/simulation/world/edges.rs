@@ -57,6 +57,8 @@ impl World {
             client.joined = false;
         }
         self.asked.retain(|_, (of, _)| *of != i);
+        self.routes.retain(|(of, _)| *of != i);
+        self.away[i] = false;
         let owned: Vec<_> = self.owner.partitions().collect();
         for (partition, _, ready) in owned {
             self.tell_lease(partition.0, ready);

@@ -26,6 +26,7 @@ use grandstand_edge::session::frame::{frame_len, header_len};
 use grandstand_edge::session::{Event as Frame, Session};
 use grandstand_edge::sink::{ConnKey, Sent, Sink};
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
+use grandstand_worker::game::Spectating;
 use grandstand_worker::owner::Owner;
 use grandstand_worker::registry::Registry;
 use prost::Message;
@@ -41,6 +42,21 @@ use sockets::messages;
 const PARTITIONS: u16 = 3;
 const EDGES: usize = 2;
 const ROOMS: usize = 3;
+/// How the spectators of each room are served.
+const SERVED: [Spectating; ROOMS] = [
+    Spectating {
+        max_rate_hz: 0,
+        delay_ms: 0,
+    },
+    Spectating {
+        max_rate_hz: 2,
+        delay_ms: 0,
+    },
+    Spectating {
+        max_rate_hz: 5,
+        delay_ms: 3_000,
+    },
+];
 /// Trouble ends here; what is not well by [`END_MS`] never will be.
 const CALM_MS: u64 = 20_000;
 const END_MS: u64 = 60_000;
@@ -64,6 +80,10 @@ pub(crate) struct Plan {
     pub(crate) quits: f64,
     /// Times that an edge dies and another takes its place.
     pub(crate) edge_restarts: usize,
+    /// Rooms are hot as soon as all edges watch them.
+    pub(crate) hot: bool,
+    /// Times that an edge loses the bus for a while.
+    pub(crate) outages: usize,
 }
 
 impl Default for Plan {
@@ -77,6 +97,8 @@ impl Default for Plan {
             slow: 0.0,
             quits: 0.3,
             edge_restarts: 0,
+            hot: false,
+            outages: 0,
         }
     }
 }
@@ -109,6 +131,8 @@ enum Happening {
     Probe,
     /// A client comes for a moment, then is gone for good.
     Quit(usize),
+    /// An edge loses the bus, or has it back.
+    Bus(usize, bool),
 }
 
 /// The sockets of an edge.
@@ -175,6 +199,10 @@ pub(crate) struct World {
     paths: HashMap<(u64, usize), u64>,
     clients: Vec<Client>,
     deaths: usize,
+    /// Which edges are reached on which hot rooms' subjects.
+    routes: BTreeSet<(usize, String)>,
+    away: [bool; EDGES],
+    heated: u64,
 }
 
 fn conn(index: u32) -> ConnKey {
@@ -184,12 +212,16 @@ fn conn(index: u32) -> ConnKey {
     }
 }
 
-fn owner_of(generation: u64, now: Now) -> Owner {
+fn owner_of(generation: u64, now: Now, hot: bool) -> Owner {
     let id = format!("w-{generation}").parse().expect("a name");
-    let config = OwnerConfig {
+    let mut config = OwnerConfig {
         idle: Some(Duration::from_millis(200)),
         ..OwnerConfig::new(id)
     };
+    if hot {
+        (config.hot_edges, config.cold_edges) = (EDGES - 1, EDGES);
+        config.cold_after = Duration::from_millis(700);
+    }
     Owner::new(now, config, Registry::new().with::<Ledger>())
 }
 
@@ -203,7 +235,13 @@ impl World {
         let edge = |i: usize| Edge::new(i, 1, seed ^ i as u64, now);
         let client = |i: usize| {
             let (room, place) = (i % ROOMS, i / ROOMS);
-            Client::new(format!("c{i}"), format!("ledger-{room}"), place < 2)
+            let service = SERVED[room];
+            Client::new(
+                format!("c{i}"),
+                format!("ledger-{room}"),
+                place < 2,
+                service,
+            )
         };
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
@@ -214,7 +252,10 @@ impl World {
             happenings: HashMap::new(),
             store: Store::default(),
             edges: (0..EDGES).map(edge).collect(),
-            owner: owner_of(1, now),
+            owner: owner_of(1, now, plan.hot),
+            routes: BTreeSet::new(),
+            away: [false; EDGES],
+            heated: 0,
             generation: 1,
             epoch: 0,
             readers: BTreeMap::new(),
@@ -241,6 +282,10 @@ impl World {
             if world.rng.random_bool(world.plan.quits) {
                 world.after(1_000..CALM_MS + 1, Happening::Quit(room));
             }
+        }
+        for _ in 0..world.plan.outages {
+            let edge = world.rng.random_range(0..EDGES);
+            world.after(1_000..CALM_MS, Happening::Bus(edge, false));
         }
         world.after(1..2, Happening::Tick);
         world.after(1..2, Happening::Probe);
@@ -291,8 +336,8 @@ impl World {
         self.at(at, what);
     }
 
-    /// Plays it out, and returns how many inputs were applied.
-    pub(crate) fn run(mut self) -> u64 {
+    /// Plays it out, and returns how many inputs were applied, and how often rooms became hot.
+    pub(crate) fn run(mut self) -> (u64, u64) {
         while let Some(Reverse((ms, _, key))) = self.queue.pop() {
             if ms > END_MS {
                 break;
@@ -304,7 +349,8 @@ impl World {
             self.happen(what);
             self.settle();
         }
-        self.check()
+        self.heated += self.owner.counts().rooms_heated;
+        (self.check(), self.heated)
     }
 
     fn happen(&mut self, what: Happening) {
@@ -342,9 +388,17 @@ impl World {
                 }
                 self.at(self.ms + 50, Happening::Tick);
             }
+            Happening::Bus(edge, up) => {
+                self.away[edge] = !up;
+                self.edges[edge].core.handle_bus(up, now);
+                if !up {
+                    self.after(1..1_000, Happening::Bus(edge, true));
+                }
+            }
             Happening::Die => {
                 self.generation += 1;
-                self.owner = owner_of(self.generation, now);
+                self.heated += self.owner.counts().rooms_heated;
+                self.owner = owner_of(self.generation, now, self.plan.hot);
                 self.readers.clear();
                 self.watched.clear();
                 self.misses.clear();
@@ -463,7 +517,7 @@ impl World {
 
 /// The numbers of a player's inputs that were applied, in order.
 fn lines(view: &Value, player: &str) -> Vec<u64> {
-    let lines = view.as_array().expect("a list").iter();
+    let lines = view["lines"].as_array().expect("a list").iter();
     let lines = lines.filter(|line| line[0] == player);
     lines
         .map(|line| line[1].as_u64().expect("a number"))

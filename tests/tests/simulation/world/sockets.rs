@@ -125,11 +125,12 @@ impl World {
         let Some(&i) = self.edges[e].clients.get(&index) else {
             return;
         };
+        let now_ms = self.now().unix_ms;
         for message in messages {
             if std::env::var("TRACE").is_ok_and(|name| name == self.clients[i].name) {
                 eprintln!("{} {e}/{index} -> {i}: {message}", self.ms);
             }
-            for answer in self.clients[i].take(message) {
+            for answer in self.clients[i].take(message, now_ms) {
                 self.say((e, index), &answer);
             }
         }

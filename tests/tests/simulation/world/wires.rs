@@ -63,6 +63,16 @@ impl World {
                 let answer = self.to_edge(i, answer);
                 self.after(1..10, answer);
             }
+            core::Command::Subscribe { room } => {
+                // Routed only after a while.
+                let route = move |world: &mut World| {
+                    world.routes.insert((i, subject::hot(&room)));
+                };
+                self.after(0..200, Happening::Store(Box::new(route)));
+            }
+            core::Command::Unsubscribe { room } => {
+                self.routes.remove(&(i, subject::hot(&room)));
+            }
             core::Command::Publish { subject, payload } => {
                 let partition =
                     subject::parse_partition(&subject).expect("live goes to a partition");
@@ -137,24 +147,7 @@ impl World {
         use command::Command as C;
         let now = self.now();
         match command {
-            C::Publish { subject, payload } => {
-                let Some(edge) = self.edge_of(&subject) else {
-                    return;
-                };
-                let copies = if self.chance(self.plan.lost) {
-                    0
-                } else {
-                    1 + usize::from(self.chance(self.plan.repeated))
-                };
-                for _ in 0..copies {
-                    let payload = payload.clone();
-                    let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| {
-                        core.handle_batch(payload, now, sockets);
-                    };
-                    let tell = self.to_edge(edge, tell);
-                    self.along((self.generation, edge), tell);
-                }
-            }
+            C::Publish { subject, payload } => self.publish(&subject, &payload),
             C::Reply { to, payload } => {
                 let parts: Vec<u64> = to
                     .split('.')
@@ -262,6 +255,35 @@ impl World {
             }
             C::Released { .. } => {}
             C::Lost { partition, .. } => panic!("{partition} is nobody else's"),
+        }
+    }
+
+    /// A message of the worker's, to one edge or to all that watch a hot room.
+    fn publish(&mut self, subject: &str, payload: &Bytes) {
+        let is_hot = subject.starts_with("hot.");
+        for edge in 0..EDGES {
+            let reached = match is_hot {
+                true => self.routes.contains(&(edge, subject.to_owned())),
+                false => self.edge_of(subject) == Some(edge),
+            };
+            if !reached || self.away[edge] {
+                continue;
+            }
+            let copies = if self.chance(self.plan.lost) {
+                0
+            } else {
+                1 + usize::from(self.chance(self.plan.repeated))
+            };
+            for _ in 0..copies {
+                let payload = payload.clone();
+                let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| match is_hot {
+                    true => core.handle_hot(payload, now, sockets),
+                    false => core.handle_batch(payload, now, sockets),
+                };
+                let path = self.generation | u64::from(is_hot) << 50;
+                let tell = self.to_edge(edge, tell);
+                self.along((path, edge), tell);
+            }
         }
     }
 

@@ -155,3 +155,62 @@ fn spectators_see_live_messages_only_while_they_see_the_others() {
     room.players_only = true;
     assert!(matches!(&live(&room)[..], [(LiveTo::Player(to), _)] if *to == players[1]));
 }
+
+#[test]
+fn of_values_the_latest_suffices() {
+    let (mut room, players) = room(&["alice"]);
+    let put = |value| Data::json(&json!({"op": "put", "key": "score", "value": value})).unwrap();
+    say(&mut room, &players[0], put(1));
+    let (effects, refusal) = say(&mut room, &players[0], put(2));
+    assert!(refusal.is_none());
+    let [
+        Effect::Update {
+            key,
+            data,
+            lane: None,
+        },
+    ] = &effects[..]
+    else {
+        panic!("not one update for all: {effects:?}");
+    };
+    assert_eq!(key.as_deref(), Some("score"));
+    let update: Value = serde_json::from_slice(data.bytes()).unwrap();
+    assert_eq!(update, json!({"from": "alice", "key": "score", "value": 2}));
+    let expected = json!({"count": 0, "players_only": false, "values": {"score": 2}});
+    assert_eq!(view(&room, Lane::Spectators), expected);
+    let (_, refusal) = say(
+        &mut room,
+        &players[0],
+        Data::json(&json!({"op": "put", "key": "", "value": 2})).unwrap(),
+    );
+    assert_eq!(refusal.unwrap().code, "bad_input");
+    for i in 1..256 {
+        let data = Data::json(&json!({"op": "put", "key": format!("k{i}")})).unwrap();
+        assert!(say(&mut room, &players[0], data).1.is_none());
+    }
+    let data = Data::json(&json!({"op": "put", "key": "one too many"})).unwrap();
+    assert_eq!(
+        say(&mut room, &players[0], data).1.unwrap().code,
+        "bad_input"
+    );
+}
+
+#[test]
+fn params_say_how_spectators_are_served() {
+    let room = relay(&json!({"max_rate_hz": 5, "delay_ms": 2000})).unwrap();
+    let expected = Spectating {
+        max_rate_hz: 5,
+        delay_ms: 2000,
+    };
+    assert_eq!(room.spectating(), expected);
+    assert_eq!(
+        relay(&json!({})).unwrap().spectating(),
+        Spectating::default()
+    );
+    let refusal = relay(&json!({"delay_ms": 3_600_001})).unwrap_err();
+    assert_eq!(refusal.code, "bad_params");
+    // A room that an earlier build stored.
+    let stored = r#"{"counts":[1,1],"players_only":false,"players":[],"idle_ms":100}"#;
+    let room: Relay = serde_json::from_str(stored).unwrap();
+    assert_eq!(room.spectating(), Spectating::default());
+}

@@ -59,9 +59,8 @@ pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
         players: Some(Known::default()),
         spectators: Some(Known::default()),
         viewers: 1,
-        sessions: Vec::new(),
-        joining: Vec::new(),
         sync,
+        ..RoomInterest::default()
     });
     Interest {
         edge: edge.to_owned(),
@@ -104,6 +103,7 @@ pub(super) fn tell(item: &ItemKind) -> String {
         ItemKind::LiveOut(l) => format!("live {}", text(&l.data)),
         ItemKind::Presence(p) => format!("presence {} {}", p.count, p.viewers),
         ItemKind::Absent(_) => "absent".to_owned(),
+        ItemKind::Hot(h) => format!("hot {:?} from {}", h.way(), h.next),
         ItemKind::Closed(c) => format!("closed {}", c.code),
     }
 }

@@ -25,3 +25,5 @@ mod stored;
 mod takeover;
 
 mod watching;
+
+mod heat;

@@ -43,6 +43,8 @@ pub(super) struct Rig {
     watched: Vec<(Partition, KvSource)>,
     changed: VecDeque<(String, KvEntry)>,
     pub(super) sent: VecDeque<(EdgeId, Batch)>,
+    /// What was published for hot rooms.
+    pub(super) hot: Vec<(String, Batch)>,
     pub(super) replies: Vec<InterestReply>,
     /// Ready, Released, Lost.
     pub(super) events: Vec<&'static str>,
@@ -79,6 +81,7 @@ impl Rig {
             watched: Vec::new(),
             changed: VecDeque::new(),
             sent: VecDeque::new(),
+            hot: Vec::new(),
             replies: Vec::new(),
             events: Vec::new(),
             commands: Vec::new(),
@@ -317,8 +320,11 @@ impl Rig {
                 self.watched.retain(|reader| *reader != (partition, source));
             }
             Command::Publish { subject, payload } => {
-                let edge = subject.strip_prefix("edge.").unwrap().parse().unwrap();
-                self.sent.push_back((edge, Batch::decode(payload).unwrap()));
+                let batch = Batch::decode(payload).unwrap();
+                match subject.strip_prefix("edge.") {
+                    Some(edge) => self.sent.push_back((edge.parse().unwrap(), batch)),
+                    None => self.hot.push((subject, batch)),
+                }
             }
             Command::Reply { payload, .. } => {
                 self.replies.push(InterestReply::decode(payload).unwrap());

@@ -22,9 +22,8 @@ fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
             players: None,
             spectators: Some(known),
             viewers: 2,
-            sessions: Vec::new(),
-            joining: Vec::new(),
             sync,
+            ..RoomInterest::default()
         }],
     }
 }

@@ -1,0 +1,148 @@
+//! Clients that do not read: memory stays bounded, and they converge when they read again.
+
+use std::io::IoSlice;
+
+use grandstand_common::data::Data;
+
+use super::*;
+use crate::outbox::Outbox;
+
+const CAP: usize = 256 * 1024;
+const MEMBERS: u32 = 10_000;
+const BIG: usize = 2_000;
+
+/// Sockets of which every other one takes nothing.
+#[derive(Default)]
+struct Sockets {
+    outboxes: HashMap<u32, Outbox>,
+    written: HashMap<u32, u64>,
+    closed: usize,
+}
+
+impl Sink for Sockets {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if conn.index % 2 == 0 {
+            *self.written.entry(conn.index).or_default() += 1;
+            return Sent::Written;
+        }
+        let outbox = self.outboxes.entry(conn.index);
+        let outbox = outbox.or_insert_with(|| {
+            let mut outbox = Outbox::new(CAP);
+            // It takes the beginning of the first message.
+            outbox.push_rest(frames.clone(), 1, false);
+            outbox
+        });
+        outbox.push_data(frames.clone())
+    }
+    fn send_control(&mut self, _: ConnKey, _: &Bytes) -> Sent {
+        Sent::Written
+    }
+    fn discard(&mut self, conn: ConnKey) {
+        if let Some(outbox) = self.outboxes.get_mut(&conn.index) {
+            outbox.discard();
+        }
+    }
+    fn close(&mut self, _: ConnKey, _: ErrorKind) {
+        self.closed += 1;
+    }
+    fn pause(&mut self, _: ConnKey, _: bool) {}
+}
+
+impl Sockets {
+    /// What all outboxes hold: frames that several share count once.
+    fn bytes(&self) -> usize {
+        let (mut seen, mut bytes) = (HashSet::new(), 0);
+        for outbox in self.outboxes.values() {
+            let mut slices = [IoSlice::new(&[]); 256];
+            let filled = outbox.slices(&mut slices);
+            let lens = slices[..filled].iter().map(|slice| slice.len());
+            bytes += outbox.weight() - lens.sum::<usize>();
+            for slice in &slices[1.min(filled)..filled] {
+                if seen.insert(slice.as_ptr()) {
+                    bytes += slice.len();
+                }
+            }
+        }
+        bytes
+    }
+}
+
+#[test]
+fn memory_is_bounded_with_half_of_the_viewers_not_reading_at_all() {
+    let mut bench = Bench::new();
+    let mut sockets = Sockets::default();
+    let conn = |index| ConnKey {
+        index,
+        generation: 0,
+    };
+    let join = serde_json::json!({"type": "join", "room": ROOM, "role": "spectator"}).to_string();
+    for index in 0..MEMBERS {
+        let (grants, now) = (Grants::trusted("v".parse().unwrap()), bench.now);
+        let core = &mut bench.core;
+        core.handle_open(conn(index), Encoding::Json, grants, now, &mut sockets);
+        core.handle_message(conn(index), false, join.as_bytes(), now, &mut sockets);
+    }
+    let say = |bench: &mut Bench, sockets: &mut Sockets, kind: ItemKind| {
+        bench.number += 1;
+        let room = RoomBatch {
+            room: ROOM.into(),
+            epoch: 1,
+            instance: 7,
+            items: vec![Item { kind: Some(kind) }],
+            ..RoomBatch::default()
+        };
+        let batch = Batch {
+            worker: "w".into(),
+            number: bench.number,
+            beat: false,
+            rooms: vec![room],
+        };
+        let payload = batch.encode_to_vec().into();
+        bench.core.handle_batch(payload, bench.now, sockets);
+        while bench.core.flush(1024, sockets) {}
+    };
+    say(&mut bench, &mut sockets, snapshot(1, 0));
+    let big = Data::json(&"x".repeat(BIG)).unwrap();
+    let mut most = 0;
+    for version in 1..=300 {
+        let update = ItemKind::Update(Update {
+            players: 0,
+            spectators: version,
+            key: String::new(),
+            data: Some(big.clone()),
+        });
+        say(&mut bench, &mut sockets, update);
+        if version % 10 == 0 {
+            most = most.max(sockets.bytes());
+        }
+    }
+    // A place in the queue for each that waits, and what waits once.
+    let (places, shared) = (5_000 * 128 * 64, 2 * CAP);
+    assert!(most < places + shared, "{most} bytes");
+    assert!(most > shared / 4, "{most}: something waited");
+    let now = sockets.bytes();
+    assert!(
+        now < 5_000 * 64 + shared,
+        "{now} bytes: who fell behind waits for a snapshot"
+    );
+    assert_eq!(bench.core.counts().stale, 5_000);
+    assert_eq!(sockets.closed, 0);
+    let written = &sockets.written;
+    assert!(
+        (0..MEMBERS).step_by(2).all(|i| written[&i] >= 300),
+        "others lack nothing"
+    );
+
+    // One of them reads again: it gets what all see now, and goes on from there.
+    let mut outbox = sockets.outboxes.remove(&1).unwrap();
+    outbox.advance(outbox.weight().min(BIG * 2).min({
+        let mut slices = [IoSlice::new(&[]); 1];
+        outbox.slices(&mut slices);
+        slices[0].len()
+    }));
+    assert!(outbox.is_empty());
+    bench.core.handle_drained(conn(1), &mut bench.clients);
+    let got = bench.got(conn(1));
+    assert_eq!(got[0]["type"], "snapshot");
+    assert_eq!(got.last().unwrap()["version"], 300);
+}

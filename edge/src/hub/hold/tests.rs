@@ -1,0 +1,261 @@
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+
+const CAP: usize = 1 << 20;
+
+fn start() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn data(text: &str) -> Data {
+    Data::Json(bytes::Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn snapshot(version: u64) -> Event {
+    Event::Snapshot {
+        version,
+        data: data("0"),
+        whole: true,
+    }
+}
+
+fn update(version: u64, key: &str) -> Event {
+    Event::Update {
+        version,
+        key: key.to_owned(),
+        data: data("0"),
+    }
+}
+
+/// What is shown at a time, in short.
+fn shown(hold: &mut Hold, now: Instant) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(event) = hold.poll(now) {
+        all.push(match event {
+            Event::Begin(epoch, _) => format!("begin {}", epoch.0),
+            Event::Snapshot { version, whole, .. } if whole => format!("snapshot {version}"),
+            Event::Snapshot { version, .. } => format!("base {version}"),
+            Event::Update { version, .. } => format!("{version}"),
+            Event::Live(data) => format!("live {}", data.len()),
+            Event::Presence(presence) => format!("presence {}", presence.viewers),
+            Event::End(code) => code,
+        });
+    }
+    all
+}
+
+#[test]
+fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
+    let (mut hold, now) = (Hold::new(Service::new(10, 0), None, CAP), start());
+    hold.push(now, snapshot(1));
+    assert_eq!(
+        shown(&mut hold, now),
+        ["snapshot 1"],
+        "nothing was shown before"
+    );
+    for (version, key) in [(2, "a"), (3, ""), (4, "b"), (5, "a"), (6, "a")] {
+        assert_eq!(
+            hold.push(now + ms(version), update(version, key)),
+            Taken::New
+        );
+    }
+    assert_eq!(shown(&mut hold, now + ms(99)), [""; 0]);
+    assert_eq!(hold.next(), Some(now + ms(100)));
+    assert_eq!(shown(&mut hold, now + ms(100)), ["3", "4", "6"]);
+    assert_eq!(hold.bytes(), 0);
+    hold.push(now + ms(350), update(7, "a"));
+    assert_eq!(
+        shown(&mut hold, now + ms(350)),
+        ["7"],
+        "its turn has long come"
+    );
+}
+
+#[test]
+fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
+    let (mut hold, now) = (Hold::new(Service::new(0, 1000), None, CAP), start());
+    hold.push(now, Event::Begin(Epoch(7), Instance(1)));
+    hold.push(now, snapshot(1));
+    hold.push(now + ms(10), update(2, "a"));
+    hold.push(now + ms(10), update(3, "a"));
+    hold.push(now + ms(20), Event::Presence(Arc::default()));
+    hold.push(now + ms(20), Event::Live(data("{}")));
+    hold.push(now + ms(30), Event::End("finished".into()));
+    assert_eq!(hold.head(), Some(3), "the owner is told what came");
+    assert_eq!(shown(&mut hold, now + ms(999)), [""; 0]);
+    assert_eq!(shown(&mut hold, now + ms(1000)), ["begin 7", "snapshot 1"]);
+    assert_eq!(shown(&mut hold, now + ms(1010)), ["2", "3"]);
+    assert_eq!(shown(&mut hold, now + ms(1029)), ["presence 0", "live 2"]);
+    assert_eq!(shown(&mut hold, now + ms(1030)), ["finished"]);
+    // Whoever is served sooner from now on is not shown things out of order.
+    hold.push(now + ms(1040), update(4, ""));
+    hold.set_service(Service::default());
+    hold.push(now + ms(1050), update(5, ""));
+    assert_eq!(shown(&mut hold, now + ms(2039)), [""; 0]);
+    assert_eq!(shown(&mut hold, now + ms(2040)), ["4", "5"]);
+    assert!(hold.is_done());
+}
+
+#[test]
+fn a_snapshot_is_sent_where_that_is_less() {
+    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, CAP), start());
+    hold.push(now, snapshot(1));
+    shown(&mut hold, now);
+    hold.push(now + ms(1), update(2, ""));
+    hold.push(now + ms(2), snapshot(2));
+    assert_eq!(shown(&mut hold, now + ms(1000)), ["2", "base 2"]);
+    for version in 3..20 {
+        hold.push(now + ms(1100), update(version, ""));
+    }
+    hold.push(now + ms(1101), snapshot(19));
+    hold.push(now + ms(1102), update(20, ""));
+    assert_eq!(shown(&mut hold, now + ms(2000)), ["snapshot 19", "20"]);
+    // One that goes on from nothing known is needed, whatever is less.
+    hold.push(now + ms(2100), update(21, ""));
+    assert_eq!(hold.push(now + ms(2100), update(23, "")), Taken::Gap);
+    hold.push(now + ms(2200), snapshot(25));
+    assert_eq!(hold.push(now + ms(2200), update(25, "")), Taken::Old);
+    assert_eq!(shown(&mut hold, now + ms(3000)), ["snapshot 25"]);
+}
+
+#[test]
+fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
+    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, CAP), start());
+    hold.push(now, snapshot(1));
+    shown(&mut hold, now);
+    hold.push(now + ms(1), update(2, "a"));
+    hold.push(now + ms(2), Event::Begin(Epoch(8), Instance(1)));
+    assert_eq!(hold.push(now + ms(3), update(3, "")), Taken::Old);
+    hold.push(now + ms(4), snapshot(2));
+    assert_eq!(shown(&mut hold, now + ms(1000)), ["begin 8", "snapshot 2"]);
+    hold.push(now + ms(1100), update(3, ""));
+    hold.push(now + ms(1200), Event::End("finished".into()));
+    hold.push(now + ms(1300), Event::Begin(Epoch(8), Instance(0)));
+    assert_eq!(
+        shown(&mut hold, now + ms(2000)),
+        ["3", "finished", "begin 8"]
+    );
+}
+
+#[test]
+fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
+    let cap = 100_000;
+    let (mut hold, now) = (Hold::new(Service::new(0, 10_000), None, cap), start());
+    hold.push(now, snapshot(0));
+    let mut taken = 0;
+    for i in 1..10_000 {
+        hold.push(now + ms(i), Event::Live(data("live")));
+        if hold.push(now + ms(i), update(i, "")) == Taken::New {
+            taken = i;
+        }
+        assert!(hold.bytes() <= cap, "{}", hold.bytes());
+        assert!(!hold.take_recovered());
+    }
+    assert!(taken > 50, "{taken}");
+    assert_eq!(hold.head(), None, "the owner is told that something lacks");
+    assert_eq!(hold.push(now + ms(9_999), snapshot(9_999)), Taken::Old);
+    let until = now + ms(10_000 + taken * 3 / 4);
+    assert!(shown(&mut hold, until).iter().any(|e| e == "30"));
+    assert!(hold.take_recovered());
+    hold.push(until, snapshot(10_000));
+    let rest = shown(&mut hold, until + ms(10_000));
+    assert_eq!(rest.last().map(String::as_str), Some("snapshot 10000"));
+}
+
+#[test]
+fn lossy_messages_that_share_a_turn_are_bounded() {
+    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, 1 << 24), start());
+    hold.push(now, snapshot(0));
+    shown(&mut hold, now);
+    for i in 0..5_000 {
+        hold.push(now + ms(1), Event::Live(data(&"x".repeat(100 + i % 100))));
+    }
+    assert!(hold.bytes() < LIVE_BYTES + 2_000, "{}", hold.bytes());
+    let all = shown(&mut hold, now + ms(1000));
+    assert_eq!(
+        all.last().map(String::as_str),
+        Some("live 199"),
+        "the latest"
+    );
+    assert_eq!(hold.bytes(), 0);
+}
+
+/// What a client sees: the latest of each key, and all that has none.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct View {
+    keyed: BTreeMap<String, u64>,
+    list: Vec<u64>,
+}
+
+impl View {
+    fn apply(&mut self, version: u64, key: &str) {
+        match key {
+            "" => self.list.push(version),
+            key => {
+                self.keyed.insert(key.to_owned(), version);
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
+    for seed in 0..300 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let service = Service::new(rng.random_range(0..20), rng.random_range(0..2) * 500);
+        let (mut hold, start) = (Hold::new(service, None, CAP), start());
+        // By version, what the room looked like.
+        let mut truth = vec![View::default()];
+        let (mut seen, mut base) = ((0, View::default()), View::default());
+        hold.push(start, snapshot(0));
+        let mut at = 0;
+        for _ in 0..400 {
+            at += rng.random_range(0..40);
+            let now = start + ms(at);
+            let version = truth.len() as u64;
+            if rng.random_bool(0.9) {
+                let key = ["", "a", "b"][rng.random_range(0..3)];
+                let mut view = truth[truth.len() - 1].clone();
+                view.apply(version, key);
+                truth.push(view);
+                assert_eq!(hold.push(now, update(version, key)), Taken::New);
+            } else {
+                hold.push(now, snapshot(version - 1));
+            }
+            let due = hold.next().filter(|due| *due <= now);
+            while let Some(event) = hold.poll(now) {
+                match event {
+                    Event::Snapshot { version, whole, .. } => {
+                        base = truth[version as usize].clone();
+                        if whole {
+                            seen = (version, base.clone());
+                        }
+                    }
+                    Event::Update { version, key, .. } => {
+                        assert!(version > seen.0, "seed {seed}");
+                        seen.0 = version;
+                        seen.1.apply(version, &key);
+                        base.apply(version, &key);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            if due.is_some() {
+                let there = &truth[seen.0 as usize];
+                assert_eq!(&seen.1, there, "seed {seed}: {} is right", seen.0);
+                assert_eq!(&base, there, "seed {seed}: for those who come now");
+            }
+        }
+        let end = start + ms(at + 2000);
+        while hold.poll(end).is_some() {}
+        assert_eq!(hold.bytes(), 0, "seed {seed}");
+    }
+}

@@ -1,0 +1,192 @@
+//! What goes to all edges that watch a hot room: once, on the room's own subject (D22).
+//!
+//! A stream numbers its items, so that an edge that gets some of them directly (before it has confirmed that it is reached on
+//! the subject) can tell which it lacks. Beats say what the next number is.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use grandstand_common::id::{RoomId, WorkerId};
+use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
+use prost::Message;
+
+use super::link::BEATS;
+use super::{ItemTooBig, RoomHead};
+use crate::deadlines::Deadlines;
+
+/// One hot room.
+#[derive(Debug)]
+struct Stream {
+    id: u64,
+    head: RoomHead,
+    /// The number of the next item.
+    next: u64,
+    items: Vec<Item>,
+    bytes: usize,
+    sent: Instant,
+    beats: usize,
+}
+
+impl Stream {
+    fn batch(&mut self, worker: &WorkerId) -> Bytes {
+        let items = std::mem::take(&mut self.items);
+        self.bytes = 0;
+        let room = RoomBatch {
+            room: self.head.room.to_string(),
+            epoch: self.head.epoch.0,
+            instance: self.head.instance.0,
+            stream: self.id,
+            first: self.next - items.len() as u64,
+            items,
+        };
+        let batch = Batch {
+            worker: worker.to_string(),
+            number: 0,
+            beat: false,
+            rooms: vec![room],
+        };
+        batch.encode_to_vec().into()
+    }
+
+    fn next_beat(&self) -> Instant {
+        let after = match self.beats {
+            0 => BEATS[0],
+            1 => BEATS[1] - BEATS[0],
+            _ => BEATS[2],
+        };
+        self.sent + after
+    }
+}
+
+/// All hot rooms of a worker.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    streams: BTreeMap<RoomId, Stream>,
+    touched: Vec<RoomId>,
+    beats: Deadlines<RoomId>,
+    last_id: u64,
+}
+
+impl Streams {
+    /// A room is hot from now on. `least` keeps its stream's id above those of earlier workers.
+    pub(super) fn open(&mut self, now: Instant, head: RoomHead, least: u64) -> u64 {
+        self.last_id = least.max(self.last_id + 1);
+        let stream = Stream {
+            id: self.last_id,
+            head,
+            next: 1,
+            items: Vec::new(),
+            bytes: 0,
+            sent: now,
+            beats: 0,
+        };
+        let room = stream.head.room.clone();
+        self.beats.set(&room, Some(stream.next_beat()));
+        self.streams.insert(room, stream);
+        self.last_id
+    }
+
+    /// A room is not hot any more. Returns what of it is still to be sent.
+    pub(super) fn close(&mut self, worker: &WorkerId, room: &RoomId) -> Option<Bytes> {
+        let mut stream = self.streams.remove(room)?;
+        self.beats.set(room, None);
+        (!stream.items.is_empty()).then(|| stream.batch(worker))
+    }
+
+    /// The stream of a hot room and the number of its next item.
+    pub(super) fn place(&self, room: &RoomId) -> Option<(u64, u64)> {
+        self.streams.get(room).map(|s| (s.id, s.next))
+    }
+
+    /// Adds an item. Returns what had to make room for it.
+    pub(super) fn push(
+        &mut self,
+        worker: &WorkerId,
+        room: &RoomId,
+        kind: ItemKind,
+        max_bytes: usize,
+    ) -> Result<Option<Bytes>, ItemTooBig> {
+        let Some(stream) = self.streams.get_mut(room) else {
+            return Ok(None);
+        };
+        let item = Item { kind: Some(kind) };
+        let bytes = item.encoded_len() + 16;
+        if bytes + room.as_str().len() + 48 > max_bytes {
+            return Err(ItemTooBig { bytes });
+        }
+        let full = stream.bytes + bytes + room.as_str().len() + 48 > max_bytes;
+        let sealed = full.then(|| stream.batch(worker));
+        if stream.items.is_empty() {
+            self.touched.push(room.clone());
+        }
+        stream.next += 1;
+        stream.bytes += bytes;
+        stream.items.push(item);
+        Ok(sealed)
+    }
+
+    /// What has gathered in a turn.
+    pub(super) fn flush(&mut self, now: Instant, worker: &WorkerId) -> Vec<(RoomId, Bytes)> {
+        let mut sealed = Vec::new();
+        for room in std::mem::take(&mut self.touched) {
+            if let Some(stream) = self.streams.get_mut(&room).filter(|s| !s.items.is_empty()) {
+                (stream.sent, stream.beats) = (now, 0);
+                self.beats.set(&room, Some(stream.next_beat()));
+                sealed.push((room, stream.batch(worker)));
+            }
+        }
+        sealed
+    }
+
+    /// Beats follow as after a message.
+    pub(super) fn again(&mut self, now: Instant, room: &RoomId) {
+        if let Some(stream) = self.streams.get_mut(room) {
+            (stream.sent, stream.beats) = (now, 0);
+            self.beats.set(room, Some(stream.next_beat()));
+        }
+    }
+
+    /// Beats follow in all rooms as after a message.
+    pub(super) fn all_again(&mut self, now: Instant) {
+        let rooms: Vec<_> = self.streams.keys().cloned().collect();
+        for room in rooms {
+            self.again(now, &room);
+        }
+    }
+
+    /// The beats that are due.
+    pub(super) fn take_beats(&mut self, now: Instant, worker: &WorkerId) -> Vec<(RoomId, Bytes)> {
+        let mut beats = Vec::new();
+        for room in self.beats.take_due(now) {
+            let Some(stream) = self.streams.get_mut(&room) else {
+                continue;
+            };
+            stream.sent = now;
+            stream.beats += 1;
+            self.beats.set(&room, Some(stream.next_beat()));
+            // What has gathered is as good as a beat.
+            beats.push((room, stream.batch(worker)));
+        }
+        beats
+    }
+
+    pub(super) fn next_beat(&self) -> Option<Instant> {
+        self.beats.next()
+    }
+
+    /// Forgets what was not sent: its numbers are holes that edges see.
+    pub(super) fn clear(&mut self) {
+        self.touched.clear();
+        for stream in self.streams.values_mut() {
+            stream.items.clear();
+            stream.bytes = 0;
+        }
+    }
+
+    /// Forgets a room, and what of it was not sent.
+    pub(super) fn forget(&mut self, room: &RoomId) {
+        self.streams.remove(room);
+        self.beats.set(room, None);
+    }
+}

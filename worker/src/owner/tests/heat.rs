@@ -1,0 +1,163 @@
+//! Rooms that very many edges watch (D22).
+
+use std::time::Duration;
+
+use super::*;
+use grandstand_common::wire::{Interest, Known, RoomInterest};
+
+const ROOM: &str = "echo-1";
+const EDGES: [&str; 3] = ["e5", "e6", "e7"];
+
+/// A room that is hot with three edges beside that of its player, and cold again after a second with fewer.
+fn rig() -> Rig {
+    let mut rig = Rig::with(|config| {
+        (config.hot_edges, config.cold_edges) = (3, 4);
+        config.cold_after = Duration::from_secs(1);
+    });
+    rig.take();
+    rig.join(ROOM, "alice", 10);
+    rig
+}
+
+fn watch(rig: &mut Rig, edge: &str, (hot, sync): (u64, bool)) -> Vec<String> {
+    rig.told(edge, ROOM);
+    rig.ask(Interest {
+        edge: edge.into(),
+        digest: false,
+        rooms: vec![RoomInterest {
+            room: ROOM.into(),
+            spectators: Some(Known::default()),
+            hot,
+            subscribed: hot > 0,
+            sync,
+            ..RoomInterest::default()
+        }],
+    });
+    rig.told(edge, ROOM)
+}
+
+fn unwatch(rig: &mut Rig, edge: &str) {
+    rig.ask(Interest {
+        edge: edge.into(),
+        digest: false,
+        rooms: vec![RoomInterest {
+            room: ROOM.into(),
+            ..RoomInterest::default()
+        }],
+    });
+}
+
+/// What came on the room's subject: the stream, the first number, and what it says.
+fn hot(rig: &mut Rig) -> Vec<(u64, u64, Vec<String>)> {
+    let all = std::mem::take(&mut rig.hot).into_iter();
+    all.map(|(subject, batch)| {
+        assert_eq!(subject, "hot.echo-1");
+        let room = &batch.rooms[0];
+        let items = room.items.iter().filter_map(|item| item.kind.as_ref());
+        (room.stream, room.first, items.map(tell).collect())
+    })
+    .collect()
+}
+
+#[test]
+fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
+    let mut rig = rig();
+    for edge in &EDGES[..2] {
+        watch(&mut rig, edge, (0, false));
+    }
+    let told = watch(&mut rig, "e7", (0, false));
+    assert!(told.contains(&"hot Both from 1".to_owned()), "{told:?}");
+    for edge in &EDGES[..2] {
+        let told = rig.told(edge, ROOM);
+        assert!(told.contains(&"hot Both from 1".to_owned()), "{told:?}");
+    }
+    rig.hot.clear();
+    rig.input(ROOM, ("alice", 10), 1, "a");
+    let sent = hot(&mut rig);
+    let (stream, first) = (sent[0].0, sent[0].1);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].2, ["update 2/2 alice a"]);
+    for edge in EDGES {
+        assert_eq!(rig.told(edge, ROOM), ["update 0/2 alice a"]);
+    }
+    let told = watch(&mut rig, "e5", (stream, false));
+    assert_eq!(told, [format!("hot Hot from {}", first + 1)]);
+    rig.input(ROOM, ("alice", 10), 2, "b");
+    assert_eq!(rig.told("e5", ROOM), [""; 0]);
+    for edge in &EDGES[1..] {
+        assert_eq!(rig.told(edge, ROOM), ["update 0/3 alice b"]);
+        watch(&mut rig, edge, (stream, false));
+    }
+    hot(&mut rig);
+    rig.input(ROOM, ("alice", 10), 3, "c");
+    let sent = hot(&mut rig);
+    assert_eq!(
+        sent,
+        [(stream, first + 2, vec!["update 4/4 alice c".to_owned()])]
+    );
+    for edge in EDGES {
+        assert_eq!(rig.told(edge, ROOM), [""; 0], "the worker publishes once");
+    }
+    // One that lost the bus is not reached there for sure.
+    let told = watch(&mut rig, "e5", (0, true));
+    assert!(
+        told.contains(&format!("hot Both from {}", first + 3)),
+        "{told:?}"
+    );
+    rig.input(ROOM, ("alice", 10), 4, "d");
+    assert_eq!(rig.told("e5", ROOM), ["update 0/5 alice d"]);
+    assert_eq!(rig.told("e6", ROOM), [""; 0]);
+}
+
+#[test]
+fn d22_beats_say_what_the_next_number_is() {
+    let mut rig = rig();
+    for edge in EDGES {
+        watch(&mut rig, edge, (0, false));
+    }
+    rig.pass(5_000);
+    rig.hot.clear();
+    rig.input(ROOM, ("alice", 10), 1, "a");
+    let sent = hot(&mut rig);
+    let (stream, next) = (sent[0].0, sent[0].1 + 1);
+    rig.pass(100);
+    assert_eq!(hot(&mut rig), [(stream, next, vec![])]);
+    rig.pass(900);
+    assert_eq!(hot(&mut rig), [(stream, next, vec![])]);
+}
+
+#[test]
+fn d22_a_room_is_cold_again_when_few_have_watched_it_for_long() {
+    let mut rig = rig();
+    for edge in EDGES {
+        watch(&mut rig, edge, (0, false));
+    }
+    rig.input(ROOM, ("alice", 10), 1, "a");
+    let (stream, ..) = hot(&mut rig).pop().unwrap();
+    for edge in EDGES {
+        watch(&mut rig, edge, (stream, false));
+    }
+    unwatch(&mut rig, "e7");
+    rig.pass(900);
+    watch(&mut rig, "e7", (0, false));
+    rig.pass(900);
+    rig.hot.clear();
+    rig.input(ROOM, ("alice", 10), 2, "b");
+    assert_eq!(hot(&mut rig).len(), 1, "it was cool for too short a time");
+    unwatch(&mut rig, "e7");
+    rig.told("e5", ROOM);
+    rig.pass(1_000);
+    let told = rig.told("e5", ROOM);
+    assert!(told.iter().any(|t| t.starts_with("hot Direct")), "{told:?}");
+    rig.hot.clear();
+    rig.input(ROOM, ("alice", 10), 3, "c");
+    assert_eq!(hot(&mut rig), []);
+    assert_eq!(rig.told("e5", ROOM), ["update 0/4 alice c"]);
+    // Hot once more, it has another stream.
+    rig.pass(1_000);
+    watch(&mut rig, "e7", (0, false));
+    rig.hot.clear();
+    rig.input(ROOM, ("alice", 10), 4, "d");
+    let sent = hot(&mut rig);
+    assert!(sent[0].0 > stream && sent[0].1 <= 2, "{sent:?}");
+}
