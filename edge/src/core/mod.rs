@@ -10,7 +10,7 @@ mod client;
 
 mod trouble;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -135,8 +135,9 @@ pub struct Core {
     pub(crate) dirty: [VecDeque<RoomKey>; 2],
     pub(crate) behind: Vec<(ConnKey, Bytes)>,
     pub(crate) announcements: VecDeque<Announcement>,
-    /// Rooms whose acks wait until it is known whether a hole was about them.
-    pub(crate) held: BTreeSet<RoomKey>,
+    /// Rooms whose acks wait until it is known whether a hole was about them, and in which worker's numbers that is: another
+    /// worker's answers say nothing about it.
+    pub(crate) held: BTreeMap<RoomKey, Box<str>>,
     pub(crate) viewers_due: BTreeSet<RoomKey>,
     /// When rooms whose spectators are not shown everything at once have something to show.
     pub(crate) releases: BTreeSet<(Instant, RoomKey)>,
@@ -175,7 +176,7 @@ impl Core {
             dirty: [VecDeque::new(), VecDeque::new()],
             behind: Vec::new(),
             announcements: VecDeque::new(),
-            held: BTreeSet::new(),
+            held: BTreeMap::new(),
             viewers_due: BTreeSet::new(),
             releases: BTreeSet::new(),
             bus_up: true,

@@ -38,9 +38,10 @@ impl Core {
         if batch.beat {
             self.links.handle_claim(&batch.worker, batch.number, true);
         } else if self.links.handle_batch(&batch.worker, batch.number) {
-            let whole = !self.links.is_holed(&batch.worker);
+            let holed = self.links.is_holed(&batch.worker);
+            let holed = holed.then_some(batch.worker.as_str());
             for room in batch.rooms {
-                self.on_room(room, whole, now, sink);
+                self.on_room(room, holed, now, sink);
             }
         }
         self.ask_for_holes();
@@ -81,11 +82,12 @@ impl Core {
             self.sync(key, now);
         }
         if !self.links.is_holed(worker) {
-            for key in self.rooms_of(worker) {
-                if self.held.remove(&key) {
-                    self.rooms[key].syncing = false;
-                    self.tell_acks(key);
-                }
+            let of_worker = self.held.iter().filter(|(_, by)| ***by == *worker);
+            let released: Vec<_> = of_worker.map(|(&key, _)| key).collect();
+            for key in released {
+                self.held.remove(&key);
+                self.rooms[key].syncing = false;
+                self.tell_acks(key);
             }
         }
         self.ask_for_holes();
@@ -96,7 +98,8 @@ impl Core {
         self.ask_for_holes();
     }
 
-    fn on_room(&mut self, batch: RoomBatch, whole: bool, now: Now, sink: &mut impl Sink) {
+    /// What a batch says of a room; `holed` is its worker if some batch of it is missing.
+    fn on_room(&mut self, batch: RoomBatch, holed: Option<&str>, now: Now, sink: &mut impl Sink) {
         let Some(&key) = self.names.get(batch.room.as_str()) else {
             let kinds = || batch.items.iter().filter_map(|item| item.kind.as_ref());
             if kinds().any(|kind| matches!(kind, ItemKind::Processed(p) if is_of_somebody(p))) {
@@ -117,17 +120,17 @@ impl Core {
                 self.feed(key, lane, Event::Begin(epoch, instance), now, sink);
             }
         }
-        if !whole && !self.rooms[key].syncing {
+        if let Some(worker) = holed.filter(|_| !self.rooms[key].syncing) {
             // Until it is known whether the hole was about this room.
             self.rooms[key].syncing = true;
-            self.held.insert(key);
+            self.held.insert(key, worker.into());
         }
         for Item { kind } in batch.items {
             if let Some(kind) = kind {
                 self.on_item(key, kind, now, sink);
             }
         }
-        if self.rooms[key].syncing && !self.held.contains(&key) {
+        if self.rooms[key].syncing && !self.held.contains_key(&key) {
             self.sync(key, now);
         }
         self.tell_acks(key);

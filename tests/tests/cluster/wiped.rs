@@ -1,5 +1,7 @@
 //! NATS comes back without anything.
 
+use std::time::Duration;
+
 use grandstand_common::bus::Bucket;
 use grandstand_tests::client::Client;
 use grandstand_tests::rig::{Plan, Rig};
@@ -61,8 +63,16 @@ async fn nats_is_wiped_and_rooms_begin_again() {
         assert_eq!(client.closed, None);
     }
     let bus = rig.bus().await.unwrap();
-    let record = bus.get(Bucket::Cluster, "settings").await.unwrap();
-    assert!(record.is_some(), "what all agree on is written down again");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let record = bus.get(Bucket::Cluster, "settings").await.unwrap();
+        if record.is_some() {
+            break;
+        }
+        let late = tokio::time::Instant::now() >= deadline;
+        assert!(!late, "what all agree on is written down again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     for process in rig.workers.iter_mut().chain(&mut rig.edges) {
         assert!(process.status().is_none(), "nobody had to be restarted");
     }

@@ -22,6 +22,9 @@ mod tokens;
 mod lanes;
 
 mod slow;
+
+mod since;
+
 use crate::session::frame::frame_len;
 use crate::sink::Sent;
 
@@ -116,9 +119,13 @@ impl Bench {
     }
 
     fn own(&mut self, epoch: u64) {
+        self.own_by("w", epoch);
+    }
+
+    fn own_by(&mut self, worker: &str, epoch: u64) {
         self.epoch = epoch;
         let lease = Lease {
-            worker: Some("w".parse().unwrap()),
+            worker: Some(worker.parse().unwrap()),
             epoch: Epoch(epoch),
             ready: true,
         };

@@ -46,6 +46,50 @@ fn a_gap_in_a_lane_is_asked_for() {
     assert!(bench.interests()[0].rooms[0].sync);
 }
 
+/// The reject was in a batch of the former owner that never came; the new owner's numbers have a hole of their own.
+#[test]
+fn d04_another_workers_answer_releases_no_ack() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    for seq in [1, 2] {
+        let input = serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1});
+        bench.says(conn, input);
+    }
+    bench.number += 1;
+    bench.owner(vec![update(1, 0), processed(session, 2, 2)]);
+    assert_eq!(bench.take(conn), ["update"], "a reject may be missing");
+    bench.own_by("v", 5);
+    let batch = Batch {
+        worker: "v".into(),
+        number: 2,
+        ..Batch::default()
+    };
+    let batch = batch.encode_to_vec().into();
+    bench
+        .core
+        .handle_batch(batch, bench.now, &mut bench.clients);
+    let nothing = LinkReply::default().encode_to_vec();
+    bench
+        .core
+        .handle_link_reply("v", 1, Some(nothing.into()), bench.now);
+    bench.flush();
+    assert_eq!(bench.take(conn), [""; 0]);
+    let reject = ItemKind::Rejected(Rejected {
+        session,
+        seq: 1,
+        code: "no".into(),
+        message: String::new(),
+    });
+    let synced = ItemKind::Synced(Empty {});
+    bench.owner(vec![
+        snapshot(0, 1),
+        reject,
+        processed(session, 2, 2),
+        synced,
+    ]);
+    assert_eq!(bench.take(conn), ["snapshot", "reject", "ack"]);
+}
+
 #[test]
 fn d19_a_hole_in_the_numbers_is_asked_for_and_its_rooms_are_synced() {
     let mut bench = Bench::new();
