@@ -165,7 +165,7 @@ impl Core {
                 let Some(seat) = room.seats.get_mut(&direct.session) else {
                     return;
                 };
-                let conn = seat.conn.filter(|_| seat.joined);
+                let conn = seat.conn.filter(|_| seat.served);
                 let data = seat.direct.insert(data.detach()).clone();
                 let id = room.id.clone();
                 if let Some((conn, _)) = conn {
@@ -187,7 +187,7 @@ impl Core {
                     code: rejected.code,
                     message: rejected.message,
                 };
-                let conn = seat.conn.filter(|_| seat.joined);
+                let conn = seat.conn.filter(|_| seat.served);
                 if seat.keep_reject(reject.clone())
                     && let Some((conn, _)) = conn
                 {

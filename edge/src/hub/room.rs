@@ -133,6 +133,9 @@ pub struct Seat {
     pub chain: Chain,
     /// The owner has taken its `Joined`.
     pub joined: bool,
+    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are only kept: they come
+    /// with the answer, behind the snapshot.
+    pub served: bool,
     /// The player's last input that the owner reported.
     pub acked: u64,
     /// The last one for which the client was sent an `ack`.
@@ -159,6 +162,7 @@ impl Seat {
             conn: Some((conn, encoding)),
             chain,
             joined: false,
+            served: false,
             acked: 0,
             told: 0,
             next_seq: 1,
@@ -172,7 +176,8 @@ impl Seat {
 
     /// The `ack` that the client is still to be sent, which it then has been.
     pub fn take_ack(&mut self) -> Option<(ConnKey, u64)> {
-        let (conn, _) = self.conn.filter(|_| self.acked > self.told)?;
+        let is_due = self.served && self.acked > self.told;
+        let (conn, _) = self.conn.filter(|_| is_due)?;
         self.told = self.acked;
         Some((conn, self.acked))
     }

@@ -41,7 +41,6 @@ impl Core {
         let Some(membership) = client.membership(key) else {
             return;
         };
-        let seat = room.seats.get(&membership.session);
         let (mut out, mut greets) = (Vec::new(), false);
         if let Some(resume) = &mut membership.resume
             && !resume.greeted
@@ -61,7 +60,7 @@ impl Core {
                     Role::Spectator
                 },
                 instance: (shown.0 != 0).then_some(instance.as_str()),
-                last_seq: seat.map_or(0, |s| s.told),
+                last_seq: room.seats.get(&membership.session).map_or(0, |s| s.told),
             };
             put_message(&mut out, encoding, &joined);
             resume.greeted = true;
@@ -85,8 +84,12 @@ impl Core {
                 Some(slot) => room.lanes[lane.index()].served(slot),
                 None => membership.slot = Some(room.lanes[lane.index()].add(conn, encoding)),
             }
-            if let Some(seat) = seat {
+            if let Some(seat) = room.seats.get_mut(&membership.session) {
+                seat.served = true;
                 seat.put_private(&mut out, encoding, &room.id);
+                if seat.acked > seat.told {
+                    room.owing.push(membership.session);
+                }
             }
             if let Some(presence) = room.lanes[lane.index()].presence() {
                 let message = super::flush::presence_message(&room.id, presence);

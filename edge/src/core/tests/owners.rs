@@ -90,6 +90,45 @@ fn d04_another_workers_answer_releases_no_ack() {
     assert_eq!(bench.take(conn), ["snapshot", "reject", "ack"]);
 }
 
+/// The snapshot was lost; until it comes, what is processed meanwhile waits behind what the player is yet to be told.
+#[test]
+fn d04_nothing_overtakes_the_answer_to_a_join() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.join(conn, "player");
+    let session = bench.entries()[0].session;
+    let reject = ItemKind::Rejected(Rejected {
+        session,
+        seq: 1,
+        code: "no".into(),
+        message: String::new(),
+    });
+    bench.owner(vec![reject, processed(session, 0, 1)]);
+    assert_eq!(bench.take(conn), ["joined"]);
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 2, "data": 1});
+    bench.says(conn, input);
+    let direct = ItemKind::Direct(Direct {
+        session,
+        data: json(5),
+    });
+    bench.owner(vec![direct, processed(session, 1, 2)]);
+    assert_eq!(bench.take(conn), [""; 0]);
+    bench.owner(vec![snapshot(0, 2), ItemKind::Synced(Empty {})]);
+    let got = bench.got(conn);
+    let told: Vec<_> = got
+        .iter()
+        .map(|m| (m["type"].as_str().unwrap(), m["seq"].as_u64()))
+        .collect();
+    let expected = [
+        ("snapshot", None),
+        ("direct", None),
+        ("reject", Some(1)),
+        ("ack", Some(1)),
+        ("ack", Some(2)),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn d19_a_hole_in_the_numbers_is_asked_for_and_its_rooms_are_synced() {
     let mut bench = Bench::new();
