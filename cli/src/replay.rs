@@ -192,7 +192,12 @@ fn cannot_print(error: io::Error) -> Failure {
 fn tell_panics_once() {
     let last = AtomicU64::new(0);
     std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or("it does not say why");
+        let said = panic.payload();
+        let text = said
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| said.downcast_ref::<&str>().copied())
+            .unwrap_or("it does not say why");
         let place = panic
             .location()
             .map_or_else(String::new, ToString::to_string);

@@ -21,7 +21,7 @@ struct Sockets {
 
 impl Sink for Sockets {
     fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
-        if conn.index % 2 == 0 {
+        if conn.index.is_multiple_of(2) {
             *self.written.entry(conn.index).or_default() += 1;
             return Sent::Written;
         }
