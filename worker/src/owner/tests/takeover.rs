@@ -220,7 +220,7 @@ fn d11_a_cut_under_a_living_owner_keeps_what_it_applied() {
 }
 
 #[test]
-fn a_reader_that_lost_its_place_goes_on_from_it() {
+fn d20_a_reader_that_lost_its_place_goes_on_from_it() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.owner.handle_log_lost(P);
