@@ -254,6 +254,7 @@ impl EdgeConfig {
                 self.rooms.spectator_delay_ms,
             ),
             hold_bytes: self.rooms.hold_bytes as usize,
+            outbox_bytes: self.limits.outbox_bytes as usize,
             linger: Duration::from_millis(self.rooms.linger_ms),
             messages_per_s: self.limits.messages_per_s,
             message_burst: self.limits.message_burst,

@@ -35,7 +35,7 @@ pub trait Sink {
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent;
 
     /// Drops what waits in the outbox, except for the rest of a frame that has begun. The core hears of the outbox's
-    /// running empty through `Core::handle_drained`.
+    /// running empty through `Core::handle_drained`, also if nothing waited.
     fn discard(&mut self, conn: ConnKey);
 
     /// Closes with a close frame behind all that waits, then the close handshake.

@@ -251,12 +251,7 @@ impl Sink for Conns {
     }
 
     fn discard(&mut self, conn: ConnKey) {
-        if let Some(conn) = self.0.table.borrow_mut().get_mut(conn)
-            && conn.phase == Phase::Open
-            && let Some(outbox) = &mut conn.outbox
-        {
-            outbox.discard();
-        }
+        self.0.table.borrow_mut().discard(conn);
     }
 
     fn close(&mut self, conn: ConnKey, why: ErrorKind) {

@@ -251,6 +251,20 @@ impl Table {
         sent
     }
 
+    pub(super) fn discard(&mut self, key: ConnKey) {
+        let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
+            return;
+        };
+        match &mut conn.outbox {
+            Some(outbox) => outbox.discard(),
+            // An empty one is seen as drained when the connection is driven.
+            None => {
+                conn.outbox = Some(Box::new(Outbox::new(conn.cap as usize)));
+                self.wake(key);
+            }
+        }
+    }
+
     pub(super) fn discard_all(&mut self, key: ConnKey) {
         if let Some(outbox) = self.get_mut(key).and_then(|c| c.outbox.as_mut()) {
             outbox.discard_all();

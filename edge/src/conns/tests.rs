@@ -2,7 +2,7 @@ use super::table::Conn;
 use crate::core::{Client, Timer};
 use crate::dense::Dense;
 use crate::drive::Drive;
-use crate::hub::batch::Member;
+use crate::hub::tail::Member;
 use crate::sink::ConnKey;
 use crate::wheel::Wheel;
 

@@ -60,6 +60,9 @@ pub struct CoreConfig {
     pub spectators: Service,
     /// Bytes that are held per room whose spectators are not shown everything at once.
     pub hold_bytes: usize,
+    /// Bytes of a lane that may wait for one member, whether its socket takes no more or this shard does not get round to
+    /// it; beyond that it is served anew.
+    pub outbox_bytes: usize,
     /// How long a room is still watched when nobody is here any more.
     pub linger: Duration,
     /// Messages that a client may send per second, on average; 0 for any number.
@@ -86,6 +89,7 @@ impl Default for CoreConfig {
             ring_bytes: 64 * 1024,
             spectators: Service::default(),
             hold_bytes: 4 * 1024 * 1024,
+            outbox_bytes: 256 * 1024,
             linger: Duration::from_secs(30),
             messages_per_s: 500,
             message_burst: 2000,

@@ -191,6 +191,18 @@ fn a_discard_that_leaves_nothing_is_followed_by_drained_too() {
 }
 
 #[test]
+fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        rig.conns.clone().discard(conn);
+        assert_eq!(rig.told().await, Told::Drained(conn));
+        let sent = rig.conns.clone().send(conn, &frame::text("on"));
+        assert_eq!(sent, Sent::Written);
+        assert_eq!(client.next().await, Some((0x81, b"on".to_vec())));
+    });
+}
+
+#[test]
 fn too_much_that_must_not_be_lost_ends_the_connection() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;

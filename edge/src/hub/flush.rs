@@ -61,24 +61,15 @@ impl Core {
 
     /// Writes all that waits for a lane's members, who are about to leave.
     pub(crate) fn flush_whole_lane(&mut self, key: RoomKey, lane: LaneId, sink: &mut impl Sink) {
-        let mut slow = Vec::<ConnKey>::new();
-        while let Some(room) = self.rooms.get_mut(key)
+        while let Some(room) = self.rooms.get(key)
             && room.lanes[lane.index()].is_dirty()
         {
-            let lane = &mut room.lanes[lane.index()];
-            lane.flush(lane.members().len(), |conn, frames| {
-                let full = sink.send(conn, &frames) == Sent::Full;
-                if full {
-                    slow.push(conn);
-                }
-                !full
-            });
-        }
-        for conn in slow {
-            self.fall_behind(conn, sink);
+            let all = room.lanes[lane.index()].members().len();
+            self.visit(key, lane, all, sink);
         }
     }
 
+    /// Visits up to `most` members of a lane; returns how many were left of that.
     fn flush_lane(
         &mut self,
         key: RoomKey,
@@ -86,11 +77,35 @@ impl Core {
         most: usize,
         sink: &mut impl Sink,
     ) -> usize {
+        let (written, clean) = self.visit(key, lane, most, sink);
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.lanes[lane.index()].queued = !clean;
+            if !clean {
+                self.dirty[lane.index()].push_back(key);
+            }
+        }
+        most.saturating_sub(written)
+    }
+
+    /// Writes to up to `most` members of a lane; returns to how many, and whether the lane is clean.
+    fn visit(
+        &mut self,
+        key: RoomKey,
+        lane: LaneId,
+        most: usize,
+        sink: &mut impl Sink,
+    ) -> (usize, bool) {
         let Some(room) = self.rooms.get_mut(key) else {
-            return most;
+            return (0, true);
         };
-        let (mut slow, mut written) = (Vec::<ConnKey>::new(), 0);
-        let clean = room.lanes[lane.index()].flush(most, |conn, frames| {
+        let (mut slow, mut late) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
+        let mut written = 0;
+        let shown = &mut room.lanes[lane.index()];
+        let clean = shown.flush(most, self.config.outbox_bytes, |conn, frames| {
+            let Some(frames) = frames else {
+                late.push(conn);
+                return false;
+            };
             written += 1;
             let full = sink.send(conn, &frames) == Sent::Full;
             if full {
@@ -99,15 +114,15 @@ impl Core {
             !full
         });
         self.counts.writes += written as u64;
-        self.counts.encodings += room.lanes[lane.index()].take_encoded();
-        room.lanes[lane.index()].queued = !clean;
-        if !clean {
-            self.dirty[lane.index()].push_back(key);
-        }
+        self.counts.encodings += shown.take_encoded();
         for conn in slow {
             self.fall_behind(conn, sink);
         }
-        most.saturating_sub(written)
+        for conn in late {
+            // It reads, but this edge does not get round to it: that is not its fault.
+            self.serve_anew(conn, sink);
+        }
+        (written, clean)
     }
 }
 

@@ -1,8 +1,10 @@
 //! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
 //!
-//! Everything for the whole lane is encoded once per encoding and gathered in a [`Batch`]; a flush writes that batch to
-//! one member after the other, in slices. A member carries the position up to which it has been served (D21), so that
-//! who joined in the middle of it all gets each frame exactly once.
+//! Everything for the whole lane is encoded once per encoding and kept in its [`Tail`] until all members have it. A flush
+//! goes round the members in slices, for as long as somebody lacks something, and writes to each what it lacks by then:
+//! what comes in the middle of a round goes along with the rest of that round, and nobody waits for the next one to begin.
+//! A member carries the position up to which it has been served (D21), so that who joined in the middle of it all gets
+//! each frame exactly once.
 
 use std::sync::Arc;
 
@@ -13,8 +15,8 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoc
 
 use grandstand_common::wire::Presence;
 
-use super::batch::{Batch, Gathering, Mark, Member};
 use super::flush::presence_message;
+use super::tail::{Member, Tail};
 use crate::frames::put_message;
 use crate::sink::ConnKey;
 
@@ -45,11 +47,14 @@ pub struct Lane {
     version: u64,
     ring: Ring,
     presence: Option<Arc<Presence>>,
-    position: u64,
-    gathering: Gathering,
-    flushing: Option<Batch>,
-    cursor: usize,
+    tail: Tail,
     members: Vec<Member>,
+    /// Who is visited next.
+    cursor: usize,
+    /// How many members are still to be visited before all have everything.
+    due: usize,
+    /// The position when this round began: all before the cursor have been sent as much.
+    round: u64,
     by_encoding: [usize; 2],
     catch_up: [Option<Bytes>; 2],
     encoded: u64,
@@ -68,11 +73,11 @@ impl Lane {
             version: 0,
             ring: Ring::default(),
             presence: None,
-            position: 0,
-            gathering: Gathering::default(),
-            flushing: None,
-            cursor: 0,
+            tail: Tail::default(),
             members: Vec::new(),
+            cursor: 0,
+            due: 0,
+            round: 0,
             by_encoding: [0; 2],
             catch_up: [None, None],
             encoded: 0,
@@ -202,25 +207,13 @@ impl Lane {
 
     /// Gathers a message for all members but `except`.
     pub fn gather(&mut self, message: &ServerMessage<'_>, except: Option<ConnKey>) {
-        self.position += 1;
         if self.members.is_empty() {
-            return;
+            return self.tail.skip();
         }
-        for encoding in Encoding::ALL {
-            if self.by_encoding[encoding.index()] > 0 {
-                self.encoded += 1;
-                put_message(
-                    &mut self.gathering.frames[encoding.index()],
-                    encoding,
-                    message,
-                );
-            }
-        }
-        let ends = [
-            self.gathering.frames[0].len(),
-            self.gathering.frames[1].len(),
-        ];
-        self.gathering.marks.push(Mark { ends, except });
+        let by_encoding = &self.by_encoding;
+        let wanted = |encoding: Encoding| by_encoding[encoding.index()] > 0;
+        self.encoded += self.tail.push(message, except, wanted);
+        self.due = self.members.len();
     }
 
     /// Adds a member that has been served all there is; returns its slot.
@@ -230,9 +223,10 @@ impl Lane {
         self.members.push(Member {
             conn,
             encoding,
-            sent: self.position,
+            sent: self.tail.position(),
             stale: false,
         });
+        self.visit_one_more();
         self.members.len() as u32 - 1
     }
 
@@ -241,7 +235,7 @@ impl Lane {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
         self.by_encoding[self.members[slot].encoding.index()] -= 1;
         if slot < self.cursor {
-            // The gap must not be filled by one whom the flush has not come to yet (D21).
+            // The gap must not be filled by one whom this round has not come to yet (D21).
             self.cursor -= 1;
             if slot != self.cursor {
                 self.members.swap(slot, self.cursor);
@@ -253,17 +247,31 @@ impl Lane {
         if let Some(member) = self.members.get(slot) {
             moved.push((member.conn, slot as u32));
         }
+        self.visit_one_more();
         if self.members.is_empty() {
-            self.gathering = Gathering::default();
-            self.flushing = None;
-            self.cursor = 0;
+            self.rest();
         }
         moved
     }
 
+    /// Who is where has changed, perhaps by one place for those who are due.
+    fn visit_one_more(&mut self) {
+        if self.due > 0 {
+            self.due = (self.due + 1).min(self.members.len());
+        }
+    }
+
+    /// All members have everything.
+    fn rest(&mut self) {
+        self.tail.clear();
+        self.cursor = 0;
+        self.due = 0;
+        self.round = self.tail.position();
+    }
+
     /// Notes that the member at `slot` has been served all there is.
     pub fn served(&mut self, slot: u32) {
-        let position = self.position;
+        let position = self.tail.position();
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.sent = position;
             member.stale = false;
@@ -284,34 +292,46 @@ impl Lane {
 
     /// Whether something waits to be flushed.
     pub fn is_dirty(&self) -> bool {
-        self.flushing.is_some() || !self.gathering.marks.is_empty()
+        self.due > 0
     }
 
-    /// Hands the next up to `most` members of the running flush to `write`, with what each lacks; starts a flush if none
-    /// runs. `write` returns whether the member kept up. Returns whether the lane is clean.
-    pub fn flush(&mut self, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
-        let batch = match self.flushing.take() {
-            Some(batch) => batch,
-            None if self.gathering.marks.is_empty() => return true,
-            None => self.gathering.seal(self.position),
-        };
-        let end = self.members.len().min(self.cursor + most);
-        for member in &mut self.members[self.cursor..end] {
-            if !member.stale {
-                let rest = batch.rest_for(member);
-                if !rest.is_empty() && !write(member.conn, rest) {
-                    member.stale = true;
-                }
-            }
-            member.sent = member.sent.max(batch.to());
+    /// Visits up to `most` of the members that are due, and hands what each lacks to `write`, which returns whether the
+    /// member kept up. Who lacks more than `cap` bytes has not kept up either, and is handed `None`. Returns whether the
+    /// lane is clean.
+    pub fn flush(
+        &mut self,
+        most: usize,
+        cap: usize,
+        mut write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
+    ) -> bool {
+        if self.due == 0 {
+            return true;
         }
-        self.cursor = end;
-        if self.cursor < self.members.len() {
-            self.flushing = Some(batch);
+        self.tail.bound(cap);
+        self.tail.seal();
+        let position = self.tail.position();
+        for _ in 0..most.min(self.due) {
+            if self.cursor == self.members.len() {
+                self.cursor = 0;
+                // All have been visited since.
+                self.tail
+                    .forget(std::mem::replace(&mut self.round, position));
+            }
+            let member = &mut self.members[self.cursor];
+            self.cursor += 1;
+            self.due -= 1;
+            if !member.stale {
+                let rest = self.tail.rest_for(member);
+                let lacks = rest.as_ref().is_none_or(|rest| !rest.is_empty());
+                member.stale = lacks && !write(member.conn, rest);
+            }
+            member.sent = position;
+        }
+        if self.due > 0 {
             return false;
         }
-        self.cursor = 0;
-        self.gathering.marks.is_empty()
+        self.rest();
+        true
     }
 
     /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.

@@ -2,7 +2,7 @@
 
 pub mod room;
 
-pub mod batch;
+pub mod tail;
 
 pub mod lane;
 

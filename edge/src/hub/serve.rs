@@ -203,6 +203,14 @@ impl Core {
             sink.close(conn, grandstand_common::error::ErrorKind::TooSlow);
             return;
         }
+        self.serve_anew(conn, sink);
+    }
+
+    /// Drops what waits for a connection, which is sent the latest of all its rooms when its socket takes it.
+    pub(crate) fn serve_anew(&mut self, conn: ConnKey, sink: &mut impl Sink) {
+        let Some(client) = self.clients.get(conn) else {
+            return;
+        };
         sink.discard(conn);
         for membership in &client.memberships {
             if let (Some(slot), Some(room)) = (membership.slot, self.rooms.get_mut(membership.room))

@@ -27,6 +27,13 @@ fn lane() -> Lane {
     lane
 }
 
+/// Visits up to `most` members, of whom nobody lacks too much.
+fn flush(lane: &mut Lane, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
+    lane.flush(most, usize::MAX, |conn, frames| {
+        write(conn, frames.expect("all that it lacks"))
+    })
+}
+
 fn texts(frames: &[u8]) -> Vec<serde_json::Value> {
     let (mut at, mut all) = (0, Vec::new());
     while at < frames.len() {
@@ -65,7 +72,7 @@ fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
     }
     lane.update(&room(), 1, &data(1), 1 << 16);
     let mut first: Option<*const u8> = None;
-    let clean = lane.flush(usize::MAX, |_, frames| {
+    let clean = flush(&mut lane, usize::MAX, |_, frames| {
         assert_eq!(*first.get_or_insert(frames.as_ptr()), frames.as_ptr());
         true
     });
@@ -108,7 +115,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                     shown.remove(&key);
                 }
                 _ => {
-                    lane.flush(rng.random_range(1..4), |key, frames| {
+                    flush(&mut lane, rng.random_range(1..4), |key, frames| {
                         shown.get_mut(&key).unwrap().extend(versions(&frames));
                         true
                     });
@@ -118,7 +125,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                 assert_eq!(lane.members()[*slot as usize].conn, *key, "seed {seed}");
             }
         }
-        while !lane.flush(1, |key, frames| {
+        while !flush(&mut lane, 1, |key, frames| {
             shown.get_mut(&key).unwrap().extend(versions(&frames));
             true
         }) {}
@@ -187,7 +194,7 @@ fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
     assert_eq!(lane.update(&room(), 2, &data(2), 100), Taken::Gap);
     assert!(lane.snapshot(&room(), 3, data(3), 100));
     let mut seen = Vec::new();
-    lane.flush(10, |_, frames| {
+    flush(&mut lane, 10, |_, frames| {
         seen.extend(texts(&frames));
         true
     });
@@ -215,7 +222,7 @@ fn live_messages_spare_their_sender() {
     );
     lane.update(&room, 2, &data(2), 100);
     let mut seen = HashMap::new();
-    lane.flush(10, |key, frames| {
+    flush(&mut lane, 10, |key, frames| {
         seen.insert(key, frames);
         true
     });
@@ -232,15 +239,68 @@ fn a_slow_member_is_left_alone_until_it_is_served() {
     let mut lane = lane();
     let slot = lane.add(conn(1), Encoding::Json);
     lane.update(&room(), 1, &data(1), 100);
-    lane.flush(10, |_, _| false);
+    flush(&mut lane, 10, |_, _| false);
     lane.update(&room(), 2, &data(2), 100);
-    lane.flush(10, |_, _| panic!("it is stale"));
+    flush(&mut lane, 10, |_, _| panic!("it is stale"));
     lane.served(slot);
     lane.update(&room(), 3, &data(3), 100);
     let mut seen = Vec::new();
-    lane.flush(10, |_, frames| {
+    flush(&mut lane, 10, |_, frames| {
         seen.extend(versions(&frames));
         true
     });
     assert_eq!(seen, [3]);
+}
+
+#[test]
+fn what_comes_in_the_middle_of_a_round_goes_along_with_the_rest_of_it() {
+    let mut lane = lane();
+    for i in 0..10 {
+        lane.add(conn(i), Encoding::Json);
+    }
+    let mut seen = Vec::new();
+    let mut visit = |lane: &mut Lane, most| {
+        flush(lane, most, |key, frames| {
+            seen.push((key.index, versions(&frames)));
+            true
+        })
+    };
+    lane.update(&room(), 1, &data(1), 1 << 16);
+    assert!(!visit(&mut lane, 6));
+    lane.update(&room(), 2, &data(2), 1 << 16);
+    assert!(!visit(&mut lane, 7), "three are behind");
+    assert!(visit(&mut lane, 100));
+    let expected = (0..6)
+        .map(|i| (i, vec![1]))
+        .chain((6..10).map(|i| (i, vec![1, 2])))
+        .chain((0..6).map(|i| (i, vec![2])));
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
+    let mut lane = lane();
+    let slots: Vec<_> = (0..3).map(|i| lane.add(conn(i), Encoding::Json)).collect();
+    let big = Data::json(&"x".repeat(1000)).unwrap();
+    let mut anew = Vec::new();
+    let mut visit = |lane: &mut Lane, most| {
+        lane.flush(most, 5000, |key, frames| {
+            assert!(frames.as_ref().is_none_or(|f| f.len() <= 5000));
+            anew.extend(frames.is_none().then_some(key.index));
+            true
+        });
+    };
+    for version in 1..=100 {
+        lane.update(&room(), version, &big, 1 << 20);
+        if version % 10 == 0 {
+            visit(&mut lane, 0);
+            assert!(lane.tail.bytes() <= 5000, "{} bytes", lane.tail.bytes());
+        }
+    }
+    visit(&mut lane, 2);
+    lane.served(slots[2]);
+    lane.update(&room(), 101, &big, 1 << 20);
+    visit(&mut lane, 100);
+    assert_eq!(anew, [0, 1]);
+    assert_eq!(lane.tail.bytes(), 0, "nobody lacks anything");
 }

@@ -11,6 +11,8 @@ impl Edge {
         let config = CoreConfig {
             partitions: PARTITIONS,
             linger: Duration::from_secs(3),
+            // Little, so that an edge now and then does not get round to somebody in time.
+            outbox_bytes: 700,
             ..CoreConfig::default()
         };
         Self {
@@ -20,6 +22,7 @@ impl Edge {
             sessions: HashMap::new(),
             clients: HashMap::new(),
             next: 0,
+            flushes: false,
         }
     }
 }

@@ -124,6 +124,8 @@ enum Happening {
     Shown(usize, u32, Vec<Value>),
     /// A full socket has drained.
     Drained(usize, u32),
+    /// An edge gets round to more of its clients.
+    Flush(usize),
     Tick,
     Die,
     EdgeDies(usize),
@@ -140,6 +142,8 @@ enum Happening {
 pub(crate) struct Sockets {
     sent: Vec<(u32, Bytes)>,
     full: HashSet<u32>,
+    /// They take more, and what waited for them was dropped.
+    discarded: Vec<u32>,
     gone: HashSet<u32>,
     closed: Vec<(u32, ErrorKind)>,
 }
@@ -158,7 +162,11 @@ impl Sink for Sockets {
         self.sent.push((conn.index, frames.clone()));
         Sent::Written
     }
-    fn discard(&mut self, _: ConnKey) {}
+    fn discard(&mut self, conn: ConnKey) {
+        if !self.full.contains(&conn.index) {
+            self.discarded.push(conn.index);
+        }
+    }
     fn close(&mut self, conn: ConnKey, why: ErrorKind) {
         self.closed.push((conn.index, why));
     }
@@ -172,6 +180,8 @@ struct Edge {
     sessions: HashMap<u32, Session>,
     clients: HashMap<u32, usize>,
     next: u32,
+    /// It will get round to more of its clients.
+    flushes: bool,
 }
 
 /// All of it.
@@ -377,6 +387,7 @@ impl World {
             Happening::Store(does) => does(self),
             Happening::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
             Happening::Shown(edge, index, messages) => self.shown(edge, index, &messages),
+            Happening::Flush(edge) => self.edges[edge].flushes = false,
             Happening::Drained(edge, index) => {
                 let edge = &mut self.edges[edge];
                 edge.sockets.full.remove(&index);
@@ -441,8 +452,16 @@ impl World {
     fn settle(&mut self) {
         let now = self.now();
         for i in 0..EDGES {
+            // Others come and go, and more comes from owners, before all have what there is.
+            let mut visits = self.rng.random_range(0..8);
             let edge = &mut self.edges[i];
-            while edge.core.flush(2, &mut edge.sockets) {}
+            while edge.core.needs_flush() && visits > 0 {
+                edge.core.flush(1, &mut edge.sockets);
+                visits -= 1;
+            }
+            if edge.core.needs_flush() && !std::mem::replace(&mut edge.flushes, true) {
+                self.after(0..3, Happening::Flush(i));
+            }
             while let Some(command) = self.edges[i].core.poll_command() {
                 self.edge_command(i, command);
             }
@@ -455,6 +474,9 @@ impl World {
                 if self.chance(self.plan.slow) && self.edges[i].sockets.full.insert(index) {
                     self.after(10..400, Happening::Drained(i, index));
                 }
+            }
+            for index in std::mem::take(&mut self.edges[i].sockets.discarded) {
+                self.after(0..20, Happening::Drained(i, index));
             }
             for (index, why) in std::mem::take(&mut self.edges[i].sockets.closed) {
                 assert_eq!(why, ErrorKind::Replaced, "nobody else is closed");
