@@ -1,5 +1,6 @@
 //! What is spoken with a server: ours, or a peer's.
 
+use grandstand_common::envelope::Encoding;
 use serde::{Deserialize, Serialize};
 
 use super::stamp;
@@ -10,6 +11,8 @@ use super::stamp;
 pub enum Dialect {
     /// `docs/protocol.md`, in JSON.
     Grandstand,
+    /// `docs/protocol.md`, in protobuf.
+    GrandstandProto,
     /// Messages as they are: whatever a publisher on `/publish` sends goes to all on `/`.
     Raw,
     /// NATS over WebSocket.
@@ -32,10 +35,27 @@ pub(crate) enum Step {
 }
 
 impl Dialect {
+    /// How an edge of ours is spoken with.
+    pub fn of(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Json => Self::Grandstand,
+            Encoding::Proto => Self::GrandstandProto,
+        }
+    }
+
+    /// How messages are encoded, if it is ours.
+    pub(crate) fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Grandstand => Some(Encoding::Json),
+            Self::GrandstandProto => Some(Encoding::Proto),
+            Self::Raw | Self::Nats | Self::SocketIo | Self::Nchan => None,
+        }
+    }
+
     /// The path of the WebSocket.
     pub(crate) fn path(self, publishes: bool) -> &'static str {
         match (self, publishes) {
-            (Self::Grandstand, _) => "/v1/ws",
+            (Self::Grandstand | Self::GrandstandProto, _) => "/v1/ws",
             (Self::Raw, false) | (Self::Nats, _) => "/",
             (Self::Raw, true) => "/publish",
             (Self::SocketIo, _) => "/socket.io/?EIO=4&transport=websocket",
@@ -46,12 +66,12 @@ impl Dialect {
 
     /// The subprotocol to ask for.
     pub(crate) fn subprotocol(self) -> Option<&'static str> {
-        (self == Self::Grandstand).then_some("grandstand.v1.json")
+        self.encoding().map(Encoding::subprotocol)
     }
 
     /// Whether frames are binary.
     pub(crate) fn binary(self) -> bool {
-        self == Self::Nats
+        matches!(self, Self::Nats | Self::GrandstandProto)
     }
 
     /// What a connection of a peer says first.
@@ -62,7 +82,7 @@ impl Dialect {
             (Self::Nats, false) => {
                 Step::Say(b"CONNECT {\"verbose\":false}\r\nSUB room 1\r\nPING\r\n")
             }
-            (Self::SocketIo | Self::Grandstand, _) => Step::Nothing,
+            (Self::SocketIo | Self::Grandstand | Self::GrandstandProto, _) => Step::Nothing,
         }
     }
 
@@ -94,7 +114,9 @@ impl Dialect {
                 payload(due_ns, size, out);
                 out.extend_from_slice(b"\"]");
             }
-            Self::Raw | Self::Nchan | Self::Grandstand => payload(due_ns, size, out),
+            Self::Raw | Self::Nchan | Self::Grandstand | Self::GrandstandProto => {
+                payload(due_ns, size, out);
+            }
         }
     }
 }

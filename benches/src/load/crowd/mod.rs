@@ -11,12 +11,14 @@ mod tests;
 
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
+use grandstand_common::data::Data;
 use grandstand_common::envelope::Role;
 
-use super::dialect::{self, Dialect};
+use super::dialect;
 use super::frame;
 use super::handshake::{Answer, Request, answer};
 use super::job::{Command, Job, LoadRole, Pauses};
+use super::message::Reader;
 use super::schedule::Schedule;
 use super::tally::Tally;
 use room::{Slot, Track};
@@ -54,6 +56,8 @@ pub(crate) struct Crowd {
     job: Job,
     host: String,
     signer: Option<Signer>,
+    /// If the server is ours.
+    reader: Option<Reader>,
     members: Vec<Member>,
     /// By client, and then by which of its rooms.
     slots: Vec<Slot>,
@@ -84,6 +88,8 @@ impl Crowd {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             signer: Signer::hs256(job.secret.as_bytes()).ok(),
+            reader: (job.dialect.encoding())
+                .map(|encoding| Reader::new(encoding, &job.rooms.prefix)),
             members: (0..job.connections).map(member).collect(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
             tracks: (0..rooms).map(|_| Track::default()).collect(),
@@ -113,7 +119,7 @@ impl Crowd {
 
     /// It begins to connect; once the socket is, `out` is to be sent.
     pub(crate) fn handle_connect(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
-        let token = (self.job.dialect == Dialect::Grandstand).then(|| self.token(client));
+        let token = self.reader.is_some().then(|| self.token(client));
         let publishes = self.job.role == LoadRole::Player;
         let request = Request {
             path: self.job.dialect.path(publishes),
@@ -340,7 +346,7 @@ impl Crowd {
     }
 
     fn greet(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
-        if self.job.dialect == Dialect::Grandstand {
+        if self.reader.is_some() {
             return self.put_joins(client, now_ns, out);
         }
         let publishes = self.job.role == LoadRole::Player;
@@ -370,10 +376,13 @@ impl Crowd {
         }
     }
 
-    /// Appends the data of an input: a JSON string of the job's size, quotes included.
-    fn put_data(&self, due_ns: u64, text: &mut Vec<u8>) {
+    /// The data of an input: a JSON string of the job's size, quotes included.
+    fn data(&self, due_ns: u64) -> Data {
+        let size = self.job.size as usize;
+        let mut text = Vec::with_capacity(size + 2);
         text.push(b'"');
-        dialect::payload(due_ns, (self.job.size as usize).saturating_sub(2), text);
+        dialect::payload(due_ns, size.saturating_sub(2), &mut text);
         text.push(b'"');
+        Data::Json(text.into())
     }
 }

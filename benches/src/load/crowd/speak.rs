@@ -1,89 +1,113 @@
 //! The protocol with an edge.
 
-use super::super::dialect::Dialect;
+use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
+
 use super::super::frame;
 use super::super::job::LoadRole;
-use super::super::message::Message;
+use super::super::message::{Message, Reader};
 use super::Crowd;
 
 impl Crowd {
     pub(super) fn put_joins(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
         let role = match self.job.role {
-            LoadRole::Player => "player",
-            LoadRole::Spectator => "spectator",
+            LoadRole::Player => Role::Player,
+            LoadRole::Spectator => Role::Spectator,
             LoadRole::Idle => return self.enter(client, now_ns),
         };
         let first = self.first_room(client);
         for room in first..first + self.job.rooms.per_connection {
-            let prefix = &self.job.rooms.prefix;
-            let join = format!(r#"{{"type":"join","room":"{prefix}{room}","role":"{role}"}}"#);
-            frame::put(frame::TEXT, join.as_bytes(), out);
+            self.put(out, |reader| {
+                let join = Join {
+                    room: reader.room(room)?,
+                    since: None,
+                    epoch: None,
+                    role: Some(role),
+                    params: None,
+                    client: None,
+                    attempt: 0,
+                };
+                Some(ClientKind::Join(join))
+            });
         }
     }
 
     pub(super) fn put_input(&mut self, client: usize, room: usize, due_ns: u64, out: &mut Vec<u8>) {
-        if self.job.dialect != Dialect::Grandstand {
+        if self.reader.is_none() {
             return self.put_publish(due_ns, out);
         }
         let slot = self.slot_of(client, room as u32);
         let seq = self.slots[slot].send(due_ns);
-        let prefix = &self.job.rooms.prefix;
-        let mut text =
-            format!(r#"{{"type":"input","room":"{prefix}{room}","seq":{seq},"data":"#).into_bytes();
-        self.put_data(due_ns, &mut text);
-        text.push(b'}');
-        frame::put(frame::TEXT, &text, out);
+        let data = self.data(due_ns);
+        self.put(out, |reader| {
+            let room = reader.room(room as u32)?;
+            Some(ClientKind::Input { room, seq, data })
+        });
+    }
+
+    /// Appends a frame with what a client says to an edge; nothing if the job's rooms have no names that an edge takes.
+    fn put(&self, out: &mut Vec<u8>, kind: impl FnOnce(&Reader) -> Option<ClientKind>) {
+        let said = self.reader.as_ref().and_then(|reader| {
+            let message = ClientMessage {
+                id: None,
+                kind: kind(reader)?,
+            };
+            let mut payload = Vec::new();
+            encode_client(reader.encoding(), &message, &mut payload);
+            Some(payload)
+        });
+        if let Some(payload) = said {
+            frame::put(self.opcode(), &payload, out);
+        }
     }
 
     pub(super) fn handle_message(
         &mut self,
         client: usize,
-        text: &[u8],
+        payload: &[u8],
         now_ns: u64,
         out: &mut Vec<u8>,
     ) {
-        if self.job.dialect != Dialect::Grandstand {
-            return self.handle_peer(client, text, now_ns, out);
-        }
-        let Some(message) = Message::parse(text) else {
-            return self.tally.fail("a message that cannot be read");
+        let Some(reader) = &self.reader else {
+            return self.handle_peer(client, payload, now_ns, out);
         };
-        match message.kind {
-            b"update" => self.handle_update(client, &message, now_ns),
-            b"ack" => self.handle_ack(client, &message, now_ns),
-            b"snapshot" => self.handle_snapshot(client, &message, now_ns),
-            b"joined" => {
-                if let Some((slot, _)) = self.slot(client, &message) {
-                    self.slots[slot].joined(message.integer("last_seq").unwrap_or(0));
+        match reader.read(payload) {
+            Message::Update {
+                room,
+                version,
+                prev,
+                due_ns,
+            } => {
+                let Some(slot) = self.slot(client, room) else {
+                    return;
+                };
+                self.tally.gaps += u64::from(!self.slots[slot].update(prev, version));
+                if let Some(due_ns) = due_ns {
+                    self.count(due_ns, now_ns);
+                    if self.is_first(client) {
+                        self.tracks[room as usize].update(now_ns);
+                    }
                 }
             }
-            b"reject" => self.tally.rejected += 1,
-            b"notice" if message.text("code") == Some(b"degraded") => self.tally.degraded += 1,
-            b"left" | b"error" => self.tally.fail(String::from_utf8_lossy(text)),
-            _ => {}
+            Message::Ack { room, seq } => self.handle_ack(client, room, seq, now_ns),
+            Message::Snapshot {
+                room,
+                epoch,
+                version,
+            } => self.handle_snapshot(client, room, (&epoch, version), now_ns),
+            Message::Joined { room, last_seq } => {
+                if let Some(slot) = self.slot(client, room) {
+                    self.slots[slot].joined(last_seq);
+                }
+            }
+            Message::Reject => self.tally.rejected += 1,
+            Message::Degraded => self.tally.degraded += 1,
+            Message::Wrong(why) => self.tally.fail(why),
+            Message::Other => {}
         }
     }
 
-    fn handle_update(&mut self, client: usize, message: &Message<'_>, now_ns: u64) {
-        let Some((slot, room)) = self.slot(client, message) else {
-            return self.tally.fail("an update of a room that was not joined");
-        };
-        let (prev, version) = (message.integer("prev"), message.integer("version"));
-        if !self.slots[slot].update(prev.unwrap_or(0), version.unwrap_or(0)) {
-            self.tally.gaps += 1;
-        }
-        let Some(due_ns) = message.stamp() else {
-            return;
-        };
-        self.count(due_ns, now_ns);
-        if (client as u32).is_multiple_of(self.job.rooms.each) {
-            self.tracks[room as usize].update(now_ns);
-        }
-    }
-
-    fn handle_ack(&mut self, client: usize, message: &Message<'_>, now_ns: u64) {
-        let (Some((slot, room)), Some(seq)) = (self.slot(client, message), message.integer("seq"))
-        else {
+    fn handle_ack(&mut self, client: usize, room: u32, seq: u64, now_ns: u64) {
+        let Some(slot) = self.slot(client, room) else {
             return;
         };
         let (from, to) = self.window;
@@ -96,14 +120,15 @@ impl Crowd {
         }
     }
 
-    fn handle_snapshot(&mut self, client: usize, message: &Message<'_>, now_ns: u64) {
-        let Some((slot, room)) = self.slot(client, message) else {
+    fn handle_snapshot(&mut self, client: usize, room: u32, of: (&str, u64), now_ns: u64) {
+        let Some(slot) = self.slot(client, room) else {
             return;
         };
+        let (epoch, version) = of;
         self.tally.snapshots += 1;
-        self.slots[slot].version = message.integer("version").unwrap_or(0);
-        if (client as u32).is_multiple_of(self.job.rooms.each) {
-            self.tracks[room as usize].snapshot(message.text("epoch").unwrap_or_default(), now_ns);
+        self.slots[slot].version = version;
+        if self.is_first(client) {
+            self.tracks[room as usize].snapshot(epoch.as_bytes(), now_ns);
         }
         if !std::mem::replace(&mut self.slots[slot].shown, true) {
             self.members[client].shown += 1;
@@ -113,13 +138,19 @@ impl Crowd {
         }
     }
 
-    /// Where what the client knows of the message's room is, and the room's number.
-    fn slot(&self, client: usize, message: &Message<'_>) -> Option<(usize, u32)> {
-        let room = message.room()?;
+    /// Where what the client knows of a room is; that it is told of another is an error.
+    fn slot(&mut self, client: usize, room: u32) -> Option<usize> {
         let first = self.first_room(client);
-        (first..first + self.job.rooms.per_connection)
-            .contains(&room)
-            .then(|| (self.slot_of(client, room), room))
+        if !(first..first + self.job.rooms.per_connection).contains(&room) {
+            self.tally.fail("a message of a room that was not joined");
+            return None;
+        }
+        Some(self.slot_of(client, room))
+    }
+
+    /// Whether a client is the one whose rooms are looked at as rooms.
+    fn is_first(&self, client: usize) -> bool {
+        (client as u32).is_multiple_of(self.job.rooms.each)
     }
 
     /// All slots with their rooms.

@@ -1,9 +1,12 @@
 use std::net::SocketAddr;
 
 use grandstand_common::data::Data;
-use grandstand_common::envelope::{Encoding, Role, ServerMessage, encode_server};
+use grandstand_common::envelope::{
+    ClientKind, Encoding, Role, ServerMessage, decode_client, encode_server,
+};
 use grandstand_common::id::RoomId;
 
+use super::super::dialect::Dialect;
 use super::super::job::{Reading, Rooms};
 use super::super::stamp;
 use super::*;
@@ -37,11 +40,15 @@ fn rooms(each: u32, per_connection: u32) -> Rooms {
 
 /// As an edge sends it.
 fn server(message: &ServerMessage<'_>) -> Vec<u8> {
-    let mut json = Vec::new();
-    encode_server(Encoding::Json, message, &mut json);
-    let mut bytes = vec![0x81, 126];
-    bytes.extend_from_slice(&(json.len() as u16).to_be_bytes());
-    bytes.extend_from_slice(&json);
+    framed(Encoding::Json, message)
+}
+
+fn framed(encoding: Encoding, message: &ServerMessage<'_>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    encode_server(encoding, message, &mut payload);
+    let mut bytes = vec![0x81 + encoding.index() as u8, 126];
+    bytes.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(&payload);
     bytes
 }
 
@@ -121,6 +128,70 @@ fn a_player_comes_in_sends_what_is_due_and_counts_what_comes_back() {
     assert_eq!(tally.acks.max_ms().unwrap().round(), 4.0);
     assert_eq!(tally.entries.max_ms().unwrap().round(), 3.0);
     assert_eq!(crowd.take_tally().received, 0);
+}
+
+#[test]
+fn protobuf_is_spoken_too() {
+    let mut job = job(LoadRole::Player, 1, rooms(1, 1));
+    job.dialect = Dialect::GrandstandProto;
+    let mut crowd = Crowd::new(job);
+    let (room, data) = (
+        "relay-x-0".parse().unwrap(),
+        Data::Json(b"{}".to_vec().into()),
+    );
+    let mut out = Vec::new();
+    crowd.handle_connect(0, 1, &mut out);
+    let request = String::from_utf8(std::mem::take(&mut out)).unwrap();
+    assert!(request.contains("grandstand.v1.proto"), "{request}");
+    let see = |crowd: &mut Crowd, bytes: &[u8], out: &mut Vec<u8>| {
+        crowd.handle_bytes(0, bytes, 9_000_000, out).unwrap();
+    };
+    see(&mut crowd, UPGRADED, &mut out);
+    let sent = |out: &[u8]| {
+        assert_eq!(out[0], 0x82, "a binary frame");
+        let start = if out[1] & 0x7f == 126 { 8 } else { 6 };
+        let key = &out[start - 4..start];
+        let payload = out[start..].iter().zip(key.iter().cycle());
+        let payload: Vec<_> = payload.map(|(byte, key)| byte ^ key).collect();
+        decode_client(Encoding::Proto, &payload).unwrap().kind
+    };
+    assert!(matches!(sent(&out), ClientKind::Join(join) if join.room == room));
+    let snapshot = ServerMessage::Snapshot {
+        room: &room,
+        epoch: "e",
+        version: 7,
+        data: &data,
+    };
+    see(&mut crowd, &framed(Encoding::Proto, &snapshot), &mut out);
+    assert_eq!(crowd.live(), 1);
+
+    crowd.handle_command(Command::Window(0, u64::MAX), 0);
+    crowd.handle_command(Command::Rate(1.0), 8_000_000);
+    out.clear();
+    assert_eq!(crowd.poll_input(8_000_000, &mut out), Some(Some(0)));
+    let ClientKind::Input { seq: 1, data, .. } = sent(&out) else {
+        panic!("an input is sent");
+    };
+    assert_eq!(
+        (data.len(), stamp::find(data.bytes()).unwrap().0),
+        (64, 8_000_000)
+    );
+    let update = ServerMessage::Update {
+        room: &room,
+        version: 9,
+        prev: 8,
+        data: &data,
+    };
+    see(&mut crowd, &framed(Encoding::Proto, &update), &mut out);
+    let ack = ServerMessage::Ack {
+        room: &room,
+        seq: 1,
+    };
+    see(&mut crowd, &framed(Encoding::Proto, &ack), &mut out);
+    let tally = crowd.take_tally();
+    assert_eq!((tally.received, tally.gaps, tally.acked), (1, 1, 1));
+    assert_eq!(tally.errors, 0);
+    assert_eq!(tally.latencies.max_ms().unwrap().round(), 1.0);
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! Updates and acks in the order of fields in which edges write them; anything else is for the full decoder.
+
+use super::super::stamp;
+use super::{Message, integer};
+
+/// `None` if it is something else, or looks otherwise.
+pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
+    let rest = payload.strip_prefix(b"{\"type\":\"")?;
+    if let Some(rest) = rest.strip_prefix(b"update\",\"room\":\"") {
+        let (room, rest) = integer(rest.strip_prefix(prefix)?)?;
+        let (version, rest) = integer(rest.strip_prefix(b"\",\"version\":")?)?;
+        let (prev, rest) = integer(rest.strip_prefix(b",\"prev\":")?)?;
+        let data = rest.strip_prefix(b",\"data\":")?;
+        return Some(Message::Update {
+            room: room.try_into().ok()?,
+            version,
+            prev,
+            due_ns: stamp::find(data).map(|(ns, _)| ns),
+        });
+    }
+    let rest = rest.strip_prefix(b"ack\",\"room\":\"")?;
+    let (room, rest) = integer(rest.strip_prefix(prefix)?)?;
+    let (seq, rest) = integer(rest.strip_prefix(b"\",\"seq\":")?)?;
+    (rest == b"}").then_some(Message::Ack {
+        room: room.try_into().ok()?,
+        seq,
+    })
+}
