@@ -13,6 +13,8 @@ const WIDTH: usize = 24;
 #[derive(Debug)]
 pub struct Progress {
     terminal: bool,
+    /// Which part of several.
+    within: String,
     phase: String,
     told: Option<Instant>,
 }
@@ -22,14 +24,30 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             terminal: std::io::stderr().is_terminal(),
+            within: String::new(),
             phase: String::new(),
             told: None,
         }
     }
 
+    /// What begins from now on is a part of this; of nothing, if it is empty.
+    pub fn within(&mut self, name: &str) {
+        name.clone_into(&mut self.within);
+    }
+
+    /// Says something that stays, on a line of its own.
+    pub fn note(&mut self, text: &str) {
+        let clear = if self.terminal { "\r\x1b[2K" } else { "" };
+        writeln!(std::io::stderr(), "{clear}{text}").ok();
+    }
+
     /// Something else begins.
     pub fn phase(&mut self, name: impl Into<String>) {
-        self.phase = name.into();
+        let name = name.into();
+        self.phase = match self.within.as_str() {
+            "" => name,
+            within => format!("{within}: {name}"),
+        };
         self.told = None;
         self.step(0.0, "");
     }

@@ -31,10 +31,20 @@ impl Figures {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of that name.
+    fn get(&self, name: &str) -> Option<&Value> {
+        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
+        Some(value)
+    }
+
     /// The number of that name.
     pub fn number(&self, name: &str) -> Option<f64> {
-        let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
-        value.as_f64()
+        self.get(name)?.as_f64()
     }
 
     /// All of them.
@@ -54,16 +64,34 @@ impl Serialize for Figures {
 }
 
 /// What a scenario found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Which scenario.
     pub scenario: &'static str,
     /// What it was told.
     pub settings: Figures,
+    /// What the figures are of, if there are others beside it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: String,
     /// What came of it.
     pub figures: Figures,
+    /// The least and the most of each, over several rounds.
+    #[serde(skip_serializing_if = "Figures::is_empty")]
+    spread: Figures,
+    /// What was measured in turns with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    beside: Vec<Beside>,
     /// What the reader should know before believing it.
     pub warnings: Vec<String>,
+}
+
+/// Figures of something else that was measured in turns with a report's own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Beside {
+    name: String,
+    figures: Figures,
+    #[serde(skip_serializing_if = "Figures::is_empty")]
+    spread: Figures,
 }
 
 impl Report {
@@ -71,9 +99,72 @@ impl Report {
     pub fn new(scenario: &'static str) -> Self {
         Self {
             scenario,
-            settings: Figures::default(),
-            figures: Figures::default(),
-            warnings: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// The median of each figure over rounds of the same, and its least and most. Nothing, if there was no round.
+    pub fn median(rounds: &[&Self]) -> Self {
+        let Some((&first, others)) = rounds.split_first() else {
+            return Self::default();
+        };
+        let mut median = first.clone();
+        if others.is_empty() {
+            return median;
+        }
+        median.figures = Figures::default();
+        // What was only found in a later round counts too.
+        let mut all = Figures::default();
+        for (name, value) in rounds.iter().flat_map(|round| round.figures.iter()) {
+            if all.get(name).is_none() {
+                all.put(name, value.clone());
+            }
+        }
+        for (name, value) in all.iter() {
+            let numbers = rounds.iter().filter_map(|round| round.figures.number(name));
+            let mut numbers: Vec<_> = numbers.collect();
+            numbers.sort_by(f64::total_cmp);
+            let (Some(&least), Some(&most)) = (numbers.first(), numbers.last()) else {
+                median.figures.put(name, value.clone());
+                continue;
+            };
+            let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
+            let middle = (numbers[low] + numbers[high]) / 2.0;
+            // Counts stay integers.
+            match value.is_u64() && middle.fract() == 0.0 {
+                true => median.figures.put(name, middle as u64),
+                false => median.figures.put_number(name, middle),
+            }
+            let spread = [least, most].map(rounded);
+            median.spread.put(name, spread.to_vec());
+        }
+        let warnings = others.iter().flat_map(|round| &round.warnings);
+        for warning in warnings {
+            median.warn_once(warning);
+        }
+        median
+    }
+
+    /// Says what the figures are of.
+    pub fn name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+    }
+
+    /// Adds what was measured in turns with it.
+    pub fn put_beside(&mut self, name: &str, other: Self) {
+        for warning in &other.warnings {
+            self.warn_once(&format!("{name}: {warning}"));
+        }
+        self.beside.push(Beside {
+            name: name.to_owned(),
+            figures: other.figures,
+            spread: other.spread,
+        });
+    }
+
+    fn warn_once(&mut self, text: &str) {
+        if !self.warnings.iter().any(|known| known == text) {
+            self.warn(text);
         }
     }
 
@@ -102,22 +193,70 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        for (title, figures) in [(self.scenario, &self.settings), ("found", &self.figures)] {
-            let width = figures
-                .iter()
-                .map(|(name, _)| name.len())
-                .max()
-                .unwrap_or(0);
-            writeln!(text, "{title}").ok();
-            for (name, value) in figures.iter() {
-                writeln!(text, "  {name:<width$}  {}", shown(value)).ok();
-            }
+        let mut text = format!("{}\n", self.scenario);
+        let settings = self.settings.iter();
+        put_lines(
+            &mut text,
+            settings.map(|(name, value)| [name.to_owned(), shown(value)]),
+        );
+        writeln!(text, "found").ok();
+        if self.beside.is_empty() {
+            let lines = self.figures.iter();
+            put_lines(
+                &mut text,
+                lines.map(|(name, value)| [name.to_owned(), cell(name, value, &self.spread)]),
+            );
+        } else {
+            let names = self.beside.iter().map(|other| other.name.clone());
+            let head = ["".to_owned(), self.name.clone()].into_iter().chain(names);
+            let lines = self.figures.iter().map(|(name, value)| {
+                let others = self.beside.iter().map(|other| {
+                    let value = other.figures.get(name).unwrap_or(&Value::Null);
+                    cell(name, value, &other.spread)
+                });
+                let first = [name.to_owned(), cell(name, value, &self.spread)];
+                first.into_iter().chain(others).collect::<Vec<_>>()
+            });
+            put_lines(
+                &mut text,
+                std::iter::once(head.collect::<Vec<_>>()).chain(lines),
+            );
         }
         for warning in &self.warnings {
             writeln!(text, "beware: {warning}").ok();
         }
         text
+    }
+}
+
+/// Lines of cells, those of a column below each other.
+fn put_lines<L: AsRef<[String]>>(text: &mut String, lines: impl Iterator<Item = L>) {
+    let lines: Vec<L> = lines.collect();
+    let mut widths = Vec::new();
+    for line in &lines {
+        for (at, cell) in line.as_ref().iter().enumerate() {
+            widths.resize(widths.len().max(at + 1), 0);
+            widths[at] = widths[at].max(cell.chars().count());
+        }
+    }
+    for line in &lines {
+        let cells = line.as_ref().iter().zip(&widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, &width)| format!("{cell:<width$}"))
+            .collect();
+        writeln!(text, "  {}", cells.join("  ").trim_end()).ok();
+    }
+}
+
+/// A figure, with what it was between over several rounds.
+fn cell(name: &str, value: &Value, spread: &Figures) -> String {
+    match spread
+        .get(name)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+    {
+        Some([least, most]) => format!("{} ({} to {})", shown(value), shown(least), shown(most)),
+        _ => shown(value),
     }
 }
 
@@ -135,9 +274,12 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_u64() {
-            Some(integer) => thousands(integer),
-            None => number.to_string(),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(integer), _) => thousands(integer),
+            (None, Some(whole)) if whole.fract() == 0.0 && (0.0..1e15).contains(&whole) => {
+                thousands(whole as u64)
+            }
+            _ => number.to_string(),
         },
         other => other.to_string(),
     }
@@ -178,6 +320,46 @@ mod tests {
             report.text()
         );
         assert_eq!(report.figures.number("z_ms"), Some(1.235));
+    }
+
+    #[test]
+    fn rounds_have_a_median_and_a_spread() {
+        let round = |p99: f64, count: u64| {
+            let mut report = Report::new("fanout");
+            report.figures.put_number("p99_ms", p99);
+            report.figures.put("count", count);
+            report.figures.put("missing", Value::Null);
+            report.warn("beware");
+            report
+        };
+        let rounds = [round(9.0, 4), round(1.5, 8), round(3.0, 6)];
+        let median = Report::median(&rounds.iter().collect::<Vec<_>>());
+        assert_eq!(median.figures.number("p99_ms"), Some(3.0));
+        assert_eq!(median.figures.get("count"), Some(&6.into()));
+        assert_eq!(median.warnings.len(), 1);
+        let text = median.text();
+        assert!(text.contains("p99_ms   3 (1.5 to 9)\n"), "{text}");
+        assert!(text.contains("missing  -\n"), "{text}");
+        assert_eq!(Report::median(&[&rounds[0]]), rounds[0]);
+        let two = Report::median(&[&rounds[0], &rounds[2]]);
+        assert_eq!(two.figures.number("p99_ms"), Some(6.0));
+    }
+
+    #[test]
+    fn what_is_measured_in_turns_stands_side_by_side() {
+        let mut report = Report::new("fanout");
+        report.name("json");
+        report.figures.put("p99_ms", 12);
+        let mut other = Report::new("fanout");
+        other.figures.put("p99_ms", 9);
+        other.warn("slow");
+        report.put_beside("proto", other);
+        let text = report.text();
+        assert!(
+            text.contains("          json  proto\n  p99_ms  12    9\n"),
+            "{text}"
+        );
+        assert!(text.contains("beware: proto: slow"), "{text}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ enum Scenario {
 }
 
 /// What a scenario found, and how it looks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// The figures.
     pub report: Report,

@@ -36,6 +36,17 @@ impl Servers {
     /// # Errors
     /// If a program is missing or does not become ready.
     pub async fn start(wanted: Wanted) -> Result<Self, BenchError> {
+        Self::start_with(wanted, &[]).await
+    }
+
+    /// As [`Self::start`], with further variables of the edges, as `GRANDSTAND_EDGE_ROOMS_FLUSH_INTERVAL_US`.
+    ///
+    /// # Errors
+    /// If a program is missing or does not become ready.
+    pub async fn start_with(
+        wanted: Wanted,
+        variables: &[(String, String)],
+    ) -> Result<Self, BenchError> {
         let pinned = Pinned::to(wanted.cores.server).map_err(BenchError::Pin)?;
         let plan = Plan {
             workers: wanted.workers,
@@ -43,10 +54,11 @@ impl Servers {
             log: "warn".to_owned(),
             ..Plan::default()
         };
-        let plan = plan
+        let mut plan = plan
             .env("GRANDSTAND_EDGE_EDGE_EXCLUSIVE", false)
             // One connection of the generator stands for many players' inputs.
             .env("GRANDSTAND_EDGE_LIMITS_MESSAGES_PER_S", 0);
+        plan.variables.extend_from_slice(variables);
         let rig = Rig::start(plan).await?;
         let mut more_edges = Vec::new();
         for edge in 1..wanted.edges {

@@ -20,6 +20,10 @@ use crate::progress::Progress;
 /// How many clients may be on their way in at a time, where nothing else is measured.
 const AT_ONCE: u32 = 256;
 
+/// How long generators have to hear of a window, at first, and when that was too short again and again.
+const HEARD: Duration = Duration::from_millis(100);
+const MOST_AHEAD: Duration = Duration::from_secs(10);
+
 /// How far a crowd's generator stands back for that of those whose latency is measured ([`Job::nice`]).
 pub const CROWD: u8 = 10;
 
@@ -98,22 +102,32 @@ pub async fn measure(
     seconds: f64,
     progress: &mut Progress,
 ) -> Result<Measured, BenchError> {
+    measure_until(usage, loads, seconds, progress, |_| false).await
+}
+
+/// As [`measure`], and ends before its time when it has come to where `enough` says so.
+///
+/// # Errors
+/// If a process is gone.
+pub async fn measure_until(
+    usage: impl Fn() -> Result<ServersUsage, BenchError>,
+    loads: &mut [&mut Load],
+    seconds: f64,
+    progress: &mut Progress,
+    enough: impl Fn(&Measured) -> bool,
+) -> Result<Measured, BenchError> {
     let mut measured = Measured::default();
-    for load in loads.iter_mut() {
-        // What was before does not count.
-        load.collect().await?;
-        measured.tallies.push(Tally::default());
-    }
     let pids: Vec<_> = loads.iter().flat_map(|load| load.pids()).collect();
     let generators = || {
         pids.iter()
             .map(|&pid| Usage::of(pid))
             .collect::<Result<Vec<_>, _>>()
     };
-    let (start, start_ns) = (Instant::now(), now_ns());
-    let end_ns = start_ns + (seconds * 1e9) as u64;
+    let start = open_window(loads, seconds).await?;
     for load in loads.iter_mut() {
-        load.tell(Command::Window(start_ns, end_ns)).await?;
+        // What was before does not count.
+        load.collect().await?;
+        measured.tallies.push(Tally::default());
     }
     let (before, idle) = (usage()?, generators().map_err(BenchError::Proc)?);
     let mut last = (0.0, before);
@@ -144,6 +158,9 @@ pub async fn measure(
         );
         measured.samples.push(sample);
         last = (now_s, used);
+        if enough(&measured) {
+            break;
+        }
     }
     measured.seconds = start.elapsed().as_secs_f64();
     let after = usage()?;
@@ -159,6 +176,28 @@ pub async fn measure(
         .map(|(&busy, &idle)| (busy - idle).cpu_s / measured.seconds);
     measured.generator = shares.fold(0.0, f64::max);
     Ok(measured)
+}
+
+/// Lets all count what is due from a time on, and waits for it. All must have heard of it by then, or what the first is sent
+/// at its begin is not counted by the others: they answer in order, so what they answer shows that they have.
+async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, BenchError> {
+    let mut ahead = HEARD;
+    loop {
+        let start = Instant::now() + ahead;
+        let start_ns = now_ns() + ahead.as_nanos() as u64;
+        let end_ns = start_ns + (seconds * 1e9) as u64;
+        for load in loads.iter_mut() {
+            load.tell(Command::Window(start_ns, end_ns)).await?;
+        }
+        for load in loads.iter_mut() {
+            load.collect().await?;
+        }
+        if Instant::now() < start || ahead > MOST_AHEAD {
+            sleep_until(start).await;
+            return Ok(start);
+        }
+        ahead *= 2;
+    }
 }
 
 /// Waits for what is still under way, until nothing more comes for a second.

@@ -1,15 +1,15 @@
 //! `fanout`: one room, one player who sends, and very many who watch.
 
 use crate::error::BenchError;
-use crate::host::pin::Cores;
-use crate::host::servers::{Servers, Wanted};
-use crate::load::job::{Command, Job, LoadRole};
+use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, drain, job, measure, publisher, settle};
+use crate::scenario::common::{Measured, drain, measure, settle};
+use crate::scenario::stage::Stage;
+use crate::scenario::variant::{OFFERED, Repeat, Variant};
 
 /// One room with very many spectators: deliveries, latency from the player's send on, CPU per delivery
 #[derive(Debug, Clone, clap::Args)]
@@ -23,6 +23,9 @@ pub struct Options {
     /// Bytes of what an input carries; the protocol's envelope comes on top
     #[arg(long, default_value_t = 128)]
     pub size: u32,
+    /// What is measured side by side, and how often.
+    #[command(flatten)]
+    pub repeat: Repeat,
 }
 
 /// Runs it.
@@ -34,31 +37,34 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let cores = Cores::apart();
-    progress.phase("starting");
-    let servers = Servers::start(Wanted {
-        workers: 1,
-        edges: 1,
-        cores,
-    })
-    .await?;
-    let target = servers.address();
-    let mut player = Load::start(&publisher(target, cores, options.size)).await?;
-    player.entered(progress).await?;
+    let once = async |variant: &Variant, progress: &mut Progress| {
+        once(options, common, variant, progress).await
+    };
+    options.repeat.run("p99_ms", progress, once).await
+}
+
+async fn once(
+    options: &Options,
+    common: &Common,
+    variant: &Variant,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let mut stage = Stage::start(variant, options.size, progress).await?;
     let job = Job {
         size: options.size,
-        ..job(target, LoadRole::Spectator, options.spectators, cores)
+        ..stage.spectators(options.spectators)
     };
-    progress.phase("connecting");
-    let mut load = Load::start(&job).await?;
-    load.entered(progress).await?;
+    let mut load = Load::enter(&job, progress).await?;
+    let Stage {
+        player, servers, ..
+    } = &mut stage;
     settle(1.0).await;
 
     progress.phase("warming up");
     player.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
     progress.phase("measuring");
-    let mut loads = [&mut load, &mut player];
+    let mut loads = [&mut load, player];
     let mut measured = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     loads[1].tell(Command::Silence).await?;
     progress.phase("waiting for the rest");
@@ -155,7 +161,7 @@ fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
             Panel {
                 x: Axis::Seconds,
                 y: "deliveries a second",
-                lines: vec![Line::new("received", received), Line::new("offered", level)],
+                lines: vec![Line::new("received", received), Line::new(OFFERED, level)],
             },
             Panel {
                 x: Axis::Percentile,

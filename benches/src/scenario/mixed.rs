@@ -1,17 +1,16 @@
 //! `mixed`: small rooms on the shard of a giant one.
 
 use crate::error::BenchError;
-use crate::host::pin::Cores;
-use crate::host::servers::{Servers, Wanted};
-use crate::load::job::{Command, Job, LoadRole};
+use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{CROWD, Measured, drain, job, measure, publisher, settle};
+use crate::scenario::common::{CROWD, Measured, drain, measure, settle};
 use crate::scenario::fanout::put_servers;
-use crate::scenario::rooms::pairs;
+use crate::scenario::stage::Stage;
+use crate::scenario::variant::{Repeat, Variant};
 
 /// Two-player rooms on the shard of a room with very many spectators: their latency alone and beside it
 #[derive(Debug, Clone, clap::Args)]
@@ -31,6 +30,9 @@ pub struct Options {
     /// Bytes of what an input carries
     #[arg(long, default_value_t = 128)]
     pub size: u32,
+    /// What is measured side by side, and how often.
+    #[command(flatten)]
+    pub repeat: Repeat,
 }
 
 /// Runs it.
@@ -42,30 +44,30 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let cores = Cores::apart();
-    progress.phase("starting");
-    let servers = Servers::start(Wanted {
-        workers: 1,
-        edges: 1,
-        cores,
-    })
-    .await?;
-    let target = servers.address();
-    let mut giant = Load::start(&publisher(target, cores, options.size)).await?;
-    giant.entered(progress).await?;
-    progress.phase("connecting");
-    let mut crowd = Load::start(&Job {
+    let once = async |variant: &Variant, progress: &mut Progress| {
+        once(options, common, variant, progress).await
+    };
+    options.repeat.run("beside_p99_ms", progress, once).await
+}
+
+async fn once(
+    options: &Options,
+    common: &Common,
+    variant: &Variant,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let mut stage = Stage::start(variant, options.size, progress).await?;
+    let crowd = Job {
         nice: CROWD,
-        ..job(target, LoadRole::Spectator, options.spectators, cores)
-    })
-    .await?;
-    crowd.entered(progress).await?;
-    let mut small = Load::start(&Job {
-        first_player: 30_000_000,
-        ..pairs(&servers, options.rooms, options.size, cores)
-    })
-    .await?;
-    small.entered(progress).await?;
+        ..stage.spectators(options.spectators)
+    };
+    let mut crowd = Load::enter(&crowd, progress).await?;
+    let mut small = Load::enter(&stage.pairs(options.rooms, options.size), progress).await?;
+    let Stage {
+        player: giant,
+        servers,
+        ..
+    } = &mut stage;
 
     small.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
@@ -80,7 +82,7 @@ pub async fn run(
     giant.tell(Command::Rate(options.giant_rate)).await?;
     settle(common.seconds.min(3.0)).await;
     progress.phase("beside the giant room");
-    let mut loads = [&mut small, &mut crowd, &mut giant];
+    let mut loads = [&mut small, &mut crowd, giant];
     let mut beside = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     for sender in [0, 2] {
         loads[sender].tell(Command::Silence).await?;

@@ -2,6 +2,10 @@
 
 pub mod common;
 
+pub mod variant;
+
+pub mod stage;
+
 pub mod idle;
 
 pub mod fanout;

@@ -6,16 +6,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::BenchError;
 use crate::host::kernel::Kernel;
-use crate::host::pin::Cores;
-use crate::host::servers::{Servers, Wanted};
-use crate::load::job::{Command, Job, LoadRole, Reading};
+use crate::load::job::{Command, Job, Reading};
 use crate::load::remote::Load;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, job, measure, publisher, settle};
+use crate::scenario::common::{Measured, measure, settle};
 use crate::scenario::fanout::put_servers;
+use crate::scenario::stage::Stage;
+use crate::scenario::variant::Variant;
 
 /// Half of the spectators of a room do not read: the edge's memory, and what the others feel
 #[derive(Debug, Clone, clap::Args)]
@@ -51,24 +51,13 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let cores = Cores::apart();
-    progress.phase("starting");
-    let servers = Servers::start(Wanted {
-        workers: 1,
-        edges: 1,
-        cores,
-    })
-    .await?;
-    let target = servers.address();
-    let mut player = Load::start(&publisher(target, cores, options.size)).await?;
-    player.entered(progress).await?;
-    progress.phase("connecting");
+    let mut stage = Stage::start(&Variant::default(), options.size, progress).await?;
     let share = |percent: u32| options.spectators * percent / 100;
     let (stuck, slow) = (share(options.stuck_percent), share(options.slow_percent));
     let part = |number: u32, connections: u32, receive_buffer: u32| Job {
         first_player: number * 1_000_000,
         receive_buffer,
-        ..job(target, LoadRole::Spectator, connections.max(1), cores)
+        ..stage.spectators(connections.max(1))
     };
     let reading = options.spectators.saturating_sub(stuck + slow);
     let mut readers = Load::start(&part(1, reading, 0)).await?;
@@ -77,12 +66,16 @@ pub async fn run(
     for load in [&mut readers, &mut stuck, &mut slow] {
         load.entered(progress).await?;
     }
+    let Stage {
+        player, servers, ..
+    } = &mut stage;
     player.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
 
     progress.phase("all read");
-    let mut loads = [&mut readers, &mut player];
+    let mut loads = [&mut readers, player];
     let before = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
+    let [readers, player] = loads;
     let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
     progress.phase("half do not");
     stuck.tell(Command::Read(Reading::Nothing)).await?;
@@ -90,9 +83,13 @@ pub async fn run(
     let tenth = options.rate * f64::from(options.size + 107) / 10.0;
     slow.tell(Command::Read(Reading::Slowly(tenth as u32)))
         .await?;
-    let during = measure(
+    for load in [&mut stuck, &mut slow] {
+        // The snapshots with which they came in are none of slowness.
+        load.collect().await?;
+    }
+    let mut during = measure(
         || servers.usage(),
-        &mut [&mut readers, &mut player],
+        &mut [&mut *readers, &mut *player],
         common.seconds,
         progress,
     )
@@ -102,7 +99,10 @@ pub async fn run(
 
     progress.phase("all read again");
     settle(1.0).await;
-    let newest = readers.collect().await?.newest;
+    let rest = readers.collect().await?;
+    let newest = rest.newest;
+    // What was on its way at the end counts too.
+    during.tallies[0].add(&rest, true);
     for load in [&mut stuck, &mut slow] {
         load.tell(Command::Read(Reading::All)).await?;
     }

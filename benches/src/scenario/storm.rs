@@ -1,18 +1,17 @@
 //! `storm`: all come back at once, while others play.
 
 use crate::error::BenchError;
-use crate::host::pin::Cores;
-use crate::host::servers::{Servers, Wanted};
 use crate::load::clock::now_ns;
-use crate::load::job::{Command, Job, LoadRole};
+use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
 use crate::load::tally::Tally;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{CROWD, Measured, job, measure, publisher, settle};
-use crate::scenario::rooms::pairs;
+use crate::scenario::common::{CROWD, Measured, measure, settle};
+use crate::scenario::stage::Stage;
+use crate::scenario::variant::Variant;
 
 /// All spectators reconnect at once: when all are back, and what those feel meanwhile who play
 #[derive(Debug, Clone, clap::Args)]
@@ -31,6 +30,9 @@ pub struct Options {
     pub storms: u32,
 }
 
+/// Bytes of what an input carries.
+const SIZE: u32 = 128;
+
 /// Runs it.
 ///
 /// # Errors
@@ -40,31 +42,14 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let cores = Cores::apart();
-    progress.phase("starting");
-    let servers = Servers::start(Wanted {
-        workers: 1,
-        edges: 1,
-        cores,
-    })
-    .await?;
-    let target = servers.address();
-    // Makes the room that all watch.
-    let mut host = Load::start(&publisher(target, cores, 128)).await?;
-    host.entered(progress).await?;
-    progress.phase("connecting");
-    let mut crowd = Load::start(&Job {
+    let stage = Stage::start(&Variant::default(), SIZE, progress).await?;
+    let crowd = Job {
         nice: CROWD,
-        ..job(target, LoadRole::Spectator, options.clients, cores)
-    })
-    .await?;
-    crowd.entered(progress).await?;
-    let mut small = Load::start(&Job {
-        first_player: 30_000_000,
-        ..pairs(&servers, options.rooms, 128, cores)
-    })
-    .await?;
-    small.entered(progress).await?;
+        ..stage.spectators(options.clients)
+    };
+    let mut crowd = Load::enter(&crowd, progress).await?;
+    let mut small = Load::enter(&stage.pairs(options.rooms, SIZE), progress).await?;
+    let servers = &stage.servers;
     small.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
 

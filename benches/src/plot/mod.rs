@@ -1,5 +1,7 @@
 //! Plots that a person reads at a glance: what was measured over time and how latencies are spread, as SVG.
 
+mod bars;
+
 use std::fmt::Display;
 use std::path::Path;
 
@@ -62,6 +64,8 @@ pub struct Line {
     pub name: String,
     /// Where they are.
     pub points: Vec<(f64, f64)>,
+    /// What stands behind the bar at that place instead of its value.
+    pub notes: Vec<(f64, String)>,
 }
 
 impl Line {
@@ -70,6 +74,7 @@ impl Line {
         Self {
             name: name.into(),
             points,
+            notes: Vec::new(),
         }
     }
 
@@ -103,11 +108,12 @@ impl Chart {
     /// If it cannot be drawn.
     pub fn svg(&self) -> Result<String, BenchError> {
         let mut svg = String::new();
-        let height = TITLE + PANEL * self.panels.len() as u32;
+        let heights: Vec<_> = self.panels.iter().map(Panel::height).collect();
+        let height = TITLE + heights.iter().sum::<u32>();
         {
             let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
             root.fill(&WHITE).map_err(fault)?;
-            let (title, panels) = root.split_vertically(TITLE);
+            let (title, mut rest) = root.split_vertically(TITLE);
             let black = |size: u32| ("sans-serif", size).into_font().color(&BLACK);
             title
                 .draw_text(&self.title, &black(22), (24, 12))
@@ -115,9 +121,10 @@ impl Chart {
             title
                 .draw_text(&self.subtitle, &black(14), (24, 40))
                 .map_err(fault)?;
-            let areas = panels.split_evenly((self.panels.len().max(1), 1));
-            for (panel, area) in self.panels.iter().zip(&areas) {
-                panel.draw(area)?;
+            for (panel, height) in self.panels.iter().zip(heights) {
+                let (area, below) = rest.split_vertically(height);
+                panel.draw(&area)?;
+                rest = below;
             }
             root.present().map_err(fault)?;
         }
@@ -128,25 +135,30 @@ impl Chart {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Panel {
+    fn height(&self) -> u32 {
+        match &self.x {
+            Axis::Names(names) => bars::height(names.len(), self.lines.len()),
+            Axis::Seconds | Axis::Percentile => PANEL,
+        }
+    }
+
     fn draw(&self, area: &Area<'_>) -> Result<(), BenchError> {
+        if let Axis::Names(names) = &self.x {
+            return bars::draw(area, names, self.y, &self.lines);
+        }
         let (width, height) = self.extent();
-        let start = if matches!(self.x, Axis::Names(_)) {
-            -0.6
-        } else {
-            0.0
-        };
         let mut chart = ChartBuilder::on(area)
             .margin(14)
             .margin_right(44)
             .x_label_area_size(44)
             .y_label_area_size(84)
-            .build_cartesian_2d(start..width, 0.0..height)
+            .build_cartesian_2d(0.0..width, 0.0..height)
             .map_err(fault)?;
         let label = |x: &f64| self.x_label(*x);
         let labels = match &self.x {
             Axis::Seconds => 11,
             Axis::Percentile => 5,
-            Axis::Names(names) => names.len() + 2,
+            Axis::Names(_) => 0,
         };
         chart
             .configure_mesh()
@@ -168,19 +180,10 @@ impl Panel {
             .map_err(fault)?;
         for (at, line) in self.lines.iter().enumerate() {
             let colour = COLOURS[at % COLOURS.len()];
-            let drawn = if matches!(self.x, Axis::Names(_)) {
-                let each = 0.8 / self.lines.len() as f64;
-                let bars = line.points.iter().map(|&(x, y)| {
-                    let left = x - 0.4 + each * at as f64;
-                    Rectangle::new([(left, 0.0), (left + each * 0.94, y)], colour.filled())
-                });
-                chart.draw_series(bars).map_err(fault)?
-            } else {
-                let points = line.points.iter().copied();
-                chart
-                    .draw_series(LineSeries::new(points, colour.stroke_width(2)))
-                    .map_err(fault)?
-            };
+            let points = line.points.iter().copied();
+            let drawn = chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+                .map_err(fault)?;
             drawn.label(&line.name).legend(move |(x, y)| {
                 Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled())
             });
@@ -201,7 +204,7 @@ impl Panel {
         let width = match &self.x {
             Axis::Seconds => all().map(|point| point.0).fold(1.0, f64::max),
             Axis::Percentile => 4.0,
-            Axis::Names(names) => names.len() as f64 - 0.4,
+            Axis::Names(_) => 1.0,
         };
         // The legend stands above the lines.
         (width, if highest > 0.0 { highest * 1.25 } else { 1.0 })
@@ -217,19 +220,13 @@ impl Panel {
                 3 => "99.9 %".to_owned(),
                 _ => "99.99 %".to_owned(),
             },
-            Axis::Names(names) => {
-                let at = x.round();
-                let name = (at >= 0.0 && (x - at).abs() < 0.01)
-                    .then(|| names.get(at as usize))
-                    .flatten();
-                name.cloned().unwrap_or_default()
-            }
+            Axis::Names(_) => String::new(),
         }
     }
 }
 
-/// `1.5 M`, `200 k`, `0.25`.
-fn short(value: f64) -> String {
+/// A number in few characters: `1.5 M`, `200 k`, `0.25`.
+pub fn short(value: f64) -> String {
     let (value, unit) = match value.abs() {
         1e9.. => (value / 1e9, " G"),
         1e6.. => (value / 1e6, " M"),
@@ -278,7 +275,10 @@ mod tests {
                 Panel {
                     x: Axis::Names(vec!["ours".to_owned(), "theirs".to_owned()]),
                     y: "KiB",
-                    lines: vec![Line::new("user", vec![(0.0, 1.0), (1.0, 2.0)])],
+                    lines: vec![Line {
+                        notes: vec![(1.0, "collapses".to_owned())],
+                        ..Line::new("user", vec![(0.0, 1.5), (1.0, 2.0)])
+                    }],
                 },
             ],
         };
@@ -290,6 +290,8 @@ mod tests {
             "deliveries / s",
             "99.9 %",
             "theirs",
+            ">\n1.5\n<",
+            "collapses",
             "seconds",
         ] {
             assert!(svg.contains(part), "{part} is not in the plot");

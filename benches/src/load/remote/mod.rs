@@ -1,5 +1,7 @@
 //! A scenario's hold on its generators.
 
+mod ramp;
+
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,7 +13,10 @@ use super::clock::now_ns;
 use super::job::{Command, Job, Pauses, Reply};
 use super::tally::Tally;
 use crate::error::BenchError;
+use crate::host::proc::Usage;
 use crate::progress::Progress;
+
+pub use ramp::Reached;
 
 /// Connections of one process: what it may open, less what else it has open.
 const PER_PROCESS: u32 = 19_000;
@@ -48,6 +53,16 @@ impl Load {
             generators,
             wanted: job.connections,
         })
+    }
+
+    /// As [`Self::start`], and waits until all are in.
+    ///
+    /// # Errors
+    /// If they cannot be started, or do not get in.
+    pub async fn enter(job: &Job, progress: &mut Progress) -> Result<Self, BenchError> {
+        let mut load = Self::start(job).await?;
+        load.entered(progress).await?;
+        Ok(load)
     }
 
     /// Waits until all are in. Returns the seconds that it took.
@@ -137,6 +152,14 @@ impl Load {
     /// How many are in, as far as was told.
     pub fn live(&self) -> u32 {
         self.generators.iter().map(|generator| generator.live).sum()
+    }
+
+    /// What their processes use.
+    ///
+    /// # Errors
+    /// If one has ended.
+    pub fn usage(&self) -> Result<Usage, BenchError> {
+        Usage::of_all(&self.pids()).map_err(BenchError::Proc)
     }
 
     /// Their processes.
