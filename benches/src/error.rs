@@ -43,6 +43,12 @@ pub enum BenchError {
         /// For how long it was waited for.
         seconds: u64,
     },
+    /// A server is gone that was measured.
+    #[error("{what} has ended")]
+    Ended {
+        /// Which.
+        what: String,
+    },
     /// What processes use cannot be read.
     #[error("/proc: {0}")]
     Proc(io::Error),

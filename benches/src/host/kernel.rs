@@ -17,6 +17,8 @@ pub struct Kernel {
     pub buffers: u64,
     /// TCP sockets.
     pub sockets: u64,
+    /// What is left for whoever asks: no kernel's, but the whole machine's too.
+    pub available: u64,
 }
 
 impl Kernel {
@@ -45,6 +47,7 @@ impl Kernel {
             slab: field(memory, "Slab:").unwrap_or(0) * 1024,
             buffers: value("mem").unwrap_or(0) * page,
             sockets: value("alloc").unwrap_or(0),
+            available: field(memory, "MemAvailable:").unwrap_or(0) * 1024,
         }
     }
 
@@ -60,7 +63,8 @@ mod tests {
 
     #[test]
     fn slab_and_buffers_are_read() {
-        let memory = "MemTotal: 24 kB\nSlab:           1000 kB\nSReclaimable: 1 kB\n";
+        let memory =
+            "MemTotal: 24 kB\nMemAvailable: 20 kB\nSlab:           1000 kB\nSReclaimable: 1 kB\n";
         let sockets =
             "sockets: used 16\nTCP: inuse 1 orphan 0 tw 0 alloc 7 mem 3\nUDP: inuse 0 mem 9\n";
         let kernel = Kernel::parse(memory, sockets, 4096);
@@ -69,9 +73,11 @@ mod tests {
             Kernel {
                 slab: 1_024_000,
                 buffers: 12_288,
-                sockets: 7
+                sockets: 7,
+                available: 20_480,
             }
         );
-        assert!(Kernel::now().unwrap().slab > 0);
+        let now = Kernel::now().unwrap();
+        assert!(now.slab > 0 && now.available > 0);
     }
 }

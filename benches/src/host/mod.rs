@@ -6,4 +6,6 @@ pub mod proc;
 
 pub mod kernel;
 
+pub mod limits;
+
 pub mod servers;

@@ -27,7 +27,7 @@ mod timer;
 
 mod control;
 
-mod swarm;
+pub mod swarm;
 
 pub mod remote;
 

@@ -17,6 +17,9 @@ use super::timer::Timer;
 
 const CONTROL: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
+/// Another address for every so many: once half of an address's ports are taken, the kernel looks at all of them for each
+/// `bind`, and 15,000 connections from one address stall for seconds.
+pub const PER_SOURCE: usize = 10_000;
 /// What is read at a time.
 const BUFFER: usize = 256 * 1024;
 /// How often slow readers read, and progress is told.
@@ -279,11 +282,8 @@ impl Swarm {
         Ok(())
     }
 
-    /// Another address for every 10,000: once half of an address's ports are taken, the kernel looks at all of them for each
-    /// `bind`, and 15,000 connections from one address stall for seconds.
     fn source(&self, client: usize) -> Option<Ipv4Addr> {
-        const EACH: usize = 10_000;
-        let range = (client / EACH) as u8;
+        let range = (client / PER_SOURCE) as u8;
         (self.job.source > 1).then(|| Ipv4Addr::new(127, 0, range, self.job.source))
     }
 

@@ -2,10 +2,13 @@
 
 use crate::error::BenchError;
 use crate::host::kernel::Kernel;
+use crate::host::limits::{self, Demand};
 use crate::host::pin::Cores;
-use crate::host::servers::{Servers, Wanted};
+use crate::host::proc::program;
+use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Job, LoadRole};
-use crate::load::remote::Load;
+use crate::load::remote::{Load, Reached};
+use crate::load::swarm::PER_SOURCE;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
@@ -13,6 +16,8 @@ use crate::run::{Common, Outcome};
 use crate::scenario::common::{job, settle};
 
 /// Connections that only are there: how fast they come, and the memory that each takes
+///
+/// Goes as far as the machine does: when memory gets short or connects fail, it stops there, and says how far it came and why.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// How many connections
@@ -27,6 +32,9 @@ pub struct Options {
     /// How many may be on their way in at a time
     #[arg(long, default_value_t = 256)]
     pub at_once: u32,
+    /// Memory that the machine keeps for others, MiB: with less available, no more connections are opened
+    #[arg(long, default_value_t = 1536)]
+    pub keep_free_mib: u64,
 }
 
 /// What idle connections do.
@@ -38,24 +46,45 @@ pub enum Doing {
     Watching,
 }
 
-/// Connections that are sure to fit into an edge, however unevenly the kernel spreads them.
-const PER_EDGE: u32 = 17_000;
+/// What of an edge's open files connections may take, however unevenly the kernel spreads them over edges: with 17,000 each,
+/// one has 17,500 at most.
+const FILLED_PERCENT: u64 = 85;
+/// What is known to be needed for a connection, both ends, before it is measured: bytes.
+const ABOUT: u64 = 11_000;
+
+/// What was used at a time.
+struct Used {
+    servers: ServersUsage,
+    kernel: Kernel,
+}
+
+impl Used {
+    fn now(servers: &Servers) -> Result<Self, BenchError> {
+        Ok(Self {
+            servers: servers.usage()?,
+            kernel: Kernel::now().map_err(BenchError::Proc)?,
+        })
+    }
+}
 
 /// Runs it.
 ///
 /// # Errors
-/// If servers or clients cannot be had.
+/// If servers cannot be had, or nobody gets in.
 pub async fn run(
     options: &Options,
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let cores = Cores::apart();
+    let files = grandstand_common::sys::raise_open_files();
     let edges = match options.edges {
-        0 => options.connections.div_ceil(PER_EDGE).max(1),
+        0 => edges(options.connections, files),
         edges => edges,
     };
-    progress.phase("starting");
+    let mut report = Report::new("idle");
+    look_ahead(options, &mut report, progress);
+    progress.phase(format!("starting {edges} edges"));
     let servers = Servers::start(Wanted {
         workers: 1,
         edges: edges as usize,
@@ -69,74 +98,173 @@ pub async fn run(
     // The first connections make buffers and caches that stay: they are no connection's.
     progress.phase("warming up");
     let target = servers.address();
-    let mut warm = Load::start(&Job {
+    let warm = Job {
         source: 250,
         first_player: 20_000_000,
-        ..job(target, LoadRole::Idle, 64, cores)
-    })
-    .await?;
-    warm.entered(progress).await?;
+        ..job(target, LoadRole::Idle, 64 * edges.min(16), cores)
+    };
+    let warm = Load::enter(&warm, progress).await?;
     settle(1.0).await;
 
     progress.phase("connecting");
-    let kernel = || Kernel::now().map_err(BenchError::Proc);
-    let (user_before, kernel_before) = (servers.usage()?, kernel()?);
+    let before = Used::now(&servers)?;
     let mut load = Load::start(&Job {
         at_once: options.at_once,
         ..job(target, role, options.connections, cores)
     })
     .await?;
-    let connecting_s = load.entered(progress).await?;
-    let tally = load.collect().await?;
-    let connecting = servers.usage()?;
+    let reached = load.ramp(|live| {
+        let left = Kernel::now().map_or(0, |kernel| kernel.available) >> 20;
+        let done = f64::from(live) / f64::from(options.connections);
+        let now = format!("{live} of {} in, {left} MiB available", options.connections);
+        progress.step(done, &now);
+        if !all_run(&servers) {
+            return Some("an edge has ended".to_owned());
+        }
+        (left < options.keep_free_mib).then(|| format!("only {left} MiB of memory are available"))
+    });
+    let reached = reached.await?;
+    if !all_run(&servers) {
+        return Err(BenchError::Ended {
+            what: format!("an edge, with {} connections in all,", reached.live),
+        });
+    }
+    if reached.live == 0 {
+        return Err(BenchError::NotIn {
+            live: 0,
+            wanted: options.connections,
+            seconds: reached.seconds as u64,
+            error: reached.stopped.or(reached.tally.error),
+        });
+    }
+    let connected = servers.usage()?;
 
     progress.phase("idle");
     settle(2.0).await;
-    let (user, kernel) = (servers.usage()?, kernel()?);
+    let after = Used::now(&servers)?;
     settle(common.seconds).await;
     let rest = servers.usage()?;
+    drop(warm);
+    let generators = load.usage()?.memory;
 
-    let connections = f64::from(options.connections);
-    let user_bytes = (user.edges - user_before.edges).memory as f64 / connections;
-    let sockets = kernel.sockets.saturating_sub(kernel_before.sockets) as f64;
-    let kernel_bytes = kernel.memory().saturating_sub(kernel_before.memory()) as f64 / connections;
-    let mut report = Report::new("idle");
     let settings = &mut report.settings;
     settings.put("connections", options.connections);
     settings.put("edges", edges);
+    settings.put("generators", load.pids().len());
     settings.put("doing", format!("{:?}", options.doing).to_lowercase());
     settings.put("at_once", options.at_once);
+    let cpu_s = (connected.edges - before.servers.edges).cpu_s;
+    put_connecting(&mut report, &reached, cpu_s);
+    put_memory(&mut report, reached.live, &before, &after);
     let figures = &mut report.figures;
-    figures.put_number("connect_seconds", connecting_s);
-    figures.put_number("connects_per_s", connections / connecting_s);
-    figures.put_latencies("connect_", &tally.entries);
-    let used = connecting.edges - user_before.edges;
-    figures.put_number("edge_cpu_us_per_connect", used.cpu_s * 1e6 / connections);
-    figures.put_number("user_bytes_per_connection", user_bytes);
-    figures.put_number("kernel_bytes_per_connection", kernel_bytes);
-    figures.put_number("sockets_per_connection", sockets / connections);
-    figures.put("edges_memory_bytes", user.edges.memory);
-    let idle_s = (rest.edges - user.edges).cpu_s;
+    // They are on the same machine, and in none of the figures above but the last.
+    figures.put("generators_memory_bytes", generators);
+    let idle_s = (rest.edges - after.servers.edges).cpu_s;
     figures.put_number("edge_cpu_percent_idle", idle_s / common.seconds * 100.0);
-    figures.put("retries", tally.retries);
-    if tally.retries > 0 {
-        report.warn(format!(
-            "{} connects were tried again: {}",
-            tally.retries,
-            tally.error.unwrap_or_default()
-        ));
-    }
     Ok(Outcome {
-        chart: chart(&report, options),
+        chart: chart(&report, reached.live),
         report,
     })
 }
 
-fn chart(report: &Report, options: &Options) -> Chart {
+fn all_run(servers: &Servers) -> bool {
+    servers.edges().into_iter().all(|pid| program(pid).is_ok())
+}
+
+/// Edges that hold so many connections with so many open files each.
+fn edges(connections: u32, files: u64) -> u32 {
+    let each = u32::try_from(files.saturating_mul(FILLED_PERCENT) / 100).unwrap_or(u32::MAX);
+    connections.div_ceil(each.max(1)).max(1)
+}
+
+/// Says what will be in the way before it is.
+fn look_ahead(options: &Options, report: &mut Report, progress: &mut Progress) {
+    let connections = u64::from(options.connections);
+    let small = limits::too_small(&Demand {
+        connections,
+        per_source: connections.min(PER_SOURCE as u64),
+        at_once: options.at_once.into(),
+    });
+    let mut notes: Vec<_> = small.iter().map(ToString::to_string).collect();
+    if let Ok(kernel) = Kernel::now() {
+        let free = kernel.available.saturating_sub(options.keep_free_mib << 20);
+        if connections * ABOUT > free {
+            notes.push(format!(
+                "{connections} connections take about {:.1} GiB with both ends, {:.1} are there: about {} will fit",
+                gib(connections * ABOUT),
+                gib(free),
+                free / ABOUT
+            ));
+        }
+    }
+    for note in notes {
+        progress.note(&note);
+        report.warn(note);
+    }
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
+}
+
+fn put_connecting(report: &mut Report, reached: &Reached, cpu_s: f64) {
+    let connections = f64::from(reached.live);
+    let figures = &mut report.figures;
+    figures.put("connections_reached", reached.live);
+    figures.put("stopped_because", reached.stopped.clone());
+    figures.put_number("connect_seconds", reached.seconds);
+    figures.put_number("connects_per_s", connections / reached.seconds);
+    figures.put_latencies("connect_", &reached.tally.entries);
+    figures.put_number("edge_cpu_us_per_connect", cpu_s * 1e6 / connections);
+    figures.put("retries", reached.tally.retries);
+    if let Some(why) = &reached.stopped {
+        report.warn(format!("it stopped at {} connections: {why}", reached.live));
+    }
+    if reached.tally.retries > 0 {
+        let error = reached.tally.error.clone().unwrap_or_default();
+        report.warn(format!(
+            "{} connects were tried again: {error}",
+            reached.tally.retries
+        ));
+    }
+}
+
+fn put_memory(report: &mut Report, connections: u32, before: &Used, after: &Used) {
+    let figures = &mut report.figures;
+    let connections = f64::from(connections);
+    let each = |after: u64, before: u64| after.saturating_sub(before) as f64 / connections;
+    let user = after.servers.edges - before.servers.edges;
+    let (now, then) = (&after.kernel, &before.kernel);
+    figures.put_number(
+        "user_bytes_per_connection",
+        user.memory as f64 / connections,
+    );
+    figures.put_number(
+        "kernel_bytes_per_connection",
+        each(now.memory(), then.memory()),
+    );
+    figures.put_number(
+        "kernel_slab_bytes_per_connection",
+        each(now.slab, then.slab),
+    );
+    figures.put_number(
+        "kernel_buffer_bytes_per_connection",
+        each(now.buffers, then.buffers),
+    );
+    figures.put_number("sockets_per_connection", each(now.sockets, then.sockets));
+    figures.put("edges_memory_bytes", after.servers.edges.memory);
+    // Whatever it is for: edges, kernel, and the generators too.
+    figures.put_number(
+        "machine_bytes_per_connection",
+        each(then.available, now.available),
+    );
+}
+
+fn chart(report: &Report, connections: u32) -> Chart {
     let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let bar = |name: &str, value| Line::new(name, vec![(0.0, value)]);
     Chart {
-        title: format!("{} idle connections", options.connections),
+        title: format!("{connections} idle connections"),
         subtitle: format!(
             "connected in {:.1} s ({:.0} a second); {:.0} bytes each in the edge, {:.0} in the kernel for both ends",
             figure("connect_seconds"),
@@ -155,5 +283,18 @@ fn chart(report: &Report, options: &Options) -> Chart {
                 ),
             ],
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_edges_as_open_files_ask_for() {
+        assert_eq!(edges(60_000, 20_000), 4);
+        assert_eq!(edges(1_000_000, 20_000), 59);
+        assert_eq!(edges(1_000_000, u64::MAX), 1);
+        assert_eq!(edges(0, 0), 1);
     }
 }
