@@ -67,8 +67,11 @@ pub enum BenchError {
         source: io::Error,
     },
     /// None of the servers to compare with is installed.
-    #[error("none of the servers to compare with is installed: run `benches/peers/setup`")]
-    NoPeers,
+    #[error("none of the servers to compare with is there: run `benches/peers/setup` ({why})")]
+    NoPeers {
+        /// What is missing of each.
+        why: String,
+    },
     /// The runtime cannot be had.
     #[error("the runtime: {0}")]
     Runtime(io::Error),
@@ -80,7 +83,7 @@ impl BenchError {
         match self {
             Self::Rig(error) => error.exit(),
             Self::File { .. } => Exit::NoInput,
-            Self::NoPeers => Exit::Unavailable,
+            Self::NoPeers { .. } => Exit::Unavailable,
             _ => Exit::Internal,
         }
     }

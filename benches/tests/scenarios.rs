@@ -18,8 +18,13 @@ fn bench(arguments: &str, plot: Option<&PathBuf>) -> Output {
     command.output().expect("it can be run")
 }
 
-/// The figures of a scenario, whose line of JSON and plot are complete.
+/// The figures of a scenario.
 fn figures(arguments: &str) -> Value {
+    report(arguments)["figures"].clone()
+}
+
+/// The report of a scenario, whose line of JSON and plot are complete.
+fn report(arguments: &str) -> Value {
     let dir = TempDir::new("bench");
     let plot = dir.path().join("plot.svg");
     let output = bench(arguments, Some(&plot));
@@ -31,8 +36,8 @@ fn figures(arguments: &str) -> Value {
     assert_eq!(report["scenario"], scenario);
     let svg = std::fs::read_to_string(&plot).expect("the plot is there");
     assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
-    assert!(err.contains("starting"), "no progress in {err}");
-    report["figures"].clone()
+    assert!(err.contains(" % "), "no progress in {err}");
+    report
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -49,6 +54,63 @@ fn idle() {
     let found = figures("idle --connections 100 --edges 2 --seconds 0.5");
     assert!(number(&found, "connects_per_s") > 0.0);
     assert!(number(&found, "edges_memory_bytes") > 1e6);
+}
+
+#[test]
+fn idle_stops_where_the_machine_ends() {
+    // It looks after half a second, when some are in and many are not.
+    let found = report(
+        "idle --connections 60000 --edges 1 --at-once 4 --seconds 0.5 --keep-free-mib 999999999",
+    );
+    let reached = number(&found["figures"], "connections_reached");
+    assert!((1.0..60_000.0).contains(&reached), "{found}");
+    let why = found["figures"]["stopped_because"].as_str();
+    assert!(
+        why.is_some_and(|why| why.contains("MiB of memory")),
+        "{found}"
+    );
+    let warned = found["warnings"].to_string();
+    assert!(
+        warned.contains(&format!("stopped at {reached} connections")),
+        "{warned}"
+    );
+}
+
+#[test]
+fn variants_are_measured_side_by_side() {
+    let found = report(
+        "fanout --spectators 20 --rate 20 --seconds 1 --rounds 2 --encoding json,proto \
+         --edge-set rooms.flush_interval_us=1000",
+    );
+    let [json, proto] = [&found["figures"], &found["beside"][0]["figures"]];
+    for figures in [json, proto] {
+        assert_eq!(number(figures, "delivered_percent"), 100.0);
+        assert_eq!(number(figures, "errors"), 0.0);
+    }
+    let bytes = |figures| number(figures, "bytes_per_delivery");
+    assert!(bytes(proto) < bytes(json), "{found}");
+    assert_eq!(found["name"], "json");
+    assert!(found["spread"]["p99_ms"][1].is_number(), "{found}");
+    let output = bench("fanout --edge-set rooms.flush_intervall_us=1", None);
+    let err = text(&output.stderr);
+    assert!(
+        !output.status.success() && err.contains("FLUSH_INTERVALL_US"),
+        "{err}"
+    );
+}
+
+#[test]
+fn peers() {
+    // The others are installed by hand.
+    let found = figures(
+        "peers --only grandstand,grandstand-proto,nats,naive --spectators 30 --rates 20,40 --seconds 1 --rounds 2",
+    );
+    for peer in ["grandstand", "grandstand_proto", "nats", "naive"] {
+        for rate in [20, 40] {
+            let reached = number(&found, &format!("{peer}_{rate}_deliveries_per_s"));
+            assert!(reached > 0.0, "{found}");
+        }
+    }
 }
 
 #[test]

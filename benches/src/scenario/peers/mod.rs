@@ -1,29 +1,30 @@
 //! `peers`: the servers that people would use instead, and ours, in one run.
 
+mod peer;
+
 mod server;
+
+mod full;
+
+mod row;
 
 mod table;
 
 use std::path::PathBuf;
 
-use grandstand_tests::ports::Port;
-
 use crate::error::BenchError;
-use crate::host::pin::Cores;
-use crate::host::servers::{Servers, ServersUsage, Wanted};
-use crate::load::job::{Command, Job, LoadRole};
-use crate::load::remote::Load;
-use crate::plot::{Axis, Chart, Line, Panel};
+use crate::plot::{Axis, Chart, Line, Panel, short};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{drain, job, measure, publisher, settle};
-use server::{Peer, Server};
-use table::{Fanout, Row};
+use full::Full;
+use peer::Peer;
+use row::{Fanout, Row};
 
-/// The same fan-out with other servers, in one run: Bun, Node's ws, Socket.IO, NATS, Nchan, as far as they are installed
+/// The same fan-out with other servers, in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, as far as installed
 ///
-/// `benches/peers/setup` installs them. Messages carry the same bytes with all; envelopes are each server's own.
+/// `benches/peers/setup` installs them. Messages carry the same bytes with all; envelopes are each server's own. One that
+/// cannot deliver what is asked collapses: it is not asked for more, and what it reached is reported.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Who watches
@@ -35,6 +36,9 @@ pub struct Options {
     /// Bytes of a message
     #[arg(long, default_value_t = 128)]
     pub size: u32,
+    /// How often each is measured, in turns (A B C, A B C, …) and each time from a fresh start; figures are medians
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
     /// The folder with the other servers
     #[arg(long, default_value = "benches/peers", value_name = "DIR")]
     pub dir: PathBuf,
@@ -55,36 +59,59 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let mut report = Report::new("peers");
-    let mut rows = Vec::new();
-    for peer in &options.only {
-        if let Err(why) = peer.installed(&options.dir) {
-            report.warn(format!("{} is left out: {why}", peer.label()));
-            continue;
+    let mut warnings = Vec::new();
+    let mut peers = options.only.clone();
+    peers.retain(|peer| match peer.installed(&options.dir) {
+        Ok(()) => true,
+        Err(why) => {
+            warnings.push(format!("{} is left out: {why}", peer.label()));
+            false
         }
-        match one(*peer, options, common, progress).await {
-            Ok(row) => rows.push(row),
-            // One that breaks down is a finding too; the others are still to be measured.
-            Err(error) => report.warn(format!("{} could not be measured: {error}", peer.label())),
+    });
+    let mut rounds = vec![Vec::new(); peers.len()];
+    let mut reports = vec![Report::new("peers"); options.rounds as usize];
+    for (round, report) in reports.iter_mut().enumerate() {
+        if options.rounds > 1 {
+            progress.within(&format!("round {} of {}", round + 1, options.rounds));
+        }
+        for (&peer, rows) in peers.iter().zip(&mut rounds) {
+            match row(peer, options, common, progress).await {
+                Ok(row) => {
+                    row.put(&mut report.figures);
+                    rows.push(row);
+                }
+                // The others are still to be measured.
+                Err(error) => {
+                    let why = format!("{} could not be measured: {error}", peer.label());
+                    progress.note(&why);
+                    warnings.push(why);
+                }
+            }
         }
     }
-    let servers_of_others = rows.iter().any(|row| row.peer != Peer::Grandstand);
-    if !servers_of_others {
-        return Err(BenchError::NoPeers);
+    progress.within("");
+    let rows: Vec<_> = rounds.iter().filter_map(|rows| Row::median(rows)).collect();
+    if rows.iter().all(|row| row.peer.is_ours()) {
+        return Err(BenchError::NoPeers {
+            why: warnings.join("; "),
+        });
     }
+    let mut report = Report::median(&reports.iter().collect::<Vec<_>>());
     let settings = &mut report.settings;
     settings.put("spectators", options.spectators);
     settings.put("size_bytes", options.size);
     settings.put_number("seconds", common.seconds);
-    for row in &rows {
-        row.put(&mut report.figures);
-    }
+    settings.put("rounds", options.rounds);
+    warnings
+        .into_iter()
+        .for_each(|warning| report.warn(warning));
+    warn_of_generator(&rows, &mut report);
     let table = table::markdown(&rows, options, common.seconds);
     if let Some(path) = &options.write {
         table::write(path, &table)?;
     }
     if !common.json {
-        eprintln!("{table}");
+        progress.note(&table);
     }
     Ok(Outcome {
         chart: chart(&rows, options),
@@ -92,141 +119,103 @@ pub async fn run(
     })
 }
 
-/// What is measured: ours, or a peer.
-#[derive(Debug)]
-enum Running {
-    Ours(Box<Servers>),
-    Theirs(Server),
-}
-
-impl Running {
-    fn usage(&self) -> Result<ServersUsage, BenchError> {
-        match self {
-            // Whatever is needed to deliver a message counts.
-            Self::Ours(servers) => Ok(ServersUsage {
-                edges: servers.usage()?.all(),
-                ..ServersUsage::default()
-            }),
-            Self::Theirs(server) => server.usage(),
+fn warn_of_generator(rows: &[Row], report: &mut Report) {
+    for row in rows {
+        for fanout in row.fanouts.iter().filter(|f| f.generator_percent > 90.0) {
+            report.warn(format!(
+                "{} at {}/s: the load generator was busy for {:.0} % of the time: it may be what limits the figures",
+                row.peer.label(),
+                fanout.rate,
+                fanout.generator_percent
+            ));
         }
     }
 }
 
-async fn one(
+/// Everything about one server: each rate with a fresh one, so that what waits in one is not what the next is asked for.
+async fn row(
     peer: Peer,
     options: &Options,
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Row, BenchError> {
-    let cores = Cores::apart();
-    progress.phase(peer.label());
-    let port = Port::try_take()?;
-    let running = match peer {
-        Peer::Grandstand => {
-            let wanted = Wanted {
-                workers: 1,
-                edges: 1,
-                cores,
-            };
-            Running::Ours(Box::new(Servers::start(wanted).await?))
-        }
-        _ => Running::Theirs(Server::start(peer, &options.dir, &port, cores).await?),
-    };
-    let target = match &running {
-        Running::Ours(servers) => servers.address(),
-        Running::Theirs(_) => port.address(),
-    };
-    let mut player = Load::start(&Job {
-        dialect: peer.dialect(),
-        ..publisher(target, cores, options.size)
-    })
-    .await?;
-    player.entered(progress).await?;
-    // What is made once is no connection's.
-    let warm = Job {
-        dialect: peer.dialect(),
-        source: 250,
-        ..job(target, LoadRole::Spectator, 64, cores)
-    };
-    let mut warm = Load::start(&Job {
-        first_player: 20_000_000,
-        ..warm
-    })
-    .await?;
-    warm.entered(progress).await?;
-    settle(1.0).await;
-    let before = running.usage()?.edges.memory;
-    let mut load = Load::start(&Job {
-        dialect: peer.dialect(),
-        size: options.size,
-        ..job(target, LoadRole::Spectator, options.spectators, cores)
-    })
-    .await?;
-    load.entered(progress).await?;
-    drop(warm);
-    settle(3.0).await;
-    let memory = running.usage()?.edges.memory.saturating_sub(before);
     let mut row = Row {
         peer,
-        bytes_per_connection: memory as f64 / f64::from(options.spectators),
+        bytes: 0.0,
         fanouts: Vec::new(),
     };
-    for &rate in &options.rates {
+    for (at, &rate) in options.rates.iter().enumerate() {
+        progress.phase(peer.label());
+        let mut full = Full::start(peer, options, progress).await?;
+        if at == 0 {
+            row.bytes = full.bytes;
+        }
         progress.phase(format!("{}, {rate}/s", peer.label()));
-        player.tell(Command::Rate(rate)).await?;
-        settle(common.seconds.min(3.0)).await;
-        let mut loads = [&mut load, &mut player];
-        let mut measured =
-            measure(|| running.usage(), &mut loads, common.seconds, progress).await?;
-        loads[1].tell(Command::Silence).await?;
-        drain(&mut loads, &mut measured).await?;
         row.fanouts
-            .push(Fanout::new(rate, options.spectators, &measured));
+            .push(full.fan_out(rate, common.seconds, progress).await?);
     }
     Ok(row)
 }
 
 fn chart(rows: &[Row], options: &Options) -> Chart {
     let names: Vec<_> = rows.iter().map(|row| row.peer.label().to_owned()).collect();
-    let bars = |value: &dyn Fn(&Row) -> f64| {
-        let values = rows.iter().map(value);
-        values
-            .enumerate()
-            .map(|(at, value)| (at as f64, value))
-            .collect::<Vec<_>>()
-    };
-    let of_rates = |value: fn(&Fanout) -> f64| {
-        let rates = options.rates.iter().enumerate();
-        let line = |(at, rate): (usize, &f64)| {
-            Line::new(
-                format!("{rate}/s"),
-                bars(&|row| row.fanouts.get(at).map_or(0.0, value)),
-            )
+    let of_rates = |value: fn(&Fanout) -> f64, unit: &str| {
+        let line = |rate: &f64| {
+            let (mut points, mut notes) = (Vec::new(), Vec::new());
+            for (at, row) in rows.iter().enumerate() {
+                let Some(fanout) = row.fanout(*rate) else {
+                    continue;
+                };
+                let reached = table::per_second(fanout.per_second);
+                let (bar, note) = match fanout.collapsed {
+                    false => (value(fanout), format!("{}{unit}", short(value(fanout)))),
+                    true if unit == "/s" => (fanout.per_second, format!("collapses at {reached}")),
+                    true => (0.0, "collapses".to_owned()),
+                };
+                points.push((at as f64, bar));
+                notes.push((at as f64, note));
+            }
+            let name = format!("{rate} messages a second");
+            Line {
+                notes,
+                ..Line::new(name, points)
+            }
         };
-        rates.map(line).collect::<Vec<_>>()
+        options.rates.iter().map(line).collect::<Vec<_>>()
     };
     let panel = |y, lines| Panel {
         x: Axis::Names(names.clone()),
         y,
         lines,
     };
+    let memory = rows.iter().enumerate();
+    let memory = memory.map(|(at, row)| (at as f64, row.bytes / 1000.0));
+    let how = match options.rounds {
+        1 => "one after the other in one run".to_owned(),
+        rounds => format!("medians of {rounds} rounds in turns"),
+    };
     Chart {
         title: format!(
             "One room of {} spectators, messages of {} bytes",
             options.spectators, options.size
         ),
-        subtitle:
-            "each server on one core, the load generator on another, one after the other in one run"
-                .to_owned(),
+        subtitle: format!("each server on one core, the load generator on another; {how}"),
         panels: vec![
-            panel("deliveries a second", of_rates(|fanout| fanout.per_second)),
-            panel("p99, ms", of_rates(|fanout| fanout.p99_ms)),
             panel(
-                "KB per connection",
-                vec![Line::new(
-                    "memory",
-                    bars(&|row| row.bytes_per_connection / 1000.0),
-                )],
+                "deliveries a second (more is better)",
+                of_rates(|fanout| fanout.per_second, "/s"),
+            ),
+            panel(
+                "p99 from send to receipt, ms (less is better)",
+                of_rates(|fanout| fanout.p99_ms, " ms"),
+            ),
+            panel(
+                "CPU per delivery, µs (less is better)",
+                of_rates(|fanout| fanout.cpu_us, " µs"),
+            ),
+            panel(
+                "memory per idle connection, KB (less is better)",
+                vec![Line::new("memory", memory.collect())],
             ),
         ],
     }

@@ -4,80 +4,28 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Options;
-use super::server::Peer;
+use super::peer::Peer;
+use super::row::{ENOUGH_PERCENT, Fanout, LAG_S, Row};
 use crate::error::BenchError;
-use crate::report::Figures;
-use crate::scenario::common::Measured;
 
 const BEGIN: &str = "<!-- peers: written by `grandstand bench peers --write` -->";
 const END: &str = "<!-- /peers -->";
 
-/// What a server did at one rate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fanout {
-    pub(super) rate: f64,
-    pub(super) delivered_percent: f64,
-    pub(super) per_second: f64,
-    pub(super) p99_ms: f64,
-    pub(super) cpu_us: f64,
-    pub(super) generator_percent: f64,
-}
-
-impl Fanout {
-    pub(super) fn new(rate: f64, watchers: u32, measured: &Measured) -> Self {
-        let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
-        let due = publishing.sent_in_window + publishing.unsent;
-        let offered = (due * u64::from(watchers)).max(1);
-        Self {
-            rate,
-            delivered_percent: watching.in_window as f64 / offered as f64 * 100.0,
-            per_second: measured.received as f64 / measured.seconds,
-            p99_ms: watching.latencies.quantile_ms(0.99).unwrap_or(0.0),
-            cpu_us: measured.used.edges.cpu_s * 1e6 / measured.received.max(1) as f64,
-            generator_percent: measured.generator * 100.0,
-        }
-    }
-}
-
-/// A server.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
-    pub(super) peer: Peer,
-    pub(super) bytes_per_connection: f64,
-    pub(super) fanouts: Vec<Fanout>,
-}
-
-impl Row {
-    pub(super) fn put(&self, figures: &mut Figures) {
-        let name = self.peer.name();
-        figures.put_number(
-            format!("{name}_bytes_per_connection"),
-            self.bytes_per_connection,
-        );
-        for fanout in &self.fanouts {
-            for (what, value) in [
-                ("delivered_percent", fanout.delivered_percent),
-                ("deliveries_per_s", fanout.per_second),
-                ("p99_ms", fanout.p99_ms),
-                ("cpu_us_per_delivery", fanout.cpu_us),
-                ("generator_cpu_percent", fanout.generator_percent),
-            ] {
-                figures.put_number(format!("{name}_{}_{what}", fanout.rate), value);
-            }
-        }
-    }
-}
-
 /// The table; ratios are to ours, if we are in it.
 pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String {
     let ours = rows.iter().find(|row| row.peer == Peer::Grandstand);
+    let rounds = match options.rounds {
+        1 => "one run".to_owned(),
+        rounds => format!("medians of {rounds} rounds in turns"),
+    };
     let mut text = format!(
-        "{} spectators of one room, messages of {} bytes, {seconds} s each; in brackets: how many times ours.\n\n\
-         | server | memory per connection |",
+        "{} spectators of one room, messages of {} bytes, {seconds} s each, {rounds}; in brackets: how many times ours. \
+         A server collapses that is more than {LAG_S} s behind, loses messages, or does less than {ENOUGH_PERCENT} % of what is asked.\n\n\
+         | server | memory per idle connection |",
         options.spectators, options.size
     );
     for rate in &options.rates {
-        write!(text, " {rate}/s: delivered, p99, CPU per delivery |").ok();
+        write!(text, " {rate} msg/s: deliveries/s, p99, CPU per delivery |").ok();
     }
     write!(
         text,
@@ -87,33 +35,50 @@ pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String 
     .ok();
     for row in rows {
         let own = ours.filter(|ours| ours.peer != row.peer);
-        let times = |value: f64, ours: Option<f64>| match ours {
-            Some(ours) if ours > 0.0 => format!(" ({:.2})", value / ours),
-            _ => String::new(),
-        };
-        let memory = times(
-            row.bytes_per_connection,
-            own.map(|ours| ours.bytes_per_connection),
-        );
-        let kb = row.bytes_per_connection / 1000.0;
+        let memory = times(row.bytes, own.map(|ours| ours.bytes));
+        let kb = row.bytes / 1000.0;
         write!(text, "| {} | {kb:.2} KB{memory} |", row.peer.label()).ok();
-        for (at, fanout) in row.fanouts.iter().enumerate() {
-            let own = own.and_then(|ours| ours.fanouts.get(at));
-            let p99 = times(fanout.p99_ms, own.map(|ours| ours.p99_ms));
-            let cpu = times(fanout.cpu_us, own.map(|ours| ours.cpu_us));
-            write!(
-                text,
-                " {:.1} % at {:.0} k/s, {:.0} ms{p99}, {:.2} µs{cpu} |",
-                fanout.delivered_percent,
-                fanout.per_second / 1000.0,
-                fanout.p99_ms,
-                fanout.cpu_us,
-            )
-            .ok();
+        for &rate in &options.rates {
+            let own = own.and_then(|ours| ours.fanout(rate));
+            let cell = row.fanout(rate).map(|fanout| fanout.cell(own));
+            write!(text, " {} |", cell.as_deref().unwrap_or("not measured")).ok();
         }
         text.push('\n');
     }
     text
+}
+
+impl Fanout {
+    fn cell(&self, ours: Option<&Self>) -> String {
+        let per_second = per_second(self.per_second);
+        if self.collapsed {
+            return format!("collapses at {per_second}");
+        }
+        // Of one that collapses, latency and CPU say nothing.
+        let ours = ours.filter(|ours| !ours.collapsed);
+        format!(
+            "{per_second}, {:.0} ms{}, {:.2} µs{}",
+            self.p99_ms,
+            times(self.p99_ms, ours.map(|ours| ours.p99_ms)),
+            self.cpu_us,
+            times(self.cpu_us, ours.map(|ours| ours.cpu_us)),
+        )
+    }
+}
+
+fn times(value: f64, ours: Option<f64>) -> String {
+    match ours {
+        Some(ours) if ours > 0.0 => format!(" ({:.2})", value / ours),
+        _ => String::new(),
+    }
+}
+
+/// `600 k/s`, `1.95 M/s`.
+pub(super) fn per_second(value: f64) -> String {
+    match value {
+        1e6.. => format!("{:.2} M/s", value / 1e6),
+        _ => format!("{:.0} k/s", value / 1e3),
+    }
 }
 
 /// Puts the table between the markers of a file.
@@ -145,26 +110,29 @@ fn between(text: &str, table: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn row(peer: Peer, factor: f64) -> Row {
+    fn row(peer: Peer, factor: f64, collapsed: bool) -> Row {
+        let fanout = |rate| Fanout {
+            rate,
+            collapsed: collapsed && rate > 100.0,
+            delivered_percent: 100.0,
+            per_second: rate * 10_000.0 / factor,
+            p99_ms: 100.0 * factor,
+            cpu_us: factor,
+            generator_percent: 50.0,
+        };
         Row {
             peer,
-            bytes_per_connection: 1000.0 * factor,
-            fanouts: vec![Fanout {
-                rate: 60.0,
-                delivered_percent: 100.0,
-                per_second: 600_000.0,
-                p99_ms: 100.0 * factor,
-                cpu_us: factor,
-                generator_percent: 50.0,
-            }],
+            bytes: 1000.0 * factor,
+            fanouts: vec![fanout(60.0), fanout(200.0)],
         }
     }
 
     fn options() -> Options {
         Options {
             spectators: 10_000,
-            rates: vec![60.0],
+            rates: vec![60.0, 200.0],
             size: 128,
+            rounds: 3,
             dir: "x".into(),
             only: Vec::new(),
             write: None,
@@ -172,15 +140,24 @@ mod tests {
     }
 
     #[test]
-    fn others_are_compared_with_ours() {
-        let rows = [row(Peer::Grandstand, 1.0), row(Peer::Bun, 2.5)];
+    fn others_are_compared_with_ours_and_what_collapses_is_named() {
+        let rows = [
+            row(Peer::Grandstand, 1.0, false),
+            row(Peer::Ws, 2.5, true),
+            Row {
+                fanouts: Vec::new(),
+                ..row(Peer::Bun, 1.0, false)
+            },
+        ];
         let text = markdown(&rows, &options(), 20.0);
+        assert!(text.contains("medians of 3 rounds"), "{text}");
         let lines: Vec<_> = text.lines().skip(4).collect();
         assert_eq!(
             lines,
             [
-                "| Grandstand | 1.00 KB | 100.0 % at 600 k/s, 100 ms, 1.00 µs |",
-                "| Bun (uWebSockets) | 2.50 KB (2.50) | 100.0 % at 600 k/s, 250 ms (2.50), 2.50 µs (2.50) |",
+                "| Grandstand | 1.00 KB | 600 k/s, 100 ms, 1.00 µs | 2.00 M/s, 100 ms, 1.00 µs |",
+                "| Node ws | 2.50 KB (2.50) | 240 k/s, 250 ms (2.50), 2.50 µs (2.50) | collapses at 800 k/s |",
+                "| Bun (uWebSockets) | 1.00 KB (1.00) | not measured | not measured |",
             ]
         );
     }

@@ -1,0 +1,163 @@
+//! One server with its spectators, and what it makes of a rate of messages.
+
+use grandstand_tests::ports::Port;
+use tokio::time::Instant;
+
+use super::Options;
+use super::peer::Peer;
+use super::row::{Backlog, Fanout};
+use super::server::Server;
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, ServersUsage, Wanted};
+use crate::load::job::{Command, Job, LoadRole};
+use crate::load::remote::Load;
+use crate::progress::Progress;
+use crate::scenario::common::{Measured, drain, job, measure_until, publisher, settle};
+
+/// What is measured: ours, or a peer.
+#[derive(Debug)]
+enum Running {
+    Ours(Box<Servers>),
+    Theirs(Server),
+}
+
+impl Running {
+    fn usage(&self) -> Result<ServersUsage, BenchError> {
+        match self {
+            // Whatever is needed to deliver a message counts.
+            Self::Ours(servers) => Ok(ServersUsage {
+                edges: servers.usage()?.all(),
+                ..ServersUsage::default()
+            }),
+            Self::Theirs(server) => server.usage(),
+        }
+    }
+}
+
+/// A server with all its spectators. Generators end before it.
+#[derive(Debug)]
+pub(super) struct Full {
+    player: Load,
+    spectators: Load,
+    watchers: u32,
+    /// Of an idle connection.
+    pub(super) bytes: f64,
+    running: Running,
+}
+
+impl Full {
+    /// Starts all, and waits until all are in.
+    pub(super) async fn start(
+        peer: Peer,
+        options: &Options,
+        progress: &mut Progress,
+    ) -> Result<Self, BenchError> {
+        let cores = Cores::apart();
+        let port = Port::try_take()?;
+        let running = match peer.is_ours() {
+            true => {
+                let wanted = Wanted {
+                    workers: 1,
+                    edges: 1,
+                    cores,
+                };
+                Running::Ours(Box::new(Servers::start(wanted).await?))
+            }
+            false => Running::Theirs(Server::start(peer, &options.dir, &port, cores).await?),
+        };
+        let target = match &running {
+            Running::Ours(servers) => servers.address(),
+            Running::Theirs(_) => port.address(),
+        };
+        let spoken = |job| Job {
+            dialect: peer.dialect(),
+            ..job
+        };
+        let player = spoken(publisher(target, cores, options.size));
+        let player = Load::enter(&player, progress).await?;
+        // What is made once is no connection's.
+        let warm = Job {
+            source: 250,
+            first_player: 20_000_000,
+            ..spoken(job(target, LoadRole::Spectator, 64, cores))
+        };
+        let warm = Load::enter(&warm, progress).await?;
+        settle(1.0).await;
+        let before = running.usage()?.edges.memory;
+        let watchers = options.spectators;
+        let spectators = spoken(job(target, LoadRole::Spectator, watchers, cores));
+        let spectators = Load::enter(&spectators, progress).await?;
+        settle(3.0).await;
+        let memory = running.usage()?.edges.memory.saturating_sub(before);
+        drop(warm);
+        Ok(Self {
+            player,
+            spectators,
+            watchers,
+            bytes: memory as f64 / f64::from(watchers),
+            running,
+        })
+    }
+
+    /// Measures one rate.
+    pub(super) async fn fan_out(
+        &mut self,
+        rate: f64,
+        seconds: f64,
+        progress: &mut Progress,
+    ) -> Result<Fanout, BenchError> {
+        let start = Instant::now();
+        let watchers = self.watchers;
+        self.player.tell(Command::Rate(rate)).await?;
+        let mut backlog = Backlog::default();
+        while start.elapsed().as_secs_f64() < seconds.min(3.0) {
+            settle(0.5).await;
+            self.count(&mut backlog).await?;
+            if backlog.is_hopeless(rate, watchers) || self.running.usage().is_err() {
+                return self.collapse(rate, backlog, start).await;
+            }
+        }
+        let (running, mut loads) = (&self.running, [&mut self.spectators, &mut self.player]);
+        let hopeless = |measured: &Measured| backlog.with(measured).is_hopeless(rate, watchers);
+        let measured = measure_until(|| running.usage(), &mut loads, seconds, progress, hopeless);
+        let mut measured = match measured.await {
+            // It has died of it.
+            Err(BenchError::Proc(_)) => return self.collapse(rate, backlog, start).await,
+            measured => measured?,
+        };
+        if hopeless(&measured) {
+            return self.collapse(rate, backlog.with(&measured), start).await;
+        }
+        self.player.tell(Command::Silence).await?;
+        let mut loads = [&mut self.spectators, &mut self.player];
+        drain(&mut loads, &mut measured).await?;
+        Ok(Fanout::new(rate, watchers, &measured))
+    }
+
+    /// It is asked for nothing more, and what it does of what waits shows what it can do.
+    async fn collapse(
+        &mut self,
+        rate: f64,
+        mut backlog: Backlog,
+        start: Instant,
+    ) -> Result<Fanout, BenchError> {
+        const MORE_S: u32 = 3;
+        self.player.tell(Command::Silence).await?;
+        let mut reached: f64 = 0.0;
+        for _ in 0..=MORE_S {
+            // What came in the meantime is counted at once.
+            self.count(&mut backlog).await?;
+            reached = reached.max(backlog.received as f64 / start.elapsed().as_secs_f64());
+            settle(1.0).await;
+        }
+        Ok(Fanout::collapsed(rate, reached))
+    }
+
+    async fn count(&mut self, backlog: &mut Backlog) -> Result<(), BenchError> {
+        let publishing = self.player.collect().await?;
+        backlog.sent += publishing.sent + publishing.unsent;
+        backlog.received += self.spectators.collect().await?.received;
+        Ok(())
+    }
+}

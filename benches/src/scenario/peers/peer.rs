@@ -1,0 +1,165 @@
+//! Which servers are compared, what they speak, and whether they are there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use grandstand_tests::programs;
+
+use crate::load::dialect::Dialect;
+
+/// Debian's place for it.
+const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// A server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// Ours in JSON: edge, worker and NATS
+    Grandstand,
+    /// Ours in protobuf
+    GrandstandProto,
+    /// Bun's WebSocket server, which is uWebSockets underneath
+    Bun,
+    /// Elysia on Bun
+    Elysia,
+    /// Nchan in nginx
+    Nchan,
+    /// A task for each connection and a broadcast channel, in Rust
+    Naive,
+    /// Node's ws
+    Ws,
+    /// The WebSocket listener of nats-server
+    Nats,
+    /// Socket.IO with its Redis adapter
+    SocketIo,
+}
+
+impl Peer {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Grandstand,
+        Self::GrandstandProto,
+        Self::Bun,
+        Self::Elysia,
+        Self::Nchan,
+        Self::Naive,
+        Self::Ws,
+        Self::Nats,
+        Self::SocketIo,
+    ];
+
+    /// For people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Grandstand => "Grandstand",
+            Self::GrandstandProto => "Grandstand, protobuf",
+            Self::Bun => "Bun (uWebSockets)",
+            Self::Elysia => "Bun + Elysia",
+            Self::Nchan => "Nchan (nginx)",
+            Self::Naive => "naive tokio-tungstenite broadcast",
+            Self::Ws => "Node ws",
+            Self::Nats => "nats-server WebSocket",
+            Self::SocketIo => "Socket.IO + Redis",
+        }
+    }
+
+    /// In figures' names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grandstand => "grandstand",
+            Self::GrandstandProto => "grandstand_proto",
+            Self::Bun => "bun",
+            Self::Elysia => "elysia",
+            Self::Nchan => "nchan",
+            Self::Naive => "naive",
+            Self::Ws => "ws",
+            Self::Nats => "nats",
+            Self::SocketIo => "socketio",
+        }
+    }
+
+    /// Whether it is one of ours.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Grandstand | Self::GrandstandProto)
+    }
+
+    /// What it speaks.
+    pub fn dialect(self) -> Dialect {
+        match self {
+            Self::Grandstand => Dialect::Grandstand,
+            Self::GrandstandProto => Dialect::GrandstandProto,
+            Self::Bun | Self::Elysia | Self::Naive | Self::Ws => Dialect::Raw,
+            Self::Nchan => Dialect::Nchan,
+            Self::Nats => Dialect::Nats,
+            Self::SocketIo => Dialect::SocketIo,
+        }
+    }
+
+    /// Whether it is there; what is missing if not.
+    pub(super) fn installed(self, dir: &Path) -> Result<(), Missing> {
+        let file = |path: PathBuf| match path.exists() {
+            true => Ok(()),
+            false => Err(Missing::File(path)),
+        };
+        let program = |name| match in_path(name) {
+            true => Ok(()),
+            false => Err(Missing::Program(name)),
+        };
+        match self {
+            Self::Grandstand | Self::GrandstandProto => Ok(()),
+            Self::Bun => file(bun(dir)),
+            Self::Elysia => {
+                file(bun(dir))?;
+                file(dir.join("node_modules/elysia"))
+            }
+            Self::Nchan => {
+                program("nginx")?;
+                file(NCHAN.into())
+            }
+            Self::Naive => file(programs::bin_dir().join(NAIVE)),
+            Self::Ws => {
+                program("node")?;
+                file(dir.join("node_modules/ws"))
+            }
+            Self::Nats => programs::find_nats()
+                .map(drop)
+                .map_err(|_| Missing::Program("nats-server")),
+            Self::SocketIo => {
+                program("node")?;
+                file(dir.join("node_modules/socket.io"))?;
+                program("redis-server")
+            }
+        }
+    }
+}
+
+/// The program that is built with the workspace.
+pub(super) const NAIVE: &str = "naive-broadcast";
+
+/// Bun, as npm installs it.
+pub(super) fn bun(dir: &Path) -> PathBuf {
+    dir.join("node_modules/.bin/bun")
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Why a server is left out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Missing {
+    #[error("{} is not there", .0.display())]
+    File(PathBuf),
+    #[error("there is no {0}")]
+    Program(&'static str),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_possible_value() {
+            Some(value) => f.write_str(value.get_name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What a server did.
+
+use super::peer::Peer;
+use crate::report::Figures;
+use crate::scenario::common::Measured;
+
+/// Seconds that deliveries may be behind what was sent; with more, a server has collapsed.
+pub(super) const LAG_S: f64 = 3.0;
+/// What share of what is offered a server must do while it is measured.
+pub(super) const ENOUGH_PERCENT: f64 = 90.0;
+/// What share must have come when nothing more comes.
+const DELIVERED_PERCENT: f64 = 99.0;
+
+/// What a server did at one rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fanout {
+    pub(super) rate: f64,
+    /// It could not do what was asked; then what it did do is [`Self::per_second`], and the rest says nothing.
+    pub(super) collapsed: bool,
+    pub(super) delivered_percent: f64,
+    pub(super) per_second: f64,
+    pub(super) p99_ms: f64,
+    pub(super) cpu_us: f64,
+    pub(super) generator_percent: f64,
+}
+
+impl Fanout {
+    /// Of one that was measured to the end.
+    pub(super) fn new(rate: f64, watchers: u32, measured: &Measured) -> Self {
+        let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
+        let due = publishing.sent_in_window + publishing.unsent;
+        let offered = (due * u64::from(watchers)).max(1);
+        let delivered_percent = watching.in_window as f64 / offered as f64 * 100.0;
+        let per_second = measured.received as f64 / measured.seconds;
+        let enough = rate * f64::from(watchers) * ENOUGH_PERCENT / 100.0;
+        Self {
+            rate,
+            collapsed: delivered_percent < DELIVERED_PERCENT || per_second < enough,
+            delivered_percent,
+            per_second,
+            p99_ms: watching.latencies.quantile_ms(0.99).unwrap_or(0.0),
+            cpu_us: measured.used.edges.cpu_s * 1e6 / measured.received.max(1) as f64,
+            generator_percent: measured.generator * 100.0,
+        }
+    }
+
+    /// Of one that fell behind, or died: what it reached.
+    pub(super) fn collapsed(rate: f64, per_second: f64) -> Self {
+        Self {
+            rate,
+            collapsed: true,
+            delivered_percent: 0.0,
+            per_second,
+            p99_ms: 0.0,
+            cpu_us: 0.0,
+            generator_percent: 0.0,
+        }
+    }
+}
+
+/// What was sent to how many, and what came of it, since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Backlog {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl Backlog {
+    pub(super) fn with(mut self, measured: &Measured) -> Self {
+        self.received += measured.tallies[0].received;
+        self.sent += measured.tallies[1].sent + measured.tallies[1].unsent;
+        self
+    }
+
+    /// Whether it is more than [`LAG_S`] behind.
+    pub(super) fn is_hopeless(self, rate: f64, watchers: u32) -> bool {
+        let due = self.sent as f64 * f64::from(watchers);
+        due - self.received as f64 > rate * f64::from(watchers) * LAG_S
+    }
+}
+
+/// A server.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) peer: Peer,
+    /// Of an idle connection.
+    pub(super) bytes: f64,
+    pub(super) fanouts: Vec<Fanout>,
+}
+
+/// A figure of a [`Fanout`] with its name.
+type Field = (&'static str, fn(&mut Fanout) -> &mut f64);
+
+const FIELDS: [Field; 5] = [
+    ("delivered_percent", |fanout| &mut fanout.delivered_percent),
+    ("deliveries_per_s", |fanout| &mut fanout.per_second),
+    ("p99_ms", |fanout| &mut fanout.p99_ms),
+    ("cpu_us_per_delivery", |fanout| &mut fanout.cpu_us),
+    ("generator_cpu_percent", |fanout| {
+        &mut fanout.generator_percent
+    }),
+];
+
+impl Row {
+    /// At that rate.
+    pub(super) fn fanout(&self, rate: f64) -> Option<&Fanout> {
+        self.fanouts.iter().find(|fanout| fanout.rate == rate)
+    }
+
+    /// As figures of a report; what says nothing is left out.
+    pub(super) fn put(&self, figures: &mut Figures) {
+        let name = self.peer.name();
+        figures.put_number(format!("{name}_bytes_per_connection"), self.bytes);
+        for &(mut fanout) in &self.fanouts {
+            let rate = fanout.rate;
+            figures.put(
+                format!("{name}_{rate}_collapsed"),
+                u64::from(fanout.collapsed),
+            );
+            for (what, field) in FIELDS {
+                let value = *field(&mut fanout);
+                if !fanout.collapsed || what == "deliveries_per_s" {
+                    figures.put_number(format!("{name}_{rate}_{what}"), value);
+                }
+            }
+        }
+    }
+
+    /// The medians of several; one collapses that did so in half of the rounds. None, if there are none.
+    pub(super) fn median(rounds: &[Self]) -> Option<Self> {
+        let mut row = rounds.first()?.clone();
+        row.bytes = middle(rounds.iter().map(|row| row.bytes));
+        let rates: Vec<_> = rounds.iter().flat_map(|row| &row.fanouts).collect();
+        row.fanouts.clear();
+        for one in &rates {
+            if row.fanout(one.rate).is_some() {
+                continue;
+            }
+            let of_rate = || rates.iter().filter(|other| other.rate == one.rate);
+            let fell = of_rate().filter(|fanout| fanout.collapsed).count();
+            let collapsed = fell * 2 >= of_rate().count();
+            let mut median = **one;
+            median.collapsed = collapsed;
+            for (_, field) in FIELDS {
+                let alike = of_rate().filter(|fanout| fanout.collapsed == collapsed);
+                *field(&mut median) = middle(alike.map(|&&(mut fanout)| *field(&mut fanout)));
+            }
+            row.fanouts.push(median);
+        }
+        Some(row)
+    }
+}
+
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        len => (values[(len - 1) / 2] + values[len / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::tally::Tally;
+
+    fn measured(sent: u64, came: u64, late: u64) -> Measured {
+        Measured {
+            seconds: 10.0,
+            received: came - late,
+            tallies: vec![
+                Tally {
+                    in_window: came,
+                    received: came,
+                    ..Tally::default()
+                },
+                Tally {
+                    sent,
+                    sent_in_window: sent,
+                    ..Tally::default()
+                },
+            ],
+            ..Measured::default()
+        }
+    }
+
+    #[test]
+    fn one_collapses_that_is_late_or_loses() {
+        let of = |came, late| Fanout::new(60.0, 100, &measured(600, came, late)).collapsed;
+        assert!(!of(60_000, 0));
+        assert!(!of(59_500, 5_000));
+        assert!(of(60_000, 6_100), "too late");
+        assert!(of(59_000, 0), "it loses some");
+        let backlog = Backlog::default().with(&measured(600, 42_100, 0));
+        assert!(!backlog.is_hopeless(60.0, 100));
+        let backlog = Backlog::default().with(&measured(600, 41_900, 0));
+        assert!(backlog.is_hopeless(60.0, 100));
+    }
+
+    #[test]
+    fn medians_are_of_the_rounds_that_ended_alike() {
+        let row = |bytes, fanouts: &[Fanout]| Row {
+            peer: Peer::Ws,
+            bytes,
+            fanouts: fanouts.to_vec(),
+        };
+        let good = |p99_ms| Fanout {
+            p99_ms,
+            collapsed: false,
+            ..Fanout::collapsed(60.0, 6e5)
+        };
+        let bad = Fanout::collapsed(60.0, 58e3);
+        let rounds = [
+            row(3.0, &[good(9.0)]),
+            row(1.0, &[bad]),
+            row(2.0, &[good(5.0)]),
+        ];
+        let median = Row::median(&rounds).unwrap();
+        assert_eq!(median, row(2.0, &[good(7.0)]));
+        let rounds = [row(3.0, &[good(9.0)]), row(1.0, &[bad])];
+        assert_eq!(Row::median(&rounds).unwrap().fanouts, [bad]);
+        assert_eq!(Row::median(&[]), None);
+        let mut figures = Figures::default();
+        row(1.0, &[bad]).put(&mut figures);
+        assert_eq!(figures.number("ws_60_deliveries_per_s"), Some(58e3));
+        assert_eq!(figures.number("ws_60_p99_ms"), None);
+    }
+}
