@@ -102,14 +102,11 @@ fn variants_are_measured_side_by_side() {
 #[test]
 fn peers() {
     // The others are installed by hand.
-    let found = figures(
-        "peers --only grandstand,grandstand-proto,nats,naive --spectators 30 --rates 20,40 --seconds 1 --rounds 2",
-    );
-    for peer in ["grandstand", "grandstand_proto", "nats", "naive"] {
-        for rate in [20, 40] {
-            let reached = number(&found, &format!("{peer}_{rate}_deliveries_per_s"));
-            assert!(reached > 0.0, "{found}");
-        }
+    let found =
+        figures("peers --only grandstand-proto,nats,naive --spectators 30 --rates 20 --seconds 1");
+    for peer in ["grandstand_proto", "nats", "naive"] {
+        let reached = number(&found, &format!("{peer}_20_deliveries_per_s"));
+        assert!(reached > 0.0, "{found}");
     }
 }
 

@@ -8,6 +8,7 @@ use super::peer::Peer;
 use super::row::{Backlog, Fanout};
 use super::server::Server;
 use crate::error::BenchError;
+use crate::host::kernel::Kernel;
 use crate::host::pin::Cores;
 use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Command, Job, LoadRole};
@@ -35,6 +36,9 @@ impl Running {
     }
 }
 
+/// What is left to the rest of the machine, bytes.
+const LEFT: u64 = 1536 << 20;
+
 /// A server with all its spectators. Generators end before it.
 #[derive(Debug)]
 pub(super) struct Full {
@@ -44,6 +48,11 @@ pub(super) struct Full {
     /// Of an idle connection.
     pub(super) bytes: f64,
     running: Running,
+}
+
+/// Whether the queue of a server that falls behind has eaten so much that others on the machine are in danger.
+fn memory_is_short() -> bool {
+    Kernel::now().is_ok_and(|kernel| kernel.available < LEFT)
 }
 
 impl Full {
@@ -114,12 +123,15 @@ impl Full {
         while start.elapsed().as_secs_f64() < seconds.min(3.0) {
             settle(0.5).await;
             self.count(&mut backlog).await?;
-            if backlog.is_hopeless(rate, watchers) || self.running.usage().is_err() {
+            let hopeless = backlog.is_hopeless(rate, watchers) || memory_is_short();
+            if hopeless || self.running.usage().is_err() {
                 return self.collapse(rate, backlog, start).await;
             }
         }
         let (running, mut loads) = (&self.running, [&mut self.spectators, &mut self.player]);
-        let hopeless = |measured: &Measured| backlog.with(measured).is_hopeless(rate, watchers);
+        let hopeless = |measured: &Measured| {
+            backlog.with(measured).is_hopeless(rate, watchers) || memory_is_short()
+        };
         let measured = measure_until(|| running.usage(), &mut loads, seconds, progress, hopeless);
         let mut measured = match measured.await {
             // It has died of it.
