@@ -123,19 +123,17 @@ pub async fn measure_until(
             .map(|&pid| Usage::of(pid))
             .collect::<Result<Vec<_>, _>>()
     };
+    // What was before does not count; CPU and what is received do from here on, a moment before the window.
     let start = open_window(loads, seconds).await?;
-    for load in loads.iter_mut() {
-        // What was before does not count.
-        load.collect().await?;
-        measured.tallies.push(Tally::default());
-    }
+    measured.tallies = vec![Tally::default(); loads.len()];
+    let origin = Instant::now();
     let (before, idle) = (usage()?, generators().map_err(BenchError::Proc)?);
     let mut last = (0.0, before);
     let steps = seconds.ceil().max(1.0) as u32;
     for step in 1..=steps {
         let at = start + Duration::from_secs_f64(seconds * f64::from(step) / f64::from(steps));
         sleep_until(at).await;
-        let now_s = start.elapsed().as_secs_f64();
+        let now_s = origin.elapsed().as_secs_f64();
         let used = usage()?;
         let mut sample = Sample {
             at_s: now_s,
@@ -162,7 +160,7 @@ pub async fn measure_until(
             break;
         }
     }
-    measured.seconds = start.elapsed().as_secs_f64();
+    measured.seconds = origin.elapsed().as_secs_f64();
     let after = usage()?;
     measured.used = ServersUsage {
         edges: after.edges - before.edges,
@@ -178,8 +176,8 @@ pub async fn measure_until(
     Ok(measured)
 }
 
-/// Lets all count what is due from a time on, and waits for it. All must have heard of it by then, or what the first is sent
-/// at its begin is not counted by the others: they answer in order, so what they answer shows that they have.
+/// Lets all count what is due from a time on, which comes soon. All must have heard of it by then, or what is sent at its begin
+/// is counted by some and not by others: they answer in order, so that they answer shows that they have.
 async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, BenchError> {
     let mut ahead = HEARD;
     loop {
@@ -193,7 +191,6 @@ async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, B
             load.collect().await?;
         }
         if Instant::now() < start || ahead > MOST_AHEAD {
-            sleep_until(start).await;
             return Ok(start);
         }
         ahead *= 2;
