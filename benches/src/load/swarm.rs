@@ -20,6 +20,8 @@ const TIMER: Token = Token(usize::MAX - 1);
 /// Another address for every so many: once half of an address's ports are taken, the kernel looks at all of them for each
 /// `bind`, and 15,000 connections from one address stall for seconds.
 pub const PER_SOURCE: usize = 10_000;
+/// Connects that begin in one turn: who is connected waits for its request meanwhile, and the server does not for ever.
+const CONNECTS: usize = 64;
 /// What is read at a time.
 const BUFFER: usize = 256 * 1024;
 /// How often slow readers read, and progress is told.
@@ -112,11 +114,14 @@ impl Swarm {
                 self.tick_ns = now;
                 self.tick()?;
             }
-            self.open(now);
+            let more = self.open(now);
             if let Some(due) = self.crowd.next_due_ns() {
                 self.timer.set(due)?;
             }
-            timeout = Some(Duration::from_millis(50));
+            timeout = Some(match more {
+                true => Duration::ZERO,
+                false => Duration::from_millis(50),
+            });
         }
     }
 
@@ -235,7 +240,8 @@ impl Swarm {
         }
     }
 
-    fn open(&mut self, now: u64) {
+    /// Begins connects that may begin; whether more may than one turn has time for.
+    fn open(&mut self, now: u64) -> bool {
         while let Some(&(client, since)) = self.entering.front() {
             let client = client as usize;
             let wire = self.wires[client].as_ref();
@@ -250,16 +256,20 @@ impl Swarm {
             }
         }
         // Those behind the first may be in already, so what counts is who is in or waits.
-        while self.entering() < self.job.at_once {
+        for _ in 0..CONNECTS {
+            if self.entering() >= self.job.at_once {
+                return false;
+            }
             let Some(client) = self.waiting.pop_front() else {
-                return;
+                return false;
             };
             self.entering.push_back((client, now));
             if let Err(e) = self.connect(client as usize, now) {
                 self.retry(client as usize, &e.to_string());
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn entering(&self) -> u32 {
