@@ -10,6 +10,7 @@ use super::server::Server;
 use crate::error::BenchError;
 use crate::host::kernel::Kernel;
 use crate::host::pin::Cores;
+use crate::host::proc::Usage;
 use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Command, Job, LoadRole};
 use crate::load::remote::Load;
@@ -26,11 +27,18 @@ enum Running {
 impl Running {
     fn usage(&self) -> Result<ServersUsage, BenchError> {
         match self {
-            // Whatever is needed to deliver a message counts.
-            Self::Ours(servers) => Ok(ServersUsage {
-                edges: servers.usage()?.all(),
-                ..ServersUsage::default()
-            }),
+            // All that is needed to deliver a message counts for CPU. Memory is that of who holds the connections: what NATS
+            // and the worker keep does not grow with them.
+            Self::Ours(servers) => {
+                let used = servers.usage()?;
+                Ok(ServersUsage {
+                    edges: Usage {
+                        cpu_s: used.all().cpu_s,
+                        ..used.edges
+                    },
+                    ..ServersUsage::default()
+                })
+            }
             Self::Theirs(server) => server.usage(),
         }
     }
