@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A text message that is not UTF-8.
     BadUtf8,
+    /// A compressed message that cannot be inflated.
+    BadDeflate,
     /// The client reads more slowly than it is sent to.
     TooSlow,
     /// Nothing was heard of the client for too long.
@@ -58,7 +60,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [ErrorKind; 25] = [
+    pub const ALL: [ErrorKind; 26] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -80,6 +82,7 @@ impl ErrorKind {
         Self::Protocol,
         Self::Unsupported,
         Self::BadUtf8,
+        Self::BadDeflate,
         Self::TooSlow,
         Self::Timeout,
         Self::GoingAway,
@@ -110,6 +113,7 @@ impl ErrorKind {
             Self::Protocol => "protocol_error",
             Self::Unsupported => "unsupported_data",
             Self::BadUtf8 => "bad_utf8",
+            Self::BadDeflate => "bad_deflate",
             Self::TooSlow => "too_slow",
             Self::Timeout => "timeout",
             Self::GoingAway => "going_away",
@@ -122,7 +126,7 @@ impl ErrorKind {
         match self {
             Self::Protocol => 1002,
             Self::Unsupported => 1003,
-            Self::BadUtf8 => 1007,
+            Self::BadUtf8 | Self::BadDeflate => 1007,
             Self::TooBig => 1009,
             Self::Internal => 1011,
             Self::GoingAway => 1001,

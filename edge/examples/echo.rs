@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_edge::conns::Conns;
+use grandstand_edge::deflate::DeflateOptions;
 use grandstand_edge::endpoint::Echo;
 use grandstand_edge::front::{Front, FrontMetrics, FrontOptions, Pages, Paths, Route};
 use grandstand_edge::listen::{ListenOptions, bind, drive_accept};
@@ -19,7 +20,7 @@ fn main() -> anyhow::Result<()> {
     let conns = Conns::new(Duration::from_secs(25))?;
     let route = Route {
         path: "/v1/echo",
-        endpoint: Rc::new(Echo::new(conns.clone())),
+        endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),
         message_bytes: Echo::LIMIT,
         outbox_bytes: Echo::LIMIT,
     };
@@ -30,7 +31,10 @@ fn main() -> anyhow::Result<()> {
             pages: Pages::new(),
         };
         let front = Front::new(
-            FrontOptions::default(),
+            FrontOptions {
+                deflate: true,
+                ..FrontOptions::default()
+            },
             conns,
             FrontMetrics::default(),
             paths,

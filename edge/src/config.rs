@@ -11,6 +11,7 @@ use grandstand_common::id::EdgeId;
 use serde::{Deserialize, Serialize};
 
 use crate::core::CoreConfig;
+use crate::deflate::DeflateOptions;
 use crate::front::FrontOptions;
 use crate::hub::hold::Service;
 use crate::ingress::chain::ChainConfig;
@@ -28,6 +29,8 @@ pub struct EdgeConfig {
     pub auth: AuthConfig,
     /// What a client may not exceed.
     pub limits: LimitsSection,
+    /// Compression of messages.
+    pub compression: CompressionSection,
     /// How rooms are shown.
     pub rooms: RoomsSection,
     /// How sockets are set up.
@@ -107,6 +110,29 @@ impl Default for LimitsSection {
             handshake_ms: 10_000,
             handshakes: 1024,
             accepts: 16,
+        }
+    }
+}
+
+/// Compression of messages, `permessage-deflate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompressionSection {
+    /// Agree on it with clients that offer it.
+    pub enabled: bool,
+    /// From 1, the fastest, to 9, the smallest.
+    pub level: u32,
+    /// Bytes below which a message is sent as it is.
+    pub min_bytes: u32,
+}
+
+impl Default for CompressionSection {
+    fn default() -> Self {
+        let options = DeflateOptions::default();
+        Self {
+            enabled: false,
+            level: options.level,
+            min_bytes: options.min_bytes,
         }
     }
 }
@@ -214,6 +240,9 @@ impl Config for EdgeConfig {
             1..=1 << 20,
         );
         checks.range("limits.accepts", self.limits.accepts.into(), 1..=1 << 16);
+        checks.range("compression.level", self.compression.level.into(), 1..=9);
+        let least = u64::from(self.compression.min_bytes);
+        checks.range("compression.min_bytes", least, 1..=1 << 20);
         let ring = u64::from(self.rooms.ring_bytes);
         checks.range("rooms.ring_bytes", ring, 1024..=1 << 26);
         checks.range(
@@ -269,7 +298,16 @@ impl EdgeConfig {
             handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
             handshakes: self.limits.handshakes as usize,
             accepts: self.limits.accepts as usize,
+            deflate: self.compression.enabled,
             ..FrontOptions::default()
+        }
+    }
+
+    /// How messages are compressed for those who agreed on it.
+    pub fn deflate(&self) -> DeflateOptions {
+        DeflateOptions {
+            level: self.compression.level,
+            min_bytes: self.compression.min_bytes,
         }
     }
 

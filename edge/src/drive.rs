@@ -18,7 +18,7 @@ use tracing::debug;
 use crate::conns::{Flushed, News, Phase, Ready};
 use crate::endpoint::{Ending, Hello};
 use crate::front::{Front, Route};
-use crate::session::{Event, MessageKind, Session, frame};
+use crate::session::{Event, Inflater, MessageKind, Session, frame};
 use crate::sink::{ConnKey, Sink};
 
 /// How often a connection may read before others have their turn.
@@ -52,6 +52,13 @@ pub(crate) struct Drive {
     peer: Peer,
     /// The endpoint knows that it ended.
     told: bool,
+}
+
+/// What all connections are read with.
+#[derive(Debug)]
+struct Scratch {
+    bytes: Vec<u8>,
+    inflater: Inflater,
 }
 
 /// What to do next.
@@ -89,7 +96,7 @@ impl Front {
         let key = self.conns.insert(socket, route.outbox_bytes)?;
         let drive = Drive {
             key,
-            session: Session::new(route.message_bytes),
+            session: Session::new(route.message_bytes).with_deflate(hello.form.deflate),
             held: (!early.is_empty()).then_some(early),
             route: place,
             peer: Peer::Open,
@@ -111,7 +118,10 @@ impl Front {
     pub(crate) async fn drive_connections(self: Rc<Self>) -> io::Result<()> {
         let poll = self.conns.take_poll();
         let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        let mut scratch = vec![0; self.options.scratch_bytes.max(1024)];
+        let mut scratch = Scratch {
+            bytes: vec![0; self.options.scratch_bytes.max(1024)],
+            inflater: Inflater::default(),
+        };
         loop {
             let mut woken = 0;
             while woken < TURNS
@@ -138,12 +148,13 @@ impl Front {
                     self.turn(key, ended, &mut scratch);
                 }
             }
+            self.count_inflated(scratch.inflater.take_counts());
             tokio::task::yield_now().await;
         }
     }
 
     /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
-    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut [u8]) {
+    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut Scratch) {
         let mut drives = self.drives.borrow_mut();
         let Some(drive) = drives.get_mut(key) else {
             return;
@@ -166,7 +177,8 @@ impl Front {
 }
 
 impl Drive {
-    fn turn(&mut self, front: &Front, wary: bool, scratch: &mut [u8]) -> Turn {
+    fn turn(&mut self, front: &Front, wary: bool, scratch: &mut Scratch) -> Turn {
+        let Scratch { bytes, inflater } = scratch;
         let mut more = true;
         for _ in 0..READS_PER_TURN {
             match self.settle(front) {
@@ -175,16 +187,16 @@ impl Drive {
                 turn => return turn,
             }
             if let Some(mut held) = self.held.take() {
-                self.feed(front, &mut held, now());
+                self.feed(front, &mut held, inflater, now());
                 continue;
             }
             let now = now();
-            match front.conns.read(self.key, scratch, now) {
+            match front.conns.read(self.key, bytes, now) {
                 Ok(count) if count > 0 => {
                     front.count_received(count);
                     // A socket that gave less than was asked for is empty (epoll(7)).
-                    more = wary || count == scratch.len();
-                    self.feed(front, &mut scratch[..count], now);
+                    more = wary || count == bytes.len();
+                    self.feed(front, &mut bytes[..count], inflater, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
                 _ => return Turn::End,
@@ -238,10 +250,10 @@ impl Drive {
         Turn::Again
     }
 
-    fn feed(&mut self, front: &Front, mut input: &mut [u8], now: Instant) {
+    fn feed(&mut self, front: &Front, mut input: &mut [u8], inflater: &mut Inflater, now: Instant) {
         let mut conns = front.conns.clone();
         loop {
-            let event = match self.session.handle_bytes(&mut input) {
+            let event = match self.session.handle_bytes(&mut input, inflater) {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(fault) => {

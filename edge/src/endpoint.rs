@@ -1,14 +1,16 @@
 //! The seam between connections and what answers them.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use bytes::BytesMut;
-use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
 
 use crate::conns::Conns;
-use crate::session::frame::{self, Opcode};
+use crate::deflate::{DeflateOptions, Deflater};
+use crate::dense::Dense;
+use crate::frames::Form;
+use crate::session::frame::{Opcode, put_frame};
 use crate::session::{Fault, MessageKind};
 use crate::sink::{ConnKey, Sent, Sink};
 
@@ -17,8 +19,8 @@ use crate::sink::{ConnKey, Sent, Sink};
 pub struct Hello {
     /// The path that it asked for, without the query.
     pub path: &'static str,
-    /// The encoding that was agreed on.
-    pub encoding: Encoding,
+    /// The encoding that was agreed on, and whether messages may be compressed.
+    pub form: Form,
     /// The token: `Authorization: Bearer`, else `?token=`, else the subprotocol `bearer.<token>`.
     pub token: Option<String>,
     /// `?user=`, which only a development server trusts.
@@ -75,10 +77,13 @@ pub trait Endpoint {
 
 /// Sends every message back as it came, for the conformance suite.
 ///
-/// It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
+/// Who may be sent compressed messages is. It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
 #[derive(Debug)]
 pub struct Echo {
     conns: Conns,
+    /// Those that are answered with compressed messages.
+    deflated: RefCell<Dense<()>>,
+    deflater: RefCell<Deflater>,
 }
 
 impl Echo {
@@ -86,23 +91,37 @@ impl Echo {
     pub const LIMIT: u32 = 32 << 20;
 
     /// An echo on these connections.
-    pub fn new(conns: Conns) -> Self {
-        Self { conns }
+    pub fn new(conns: Conns, deflate: DeflateOptions) -> Self {
+        Self {
+            conns,
+            deflated: RefCell::default(),
+            deflater: RefCell::new(Deflater::new(deflate)),
+        }
     }
 }
 
 impl Endpoint for Echo {
-    fn open(&self, _: ConnKey, _: Hello, _: Instant) {}
+    fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
+        if hello.form.deflate {
+            self.deflated.borrow_mut().insert(conn, ());
+        }
+    }
 
     fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
         let opcode = match kind {
             MessageKind::Text => Opcode::Text,
             MessageKind::Binary => Opcode::Binary,
         };
-        let mut buf = BytesMut::new();
-        frame::put_frame(&mut buf, opcode, payload);
+        let mut out = Vec::new();
+        match self.deflated.borrow().get(conn) {
+            Some(()) => self
+                .deflater
+                .borrow_mut()
+                .put_frame(&mut out, opcode, payload),
+            None => put_frame(&mut out, opcode, payload),
+        }
         let mut conns = self.conns.clone();
-        match conns.send(conn, &buf.freeze()) {
+        match conns.send(conn, &out.into()) {
             Sent::Queued => conns.pause(conn, true),
             Sent::Full => conns.close(conn, ErrorKind::TooSlow),
             Sent::Written | Sent::Gone => {}
@@ -113,5 +132,7 @@ impl Endpoint for Echo {
         self.conns.clone().pause(conn, false);
     }
 
-    fn closed(&self, _: ConnKey, _: Ending, _: Instant) {}
+    fn closed(&self, conn: ConnKey, _: Ending, _: Instant) {
+        self.deflated.borrow_mut().remove(conn);
+    }
 }

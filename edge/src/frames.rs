@@ -3,7 +3,37 @@
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 
+use crate::deflate::Deflater;
 use crate::session::frame::{MAX_HEADER, header_len, opcode_of, put_header};
+
+/// The form in which a connection is sent its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// How they are encoded.
+    pub encoding: Encoding,
+    /// Whether they may be compressed.
+    pub deflate: bool,
+}
+
+impl Form {
+    /// All forms, by their [`index`](Self::index).
+    pub const ALL: [Form; 4] = {
+        const fn form(encoding: Encoding, deflate: bool) -> Form {
+            Form { encoding, deflate }
+        }
+        [
+            form(Encoding::Json, false),
+            form(Encoding::Proto, false),
+            form(Encoding::Json, true),
+            form(Encoding::Proto, true),
+        ]
+    };
+
+    /// The place in an array of four.
+    pub fn index(self) -> usize {
+        self.encoding.index() + if self.deflate { Encoding::ALL.len() } else { 0 }
+    }
+}
 
 /// Appends `message` as one frame to `out`.
 pub fn put_message(out: &mut Vec<u8>, encoding: Encoding, message: &ServerMessage<'_>) {
@@ -28,4 +58,20 @@ pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
     let mut out = Vec::new();
     put_message(&mut out, encoding, message);
     out.into()
+}
+
+/// Appends a message that is one plain frame, compressed if that makes it smaller.
+pub fn put_deflated(out: &mut Vec<u8>, encoding: Encoding, frame: &[u8], deflater: &mut Deflater) {
+    let payload = payload_of(frame);
+    deflater.put_frame(out, opcode_of(encoding), payload);
+}
+
+/// The payload of a whole frame of ours.
+fn payload_of(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => MAX_HEADER,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
 }

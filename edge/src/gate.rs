@@ -78,7 +78,7 @@ impl Gate {
 
 impl Endpoint for Gate {
     fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
-        let encoding = hello.encoding;
+        let encoding = hello.form.encoding;
         match self.admission.admit(&hello, unix_ms()) {
             Ok(grants) => self.shard.run(|core, conns, now| {
                 core.handle_open(conn, encoding, grants, now, conns);

@@ -38,6 +38,8 @@ pub mod hub;
 
 pub mod frames;
 
+pub mod deflate;
+
 pub mod sink;
 
 pub mod dense;

@@ -277,7 +277,7 @@ impl ShardThread {
         if self.options.echo {
             routes.push(Route {
                 path: "/v1/echo",
-                endpoint: Rc::new(Echo::new(conns.clone())),
+                endpoint: Rc::new(Echo::new(conns.clone(), self.config.deflate())),
                 message_bytes: Echo::LIMIT,
                 outbox_bytes: Echo::LIMIT,
             });

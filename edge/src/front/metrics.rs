@@ -41,6 +41,10 @@ pub struct FrontMetrics {
     pub accept_waits: Counter,
     /// Bytes read from WebSocket connections.
     pub received_bytes: Counter,
+    /// Bytes of compressed messages, as they came.
+    pub inflate_in_bytes: Counter,
+    /// What they became.
+    pub inflate_out_bytes: Counter,
     accept_failures: Family<Failed, Counter>,
     refused: Family<Why, Counter>,
     closed: Family<Why, Counter>,
@@ -69,6 +73,16 @@ impl FrontMetrics {
             "received_bytes",
             "Bytes read from WebSocket connections",
             self.received_bytes.clone(),
+        );
+        registry.register(
+            "inflate_in_bytes",
+            "Bytes of clients' compressed messages, as they came",
+            self.inflate_in_bytes.clone(),
+        );
+        registry.register(
+            "inflate_out_bytes",
+            "Bytes of clients' compressed messages, inflated",
+            self.inflate_out_bytes.clone(),
         );
         registry.register(
             "accept_failures",

@@ -18,6 +18,7 @@ use crate::dense::Dense;
 use crate::drive::Drive;
 use crate::endpoint::Endpoint;
 use crate::handshake::Turns;
+use crate::session::Inflated;
 
 pub use metrics::{AcceptFailure, FrontMetrics};
 
@@ -37,6 +38,8 @@ pub struct FrontOptions {
     pub header_bytes: usize,
     /// The buffer that all connections are read into.
     pub scratch_bytes: usize,
+    /// Agree on compression with clients that offer it.
+    pub deflate: bool,
 }
 
 impl Default for FrontOptions {
@@ -47,6 +50,7 @@ impl Default for FrontOptions {
             accepts: 16,
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
+            deflate: false,
         }
     }
 }
@@ -149,6 +153,13 @@ impl Front {
 
     pub(crate) fn count_received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
+    }
+
+    pub(crate) fn count_inflated(&self, counts: Inflated) {
+        if counts != Inflated::default() {
+            self.metrics.inflate_in_bytes.inc_by(counts.from_bytes);
+            self.metrics.inflate_out_bytes.inc_by(counts.to_bytes);
+        }
     }
 }
 

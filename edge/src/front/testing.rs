@@ -12,6 +12,7 @@ use tokio::task::LocalSet;
 
 use super::{Front, FrontMetrics, FrontOptions, Page, Pages, Paths, Route};
 use crate::conns::Conns;
+use crate::deflate::DeflateOptions;
 use crate::endpoint::{Echo, Ending, Endpoint, Hello};
 use crate::listen::{ListenOptions, bind, drive_accept};
 use crate::session::MessageKind;
@@ -104,7 +105,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             },
             Route {
                 path: "/v1/echo",
-                endpoint: Rc::new(Echo::new(conns.clone())),
+                endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),
                 message_bytes: Echo::LIMIT,
                 outbox_bytes: Echo::LIMIT,
             },

@@ -18,6 +18,8 @@ pub enum Refusal {
     BadRequest,
     /// No `Sec-WebSocket-Key`, or not 16 bytes in base64.
     BadKey,
+    /// A `Sec-WebSocket-Extensions` that is none.
+    BadExtensions,
     /// No such path.
     NotFound,
     /// Not a GET.
@@ -47,6 +49,7 @@ impl Refusal {
         match self {
             Self::BadRequest => "bad_request",
             Self::BadKey => "bad_key",
+            Self::BadExtensions => "bad_extensions",
             Self::NotFound => "not_found",
             Self::Method => "bad_method",
             Self::Deadline => "handshake_timeout",
@@ -59,7 +62,7 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::BadKey => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::BadKey | Self::BadExtensions => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Deadline => StatusCode::REQUEST_TIMEOUT,
@@ -74,6 +77,9 @@ impl Refusal {
             Self::BadRequest => "this is not an HTTP/1.1 request",
             Self::BadKey => {
                 "Sec-WebSocket-Key must be 16 random bytes in base64; use a WebSocket client library"
+            }
+            Self::BadExtensions => {
+                "Sec-WebSocket-Extensions cannot be read (RFC 6455 section 9.1); use a WebSocket client library"
             }
             Self::NotFound => "there is nothing here; WebSockets are opened at the paths in `try`",
             Self::Method => "only GET is answered here",
@@ -105,6 +111,10 @@ pub(super) fn upgraded(agreed: &Agreed) -> Response<Full<Bytes>> {
     if let Some(encoding) = agreed.selected {
         let selected = HeaderValue::from_static(encoding.subprotocol());
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, selected);
+    }
+    if let Some(deflate) = agreed.deflate {
+        let answer = HeaderValue::from_static(deflate.answer());
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, answer);
     }
     response
 }

@@ -2,6 +2,8 @@
 //!
 //! hyper speaks the HTTP; once it has written the 101 it gives the socket back, and nothing of it stays in memory.
 
+pub mod extension;
+
 mod answer;
 mod request;
 #[cfg(test)]
@@ -162,11 +164,13 @@ impl Door {
             .zip(&self.front.routes)
             .find(|(_, r)| r.path == path)
         {
-            Some((place, route)) => request::upgrade(request).map(|agreed| {
-                let hello = request::hello(request, &agreed, route.path, self.peer);
-                self.upgrade.replace(Some((place, hello)));
-                answer::upgraded(&agreed)
-            }),
+            Some((place, route)) => {
+                request::upgrade(request, self.front.options.deflate).map(|agreed| {
+                    let hello = request::hello(request, &agreed, route.path, self.peer);
+                    self.upgrade.replace(Some((place, hello)));
+                    answer::upgraded(&agreed)
+                })
+            }
             None => match self.front.pages.get(path) {
                 Some(page) => request::page(request).map(|()| answer::page(page)),
                 None => Err(Refusal::NotFound),

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use grandstand_common::envelope::Encoding;
-use hyper::header::{self, HeaderName};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 
 use super::Refusal;
+use super::extension::{self, Deflate};
 use crate::endpoint::Hello;
+use crate::frames::Form;
 
 /// The subprotocol prefix that brings a token, for browsers, which cannot set headers.
 const BEARER: &str = "bearer.";
@@ -20,10 +22,12 @@ pub(super) struct Agreed {
     /// The subprotocol to answer with: the first of ours that was offered. If there is none, nothing is selected, since a
     /// token must not be echoed; browsers then refuse the connection, other clients speak JSON.
     pub(super) selected: Option<Encoding>,
+    /// Messages may be compressed.
+    pub(super) deflate: Option<Deflate>,
 }
 
-/// Whether the request opens a WebSocket (RFC 6455 section 4.2.1).
-pub(super) fn upgrade<B>(request: &Request<B>) -> Result<Agreed, Refusal> {
+/// Whether the request opens a WebSocket (RFC 6455 section 4.2.1), whose messages may be compressed if `deflate`.
+pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Agreed, Refusal> {
     if request.method() != Method::GET {
         return Err(Refusal::Method);
     }
@@ -40,9 +44,14 @@ pub(super) fn upgrade<B>(request: &Request<B>) -> Result<Agreed, Refusal> {
         .ok_or(Refusal::BadKey)?;
     let selected = listed(request, header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(|offer| Encoding::ALL.into_iter().find(|e| e.subprotocol() == offer));
+    let deflate = match deflate {
+        true => extensions(request)?,
+        false => None,
+    };
     Ok(Agreed {
         key: key.to_owned(),
         selected,
+        deflate,
     })
 }
 
@@ -74,12 +83,23 @@ pub(super) fn hello<B>(
         });
     Hello {
         path,
-        encoding: agreed.selected.unwrap_or(Encoding::Json),
+        form: Form {
+            encoding: agreed.selected.unwrap_or(Encoding::Json),
+            deflate: agreed.deflate.is_some(),
+        },
         token,
         user: parameter(query, "user"),
         origin: text(request, header::ORIGIN).map(str::to_owned),
         peer,
     }
+}
+
+/// What comes of the extensions that are offered.
+fn extensions<B>(request: &Request<B>) -> Result<Option<Deflate>, Refusal> {
+    let lines = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let lines: Result<Vec<_>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
+    let lines = lines.map_err(|_| Refusal::BadExtensions)?;
+    extension::choose(lines).map_err(|_| Refusal::BadExtensions)
 }
 
 /// A header's value, if it is plain text.

@@ -72,7 +72,8 @@ fn a_handshake_agrees_on_an_encoding_and_brings_the_token() {
                 panic!("not opened");
             };
             assert_eq!(hello.path, "/v1/ws");
-            assert_eq!(hello.encoding, encoding);
+            assert_eq!(hello.form.encoding, encoding);
+            assert!(!hello.form.deflate);
             assert_eq!(hello.token.as_deref(), token);
             assert_eq!(hello.user.as_deref(), user);
             assert_eq!(hello.origin.is_some(), headers.contains("Origin"));
@@ -80,6 +81,56 @@ fn a_handshake_agrees_on_an_encoding_and_brings_the_token() {
             peers.push(peer);
         }
     });
+}
+
+/// Offers, whether the edge compresses, and the answer.
+#[test]
+fn a_handshake_agrees_on_compression_if_both_want_it() {
+    const TAKEN: &str =
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+    let extensions = |offer: &str| format!("Sec-WebSocket-Extensions: {offer}\r\n");
+    let good = extensions("permessage-deflate; client_max_window_bits");
+    let small = extensions("permessage-deflate; server_max_window_bits=9");
+    let cases = [
+        (good.clone(), true, Some(TAKEN)),
+        (good.clone(), false, None),
+        (small.clone(), true, None),
+        (format!("{small}{good}"), true, Some(TAKEN)),
+        (String::new(), true, None),
+        (extensions("permessage-deflate; ;"), false, None),
+    ];
+    for (offer, deflate, answer) in cases {
+        let mut setup = Setup::default();
+        setup.options.deflate = deflate;
+        run(setup, async |rig| {
+            let mut peer = rig.connect().await;
+            peer.write(format!("{UPGRADE}{offer}\r\n")).await;
+            let head = peer.head().await;
+            assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            let answers: Vec<_> = lines
+                .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"))
+                .map(|(_, value)| value)
+                .collect();
+            assert_eq!(answers, Vec::from_iter(answer), "{offer}");
+            let Told::Open(_, hello) = rig.told().await else {
+                panic!("not opened");
+            };
+            assert_eq!(hello.form.deflate, answer.is_some(), "{offer}");
+        });
+    }
+    for bad in ["permessage-deflate; ;", "permessage-deflate, x=\u{e9}"] {
+        let mut setup = Setup::default();
+        setup.options.deflate = true;
+        run(setup, async |rig| {
+            let mut peer = rig.connect().await;
+            peer.write(format!("{UPGRADE}{}\r\n", extensions(bad)))
+                .await;
+            let (head, body) = peer.response().await;
+            assert!(head.starts_with("http/1.1 400 "), "{head}");
+            assert!(body.contains("bad_extensions"), "{body}");
+        });
+    }
 }
 
 #[test]

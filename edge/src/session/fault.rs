@@ -5,7 +5,7 @@ use grandstand_common::error::ErrorKind;
 /// How a client broke the protocol. The connection is to be closed with [`kind`](Self::kind)'s close code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// RSV1 to RSV3 are set, though no extension was agreed on.
+    /// RSV1 to RSV3 are set where no extension that was agreed on has a meaning for them.
     #[error("reserved bits are set")]
     ReservedBits,
     /// An opcode that RFC 6455 reserves.
@@ -41,6 +41,9 @@ pub enum Fault {
     /// A text message that is not UTF-8.
     #[error("text is not UTF-8")]
     Utf8,
+    /// A compressed message that is not deflate, or ends in the middle of it.
+    #[error("message cannot be inflated")]
+    Deflate,
     /// A message over the limit.
     #[error("message is longer than {limit} bytes")]
     TooBig {
@@ -54,6 +57,9 @@ impl Fault {
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::CloseReason | Self::Utf8 => ErrorKind::BadUtf8,
+            // The frames are right, but what they carry is not what they say: 1007, as of text that is not UTF-8. RFC 7692
+            // names no code.
+            Self::Deflate => ErrorKind::BadDeflate,
             Self::TooBig { .. } => ErrorKind::TooBig,
             _ => ErrorKind::Protocol,
         }

@@ -11,6 +11,9 @@ pub const MAX_HEADER: usize = 10;
 
 const FIN: u8 = 0x80;
 
+/// RSV1 of a message's first frame: the message is compressed (RFC 7692 section 6).
+pub(super) const DEFLATED: u8 = 0x40;
+
 /// What a frame is (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -67,7 +70,16 @@ pub fn header_len(payload_len: usize) -> usize {
 
 /// Appends the header of a final frame; exactly `payload_len` bytes must follow.
 pub fn put_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
-    buf.put_u8(FIN | opcode as u8);
+    put_head(buf, FIN | opcode as u8, payload_len);
+}
+
+/// Appends the header of a compressed message's only frame.
+pub fn put_deflated_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
+    put_head(buf, FIN | DEFLATED | opcode as u8, payload_len);
+}
+
+fn put_head(buf: &mut impl BufMut, first: u8, payload_len: usize) {
+    buf.put_u8(first);
     match payload_len {
         0..=125 => buf.put_u8(payload_len as u8),
         126..=0xFFFF => {
@@ -82,7 +94,7 @@ pub fn put_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
 }
 
 /// Appends a whole frame.
-pub fn put_frame(buf: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+pub fn put_frame(buf: &mut impl BufMut, opcode: Opcode, payload: &[u8]) {
     put_header(buf, opcode, payload.len());
     buf.put_slice(payload);
 }

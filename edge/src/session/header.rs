@@ -1,7 +1,7 @@
 //! The header of a client's frame, and what may be wrong with it.
 
 use super::Fault;
-use super::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+use super::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The most bytes that a client frame's header has.
 pub(super) const MAX_HEADER: usize = 14;
@@ -11,6 +11,8 @@ pub(super) const MAX_HEADER: usize = 14;
 pub(super) struct Header {
     /// The message's last frame.
     pub(super) fin: bool,
+    /// It begins a compressed message.
+    pub(super) deflated: bool,
     /// What it is.
     pub(super) opcode: Opcode,
     /// What its payload is masked with.
@@ -21,17 +23,21 @@ pub(super) struct Header {
     pub(super) size: usize,
 }
 
-/// Reads the header at the start of `bytes`; `None` if it goes on beyond them.
+/// Reads the header at the start of `bytes`; `None` if it goes on beyond them. With `deflate`, a message's first frame may
+/// say that the message is compressed (RFC 7692 section 6).
 ///
 /// Whatever is wrong is found at the first byte that shows it, so it does not matter how the bytes are cut.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Fault> {
+pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Fault> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
-    if first & 0x70 != 0 {
+    let code = Opcode::from_bits(first & 0x0F);
+    let begins = matches!(code, Some(Opcode::Text | Opcode::Binary));
+    let reserved = if deflate && begins { 0x30 } else { 0x70 };
+    if first & reserved != 0 {
         return Err(Fault::ReservedBits);
     }
-    let opcode = Opcode::from_bits(first & 0x0F).ok_or(Fault::Opcode)?;
+    let opcode = code.ok_or(Fault::Opcode)?;
     let fin = first & 0x80 != 0;
     if opcode.is_control() && !fin {
         return Err(Fault::FragmentedControl);
@@ -54,6 +60,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, Fault> {
     };
     Ok(Some(Header {
         fin,
+        deflated: first & DEFLATED != 0,
         opcode,
         mask,
         len,

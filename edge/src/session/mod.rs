@@ -1,12 +1,16 @@
 //! The server's side of one WebSocket connection, without I/O: bytes in, events out (RFC 6455).
 //!
 //! An idle session owns no buffer. Bytes are read into a buffer that all connections share and are unmasked where they
-//! lie; a frame that came whole is handed on from there. Only what is incomplete is copied.
+//! lie; a frame that came whole is handed on from there. Only what is incomplete is copied. Compressed messages (RFC 7692)
+//! are inflated, once they are whole, by an [`Inflater`] that all connections share.
 
 pub mod frame;
 
+#[cfg(test)]
+mod deflate_tests;
 mod fault;
 mod header;
+mod inflate;
 mod payload;
 #[cfg(test)]
 mod peer_tests;
@@ -14,6 +18,7 @@ mod peer_tests;
 mod tests;
 
 pub use fault::Fault;
+pub use inflate::{Inflated, Inflater};
 
 use fault::close_code;
 use frame::{MAX_CONTROL_PAYLOAD, Opcode};
@@ -34,6 +39,15 @@ pub enum Event<'a> {
     /// The client closes, with this code if it gave one. Nothing comes after it: answer with
     /// [`frame::close_reply`] (unless a close frame was sent before) and end the connection.
     Close(Option<u16>),
+}
+
+impl<'a> Event<'a> {
+    fn message(kind: MessageKind, payload: &'a [u8]) -> Self {
+        match kind {
+            MessageKind::Text => Self::Text(payload),
+            MessageKind::Binary => Self::Binary(payload),
+        }
+    }
 }
 
 /// What a message is made of.
@@ -92,6 +106,10 @@ pub struct Session {
     /// The message that has begun and not ended.
     message: Option<MessageKind>,
     utf8: Utf8,
+    /// Compression was agreed on.
+    deflate: bool,
+    /// The message that has begun, or was the last, is compressed.
+    deflated: bool,
     over: bool,
 }
 
@@ -107,11 +125,19 @@ impl Session {
             head_len: 0,
             message: None,
             utf8: Utf8::default(),
+            deflate: false,
+            deflated: false,
             over: false,
         }
     }
 
-    /// Takes bytes off the front of `input`, which it unmasks in place, up to the next event.
+    /// The same, for a client whose messages may be compressed, each by itself, if `deflate`.
+    pub fn with_deflate(self, deflate: bool) -> Self {
+        Self { deflate, ..self }
+    }
+
+    /// Takes bytes off the front of `input`, which it unmasks in place, up to the next event. A compressed message lies in
+    /// `inflater`.
     ///
     /// Call it until it returns `None`: then the input is used up, and what is incomplete is kept. Once it returned a
     /// close or a fault, it takes all further input and says nothing.
@@ -121,6 +147,7 @@ impl Session {
     pub fn handle_bytes<'e, 'b: 'e>(
         &'e mut self,
         input: &mut &'b mut [u8],
+        inflater: &'e mut Inflater,
     ) -> Result<Option<Event<'e>>, Fault> {
         self.release();
         if self.over {
@@ -139,14 +166,28 @@ impl Session {
             self.end();
             return Ok(Some(Event::Close(code)));
         }
+        if let Complete::Message(kind) = complete
+            && self.deflated
+        {
+            let deflated = match &place {
+                Place::Input(payload) => payload,
+                _ => self.buffer.as_slice(),
+            };
+            return match inflate::message(inflater, kind, deflated, self.limit) {
+                Ok(payload) => Ok(Some(Event::message(kind, payload))),
+                Err(fault) => {
+                    self.end();
+                    Err(fault)
+                }
+            };
+        }
         let payload = match place {
             Place::Input(payload) => payload,
             Place::Message => self.buffer.as_slice(),
             Place::Control => self.control_payload(),
         };
         Ok(Some(match complete {
-            Complete::Message(MessageKind::Text) => Event::Text(payload),
-            Complete::Message(MessageKind::Binary) => Event::Binary(payload),
+            Complete::Message(kind) => Event::message(kind, payload),
             Complete::Ping => Event::Ping(payload),
             Complete::Pong => Event::Pong,
             Complete::Close(code) => Event::Close(code),
@@ -227,7 +268,7 @@ impl Session {
     /// The next header; what there is of one that is not whole is kept.
     fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Fault> {
         if self.head_len == 0
-            && let Some(header) = header::parse(input)?
+            && let Some(header) = header::parse(input, self.deflate)?
         {
             *input = &mut std::mem::take(input)[header.size..];
             return Ok(Some(header));
@@ -236,7 +277,9 @@ impl Session {
             *input = rest;
             self.head[usize::from(self.head_len)] = byte;
             self.head_len += 1;
-            if let Some(header) = header::parse(&self.head[..usize::from(self.head_len)])? {
+            if let Some(header) =
+                header::parse(&self.head[..usize::from(self.head_len)], self.deflate)?
+            {
                 self.head_len = 0;
                 return Ok(Some(header));
             }
@@ -256,7 +299,14 @@ impl Session {
         let room = if header.opcode.is_control() {
             MAX_CONTROL_PAYLOAD as u32
         } else {
-            self.limit.saturating_sub(self.buffer.len() as u32)
+            if header.opcode != Opcode::Continuation {
+                self.deflated = header.deflated;
+            }
+            let limit = match self.deflated {
+                true => inflate::deflated_limit(self.limit),
+                false => self.limit,
+            };
+            limit.saturating_sub(self.buffer.len() as u32)
         };
         let left = u32::try_from(header.len).ok().filter(|&len| len <= room);
         Ok(Frame {
@@ -278,7 +328,7 @@ impl Session {
             return Err(Fault::NothingToContinue);
         };
         let last = complete && frame.fin;
-        if kind == MessageKind::Text {
+        if kind == MessageKind::Text && !self.deflated {
             self.utf8.handle_piece(piece).map_err(|_| Fault::Utf8)?;
             if last && !self.utf8.is_whole() {
                 return Err(Fault::Utf8);

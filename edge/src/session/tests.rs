@@ -16,7 +16,7 @@ pub(super) enum Seen {
 
 /// What a session makes of `bytes` that come in pieces of these lengths (the last one again and again).
 pub(super) fn feed(session: &mut Session, bytes: &[u8], pieces: &[usize]) -> Vec<Seen> {
-    let mut seen = Vec::new();
+    let (mut seen, mut inflater) = (Vec::new(), Inflater::default());
     let mut rest = bytes;
     let mut pieces = pieces.iter().copied();
     let mut size = 1;
@@ -27,7 +27,7 @@ pub(super) fn feed(session: &mut Session, bytes: &[u8], pieces: &[usize]) -> Vec
         let mut scratch = piece.to_vec();
         let mut input = scratch.as_mut_slice();
         loop {
-            match session.handle_bytes(&mut input) {
+            match session.handle_bytes(&mut input, &mut inflater) {
                 Ok(None) => break,
                 Ok(Some(event)) => seen.push(match event {
                     Event::Text(t) => Seen::Text(t.to_vec()),

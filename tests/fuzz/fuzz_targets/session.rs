@@ -1,19 +1,21 @@
-//! Any bytes, cut anywhere, give the same events as the same bytes at once, and never a panic or an unbounded buffer.
+//! Any bytes, cut anywhere, compressed or not, give the same events as the same bytes at once, and never a panic or an
+//! unbounded buffer.
 #![no_main]
 
-use grandstand_edge::session::Session;
+use grandstand_edge::session::{Inflater, Session};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: u32 = 4096;
 
-fn events(bytes: &[u8], cuts: impl Iterator<Item = usize>) -> Vec<String> {
-    let mut session = Session::new(LIMIT);
+fn events(bytes: &[u8], deflate: bool, cuts: impl Iterator<Item = usize>) -> Vec<String> {
+    let mut session = Session::new(LIMIT).with_deflate(deflate);
+    let mut inflater = Inflater::default();
     let (mut rest, mut seen) = (bytes.to_vec(), Vec::new());
     for cut in cuts.chain([usize::MAX]) {
         let mut piece: Vec<u8> = rest.drain(..cut.min(rest.len())).collect();
         let mut input = &mut piece[..];
         loop {
-            match session.handle_bytes(&mut input) {
+            match session.handle_bytes(&mut input, &mut inflater) {
                 Ok(Some(event)) => seen.push(format!("{event:?}")),
                 Ok(None) => break,
                 Err(fault) => {
@@ -22,14 +24,16 @@ fn events(bytes: &[u8], cuts: impl Iterator<Item = usize>) -> Vec<String> {
                 }
             }
         }
-        assert!(session.buffered() <= LIMIT as usize + 256);
+        // What is compressed may be a little longer than what it becomes.
+        assert!(session.buffered() <= LIMIT as usize + LIMIT as usize / 16 + 64 + 256);
+        assert!(inflater.buffered() <= LIMIT as usize + 1);
     }
     seen
 }
 
-fuzz_target!(|input: (Vec<u8>, Vec<u8>)| {
-    let (bytes, cuts) = input;
-    let whole = events(&bytes, std::iter::empty());
-    let cut = events(&bytes, cuts.iter().map(|&c| usize::from(c)));
+fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>)| {
+    let (deflate, bytes, cuts) = input;
+    let whole = events(&bytes, deflate, std::iter::empty());
+    let cut = events(&bytes, deflate, cuts.iter().map(|&c| usize::from(c)));
     assert_eq!(whole, cut);
 });

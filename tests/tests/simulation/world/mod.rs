@@ -23,7 +23,7 @@ use grandstand_common::wire::{Interest, LinkRequest, Live};
 use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
 use grandstand_edge::interest::Question;
 use grandstand_edge::session::frame::{frame_len, header_len};
-use grandstand_edge::session::{Event as Frame, Session};
+use grandstand_edge::session::{Event as Frame, Inflater, Session};
 use grandstand_edge::sink::{ConnKey, Sent, Sink};
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
 use grandstand_worker::game::Spectating;

@@ -106,9 +106,9 @@ impl World {
         let Some(session) = edge.sessions.get_mut(&index) else {
             return;
         };
-        let mut input = &mut bytes[..];
+        let (mut input, mut inflater) = (&mut bytes[..], Inflater::default());
         while let Some(event) = session
-            .handle_bytes(&mut input)
+            .handle_bytes(&mut input, &mut inflater)
             .expect("clients keep to the protocol")
         {
             match event {
