@@ -103,11 +103,11 @@ impl Deflater {
         machine.reset();
         let status = machine.compress(payload, &mut self.buffer[..room], FlushCompress::Sync);
         let (taken, made) = (machine.total_in() as usize, machine.total_out() as usize);
-        // A flush is done only if there was room left behind it.
-        if !matches!(status, Ok(Status::Ok)) || taken < payload.len() || made == room {
+        if !matches!(status, Ok(Status::Ok)) || taken < payload.len() {
             return None;
         }
         let deflated = self.buffer[..made].strip_suffix(&TAIL)?;
+        // Then there is room left, so the flush is done.
         (deflated.len() < payload.len()).then_some(deflated)
     }
 }

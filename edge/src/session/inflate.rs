@@ -139,7 +139,7 @@ impl Message<'_> {
             if self.len >= most {
                 return Err(Fault::TooBig { limit: self.limit });
             }
-            if taken == 0 && made == 0 && !self.ended {
+            if taken == 0 && made == 0 {
                 break;
             }
         }
