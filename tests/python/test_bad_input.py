@@ -153,6 +153,12 @@ class Raw:
                 return struct.unpack(">H", payload[:2])[0]
 
     async def next(self):
+        first, payload = await self.next_frame()
+        return first & 0x0F, payload
+
+    async def next_frame(self):
+        """The first byte of the next frame, and its payload."""
+
         async def read():
             first, second = await self.reader.readexactly(2)
             rule(not second & 0x80, "a server does not mask")
@@ -160,7 +166,7 @@ class Raw:
             if length > 125:
                 size = 2 if length == 126 else 8
                 length = int.from_bytes(await self.reader.readexactly(size), "big")
-            return first & 0x0F, await self.reader.readexactly(length)
+            return first, await self.reader.readexactly(length)
 
         return await asyncio.wait_for(read(), peers.WAIT_S)
 

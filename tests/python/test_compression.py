@@ -1,0 +1,200 @@
+"""Compression (`permessage-deflate`) as `websockets` and Python's own zlib have it, against a server that has it enabled."""
+
+import asyncio
+import json
+import os
+import random
+import urllib.parse
+import zlib
+
+import peer as peers
+import websockets
+from peer import Peer, main, rule
+from test_bad_input import LIMIT, Raw
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+# The server's process, if it runs here: its memory is then looked at.
+PID = os.environ.get("GRANDSTAND_PID")
+MIB = 1 << 20
+TAIL = b"\x00\x00\xff\xff"
+
+
+def echo_url():
+    return urllib.parse.urlunsplit(urllib.parse.urlsplit(peers.URL)._replace(path="/v1/echo"))
+
+
+def deflated(plain, level=9, **options):
+    machine = zlib.compressobj(level, wbits=-15, **options)
+    payload = machine.compress(plain) + machine.flush(zlib.Z_SYNC_FLUSH)
+    rule(payload.endswith(TAIL), "a flush ends with an empty block")
+    return payload[:-4]
+
+
+def agreed(socket):
+    extensions = socket.protocol.extensions
+    return extensions[0] if extensions else None
+
+
+async def messages():
+    """Whatever is sent comes back, however both sides cut and compress it."""
+    chance = random.Random(7)
+    words = ["player", "card", "gr\u00fcn", "\U0001f3b2", '{"x":', "}", "0", " "]
+    factories = [
+        [ClientPerMessageDeflateFactory()],
+        [ClientPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)],
+        [ClientPerMessageDeflateFactory(client_max_window_bits=9, compress_settings={"memLevel": 1})],
+        # The first is declined, the second taken.
+        [ClientPerMessageDeflateFactory(server_max_window_bits=10), ClientPerMessageDeflateFactory(server_max_window_bits=15)],
+    ]
+    for factory in factories:
+        async with websockets.connect(echo_url(), compression=None, extensions=factory, max_size=None, proxy=None) as socket:
+            extension = agreed(socket)
+            rule(extension, "compression is agreed on", socket.response.headers)
+            both = extension.remote_no_context_takeover and extension.local_no_context_takeover
+            rule(both, "without context takeover", extension)
+            for size in [0, 1, 2, 100, 255, 256, 300, 5000, 65535, 65536, 300_000]:
+                text = "".join(chance.choice(words) for _ in range(size))
+                noise = chance.randbytes(size)
+                half = len(text) // 2
+                for message in (text, noise, [text[:half], text[half:]], [noise[:7], noise[7:], b""]):
+                    await socket.send(message)
+                    answer = await asyncio.wait_for(socket.recv(), peers.WAIT_S)
+                    whole = message if not isinstance(message, list) else type(message[0])().join(message)
+                    rule(answer == whole, "what was sent comes back", size, type(whole))
+
+
+async def forms():
+    """Long messages come compressed, short ones and noise as they are; who did not offer it gets none compressed."""
+    offers = [
+        ("permessage-deflate", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+        (
+            'permessage-deflate; server_max_window_bits=9, permessage-deflate; server_max_window_bits="15"',
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15",
+        ),
+        ("permessage-deflate; server_max_window_bits=9", None),
+        ("permessage-deflate; what_is_this", None),
+        ("permessage-bzip2", None),
+        (None, None),
+    ]
+    text, noise = b"again and again, " * 100, random.Random(1).randbytes(5000)
+    for offer, expected in offers:
+        raw = await Raw.open()
+        raw.request("/v1/echo", Sec_WebSocket_Extensions=offer)
+        head = (await asyncio.wait_for(raw.reader.readuntil(b"\r\n\r\n"), peers.WAIT_S)).decode()
+        rule(head.startswith("HTTP/1.1 101"), "the handshake is accepted", head)
+        lines = [line.partition(": ") for line in head.split("\r\n")]
+        answers = [value for name, _, value in lines if name.lower() == "sec-websocket-extensions"]
+        rule(answers == ([expected] if expected else []), "the answer to an offer", offer, answers)
+        for payload, smaller in ((b"short", False), (noise, False), (text, expected is not None)):
+            raw.frame(2, payload)
+            first, answer = await raw.next_frame()
+            rule(first == (0xC2 if smaller else 0x82), "the form of an answer", offer, first)
+            if smaller:
+                rule(len(answer) < len(payload) // 4, "it is smaller", len(answer))
+                answer = zlib.decompressobj(-15).decompress(answer + TAIL)
+            rule(answer == payload, "what was sent comes back", offer)
+        await raw.end()
+    raw = await Raw.open()
+    raw.request("/v1/echo", Sec_WebSocket_Extensions="permessage-deflate; =")
+    status, _ = await raw.status()
+    rule(status == 400, "an offer that cannot be read", status)
+    await raw.end()
+
+
+async def closed_with(*frames):
+    raw = await Raw.open()
+    raw.request("/v1/ws?user=frank", Sec_WebSocket_Extensions="permessage-deflate")
+    await raw.status()
+    for opcode, payload, options in frames:
+        raw.frame(opcode, payload, **options)
+    try:
+        return await raw.close_code()
+    finally:
+        await raw.end()
+
+
+async def bad_frames():
+    ping = deflated(b'{"type":"ping","id":1}')
+    rsv1, part = {"reserved": 4}, {"reserved": 4, "fin": False}
+    cases = [
+        ("RSV1 of a continuation", [(1, ping[:3], part), (0, ping[3:], rsv1)], 1002),
+        ("RSV1 of a ping", [(9, b"", rsv1)], 1002),
+        ("RSV1 and RSV2", [(1, ping, {"reserved": 6})], 1002),
+        ("not deflate", [(1, b"\x07", rsv1)], 1007),
+        ("half of it", [(1, ping[:5], rsv1)], 1007),
+        ("not UTF-8", [(1, deflated(b'{"type":"\xff"}'), rsv1)], 1007),
+        ("a message over the limit", [(1, deflated(b" " * (LIMIT + 1)), rsv1)], 1009),
+        ("fragments over the limit before they are inflated", [(2, b"x" * LIMIT, part), (0, b"x" * LIMIT, {})], 1009),
+    ]
+    for what, frames, expected in cases:
+        code = await closed_with(*frames)
+        rule(code == expected, what, code, expected)
+
+    # What is right at the limit.
+    raw = await Raw.open()
+    raw.request("/v1/ws?user=frank", Sec_WebSocket_Extensions="permessage-deflate")
+    await raw.status()
+    head = b'{"type":"ping","id":1,"pad":"'
+    raw.frame(1, deflated(head + b"x" * (LIMIT - len(head) - 2) + b'"}'), reserved=4)
+    await raw.message("pong")
+    await raw.end()
+
+
+def peak():
+    with open(f"/proc/{PID}/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+
+async def bombs():
+    """A hundred megabytes in a hundred kilobytes, and more of it in less: none is inflated."""
+    once = deflated(b"\0" * (100 * MIB))
+    rule(len(once) < 110_000, "a bomb is small", len(once))
+    # A bomb that fits into a message of /v1/ws.
+    small = deflated(b"\0" * (50 * MIB))
+    rule(len(small) <= LIMIT, "a bomb is a small message", len(small))
+    await closed_with((2, small, {"reserved": 4}))
+    before = peak() if PID else 0
+    for _ in range(20):
+        codes = await asyncio.gather(*(closed_with((2, small, {"reserved": 4})) for _ in range(10)))
+        rule(codes == [1009] * 10, "a bomb is too big", codes)
+    rule(await closed_with((2, once, {"reserved": 4})) == 1009, "so is one that is too big before it is inflated")
+    if PID:
+        grown = peak() - before
+        rule(grown < 8 * MIB, "bombs take no memory", grown)
+    else:
+        print("        (the server's memory was not looked at: GRANDSTAND_PID is not set)")
+
+
+async def play():
+    """A client of the protocol that sends and takes compressed messages: what all others do in the tests beside this."""
+    alice = await (await Peer.connect("alice")).welcomed()
+    rule(agreed(alice.socket), "compression is agreed on")
+    await alice.join("relay-compressed")
+    text = json.dumps(["again and again"] * 500)
+    rule(await alice.input("relay-compressed", text) is None, "a compressed input is taken")
+    await alice.message(lambda m: m["type"] == "update" and m["data"] == {"from": "alice", "data": text})
+    await alice.close()
+
+
+def test_messages():
+    asyncio.run(messages())
+
+
+def test_forms():
+    asyncio.run(forms())
+
+
+def test_bad_frames():
+    asyncio.run(bad_frames())
+
+
+def test_bombs():
+    asyncio.run(bombs())
+
+
+def test_play():
+    asyncio.run(play())
+
+
+if __name__ == "__main__":
+    main([test_messages, test_forms, test_bad_frames, test_bombs, test_play])
