@@ -1,0 +1,27 @@
+//! What was missed on a worker's link to an edge (D19).
+
+/// An edge saw a hole in a worker's numbers: which rooms were in `from..=to`? A request on `worker.{id}.link`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LinkRequest {
+    /// The edge.
+    #[prost(string, tag = "3")]
+    pub edge: String,
+    /// The first missing number.
+    #[prost(uint64, tag = "4")]
+    pub from: u64,
+    /// The last missing number.
+    #[prost(uint64, tag = "5")]
+    pub to: u64,
+}
+
+/// The answer to a [`LinkRequest`]. The edge then asks for those rooms with
+/// [`RoomInterest::sync`](super::RoomInterest::sync).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LinkReply {
+    /// The worker remembers no more: it may have been any of its rooms.
+    #[prost(bool, tag = "3")]
+    pub all: bool,
+    /// The rooms that were in the missing batches.
+    #[prost(string, repeated, tag = "4")]
+    pub rooms: Vec<String>,
+}
