@@ -1,0 +1,235 @@
+//! What a report says of what is stored, and of whether the replay gives that.
+
+use std::fmt::{self, Formatter};
+
+use super::line;
+use crate::replay::replicas::{Diverged, Divergence, Stopped, Twin};
+use crate::replay::report::{Comparison, Report};
+use crate::replay::time::readable;
+
+impl Report {
+    pub(super) fn write_stored(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some((epoch, time_ms, seq)) = self.snapshot {
+            let when = readable(time_ms);
+            line(
+                f,
+                "snapshot",
+                format!("{when}  of entry {seq}, by the owner of epoch {}", epoch.0),
+            )?;
+        }
+        let Some(record) = &self.quarantine else {
+            return Ok(());
+        };
+        let (code, build, seq) = (&record.code, &record.build, record.seq);
+        line(
+            f,
+            "quarantine",
+            format!("{code}, by build {build}: what is behind its snapshot begins at entry {seq}"),
+        )?;
+        line(
+            f,
+            "",
+            format!("clients are told {code}; a worker of another build tries it once more"),
+        )
+    }
+
+    pub(super) fn write_comparison(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.comparison {
+            Comparison::Equal {
+                seq,
+                hash,
+                rewritten,
+            } => {
+                line(
+                    f,
+                    "EQUAL",
+                    format!("after entry {seq} the replay has the stored state: hash {hash}"),
+                )?;
+                match rewritten {
+                    true => line(
+                        f,
+                        "",
+                        "(the snapshot is of a build that writes the same state otherwise)",
+                    ),
+                    false => Ok(()),
+                }
+            }
+            Comparison::BothDeleted { seq: Some(seq) } => line(
+                f,
+                "EQUAL",
+                format!("what is stored, too, says that entry {seq} deleted it"),
+            ),
+            Comparison::BothDeleted { seq: None } => line(
+                f,
+                "EQUAL",
+                "nothing is stored of it any more, as is right for a deleted room",
+            ),
+            Comparison::Differs { .. } => self.write_difference(f),
+            Comparison::Fate {
+                stored_deleted: true,
+                stored_at,
+                ..
+            } => {
+                let by = stored_at.map_or_else(String::new, |seq| format!(" by entry {seq}"));
+                line(
+                    f,
+                    "DIFFERS",
+                    format!(
+                        "what is stored says that it was deleted{by}; {}",
+                        self.fate()
+                    ),
+                )
+            }
+            Comparison::Fate { stored_at, .. } => {
+                let seq = stored_at.unwrap_or_default();
+                line(
+                    f,
+                    "DIFFERS",
+                    format!(
+                        "the stored snapshot of entry {seq} has a room; {}",
+                        self.fate()
+                    ),
+                )
+            }
+            Comparison::Unreadable { error } => line(
+                f,
+                "DIFFERS",
+                format!("what is stored cannot be read: it {error}"),
+            ),
+            other => line(f, "replayed", uncompared(other)),
+        }
+    }
+
+    fn fate(&self) -> String {
+        match self.deleted {
+            Some(seq) => format!("in the replay entry {seq} deletes it"),
+            None => "in the replay it lives".to_owned(),
+        }
+    }
+
+    fn write_difference(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Comparison::Differs {
+            seq,
+            stored,
+            replayed,
+            damaged,
+            cut,
+            differences,
+        } = &self.comparison
+        else {
+            return Ok(());
+        };
+        line(
+            f,
+            "DIFFERS",
+            format!(
+                "after entry {seq} the stored state's hash is {stored}, the replayed one's {replayed}"
+            ),
+        )?;
+        if let Some(says) = damaged {
+            line(
+                f,
+                "",
+                format!("the snapshot is damaged: it says that its state's hash is {says}"),
+            )?;
+        }
+        if let Some(cut) = cut {
+            line(
+                f,
+                "",
+                format!(
+                    "the log lost what the room had applied from entry {cut} on, so they cannot be equal"
+                ),
+            )?;
+        }
+        if !differences.list.is_empty() {
+            differences.write(f, ("stored", "replayed"))?;
+        }
+        if damaged.is_none() && cut.is_none() && self.divergences.is_empty() {
+            line(
+                f,
+                "",
+                "the same entries always give the replayed state here: the room was run by a build with other rules,",
+            )?;
+            line(
+                f,
+                "",
+                "or by something that is neither in its log nor in its seed (a clock, an address, a file)",
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_replays(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for divergence in &self.divergences {
+            write_divergence(f, divergence)?;
+        }
+        if let Some((seq, stopped)) = &self.stopped {
+            let what = match stopped {
+                Stopped::Panicked => {
+                    "the game panics at it, also when it is tried once more; the replay ends there"
+                        .to_owned()
+                }
+                Stopped::NotStored(error) => {
+                    format!("the state after it cannot be stored ({error}); the replay ends there")
+                }
+            };
+            return line(f, "STOPPED", format!("at entry {seq}: {what}"));
+        }
+        if self.divergences.is_empty() {
+            line(
+                f,
+                "",
+                "three replays agree after every entry, one of them stored and loaded each time",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_divergence(f: &mut Formatter<'_>, divergence: &Divergence) -> fmt::Result {
+    let Divergence { seq, twin, what } = divergence;
+    let (label, of) = match twin {
+        Twin::Again => ("NOT THE SAME", "two replays of the same entries"),
+        Twin::Reloaded => (
+            "NOT STORED",
+            "a replay and one that is stored and loaded after every entry",
+        ),
+    };
+    let differ = match what {
+        Diverged::State(_) => "part",
+        Diverged::Emitted => "have the same state, but send clients something else",
+        Diverged::Panicked => "part: only one of them panics",
+        Diverged::Existence => "part: only one of them has a room",
+        Diverged::NotStored(_) => "part: the state cannot be stored and loaded",
+    };
+    line(f, label, format!("first at entry {seq}: {of} {differ}"))?;
+    match what {
+        Diverged::State(differences) => differences.write(f, ("one", "other"))?,
+        Diverged::NotStored(error) => line(f, "", error)?,
+        _ => {}
+    }
+    let hint = match twin {
+        Twin::Again => {
+            "the game is not deterministic: chance must come from effects.rng() and time from the event, and the order of a \
+             HashMap or HashSet must not count"
+        }
+        Twin::Reloaded => {
+            "not all of the game's state is kept: look for fields that are skipped or written otherwise than they are read"
+        }
+    };
+    line(f, "", hint)
+}
+
+fn uncompared(comparison: &Comparison) -> String {
+    match comparison {
+        Comparison::NotStored => "nothing is stored of it yet to compare with".to_owned(),
+        Comparison::NotReached { seq } => format!("not compared: what is stored is of entry {seq}"),
+        Comparison::OtherInstance => {
+            "not compared: what is stored is of another room of this name".to_owned()
+        }
+        Comparison::Older => "not compared: there was a later room of this name".to_owned(),
+        Comparison::BegunThere { seq } => format!("from the stored snapshot of entry {seq}"),
+        _ => String::new(),
+    }
+}
