@@ -1,10 +1,16 @@
 //! Edges, a worker, clients and the bus between them, in virtual time.
 
+mod plan;
+
+mod happening;
+
 mod wires;
 
 mod sockets;
 
 mod edges;
+
+mod check;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -37,7 +43,10 @@ use serde_json::Value;
 use crate::bus::Store;
 use crate::client::Client;
 use crate::ledger::Ledger;
-use sockets::messages;
+pub(crate) use plan::Plan;
+
+use happening::Happening;
+use sockets::{Sockets, messages};
 
 const PARTITIONS: u16 = 3;
 const EDGES: usize = 2;
@@ -60,118 +69,6 @@ const SERVED: [Spectating; ROOMS] = [
 /// Trouble ends here; what is not well by [`END_MS`] never will be.
 const CALM_MS: u64 = 20_000;
 const END_MS: u64 = 60_000;
-
-/// What goes wrong, and how often.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// Of messages, appends, requests, receipts.
-    pub(crate) lost: f64,
-    /// Of appends and batches.
-    pub(crate) repeated: f64,
-    /// Of messages that are late and so overtaken.
-    pub(crate) reordered: f64,
-    /// Times that the worker dies and another takes over.
-    pub(crate) worker_restarts: usize,
-    /// Of a client's turns in which its connection drops.
-    pub(crate) connection_drops: f64,
-    /// Of sends to a client's socket that find it full.
-    pub(crate) slow: f64,
-    /// Of rooms of whose players one leaves for good, without a word.
-    pub(crate) quits: f64,
-    /// Times that an edge dies and another takes its place.
-    pub(crate) edge_restarts: usize,
-    /// Rooms are hot as soon as all edges watch them.
-    pub(crate) hot: bool,
-    /// Times that an edge loses the bus for a while.
-    pub(crate) outages: usize,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            lost: 0.05,
-            repeated: 0.05,
-            reordered: 0.05,
-            worker_restarts: 4,
-            connection_drops: 0.05,
-            slow: 0.0,
-            quits: 0.3,
-            edge_restarts: 0,
-            hot: false,
-            outages: 0,
-        }
-    }
-}
-
-type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
-type ToOwner = Box<dyn FnOnce(&mut Owner, Now)>;
-
-/// What happens at a time.
-enum Happening {
-    /// A client does its next thing.
-    Turn(usize),
-    /// An edge's core of this generation hears.
-    Edge(usize, u64, ToEdge),
-    /// A request of an edge's to a partition's owner is answered, or given up.
-    Answer(usize, u64, Option<Bytes>),
-    /// The worker of this generation hears.
-    Owner(u64, ToOwner),
-    /// The store is written, and somebody may hear of it.
-    Store(Box<dyn FnOnce(&mut World)>),
-    /// Bytes from a client reach its edge.
-    Bytes(usize, u32, Vec<u8>),
-    /// Messages reach a client.
-    Shown(usize, u32, Vec<Value>),
-    /// A full socket has drained.
-    Drained(usize, u32),
-    /// An edge gets round to more of its clients.
-    Flush(usize),
-    Tick,
-    Die,
-    EdgeDies(usize),
-    /// The worker asks whether the edges are there.
-    Probe,
-    /// A client comes for a moment, then is gone for good.
-    Quit(usize),
-    /// An edge loses the bus, or has it back.
-    Bus(usize, bool),
-}
-
-/// The sockets of an edge.
-#[derive(Default)]
-pub(crate) struct Sockets {
-    sent: Vec<(u32, Bytes)>,
-    full: HashSet<u32>,
-    /// They take more, and what waited for them was dropped.
-    discarded: Vec<u32>,
-    gone: HashSet<u32>,
-    closed: Vec<(u32, ErrorKind)>,
-}
-
-impl Sink for Sockets {
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
-        if self.full.contains(&conn.index) {
-            return Sent::Full;
-        }
-        self.send_control(conn, frames)
-    }
-    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
-        if self.gone.contains(&conn.index) {
-            return Sent::Gone;
-        }
-        self.sent.push((conn.index, frames.clone()));
-        Sent::Written
-    }
-    fn discard(&mut self, conn: ConnKey) {
-        if !self.full.contains(&conn.index) {
-            self.discarded.push(conn.index);
-        }
-    }
-    fn close(&mut self, conn: ConnKey, why: ErrorKind) {
-        self.closed.push((conn.index, why));
-    }
-    fn pause(&mut self, _: ConnKey, _: bool) {}
-}
 
 struct Edge {
     generation: u64,
@@ -317,35 +214,6 @@ impl World {
         !self.calm() && self.rng.random_bool(of)
     }
 
-    fn at(&mut self, ms: u64, what: Happening) {
-        self.order += 1;
-        self.queue
-            .push(Reverse((ms, self.order, self.order as usize)));
-        self.happenings.insert(self.order as usize, what);
-    }
-
-    fn after(&mut self, ms: std::ops::Range<u64>, what: Happening) {
-        let ms = self.ms + self.rng.random_range(ms);
-        self.at(ms, what);
-    }
-
-    /// Sends along a path: in order, unless it is one of those that are reordered.
-    fn along(&mut self, path: (u64, usize), what: Happening) {
-        if self.chance(self.plan.reordered) {
-            self.after(0..300, what);
-        } else {
-            self.in_order(path, what);
-        }
-    }
-
-    fn in_order(&mut self, path: (u64, usize), what: Happening) {
-        let at = self.ms + self.rng.random_range(0..5);
-        let last = self.paths.entry(path).or_default();
-        *last = at.max(*last);
-        let at = *last;
-        self.at(at, what);
-    }
-
     /// Plays it out, and returns how many inputs were applied, and how often rooms became hot.
     pub(crate) fn run(mut self) -> (u64, u64) {
         while let Some(Reverse((ms, _, key))) = self.queue.pop() {
@@ -361,64 +229,6 @@ impl World {
         }
         self.heated += self.owner.counts().rooms_heated;
         (self.check(), self.heated)
-    }
-
-    fn happen(&mut self, what: Happening) {
-        let now = self.now();
-        match what {
-            Happening::Turn(client) => self.turn(client),
-            Happening::Edge(i, generation, does) => {
-                let edge = &mut self.edges[i];
-                if edge.generation == generation {
-                    does(&mut edge.core, now, &mut edge.sockets);
-                }
-            }
-            Happening::Owner(generation, does) => {
-                if generation == self.generation {
-                    does(&mut self.owner, now);
-                }
-            }
-            Happening::Answer(i, id, reply) => {
-                if let Some((_, question)) = self.asked.remove(&id) {
-                    let core = &mut self.edges[i].core;
-                    core.handle_interest_reply(question, reply, now);
-                }
-            }
-            Happening::Store(does) => does(self),
-            Happening::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
-            Happening::Shown(edge, index, messages) => self.shown(edge, index, &messages),
-            Happening::Flush(edge) => self.edges[edge].flushes = false,
-            Happening::Drained(edge, index) => {
-                let edge = &mut self.edges[edge];
-                edge.sockets.full.remove(&index);
-                edge.core.handle_drained(conn(index), &mut edge.sockets);
-            }
-            Happening::Tick => {
-                for edge in &mut self.edges {
-                    edge.core.handle_timeout(now, &mut edge.sockets);
-                }
-                self.at(self.ms + 50, Happening::Tick);
-            }
-            Happening::Bus(edge, up) => {
-                self.away[edge] = !up;
-                self.edges[edge].core.handle_bus(up, now);
-                if !up {
-                    self.after(1..1_000, Happening::Bus(edge, true));
-                }
-            }
-            Happening::Die => {
-                self.generation += 1;
-                self.heated += self.owner.counts().rooms_heated;
-                self.owner = owner_of(self.generation, now, self.plan.hot);
-                self.readers.clear();
-                self.watched.clear();
-                self.misses.clear();
-                self.take_all();
-            }
-            Happening::EdgeDies(i) => self.edge_dies(i),
-            Happening::Probe => self.probe(),
-            Happening::Quit(i) => self.quit(i),
-        }
     }
 
     /// Another worker, with a higher epoch, takes over all partitions.
@@ -489,59 +299,4 @@ impl World {
             self.owner_command(command);
         }
     }
-
-    /// Everybody is well.
-    fn check(&self) -> u64 {
-        let mut applied = 0;
-        for room in 0..ROOMS {
-            let room = format!("ledger-{room}");
-            let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
-            let view = clients[2].view.as_ref().expect("it has a view");
-            let quitters: Vec<_> = clients.iter().filter(|c| c.quit).collect();
-            for client in &quitters {
-                let lines = lines(view, &client.name);
-                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
-                assert!(made.starts_with(&lines), "{}: {lines:?}", client.name);
-                assert!(lines.last().unwrap_or(&0) + 7 > client.acked);
-                applied += lines.len() as u64;
-            }
-            for client in clients.iter().filter(|c| !c.quit) {
-                for (player, state) in &client.presence {
-                    let is_gone = quitters.iter().any(|c| c.name == *player);
-                    let wanted = if is_gone { "lost" } else { "connected" };
-                    assert_eq!(state, wanted, "{player} for {}", client.name);
-                }
-                assert!(client.joined, "{} is in", client.name);
-                assert_eq!(client.errors, Vec::<String>::new());
-                assert_eq!(
-                    client.view.as_ref(),
-                    Some(view),
-                    "{} sees what all see",
-                    client.name
-                );
-                let lines = lines(view, &client.name);
-                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
-                assert_eq!(
-                    lines, made,
-                    "{}: applied exactly once, in order",
-                    client.name
-                );
-                assert_eq!(client.acked, client.made, "{}: all is acked", client.name);
-                if client.player && client.made > 0 {
-                    assert_eq!(client.direct, Some(made.len().into()), "{}", client.name);
-                }
-                applied += client.made;
-            }
-        }
-        applied
-    }
-}
-
-/// The numbers of a player's inputs that were applied, in order.
-fn lines(view: &Value, player: &str) -> Vec<u64> {
-    let lines = view["lines"].as_array().expect("a list").iter();
-    let lines = lines.filter(|line| line[0] == player);
-    lines
-        .map(|line| line[1].as_u64().expect("a number"))
-        .collect()
 }

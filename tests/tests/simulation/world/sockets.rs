@@ -2,6 +2,42 @@
 
 use super::*;
 
+/// The sockets of an edge.
+#[derive(Default)]
+pub(super) struct Sockets {
+    pub(super) sent: Vec<(u32, Bytes)>,
+    pub(super) full: HashSet<u32>,
+    /// They take more, and what waited for them was dropped.
+    pub(super) discarded: Vec<u32>,
+    pub(super) gone: HashSet<u32>,
+    pub(super) closed: Vec<(u32, ErrorKind)>,
+}
+
+impl Sink for Sockets {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if self.full.contains(&conn.index) {
+            return Sent::Full;
+        }
+        self.send_control(conn, frames)
+    }
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        if self.gone.contains(&conn.index) {
+            return Sent::Gone;
+        }
+        self.sent.push((conn.index, frames.clone()));
+        Sent::Written
+    }
+    fn discard(&mut self, conn: ConnKey) {
+        if !self.full.contains(&conn.index) {
+            self.discarded.push(conn.index);
+        }
+    }
+    fn close(&mut self, conn: ConnKey, why: ErrorKind) {
+        self.closed.push((conn.index, why));
+    }
+    fn pause(&mut self, _: ConnKey, _: bool) {}
+}
+
 impl World {
     /// A client does its next thing.
     pub(super) fn turn(&mut self, i: usize) {

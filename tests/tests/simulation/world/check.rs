@@ -1,0 +1,60 @@
+//! What must hold in the end.
+
+use super::*;
+
+impl World {
+    /// Everybody is well.
+    pub(super) fn check(&self) -> u64 {
+        let mut applied = 0;
+        for room in 0..ROOMS {
+            let room = format!("ledger-{room}");
+            let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
+            let view = clients[2].view.as_ref().expect("it has a view");
+            let quitters: Vec<_> = clients.iter().filter(|c| c.quit).collect();
+            for client in &quitters {
+                let lines = lines(view, &client.name);
+                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
+                assert!(made.starts_with(&lines), "{}: {lines:?}", client.name);
+                assert!(lines.last().unwrap_or(&0) + 7 > client.acked);
+                applied += lines.len() as u64;
+            }
+            for client in clients.iter().filter(|c| !c.quit) {
+                for (player, state) in &client.presence {
+                    let is_gone = quitters.iter().any(|c| c.name == *player);
+                    let wanted = if is_gone { "lost" } else { "connected" };
+                    assert_eq!(state, wanted, "{player} for {}", client.name);
+                }
+                assert!(client.joined, "{} is in", client.name);
+                assert_eq!(client.errors, Vec::<String>::new());
+                assert_eq!(
+                    client.view.as_ref(),
+                    Some(view),
+                    "{} sees what all see",
+                    client.name
+                );
+                let lines = lines(view, &client.name);
+                let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
+                assert_eq!(
+                    lines, made,
+                    "{}: applied exactly once, in order",
+                    client.name
+                );
+                assert_eq!(client.acked, client.made, "{}: all is acked", client.name);
+                if client.player && client.made > 0 {
+                    assert_eq!(client.direct, Some(made.len().into()), "{}", client.name);
+                }
+                applied += client.made;
+            }
+        }
+        applied
+    }
+}
+
+/// The numbers of a player's inputs that were applied, in order.
+fn lines(view: &Value, player: &str) -> Vec<u64> {
+    let lines = view["lines"].as_array().expect("a list").iter();
+    let lines = lines.filter(|line| line[0] == player);
+    lines
+        .map(|line| line[1].as_u64().expect("a number"))
+        .collect()
+}

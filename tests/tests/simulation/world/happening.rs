@@ -1,0 +1,126 @@
+//! What happens, and when.
+
+use super::*;
+
+type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
+type ToOwner = Box<dyn FnOnce(&mut Owner, Now)>;
+
+/// What happens at a time.
+pub(super) enum Happening {
+    /// A client does its next thing.
+    Turn(usize),
+    /// An edge's core of this generation hears.
+    Edge(usize, u64, ToEdge),
+    /// A request of an edge's to a partition's owner is answered, or given up.
+    Answer(usize, u64, Option<Bytes>),
+    /// The worker of this generation hears.
+    Owner(u64, ToOwner),
+    /// The store is written, and somebody may hear of it.
+    Store(Box<dyn FnOnce(&mut World)>),
+    /// Bytes from a client reach its edge.
+    Bytes(usize, u32, Vec<u8>),
+    /// Messages reach a client.
+    Shown(usize, u32, Vec<Value>),
+    /// A full socket has drained.
+    Drained(usize, u32),
+    /// An edge gets round to more of its clients.
+    Flush(usize),
+    Tick,
+    Die,
+    EdgeDies(usize),
+    /// The worker asks whether the edges are there.
+    Probe,
+    /// A client comes for a moment, then is gone for good.
+    Quit(usize),
+    /// An edge loses the bus, or has it back.
+    Bus(usize, bool),
+}
+
+impl World {
+    pub(super) fn at(&mut self, ms: u64, what: Happening) {
+        self.order += 1;
+        self.queue
+            .push(Reverse((ms, self.order, self.order as usize)));
+        self.happenings.insert(self.order as usize, what);
+    }
+
+    pub(super) fn after(&mut self, ms: std::ops::Range<u64>, what: Happening) {
+        let ms = self.ms + self.rng.random_range(ms);
+        self.at(ms, what);
+    }
+
+    /// Sends along a path: in order, unless it is one of those that are reordered.
+    pub(super) fn along(&mut self, path: (u64, usize), what: Happening) {
+        if self.chance(self.plan.reordered) {
+            self.after(0..300, what);
+        } else {
+            self.in_order(path, what);
+        }
+    }
+
+    pub(super) fn in_order(&mut self, path: (u64, usize), what: Happening) {
+        let at = self.ms + self.rng.random_range(0..5);
+        let last = self.paths.entry(path).or_default();
+        *last = at.max(*last);
+        let at = *last;
+        self.at(at, what);
+    }
+
+    pub(super) fn happen(&mut self, what: Happening) {
+        let now = self.now();
+        match what {
+            Happening::Turn(client) => self.turn(client),
+            Happening::Edge(i, generation, does) => {
+                let edge = &mut self.edges[i];
+                if edge.generation == generation {
+                    does(&mut edge.core, now, &mut edge.sockets);
+                }
+            }
+            Happening::Owner(generation, does) => {
+                if generation == self.generation {
+                    does(&mut self.owner, now);
+                }
+            }
+            Happening::Answer(i, id, reply) => {
+                if let Some((_, question)) = self.asked.remove(&id) {
+                    let core = &mut self.edges[i].core;
+                    core.handle_interest_reply(question, reply, now);
+                }
+            }
+            Happening::Store(does) => does(self),
+            Happening::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
+            Happening::Shown(edge, index, messages) => self.shown(edge, index, &messages),
+            Happening::Flush(edge) => self.edges[edge].flushes = false,
+            Happening::Drained(edge, index) => {
+                let edge = &mut self.edges[edge];
+                edge.sockets.full.remove(&index);
+                edge.core.handle_drained(conn(index), &mut edge.sockets);
+            }
+            Happening::Tick => {
+                for edge in &mut self.edges {
+                    edge.core.handle_timeout(now, &mut edge.sockets);
+                }
+                self.at(self.ms + 50, Happening::Tick);
+            }
+            Happening::Bus(edge, up) => {
+                self.away[edge] = !up;
+                self.edges[edge].core.handle_bus(up, now);
+                if !up {
+                    self.after(1..1_000, Happening::Bus(edge, true));
+                }
+            }
+            Happening::Die => {
+                self.generation += 1;
+                self.heated += self.owner.counts().rooms_heated;
+                self.owner = owner_of(self.generation, now, self.plan.hot);
+                self.readers.clear();
+                self.watched.clear();
+                self.misses.clear();
+                self.take_all();
+            }
+            Happening::EdgeDies(i) => self.edge_dies(i),
+            Happening::Probe => self.probe(),
+            Happening::Quit(i) => self.quit(i),
+        }
+    }
+}
