@@ -5,6 +5,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::snapshot::DecodeError;
+
 /// What an [`Owner`](crate::owner::Owner) counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -22,6 +24,16 @@ pub struct Counts {
     pub unreadable_snapshots: u64,
     /// Times that a room became hot.
     pub rooms_heated: u64,
+}
+
+impl Counts {
+    /// Counts a room's snapshot that cannot be used.
+    pub(crate) fn count_unusable(&mut self, error: &DecodeError) {
+        match error {
+            DecodeError::Damaged => self.damaged += 1,
+            _ => self.unreadable_snapshots += 1,
+        }
+    }
 }
 
 /// A worker's counters. Clones count together.

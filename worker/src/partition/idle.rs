@@ -210,8 +210,14 @@ impl Owned {
                 slot.origin = Origin::of_snapshot(value, covered);
                 slot.room = Some(room);
             }
-            other => {
-                tracing::error!(room = %id, is_own, read = other.is_ok(), "a room at rest cannot be read");
+            Ok(_) => {
+                tracing::error!(room = %id, revision, "the snapshot of a room at rest is not the one that was stored");
+                cx.counts.damaged += 1;
+                self.quarantine(cx, id, Why::Unavailable);
+            }
+            Err(error) => {
+                tracing::error!(room = %id, revision, %error, "the snapshot of a room at rest cannot be used, and stays as it is");
+                cx.counts.count_unusable(&error);
                 self.quarantine(cx, id, Why::Unavailable);
             }
         }

@@ -315,10 +315,7 @@ impl Owned {
             Err(error) => {
                 let (partition, revision) = (self.id, entry.revision);
                 tracing::error!(room = %id, %partition, revision, %error, "a room's snapshot cannot be used, and stays as it is");
-                match error {
-                    snapshot::DecodeError::Damaged => cx.counts.damaged += 1,
-                    _ => cx.counts.unreadable_snapshots += 1,
-                }
+                cx.counts.count_unusable(&error);
                 let (seq, revision) = match records.get(id) {
                     Some((record, revision)) => (record.seq, *revision),
                     None => (self.checkpoint.seq, 0),

@@ -133,12 +133,25 @@ fn d13_a_release_waits_for_a_room_that_is_being_read() {
 
 #[test]
 fn d13_a_room_at_rest_whose_snapshot_is_another_goes_to_quarantine() {
-    let mut rig = rested();
-    let key = subject::room_key(P, &room_id("echo-1"));
-    rig.put(Bucket::Rooms(P), &key, Some("nonsense".into()));
-    rig.join("echo-1", "alice", 20);
-    assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
-    assert_eq!(rooms(&rig), (0, 0));
+    // What becomes of it, and what is counted: damaged, unreadable.
+    type Case = (fn(&str) -> String, (u64, u64));
+    let cases: [Case; 3] = [
+        (|_| "nonsense".to_owned(), (0, 1)),
+        (|text| text.replace("joined alice", "joined Alice"), (1, 0)),
+        (|text| text.to_owned(), (1, 0)),
+    ];
+    for (becomes, counted) in cases {
+        let mut rig = rested();
+        let key = subject::room_key(P, &room_id("echo-1"));
+        let stored = rig.get(Bucket::Rooms(P), &key).unwrap().value.clone();
+        let text = String::from_utf8(stored.unwrap().to_vec()).unwrap();
+        rig.put(Bucket::Rooms(P), &key, Some(becomes(&text).into()));
+        rig.join("echo-1", "alice", 20);
+        assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
+        assert_eq!(rooms(&rig), (0, 0));
+        let counts = rig.owner.counts();
+        assert_eq!((counts.damaged, counts.unreadable_snapshots), counted);
+    }
 }
 
 #[test]
