@@ -197,7 +197,7 @@ async fn what_is_not_there_says_so(mut site: Site) {
             "no room relay-1 at entry 0",
         ),
         (&["relay-2", "--from-snapshot"], 66, "nothing is stored"),
-        (&["chess-1"], 69, "no game is named \"chess\""),
+        (&["chess-1"], 66, "no game is named \"chess\""),
         (&["no.room"], 64, "no.room"),
         (&["relay-1", "--json", "--state"], 64, "--state"),
     ] {

@@ -19,6 +19,19 @@ pub enum NoRoom {
         /// The room.
         room: RoomId,
     },
+    /// Nothing of it is anywhere, and this program would not have its game.
+    #[error(
+        "there is no room {room}: neither the log nor what is stored has anything of it, and no game is named {game:?} in \
+         this program (it has {known})"
+    )]
+    NeverOfGame {
+        /// The room.
+        room: RoomId,
+        /// The game that its name asks for.
+        game: String,
+        /// Those that the program has.
+        known: String,
+    },
     /// All who wanted in were refused.
     #[error(
         "there never was a room {room}: its log has {entries} entries, and nobody was let in ({why})"
@@ -189,7 +202,7 @@ pub(super) fn choose(
 /// There is no room among the log's entries.
 fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom {
     let room = room.clone();
-    let nothing_stored = matches!(stored.key, Key::Nothing) && stored.quarantine.is_none();
+    let nothing_stored = stored.is_nothing();
     match (&scan.refusal, scan.entries) {
         (Some(why), entries) if nothing_stored => NoRoom::Refused {
             room,

@@ -162,10 +162,19 @@ async fn unknown_game(
             tell(&line).map_err(ReplayError::Output)?;
         }
     }
-    Ok(NoRoom::NoSuchGame {
-        game: room.game().to_owned(),
-        known: registry.names().collect::<Vec<_>>().join(", "),
-        entries: entries.progress.read,
+    let (game, entries) = (room.game().to_owned(), entries.progress.read);
+    let known = registry.names().collect::<Vec<_>>().join(", ");
+    Ok(match entries {
+        0 if stored.is_nothing() => NoRoom::NeverOfGame {
+            room: room.clone(),
+            game,
+            known,
+        },
+        _ => NoRoom::NoSuchGame {
+            game,
+            known,
+            entries,
+        },
     }
     .into())
 }

@@ -79,6 +79,11 @@ impl Stored {
         }
     }
 
+    /// Whether no bucket has anything of the room.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self.key, Key::Nothing) && self.quarantine.is_none()
+    }
+
     pub(super) fn snapshot(&self) -> Option<&Snapshot> {
         match &self.key {
             Key::Room(snapshot) => Some(snapshot),

@@ -1,5 +1,7 @@
 //! The driver, on an embedded bus.
 
+use std::time::Duration;
+
 use grandstand_common::bus::{Bucket, Bus, BusOptions, Read};
 use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
@@ -96,6 +98,23 @@ async fn what_is_not_there_ends_with_its_code() {
     assert_eq!(report.unwrap_err().exit(), Exit::NoInput);
 
     let unknown: RoomId = "chess-1".parse().unwrap();
+    let (report, _) = run(&bus, "chess-1").await;
+    let error = report.unwrap_err();
+    assert_eq!(error.exit(), Exit::NoInput, "nobody ever asked for it");
+    let said = error.to_string();
+    assert!(said.contains("no room chess-1"), "{said}");
+    assert!(said.contains("it has odd"), "{said}");
+    let key = subject::room_key(unknown.partition(bus.partitions()), &unknown);
+    let bucket = Bucket::Rooms(unknown.partition(bus.partitions()));
+    let revision = bus.put_if(bucket, &key, "x".into(), 0).await.unwrap();
+    let (report, _) = run(&bus, "chess-1").await;
+    assert_eq!(
+        report.unwrap_err().exit(),
+        Exit::Unavailable,
+        "there is one, of a game that is not here"
+    );
+    let marker = bus.delete_if(bucket, &key, revision, Duration::from_secs(1));
+    marker.await.unwrap();
     append(&bus, &unknown, &joined("alice", 10, 7)).await;
     let (report, lines) = run(&bus, "chess-1").await;
     let error = report.unwrap_err();
