@@ -59,8 +59,6 @@ pub enum Bucket {
     Rooms(Partition),
     /// [`WorkerRecord`](crate::record::WorkerRecord) by worker id.
     Workers,
-    /// Edges by edge id.
-    Edges,
     /// [`Lease`](crate::record::Lease) by partition.
     Leases,
     /// Rooms that cannot be loaded or run (D14), by `{p}.{room}`.

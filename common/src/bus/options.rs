@@ -89,7 +89,6 @@ impl BusOptions {
         match bucket {
             Bucket::Rooms(partition) => format!("rooms_{}", self.stream_of(partition)),
             Bucket::Workers => "workers".to_owned(),
-            Bucket::Edges => "edges".to_owned(),
             Bucket::Leases => "leases".to_owned(),
             Bucket::Quarantine => "quarantine".to_owned(),
             Bucket::Cluster => "cluster".to_owned(),
@@ -103,7 +102,6 @@ impl BusOptions {
             .collect();
         all.extend([
             Bucket::Workers,
-            Bucket::Edges,
             Bucket::Leases,
             Bucket::Quarantine,
             Bucket::Cluster,

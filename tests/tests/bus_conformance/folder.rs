@@ -169,24 +169,24 @@ async fn markers_and_revisions_outlive_a_restart() {
     let dir = TempDir::new("markers");
     let bus = open(dir.path()).await;
     let hour = Duration::from_secs(3600);
-    let a = bus.put_if(Bucket::Edges, "a", text(1), 0).await.unwrap();
-    let a = bus.delete_if(Bucket::Edges, "a", a, hour).await.unwrap();
-    let b = bus.put_if(Bucket::Edges, "b", text(1), 0).await.unwrap();
+    let a = bus.put_if(Bucket::Workers, "a", text(1), 0).await.unwrap();
+    let a = bus.delete_if(Bucket::Workers, "a", a, hour).await.unwrap();
+    let b = bus.put_if(Bucket::Workers, "b", text(1), 0).await.unwrap();
     let b = bus
-        .delete_if(Bucket::Edges, "b", b, Duration::from_secs(1))
+        .delete_if(Bucket::Workers, "b", b, Duration::from_secs(1))
         .await
         .unwrap();
     drop(bus);
     let bus = open(dir.path()).await;
-    let got = bus.get(Bucket::Edges, "a").await.unwrap().unwrap();
+    let got = bus.get(Bucket::Workers, "a").await.unwrap().unwrap();
     assert_eq!((got.value, got.revision), (None, a));
     soon("the marker's end", async {
-        while bus.get(Bucket::Edges, "b").await.unwrap().is_some() {
+        while bus.get(Bucket::Workers, "b").await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
-    let again = bus.put_if(Bucket::Edges, "b", text(2), 0).await.unwrap();
+    let again = bus.put_if(Bucket::Workers, "b", text(2), 0).await.unwrap();
     assert!(again > b, "revisions go on");
 }
 

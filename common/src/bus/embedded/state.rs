@@ -109,10 +109,9 @@ pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
     match bucket {
         Bucket::Rooms(partition) => usize::from(options.stream_of(partition)),
         Bucket::Workers => after_rooms(0),
-        Bucket::Edges => after_rooms(1),
-        Bucket::Leases => after_rooms(2),
-        Bucket::Quarantine => after_rooms(3),
-        Bucket::Cluster => after_rooms(4),
+        Bucket::Leases => after_rooms(1),
+        Bucket::Quarantine => after_rooms(2),
+        Bucket::Cluster => after_rooms(3),
     }
 }
 

@@ -228,17 +228,17 @@ async fn time_is_the_plans_and_can_be_paused() {
     let start = Faults::none(1).start_ms;
     assert_eq!(times, [start, start + 90_000]);
     let put = bus
-        .put_if(Bucket::Edges, "e", Bytes::new(), 0)
+        .put_if(Bucket::Workers, "e", Bytes::new(), 0)
         .await
         .unwrap();
     let minute = Duration::from_secs(60);
-    bus.delete_if(Bucket::Edges, "e", put, minute)
+    bus.delete_if(Bucket::Workers, "e", put, minute)
         .await
         .unwrap();
     tokio::time::sleep(minute - Duration::from_millis(1)).await;
-    assert!(bus.get(Bucket::Edges, "e").await.unwrap().is_some());
+    assert!(bus.get(Bucket::Workers, "e").await.unwrap().is_some());
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(bus.get(Bucket::Edges, "e").await, Ok(None));
+    assert_eq!(bus.get(Bucket::Workers, "e").await, Ok(None));
     // Entries go after an hour, and a reader that was behind learns it.
     let mut behind = bus.read_log(P0, 1).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3600)).await;
