@@ -1,6 +1,7 @@
 //! A TCP proxy that stands between one process and NATS, and can take the network away.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,11 +19,16 @@ enum Mode {
     Cut,
 }
 
+/// Messages to be lost: their subject, and how many more of them. It loses whole messages of NATS' protocol, so that the
+/// connection is as it was.
+type Losses = Arc<watch::Sender<(String, u32)>>;
+
 /// A proxy on a port of its own. Ends when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    losses: Losses,
     task: AbortHandle,
 }
 
@@ -36,14 +42,17 @@ impl Proxy {
         let listener = listener.expect("the loopback can be listened on");
         let address = listener.local_addr().expect("it has an address");
         let (mode, modes) = watch::channel(Mode::Passes);
+        let losses = Losses::default();
+        let lost = losses.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, to, modes.clone()));
+                tokio::spawn(carry(client, to, modes.clone(), lost.clone()));
             }
         });
         Self {
             address,
             mode,
+            losses,
             task: task.abort_handle(),
         }
     }
@@ -63,6 +72,16 @@ impl Proxy {
         self.mode.send_replace(Mode::Swallows);
     }
 
+    /// Loses the next message of this subject that is for the client, and nothing else.
+    pub fn lose(&self, subject: &str) {
+        self.losses.send_replace((subject.to_owned(), 1));
+    }
+
+    /// Whether what was to be lost was.
+    pub fn has_lost(&self) -> bool {
+        self.losses.borrow().1 == 0
+    }
+
     /// Carries again; what was held up goes on.
     pub fn heal(&self) {
         self.mode.send_replace(Mode::Passes);
@@ -76,7 +95,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, to: SocketAddr, mut mode: watch::Receiver<Mode>) {
+async fn carry(client: TcpStream, to: SocketAddr, mut mode: watch::Receiver<Mode>, losses: Losses) {
     // Who comes while nothing is carried waits.
     let Ok(now) = mode
         .wait_for(|mode| *mode != Mode::Swallows)
@@ -94,8 +113,8 @@ async fn carry(client: TcpStream, to: SocketAddr, mut mode: watch::Receiver<Mode
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pump(from_client, to_server, mode.clone()) => {}
-        () = pump(from_server, to_client, mode.clone()) => {}
+        () = pump(from_client, to_server, mode.clone(), None) => {}
+        () = pump(from_server, to_client, mode.clone(), Some(losses)) => {}
         _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
     }
 }
@@ -104,16 +123,108 @@ async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     mut mode: watch::Receiver<Mode>,
+    losses: Option<Losses>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut sieve = losses.map(Sieve::new);
     loop {
         let Ok(read) = from.read(&mut buffer).await else {
             return;
         };
         // The end of a connection does not come through either.
         let passes = mode.wait_for(|mode| *mode == Mode::Passes).await.is_ok();
-        if !passes || read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+        if !passes || read == 0 {
             return;
+        }
+        let written = match &mut sieve {
+            Some(sieve) => to.write_all(&sieve.pass(&buffer[..read])).await,
+            None => to.write_all(&buffer[..read]).await,
+        };
+        if written.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes messages out of what a NATS server says.
+struct Sieve {
+    losses: Losses,
+    /// The begin of what is not complete.
+    rest: Vec<u8>,
+}
+
+impl Sieve {
+    fn new(losses: Losses) -> Self {
+        let rest = Vec::new();
+        Self { losses, rest }
+    }
+
+    /// What the client is to get of it.
+    fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.rest.extend_from_slice(bytes);
+        let (mut passed, mut at) = (Vec::new(), 0);
+        while let Some(len) = operation(&self.rest[at..]) {
+            let whole = &self.rest[at..at + len];
+            if !self.loses(whole) {
+                passed.extend_from_slice(whole);
+            }
+            at += len;
+        }
+        self.rest.drain(..at);
+        passed
+    }
+
+    fn loses(&self, operation: &[u8]) -> bool {
+        let Some(subject) = words(operation).and_then(|words| message(&words)) else {
+            return false;
+        };
+        self.losses.send_if_modified(|(wanted, more)| {
+            let is_it = wanted.as_str() == subject && *more > 0;
+            *more -= u32::from(is_it);
+            is_it
+        })
+    }
+}
+
+/// The words of an operation's first line, if it has come.
+fn words(bytes: &[u8]) -> Option<Vec<&str>> {
+    let end = bytes.windows(2).position(|two| two == b"\r\n")?;
+    let line = std::str::from_utf8(&bytes[..end]).ok()?;
+    Some(line.split(' ').collect())
+}
+
+/// The subject, if it is a message.
+fn message<'a>(words: &[&'a str]) -> Option<&'a str> {
+    matches!(words.first(), Some(&"MSG" | &"HMSG")).then(|| words.get(1).copied())?
+}
+
+/// The length of the first operation, if all of it has come.
+fn operation(bytes: &[u8]) -> Option<usize> {
+    let line = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
+    let words = words(bytes).unwrap_or_default();
+    let payload = match message(&words) {
+        Some(_) => words.last()?.parse::<usize>().ok()? + 2,
+        None => 0,
+    };
+    (bytes.len() >= line + payload).then_some(line + payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_message_of_a_subject_is_lost_however_it_comes() {
+        let all =
+            "INFO {}\r\nMSG a 1 3\r\nabc\r\nHMSG b 2 r 2 4\r\nhh\r\n\r\nMSG b 2 0\r\n\r\nPING\r\n";
+        let left = "INFO {}\r\nMSG a 1 3\r\nabc\r\nMSG b 2 0\r\n\r\nPING\r\n";
+        for piece in [1, 7, all.len()] {
+            let losses = Losses::default();
+            losses.send_replace(("b".to_owned(), 1));
+            let mut sieve = Sieve::new(losses);
+            let pieces = all.as_bytes().chunks(piece);
+            let passed: Vec<u8> = pieces.flat_map(|bytes| sieve.pass(bytes)).collect();
+            assert_eq!(String::from_utf8(passed).unwrap(), left, "{piece}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod kv;
 mod log;
 mod messages;
 mod nats;
+mod readers;
 mod rig;
 
 macro_rules! conformance {

@@ -212,34 +212,6 @@ async fn a_wiped_server_gets_its_streams_again_and_readers_are_lost() {
     assert!(state.created_ms > created);
 }
 
-/// D11: a server that lost power forgot what a reader has read, and grew past it again.
-#[tokio::test]
-async fn a_reader_of_a_lost_tail_is_lost() {
-    let mut server = NatsServer::start().await;
-    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
-    let mut past = bus.read_log(P0, 1).await.unwrap();
-    let mut before = bus.read_log(Partition(2), 1).await.unwrap();
-    append(&bus, "in.2.room", 1).await;
-    let lost = append(&bus, "in.0.room", 2).await;
-    assert_eq!(entry(&mut past).await.0.seq, lost);
-    assert_eq!(entry(&mut before).await.0.seq, 1);
-    let delete = text(format!("{{\"seq\":{lost}}}"));
-    let subject = "$JS.API.STREAM.MSG.DELETE.IN_0".to_owned();
-    bus.request(subject, delete, Duration::from_secs(5))
-        .await
-        .unwrap();
-    append(&bus, "in.2.room", 3).await;
-    server.restart().await;
-    loop {
-        match soon("the loss", past.next()).await {
-            Read::Idle => {}
-            Read::Lost => break,
-            Read::Item(..) => panic!("nothing is there"),
-        }
-    }
-    assert_eq!(entry(&mut before).await.0.payload, text(3));
-}
-
 #[tokio::test]
 async fn another_configuration_is_an_error_that_says_what() {
     let server = NatsServer::start().await;
@@ -316,36 +288,6 @@ async fn the_log_forgets_what_is_too_old() {
     .await;
     let state = bus.log_state(P0).await.unwrap();
     assert_eq!((state.first, state.last), (2, 1));
-}
-
-/// D20: a reader that is slow is waited for by the server, and neither loses anything nor has to begin anew.
-#[tokio::test]
-async fn a_slow_reader_holds_the_server_back() {
-    let server = NatsServer::start().await;
-    let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
-    let reading = Bus::connect_nats(&server.url(), &options()).await.unwrap();
-    let mut reader = reading.read_log(P0, 1).await.unwrap();
-    // More than the server lets be under way (32 MiB), so that it must stop.
-    let payload = Bytes::from(vec![b'x'; 4096]);
-    let mut last = None;
-    for _ in 0..12_000 {
-        last = Some(
-            bus.append("in.0.room".to_owned(), payload.clone())
-                .await
-                .unwrap(),
-        );
-    }
-    soon("the last ack", last.unwrap()).await.unwrap();
-    for seq in 1..=12_000 {
-        assert_eq!(entry(&mut reader).await.0.seq, seq);
-        if seq % 3000 == 0 {
-            // Slow, for several heartbeats.
-            tokio::time::sleep(Duration::from_millis(800)).await;
-        }
-    }
-    let stats = reading.stats();
-    assert_eq!(stats.reader_restarts.load(Ordering::Relaxed), 0);
-    assert_eq!(stats.slow_consumers.load(Ordering::Relaxed), 0);
 }
 
 #[test]
