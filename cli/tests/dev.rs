@@ -137,11 +137,26 @@ async fn rooms_are_back_after_a_kill() {
     let mut alice = server.join("alice", "relay-1").await;
     assert_eq!(alice.next("joined").await["last_seq"], 40);
     assert_eq!(alice.next("snapshot").await["data"]["count"], 40);
+}
 
+#[tokio::test]
+async fn d18_a_folder_is_locked_by_one_process() {
+    let folder = Folder::new("locked");
+    let server = Server::start(&["--data", folder.path()]);
     let any = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let (code, said) = fails(&[&any[..], &["--data", folder.path()]].concat());
+    let other = [&any[..], &["--data", folder.path()]].concat();
+    let (code, said) = fails(&other);
     assert_eq!((code, said.lines().count()), (69, 1), "{said}");
     assert!(said.contains(folder.path()), "{said}");
+    assert!(said.contains("in use by another process"), "{said}");
+    // The one that has it is not disturbed.
+    let mut alice = server.join("alice", "relay-1").await;
+    assert_eq!(alice.next("joined").await["last_seq"], 0);
+    // Nor is the lock left behind by a kill.
+    drop(server);
+    let server = Server::start(&["--data", folder.path()]);
+    let mut alice = server.join("alice", "relay-1").await;
+    alice.next("joined").await;
 }
 
 #[tokio::test]

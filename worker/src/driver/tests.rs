@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::admin::Status;
+use grandstand_common::bus::embedded::Faults;
 use grandstand_common::bus::{BusOptions, Read, Subscription};
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Partition, RoomId};
@@ -266,6 +267,62 @@ async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
             .await;
     })
     .await;
+}
+
+/// In virtual time: how long until a worker owns all that a killed one before it owned.
+async fn owns_after_a_kill(alone: bool) -> Duration {
+    let options = BusOptions {
+        partitions: PARTITIONS,
+        streams: 2,
+        ..BusOptions::default()
+    };
+    let bus = Bus::simulated(&options, Faults::none(1)).unwrap();
+    let status = Status::new();
+    let start = |name: &str| {
+        let (signal, watch) = drain::channel();
+        let settings = WorkerSettings {
+            alone,
+            ..WorkerSettings::new(name, &bus, PARTITIONS)
+        };
+        let part = status.part("worker");
+        let worker = run(bus.clone(), games::registry(), settings, watch, part);
+        (signal, Box::pin(worker))
+    };
+    let all_of = async |name: &str| {
+        let mine = |lease: &Lease| {
+            let owner = lease.worker.as_ref();
+            lease.ready && owner.is_some_and(|owner| owner.as_str().starts_with(name))
+        };
+        loop {
+            let all = leases(&bus).await;
+            if all.len() == usize::from(PARTITIONS) && all.iter().all(mine) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let (_first, first) = start("first");
+    tokio::select! {
+        _ = first => panic!("it ended"),
+        owns = timeout(WAIT, all_of("first-")) => owns.expect("it takes all"),
+    }
+    // It is dropped, which is as if it had been killed: its leases stand.
+    let (_next, next) = start("next");
+    let killed = Instant::now();
+    tokio::select! {
+        _ = next => panic!("it ended"),
+        owns = timeout(WAIT, all_of("next-")) => owns.expect("it takes all"),
+    }
+    killed.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn d18_what_a_killed_process_owned_is_free_at_once() {
+    let took = owns_after_a_kill(true).await;
+    assert!(took < Duration::from_millis(500), "it waited for {took:?}");
+    // Where there may be others, their word or their silence is waited for.
+    let took = owns_after_a_kill(false).await;
+    assert!(took >= Duration::from_secs(1), "after {took:?}");
 }
 
 #[tokio::test]
