@@ -152,11 +152,21 @@ fn slow() {
 
 #[test]
 fn pause() {
-    let found = figures("pause --rooms 12 --rate 60 --kills 1 --takeover-rooms 50 --takeovers 1");
+    let rooms = "--rooms 80 --probes 40 --probe-interval-ms 100 --rate 60";
+    let found = figures(&format!(
+        "pause {rooms} --kills 1 --takeover-rooms 50 --takeovers 1"
+    ));
     for how in ["kill", "stop", "handover", "nats"] {
-        assert!(number(&found, &format!("{how}_pauses")) > 0.0, "{found}");
-        assert!(number(&found, &format!("{how}_wait_p99_ms")) > 0.0);
+        let of = |name: &str| number(&found, &format!("{how}_{name}"));
+        assert!(of("pauses") > of("probe_pauses"), "{found}");
+        assert!(of("probe_pauses") > 0.0, "{found}");
+        assert!(of("probe_pause_p99_ms") <= of("pause_max_ms"));
+        assert!(of("wait_p99_ms") > 0.0);
+        // The time between two inputs is in it, whatever the servers do.
+        assert!(of("probe_pause_p50_ms") > 50.0, "{found}");
     }
+    assert_eq!(number(&found, "nats_probe_pauses"), 40.0);
+    assert_eq!(number(&found, "nats_pauses"), 80.0);
     assert_eq!(number(&found, "inputs_unanswered"), 0.0);
     assert!(number(&found, "takeover_rooms") > 0.0);
 }

@@ -1,36 +1,44 @@
 //! `pause`: how long rooms stand still when what serves them dies, stops or is replaced.
 
+mod rooms;
+
 mod round;
 
 mod takeover;
+
+mod report;
 
 use clap::ValueEnum;
 
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::host::servers::{Servers, Wanted};
-use crate::load::job::{Command, Job, LoadRole, Rooms};
-use crate::load::remote::Load;
+use crate::load::job::Command;
 use crate::load::tally::{Latencies, Tally};
-use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
-use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{job, settle};
-use takeover::Takeover;
+use crate::scenario::common::settle;
+use rooms::Watched;
 
 /// How long rooms stand still: a worker is killed, stopped or ended, or NATS restarted, while inputs flow
 ///
 /// A pause is the time from a room's last update before to the first one after, or to the new owner's snapshot, which has
-/// what was sent meanwhile. A part of it is no pause but the time in which nobody played (`input_interval_ms` at most). A
-/// wait is the longest from when an input was due to its ack. Both are of the rooms that got a new owner; for NATS, of all.
+/// what was sent meanwhile. A part of it is no pause but the time in which nobody played: `probe_interval_ms` at most in
+/// the probe rooms, whose pauses are reported by themselves, and `input_interval_ms` in the others. A wait is the longest
+/// from when an input was due to its ack. Both are of the rooms that got a new owner; for NATS, of all.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Two-player rooms with inputs flowing
     #[arg(long, default_value_t = 1000)]
     pub rooms: u32,
-    /// Inputs per second, over all rooms
-    #[arg(long, default_value_t = 4000.0)]
+    /// How many of the rooms are probes: their inputs come at a short interval, so that they show a pause exactly
+    #[arg(long, default_value_t = 100)]
+    pub probes: u32,
+    /// Milliseconds from one input of a probe room to its next
+    #[arg(long, default_value_t = 20.0, value_parser = interval)]
+    pub probe_interval_ms: f64,
+    /// Inputs per second, over all rooms that are no probes
+    #[arg(long, default_value_t = 900.0)]
     pub rate: f64,
     /// Workers
     #[arg(long, default_value_t = 3)]
@@ -47,6 +55,26 @@ pub struct Options {
     /// How often that is done
     #[arg(long, default_value_t = 5)]
     pub takeovers: u32,
+}
+
+fn interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ms) if ms.is_finite() && ms > 0.0 => Ok(ms),
+        _ => Err("it is to be a number of milliseconds above 0".to_owned()),
+    }
+}
+
+impl Options {
+    /// How many rooms are probes, and how many are others.
+    fn parted(&self) -> (u32, u32) {
+        let probes = self.probes.min(self.rooms);
+        (probes, self.rooms - probes)
+    }
+
+    /// Inputs per second, over all probes.
+    fn probe_rate(&self) -> f64 {
+        f64::from(self.parted().0) * 1000.0 / self.probe_interval_ms
+    }
 }
 
 /// What is done to the servers.
@@ -91,11 +119,20 @@ impl How {
 #[derive(Debug, Clone, Default)]
 struct Fared {
     rounds: u32,
+    /// Of the probes by themselves.
+    probes: Spread,
+    /// Of all rooms, the probes among them.
+    all: Spread,
+    /// The longest wait in rooms that nothing was done to.
+    unmoved: Latencies,
+}
+
+/// How rooms that something was done to fared.
+#[derive(Debug, Clone, Default)]
+struct Spread {
     rooms: u64,
     pauses: Latencies,
     waits: Latencies,
-    /// The longest wait in rooms that nothing was done to.
-    others: Latencies,
 }
 
 /// Runs it.
@@ -112,33 +149,29 @@ pub async fn run(
     if !options.how.is_empty() && options.kills > 0 {
         progress.phase("starting");
         let mut servers = start(options.workers).await?;
-        let mut load = players(&servers, options.rooms, progress).await?;
-        round::balanced(&servers, &mut load).await?;
-        load.tell(Command::Rate(options.rate)).await?;
+        let mut rooms = Watched::start(options, &servers, progress).await?;
+        round::balanced(&servers, &mut rooms.loads()).await?;
+        rooms.play(options).await?;
         settle(2.0).await;
         for &how in &options.how {
             progress.phase(how.label());
             let mut fared = Fared::default();
             for kill in 0..options.kills {
-                round::run(how, &mut servers, &mut load, &mut fared, kill as usize).await?;
-                let p99 = fared.waits.quantile_ms(0.99).unwrap_or(0.0);
+                round::run(how, &mut servers, &mut rooms, &mut fared, kill as usize).await?;
                 let done = f64::from(kill + 1) / f64::from(options.kills);
-                progress.step(
-                    done,
-                    &format!("{} of {}, wait p99 {p99:.0} ms", kill + 1, options.kills),
-                );
+                progress.step(done, &format!("{} of {}, {fared}", kill + 1, options.kills));
             }
             all.push((how, fared));
         }
-        load.tell(Command::Silence).await?;
+        rooms.tell(Command::Silence).await?;
         settle(3.0).await;
-        counted = load.collect().await?;
+        counted = rooms.collect().await?;
     }
     let takeover = match options.takeover_rooms {
         0 => None,
         _ => Some(takeover::run(options, progress).await?),
     };
-    Ok(report(options, &all, &counted, takeover.as_ref()))
+    Ok(report::outcome(options, &all, &counted, takeover.as_ref()))
 }
 
 async fn start(workers: usize) -> Result<Servers, BenchError> {
@@ -150,104 +183,41 @@ async fn start(workers: usize) -> Result<Servers, BenchError> {
     Servers::start(wanted).await
 }
 
-async fn players(
-    servers: &Servers,
-    rooms: u32,
-    progress: &mut Progress,
-) -> Result<Load, BenchError> {
-    progress.phase("connecting");
-    let mut load = Load::start(&Job {
-        rooms: Rooms {
-            prefix: "relay-pause-".to_owned(),
-            each: 2,
-            per_connection: 1,
-        },
-        size: 64,
-        ..job(
-            servers.address(),
-            LoadRole::Player,
-            rooms * 2,
-            Cores::SHARED,
-        )
-    })
-    .await?;
-    load.entered(progress).await?;
-    Ok(load)
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-fn report(
-    options: &Options,
-    all: &[(How, Fared)],
-    counted: &Tally,
-    takeover: Option<&Takeover>,
-) -> Outcome {
-    let mut report = Report::new("pause");
-    let settings = &mut report.settings;
-    settings.put("rooms", options.rooms);
-    settings.put_number("rate_per_s", options.rate);
-    settings.put_number(
-        "input_interval_ms",
-        f64::from(options.rooms) * 1000.0 / options.rate,
-    );
-    settings.put("workers", options.workers);
-    settings.put("kills", options.kills);
-    let figures = &mut report.figures;
-    for (how, fared) in all {
-        let name = how.name();
-        figures.put(format!("{name}_rounds"), fared.rounds);
-        figures.put(format!("{name}_pauses"), fared.rooms);
-        figures.put_latencies(&format!("{name}_pause_"), &fared.pauses);
-        figures.put_latencies(&format!("{name}_wait_"), &fared.waits);
-        figures.put_latencies(&format!("{name}_other_rooms_wait_"), &fared.others);
-    }
-    if !all.is_empty() {
-        figures.put("inputs", counted.sent);
-        figures.put("inputs_unanswered", counted.unacked);
-        figures.put("inputs_rejected", counted.rejected);
-        figures.put("errors", counted.errors);
-    }
-    if let Some(takeover) = takeover {
-        takeover.put(figures);
-    }
-    if let Some(error) = &counted.error {
-        report.warn(error.clone());
-    }
-    Outcome {
-        chart: chart(options, all, &report),
-        report,
-    }
-}
+    use super::*;
 
-fn chart(options: &Options, all: &[(How, Fared)], report: &Report) -> Chart {
-    let spread = |of: fn(&Fared) -> &Latencies| {
-        let lines = all
-            .iter()
-            .map(|(how, fared)| Line::spread(how.label(), of(fared)));
-        lines.collect::<Vec<_>>()
-    };
-    let rehydrated = report.figures.number("rehydrated_rooms_per_s");
-    let rehydrated = rehydrated.map_or_else(String::new, |rate| {
-        format!("; {rate:.0} rooms rehydrated a second")
-    });
-    Chart {
-        title:
-            "Pause of a room whose worker is killed, stopped or ended, or whose NATS is restarted"
-                .to_owned(),
-        subtitle: format!(
-            "{} rooms of two players, {} inputs a second, {} workers, {} times each{rehydrated}",
-            options.rooms, options.rate, options.workers, options.kills
-        ),
-        panels: vec![
-            Panel {
-                x: Axis::Percentile,
-                y: "ms from last update to next",
-                lines: spread(|fared| &fared.pauses),
-            },
-            Panel {
-                x: Axis::Percentile,
-                y: "ms an input waited, at most",
-                lines: spread(|fared| &fared.waits),
-            },
-        ],
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(line: &str) -> Options {
+        let line = Line::try_parse_from(["pause"].into_iter().chain(line.split_whitespace()));
+        line.expect("it is a command line").options
+    }
+
+    #[test]
+    fn probes_are_a_part_of_the_rooms_with_an_interval_of_their_own() {
+        let usual = options("");
+        assert_eq!(usual.parted(), (100, 900));
+        assert_eq!(usual.probe_rate(), 5000.0);
+        assert!(usual.probe_rate() + usual.rate <= 6000.0);
+        let few = options("--rooms 10 --probes 4 --probe-interval-ms 50");
+        assert_eq!((few.parted(), few.probe_rate()), ((4, 6), 80.0));
+        assert_eq!(options("--rooms 10").parted(), (10, 0), "all are probes");
+        let none = options("--probes 0");
+        assert_eq!((none.parted(), none.probe_rate()), ((0, 1000), 0.0));
+    }
+
+    #[test]
+    fn an_interval_is_above_nothing() {
+        for wrong in ["0", "-1", "nan", "soon"] {
+            let line = ["pause".to_owned(), format!("--probe-interval-ms={wrong}")];
+            assert!(Line::try_parse_from(line).is_err(), "{wrong}");
+        }
     }
 }

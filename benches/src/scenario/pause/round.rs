@@ -1,15 +1,18 @@
 //! One time that something is done to the servers, from before it until all is as before.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use grandstand_tests::process::{PATIENCE, Process};
 use tokio::time::{Instant, sleep};
 
-use super::{Fared, How};
+use super::rooms::Watched;
+use super::{Fared, How, Spread};
 use crate::error::BenchError;
 use crate::host::servers::Servers;
 use crate::load::job::{Command, Pause, Pauses};
 use crate::load::remote::Load;
+use crate::load::tally::Latencies;
 
 /// How often it is looked whether rooms are back.
 const LOOK: Duration = Duration::from_millis(100);
@@ -21,12 +24,12 @@ const NATS_SETTLES: Duration = Duration::from_millis(1500);
 pub(super) async fn run(
     how: How,
     servers: &mut Servers,
-    load: &mut Load,
+    rooms: &mut Watched,
     fared: &mut Fared,
     number: usize,
 ) -> Result<(), BenchError> {
     let worker = number % servers.rig.workers.len();
-    load.tell(Command::Watch).await?;
+    rooms.tell(Command::Watch).await?;
     match how {
         How::Kill => servers.rig.workers[worker].kill9(),
         How::Stop => servers.rig.workers[worker].try_pause()?,
@@ -37,17 +40,9 @@ pub(super) async fn run(
             sleep(NATS_SETTLES).await;
         }
     }
-    let (moved, stayed) = match how {
-        How::Nats => {
-            let pauses = back(load, None, servers).await?;
-            ([pauses.moved, pauses.stayed].concat(), Vec::new())
-        }
-        _ => {
-            let pauses = back(load, Some(worker), servers).await?;
-            (pauses.moved, pauses.stayed)
-        }
-    };
-    fared.add(&moved, &stayed);
+    let without = (how != How::Nats).then_some(worker);
+    let (probes, others) = back(rooms, without, servers).await?;
+    fared.add(how, &probes, &others);
     match how {
         How::Kill => again(&mut servers.rig.workers[worker]).await?,
         How::Stop => servers.rig.workers[worker].try_resume()?,
@@ -57,20 +52,45 @@ pub(super) async fn run(
         }
         How::Nats => {}
     }
-    balanced(servers, load).await
+    balanced(servers, &mut rooms.loads()).await
 }
 
 impl Fared {
-    fn add(&mut self, moved: &[Pause], stayed: &[Pause]) {
+    /// Adds a round. NATS does something to all rooms, whether or not they have a new owner.
+    fn add(&mut self, how: How, probes: &Pauses, others: &Pauses) {
         self.rounds += 1;
-        self.rooms += moved.len() as u64;
-        for pause in moved {
-            self.pauses.record_us(pause.gap_us, 1);
-            self.waits.record_us(pause.wait_us, 1);
+        for (pauses, is_probe) in [(probes, true), (others, false)] {
+            let (touched, unmoved): (_, &[Pause]) = match how {
+                How::Nats => ([&pauses.moved[..], &pauses.stayed].concat(), &[]),
+                _ => (pauses.moved.clone(), &pauses.stayed),
+            };
+            for pause in &touched {
+                self.all.add(pause);
+                if is_probe {
+                    self.probes.add(pause);
+                }
+            }
+            for pause in unmoved {
+                self.unmoved.record_us(pause.wait_us, 1);
+            }
         }
-        for pause in stayed {
-            self.others.record_us(pause.wait_us, 1);
-        }
+    }
+}
+
+impl Spread {
+    fn add(&mut self, pause: &Pause) {
+        self.rooms += 1;
+        self.pauses.record_us(pause.gap_us, 1);
+        self.waits.record_us(pause.wait_us, 1);
+    }
+}
+
+impl Display for Fared {
+    /// How it stands, in a word.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let p99 = |of: &Latencies| of.quantile_ms(0.99).unwrap_or(0.0);
+        let (pause, wait) = (p99(&self.probes.pauses), p99(&self.all.waits));
+        write!(f, "p99: pause of probes {pause:.0} ms, wait {wait:.0} ms")
     }
 }
 
@@ -79,33 +99,34 @@ async fn again(worker: &mut Process) -> Result<(), BenchError> {
     Ok(worker.try_ready(PATIENCE).await?)
 }
 
-/// Waits until no input waits any more, and the others own what `without` owned.
+/// Waits until no input waits any more, and the other workers own what `without` owned. Returns how the probes and the
+/// other rooms fared.
 async fn back(
-    load: &mut Load,
+    rooms: &mut Watched,
     without: Option<usize>,
     servers: &Servers,
-) -> Result<Pauses, BenchError> {
+) -> Result<(Pauses, Pauses), BenchError> {
     let start = Instant::now();
     let mut good = 0;
     loop {
         sleep(LOOK).await;
-        let pauses = load.pauses().await?;
+        let (probes, others) = rooms.pauses().await?;
         let owned = owned(servers, without).await;
         let all = owned.iter().sum::<f64>() >= f64::from(servers.rig.plan().partitions);
-        let moved = without.is_none() || !pauses.moved.is_empty();
-        good = if all && moved && pauses.waiting == 0 {
+        let moved = without.is_none() || !probes.moved.is_empty() || !others.moved.is_empty();
+        let waiting = probes.waiting + others.waiting;
+        good = if all && moved && waiting == 0 {
             good + 1
         } else {
             0
         };
         if good == 3 {
-            return Ok(pauses);
+            return Ok((probes, others));
         }
         if start.elapsed() > STUCK {
             return Err(BenchError::Stuck {
                 what: format!(
-                    "inputs of {} players still wait; workers own {owned:?} partitions",
-                    pauses.waiting
+                    "inputs of {waiting} players still wait; workers own {owned:?} partitions"
                 ),
                 seconds: STUCK.as_secs(),
             });
@@ -146,7 +167,7 @@ pub(super) async fn all_moved(
 }
 
 /// Waits until all workers have their share and no input waits.
-pub(super) async fn balanced(servers: &Servers, load: &mut Load) -> Result<(), BenchError> {
+pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Result<(), BenchError> {
     let partitions = f64::from(servers.rig.plan().partitions);
     let start = Instant::now();
     let mut good = 0;
@@ -159,7 +180,10 @@ pub(super) async fn balanced(servers: &Servers, load: &mut Load) -> Result<(), B
             && owned.iter().sum::<f64>() == partitions
             && owned.iter().all(|&share| share > 0.0);
         last = owned;
-        let waiting = load.pauses().await?.waiting;
+        let mut waiting = 0;
+        for load in loads.iter_mut() {
+            waiting += load.pauses().await?.waiting;
+        }
         good = if settled && waiting == 0 { good + 1 } else { 0 };
         if start.elapsed() > STUCK {
             return Err(BenchError::Stuck {
@@ -183,4 +207,49 @@ async fn owned(servers: &Servers, without: Option<usize>) -> Vec<f64> {
         }
     }
     owned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(ms: u64) -> Pause {
+        Pause {
+            gap_us: ms * 1000,
+            wait_us: ms * 1000,
+            back_us: 1,
+        }
+    }
+
+    fn pauses(moved: &[u64], stayed: &[u64]) -> Pauses {
+        Pauses {
+            moved: moved.iter().copied().map(pause).collect(),
+            stayed: stayed.iter().copied().map(pause).collect(),
+            waiting: 0,
+        }
+    }
+
+    #[test]
+    fn probes_that_moved_are_counted_by_themselves() {
+        let mut fared = Fared::default();
+        fared.add(
+            How::Handover,
+            &pauses(&[20, 30], &[90]),
+            &pauses(&[1000], &[5]),
+        );
+        fared.add(How::Handover, &pauses(&[40], &[]), &pauses(&[], &[]));
+        assert_eq!(fared.rounds, 2);
+        assert_eq!((fared.probes.rooms, fared.all.rooms), (3, 4));
+        assert_eq!(fared.probes.pauses.max_ms().map(f64::round), Some(40.0));
+        assert_eq!(fared.all.pauses.max_ms().map(f64::round), Some(1000.0));
+        assert_eq!(fared.unmoved.max_ms().map(f64::round), Some(90.0));
+    }
+
+    #[test]
+    fn nats_does_something_to_all_rooms() {
+        let mut fared = Fared::default();
+        fared.add(How::Nats, &pauses(&[20], &[30]), &pauses(&[], &[50]));
+        assert_eq!((fared.probes.rooms, fared.all.rooms), (2, 3));
+        assert_eq!(fared.unmoved.count(), 0);
+    }
 }

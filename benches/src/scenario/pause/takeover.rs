@@ -85,7 +85,7 @@ pub(super) async fn run(
     load.tell(Command::Rate(3000.0)).await?;
     settle(f64::from(rooms) / 3000.0).await;
     load.tell(Command::Silence).await?;
-    round::balanced(&servers, &mut load).await?;
+    round::balanced(&servers, &mut [&mut load]).await?;
     settle(3.0).await;
 
     progress.phase("taking over");
@@ -98,7 +98,7 @@ pub(super) async fn run(
         takeover.add(&pauses.moved);
         servers.rig.workers[worker].relaunch()?;
         servers.rig.workers[worker].try_ready(PATIENCE).await?;
-        round::balanced(&servers, &mut load).await?;
+        round::balanced(&servers, &mut [&mut load]).await?;
         settle(2.0).await;
         let done = f64::from(number + 1) / f64::from(options.takeovers);
         progress.step(
