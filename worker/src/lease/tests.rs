@@ -6,6 +6,8 @@ use super::*;
 
 mod second;
 
+mod taking;
+
 const UNIX: u64 = 1_767_225_600_000;
 
 fn start() -> Instant {
@@ -104,34 +106,6 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
     assert_eq!(*place, Place::Lease(Partition(2)));
     let stored: Lease = decode(value).unwrap();
     assert!(stored.ready && stored.epoch == Epoch(UNIX));
-}
-
-#[test]
-fn d15_an_epoch_is_higher_than_the_one_before() {
-    let (now, mut revision) = (start(), 10);
-    let mut machine = machine(false);
-    machine.handle_link(now, true);
-    let last = Epoch(UNIX + 5);
-    machine.handle_lease(now, &entry("0", &lease(None, last, false), 3));
-    machine.handle_loaded();
-    let commands = drain(&mut machine, now, &mut revision);
-    assert!(starts(&commands).contains(&(Partition(0), Epoch(UNIX + 6))));
-}
-
-#[test]
-fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
-    let (now, mut revision) = (start(), 10);
-    let mut machine = machine(true);
-    machine.handle_link(now, true);
-    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
-    for p in ["0", "1", "2", "3"] {
-        let old = lease(Some(&id("old")), Epoch(5), true);
-        machine.handle_lease(now, &entry(p, &old, 2));
-    }
-    machine.handle_loaded();
-    let commands = drain(&mut machine, now, &mut revision);
-    assert!(marks(&commands, "old"));
-    assert_eq!(starts(&commands).len(), 4);
 }
 
 #[test]

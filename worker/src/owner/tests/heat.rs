@@ -20,6 +20,12 @@ fn rig() -> Rig {
 }
 
 fn watch(rig: &mut Rig, edge: &str, (hot, sync): (u64, bool)) -> Vec<String> {
+    watch_as(rig, edge, (hot, hot > 0), sync)
+}
+
+/// `heard`: of which stream something was received, and whether the edge is subscribed.
+fn watch_as(rig: &mut Rig, edge: &str, heard: (u64, bool), sync: bool) -> Vec<String> {
+    let (hot, subscribed) = heard;
     rig.told(edge, ROOM);
     rig.ask(Interest {
         edge: edge.into(),
@@ -28,7 +34,7 @@ fn watch(rig: &mut Rig, edge: &str, (hot, sync): (u64, bool)) -> Vec<String> {
             room: ROOM.into(),
             spectators: Some(Known::default()),
             hot,
-            subscribed: hot > 0,
+            subscribed,
             sync,
             ..RoomInterest::default()
         }],
@@ -80,6 +86,8 @@ fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
     for edge in EDGES {
         assert_eq!(rig.told(edge, ROOM), ["update 0/2 alice a"]);
     }
+    // Subscribed is not yet routed.
+    watch_as(&mut rig, "e6", (0, true), false);
     let told = watch(&mut rig, "e5", (stream, false));
     assert_eq!(told, [format!("hot Hot from {}", first + 1)]);
     rig.input(ROOM, ("alice", 10), 2, "b");

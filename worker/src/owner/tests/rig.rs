@@ -34,6 +34,11 @@ pub(super) struct Rig {
     pub(super) fail_writes: u32,
     /// So many writes are done, but get no answer.
     pub(super) lose_answers: u32,
+    /// Those of keys that end like this.
+    pub(super) lose_answers_of: &'static str,
+    /// Writes of rooms wait until they are let go on.
+    pub(super) hold_writes: bool,
+    pub(super) held: Vec<Command>,
     /// Reads of keys fail.
     pub(super) stuck_reads: bool,
     /// Writes of this room get no answer.
@@ -75,6 +80,9 @@ impl Rig {
             reader: None,
             fail_writes: 0,
             lose_answers: 0,
+            lose_answers_of: "",
+            hold_writes: false,
+            held: Vec::new(),
             stuck_reads: false,
             stuck: "none",
             hold_log: false,
@@ -198,6 +206,15 @@ impl Rig {
         self.replies.pop().unwrap()
     }
 
+    /// The writes that wait go on.
+    pub(super) fn let_writes_go(&mut self) {
+        self.hold_writes = false;
+        for command in std::mem::take(&mut self.held) {
+            self.carry_out(command);
+        }
+        self.run();
+    }
+
     /// What edge `edge` got about a room since the last call.
     pub(super) fn items(&mut self, edge: &str, room: &str) -> Vec<ItemKind> {
         let mut items = Vec::new();
@@ -230,8 +247,11 @@ impl Rig {
             self.feed();
             self.owner.flush(self.now);
             let mut idle = true;
+            let before = self.commands.len();
             while let Some(command) = self.owner.poll_command() {
                 idle = false;
+                let asked = self.commands.len() - before;
+                assert!(asked < 100_000, "the owner never rests");
                 self.commands.push(command.clone());
                 self.carry_out(command);
             }
@@ -278,6 +298,10 @@ impl Rig {
                 self.owner
                     .handle_outcome(now, token, Outcome::Appended(seq));
             }
+            Command::PutIf {
+                bucket: Bucket::Rooms(_),
+                ..
+            } if self.hold_writes => self.held.push(command),
             Command::PutIf {
                 bucket,
                 key,
@@ -374,7 +398,7 @@ impl Rig {
             return Outcome::Conflict;
         }
         let revision = self.put(bucket, key, value);
-        if self.lose_answers > 0 {
+        if self.lose_answers > 0 && key.ends_with(self.lose_answers_of) {
             self.lose_answers -= 1;
             return Outcome::Failed;
         }

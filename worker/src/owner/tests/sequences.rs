@@ -183,12 +183,15 @@ fn d09_the_answer_to_a_checkpoints_write_is_lost() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(1_000);
-    rig.lose_answers = 1;
+    (rig.lose_answers, rig.lose_answers_of) = (1, "checkpoint");
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.pass(1_000);
     rig.pass(1_000);
+    assert_eq!((rig.lose_answers, rig.checkpoint().seq), (0, 3));
+    rig.input("echo-1", ("alice", 10), 2, "b");
     rig.pass(1_000);
-    assert_eq!(rig.checkpoint().seq, 3);
+    rig.pass(1_000);
+    assert_eq!(rig.checkpoint().seq, 4);
     assert_eq!(rig.events, [""; 0]);
 }
 

@@ -107,6 +107,14 @@ fn d02_repeats_are_answered_and_gaps_are_named_once_a_round() {
         rig.told("e1", "echo-1"),
         ["update 3/0 alice b", "processed 10 n2 seq2"]
     );
+    // One that comes late again does not take the chain back.
+    rig.input("echo-1", alice, 1, "a");
+    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n2 seq2"]);
+    rig.input("echo-1", alice, 3, "c");
+    assert_eq!(
+        rig.told("e1", "echo-1"),
+        ["update 4/0 alice c", "processed 10 n3 seq3"]
+    );
 }
 
 #[test]

@@ -50,7 +50,10 @@ fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
     rig.pass(1);
     rig.pass(500);
     assert_eq!(rig.log.len(), stored + 1);
-    rig.pass(500);
+    rig.pass(400);
+    assert!(rig.snapshot("echo-1").is_some(), "something else was due");
+    assert_eq!(rig.log.len(), stored + 1);
+    rig.pass(100);
     assert_eq!(rig.log.len(), stored + 2);
     rig.hold_log = false;
     rig.pass(2_000);
@@ -68,7 +71,14 @@ fn d07_time_never_goes_back() {
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.now.unix_ms -= 5_000;
     rig.input("echo-1", ("alice", 10), 2, "timer");
-    rig.pass(5_100);
+    let stored = rig.log.len();
+    rig.pass(5_000);
+    assert_eq!(
+        rig.log.len(),
+        stored,
+        "it is not due before the room's time"
+    );
+    rig.pass(100);
     let told = rig.told("e1", "echo-1");
     assert!(
         told.contains(&"update 4/0 timer t 1010100".into()),

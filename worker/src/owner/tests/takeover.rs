@@ -87,29 +87,33 @@ fn d10_the_own_write_may_be_delivered_before_its_answer() {
 #[test]
 fn d10_a_later_claim_wins() {
     let rig = Rig::new();
-    let config = OwnerConfig::new("w".parse().unwrap());
-    let mut owner = Owner::new(rig.now, config, Registry::new());
+    let config = || OwnerConfig::new("w".parse().unwrap());
+    let mut owner = Owner::new(rig.now, config(), Registry::new());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     asked(&mut owner);
     let mut later: Checkpoint = serde_json::from_slice(&value).unwrap();
     later.epoch = Epoch(10);
     let later = serde_json::to_vec(&later).unwrap();
-    let key = subject::checkpoint_key(P);
-    owner.handle_kv(
-        rig.now,
-        (P, KvSource::Rooms),
-        entry(&key, later.into(), 60),
-        0,
-    );
-    let lost = asked(&mut owner).pop();
-    assert!(matches!(
-        lost,
-        Some(Command::Lost {
-            epoch: Epoch(9),
-            ..
-        })
-    ));
+    let claimed = entry(&subject::checkpoint_key(P), later.into(), 60);
+    let is_lost = |command: &Command| {
+        let own = Epoch(9);
+        matches!(command, Command::Lost { epoch, .. } if *epoch == own)
+    };
+    let rooms = (P, KvSource::Rooms);
+    owner.handle_kv(rig.now, rooms, claimed.clone(), 0);
+    assert!(asked(&mut owner).last().is_some_and(is_lost));
+    // It was there before this owner looked.
+    let mut owner = Owner::new(rig.now, config(), Registry::new());
+    owner.take(rig.now, P, Epoch(9));
+    let Command::Get { token, .. } = asked(&mut owner)[0] else {
+        panic!("it begins with the checkpoint");
+    };
+    owner.handle_outcome(rig.now, token, Outcome::Value(Some(claimed)));
+    let then = asked(&mut owner);
+    assert!(then.iter().any(is_lost), "{then:?}");
+    let writes = |command: &Command| matches!(command, Command::PutIf { .. });
+    assert!(!then.iter().any(writes), "{then:?}");
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn a_failed_step_of_a_takeover_is_taken_again() {
 }
 
 #[test]
-fn nothing_is_answered_or_emitted_before_the_log_was_read() {
+fn d04_nothing_is_answered_or_emitted_before_the_log_was_read() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.restart();

@@ -1,0 +1,67 @@
+//! Leases that are free, and those that become so.
+
+use super::*;
+
+#[test]
+fn d15_an_epoch_is_higher_than_the_one_before() {
+    let (now, mut revision) = (start(), 10);
+    let mut machine = machine(false);
+    machine.handle_link(now, true);
+    let last = Epoch(UNIX + 5);
+    machine.handle_lease(now, &entry("0", &lease(None, last, false), 3));
+    machine.handle_loaded();
+    let commands = drain(&mut machine, now, &mut revision);
+    assert!(starts(&commands).contains(&(Partition(0), Epoch(UNIX + 6))));
+}
+
+#[test]
+fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
+    let (now, mut revision) = (start(), 10);
+    let mut machine = machine(true);
+    machine.handle_link(now, true);
+    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
+    for p in ["0", "1", "2", "3"] {
+        let old = lease(Some(&id("old")), Epoch(5), true);
+        machine.handle_lease(now, &entry(p, &old, 2));
+    }
+    machine.handle_loaded();
+    let commands = drain(&mut machine, now, &mut revision);
+    assert!(marks(&commands, "old"));
+    assert_eq!(starts(&commands).len(), 4);
+}
+
+#[test]
+fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
+    let now = start();
+    let mut machine = machine(true);
+    machine.handle_link(now, true);
+    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
+    for p in ["0", "1", "2", "3"] {
+        let old = lease(Some(&id("old")), Epoch(5), true);
+        machine.handle_lease(now, &entry(p, &old, 2));
+    }
+    machine.handle_loaded();
+    let polled = |machine: &mut Machine| {
+        std::iter::from_fn(|| machine.poll_command(now, UNIX)).collect::<Vec<_>>()
+    };
+    polled(&mut machine);
+    machine.handle_put(&Place::Worker(id("me")), PutOutcome::Stored(11));
+    let takes = |commands: &[Command]| {
+        let lease = |command: &&Command| {
+            matches!(
+                command,
+                Command::Put {
+                    place: Place::Lease(_),
+                    ..
+                }
+            )
+        };
+        commands.iter().filter(lease).count()
+    };
+    let commands = polled(&mut machine);
+    assert!(marks(&commands, "old"));
+    assert_eq!(takes(&commands), 0, "it is not stored yet");
+    machine.handle_put(&Place::Worker(id("old")), PutOutcome::Stored(12));
+    machine.handle_worker(now, &entry("old", &record(WorkerState::Dead, 7), 12));
+    assert_eq!(takes(&polled(&mut machine)), 4);
+}
