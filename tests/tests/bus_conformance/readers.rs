@@ -221,12 +221,15 @@ async fn d11_a_reader_of_a_lost_tail_is_lost() {
         .unwrap();
     append(&bus, "in.2.room", 3).await;
     server.restart().await;
-    loop {
-        match soon("the loss", past.next()).await {
-            Read::Idle => {}
-            Read::Lost => break,
-            Read::Item(..) => panic!("nothing is there"),
+    soon("the loss", async {
+        loop {
+            match past.next().await {
+                Read::Idle => {}
+                Read::Lost => break,
+                Read::Item(..) => panic!("nothing is there"),
+            }
         }
-    }
+    })
+    .await;
     assert_eq!(entry(&mut before).await.0.payload, text(3));
 }

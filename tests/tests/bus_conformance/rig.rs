@@ -84,22 +84,28 @@ pub(crate) async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> 
 
 /// The next entry, over idle signs.
 pub(crate) async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
-    loop {
-        match soon("an entry", reader.next()).await {
-            Read::Item(entry, pending) => return (entry, pending),
-            Read::Idle => {}
-            Read::Lost => panic!("the reader lost its place"),
+    soon("an entry", async {
+        loop {
+            match reader.next().await {
+                Read::Item(entry, pending) => return (entry, pending),
+                Read::Idle => {}
+                Read::Lost => panic!("the reader lost its place"),
+            }
         }
-    }
+    })
+    .await
 }
 
 /// The next key, over idle signs.
 pub(crate) async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
-    loop {
-        match soon("a key", reader.next()).await {
-            Read::Item(entry, pending) => return (entry, pending),
-            Read::Idle => {}
-            Read::Lost => panic!("the reader lost its place"),
+    soon("a key", async {
+        loop {
+            match reader.next().await {
+                Read::Item(entry, pending) => return (entry, pending),
+                Read::Idle => {}
+                Read::Lost => panic!("the reader lost its place"),
+            }
         }
-    }
+    })
+    .await
 }
