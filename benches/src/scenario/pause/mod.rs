@@ -25,7 +25,7 @@ use rooms::Watched;
 /// A pause is the time from a room's last update before to the first one after, or to the new owner's snapshot, which has
 /// what was sent meanwhile. A part of it is no pause but the time in which nobody played: `probe_interval_ms` at most in
 /// the probe rooms, whose pauses are reported by themselves, and `input_interval_ms` in the others. A wait is the longest
-/// from when an input was due to its ack. Both are of the rooms that got a new owner; for NATS, of all.
+/// from when an input was due to its ack; 0 in a room in which nobody played meanwhile. Both are of the rooms that got a new owner; for NATS, of all.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Two-player rooms with inputs flowing

@@ -85,8 +85,8 @@ fn chart(options: &Options, all: &[(How, Fared)], report: &Report) -> Chart {
             },
             Panel {
                 x: Axis::Percentile,
-                y: "ms an input waited at most, all rooms",
-                lines: spread(|fared| &fared.all.waits),
+                y: "ms a probe's input waited, at most",
+                lines: spread(|fared| &fared.probes.waits),
             },
         ],
     }
