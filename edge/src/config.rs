@@ -288,6 +288,7 @@ impl EdgeConfig {
             messages_per_s: self.limits.messages_per_s,
             message_burst: self.limits.message_burst,
             close_slow_players: self.limits.close_slow_players,
+            deflate: self.deflate(),
             chain: ChainConfig::default(),
         }
     }

@@ -47,6 +47,8 @@ pub struct Deflater {
 /// What a [`Deflater`] has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Deflated {
+    /// Messages that were long enough to be compressed.
+    pub messages: u64,
     /// Bytes of messages that were long enough to be compressed.
     pub from_bytes: u64,
     /// What they became; those that became no smaller stayed as they were.
@@ -83,6 +85,7 @@ impl Deflater {
             }
             None => put_frame(out, opcode, payload),
         }
+        self.counts.messages += 1;
         self.counts.from_bytes += payload.len() as u64;
         self.counts.to_bytes += len as u64;
     }

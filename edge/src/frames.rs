@@ -15,6 +15,16 @@ pub struct Form {
     pub deflate: bool,
 }
 
+impl From<Encoding> for Form {
+    /// Without compression.
+    fn from(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            deflate: false,
+        }
+    }
+}
+
 impl Form {
     /// All forms, by their [`index`](Self::index).
     pub const ALL: [Form; 4] = {
@@ -58,6 +68,21 @@ pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
     let mut out = Vec::new();
     put_message(&mut out, encoding, message);
     out.into()
+}
+
+/// Appends `message` in this form as one frame to `out`, compressed if that makes it smaller.
+pub fn put_formed(
+    out: &mut Vec<u8>,
+    form: Form,
+    message: &ServerMessage<'_>,
+    deflater: &mut Deflater,
+) {
+    if !form.deflate {
+        return put_message(out, form.encoding, message);
+    }
+    let mut plain = Vec::new();
+    put_message(&mut plain, form.encoding, message);
+    put_deflated(out, form.encoding, &plain, deflater);
 }
 
 /// Appends a message that is one plain frame, compressed if that makes it smaller.

@@ -78,10 +78,10 @@ impl Gate {
 
 impl Endpoint for Gate {
     fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
-        let encoding = hello.form.encoding;
+        let form = hello.form;
         match self.admission.admit(&hello, unix_ms()) {
             Ok(grants) => self.shard.run(|core, conns, now| {
-                core.handle_open(conn, encoding, grants, now, conns);
+                core.handle_open(conn, form, grants, now, conns);
             }),
             Err((kind, message)) => self.shard.run(|core, conns, _| {
                 core.count_refused(kind);
@@ -92,7 +92,7 @@ impl Endpoint for Gate {
                     room: None,
                     seq: None,
                 };
-                conns.send_control(conn, &frames::message(encoding, &error));
+                conns.send_control(conn, &frames::message(form.encoding, &error));
                 conns.close(conn, kind);
             }),
         }

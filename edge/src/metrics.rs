@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::core::Core;
+use crate::deflate::Deflated;
 use crate::front::FrontMetrics;
 
 /// Plain counters of one core.
@@ -26,6 +27,8 @@ pub struct Counts {
     pub writes: u64,
     /// Messages encoded for all members of a lane.
     pub encodings: u64,
+    /// What was compressed for all members of a lane.
+    pub deflated: Deflated,
     /// Updates taken from owners.
     pub updates: u64,
     /// Times that a connection fell behind and was served anew.
@@ -58,7 +61,7 @@ impl Counts {
 /// A counter's name, what it counts, and where a core has it.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const PLAIN: [Plain; 13] = [
+const PLAIN: [Plain; 15] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs that went to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),
@@ -66,6 +69,16 @@ const PLAIN: [Plain; 13] = [
         "encodings",
         "Messages encoded for all members of a lane",
         |c| c.encodings,
+    ),
+    (
+        "deflate_in_bytes",
+        "Bytes of messages for all members of a lane that were compressed",
+        |c| c.deflated.from_bytes,
+    ),
+    (
+        "deflate_out_bytes",
+        "Bytes that they became, sent to each of those who asked for it",
+        |c| c.deflated.to_bytes,
     ),
     ("updates", "Updates taken from owners", |c| c.updates),
     (

@@ -176,6 +176,40 @@ async def play():
     await alice.close()
 
 
+async def shared():
+    """What all of a room are sent is compressed once: who asked for it gets the same bytes, the others get it as it is."""
+    alice = await (await Peer.connect("alice")).welcomed()
+    await alice.join("relay-shared")
+    watchers = []
+    for number, offer in enumerate(["permessage-deflate", "permessage-deflate; client_max_window_bits", None]):
+        raw = await Raw.open()
+        raw.request(f"/v1/ws?user=viewer{number}", Sec_WebSocket_Extensions=offer)
+        await raw.status()
+        raw.frame(1, b'{"type":"join","room":"relay-shared","role":"spectator"}')
+        await raw.message("snapshot")
+        watchers.append(raw)
+    for text, compressed in (("short", False), (json.dumps(["again and again"] * 500), True)):
+        rule(await alice.input("relay-shared", text) is None, "an input is taken")
+        frames = []
+        for raw in watchers:
+            first, payload = await asyncio.wait_for(raw.next_frame(), peers.WAIT_S)
+            while not first & 0x40 and b'"update"' not in payload:
+                first, payload = await asyncio.wait_for(raw.next_frame(), peers.WAIT_S)
+            frames.append((first, payload))
+        rule(frames[0] == frames[1], "both get the same frame", len(frames[0][1]), len(frames[1][1]))
+        rule(frames[0][0] == (0xC1 if compressed else 0x81), "only what is long is compressed", frames[0][0])
+        rule(frames[2][0] == 0x81, "who did not ask for it gets it as it is", frames[2][0])
+        payload = frames[0][1]
+        if compressed:
+            rule(len(payload) * 4 < len(frames[2][1]), "it is smaller", len(payload))
+            payload = zlib.decompressobj(-15).decompress(payload + TAIL)
+        rule(json.loads(payload) == json.loads(frames[2][1]), "it is the same")
+        rule(json.loads(payload)["data"] == {"from": "alice", "data": text}, "it is what alice sent")
+    for raw in watchers:
+        await raw.end()
+    await alice.close()
+
+
 def test_messages():
     asyncio.run(messages())
 
@@ -196,5 +230,9 @@ def test_play():
     asyncio.run(play())
 
 
+def test_shared():
+    asyncio.run(shared())
+
+
 if __name__ == "__main__":
-    main([test_messages, test_forms, test_bad_frames, test_bombs, test_play])
+    main([test_messages, test_forms, test_bad_frames, test_bombs, test_play, test_shared])

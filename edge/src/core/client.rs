@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
 use super::{Core, Timer};
 use crate::coarse::Coarse;
-use crate::frames;
+use crate::frames::{self, Form};
 use crate::hub::room::{Resume, RoomKey};
 use crate::ingress::Refused;
 use crate::sink::{ConnKey, Sink};
@@ -40,7 +40,7 @@ pub(crate) struct Membership {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) encoding: Encoding,
+    pub(crate) form: Form,
     pub(crate) grants: Grants,
     /// Almost all are in one room.
     pub(crate) memberships: SmallVec<[Membership; 1]>,
@@ -80,7 +80,7 @@ impl Core {
                 code,
                 reconnect_in_ms,
             };
-            sink.send_control(conn, &frames::message(client.encoding, &notice));
+            sink.send_control(conn, &frames::message(client.form.encoding, &notice));
         }
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::auth::{Grants, Kept, Verifier};
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::{Encoding, Limits, ServerMessage};
+use grandstand_common::envelope::{Limits, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Lane as LaneId, Partition, RoomId};
 use rand::rngs::StdRng;
@@ -26,9 +26,10 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::coarse::Coarse;
+use crate::deflate::{DeflateOptions, Deflater};
 use crate::dense::Dense;
 use crate::egress::link::Links;
-use crate::frames;
+use crate::frames::{self, Form};
 use crate::hub::hold::Service;
 use crate::hub::room::{Room, RoomKey, Seat};
 use crate::ingress::chain::ChainConfig;
@@ -71,6 +72,8 @@ pub struct CoreConfig {
     pub message_burst: u32,
     /// Close players that cannot keep up (4008) instead of serving them anew when they can.
     pub close_slow_players: bool,
+    /// How messages are compressed for those who asked for it.
+    pub deflate: DeflateOptions,
     /// How chains repeat what gets lost.
     pub chain: ChainConfig,
 }
@@ -94,6 +97,7 @@ impl Default for CoreConfig {
             messages_per_s: 500,
             message_burst: 2000,
             close_slow_players: false,
+            deflate: DeflateOptions::default(),
             chain: ChainConfig::default(),
         }
     }
@@ -125,6 +129,8 @@ pub struct Core {
     pub(crate) edge: EdgeId,
     pub(crate) verifier: Option<Arc<Verifier>>,
     pub(crate) rng: StdRng,
+    /// For what all of a lane are sent.
+    pub(crate) deflater: Deflater,
     pub(crate) start: Instant,
     pub(crate) clients: Dense<Client>,
     /// Most clients have the same rights.
@@ -164,6 +170,7 @@ impl Core {
             .map(|p| Watch::new(Partition(p)))
             .collect();
         Self {
+            deflater: Deflater::new(config.deflate),
             config,
             edge,
             verifier,
@@ -194,7 +201,7 @@ impl Core {
     pub fn handle_open(
         &mut self,
         conn: ConnKey,
-        encoding: Encoding,
+        form: Form,
         grants: Grants,
         now: Now,
         sink: &mut impl Sink,
@@ -205,7 +212,7 @@ impl Core {
             self.rng.random::<u64>() & 0xffff_ffff_ffff
         );
         let client = Client {
-            encoding,
+            form,
             grants: self.kept.share(grants),
             memberships: SmallVec::new(),
             budget: self.config.message_burst as f32,
@@ -222,7 +229,7 @@ impl Core {
             limits: self.config.limits,
             features: &[],
         };
-        sink.send_control(conn, &frames::message(encoding, &welcome));
+        sink.send_control(conn, &frames::message(form.encoding, &welcome));
         if self.trouble.is_told() {
             self.notice(conn, "degraded", None, sink);
         }

@@ -279,7 +279,7 @@ impl Core {
                 room: room_id,
                 data,
             };
-            room.lanes[LaneId::Players.index()].gather(&message, except);
+            room.lanes[LaneId::Players.index()].gather(&message, except, &mut self.deflater);
         }
         let id = room.id.clone();
         if live.spectators {

@@ -176,7 +176,7 @@ impl Core {
             let seats = std::mem::take(&mut room.seats).into_values();
             conns.extend(seats.filter_map(|seat| seat.conn).map(|(conn, _)| conn));
         }
-        room.lanes[lane.index()].set_presence(&id, None);
+        room.lanes[lane.index()].set_presence(&id, None, &mut self.deflater);
         for conn in conns {
             let Some(membership) = self.dismiss(conn, key, now) else {
                 continue;
@@ -203,7 +203,7 @@ impl Core {
                 room,
                 code,
             };
-            sink.send_control(conn, &frames::message(client.encoding, &left));
+            sink.send_control(conn, &frames::message(client.form.encoding, &left));
             return;
         }
         let answers = membership.resume.and_then(|r| r.id);
@@ -237,7 +237,7 @@ impl Core {
                     room: Some(room),
                     seq: None,
                 };
-                sink.send_control(conn, &frames::message(client.encoding, &error));
+                sink.send_control(conn, &frames::message(client.form.encoding, &error));
             }
         }
     }

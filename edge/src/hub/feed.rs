@@ -119,6 +119,7 @@ impl Core {
         };
         let held = lane_id == LaneId::Spectators && room.hold.is_some();
         let lane = &mut room.lanes[lane_id.index()];
+        let deflater = &mut self.deflater;
         match event {
             Event::Begin(epoch, instance) => lane.reset(epoch, instance),
             Event::Snapshot {
@@ -127,7 +128,7 @@ impl Core {
                 whole,
             } => {
                 if whole || lane.version().is_none() {
-                    lane.snapshot(&room.id, version, data, ring_bytes);
+                    lane.snapshot(&room.id, version, data, ring_bytes, deflater);
                 } else {
                     lane.rebase(version, data, ring_bytes);
                 }
@@ -136,11 +137,11 @@ impl Core {
             // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
             Event::Update { .. } if lane.version().is_none() => return Taken::Old,
             Event::Update { version, data, .. } if held => {
-                lane.advance(&room.id, version, &data, ring_bytes);
+                lane.advance(&room.id, version, &data, ring_bytes, deflater);
                 self.counts.updates += 1;
             }
             Event::Update { version, data, .. } => {
-                let taken = lane.update(&room.id, version, &data, ring_bytes);
+                let taken = lane.update(&room.id, version, &data, ring_bytes, deflater);
                 self.counts.updates += u64::from(taken == Taken::New);
                 return taken;
             }
@@ -150,9 +151,9 @@ impl Core {
                     room: &room.id,
                     data: &data,
                 };
-                lane.gather(&message, None);
+                lane.gather(&message, None, deflater);
             }
-            Event::Presence(presence) => lane.set_presence(&room.id, Some(presence)),
+            Event::Presence(presence) => lane.set_presence(&room.id, Some(presence), deflater),
             Event::End(code) => self.end_lane(key, lane_id, &code, now, sink),
         }
         Taken::New

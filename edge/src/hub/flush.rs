@@ -115,6 +115,7 @@ impl Core {
         });
         self.counts.writes += written as u64;
         self.counts.encodings += shown.take_encoded();
+        self.counts.deflated = self.deflater.counts();
         for conn in slow {
             self.fall_behind(conn, sink);
         }

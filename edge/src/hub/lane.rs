@@ -16,8 +16,9 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoc
 use grandstand_common::wire::Presence;
 
 use super::flush::presence_message;
-use super::tail::{Member, Tail};
-use crate::frames::put_message;
+use super::tail::{FORMS, Member, Tail};
+use crate::deflate::Deflater;
+use crate::frames::{Form, put_formed, put_message};
 use crate::sink::ConnKey;
 
 use ring::Ring;
@@ -55,8 +56,8 @@ pub struct Lane {
     due: usize,
     /// The position when this round began: all before the cursor have been sent as much.
     round: u64,
-    by_encoding: [usize; 2],
-    catch_up: [Option<Bytes>; 2],
+    by_form: [u32; FORMS],
+    catch_up: [Option<Bytes>; FORMS],
     encoded: u64,
     /// It stands in the queue of lanes to flush.
     pub(crate) queued: bool,
@@ -78,8 +79,8 @@ impl Lane {
             cursor: 0,
             due: 0,
             round: 0,
-            by_encoding: [0; 2],
-            catch_up: [None, None],
+            by_form: [0; FORMS],
+            catch_up: [const { None }; FORMS],
             encoded: 0,
             queued: false,
         }
@@ -107,7 +108,7 @@ impl Lane {
         self.base = None;
         self.version = 0;
         self.ring.restart(0);
-        self.catch_up = [None, None];
+        self.catch_up = [const { None }; FORMS];
     }
 
     /// Which room of that name it shows; 0 if none yet.
@@ -121,21 +122,33 @@ impl Lane {
     }
 
     /// Tells the members who is in the room, but not before they see the room.
-    pub fn set_presence(&mut self, room: &RoomId, presence: Option<Arc<Presence>>) {
+    pub fn set_presence(
+        &mut self,
+        room: &RoomId,
+        presence: Option<Arc<Presence>>,
+        deflater: &mut Deflater,
+    ) {
         self.presence = presence;
         if self.base.is_some() {
-            self.tell_presence(room);
+            self.tell_presence(room, deflater);
         }
     }
 
-    fn tell_presence(&mut self, room: &RoomId) {
+    fn tell_presence(&mut self, room: &RoomId, deflater: &mut Deflater) {
         if let Some(presence) = self.presence.clone() {
-            self.gather(&presence_message(room, &presence), None);
+            self.gather(&presence_message(room, &presence), None, deflater);
         }
     }
 
     /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
-    pub fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, ring_bytes: usize) -> bool {
+    pub fn snapshot(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) -> bool {
         let behind = self.version().is_none_or(|own| version > own);
         if !behind && version < self.version {
             return false;
@@ -157,11 +170,12 @@ impl Lane {
                         data,
                     },
                     None,
+                    deflater,
                 );
             }
             (self.epoch, self.base) = (epoch, base);
             if is_first {
-                self.tell_presence(room);
+                self.tell_presence(room, deflater);
             }
         }
         behind
@@ -170,12 +184,19 @@ impl Lane {
     /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
     pub fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.base = Some((version, data));
-        self.catch_up = [None, None];
+        self.catch_up = [const { None }; FORMS];
         self.ring.trim(ring_bytes, version);
     }
 
     /// Takes an update to `version` from the version before it.
-    pub fn update(&mut self, room: &RoomId, version: u64, data: &Data, ring_bytes: usize) -> Taken {
+    pub fn update(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: &Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) -> Taken {
         let Some(own) = self.version() else {
             return Taken::Gap;
         };
@@ -185,44 +206,55 @@ impl Lane {
         if version != own + 1 {
             return Taken::Gap;
         }
-        self.advance(room, version, data, ring_bytes);
+        self.advance(room, version, data, ring_bytes, deflater);
         Taken::New
     }
 
     /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.
-    pub fn advance(&mut self, room: &RoomId, version: u64, data: &Data, ring_bytes: usize) {
+    pub fn advance(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: &Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) {
         let update = ServerMessage::Update {
             room,
             version,
             prev: self.version,
             data,
         };
-        self.gather(&update, None);
+        self.gather(&update, None, deflater);
         self.version = version;
         self.ring.push(version, data.clone());
-        self.catch_up = [None, None];
+        self.catch_up = [const { None }; FORMS];
         self.ring
             .trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
     }
 
     /// Gathers a message for all members but `except`.
-    pub fn gather(&mut self, message: &ServerMessage<'_>, except: Option<ConnKey>) {
+    pub fn gather(
+        &mut self,
+        message: &ServerMessage<'_>,
+        except: Option<ConnKey>,
+        deflater: &mut Deflater,
+    ) {
         if self.members.is_empty() {
             return self.tail.skip();
         }
-        let by_encoding = &self.by_encoding;
-        let wanted = |encoding: Encoding| by_encoding[encoding.index()] > 0;
-        self.encoded += self.tail.push(message, except, wanted);
+        let wanted = self.by_form.map(|members| members > 0);
+        self.encoded += self.tail.push(message, except, wanted, deflater);
         self.due = self.members.len();
     }
 
     /// Adds a member that has been served all there is; returns its slot.
-    pub fn add(&mut self, conn: ConnKey, encoding: Encoding) -> u32 {
-        // The first of its encoding would find the frames gathered so far missing, but needs none of them.
-        self.by_encoding[encoding.index()] += 1;
+    pub fn add(&mut self, conn: ConnKey, form: Form) -> u32 {
+        // The first of its form would find the frames gathered so far missing, but needs none of them.
+        self.by_form[form.index()] += 1;
         self.members.push(Member {
             conn,
-            encoding,
+            form,
             sent: self.tail.position(),
             stale: false,
         });
@@ -233,7 +265,7 @@ impl Lane {
     /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
     pub fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
-        self.by_encoding[self.members[slot].encoding.index()] -= 1;
+        self.by_form[self.members[slot].form.index()] -= 1;
         if slot < self.cursor {
             // The gap must not be filled by one whom this round has not come to yet (D21).
             self.cursor -= 1;
@@ -347,13 +379,21 @@ impl Lane {
             return None;
         }
         let mut out = Vec::new();
-        self.put_changes(&mut out, room, encoding, since)?;
+        self.changes(room, since, |update| {
+            put_message(&mut out, encoding, update)
+        })?;
         Some(out.into())
     }
 
-    /// The snapshot and the updates since: all that a client needs who knows nothing. `None` if there is no snapshot yet.
-    pub fn catch_up(&mut self, room: &RoomId, encoding: Encoding) -> Option<Bytes> {
-        if let Some(frames) = &self.catch_up[encoding.index()] {
+    /// The snapshot and the updates since: all that a client needs who knows nothing, made once for all who need it in this
+    /// form. `None` if there is no snapshot yet.
+    pub fn catch_up(
+        &mut self,
+        room: &RoomId,
+        form: Form,
+        deflater: &mut Deflater,
+    ) -> Option<Bytes> {
+        if let Some(frames) = &self.catch_up[form.index()] {
             return Some(frames.clone());
         }
         let (version, data) = self.base.as_ref()?;
@@ -364,30 +404,30 @@ impl Lane {
             version: *version,
             data,
         };
-        put_message(&mut out, encoding, &snapshot);
-        self.put_changes(&mut out, room, encoding, *version)?;
+        put_formed(&mut out, form, &snapshot, deflater);
+        self.changes(room, *version, |update| {
+            put_formed(&mut out, form, update, deflater);
+        })?;
         let frames = Bytes::from(out);
-        self.catch_up[encoding.index()] = Some(frames.clone());
+        self.catch_up[form.index()] = Some(frames.clone());
         Some(frames)
     }
 
-    /// What leads from `since` to the lane's version; `None` if the ring does not hold it any more.
-    fn put_changes(
+    /// Hands what leads from `since` to the lane's version to `put`; `None` if the ring does not hold it any more.
+    fn changes(
         &self,
-        out: &mut Vec<u8>,
         room: &RoomId,
-        encoding: Encoding,
         since: u64,
+        mut put: impl FnMut(&ServerMessage<'_>),
     ) -> Option<()> {
         let mut prev = since;
         for change in self.ring.since(since)? {
-            let update = ServerMessage::Update {
+            put(&ServerMessage::Update {
                 room,
                 version: change.version,
                 prev,
                 data: &change.data,
-            };
-            put_message(out, encoding, &update);
+            });
             prev = change.version;
         }
         Some(())

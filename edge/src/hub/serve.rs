@@ -37,7 +37,8 @@ impl Core {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
         };
-        let encoding = client.encoding;
+        let form = client.form;
+        let encoding = form.encoding;
         let Some(membership) = client.membership(key) else {
             return;
         };
@@ -70,7 +71,8 @@ impl Core {
         let since = membership.resume.as_ref().and_then(|r| r.since.as_ref());
         let missed =
             since.and_then(|(v, e)| room.lanes[lane.index()].missed(&room.id, encoding, *v, e));
-        let frames = missed.or_else(|| room.lanes[lane.index()].catch_up(&room.id, encoding));
+        let frames = missed
+            .or_else(|| room.lanes[lane.index()].catch_up(&room.id, form, &mut self.deflater));
         if frames.is_none() && membership.slot.is_none() {
             let waiting = &mut room.waiting[lane.index()];
             if !waiting.contains(&conn) {
@@ -82,7 +84,7 @@ impl Core {
             membership.resume = None;
             match membership.slot {
                 Some(slot) => room.lanes[lane.index()].served(slot),
-                None => membership.slot = Some(room.lanes[lane.index()].add(conn, encoding)),
+                None => membership.slot = Some(room.lanes[lane.index()].add(conn, form)),
             }
             if let Some(seat) = room.seats.get_mut(&membership.session) {
                 seat.served = true;
@@ -247,7 +249,7 @@ impl Core {
     pub(crate) fn tell_behind(&mut self, conn: ConnKey, message: &ServerMessage<'_>) {
         if let Some(client) = self.clients.get(conn) {
             self.behind
-                .push((conn, frames::message(client.encoding, message)));
+                .push((conn, frames::message(client.form.encoding, message)));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 
-use crate::frames::put_message;
+use crate::deflate::Deflater;
+use crate::frames::{Form, put_deflated, put_message};
 use crate::sink::ConnKey;
 
 /// A member of the lane.
@@ -13,18 +14,21 @@ use crate::sink::ConnKey;
 pub struct Member {
     /// Its connection.
     pub conn: ConnKey,
-    /// How its messages are encoded.
-    pub encoding: Encoding,
+    /// In which form it is sent its messages.
+    pub form: Form,
     /// It was sent, or needs not be sent, the lane's frames up to this position.
     pub sent: u64,
     /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
     pub stale: bool,
 }
 
-/// Where a frame ends in each encoding, in bytes since the lane's begin, and who must not get it.
+/// How many forms there are.
+pub(super) const FORMS: usize = Form::ALL.len();
+
+/// Where a frame ends in each form, in bytes since the lane's begin, and who must not get it.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    ends: [u64; 2],
+    ends: [u64; FORMS],
     except: Option<ConnKey>,
 }
 
@@ -32,16 +36,16 @@ struct Mark {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// The frames in one piece, which writes share.
-    sealed: [Bytes; 2],
+    sealed: [Bytes; FORMS],
     /// Where that piece begins.
-    begins: [u64; 2],
+    begins: [u64; FORMS],
     /// What came since.
-    fresh: [Vec<u8>; 2],
+    fresh: [Vec<u8>; FORMS],
     marks: VecDeque<Mark>,
     /// The position of the last frame before the first mark.
     from: u64,
     /// Where that frame ends.
-    start: [u64; 2],
+    start: [u64; FORMS],
     exceptions: usize,
 }
 
@@ -56,22 +60,44 @@ impl Tail {
         self.from += 1;
     }
 
-    /// Appends a message in the encodings that are `wanted`; returns in how many.
+    /// Appends a message in the forms that are `wanted`, encoded once and compressed once for each encoding; returns how
+    /// often it was encoded.
     pub(super) fn push(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
-        wanted: impl Fn(Encoding) -> bool,
+        wanted: [bool; FORMS],
+        deflater: &mut Deflater,
     ) -> u64 {
-        let (mut ends, mut encoded) = ([0; 2], 0);
+        let mut encoded = 0;
+        let (plain, deflated) = self.fresh.split_at_mut(Encoding::ALL.len());
         for encoding in Encoding::ALL {
-            let at = encoding.index();
-            if wanted(encoding) {
-                put_message(&mut self.fresh[at], encoding, message);
-                encoded += 1;
+            let form = Form::from(encoding);
+            let deflate = Form {
+                deflate: true,
+                ..form
+            };
+            let (plain, deflated) = (
+                &mut plain[encoding.index()],
+                &mut deflated[encoding.index()],
+            );
+            let wants = (wanted[form.index()], wanted[deflate.index()]);
+            if wants == (false, false) {
+                continue;
             }
-            ends[at] = self.begins[at] + (self.sealed[at].len() + self.fresh[at].len()) as u64;
+            let start = plain.len();
+            put_message(plain, encoding, message);
+            encoded += 1;
+            if wants.1 {
+                put_deflated(deflated, encoding, &plain[start..], deflater);
+            }
+            if !wants.0 {
+                plain.truncate(start);
+            }
         }
+        let ends = std::array::from_fn(|at| {
+            self.begins[at] + (self.sealed[at].len() + self.fresh[at].len()) as u64
+        });
         self.exceptions += usize::from(except.is_some());
         self.marks.push_back(Mark { ends, except });
         encoded
@@ -106,7 +132,7 @@ impl Tail {
         if skip >= self.marks.len() {
             return Some(Bytes::new());
         }
-        let at = member.encoding.index();
+        let at = member.form.index();
         let (sealed, begin) = (&self.sealed[at], self.begins[at]);
         let start = match skip {
             0 => self.start[at],
@@ -139,13 +165,12 @@ impl Tail {
         }
     }
 
-    /// Forgets the oldest frames beyond `cap` bytes in an encoding.
+    /// Forgets the oldest frames beyond `cap` bytes in a form.
     pub(super) fn bound(&mut self, cap: usize) {
         while self.marks.len() > 1
-            && self
-                .marks
-                .back()
-                .is_some_and(|last| (0..2).any(|at| last.ends[at] - self.start[at] > cap as u64))
+            && self.marks.back().is_some_and(|last| {
+                (0..FORMS).any(|at| last.ends[at] - self.start[at] > cap as u64)
+            })
         {
             self.forget(self.from + 1);
         }

@@ -105,11 +105,11 @@ impl Core {
                 code: &r.code,
                 message: &r.message,
             };
-            frames::put_message(&mut out, client.encoding, &reject);
+            frames::put_message(&mut out, client.form.encoding, &reject);
         }
         frames::put_message(
             &mut out,
-            client.encoding,
+            client.form.encoding,
             &ServerMessage::Ack {
                 room: &room.id,
                 seq: seat.told,

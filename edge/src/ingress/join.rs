@@ -66,7 +66,7 @@ impl Core {
                 sink,
             );
         }
-        let (encoding, player) = (client.encoding, client.grants.player().clone());
+        let (encoding, player) = (client.form.encoding, client.grants.player().clone());
         let key = self.room(room);
         let lane = if role == Role::Player {
             LaneId::Players
@@ -156,7 +156,7 @@ impl Core {
                 room,
                 code: "left",
             };
-            sink.send_control(conn, &frames::message(client.encoding, &left));
+            sink.send_control(conn, &frames::message(client.form.encoding, &left));
             self.resume_reading(conn, sink);
         }
     }

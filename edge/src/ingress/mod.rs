@@ -62,7 +62,7 @@ impl Core {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
-        if binary != (client.encoding == Encoding::Proto) {
+        if binary != (client.form.encoding == Encoding::Proto) {
             self.counts.error(ErrorKind::Unsupported);
             sink.close(conn, ErrorKind::Unsupported);
             return;
@@ -142,7 +142,7 @@ impl Core {
             room,
             seq,
         };
-        sink.send_control(conn, &frames::message(client.encoding, &error));
+        sink.send_control(conn, &frames::message(client.form.encoding, &error));
     }
 
     fn on_message(
@@ -166,7 +166,7 @@ impl Core {
                         id,
                         time_ms: now.unix_ms,
                     };
-                    sink.send_control(conn, &frames::message(client.encoding, &pong));
+                    sink.send_control(conn, &frames::message(client.form.encoding, &pong));
                 }
             }
             ClientKind::Auth { token } => self.on_auth(conn, id, &token, now, sink),
@@ -208,7 +208,7 @@ impl Core {
             }
         };
         client.warned = false;
-        let encoding = client.encoding;
+        let encoding = client.form.encoding;
         client.grants = self.kept.share(renewed);
         self.arm_token(conn, now);
         let notice = ServerMessage::Notice {

@@ -177,7 +177,7 @@ fn both_encodings_say_the_same() {
     let grants = Grants::trusted("alice".parse().unwrap());
     bench
         .core
-        .handle_open(conn, Encoding::Proto, grants, bench.now, &mut raw);
+        .handle_open(conn, Encoding::Proto.into(), grants, bench.now, &mut raw);
     assert_eq!(raw.0[0], 0x82, "a binary frame");
     let event = decode_server(Encoding::Proto, &raw.0[2..]).unwrap();
     assert!(matches!(
@@ -206,7 +206,7 @@ fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
     };
     let grants = verifier.verify(&token(1030), start.unix_ms).unwrap();
     let (core, clients) = (&mut bench.core, &mut bench.clients);
-    core.handle_open(conn, Encoding::Json, grants, start, clients);
+    core.handle_open(conn, Encoding::Json.into(), grants, start, clients);
     let after = |bench: &mut Bench, ms| {
         let now = Now {
             at: start.at + Duration::from_millis(ms),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use grandstand_common::envelope::{ServerEvent, decode_server};
+use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::id::Epoch;
 use grandstand_common::record::Lease;
 use grandstand_common::wire::*;
@@ -148,8 +148,13 @@ impl Bench {
             generation: 0,
         };
         let grants = Grants::trusted(player.parse().unwrap());
-        self.core
-            .handle_open(conn, Encoding::Json, grants, self.now, &mut self.clients);
+        self.core.handle_open(
+            conn,
+            Encoding::Json.into(),
+            grants,
+            self.now,
+            &mut self.clients,
+        );
         assert_eq!(self.take(conn), ["welcome"]);
         conn
     }

@@ -79,7 +79,13 @@ fn memory_is_bounded_with_half_of_the_viewers_not_reading_at_all() {
     for index in 0..MEMBERS {
         let (grants, now) = (Grants::trusted("v".parse().unwrap()), bench.now);
         let core = &mut bench.core;
-        core.handle_open(conn(index), Encoding::Json, grants, now, &mut sockets);
+        core.handle_open(
+            conn(index),
+            Encoding::Json.into(),
+            grants,
+            now,
+            &mut sockets,
+        );
         core.handle_message(conn(index), false, join.as_bytes(), now, &mut sockets);
     }
     let say = |bench: &mut Bench, sockets: &mut Sockets, kind: ItemKind| {

@@ -11,7 +11,7 @@ use crate::conns::Conns;
 use crate::counted::allocations;
 use crate::shard::{Shard, drive_flush};
 
-/// A room with so many spectators, every second of them in protobuf, who have seen the snapshot and some updates.
+/// A room with so many spectators, in all forms in turn, who have seen the snapshot and some updates.
 fn watched(by: u32) -> Bench {
     let mut bench = Bench::new();
     bench.player(0, "ann");
@@ -21,10 +21,11 @@ fn watched(by: u32) -> Bench {
             generation: 0,
         };
         let grants = Grants::trusted("viewer".parse().unwrap());
-        let encoding = Encoding::ALL[index as usize % 2];
+        let form = Form::ALL[index as usize % Form::ALL.len()];
+        let encoding = form.encoding;
         let (core, clients) = (&mut bench.core, &mut bench.clients);
         clients.quiet = true;
-        core.handle_open(conn, encoding, grants, bench.now, clients);
+        core.handle_open(conn, form, grants, bench.now, clients);
         let join = ClientMessage {
             id: None,
             kind: ClientKind::Join(Join {

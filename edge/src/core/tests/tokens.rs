@@ -14,9 +14,13 @@ fn open(bench: &mut Bench, ms: u64) -> ConnKey {
     let token = Signer::hs256(b"secret").unwrap().sign(&claims);
     let verifier = Verifier::hs256(b"secret").unwrap();
     let grants = verifier.verify(&token, bench.now.unix_ms).unwrap();
-    bench
-        .core
-        .handle_open(conn, Encoding::Json, grants, bench.now, &mut bench.clients);
+    bench.core.handle_open(
+        conn,
+        Encoding::Json.into(),
+        grants,
+        bench.now,
+        &mut bench.clients,
+    );
     assert_eq!(bench.take(conn), ["welcome"]);
     conn
 }

@@ -73,8 +73,13 @@ impl World {
         edge.sessions.insert(index, Session::new(1 << 16));
         edge.clients.insert(index, i);
         let grants = Grants::trusted(self.clients[i].name.parse().expect("a name"));
-        edge.core
-            .handle_open(conn(index), Encoding::Json, grants, now, &mut edge.sockets);
+        edge.core.handle_open(
+            conn(index),
+            Encoding::Json.into(),
+            grants,
+            now,
+            &mut edge.sockets,
+        );
         self.clients[i].at = Some((e, index));
         let resume = self.rng.random_bool(0.8);
         let join = self.clients[i].join(resume);
