@@ -11,7 +11,7 @@ mod tests;
 
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::debug;
 
@@ -24,8 +24,11 @@ use crate::sink::{ConnKey, Sink};
 /// How often a connection may read before others have their turn.
 const READS_PER_TURN: usize = 4;
 
-/// How many connections are driven before other tasks have their turn.
+/// How many connections are driven before the kernel is asked for news of others.
 const TURNS: usize = 256;
+
+/// How long connections are driven before other tasks have their turn: thousands may come or go at once.
+const SLICE: Duration = Duration::from_micros(250);
 
 /// How far the client has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +126,13 @@ impl Front {
             inflater: Inflater::default(),
         };
         loop {
-            let mut woken = 0;
+            let (mut woken, mut begun) = (0, now());
             while woken < TURNS
                 && let Some(key) = self.conns.next_woken()
             {
                 woken += 1;
                 self.turn(key, true, &mut scratch);
+                begun = give_way(begun).await;
             }
             if woken > 0 {
                 ready.look()?;
@@ -137,6 +141,7 @@ impl Front {
                     news = ready.wait() => news?,
                     () = self.conns.woken() => ready.clear(),
                 }
+                begun = now();
             }
             for News {
                 index,
@@ -147,9 +152,11 @@ impl Front {
                 if let Some(key) = self.conns.on_event(index, writable) {
                     self.turn(key, ended, &mut scratch);
                 }
+                // Who comes to a place meanwhile of which there was news may be driven for nothing.
+                begun = give_way(begun).await;
             }
             self.count_inflated(scratch.inflater.take_counts());
-            tokio::task::yield_now().await;
+            yield_all().await;
         }
     }
 
@@ -291,6 +298,22 @@ impl Drive {
             }
         }
     }
+}
+
+/// Lets others have their turn if what has `begun` has lasted for its slice; returns when the present slice began.
+async fn give_way(begun: Instant) -> Instant {
+    if now().duration_since(begun) < SLICE {
+        return begun;
+    }
+    yield_all().await;
+    now()
+}
+
+/// Lets other tasks have their turn, and other processes: NATS or a worker may wait for this core with what others wait
+/// for. Alone on it, that costs next to nothing.
+pub(crate) async fn yield_all() {
+    std::thread::yield_now();
+    tokio::task::yield_now().await;
 }
 
 fn now() -> Instant {

@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 
 use crate::conns::Conns;
 use crate::core::{Command, Core};
+use crate::drive::yield_all;
 use crate::leases::Leases;
 use crate::metrics::ShardMetrics;
 use grandstand_common::clock::Now;
@@ -220,9 +221,7 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
             }
         }
         if shard.look(Core::needs_flush) {
-            // NATS or a worker may wait for this core with what others wait for; alone, this costs next to nothing.
-            std::thread::yield_now();
-            tokio::task::yield_now().await;
+            yield_all().await;
         } else {
             shard.frames.notified().await;
             // Only what comes soon after a flush waits.
