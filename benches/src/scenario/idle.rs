@@ -13,7 +13,7 @@ use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{job, settle};
+use crate::scenario::common::{job, publisher, settle};
 
 /// Connections that only are there: how fast they come, and the memory that each takes
 ///
@@ -104,6 +104,11 @@ pub async fn run(
         ..job(target, LoadRole::Idle, 64 * edges.min(16), cores)
     };
     let warm = Load::enter(&warm, progress).await?;
+    // Who watches a room that nobody has made waits for it.
+    let host = match options.doing {
+        Doing::Nothing => None,
+        Doing::Watching => Some(Load::enter(&publisher(target, cores, 128), progress).await?),
+    };
     settle(1.0).await;
 
     progress.phase("connecting");
@@ -144,7 +149,7 @@ pub async fn run(
     let after = Used::now(&servers)?;
     settle(common.seconds).await;
     let rest = servers.usage()?;
-    drop(warm);
+    drop((warm, host));
     let generators = load.usage()?.memory;
 
     let settings = &mut report.settings;
