@@ -162,7 +162,7 @@ impl Default for RoomsSection {
         Self {
             ring_bytes: 64 * 1024,
             linger_ms: 30_000,
-            flush_slice_us: 500,
+            flush_slice_us: 100,
             flush_interval_us: 0,
             spectator_max_rate_hz: 0,
             spectator_delay_ms: 0,

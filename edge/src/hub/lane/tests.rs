@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use grandstand_common::envelope::Encoding;
+
 use super::*;
 use crate::deflate::DeflateOptions;
 use crate::session::{Event, Inflater, Session};
