@@ -1,6 +1,6 @@
 //! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
 //!
-//! Everything for the whole lane is encoded once per encoding and kept in its [`Tail`] until all members have it. A flush
+//! Everything for the whole lane is encoded once per encoding and kept in its `Tail` until all members have it. A flush
 //! goes round the members in slices, for as long as somebody lacks something, and writes to each what it lacks by then:
 //! what comes in the middle of a round goes along with the rest of that round, and nobody waits for the next one to begin.
 //! A member carries the position up to which it has been served (D21), so that who joined in the middle of it all gets
