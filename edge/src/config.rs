@@ -109,7 +109,7 @@ impl Default for LimitsSection {
             close_slow_players: false,
             handshake_ms: 10_000,
             handshakes: 1024,
-            accepts: 16,
+            accepts: 2,
         }
     }
 }

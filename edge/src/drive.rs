@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ const READS_PER_TURN: usize = 4;
 const TURNS: usize = 256;
 
 /// How long connections are driven before other tasks have their turn: thousands may come or go at once.
-const SLICE: Duration = Duration::from_micros(250);
+const SLICE: Duration = Duration::from_micros(100);
 
 /// How far the client has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,8 @@ impl Front {
             bytes: vec![0; self.options.scratch_bytes.max(1024)],
             inflater: Inflater::default(),
         };
+        // Whose clients have hung up: thousands may at once, and nobody waits for what is done then.
+        let mut leaving = VecDeque::new();
         loop {
             let (mut woken, mut begun) = (0, now());
             while woken < TURNS
@@ -134,7 +137,7 @@ impl Front {
                 self.turn(key, true, &mut scratch);
                 begun = give_way(begun).await;
             }
-            if woken > 0 {
+            if woken > 0 || !leaving.is_empty() {
                 ready.look()?;
             } else {
                 tokio::select! {
@@ -143,20 +146,43 @@ impl Front {
                 }
                 begun = now();
             }
-            for News {
-                index,
-                writable,
-                ended,
-            } in ready.news()
-            {
-                if let Some(key) = self.conns.on_event(index, writable) {
-                    self.turn(key, ended, &mut scratch);
+            loop {
+                let mut count = 0;
+                for News {
+                    index,
+                    writable,
+                    ended,
+                } in ready.news()
+                {
+                    count += 1;
+                    // Who comes to a place meanwhile of which there was news may be driven for nothing.
+                    match self.conns.on_event(index, writable) {
+                        Some(key) if ended => leaving.push_back(key),
+                        Some(key) => self.turn(key, false, &mut scratch),
+                        None => {}
+                    }
+                    begun = give_way(begun).await;
                 }
-                // Who comes to a place meanwhile of which there was news may be driven for nothing.
-                begun = give_way(begun).await;
+                if count < Ready::MOST {
+                    break;
+                }
+                // News come in the order in which things happened: behind those of thousands who leave is who plays.
+                ready.look()?;
             }
+            self.part(&mut leaving, &mut scratch);
             self.count_inflated(scratch.inflater.take_counts());
             yield_all().await;
+        }
+    }
+
+    /// Ends connections whose clients have hung up, for one slice.
+    fn part(&self, leaving: &mut VecDeque<ConnKey>, scratch: &mut Scratch) {
+        let begun = now();
+        while let Some(key) = leaving.pop_front() {
+            self.turn(key, true, scratch);
+            if now().duration_since(begun) >= SLICE {
+                return;
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 pub mod pin;
 
+pub mod priority;
+
 pub mod proc;
 
 pub mod kernel;

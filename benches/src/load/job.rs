@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dialect::Dialect;
 use super::tally::Tally;
+use crate::host::priority::Priority;
 
 /// The connections that a generator holds. The first line that it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,8 +38,8 @@ pub struct Job {
     pub receive_buffer: u32,
     /// The core that it runs on.
     pub core: Option<usize>,
-    /// How far it stands back for others on that core (0 to 19): a crowd must not delay those whose latency is measured.
-    pub nice: u8,
+    /// How it stands to others on that core.
+    pub priority: Priority,
 }
 
 /// Roles of connections.

@@ -36,9 +36,7 @@ pub(super) fn run() -> io::Result<()> {
     if let Some(core) = job.core {
         crate::host::pin::this_thread(&[core])?;
     }
-    if job.nice > 0 {
-        rustix::process::setpriority_process(None, job.nice.into())?;
-    }
+    job.priority.take()?;
     grandstand_common::sys::raise_open_files();
     let poll = Poll::new()?;
     control.register(poll.registry(), CONTROL)?;

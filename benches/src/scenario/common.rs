@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::BenchError;
 use crate::host::pin::Cores;
+use crate::host::priority::Priority;
 use crate::host::proc::Usage;
 use crate::host::servers::ServersUsage;
 use crate::load::clock::now_ns;
@@ -23,9 +24,6 @@ const AT_ONCE: u32 = 256;
 /// How long generators have to hear of a window, at first, and when that was too short again and again.
 const HEARD: Duration = Duration::from_millis(100);
 const MOST_AHEAD: Duration = Duration::from_secs(10);
-
-/// How far a crowd's generator stands back for that of those whose latency is measured ([`Job::nice`]).
-pub const CROWD: u8 = 10;
 
 /// Clients of an edge, before what is special about them.
 pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
@@ -47,7 +45,7 @@ pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -
         reading: Reading::All,
         receive_buffer: 0,
         core: cores.client,
-        nice: 0,
+        priority: Priority::Plain,
     }
 }
 

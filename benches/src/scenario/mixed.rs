@@ -1,13 +1,14 @@
 //! `mixed`: small rooms on the shard of a giant one.
 
 use crate::error::BenchError;
+use crate::host::priority::Priority;
 use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{CROWD, Measured, drain, measure, settle};
+use crate::scenario::common::{Measured, drain, measure, settle};
 use crate::scenario::fanout::put_servers;
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
@@ -58,7 +59,7 @@ async fn once(
 ) -> Result<Outcome, BenchError> {
     let mut stage = Stage::start(variant, options.size, progress).await?;
     let crowd = Job {
-        nice: CROWD,
+        priority: Priority::Last,
         ..stage.spectators(options.spectators)
     };
     let mut crowd = Load::enter(&crowd, progress).await?;

@@ -15,7 +15,7 @@ use crate::run::{Common, Outcome};
 use crate::scenario::common::{Measured, measure, settle};
 use crate::scenario::fanout::put_servers;
 use crate::scenario::stage::Stage;
-use crate::scenario::variant::Variant;
+use crate::scenario::variant::{Repeat, Variant};
 
 /// Half of the spectators of a room do not read: the edge's memory, and what the others feel
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +35,9 @@ pub struct Options {
     /// How many of 100 read a tenth of what comes
     #[arg(long, default_value_t = 10)]
     pub slow_percent: u32,
+    /// What is measured side by side, and how often.
+    #[command(flatten)]
+    pub repeat: Repeat,
 }
 
 /// How long they may take to be current once they read again.
@@ -51,7 +54,19 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let mut stage = Stage::start(&Variant::default(), options.size, progress).await?;
+    let once = async |variant: &Variant, progress: &mut Progress| {
+        once(options, common, variant, progress).await
+    };
+    options.repeat.run("readers_p99_ms", progress, once).await
+}
+
+async fn once(
+    options: &Options,
+    common: &Common,
+    variant: &Variant,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let mut stage = Stage::start(variant, options.size, progress).await?;
     let share = |percent: u32| options.spectators * percent / 100;
     let (stuck, slow) = (share(options.stuck_percent), share(options.slow_percent));
     let part = |number: u32, connections: u32, receive_buffer: u32| Job {

@@ -2,6 +2,7 @@
 
 use crate::error::BenchError;
 use crate::host::pin::Cores;
+use crate::host::priority::Priority;
 use crate::host::servers::{Servers, Wanted};
 use crate::load::job::{Job, LoadRole};
 use crate::load::remote::Load;
@@ -65,11 +66,12 @@ impl Stage {
         self.job(LoadRole::Spectator, connections)
     }
 
-    /// Players of so many rooms of two beside it.
+    /// Players of so many rooms of two beside it, whose latency is measured.
     pub fn pairs(&self, rooms: u32, size: u32) -> Job {
         Job {
             first_player: 30_000_000,
             dialect: self.variant.dialect,
+            priority: Priority::First,
             ..super::rooms::pairs(&self.servers, rooms, size, self.cores)
         }
     }

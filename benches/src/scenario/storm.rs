@@ -1,17 +1,20 @@
 //! `storm`: all come back at once, while others play.
 
 use crate::error::BenchError;
+use crate::host::limits::{self, Demand};
+use crate::host::priority::Priority;
 use crate::load::clock::now_ns;
 use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
+use crate::load::swarm::PER_SOURCE;
 use crate::load::tally::Tally;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Common, Outcome};
-use crate::scenario::common::{CROWD, Measured, measure, settle};
+use crate::scenario::common::{Measured, measure, settle};
 use crate::scenario::stage::Stage;
-use crate::scenario::variant::Variant;
+use crate::scenario::variant::{Repeat, Variant};
 
 /// All spectators reconnect at once: when all are back, and what those feel meanwhile who play
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +31,9 @@ pub struct Options {
     /// How often it is done
     #[arg(long, default_value_t = 3)]
     pub storms: u32,
+    /// What is measured side by side, and how often.
+    #[command(flatten)]
+    pub repeat: Repeat,
 }
 
 /// Bytes of what an input carries.
@@ -42,9 +48,34 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let stage = Stage::start(&Variant::default(), SIZE, progress).await?;
+    let once = async |variant: &Variant, progress: &mut Progress| {
+        once(options, common, variant, progress).await
+    };
+    // Who knocks when as many wait as the kernel holds is dropped, and knocks again only after a second.
+    let small = limits::too_small(&Demand {
+        connections: options.clients.into(),
+        per_source: options.clients.min(PER_SOURCE as u32).into(),
+        at_once: options.clients.into(),
+    });
+    for limit in &small {
+        progress.note(&limit.to_string());
+    }
+    let mut outcome = options.repeat.run("during_p99_ms", progress, once).await?;
+    for limit in small {
+        outcome.report.warn(limit.to_string());
+    }
+    Ok(outcome)
+}
+
+async fn once(
+    options: &Options,
+    common: &Common,
+    variant: &Variant,
+    progress: &mut Progress,
+) -> Result<Outcome, BenchError> {
+    let stage = Stage::start(variant, SIZE, progress).await?;
     let crowd = Job {
-        nice: CROWD,
+        priority: Priority::Last,
         ..stage.spectators(options.clients)
     };
     let mut crowd = Load::enter(&crowd, progress).await?;

@@ -75,17 +75,6 @@ pub struct Variant {
     pub edge: Vec<(String, String)>,
 }
 
-impl Default for Variant {
-    /// JSON, and an edge as it is.
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            dialect: Dialect::Grandstand,
-            edge: Vec::new(),
-        }
-    }
-}
-
 impl Repeat {
     /// Every encoding with every value of every key.
     pub fn variants(&self) -> Vec<Variant> {

@@ -7,9 +7,6 @@ use mio::{Events, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// The most connections of which one look brings news.
-const EVENTS: usize = 256;
-
 /// What the kernel says of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct News {
@@ -31,6 +28,9 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// The most connections of which one look brings news.
+    pub(crate) const MOST: usize = 256;
+
     /// Watches the poll with the running runtime.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Ready {
         let poll = unsafe { AsyncFd::register_with_interest(poll, Interest::READABLE) }?;
         Ok(Self {
             poll,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(Self::MOST),
         })
     }
 
@@ -55,7 +55,7 @@ impl Ready {
             let mut guard = self.poll.readable_mut().await?;
             look(guard.get_inner_mut(), &mut self.events)?;
             let count = self.events.iter().count();
-            if count < EVENTS {
+            if count < Self::MOST {
                 // What comes from here on, the runtime tells.
                 guard.clear_ready();
             }

@@ -122,6 +122,28 @@ fn a_client_that_vanishes_is_lost() {
     });
 }
 
+/// The kernel tells what has happened in its order, and of so many at a time.
+#[test]
+fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
+    run(Setup::default(), async |rig| {
+        let (player, conn) = rig.open().await;
+        let mut crowd = Vec::new();
+        for _ in 0..2 * Ready::MOST {
+            crowd.push(rig.open().await.0);
+        }
+        // Nothing of this waits for the shard, so it finds all of it at once.
+        drop(crowd);
+        let frame = [&[0x81, 0x84, 0, 0, 0, 0], &b"move"[..]].concat();
+        assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
+        assert_eq!(rig.told().await, text(conn, "move"));
+        for _ in 0..2 * Ready::MOST {
+            let Told::Closed(_, Ending::Lost) = rig.told().await else {
+                panic!("nobody else said anything");
+            };
+        }
+    });
+}
+
 #[test]
 fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
     run(Setup::default(), async |rig| {

@@ -47,7 +47,7 @@ impl Default for FrontOptions {
         Self {
             handshake_timeout: Duration::from_secs(10),
             handshakes: 1024,
-            accepts: 16,
+            accepts: 2,
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
             deflate: false,

@@ -26,7 +26,7 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
         reading: Reading::All,
         receive_buffer: 0,
         core: None,
-        nice: 0,
+        priority: crate::host::priority::Priority::Plain,
     }
 }
 

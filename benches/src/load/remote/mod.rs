@@ -281,7 +281,7 @@ mod tests {
             reading: Reading::All,
             receive_buffer: 0,
             core: None,
-            nice: 0,
+            priority: crate::host::priority::Priority::Plain,
         };
         let parts = parts(&job, 20);
         let sizes: Vec<_> = parts
