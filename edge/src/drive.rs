@@ -18,6 +18,7 @@ use tracing::debug;
 
 use crate::conns::{Flushed, News, Phase, Ready};
 use crate::endpoint::{Ending, Hello};
+use crate::courtesy::yield_all;
 use crate::front::{Front, Route};
 use crate::session::{Event, Inflater, MessageKind, Session, frame};
 use crate::sink::{ConnKey, Sink};
@@ -333,13 +334,6 @@ async fn give_way(begun: Instant) -> Instant {
     }
     yield_all().await;
     now()
-}
-
-/// Lets other tasks have their turn, and other processes: NATS or a worker may wait for this core with what others wait
-/// for. Alone on it, that costs next to nothing.
-pub(crate) async fn yield_all() {
-    std::thread::yield_now();
-    tokio::task::yield_now().await;
 }
 
 fn now() -> Instant {

@@ -46,6 +46,8 @@ pub mod dense;
 
 mod coarse;
 
+mod courtesy;
+
 pub mod conns;
 
 pub mod outbox;

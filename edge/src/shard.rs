@@ -17,7 +17,7 @@ use tokio::task::spawn_local;
 
 use crate::conns::Conns;
 use crate::core::{Command, Core};
-use crate::drive::yield_all;
+use crate::courtesy::yield_all;
 use crate::leases::Leases;
 use crate::metrics::ShardMetrics;
 use grandstand_common::clock::Now;
