@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 
 use super::*;
 use crate::front::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
 use crate::session::Fault;
 use crate::sink::Sent;
+
+mod slow;
+
+mod deflate;
 
 fn close_frame(code: u16, reason: &str) -> Option<(u8, Vec<u8>)> {
     let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
@@ -15,19 +18,6 @@ fn close_frame(code: u16, reason: &str) -> Option<(u8, Vec<u8>)> {
 
 fn text(conn: ConnKey, text: &str) -> Told {
     Told::Message(conn, MessageKind::Text, text.as_bytes().to_vec())
-}
-
-/// Sends frames of 1000 bytes until the sink does not take them any more; returns how many it took.
-fn fill(rig: &Rig, conn: ConnKey) -> usize {
-    let frame = frame::binary(&[7; 1000]);
-    let mut taken = 0;
-    loop {
-        match rig.conns.clone().send(conn, &frame) {
-            Sent::Written | Sent::Queued => taken += 1,
-            Sent::Full => return taken,
-            Sent::Gone => panic!("gone"),
-        }
-    }
 }
 
 #[test]
@@ -163,220 +153,6 @@ fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
             assert_eq!(rig.told().await, message);
             tokio::task::yield_now().await;
             assert_eq!(rig.try_told(), None, "paused after {i}");
-            rig.conns.clone().pause(conn, false);
-        }
-    });
-}
-
-#[test]
-fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
-    run(Setup::default(), async |rig| {
-        let (mut client, conn) = rig.open().await;
-        let mut conns = rig.conns.clone();
-        let taken = fill(&rig, conn);
-        assert!(taken > 60, "{taken}");
-        let kept = frame::text("must not be lost");
-        assert_eq!(conns.send_control(conn, &kept), Sent::Queued);
-        conns.discard(conn);
-        let mut got = 0;
-        loop {
-            match client.next().await {
-                Some((0x82, payload)) => {
-                    assert_eq!(payload, [7; 1000]);
-                    got += 1;
-                }
-                other => {
-                    assert_eq!(other, Some((0x81, b"must not be lost".to_vec())));
-                    break;
-                }
-            }
-        }
-        assert!(got < taken - 50, "{got} of {taken}");
-        assert_eq!(rig.told().await, Told::Drained(conn));
-        assert_eq!(conns.send(conn, &kept), Sent::Written);
-        assert_eq!(rig.try_told(), None);
-    });
-}
-
-#[test]
-fn a_discard_that_leaves_nothing_is_followed_by_drained_too() {
-    run(Setup::default(), async |rig| {
-        let (mut client, conn) = rig.open().await;
-        fill(&rig, conn);
-        rig.conns.clone().discard(conn);
-        let reads = async { while client.next().await.is_some() {} };
-        tokio::select! {
-            told = rig.told() => assert_eq!(told, Told::Drained(conn)),
-            () = reads => panic!("closed"),
-        }
-    });
-}
-
-#[test]
-fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
-    run(Setup::default(), async |rig| {
-        let (mut client, conn) = rig.open().await;
-        rig.conns.clone().discard(conn);
-        assert_eq!(rig.told().await, Told::Drained(conn));
-        let sent = rig.conns.clone().send(conn, &frame::text("on"));
-        assert_eq!(sent, Sent::Written);
-        assert_eq!(client.next().await, Some((0x81, b"on".to_vec())));
-    });
-}
-
-#[test]
-fn too_much_that_must_not_be_lost_ends_the_connection() {
-    run(Setup::default(), async |rig| {
-        let (mut client, conn) = rig.open().await;
-        let mut conns = rig.conns.clone();
-        let frame = Bytes::from(vec![0; 0]);
-        assert_eq!(conns.send_control(conn, &frame), Sent::Written);
-        let frame = frame::binary(&[7; 1000]);
-        let mut sent = 0;
-        while conns.send_control(conn, &frame) != Sent::Gone {
-            sent += 1;
-        }
-        assert!(sent > 120, "{sent}");
-        let ending = Ending::Closed(ErrorKind::TooSlow);
-        assert_eq!(rig.told().await, Told::Closed(conn, ending));
-        loop {
-            match client.next().await {
-                Some((0x82, payload)) => assert_eq!(payload, [7; 1000]),
-                other => {
-                    assert_eq!(other, close_frame(4008, "too_slow"));
-                    break;
-                }
-            }
-        }
-    });
-}
-
-#[test]
-fn an_echo_waits_for_a_slow_reader_and_sends_everything_back() {
-    run(Setup::default(), async |rig| {
-        let mut client = rig.connect().await;
-        let request = UPGRADE.replace("/v1/ws", "/v1/echo");
-        client.write(format!("{request}\r\n")).await;
-        client.head().await;
-        const MESSAGES: usize = 3000;
-        let (mut reader, mut writer) = client.0.into_split();
-        let writes = tokio::task::spawn_local(async move {
-            for i in 0..MESSAGES {
-                let mut bytes = vec![0x82, 0x80 | 126, 4, 0, 0, 0, 0, 0];
-                bytes.resize(8 + 1024, i as u8);
-                tokio::io::AsyncWriteExt::write_all(&mut writer, &bytes)
-                    .await
-                    .unwrap();
-            }
-            writer
-        });
-        for i in 0..MESSAGES {
-            let mut bytes = vec![0; 4 + 1024];
-            tokio::io::AsyncReadExt::read_exact(&mut reader, &mut bytes)
-                .await
-                .unwrap();
-            assert_eq!(bytes[4..], [i as u8; 1024]);
-        }
-        writes.await.unwrap();
-    });
-}
-
-/// A client that offered compression, at a path.
-async fn compressing(rig: &Rig, path: &str) -> Client {
-    let mut client = rig.connect().await;
-    let request = UPGRADE.replace("/v1/ws", path);
-    let offer = "Sec-WebSocket-Extensions: permessage-deflate";
-    client.write(format!("{request}{offer}\r\n\r\n")).await;
-    let head = client.head().await;
-    assert!(head.contains("permessage-deflate"), "{head}");
-    client
-}
-
-fn deflating() -> Setup {
-    let mut setup = Setup::default();
-    setup.options.deflate = true;
-    setup
-}
-
-/// "Hello" (RFC 7692 section 7.2.3.1).
-const HELLO: [u8; 7] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
-
-#[test]
-fn an_echo_inflates_and_compresses_for_those_who_agreed_on_it() {
-    run(deflating(), async |rig| {
-        let mut client = compressing(&rig, "/v1/echo").await;
-        client.frame(0xC1, &HELLO).await;
-        assert_eq!(client.next().await, Some((0x81, b"Hello".to_vec())));
-        let long = "na ".repeat(100);
-        let mut frame = vec![0x82, 0x80 | 126, 1, 44, 0, 0, 0, 0];
-        frame.extend_from_slice(long.as_bytes());
-        client.write(&frame).await;
-        let (first, payload) = client.next().await.unwrap();
-        assert_eq!(first, 0xC2);
-        assert!(payload.len() < 20, "{}", payload.len());
-        client.frame(0xC2, &payload).await;
-        assert_eq!(client.next().await, Some((0xC2, payload)));
-
-        // Who has its place next, and did not offer it, is sent none.
-        client.frame(0x88, b"").await;
-        assert_eq!(client.next().await, Some((0x88, vec![])));
-        rig.until(|| rig.conns.is_empty().then_some(())).await;
-        let mut other = rig.connect().await;
-        let request = UPGRADE.replace("/v1/ws", "/v1/echo");
-        other.write(format!("{request}\r\n")).await;
-        other.head().await;
-        other.write(&frame).await;
-        assert_eq!(other.next().await, Some((0x82, long.into_bytes())));
-        other.frame(0xC1, &HELLO).await;
-        assert_eq!(
-            other.next().await,
-            close_frame(1002, "reserved bits are set")
-        );
-    });
-}
-
-#[test]
-fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
-    run(deflating(), async |rig| {
-        let mut client = compressing(&rig, "/v1/ws").await;
-        assert!(matches!(rig.told().await, Told::Open(_, hello) if hello.form.deflate));
-        client.frame(0x41, &HELLO[..2]).await;
-        client.frame(0x80, &HELLO[2..]).await;
-        client.frame(0x81, b"plain").await;
-        assert!(
-            matches!(rig.told().await, Told::Message(_, MessageKind::Text, m) if m == b"Hello")
-        );
-        assert!(matches!(rig.told().await, Told::Message(_, _, m) if m == b"plain"));
-        let metrics = &rig.front.metrics;
-        rig.until(|| (metrics.inflate_in_bytes.get() == 7).then_some(()))
-            .await;
-        assert_eq!(metrics.inflate_out_bytes.get(), 5);
-        client.frame(0xC1, &HELLO[..3]).await;
-        let ending = Ending::Fault(Fault::Deflate);
-        assert!(matches!(rig.told().await, Told::Closed(_, why) if why == ending));
-        assert_eq!(
-            client.next().await,
-            close_frame(1007, "message cannot be inflated")
-        );
-    });
-}
-
-#[test]
-fn what_is_held_while_paused_is_inflated_later() {
-    run(deflating(), async |rig| {
-        rig.pause_at_messages();
-        let mut client = compressing(&rig, "/v1/ws").await;
-        let Told::Open(conn, _) = rig.told().await else {
-            panic!("not opened");
-        };
-        let mut bytes = Vec::new();
-        for _ in 0..20 {
-            bytes.extend_from_slice(&[0xC1, 0x87, 0, 0, 0, 0]);
-            bytes.extend_from_slice(&HELLO);
-        }
-        client.write(&bytes).await;
-        for _ in 0..20 {
-            assert_eq!(rig.told().await, text(conn, "Hello"));
             rig.conns.clone().pause(conn, false);
         }
     });

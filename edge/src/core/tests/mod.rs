@@ -15,6 +15,10 @@ mod clients;
 
 mod owners;
 
+mod chains;
+
+mod present;
+
 mod steady;
 
 mod tokens;

@@ -1,0 +1,138 @@
+//! What players do, kept and repeated until the owner has reported it.
+
+use super::*;
+
+#[test]
+fn d02_a_full_window_stops_the_reading_until_the_owner_reports() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    for seq in 1..=64 {
+        bench.says(
+            conn,
+            serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1}),
+        );
+    }
+    assert!(bench.clients.paused.contains(&conn));
+    bench.owner(vec![processed(session, 10, 10)]);
+    assert!(bench.clients.paused.is_empty());
+}
+
+#[test]
+fn d02_a_window_outlives_its_connection() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.says(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
+    );
+    bench.core.handle_closed(conn, bench.now);
+    let sent = bench.entries();
+    assert!(matches!(sent.last().unwrap().body, Some(Body::Lost(_))));
+    bench.passes(1100);
+    let again: Vec<_> = bench.entries().iter().map(|e| (e.n, e.round)).collect();
+    assert_eq!(again, [(1, 1), (2, 1)]);
+    bench.owner(vec![ItemKind::Processed(Processed {
+        session,
+        n: 2,
+        last_seq: 1,
+        ended: true,
+        ..Processed::default()
+    })]);
+    bench.passes(5000);
+    assert!(bench.entries().is_empty());
+}
+
+#[test]
+fn d03_a_join_that_was_not_reported_is_repeated_to_a_new_owner_at_once() {
+    let mut bench = Bench::new();
+    bench.player(1, "alice");
+    let bob = bench.open(2, "bob");
+    bench.join(bob, "player");
+    let first = bench.entries();
+    bench.own(2);
+    let again = bench.entries();
+    let of = |entries: &[Entry]| entries.iter().map(|e| e.session).collect::<Vec<_>>();
+    assert_eq!(of(&again), of(&first), "bob's, and his alone");
+}
+
+#[test]
+fn clients_are_told_while_nothing_is_stored() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    bench.commands();
+    bench.take(conn);
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.says(conn, input);
+    let receipts = |bench: &mut Bench| {
+        let appends = bench.commands().into_iter().filter_map(|c| match c {
+            Command::Append { receipt, .. } => Some(receipt),
+            _ => None,
+        });
+        appends.collect::<Vec<_>>()
+    };
+    let mut notices = Vec::new();
+    for _ in 0..40 {
+        for receipt in receipts(&mut bench) {
+            bench.core.handle_appended(receipt, None, bench.now);
+        }
+        bench.passes(50);
+        bench.flush();
+        let said = bench.got(conn).into_iter();
+        notices.extend(said.filter(|m| m["type"] == "notice"));
+    }
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert_eq!(notices[0]["code"], "degraded");
+    bench.passes(5_000);
+    let again = receipts(&mut bench);
+    bench.core.handle_appended(again[0], Some(9), bench.now);
+    bench.flush();
+    let said = bench.got(conn);
+    assert_eq!(said.last().unwrap()["code"], "recovered", "{said:?}");
+}
+
+#[test]
+fn d03_what_overtook_its_unreported_join_is_repeated_with_it_although_it_is_gone() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.join(conn, "player");
+    bench.core.handle_closed(conn, bench.now);
+    let sent = bench.entries();
+    assert!(matches!(sent[..], [Entry { n: 0, .. }, Entry { n: 1, .. }]));
+    let gone = |round| Gone {
+        session: sent[0].session,
+        code: "not_joined".into(),
+        n: 1,
+        round,
+    };
+    bench.owner(vec![ItemKind::Gone(gone(0))]);
+    let of = |entries: &[Entry]| entries.iter().map(|e| (e.n, e.round)).collect::<Vec<_>>();
+    assert_eq!(of(&bench.entries()), [(0, 1), (1, 1)]);
+    bench.owner(vec![ItemKind::Gone(gone(0))]);
+    assert_eq!(of(&bench.entries()), [], "of an earlier round");
+    let joined = Gone { n: 0, ..gone(1) };
+    bench.owner(vec![ItemKind::Gone(joined)]);
+    bench.passes(5_000);
+    assert_eq!(
+        of(&bench.entries()),
+        [],
+        "its own `Joined` is gone: dropped"
+    );
+}
+
+#[test]
+fn d04_what_is_gone_after_it_was_reported_is_dropped() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.says(conn, input);
+    assert_eq!(bench.entries().len(), 1);
+    bench.owner(vec![ItemKind::Gone(Gone {
+        session,
+        code: "not_joined".into(),
+        n: 1,
+        round: 0,
+    })]);
+    assert_eq!(bench.take(conn), ["left"]);
+    bench.passes(5_000);
+    assert!(bench.entries().is_empty());
+}

@@ -1,0 +1,100 @@
+//! Who is here, when the owner takes it otherwise.
+
+use super::*;
+
+#[test]
+fn d06_a_session_that_the_owner_took_for_lost_says_that_it_is_here() {
+    let mut bench = Bench::new();
+    let (_, session) = bench.player(1, "alice");
+    bench.owner(vec![ItemKind::Processed(Processed {
+        session,
+        n: 0,
+        lost: true,
+        ..Processed::default()
+    })]);
+    assert!(matches!(bench.entries()[0].body, Some(Body::Here(_))));
+}
+
+#[test]
+fn an_empty_room_is_unwatched_and_forgotten() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "eve");
+    bench.join(conn, "spectator");
+    bench.owner(vec![snapshot(1, 0)]);
+    let question = bench.question();
+    let reply = InterestReply {
+        worker: "w".into(),
+        epoch: 1,
+        number: bench.number,
+    };
+    bench
+        .core
+        .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+    bench.core.handle_closed(conn, bench.now);
+    for _ in 0..32 {
+        bench.passes(1_000);
+        bench
+            .core
+            .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+    }
+    assert_eq!(bench.core.sizes(), (0, 0));
+}
+
+#[test]
+fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
+    let mut bench = Bench::new();
+    let (_, session) = bench.player(1, "alice");
+    bench.interests();
+    bench.owner(vec![processed(session + 1, 0, 0)]);
+    let asked = bench.interests();
+    assert_eq!(asked[0].rooms[0].sessions, [session]);
+    let answered = |bench: &mut Bench| {
+        let reply = InterestReply {
+            worker: "w".into(),
+            epoch: 1,
+            number: bench.number,
+        };
+        let reply = Some(reply.encode_to_vec().into());
+        let question = bench.question();
+        bench.core.handle_interest_reply(question, reply, bench.now);
+    };
+    answered(&mut bench);
+    for (lost, ended) in [(true, false), (false, true)] {
+        bench.owner(vec![ItemKind::Processed(Processed {
+            session: session + 1,
+            lost,
+            ended,
+            ..Processed::default()
+        })]);
+        assert!(
+            bench.interests().is_empty(),
+            "it takes nobody for connected"
+        );
+    }
+}
+
+#[test]
+fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
+    let mut bench = Bench::new();
+    let ask = |bench: &mut Bench| {
+        let asked = bench.interests();
+        let rooms = asked.into_iter().flat_map(|interest| interest.rooms);
+        rooms.collect::<Vec<_>>()
+    };
+    bench.owner(vec![processed(9, 0, 0)]);
+    let stranger = RoomInterest {
+        room: ROOM.into(),
+        ..RoomInterest::default()
+    };
+    assert_eq!(ask(&mut bench), std::slice::from_ref(&stranger));
+    let question = bench.question();
+    bench.core.handle_interest_reply(question, None, bench.now);
+    bench.passes(100);
+    assert_eq!(ask(&mut bench), [stranger]);
+    let reply = InterestReply::default().encode_to_vec().into();
+    bench
+        .core
+        .handle_interest_reply(question, Some(reply), bench.now);
+    bench.passes(5_000);
+    assert_eq!(ask(&mut bench), []);
+}

@@ -1,0 +1,131 @@
+//! Who does not read as fast as it is sent something.
+
+use bytes::Bytes;
+
+use super::*;
+
+/// Sends frames of 1000 bytes until the sink does not take them any more; returns how many it took.
+fn fill(rig: &Rig, conn: ConnKey) -> usize {
+    let frame = frame::binary(&[7; 1000]);
+    let mut taken = 0;
+    loop {
+        match rig.conns.clone().send(conn, &frame) {
+            Sent::Written | Sent::Queued => taken += 1,
+            Sent::Full => return taken,
+            Sent::Gone => panic!("gone"),
+        }
+    }
+}
+
+#[test]
+fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let mut conns = rig.conns.clone();
+        let taken = fill(&rig, conn);
+        assert!(taken > 60, "{taken}");
+        let kept = frame::text("must not be lost");
+        assert_eq!(conns.send_control(conn, &kept), Sent::Queued);
+        conns.discard(conn);
+        let mut got = 0;
+        loop {
+            match client.next().await {
+                Some((0x82, payload)) => {
+                    assert_eq!(payload, [7; 1000]);
+                    got += 1;
+                }
+                other => {
+                    assert_eq!(other, Some((0x81, b"must not be lost".to_vec())));
+                    break;
+                }
+            }
+        }
+        assert!(got < taken - 50, "{got} of {taken}");
+        assert_eq!(rig.told().await, Told::Drained(conn));
+        assert_eq!(conns.send(conn, &kept), Sent::Written);
+        assert_eq!(rig.try_told(), None);
+    });
+}
+
+#[test]
+fn a_discard_that_leaves_nothing_is_followed_by_drained_too() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        fill(&rig, conn);
+        rig.conns.clone().discard(conn);
+        let reads = async { while client.next().await.is_some() {} };
+        tokio::select! {
+            told = rig.told() => assert_eq!(told, Told::Drained(conn)),
+            () = reads => panic!("closed"),
+        }
+    });
+}
+
+#[test]
+fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        rig.conns.clone().discard(conn);
+        assert_eq!(rig.told().await, Told::Drained(conn));
+        let sent = rig.conns.clone().send(conn, &frame::text("on"));
+        assert_eq!(sent, Sent::Written);
+        assert_eq!(client.next().await, Some((0x81, b"on".to_vec())));
+    });
+}
+
+#[test]
+fn too_much_that_must_not_be_lost_ends_the_connection() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let mut conns = rig.conns.clone();
+        let frame = Bytes::from(vec![0; 0]);
+        assert_eq!(conns.send_control(conn, &frame), Sent::Written);
+        let frame = frame::binary(&[7; 1000]);
+        let mut sent = 0;
+        while conns.send_control(conn, &frame) != Sent::Gone {
+            sent += 1;
+        }
+        assert!(sent > 120, "{sent}");
+        let ending = Ending::Closed(ErrorKind::TooSlow);
+        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        loop {
+            match client.next().await {
+                Some((0x82, payload)) => assert_eq!(payload, [7; 1000]),
+                other => {
+                    assert_eq!(other, close_frame(4008, "too_slow"));
+                    break;
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_echo_waits_for_a_slow_reader_and_sends_everything_back() {
+    run(Setup::default(), async |rig| {
+        let mut client = rig.connect().await;
+        let request = UPGRADE.replace("/v1/ws", "/v1/echo");
+        client.write(format!("{request}\r\n")).await;
+        client.head().await;
+        const MESSAGES: usize = 3000;
+        let (mut reader, mut writer) = client.0.into_split();
+        let writes = tokio::task::spawn_local(async move {
+            for i in 0..MESSAGES {
+                let mut bytes = vec![0x82, 0x80 | 126, 4, 0, 0, 0, 0, 0];
+                bytes.resize(8 + 1024, i as u8);
+                tokio::io::AsyncWriteExt::write_all(&mut writer, &bytes)
+                    .await
+                    .unwrap();
+            }
+            writer
+        });
+        for i in 0..MESSAGES {
+            let mut bytes = vec![0; 4 + 1024];
+            tokio::io::AsyncReadExt::read_exact(&mut reader, &mut bytes)
+                .await
+                .unwrap();
+            assert_eq!(bytes[4..], [i as u8; 1024]);
+        }
+        writes.await.unwrap();
+    });
+}

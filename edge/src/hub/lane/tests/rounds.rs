@@ -1,0 +1,147 @@
+//! Flushes: who is served when, and with what.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+
+#[test]
+fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
+    for seed in 0..200 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut lane = lane();
+        let mut slots: HashMap<ConnKey, u32> = HashMap::new();
+        let mut shown: HashMap<ConnKey, Vec<u64>> = HashMap::new();
+        let (mut version, mut next) = (0, 0);
+        for _ in 0..300 {
+            match rng.random_range(0..10) {
+                0..3 => {
+                    version += 1;
+                    assert_eq!(
+                        lane.update(&room(), version, &data(version), 1 << 16, &mut deflater()),
+                        Taken::New
+                    );
+                }
+                3..6 => {
+                    let key = conn(next);
+                    next += 1;
+                    let served = versions(
+                        &lane
+                            .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                            .unwrap(),
+                    );
+                    shown.insert(key, served);
+                    slots.insert(key, lane.add(key, Encoding::Json.into()));
+                }
+                6 if !slots.is_empty() => {
+                    let key = *slots
+                        .keys()
+                        .min_by_key(|k| k.index ^ (seed as u32))
+                        .unwrap();
+                    let slot = slots.remove(&key).unwrap();
+                    for (moved, to) in lane.remove(slot) {
+                        slots.insert(moved, to);
+                    }
+                    shown.remove(&key);
+                }
+                _ => {
+                    flush(&mut lane, rng.random_range(1..4), |key, frames| {
+                        shown.get_mut(&key).unwrap().extend(versions(&frames));
+                        true
+                    });
+                }
+            }
+            for (key, slot) in &slots {
+                assert_eq!(lane.members()[*slot as usize].conn, *key, "seed {seed}");
+            }
+        }
+        while !flush(&mut lane, 1, |key, frames| {
+            shown.get_mut(&key).unwrap().extend(versions(&frames));
+            true
+        }) {}
+        for (key, seen) in shown {
+            assert_eq!(
+                *seen.last().unwrap(),
+                version,
+                "seed {seed}: {key:?} is current"
+            );
+            assert!(
+                seen.windows(2).all(|w| w[1] == w[0] + 1),
+                "seed {seed}: {key:?} saw {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_slow_member_is_left_alone_until_it_is_served() {
+    let mut lane = lane();
+    let slot = lane.add(conn(1), Encoding::Json.into());
+    lane.update(&room(), 1, &data(1), 100, &mut deflater());
+    flush(&mut lane, 10, |_, _| false);
+    lane.update(&room(), 2, &data(2), 100, &mut deflater());
+    flush(&mut lane, 10, |_, _| panic!("it is stale"));
+    lane.served(slot);
+    lane.update(&room(), 3, &data(3), 100, &mut deflater());
+    let mut seen = Vec::new();
+    flush(&mut lane, 10, |_, frames| {
+        seen.extend(versions(&frames));
+        true
+    });
+    assert_eq!(seen, [3]);
+}
+
+#[test]
+fn what_comes_in_the_middle_of_a_round_goes_along_with_the_rest_of_it() {
+    let mut lane = lane();
+    for i in 0..10 {
+        lane.add(conn(i), Encoding::Json.into());
+    }
+    let mut seen = Vec::new();
+    let mut visit = |lane: &mut Lane, most| {
+        flush(lane, most, |key, frames| {
+            seen.push((key.index, versions(&frames)));
+            true
+        })
+    };
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater());
+    assert!(!visit(&mut lane, 6));
+    lane.update(&room(), 2, &data(2), 1 << 16, &mut deflater());
+    assert!(!visit(&mut lane, 7), "three are behind");
+    assert!(visit(&mut lane, 100));
+    let expected = (0..6)
+        .map(|i| (i, vec![1]))
+        .chain((6..10).map(|i| (i, vec![1, 2])))
+        .chain((0..6).map(|i| (i, vec![2])));
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
+    let mut lane = lane();
+    let slots: Vec<_> = (0..3)
+        .map(|i| lane.add(conn(i), Encoding::Json.into()))
+        .collect();
+    let big = Data::json(&"x".repeat(1000)).unwrap();
+    let mut anew = Vec::new();
+    let mut visit = |lane: &mut Lane, most| {
+        lane.flush(most, 5000, |key, frames| {
+            assert!(frames.as_ref().is_none_or(|f| f.len() <= 5000));
+            anew.extend(frames.is_none().then_some(key.index));
+            true
+        });
+    };
+    for version in 1..=100 {
+        lane.update(&room(), version, &big, 1 << 20, &mut deflater());
+        if version % 10 == 0 {
+            visit(&mut lane, 0);
+            assert!(lane.tail.bytes() <= 5000, "{} bytes", lane.tail.bytes());
+        }
+    }
+    visit(&mut lane, 2);
+    lane.served(slots[2]);
+    lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
+    visit(&mut lane, 100);
+    assert_eq!(anew, [0, 1]);
+    assert_eq!(lane.tail.bytes(), 0, "nobody lacks anything");
+}
