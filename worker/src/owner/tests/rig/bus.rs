@@ -1,0 +1,165 @@
+//! The bus in memory: what becomes of the owner's commands, and what comes to it from its readers.
+
+use grandstand_common::bus::LogState;
+
+use super::*;
+use crate::command::Outcome;
+
+impl Rig {
+    /// Brings what readers have not had yet. Whether there was any.
+    pub(super) fn feed(&mut self) -> bool {
+        let mut fed = false;
+        while let Some((bucket, entry)) = self.changed.pop_front() {
+            let reads = |(p, source): &&(Partition, KvSource)| {
+                let prefix = subject::partition_prefix(*p);
+                format!("{:?}", source.bucket(*p)) == bucket && entry.key.starts_with(&prefix)
+            };
+            if let Some(reader) = self.watched.iter().find(reads).copied() {
+                self.owner.handle_kv(self.now, reader, entry, 0);
+                fed = true;
+            }
+        }
+        while let Some(from) = self.reader.filter(|_| !self.hold_log) {
+            let rest: Vec<_> = self.log.iter().filter(|e| e.seq >= from).collect();
+            let Some(entry) = rest.first().cloned().cloned() else {
+                break;
+            };
+            self.reader = Some(entry.seq + 1);
+            let behind = rest.len() as u64 - 1;
+            self.owner.handle_log(self.now, P, &entry, behind);
+            fed = true;
+        }
+        fed
+    }
+
+    pub(super) fn carry_out(&mut self, command: Command) {
+        let now = self.now;
+        match command {
+            Command::Append {
+                subject,
+                payload,
+                token,
+            } => {
+                let seq = self.store(subject, payload);
+                self.owner
+                    .handle_outcome(now, token, Outcome::Appended(seq));
+            }
+            Command::PutIf {
+                bucket: Bucket::Rooms(_),
+                ..
+            } if self.hold_writes => self.held.push(command),
+            Command::PutIf {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+            } => {
+                let outcome = self.write(bucket, &key, Some(value), expected);
+                self.owner.handle_outcome(now, token, outcome);
+            }
+            Command::DeleteIf {
+                bucket,
+                key,
+                expected,
+                token,
+            } => {
+                let outcome = self.write(bucket, &key, None, expected);
+                self.owner.handle_outcome(now, token, outcome);
+            }
+            Command::Get { token, .. } if self.stuck_reads => {
+                self.owner.handle_outcome(now, token, Outcome::Failed);
+            }
+            Command::Get { bucket, key, token } => {
+                let value = Outcome::Value(self.get(bucket, &key).cloned());
+                self.owner.handle_outcome(now, token, value);
+            }
+            Command::LogState { token, .. } => {
+                let state = self.log_state();
+                self.owner.handle_outcome(now, token, Outcome::Log(state));
+            }
+            Command::OpenLog { from, .. } => {
+                self.reader = Some(from);
+                if self.log.iter().all(|e| e.seq < from) {
+                    self.owner.handle_log_idle(now, P);
+                }
+            }
+            Command::CloseLog { .. } => self.reader = None,
+            Command::OpenKv { source, partition } => self.stream(partition, source),
+            Command::CloseKv { partition, source } => {
+                self.watched.retain(|reader| *reader != (partition, source));
+            }
+            Command::Publish { subject, payload } => {
+                let batch = Batch::decode(payload).unwrap();
+                match subject.strip_prefix("edge.") {
+                    Some(edge) => self.sent.push_back((edge.parse().unwrap(), batch)),
+                    None => self.hot.push((subject, batch)),
+                }
+            }
+            Command::Reply { payload, .. } => {
+                self.replies.push(InterestReply::decode(payload).unwrap());
+            }
+            Command::Ready { .. } => self.events.push("ready"),
+            Command::Released { .. } => self.events.push("released"),
+            Command::Lost { .. } => self.events.push("lost"),
+        }
+    }
+
+    fn log_state(&self) -> LogState {
+        LogState {
+            first: self.log_first,
+            last: self.next_seq - 1,
+            created_ms: self.created_ms,
+        }
+    }
+
+    fn stream(&mut self, partition: Partition, source: KvSource) {
+        let bucket = format!("{:?}", source.bucket(partition));
+        let prefix = subject::partition_prefix(partition);
+        let all = self.kv.iter();
+        let all = all.filter(|((b, key), _)| *b == bucket && key.starts_with(&prefix));
+        let mut all: Vec<_> = all.map(|(_, entry)| entry.clone()).collect();
+        all.sort_by_key(|entry| entry.revision);
+        self.changed.retain(|(of, _)| *of != bucket);
+        self.watched.push((partition, source));
+        let count = all.len() as u64;
+        if count == 0 {
+            self.owner.handle_kv_idle(self.now, (partition, source));
+        }
+        for (at, entry) in (1..).zip(all) {
+            let reader = (partition, source);
+            self.owner.handle_kv(self.now, reader, entry, count - at);
+        }
+    }
+
+    fn write(&mut self, bucket: Bucket, key: &str, value: Option<Bytes>, expected: u64) -> Outcome {
+        if key.ends_with(self.stuck) {
+            return Outcome::Failed;
+        }
+        if self.fail_writes > 0 {
+            self.fail_writes -= 1;
+            return Outcome::Failed;
+        }
+        if self.get(bucket, key).map_or(0, |entry| entry.revision) != expected {
+            return Outcome::Conflict;
+        }
+        let revision = self.put(bucket, key, value);
+        if self.lose_answers > 0 && key.ends_with(self.lose_answers_of) {
+            self.lose_answers -= 1;
+            return Outcome::Failed;
+        }
+        Outcome::Stored(revision)
+    }
+
+    pub(super) fn store(&mut self, subject: String, payload: Bytes) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.log.push(LogEntry {
+            seq,
+            time_ms: self.now.unix_ms,
+            subject,
+            payload,
+        });
+        seq
+    }
+}
