@@ -84,24 +84,19 @@ pub(crate) async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> 
 
 /// The next entry, over idle signs.
 pub(crate) async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
-    soon("an entry", async {
-        loop {
-            match reader.next().await {
-                Read::Item(entry, pending) => return (entry, pending),
-                Read::Idle => {}
-                Read::Lost => panic!("the reader lost its place"),
-            }
-        }
-    })
-    .await
+    item("an entry", async || reader.next().await).await
 }
 
 /// The next key, over idle signs.
 pub(crate) async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
-    soon("a key", async {
+    item("a key", async || reader.next().await).await
+}
+
+async fn item<T>(what: &str, mut next: impl AsyncFnMut() -> Read<T>) -> (T, u64) {
+    soon(what, async {
         loop {
-            match reader.next().await {
-                Read::Item(entry, pending) => return (entry, pending),
+            match next().await {
+                Read::Item(item, pending) => return (item, pending),
                 Read::Idle => {}
                 Read::Lost => panic!("the reader lost its place"),
             }

@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// A worker alone on its bus, where all is leased to another that was alive.
+fn heir(now: Instant) -> Machine {
+    let mut machine = machine(true);
+    machine.handle_link(now, true);
+    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
+    for p in ["0", "1", "2", "3"] {
+        let old = lease(Some(&id("old")), Epoch(5), true);
+        machine.handle_lease(now, &entry(p, &old, 2));
+    }
+    machine.handle_loaded();
+    machine
+}
+
 #[test]
 fn d15_an_epoch_is_higher_than_the_one_before() {
     let (now, mut revision) = (start(), 10);
@@ -17,14 +30,7 @@ fn d15_an_epoch_is_higher_than_the_one_before() {
 #[test]
 fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
     let (now, mut revision) = (start(), 10);
-    let mut machine = machine(true);
-    machine.handle_link(now, true);
-    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
-    for p in ["0", "1", "2", "3"] {
-        let old = lease(Some(&id("old")), Epoch(5), true);
-        machine.handle_lease(now, &entry(p, &old, 2));
-    }
-    machine.handle_loaded();
+    let mut machine = heir(now);
     let commands = drain(&mut machine, now, &mut revision);
     assert!(marks(&commands, "old"));
     assert_eq!(starts(&commands).len(), 4);
@@ -33,14 +39,7 @@ fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
 #[test]
 fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
     let now = start();
-    let mut machine = machine(true);
-    machine.handle_link(now, true);
-    machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
-    for p in ["0", "1", "2", "3"] {
-        let old = lease(Some(&id("old")), Epoch(5), true);
-        machine.handle_lease(now, &entry(p, &old, 2));
-    }
-    machine.handle_loaded();
+    let mut machine = heir(now);
     let polled = |machine: &mut Machine| {
         std::iter::from_fn(|| machine.poll_command(now, UNIX)).collect::<Vec<_>>()
     };
