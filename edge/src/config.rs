@@ -193,7 +193,7 @@ impl Default for TcpSection {
             backlog: 16_384,
             send_buffer_bytes: 0,
             receive_buffer_bytes: 0,
-            unsent_bytes: 131_072,
+            unsent_bytes: 16_384,
             user_timeout_ms: 60_000,
         }
     }

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::conns::{Flushed, News, Phase, Ready};
-use crate::endpoint::{Ending, Hello};
 use crate::courtesy::yield_all;
+use crate::endpoint::{Ending, Hello};
 use crate::front::{Front, Route};
 use crate::session::{Event, Inflater, MessageKind, Session, frame};
 use crate::sink::{ConnKey, Sink};
@@ -136,7 +136,7 @@ impl Front {
             {
                 woken += 1;
                 self.turn(key, true, &mut scratch);
-                begun = give_way(begun).await;
+                begun = self.give_way(begun).await;
             }
             if woken > 0 || !leaving.is_empty() {
                 ready.look()?;
@@ -162,7 +162,7 @@ impl Front {
                         Some(key) => self.turn(key, false, &mut scratch),
                         None => {}
                     }
-                    begun = give_way(begun).await;
+                    begun = self.give_way(begun).await;
                 }
                 if count < Ready::MOST {
                     break;
@@ -170,10 +170,22 @@ impl Front {
                 // News come in the order in which things happened: behind those of thousands who leave is who plays.
                 ready.look()?;
             }
+            self.turns.set_behind(false);
             self.part(&mut leaving, &mut scratch);
             self.count_inflated(scratch.inflater.take_counts());
             yield_all().await;
         }
+    }
+
+    /// Lets others have their turn if what has `begun` has lasted for its slice, and there is more to do; returns when the
+    /// present slice began.
+    async fn give_way(&self, begun: Instant) -> Instant {
+        if now().duration_since(begun) < SLICE {
+            return begun;
+        }
+        self.turns.set_behind(true);
+        yield_all().await;
+        now()
     }
 
     /// Ends connections whose clients have hung up, for one slice.
@@ -325,15 +337,6 @@ impl Drive {
             }
         }
     }
-}
-
-/// Lets others have their turn if what has `begun` has lasted for its slice; returns when the present slice began.
-async fn give_way(begun: Instant) -> Instant {
-    if now().duration_since(begun) < SLICE {
-        return begun;
-    }
-    yield_all().await;
-    now()
 }
 
 fn now() -> Instant {

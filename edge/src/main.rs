@@ -12,6 +12,7 @@ use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::shutdown;
 use grandstand_edge::config::EdgeConfig;
 use grandstand_edge::front::Pages;
+use grandstand_edge::listen::capped;
 use grandstand_edge::metrics::EdgeMetrics;
 use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
 
@@ -88,6 +89,15 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
             _ => Failure::new(e.exit(), e.to_string()),
         })?;
     tracing::info!(address = %edge.address(), "clients may connect");
+    let wanted = config.listener().backlog;
+    if let Some(cap) = capped(wanted) {
+        tracing::info!(
+            cap,
+            wanted,
+            "net.core.somaxconn caps tcp.backlog: of a storm of clients, more have to knock again after a second; mend: \
+             sysctl -w net.core.somaxconn={wanted}"
+        );
+    }
     tokio::select! {
         error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
         signal = shutdown::signaled() => {

@@ -1,4 +1,5 @@
-//! Handshakes take turns: however many requests have come, only so many are answered before all else has had its turn.
+//! Handshakes take turns: however many requests have come, only so many are answered before all else has had its turn, and
+//! only one while those who are connected wait.
 
 use std::cell::Cell;
 
@@ -10,6 +11,7 @@ pub(crate) struct Turns {
     each: usize,
     free: Semaphore,
     waiting: Cell<usize>,
+    behind: Cell<bool>,
     bell: Notify,
 }
 
@@ -29,6 +31,7 @@ impl Turns {
             each: each.max(1),
             free: Semaphore::new(0),
             waiting: Cell::new(0),
+            behind: Cell::new(false),
             bell: Notify::new(),
         }
     }
@@ -44,16 +47,61 @@ impl Turns {
         }
     }
 
+    /// Says whether there are clients with news who have not had their turn yet. Each handshake brings another one: if more
+    /// are let in than are heard in a turn, all wait ever longer.
+    pub(crate) fn set_behind(&self, behind: bool) {
+        self.behind.set(behind);
+    }
+
     /// Gives turns, for ever. What yields here goes on when all other tasks have run, and the sockets were looked at.
     pub(crate) async fn drive(&self) {
         loop {
             self.bell.notified().await;
             while self.waiting.get() > 0 {
+                let each = if self.behind.get() { 1 } else { self.each };
                 let left = self.free.available_permits();
-                self.free.add_permits(self.each.saturating_sub(left));
+                self.free.add_permits(each.saturating_sub(left));
                 tokio::task::yield_now().await;
             }
             self.free.forget_permits(self.each);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_is_let_in_at_a_time_while_those_inside_wait_to_be_heard() {
+        const EACH: usize = 4;
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let (turns, inside) = (Rc::new(Turns::new(EACH)), Rc::new(Cell::new(0)));
+                for _ in 0..100 {
+                    let (turns, inside) = (Rc::clone(&turns), Rc::clone(&inside));
+                    tokio::task::spawn_local(async move {
+                        turns.take().await;
+                        inside.set(inside.get() + 1);
+                    });
+                }
+                let giving = Rc::clone(&turns);
+                turns.set_behind(true);
+                tokio::task::spawn_local(async move { giving.drive().await });
+                for (behind, most) in [(true, 1), (false, EACH), (true, 1)] {
+                    turns.set_behind(behind);
+                    // What was given before is taken first.
+                    tokio::task::yield_now().await;
+                    tokio::task::yield_now().await;
+                    let before = inside.get();
+                    for _ in 0..5 {
+                        tokio::task::yield_now().await;
+                    }
+                    assert_eq!(inside.get() - before, 5 * most);
+                }
+            })
+            .await;
     }
 }

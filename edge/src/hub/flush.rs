@@ -27,6 +27,11 @@ impl Core {
             || !self.announcements.is_empty()
     }
 
+    /// Whether lanes of players have something to flush.
+    pub fn has_players_to_flush(&self) -> bool {
+        !self.dirty[LaneId::Players.index()].is_empty()
+    }
+
     /// Writes to up to `most` members: players' lanes first, then what single players get behind them, then spectators'
     /// lanes, one slice of each in turn. Returns whether something is left; the caller looks after others (and the clock)
     /// before it calls again.

@@ -37,7 +37,7 @@ impl ListenOptions {
             exclusive: true,
             send_buffer: None,
             receive_buffer: None,
-            unsent: Some(128 << 10),
+            unsent: Some(16 << 10),
             user_timeout: Some(Duration::from_secs(60)),
             keepalive: None,
         }
@@ -103,6 +103,13 @@ pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, L
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+/// What this kernel makes of a backlog, if it is less: who comes when so many wait is dropped, and comes again only after a
+/// second.
+pub fn capped(backlog: i32) -> Option<i32> {
+    let cap = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
+    cap.trim().parse().ok().filter(|&cap| cap < backlog)
 }
 
 fn listen(options: &ListenOptions, addr: SocketAddr) -> io::Result<TcpListener> {

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::front::{AcceptFailure, Front};
 use crate::handshake::drive_handshake;
 
-pub use bind::{ListenError, ListenOptions, bind};
+pub use bind::{ListenError, ListenOptions, bind, capped};
 
 /// The first pause after the system ran out of what a connection needs; doubled up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);

@@ -83,6 +83,14 @@ fn ipv6_works() {
 }
 
 #[test]
+fn a_backlog_is_capped_only_if_it_is_more_than_the_kernel_holds() {
+    assert_eq!(capped(1), None);
+    if cfg!(target_os = "linux") {
+        assert!(capped(i32::MAX).is_some_and(|cap| cap >= 1));
+    }
+}
+
+#[test]
 fn only_a_lack_of_resources_makes_it_wait() {
     assert!(is_exhaustion(&io::Error::from_raw_os_error(24)));
     assert!(!is_exhaustion(&io::ErrorKind::ConnectionAborted.into()));
