@@ -116,7 +116,7 @@ impl Core {
         }
     }
 
-    /// The answer to [`Command::Interest`]; `None` if there was none.
+    /// The answer to [`Command::Interest`](crate::core::Command::Interest); `None` if there was none.
     pub fn handle_interest_reply(&mut self, question: Question, reply: Option<Bytes>, now: Now) {
         let partition = question.partition;
         let watch = &mut self.watches[usize::from(partition.0)];
