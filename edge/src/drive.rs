@@ -148,26 +148,28 @@ impl Front {
                 begun = now();
             }
             loop {
-                let mut count = 0;
+                let mut hung_up = 0;
                 for News {
                     index,
                     writable,
                     ended,
                 } in ready.news()
                 {
-                    count += 1;
                     // Who comes to a place meanwhile of which there was news may be driven for nothing.
                     match self.conns.on_event(index, writable) {
-                        Some(key) if ended => leaving.push_back(key),
+                        Some(key) if ended => {
+                            hung_up += 1;
+                            leaving.push_back(key);
+                        }
                         Some(key) => self.turn(key, false, &mut scratch),
                         None => {}
                     }
                     begun = self.give_way(begun).await;
                 }
-                if count < Ready::MOST {
+                if hung_up < Ready::MOST {
                     break;
                 }
-                // News come in the order in which things happened: behind those of thousands who leave is who plays.
+                // News come in the order in which things happened: behind those of thousands who leave may be who plays.
                 ready.look()?;
             }
             self.turns.set_behind(false);

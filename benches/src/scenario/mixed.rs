@@ -45,10 +45,12 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let once = async |variant: &Variant, progress: &mut Progress| {
-        once(options, common, variant, progress).await
-    };
-    options.repeat.run("beside_p99_ms", progress, once).await
+    options
+        .repeat
+        .run("beside_p99_ms", progress, async |variant, progress| {
+            once(options, common, variant, progress).await
+        })
+        .await
 }
 
 async fn once(

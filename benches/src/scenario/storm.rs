@@ -48,9 +48,6 @@ pub async fn run(
     common: &Common,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let once = async |variant: &Variant, progress: &mut Progress| {
-        once(options, common, variant, progress).await
-    };
     // Who knocks when as many wait as the kernel holds is dropped, and knocks again only after a second.
     let small = limits::too_small(&Demand {
         connections: options.clients.into(),
@@ -60,7 +57,12 @@ pub async fn run(
     for limit in &small {
         progress.note(&limit.to_string());
     }
-    let mut outcome = options.repeat.run("during_p99_ms", progress, once).await?;
+    let mut outcome = options
+        .repeat
+        .run("during_p99_ms", progress, async |variant, progress| {
+            once(options, common, variant, progress).await
+        })
+        .await?;
     for limit in small {
         outcome.report.warn(limit.to_string());
     }

@@ -10,6 +10,7 @@ use super::super::dialect::Dialect;
 use super::super::job::{Reading, Rooms};
 use super::super::stamp;
 use super::*;
+use crate::host::priority::Priority;
 
 fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
     Job {
@@ -26,7 +27,7 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
         reading: Reading::All,
         receive_buffer: 0,
         core: None,
-        priority: crate::host::priority::Priority::Plain,
+        priority: Priority::default(),
     }
 }
 

@@ -260,6 +260,7 @@ mod tests {
     use super::super::dialect::Dialect;
     use super::super::job::{LoadRole, Reading, Rooms};
     use super::*;
+    use crate::host::priority::Priority;
 
     #[test]
     fn a_job_is_parted_by_what_a_process_may_open() {
@@ -281,7 +282,7 @@ mod tests {
             reading: Reading::All,
             receive_buffer: 0,
             core: None,
-            priority: crate::host::priority::Priority::Plain,
+            priority: Priority::default(),
         };
         let parts = parts(&job, 20);
         let sizes: Vec<_> = parts
