@@ -14,7 +14,7 @@ const BEHIND: usize = 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    grandstand_common::sys::raise_open_files();
+    grandstand_common::process::sys::raise_open_files();
     let port = std::env::var("PORT").map_err(std::io::Error::other)?;
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     let (sender, _) = broadcast::channel(BEHIND);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::shutdown;
+use grandstand_common::process::shutdown;
 use grandstand_tests::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
 use grandstand_tests::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};

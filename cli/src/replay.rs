@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grandstand_common::bus::{Bus, BusOptions};
-use grandstand_common::config::{self, Sources};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
+use grandstand_common::process::config::{self, Sources};
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::games;
 use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, Link, PutError, Storage};
-use crate::config::Checks;
 use crate::exit::Exit;
+use crate::process::config::Checks;
 use crate::record::ClusterRecord;
 use crate::wire::BUS_PROTOCOL;
 

@@ -45,7 +45,7 @@ impl Exit {
     }
 
     /// The code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a
-    /// [`ConfigError`](crate::config::ConfigError). [`Exit::Internal`] if none has.
+    /// [`ConfigError`](crate::process::config::ConfigError). [`Exit::Internal`] if none has.
     pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         let chain = std::iter::successors(Some(error), |error| error.source());
         chain
@@ -56,7 +56,7 @@ impl Exit {
                 if let Some(bind) = error.downcast_ref::<BindError>() {
                     return Some(bind.exit());
                 }
-                let config = error.downcast_ref::<crate::config::ConfigError>()?;
+                let config = error.downcast_ref::<crate::process::config::ConfigError>()?;
                 Some(config.exit())
             })
             .next()

@@ -20,24 +20,10 @@ pub mod bus;
 
 pub mod clock;
 
-pub mod auth;
-
-pub mod config;
-
-pub mod cluster;
-
 pub mod exit;
-
-pub mod telemetry;
-
-pub mod metrics;
-
-pub mod admin;
-
-pub mod drain;
-
-pub mod shutdown;
 
 pub mod process;
 
-pub mod sys;
+pub mod auth;
+
+pub mod cluster;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use grandstand_common::auth::AuthConfig;
 use grandstand_common::cluster::ClusterSettings;
-use grandstand_common::config::{Checks, Config};
 use grandstand_common::envelope::{Limits, MAX_JSON_DEPTH};
 use grandstand_common::id::EdgeId;
+use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::core::CoreConfig;
@@ -339,7 +339,7 @@ impl EdgeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grandstand_common::config::{self, Sources, check_documented};
+    use grandstand_common::process::config::{self, Sources, check_documented};
 
     #[test]
     fn the_documented_file_has_every_key_and_its_default() {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use grandstand_common::admin::{Admin, Phase, Status};
-use grandstand_common::config::Sources;
 use grandstand_common::exit::{self, Exit, Failure};
-use grandstand_common::metrics::{Build, registry};
+use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::config::Sources;
+use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::shutdown;
 use grandstand_common::process::{self, ProcessArgs};
-use grandstand_common::shutdown;
 use grandstand_edge::config::EdgeConfig;
 use grandstand_edge::front::Pages;
 use grandstand_edge::listen::capped;

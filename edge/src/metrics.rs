@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::metrics::{CounterSet, Counters};
+use grandstand_common::process::metrics::{CounterSet, Counters};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, BusError, ConnectError};
 use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
 use grandstand_common::id::{EdgeId, IdError};
+use grandstand_common::process::admin::{Part, Phase};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, LocalSet};

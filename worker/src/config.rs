@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use grandstand_common::cluster::ClusterSettings;
-use grandstand_common::config::{Checks, Config};
 use grandstand_common::id::WorkerId;
+use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::WorkerSettings;
@@ -138,7 +138,7 @@ impl WorkerConfig {
 
 #[cfg(test)]
 mod tests {
-    use grandstand_common::config::{Sources, check_documented, load};
+    use grandstand_common::process::config::{Sources, check_documented, load};
 
     use super::*;
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use grandstand_common::admin::{Admin, Status};
-use grandstand_common::config::Sources;
 use grandstand_common::exit::{self, Exit, Failure};
-use grandstand_common::metrics::{Build, registry};
+use grandstand_common::process::admin::{Admin, Status};
+use grandstand_common::process::config::Sources;
+use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, ProcessArgs};
-use grandstand_common::{drain, shutdown};
+use grandstand_common::process::{drain, shutdown};
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::driver;
 use grandstand_worker::games;

@@ -37,7 +37,7 @@ pub(super) fn run() -> io::Result<()> {
         crate::host::pin::this_thread(&[core])?;
     }
     job.priority.take()?;
-    grandstand_common::sys::raise_open_files();
+    grandstand_common::process::sys::raise_open_files();
     let poll = Poll::new()?;
     control.register(poll.registry(), CONTROL)?;
     let timer = Timer::new(poll.registry(), TIMER)?;

@@ -77,7 +77,7 @@ pub async fn run(
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let cores = Cores::apart();
-    let files = grandstand_common::sys::raise_open_files();
+    let files = grandstand_common::process::sys::raise_open_files();
     let edges = match options.edges {
         0 => edges(options.connections, files),
         edges => edges,

@@ -12,12 +12,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use grandstand_common::admin::{Admin, Phase, Status};
 use grandstand_common::bus::Bus;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::metrics::{Build, registry};
-use grandstand_common::telemetry::{self, LogFormat};
-use grandstand_common::{shutdown, sys};
+use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::telemetry::{self, LogFormat};
+use grandstand_common::process::{shutdown, sys};
 use grandstand_edge::gate::Admission;
 use grandstand_edge::metrics::EdgeMetrics;
 use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};

@@ -1,7 +1,7 @@
 //! What edge and worker are told: their own defaults, but for what the command line says.
 
-use grandstand_common::config::{self, Sources};
 use grandstand_common::exit::Failure;
+use grandstand_common::process::config::{self, Sources};
 use grandstand_edge::config::EdgeConfig;
 use grandstand_edge::run::BusSource;
 use grandstand_worker::config::WorkerConfig;

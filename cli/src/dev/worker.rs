@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use grandstand_common::admin::Part;
 use grandstand_common::cluster::ClusterSettings;
-use grandstand_common::drain;
 use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::process::admin::Part;
+use grandstand_common::process::drain;
 use grandstand_edge::run::BusSource;
 use grandstand_worker::driver::{self, WorkerSettings};
 use grandstand_worker::games;

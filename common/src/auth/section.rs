@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyError, Verifier};
-use crate::config::Checks;
+use crate::process::config::Checks;
 
 /// The most that clocks may differ by.
 const MAX_LEEWAY_S: u64 = 3600;

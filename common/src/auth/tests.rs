@@ -304,7 +304,7 @@ fn the_section_makes_a_verifier_of_one_key() {
     ] {
         let text = config.verifier().unwrap_err().to_string();
         assert!(text.contains(part), "{text}");
-        let mut checks = crate::config::Checks::default();
+        let mut checks = crate::process::config::Checks::default();
         config.validate("auth", &mut checks);
         let found = format!("{checks:?}");
         assert!(found.contains(part), "{found}");

@@ -76,7 +76,7 @@ impl Collector for BusMetrics {
 mod tests {
     use super::*;
     use crate::bus::BusOptions;
-    use crate::metrics::{Build, registry, render};
+    use crate::process::metrics::{Build, registry, render};
 
     #[tokio::test]
     async fn sums_are_shown() {

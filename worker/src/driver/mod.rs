@@ -23,10 +23,10 @@ mod rooms;
 
 pub use settings::{WorkerError, WorkerSettings};
 
-use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::Bus;
-use grandstand_common::drain;
 use grandstand_common::id::WorkerId;
+use grandstand_common::process::admin::{Part, Phase};
+use grandstand_common::process::drain;
 use tokio::task::LocalSet;
 
 use crate::registry::Registry;

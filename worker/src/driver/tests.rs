@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use grandstand_common::admin::Status;
 use grandstand_common::bus::embedded::Faults;
 use grandstand_common::bus::{BusOptions, Read, Subscription};
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Partition, RoomId};
+use grandstand_common::process::admin::Status;
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{

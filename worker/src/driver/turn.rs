@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use grandstand_common::admin::{Part, Phase};
 use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
 use grandstand_common::clock::unix_ms;
-use grandstand_common::drain;
 use grandstand_common::id::{Partition, WorkerId};
+use grandstand_common::process::admin::{Part, Phase};
+use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 

@@ -231,7 +231,7 @@ impl Generator {
 }
 
 fn per_process() -> u32 {
-    let files = grandstand_common::sys::raise_open_files();
+    let files = grandstand_common::process::sys::raise_open_files();
     u32::try_from(files.saturating_sub(200))
         .map_or(PER_PROCESS, |files| files.clamp(1, PER_PROCESS))
 }

@@ -33,7 +33,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::exit::BindError;
-use crate::metrics;
+use crate::process::metrics;
 
 pub use status::{Part, Phase, Status};
 

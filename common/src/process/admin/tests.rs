@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::exit::Exit;
-use crate::metrics::Build;
+use crate::process::metrics::Build;
 
 fn start(status: &Status) -> (Admin, Counter) {
     let mut registry = metrics::registry(Build {

@@ -1,12 +1,25 @@
 //! What an edge's and a worker's `main` have in common: from the command line to a running runtime, and back to an exit
 //! code with one line that says why.
 
+pub mod config;
+
+pub mod telemetry;
+
+pub mod metrics;
+
+pub mod admin;
+
+pub mod drain;
+
+pub mod shutdown;
+
+pub mod sys;
+
 use std::process::ExitCode;
 
-use crate::config::{self, Config, Sources};
+use self::config::{Config, Sources};
+use self::telemetry::LogFormat;
 use crate::exit::{Exit, Failure};
-use crate::sys;
-use crate::telemetry::{self, LogFormat};
 
 /// Flags that every process has.
 #[derive(Debug, clap::Args)]
