@@ -1,4 +1,4 @@
-// Draws a room of `memory`. What the view is, memory.js knows.
+// Draws a room of `memory`. memory.js maintains the view.
 
 import { apply, describe } from "./memory.js";
 import { Table } from "./table.js";
@@ -94,7 +94,7 @@ export class MemoryTable extends Table {
   #words() {
     const { phase, turn, winners, players } = this.view;
     if (phase === "waiting") return `Waiting for players (${players.join(", ") || "nobody yet"})`;
-    if (phase === "paused") return "Paused until everybody is back";
+    if (phase === "paused") return "Paused until all players are back";
     if (phase === "over") {
       if (!winners?.length) return "Nobody wins";
       if (winners.length === 1) return winners[0] === this.seat.user ? "You win!" : `${winners[0]} wins`;
@@ -123,7 +123,7 @@ function drawCard(card, index, face, open, mine) {
   card.dataset.face = face ?? "";
   card.setAttribute("aria-disabled", String(shown || !mine));
   card.setAttribute("aria-label", `Card ${index + 1}, ${shown ? `${face}, ${open ? "open" : "matched"}` : "hidden"}`);
-  if (!shown) return; // the face stays on the card's far side until it has turned
+  if (!shown) return; // the old face stays on the back side until the card has turned
   const number = face.length === 1 ? face.charCodeAt(0) - 65 : -1;
   const side = card.querySelector(".face");
   side.textContent = SYMBOLS[number] ?? face;

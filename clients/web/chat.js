@@ -1,4 +1,4 @@
-// Draws a room of `relay` as a chat: what anybody sends goes to all.
+// Draws a room of `relay` as a chat.
 
 import { Table } from "./table.js";
 
@@ -35,7 +35,7 @@ export class RelayTable extends Table {
   setRole(role) {
     super.setRole(role);
     document.querySelector("#say").hidden = this.#private.hidden = role !== "player";
-    document.querySelector("#status").textContent = role === "player" ? "A room to talk in" : "You watch";
+    document.querySelector("#status").textContent = role === "player" ? "Chat" : "You are watching";
   }
 
   snapshot({ count, players_only }) {

@@ -8,34 +8,34 @@ import { Room } from "./room.js";
 
 export const SUBPROTOCOL = "grandstand.v1.json";
 
-// After these a new connection would fare no better: replaced by another one of the same player, bad token, forbidden.
+// Codes after which a new connection would be closed as well: bad token, forbidden, replaced by the same player.
 const FINAL_CLOSES = new Set([4001, 4003, 4009]);
 const BACKOFF_MS = { first: 250, most: 10_000 };
 
-/** One player's (or spectator's) connection to an edge. It is made anew, and its rooms resumed, whenever it is lost. */
+/** The connection of one player or spectator to an edge. After a loss it reconnects and resumes its rooms. */
 export class Client {
   #url;
   #options;
   #id = randomId();
-  #attempt = 0; // counts connections, so that a late one of this page replaces no newer one
+  #attempt = 0; // counts connections, so that a late one of this page never replaces a newer one
   #failures = 0;
   #timer = null;
-  #current = null; // the newest link; older ones only carry rooms that the newest has not yet joined
+  #current = null; // the newest link; older ones only carry rooms that the newest one has not joined yet
   #links = new Set();
   #nextId = 1;
   rooms = new Map();
   state = "idle"; // connecting, open, waiting (to try again), closed
 
   /**
-   * options: token; on: { state(state, detail), notice(message), error(message), rtt(ms, pong) };
-   * ping_ms (default: the edge's heartbeat); for tests WebSocket, random, now.
+   * Options: token; on: { state(state, detail), notice(message), error(message), rtt(ms, pong) };
+   * ping_ms (default: the edge's heartbeat); for tests also WebSocket, random and now.
    */
   constructor(url, options = {}) {
     this.#url = url;
     this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, now: () => performance.now(), on: {}, ...options };
   }
 
-  /** Enters a room. options: role ("spectator" to only watch), params (for a room that is not there yet), on: see Room. */
+  /** Joins a room. Options: role ("spectator" to watch), params (used if this join creates the room), on: see Room. */
   join(name, options = {}) {
     const room = new Room(this, name, options);
     this.rooms.set(name, room);
@@ -43,13 +43,13 @@ export class Client {
     return room;
   }
 
-  /** (For Room.) Joins a room as soon as there is a link. */
+  /** For Room: joins a room as soon as there is a link. */
   enter(room) {
     if (!this.#current) this.connect();
     else if (this.#current.welcome) room.enter(this.#current);
   }
 
-  /** Connects now, instead of when the wait for the next try is over. */
+  /** Connects at once, without waiting for the backoff. */
   connect() {
     clearTimeout(this.#timer);
     this.#timer = null;
@@ -63,12 +63,12 @@ export class Client {
     if (![...this.rooms.values()].some((room) => room.joined)) this.#setState("connecting");
   }
 
-  /** Tries again at once, if there is something to try: for when the network is known to be back. */
+  /** Ends a backoff; call it when the network is back. */
   retry() {
     if (this.#timer) this.connect();
   }
 
-  /** Ends it for good. */
+  /** Closes all connections and does not reconnect. */
   close() {
     clearTimeout(this.#timer);
     this.#timer = null;
@@ -77,13 +77,13 @@ export class Client {
     this.#setState("closed", { code: 1000 });
   }
 
-  /** Shows the edge a new token of the same player, before the old one expires. */
+  /** Replaces the player's token before it expires. */
   auth(token) {
     this.#options.token = token;
     if (this.#current?.welcome) this.send(this.#current, { type: "auth", token });
   }
 
-  /** Sends a message with an id of its own, which it returns. */
+  /** Sends a message with a fresh id, and returns the id. */
   send(link, message) {
     const id = this.#nextId++;
     if (link.socket.readyState === 1) link.socket.send(JSON.stringify({ ...message, id }));
@@ -104,13 +104,13 @@ export class Client {
         if (message.code === "draining" && link === this.#current) this.#connectIn(message.reconnect_in_ms ?? 0);
         return this.#options.on.notice?.(message);
       case "left":
-        // On an older link it says that the newer one has taken over.
+        // On an older link this only means that the newer one has replaced it.
         if (room && (link === this.#current || !this.#current)) room.end(message.code);
         return;
       case "error":
         if (!room?.handleError(message)) this.#options.on.error?.(message);
         return this.#onJoined();
-      default: // what this client does not know is ignored: so the protocol can grow
+      default: // unknown messages are ignored, so that the protocol can grow
         if (room?.handle(link, message) === "joined") this.#onJoined();
     }
   }
@@ -124,7 +124,7 @@ export class Client {
     this.#onJoined();
   }
 
-  // The link before a drain is closed only when all rooms are on the new one.
+  // Closes the link of a draining edge once all rooms are on the new one.
   #onJoined() {
     if (!this.#current?.welcome) return;
     if (![...this.rooms.values()].every((room) => room.link === this.#current)) return;
@@ -152,7 +152,7 @@ export class Client {
     this.#timer = setTimeout(() => this.connect(), ms);
   }
 
-  // Measures the round trip, and gives up a link that was silent for two rounds: a browser would take minutes.
+  // Measures the round trip. Drops a link after two silent rounds, because a browser would wait for minutes.
   #ping(link) {
     const every = this.#options.ping_ms ?? link.welcome.heartbeat_ms;
     if (++link.silent > 2) return this.#drop(link, 4000, true);
@@ -163,7 +163,7 @@ export class Client {
   #drop(link, code, lost = false) {
     link.socket.onclose = link.socket.onmessage = null;
     link.socket.close(code);
-    if (lost) return this.#onClose(link, 1006, "nothing heard");
+    if (lost) return this.#onClose(link, 1006, "no answer");
     clearTimeout(link.timer);
     this.#links.delete(link);
   }

@@ -1,6 +1,6 @@
-// The view of a room of `memory`: applying its updates to a snapshot gives the next snapshot. Knows nothing of the page.
+// The view of a room of `memory`: a reducer that applies updates to a snapshot. Independent of the page.
 
-/** The view after an update; the one before stays as it is. An update of a kind that is not known changes nothing. */
+/** Returns the view after an update, without changing `view`. An update of an unknown kind changes nothing. */
 export function apply(view, update) {
   switch (update.kind) {
     case "waiting":
@@ -37,7 +37,7 @@ export function apply(view, update) {
   }
 }
 
-/** An update in words, for the log and for screen readers; null if there is nothing to say. */
+/** Describes an update in words, for the log and for screen readers; null for an unknown kind. */
 export function describe(update) {
   switch (update.kind) {
     case "waiting":
@@ -55,12 +55,12 @@ export function describe(update) {
     case "paused":
       return "Paused: a player is away";
     case "resumed":
-      return "The game goes on";
+      return "The game continues";
     case "replaced":
       return `${update.by} plays for ${update.player}`;
     case "over":
-      if (!update.winners.length) return "Over: nobody wins";
-      return `Over: ${update.winners.join(" and ")} ${update.winners.length === 1 ? "wins" : "win"}`;
+      if (!update.winners.length) return "The game is over: nobody wins";
+      return `The game is over: ${update.winners.join(" and ")} ${update.winners.length === 1 ? "wins" : "win"}`;
     default:
       return null;
   }

@@ -1,4 +1,4 @@
-// The demo page: the lobby, the room's frame, and what is between them. The games draw themselves (board.js, chat.js).
+// The demo page: lobby, frame of the room, and the connection. The games draw themselves (board.js, chat.js).
 
 import { Client } from "./grandstand.js";
 import { MemoryTable } from "./board.js";
@@ -11,7 +11,7 @@ const WHY_CLOSED = {
   1000: "You have left",
   4001: "The server does not accept the token",
   4003: "The token does not allow this",
-  4009: "You joined from another tab or device; this one is out",
+  4009: "You joined from another tab or device, which replaced this one",
 };
 
 const $ = (selector) => document.querySelector(selector);
@@ -95,13 +95,13 @@ function enter() {
         $("#lobby").hidden = true;
         $("#room").hidden = false;
         table.setRole(message.role);
-        log(message.instance ? `In ${name} as ${message.role}` : `${name} is not there yet: waiting for its first player`);
+        log(message.instance ? `In ${name} as ${message.role}` : `${name} does not exist yet: waiting for its first player`);
       },
       snapshot: (data) => table.snapshot(data),
       update: (data) => table.update(data),
       live: (data) => table.live(data),
       presence: showPresence,
-      restarted: () => log("The room was made anew"),
+      restarted: () => log("The room was created again"),
       left: ({ code }) => leave(code),
     },
   });
@@ -121,7 +121,7 @@ function leave(code) {
 
 async function send(data) {
   const outcome = await room.input(data);
-  if (!outcome.ok) log(`Refused: ${outcome.message || outcome.code}`);
+  if (!outcome.ok) log(`Rejected: ${outcome.message || outcome.code}`);
   return outcome;
 }
 
@@ -130,7 +130,7 @@ function showState(state, detail) {
   const words = {
     connecting: () => "connecting…",
     open: () => "connected",
-    waiting: () => `lost, again in ${(detail.retry_in_ms / 1000).toFixed(1)} s`,
+    waiting: () => `lost, reconnecting in ${(detail.retry_in_ms / 1000).toFixed(1)} s`,
     closed: () => WHY_CLOSED[detail.code] ?? `closed (${detail.code})`,
   };
   $("#connection").textContent = words[state]();
@@ -171,7 +171,7 @@ function log(text) {
   while ($("#log").children.length > LOG_LINES) $("#log").lastChild.remove();
 }
 
-// The name is not part of a link, so that whoever opens it is somebody else.
+// A link leaves the name out, because another person opens it.
 function linkFor(changes) {
   const { rows, cols, players } = Object.fromEntries(asked);
   const fields = { room: form.room.value, role: form.role.value === "spectator" ? "spectator" : null, rows, cols, players, ...changes };
@@ -188,7 +188,7 @@ function gameOf(name) {
   return name.split("-")[0];
 }
 
-// Per tab, so that two tabs are two players. A browser may forbid it.
+// Stored per tab, so that two tabs are two players. A browser may forbid storage.
 function remember(key, value) {
   try {
     sessionStorage.setItem(`grandstand.${key}`, value);

@@ -1,24 +1,24 @@
-// One room of a client: its place in the stream of versions, and its inputs until they are processed.
+// One room of a client: its position in the stream of versions, and its inputs until they are processed.
 
 const RETRY_MS = 2_000; // after room_unavailable
-const FRAME_BYTES = 192; // what an input message has around its data, at most
+const FRAME_BYTES = 192; // maximum size of an input message without its data
 
-/** A room that the client is in, or on its way into. */
+/** A room that the client has joined or is joining. */
 export class Room {
   #client;
   #options;
   #pending = []; // inputs neither acked nor rejected, oldest first: { data, seq, id, settle }
-  #lastSeq = 0; // the last number given to an input
+  #lastSeq = 0; // the seq of the last input
   #joinId = 0;
   #epoch = null;
   #version = null; // null while a snapshot is needed
   name;
-  link = null; // the link on which it is joined
+  link = null; // the link on which the room is joined
   role = null;
   instance = null;
-  ended = null; // why it is over
+  ended = null; // the code with which the room ended
 
-  /** options.on: { joined, snapshot, update, direct, live: each (data, message); presence, reject, error, left, restarted: (message) } */
+  /** Options: on: { joined, snapshot, update, direct, live: each (data, message); presence, reject, error, left, restarted: (message) } */
   constructor(client, name, options) {
     this.#client = client;
     this.#options = { on: {}, ...options };
@@ -29,28 +29,28 @@ export class Room {
     return this.link !== null;
   }
 
-  /** Sends what the player does. Resolves when it is processed: it survives any reconnect until then. */
+  /** Sends an input. Resolves when it is processed; until then the input survives every reconnect. */
   input(data) {
     return new Promise((settle) => {
-      if (this.ended) return settle({ ok: false, code: this.ended, message: "the room is left" });
+      if (this.ended) return settle({ ok: false, code: this.ended, message: "the client left the room" });
       const item = { data, seq: 0, id: 0, settle };
       this.#pending.push(item);
       if (this.link) this.#sendInput(item);
     });
   }
 
-  /** Sends what may be lost. */
+  /** Sends a lossy message. */
   live(data) {
     if (this.link) this.#client.send(this.link, { type: "live", room: this.name, data });
   }
 
-  /** Leaves for good. */
+  /** Leaves the room and does not return. */
   leave() {
     if (this.link) this.#client.send(this.link, { type: "leave", room: this.name });
     this.end("left");
   }
 
-  /** (For Client.) Joins on a link, going on where the room was. */
+  /** For Client: joins on a link, and resumes where the room was. */
   enter(link) {
     const { role, params } = this.#options;
     const message = { type: "join", room: this.name, role, params, client: link.client, attempt: link.attempt };
@@ -58,7 +58,7 @@ export class Room {
     this.#joinId = this.#client.send(link, message);
   }
 
-  /** (For Client.) Takes a message for this room. */
+  /** For Client: handles a message for this room. */
   handle(link, message) {
     const on = this.#options.on;
     if (message.type === "joined") {
@@ -91,7 +91,7 @@ export class Room {
     this.link = link;
     this.role = message.role;
     if (this.instance && message.instance && this.instance !== message.instance) {
-      this.#settle(() => true, { ok: false, code: "room_restarted", message: "the room was made anew" });
+      this.#settle(() => true, { ok: false, code: "room_restarted", message: "the room was created again" });
       on.restarted?.(message);
     }
     this.instance = message.instance ?? this.instance;
@@ -104,7 +104,7 @@ export class Room {
     if (this.#version === null || message.version <= this.#version) return; // a snapshot is on its way, or a repeat
     if (message.prev !== this.#version) {
       this.#version = this.#epoch = null;
-      return this.enter(this.link); // a gap: join anew, without since
+      return this.enter(this.link); // a gap: join again, without since
     }
     this.#version = message.version;
     this.#options.on.update?.(message.data, message);
@@ -113,20 +113,20 @@ export class Room {
   #sendInput(item) {
     const limit = this.link.welcome.limits?.message_bytes ?? Infinity;
     if (!item.seq && new TextEncoder().encode(JSON.stringify(item.data)).length + FRAME_BYTES > limit) {
-      // It would end the connection, and be sent again and again.
+      // The edge would close the connection, and the client would resend it forever.
       return this.#settle((other) => other === item, { ok: false, code: "too_big", message: `more than ${limit} bytes` });
     }
     item.seq ||= ++this.#lastSeq;
     item.id = this.#client.send(this.link, { type: "input", room: this.name, seq: item.seq, data: item.data });
   }
 
-  /** (For Client.) Takes an error about this room; false if it is not about what this room asked for last. */
+  /** For Client: handles an error about this room; false if it answers neither an input nor the last join. */
   handleError(message) {
     const { id, seq } = message;
     const item = this.#pending.find((item) => item.id && (id === undefined ? item.seq === seq : item.id === id));
     const join = id === this.#joinId || (id === undefined && seq === undefined && !this.link);
     if (item) {
-      // It was never taken, so its number is free again; those behind it would leave a gap, and fail with it.
+      // The edge did not accept it, so its seq is free again. Later inputs would leave a gap, and fail with it.
       this.#lastSeq = item.seq - 1;
       this.#settle((other) => other.seq >= item.seq, { ok: false, code: message.code, message: message.message });
     } else if (join && message.code === "room_unavailable") {
@@ -140,12 +140,12 @@ export class Room {
     return true;
   }
 
-  /** (For Client.) The room is left, for whatever reason. */
+  /** For Client: ends the room, for any reason. */
   end(code) {
     this.ended = code;
     this.link = null;
     if (this.#client.rooms.get(this.name) === this) this.#client.rooms.delete(this.name);
-    this.#settle(() => true, { ok: false, code, message: "the room is left" });
+    this.#settle(() => true, { ok: false, code, message: "the client left the room" });
     this.#options.on.left?.({ room: this.name, code });
   }
 

@@ -1,10 +1,10 @@
-// What the tables of all games share: who sits at them.
+// The part that the tables of all games share: the list of players.
 
 export class Table {
   people = [];
   role = null;
 
-  /** seat: { user, log(text), input(data), live(data) } */
+  /** Seat: { user, log(text), input(data), live(data) } */
   constructor(seat) {
     this.seat = seat;
   }
@@ -17,7 +17,7 @@ export class Table {
   live() {}
   tick() {}
 
-  /** What to write behind a player's name, and whether it is their turn. */
+  /** The score to show behind a player's name, and whether it is their turn. */
   about() {
     return {};
   }

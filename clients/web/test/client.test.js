@@ -37,7 +37,7 @@ function setUp(options = {}) {
   return { client, room };
 }
 
-test("a join is sent after the welcome, with client and attempt, and shows a snapshot and updates", () => {
+test("a join follows the welcome, carries client and attempt, and yields a snapshot and updates", () => {
   const { room } = setUp({ token: "t" });
   assert.deepEqual(FakeSocket.last.protocols, ["grandstand.v1.json", "bearer.t"]);
   const socket = FakeSocket.last.welcome();
@@ -49,7 +49,7 @@ test("a join is sent after the welcome, with client and attempt, and shows a sna
   assert.deepEqual(seen, [["snapshot", "s4"], ["update", "u5"]]);
 });
 
-test("inputs wait for joined, go on after last_seq, and settle by cumulative acks and rejects", async () => {
+test("inputs wait for joined, continue after last_seq, and settle by cumulative acks and rejects", async () => {
   const { room } = setUp();
   const outcomes = ["a", "b", "c"].map((data) => room.input(data));
   const socket = FakeSocket.last.welcome();
@@ -60,7 +60,7 @@ test("inputs wait for joined, go on after last_seq, and settle by cumulative ack
   assert.deepEqual(await Promise.all(outcomes), [{ ok: true }, { ok: false, code: "not_your_turn", message: "wait" }, { ok: true }]);
 });
 
-test("after a loss it resumes where it was and resends in order what was not answered", async () => {
+test("after a loss it resumes and resends unanswered inputs in order", async () => {
   const { room } = setUp();
   let socket = FakeSocket.last.welcome();
   socket.say(joined(), snapshot(4, "s4"), update(5, "u5"));
@@ -84,7 +84,7 @@ test("after a loss it resumes where it was and resends in order what was not ans
   assert.deepEqual(seen.at(-1), ["update", "u6"]);
 });
 
-test("the wait before the next try doubles, up to a cap, and starts anew after a welcome", () => {
+test("the backoff doubles up to a cap, and starts again after a welcome", () => {
   setUp();
   for (const wait of [250, 500, 1000, 2000, 4000, 8000, 10000, 10000]) {
     const before = FakeSocket.all.length;
@@ -100,7 +100,7 @@ test("the wait before the next try doubles, up to a cap, and starts anew after a
   assert.equal(FakeSocket.all.length, before + 1);
 });
 
-test("after a gap it joins anew without since, and takes nothing before the snapshot", () => {
+test("after a gap it joins again without since, and ignores updates before the snapshot", () => {
   setUp();
   const socket = FakeSocket.last.welcome();
   socket.say(joined(), snapshot(4, "s4"), update(6, "u6"), update(7, "u7"));
@@ -111,7 +111,7 @@ test("after a gap it joins anew without since, and takes nothing before the snap
   assert.deepEqual(seen, [["snapshot", "s4"], ["snapshot", "s7"], ["update", "u8"]]);
 });
 
-test("inputs for a room that was made anew fail", async () => {
+test("inputs for a room that was created again fail", async () => {
   const { room } = setUp();
   FakeSocket.last.welcome().say(joined(3), snapshot(4, "s4"));
   const lost = room.input("a");
@@ -126,7 +126,7 @@ test("inputs for a room that was made anew fail", async () => {
   assert.deepEqual(seen.at(-2), ["restarted"]);
 });
 
-test("a draining edge: the new connection is there before the old one is closed, and nothing is lost or seen twice", async () => {
+test("a draining edge: the new connection opens before the old one closes, and nothing is lost or seen twice", async () => {
   const { room } = setUp();
   const old = FakeSocket.last.welcome();
   old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 1200 });
@@ -153,7 +153,7 @@ test("a draining edge: the new connection is there before the old one is closed,
   assert.deepEqual(states.map(([state]) => state), ["connecting", "open", "open"]);
 });
 
-test("the old connection may be closed with 4009 while the new one is not yet in: it goes on", () => {
+test("it continues if the old connection closes with 4009 before the new one has joined", () => {
   const { room } = setUp();
   const old = FakeSocket.last.welcome();
   old.say(joined(), snapshot(1, "s1"), { type: "notice", code: "draining", reconnect_in_ms: 0 });
@@ -166,7 +166,7 @@ test("the old connection may be closed with 4009 while the new one is not yet in
 });
 
 for (const code of [4001, 4003, 4009]) {
-  test(`after ${code} it does not connect by itself`, async () => {
+  test(`after ${code} it does not reconnect`, async () => {
     const { room } = setUp();
     FakeSocket.last.welcome().say(joined());
     const pending = room.input("a");
@@ -178,7 +178,7 @@ for (const code of [4001, 4003, 4009]) {
   });
 }
 
-test("a refused join ends the room; an unavailable one is tried again", () => {
+test("a refused join ends the room; an unavailable room is tried again", () => {
   const { client } = setUp();
   const socket = FakeSocket.last.welcome();
   const id = socket.sent.find(({ type }) => type === "join").id;
@@ -191,7 +191,7 @@ test("a refused join ends the room; an unavailable one is tried again", () => {
   assert.equal(client.rooms.size, 0);
 });
 
-test("an input that was never taken fails with those behind it, and its number is used again", async () => {
+test("a refused input fails together with later ones, and its seq is used again", async () => {
   const { room } = setUp();
   const socket = FakeSocket.last.welcome({ limits: { message_bytes: 1000 } });
   socket.say(joined());
@@ -209,7 +209,7 @@ test("an input that was never taken fails with those behind it, and its number i
   assert.deepEqual(await first, { ok: true });
 });
 
-test("pings measure the round trip, and a silent link is given up", () => {
+test("pings measure the round trip, and a silent link is dropped", () => {
   let now = 0;
   const rtts = [];
   setUp({ now: () => now, on: { rtt: (ms) => rtts.push(ms) } });

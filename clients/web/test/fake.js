@@ -1,10 +1,10 @@
-// A WebSocket whose other end is the test, and timers that the test turns.
+// A WebSocket whose other end is the test, and timers that the test advances.
 
 import { webcrypto } from "node:crypto";
 
 globalThis.crypto ??= webcrypto; // browsers have it, older Node versions do not
 
-/** Takes the place of setTimeout and clearTimeout until it is restored. */
+/** Replaces setTimeout and clearTimeout until `restore`. */
 export class FakeTimers {
   #now = 0;
   #waiting = new Map();
@@ -74,7 +74,7 @@ export class FakeSocket {
     this.onclose?.({ code, reason: "" });
   }
 
-  /** What the client sent of a type, without ids. */
+  /** The messages of a type that the client sent, without ids. */
   got(type) {
     return this.sent.filter((message) => message.type === type).map(({ id, ...message }) => message);
   }

@@ -60,7 +60,7 @@ test("a game, step by step", () => {
   });
 });
 
-test("the view before stays as it is", () => {
+test("apply does not change the previous view", () => {
   const before = at(3);
   const copy = structuredClone(before);
   apply(before, game[3]);
@@ -68,7 +68,7 @@ test("the view before stays as it is", () => {
   assert.deepEqual(before, copy);
 });
 
-test("what is not known changes nothing and says nothing", () => {
+test("an unknown kind changes nothing and has no words", () => {
   const view = at(4);
   assert.equal(apply(view, { kind: "confetti" }), view);
   assert.equal(describe({ kind: "confetti" }), null);
