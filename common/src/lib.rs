@@ -2,9 +2,7 @@
 //!
 //! Read in this order; it is the order in which the modules build on each other.
 
-pub mod id;
-
-pub mod data;
+pub use grandstand_types::{data, id};
 
 pub mod error;
 

@@ -1,0 +1,7 @@
+//! Ids and payloads that games, edges and workers share.
+//!
+//! The crate has no runtime and no bus, so that a game built on it compiles fast.
+
+pub mod id;
+
+pub mod data;
