@@ -1,6 +1,6 @@
-"""A client of the Grandstand protocol, written from docs/protocol.md and on `websockets` alone.
+"""A client of the Grandstand protocol, written from docs/protocol.md and based only on `websockets`.
 
-It checks every rule that can be seen from outside as messages come in, and keeps the view that they add up to.
+It checks every rule that is visible from outside as messages arrive, and maintains the view that they produce.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ def rule(holds, text, *about):
 
 
 def apply(view, update):
-    """The view of `memory` after an update."""
+    """Returns the view of `memory` after an update."""
     view = json.loads(json.dumps(view))
     kind = update["kind"]
     if kind in ("waiting", "started"):
@@ -60,7 +60,7 @@ def apply(view, update):
 
 
 class Room:
-    """What a peer knows of a room."""
+    """A peer's knowledge of a room."""
 
     def __init__(self, name):
         self.name = name
@@ -75,7 +75,7 @@ class Room:
         if kind == "joined":
             self.joined = message
             if message["role"] == "player":
-                rule(isinstance(message["last_seq"], int), "joined says last_seq to a player", message)
+                rule(isinstance(message["last_seq"], int), "joined has last_seq for a player", message)
                 self.acked = message["last_seq"]
                 self.sent = max(self.sent, self.acked)
         elif kind == "error":
@@ -99,11 +99,11 @@ class Room:
                 self.view = apply(self.view, message["data"])
                 self.last = message["data"]["kind"]
         elif kind == "ack":
-            rule(self.acked <= message["seq"] <= self.sent, "acks grow, and cover only what was sent", message)
+            rule(self.acked <= message["seq"] <= self.sent, "acks grow, and cover only sent inputs", message)
             self.acked = message["seq"]
         elif kind == "reject":
-            rule(message["seq"] <= self.sent, "only what was sent is rejected", message)
-            rule(message["code"] and message["message"], "a reject says why", message)
+            rule(message["seq"] <= self.sent, "only sent inputs are rejected", message)
+            rule(message["code"] and message["message"], "a reject has a code and a message", message)
             self.rejects[message["seq"]] = message["code"]
         elif kind == "presence":
             self.presence = message
@@ -134,17 +134,17 @@ class Peer:
 
     async def welcomed(self):
         welcome = await self.message(lambda m: m["type"] == "welcome")
-        rule(self.socket.subprotocol == "grandstand.v1.json", "the subprotocol is agreed on", self.socket.subprotocol)
+        rule(self.socket.subprotocol == "grandstand.v1.json", "the subprotocol is negotiated", self.socket.subprotocol)
         rule(self.messages[0] is welcome, "welcome comes first", self.messages[0])
-        rule(welcome["protocol"] == 1 and welcome["heartbeat_ms"] > 0, "welcome says how it goes", welcome)
-        rule(isinstance(welcome["limits"], dict) and isinstance(welcome["features"], list), "welcome has all", welcome)
-        rule(isinstance(welcome["connection"], str) and isinstance(welcome["edge"], str), "welcome has all", welcome)
+        rule(welcome["protocol"] == 1 and welcome["heartbeat_ms"] > 0, "welcome has protocol and heartbeat", welcome)
+        rule(isinstance(welcome["limits"], dict) and isinstance(welcome["features"], list), "welcome is complete", welcome)
+        rule(isinstance(welcome["connection"], str) and isinstance(welcome["edge"], str), "welcome is complete", welcome)
         return self
 
     async def read(self):
         try:
             async for text in self.socket:
-                rule(isinstance(text, str), "JSON comes in text frames")
+                rule(isinstance(text, str), "JSON arrives in text frames")
                 message = json.loads(text)
                 self.messages.append(message)
                 if message.get("room") in self.rooms:
@@ -183,14 +183,14 @@ class Peer:
         await self.socket.send(json.dumps(message))
 
     async def answer(self, message):
-        """Sends a message with an id, and returns what echoes it."""
+        """Sends a message with an id, and returns the answer that echoes it."""
         self.ids += 1
         id = self.ids
         await self.send(id=id, **message)
         return await self.message(lambda m: m.get("id") == id)
 
     async def error(self, text):
-        """Sends a text, and returns the error that it gets."""
+        """Sends a text, and returns the error that answers it."""
         count = len(self.messages)
         await self.socket.send(text)
         return await self.message(lambda m: m["type"] == "error", count)
@@ -203,7 +203,7 @@ class Peer:
         return room
 
     async def input(self, name, data, seq=None):
-        """Sends the next input, and waits until it is processed. Returns the code of its reject, if it has one."""
+        """Sends the next input and waits for its ack. Returns the code of its reject, or None."""
         room = self.rooms[name]
         room.sent += 1
         seq = room.sent
@@ -216,14 +216,14 @@ class Peer:
         rule(pong["type"] == "pong" and pong["time_ms"] > 1_700_000_000_000, "a ping is answered with the time", pong)
 
     async def closed(self):
-        """Waits for the close, and returns its code."""
+        """Waits until the connection closes, and returns the close code."""
         await asyncio.wait_for(asyncio.shield(self.reader), WAIT_S)
         if self.failure:
             raise self.failure
         return self.socket.close_code
 
     async def drop(self):
-        """Loses the connection without a word."""
+        """Aborts the connection without a close frame."""
         self.socket.transport.abort()
         await self.reader
 
@@ -233,7 +233,7 @@ class Peer:
 
 
 def main(tests):
-    """Runs tests by hand: `python test_….py [ws://host:port/v1/ws]`. (pytest takes the address from GRANDSTAND_URL.)"""
+    """Runs the tests: `python test_….py [ws://host:port/v1/ws]`. pytest takes the address from GRANDSTAND_URL."""
     sys.stdout.reconfigure(line_buffering=True)
     failed = 0
     for test in tests:

@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets the documented answer, and nobody else notices."""
+"""Bad input gets the documented answer, and does not affect other clients."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ def nested(depth):
 
 
 def bad_messages(room):
-    """Text, and the code of the error that it gets (or the codes, where several describe it as well)."""
+    """Pairs of a text and the error code that answers it, or several codes if each of them would be right."""
     join = lambda **fields: json.dumps({"type": "join", **fields})
     data = lambda text, seq=1: f'{{"type":"input","room":"{room}","seq":{seq},"data":{text}}}'
     return [
@@ -66,22 +66,22 @@ async def messages():
     rule(not wrong, "each bad message gets its error", wrong)
 
     error = await alice.answer({"type": "fly"})
-    rule(error["code"] == "unknown_type", "an error has the id of what caused it", error)
+    rule(error["code"] == "unknown_type", "an error echoes the id of its cause", error)
     await alice.join(room)
     for seq in (0, 2, 100):
         error = await alice.error(f'{{"type":"input","room":"{room}","seq":{seq},"data":1}}')
         rule(error["code"] == "bad_seq" and error["room"] == room and error["seq"] == seq, f"seq {seq}", error)
-    # JSON of depth 64 is allowed, and reaches all as it is.
+    # JSON of depth 64 is allowed, and reaches every client unchanged.
     await alice.send(type="input", room=room, seq=1, data=json.loads(nested(64)))
     alice.rooms[room].sent = 1
     update = await alice.message(lambda m: m["type"] == "update")
-    rule(update["data"]["data"] == json.loads(nested(64)), "data comes as it was sent", update)
+    rule(update["data"]["data"] == json.loads(nested(64)), "data arrives unchanged", update)
     await alice.alive()
     await alice.close()
 
 
 class Raw:
-    """A socket on which anything may be said."""
+    """A socket that can send any bytes."""
 
     @classmethod
     async def open(cls):
@@ -96,7 +96,7 @@ class Raw:
         raw = await cls.open()
         raw.request(f"/v1/ws?user={user}")
         head = await asyncio.wait_for(raw.reader.readuntil(b"\r\n\r\n"), peers.WAIT_S)
-        rule(head.startswith(b"HTTP/1.1 101"), "a right handshake is accepted", head)
+        rule(head.startswith(b"HTTP/1.1 101"), "a valid handshake is accepted", head)
         return raw
 
     def request(self, path, **changes):
@@ -127,29 +127,29 @@ class Raw:
         self.writer.write(head + payload)
 
     async def status(self):
-        """The status of an HTTP answer, and its headers."""
+        """Returns the status of an HTTP response, and its head."""
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), peers.WAIT_S)
         return int(head.split()[1]), head.lower()
 
     async def message(self, kind):
-        """The next text message of a type."""
+        """Returns the next text message of a type."""
         while True:
             opcode, payload = await self.next()
-            rule(opcode != 8, f"the connection lives on until {kind}", payload)
+            rule(opcode != 8, f"the connection stays open until {kind}", payload)
             if opcode == 1 and json.loads(payload)["type"] == kind:
                 return json.loads(payload)
 
     async def close_code(self):
-        """The code of the close frame, behind whatever comes before it; then the end of the stream."""
+        """Reads up to the close frame and the end of the stream, and returns the close code."""
         while True:
             opcode, payload = await self.next()
             if opcode == 8:
                 try:
                     self.frame(8, payload[:2])
                     rest = await asyncio.wait_for(self.reader.read(), peers.WAIT_S)
-                    rule(rest == b"", "nothing comes after a close", rest)
+                    rule(rest == b"", "nothing follows a close frame", rest)
                 except ConnectionError:
-                    pass  # the close frame is what counts; the server need not wait for ours after an error
+                    pass  # only the close frame matters; after an error the server need not wait for ours
                 return struct.unpack(">H", payload[:2])[0]
 
     async def next(self):
@@ -157,7 +157,7 @@ class Raw:
         return first & 0x0F, payload
 
     async def next_frame(self):
-        """The first byte of the next frame, and its payload."""
+        """Returns the first byte of the next frame, and its payload."""
 
         async def read():
             first, second = await self.reader.readexactly(2)
@@ -188,10 +188,10 @@ async def frames():
         ("an unmasked frame", [(1, b"{}", {"masked": False})], 1002),
         ("a reserved bit", [(1, b"{}", {"reserved": 4})], 1002),
         ("an unknown opcode", [(3, b"", {})], 1002),
-        ("a continuation of nothing", [(0, b"{}", {})], 1002),
+        ("a continuation without a first frame", [(0, b"{}", {})], 1002),
         ("a fragmented ping", [(9, b"", {"fin": False})], 1002),
         ("a long ping", [(9, b"x" * 126, {})], 1002),
-        ("a binary message where JSON was agreed on", [(2, b"{}", {})], 1003),
+        ("a binary message where JSON was negotiated", [(2, b"{}", {})], 1003),
         ("a close", [(8, struct.pack(">H", 1000), {})], 1000),
         ("a close with a code that may not be sent", [(8, struct.pack(">H", 1005), {})], 1002),
     ]
@@ -209,7 +209,7 @@ async def frames():
         await raw.end()
     rule(not wrong, "each bad frame is closed with its code", wrong)
 
-    # What is right at the limits: a message of just that size, and one in three parts with a ping between them.
+    # Valid messages at the limits: one of exactly that size, and one in three fragments with a ping between them.
     raw = await Raw.upgraded("frank")
     raw.frame(1, ping(LIMIT))
     await raw.message("pong")
@@ -239,7 +239,7 @@ async def handshakes():
 
     await case("no key", 400, Sec_WebSocket_Key=None)
     head = await case("version 12", 426, Sec_WebSocket_Version="12")
-    rule(b"sec-websocket-version: 13" in head, "a 426 says which version it wants", head)
+    rule(b"sec-websocket-version: 13" in head, "a 426 names the supported version", head)
     await case("no upgrade", 426, Upgrade=None, Connection="keep-alive", Sec_WebSocket_Key=None, Sec_WebSocket_Version=None)
     await case("a header of 20 KiB", 431, X_Long="x" * 20 * 1024)
     await case("another path", 404, path="/nothing/here")
@@ -250,7 +250,7 @@ async def handshakes():
     began = time.monotonic()
     answer = await asyncio.wait_for(raw.reader.read(), HANDSHAKE_DEADLINE_S + 5)
     took = time.monotonic() - began
-    rule(answer == b"" or b" 408 " in answer.split(b"\r\n")[0], "a handshake that never ends is ended", answer[:80])
+    rule(answer == b"" or b" 408 " in answer.split(b"\r\n")[0], "an endless handshake is terminated", answer[:80])
     rule(took > HANDSHAKE_DEADLINE_S - 2, "but not at once", took)
     await raw.end()
 
@@ -262,18 +262,18 @@ async def tokens():
     ):
         mallory = await Peer.connect("mallory", query=query, subprotocols=subprotocols)
         error = await mallory.message(lambda m: m["type"] == "error")
-        rule(error["code"] == "unauthenticated", "a wrong token is named", error)
+        rule(error["code"] == "unauthenticated", "an invalid token is reported", error)
         rule(await mallory.closed() == 4001, "and closes with 4001", mallory.socket.close_code)
 
 
 async def beside(attack):
-    """Runs a test while two others play on in a room."""
+    """Runs a test while two other clients play in a room."""
     room = f"relay-{secrets.token_hex(6)}"
     alice, bob = [await (await Peer.connect(user)).welcomed() for user in ("annie", "bobby")]
     await alice.join(room)
     await bob.join(room)
     await attack
-    rule(await alice.input(room, "still here") is None, "others play on")
+    rule(await alice.input(room, "still here") is None, "other clients continue to play")
     await bob.message(lambda m: m["type"] == "update" and m["data"] == {"from": "annie", "data": "still here"})
     for peer in (alice, bob):
         await peer.alive()

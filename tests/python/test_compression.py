@@ -1,4 +1,4 @@
-"""Compression (`permessage-deflate`) as `websockets` and Python's own zlib have it, against a server that has it enabled."""
+"""Compression (`permessage-deflate`) by `websockets` and Python's zlib, against a server that has it enabled."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from peer import Peer, main, rule
 from test_bad_input import LIMIT, Raw
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-# The server's process, if it runs here: its memory is then looked at.
+# The server's process, if it runs on this machine: the test then checks its memory.
 PID = os.environ.get("GRANDSTAND_PID")
 MIB = 1 << 20
 TAIL = b"\x00\x00\xff\xff"
@@ -36,20 +36,20 @@ def agreed(socket):
 
 
 async def messages():
-    """Whatever is sent comes back, however both sides cut and compress it."""
+    """Every message comes back, however both sides fragment and compress it."""
     chance = random.Random(7)
     words = ["player", "card", "gr\u00fcn", "\U0001f3b2", '{"x":', "}", "0", " "]
     factories = [
         [ClientPerMessageDeflateFactory()],
         [ClientPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)],
         [ClientPerMessageDeflateFactory(client_max_window_bits=9, compress_settings={"memLevel": 1})],
-        # The first is declined, the second taken.
+        # The first offer is declined, the second accepted.
         [ClientPerMessageDeflateFactory(server_max_window_bits=10), ClientPerMessageDeflateFactory(server_max_window_bits=15)],
     ]
     for factory in factories:
         async with websockets.connect(echo_url(), compression=None, extensions=factory, max_size=None, proxy=None) as socket:
             extension = agreed(socket)
-            rule(extension, "compression is agreed on", socket.response.headers)
+            rule(extension, "compression is negotiated", socket.response.headers)
             both = extension.remote_no_context_takeover and extension.local_no_context_takeover
             rule(both, "without context takeover", extension)
             for size in [0, 1, 2, 100, 255, 256, 300, 5000, 65535, 65536, 300_000]:
@@ -60,11 +60,11 @@ async def messages():
                     await socket.send(message)
                     answer = await asyncio.wait_for(socket.recv(), peers.WAIT_S)
                     whole = message if not isinstance(message, list) else type(message[0])().join(message)
-                    rule(answer == whole, "what was sent comes back", size, type(whole))
+                    rule(answer == whole, "the message comes back", size, type(whole))
 
 
 async def forms():
-    """Long messages come compressed, short ones and noise as they are; who did not offer it gets none compressed."""
+    """Long messages are compressed, short ones and noise are not. A client without an offer gets none compressed."""
     offers = [
         ("permessage-deflate", "permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
         (
@@ -90,14 +90,14 @@ async def forms():
             first, answer = await raw.next_frame()
             rule(first == (0xC2 if smaller else 0x82), "the form of an answer", offer, first)
             if smaller:
-                rule(len(answer) < len(payload) // 4, "it is smaller", len(answer))
+                rule(len(answer) < len(payload) // 4, "the compressed message is smaller", len(answer))
                 answer = zlib.decompressobj(-15).decompress(answer + TAIL)
-            rule(answer == payload, "what was sent comes back", offer)
+            rule(answer == payload, "the message comes back", offer)
         await raw.end()
     raw = await Raw.open()
     raw.request("/v1/echo", Sec_WebSocket_Extensions="permessage-deflate; =")
     status, _ = await raw.status()
-    rule(status == 400, "an offer that cannot be read", status)
+    rule(status == 400, "a malformed offer is rejected", status)
     await raw.end()
 
 
@@ -130,7 +130,7 @@ async def bad_frames():
         code = await closed_with(*frames)
         rule(code == expected, what, code, expected)
 
-    # What is right at the limit.
+    # A valid message of exactly the limit.
     raw = await Raw.open()
     raw.request("/v1/ws?user=frank", Sec_WebSocket_Extensions="permessage-deflate")
     await raw.status()
@@ -146,10 +146,10 @@ def peak():
 
 
 async def bombs():
-    """A hundred megabytes in a hundred kilobytes, and more of it in less: none is inflated."""
+    """Decompression bombs, 100 MB in 100 KB or worse, are not inflated."""
     once = deflated(b"\0" * (100 * MIB))
     rule(len(once) < 110_000, "a bomb is small", len(once))
-    # A bomb that fits into a message of /v1/ws.
+    # A bomb that fits into one message of /v1/ws.
     small = deflated(b"\0" * (50 * MIB))
     rule(len(small) <= LIMIT, "a bomb is a small message", len(small))
     await closed_with((2, small, {"reserved": 4}))
@@ -157,27 +157,27 @@ async def bombs():
     for _ in range(20):
         codes = await asyncio.gather(*(closed_with((2, small, {"reserved": 4})) for _ in range(10)))
         rule(codes == [1009] * 10, "a bomb is too big", codes)
-    rule(await closed_with((2, once, {"reserved": 4})) == 1009, "so is one that is too big before it is inflated")
+    rule(await closed_with((2, once, {"reserved": 4})) == 1009, "a bomb that exceeds the limit while compressed is too big as well")
     if PID:
         grown = peak() - before
-        rule(grown < 8 * MIB, "bombs take no memory", grown)
+        rule(grown < 8 * MIB, "bombs cost no memory", grown)
     else:
-        print("        (the server's memory was not looked at: GRANDSTAND_PID is not set)")
+        print("        (memory not checked: GRANDSTAND_PID is not set)")
 
 
 async def play():
-    """A client of the protocol that sends and takes compressed messages: what all others do in the tests beside this."""
+    """A protocol client that sends and receives compressed messages, as the clients of the other tests do."""
     alice = await (await Peer.connect("alice")).welcomed()
-    rule(agreed(alice.socket), "compression is agreed on")
+    rule(agreed(alice.socket), "compression is negotiated")
     await alice.join("relay-compressed")
     text = json.dumps(["again and again"] * 500)
-    rule(await alice.input("relay-compressed", text) is None, "a compressed input is taken")
+    rule(await alice.input("relay-compressed", text) is None, "a compressed input is accepted")
     await alice.message(lambda m: m["type"] == "update" and m["data"] == {"from": "alice", "data": text})
     await alice.close()
 
 
 async def shared():
-    """What all of a room are sent is compressed once: who asked for it gets the same bytes, the others get it as it is."""
+    """A room-wide message is compressed once: clients that negotiated compression get the same bytes, the others plain text."""
     alice = await (await Peer.connect("alice")).welcomed()
     await alice.join("relay-shared")
     watchers = []
@@ -189,7 +189,7 @@ async def shared():
         await raw.message("snapshot")
         watchers.append(raw)
     for text, compressed in (("short", False), (json.dumps(["again and again"] * 500), True)):
-        rule(await alice.input("relay-shared", text) is None, "an input is taken")
+        rule(await alice.input("relay-shared", text) is None, "an input is accepted")
         frames = []
         for raw in watchers:
             first, payload = await asyncio.wait_for(raw.next_frame(), peers.WAIT_S)
@@ -197,14 +197,14 @@ async def shared():
                 first, payload = await asyncio.wait_for(raw.next_frame(), peers.WAIT_S)
             frames.append((first, payload))
         rule(frames[0] == frames[1], "both get the same frame", len(frames[0][1]), len(frames[1][1]))
-        rule(frames[0][0] == (0xC1 if compressed else 0x81), "only what is long is compressed", frames[0][0])
-        rule(frames[2][0] == 0x81, "who did not ask for it gets it as it is", frames[2][0])
+        rule(frames[0][0] == (0xC1 if compressed else 0x81), "only long messages are compressed", frames[0][0])
+        rule(frames[2][0] == 0x81, "a client without compression gets plain text", frames[2][0])
         payload = frames[0][1]
         if compressed:
-            rule(len(payload) * 4 < len(frames[2][1]), "it is smaller", len(payload))
+            rule(len(payload) * 4 < len(frames[2][1]), "the compressed message is smaller", len(payload))
             payload = zlib.decompressobj(-15).decompress(payload + TAIL)
-        rule(json.loads(payload) == json.loads(frames[2][1]), "it is the same")
-        rule(json.loads(payload)["data"] == {"from": "alice", "data": text}, "it is what alice sent")
+        rule(json.loads(payload) == json.loads(frames[2][1]), "both messages are equal")
+        rule(json.loads(payload)["data"] == {"from": "alice", "data": text}, "the message is the one alice sent")
     for raw in watchers:
         await raw.end()
     await alice.close()
