@@ -1,8 +1,8 @@
-// Two tabs play a game of `memory` on the demo page by clicking, a third watches: all three must show the same board.
+// Two tabs play `memory` on the demo page by clicking, and a third watches. All three must show the same board.
 //
 //   node play.js http://127.0.0.1:8080 [folder for screenshots]
 //
-// Needs a running `grandstand dev` and Chromium (CHROMIUM names it, else it is looked for).
+// Needs a running `grandstand dev` and Chromium (from CHROMIUM, or one of the usual paths).
 
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
@@ -36,7 +36,7 @@ try {
 async function playMemory(context) {
   const room = `memory-${suffix}`;
   const lobby = await open(context, "/");
-  assert.match(await lobby.inputValue("[name=user]"), /./, "a name is offered");
+  assert.match(await lobby.inputValue("[name=user]"), /./, "a name is suggested");
   await shoot(lobby, "lobby");
 
   const alice = lobby;
@@ -49,7 +49,7 @@ async function playMemory(context) {
   await shoot(alice, "waiting");
   const link = new URL(alice.url());
   assert.equal(link.searchParams.get("room"), room, "the address is a link to the room");
-  assert.equal(link.searchParams.has("user"), false, "the link leaves the name to whoever opens it");
+  assert.equal(link.searchParams.has("user"), false, "the link does not contain the name");
 
   const bob = await open(context, `/?room=${room}&user=bob`);
   const carol = await open(context, `/?room=${room}&user=carol&role=spectator`);
@@ -60,7 +60,7 @@ async function playMemory(context) {
   await carol.click('.card[data-card="0"]', { force: true });
   assert.equal((await board(carol)).faces.join(""), "", "a spectator's click does nothing");
 
-  // The player whose turn it is opens a pair that is known, else cards that nobody has seen.
+  // The current player opens a known pair, or else cards that no player has seen.
   const known = new Map();
   for (let move = 0; move < 60; move++) {
     const { phase, turn, faces } = await board(carol);
@@ -95,7 +95,7 @@ async function playMemory(context) {
 
   const late = await open(context, `/?room=${room}&user=dave&role=spectator`);
   await late.waitForSelector("#board[data-phase=over]");
-  assert.deepEqual((await board(late)).faces, boards[0].faces, "who comes late sees the same");
+  assert.deepEqual((await board(late)).faces, boards[0].faces, "a late spectator sees the same");
   await shoot(alice, "over");
   await late.setViewportSize({ width: 390, height: 844 });
   await late.emulateMedia({ colorScheme: "dark" });
@@ -132,19 +132,19 @@ async function newContext() {
 async function open(context, path) {
   const page = await context.newPage();
   page.on("pageerror", (error) => {
-    console.error("error in the page:", error);
+    console.error("uncaught error in the page:", error);
     process.exitCode = 1;
   });
   page.on("console", (message) => {
     if (message.type() !== "error") return;
-    console.error("the page says:", message.text());
+    console.error("error on the console:", message.text());
     process.exitCode = 1;
   });
   await page.goto(new URL(path, base).href);
   return page;
 }
 
-/** What a page shows. */
+/** Reads the visible state of a page. */
 function board(page) {
   return page.evaluate(() => {
     const { phase, turn } = document.querySelector("#board").dataset;
@@ -167,20 +167,20 @@ async function flip(page, card, known) {
   known.set(card, await face.jsonValue());
 }
 
-/** A hidden card with the same face, if one is known. */
+/** Finds a hidden card with the same face, if one is known. */
 function partner(known, hidden, card) {
   return hidden.find((other) => other !== card && known.has(card) && known.get(other) === known.get(card));
 }
 
 async function shoot(page, name) {
   await page.bringToFront();
-  await page.waitForTimeout(500); // for the picture alone: cards take a moment to turn
+  await page.waitForTimeout(500); // only for the picture: cards take a moment to turn
   await page.screenshot({ path: join(shots, `${name}.png`) });
 }
 
 function findChromium() {
   const found = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const path = found.find((path) => path && existsSync(path));
-  assert.ok(path, "no Chromium: install it (apt-get install chromium) or name it in CHROMIUM");
+  assert.ok(path, "no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path");
   return path;
 }
