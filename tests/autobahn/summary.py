@@ -1,4 +1,4 @@
-"""Prints what came of a run of the Autobahn suite; fails unless every case that was asked for ran and passed."""
+"""Prints the results of an Autobahn run. Fails unless every requested case ran and passed."""
 
 import ast
 import collections
@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 PASSED = {"OK", "NON-STRICT", "INFORMATIONAL"}
-# Cases that ask for a window of 2^9 bytes and nothing else: such offers are declined, which RFC 7692 leaves to a server.
+# Cases that offer only a window of 2^9 bytes: the server declines such offers, as RFC 7692 permits.
 DECLINED = ("13.3.", "13.5.")
 
 
@@ -16,7 +16,7 @@ def allowed(case: str) -> set[str]:
 
 
 def asked_for(log: str) -> list[str]:
-    """The cases that the suite said it would run, in order: what the patterns in its spec stand for, only it knows."""
+    """Returns the cases that the suite announced, in order. Only the suite can expand the patterns in its spec."""
     prefix = "Cases = "
     return next((ast.literal_eval(line[len(prefix) :]) for line in log.splitlines() if line.startswith(prefix)), [])
 
@@ -39,12 +39,12 @@ def main(report: pathlib.Path) -> int:
     asked = asked_for(log)
     missing = [case for case in asked if case not in cases]
     if missing:
-        # It ends like that, and with 0, when it cannot connect for the next case.
-        print(f"{len(missing)} of the {len(asked)} cases asked for did not run, from {missing[0]} on:", file=sys.stderr)
+        # The suite stops, with exit code 0, when it cannot connect for the next case.
+        print(f"{len(missing)} of {len(asked)} cases did not run, from {missing[0]} on:", file=sys.stderr)
         why = [line for line in log.splitlines() if line.startswith("Connection to ")]
-        print(f"  {why[-1] if why else 'the suite does not say why'}; see {report / 'log'}", file=sys.stderr)
+        print(f"  {why[-1] if why else 'the suite gives no reason'}; see {report / 'log'}", file=sys.stderr)
     elif not asked:
-        print(f"the suite did not say which cases it would run; see {report / 'log'}", file=sys.stderr)
+        print(f"the suite did not announce its cases; see {report / 'log'}", file=sys.stderr)
     return 1 if failed or missing or not asked else 0
 
 
