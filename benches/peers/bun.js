@@ -1,4 +1,4 @@
-// Bun's own WebSocket server (uWebSockets underneath): whatever comes in on /publish goes to all on /.
+// Bun's WebSocket server (based on uWebSockets): forwards each message on /publish to all sockets on /.
 const server = Bun.serve({
   port: Number(process.env.PORT),
   hostname: "127.0.0.1",

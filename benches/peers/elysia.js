@@ -1,4 +1,4 @@
-// Elysia on Bun: whatever comes in on /publish goes to all on /.
+// Elysia on Bun: forwards each message on /publish to all sockets on /.
 import { Elysia } from "elysia";
 
 const app = new Elysia()

@@ -1,4 +1,4 @@
-// Socket.IO with its Redis adapter, as games with more than one server run it: a message goes to all in the room.
+// Socket.IO with its Redis adapter, the setup of games with several servers: forwards each message to the whole room.
 const { createServer } = require("http");
 const { Server } = require("socket.io");
 const { createAdapter } = require("@socket.io/redis-adapter");

@@ -1,4 +1,4 @@
-// Node's ws: whatever comes in on /publish goes to all on /.
+// Node's ws: forwards each message on /publish to all sockets on /.
 const { WebSocketServer } = require("ws");
 
 const members = new Set();
