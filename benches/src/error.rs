@@ -3,7 +3,7 @@
 use std::io;
 
 use grandstand_common::exit::Exit;
-use grandstand_tests::error::RigError;
+use grandstand_harness::error::RigError;
 
 /// Why a scenario cannot be run to its end.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use grandstand_tests::nats::TempDir;
-use grandstand_tests::programs;
+use grandstand_harness::nats::TempDir;
+use grandstand_harness::programs;
 use serde_json::Value;
 
 fn bench(arguments: &str, plot: Option<&PathBuf>) -> Output {

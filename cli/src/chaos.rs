@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::shutdown;
-use grandstand_tests::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
-use grandstand_tests::rig::Plan;
+use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
+use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     print(args, &report)
 }
 
-async fn drive(settings: Settings) -> Result<Report, grandstand_tests::error::RigError> {
+async fn drive(settings: Settings) -> Result<Report, grandstand_harness::error::RigError> {
     let (stop, stopped) = watch::channel(false);
     let interrupt = tokio::spawn(async move {
         let signal = shutdown::signaled().await;

@@ -1,32 +1,6 @@
-//! What the tests share, and `grandstand chaos` runs: real processes, and clients that are not ours.
-
-pub mod error;
-
-pub mod ports;
-
-pub mod programs;
-
-mod child;
-
-pub mod nats;
-
-pub mod nats_cluster;
-
-pub mod proxy;
-
-pub mod process;
-
-pub mod site;
-
-pub mod rig;
-
-pub mod client;
-
-pub mod memory;
+//! Helpers of several tests: a room by itself, and a player of `memory`.
 
 pub mod play;
-
-pub mod chaos;
 
 pub mod solo;
 

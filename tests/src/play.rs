@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use grandstand_harness::client::Client;
 
 /// Plays until the game is over.
 ///

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use grandstand_tests::memory;
+use grandstand_harness::memory;
 use grandstand_tests::solo::{Outcome, Solo};
 use grandstand_worker::games::memory::Memory;
 use serde_json::{Value, json};

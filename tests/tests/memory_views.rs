@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use grandstand_common::id::Lane;
-use grandstand_tests::memory;
+use grandstand_harness::memory;
 use grandstand_tests::solo::{Outcome, Solo};
 use grandstand_worker::game::Game;
 use grandstand_worker::games::memory::Memory;

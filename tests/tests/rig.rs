@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use grandstand_common::id::RoomId;
-use grandstand_tests::client::{Client, PATIENCE};
-use grandstand_tests::rig::Rig;
+use grandstand_harness::client::{Client, PATIENCE};
+use grandstand_harness::rig::Rig;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use grandstand_tests::process::{PATIENCE, Process};
-use grandstand_tests::rig::{Plan, Rig};
+use grandstand_harness::process::{PATIENCE, Process};
+use grandstand_harness::rig::{Plan, Rig};
 
 use super::pin::{Cores, Pinned};
 use super::proc::Usage;

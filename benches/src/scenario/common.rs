@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use grandstand_tests::site::SECRET;
+use grandstand_harness::site::SECRET;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::BenchError;

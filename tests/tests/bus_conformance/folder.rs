@@ -9,7 +9,7 @@ use std::time::Duration;
 use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, Read};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::id::Partition;
-use grandstand_tests::nats::TempDir;
+use grandstand_harness::nats::TempDir;
 
 use crate::rig::{append, entry, key, options, soon, text};
 

@@ -12,7 +12,7 @@ use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::record::ClusterRecord;
 use grandstand_common::subject;
-use grandstand_tests::nats::NatsServer;
+use grandstand_harness::nats::NatsServer;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -293,7 +293,7 @@ async fn the_log_forgets_what_is_too_old() {
 #[test]
 fn the_configuration_that_is_shipped_is_valid() {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/nats.conf");
-    let checked = std::process::Command::new(grandstand_tests::nats::program())
+    let checked = std::process::Command::new(grandstand_harness::nats::program())
         .args(["-t", "-c", config])
         .output()
         .unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, Bus, KvReader, LogReader, Read};
 use grandstand_common::id::Partition;
-use grandstand_tests::nats::NatsServer;
-use grandstand_tests::proxy::Proxy;
+use grandstand_harness::nats::NatsServer;
+use grandstand_harness::proxy::Proxy;
 
 use crate::rig::{append, entry, key, options, soon, text};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bus, BusOptions, KvEntry, KvReader, LogEntry, LogReader, Read};
-use grandstand_tests::nats::{NatsServer, TempDir};
+use grandstand_harness::nats::{NatsServer, TempDir};
 
 /// Two clients of one bus.
 pub(crate) struct Rig {

@@ -1,4 +1,4 @@
-//! A minute of chaos with real processes: see `grandstand_tests::chaos`.
+//! A minute of chaos with real processes: see `grandstand_harness::chaos`.
 //!
 //! `SEED=7 SECONDS=300 cargo test -p grandstand-tests --test chaos -- --nocapture` varies it.
 
@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use grandstand_tests::chaos::{Progress, Settings, run};
-use grandstand_tests::nats::{TempDir, program};
-use grandstand_tests::process::Start;
-use grandstand_tests::rig::Plan;
+use grandstand_harness::chaos::{Progress, Settings, run};
+use grandstand_harness::nats::{TempDir, program};
+use grandstand_harness::process::Start;
+use grandstand_harness::rig::Plan;
 use serde_json::Value;
 use tokio::sync::watch;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use grandstand_tests::client::Client;
-use grandstand_tests::process::{PATIENCE, Process};
-use grandstand_tests::proxy::Proxy;
-use grandstand_tests::rig::{Plan, Rig};
+use grandstand_harness::client::Client;
+use grandstand_harness::process::{PATIENCE, Process};
+use grandstand_harness::proxy::Proxy;
+use grandstand_harness::rig::{Plan, Rig};
 use tokio::time::{Instant, sleep};
 
 use crate::flow::Flow;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use grandstand_tests::client::Client;
-use grandstand_tests::process::Process;
-use grandstand_tests::rig::{Plan, Rig};
+use grandstand_harness::client::Client;
+use grandstand_harness::process::Process;
+use grandstand_harness::rig::{Plan, Rig};
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use grandstand_common::bus::Bus;
-use grandstand_tests::client::Client;
-use grandstand_tests::rig::{Plan, Rig};
+use grandstand_harness::client::Client;
+use grandstand_harness::rig::{Plan, Rig};
 use serde_json::{Value, json};
 
 const STREAMS: u16 = 4;

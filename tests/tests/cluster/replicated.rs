@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusOptions};
-use grandstand_tests::client::Door;
-use grandstand_tests::nats_cluster::NatsCluster;
-use grandstand_tests::process::Process;
-use grandstand_tests::rig::Plan;
-use grandstand_tests::site::{everywhere, token};
+use grandstand_harness::client::Door;
+use grandstand_harness::nats_cluster::NatsCluster;
+use grandstand_harness::process::Process;
+use grandstand_harness::rig::Plan;
+use grandstand_harness::site::{everywhere, token};
 use tokio::time::{Instant, sleep};
 
 use crate::flow::Flow;

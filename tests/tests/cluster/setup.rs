@@ -5,10 +5,10 @@ use std::time::Duration;
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::record::{ClusterRecord, WorkerRecord, WorkerState};
 use grandstand_common::wire::BUS_PROTOCOL;
-use grandstand_tests::nats::NatsServer;
-use grandstand_tests::ports::Port;
-use grandstand_tests::process::{Output, Process, Start};
-use grandstand_tests::site::edge;
+use grandstand_harness::nats::NatsServer;
+use grandstand_harness::ports::Port;
+use grandstand_harness::process::{Output, Process, Start};
+use grandstand_harness::site::edge;
 use serde_json::{Value, json};
 
 const SECONDS: u64 = 1_000_000_000;

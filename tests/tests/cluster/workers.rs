@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use grandstand_tests::client::Client;
+use grandstand_harness::client::Client;
+use grandstand_harness::process::PATIENCE;
+use grandstand_harness::rig::{Plan, Rig};
 use grandstand_tests::play::play;
-use grandstand_tests::process::PATIENCE;
-use grandstand_tests::rig::{Plan, Rig};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 

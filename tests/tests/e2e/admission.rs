@@ -2,9 +2,9 @@
 
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
-use grandstand_tests::client::{Client, Door};
-use grandstand_tests::process::{Process, Start};
-use grandstand_tests::site::{SECRET, Site, token};
+use grandstand_harness::client::{Client, Door};
+use grandstand_harness::process::{Process, Start};
+use grandstand_harness::site::{SECRET, Site, token};
 use serde_json::json;
 
 on! {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_tests::client::Client;
+use grandstand_harness::client::Client;
+use grandstand_harness::site::Site;
 use grandstand_tests::play::play;
-use grandstand_tests::site::Site;
 use serde_json::{Value, json};
 
 on! {

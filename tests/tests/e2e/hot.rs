@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusOptions, Subscription};
 use grandstand_common::wire::{Batch, Interest, ItemKind};
-use grandstand_tests::client::Client;
-use grandstand_tests::nats::NatsServer;
-use grandstand_tests::process::{Process, Start, get};
-use grandstand_tests::site::{SECRET, Site};
+use grandstand_harness::client::Client;
+use grandstand_harness::nats::NatsServer;
+use grandstand_harness::process::{Process, Start, get};
+use grandstand_harness::site::{SECRET, Site};
 use prost::Message;
 use serde_json::json;
 use tokio::time::Instant;

@@ -6,7 +6,7 @@
 macro_rules! on {
     ($($site:ident: $($name:ident),+;)+) => {
         $(mod $site {
-            use grandstand_tests::site::Site;
+            use grandstand_harness::site::Site;
             $(#[tokio::test]
             async fn $name() {
                 super::$name(Site::$site().await).await;

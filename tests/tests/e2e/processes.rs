@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use grandstand_tests::nats::{NatsServer, TempDir};
-use grandstand_tests::ports::Port;
-use grandstand_tests::process::{Output, Process, Start};
-use grandstand_tests::site::{SECRET, Site, edge};
+use grandstand_harness::nats::{NatsServer, TempDir};
+use grandstand_harness::ports::Port;
+use grandstand_harness::process::{Output, Process, Start};
+use grandstand_harness::site::{SECRET, Site, edge};
 
 /// It ended with this code and said all of these, each in one line.
 #[track_caller]
@@ -136,7 +136,7 @@ async fn a_folder_belongs_to_one_process() {
 
 #[tokio::test]
 async fn tokens_made_on_the_command_line_are_good() {
-    use grandstand_tests::client::{Client, Door};
+    use grandstand_harness::client::{Client, Door};
     let site = Site::embedded().await;
     let made = Start::new("grandstand")
         .arg("token")

@@ -5,10 +5,10 @@ use std::time::Duration;
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
-use grandstand_tests::nats::NatsServer;
+use grandstand_harness::nats::NatsServer;
+use grandstand_harness::process::{Output, Start};
+use grandstand_harness::site::Site;
 use grandstand_tests::play::play;
-use grandstand_tests::process::{Output, Start};
-use grandstand_tests::site::Site;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
@@ -151,7 +151,7 @@ async fn a_relay_whose_owner_died_is_equal(mut site: Site) {
         site.owner().again().await;
         if site.is_one_process() {
             alice.reconnect(site.address(0)).await;
-            let shown = |c: &grandstand_tests::client::Client| c.rooms[room].is_shown();
+            let shown = |c: &grandstand_harness::client::Client| c.rooms[room].is_shown();
             alice.until("it is in again", shown).await;
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use grandstand_tests::client::Client;
-use grandstand_tests::site::Site;
+use grandstand_harness::client::Client;
+use grandstand_harness::site::Site;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -1,8 +1,8 @@
 //! Who is in which room, from which connection, and as what.
 
 use grandstand_common::envelope::Role;
-use grandstand_tests::client::Client;
-use grandstand_tests::site::{Site, token};
+use grandstand_harness::client::Client;
+use grandstand_harness::site::{Site, token};
 use serde_json::{Value, json};
 
 on! {
@@ -224,7 +224,7 @@ async fn what_may_not_be_joined_is_refused(site: Site) {
         .await;
 
     let rooms = [("chess-*", Role::Player), ("relay-7", Role::Spectator)];
-    let door = grandstand_tests::client::Door::new(site.address(1));
+    let door = grandstand_harness::client::Door::new(site.address(1));
     let mut dave = Client::connect(door.token(&token("dave", 3600, &rooms))).await;
     dave.ask_in("chess-1", json!({"id": 3})).await;
     dave.expect("error", json!({"code": "no_such_game", "id": 3}))

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use grandstand_tests::client::Client;
-use grandstand_tests::process::get;
-use grandstand_tests::site::Site;
+use grandstand_harness::client::Client;
+use grandstand_harness::process::get;
+use grandstand_harness::site::Site;
 use serde_json::json;
 
 on! {

@@ -1,7 +1,7 @@
 //! What an edge serves by itself, and what a client gets that was away.
 
-use grandstand_tests::client::Client;
-use grandstand_tests::site::Site;
+use grandstand_harness::client::Client;
+use grandstand_harness::site::Site;
 use serde_json::json;
 
 on! {

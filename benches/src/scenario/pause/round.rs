@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use grandstand_tests::process::{PATIENCE, Process};
+use grandstand_harness::process::{PATIENCE, Process};
 use tokio::time::{Instant, sleep};
 
 use super::rooms::Watched;

@@ -9,7 +9,7 @@ use crate::load::tally::Latencies;
 use crate::progress::Progress;
 use crate::report::Figures;
 use crate::scenario::common::{job, settle};
-use grandstand_tests::process::PATIENCE;
+use grandstand_harness::process::PATIENCE;
 
 /// Rooms of a connection: the edge's limit is 64.
 const PER_CONNECTION: u32 = 50;

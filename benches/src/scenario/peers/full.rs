@@ -1,6 +1,6 @@
 //! One server with its spectators, and what it makes of a rate of messages.
 
-use grandstand_tests::ports::Port;
+use grandstand_harness::ports::Port;
 use tokio::time::Instant;
 
 use super::Options;

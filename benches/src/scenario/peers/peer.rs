@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use grandstand_tests::programs;
+use grandstand_harness::programs;
 
 use crate::load::dialect::Dialect;
 

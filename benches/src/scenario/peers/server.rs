@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use grandstand_tests::nats::TempDir;
-use grandstand_tests::ports::Port;
-use grandstand_tests::programs;
+use grandstand_harness::nats::TempDir;
+use grandstand_harness::ports::Port;
+use grandstand_harness::programs;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
