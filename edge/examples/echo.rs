@@ -4,11 +4,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use grandstand_edge::conns::Conns;
-use grandstand_edge::deflate::DeflateOptions;
-use grandstand_edge::endpoint::Echo;
-use grandstand_edge::front::{Front, FrontMetrics, FrontOptions, Pages, Paths, Route};
-use grandstand_edge::listen::{ListenOptions, bind, drive_accept};
+use grandstand_edge::server::connections::Conns;
+use grandstand_edge::server::context::{Front, FrontOptions, Pages, Paths, Route};
+use grandstand_edge::server::handler::Echo;
+use grandstand_edge::server::listen::{ListenOptions, bind, drive_accept};
+use grandstand_edge::server::metrics::FrontMetrics;
+use grandstand_edge::websocket::deflate::DeflateOptions;
 use tokio::task::LocalSet;
 
 fn main() -> anyhow::Result<()> {

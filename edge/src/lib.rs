@@ -2,59 +2,21 @@
 //!
 //! Read in this order, as data flows.
 
-pub mod config;
-
-pub mod run;
-
-pub mod leases;
-
-pub mod alive;
+pub mod process;
 
 pub mod shard;
 
-pub mod front;
-
-pub mod listen;
-
-pub mod handshake;
-
-pub mod drive;
-
-pub mod session;
-
-pub mod endpoint;
-
-pub mod gate;
+pub mod server;
 
 pub mod core;
 
-pub mod ingress;
+pub mod codec;
 
-pub mod interest;
+pub mod websocket;
 
-pub mod egress;
+pub mod conn;
 
-pub mod hub;
-
-pub mod frames;
-
-pub mod deflate;
-
-pub mod sink;
-
-pub mod dense;
-
-mod coarse;
-
-mod courtesy;
-
-pub mod conns;
-
-pub mod outbox;
-
-pub mod wheel;
-
-pub mod metrics;
+pub mod time;
 
 #[cfg(test)]
-mod counted;
+mod alloc_counter;

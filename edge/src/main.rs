@@ -10,11 +10,11 @@ use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::shutdown;
 use grandstand_common::process::{self, ProcessArgs};
-use grandstand_edge::config::EdgeConfig;
-use grandstand_edge::front::Pages;
-use grandstand_edge::listen::capped;
-use grandstand_edge::metrics::EdgeMetrics;
-use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
+use grandstand_edge::process::config::EdgeConfig;
+use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
+use grandstand_edge::server::context::Pages;
+use grandstand_edge::server::listen::capped;
+use grandstand_edge::shard::metrics::EdgeMetrics;
 
 /// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.
 #[global_allocator]
@@ -74,7 +74,7 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
     });
     let options = EdgeOptions {
         bus: BusSource::Nats,
-        admission: run::admission(&config)
+        admission: edge::admission(&config)
             .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?,
         pages: Pages::new(),
         echo: false,
@@ -82,7 +82,7 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
     let metrics = EdgeMetrics::register(&mut registry);
     let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut edge = run::start(&config, options, &part, &metrics)
+    let mut edge = edge::start(&config, options, &part, &metrics)
         .await
         .map_err(|e| match &e {
             EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),

@@ -18,9 +18,9 @@ use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::telemetry::{self, LogFormat};
 use grandstand_common::process::{shutdown, sys};
-use grandstand_edge::gate::Admission;
-use grandstand_edge::metrics::EdgeMetrics;
-use grandstand_edge::run::{self, BusSource, EdgeError, EdgeOptions};
+use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
+use grandstand_edge::shard::handler::Admission;
+use grandstand_edge::shard::metrics::EdgeMetrics;
 
 use banner::Banner;
 use settings::Settings;
@@ -110,14 +110,14 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         bus: bus.clone(),
         admission: Admission {
             trust_user: true,
-            ..run::admission(&settings.edge)
+            ..edge::admission(&settings.edge)
                 .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?
         },
         pages: pages::pages(),
         echo: args.echo,
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let mut edge = run::start(&settings.edge, options, &edge_part, &metrics)
+    let mut edge = edge::start(&settings.edge, options, &edge_part, &metrics)
         .await
         .map_err(|error| edge_failure(&error))?;
     let admin = Admin::start("--admin", args.admin, status, registry)

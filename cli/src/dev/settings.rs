@@ -2,8 +2,8 @@
 
 use grandstand_common::exit::Failure;
 use grandstand_common::process::config::{self, Sources};
-use grandstand_edge::config::EdgeConfig;
-use grandstand_edge::run::BusSource;
+use grandstand_edge::process::BusSource;
+use grandstand_edge::process::config::EdgeConfig;
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::driver::WorkerSettings;
 

@@ -6,7 +6,7 @@ use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Part;
 use grandstand_common::process::drain;
-use grandstand_edge::run::BusSource;
+use grandstand_edge::process::BusSource;
 use grandstand_worker::driver::{self, WorkerSettings};
 use grandstand_worker::games;
 use tokio::sync::oneshot;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use grandstand_common::id::RoomId;
 
-use crate::hub::room::RoomKey;
-use crate::interest::Question;
+use crate::core::owners::Question;
+use crate::core::rooms::room::RoomKey;
 
 /// What the core wants of the bus. Executed in order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,14 +1,30 @@
 //! An edge shard without its sockets and its bus: messages, batches and `now` in, frames and bus commands out.
 //!
-//! The parts, in the order in which data flows: [`ingress`](crate::ingress) takes clients' messages to the log,
-//! [`interest`](crate::interest) tells owners what is watched here, [`egress`](crate::egress) takes owners' batches
-//! in, and [`hub`](crate::hub) shows them to the members of rooms.
+//! The parts, in the order in which data flows: [`ingress`](crate::core::ingress) takes clients' messages to the log,
+//! [`interest`](crate::core::owners) tells owners what is watched here, [`egress`](crate::core::egress) takes owners' batches
+//! in, and [`hub`](crate::core::rooms) shows them to the members of rooms.
 
 mod command;
 
-mod client;
+pub(crate) mod clients;
 
-mod trouble;
+mod health;
+
+pub mod ingress;
+
+pub mod egress;
+
+mod delivery;
+
+mod join;
+
+mod serve;
+
+mod flush;
+
+pub mod rooms;
+
+pub mod owners;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,23 +41,23 @@ use rand::{RngExt, SeedableRng};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::coarse::Coarse;
-use crate::deflate::{DeflateOptions, Deflater};
-use crate::dense::Dense;
-use crate::egress::link::Links;
-use crate::frames::{self, Form};
-use crate::hub::hold::Service;
-use crate::hub::room::{Room, RoomKey, Seat};
-use crate::ingress::chain::ChainConfig;
-use crate::interest::Watch;
-use crate::metrics::Counts;
-use crate::sink::{ConnKey, Sink};
-use crate::wheel::Wheel;
+use crate::codec::{self, Form};
+use crate::conn::map::Dense;
+use crate::conn::transport::{ConnKey, Sink};
+use crate::core::owners::Watch;
+use crate::core::owners::links::Links;
+use crate::core::rooms::chain::ChainConfig;
+use crate::core::rooms::delay::Service;
+use crate::core::rooms::room::{Room, RoomKey, Seat};
+use crate::shard::metrics::Counts;
+use crate::time::coarse::Coarse;
+use crate::time::wheel::Wheel;
+use crate::websocket::deflate::{DeflateOptions, Deflater};
 
 pub use command::{Command, Receipt};
 
-pub(crate) use client::{Announcement, Client, Membership};
-use trouble::Trouble;
+pub(crate) use clients::{Announcement, Client, Membership};
+use health::Trouble;
 
 #[cfg(test)]
 mod tests;
@@ -229,7 +245,7 @@ impl Core {
             limits: self.config.limits,
             features: &[],
         };
-        sink.send_control(conn, &frames::message(form.encoding, &welcome));
+        sink.send_control(conn, &codec::message(form.encoding, &welcome));
         if self.trouble.is_told() {
             self.notice(conn, "degraded", None, sink);
         }

@@ -2,7 +2,7 @@
 //! would be accepted as it is.
 #![no_main]
 
-use grandstand_edge::handshake::extension::choose;
+use grandstand_edge::websocket::extensions::choose;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|lines: Vec<String>| {

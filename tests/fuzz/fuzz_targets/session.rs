@@ -2,7 +2,8 @@
 //! unbounded buffer.
 #![no_main]
 
-use grandstand_edge::session::{Inflater, Session};
+use grandstand_edge::websocket::decoder::Session;
+use grandstand_edge::websocket::inflate::Inflater;
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: u32 = 4096;

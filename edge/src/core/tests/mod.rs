@@ -9,7 +9,7 @@ use grandstand_common::wire::*;
 use prost::Message;
 
 use super::*;
-use crate::interest::Question;
+use crate::core::owners::Question;
 
 mod clients;
 
@@ -29,8 +29,8 @@ mod slow;
 
 mod since;
 
-use crate::session::frame::frame_len;
-use crate::sink::Sent;
+use crate::conn::transport::Sent;
+use crate::websocket::frame::frame_len;
 
 #[derive(Default)]
 struct Clients {

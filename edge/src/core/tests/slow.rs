@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use grandstand_common::data::Data;
 
 use super::*;
-use crate::outbox::Outbox;
+use crate::server::connections::outbox::Outbox;
 
 const CAP: usize = 256 * 1024;
 const MEMBERS: u32 = 10_000;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::conns::Conns;
-use crate::counted::allocations;
+use crate::alloc_counter::allocations;
+use crate::server::connections::Conns;
 use crate::shard::{Shard, drive_flush};
 
 /// A room with so many spectators, in all forms in turn, who have seen the snapshot and some updates.

@@ -1,0 +1,102 @@
+//! Messages as whole WebSocket frames, ready for the socket.
+
+use bytes::Bytes;
+use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
+
+use crate::websocket::deflate::Deflater;
+use crate::websocket::frame::{MAX_HEADER, header_len, opcode_of, put_header};
+
+/// The form in which a connection is sent its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// How they are encoded.
+    pub encoding: Encoding,
+    /// Whether they may be compressed.
+    pub deflate: bool,
+}
+
+impl From<Encoding> for Form {
+    /// Without compression.
+    fn from(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            deflate: false,
+        }
+    }
+}
+
+impl Form {
+    /// All forms, by their [`index`](Self::index).
+    pub const ALL: [Form; 4] = {
+        const fn form(encoding: Encoding, deflate: bool) -> Form {
+            Form { encoding, deflate }
+        }
+        [
+            form(Encoding::Json, false),
+            form(Encoding::Proto, false),
+            form(Encoding::Json, true),
+            form(Encoding::Proto, true),
+        ]
+    };
+
+    /// The place in an array of four.
+    pub fn index(self) -> usize {
+        self.encoding.index() + if self.deflate { Encoding::ALL.len() } else { 0 }
+    }
+}
+
+/// Appends `message` as one frame to `out`.
+pub fn put_message(out: &mut Vec<u8>, encoding: Encoding, message: &ServerMessage<'_>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; MAX_HEADER]);
+    encode_server(encoding, message, out);
+    // Only now is the length known, and with it the header's: the payload moves up to it.
+    let payload = start + MAX_HEADER;
+    let len = out.len() - payload;
+    let header = header_len(len);
+    out.copy_within(payload.., start + header);
+    out.truncate(out.len() - (MAX_HEADER - header));
+    put_header(
+        &mut &mut out[start..start + header],
+        opcode_of(encoding),
+        len,
+    );
+}
+
+/// `message` as one frame.
+pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
+    let mut out = Vec::new();
+    put_message(&mut out, encoding, message);
+    out.into()
+}
+
+/// Appends `message` in this form as one frame to `out`, compressed if that makes it smaller.
+pub fn put_formed(
+    out: &mut Vec<u8>,
+    form: Form,
+    message: &ServerMessage<'_>,
+    deflater: &mut Deflater,
+) {
+    if !form.deflate {
+        return put_message(out, form.encoding, message);
+    }
+    let mut plain = Vec::new();
+    put_message(&mut plain, form.encoding, message);
+    put_deflated(out, form.encoding, &plain, deflater);
+}
+
+/// Appends a message that is one plain frame, compressed if that makes it smaller.
+pub fn put_deflated(out: &mut Vec<u8>, encoding: Encoding, frame: &[u8], deflater: &mut Deflater) {
+    let payload = payload_of(frame);
+    deflater.put_frame(out, opcode_of(encoding), payload);
+}
+
+/// The payload of a whole frame of ours.
+fn payload_of(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => MAX_HEADER,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}

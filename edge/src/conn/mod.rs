@@ -1,0 +1,5 @@
+//! What is told of connections: their keys, and what takes bytes for them.
+
+pub mod transport;
+
+pub mod map;

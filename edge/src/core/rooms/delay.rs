@@ -1,0 +1,380 @@
+//! What a lane's members are not shown yet: their class of service (conflation and delay).
+//!
+//! What comes from the owner is put into turns. A lane that is limited in its rate has at most so many turns a second, and of
+//! what shares a turn only what is needed to be current is kept. A delayed lane is shown each turn that much later, whatever
+//! it is: snapshots, presence, a new epoch and the end, so that no member's client holds the present (D22).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{Epoch, Instance};
+use grandstand_common::wire::Presence;
+
+use crate::core::rooms::lane::Taken;
+
+#[cfg(test)]
+mod tests;
+
+/// What an event weighs beside its data.
+const EVENT_OVERHEAD: usize = 128;
+/// What a turn weighs beside its events.
+const TURN_OVERHEAD: usize = 1024;
+/// Bytes of lossy messages that share a turn; older ones are dropped.
+const LIVE_BYTES: usize = 64 * 1024;
+
+/// How a lane's members are served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Service {
+    /// The least time between two turns; none if 0.
+    pub interval: Duration,
+    /// How much later than it came everything is shown.
+    pub delay: Duration,
+}
+
+impl Service {
+    /// From how often a second (0: any number of times) and how much later in milliseconds.
+    pub fn new(max_rate_hz: u32, delay_ms: u32) -> Self {
+        let interval = match max_rate_hz {
+            0 => Duration::ZERO,
+            rate => Duration::from_secs(1) / rate,
+        };
+        Self {
+            interval,
+            delay: Duration::from_millis(delay_ms.into()),
+        }
+    }
+
+    /// The slower and the later of both.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            interval: self.interval.max(other.interval),
+            delay: self.delay.max(other.delay),
+        }
+    }
+
+    /// Whether everything is shown at once.
+    pub fn is_plain(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What happens to a lane.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Another owner, or another room of that name (D15).
+    Begin(Epoch, Instance),
+    /// The whole view.
+    Snapshot {
+        /// The version that it shows.
+        version: u64,
+        /// The view.
+        data: Data,
+        /// Members need it; else updates bring them there, and it is for those who come late.
+        whole: bool,
+    },
+    /// A change.
+    Update {
+        /// The version that it leads to.
+        version: u64,
+        /// Of those with the same key the latest suffices; empty if each is needed.
+        key: String,
+        /// The change.
+        data: Data,
+    },
+    /// A lossy message.
+    Live(Data),
+    /// Who is there.
+    Presence(Arc<Presence>),
+    /// Everybody leaves, for this reason.
+    End(String),
+}
+
+impl Event {
+    fn weight(&self) -> usize {
+        EVENT_OVERHEAD
+            + match self {
+                Self::Snapshot { data, .. } | Self::Live(data) => data.len(),
+                Self::Update { key, data, .. } => 2 * key.len() + data.len(),
+                Self::Presence(presence) => presence.players.len() * 64,
+                Self::Begin(..) | Self::End(_) => 0,
+            }
+    }
+}
+
+/// What is shown at one time.
+#[derive(Debug)]
+struct Turn {
+    at: Instant,
+    due: Instant,
+    /// In order of their coming.
+    events: BTreeMap<u64, Event>,
+    /// Where the last update of each key is.
+    keys: HashMap<String, u64>,
+    /// What members would be sent of updates and snapshots.
+    cost: usize,
+    live: VecDeque<u64>,
+    live_bytes: usize,
+}
+
+/// What waits to be shown to a lane's members.
+#[derive(Debug)]
+pub struct Hold {
+    service: Service,
+    /// The last version that came of the epoch that came last.
+    head: Option<u64>,
+    turns: VecDeque<Turn>,
+    /// The last turn, shown or not.
+    last: Option<Instant>,
+    order: u64,
+    bytes: usize,
+    cap: usize,
+    /// More came than it takes: nothing new is taken until half of it was shown.
+    full: bool,
+}
+
+impl Hold {
+    /// For a lane whose last version that came is `head`. Takes about `cap` bytes.
+    pub fn new(service: Service, head: Option<u64>, cap: usize) -> Self {
+        Self {
+            service,
+            head,
+            turns: VecDeque::new(),
+            last: None,
+            order: 0,
+            bytes: 0,
+            cap,
+            full: false,
+        }
+    }
+
+    /// The last version that came, if a snapshot has come.
+    pub fn head(&self) -> Option<u64> {
+        self.head
+    }
+
+    /// What it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Serves what comes from now on like this.
+    pub fn set_service(&mut self, service: Service) {
+        self.service = service;
+    }
+
+    /// Whether nothing waits and nothing needs to.
+    pub fn is_done(&self) -> bool {
+        self.service.is_plain() && self.turns.is_empty() && !self.full
+    }
+
+    /// When to call [`poll`](Self::poll).
+    pub fn next(&self) -> Option<Instant> {
+        self.turns.front().map(|turn| turn.due)
+    }
+
+    /// The next event whose time has come. Call until `None`.
+    pub fn poll(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            let turn = self.turns.front_mut().filter(|turn| turn.due <= now)?;
+            if let Some((_, event)) = turn.events.pop_first() {
+                self.bytes -= event.weight();
+                return Some(event);
+            }
+            self.turns.pop_front();
+            self.bytes -= TURN_OVERHEAD;
+        }
+    }
+
+    /// Whether it was full and takes again: the owner has then to be asked for what was missed.
+    pub fn take_recovered(&mut self) -> bool {
+        let recovered = self.full && self.bytes <= self.cap / 2;
+        self.full &= !recovered;
+        recovered
+    }
+
+    /// Takes the next event.
+    pub fn push(&mut self, now: Instant, event: Event) -> Taken {
+        match event {
+            Event::Begin(..) => self.begin(now, event),
+            Event::Snapshot { version, data, .. } => return self.snapshot(now, version, data),
+            Event::Update { version, .. } => return self.update(now, version, event),
+            Event::Live(_) if self.full || self.bytes + event.weight() > self.cap => {
+                return Taken::Old;
+            }
+            Event::Live(_) => self.live(now, event),
+            Event::Presence(_) => self.presence(now, event),
+            Event::End(_) => {
+                self.add(now, event);
+            }
+        }
+        Taken::New
+    }
+
+    fn begin(&mut self, now: Instant, event: Event) {
+        self.head = None;
+        let at = self.open(now);
+        if self.conflates() && !self.has_end(at) {
+            // Nothing of what was before holds any more.
+            self.drop_events(at, |_| true);
+        }
+        self.turns[at].keys.clear();
+        self.add(now, event);
+    }
+
+    fn snapshot(&mut self, now: Instant, version: u64, data: Data) -> Taken {
+        if self.full || self.head.is_some_and(|head| version < head) {
+            return Taken::Old;
+        }
+        let behind = self.head.is_none_or(|head| version > head);
+        self.head = Some(version);
+        let at = self.open(now);
+        let mut whole = behind;
+        if self.conflates() {
+            whole |= self.turns[at].cost > data.len() + EVENT_OVERHEAD;
+            let superseded = |event: &Event| match event {
+                Event::Update { .. } => whole,
+                Event::Snapshot { whole: other, .. } => whole || !*other,
+                _ => false,
+            };
+            if !self.has_end(at) {
+                self.drop_events(at, superseded);
+            }
+            if whole {
+                self.turns[at].keys.clear();
+            }
+        }
+        self.add(
+            now,
+            Event::Snapshot {
+                version,
+                data,
+                whole,
+            },
+        );
+        Taken::New
+    }
+
+    fn update(&mut self, now: Instant, version: u64, event: Event) -> Taken {
+        match self.head {
+            None => return Taken::Old,
+            Some(head) if version <= head => return Taken::Old,
+            Some(head) if version > head + 1 => return Taken::Gap,
+            Some(_) => {}
+        }
+        if self.bytes + event.weight() > self.cap {
+            self.full = true;
+            self.head = None;
+            return Taken::Old;
+        }
+        self.head = Some(version);
+        let at = self.open(now);
+        let key = match &event {
+            Event::Update { key, .. } if self.conflates() && !key.is_empty() => Some(key.clone()),
+            _ => None,
+        };
+        let place = self.add(now, event);
+        if let Some(key) = key
+            && let Some(earlier) = self.turns[at].keys.insert(key, place)
+        {
+            self.remove(at, earlier);
+        }
+        Taken::New
+    }
+
+    fn live(&mut self, now: Instant, event: Event) {
+        let (at, weight) = (self.open(now), event.weight());
+        let place = self.add(now, event);
+        let turn = &mut self.turns[at];
+        turn.live.push_back(place);
+        turn.live_bytes += weight;
+        while self.turns[at].live_bytes > LIVE_BYTES {
+            let Some(oldest) = self.turns[at].live.pop_front() else {
+                return;
+            };
+            let freed = self.remove(at, oldest);
+            self.turns[at].live_bytes -= freed;
+        }
+    }
+
+    fn presence(&mut self, now: Instant, event: Event) {
+        let at = self.open(now);
+        self.drop_events(at, |event| matches!(event, Event::Presence(_)));
+        self.add(now, event);
+    }
+
+    fn conflates(&self) -> bool {
+        !self.service.interval.is_zero()
+    }
+
+    fn has_end(&self, at: usize) -> bool {
+        let mut events = self.turns[at].events.values();
+        events.any(|event| matches!(event, Event::End(_)))
+    }
+
+    /// The turn that what comes now is for.
+    fn open(&mut self, now: Instant) -> usize {
+        if self.turns.back().is_none_or(|turn| turn.at < now) {
+            let at = self
+                .last
+                .map_or(now, |last| now.max(last + self.service.interval));
+            let due = at + self.service.delay;
+            let due = self.turns.back().map_or(due, |turn| due.max(turn.due));
+            self.last = Some(at);
+            self.bytes += TURN_OVERHEAD;
+            self.turns.push_back(Turn {
+                at,
+                due,
+                events: BTreeMap::new(),
+                keys: HashMap::new(),
+                cost: 0,
+                live: VecDeque::new(),
+                live_bytes: 0,
+            });
+        }
+        self.turns.len() - 1
+    }
+
+    fn add(&mut self, now: Instant, event: Event) -> u64 {
+        let at = self.open(now);
+        self.order += 1;
+        self.bytes += event.weight();
+        self.turns[at].cost += cost(&event);
+        self.turns[at].events.insert(self.order, event);
+        self.order
+    }
+
+    fn remove(&mut self, at: usize, place: u64) -> usize {
+        let Some(event) = self.turns[at].events.remove(&place) else {
+            return 0;
+        };
+        self.bytes -= event.weight();
+        self.turns[at].cost -= cost(&event);
+        event.weight()
+    }
+
+    fn drop_events(&mut self, at: usize, which: impl Fn(&Event) -> bool) {
+        let turn = &mut self.turns[at];
+        let bytes = &mut self.bytes;
+        turn.events.retain(|_, event| {
+            let goes = which(event);
+            if goes {
+                *bytes -= event.weight();
+                turn.cost -= cost(event);
+            }
+            !goes
+        });
+        let (events, live) = (&turn.events, &mut turn.live);
+        live.retain(|place| events.contains_key(place));
+        let weight = |place: &u64| events.get(place).map_or(0, Event::weight);
+        turn.live_bytes = live.iter().map(weight).sum();
+    }
+}
+
+fn cost(event: &Event) -> usize {
+    match event {
+        Event::Update { .. } | Event::Snapshot { whole: true, .. } => event.weight(),
+        _ => 0,
+    }
+}

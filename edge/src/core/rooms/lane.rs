@@ -1,0 +1,369 @@
+//! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
+//!
+//! Everything for the whole lane is encoded once per encoding and kept in its `Tail` until all members have it. A flush
+//! goes round the members in slices, for as long as somebody lacks something, and writes to each what it lacks by then:
+//! what comes in the middle of a round goes along with the rest of that round, and nobody waits for the next one to begin.
+//! A member carries the position up to which it has been served (D21), so that who joined in the middle of it all gets
+//! each frame exactly once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
+
+use grandstand_common::wire::Presence;
+
+use crate::codec::Form;
+use crate::conn::transport::ConnKey;
+use crate::core::flush::presence_message;
+use crate::core::rooms::frame_log::{FORMS, Member, Tail};
+use crate::websocket::deflate::Deflater;
+
+use crate::core::rooms::update_ring::Ring;
+
+mod catch_up;
+
+#[cfg(test)]
+mod tests;
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is on its way to the members.
+    New,
+    /// The lane had it.
+    Old,
+    /// One before it is missing, or there is no snapshot to apply it to: ask the owner.
+    Gap,
+}
+
+/// An audience's state on this edge.
+#[derive(Debug)]
+pub struct Lane {
+    id: LaneId,
+    epoch: String,
+    instance: Instance,
+    base: Option<(u64, Data)>,
+    version: u64,
+    ring: Ring,
+    presence: Option<Arc<Presence>>,
+    tail: Tail,
+    members: Vec<Member>,
+    /// Who is visited next.
+    cursor: usize,
+    /// How many members are still to be visited before all have everything.
+    due: usize,
+    /// The position when this round began: all before the cursor have been sent as much.
+    round: u64,
+    by_form: [u32; FORMS],
+    catch_up: [Option<Bytes>; FORMS],
+    encoded: u64,
+    /// It stands in the queue of lanes to flush.
+    pub(crate) queued: bool,
+}
+
+impl Lane {
+    /// An empty lane.
+    pub fn new(id: LaneId) -> Self {
+        Self {
+            id,
+            epoch: String::new(),
+            instance: Instance(0),
+            base: None,
+            version: 0,
+            ring: Ring::default(),
+            presence: None,
+            tail: Tail::default(),
+            members: Vec::new(),
+            cursor: 0,
+            due: 0,
+            round: 0,
+            by_form: [0; FORMS],
+            catch_up: [const { None }; FORMS],
+            encoded: 0,
+            queued: false,
+        }
+    }
+
+    /// The last version, if the lane has a snapshot to apply it to.
+    pub fn version(&self) -> Option<u64> {
+        self.base.as_ref().map(|_| self.version)
+    }
+
+    /// Which lane it is.
+    pub fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// The members.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// A new owner or a new room of that name: nothing that was known holds any more (D15).
+    pub fn reset(&mut self, epoch: Epoch, instance: Instance) {
+        self.epoch = client_epoch(epoch, instance, self.id);
+        self.instance = instance;
+        self.base = None;
+        self.version = 0;
+        self.ring.restart(0);
+        self.catch_up = [const { None }; FORMS];
+    }
+
+    /// Which room of that name it shows; 0 if none yet.
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Who is in the room, as the members were last told.
+    pub fn presence(&self) -> Option<&Presence> {
+        self.presence.as_deref()
+    }
+
+    /// Tells the members who is in the room, but not before they see the room.
+    pub fn set_presence(
+        &mut self,
+        room: &RoomId,
+        presence: Option<Arc<Presence>>,
+        deflater: &mut Deflater,
+    ) {
+        self.presence = presence;
+        if self.base.is_some() {
+            self.tell_presence(room, deflater);
+        }
+    }
+
+    fn tell_presence(&mut self, room: &RoomId, deflater: &mut Deflater) {
+        if let Some(presence) = self.presence.clone() {
+            self.gather(&presence_message(room, &presence), None, deflater);
+        }
+    }
+
+    /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
+    pub fn snapshot(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) -> bool {
+        let behind = self.version().is_none_or(|own| version > own);
+        if !behind && version < self.version {
+            return false;
+        }
+        let is_first = self.base.is_none();
+        if behind {
+            self.ring.restart(version);
+            self.version = version;
+        }
+        self.rebase(version, data, ring_bytes);
+        if behind {
+            let (epoch, base) = (std::mem::take(&mut self.epoch), self.base.take());
+            if let Some((_, data)) = &base {
+                self.gather(
+                    &ServerMessage::Snapshot {
+                        room,
+                        epoch: &epoch,
+                        version,
+                        data,
+                    },
+                    None,
+                    deflater,
+                );
+            }
+            (self.epoch, self.base) = (epoch, base);
+            if is_first {
+                self.tell_presence(room, deflater);
+            }
+        }
+        behind
+    }
+
+    /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
+    pub fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+        self.base = Some((version, data));
+        self.catch_up = [const { None }; FORMS];
+        self.ring.trim(ring_bytes, version);
+    }
+
+    /// Takes an update to `version` from the version before it.
+    pub fn update(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: &Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) -> Taken {
+        let Some(own) = self.version() else {
+            return Taken::Gap;
+        };
+        if version <= own {
+            return Taken::Old;
+        }
+        if version != own + 1 {
+            return Taken::Gap;
+        }
+        self.advance(room, version, data, ring_bytes, deflater);
+        Taken::New
+    }
+
+    /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.
+    pub fn advance(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        data: &Data,
+        ring_bytes: usize,
+        deflater: &mut Deflater,
+    ) {
+        let update = ServerMessage::Update {
+            room,
+            version,
+            prev: self.version,
+            data,
+        };
+        self.gather(&update, None, deflater);
+        self.version = version;
+        self.ring.push(version, data.clone());
+        self.catch_up = [const { None }; FORMS];
+        self.ring
+            .trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
+    }
+
+    /// Gathers a message for all members but `except`.
+    pub fn gather(
+        &mut self,
+        message: &ServerMessage<'_>,
+        except: Option<ConnKey>,
+        deflater: &mut Deflater,
+    ) {
+        if self.members.is_empty() {
+            return self.tail.skip();
+        }
+        let wanted = self.by_form.map(|members| members > 0);
+        self.encoded += self.tail.push(message, except, wanted, deflater);
+        self.due = self.members.len();
+    }
+
+    /// Adds a member that has been served all there is; returns its slot.
+    pub fn add(&mut self, conn: ConnKey, form: Form) -> u32 {
+        // The first of its form would find the frames gathered so far missing, but needs none of them.
+        self.by_form[form.index()] += 1;
+        self.members.push(Member {
+            conn,
+            form,
+            sent: self.tail.position(),
+            stale: false,
+        });
+        self.visit_one_more();
+        self.members.len() as u32 - 1
+    }
+
+    /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
+    pub fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
+        let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
+        self.by_form[self.members[slot].form.index()] -= 1;
+        if slot < self.cursor {
+            // The gap must not be filled by one whom this round has not come to yet (D21).
+            self.cursor -= 1;
+            if slot != self.cursor {
+                self.members.swap(slot, self.cursor);
+                moved.push((self.members[slot].conn, slot as u32));
+            }
+            slot = self.cursor;
+        }
+        self.members.swap_remove(slot);
+        if let Some(member) = self.members.get(slot) {
+            moved.push((member.conn, slot as u32));
+        }
+        self.visit_one_more();
+        if self.members.is_empty() {
+            self.rest();
+        }
+        moved
+    }
+
+    /// Who is where has changed, perhaps by one place for those who are due.
+    fn visit_one_more(&mut self) {
+        if self.due > 0 {
+            self.due = (self.due + 1).min(self.members.len());
+        }
+    }
+
+    /// All members have everything.
+    fn rest(&mut self) {
+        self.tail.clear();
+        self.cursor = 0;
+        self.due = 0;
+        self.round = self.tail.position();
+    }
+
+    /// Notes that the member at `slot` has been served all there is.
+    pub fn served(&mut self, slot: u32) {
+        let position = self.tail.position();
+        if let Some(member) = self.members.get_mut(slot as usize) {
+            member.sent = position;
+            member.stale = false;
+        }
+    }
+
+    /// Notes that the member at `slot` could not keep up.
+    pub fn mark_stale(&mut self, slot: u32) {
+        if let Some(member) = self.members.get_mut(slot as usize) {
+            member.stale = true;
+        }
+    }
+
+    /// How many messages were encoded since the last call.
+    pub fn take_encoded(&mut self) -> u64 {
+        std::mem::take(&mut self.encoded)
+    }
+
+    /// Whether something waits to be flushed.
+    pub fn is_dirty(&self) -> bool {
+        self.due > 0
+    }
+
+    /// Visits up to `most` of the members that are due, and hands what each lacks to `write`, which returns whether the
+    /// member kept up. Who lacks more than `cap` bytes has not kept up either, and is handed `None`. Returns whether the
+    /// lane is clean.
+    pub fn flush(
+        &mut self,
+        most: usize,
+        cap: usize,
+        mut write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
+    ) -> bool {
+        if self.due == 0 {
+            return true;
+        }
+        self.tail.bound(cap);
+        self.tail.seal();
+        let position = self.tail.position();
+        for _ in 0..most.min(self.due) {
+            if self.cursor == self.members.len() {
+                self.cursor = 0;
+                // All have been visited since.
+                self.tail
+                    .forget(std::mem::replace(&mut self.round, position));
+            }
+            let member = &mut self.members[self.cursor];
+            self.cursor += 1;
+            self.due -= 1;
+            if !member.stale {
+                let rest = self.tail.rest_for(member);
+                let lacks = rest.as_ref().is_none_or(|rest| !rest.is_empty());
+                member.stale = lacks && !write(member.conn, rest);
+            }
+            member.sent = position;
+        }
+        if self.due > 0 {
+            return false;
+        }
+        self.rest();
+        true
+    }
+}

@@ -1,0 +1,194 @@
+use std::collections::HashMap;
+
+use grandstand_common::envelope::Encoding;
+
+use super::*;
+use crate::websocket::deflate::DeflateOptions;
+
+mod rounds;
+
+mod deflate;
+
+fn room() -> RoomId {
+    "relay-1".parse().unwrap()
+}
+
+fn conn(index: u32) -> ConnKey {
+    ConnKey {
+        index,
+        generation: 0,
+    }
+}
+
+fn data(n: u64) -> Data {
+    Data::json(&n).unwrap()
+}
+
+fn deflater() -> Deflater {
+    Deflater::new(DeflateOptions::default())
+}
+
+fn lane() -> Lane {
+    let mut lane = Lane::new(LaneId::Spectators);
+    lane.reset(Epoch(1), Instance(1));
+    assert!(lane.snapshot(&room(), 0, data(0), 1 << 16, &mut deflater()));
+    lane
+}
+
+/// Visits up to `most` members, of whom nobody lacks too much.
+fn flush(lane: &mut Lane, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
+    lane.flush(most, usize::MAX, |conn, frames| {
+        write(conn, frames.expect("all that it lacks"))
+    })
+}
+
+fn texts(frames: &[u8]) -> Vec<serde_json::Value> {
+    let (mut at, mut all) = (0, Vec::new());
+    while at < frames.len() {
+        let (len, header) = match frames[at + 1] {
+            126 => (
+                usize::from(u16::from_be_bytes([frames[at + 2], frames[at + 3]])),
+                4,
+            ),
+            127 => (
+                usize::try_from(u64::from_be_bytes(
+                    frames[at + 2..at + 10].try_into().unwrap(),
+                ))
+                .unwrap(),
+                10,
+            ),
+            short => (usize::from(short), 2),
+        };
+        all.push(serde_json::from_slice(&frames[at + header..at + header + len]).unwrap());
+        at += header + len;
+    }
+    all
+}
+
+fn versions(frames: &[u8]) -> Vec<u64> {
+    texts(frames)
+        .iter()
+        .filter_map(|m| m["version"].as_u64())
+        .collect()
+}
+
+#[test]
+fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
+    let mut lane = lane();
+    for i in 0..1000 {
+        lane.add(conn(i), Encoding::Json.into());
+    }
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater());
+    let mut first: Option<*const u8> = None;
+    let clean = flush(&mut lane, usize::MAX, |_, frames| {
+        assert_eq!(*first.get_or_insert(frames.as_ptr()), frames.as_ptr());
+        true
+    });
+    assert!(clean);
+}
+
+#[test]
+fn since_gets_just_what_was_missed_if_the_ring_holds_it() {
+    let mut lane = lane();
+    let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
+    for version in 1..=5 {
+        lane.update(&room(), version, &data(version), 1 << 16, &mut deflater());
+    }
+    let missed = |since, epoch: &str| {
+        lane.missed(&room(), Encoding::Json, since, epoch)
+            .map(|f| versions(&f))
+    };
+    assert_eq!(missed(3, &epoch), Some(vec![4, 5]));
+    assert_eq!(missed(5, &epoch), Some(vec![]));
+    assert_eq!(missed(6, &epoch), None, "from the future");
+    assert_eq!(missed(3, "another"), None);
+}
+
+#[test]
+fn the_ring_is_bounded_but_never_behind_the_snapshot() {
+    let mut lane = lane();
+    let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
+    let big = Data::json(&"x".repeat(100)).unwrap();
+    for version in 1..=20 {
+        lane.update(&room(), version, &big, 500, &mut deflater());
+    }
+    assert_eq!(
+        versions(
+            &lane
+                .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                .unwrap()
+        ),
+        (0..=20).collect::<Vec<_>>()
+    );
+    assert!(
+        !lane.snapshot(&room(), 20, data(20), 500, &mut deflater()),
+        "nobody lacks it"
+    );
+    assert_eq!(
+        versions(
+            &lane
+                .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                .unwrap()
+        ),
+        [20]
+    );
+    assert_eq!(lane.missed(&room(), Encoding::Json, 10, &epoch), None);
+    assert_eq!(
+        versions(&lane.missed(&room(), Encoding::Json, 17, &epoch).unwrap()),
+        [18, 19, 20]
+    );
+}
+
+#[test]
+fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
+    let mut lane = lane();
+    lane.add(conn(1), Encoding::Json.into());
+    assert_eq!(
+        lane.update(&room(), 2, &data(2), 100, &mut deflater()),
+        Taken::Gap
+    );
+    assert!(lane.snapshot(&room(), 3, data(3), 100, &mut deflater()));
+    let mut seen = Vec::new();
+    flush(&mut lane, 10, |_, frames| {
+        seen.extend(texts(&frames));
+        true
+    });
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (&seen[0]["type"], &seen[0]["version"]),
+        (&"snapshot".into(), &3.into())
+    );
+    assert_eq!(
+        lane.update(&room(), 2, &data(2), 100, &mut deflater()),
+        Taken::Old
+    );
+}
+
+#[test]
+fn live_messages_spare_their_sender() {
+    let mut lane = lane();
+    lane.add(conn(1), Encoding::Json.into());
+    lane.add(conn(2), Encoding::Proto.into());
+    lane.update(&room(), 1, &data(1), 100, &mut deflater());
+    let (room, live) = (room(), data(9));
+    lane.gather(
+        &ServerMessage::Live {
+            room: &room,
+            data: &live,
+        },
+        Some(conn(1)),
+        &mut deflater(),
+    );
+    lane.update(&room, 2, &data(2), 100, &mut deflater());
+    let mut seen = HashMap::new();
+    flush(&mut lane, 10, |key, frames| {
+        seen.insert(key, frames);
+        true
+    });
+    let types: Vec<_> = texts(&seen[&conn(1)])
+        .iter()
+        .map(|m| m["type"].clone())
+        .collect();
+    assert_eq!(types, ["update", "update"]);
+    assert!(seen[&conn(2)].len() > 3);
+}

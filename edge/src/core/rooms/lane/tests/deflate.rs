@@ -1,0 +1,75 @@
+//! What is compressed for those who asked for it.
+
+use super::*;
+use crate::websocket::decoder::{Event, Session};
+use crate::websocket::inflate::Inflater;
+
+/// What a client reads in frames, of which some are compressed.
+fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
+    // A session reads masked frames: with a mask of zeros they are the same but for the bit and four bytes.
+    let (mut masked, mut at) = (Vec::new(), 0);
+    while let Some(len) = crate::websocket::frame::frame_len(&frames[at..]) {
+        let header = match frames[at + 1] {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        masked.push(frames[at]);
+        masked.push(frames[at + 1] | 0x80);
+        masked.extend_from_slice(&frames[at + 2..at + header]);
+        masked.extend_from_slice(&[0; 4]);
+        masked.extend_from_slice(&frames[at + header..at + len]);
+        at += len;
+    }
+    let mut session = Session::new(1 << 20).with_deflate(true);
+    let (mut input, mut inflater, mut all) = (&mut masked[..], Inflater::default(), Vec::new());
+    while let Some(event) = session.handle_bytes(&mut input, &mut inflater).unwrap() {
+        let Event::Text(text) = event else {
+            panic!("{event:?}")
+        };
+        all.push(serde_json::from_slice(text).unwrap());
+    }
+    all
+}
+
+#[test]
+fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_all() {
+    let (mut lane, mut deflater) = (lane(), deflater());
+    let deflate = |encoding| Form {
+        encoding,
+        deflate: true,
+    };
+    for i in 0..100 {
+        lane.add(conn(i), deflate(Encoding::Json));
+        lane.add(conn(100 + i), deflate(Encoding::Proto));
+        lane.add(conn(200 + i), Encoding::Json.into());
+    }
+    let big = Data::json(&vec!["the same again"; 100]).unwrap();
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater);
+    assert_eq!(deflater.counts().messages, 0, "too small");
+    lane.update(&room(), 2, &big, 1 << 16, &mut deflater);
+    assert_eq!(deflater.counts().messages, 2, "once for each encoding");
+    assert_eq!(lane.take_encoded(), 4);
+    let mut seen = HashMap::new();
+    flush(&mut lane, usize::MAX, |key, frames| {
+        seen.insert(key.index, frames);
+        true
+    });
+    assert_eq!(seen[&0].as_ptr(), seen[&99].as_ptr(), "shared");
+    assert_eq!(seen[&100].as_ptr(), seen[&199].as_ptr(), "shared");
+    assert!(seen[&0].len() * 4 < seen[&200].len());
+    assert_eq!(inflated(&seen[&0]), texts(&seen[&200]));
+
+    // Who comes late gets the same, compressed once for all of them.
+    let plain = lane.catch_up(&room(), Encoding::Json.into(), &mut deflater);
+    let made = deflater.counts().messages;
+    let late = lane.catch_up(&room(), deflate(Encoding::Json), &mut deflater);
+    let later = lane.catch_up(&room(), deflate(Encoding::Json), &mut deflater);
+    assert_eq!(deflater.counts().messages, made + 1);
+    assert_eq!(late, later);
+    assert_eq!(inflated(&late.unwrap()), texts(&plain.unwrap()));
+    let missed = lane
+        .missed(&room(), Encoding::Json, 1, &lane.epoch)
+        .unwrap();
+    assert_eq!(versions(&missed), [2]);
+}

@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use grandstand_common::error::ErrorKind;
+
+use super::*;
+use crate::conn::transport::Sent;
+use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
+use crate::websocket::error::Fault;
+
+mod slow;
+
+mod deflate;
+
+fn close_frame(code: u16, reason: &str) -> Option<(u8, Vec<u8>)> {
+    let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
+    Some((0x88, payload))
+}
+
+fn text(conn: ConnKey, text: &str) -> Told {
+    Told::Message(conn, MessageKind::Text, text.as_bytes().to_vec())
+}
+
+#[test]
+fn to_send_what_a_socket_takes_allocates_nothing() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let (mut conns, frame) = (rig.conns.clone(), frame::text("x"));
+        let allocations = crate::alloc_counter::allocations(|| {
+            for _ in 0..100 {
+                assert_eq!(conns.send(conn, &frame), Sent::Written);
+            }
+        });
+        assert_eq!(allocations, 0);
+        for _ in 0..100 {
+            assert_eq!(client.next().await, Some((0x81, b"x".to_vec())));
+        }
+    });
+}
+
+#[test]
+fn a_client_that_closes_is_answered_with_its_code() {
+    run(Setup::default(), async |rig| {
+        for (payload, code) in [(&b"\x03\xE8bye"[..], Some(1000)), (b"", None)] {
+            let (mut client, conn) = rig.open().await;
+            client.frame(0x81, b"last").await;
+            client.frame(0x88, payload).await;
+            assert_eq!(rig.told().await, text(conn, "last"));
+            let ending = Ending::Client(code);
+            assert_eq!(rig.told().await, Told::Closed(conn, ending));
+            let answer = &payload[..payload.len().min(2)];
+            assert_eq!(client.next().await, Some((0x88, answer.to_vec())));
+            assert_eq!(client.next().await, None);
+            assert_eq!(rig.conns.clone().send(conn, &frame::ping(b"")), Sent::Gone);
+        }
+        assert_eq!(rig.front.metrics.connections.get(), 0);
+    });
+}
+
+#[test]
+fn a_fault_is_answered_and_can_be_read_though_the_client_goes_on_sending() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        client.frame(0x81, b"good").await;
+        client.write([0x81, 0x01, b'x']).await;
+        for _ in 0..100 {
+            client.frame(0x81, b"more").await;
+        }
+        assert_eq!(rig.told().await, text(conn, "good"));
+        let ending = Ending::Fault(Fault::Unmasked);
+        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        let reason = "frame is not masked";
+        assert_eq!(client.next().await, close_frame(1002, reason));
+        assert_eq!(client.next().await, None);
+        client.frame(0x81, b"still").await;
+        drop(client);
+        rig.until(|| rig.conns.is_empty().then_some(())).await;
+        assert_eq!(rig.try_told(), None);
+    });
+}
+
+#[test]
+fn the_core_closes_and_hears_of_it_once() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let mut conns = rig.conns.clone();
+        conns.close(conn, ErrorKind::Replaced);
+        conns.close(conn, ErrorKind::Internal);
+        assert_eq!(conns.send(conn, &frame::ping(b"")), Sent::Gone);
+        let ending = Ending::Closed(ErrorKind::Replaced);
+        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        assert_eq!(client.next().await, close_frame(4009, "replaced"));
+        // What the client said meanwhile counts no more.
+        client.frame(0x81, b"too late").await;
+        client.frame(0x88, &4009_u16.to_be_bytes()).await;
+        assert_eq!(client.next().await, None);
+        rig.until(|| rig.conns.is_empty().then_some(())).await;
+        assert_eq!(rig.try_told(), None);
+
+        let (_, next) = rig.open().await;
+        assert_eq!((next.index, next.generation), (conn.index, 1));
+        assert_eq!(conns.send(conn, &frame::ping(b"")), Sent::Gone);
+    });
+}
+
+#[test]
+fn a_client_that_vanishes_is_lost() {
+    run(Setup::default(), async |rig| {
+        let (client, conn) = rig.open().await;
+        drop(client);
+        assert_eq!(rig.told().await, Told::Closed(conn, Ending::Lost));
+        rig.until(|| rig.conns.is_empty().then_some(())).await;
+    });
+}
+
+/// The kernel tells what has happened in its order, and of so many at a time.
+#[test]
+fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
+    run(Setup::default(), async |rig| {
+        let (player, conn) = rig.open().await;
+        let mut crowd = Vec::new();
+        for _ in 0..2 * Ready::MOST {
+            crowd.push(rig.open().await.0);
+        }
+        // Nothing of this waits for the shard, so it finds all of it at once.
+        drop(crowd);
+        let frame = [&[0x81, 0x84, 0, 0, 0, 0], &b"move"[..]].concat();
+        assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
+        assert_eq!(rig.told().await, text(conn, "move"));
+        for _ in 0..2 * Ready::MOST {
+            let Told::Closed(_, Ending::Lost) = rig.told().await else {
+                panic!("nobody else said anything");
+            };
+        }
+    });
+}
+
+#[test]
+fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
+    run(Setup::default(), async |rig| {
+        rig.pause_at_messages();
+        let (mut client, conn) = rig.open().await;
+        let mut bytes = Vec::new();
+        for i in 0..50_u8 {
+            bytes.extend_from_slice(&[0x82, 0x81, 0, 0, 0, 0, i]);
+        }
+        // In two writes, cut inside a frame.
+        client.write(&bytes[..100]).await;
+        for i in 0..50_u8 {
+            if i == 10 {
+                client.write(&bytes[100..]).await;
+            }
+            let message = Told::Message(conn, MessageKind::Binary, vec![i]);
+            assert_eq!(rig.told().await, message);
+            tokio::task::yield_now().await;
+            assert_eq!(rig.try_told(), None, "paused after {i}");
+            rig.conns.clone().pause(conn, false);
+        }
+    });
+}
+
+fn heartbeat(heartbeat: Duration) -> Setup {
+    Setup {
+        heartbeat,
+        ..Setup::default()
+    }
+}
+
+async fn answer_ping(client: &mut Client) {
+    assert_eq!(client.next().await, Some((0x89, vec![])));
+    client.frame(0x8A, b"").await;
+}
+
+#[test]
+fn a_silent_client_is_pinged_and_at_last_closed() {
+    run(heartbeat(Duration::from_millis(200)), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        for _ in 0..3 {
+            answer_ping(&mut client).await;
+        }
+        assert_eq!(rig.try_told(), None);
+        assert_eq!(client.next().await, Some((0x89, vec![])));
+        assert_eq!(client.next().await, close_frame(1008, "timeout"));
+        let ending = Ending::Closed(ErrorKind::Timeout);
+        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+    });
+}
+
+#[test]
+fn a_paused_client_is_not_held_to_its_heartbeat() {
+    run(heartbeat(Duration::from_millis(100)), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        rig.conns.clone().pause(conn, true);
+        // Another one, which is not paused, is closed meanwhile.
+        let (mut other, _) = rig.open().await;
+        while other.next().await.is_some_and(|(first, _)| first != 0x88) {}
+        assert!(matches!(rig.told().await, Told::Closed(c, _) if c != conn));
+        assert_eq!(rig.try_told(), None);
+        rig.conns.clone().pause(conn, false);
+        answer_ping(&mut client).await;
+    });
+}
+
+#[test]
+fn pings_are_answered_between_messages() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        client.frame(0x01, b"a").await;
+        client.frame(0x89, b"now?").await;
+        assert_eq!(client.next().await, Some((0x8A, b"now?".to_vec())));
+        client.frame(0x80, b"b").await;
+        assert_eq!(rig.told().await, text(conn, "ab"));
+    });
+}

@@ -1,0 +1,280 @@
+//! A shard's connections: sockets, outboxes and heartbeats.
+//!
+//! The core writes here straight to sockets, without waking anybody. Sockets are registered with a poll of the shard's own
+//! (`Ready`), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
+//! connection costs neither a task nor a registration there (together 512 to 640 bytes).
+
+pub mod outbox;
+
+mod poller;
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::error::ErrorKind;
+use tokio::sync::Notify;
+
+use crate::conn::transport::{ConnKey, Sent, Sink};
+use crate::websocket::error::Fault;
+use crate::websocket::frame;
+use table::Table;
+
+pub(crate) use poller::{News, Ready};
+
+/// How many items of an outbox are offered to the kernel at once.
+const SLICES: usize = 64;
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Messages flow.
+    Open,
+    /// Our close frame is written or queued, as the last; the client's is awaited.
+    Closing(ErrorKind),
+    /// Both close frames are written or queued.
+    Closed,
+    /// The socket failed, or took too long to close.
+    Dead,
+}
+
+/// What [`Conns::flush`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// There was nothing to write.
+    Idle,
+    /// The outbox has just run empty.
+    Drained,
+    /// The socket takes no more. When it does, the kernel says so.
+    Blocked,
+}
+
+/// The connections of one shard. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Conns(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    table: RefCell<Table>,
+    /// Until somebody drives them.
+    poll: RefCell<Option<mio::Poll>>,
+    /// Rung when a connection is to be driven of which the kernel has no news.
+    bell: Rc<Notify>,
+}
+
+impl Conns {
+    /// No connections yet. One that is silent for `heartbeat` is sent a ping, and after as long again is closed.
+    ///
+    /// # Errors
+    /// If the process may not open more files.
+    pub fn new(heartbeat: Duration) -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let bell = Rc::new(Notify::new());
+        let registry = poll.registry().try_clone()?;
+        let table = Table::new(heartbeat, registry, Rc::clone(&bell), now());
+        Ok(Self(Rc::new(Shared {
+            table: RefCell::new(table),
+            poll: RefCell::new(Some(poll)),
+            bell,
+        })))
+    }
+
+    /// The kernel's side of all connections, for the one that drives them; `None` if it was taken before.
+    pub(crate) fn take_poll(&self) -> Option<mio::Poll> {
+        self.0.poll.borrow_mut().take()
+    }
+
+    /// Waits until [`next_woken`](Self::next_woken) may have something.
+    pub(crate) async fn woken(&self) {
+        self.0.bell.notified().await;
+    }
+
+    /// How many there are, those that are closing included.
+    pub fn len(&self) -> usize {
+        self.0.table.borrow().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that are not closing, to close them when the edge goes away.
+    pub fn open_keys(&self) -> Vec<ConnKey> {
+        self.0.table.borrow().open_keys()
+    }
+
+    /// Pings who is silent and ends who stays so. Returns when to call it again.
+    pub(crate) fn handle_timeouts(&self, now: Instant) -> Option<Instant> {
+        self.0.table.borrow_mut().handle_timeouts(now)
+    }
+
+    /// Takes a socket whose handshake is done, with an outbox of at most `cap` bytes.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch one more.
+    pub(crate) fn insert(&self, socket: std::net::TcpStream, cap: u32) -> io::Result<ConnKey> {
+        let socket = mio::net::TcpStream::from_std(socket);
+        self.0.table.borrow_mut().insert(socket, cap, now())
+    }
+
+    /// Drops the socket.
+    pub(crate) fn remove(&self, key: ConnKey) {
+        self.0.table.borrow_mut().remove(key);
+    }
+
+    /// Has the connection driven soon.
+    pub(crate) fn wake(&self, key: ConnKey) {
+        self.0.table.borrow_mut().wake(key);
+    }
+
+    /// The next connection to be driven that was woken by somebody else than the kernel.
+    pub(crate) fn next_woken(&self) -> Option<ConnKey> {
+        self.0.table.borrow_mut().next_woken()
+    }
+
+    /// The connection at this place, of which the kernel has news.
+    pub(crate) fn on_event(&self, index: usize, writable: bool) -> Option<ConnKey> {
+        self.0.table.borrow_mut().on_event(index, writable)
+    }
+
+    /// How the connection stands, and whether it is paused.
+    pub(crate) fn phase(&self, key: ConnKey) -> (Phase, bool) {
+        match self.0.table.borrow_mut().get_mut(key) {
+            Some(conn) => (conn.phase, conn.paused),
+            None => (Phase::Dead, false),
+        }
+    }
+
+    /// Writes what waits.
+    pub(crate) fn flush(&self, key: ConnKey) -> Flushed {
+        let mut table = self.0.table.borrow_mut();
+        let now = table.coarse(now());
+        let Some(conn) = table.get_mut(key) else {
+            return Flushed::Idle;
+        };
+        while let Some(outbox) = &mut conn.outbox {
+            // Also if nothing is left after a discard: what comes next is to be for a socket that takes it.
+            if conn.blocked {
+                return Flushed::Blocked;
+            }
+            if outbox.is_empty() {
+                conn.outbox = None;
+                return Flushed::Drained;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = outbox.slices(&mut slices);
+            match conn.socket.write_vectored(&slices[..filled]) {
+                Ok(count) => {
+                    outbox.advance(count);
+                    conn.on_alive(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    conn.phase = Phase::Dead;
+                    return Flushed::Idle;
+                }
+            }
+        }
+        Flushed::Idle
+    }
+
+    /// Reads what is there into `scratch`; 0 bytes are the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there; anything else is the end.
+    pub(crate) fn read(&self, key: ConnKey, scratch: &mut [u8], now: Instant) -> io::Result<usize> {
+        let mut table = self.0.table.borrow_mut();
+        let now = table.coarse(now);
+        let Some(conn) = table.get_mut(key) else {
+            return Ok(0);
+        };
+        let count = loop {
+            match conn.socket.read(scratch) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        conn.on_alive(now);
+        Ok(count)
+    }
+
+    /// Answers the client's close frame, unless ours went first.
+    pub(crate) fn answer_close(&self, key: ConnKey, code: Option<u16>) {
+        let mut table = self.0.table.borrow_mut();
+        if table.end(key, &frame::close_reply(code), Phase::Closed, now()) {
+            return;
+        }
+        if let Some(conn) = table.get_mut(key)
+            && matches!(conn.phase, Phase::Closing(_))
+        {
+            conn.phase = Phase::Closed;
+        }
+    }
+
+    /// Closes because of what the client sent.
+    pub(crate) fn fail(&self, key: ConnKey, fault: Fault) {
+        let close = frame::close(fault.kind().close_code(), &fault.to_string());
+        let phase = Phase::Closing(fault.kind());
+        self.0.table.borrow_mut().end(key, &close, phase, now());
+    }
+
+    /// Ends our direction, so that the client sees the end and what it has sent does not reset the connection before it
+    /// has read the close frame.
+    pub(crate) fn shut(&self, key: ConnKey) {
+        if let Some(conn) = self.0.table.borrow_mut().get_mut(key) {
+            let socket = socket2::SockRef::from(&conn.socket);
+            if socket.shutdown(std::net::Shutdown::Write).is_err() {
+                conn.phase = Phase::Dead;
+            }
+        }
+    }
+}
+
+impl Sink for Conns {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        self.0.table.borrow_mut().send(conn, frames, false)
+    }
+
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        let mut table = self.0.table.borrow_mut();
+        let sent = table.send(conn, frames, true);
+        if sent != Sent::Full {
+            return sent;
+        }
+        table.discard_all(conn);
+        table.close(conn, ErrorKind::TooSlow, now());
+        Sent::Gone
+    }
+
+    fn discard(&mut self, conn: ConnKey) {
+        self.0.table.borrow_mut().discard(conn);
+    }
+
+    fn close(&mut self, conn: ConnKey, why: ErrorKind) {
+        self.0.table.borrow_mut().close(conn, why, now());
+    }
+
+    fn pause(&mut self, conn: ConnKey, paused: bool) {
+        let mut table = self.0.table.borrow_mut();
+        let now = table.coarse(now());
+        let Some(found) = table.get_mut(conn) else {
+            return;
+        };
+        if std::mem::replace(&mut found.paused, paused) && !paused {
+            found.on_alive(now);
+            table.wake(conn);
+        }
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

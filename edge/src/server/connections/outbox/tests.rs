@@ -1,0 +1,123 @@
+use super::*;
+use crate::websocket::frame;
+
+fn frames(sizes: &[usize]) -> Bytes {
+    let mut buf = bytes::BytesMut::new();
+    for &size in sizes {
+        frame::put_frame(&mut buf, frame::Opcode::Text, &vec![b'x'; size]);
+    }
+    buf.freeze()
+}
+
+fn drain(outbox: &mut Outbox, at_once: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); 3];
+        let filled = outbox.slices(&mut slices);
+        let bytes: Vec<u8> = slices[..filled]
+            .iter()
+            .flat_map(|s| s.iter().copied())
+            .take(at_once)
+            .collect();
+        assert!(!bytes.is_empty());
+        all.extend_from_slice(&bytes);
+        let count = bytes.len();
+        outbox.advance(count);
+    }
+    assert_eq!(outbox.weight(), 0);
+    all
+}
+
+#[test]
+fn bytes_come_out_in_order_however_little_the_socket_takes() {
+    for at_once in 1..40 {
+        let mut outbox = Outbox::new(10_000);
+        let mut expected = Vec::new();
+        for size in [3, 0, 200, 1, 126] {
+            let item = frames(&[size, 2]);
+            expected.extend_from_slice(&item);
+            assert_eq!(outbox.push_data(item), Sent::Queued);
+        }
+        assert_eq!(drain(&mut outbox, at_once), expected);
+    }
+}
+
+#[test]
+fn the_rest_of_an_item_goes_on_where_the_socket_stopped() {
+    let item = frames(&[10]);
+    let mut outbox = Outbox::new(1);
+    outbox.push_rest(item.clone(), 5, false);
+    assert_eq!(drain(&mut outbox, 100), item[5..]);
+}
+
+#[test]
+fn data_is_refused_at_the_cap_and_control_at_twice_the_cap() {
+    let item = frames(&[98]);
+    let weight = 100 + size_of::<Item>();
+    let mut outbox = Outbox::new(3 * weight);
+    for _ in 0..3 {
+        assert_eq!(outbox.push_data(item.clone()), Sent::Queued);
+    }
+    assert_eq!(outbox.push_data(item.clone()), Sent::Full);
+    for _ in 3..6 {
+        assert_eq!(outbox.push_control(item.clone()), Sent::Queued);
+    }
+    assert_eq!(outbox.push_control(item.clone()), Sent::Full);
+    assert_eq!(outbox.weight(), 6 * weight);
+    outbox.push_last(item.clone());
+    assert_eq!(drain(&mut outbox, 77).len(), 7 * item.len());
+}
+
+#[test]
+fn an_empty_outbox_takes_what_is_larger_than_the_cap() {
+    let mut outbox = Outbox::new(10);
+    assert_eq!(outbox.push_data(frames(&[1000])), Sent::Queued);
+    assert_eq!(outbox.push_data(frames(&[1])), Sent::Full);
+}
+
+#[test]
+fn discarding_keeps_just_the_rest_of_the_frame_that_has_begun() {
+    // Three frames of 2 + 10, 4 + 200 and 2 + 5 bytes in one item.
+    let item = frames(&[10, 200, 5]);
+    for written in 0..item.len() {
+        let mut outbox = Outbox::new(10_000);
+        outbox.push_data(item.clone());
+        outbox.push_data(frames(&[7]));
+        outbox.advance(written);
+        outbox.discard();
+        let end = [0, 12, 216, 223]
+            .into_iter()
+            .find(|&end| end >= written)
+            .unwrap();
+        assert_eq!(drain(&mut outbox, 1000), item[written..end], "{written}");
+    }
+}
+
+#[test]
+fn discarding_keeps_control_in_order() {
+    let mut outbox = Outbox::new(10_000);
+    let (a, b) = (frames(&[1, 1]), frames(&[2]));
+    outbox.push_control(a.clone());
+    outbox.push_data(frames(&[50]));
+    outbox.push_control(b.clone());
+    outbox.advance(4);
+    outbox.discard();
+    assert_eq!(drain(&mut outbox, 1000), [&a[4..], &b].concat());
+
+    outbox.push_control(a.clone());
+    outbox.push_control(b);
+    outbox.advance(4);
+    outbox.discard_all();
+    assert_eq!(drain(&mut outbox, 1000), a[4..]);
+}
+
+#[test]
+fn nothing_is_kept_when_the_socket_stopped_between_two_frames() {
+    let mut outbox = Outbox::new(10_000);
+    outbox.push_data(frames(&[10, 10]));
+    outbox.advance(12);
+    outbox.discard();
+    assert!(outbox.is_empty());
+    assert_eq!(outbox.push_data(frames(&[3])), Sent::Queued);
+    assert_eq!(drain(&mut outbox, 100), frames(&[3]));
+}

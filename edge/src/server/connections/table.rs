@@ -1,0 +1,347 @@
+//! The connections themselves, and what is done to one of them.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use grandstand_common::error::ErrorKind;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+use tokio::sync::Notify;
+
+use crate::conn::transport::{ConnKey, Sent};
+use crate::server::connections::Phase;
+use crate::server::connections::outbox::Outbox;
+use crate::time::coarse::Coarse;
+use crate::time::wheel::Wheel;
+use crate::websocket::frame;
+
+/// How long a connection may take to close.
+pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(5);
+
+/// An empty ping.
+const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) socket: TcpStream,
+    generation: u32,
+    /// Only while the socket is blocked.
+    pub(super) outbox: Option<Box<Outbox>>,
+    /// When something was last heard of it, or a blocked socket took something.
+    alive: Coarse,
+    /// When its entry in the wheel that counts comes out.
+    armed: Coarse,
+    /// The outbox's cap.
+    cap: u32,
+    pub(super) phase: Phase,
+    /// A ping is out since `alive`.
+    pinged: bool,
+    pub(super) paused: bool,
+    /// The socket took no more when it was last written to; the kernel says when it does.
+    pub(super) blocked: bool,
+    /// It stands in the queue of those to be driven.
+    woken: bool,
+}
+
+impl Conn {
+    /// Something was heard of it.
+    pub(super) fn on_alive(&mut self, now: Coarse) {
+        self.alive = now;
+        self.pinged = false;
+    }
+
+    /// How many bytes the socket takes now.
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.write(frames) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Queues what the socket did not take.
+    fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
+        let mut outbox = Box::new(Outbox::new(self.cap as usize));
+        outbox.push_rest(frames.clone(), written, control);
+        self.outbox = Some(outbox);
+    }
+
+    /// Writes or queues without regard to the cap, as the last.
+    fn send_last(&mut self, frame: &Bytes) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.push_last(frame.clone());
+            return;
+        }
+        match self.write(frame) {
+            Ok(count) if count == frame.len() => {}
+            Ok(count) => self.queue_rest(frame, count, true),
+            Err(_) => self.phase = Phase::Dead,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    conns: Slab<Conn>,
+    /// How often each place was taken before.
+    generations: Vec<u32>,
+    wheel: Wheel<ConnKey>,
+    heartbeat: Duration,
+    start: Instant,
+    registry: Registry,
+    /// Those to be driven though the kernel has no news of them: each at most once.
+    woken: VecDeque<ConnKey>,
+    bell: Rc<Notify>,
+}
+
+impl Table {
+    pub(super) fn new(
+        heartbeat: Duration,
+        registry: Registry,
+        bell: Rc<Notify>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            conns: Slab::new(),
+            generations: Vec::new(),
+            wheel: Wheel::new(now),
+            heartbeat,
+            start: now,
+            registry,
+            woken: VecDeque::new(),
+            bell,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    pub(super) fn open_keys(&self) -> Vec<ConnKey> {
+        let open = |(_, conn): &(usize, &Conn)| conn.phase == Phase::Open;
+        let key = |(index, conn): (usize, &Conn)| ConnKey {
+            index: index as u32,
+            generation: conn.generation,
+        };
+        self.conns.iter().filter(open).map(key).collect()
+    }
+
+    /// The time as connections keep it.
+    pub(super) fn coarse(&self, now: Instant) -> Coarse {
+        Coarse::new(now.saturating_duration_since(self.start))
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        mut socket: TcpStream,
+        cap: u32,
+        now: Instant,
+    ) -> io::Result<ConnKey> {
+        let place = self.conns.vacant_entry();
+        let index = place.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry
+            .register(&mut socket, Token(index), interest)?;
+        if index == self.generations.len() {
+            self.generations.push(0);
+        }
+        let generation = self.generations[index];
+        let deadline = now + self.heartbeat;
+        place.insert(Conn {
+            socket,
+            generation,
+            outbox: None,
+            alive: Coarse::new(now.saturating_duration_since(self.start)),
+            armed: Coarse::new(deadline.saturating_duration_since(self.start)),
+            cap,
+            phase: Phase::Open,
+            pinged: false,
+            paused: false,
+            blocked: false,
+            woken: false,
+        });
+        let key = ConnKey {
+            index: index as u32,
+            generation,
+        };
+        self.wheel.insert(deadline, key);
+        Ok(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
+        self.conns
+            .get_mut(key.index as usize)
+            .filter(|conn| conn.generation == key.generation)
+    }
+
+    /// Who is at this place, of whom the kernel has news.
+    pub(super) fn on_event(&mut self, index: usize, writable: bool) -> Option<ConnKey> {
+        let conn = self.conns.get_mut(index)?;
+        conn.blocked &= !writable;
+        Some(ConnKey {
+            index: index as u32,
+            generation: conn.generation,
+        })
+    }
+
+    pub(super) fn remove(&mut self, key: ConnKey) {
+        if self.get_mut(key).is_some() {
+            let index = key.index as usize;
+            self.generations[index] = self.generations[index].wrapping_add(1);
+            // To close the socket takes it out of the poll.
+            self.conns.remove(index);
+        }
+    }
+
+    /// Has the connection driven.
+    pub(super) fn wake(&mut self, key: ConnKey) {
+        if let Some(conn) = self.get_mut(key)
+            && !std::mem::replace(&mut conn.woken, true)
+        {
+            self.woken.push_back(key);
+            self.bell.notify_one();
+        }
+    }
+
+    /// The next that is to be driven.
+    pub(super) fn next_woken(&mut self) -> Option<ConnKey> {
+        let key = self.woken.pop_front()?;
+        if let Some(conn) = self.get_mut(key) {
+            conn.woken = false;
+        }
+        Some(key)
+    }
+
+    pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, control: bool) -> Sent {
+        let Some(conn) = self.get_mut(key) else {
+            return Sent::Gone;
+        };
+        if conn.phase != Phase::Open {
+            return Sent::Gone;
+        }
+        if let Some(outbox) = &mut conn.outbox {
+            return if control {
+                outbox.push_control(frames.clone())
+            } else {
+                outbox.push_data(frames.clone())
+            };
+        }
+        let sent = match conn.write(frames) {
+            Ok(count) if count == frames.len() => return Sent::Written,
+            Ok(count) => {
+                conn.queue_rest(frames, count, control);
+                Sent::Queued
+            }
+            Err(_) => {
+                conn.phase = Phase::Dead;
+                Sent::Gone
+            }
+        };
+        self.wake(key);
+        sent
+    }
+
+    pub(super) fn discard(&mut self, key: ConnKey) {
+        let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
+            return;
+        };
+        match &mut conn.outbox {
+            Some(outbox) => outbox.discard(),
+            // An empty one is seen as drained when the connection is driven.
+            None => {
+                conn.outbox = Some(Box::new(Outbox::new(conn.cap as usize)));
+                self.wake(key);
+            }
+        }
+    }
+
+    pub(super) fn discard_all(&mut self, key: ConnKey) {
+        if let Some(outbox) = self.get_mut(key).and_then(|c| c.outbox.as_mut()) {
+            outbox.discard_all();
+        }
+    }
+
+    pub(super) fn close(&mut self, key: ConnKey, why: ErrorKind, now: Instant) {
+        let close = frame::close(why.close_code(), why.code());
+        self.end(key, &close, Phase::Closing(why), now);
+    }
+
+    /// Sends the last frame and sets the deadline for the rest; whether the connection was open.
+    pub(super) fn end(&mut self, key: ConnKey, last: &Bytes, phase: Phase, now: Instant) -> bool {
+        let deadline = now + CLOSE_GRACE;
+        let armed = self.coarse(deadline);
+        let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
+            return false;
+        };
+        conn.phase = phase;
+        conn.send_last(last);
+        conn.armed = armed;
+        self.wake(key);
+        self.wheel.insert(deadline, key);
+        true
+    }
+
+    /// Looks at the connections whose time has come; returns when the next one's comes.
+    pub(super) fn handle_timeouts(&mut self, now: Instant) -> Option<Instant> {
+        let coarse = self.coarse(now);
+        while let Some(key) = self.wheel.poll_expired(now) {
+            // What was armed anew has a later entry, which comes out in its time.
+            if self
+                .get_mut(key)
+                .is_some_and(|c| coarse.has_reached(c.armed))
+            {
+                self.on_timeout(key, now);
+            }
+        }
+        self.wheel.next_deadline()
+    }
+
+    fn on_timeout(&mut self, key: ConnKey, now: Instant) {
+        let (heartbeat, coarse) = (self.heartbeat, self.coarse(now));
+        let Some(conn) = self.get_mut(key) else {
+            return;
+        };
+        if conn.phase != Phase::Open {
+            conn.phase = Phase::Dead;
+            self.wake(key);
+            return;
+        }
+        // Nothing can be heard of it while nothing is read. If it does not even take what waits for it, it is gone.
+        let queued = conn.outbox.is_some();
+        if conn.paused && !queued {
+            conn.on_alive(coarse);
+        }
+        if conn.pinged {
+            let why = if queued {
+                ErrorKind::TooSlow
+            } else {
+                ErrorKind::Timeout
+            };
+            self.discard_all(key);
+            self.close(key, why, now);
+            return;
+        }
+        let silence = coarse.since(conn.alive);
+        conn.pinged = silence >= heartbeat;
+        let wait = match conn.pinged {
+            true => heartbeat,
+            false => heartbeat - silence,
+        };
+        let silent = conn.pinged;
+        conn.armed = coarse.after(wait);
+        if silent && !queued {
+            self.send(key, &PING, true);
+        }
+        self.wheel.insert(now + wait, key);
+    }
+}

@@ -1,0 +1,181 @@
+//! From an accepted socket to an open connection: HTTP/1.1 with a deadline, until the upgrade.
+//!
+//! hyper speaks the HTTP; once it has written the 101 it gives the socket back, and nothing of it stays in memory.
+
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::debug;
+
+use crate::server::connection::Upgraded;
+use crate::server::context::Front;
+use crate::server::handler::Hello;
+
+pub use response::Refusal;
+
+/// How long a client has to read a refusal before its socket is closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How much of what a refused client still sends is read meanwhile.
+const LINGER_BYTES: usize = 256 << 10;
+
+/// Speaks HTTP on a socket; returns the socket if it was upgraded.
+pub(crate) async fn drive_handshake(
+    front: Rc<Front>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) -> Option<Upgraded> {
+    let deadline = Instant::now() + front.options.handshake_timeout;
+    // Who says nothing yet takes next to nothing.
+    let asked = async {
+        // The runtime takes a new socket to be readable, so it must be tried.
+        let begun = socket.peek(&mut [0]).await;
+        front.turns.take().await;
+        begun
+    };
+    match timeout_at(deadline, asked).await {
+        Ok(Ok(_)) => Box::pin(drive_http(front, socket, peer, deadline)).await,
+        Ok(Err(_)) => None,
+        Err(_) => {
+            refuse_late(&front, socket, peer).await;
+            None
+        }
+    }
+}
+
+async fn drive_http(
+    front: Rc<Front>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Option<Upgraded> {
+    let door = Door {
+        front: Rc::clone(&front),
+        peer,
+        answered: Cell::new(0),
+        upgrade: RefCell::new(None),
+    };
+    let mut http = http1::Builder::new()
+        .max_buf_size(front.options.header_bytes.max(8192))
+        .max_header_size(front.options.header_bytes)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(socket), door);
+    let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
+    let parts = http.into_parts();
+    let door = parts.service;
+    let socket = parts.io.into_inner();
+    match result {
+        Ok(Ok(())) => {
+            if let Some((route, hello)) = door.upgrade.take() {
+                return Some(Upgraded {
+                    socket: socket.into_std().ok()?,
+                    route,
+                    hello,
+                    early: parts.read_buf[..].into(),
+                });
+            }
+        }
+        Ok(Err(error)) => {
+            if error.is_parse() {
+                front.metrics.on_refused(Refusal::from_parse(&error));
+            }
+            debug!(%peer, %error, "handshake failed");
+        }
+        // Between two requests there is nobody to answer.
+        Err(_) if door.answered.get() > 0 && parts.read_buf.is_empty() => {}
+        Err(_) => {
+            refuse_late(&front, socket, peer).await;
+            return None;
+        }
+    }
+    let _ = timeout(LINGER, linger(socket)).await;
+    None
+}
+
+/// Tells a client that it took too long.
+async fn refuse_late(front: &Front, mut socket: TcpStream, peer: SocketAddr) {
+    front.metrics.on_refused(Refusal::Deadline);
+    let answer = response::deadline(front.options.handshake_timeout);
+    let _ = timeout(LINGER, socket.write_all(&answer)).await;
+    debug!(%peer, "handshake took too long");
+    let _ = timeout(LINGER, linger(socket)).await;
+}
+
+/// Lets the client read the answer. To close a socket with bytes unread would reset it, and take the answer away.
+async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
+    socket.shutdown().await?;
+    let mut rest = [0; 1024];
+    let mut total = 0;
+    while total < LINGER_BYTES {
+        match socket.read(&mut rest).await? {
+            0 => break,
+            count => total += count,
+        }
+    }
+    Ok(())
+}
+
+/// Answers the requests on one socket, and keeps what the one that upgrades it asked for.
+struct Door {
+    front: Rc<Front>,
+    peer: SocketAddr,
+    answered: Cell<u64>,
+    upgrade: RefCell<Option<(u8, Hello)>>,
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.answered.set(self.answered.get() + 1);
+        ready(Ok(self.answer(&request)))
+    }
+}
+
+impl Door {
+    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        let result = match (0_u8..)
+            .zip(&self.front.routes)
+            .find(|(_, r)| r.path == path)
+        {
+            Some((place, route)) => {
+                request::upgrade(request, self.front.options.deflate).map(|agreed| {
+                    let hello = request::hello(request, &agreed, route.path, self.peer);
+                    self.upgrade.replace(Some((place, hello)));
+                    response::upgraded(&agreed)
+                })
+            }
+            None => match self.front.pages.get(path) {
+                Some(page) => request::page(request).map(|()| response::page(page)),
+                None => Err(Refusal::NotFound),
+            },
+        };
+        result.unwrap_or_else(|refusal| {
+            self.front.metrics.on_refused(refusal);
+            let paths = self.front.routes.iter().map(|route| route.path);
+            response::refused(refusal, paths)
+        })
+    }
+}

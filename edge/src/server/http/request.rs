@@ -1,0 +1,187 @@
+//! What a request asks for. Nothing here touches a socket.
+
+use std::net::SocketAddr;
+
+use grandstand_common::envelope::Encoding;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+
+use crate::codec::Form;
+use crate::server::handler::Hello;
+use crate::server::http::Refusal;
+use crate::websocket::extensions::{self, Deflate};
+
+/// The subprotocol prefix that brings a token, for browsers, which cannot set headers.
+const BEARER: &str = "bearer.";
+
+/// What a good WebSocket request settled.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    /// Its `Sec-WebSocket-Key`.
+    pub(super) key: String,
+    /// The subprotocol to answer with: the first of ours that was offered. If there is none, nothing is selected, since a
+    /// token must not be echoed; browsers then refuse the connection, other clients speak JSON.
+    pub(super) selected: Option<Encoding>,
+    /// Messages may be compressed.
+    pub(super) deflate: Option<Deflate>,
+}
+
+/// Whether the request opens a WebSocket (RFC 6455 section 4.2.1), whose messages may be compressed if `deflate`.
+pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Agreed, Refusal> {
+    if request.method() != Method::GET {
+        return Err(Refusal::Method);
+    }
+    let upgrades = listed(request, header::UPGRADE).any(|v| v.eq_ignore_ascii_case("websocket"))
+        && listed(request, header::CONNECTION).any(|v| v.eq_ignore_ascii_case("upgrade"));
+    if !upgrades || request.version() != hyper::Version::HTTP_11 {
+        return Err(Refusal::NotUpgrade);
+    }
+    if text(request, header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        return Err(Refusal::Version);
+    }
+    let key = text(request, header::SEC_WEBSOCKET_KEY)
+        .filter(|key| is_key(key))
+        .ok_or(Refusal::BadKey)?;
+    let selected = listed(request, header::SEC_WEBSOCKET_PROTOCOL)
+        .find_map(|offer| Encoding::ALL.into_iter().find(|e| e.subprotocol() == offer));
+    let deflate = match deflate {
+        true => extensions(request)?,
+        false => None,
+    };
+    Ok(Agreed {
+        key: key.to_owned(),
+        selected,
+        deflate,
+    })
+}
+
+/// Whether the request reads a page.
+pub(super) fn page<B>(request: &Request<B>) -> Result<(), Refusal> {
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Refusal::Method),
+    }
+}
+
+/// What the client says of itself.
+pub(super) fn hello<B>(
+    request: &Request<B>,
+    agreed: &Agreed,
+    path: &'static str,
+    peer: SocketAddr,
+) -> Hello {
+    let query = request.uri().query().unwrap_or_default();
+    let token = text(request, header::AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim().to_owned())
+        .or_else(|| parameter(query, "token"))
+        .or_else(|| {
+            listed(request, header::SEC_WEBSOCKET_PROTOCOL)
+                .find_map(|offer| offer.strip_prefix(BEARER))
+                .map(str::to_owned)
+        });
+    Hello {
+        path,
+        form: Form {
+            encoding: agreed.selected.unwrap_or(Encoding::Json),
+            deflate: agreed.deflate.is_some(),
+        },
+        token,
+        user: parameter(query, "user"),
+        origin: text(request, header::ORIGIN).map(str::to_owned),
+        peer,
+    }
+}
+
+/// What comes of the extensions that are offered.
+fn extensions<B>(request: &Request<B>) -> Result<Option<Deflate>, Refusal> {
+    let lines = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let lines: Result<Vec<_>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
+    let lines = lines.map_err(|_| Refusal::BadExtensions)?;
+    extensions::choose(lines).map_err(|_| Refusal::BadExtensions)
+}
+
+/// A header's value, if it is plain text.
+fn text<B>(request: &Request<B>, name: HeaderName) -> Option<&str> {
+    request.headers().get(name)?.to_str().ok().map(str::trim)
+}
+
+/// The values of a header that is a list, over all of its lines.
+fn listed<B>(request: &Request<B>, name: HeaderName) -> impl Iterator<Item = &str> {
+    request
+        .headers()
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+/// 16 bytes in base64: 22 digits and two signs of equality.
+fn is_key(key: &str) -> bool {
+    key.len() == 24
+        && key.strip_suffix("==").is_some_and(|digits| {
+            digits
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+        })
+}
+
+/// The first parameter of this name in a query, decoded. `None` also if it is not UTF-8.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .and_then(|(_, value)| decode(value))
+}
+
+/// Takes the percent-encoding off (and `+` for a space, as forms have it). A `%` without two digits is itself.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let digits = after.first_chunk::<2>();
+        match (first, digits.and_then(|d| hex(*d))) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            (b'+', _) => bytes.push(b' '),
+            _ => bytes.push(first),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex([high, low]: [u8; 2]) -> Option<u8> {
+    let high = char::from(high).to_digit(16)?;
+    let low = char::from(low).to_digit(16)?;
+    Some((high * 16 + low) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded() {
+        let query = "a=1&user=Zo%C3%AB+X%zz%4&user=other&token=a.b-c_d&bad=%FF";
+        assert_eq!(parameter(query, "user").unwrap(), "Zoë X%zz%4");
+        assert_eq!(parameter(query, "token").unwrap(), "a.b-c_d");
+        assert_eq!(parameter(query, "bad"), None);
+        assert_eq!(parameter(query, "none"), None);
+        assert_eq!(parameter("user", "user"), None);
+    }
+
+    #[test]
+    fn keys_are_16_bytes() {
+        assert!(is_key("dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(!is_key("dGhlIHNhbXBsZSBub25jZQ="));
+        assert!(!is_key("dGhlIHNhbXBsZSBub25jZQAA"));
+        assert!(!is_key("dGhlIHNhbXBsZSBub2*jZQ=="));
+        assert!(!is_key(""));
+    }
+}

@@ -1,0 +1,92 @@
+//! The loop that accepts from a listener.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::warn;
+
+use crate::server::context::Front;
+use crate::server::http::drive_handshake;
+use crate::server::metrics::AcceptFailure;
+
+/// The first pause after the system ran out of what a connection needs; doubled up to [`MAX_PAUSE`].
+const MIN_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts connections for ever and starts their tasks on the running `LocalSet`. Dropping it stops the accepting and
+/// nothing else.
+///
+/// # Errors
+/// If the listener cannot be used with the running runtime. Once it accepts it never ends by itself.
+pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let (mut pause, mut accepted) = (MIN_PAUSE, 0);
+    loop {
+        if front.handshakes.available_permits() == 0 {
+            front.metrics.accept_waits.inc();
+        }
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&front.handshakes).acquire_owned().await else {
+            return Ok(());
+        };
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                pause = MIN_PAUSE;
+                front.metrics.accepted.inc();
+                start(&front, socket, peer, permit);
+                accepted += 1;
+                if accepted >= front.options.accepts {
+                    accepted = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+            Err(error) if is_exhaustion(&error) => {
+                front.metrics.on_accept_failure(AcceptFailure::Exhausted);
+                warn!(%error, pause_ms = pause.as_millis() as u64, "cannot accept connections");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+            }
+            Err(_) => front.metrics.on_accept_failure(AcceptFailure::Connection),
+        }
+    }
+}
+
+/// Runs a handshake in a task of its own, whose memory is free when the connection is open.
+fn start(
+    front: &Rc<Front>,
+    socket: TcpStream,
+    peer: std::net::SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let front = Rc::clone(front);
+    tokio::task::spawn_local(async move {
+        front.metrics.handshakes.inc();
+        let upgraded = drive_handshake(Rc::clone(&front), socket, peer).await;
+        front.metrics.handshakes.dec();
+        drop(permit);
+        if let Some(upgraded) = upgraded
+            && let Err(error) = front.open(upgraded)
+        {
+            front.metrics.on_accept_failure(AcceptFailure::Exhausted);
+            warn!(%error, "cannot keep a connection");
+        }
+    });
+}
+
+/// Whether waiting may help. Other errors are of the one connection that would have been accepted (accept(2)).
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOMEM: i32 = 12;
+    const ENOBUFS: i32 = 105;
+    matches!(
+        error.raw_os_error(),
+        Some(ENFILE | EMFILE | ENOMEM | ENOBUFS)
+    )
+}

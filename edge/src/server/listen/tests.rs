@@ -1,0 +1,182 @@
+use std::net::{SocketAddr, TcpStream};
+
+use std::io;
+use std::time::Duration;
+
+use super::accept::is_exhaustion;
+use super::*;
+use crate::server::context::FrontOptions;
+use crate::server::testing::{Setup, UPGRADE, run};
+
+fn options(addr: impl Into<SocketAddr>) -> ListenOptions {
+    ListenOptions::new(addr.into())
+}
+
+fn any() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+#[test]
+fn all_listeners_of_a_call_share_one_port() {
+    let listeners = bind(&options(any()), 3).unwrap();
+    let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
+    assert_eq!(ports.len(), 3);
+    assert!(ports.iter().all(|p| *p == ports[0]));
+}
+
+#[test]
+fn a_taken_port_is_refused_by_name() {
+    let alone = std::net::TcpListener::bind(any()).unwrap();
+    let addr = alone.local_addr().unwrap();
+    for exclusive in [true, false] {
+        let mut options = options(addr);
+        options.exclusive = exclusive;
+        let error = bind(&options, 1).unwrap_err();
+        assert!(matches!(error, ListenError::Taken { .. }));
+        assert!(error.to_string().contains(&addr.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_port_is_shared_with_another_process_only_if_asked_for() {
+    let first = bind(&options(any()), 2).unwrap();
+    let mut options = options(first[0].local_addr().unwrap());
+    assert!(matches!(
+        bind(&options, 1).unwrap_err(),
+        ListenError::Taken { .. }
+    ));
+    options.exclusive = false;
+    bind(&options, 1).unwrap();
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused() {
+    // TEST-NET-1, RFC 5737.
+    let error = bind(&options(([192, 0, 2, 1], 0)), 1).unwrap_err();
+    assert!(matches!(error, ListenError::NotHere { .. }), "{error}");
+}
+
+#[test]
+fn accepted_sockets_have_the_listeners_settings() {
+    let mut options = options(any());
+    options.keepalive = Some(Duration::from_secs(90));
+    let listener = bind(&options, 1).unwrap().remove(0);
+    listener.set_nonblocking(false).unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (accepted, _) = listener.accept().unwrap();
+    assert!(accepted.nodelay().unwrap());
+    let accepted = socket2::SockRef::from(&accepted);
+    assert!(accepted.keepalive().unwrap());
+    #[cfg(target_os = "linux")]
+    assert_eq!(accepted.tcp_user_timeout().unwrap(), options.user_timeout);
+    #[cfg(target_os = "linux")]
+    assert_eq!(accepted.tcp_notsent_lowat().ok(), options.unsent);
+}
+
+#[test]
+fn ipv6_works() {
+    let setup = Setup {
+        addr: "[::1]:0",
+        ..Setup::default()
+    };
+    run(setup, async |rig| {
+        let mut peer = rig.connect().await;
+        peer.write(format!("{UPGRADE}\r\n")).await;
+        assert!(peer.head().await.starts_with("HTTP/1.1 101 "));
+    });
+}
+
+#[test]
+fn a_backlog_is_capped_only_if_it_is_more_than_the_kernel_holds() {
+    assert_eq!(capped(1), None);
+    if cfg!(target_os = "linux") {
+        assert!(capped(i32::MAX).is_some_and(|cap| cap >= 1));
+    }
+}
+
+#[test]
+fn only_a_lack_of_resources_makes_it_wait() {
+    assert!(is_exhaustion(&io::Error::from_raw_os_error(24)));
+    assert!(!is_exhaustion(&io::ErrorKind::ConnectionAborted.into()));
+}
+
+/// A shard with bounds on its handshakes.
+fn bounded(handshakes: usize, accepts: usize) -> Setup {
+    let options = FrontOptions {
+        handshakes,
+        accepts,
+        ..FrontOptions::default()
+    };
+    Setup {
+        options,
+        ..Setup::default()
+    }
+}
+
+#[test]
+fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
+    const CLIENTS: usize = 120;
+    const BOUND: usize = 8;
+    run(bounded(BOUND, 3), async |rig| {
+        let mut waiting = std::collections::VecDeque::new();
+        for _ in 0..CLIENTS {
+            waiting.push_back(rig.connect().await);
+        }
+        let (mut inside, mut open) = (Vec::new(), 0);
+        let metrics = &rig.front.metrics;
+        while open < CLIENTS {
+            // Nobody asks for anything: they fill what there is, and the rest stay with the kernel.
+            let full = open + BOUND.min(CLIENTS - open);
+            rig.until(|| (metrics.accepted.get() >= full as u64).then_some(()))
+                .await;
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(metrics.accepted.get(), full as u64);
+            assert_eq!(metrics.handshakes.get(), (full - open) as i64);
+            // The kernel hands them over in the order in which they came.
+            for mut peer in waiting.drain(..full - open) {
+                peer.write(format!("{UPGRADE}\r\n")).await;
+                inside.push(peer);
+            }
+            for _ in open..full {
+                rig.told().await;
+            }
+            open = full;
+        }
+        assert_eq!(metrics.connections.get(), CLIENTS as i64);
+        assert!(metrics.accept_waits.get() >= (CLIENTS / BOUND - 1) as u64);
+    });
+}
+
+#[test]
+fn requests_that_come_together_are_answered_a_few_at_a_time() {
+    const CLIENTS: usize = 60;
+    const EACH: usize = 4;
+    run(bounded(CLIENTS, EACH), async |rig| {
+        let mut peers = Vec::new();
+        for _ in 0..CLIENTS {
+            peers.push(rig.connect().await);
+        }
+        let accepted = &rig.front.metrics.accepted;
+        rig.until(|| (accepted.get() == CLIENTS as u64).then_some(()))
+            .await;
+        for peer in &mut peers {
+            peer.write(format!("{UPGRADE}\r\n")).await;
+        }
+        let (mut open, mut rounds) = (0, 0);
+        while open < CLIENTS {
+            // Goes on when everybody else has had a turn.
+            tokio::task::yield_now().await;
+            let mut now = 0;
+            while rig.try_told().is_some() {
+                now += 1;
+            }
+            // Some of the last round's may be among them.
+            assert!(now <= 2 * EACH, "{now} at once");
+            open += now;
+            rounds += usize::from(now > 0);
+        }
+        assert!(rounds >= CLIENTS / EACH / 2, "{rounds}");
+    });
+}

@@ -1,0 +1,262 @@
+//! A shard of real sockets in the test's own thread, with an endpoint that remembers.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use crate::conn::transport::{ConnKey, Sink};
+use crate::server::connections::Conns;
+use crate::server::context::{Front, FrontOptions, Page, Pages, Paths, Route};
+use crate::server::handler::{Echo, Ending, Endpoint, Hello};
+use crate::server::listen::{ListenOptions, bind, drive_accept};
+use crate::server::metrics::FrontMetrics;
+use crate::websocket::decoder::MessageKind;
+use crate::websocket::deflate::DeflateOptions;
+use crate::websocket::frame::frame_len;
+
+/// How long a test waits for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request that opens a WebSocket at `/v1/ws`, but for its last line's end.
+pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, \
+     Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// What the endpoint was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    Open(ConnKey, Hello),
+    Message(ConnKey, MessageKind, Vec<u8>),
+    Drained(ConnKey),
+    Closed(ConnKey, Ending),
+}
+
+#[derive(Default)]
+struct Recorder {
+    told: RefCell<VecDeque<Told>>,
+    /// Pauses at every message.
+    pausing: RefCell<Option<Conns>>,
+}
+
+impl Endpoint for Recorder {
+    fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
+        self.told.borrow_mut().push_back(Told::Open(conn, hello));
+    }
+    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
+        let told = Told::Message(conn, kind, payload.to_vec());
+        self.told.borrow_mut().push_back(told);
+        if let Some(conns) = self.pausing.borrow_mut().as_mut() {
+            conns.pause(conn, true);
+        }
+    }
+    fn drained(&self, conn: ConnKey, _: Instant) {
+        self.told.borrow_mut().push_back(Told::Drained(conn));
+    }
+    fn closed(&self, conn: ConnKey, why: Ending, _: Instant) {
+        self.told.borrow_mut().push_back(Told::Closed(conn, why));
+    }
+}
+
+/// The shard.
+pub(crate) struct Rig {
+    pub(crate) front: Rc<Front>,
+    pub(crate) conns: Conns,
+    pub(crate) addr: SocketAddr,
+    recorder: Rc<Recorder>,
+}
+
+/// Its settings.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) options: FrontOptions,
+    pub(crate) heartbeat: Duration,
+    pub(crate) addr: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            options: FrontOptions::default(),
+            heartbeat: Duration::from_secs(25),
+            addr: "127.0.0.1:0",
+        }
+    }
+}
+
+/// Runs a test on a shard with `/v1/ws` (64 KiB messages, 64 KiB outbox), `/v1/echo` and a page at `/`.
+pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let conns = Conns::new(setup.heartbeat).unwrap();
+        let recorder = Rc::new(Recorder::default());
+        let routes = vec![
+            Route {
+                path: "/v1/ws",
+                endpoint: recorder.clone(),
+                message_bytes: 64 << 10,
+                outbox_bytes: 64 << 10,
+            },
+            Route {
+                path: "/v1/echo",
+                endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),
+                message_bytes: Echo::LIMIT,
+                outbox_bytes: Echo::LIMIT,
+            },
+        ];
+        let page = Page {
+            content_type: "text/html; charset=utf-8",
+            body: b"<p>hello",
+        };
+        let paths = Paths {
+            routes,
+            pages: Pages::from([("/", page)]),
+        };
+        let metrics = FrontMetrics::default();
+        let front = Front::new(setup.options, conns.clone(), metrics, paths);
+        let mut options = ListenOptions::new(setup.addr.parse().unwrap());
+        // Small buffers, so that a client that does not read is soon felt.
+        options.send_buffer = Some(16 << 10);
+        let listener = bind(&options, 1).unwrap().remove(0);
+        let addr = listener.local_addr().unwrap();
+        front.start();
+        tokio::task::spawn_local(drive_accept(Rc::clone(&front), listener));
+        let rig = Rig {
+            front,
+            conns,
+            addr,
+            recorder,
+        };
+        tokio::time::timeout(PATIENCE * 3, test(rig)).await.unwrap();
+    });
+}
+
+impl Rig {
+    /// A bare connection.
+    pub(crate) async fn connect(&self) -> Peer {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(self.addr),
+            socket2::Type::STREAM,
+            None,
+        )
+        .unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        socket.connect(&self.addr.into()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Peer(TcpStream::from_std(socket.into()).unwrap())
+    }
+
+    /// A WebSocket at `/v1/ws`.
+    pub(crate) async fn open(&self) -> (Peer, ConnKey) {
+        let mut peer = self.connect().await;
+        peer.write(&format!("{UPGRADE}\r\n")).await;
+        let head = peer.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        match self.told().await {
+            Told::Open(conn, _) => (peer, conn),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next that the endpoint is told.
+    pub(crate) async fn told(&self) -> Told {
+        self.until(|| self.try_told()).await
+    }
+
+    /// The next that the endpoint was told.
+    pub(crate) fn try_told(&self) -> Option<Told> {
+        self.recorder.told.borrow_mut().pop_front()
+    }
+
+    /// Waits until there is something.
+    pub(crate) async fn until<T>(&self, mut poll: impl FnMut() -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                match poll() {
+                    Some(found) => return found,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("what the test waits for does not happen")
+    }
+
+    /// Lets the endpoint pause its connections at every message.
+    pub(crate) fn pause_at_messages(&self) {
+        *self.recorder.pausing.borrow_mut() = Some(self.conns.clone());
+    }
+}
+
+/// A client.
+pub(crate) struct Peer(pub(crate) TcpStream);
+
+impl Peer {
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// A frame of up to 125 bytes, masked with zeros.
+    pub(crate) async fn frame(&mut self, first: u8, payload: &[u8]) {
+        let mut bytes = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        bytes.extend_from_slice(payload);
+        self.write(bytes).await;
+    }
+
+    async fn byte(&mut self) -> Option<u8> {
+        let read = tokio::time::timeout(PATIENCE, self.0.read_u8()).await;
+        read.expect("nothing comes").ok()
+    }
+
+    /// An HTTP response's head.
+    pub(crate) async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.byte().await.expect("the head does not end"));
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// An HTTP response's head, and its body by its length.
+    pub(crate) async fn response(&mut self) -> (String, String) {
+        let head = self.head().await.to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|l| l.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |l| l.parse().unwrap())];
+        self.0.read_exact(&mut body).await.unwrap();
+        (head, String::from_utf8(body).unwrap())
+    }
+
+    /// The next server frame: its first byte and payload. `None`: the end, without a reset.
+    pub(crate) async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut bytes = vec![self.byte().await?];
+        let len = loop {
+            match frame_len(&bytes) {
+                Some(len) => break len,
+                None => bytes.push(self.byte().await.expect("a frame is cut off")),
+            }
+        };
+        let header = bytes.len();
+        bytes.resize(len, 0);
+        self.0.read_exact(&mut bytes[header..]).await.unwrap();
+        Some((bytes[0], bytes.split_off(header)))
+    }
+
+    /// Everything up to the end.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let read = self.0.read_to_end(&mut rest);
+        let read = tokio::time::timeout(PATIENCE, read).await;
+        read.expect("it does not end").unwrap();
+        rest
+    }
+}

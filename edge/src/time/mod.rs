@@ -1,0 +1,5 @@
+//! Timers and coarse times.
+
+pub mod wheel;
+
+pub mod coarse;

@@ -1,0 +1,225 @@
+//! Against tungstenite, in both directions.
+
+use std::io::{self, Read, Write};
+
+use super::*;
+use crate::websocket::decoder::tests::{Seen, client_frame, feed};
+use crate::websocket::frame;
+use bytes::BytesMut;
+use grandstand_common::envelope::Encoding;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Message, WebSocket};
+
+/// What one side wrote, read by the other in random pieces.
+struct Pipe {
+    input: Vec<u8>,
+    at: usize,
+    most: usize,
+    output: Vec<u8>,
+}
+
+impl Pipe {
+    fn new(input: Vec<u8>, most: usize) -> Self {
+        Self {
+            input,
+            at: 0,
+            most,
+            output: Vec::new(),
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.input[self.at..];
+        if rest.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = rest.len().min(buf.len()).min(self.most);
+        buf[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.output.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn peer(role: Role, input: Vec<u8>, most: usize) -> WebSocket<Pipe> {
+    let config = WebSocketConfig::default().max_message_size(Some(LIMIT as usize));
+    WebSocket::from_raw_socket(Pipe::new(input, most), role, Some(config))
+}
+
+const LIMIT: u32 = 60_000;
+
+/// What tungstenite makes of the same bytes; a fault is just a fault.
+fn as_seen_by(peer: &mut WebSocket<Pipe>) -> (Vec<Seen>, bool) {
+    let mut seen = Vec::new();
+    loop {
+        match peer.read() {
+            Ok(Message::Text(text)) => seen.push(Seen::Text(text.as_bytes().to_vec())),
+            Ok(Message::Binary(bytes)) => seen.push(Seen::Binary(bytes.to_vec())),
+            Ok(Message::Ping(payload)) => seen.push(Seen::Ping(payload.to_vec())),
+            Ok(Message::Pong(_)) => seen.push(Seen::Pong),
+            Ok(Message::Close(close)) => {
+                seen.push(Seen::Close(close.map(|c| c.code.into())));
+                return (seen, false);
+            }
+            Ok(Message::Frame(_)) => {}
+            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return (seen, false);
+            }
+            Err(_) => return (seen, true),
+        }
+    }
+}
+
+fn random_text(rng: &mut StdRng) -> String {
+    let size = match rng.random_range(0..10) {
+        0 => 0,
+        1 => rng.random_range(1000..30_000),
+        _ => rng.random_range(1..200),
+    };
+    (0..size)
+        .map(|_| *['a', 'é', '字', '🎲'].get(rng.random_range(0..4)).unwrap())
+        .collect()
+}
+
+/// One message in random fragments, with control frames between them; now and then something is wrong.
+fn random_message(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+    let is_text = rng.random_bool(0.6);
+    let mut payload = random_text(rng).into_bytes();
+    if !payload.is_empty() && rng.random_bool(0.02) {
+        let at = rng.random_range(0..payload.len());
+        payload[at] = 0xFF;
+    }
+    let mut opcode = if is_text { 1 } else { 2 };
+    let mut rest = payload.as_slice();
+    loop {
+        let last = rng.random_bool(0.6);
+        let size = if last {
+            rest.len()
+        } else {
+            rng.random_range(0..=rest.len())
+        };
+        let (piece, after) = rest.split_at(size);
+        rest = after;
+        let fin = if last { 0x80 } else { 0 };
+        bytes.extend_from_slice(&client_frame(fin | opcode, piece, rng.random()));
+        opcode = 0;
+        match rng.random_range(0..100) {
+            0..=9 => bytes.extend_from_slice(&client_frame(0x89, b"are you there", rng.random())),
+            10..=14 => bytes.extend_from_slice(&client_frame(0x8A, b"", rng.random())),
+            15 => bytes.extend_from_slice(&client_frame(rng.random(), b"x", rng.random())),
+            16 => bytes.extend_from_slice(&client_frame(0x88, b"\x03\xE8bye", rng.random())),
+            _ => {}
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+#[test]
+fn both_understand_a_client_alike() {
+    let mut faults = 0;
+    for seed in 0..400 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut bytes = Vec::new();
+        for _ in 0..rng.random_range(1..8) {
+            random_message(&mut rng, &mut bytes);
+        }
+        let most = *[1, 7, 1000, 100_000].get(rng.random_range(0..4)).unwrap();
+        let mut ours = feed(&mut Session::new(LIMIT), &bytes, &[most]);
+        let failed = matches!(ours.last(), Some(Seen::Fault(_)));
+        if failed {
+            ours.pop();
+            faults += 1;
+        }
+        let theirs = as_seen_by(&mut peer(Role::Server, bytes, most));
+        assert_eq!((ours, failed), theirs, "seed {seed}");
+    }
+    assert!(faults > 30, "only {faults} streams were wrong");
+}
+
+#[test]
+fn a_tungstenite_client_is_understood() {
+    for seed in 0..200 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut client = peer(Role::Client, Vec::new(), 1);
+        let mut said = Vec::new();
+        for _ in 0..10 {
+            let text = random_text(&mut rng);
+            let message = match rng.random_range(0..4) {
+                0 => {
+                    said.push(Seen::Binary(text.clone().into_bytes()));
+                    Message::binary(text.into_bytes())
+                }
+                1 => {
+                    said.push(Seen::Ping(b"hello".to_vec()));
+                    Message::Ping(b"hello"[..].into())
+                }
+                _ => {
+                    said.push(Seen::Text(text.clone().into_bytes()));
+                    Message::text(text)
+                }
+            };
+            client.send(message).unwrap();
+        }
+        client.close(None).unwrap();
+        said.push(Seen::Close(None));
+        let bytes = std::mem::take(&mut client.get_mut().output);
+        let seen = feed(
+            &mut Session::new(200_000),
+            &bytes,
+            &[rng.random_range(1..5000)],
+        );
+        assert_eq!(seen, said, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_tungstenite_client_understands_our_frames() {
+    for seed in 0..200 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut bytes = BytesMut::new();
+        let mut said = Vec::new();
+        for _ in 0..10 {
+            let text = random_text(&mut rng);
+            match rng.random_range(0..5) {
+                0 => {
+                    bytes.extend_from_slice(&frame::binary(text.as_bytes()));
+                    said.push(Seen::Binary(text.into_bytes()));
+                }
+                1 => {
+                    bytes.extend_from_slice(&frame::ping(b"hello"));
+                    said.push(Seen::Ping(b"hello".to_vec()));
+                }
+                2 => {
+                    bytes.extend_from_slice(&frame::pong(b"hello"));
+                    said.push(Seen::Pong);
+                }
+                _ => {
+                    frame::put_message(&mut bytes, Encoding::Json, text.as_bytes());
+                    said.push(Seen::Text(text.into_bytes()));
+                }
+            }
+        }
+        bytes.extend_from_slice(&frame::close(4009, "replaced"));
+        said.push(Seen::Close(Some(4009)));
+        let most = rng.random_range(1..5000);
+        let config = WebSocketConfig::default();
+        let mut client =
+            WebSocket::from_raw_socket(Pipe::new(bytes.to_vec(), most), Role::Client, Some(config));
+        assert_eq!(as_seen_by(&mut client), (said, false), "seed {seed}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The header of a client's frame, and what may be wrong with it.
+
+use crate::websocket::error::Fault;
+use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
+
+/// The most bytes that a client frame's header has.
+pub(super) const MAX_HEADER: usize = 14;
+
+/// A client frame's header (RFC 6455 section 5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The message's last frame.
+    pub(super) fin: bool,
+    /// It begins a compressed message.
+    pub(super) deflated: bool,
+    /// What it is.
+    pub(super) opcode: Opcode,
+    /// What its payload is masked with.
+    pub(super) mask: [u8; 4],
+    /// The payload's length.
+    pub(super) len: u64,
+    /// The header's own length.
+    pub(super) size: usize,
+}
+
+/// Reads the header at the start of `bytes`; `None` if it goes on beyond them. With `deflate`, a message's first frame may
+/// say that the message is compressed (RFC 7692 section 6).
+///
+/// Whatever is wrong is found at the first byte that shows it, so it does not matter how the bytes are cut.
+pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Fault> {
+    let Some(&first) = bytes.first() else {
+        return Ok(None);
+    };
+    let code = Opcode::from_bits(first & 0x0F);
+    let begins = matches!(code, Some(Opcode::Text | Opcode::Binary));
+    let reserved = if deflate && begins { 0x30 } else { 0x70 };
+    if first & reserved != 0 {
+        return Err(Fault::ReservedBits);
+    }
+    let opcode = code.ok_or(Fault::Opcode)?;
+    let fin = first & 0x80 != 0;
+    if opcode.is_control() && !fin {
+        return Err(Fault::FragmentedControl);
+    }
+    let Some(&second) = bytes.get(1) else {
+        return Ok(None);
+    };
+    if second & 0x80 == 0 {
+        return Err(Fault::Unmasked);
+    }
+    let short = second & 0x7F;
+    if opcode.is_control() && usize::from(short) > MAX_CONTROL_PAYLOAD {
+        return Err(Fault::LongControl);
+    }
+    let Some((len, at)) = length(short, bytes)? else {
+        return Ok(None);
+    };
+    let Some(mask) = bytes.get(at..at + 4).and_then(|m| m.try_into().ok()) else {
+        return Ok(None);
+    };
+    Ok(Some(Header {
+        fin,
+        deflated: first & DEFLATED != 0,
+        opcode,
+        mask,
+        len,
+        size: at + 4,
+    }))
+}
+
+/// The payload's length and where the mask begins. A length must take the fewest bytes possible.
+fn length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Fault> {
+    let (len, at, least) = match short {
+        126 => {
+            let Some(long) = bytes.get(2..4).and_then(|b| b.try_into().ok()) else {
+                return Ok(None);
+            };
+            (u64::from(u16::from_be_bytes(long)), 4, 126)
+        }
+        127 => {
+            let Some(long) = bytes.get(2..10).and_then(|b| b.try_into().ok()) else {
+                return Ok(None);
+            };
+            (u64::from_be_bytes(long), 10, 0x1_0000)
+        }
+        _ => (u64::from(short), 2, 0),
+    };
+    if len < least || len > i64::MAX as u64 {
+        return Err(Fault::Length);
+    }
+    Ok(Some((len, at)))
+}

@@ -1,0 +1,17 @@
+//! The WebSocket protocol (RFC 6455) and its compression (RFC 7692).
+
+pub mod decoder;
+
+pub mod error;
+
+pub mod frame;
+
+mod header;
+
+mod payload;
+
+pub mod inflate;
+
+pub mod deflate;
+
+pub mod extensions;
