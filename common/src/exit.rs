@@ -43,25 +43,6 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
-
-    /// The code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a
-    /// [`ConfigError`](crate::process::config::ConfigError). [`Exit::Internal`] if none has.
-    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        chain
-            .filter_map(|error| {
-                if let Some(failure) = error.downcast_ref::<Failure>() {
-                    return Some(failure.exit);
-                }
-                if let Some(bind) = error.downcast_ref::<BindError>() {
-                    return Some(bind.exit());
-                }
-                let config = error.downcast_ref::<crate::process::config::ConfigError>()?;
-                Some(config.exit())
-            })
-            .next()
-            .unwrap_or(Self::Internal)
-    }
 }
 
 impl From<Exit> for ExitCode {
@@ -172,24 +153,6 @@ pub fn parse<A: clap::Parser>() -> Result<A, ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_keeps_its_code_however_deep_it_lies() {
-        let taken = BindError {
-            key: "admin.listen",
-            address: ([127, 0, 0, 1], 8081).into(),
-            source: io::ErrorKind::AddrInUse.into(),
-        };
-        assert!(taken.to_string().contains("127.0.0.1:8081"));
-        let error = anyhow::Error::new(taken)
-            .context("admin")
-            .context("starting");
-        assert_eq!(Exit::of(error.as_ref()), Exit::AddressInUse);
-
-        let error = anyhow::Error::new(Failure::new(Exit::Unavailable, "no NATS")).context("x");
-        assert_eq!(Exit::of(error.as_ref()), Exit::Unavailable);
-        assert_eq!(Exit::of(&fmt::Error), Exit::Internal);
-    }
 
     #[test]
     fn codes_are_unique() {

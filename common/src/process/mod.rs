@@ -17,9 +17,9 @@ pub mod sys;
 
 use std::process::ExitCode;
 
-use self::config::{Config, Sources};
+use self::config::{Config, ConfigError, Sources};
 use self::telemetry::LogFormat;
-use crate::exit::{Exit, Failure};
+use crate::exit::{BindError, Exit, Failure};
 
 /// Flags that every process has.
 #[derive(Debug, clap::Args)]
@@ -67,4 +67,48 @@ where
         .build()
         .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
     runtime.block_on(drive(config))
+}
+
+/// The code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a [`ConfigError`].
+/// [`Exit::Internal`] if none has.
+pub fn exit_code(error: &(dyn std::error::Error + 'static)) -> Exit {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .filter_map(|error| {
+            if let Some(failure) = error.downcast_ref::<Failure>() {
+                return Some(failure.exit());
+            }
+            if let Some(bind) = error.downcast_ref::<BindError>() {
+                return Some(bind.exit());
+            }
+            let config = error.downcast_ref::<ConfigError>()?;
+            Some(config.exit())
+        })
+        .next()
+        .unwrap_or(Exit::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt, io};
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_code_however_deep_it_lies() {
+        let taken = BindError {
+            key: "admin.listen",
+            address: ([127, 0, 0, 1], 8081).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        assert!(taken.to_string().contains("127.0.0.1:8081"));
+        let error = anyhow::Error::new(taken)
+            .context("admin")
+            .context("starting");
+        assert_eq!(exit_code(error.as_ref()), Exit::AddressInUse);
+
+        let error = anyhow::Error::new(Failure::new(Exit::Unavailable, "no NATS")).context("x");
+        assert_eq!(exit_code(error.as_ref()), Exit::Unavailable);
+        assert_eq!(exit_code(&fmt::Error), Exit::Internal);
+    }
 }
