@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, Link, PutError, Storage};
 use crate::exit::Exit;
 use crate::process::config::Checks;
-use crate::record::ClusterRecord;
+use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
 /// The section `[cluster]` of every process' configuration.
@@ -101,7 +101,7 @@ impl ClusterSettings {
             streams: self.streams,
         };
         loop {
-            let found = bus.get(Bucket::Cluster, KEY).await?;
+            let found = bus.get(Bucket::Cluster, CLUSTER_KEY).await?;
             let revision = found.as_ref().map_or(0, |entry| entry.revision);
             if let Some(value) = found.and_then(|entry| entry.value) {
                 let theirs: ClusterRecord =
@@ -110,7 +110,7 @@ impl ClusterSettings {
             }
             let value = serde_json::to_vec(&own).map_err(|_| JoinError::Unreadable)?;
             match bus
-                .put_if(Bucket::Cluster, KEY, value.into(), revision)
+                .put_if(Bucket::Cluster, CLUSTER_KEY, value.into(), revision)
                 .await
             {
                 Ok(_) => return Ok(()),
@@ -138,9 +138,6 @@ impl ClusterSettings {
         }
     }
 }
-
-/// Where the cluster's record is, in [`Bucket::Cluster`].
-pub(crate) const KEY: &str = "settings";
 
 /// Before the record is looked at again that could not be.
 const RETRY: Duration = Duration::from_secs(1);

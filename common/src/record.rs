@@ -74,6 +74,9 @@ impl Checkpoint {
     }
 }
 
+/// The key of the cluster's record, in bucket `cluster`.
+pub(crate) const CLUSTER_KEY: &str = "settings";
+
 /// What all processes of a cluster must agree on: bucket `cluster`, key `settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRecord {

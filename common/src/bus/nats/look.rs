@@ -5,8 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::bus::nats::{Inner, Nats, link, streams};
 use crate::bus::{Bucket, BusError, BusOptions, ConnectError};
-use crate::cluster;
-use crate::record::ClusterRecord;
+use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
 impl Nats {
@@ -48,12 +47,12 @@ async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
     let bucket = inner.options.bucket_name(Bucket::Cluster);
     let (stream, subject) = (
         streams::kv_name(&bucket),
-        streams::kv_subject(&bucket, cluster::KEY),
+        streams::kv_subject(&bucket, CLUSTER_KEY),
     );
     let url = || link::shown(&inner.servers);
     let read = async {
         let info = inner.wire.stream_info(&stream).await?;
-        let found = inner.wire.last_message(&stream, &subject, cluster::KEY);
+        let found = inner.wire.last_message(&stream, &subject, CLUSTER_KEY);
         let value = found.await?.and_then(|entry| entry.value);
         let record = value
             .map(|value| serde_json::from_slice(&value))
