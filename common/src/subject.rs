@@ -11,7 +11,7 @@
 //! | `worker.{id}.alive` | is this worker there? (request) |
 //! | `worker.{id}.link` | what did I miss? (request) |
 
-use crate::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
+use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
 /// `in.{p}.{room}`: where an entry of `room` goes in the log.
 pub fn log(partition: Partition, room: &RoomId) -> String {

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::envelope::Role;
 use crate::error::ErrorKind;
-use crate::id::{PlayerId, RoomId};
+use grandstand_types::id::{PlayerId, RoomId};
 
 pub use rules::Kept;
 pub use rules::RuleError;

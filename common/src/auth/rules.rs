@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{AuthError, Grants};
 use crate::envelope::{MAX_JSON_DEPTH, Role, is_fit};
-use crate::id::RoomId;
+use grandstand_types::id::RoomId;
 
 /// What is wrong with an entry of a token's `rooms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

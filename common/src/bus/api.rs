@@ -12,8 +12,8 @@ use crate::bus::{
     Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
     LogState, PublishError, PutError, PutReceipt, Receipt, RequestError, Subscription, Witness,
 };
-use crate::id::{Partition, RoomId};
 use crate::subject;
+use grandstand_types::id::{Partition, RoomId};
 
 /// A connection to the bus. Cheap to clone, and usable from several threads; clones share the connection.
 #[derive(Debug, Clone)]

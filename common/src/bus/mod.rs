@@ -38,8 +38,8 @@ pub use stats::BusStats;
 pub use subscription::Subscription;
 pub use witness::{Standing, Witness};
 
-use crate::id::Partition;
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 
 /// A message of the lossy part of the bus: at most once, in order per sender and subject.
 #[derive(Debug, Clone)]

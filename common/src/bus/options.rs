@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bus::{Bucket, ConnectError};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// How long a receipt (of an append or a put) waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{DecodeError, Role};
 use crate::error::ErrorKind;
-use crate::id::RoomId;
+use grandstand_types::id::RoomId;
 
 /// The largest integer in a message: what JavaScript's numbers hold exactly.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

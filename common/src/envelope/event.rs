@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 
 use super::{Limits, PROTOCOL, Players, Role, ServerMessage};
-use crate::data::Data;
-use crate::id::RoomId;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 /// A [`ServerMessage`] that a client received. The fields mean the same.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,9 +17,9 @@ mod tests;
 
 use bytes::BufMut;
 
-use crate::data::Data;
 use crate::error::ErrorKind;
-use crate::id::RoomId;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 pub(crate) use check::is_fit;
 pub use check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};

@@ -1,6 +1,6 @@
 //! Entries of a room's log: what edges append, and owners.
 
-use crate::data::Data;
+use grandstand_types::data::Data;
 
 /// One entry of a room's log, on `in.{p}.{room}`.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,6 +1,6 @@
 //! What edges ask partitions' owners for.
 
-use crate::data::Data;
+use grandstand_types::data::Data;
 
 /// A live message, on `live.{p}`: lossy, not logged.
 #[derive(Clone, PartialEq, prost::Message)]

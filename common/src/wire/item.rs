@@ -1,11 +1,11 @@
 //! What happened in a room, one thing each.
 
-use crate::data::Data;
+use grandstand_types::data::Data;
 
 /// The whole view of a lane.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Snapshot {
-    /// [`Lane::index`](crate::id::Lane::index).
+    /// [`Lane::index`](grandstand_types::id::Lane::index).
     #[prost(uint32, tag = "3")]
     pub lane: u32,
     /// The version that it shows.

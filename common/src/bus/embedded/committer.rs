@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bus::embedded::disk::{Disk, Reached};
 use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::state::{Change, Op, Shared, State};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// How often it looks for what is too old.
 const TIDY_EVERY: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::bus::embedded::state::{Shared, State};
 use crate::bus::embedded::{Client, Owner};
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::{KvEntry, Link, LogEntry, Read};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// How many entries are looked up at a time.
 const BATCH: usize = 64;

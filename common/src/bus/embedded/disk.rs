@@ -24,7 +24,7 @@ use crate::bus::embedded::format::{
 use crate::bus::embedded::kv::{Slot, Value};
 use crate::bus::embedded::state::{Change, Op, State};
 use crate::bus::{BusOptions, ConnectError, LogEntry};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 const CACHE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::bus::LogEntry;
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// Why the folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::watch;
 
 use crate::bus::{BusOptions, LogEntry, LogState};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// All streams.
 #[derive(Debug)]

@@ -41,9 +41,9 @@ use crate::bus::{
     Bucket, BusError, BusStats, KvEntry, KvReader, Link, LogReader, LogState, Message,
     PublishError, RequestError, Subscription, subject_check,
 };
-use crate::id::Partition;
 pub(crate) use cursor::{Cursor, KvPlace, LogPlace};
 pub use faults::Faults;
+use grandstand_types::id::Partition;
 use open::Owner;
 use state::{Shared, State};
 

@@ -16,7 +16,7 @@ use crate::bus::embedded::kv::{Kv, Slot, Value};
 use crate::bus::embedded::log::Log;
 use crate::bus::embedded::route::{ClientId, Routes};
 use crate::bus::{AppendError, Bucket, BusOptions, LogEntry, Message, PutError};
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 /// How many writes may wait for the disk; more wait before they are taken.
 const MAX_QUEUED: usize = 8 * 1024;

@@ -10,7 +10,7 @@ use crate::bus::{
     AppendError, Bucket, Bus, BusOptions, Link, LogReader, PublishError, PutError, Read, Receipt,
     RequestError, Unanswered,
 };
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 const P0: Partition = Partition(0);
 

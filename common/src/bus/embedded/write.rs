@@ -14,7 +14,7 @@ use crate::bus::{
     AppendError, Bucket, BusStats, PublishError, PutReceipt, Receipt, Unanswered, options,
     subject_check,
 };
-use crate::id::Partition;
+use grandstand_types::id::Partition;
 
 impl Embedded {
     pub(crate) async fn append(

@@ -40,8 +40,8 @@ use crate::bus::{
     LogState, Message, PublishError, PutReceipt, Receipt, RequestError, Subscription, Witness,
     subject_check,
 };
-use crate::id::Partition;
 use crate::subject;
+use grandstand_types::id::Partition;
 use inbox::Waiter;
 use wire::Wire;
 

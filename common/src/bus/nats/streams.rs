@@ -7,8 +7,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use crate::bus::nats::jetstream::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
 use crate::bus::nats::wire::Wire;
 use crate::bus::{BusError, BusOptions, ConnectError, Storage};
-use crate::id::Partition;
 use crate::subject;
+use grandstand_types::id::Partition;
 
 /// What the names of the log's streams begin with.
 const LOG: &str = "IN_";

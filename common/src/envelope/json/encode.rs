@@ -4,12 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use bytes::BufMut;
 
-use crate::data::Data;
 use crate::envelope::event::state;
 use crate::envelope::{
     ClientKind, ClientMessage, Join, Limits, PROTOCOL, Players, Role, ServerMessage,
 };
-use crate::id::RoomId;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 pub(super) const BASE64: GeneralPurpose = STANDARD;
 

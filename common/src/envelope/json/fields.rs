@@ -9,9 +9,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::super::check::{self, About, Fault};
-use crate::data::Data;
 use crate::error::ErrorKind;
-use crate::id::RoomId;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 macro_rules! fields {
     ($($variant:ident $name:literal),* $(,)?) => {

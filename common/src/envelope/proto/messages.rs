@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::data::Data;
+use grandstand_types::data::Data;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ClientMessage {

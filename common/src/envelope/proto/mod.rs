@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::check::{self, About, Fault};
 use super::{ClientKind, ClientMessage, DecodeError, Join, Role};
-use crate::data::Data;
 use crate::error::ErrorKind;
+use grandstand_types::data::Data;
 
 pub(super) use server::{decode_server, encode_server};
 

@@ -4,13 +4,13 @@ use bytes::BufMut;
 
 use super::messages::{self, ServerKind as Kind};
 use super::{decode, encode};
-use crate::data::Data;
 use crate::envelope::check::{self, About, Fault};
 use crate::envelope::event::state;
 use crate::envelope::{
     DecodeError, Limits, PROTOCOL, PlayerState, Players, Role, ServerEvent, ServerMessage,
 };
 use crate::error::ErrorKind;
+use grandstand_types::data::Data;
 
 pub(in super::super) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
     let (id, kind) = parts(message);
