@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{DecodeError, Role};
+use crate::envelope::message::{DecodeError, Role};
 use crate::error::ErrorKind;
 use grandstand_types::id::RoomId;
 
@@ -18,32 +18,32 @@ pub const MAX_CLIENT_BYTES: usize = 64;
 
 /// What is wrong with a message, before it is known which message it is.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(in crate::envelope) struct Fault {
     kind: ErrorKind,
     message: String,
 }
 
 /// What was understood of a message that has a [`Fault`].
 #[derive(Debug, Default)]
-pub(super) struct About {
-    pub(super) id: Option<u64>,
-    pub(super) room: Option<RoomId>,
-    pub(super) seq: Option<u64>,
+pub(in crate::envelope) struct About {
+    pub(in crate::envelope) id: Option<u64>,
+    pub(in crate::envelope) room: Option<RoomId>,
+    pub(in crate::envelope) seq: Option<u64>,
 }
 
 impl Fault {
-    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub(in crate::envelope) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
         }
     }
 
-    pub(super) fn message(message: impl Into<String>) -> Self {
+    pub(in crate::envelope) fn message(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadMessage, message)
     }
 
-    pub(super) fn in_message(self, about: About) -> Box<DecodeError> {
+    pub(in crate::envelope) fn in_message(self, about: About) -> Box<DecodeError> {
         Box::new(DecodeError {
             kind: self.kind,
             message: self.message,
@@ -54,28 +54,28 @@ impl Fault {
     }
 }
 
-pub(super) fn integer(name: &str, value: u64) -> Result<u64, Fault> {
+pub(in crate::envelope) fn integer(name: &str, value: u64) -> Result<u64, Fault> {
     if value > MAX_INTEGER {
         return Err(not_an_integer(name));
     }
     Ok(value)
 }
 
-pub(super) fn not_an_integer(name: &str) -> Fault {
+pub(in crate::envelope) fn not_an_integer(name: &str) -> Fault {
     Fault::message(format!("`{name}` must be an integer from 0 to 2^53 - 1"))
 }
 
-pub(super) fn room(text: &str) -> Result<RoomId, Fault> {
+pub(in crate::envelope) fn room(text: &str) -> Result<RoomId, Fault> {
     text.parse()
         .map_err(|why| Fault::new(ErrorKind::BadRoom, format!("`room` {why}")))
 }
 
-pub(super) fn role(text: &str) -> Result<Role, Fault> {
+pub(in crate::envelope) fn role(text: &str) -> Result<Role, Fault> {
     Role::from_name(text)
         .ok_or_else(|| Fault::message("`role` must be \"player\" or \"spectator\""))
 }
 
-pub(super) fn client(text: String) -> Result<String, Fault> {
+pub(in crate::envelope) fn client(text: String) -> Result<String, Fault> {
     if text.len() > MAX_CLIENT_BYTES {
         return Err(Fault::message(format!(
             "`client` must be a string of at most {MAX_CLIENT_BYTES} bytes"
@@ -85,14 +85,14 @@ pub(super) fn client(text: String) -> Result<String, Fault> {
 }
 
 /// Checks a JSON value that will be copied into others' messages: see [`scan`].
-pub(super) fn value(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
+pub(in crate::envelope) fn value(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
     scan(raw.get())
         .map_err(|why| Fault::new(ErrorKind::BadData, format!("`{name}` {}", why.text())))?;
     Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
 }
 
 /// As [`value`], for what must be an object.
-pub(super) fn object(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
+pub(in crate::envelope) fn object(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
     if !raw.get().starts_with('{') {
         return Err(Fault::message(format!("`{name}` must be an object")));
     }
@@ -101,7 +101,7 @@ pub(super) fn object(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
 
 /// Why a JSON value cannot be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(in crate::envelope) enum Unfit {
     Depth,
     Surrogate,
     Number,
@@ -119,7 +119,7 @@ impl Unfit {
 
 /// Looks through `json`, which is one JSON value by its grammar, for what would stop other clients' parsers: too many
 /// levels, strings that are no Unicode text, numbers that no double holds. Does not recurse.
-pub(super) fn scan(json: &str) -> Result<(), Unfit> {
+pub(in crate::envelope) fn scan(json: &str) -> Result<(), Unfit> {
     let bytes = json.as_bytes();
     let mut depth = 0_usize;
     let mut at = 0;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Limits, PROTOCOL, Players, Role, ServerMessage};
+use crate::envelope::message::{Limits, PROTOCOL, Players, Role, ServerMessage};
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
 

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, Fields};
 use crate::envelope::check::{self, About, Fault};
-use crate::envelope::{
-    ClientKind, ClientMessage, DecodeError, Join, Limits, PlayerState, ServerEvent,
-};
+use crate::envelope::event::{PlayerState, ServerEvent};
+use crate::envelope::json::fields::{self, Field, Fields};
+use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Limits};
 use crate::error::ErrorKind;
 
-pub(in super::super) fn decode_client(payload: &[u8]) -> Result<ClientMessage, Box<DecodeError>> {
+pub(in crate::envelope) fn decode_client(
+    payload: &[u8],
+) -> Result<ClientMessage, Box<DecodeError>> {
     let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
     client_message(&fields).map_err(|fault| fault.in_message(fields.about()))
 }
@@ -72,7 +73,7 @@ fn unknown(name: &str) -> Fault {
     )
 }
 
-pub(in super::super) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
+pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
     let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
     server_event(&fields).map_err(|fault| fault.in_message(fields.about()))
 }
@@ -88,7 +89,7 @@ fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, Fault> {
             heartbeat_ms: fields.need_integer(Field::HeartbeatMs)?,
             limits: fields
                 .typed::<Limits>(Field::Limits)?
-                .ok_or_else(|| super::fields::missing(Field::Limits))?,
+                .ok_or_else(|| fields::missing(Field::Limits))?,
             features: fields.typed(Field::Features)?.unwrap_or_default(),
         },
         "joined" => ServerEvent::Joined {

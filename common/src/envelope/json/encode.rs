@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use bytes::BufMut;
 
 use crate::envelope::event::state;
-use crate::envelope::{
+use crate::envelope::message::{
     ClientKind, ClientMessage, Join, Limits, PROTOCOL, Players, Role, ServerMessage,
 };
 use grandstand_types::data::Data;
@@ -13,7 +13,7 @@ use grandstand_types::id::RoomId;
 
 pub(super) const BASE64: GeneralPurpose = STANDARD;
 
-pub(in super::super) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
+pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
     match *message {
         ServerMessage::Welcome {
             connection,
@@ -114,7 +114,7 @@ pub(in super::super) fn encode_server(message: &ServerMessage<'_>, out: &mut imp
     .close();
 }
 
-pub(in super::super) fn encode_client(message: &ClientMessage, out: &mut impl BufMut) {
+pub(in crate::envelope) fn encode_client(message: &ClientMessage, out: &mut impl BufMut) {
     let id = message.id;
     match &message.kind {
         ClientKind::Join(join) => put_join(Object::open("join", out).maybe("id", id), join),

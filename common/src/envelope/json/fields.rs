@@ -8,7 +8,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::super::check::{self, About, Fault};
+use crate::envelope::check::{self, About, Fault};
+use crate::envelope::json::encode;
 use crate::error::ErrorKind;
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
@@ -164,7 +165,7 @@ impl<'a> Fields<'a> {
             (Some(_), Some(_)) => Err(Fault::message("both `data` and `data_b64` are given")),
             (None, None) => Err(Fault::message("`data` (or `data_b64`) is missing")),
             (Some(raw), None) => check::value("data", raw).map(Data::Json),
-            (None, Some(text)) => base64::Engine::decode(&super::encode::BASE64, text.as_bytes())
+            (None, Some(text)) => base64::Engine::decode(&encode::BASE64, text.as_bytes())
                 .map(|bytes| Data::Binary(bytes.into()))
                 .map_err(|why| Fault::message(format!("`data_b64` must be base64: {why}"))),
         }

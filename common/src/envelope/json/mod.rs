@@ -1,10 +1,10 @@
 //! The envelope as JSON, in text frames.
 
+mod encode;
+
 mod fields;
 
 mod decode;
 
-mod encode;
-
-pub(super) use decode::{decode_client, decode_server};
-pub(super) use encode::{encode_client, encode_server};
+pub(super) use self::decode::{decode_client, decode_server};
+pub(super) use self::encode::{encode_client, encode_server};

@@ -2,17 +2,15 @@
 
 use bytes::BufMut;
 
-use super::messages::{self, ServerKind as Kind};
-use super::{decode, encode};
 use crate::envelope::check::{self, About, Fault};
-use crate::envelope::event::state;
-use crate::envelope::{
-    DecodeError, Limits, PROTOCOL, PlayerState, Players, Role, ServerEvent, ServerMessage,
-};
+use crate::envelope::event::{PlayerState, ServerEvent, state};
+use crate::envelope::message::{DecodeError, Limits, PROTOCOL, Players, Role, ServerMessage};
+use crate::envelope::proto::fields::{decode, encode};
+use crate::envelope::proto::messages::{self, ServerKind as Kind};
 use crate::error::ErrorKind;
 use grandstand_types::data::Data;
 
-pub(in super::super) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
+pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
     let (id, kind) = parts(message);
     let message = messages::ServerMessage {
         id,
@@ -183,7 +181,7 @@ fn player(&(id, connected): &(&str, bool)) -> messages::Player {
     }
 }
 
-pub(in super::super) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
+pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
     let message = decode::<messages::ServerMessage>(payload)?;
     let id = message.id;
     server_event(message).map_err(|fault| {

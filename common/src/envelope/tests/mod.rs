@@ -5,8 +5,11 @@ mod proto_file;
 mod server;
 
 use bytes::Bytes;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 use super::*;
+use crate::error::ErrorKind;
 
 fn room(name: &str) -> RoomId {
     name.parse().unwrap()

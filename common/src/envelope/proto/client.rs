@@ -1,0 +1,113 @@
+//! A client's messages as protobuf.
+
+use bytes::BufMut;
+
+use crate::envelope::check::{self, About, Fault};
+use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Role};
+use crate::envelope::proto::{fields, messages};
+use crate::error::ErrorKind;
+
+pub(in crate::envelope) fn decode_client(
+    payload: &[u8],
+) -> Result<ClientMessage, Box<DecodeError>> {
+    let message = fields::decode::<messages::ClientMessage>(payload)?;
+    let about = about(&message);
+    client_message(message).map_err(|fault| fault.in_message(about))
+}
+
+/// What of the message can be told even if something else in it is wrong.
+fn about(message: &messages::ClientMessage) -> About {
+    use messages::ClientKind as Kind;
+    let (room, seq) = match &message.kind {
+        Some(Kind::Join(join)) => (Some(&join.room), None),
+        Some(Kind::Leave(leave)) => (Some(&leave.room), None),
+        Some(Kind::Input(input)) => (Some(&input.room), Some(input.seq)),
+        Some(Kind::Live(live)) => (Some(&live.room), None),
+        Some(Kind::Ping(_) | Kind::Auth(_)) | None => (None, None),
+    };
+    About {
+        id: message.id.filter(|&id| id <= check::MAX_INTEGER),
+        room: room.and_then(|room| room.parse().ok()),
+        seq: seq.filter(|&seq| seq <= check::MAX_INTEGER),
+    }
+}
+
+fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, Fault> {
+    use messages::ClientKind as Kind;
+    let id = fields::optional("id", message.id)?;
+    let kind = match message.kind {
+        Some(Kind::Join(join)) => ClientKind::Join(self::join(join)?),
+        Some(Kind::Leave(leave)) => ClientKind::Leave {
+            room: check::room(&leave.room)?,
+        },
+        Some(Kind::Input(input)) => ClientKind::Input {
+            room: check::room(&input.room)?,
+            seq: check::integer("seq", input.seq)?,
+            data: fields::data(input.data)?,
+        },
+        Some(Kind::Live(live)) => ClientKind::Live {
+            room: check::room(&live.room)?,
+            data: fields::data(live.data)?,
+        },
+        Some(Kind::Ping(_)) => ClientKind::Ping,
+        Some(Kind::Auth(auth)) => ClientKind::Auth { token: auth.token },
+        None => {
+            return Err(Fault::new(
+                ErrorKind::UnknownType,
+                "the message has no kind, or one that is not known",
+            ));
+        }
+    };
+    Ok(ClientMessage { id, kind })
+}
+
+fn join(join: messages::Join) -> Result<Join, Fault> {
+    Ok(Join {
+        room: check::room(&join.room)?,
+        since: fields::optional("since", join.since)?,
+        epoch: join.epoch,
+        role: join.role.as_deref().map(check::role).transpose()?,
+        params: match &join.params {
+            Some(params) => Some(check::object("params", fields::json("params", params)?)?),
+            None => None,
+        },
+        client: join.client.map(check::client).transpose()?,
+        attempt: join.attempt,
+    })
+}
+
+pub(in crate::envelope) fn encode_client(message: &ClientMessage, out: &mut impl BufMut) {
+    use messages::ClientKind as Kind;
+    let kind = match &message.kind {
+        ClientKind::Join(join) => Kind::Join(messages::Join {
+            room: join.room.to_string(),
+            since: join.since,
+            epoch: join.epoch.clone(),
+            role: join.role.map(|role| Role::as_str(role).to_owned()),
+            params: join.params.clone(),
+            client: join.client.clone(),
+            attempt: join.attempt,
+        }),
+        ClientKind::Leave { room } => Kind::Leave(messages::Leave {
+            room: room.to_string(),
+        }),
+        ClientKind::Input { room, seq, data } => Kind::Input(messages::Input {
+            data: Some(data.clone()),
+            room: room.to_string(),
+            seq: *seq,
+        }),
+        ClientKind::Live { room, data } => Kind::Live(messages::Live {
+            data: Some(data.clone()),
+            room: room.to_string(),
+        }),
+        ClientKind::Ping => Kind::Ping(messages::Ping {}),
+        ClientKind::Auth { token } => Kind::Auth(messages::Auth {
+            token: token.clone(),
+        }),
+    };
+    let message = messages::ClientMessage {
+        id: message.id,
+        kind: Some(kind),
+    };
+    fields::encode(&message, out);
+}

@@ -1,0 +1,49 @@
+//! Reading and writing one message, and the fields that need a check.
+
+use bytes::BufMut;
+use grandstand_types::data::Data;
+use prost::Message;
+use serde_json::value::RawValue;
+
+use crate::envelope::check::{self, About, Fault};
+use crate::envelope::message::DecodeError;
+use crate::error::ErrorKind;
+
+/// Appends `message`. There is always room: a `BufMut` that is not is none of ours.
+pub(super) fn encode(message: &impl Message, out: &mut impl BufMut) {
+    message
+        .encode(out)
+        .expect("the buffer grows with what is put into it");
+}
+
+pub(super) fn decode<M: Message + Default>(payload: &[u8]) -> Result<M, Box<DecodeError>> {
+    M::decode(payload).map_err(|why| {
+        Fault::new(
+            ErrorKind::BadJson,
+            format!("not a message of grandstand.proto: {why}"),
+        )
+        .in_message(About::default())
+    })
+}
+
+pub(super) fn optional(name: &str, value: Option<u64>) -> Result<Option<u64>, Fault> {
+    value.map(|value| check::integer(name, value)).transpose()
+}
+
+pub(super) fn data(data: Option<Data>) -> Result<Data, Fault> {
+    match data {
+        Some(Data::Json(text)) => check::value("json", json("json", &text)?).map(Data::Json),
+        Some(binary) => Ok(binary),
+        None => Err(Fault::message("`json` (or `binary`) is missing")),
+    }
+}
+
+/// The one JSON value that `text` must be: it is copied into others' JSON messages.
+pub(super) fn json<'a>(name: &str, text: &'a [u8]) -> Result<&'a RawValue, Fault> {
+    serde_json::from_slice(text).map_err(|why| {
+        Fault::new(
+            ErrorKind::BadData,
+            format!("`{name}` is not one JSON value: {why}"),
+        )
+    })
+}
