@@ -1,32 +1,15 @@
 //! A token's `rooms`: which role in which rooms.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use grandstand_types::id::RoomId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{AuthError, Grants};
-use crate::envelope::{MAX_JSON_DEPTH, Role, is_fit};
-use grandstand_types::id::RoomId;
-
-/// What is wrong with an entry of a token's `rooms`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// The name.
-    #[error("is neither a room id nor a prefix of one with `*` at its end")]
-    Pattern,
-    /// The value.
-    #[error("must be \"player\", \"spectator\" or {{\"role\":…,\"options\":…}}")]
-    Role,
-    /// The options.
-    #[error(
-        "has options that nest deeper than {MAX_JSON_DEPTH} levels, or text or numbers out of range"
-    )]
-    Options,
-}
+use crate::auth::error::{AuthError, RuleError};
+use crate::envelope::{Role, is_fit};
 
 /// Which rooms, which role. The more telling rules come first, so the first that matches is the longest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,35 +64,6 @@ impl Rules {
             false => room == &*rule.text,
         })?;
         Some((rule.role, rule.options.clone()))
-    }
-}
-
-/// What tokens allow that were seen lately: most have the same `rooms`, which are then held once for all.
-///
-/// What it keeps for itself is bounded: a rule set displaces another one that stood in its place.
-#[derive(Debug)]
-pub struct Kept([Option<Rules>; Self::PLACES]);
-
-impl Kept {
-    const PLACES: usize = 64;
-
-    /// The same grants, which take as little room as they can.
-    #[must_use]
-    pub fn share(&mut self, mut grants: Grants) -> Grants {
-        let mut hasher = DefaultHasher::new();
-        grants.rooms.hash(&mut hasher);
-        let place = &mut self.0[hasher.finish() as usize % Self::PLACES];
-        match place {
-            Some(kept) if *kept == grants.rooms => grants.rooms = kept.clone(),
-            _ => *place = Some(grants.rooms.clone()),
-        }
-        grants
-    }
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self([const { None }; Self::PLACES])
     }
 }
 

@@ -1,6 +1,10 @@
+use bytes::Bytes;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::envelope::Role;
+use crate::error::ErrorKind;
 
 const SECRET: &[u8] = b"a secret for tests only, 32 bytes";
 const NOW_MS: u64 = 1_767_225_600_000;

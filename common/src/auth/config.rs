@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyError, Verifier};
+use crate::auth::error::KeyError;
+use crate::auth::verifier::Verifier;
 use crate::process::config::Checks;
 
 /// The most that clocks may differ by.

@@ -1,0 +1,81 @@
+//! Makes tokens.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use grandstand_types::id::PlayerId;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+
+use crate::auth::error::{AuthError, KeyError};
+use crate::auth::rules;
+use crate::envelope::Role;
+
+/// The claims of a token to be made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Claims {
+    sub: PlayerId,
+    exp: u64,
+    rooms: BTreeMap<String, serde_json::Value>,
+}
+
+impl Claims {
+    /// A token for `player` that ends at `expires_s` (Unix seconds) and allows nothing yet.
+    pub fn new(player: PlayerId, expires_s: u64) -> Self {
+        Self {
+            sub: player,
+            exp: expires_s,
+            rooms: BTreeMap::new(),
+        }
+    }
+
+    /// Allows `role` in a room, or in all rooms with a prefix (`memory-*`). `options` reach the game.
+    ///
+    /// # Errors
+    /// If `pattern` is neither a room nor a prefix of one.
+    pub fn allow(
+        mut self,
+        pattern: &str,
+        role: Role,
+        options: Option<serde_json::Value>,
+    ) -> Result<Self, AuthError> {
+        rules::check_pattern(pattern)?;
+        let rule = match options {
+            None => role.as_str().into(),
+            Some(options) => serde_json::json!({ "role": role, "options": options }),
+        };
+        self.rooms.insert(pattern.to_owned(), rule);
+        Ok(self)
+    }
+}
+
+/// Makes tokens, with a shared secret: for `grandstand token` and tests. A game's own login signs its own.
+pub struct Signer(EncodingKey);
+
+impl Signer {
+    /// Signs with a shared secret (HS256).
+    ///
+    /// # Errors
+    /// If the secret is empty.
+    pub fn hs256(secret: &[u8]) -> Result<Self, KeyError> {
+        if secret.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        Ok(Self(EncodingKey::from_secret(secret)))
+    }
+
+    /// The token with these claims.
+    ///
+    /// # Panics
+    /// Never: such claims can always be written as JSON, and any secret signs.
+    pub fn sign(&self, claims: &Claims) -> String {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.0)
+            .expect("claims are JSON and the secret signs")
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(HS256)")
+    }
+}
