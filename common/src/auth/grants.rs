@@ -68,9 +68,9 @@ impl Grants {
 ///
 /// What it keeps for itself is bounded: a rule set displaces another one that stood in its place.
 #[derive(Debug)]
-pub struct Kept([Option<Rules>; Self::PLACES]);
+pub struct GrantsCache([Option<Rules>; Self::PLACES]);
 
-impl Kept {
+impl GrantsCache {
     const PLACES: usize = 64;
 
     /// The same grants, which take as little room as they can.
@@ -87,7 +87,7 @@ impl Kept {
     }
 }
 
-impl Default for Kept {
+impl Default for GrantsCache {
     fn default() -> Self {
         Self([const { None }; Self::PLACES])
     }

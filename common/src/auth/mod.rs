@@ -21,5 +21,5 @@ mod tests;
 pub use self::claims::{Claims, Signer};
 pub use self::config::{AuthConfig, AuthConfigError};
 pub use self::error::{AuthError, KeyError, RuleError};
-pub use self::grants::{Grants, Kept};
+pub use self::grants::{Grants, GrantsCache};
 pub use self::verifier::Verifier;

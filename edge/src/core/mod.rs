@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use grandstand_common::auth::{Grants, Kept, Verifier};
+use grandstand_common::auth::{Grants, GrantsCache, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Limits, ServerMessage};
 use grandstand_common::error::ErrorKind;
@@ -150,7 +150,7 @@ pub struct Core {
     pub(crate) start: Instant,
     pub(crate) clients: Dense<Client>,
     /// Most clients have the same rights.
-    pub(crate) kept: Kept,
+    pub(crate) kept: GrantsCache,
     pub(crate) rooms: Slab<Room>,
     pub(crate) names: HashMap<RoomId, RoomKey>,
     pub(crate) watches: Vec<Watch>,
@@ -193,7 +193,7 @@ impl Core {
             rng: StdRng::seed_from_u64(seed),
             start: now.at,
             clients: Dense::default(),
-            kept: Kept::default(),
+            kept: GrantsCache::default(),
             rooms: Slab::new(),
             names: HashMap::new(),
             watches,
