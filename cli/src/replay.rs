@@ -10,7 +10,6 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
 use grandstand_worker::config::WorkerConfig;
-use grandstand_worker::games;
 use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};
 
 /// Run a room again from its log, and say whether that gives what is stored of it
@@ -103,7 +102,7 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
         line: args.json.then_some(&mut write),
         progress: &mut tell_progress,
     };
-    let report = replay::replay(&bus, &games::registry(), &request, audience).await;
+    let report = replay::replay(&bus, &grandstand_games::registry(), &request, audience).await;
     let written = out.flush();
     match report {
         Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use grandstand_worker::effects::{Effect, Effects};
-use grandstand_worker::game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::{Effect, Effects};
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+use grandstand_games::memory::Memory;
 use grandstand_harness::memory;
 use grandstand_tests::solo::{Outcome, Solo};
-use grandstand_worker::games::memory::Memory;
 use serde_json::{Value, json};
 
 type Room = Solo<Memory>;

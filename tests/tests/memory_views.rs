@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 use grandstand_common::id::Lane;
+use grandstand_game::Game;
+use grandstand_games::memory::Memory;
 use grandstand_harness::memory;
 use grandstand_tests::solo::{Outcome, Solo};
-use grandstand_worker::game::Game;
-use grandstand_worker::games::memory::Memory;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

@@ -2,14 +2,6 @@
 //!
 //! Read in this order, as data flows.
 
-pub mod game;
-
-pub mod effects;
-
-pub mod games;
-
-pub mod registry;
-
 pub mod lease;
 
 mod room;
@@ -19,8 +11,6 @@ pub mod command;
 pub mod owner;
 
 mod partition;
-
-pub mod state_hash;
 
 mod snapshot;
 

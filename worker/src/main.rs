@@ -13,7 +13,6 @@ use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
 use grandstand_worker::config::WorkerConfig;
 use grandstand_worker::driver;
-use grandstand_worker::games;
 use tokio::time::Instant;
 
 /// Owns rooms and runs their games, behind edges on NATS.
@@ -71,7 +70,7 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     tokio::spawn(config.cluster.clone().stay(bus.clone()));
 
     let (signal, watch) = drain::channel();
-    let worker = driver::run(bus, games::registry(), settings, watch, part);
+    let worker = driver::run(bus, grandstand_games::registry(), settings, watch, part);
     tokio::pin!(worker);
     let ended = tokio::select! {
         ended = &mut worker => ended,

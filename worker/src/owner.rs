@@ -15,7 +15,7 @@ use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
 use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::partition::{Fate, Owned, Shared};
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 /// Requests that wait for the end of a turn; more are not answered, and their edges ask again.
 const MAX_REPLIES: usize = 4_096;

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::registry::{Panicked, Registry, guard};
 use crate::room::{Room, State};
-use crate::state_hash::StateHash;
+use grandstand_game::Registry;
+use grandstand_game::host::StateHash;
+use grandstand_game::host::{Panicked, guard};
 
 /// What readers of another one cannot read.
 const FORMAT: u32 = 1;

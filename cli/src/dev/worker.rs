@@ -8,7 +8,6 @@ use grandstand_common::process::admin::Part;
 use grandstand_common::process::drain;
 use grandstand_edge::process::BusSource;
 use grandstand_worker::driver::{self, WorkerSettings};
-use grandstand_worker::games;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -42,7 +41,7 @@ impl WorkerThread {
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };
-                driver::run(bus, games::registry(), settings, watch, status)
+                driver::run(bus, grandstand_games::registry(), settings, watch, status)
                     .await
                     .map_err(|e| internal(&e))
             })

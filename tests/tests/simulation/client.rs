@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use grandstand_worker::game::Spectating;
+use grandstand_game::Spectating;
 use serde_json::{Value, json};
 
 use crate::ledger;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use grandstand_worker::effects::Effects;
-use grandstand_worker::game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+use grandstand_game::Effects;
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -29,7 +29,7 @@ use grandstand_common::process::admin::{Part, Phase};
 use grandstand_common::process::drain;
 use tokio::task::LocalSet;
 
-use crate::registry::Registry;
+use grandstand_game::Registry;
 use turn::{End, Worker};
 
 /// Runs a worker on this thread until `shutdown` says that it shall end and it has given all away, or until the

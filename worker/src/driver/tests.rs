@@ -16,7 +16,6 @@ use prost::Message as _;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::games;
 
 const PARTITIONS: u16 = 4;
 const WAIT: Duration = Duration::from_secs(20);
@@ -37,7 +36,7 @@ async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
     let settings = WorkerSettings::new("worker", bus, PARTITIONS);
     let worker = run(
         bus.clone(),
-        games::registry(),
+        grandstand_games::registry(),
         settings,
         watch,
         status.part("worker"),
@@ -241,7 +240,7 @@ async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
         let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
         let worker = run(
             bus.clone(),
-            games::registry(),
+            grandstand_games::registry(),
             settings,
             watch,
             status.part("worker"),
@@ -285,7 +284,13 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
             ..WorkerSettings::new(name, &bus, PARTITIONS)
         };
         let part = status.part("worker");
-        let worker = run(bus.clone(), games::registry(), settings, watch, part);
+        let worker = run(
+            bus.clone(),
+            grandstand_games::registry(),
+            settings,
+            watch,
+            part,
+        );
         (signal, Box::pin(worker))
     };
     let all_of = async |name: &str| {
@@ -337,7 +342,7 @@ async fn two_workers_share_and_the_one_that_is_left_takes_all() {
         let (signal, watch) = drain::channel();
         let worker = run(
             bus.clone(),
-            games::registry(),
+            grandstand_games::registry(),
             settings(name),
             watch,
             status.part("worker"),

@@ -20,7 +20,7 @@ use crate::command::Now;
 use crate::lease::{LeaseSettings, Machine};
 use crate::metrics::Counts;
 use crate::owner::Owner;
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.
 const TURN: usize = 1024;

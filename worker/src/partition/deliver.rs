@@ -6,10 +6,10 @@ use grandstand_common::wire::{self, ItemKind};
 
 use super::audience::{Audience, for_lanes, version};
 use super::{Owned, Shared};
-use crate::effects::LiveTo;
 use crate::quarantine::Why;
-use crate::registry::Panicked;
 use crate::room::{Emit, Welcome};
+use grandstand_game::LiveTo;
+use grandstand_game::host::Panicked;
 
 /// Panics outside of entries after which a room goes to quarantine.
 const MAX_STRIKES: u32 = 3;

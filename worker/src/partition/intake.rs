@@ -11,10 +11,10 @@ use super::idle::Waiting;
 use super::slot::Slot;
 use super::{Owned, Pending, RETRY, Shared, Stage};
 use crate::command::{Command, Outcome};
-use crate::game::Refusal;
 use crate::quarantine::Why;
-use crate::registry::Panicked;
 use crate::room::{Emit, Logged, Opened, Room};
+use grandstand_game::Refusal;
+use grandstand_game::host::Panicked;
 
 impl Owned {
     pub(crate) fn handle_log(&mut self, cx: &mut Shared, entry: &LogEntry, behind: u64) {

@@ -10,7 +10,7 @@ use super::audience::version;
 use super::idle::Waiting;
 use super::{Owned, Shared};
 use crate::quarantine::Why;
-use crate::registry::Panicked;
+use grandstand_game::host::Panicked;
 
 impl Owned {
     pub(crate) fn handle_interest(

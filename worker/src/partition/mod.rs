@@ -36,7 +36,7 @@ use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
 use crate::deadlines::Deadlines;
 use crate::metrics::Counts;
 use crate::outbox::{Outbox, RoomHead};
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 use audience::Audience;
 use sessions::Losing;

@@ -9,10 +9,11 @@ use grandstand_common::id::{EdgeId, RoomId};
 use super::idle::Asleep;
 use crate::command::Token;
 use crate::quarantine::Why;
-use crate::registry::{Panicked, Registry};
 use crate::room::{Logged, Room};
 use crate::snapshot;
 use grandstand_common::wire::Body;
+use grandstand_game::Registry;
+use grandstand_game::host::Panicked;
 
 /// Entries kept behind the last snapshot, to build a room anew after a panic. Beyond it (writes are stuck) a panic means
 /// quarantine at once.

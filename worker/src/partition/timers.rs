@@ -10,7 +10,7 @@ use prost::Message;
 use super::idle::due_in;
 use super::{Fate, Owned, Pending, Shared, Stage};
 use crate::command::{Command, Now};
-use crate::registry::Panicked;
+use grandstand_game::host::Panicked;
 
 /// An entry that an owner appends is not appended again before this.
 pub(super) const APPEND_AGAIN: Duration = Duration::from_secs(1);

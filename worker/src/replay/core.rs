@@ -11,9 +11,9 @@ use super::replicas::{Hashed, Replicas, Stopped};
 use super::report::{Comparison, Tally};
 use super::scan::Life;
 use super::stored::{Key, Snapshot, Stored};
-use crate::registry::Registry;
 use crate::room::{Logged, Room};
 use crate::snapshot::DecodeError;
+use grandstand_game::Registry;
 
 /// An entry of the log; nothing but its place if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {

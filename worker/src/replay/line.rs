@@ -10,7 +10,7 @@ use super::replicas::Stepped;
 use super::run::Step;
 use super::time;
 use crate::room::{Emit, Logged, Room, State};
-use crate::state_hash::StateHash;
+use grandstand_game::host::StateHash;
 
 /// An entry, and what came of it. What there is not is left out.
 #[derive(Debug, Clone, Default, Serialize)]

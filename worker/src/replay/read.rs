@@ -15,7 +15,7 @@ use super::line::Line;
 use super::report::Report;
 use super::scan::Scan;
 use super::stored::Stored;
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 /// How long nothing may come from the log before it is given up.
 const SILENCE: Duration = Duration::from_secs(15);

@@ -9,10 +9,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::diff::Differences;
 use super::run::{Run, Step};
-use crate::registry::{Panicked, Registry};
 use crate::room::{Emit, Logged, Room};
 use crate::snapshot::{EncodeError, RoomState};
-use crate::state_hash::{StateHash, of_json};
+use grandstand_game::Registry;
+use grandstand_game::host::Panicked;
+use grandstand_game::host::StateHash;
+use grandstand_game::host::hash::of_json;
 
 /// The first entry at which a replica was not as the first one.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -14,7 +14,7 @@ use super::scan::Life;
 use super::stored::Stored;
 use crate::quarantine::QuarantineRecord;
 use crate::room::Presence;
-use crate::state_hash::StateHash;
+use grandstand_game::host::StateHash;
 
 /// How the replayed state and the stored one stand to each other.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,10 +3,11 @@
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
 
-use crate::game::Refusal;
-use crate::registry::{Panicked, Registry};
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::snapshot::{self, DecodeError, EncodeError, Place};
+use grandstand_game::Refusal;
+use grandstand_game::Registry;
+use grandstand_game::host::Panicked;
 
 /// A replica.
 #[derive(Debug)]

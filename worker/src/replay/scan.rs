@@ -7,8 +7,9 @@ use grandstand_common::wire::Body;
 use serde::Serialize;
 
 use super::run::{Run, Step};
-use crate::registry::{Panicked, Registry};
 use crate::room::{Logged, Room};
+use grandstand_game::Registry;
+use grandstand_game::host::Panicked;
 
 /// The most lives that are remembered; of a name that is used again and again the latest.
 const KEPT_LIVES: usize = 256;

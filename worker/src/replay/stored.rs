@@ -6,11 +6,11 @@ use grandstand_common::record::Checkpoint;
 use serde::Deserialize;
 
 use crate::quarantine::QuarantineRecord;
-use crate::registry::Registry;
 use crate::room::Room;
 use crate::snapshot::{self, DecodeError, RoomState};
-use crate::state_hash::StateHash;
 use grandstand_common::id::RoomId;
+use grandstand_game::Registry;
+use grandstand_game::host::StateHash;
 
 /// What the buckets have of a room, and the log's place.
 #[derive(Debug, Clone)]

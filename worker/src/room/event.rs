@@ -7,9 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{DELETE_TIMER, Emit, FINISHED_FOR_MS, Room};
-use crate::effects::{Effect, Effects};
-use crate::game::{Event, EventKind, Refusal};
-use crate::registry::{Panicked, guard};
+use grandstand_game::host::{Panicked, guard};
+use grandstand_game::{Effect, Effects};
+use grandstand_game::{Event, EventKind, Refusal};
 
 /// What the game made of an event, beside what was emitted.
 #[derive(Debug, Default)]

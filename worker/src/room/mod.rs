@@ -23,9 +23,9 @@ use grandstand_common::wire::{self, Joined};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::effects::{LiveEffects, LiveTo};
-use crate::game::{Refusal, Setup, Spectating};
-use crate::registry::{AnyGame, Maker, Panicked, guard};
+use grandstand_game::host::{AnyGame, Maker, Panicked, guard};
+use grandstand_game::{LiveEffects, LiveTo};
+use grandstand_game::{Refusal, Setup, Spectating};
 
 use connected::Connected;
 pub(crate) use emit::{Emit, Welcome};

@@ -5,8 +5,9 @@ use grandstand_common::id::RoomId;
 use grandstand_common::wire::Joined;
 
 use super::{Emit, Logged, Room};
-use crate::game::Refusal;
-use crate::registry::{Panicked, Registry};
+use grandstand_game::Refusal;
+use grandstand_game::Registry;
+use grandstand_game::host::Panicked;
 
 /// What became of a `Joined` for a room that does not exist.
 pub(crate) enum Opened {

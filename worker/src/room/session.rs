@@ -7,8 +7,8 @@ use grandstand_common::wire::{self, Body, ItemKind};
 
 use super::state::Reject;
 use super::{DELETE_TIMER, Emit, Logged, Player, Presence, Room, processed, welcome};
-use crate::game::{EventKind, Refusal};
-use crate::registry::{Panicked, guard};
+use grandstand_game::host::{Panicked, guard};
+use grandstand_game::{EventKind, Refusal};
 
 /// Whose entry it is, and which.
 struct Sender {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use grandstand_common::id::{EdgeId, Instance, PlayerId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::game::Refusal;
+use grandstand_game::Refusal;
 
 /// Rejects kept per player (D4).
 const KEPT_REJECTS: usize = 64;

@@ -7,8 +7,8 @@ use grandstand_common::id::{Lane, PlayerId};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::{Effects, LiveEffects};
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
 
 /// Remembers all that it is told, and does what its inputs say.
 #[derive(Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use prost::Message;
 use super::*;
 use crate::command::{Command, KvSource, Now, OwnerConfig};
 use crate::owner::Owner;
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 mod bus;
 

@@ -116,7 +116,7 @@ fn eventful() -> Rig {
 fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     let rig = eventful();
     let id = room_id("echo-1");
-    let registry = crate::registry::Registry::new().with::<Echo>();
+    let registry = grandstand_game::Registry::new().with::<Echo>();
     let logged = rig.log.iter().map(|stored| Logged {
         seq: stored.seq,
         time_ms: stored.time_ms,
@@ -185,7 +185,7 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
 fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
     let mut rig = eventful();
     rig.pass(2_000);
-    let registry = crate::registry::Registry::new().with::<Echo>();
+    let registry = grandstand_game::Registry::new().with::<Echo>();
     let id = room_id("echo-1");
     let key = subject::room_key(P, &id);
     let stored = rig.commands.iter().filter_map(|command| match command {

@@ -3,12 +3,12 @@
 use super::*;
 use crate::command::{Command, KvSource, Outcome, OwnerConfig, Token};
 use crate::owner::Owner;
-use crate::registry::Registry;
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
+use grandstand_game::Registry;
 
 fn asked(owner: &mut Owner) -> Vec<Command> {
     std::iter::from_fn(|| owner.poll_command()).collect()

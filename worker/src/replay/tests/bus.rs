@@ -11,7 +11,7 @@ use prost::Message;
 use super::desk::*;
 use super::odd::Odd;
 use super::*;
-use crate::registry::Registry;
+use grandstand_game::Registry;
 
 fn bus(options: BusOptions) -> Bus {
     Bus::embedded(&BusOptions {

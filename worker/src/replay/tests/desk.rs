@@ -17,9 +17,9 @@ use super::super::run::Run;
 use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;
-use crate::registry::Registry;
 use crate::room::Room;
 use crate::snapshot::{self, Place};
+use grandstand_game::Registry;
 
 /// What a test sets up, and asks.
 pub(super) struct Desk {

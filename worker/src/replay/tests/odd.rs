@@ -8,8 +8,8 @@ use grandstand_common::id::Lane;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::Effects;
-use crate::game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::Effects;
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
 
 thread_local! {
     /// What is neither in the log nor in the seed.

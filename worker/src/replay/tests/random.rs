@@ -13,7 +13,6 @@ use super::super::core::decode;
 use super::super::run::Run;
 use super::desk::*;
 use super::*;
-use crate::games;
 use crate::room::Room;
 
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -67,7 +66,7 @@ impl Play {
             n: 0,
             seq: 0,
         });
-        let desk = Desk::of(room, games::registry());
+        let desk = Desk::of(room, grandstand_games::registry());
         Self {
             live: Run::new(&desk.registry, &desk.room),
             desk,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
+use grandstand_types::data::Data;
+use grandstand_types::id::{Lane, PlayerId};
 use serde_json::value::RawValue;
 
 use crate::effects::{Effects, LiveEffects};
@@ -35,17 +35,19 @@ impl Registry {
         self.games.keys().copied()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Maker> {
+    /// How rooms of the game with this name are made and loaded.
+    pub fn get(&self, name: &str) -> Option<Maker> {
         self.games.get(name).copied()
     }
 }
 
 /// How rooms of one game are made and loaded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Maker {
+pub struct Maker {
     create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Refusal>,
     load: fn(&str) -> Result<Box<dyn AnyGame>, serde_json::Error>,
-    pub(crate) tick: Option<Duration>,
+    /// The period of [`Game::tick`].
+    pub tick: Option<Duration>,
 }
 
 impl Maker {
@@ -57,14 +59,22 @@ impl Maker {
         }
     }
 
-    pub(crate) fn create(
+    /// Makes a room's first state.
+    ///
+    /// # Errors
+    /// If the game refuses the parameters, or panics.
+    pub fn create(
         &self,
         setup: &mut Setup<'_>,
     ) -> Result<Result<Box<dyn AnyGame>, Refusal>, Panicked> {
         guard(|| (self.create)(setup))
     }
 
-    pub(crate) fn load(
+    /// Reads a state that [`AnyGame::state`] returned.
+    ///
+    /// # Errors
+    /// If `text` is not such a state, or the game panics.
+    pub fn load(
         &self,
         text: &str,
     ) -> Result<Result<Box<dyn AnyGame>, serde_json::Error>, Panicked> {
@@ -75,21 +85,34 @@ impl Maker {
 /// A game's code panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the game panicked")]
-pub(crate) struct Panicked;
+pub struct Panicked;
 
 /// Runs a game's code. What it was given must not be used again after a panic.
-pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+///
+/// # Errors
+/// If the code panics.
+pub fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
 
 /// A [`Game`] of whatever type, with its volatile part.
-pub(crate) trait AnyGame: Send {
+pub trait AnyGame: Send {
+    /// Calls [`Game::apply`].
     fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
+    /// Calls [`Game::view`].
     fn view(&self, lane: Lane) -> Data;
+    /// Calls [`Game::spectating`].
     fn spectating(&self) -> Spectating;
+    /// Calls [`Game::private`].
     fn private(&self, player: &PlayerId) -> Option<Data>;
+    /// Calls [`Game::live`] with the volatile part.
     fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects);
+    /// Calls [`Game::tick`] with the volatile part.
     fn tick(&mut self, effects: &mut LiveEffects);
+    /// The game's state as JSON.
+    ///
+    /// # Errors
+    /// If it cannot be JSON.
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error>;
 }
 

@@ -3,7 +3,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde_json::Value;
 
 use super::*;
-use crate::effects::{Effect, LiveTo};
+use grandstand_game::{Effect, LiveTo};
 
 fn relay(params: &Value) -> Result<Relay, Refusal> {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);

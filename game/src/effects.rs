@@ -1,7 +1,7 @@
 //! What comes of an event: updates, private messages, refusals, timers, the end.
 
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
+use grandstand_types::data::Data;
+use grandstand_types::id::{Lane, PlayerId};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::game::Refusal;
+use grandstand_game::Refusal;
 
 /// The most cards that a room may have: two of each face.
 const MAX_CARDS: usize = 2 * super::FACES.len();
@@ -64,7 +64,7 @@ impl Params {
     /// `bad_params`, and which one is wrong and how.
     pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Refusal> {
         let bad = |message: String| Err(Refusal::new("bad_params", message));
-        let params: Self = crate::games::params(params)?;
+        let params: Self = crate::params(params)?;
         if !(2..=4).contains(&params.players) {
             return bad(format!("players is {}, must be 2 to 4", params.players));
         }

@@ -1,11 +1,11 @@
 //! Players who drop, return and leave.
 
-use grandstand_common::id::PlayerId;
+use grandstand_game::PlayerId;
 
 use super::params::OnDrop;
 use super::update::{Phase, Players, Update};
 use super::{COMPUTER, EMPTY, Hand, Memory, TURN, away};
-use crate::effects::Effects;
+use grandstand_game::Effects;
 
 impl Memory {
     pub(super) fn on_left(&mut self, player: &PlayerId, effects: &mut Effects) {

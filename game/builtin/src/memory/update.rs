@@ -1,6 +1,6 @@
 //! What clients are shown of a `memory` room: its snapshot, and its updates, one event each.
 
-use grandstand_common::id::PlayerId;
+use grandstand_game::PlayerId;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 

@@ -31,7 +31,7 @@ pub struct NotAHash;
 
 impl StateHash {
     /// Of what the room keeps and what its game keeps, as JSON.
-    pub(crate) fn of(room: &RawValue, game: &RawValue) -> Self {
+    pub fn of(room: &RawValue, game: &RawValue) -> Self {
         Self(pair(
             of_json(room.get().as_bytes()),
             of_json(game.get().as_bytes()),
@@ -107,7 +107,7 @@ impl Open {
 }
 
 /// Of text that is known to be JSON; of anything else it is some number. Takes no stack however deep the JSON is.
-pub(crate) fn of_json(text: &[u8]) -> u64 {
+pub fn of_json(text: &[u8]) -> u64 {
     let mut open: Vec<Open> = Vec::new();
     let mut hash = 0;
     let mut at = 0;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_common::data::Data;
+use grandstand_game::Data;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -34,13 +34,12 @@ mod drops;
 pub use params::{OnDrop, Params};
 pub use update::Phase;
 
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
+use grandstand_game::{Data, Lane, PlayerId};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::Effects;
-use crate::game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::Effects;
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
 use update::{Players, Scores, Update, View};
 
 /// What cards show.

@@ -6,8 +6,8 @@ pub mod relay;
 
 use serde::de::DeserializeOwned;
 
-use crate::game::Refusal;
-use crate::registry::Registry;
+use grandstand_game::Refusal;
+use grandstand_game::Registry;
 
 /// All of them.
 pub fn registry() -> Registry {

@@ -16,13 +16,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
+use grandstand_game::{Data, Lane, PlayerId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+use grandstand_game::{Effects, LiveEffects};
+use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
 use put::{Put, Values};
 
 mod put;
@@ -84,7 +83,7 @@ impl Game for Relay {
     type Volatile = ();
 
     fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
-        let params: Params = super::params(setup.params)?;
+        let params: Params = crate::params(setup.params)?;
         if !(100..=86_400_000).contains(&params.idle_ms) {
             let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
             return Err(Refusal::new("bad_params", message));

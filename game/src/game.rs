@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
+use grandstand_types::data::Data;
+use grandstand_types::id::{Lane, PlayerId};
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! Turns and cards.
 
-use grandstand_common::id::PlayerId;
+use grandstand_game::PlayerId;
 use rand::seq::IteratorRandom;
 
 use super::update::{Phase, Players, Scores, Update};
 use super::{COMPUTER, EMPTY, FACES, HIDE, Hand, Memory, TURN, away};
-use crate::effects::Effects;
+use grandstand_game::Effects;
 
 impl Memory {
     /// All are in.
