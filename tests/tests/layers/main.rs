@@ -1,0 +1,73 @@
+//! Which file may import which: read from the sources as text.
+//!
+//! `cargo nextest run -p grandstand-tests --test layers` tells the rule, the file, the line and the import of each violation.
+
+#![allow(clippy::unwrap_used)]
+
+mod token;
+
+mod source;
+
+mod tree;
+
+mod rules;
+
+mod tables;
+
+mod planted;
+
+use std::collections::BTreeMap;
+
+use rules::{Violation, cycles, roofs};
+use tree::Sources;
+
+/// All that breaks a rule.
+fn violations(sources: &Sources) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for of in &sources.crates() {
+        found.extend(roofs(of));
+        found.extend(cycles(of));
+        if of.is_program() && of.modules.len() == 1 {
+            continue;
+        }
+        let own = |folder: &str| folder == of.folder;
+        let layers = tables::LAYERS.iter().filter(|rule| own(rule.folder));
+        found.extend(layers.flat_map(|rule| rule.check(of)));
+        let reserved = tables::RESERVED.iter().filter(|rule| own(rule.folder));
+        found.extend(reserved.flat_map(|rule| rule.check(of)));
+        let unnamed = tables::UNNAMED.iter().filter(|rule| own(rule.folder));
+        found.extend(unnamed.flat_map(|rule| rule.check(of)));
+        let closed = tables::CLOSED.iter().filter(|rule| own(rule.folder));
+        found.extend(closed.flat_map(|rule| rule.check(of)));
+    }
+    let crates = tables::DEPENDENTS.iter();
+    found.extend(crates.flat_map(|rule| rule.check(sources)));
+    found
+}
+
+fn is_pending(violation: &Violation) -> bool {
+    let file_rule = ["roof", "cycle"].contains(&violation.rule.as_str());
+    match file_rule {
+        true => tables::TANGLED.contains(&violation.folder.as_str()),
+        false => tables::PENDING.contains(&violation.rule.as_str()),
+    }
+}
+
+#[test]
+fn the_workspace_keeps_its_rules() {
+    let mut by_crate: BTreeMap<String, Vec<Violation>> = BTreeMap::new();
+    for violation in violations(&Sources::workspace()) {
+        let of = by_crate.entry(violation.folder.clone()).or_default();
+        of.push(violation);
+    }
+    let mut broken = 0;
+    for (folder, found) in &by_crate {
+        println!("{folder}: {}", found.len());
+        for violation in found {
+            let pending = is_pending(violation);
+            broken += usize::from(!pending);
+            println!("  {}{violation}", if pending { "(pending) " } else { "" });
+        }
+    }
+    assert_eq!(broken, 0, "rules are broken, see above");
+}

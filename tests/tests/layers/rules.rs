@@ -1,0 +1,330 @@
+//! The kinds of rules, and the search for what breaks them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::source::Path;
+use crate::tree::{Crate, Import, Sources, Target, is_within};
+
+/// Which modules may import which.
+pub(crate) struct Layers {
+    /// What is printed.
+    pub(crate) name: &'static str,
+    /// The crate's folder.
+    pub(crate) folder: &'static str,
+    /// Modules, and what they may import besides themselves. The row of the longest module counts for a file.
+    pub(crate) rows: &'static [(&'static [&'static str], &'static [&'static str])],
+    /// Whether each module but the root has a row.
+    pub(crate) complete: bool,
+}
+
+/// A module that only some import.
+pub(crate) struct Reserved {
+    /// What is printed.
+    pub(crate) name: &'static str,
+    /// The crate's folder.
+    pub(crate) folder: &'static str,
+    /// The module.
+    pub(crate) module: &'static str,
+    /// The modules that may import it, besides itself and its roof.
+    pub(crate) by: &'static [&'static str],
+}
+
+/// Words or crates that modules do not name.
+pub(crate) struct Unnamed {
+    /// What is printed.
+    pub(crate) name: &'static str,
+    /// The crate's folder.
+    pub(crate) folder: &'static str,
+    /// Where.
+    pub(crate) within: &'static [&'static str],
+    /// Modules within that may.
+    pub(crate) except: &'static [&'static str],
+    /// The words (without `::`), or the beginnings of paths into other crates.
+    pub(crate) never: &'static [&'static str],
+}
+
+/// Structs without visible fields.
+pub(crate) struct Closed {
+    /// What is printed.
+    pub(crate) name: &'static str,
+    /// The crate's folder.
+    pub(crate) folder: &'static str,
+    /// Each with its module.
+    pub(crate) structs: &'static [(&'static str, &'static str)],
+}
+
+/// A crate of the workspace and those that it depends on.
+pub(crate) struct Dependents {
+    /// What is printed.
+    pub(crate) name: &'static str,
+    /// The crate's folder.
+    pub(crate) folder: &'static str,
+    /// The crates of the workspace, as in their `Cargo.toml`, that it may depend on.
+    pub(crate) may: &'static [&'static str],
+}
+
+/// What breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Violation {
+    /// The crate's folder.
+    pub(crate) folder: String,
+    /// The rule.
+    pub(crate) rule: String,
+    /// The file and the line.
+    pub(crate) place: String,
+    /// What is wrong, and how it is right.
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: [{}] {}", self.place, self.rule, self.what)
+    }
+}
+
+fn violation(of: &Crate, rule: &str, module: &str, line: usize, what: String) -> Violation {
+    Violation {
+        folder: of.folder.clone(),
+        rule: rule.to_owned(),
+        place: format!("{}:{line}", of.file(module)),
+        what,
+    }
+}
+
+/// `mod.rs`, `lib.rs` and `main.rs` use what is below them; nothing below imports them.
+pub(crate) fn roofs(of: &Crate) -> Vec<Violation> {
+    let upward = |import: &Import| is_within(&import.from, &import.to);
+    let imports = of.imports().into_iter().filter(upward);
+    let say = |import: Import| {
+        let what = format!(
+            "imports its roof {} by `{}`; move what it needs into a file beside it",
+            of.file(&import.to),
+            import.paths
+        );
+        violation(of, "roof", &import.from, import.line, what)
+    };
+    imports.map(say).collect()
+}
+
+/// No file imports itself through others. What `roofs` finds is left out.
+pub(crate) fn cycles(of: &Crate) -> Vec<Violation> {
+    let mut edges: BTreeMap<String, BTreeMap<String, Import>> = BTreeMap::new();
+    for import in of.imports() {
+        if !is_within(&import.from, &import.to) {
+            let to = edges.entry(import.from.clone()).or_default();
+            to.entry(import.to.clone()).or_insert(import);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for start in edges.keys() {
+        let Some(cycle) = shortest_cycle(&edges, start) else {
+            continue;
+        };
+        let files: BTreeSet<&str> = cycle.iter().map(|i| i.from.as_str()).collect();
+        if seen.insert(files) {
+            let steps: Vec<String> = cycle
+                .iter()
+                .map(|i| format!("{}:{} `{}`", of.file(&i.from), i.line, i.paths))
+                .collect();
+            let what = format!("a cycle of {}: {}", cycle.len(), steps.join(" -> "));
+            found.push(violation(of, "cycle", start, cycle[0].line, what));
+        }
+    }
+    found
+}
+
+type Edges = BTreeMap<String, BTreeMap<String, Import>>;
+
+/// The shortest way from `start` back to it.
+fn shortest_cycle<'a>(edges: &'a Edges, start: &str) -> Option<Vec<&'a Import>> {
+    let mut came: BTreeMap<&str, &Import> = BTreeMap::new();
+    let mut next = vec![start];
+    while !next.is_empty() {
+        let mut after = Vec::new();
+        for from in next {
+            for (to, import) in edges.get(from).into_iter().flatten() {
+                if to == start {
+                    let mut cycle = vec![import];
+                    while cycle[0].from != start {
+                        cycle.insert(0, came[cycle[0].from.as_str()]);
+                    }
+                    return Some(cycle);
+                }
+                if !came.contains_key(to.as_str()) {
+                    came.insert(to, import);
+                    after.push(to.as_str());
+                }
+            }
+        }
+        next = after;
+    }
+    None
+}
+
+impl Layers {
+    /// Imports that no row allows, and modules without a row.
+    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for scope in self.scopes() {
+            if !of.modules.contains_key(scope) {
+                let what = format!("the table names `{scope}`, which is not there");
+                found.push(violation(of, self.name, "", 1, what));
+            }
+        }
+        for module in of.modules.keys().filter(|m| !m.is_empty()) {
+            if self.complete && self.row(module).is_none() {
+                let what = format!("`{module}` has no row in the table of layers");
+                found.push(violation(of, self.name, module, 1, what));
+            }
+        }
+        for import in of.imports() {
+            let Some((own, may)) = self.row(&import.from) else {
+                continue;
+            };
+            if !self.allows(&import.from, &import.to) {
+                let may = match may {
+                    [] => "nothing".to_owned(),
+                    _ => may.join(", "),
+                };
+                let what = format!(
+                    "imports `{}` by `{}`; `{own}` may import {may}",
+                    import.to, import.paths
+                );
+                found.push(violation(of, self.name, &import.from, import.line, what));
+            }
+        }
+        found
+    }
+
+    /// The scopes of the rows, and what these name.
+    pub(crate) fn scopes(&self) -> BTreeSet<&'static str> {
+        let rows = self.rows.iter();
+        let scopes = rows.flat_map(|(of, may)| of.iter().chain(may.iter()));
+        scopes.copied().collect()
+    }
+
+    /// Whether the table lets one scope import another.
+    pub(crate) fn allows(&self, from: &str, to: &str) -> bool {
+        let row = self.row(from);
+        row.is_none_or(|(own, may)| {
+            is_within(to, own) || may.iter().any(|scope| is_within(to, scope))
+        })
+    }
+
+    /// The row of a module: which of its scopes it is in, and what that may import.
+    fn row(&self, module: &str) -> Option<(&'static str, &'static [&'static str])> {
+        let scopes = self.rows.iter();
+        let scopes = scopes.flat_map(|(of, may)| of.iter().map(move |scope| (*scope, *may)));
+        scopes
+            .filter(|(scope, _)| is_within(module, scope))
+            .max_by_key(|(scope, _)| scope.len())
+    }
+}
+
+impl Reserved {
+    /// Imports by others.
+    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+        let may = |from: &str| {
+            let mut by = self.by.iter().chain([&self.module]);
+            from.is_empty() || by.any(|scope| is_within(from, scope))
+        };
+        let imports = of.imports().into_iter();
+        let bad = imports.filter(|i| is_within(&i.to, self.module) && !may(&i.from));
+        let say = |import: Import| {
+            let what = format!(
+                "imports `{}` by `{}`; only {} may",
+                import.to,
+                import.paths,
+                self.by.join(", ")
+            );
+            violation(of, self.name, &import.from, import.line, what)
+        };
+        bad.map(say).collect()
+    }
+}
+
+impl Unnamed {
+    /// Where they are named.
+    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+        let mut found = BTreeSet::new();
+        let applies = |module: &str| {
+            self.within.iter().any(|scope| is_within(module, scope))
+                && !self.except.contains(&module)
+        };
+        for (module, read) in of.modules.iter().filter(|(module, _)| applies(module)) {
+            let mut say = |name: &str, line: usize| {
+                let what = format!("names `{name}`");
+                found.insert(violation(of, self.name, module, line, what));
+            };
+            for path in &read.source.paths {
+                if let Some(foreign) = self.foreign(of, module, path) {
+                    say(&foreign, path.line);
+                }
+            }
+            for (word, line) in &read.source.words {
+                if self.never.contains(&word.as_str()) {
+                    say(word, *line);
+                }
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn foreign(&self, of: &Crate, module: &str, path: &Path) -> Option<String> {
+        let Target::Foreign(full) = of.resolve(module, path) else {
+            return None;
+        };
+        let never = self.never.iter().any(|never| is_within(&full, never));
+        never.then_some(full)
+    }
+}
+
+impl Closed {
+    /// Those with visible fields, and those that are not where the list says.
+    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (module, name) in self.structs {
+            let read = of.modules.get(*module);
+            let (line, what) = match read.and_then(|m| m.source.structs.get(*name)) {
+                None => (1, format!("there is no struct `{name}` in `{module}`")),
+                Some(visible) if visible.is_empty() => continue,
+                Some(visible) => (
+                    1,
+                    format!("`{name}` has visible fields: {}", visible.join(", ")),
+                ),
+            };
+            found.push(violation(of, self.name, module, line, what));
+        }
+        found
+    }
+}
+
+impl Dependents {
+    /// Crates of the workspace in its `[dependencies]` that it may not depend on.
+    pub(crate) fn check(&self, sources: &Sources) -> Vec<Violation> {
+        let file = format!("{}/Cargo.toml", self.folder);
+        let Some(manifest) = sources.0.get(&file) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let mut section = "";
+        for (line, text) in manifest.lines().enumerate() {
+            if text.starts_with('[') {
+                section = text.trim();
+            }
+            let name = text.split(['.', '=', ' ']).next().unwrap_or_default();
+            let own = name.starts_with("grandstand");
+            if section == "[dependencies]" && own && !self.may.contains(&name) {
+                found.push(Violation {
+                    folder: self.folder.to_owned(),
+                    rule: self.name.to_owned(),
+                    place: format!("{file}:{}", line + 1),
+                    what: format!("depends on `{name}`"),
+                });
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,257 @@
+//! The rules of this workspace: the tables of layers, and what is not named where.
+
+use crate::rules::{Closed, Dependents, Layers, Reserved, Unnamed};
+
+/// Crates without roofs imported from below and without cycles yet.
+pub(crate) const TANGLED: &[&str] = &[
+    "common",
+    "edge",
+    "worker",
+    "benches",
+    "cli",
+    "tests/harness",
+    "common/types",
+];
+
+/// Who may import whom.
+pub(crate) const LAYERS: &[Layers] = &[
+    Layers {
+        name: "layers of edge",
+        folder: "edge",
+        complete: true,
+        rows: &[
+            (
+                &["process"],
+                &["shard", "server", "core", "codec", "websocket", "conn"],
+            ),
+            (
+                &["shard"],
+                &["server", "core", "codec", "websocket", "conn", "time"],
+            ),
+            (&["server"], &["codec", "websocket", "conn", "time"]),
+            (&["core"], &["codec", "conn", "time"]),
+            (&["codec"], &["websocket"]),
+            (&["websocket", "conn", "time"], &[]),
+        ],
+    },
+    Layers {
+        name: "layers of edge's core",
+        folder: "edge",
+        complete: false,
+        rows: &[
+            (
+                &[
+                    "core::clients",
+                    "core::rooms",
+                    "core::owners",
+                    "core::health",
+                ],
+                &[
+                    "core::effects",
+                    "core::command",
+                    "core::ids",
+                    "core::counts",
+                    "codec",
+                    "conn",
+                    "time",
+                ],
+            ),
+            (
+                &["core::effects"],
+                &["core::command", "core::ids", "core::counts", "conn", "time"],
+            ),
+        ],
+    },
+    Layers {
+        name: "layers of worker",
+        folder: "worker",
+        complete: true,
+        rows: &[
+            (&["process"], &["engine", "lease", "counts", "deadlines"]),
+            (&["engine"], &["partition", "context", "outbox"]),
+            (
+                &["partition"],
+                &["context", "stored", "room", "outbox", "counts"],
+            ),
+            (&["context"], &["requests", "outbox", "counts", "command"]),
+            (&["replay"], &["stored", "room"]),
+            (&["counts"], &["stored::error"]),
+            (&["stored"], &["room"]),
+            (&["outbox"], &["deadlines"]),
+            (&["room", "lease", "command", "requests", "deadlines"], &[]),
+        ],
+    },
+];
+
+/// Modules that only some import.
+pub(crate) const RESERVED: &[Reserved] = &[Reserved {
+    name: "process in common",
+    folder: "common",
+    module: "process",
+    by: &["auth", "cluster"],
+}];
+
+/// What is not named where.
+pub(crate) const UNNAMED: &[Unnamed] = &[
+    Unnamed {
+        name: "no I/O below edge's shell",
+        folder: "edge",
+        within: &["core", "codec", "websocket", "conn", "time"],
+        except: &[],
+        never: &[
+            "tokio",
+            "mio",
+            "hyper",
+            "std::net",
+            "std::fs",
+            "std::thread",
+        ],
+    },
+    Unnamed {
+        name: "only flush writes to clients",
+        folder: "edge",
+        within: &["core"],
+        except: &["core", "core::flush"],
+        never: &["Transport"],
+    },
+    Unnamed {
+        name: "only the roof names Core",
+        folder: "edge",
+        within: &["core"],
+        except: &["core"],
+        never: &["Core"],
+    },
+    Unnamed {
+        name: "no I/O in the worker's machines",
+        folder: "worker",
+        within: &["room", "partition", "lease", "engine"],
+        except: &[],
+        never: &[
+            "tokio",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time::SystemTime",
+            "std::time::Instant::now",
+        ],
+    },
+    Unnamed {
+        name: "no I/O in game",
+        folder: "game",
+        within: &[""],
+        except: &[],
+        never: &[
+            "tokio",
+            "std::net",
+            "std::fs",
+            "std::thread",
+            "std::time::SystemTime",
+            "std::time::Instant",
+        ],
+    },
+];
+
+/// Machines have no visible fields.
+pub(crate) const CLOSED: &[Closed] = &[
+    Closed {
+        name: "machines of edge's core",
+        folder: "edge",
+        structs: &[
+            ("core::clients", "Clients"),
+            ("core::rooms", "Rooms"),
+            ("core::rooms::lane", "Lane"),
+            ("core::rooms::sessions", "Sessions"),
+            ("core::rooms::chain", "Chain"),
+            ("core::rooms::frame_log", "FrameLog"),
+            ("core::rooms::update_ring", "UpdateRing"),
+            ("core::rooms::delay", "DelayBuffer"),
+            ("core::rooms::hot", "HotStream"),
+            ("core::owners", "Owners"),
+            ("core::owners::partition", "PartitionOwner"),
+            ("core::owners::links", "WorkerLinks"),
+            ("core::health", "BusHealth"),
+            ("core::effects", "Effects"),
+        ],
+    },
+    Closed {
+        name: "machines of the worker's partition",
+        folder: "worker",
+        structs: &[
+            ("partition::takeover", "Takeover"),
+            ("partition::checkpoints", "Checkpoints"),
+            ("partition::log", "LogReading"),
+            ("partition::rooms", "Rooms"),
+            ("partition::restore", "RestorePoint"),
+            ("partition::coverage", "Coverage"),
+            ("partition::quarantine", "Quarantines"),
+            ("partition::audiences", "Audiences"),
+            ("partition::ring", "UpdateRing"),
+            ("partition::sessions", "EdgeSessions"),
+            ("partition::timers", "Timers"),
+        ],
+    },
+];
+
+/// Which crates of the workspace depend on which.
+pub(crate) const DEPENDENTS: &[Dependents] = &[
+    Dependents {
+        name: "crates",
+        folder: "common/types",
+        may: &[],
+    },
+    Dependents {
+        name: "crates",
+        folder: "common",
+        may: &["grandstand-types"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "edge",
+        may: &["grandstand-common", "grandstand-types"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "game",
+        may: &["grandstand-types"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "game/builtin",
+        may: &["grandstand-game"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "worker",
+        may: &["grandstand-common", "grandstand-types", "grandstand-game"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "tests/harness",
+        may: &["grandstand-common", "grandstand-types"],
+    },
+    Dependents {
+        name: "crates",
+        folder: "benches",
+        may: &[
+            "grandstand-common",
+            "grandstand-types",
+            "grandstand-harness",
+        ],
+    },
+];
+
+/// Rules that the tree does not keep yet: their violations are printed, and nothing fails.
+pub(crate) const PENDING: &[&str] = &[
+    "layers of edge",
+    "layers of edge's core",
+    "process in common",
+    "layers of worker",
+    "no I/O below edge's shell",
+    "only flush writes to clients",
+    "only the roof names Core",
+    "no I/O in the worker's machines",
+    "no I/O in game",
+    "machines of edge's core",
+    "machines of the worker's partition",
+    "crates",
+];
