@@ -7,11 +7,15 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::embedded::{Embedded, Faults};
+use crate::bus::error::{BusError, ConnectError, PublishError, PutError, RequestError};
 use crate::bus::nats::Nats;
-use crate::bus::{
-    Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
-    LogState, PublishError, PutError, PutReceipt, Receipt, RequestError, Subscription, Witness,
-};
+use crate::bus::options::BusOptions;
+use crate::bus::reader::{KvReader, LogReader};
+use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::stats::BusStats;
+use crate::bus::subscription::Subscription;
+use crate::bus::types::{Bucket, KvEntry, Link, LogState};
+use crate::bus::witness::Witness;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
 

@@ -10,7 +10,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::Registry;
 
-use crate::bus::{Bus, BusStats};
+use crate::bus::api::Bus;
+use crate::bus::stats::BusStats;
 
 type Plain = (&'static str, &'static str, fn(&BusStats) -> u64);
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bus::{Bucket, ConnectError};
+use crate::bus::error::ConnectError;
+use crate::bus::types::Bucket;
 use grandstand_types::id::Partition;
 
 /// How long a receipt (of an append or a put) waits for its answer.

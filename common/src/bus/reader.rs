@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::bus::embedded::{Cursor, KvPlace, LogPlace};
-use crate::bus::{KvEntry, LogEntry, Read};
+use crate::bus::types::{KvEntry, LogEntry, Read};
 
 /// Where a reader gets its entries.
 #[derive(Debug)]

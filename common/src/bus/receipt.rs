@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use crate::bus::{AppendError, PutError, Unanswered};
+use crate::bus::error::{AppendError, PutError, Unanswered};
 
 /// The later answer to an append: the entry's sequence.
 #[must_use = "an append is not stored before its receipt says so"]

@@ -1,6 +1,6 @@
 //! Which subjects, patterns, keys and prefixes both buses take.
 
-use crate::bus::{BusError, PublishError};
+use crate::bus::error::{BusError, PublishError};
 
 fn tokens_ok(text: &str, token_ok: impl Fn(&str, bool) -> bool) -> bool {
     let mut tokens = text.split('.').peekable();

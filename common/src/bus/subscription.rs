@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use crate::bus::{BusStats, Message};
+use crate::bus::stats::BusStats;
+use crate::bus::types::Message;
 
 /// Messages of one pattern. Unsubscribes when it is dropped.
 ///

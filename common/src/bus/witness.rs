@@ -5,19 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::bus::RequestError;
+use crate::bus::error::RequestError;
 use crate::bus::nats::Second;
-
-/// Whether there is a second way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// There is one server, or the bus is in this process: a second way would be the first.
-    NotNeeded,
-    /// There are other servers, but none that can be reached now.
-    Missing,
-    /// There is. The number counts the connections, so that another one is a change.
-    There(u64),
-}
+use crate::bus::types::Standing;
 
 /// A connection to another server than the one that the bus is connected to, where there is one. It ends when this is
 /// dropped.

@@ -12,7 +12,7 @@ use crate::bus::embedded::log::Found;
 use crate::bus::embedded::state::{Shared, State};
 use crate::bus::embedded::{Client, Owner};
 use crate::bus::options::IDLE_HEARTBEAT;
-use crate::bus::{KvEntry, Link, LogEntry, Read};
+use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 use grandstand_types::id::Partition;
 
 /// How many entries are looked up at a time.

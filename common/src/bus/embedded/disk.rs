@@ -23,7 +23,9 @@ use crate::bus::embedded::format::{
 };
 use crate::bus::embedded::kv::{Slot, Value};
 use crate::bus::embedded::state::{Change, Op, State};
-use crate::bus::{BusOptions, ConnectError, LogEntry};
+use crate::bus::error::ConnectError;
+use crate::bus::options::BusOptions;
+use crate::bus::types::LogEntry;
 use grandstand_types::id::Partition;
 
 const CACHE_BYTES: u64 = 64 << 20;

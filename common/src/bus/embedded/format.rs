@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::bus::LogEntry;
+use crate::bus::types::LogEntry;
 use grandstand_types::id::Partition;
 
 /// Why the folder cannot be read or written.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::bus::KvEntry;
+use crate::bus::types::KvEntry;
 
 /// A bucket: keys with one value each, numbered by the writes.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::watch;
 
-use crate::bus::{BusOptions, LogEntry, LogState};
+use crate::bus::options::BusOptions;
+use crate::bus::types::{LogEntry, LogState};
 use grandstand_types::id::Partition;
 
 /// All streams.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::bus::embedded::Embedded;
 use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::open::lock;
-use crate::bus::{BusOptions, ConnectError};
+use crate::bus::error::ConnectError;
+use crate::bus::options::BusOptions;
 
 /// Nothing is removed for its age.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -36,11 +36,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::reader::Source;
-use crate::bus::{
-    Bucket, BusError, BusStats, KvEntry, KvReader, Link, LogReader, LogState, Message,
-    PublishError, RequestError, Subscription, subject_check,
-};
+use crate::bus::reader::{KvReader, LogReader};
+use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
+use crate::bus::subscription::Subscription;
+use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
 pub(crate) use cursor::{Cursor, KvPlace, LogPlace};
 pub use faults::Faults;
 use grandstand_types::id::Partition;

@@ -13,7 +13,8 @@ use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::faults::{Fate, Faults};
 use crate::bus::embedded::state::{Shared, State};
 use crate::bus::embedded::{Embedded, committer};
-use crate::bus::{BusOptions, ConnectError};
+use crate::bus::error::ConnectError;
+use crate::bus::options::BusOptions;
 
 /// Ends the bus with its last handle: all that was taken is written, then the folder is given free.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::bus::Message;
 use crate::bus::subscription::Feed;
+use crate::bus::types::Message;
 use crate::subject;
 
 /// A client of the embedded bus: a link of its own, so that a fault cuts one and not all.

@@ -15,7 +15,9 @@ use crate::bus::embedded::faults::Fate;
 use crate::bus::embedded::kv::{Kv, Slot, Value};
 use crate::bus::embedded::log::Log;
 use crate::bus::embedded::route::{ClientId, Routes};
-use crate::bus::{AppendError, Bucket, BusOptions, LogEntry, Message, PutError};
+use crate::bus::error::{AppendError, PutError};
+use crate::bus::options::BusOptions;
+use crate::bus::types::{Bucket, LogEntry, Message};
 use grandstand_types::id::Partition;
 
 /// How many writes may wait for the disk; more wait before they are taken.

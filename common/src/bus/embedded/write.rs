@@ -9,11 +9,13 @@ use crate::bus::embedded::Embedded;
 use crate::bus::embedded::faults::WriteFate;
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::state::{Ack, Change, Op};
+use crate::bus::error::{AppendError, PublishError, Unanswered};
+use crate::bus::options;
 use crate::bus::receipt::Later;
-use crate::bus::{
-    AppendError, Bucket, BusStats, PublishError, PutReceipt, Receipt, Unanswered, options,
-    subject_check,
-};
+use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
+use crate::bus::types::Bucket;
 use grandstand_types::id::Partition;
 
 impl Embedded {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 
-use crate::bus::BusError;
+use crate::bus::error::BusError;
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
 use crate::bus::nats::wire::{self, Wire};
 use crate::bus::options::IDLE_HEARTBEAT;

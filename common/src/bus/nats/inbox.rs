@@ -13,9 +13,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::jetstream;
 use crate::bus::options::RECEIPT_DEADLINE;
-use crate::bus::{AppendError, BusStats, Link, PublishError, PutError, Unanswered};
+use crate::bus::stats::BusStats;
+use crate::bus::types::Link;
 
 /// How many answers may be awaited at a time; more wait to be sent. Less than what the inbox' subscription holds.
 const MAX_WAITING: usize = 16 * 1024;

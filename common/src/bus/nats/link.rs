@@ -11,10 +11,12 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::bus::error::ConnectError;
 use crate::bus::nats::inbox::{EXPIRE_EVERY, Inbox};
 use crate::bus::nats::streams;
 use crate::bus::nats::wire::{self, Wire};
-use crate::bus::{BusOptions, BusStats, ConnectError};
+use crate::bus::options::BusOptions;
+use crate::bus::stats::BusStats;
 use crate::exit::Exit;
 
 /// Commands that may wait to be written; who sends more waits.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::bus::error::{BusError, ConnectError};
 use crate::bus::nats::{Inner, Nats, link, streams};
-use crate::bus::{Bucket, BusError, BusOptions, ConnectError};
+use crate::bus::options::BusOptions;
+use crate::bus::types::Bucket;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 

@@ -33,13 +33,17 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
+use crate::bus::options::BusOptions;
 use crate::bus::reader::Source;
+use crate::bus::reader::{KvReader, LogReader};
 use crate::bus::receipt::Later;
-use crate::bus::{
-    Bucket, BusError, BusOptions, BusStats, ConnectError, KvEntry, KvReader, Link, LogReader,
-    LogState, Message, PublishError, PutReceipt, Receipt, RequestError, Subscription, Witness,
-    subject_check,
-};
+use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
+use crate::bus::subscription::Subscription;
+use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
+use crate::bus::witness::Witness;
 use crate::subject;
 use grandstand_types::id::Partition;
 use inbox::Waiter;

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::bus::error::BusError;
 use crate::bus::nats::Inner;
 use crate::bus::nats::consumer::{Consumer, Event};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
 use crate::bus::options::IDLE_HEARTBEAT;
-use crate::bus::{BusError, BusStats, KvEntry, Link, LogEntry, Read};
+use crate::bus::stats::BusStats;
+use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 
 /// How many entries may wait for whoever reads; then flow control stops the server.
 const CAPACITY: usize = 256;

@@ -11,9 +11,11 @@ use rand::seq::SliceRandom as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use crate::bus::error::{PublishError, RequestError};
 use crate::bus::nats::link;
 use crate::bus::nats::wire::Wire;
-use crate::bus::{BusOptions, PublishError, RequestError, Standing};
+use crate::bus::options::BusOptions;
+use crate::bus::types::Standing;
 
 /// How long a server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

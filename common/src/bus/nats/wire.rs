@@ -14,8 +14,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
+use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::inbox::{Inbox, Place, Waiter};
-use crate::bus::{BusError, Link, PublishError, RequestError};
+use crate::bus::types::Link;
 
 /// How long the server may take to answer for itself.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::bus::error::BusError;
 use crate::bus::nats::wire::{ANSWER_TIMEOUT, SERVER_TIMEOUT, Wire};
-use crate::bus::{BusError, KvEntry, LogState};
+use crate::bus::types::{KvEntry, LogState};
 
 /// Header: what happened to a key, if it was not put.
 pub(super) const KV_OPERATION: &str = "KV-Operation";
