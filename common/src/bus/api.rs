@@ -10,7 +10,7 @@ use crate::bus::embedded::{Embedded, Faults};
 use crate::bus::error::{BusError, ConnectError, PublishError, PutError, RequestError};
 use crate::bus::nats::Nats;
 use crate::bus::options::BusOptions;
-use crate::bus::reader::{KvReader, LogReader};
+use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -164,7 +164,7 @@ impl Bus {
     /// A second way to ask, over another server, where there is one. Made once and kept: it takes a while to connect.
     pub fn witness(&self) -> Witness {
         match self {
-            Self::Nats(bus) => bus.witness(),
+            Self::Nats(bus) => Witness::nats(bus.second()),
             Self::Embedded(_) => Witness::none(),
         }
     }
@@ -192,7 +192,7 @@ impl Bus {
     /// # Errors
     /// If it cannot be begun.
     pub async fn read_log(&self, partition: Partition, from: u64) -> Result<LogReader, BusError> {
-        either!(self, bus => bus.read_log(partition, None, from).await)
+        self.open_log(partition, None, from).await
     }
 
     /// The same, but only the entries of one room. What is said of the numbers behind an entry, and of
@@ -203,7 +203,20 @@ impl Bus {
     pub async fn read_room(&self, room: &RoomId, from: u64) -> Result<LogReader, BusError> {
         let partition = room.partition(self.partitions());
         let subject = Some(subject::log(partition, room));
-        either!(self, bus => bus.read_log(partition, subject, from).await)
+        self.open_log(partition, subject, from).await
+    }
+
+    async fn open_log(
+        &self,
+        partition: Partition,
+        subject: Option<String>,
+        from: u64,
+    ) -> Result<LogReader, BusError> {
+        let source = match self {
+            Self::Nats(bus) => Source::Nats(bus.read_log(partition, subject, from).await?),
+            Self::Embedded(bus) => Source::Embedded(bus.read_log(partition, subject, from).await?),
+        };
+        Ok(LogReader(source))
     }
 
     /// A key's value, or the marker of its deletion. Never an older one than was acked.
@@ -264,6 +277,10 @@ impl Bus {
     /// # Errors
     /// If it cannot be begun.
     pub async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
-        either!(self, bus => bus.watch(bucket, prefix).await)
+        let source = match self {
+            Self::Nats(bus) => Source::Nats(bus.watch(bucket, prefix).await?),
+            Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, prefix).await?),
+        };
+        Ok(KvReader(source))
     }
 }

@@ -37,8 +37,6 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use crate::bus::error::{BusError, PublishError, RequestError};
-use crate::bus::reader::Source;
-use crate::bus::reader::{KvReader, LogReader};
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
@@ -256,7 +254,7 @@ impl Embedded {
         partition: Partition,
         subject: Option<String>,
         from: u64,
-    ) -> Result<LogReader, BusError> {
+    ) -> Result<Cursor<LogPlace>, BusError> {
         let state = self.connected(partition)?;
         let place = LogPlace {
             partition,
@@ -268,8 +266,7 @@ impl Embedded {
             .wake
             .subscribe();
         drop(state);
-        let cursor = Cursor::new(self.owner.clone(), &self.client, wake, place);
-        Ok(LogReader(Source::Embedded(cursor)))
+        Ok(Cursor::new(self.owner.clone(), &self.client, wake, place))
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -303,7 +300,11 @@ impl Embedded {
         }
     }
 
-    pub(crate) async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
+    pub(crate) async fn watch(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+    ) -> Result<Cursor<KvPlace>, BusError> {
         subject_check::prefix(prefix)?;
         if self.is_down() {
             return Err(BusError::Disconnected);
@@ -316,8 +317,7 @@ impl Embedded {
             next: 1,
             waits_for: 0,
         };
-        let cursor = Cursor::new(self.owner.clone(), &self.client, wake, place);
-        Ok(KvReader(Source::Embedded(cursor)))
+        Ok(Cursor::new(self.owner.clone(), &self.client, wake, place))
     }
 }
 

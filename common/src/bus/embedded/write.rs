@@ -10,12 +10,10 @@ use crate::bus::embedded::faults::WriteFate;
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::state::{Ack, Change, Op};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
-use crate::bus::options;
-use crate::bus::receipt::Later;
-use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::receipt::{Later, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
-use crate::bus::subject_check;
 use crate::bus::types::Bucket;
+use crate::bus::{options, subject_check};
 use grandstand_types::id::Partition;
 
 impl Embedded {

@@ -30,20 +30,16 @@ use std::time::Duration;
 use async_nats::ServerAddr;
 use async_nats::header::{self, HeaderMap};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
 use crate::bus::options::BusOptions;
-use crate::bus::reader::Source;
-use crate::bus::reader::{KvReader, LogReader};
-use crate::bus::receipt::Later;
-use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::receipt::{Later, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
-use crate::bus::witness::Witness;
+use crate::bus::types::{Bucket, KvEntry, Link, LogEntry, LogState, Message, Read};
 use crate::subject;
 use grandstand_types::id::Partition;
 use inbox::Waiter;
@@ -103,18 +99,15 @@ impl Nats {
         &self.inner.wire.inbox.stats
     }
 
-    pub(crate) fn witness(&self) -> Witness {
+    /// Begins to look for a second server.
+    pub(crate) fn second(&self) -> Second {
         let Inner {
             wire,
             servers,
             options,
             ..
         } = &*self.inner;
-        Witness::nats(Second::start(
-            wire.clone(),
-            servers.clone(),
-            options.clone(),
-        ))
+        Second::start(wire.clone(), servers.clone(), options.clone())
     }
 
     pub(crate) async fn publish(
@@ -203,15 +196,14 @@ impl Nats {
         partition: Partition,
         subject: Option<String>,
         from: u64,
-    ) -> Result<LogReader, BusError> {
+    ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
         let source = reader::Source {
             stream: streams::log_name(self.inner.options.stream_of(partition)),
             filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
             from: from.max(1),
             every_entry: true,
         };
-        let receiver = reader::open(self.inner.clone(), source, reader::log_entry).await?;
-        Ok(LogReader(Source::Nats(receiver)))
+        reader::open(self.inner.clone(), source, reader::log_entry).await
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -264,7 +256,11 @@ impl Nats {
         Ok(PutReceipt(Later::Coming(receiver)))
     }
 
-    pub(crate) async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
+    pub(crate) async fn watch(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+    ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
         subject_check::prefix(prefix)?;
         let bucket = self.inner.options.bucket_name(bucket);
         let source = reader::Source {
@@ -273,8 +269,7 @@ impl Nats {
             from: 1,
             every_entry: false,
         };
-        let receiver = reader::open(self.inner.clone(), source, reader::kv_entry).await?;
-        Ok(KvReader(Source::Nats(receiver)))
+        reader::open(self.inner.clone(), source, reader::kv_entry).await
     }
 }
 
