@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::bus::embedded::disk::{Disk, Reached};
 use crate::bus::embedded::format::DiskError;
-use crate::bus::embedded::state::{Change, Op, Shared, State};
+use crate::bus::embedded::state::{Change, Op, State};
+use crate::bus::embedded::store::Shared;
 use grandstand_types::id::Partition;
 
 /// How often it looks for what is too old.

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::bus::embedded::format::DiskError;
+use crate::bus::embedded::kv;
 use crate::bus::embedded::log::Found;
-use crate::bus::embedded::state::{Shared, State};
-use crate::bus::embedded::{Client, Owner};
+use crate::bus::embedded::state::State;
+use crate::bus::embedded::store::{Owner, Shared};
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 use grandstand_types::id::Partition;
@@ -162,10 +163,10 @@ pub(super) fn read_slot(
     shared: &Shared,
     bucket: usize,
     key: &str,
-    slot: &super::kv::Slot,
+    slot: &kv::Slot,
 ) -> Result<KvEntry, DiskError> {
     let on_disk = match (&slot.value, &shared.disk) {
-        (super::kv::Value::OnDisk, Some(disk)) => Some(disk.value(bucket, key)?),
+        (kv::Value::OnDisk, Some(disk)) => Some(disk.value(bucket, key)?),
         _ => None,
     };
     Ok(slot.entry(key, on_disk))
@@ -186,7 +187,7 @@ pub(crate) struct Cursor<P: Place> {
 impl<P: Place> Cursor<P> {
     pub(super) fn new(
         owner: Arc<Owner>,
-        client: &Client,
+        link: watch::Receiver<Link>,
         wake: watch::Receiver<()>,
         place: P,
     ) -> Self {
@@ -195,7 +196,7 @@ impl<P: Place> Cursor<P> {
             place,
             ready: VecDeque::new(),
             wake,
-            link: client.link.subscribe(),
+            link,
             idle_at: Instant::now(),
             lost: false,
         }

@@ -1,16 +1,13 @@
-//! What the handles of an embedded bus share.
+//! What an embedded bus holds: log, buckets, listeners, and what waits for the disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-// Shared by the threads of the process that use the bus and by the committer's; held for one operation.
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use crate::bus::embedded::clock::Clock;
-use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::faults::Fate;
 use crate::bus::embedded::kv::{Kv, Slot, Value};
 use crate::bus::embedded::log::Log;
@@ -19,22 +16,6 @@ use crate::bus::error::{AppendError, PutError};
 use crate::bus::options::BusOptions;
 use crate::bus::types::{Bucket, LogEntry, Message};
 use grandstand_types::id::Partition;
-
-/// How many writes may wait for the disk; more wait before they are taken.
-const MAX_QUEUED: usize = 8 * 1024;
-
-/// All of it.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(super) state: Mutex<State>,
-    /// Wakes the committer.
-    pub(super) work: Condvar,
-    /// Wakes who delivers delayed messages.
-    pub(super) delays: Notify,
-    pub(super) permits: Arc<Semaphore>,
-    pub(super) disk: Option<Disk>,
-    pub(super) options: BusOptions,
-}
 
 /// What the lock guards.
 #[derive(Debug)]
@@ -84,24 +65,6 @@ impl Ack {
             Self::Append(sender, seq) => drop(sender.send(Ok(seq))),
             Self::Put(sender, revision) => drop(sender.send(Ok(revision))),
         }
-    }
-}
-
-impl Shared {
-    pub(super) fn new(options: &BusOptions, state: State, disk: Option<Disk>) -> Self {
-        Self {
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            delays: Notify::new(),
-            permits: Arc::new(Semaphore::new(MAX_QUEUED)),
-            disk,
-            options: options.clone(),
-        }
-    }
-
-    /// Where a bucket is.
-    pub(super) fn bucket(&self, bucket: Bucket) -> usize {
-        bucket_index(&self.options, bucket)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::bus::embedded::Embedded;
+use crate::bus::embedded::client::Embedded;
 use crate::bus::embedded::faults::WriteFate;
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::state::{Ack, Change, Op};

@@ -3,28 +3,26 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::bus::embedded::Embedded;
 use crate::bus::embedded::disk::Disk;
-use crate::bus::embedded::open::lock;
+use crate::bus::embedded::open;
+use crate::bus::embedded::store::Owner;
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
 /// Nothing is removed for its age.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-impl Embedded {
-    /// With the numbers that the folder was made with.
-    pub(crate) async fn look(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
-        let (folder, mut options) = (dir.to_owned(), options.clone());
-        let layout = tokio::task::spawn_blocking(move || layout(&folder));
-        let failed = |_| ConnectError::Folder {
-            dir: dir.to_owned(),
-            cause: std::io::Error::other("opening it was interrupted"),
-        };
-        (options.streams, options.partitions) = layout.await.map_err(failed)??;
-        options.log_max_age = FOR_EVER;
-        Self::open(dir, &options).await
-    }
+/// The folder's store, with the numbers that it was made with.
+pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<Owner, ConnectError> {
+    let (at, mut options) = (dir.to_owned(), options.clone());
+    let layout = tokio::task::spawn_blocking(move || layout(&at));
+    let failed = |_| ConnectError::Folder {
+        dir: dir.to_owned(),
+        cause: std::io::Error::other("opening it was interrupted"),
+    };
+    (options.streams, options.partitions) = layout.await.map_err(failed)??;
+    options.log_max_age = FOR_EVER;
+    open::folder(dir, &options).await
 }
 
 /// A folder's streams and partitions.
@@ -36,7 +34,7 @@ fn layout(dir: &Path) -> Result<(u16, u16), ConnectError> {
     if !store.is_dir() {
         return Err(none());
     }
-    let _lock = lock(dir)?;
+    let _lock = open::lock(dir)?;
     let layout = Disk::layout(&store).map_err(|cause| ConnectError::Store {
         dir: dir.to_owned(),
         cause: Box::new(cause),

@@ -1,0 +1,331 @@
+//! A client of a bus in this process.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use crate::bus::embedded::cursor::{self, Cursor, KvPlace, LogPlace};
+use crate::bus::embedded::faults::{Fate, Faults};
+use crate::bus::embedded::route::ClientId;
+use crate::bus::embedded::state::State;
+use crate::bus::embedded::store::{Owner, Shared};
+use crate::bus::embedded::{inspect, open};
+use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
+use crate::bus::options::BusOptions;
+use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
+use crate::bus::subscription::Subscription;
+use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
+use grandstand_types::id::Partition;
+
+/// The most bytes of a message, as NATS has it by default.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A client of a bus in this process.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    owner: Arc<Owner>,
+    pub(super) client: Arc<Client>,
+}
+
+/// What clones share: one connection, as it were.
+#[derive(Debug)]
+pub(super) struct Client {
+    id: ClientId,
+    link: watch::Sender<Link>,
+    connections: AtomicU64,
+    pub(super) stats: Arc<BusStats>,
+}
+
+impl Embedded {
+    pub(crate) fn in_memory(options: &BusOptions) -> Result<Self, ConnectError> {
+        open::in_memory(options).map(Self::from_owner)
+    }
+
+    pub(crate) fn simulated(options: &BusOptions, faults: Faults) -> Result<Self, ConnectError> {
+        open::simulated(options, faults).map(Self::from_owner)
+    }
+
+    pub(crate) async fn open(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
+        open::folder(dir, options).await.map(Self::from_owner)
+    }
+
+    pub(crate) async fn look(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
+        inspect::folder(dir, options).await.map(Self::from_owner)
+    }
+
+    fn from_owner(owner: Owner) -> Self {
+        let id = owner.shared.state.lock().next_id();
+        Self::new(Arc::new(owner), id)
+    }
+
+    /// Another client of the same bus, with a link and counters of its own.
+    pub fn client(&self) -> Self {
+        let id = self.owner.shared.state.lock().next_id();
+        Self::new(self.owner.clone(), id)
+    }
+
+    fn new(owner: Arc<Owner>, id: ClientId) -> Self {
+        let client = Client {
+            id,
+            link: watch::Sender::new(Link::Up(1)),
+            connections: AtomicU64::new(1),
+            stats: Arc::default(),
+        };
+        Self {
+            owner,
+            client: Arc::new(client),
+        }
+    }
+
+    pub(crate) fn max_payload(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.client.link.subscribe()
+    }
+
+    pub(crate) fn stats(&self) -> &BusStats {
+        &self.client.stats
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.owner.shared
+    }
+
+    fn is_down(&self) -> bool {
+        *self.client.link.borrow() == Link::Down
+    }
+
+    /// What every sending begins with. `Ok(false)`: it goes out, and the connection is lost with it.
+    pub(super) fn before_send(&self, state: &mut State, size: usize) -> Result<bool, PublishError> {
+        if size > MAX_PAYLOAD {
+            let max = MAX_PAYLOAD;
+            return Err(PublishError::TooBig { size, max });
+        }
+        if state.failed {
+            return Err(PublishError::StoreFailed);
+        }
+        if self.is_down() {
+            return Err(PublishError::Disconnected);
+        }
+        let Some(outage) = state.fate.as_mut().and_then(Fate::outage) else {
+            return Ok(true);
+        };
+        self.cut(state, outage);
+        Ok(false)
+    }
+
+    /// Takes this client's connection away for a while, as a fault does.
+    pub fn disconnect(&self, outage: Duration) {
+        let mut state = self.shared().state.lock();
+        if !self.is_down() {
+            self.cut(&mut state, outage);
+        }
+    }
+
+    fn cut(&self, state: &mut State, outage: Duration) {
+        state.routes.set_up(self.client.id, false);
+        for stream in 0..state.log.streams.len() {
+            let lost = state.fate.as_mut().map_or(0, Fate::lost_tail);
+            if lost > 0 && !state.log.on_disk {
+                let last = state.log.streams[stream].last;
+                state.log.lose_tail(stream, (last + 1).saturating_sub(lost));
+            }
+        }
+        self.client.link.send_replace(Link::Down);
+        let this = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(outage).await;
+            this.shared()
+                .state
+                .lock()
+                .routes
+                .set_up(this.client.id, true);
+            let count = this.client.connections.fetch_add(1, Ordering::Relaxed) + 1;
+            BusStats::count(&this.client.stats.reconnects);
+            this.client.link.send_replace(Link::Up(count));
+        });
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        subject_check::subject(&subject)?;
+        let mut state = self.shared().state.lock();
+        if self.before_send(&mut state, payload.len())? {
+            let message = Message {
+                subject,
+                reply: None,
+                payload,
+            };
+            state.send(self.client.id, message, &self.shared().delays);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        pattern: &str,
+        capacity: usize,
+    ) -> Result<Subscription, BusError> {
+        subject_check::pattern(pattern)?;
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        let (feed, subscription) = Subscription::new(capacity, self.client.stats.clone());
+        let mut state = self.shared().state.lock();
+        state.routes.subscribe(self.client.id, pattern, feed);
+        Ok(subscription)
+    }
+
+    pub(crate) async fn request(
+        &self,
+        subject: String,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        subject_check::subject(&subject)?;
+        let (sender, receiver) = oneshot::channel();
+        let _asked = {
+            let mut state = self.shared().state.lock();
+            let sent = self.before_send(&mut state, payload.len())?;
+            if !sent {
+                return Err(RequestError::Disconnected);
+            }
+            if !state.routes.has_listener(&subject) {
+                return Err(RequestError::NoResponders);
+            }
+            let reply = state.routes.expect(self.client.id, sender);
+            let message = Message {
+                subject,
+                reply: Some(reply.clone()),
+                payload,
+            };
+            state.send(self.client.id, message, &self.shared().delays);
+            Asked { bus: self, reply }
+        };
+        match tokio::time::timeout(timeout, receiver).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(RequestError::Disconnected),
+            Err(_) => Err(RequestError::Timeout),
+        }
+    }
+
+    pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
+        let mut state = self.connected(partition)?;
+        let now_ms = state.clock.now_ms();
+        state.log.trim(now_ms);
+        Ok(state.log.state(partition))
+    }
+
+    /// The state, if there is a connection and such a partition.
+    fn connected(
+        &self,
+        partition: Partition,
+    ) -> Result<parking_lot::MutexGuard<'_, State>, BusError> {
+        let state = self.shared().state.lock();
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        if !state.log.has(partition) {
+            return Err(BusError::NoStream);
+        }
+        Ok(state)
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.shared().options.partitions
+    }
+
+    pub(crate) async fn read_log(
+        &self,
+        partition: Partition,
+        subject: Option<String>,
+        from: u64,
+    ) -> Result<Cursor<LogPlace>, BusError> {
+        let state = self.connected(partition)?;
+        let place = LogPlace {
+            partition,
+            subject,
+            next: state.log.begin(partition, from),
+            read: false,
+        };
+        let wake = state.log.partitions[usize::from(partition.0)]
+            .wake
+            .subscribe();
+        drop(state);
+        Ok(Cursor::new(self.owner.clone(), self.link(), wake, place))
+    }
+
+    pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
+        subject_check::key(key)?;
+        let bucket = self.shared().bucket(bucket);
+        let mut wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
+        loop {
+            {
+                let mut state = self.shared().state.lock();
+                if self.is_down() {
+                    return Err(BusError::Disconnected);
+                }
+                if state.failed {
+                    return Err(BusError::StoreFailed);
+                }
+                state.expire(bucket);
+                let kv = &state.buckets[bucket];
+                match kv.get(key) {
+                    None => return Ok(None),
+                    Some(slot) if slot.revision <= kv.visible => {
+                        let read = cursor::read_slot(self.shared(), bucket, key, slot);
+                        return read.map(Some).map_err(|_| BusError::StoreFailed);
+                    }
+                    // It was written just now: wait until it is durable.
+                    Some(_) => {}
+                }
+            }
+            if wake.changed().await.is_err() {
+                return Err(BusError::StoreFailed);
+            }
+        }
+    }
+
+    pub(crate) async fn watch(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+    ) -> Result<Cursor<KvPlace>, BusError> {
+        subject_check::prefix(prefix)?;
+        if self.is_down() {
+            return Err(BusError::Disconnected);
+        }
+        let bucket = self.shared().bucket(bucket);
+        let wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
+        let place = KvPlace {
+            bucket,
+            prefix: prefix.to_owned(),
+            next: 1,
+            waits_for: 0,
+        };
+        Ok(Cursor::new(self.owner.clone(), self.link(), wake, place))
+    }
+}
+
+/// A request that was sent; its answer is not waited for any more once this is dropped.
+struct Asked<'a> {
+    bus: &'a Embedded,
+    reply: String,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let mut state = self.bus.shared().state.lock();
+        state.routes.forget(&self.reply);
+    }
+}
