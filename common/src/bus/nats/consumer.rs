@@ -6,8 +6,9 @@ use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 
 use crate::bus::error::BusError;
+use crate::bus::nats::connect;
+use crate::bus::nats::connection::{self, Wire};
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
-use crate::bus::nats::wire::{self, Wire};
 use crate::bus::options::IDLE_HEARTBEAT;
 
 /// How long the server keeps a consumer that nobody listens to.
@@ -91,7 +92,7 @@ impl Consumer {
         number: u64,
     ) -> Result<Self, BusError> {
         let deliver_subject = wire.inbox.deliver_subject(number);
-        let name = super::link::random_id();
+        let name = connect::random_id();
         let subscriber = wire.subscribe(deliver_subject.clone()).await?;
         let config = ConsumerConfig {
             name: &name,
@@ -120,7 +121,7 @@ impl Consumer {
 
     /// The next event. Cancel safe.
     pub(super) async fn next(&mut self) -> Event {
-        match wire::next(&mut self.subscriber).await {
+        match connection::next(&mut self.subscriber).await {
             Some(message) => self.order.handle_message(message),
             None => Event::Broken,
         }

@@ -3,286 +3,29 @@
 //! async-nats' own ack futures, ordered consumers and KV watches are not used: they neither fail when the connection is
 //! lost nor notice a loss soon (D3, D20).
 
-mod link;
+mod pub_ack;
 
-mod inbox;
+mod replies;
 
-mod wire;
+mod connection;
 
 mod jetstream;
 
 mod streams;
 
+mod connect;
+
+mod shared;
+
 mod consumer;
 
 mod reader;
 
-mod second;
+mod second_path;
 
-mod look;
+mod inspect;
 
-pub(crate) use second::Second;
+mod client;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use async_nats::ServerAddr;
-use async_nats::header::{self, HeaderMap};
-use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
-
-use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
-use crate::bus::options::BusOptions;
-use crate::bus::receipt::{Later, PutReceipt, Receipt};
-use crate::bus::stats::BusStats;
-use crate::bus::subject_check;
-use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, KvEntry, Link, LogEntry, LogState, Message, Read};
-use crate::subject;
-use grandstand_types::id::Partition;
-use inbox::Waiter;
-use wire::Wire;
-
-/// A connection to NATS.
-#[derive(Debug, Clone)]
-pub struct Nats {
-    inner: Arc<Inner>,
-}
-
-/// What clones, subscriptions and readers share. The connection ends with the last of them.
-#[derive(Debug)]
-struct Inner {
-    wire: Wire,
-    options: BusOptions,
-    servers: Vec<ServerAddr>,
-    tasks: Vec<AbortHandle>,
-    /// Numbers the deliver subjects of readers.
-    readers: AtomicU64,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
-impl Nats {
-    pub(crate) async fn connect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
-        options.check()?;
-        let servers = link::parse(url)?;
-        let (wire, tasks) = link::connect(&servers, options).await?;
-        let inner = Inner {
-            wire,
-            options: options.clone(),
-            servers,
-            tasks,
-            readers: AtomicU64::new(0),
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
-    }
-
-    pub(crate) fn max_payload(&self) -> usize {
-        self.inner.wire.client.max_payload()
-    }
-
-    pub(crate) fn link(&self) -> watch::Receiver<Link> {
-        self.inner.wire.inbox.link()
-    }
-
-    pub(crate) fn stats(&self) -> &BusStats {
-        &self.inner.wire.inbox.stats
-    }
-
-    /// Begins to look for a second server.
-    pub(crate) fn second(&self) -> Second {
-        let Inner {
-            wire,
-            servers,
-            options,
-            ..
-        } = &*self.inner;
-        Second::start(wire.clone(), servers.clone(), options.clone())
-    }
-
-    pub(crate) async fn publish(
-        &self,
-        subject: String,
-        payload: Bytes,
-    ) -> Result<(), PublishError> {
-        subject_check::subject(&subject)?;
-        self.inner.wire.send(subject, None, None, payload).await
-    }
-
-    pub(crate) async fn flush(&self) -> Result<(), BusError> {
-        self.inner.wire.round_trip().await
-    }
-
-    pub(crate) async fn subscribe(
-        &self,
-        pattern: &str,
-        capacity: usize,
-    ) -> Result<Subscription, BusError> {
-        subject_check::pattern(pattern)?;
-        let wire = &self.inner.wire;
-        let mut messages = wire.subscribe(pattern.to_owned()).await?;
-        let (feed, subscription) = Subscription::new(capacity, wire.inbox.stats.clone());
-        let inner = self.inner.clone();
-        // A task of its own, which never waits, so that this subscription's capacity holds and its losses are its own.
-        tokio::spawn(async move {
-            let _alive = inner;
-            loop {
-                let message = tokio::select! {
-                    message = wire::next(&mut messages) => message,
-                    () = feed.closed() => None,
-                };
-                let Some(message) = message else { return };
-                let handed_on = feed.send(Message {
-                    subject: message.subject.into_string(),
-                    reply: message.reply.map(async_nats::Subject::into_string),
-                    payload: message.payload,
-                });
-                if !handed_on {
-                    return;
-                }
-            }
-        });
-        wire.round_trip().await?;
-        Ok(subscription)
-    }
-
-    pub(crate) async fn request(
-        &self,
-        subject: String,
-        payload: Bytes,
-        timeout: Duration,
-    ) -> Result<Bytes, RequestError> {
-        subject_check::subject(&subject)?;
-        let answer = self.inner.wire.request(subject, payload, timeout).await?;
-        Ok(answer.payload)
-    }
-
-    pub(crate) async fn append(
-        &self,
-        subject: String,
-        payload: Bytes,
-    ) -> Result<Receipt, PublishError> {
-        subject_check::subject(&subject)?;
-        let wire = &self.inner.wire;
-        BusStats::count(&wire.inbox.stats.appends);
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        wire.ask(subject, None, payload, Waiter::Append(sender))
-            .await?
-            .keep();
-        Ok(Receipt(Later::Coming(receiver)))
-    }
-
-    pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
-        let stream = streams::log_name(self.inner.options.stream_of(partition));
-        Ok(self.inner.wire.stream_info(&stream).await?.log_state())
-    }
-
-    pub(crate) fn partitions(&self) -> u16 {
-        self.inner.options.partitions
-    }
-
-    pub(crate) async fn read_log(
-        &self,
-        partition: Partition,
-        subject: Option<String>,
-        from: u64,
-    ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
-        let source = reader::Source {
-            stream: streams::log_name(self.inner.options.stream_of(partition)),
-            filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
-            from: from.max(1),
-            every_entry: true,
-        };
-        reader::open(self.inner.clone(), source, reader::log_entry).await
-    }
-
-    pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        subject_check::key(key)?;
-        let bucket = self.inner.options.bucket_name(bucket);
-        let stream = streams::kv_name(&bucket);
-        let subject = streams::kv_subject(&bucket, key);
-        self.inner.wire.last_message(&stream, &subject, key).await
-    }
-
-    pub(crate) async fn start_put_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, value, expecting(expected)).await
-    }
-
-    pub(crate) async fn start_delete_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        expected: u64,
-        ttl: Duration,
-    ) -> Result<PutReceipt, PublishError> {
-        let mut headers = expecting(expected);
-        headers.insert(jetstream::KV_OPERATION, "DEL");
-        let seconds = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
-        headers.insert(header::NATS_MESSAGE_TTL, seconds.to_string());
-        self.put(bucket, key, Bytes::new(), headers).await
-    }
-
-    async fn put(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        headers: HeaderMap,
-    ) -> Result<PutReceipt, PublishError> {
-        subject_check::key(key)?;
-        let wire = &self.inner.wire;
-        BusStats::count(&wire.inbox.stats.puts);
-        let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        wire.ask(subject, Some(headers), value, Waiter::Put(sender))
-            .await?
-            .keep();
-        Ok(PutReceipt(Later::Coming(receiver)))
-    }
-
-    pub(crate) async fn watch(
-        &self,
-        bucket: Bucket,
-        prefix: &str,
-    ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
-        subject_check::prefix(prefix)?;
-        let bucket = self.inner.options.bucket_name(bucket);
-        let source = reader::Source {
-            stream: streams::kv_name(&bucket),
-            filter: streams::kv_subject(&bucket, &format!("{prefix}>")),
-            from: 1,
-            every_entry: false,
-        };
-        reader::open(self.inner.clone(), source, reader::kv_entry).await
-    }
-}
-
-/// The header that makes a put a compare-and-swap.
-fn expecting(revision: u64) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let name = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-    headers.insert(name, revision.to_string());
-    headers
-}
-
-impl Inner {
-    fn next_reader(&self) -> u64 {
-        self.readers.fetch_add(1, Ordering::Relaxed)
-    }
-}
+pub use self::client::Nats;
+pub(crate) use self::second_path::Second;

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::bus::error::BusError;
-use crate::bus::nats::Inner;
 use crate::bus::nats::consumer::{Consumer, Event};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
+use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
 use crate::bus::types::{KvEntry, Link, LogEntry, Read};

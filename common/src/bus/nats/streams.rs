@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 
 use crate::bus::error::{BusError, ConnectError};
-use crate::bus::nats::jetstream::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
-use crate::bus::nats::wire::Wire;
+use crate::bus::nats::connection::Wire;
+use crate::bus::nats::pub_ack::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
 use crate::bus::options::{BusOptions, Storage};
 use crate::subject;
 use grandstand_types::id::Partition;

@@ -1,3 +1,5 @@
+use super::api::StreamState;
+use super::message::is_marker_block;
 use super::*;
 
 #[test]
@@ -16,14 +18,6 @@ fn delivery_subjects_of_old_and_new_servers_are_read() {
     }
     assert!("$JS.ACK.IN_0.name.1".parse::<Delivery>().is_err());
     assert!("$JS.FC.IN_0".parse::<Delivery>().is_err());
-}
-
-#[test]
-fn answers_to_published_messages_are_read() {
-    assert_eq!(published(br#"{"stream":"IN_0","seq":7}"#).unwrap(), 7);
-    let wrong = br#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"KV","seq":0}"#;
-    assert_eq!(published(wrong).unwrap_err().err_code, WRONG_LAST_SEQUENCE);
-    assert_eq!(published(b"nonsense").unwrap_err().err_code, 0);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
-use crate::bus::nats::inbox::{Inbox, Place, Waiter};
+use crate::bus::nats::replies::{Inbox, Place, Waiter};
 use crate::bus::types::Link;
 
 /// How long the server may take to answer for itself.

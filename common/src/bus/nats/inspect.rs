@@ -1,47 +1,35 @@
 //! Connecting to a cluster that is there, only to look at it.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
 use crate::bus::error::{BusError, ConnectError};
-use crate::bus::nats::{Inner, Nats, link, streams};
+use crate::bus::nats::shared::Inner;
+use crate::bus::nats::{connect, streams};
 use crate::bus::options::BusOptions;
 use crate::bus::types::Bucket;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
-impl Nats {
-    /// With the numbers that the cluster's record has.
-    pub(crate) async fn look(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
-        let mut options = BusOptions {
-            look: true,
-            ..options.clone()
-        };
-        let servers = link::parse(url)?;
-        let (wire, tasks) = link::connect(&servers, &options).await?;
-        let mut inner = Inner {
-            wire,
-            options: options.clone(),
-            servers,
-            tasks,
-            readers: AtomicU64::new(0),
-        };
-        let (record, replicas) = record(&inner).await?;
-        if record.bus_protocol != BUS_PROTOCOL {
-            return Err(ConnectError::OtherVersion {
-                place: link::shown(&inner.servers),
-                found: format!("bus protocol {}", record.bus_protocol),
-                wanted: BUS_PROTOCOL.to_string(),
-            });
-        }
-        (options.partitions, options.streams) = (record.partitions, record.streams);
-        options.replicas = replicas;
-        options.check()?;
-        inner.options = options;
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+/// Connects with the numbers that the cluster's record has.
+pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, ConnectError> {
+    let mut options = BusOptions {
+        look: true,
+        ..options.clone()
+    };
+    let servers = connect::parse(url)?;
+    let (wire, tasks) = connect::connect(&servers, &options).await?;
+    let mut inner = Inner::new(wire, &options, servers, tasks);
+    let (record, replicas) = record(&inner).await?;
+    if record.bus_protocol != BUS_PROTOCOL {
+        return Err(ConnectError::OtherVersion {
+            place: connect::shown(&inner.servers),
+            found: format!("bus protocol {}", record.bus_protocol),
+            wanted: BUS_PROTOCOL.to_string(),
+        });
     }
+    (options.partitions, options.streams) = (record.partitions, record.streams);
+    options.replicas = replicas;
+    options.check()?;
+    inner.options = options;
+    Ok(inner)
 }
 
 /// The cluster's record, and how many servers keep each stream.
@@ -51,7 +39,7 @@ async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
         streams::kv_name(&bucket),
         streams::kv_subject(&bucket, CLUSTER_KEY),
     );
-    let url = || link::shown(&inner.servers);
+    let url = || connect::shown(&inner.servers);
     let read = async {
         let info = inner.wire.stream_info(&stream).await?;
         let found = inner.wire.last_message(&stream, &subject, CLUSTER_KEY);

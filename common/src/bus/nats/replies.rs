@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
-use crate::bus::nats::jetstream;
+use crate::bus::nats::pub_ack;
 use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
 use crate::bus::types::Link;
@@ -52,7 +52,7 @@ fn append_result(message: &async_nats::Message) -> Result<u64, AppendError> {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(AppendError::Unavailable);
     }
-    jetstream::published(&message.payload).map_err(|fault| AppendError::Refused {
+    pub_ack::published(&message.payload).map_err(|fault| AppendError::Refused {
         code: fault.err_code,
         description: fault.description,
     })
@@ -62,8 +62,8 @@ fn put_result(message: &async_nats::Message) -> Result<u64, PutError> {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(PutError::Unavailable);
     }
-    jetstream::published(&message.payload).map_err(|fault| match fault.err_code {
-        jetstream::WRONG_LAST_SEQUENCE | jetstream::WRONG_LAST_SEQUENCE_CONSTANT => {
+    pub_ack::published(&message.payload).map_err(|fault| match fault.err_code {
+        pub_ack::WRONG_LAST_SEQUENCE | pub_ack::WRONG_LAST_SEQUENCE_CONSTANT => {
             PutError::WrongRevision
         }
         code => PutError::Refused {

@@ -12,9 +12,9 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::bus::error::ConnectError;
-use crate::bus::nats::inbox::{EXPIRE_EVERY, Inbox};
+use crate::bus::nats::connection::{self, Wire};
+use crate::bus::nats::replies::{EXPIRE_EVERY, Inbox};
 use crate::bus::nats::streams;
-use crate::bus::nats::wire::{self, Wire};
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::exit::Exit;
@@ -103,7 +103,7 @@ async fn client_options(
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .connection_timeout(CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
-        .request_timeout(Some(wire::SERVER_TIMEOUT))
+        .request_timeout(Some(connection::SERVER_TIMEOUT))
         .read_buffer_capacity(READ_BUFFER)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
@@ -138,7 +138,7 @@ fn reconnect_delay(attempt: usize) -> Duration {
 }
 
 async fn drive_inbox(inbox: Arc<Inbox>, mut answers: Subscriber) {
-    while let Some(message) = wire::next(&mut answers).await {
+    while let Some(message) = connection::next(&mut answers).await {
         inbox.on_message(message);
     }
     inbox.on_down();

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::bus::error::{PublishError, RequestError};
-use crate::bus::nats::link;
-use crate::bus::nats::wire::Wire;
+use crate::bus::nats::connect;
+use crate::bus::nats::connection::Wire;
 use crate::bus::options::BusOptions;
 use crate::bus::types::Standing;
 
@@ -226,7 +226,7 @@ fn candidates(configured: &[ServerAddr], told: &[String]) -> Vec<ServerAddr> {
         if all.iter().any(|known| place(known) == place(&told)) {
             continue;
         }
-        let url = link::at(first, &told);
+        let url = connect::at(first, &told);
         all.extend(url);
     }
     all

@@ -1,0 +1,240 @@
+//! A connection to NATS as the bus.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::header::{self, HeaderMap};
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
+use crate::bus::nats::replies::Waiter;
+use crate::bus::nats::second_path::Second;
+use crate::bus::nats::shared::Inner;
+use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams};
+use crate::bus::options::BusOptions;
+use crate::bus::receipt::{Later, PutReceipt, Receipt};
+use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
+use crate::bus::subscription::Subscription;
+use crate::bus::types::{Bucket, KvEntry, Link, LogEntry, LogState, Message, Read};
+use crate::subject;
+use grandstand_types::id::Partition;
+
+/// A connection to NATS.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    inner: Arc<Inner>,
+}
+
+impl Nats {
+    pub(crate) async fn connect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
+        options.check()?;
+        let servers = connect::parse(url)?;
+        let (wire, tasks) = connect::connect(&servers, options).await?;
+        Ok(Self::new(Inner::new(wire, options, servers, tasks)))
+    }
+
+    pub(crate) async fn look(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
+        inspect::connect(url, options).await.map(Self::new)
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(crate) fn max_payload(&self) -> usize {
+        self.inner.wire.client.max_payload()
+    }
+
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.inner.wire.inbox.link()
+    }
+
+    pub(crate) fn stats(&self) -> &BusStats {
+        &self.inner.wire.inbox.stats
+    }
+
+    /// Begins to look for a second server.
+    pub(crate) fn second(&self) -> Second {
+        let Inner {
+            wire,
+            servers,
+            options,
+            ..
+        } = &*self.inner;
+        Second::start(wire.clone(), servers.clone(), options.clone())
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        subject_check::subject(&subject)?;
+        self.inner.wire.send(subject, None, None, payload).await
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), BusError> {
+        self.inner.wire.round_trip().await
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        pattern: &str,
+        capacity: usize,
+    ) -> Result<Subscription, BusError> {
+        subject_check::pattern(pattern)?;
+        let wire = &self.inner.wire;
+        let mut messages = wire.subscribe(pattern.to_owned()).await?;
+        let (feed, subscription) = Subscription::new(capacity, wire.inbox.stats.clone());
+        let inner = self.inner.clone();
+        // A task of its own, which never waits, so that this subscription's capacity holds and its losses are its own.
+        tokio::spawn(async move {
+            let _alive = inner;
+            loop {
+                let message = tokio::select! {
+                    message = connection::next(&mut messages) => message,
+                    () = feed.closed() => None,
+                };
+                let Some(message) = message else { return };
+                let handed_on = feed.send(Message {
+                    subject: message.subject.into_string(),
+                    reply: message.reply.map(async_nats::Subject::into_string),
+                    payload: message.payload,
+                });
+                if !handed_on {
+                    return;
+                }
+            }
+        });
+        wire.round_trip().await?;
+        Ok(subscription)
+    }
+
+    pub(crate) async fn request(
+        &self,
+        subject: String,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        subject_check::subject(&subject)?;
+        let answer = self.inner.wire.request(subject, payload, timeout).await?;
+        Ok(answer.payload)
+    }
+
+    pub(crate) async fn append(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<Receipt, PublishError> {
+        subject_check::subject(&subject)?;
+        let wire = &self.inner.wire;
+        BusStats::count(&wire.inbox.stats.appends);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        wire.ask(subject, None, payload, Waiter::Append(sender))
+            .await?
+            .keep();
+        Ok(Receipt(Later::Coming(receiver)))
+    }
+
+    pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
+        let stream = streams::log_name(self.inner.options.stream_of(partition));
+        Ok(self.inner.wire.stream_info(&stream).await?.log_state())
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.inner.options.partitions
+    }
+
+    pub(crate) async fn read_log(
+        &self,
+        partition: Partition,
+        subject: Option<String>,
+        from: u64,
+    ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
+        let source = reader::Source {
+            stream: streams::log_name(self.inner.options.stream_of(partition)),
+            filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
+            from: from.max(1),
+            every_entry: true,
+        };
+        reader::open(self.inner.clone(), source, reader::log_entry).await
+    }
+
+    pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
+        subject_check::key(key)?;
+        let bucket = self.inner.options.bucket_name(bucket);
+        let stream = streams::kv_name(&bucket);
+        let subject = streams::kv_subject(&bucket, key);
+        self.inner.wire.last_message(&stream, &subject, key).await
+    }
+
+    pub(crate) async fn start_put_if(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        expected: u64,
+    ) -> Result<PutReceipt, PublishError> {
+        self.put(bucket, key, value, expecting(expected)).await
+    }
+
+    pub(crate) async fn start_delete_if(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        expected: u64,
+        ttl: Duration,
+    ) -> Result<PutReceipt, PublishError> {
+        let mut headers = expecting(expected);
+        headers.insert(jetstream::KV_OPERATION, "DEL");
+        let seconds = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
+        headers.insert(header::NATS_MESSAGE_TTL, seconds.to_string());
+        self.put(bucket, key, Bytes::new(), headers).await
+    }
+
+    async fn put(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        headers: HeaderMap,
+    ) -> Result<PutReceipt, PublishError> {
+        subject_check::key(key)?;
+        let wire = &self.inner.wire;
+        BusStats::count(&wire.inbox.stats.puts);
+        let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        wire.ask(subject, Some(headers), value, Waiter::Put(sender))
+            .await?
+            .keep();
+        Ok(PutReceipt(Later::Coming(receiver)))
+    }
+
+    pub(crate) async fn watch(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+    ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
+        subject_check::prefix(prefix)?;
+        let bucket = self.inner.options.bucket_name(bucket);
+        let source = reader::Source {
+            stream: streams::kv_name(&bucket),
+            filter: streams::kv_subject(&bucket, &format!("{prefix}>")),
+            from: 1,
+            every_entry: false,
+        };
+        reader::open(self.inner.clone(), source, reader::kv_entry).await
+    }
+}
+
+/// The header that makes a put a compare-and-swap.
+fn expecting(revision: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let name = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+    headers.insert(name, revision.to_string());
+    headers
+}

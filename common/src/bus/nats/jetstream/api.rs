@@ -1,0 +1,250 @@
+//! Requests to JetStream and its answers.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::bus::error::BusError;
+use crate::bus::nats::connection::{ANSWER_TIMEOUT, SERVER_TIMEOUT, Wire};
+use crate::bus::nats::jetstream::message::{is_marker_block, unix_ms};
+use crate::bus::nats::pub_ack::{Fault, MESSAGE_NOT_FOUND};
+use crate::bus::types::{KvEntry, LogState};
+
+#[derive(Deserialize)]
+struct Answer {
+    error: Option<Fault>,
+}
+
+/// What we ask of a stream.
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::bus::nats) struct StreamInfo {
+    pub(in crate::bus::nats) config: async_nats::jetstream::stream::Config,
+    pub(in crate::bus::nats) created: String,
+    pub(in crate::bus::nats) state: StreamState,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(in crate::bus::nats) struct StreamState {
+    pub(in crate::bus::nats) messages: u64,
+    pub(super) first_seq: u64,
+    pub(in crate::bus::nats) last_seq: u64,
+}
+
+impl StreamState {
+    /// The first sequence that is there or will be.
+    pub(in crate::bus::nats) fn first(&self) -> u64 {
+        if self.messages == 0 {
+            self.last_seq + 1
+        } else {
+            self.first_seq
+        }
+    }
+}
+
+impl StreamInfo {
+    pub(in crate::bus::nats) fn log_state(&self) -> LogState {
+        LogState {
+            first: self.state.first(),
+            last: self.state.last_seq,
+            created_ms: unix_ms(&self.created).unwrap_or(0),
+        }
+    }
+}
+
+/// An ephemeral push consumer (D20).
+#[derive(Debug, Serialize)]
+pub(in crate::bus::nats) struct ConsumerConfig<'a> {
+    pub(in crate::bus::nats) name: &'a str,
+    pub(in crate::bus::nats) deliver_subject: &'a str,
+    pub(in crate::bus::nats) deliver_policy: &'static str,
+    pub(in crate::bus::nats) opt_start_seq: u64,
+    pub(in crate::bus::nats) ack_policy: &'static str,
+    pub(in crate::bus::nats) replay_policy: &'static str,
+    pub(in crate::bus::nats) filter_subject: &'a str,
+    pub(in crate::bus::nats) flow_control: bool,
+    /// Nanoseconds.
+    pub(in crate::bus::nats) idle_heartbeat: u64,
+    /// Nanoseconds.
+    pub(in crate::bus::nats) inactive_threshold: u64,
+    pub(in crate::bus::nats) num_replicas: usize,
+    pub(in crate::bus::nats) mem_storage: bool,
+    pub(in crate::bus::nats) max_deliver: i64,
+}
+
+#[derive(Serialize)]
+struct CreateConsumer<'a> {
+    stream_name: &'a str,
+    config: &'a ConsumerConfig<'a>,
+    action: &'static str,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct ConsumerInfo {
+    num_pending: u64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Get<'a> {
+    Last { last_by_subj: &'a str },
+    Seq { seq: u64 },
+}
+
+#[derive(Deserialize)]
+struct Got<'a> {
+    #[serde(borrow)]
+    message: Stored<'a>,
+}
+
+#[derive(Deserialize)]
+struct Stored<'a> {
+    seq: u64,
+    #[serde(default)]
+    hdrs: Option<&'a str>,
+    #[serde(default)]
+    data: Option<&'a str>,
+    time: &'a str,
+}
+
+impl<'a> Got<'a> {
+    fn read(answer: &'a [u8]) -> Result<Self, BusError> {
+        serde_json::from_slice(answer).map_err(|_| BusError::Malformed("stored message"))
+    }
+}
+
+impl Wire {
+    /// Asks JetStream, and gives its answer if that is no refusal.
+    async fn api(&self, subject: String, request: &impl Serialize) -> Result<Bytes, BusError> {
+        self.api_within(ANSWER_TIMEOUT, subject, request).await
+    }
+
+    async fn api_within(
+        &self,
+        timeout: Duration,
+        subject: String,
+        request: &impl Serialize,
+    ) -> Result<Bytes, BusError> {
+        let request = serde_json::to_vec(request).map_err(|_| BusError::Malformed("request"))?;
+        let asked = self.request(subject, request.into(), timeout).await?;
+        let answer: Answer = serde_json::from_slice(&asked.payload)
+            .map_err(|_| BusError::Malformed("not a JetStream answer"))?;
+        match answer.error {
+            Some(fault) => Err(fault.into()),
+            None => Ok(asked.payload),
+        }
+    }
+
+    pub(in crate::bus::nats) async fn stream_info(
+        &self,
+        stream: &str,
+    ) -> Result<StreamInfo, BusError> {
+        let answer = self
+            .api(format!("$JS.API.STREAM.INFO.{stream}"), &Nothing {})
+            .await?;
+        serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stream info"))
+    }
+
+    pub(in crate::bus::nats) async fn create_stream(
+        &self,
+        config: &async_nats::jetstream::stream::Config,
+    ) -> Result<(), BusError> {
+        let subject = format!("$JS.API.STREAM.CREATE.{}", config.name);
+        let created = self.api_within(SERVER_TIMEOUT, subject, config).await;
+        created.map(drop)
+    }
+
+    /// Makes a consumer; gives how many messages wait for it.
+    pub(in crate::bus::nats) async fn create_consumer(
+        &self,
+        stream: &str,
+        config: &ConsumerConfig<'_>,
+    ) -> Result<u64, BusError> {
+        let (name, filter) = (config.name, config.filter_subject);
+        let request = CreateConsumer {
+            stream_name: stream,
+            config,
+            action: "create",
+        };
+        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}.{filter}");
+        let answer = self.api(subject, &request).await?;
+        let info: ConsumerInfo =
+            serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("consumer info"))?;
+        Ok(info.num_pending)
+    }
+
+    /// Asks to delete a consumer, and does not wait; if it fails, the server does it by itself soon after.
+    pub(in crate::bus::nats) async fn delete_consumer(&self, stream: &str, name: &str) {
+        let subject = format!("$JS.API.CONSUMER.DELETE.{stream}.{name}");
+        let _ = self.send(subject, None, None, Bytes::new()).await;
+    }
+
+    /// A stored message, from the stream's leader.
+    async fn message(&self, stream: &str, get: &Get<'_>) -> Result<Option<Bytes>, BusError> {
+        let asked = self
+            .api(format!("$JS.API.STREAM.MSG.GET.{stream}"), get)
+            .await;
+        match asked {
+            Ok(answer) => Ok(Some(answer)),
+            Err(BusError::Server {
+                code: MESSAGE_NOT_FOUND,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When the message with a sequence was stored, Unix milliseconds.
+    pub(in crate::bus::nats) async fn message_time(
+        &self,
+        stream: &str,
+        seq: u64,
+    ) -> Result<Option<u64>, BusError> {
+        match self.message(stream, &Get::Seq { seq }).await? {
+            Some(answer) => Ok(unix_ms(Got::read(&answer)?.message.time)),
+            None => Ok(None),
+        }
+    }
+
+    /// The last message of a subject.
+    pub(in crate::bus::nats) async fn last_message(
+        &self,
+        stream: &str,
+        subject: &str,
+        key: &str,
+    ) -> Result<Option<KvEntry>, BusError> {
+        let request = Get::Last {
+            last_by_subj: subject,
+        };
+        let Some(answer) = self.message(stream, &request).await? else {
+            return Ok(None);
+        };
+        let got = Got::read(&answer)?;
+        let decode = |text: &str| {
+            let bytes = STANDARD.decode(text);
+            bytes.map_err(|_| BusError::Malformed("stored message's base64"))
+        };
+        let headers = decode(got.message.hdrs.unwrap_or_default())?;
+        let value = if is_marker_block(&headers) {
+            None
+        } else {
+            Some(decode(got.message.data.unwrap_or_default())?.into())
+        };
+        Ok(Some(KvEntry {
+            key: key.to_owned(),
+            value,
+            revision: got.message.seq,
+            time_ms: unix_ms(got.message.time).unwrap_or(0),
+        }))
+    }
+}
+
+/// A duration as JetStream writes it.
+pub(in crate::bus::nats) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,50 @@
+//! What the handles of a connection to NATS share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_nats::ServerAddr;
+use tokio::task::AbortHandle;
+
+use crate::bus::nats::connection::Wire;
+use crate::bus::options::BusOptions;
+
+/// What clones, subscriptions and readers share. The connection ends with the last of them.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) wire: Wire,
+    pub(super) options: BusOptions,
+    pub(super) servers: Vec<ServerAddr>,
+    tasks: Vec<AbortHandle>,
+    /// Numbers the deliver subjects of readers.
+    readers: AtomicU64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn new(
+        wire: Wire,
+        options: &BusOptions,
+        servers: Vec<ServerAddr>,
+        tasks: Vec<AbortHandle>,
+    ) -> Self {
+        Self {
+            wire,
+            options: options.clone(),
+            servers,
+            tasks,
+            readers: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of the next reader's consumer.
+    pub(super) fn next_reader(&self) -> u64 {
+        self.readers.fetch_add(1, Ordering::Relaxed)
+    }
+}
