@@ -14,7 +14,7 @@ pub struct ConnKey {
 
 /// What became of bytes for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendStatus {
     /// The kernel has them.
     Written,
     /// They wait in the connection's outbox for a slow socket.
@@ -26,13 +26,13 @@ pub enum Sent {
 }
 
 /// Where the core puts what is for clients: the shard's connections, or a simulation's.
-pub trait Sink {
+pub trait Transport {
     /// Sends whole WebSocket frames, straight to the socket if nothing waits before them.
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent;
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
     /// Like [`send`](Self::send), for what must not be lost while the connection lives: it may exceed the cap, up to twice
     /// of it, and ends the connection with `too_slow` beyond that.
-    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent;
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
     /// Drops what waits in the outbox, except for the rest of a frame that has begun. The core hears of the outbox's
     /// running empty through `Core::handle_drained`, also if nothing waited.

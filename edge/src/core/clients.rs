@@ -10,7 +10,7 @@ use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
 use crate::codec::{self, Form};
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::room::{Resume, RoomKey};
 use crate::core::{Core, Timer};
@@ -72,7 +72,7 @@ impl Core {
         conn: ConnKey,
         code: &str,
         reconnect_in_ms: Option<u64>,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         if let Some(client) = self.clients.get(conn) {
             let notice = ServerMessage::Notice {
@@ -110,7 +110,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Sink) {
+    pub(crate) fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Transport) {
         let coarse = self.coarse(now.at);
         let Some(client) = self.clients.get_mut(conn) else {
             return;

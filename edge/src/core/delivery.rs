@@ -6,7 +6,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::id::Lane as LaneId;
 
-use crate::conn::transport::Sink;
+use crate::conn::transport::Transport;
 use crate::core::Core;
 use crate::core::rooms::delay::{Event, Hold, Service};
 use crate::core::rooms::lane::Taken;
@@ -40,7 +40,7 @@ impl Core {
         lane: LaneId,
         event: Event,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) -> Taken {
         let Some(room) = self.rooms.get_mut(key) else {
             return Taken::Old;
@@ -63,7 +63,7 @@ impl Core {
     }
 
     /// Shows what of a held lane is due, and sets when to look again.
-    fn release(&mut self, key: RoomKey, now: Now, sink: &mut impl Sink) {
+    fn release(&mut self, key: RoomKey, now: Now, sink: &mut impl Transport) {
         while let Some(room) = self.rooms.get_mut(key)
             && let Some(hold) = &mut room.hold
         {
@@ -91,7 +91,7 @@ impl Core {
     }
 
     /// Shows what is due in held lanes.
-    pub fn handle_releases(&mut self, now: Now, sink: &mut impl Sink) {
+    pub fn handle_releases(&mut self, now: Now, sink: &mut impl Transport) {
         while let Some(&(at, key)) = self.releases.first()
             && at <= now.at
         {
@@ -111,7 +111,7 @@ impl Core {
         lane_id: LaneId,
         event: Event,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) -> Taken {
         let ring_bytes = self.config.ring_bytes;
         let Some(room) = self.rooms.get_mut(key) else {

@@ -4,7 +4,7 @@ use grandstand_common::envelope::{Players, ServerMessage};
 use grandstand_common::id::{Lane as LaneId, RoomId};
 use grandstand_common::wire::Presence;
 
-use crate::conn::transport::{ConnKey, Sent, Sink};
+use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::core::Core;
 use crate::core::rooms::room::RoomKey;
 
@@ -35,7 +35,7 @@ impl Core {
     /// Writes to up to `most` members: players' lanes first, then what single players get behind them, then spectators'
     /// lanes, one slice of each in turn. Returns whether something is left; the caller looks after others (and the clock)
     /// before it calls again.
-    pub fn flush(&mut self, most: usize, sink: &mut impl Sink) -> bool {
+    pub fn flush(&mut self, most: usize, sink: &mut impl Transport) -> bool {
         let mut left = most;
         for lane in LaneId::ALL {
             for _ in 0..self.dirty[lane.index()].len() {
@@ -49,7 +49,7 @@ impl Core {
             }
             if lane == LaneId::Players {
                 for (conn, frames) in std::mem::take(&mut self.behind) {
-                    if sink.send(conn, &frames) == Sent::Full {
+                    if sink.send(conn, &frames) == SendStatus::Full {
                         self.fall_behind(conn, sink);
                     }
                 }
@@ -65,7 +65,12 @@ impl Core {
     }
 
     /// Writes all that waits for a lane's members, who are about to leave.
-    pub(crate) fn flush_whole_lane(&mut self, key: RoomKey, lane: LaneId, sink: &mut impl Sink) {
+    pub(crate) fn flush_whole_lane(
+        &mut self,
+        key: RoomKey,
+        lane: LaneId,
+        sink: &mut impl Transport,
+    ) {
         while let Some(room) = self.rooms.get(key)
             && room.lanes[lane.index()].is_dirty()
         {
@@ -80,7 +85,7 @@ impl Core {
         key: RoomKey,
         lane: LaneId,
         most: usize,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) -> usize {
         let (written, clean) = self.visit(key, lane, most, sink);
         if let Some(room) = self.rooms.get_mut(key) {
@@ -98,7 +103,7 @@ impl Core {
         key: RoomKey,
         lane: LaneId,
         most: usize,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) -> (usize, bool) {
         let Some(room) = self.rooms.get_mut(key) else {
             return (0, true);
@@ -112,7 +117,7 @@ impl Core {
                 return false;
             };
             written += 1;
-            let full = sink.send(conn, &frames) == Sent::Full;
+            let full = sink.send(conn, &frames) == SendStatus::Full;
             if full {
                 slow.push(conn);
             }

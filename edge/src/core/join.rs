@@ -7,7 +7,7 @@ use grandstand_common::wire::{self, Body, Empty};
 use rand::{Rng, RngExt};
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::chain::Chain;
 use crate::core::rooms::room::{Resume, Seat};
@@ -21,7 +21,7 @@ impl Core {
         id: Option<u64>,
         join: Join,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
@@ -139,7 +139,7 @@ impl Core {
         id: Option<u64>,
         room: &RoomId,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(key) = self.joined_room(conn, id, room, sink) else {
             return;

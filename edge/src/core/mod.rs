@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 
 use crate::codec::{self, Form};
 use crate::conn::map::Dense;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::owners::Watch;
 use crate::core::owners::links::Links;
 use crate::core::rooms::chain::ChainConfig;
@@ -220,7 +220,7 @@ impl Core {
         form: Form,
         grants: Grants,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let name = format!(
             "{}-{:012x}",
@@ -333,7 +333,7 @@ impl Core {
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now, sink: &mut impl Sink) {
+    pub fn handle_timeout(&mut self, now: Now, sink: &mut impl Transport) {
         while let Some(timer) = self.timers.poll_expired(now.at) {
             match timer {
                 Timer::Chain(room, session) => self.on_chain_timer(room, session, now),

@@ -4,7 +4,7 @@ use grandstand_common::envelope::{Role, ServerMessage};
 use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 
 use crate::codec::{self, put_message};
-use crate::conn::transport::{ConnKey, Sent, Sink};
+use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::core::rooms::room::{Room, RoomKey};
 use crate::core::{Core, Membership, Timer};
 use grandstand_common::clock::Now;
@@ -29,7 +29,7 @@ impl Core {
         conn: ConnKey,
         key: RoomKey,
         lane: LaneId,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
@@ -101,13 +101,13 @@ impl Core {
         if greets {
             // Nothing says `joined` again, so it must not be dropped.
             sink.send_control(conn, &out.into());
-        } else if !out.is_empty() && sink.send(conn, &out.into()) == Sent::Full {
+        } else if !out.is_empty() && sink.send(conn, &out.into()) == SendStatus::Full {
             self.fall_behind(conn, sink);
         }
     }
 
     /// A lane has a snapshot at last: serves who waits for it.
-    pub(crate) fn serve_waiting(&mut self, key: RoomKey, lane: LaneId, sink: &mut impl Sink) {
+    pub(crate) fn serve_waiting(&mut self, key: RoomKey, lane: LaneId, sink: &mut impl Transport) {
         let waiting = std::mem::take(&mut self.rooms[key].waiting[lane.index()]);
         for conn in waiting {
             // A player's answer begins when the owner has taken its `Joined`.
@@ -193,7 +193,7 @@ impl Core {
     }
 
     /// A connection does not keep up: what waits for it is dropped, and it is served anew when its socket has drained.
-    pub(crate) fn fall_behind(&mut self, conn: ConnKey, sink: &mut impl Sink) {
+    pub(crate) fn fall_behind(&mut self, conn: ConnKey, sink: &mut impl Transport) {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// Drops what waits for a connection, which is sent the latest of all its rooms when its socket takes it.
-    pub(crate) fn serve_anew(&mut self, conn: ConnKey, sink: &mut impl Sink) {
+    pub(crate) fn serve_anew(&mut self, conn: ConnKey, sink: &mut impl Transport) {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
@@ -223,7 +223,7 @@ impl Core {
     }
 
     /// A connection's outbox has run empty: what it missed meanwhile is made up for.
-    pub fn handle_drained(&mut self, conn: ConnKey, sink: &mut impl Sink) {
+    pub fn handle_drained(&mut self, conn: ConnKey, sink: &mut impl Transport) {
         let Some(client) = self.clients.get(conn) else {
             return;
         };

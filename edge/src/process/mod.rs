@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, LocalSet};
 
-use crate::conn::transport::Sink;
+use crate::conn::transport::Transport;
 use crate::core::Core;
 use crate::process::config::EdgeConfig;
 use crate::process::leases::Leases;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::server::connections::{Flushed, News, Phase, Ready};
 use crate::server::context::{Front, Route};
 use crate::server::handler::{Ending, Hello};

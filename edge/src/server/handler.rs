@@ -8,7 +8,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::codec::Form;
 use crate::conn::map::Dense;
-use crate::conn::transport::{ConnKey, Sent, Sink};
+use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::server::connections::Conns;
 use crate::websocket::decoder::MessageKind;
 use crate::websocket::deflate::{DeflateOptions, Deflater};
@@ -39,7 +39,7 @@ pub enum Ending {
     Client(Option<u16>),
     /// The client broke the WebSocket protocol.
     Fault(Fault),
-    /// The edge closed it: the core by [`Sink::close`], or because the client was silent or too slow.
+    /// The edge closed it: the core by [`Transport::close`], or because the client was silent or too slow.
     Closed(ErrorKind),
     /// The socket ended or failed without a close frame.
     Lost,
@@ -59,20 +59,20 @@ impl Ending {
 
 /// What connections of one path lead to: the game core, or [`Echo`].
 ///
-/// All calls come from the shard's thread, never from within a call to [`Sink`], and one at a time; an implementation
+/// All calls come from the shard's thread, never from within a call to [`Transport`], and one at a time; an implementation
 /// that keeps state keeps it in a `RefCell`. For one connection the order is `open`, then messages, then `closed` once.
 pub trait Endpoint {
     /// A connection is there, and can be sent to.
     fn open(&self, conn: ConnKey, hello: Hello, now: Instant);
 
-    /// A whole message came. Text is known to be UTF-8. After [`Sink::pause`] none comes until it is resumed.
+    /// A whole message came. Text is known to be UTF-8. After [`Transport::pause`] none comes until it is resumed.
     fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], now: Instant);
 
     /// The outbox, which had been in use, ran empty.
     fn drained(&self, conn: ConnKey, now: Instant);
 
     /// The connection ended, or is closing: nothing comes any more, and nothing sent gets there. Also called for what was
-    /// closed by [`Sink::close`].
+    /// closed by [`Transport::close`].
     fn closed(&self, conn: ConnKey, why: Ending, now: Instant);
 }
 
@@ -123,9 +123,9 @@ impl Endpoint for Echo {
         }
         let mut conns = self.conns.clone();
         match conns.send(conn, &out.into()) {
-            Sent::Queued => conns.pause(conn, true),
-            Sent::Full => conns.close(conn, ErrorKind::TooSlow),
-            Sent::Written | Sent::Gone => {}
+            SendStatus::Queued => conns.pause(conn, true),
+            SendStatus::Full => conns.close(conn, ErrorKind::TooSlow),
+            SendStatus::Written | SendStatus::Gone => {}
         }
     }
 

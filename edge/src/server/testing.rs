@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::server::connections::Conns;
 use crate::server::context::{Front, FrontOptions, Page, Pages, Paths, Route};
 use crate::server::handler::{Echo, Ending, Endpoint, Hello};

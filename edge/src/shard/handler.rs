@@ -10,7 +10,7 @@ use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::server::handler::{Ending, Endpoint, Hello};
 use crate::shard::Shard;
 use crate::websocket::decoder::MessageKind;

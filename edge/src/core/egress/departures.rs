@@ -7,7 +7,7 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::delay::Event;
 use crate::core::rooms::room::RoomKey;
@@ -40,7 +40,7 @@ impl Core {
         key: RoomKey,
         processed: &Processed,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
@@ -94,7 +94,13 @@ impl Core {
     ///
     /// Unless the answer is to an entry that came before its session's `Joined`, of which nothing was heard yet: then
     /// that is to be repeated, and it with it. Dropped, it could leave a player connected with nobody behind it.
-    pub(crate) fn on_gone(&mut self, key: RoomKey, gone: &Gone, now: Now, sink: &mut impl Sink) {
+    pub(crate) fn on_gone(
+        &mut self,
+        key: RoomKey,
+        gone: &Gone,
+        now: Now,
+        sink: &mut impl Transport,
+    ) {
         let (session, code) = (gone.session, gone.code.as_str());
         let Some(room) = self.rooms.get_mut(key) else {
             return;
@@ -143,7 +149,7 @@ impl Core {
         key: RoomKey,
         code: &str,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         for lane in LaneId::ALL {
             self.feed(key, lane, Event::End(code.to_owned()), now, sink);
@@ -164,7 +170,7 @@ impl Core {
         lane: LaneId,
         code: &str,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         self.flush_whole_lane(key, lane, sink);
         let room = &mut self.rooms[key];
@@ -192,7 +198,7 @@ impl Core {
         conn: ConnKey,
         (membership, room): (Membership, &RoomId),
         code: &str,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         if code == ErrorKind::Finished.code() {
             let Some(client) = self.clients.get(conn) else {
@@ -221,7 +227,7 @@ impl Core {
         code: &str,
         message: &str,
         (id, room): (Option<u64>, &RoomId),
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         // The code may be the game's own, which the counters know nothing of.
         match ErrorKind::ALL.into_iter().find(|k| k.code() == code) {

@@ -12,7 +12,7 @@ use grandstand_common::id::{Epoch, Lane as LaneId};
 use grandstand_common::wire::{Batch, Hot, HotWay, Item, ItemKind, RoomBatch};
 use prost::Message;
 
-use crate::conn::transport::Sink;
+use crate::conn::transport::Transport;
 use crate::core::rooms::room::{Room, RoomKey};
 use crate::core::{Command, Core};
 
@@ -82,7 +82,7 @@ impl Room {
 
 impl Core {
     /// The owner says how this edge is sent what concerns all.
-    pub(crate) fn on_heat(&mut self, key: RoomKey, hot: &Hot, now: Now, sink: &mut impl Sink) {
+    pub(crate) fn on_heat(&mut self, key: RoomKey, hot: &Hot, now: Now, sink: &mut impl Transport) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -131,7 +131,7 @@ impl Core {
     }
 
     /// From now on the room's subject counts, beginning with what of it was kept.
-    fn go_on_there(&mut self, key: RoomKey, now: Now, sink: &mut impl Sink) {
+    fn go_on_there(&mut self, key: RoomKey, now: Now, sink: &mut impl Transport) {
         let Some(heat) = self.rooms[key].heat.as_deref_mut() else {
             return;
         };
@@ -142,7 +142,7 @@ impl Core {
     }
 
     /// A message on `hot.{room}`.
-    pub fn handle_hot(&mut self, payload: Bytes, now: Now, sink: &mut impl Sink) {
+    pub fn handle_hot(&mut self, payload: Bytes, now: Now, sink: &mut impl Transport) {
         let batch = match Batch::decode(payload) {
             Ok(batch) => batch,
             Err(error) => {
@@ -156,7 +156,7 @@ impl Core {
         }
     }
 
-    fn on_hot_room(&mut self, batch: RoomBatch, now: Now, sink: &mut impl Sink) {
+    fn on_hot_room(&mut self, batch: RoomBatch, now: Now, sink: &mut impl Transport) {
         let Some(&key) = self.names.get(batch.room.as_str()) else {
             return;
         };
@@ -202,7 +202,7 @@ impl Core {
         key: RoomKey,
         (number, kind): (u64, ItemKind),
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;

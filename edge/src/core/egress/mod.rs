@@ -14,7 +14,7 @@ use grandstand_common::wire::{
 };
 use prost::Message;
 
-use crate::conn::transport::Sink;
+use crate::conn::transport::Transport;
 use crate::core::egress::departures::is_of_somebody;
 use crate::core::rooms::delay::{Event, Service};
 use crate::core::rooms::lane::Taken;
@@ -24,7 +24,7 @@ use grandstand_common::clock::Now;
 
 impl Core {
     /// A message on `edge.{edge}`.
-    pub fn handle_batch(&mut self, payload: Bytes, now: Now, sink: &mut impl Sink) {
+    pub fn handle_batch(&mut self, payload: Bytes, now: Now, sink: &mut impl Transport) {
         let batch = match Batch::decode(payload) {
             Ok(batch) => batch,
             Err(error) => {
@@ -97,7 +97,13 @@ impl Core {
     }
 
     /// What a batch says of a room; `holed` is its worker if some batch of it is missing.
-    fn on_room(&mut self, batch: RoomBatch, holed: Option<&str>, now: Now, sink: &mut impl Sink) {
+    fn on_room(
+        &mut self,
+        batch: RoomBatch,
+        holed: Option<&str>,
+        now: Now,
+        sink: &mut impl Transport,
+    ) {
         let Some(&key) = self.names.get(batch.room.as_str()) else {
             let kinds = || batch.items.iter().filter_map(|item| item.kind.as_ref());
             if kinds().any(|kind| matches!(kind, ItemKind::Processed(p) if is_of_somebody(p))) {
@@ -137,7 +143,7 @@ impl Core {
         }
     }
 
-    fn on_item(&mut self, key: RoomKey, item: ItemKind, now: Now, sink: &mut impl Sink) {
+    fn on_item(&mut self, key: RoomKey, item: ItemKind, now: Now, sink: &mut impl Transport) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -237,7 +243,7 @@ impl Core {
         }
     }
 
-    fn on_update(&mut self, key: RoomKey, update: Update, now: Now, sink: &mut impl Sink) {
+    fn on_update(&mut self, key: RoomKey, update: Update, now: Now, sink: &mut impl Transport) {
         let Some(data) = &update.data else {
             return;
         };
@@ -261,7 +267,7 @@ impl Core {
         }
     }
 
-    fn on_live_out(&mut self, key: RoomKey, live: LiveOut, now: Now, sink: &mut impl Sink) {
+    fn on_live_out(&mut self, key: RoomKey, live: LiveOut, now: Now, sink: &mut impl Transport) {
         let Some(data) = &live.data else { return };
         let room = &mut self.rooms[key];
         let conn_of = |session: u64| {

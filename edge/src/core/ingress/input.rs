@@ -9,7 +9,7 @@ use grandstand_common::wire::{self, Body};
 use prost::Message;
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::room::RoomKey;
 use crate::core::{Command, Core};
@@ -32,7 +32,7 @@ impl Core {
         room: &RoomId,
         input: Numbered,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Numbered { id, seq, data } = input;
         let Some(key) = self.joined_room(conn, id, room, sink) else {
@@ -89,7 +89,7 @@ impl Core {
         key: RoomKey,
         session: u64,
         seq: u64,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let (Some(client), Some(room)) = (self.clients.get(conn), self.rooms.get(key)) else {
             return;
@@ -124,7 +124,7 @@ impl Core {
         id: Option<u64>,
         room: &RoomId,
         data: Data,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(key) = self.joined_room(conn, id, room, sink) else {
             return;

@@ -11,7 +11,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::Core;
 use crate::core::ingress::input::Numbered;
 use crate::core::rooms::room::{RoomKey, Seat};
@@ -51,7 +51,7 @@ impl Core {
         binary: bool,
         payload: &[u8],
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(client) = self.clients.get(conn) else {
             return;
@@ -117,7 +117,12 @@ impl Core {
         within
     }
 
-    pub(crate) fn refuse(&mut self, conn: ConnKey, refused: &Refused<'_>, sink: &mut impl Sink) {
+    pub(crate) fn refuse(
+        &mut self,
+        conn: ConnKey,
+        refused: &Refused<'_>,
+        sink: &mut impl Transport,
+    ) {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
@@ -144,7 +149,7 @@ impl Core {
         conn: ConnKey,
         message: ClientMessage,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let id = message.id;
         match message.kind {
@@ -173,7 +178,7 @@ impl Core {
         id: Option<u64>,
         token: &str,
         now: Now,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) {
         let Some(client) = self.clients.get_mut(conn) else {
             return;
@@ -219,7 +224,7 @@ impl Core {
         conn: ConnKey,
         id: Option<u64>,
         room: &RoomId,
-        sink: &mut impl Sink,
+        sink: &mut impl Transport,
     ) -> Option<RoomKey> {
         let key = self.names.get(room).copied();
         let member = key.is_some_and(|k| {

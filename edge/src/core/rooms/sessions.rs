@@ -3,7 +3,7 @@
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Empty};
 
-use crate::conn::transport::{ConnKey, Sink};
+use crate::conn::transport::{ConnKey, Transport};
 use crate::core::rooms::room::RoomKey;
 use crate::core::{Command, Core, Receipt, Timer};
 use grandstand_common::clock::Now;
@@ -137,7 +137,7 @@ impl Core {
     }
 
     /// Stops reading from a connection whose window is full, and reads again when it is not.
-    pub(crate) fn hold_back(&mut self, key: RoomKey, session: u64, sink: &mut impl Sink) {
+    pub(crate) fn hold_back(&mut self, key: RoomKey, session: u64, sink: &mut impl Transport) {
         let Some(seat) = self.seat(key, session) else {
             return;
         };
@@ -152,7 +152,7 @@ impl Core {
     }
 
     /// Reads from a connection unless one of its windows is full.
-    pub(crate) fn resume_reading(&self, conn: ConnKey, sink: &mut impl Sink) {
+    pub(crate) fn resume_reading(&self, conn: ConnKey, sink: &mut impl Transport) {
         let Some(client) = self.clients.get(conn) else {
             return;
         };

@@ -161,12 +161,12 @@ fn both_encodings_say_the_same() {
         generation: 0,
     };
     struct Raw(Vec<u8>);
-    impl Sink for Raw {
-        fn send(&mut self, _: ConnKey, frames: &Bytes) -> Sent {
+    impl Transport for Raw {
+        fn send(&mut self, _: ConnKey, frames: &Bytes) -> SendStatus {
             self.0.extend_from_slice(frames);
-            Sent::Written
+            SendStatus::Written
         }
-        fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+        fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
             self.send(conn, frames)
         }
         fn discard(&mut self, _: ConnKey) {}

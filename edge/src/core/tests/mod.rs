@@ -29,7 +29,7 @@ mod slow;
 
 mod since;
 
-use crate::conn::transport::Sent;
+use crate::conn::transport::SendStatus;
 use crate::websocket::frame::frame_len;
 
 #[derive(Default)]
@@ -43,14 +43,14 @@ struct Clients {
     writes: usize,
 }
 
-impl Sink for Clients {
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+impl Transport for Clients {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         self.writes += 1;
         if self.quiet {
-            return Sent::Written;
+            return SendStatus::Written;
         }
         if self.blocked.contains(&conn) {
-            return Sent::Full;
+            return SendStatus::Full;
         }
         let mut rest = &frames[..];
         while let Some(len) = frame_len(rest) {
@@ -65,9 +65,9 @@ impl Sink for Clients {
                 .push(serde_json::from_slice(&rest[header..len]).unwrap());
             rest = &rest[len..];
         }
-        Sent::Written
+        SendStatus::Written
     }
-    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         let blocked = self.blocked.remove(&conn);
         let sent = self.send(conn, frames);
         if blocked {

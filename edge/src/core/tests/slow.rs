@@ -19,11 +19,11 @@ struct Sockets {
     closed: usize,
 }
 
-impl Sink for Sockets {
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+impl Transport for Sockets {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         if conn.index.is_multiple_of(2) {
             *self.written.entry(conn.index).or_default() += 1;
-            return Sent::Written;
+            return SendStatus::Written;
         }
         let outbox = self.outboxes.entry(conn.index);
         let outbox = outbox.or_insert_with(|| {
@@ -34,8 +34,8 @@ impl Sink for Sockets {
         });
         outbox.push_data(frames.clone())
     }
-    fn send_control(&mut self, _: ConnKey, _: &Bytes) -> Sent {
-        Sent::Written
+    fn send_control(&mut self, _: ConnKey, _: &Bytes) -> SendStatus {
+        SendStatus::Written
     }
     fn discard(&mut self, conn: ConnKey) {
         if let Some(outbox) = self.outboxes.get_mut(&conn.index) {

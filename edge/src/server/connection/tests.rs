@@ -3,7 +3,7 @@ use std::time::Duration;
 use grandstand_common::error::ErrorKind;
 
 use super::*;
-use crate::conn::transport::Sent;
+use crate::conn::transport::SendStatus;
 use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
 use crate::websocket::error::Fault;
 
@@ -27,7 +27,7 @@ fn to_send_what_a_socket_takes_allocates_nothing() {
         let (mut conns, frame) = (rig.conns.clone(), frame::text("x"));
         let allocations = crate::alloc_counter::allocations(|| {
             for _ in 0..100 {
-                assert_eq!(conns.send(conn, &frame), Sent::Written);
+                assert_eq!(conns.send(conn, &frame), SendStatus::Written);
             }
         });
         assert_eq!(allocations, 0);
@@ -50,7 +50,10 @@ fn a_client_that_closes_is_answered_with_its_code() {
             let answer = &payload[..payload.len().min(2)];
             assert_eq!(client.next().await, Some((0x88, answer.to_vec())));
             assert_eq!(client.next().await, None);
-            assert_eq!(rig.conns.clone().send(conn, &frame::ping(b"")), Sent::Gone);
+            assert_eq!(
+                rig.conns.clone().send(conn, &frame::ping(b"")),
+                SendStatus::Gone
+            );
         }
         assert_eq!(rig.front.metrics.connections.get(), 0);
     });
@@ -85,7 +88,7 @@ fn the_core_closes_and_hears_of_it_once() {
         let mut conns = rig.conns.clone();
         conns.close(conn, ErrorKind::Replaced);
         conns.close(conn, ErrorKind::Internal);
-        assert_eq!(conns.send(conn, &frame::ping(b"")), Sent::Gone);
+        assert_eq!(conns.send(conn, &frame::ping(b"")), SendStatus::Gone);
         let ending = Ending::Closed(ErrorKind::Replaced);
         assert_eq!(rig.told().await, Told::Closed(conn, ending));
         assert_eq!(client.next().await, close_frame(4009, "replaced"));
@@ -98,7 +101,7 @@ fn the_core_closes_and_hears_of_it_once() {
 
         let (_, next) = rig.open().await;
         assert_eq!((next.index, next.generation), (conn.index, 1));
-        assert_eq!(conns.send(conn, &frame::ping(b"")), Sent::Gone);
+        assert_eq!(conns.send(conn, &frame::ping(b"")), SendStatus::Gone);
     });
 }
 

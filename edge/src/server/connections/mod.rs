@@ -21,7 +21,7 @@ use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use tokio::sync::Notify;
 
-use crate::conn::transport::{ConnKey, Sent, Sink};
+use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::websocket::error::Fault;
 use crate::websocket::frame;
 use table::Table;
@@ -238,20 +238,20 @@ impl Conns {
     }
 }
 
-impl Sink for Conns {
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+impl Transport for Conns {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         self.0.table.borrow_mut().send(conn, frames, false)
     }
 
-    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         let mut table = self.0.table.borrow_mut();
         let sent = table.send(conn, frames, true);
-        if sent != Sent::Full {
+        if sent != SendStatus::Full {
             return sent;
         }
         table.discard_all(conn);
         table.close(conn, ErrorKind::TooSlow, now());
-        Sent::Gone
+        SendStatus::Gone
     }
 
     fn discard(&mut self, conn: ConnKey) {

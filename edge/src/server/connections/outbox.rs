@@ -9,7 +9,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::conn::transport::Sent;
+use crate::conn::transport::SendStatus;
 use crate::websocket::frame::frame_len;
 
 #[cfg(test)]
@@ -63,17 +63,17 @@ impl Outbox {
         self.push(frames, control);
     }
 
-    /// Takes whole frames that may be thrown away: [`Sent::Queued`], or [`Sent::Full`] if that would exceed the cap.
+    /// Takes whole frames that may be thrown away: [`SendStatus::Queued`], or [`SendStatus::Full`] if that would exceed the cap.
     /// An empty outbox takes anything, so that a message larger than the cap can pass at all.
-    pub fn push_data(&mut self, frames: Bytes) -> Sent {
+    pub fn push_data(&mut self, frames: Bytes) -> SendStatus {
         if self.items.len() >= MAX_ITEMS {
-            return Sent::Full;
+            return SendStatus::Full;
         }
         self.push_within(frames, false, self.cap)
     }
 
-    /// Takes whole frames that must not be lost, up to twice the cap. [`Sent::Full`] means that the connection must end.
-    pub fn push_control(&mut self, frames: Bytes) -> Sent {
+    /// Takes whole frames that must not be lost, up to twice the cap. [`SendStatus::Full`] means that the connection must end.
+    pub fn push_control(&mut self, frames: Bytes) -> SendStatus {
         self.push_within(frames, true, self.cap.saturating_mul(2))
     }
 
@@ -151,13 +151,13 @@ impl Outbox {
         self.weight
     }
 
-    fn push_within(&mut self, frames: Bytes, control: bool, cap: usize) -> Sent {
+    fn push_within(&mut self, frames: Bytes, control: bool, cap: usize) -> SendStatus {
         let weight = self.weight + frames.len() + size_of::<Item>();
         if weight > cap && !self.items.is_empty() {
-            return Sent::Full;
+            return SendStatus::Full;
         }
         self.push(frames, control);
-        Sent::Queued
+        SendStatus::Queued
     }
 
     fn push(&mut self, frames: Bytes, control: bool) {

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use tokio::sync::Notify;
 
-use crate::conn::transport::{ConnKey, Sent};
+use crate::conn::transport::{ConnKey, SendStatus};
 use crate::server::connections::Phase;
 use crate::server::connections::outbox::Outbox;
 use crate::time::coarse::Coarse;
@@ -222,12 +222,12 @@ impl Table {
         Some(key)
     }
 
-    pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, control: bool) -> Sent {
+    pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, control: bool) -> SendStatus {
         let Some(conn) = self.get_mut(key) else {
-            return Sent::Gone;
+            return SendStatus::Gone;
         };
         if conn.phase != Phase::Open {
-            return Sent::Gone;
+            return SendStatus::Gone;
         }
         if let Some(outbox) = &mut conn.outbox {
             return if control {
@@ -237,14 +237,14 @@ impl Table {
             };
         }
         let sent = match conn.write(frames) {
-            Ok(count) if count == frames.len() => return Sent::Written,
+            Ok(count) if count == frames.len() => return SendStatus::Written,
             Ok(count) => {
                 conn.queue_rest(frames, count, control);
-                Sent::Queued
+                SendStatus::Queued
             }
             Err(_) => {
                 conn.phase = Phase::Dead;
-                Sent::Gone
+                SendStatus::Gone
             }
         };
         self.wake(key);

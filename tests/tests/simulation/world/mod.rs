@@ -26,7 +26,7 @@ use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
-use grandstand_edge::conn::transport::{ConnKey, Sent, Sink};
+use grandstand_edge::conn::transport::{ConnKey, SendStatus, Transport};
 use grandstand_edge::core::owners::Question;
 use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
 use grandstand_edge::websocket::decoder::{Event as Frame, Session};

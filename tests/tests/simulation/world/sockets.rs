@@ -13,19 +13,19 @@ pub(super) struct Sockets {
     pub(super) closed: Vec<(u32, ErrorKind)>,
 }
 
-impl Sink for Sockets {
-    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+impl Transport for Sockets {
+    fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         if self.full.contains(&conn.index) {
-            return Sent::Full;
+            return SendStatus::Full;
         }
         self.send_control(conn, frames)
     }
-    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> Sent {
+    fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         if self.gone.contains(&conn.index) {
-            return Sent::Gone;
+            return SendStatus::Gone;
         }
         self.sent.push((conn.index, frames.clone()));
-        Sent::Written
+        SendStatus::Written
     }
     fn discard(&mut self, conn: ConnKey) {
         if !self.full.contains(&conn.index) {

@@ -10,9 +10,9 @@ fn fill(rig: &Rig, conn: ConnKey) -> usize {
     let mut taken = 0;
     loop {
         match rig.conns.clone().send(conn, &frame) {
-            Sent::Written | Sent::Queued => taken += 1,
-            Sent::Full => return taken,
-            Sent::Gone => panic!("gone"),
+            SendStatus::Written | SendStatus::Queued => taken += 1,
+            SendStatus::Full => return taken,
+            SendStatus::Gone => panic!("gone"),
         }
     }
 }
@@ -25,7 +25,7 @@ fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
         let taken = fill(&rig, conn);
         assert!(taken > 60, "{taken}");
         let kept = frame::text("must not be lost");
-        assert_eq!(conns.send_control(conn, &kept), Sent::Queued);
+        assert_eq!(conns.send_control(conn, &kept), SendStatus::Queued);
         conns.discard(conn);
         let mut got = 0;
         loop {
@@ -42,7 +42,7 @@ fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
         }
         assert!(got < taken - 50, "{got} of {taken}");
         assert_eq!(rig.told().await, Told::Drained(conn));
-        assert_eq!(conns.send(conn, &kept), Sent::Written);
+        assert_eq!(conns.send(conn, &kept), SendStatus::Written);
         assert_eq!(rig.try_told(), None);
     });
 }
@@ -68,7 +68,7 @@ fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
         rig.conns.clone().discard(conn);
         assert_eq!(rig.told().await, Told::Drained(conn));
         let sent = rig.conns.clone().send(conn, &frame::text("on"));
-        assert_eq!(sent, Sent::Written);
+        assert_eq!(sent, SendStatus::Written);
         assert_eq!(client.next().await, Some((0x81, b"on".to_vec())));
     });
 }
@@ -79,10 +79,10 @@ fn too_much_that_must_not_be_lost_ends_the_connection() {
         let (mut client, conn) = rig.open().await;
         let mut conns = rig.conns.clone();
         let frame = Bytes::from(vec![0; 0]);
-        assert_eq!(conns.send_control(conn, &frame), Sent::Written);
+        assert_eq!(conns.send_control(conn, &frame), SendStatus::Written);
         let frame = frame::binary(&[7; 1000]);
         let mut sent = 0;
-        while conns.send_control(conn, &frame) != Sent::Gone {
+        while conns.send_control(conn, &frame) != SendStatus::Gone {
             sent += 1;
         }
         assert!(sent > 120, "{sent}");

@@ -36,7 +36,7 @@ fn bytes_come_out_in_order_however_little_the_socket_takes() {
         for size in [3, 0, 200, 1, 126] {
             let item = frames(&[size, 2]);
             expected.extend_from_slice(&item);
-            assert_eq!(outbox.push_data(item), Sent::Queued);
+            assert_eq!(outbox.push_data(item), SendStatus::Queued);
         }
         assert_eq!(drain(&mut outbox, at_once), expected);
     }
@@ -56,13 +56,13 @@ fn data_is_refused_at_the_cap_and_control_at_twice_the_cap() {
     let weight = 100 + size_of::<Item>();
     let mut outbox = Outbox::new(3 * weight);
     for _ in 0..3 {
-        assert_eq!(outbox.push_data(item.clone()), Sent::Queued);
+        assert_eq!(outbox.push_data(item.clone()), SendStatus::Queued);
     }
-    assert_eq!(outbox.push_data(item.clone()), Sent::Full);
+    assert_eq!(outbox.push_data(item.clone()), SendStatus::Full);
     for _ in 3..6 {
-        assert_eq!(outbox.push_control(item.clone()), Sent::Queued);
+        assert_eq!(outbox.push_control(item.clone()), SendStatus::Queued);
     }
-    assert_eq!(outbox.push_control(item.clone()), Sent::Full);
+    assert_eq!(outbox.push_control(item.clone()), SendStatus::Full);
     assert_eq!(outbox.weight(), 6 * weight);
     outbox.push_last(item.clone());
     assert_eq!(drain(&mut outbox, 77).len(), 7 * item.len());
@@ -71,8 +71,8 @@ fn data_is_refused_at_the_cap_and_control_at_twice_the_cap() {
 #[test]
 fn an_empty_outbox_takes_what_is_larger_than_the_cap() {
     let mut outbox = Outbox::new(10);
-    assert_eq!(outbox.push_data(frames(&[1000])), Sent::Queued);
-    assert_eq!(outbox.push_data(frames(&[1])), Sent::Full);
+    assert_eq!(outbox.push_data(frames(&[1000])), SendStatus::Queued);
+    assert_eq!(outbox.push_data(frames(&[1])), SendStatus::Full);
 }
 
 #[test]
@@ -118,6 +118,6 @@ fn nothing_is_kept_when_the_socket_stopped_between_two_frames() {
     outbox.advance(12);
     outbox.discard();
     assert!(outbox.is_empty());
-    assert_eq!(outbox.push_data(frames(&[3])), Sent::Queued);
+    assert_eq!(outbox.push_data(frames(&[3])), SendStatus::Queued);
     assert_eq!(drain(&mut outbox, 100), frames(&[3]));
 }
