@@ -7,18 +7,18 @@ mod tests;
 
 /// A value a connection. The places of connections are reused, so that the table stays as dense as the shard's.
 #[derive(Debug)]
-pub struct Dense<T> {
-    places: Vec<Option<Kept<T>>>,
+pub struct ConnMap<T> {
+    places: Vec<Option<Slot<T>>>,
     len: usize,
 }
 
 #[derive(Debug)]
-struct Kept<T> {
+struct Slot<T> {
     generation: u32,
     value: T,
 }
 
-impl<T> Default for Dense<T> {
+impl<T> Default for ConnMap<T> {
     fn default() -> Self {
         Self {
             places: Vec::new(),
@@ -27,14 +27,14 @@ impl<T> Default for Dense<T> {
     }
 }
 
-impl<T> Dense<T> {
+impl<T> ConnMap<T> {
     /// Keeps `value`. What was kept for a former connection at the same place is gone.
     pub fn insert(&mut self, conn: ConnKey, value: T) {
         let index = conn.index as usize;
         if index >= self.places.len() {
             self.places.resize_with(index + 1, || None);
         }
-        let kept = Kept {
+        let kept = Slot {
             generation: conn.generation,
             value,
         };
@@ -85,6 +85,6 @@ impl<T> Dense<T> {
 
     /// What one place takes, in bytes.
     pub const fn place_bytes() -> usize {
-        size_of::<Option<Kept<T>>>()
+        size_of::<Option<Slot<T>>>()
     }
 }

@@ -42,7 +42,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::codec::{self, Form};
-use crate::conn::map::Dense;
+use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::core::owners::Watch;
 use crate::core::owners::links::Links;
@@ -148,7 +148,7 @@ pub struct Core {
     /// For what all of a lane are sent.
     pub(crate) deflater: Deflater,
     pub(crate) start: Instant,
-    pub(crate) clients: Dense<Client>,
+    pub(crate) clients: ConnMap<Client>,
     /// Most clients have the same rights.
     pub(crate) kept: GrantsCache,
     pub(crate) rooms: Slab<Room>,
@@ -192,7 +192,7 @@ impl Core {
             verifier,
             rng: StdRng::seed_from_u64(seed),
             start: now.at,
-            clients: Dense::default(),
+            clients: ConnMap::default(),
             kept: GrantsCache::default(),
             rooms: Slab::new(),
             names: HashMap::new(),

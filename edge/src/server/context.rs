@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 
-use crate::conn::map::Dense;
+use crate::conn::map::ConnMap;
 use crate::server::connection::Drive;
 use crate::server::connections::Conns;
 use crate::server::handler::Endpoint;
@@ -93,7 +93,7 @@ pub struct Front {
     pub(crate) options: FrontOptions,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Pages,
-    pub(crate) drives: RefCell<Dense<Drive>>,
+    pub(crate) drives: RefCell<ConnMap<Drive>>,
     /// Bytes that are not in the metrics yet, which all shards share.
     received: Cell<u64>,
     pub(crate) handshakes: Arc<Semaphore>,

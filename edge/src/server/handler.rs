@@ -7,7 +7,7 @@ use std::time::Instant;
 use grandstand_common::error::ErrorKind;
 
 use crate::codec::Form;
-use crate::conn::map::Dense;
+use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::server::connections::Conns;
 use crate::websocket::decoder::MessageKind;
@@ -83,7 +83,7 @@ pub trait Endpoint {
 pub struct Echo {
     conns: Conns,
     /// Those that are answered with compressed messages.
-    deflated: RefCell<Dense<()>>,
+    deflated: RefCell<ConnMap<()>>,
     deflater: RefCell<Deflater>,
 }
 

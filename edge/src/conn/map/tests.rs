@@ -6,7 +6,7 @@ fn key(index: u32, generation: u32) -> ConnKey {
 
 #[test]
 fn a_late_key_finds_nothing_of_the_connection_that_came_after() {
-    let mut dense = Dense::default();
+    let mut dense = ConnMap::default();
     dense.insert(key(2, 0), "first");
     assert_eq!(dense.remove(key(2, 0)), Some("first"));
     dense.insert(key(2, 1), "second");
@@ -19,7 +19,7 @@ fn a_late_key_finds_nothing_of_the_connection_that_came_after() {
 
 #[test]
 fn keys_and_len_say_who_is_there() {
-    let mut dense = Dense::default();
+    let mut dense = ConnMap::default();
     for index in [3, 0, 5] {
         dense.insert(key(index, index), index);
     }

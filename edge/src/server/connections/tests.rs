@@ -1,4 +1,4 @@
-use crate::conn::map::Dense;
+use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
 use crate::core::rooms::frame_log::Member;
 use crate::core::{Client, Timer};
@@ -10,11 +10,11 @@ use crate::time::wheel::Wheel;
 fn a_connection_takes_little_room() {
     let plain = [
         ("socket", size_of::<Option<Conn>>(), 56),
-        ("protocol", Dense::<Drive>::place_bytes(), 120),
+        ("protocol", ConnMap::<Drive>::place_bytes(), 120),
         ("heartbeat", Wheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
-        ("client", Dense::<Client>::place_bytes(), 152),
+        ("client", ConnMap::<Client>::place_bytes(), 152),
         ("membership", size_of::<Member>(), 24),
         ("token's timer", Wheel::<Timer>::entry_bytes(), 32),
     ];
