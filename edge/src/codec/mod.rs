@@ -8,14 +8,14 @@ use crate::websocket::frame::{MAX_HEADER, header_len, opcode_of, put_header};
 
 /// The form in which a connection is sent its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Form {
+pub struct WireFormat {
     /// How they are encoded.
     pub encoding: Encoding,
     /// Whether they may be compressed.
     pub deflate: bool,
 }
 
-impl From<Encoding> for Form {
+impl From<Encoding> for WireFormat {
     /// Without compression.
     fn from(encoding: Encoding) -> Self {
         Self {
@@ -25,11 +25,11 @@ impl From<Encoding> for Form {
     }
 }
 
-impl Form {
+impl WireFormat {
     /// All forms, by their [`index`](Self::index).
-    pub const ALL: [Form; 4] = {
-        const fn form(encoding: Encoding, deflate: bool) -> Form {
-            Form { encoding, deflate }
+    pub const ALL: [WireFormat; 4] = {
+        const fn form(encoding: Encoding, deflate: bool) -> WireFormat {
+            WireFormat { encoding, deflate }
         }
         [
             form(Encoding::Json, false),
@@ -73,7 +73,7 @@ pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
 /// Appends `message` in this form as one frame to `out`, compressed if that makes it smaller.
 pub fn put_formed(
     out: &mut Vec<u8>,
-    form: Form,
+    form: WireFormat,
     message: &ServerMessage<'_>,
     deflater: &mut Deflater,
 ) {

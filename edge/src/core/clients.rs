@@ -9,7 +9,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
-use crate::codec::{self, Form};
+use crate::codec::{self, WireFormat};
 use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::room::{Resume, RoomKey};
@@ -40,7 +40,7 @@ pub(crate) struct Membership {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) form: Form,
+    pub(crate) form: WireFormat,
     pub(crate) grants: Grants,
     /// Almost all are in one room.
     pub(crate) memberships: SmallVec<[Membership; 1]>,

@@ -41,7 +41,7 @@ use rand::{RngExt, SeedableRng};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::codec::{self, Form};
+use crate::codec::{self, WireFormat};
 use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::core::owners::Watch;
@@ -217,7 +217,7 @@ impl Core {
     pub fn handle_open(
         &mut self,
         conn: ConnKey,
-        form: Form,
+        form: WireFormat,
         grants: Grants,
         now: Now,
         sink: &mut impl Transport,

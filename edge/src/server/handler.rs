@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use grandstand_common::error::ErrorKind;
 
-use crate::codec::Form;
+use crate::codec::WireFormat;
 use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::server::connections::Conns;
@@ -21,7 +21,7 @@ pub struct Hello {
     /// The path that it asked for, without the query.
     pub path: &'static str,
     /// The encoding that was agreed on, and whether messages may be compressed.
-    pub form: Form,
+    pub form: WireFormat,
     /// The token: `Authorization: Bearer`, else `?token=`, else the subprotocol `bearer.<token>`.
     pub token: Option<String>,
     /// `?user=`, which only a development server trusts.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 
-use crate::codec::{Form, put_deflated, put_message};
+use crate::codec::{WireFormat, put_deflated, put_message};
 use crate::conn::transport::ConnKey;
 use crate::websocket::deflate::Deflater;
 
@@ -15,7 +15,7 @@ pub struct Member {
     /// Its connection.
     pub conn: ConnKey,
     /// In which form it is sent its messages.
-    pub form: Form,
+    pub form: WireFormat,
     /// It was sent, or needs not be sent, the lane's frames up to this position.
     pub sent: u64,
     /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
@@ -23,7 +23,7 @@ pub struct Member {
 }
 
 /// How many forms there are.
-pub(crate) const FORMS: usize = Form::ALL.len();
+pub(crate) const FORMS: usize = WireFormat::ALL.len();
 
 /// Where a frame ends in each form, in bytes since the lane's begin, and who must not get it.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +72,8 @@ impl Tail {
         let mut encoded = 0;
         let (plain, deflated) = self.fresh.split_at_mut(Encoding::ALL.len());
         for encoding in Encoding::ALL {
-            let form = Form::from(encoding);
-            let deflate = Form {
+            let form = WireFormat::from(encoding);
+            let deflate = WireFormat {
                 deflate: true,
                 ..form
             };

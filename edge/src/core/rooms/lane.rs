@@ -15,7 +15,7 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoc
 
 use grandstand_common::wire::Presence;
 
-use crate::codec::Form;
+use crate::codec::WireFormat;
 use crate::conn::transport::ConnKey;
 use crate::core::flush::presence_message;
 use crate::core::rooms::frame_log::{FORMS, Member, Tail};
@@ -250,7 +250,7 @@ impl Lane {
     }
 
     /// Adds a member that has been served all there is; returns its slot.
-    pub fn add(&mut self, conn: ConnKey, form: Form) -> u32 {
+    pub fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
         // The first of its form would find the frames gathered so far missing, but needs none of them.
         self.by_form[form.index()] += 1;
         self.members.push(Member {

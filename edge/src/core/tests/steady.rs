@@ -21,7 +21,7 @@ fn watched(by: u32) -> Bench {
             generation: 0,
         };
         let grants = Grants::trusted("viewer".parse().unwrap());
-        let form = Form::ALL[index as usize % Form::ALL.len()];
+        let form = WireFormat::ALL[index as usize % WireFormat::ALL.len()];
         let encoding = form.encoding;
         let (core, clients) = (&mut bench.core, &mut bench.clients);
         clients.quiet = true;

@@ -6,7 +6,7 @@ use grandstand_common::envelope::Encoding;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 
-use crate::codec::Form;
+use crate::codec::WireFormat;
 use crate::server::handler::Hello;
 use crate::server::http::Refusal;
 use crate::websocket::extensions::{self, Deflate};
@@ -83,7 +83,7 @@ pub(super) fn hello<B>(
         });
     Hello {
         path,
-        form: Form {
+        form: WireFormat {
             encoding: agreed.selected.unwrap_or(Encoding::Json),
             deflate: agreed.deflate.is_some(),
         },

@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{self, Form};
+use crate::codec::{self, WireFormat};
 use crate::websocket::frame::{frame_len, header_len};
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use rand::rngs::StdRng;
@@ -116,7 +116,7 @@ fn a_frame_of_any_encoding_and_length_is_compressed_as_its_message() {
             }
         }
     }
-    for (place, form) in Form::ALL.into_iter().enumerate() {
+    for (place, form) in WireFormat::ALL.into_iter().enumerate() {
         assert_eq!(form.index(), place);
     }
 }

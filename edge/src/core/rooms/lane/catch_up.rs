@@ -4,7 +4,7 @@ use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
-use crate::codec::{Form, put_formed, put_message};
+use crate::codec::{WireFormat, put_formed, put_message};
 use crate::core::rooms::lane::Lane;
 use crate::websocket::deflate::Deflater;
 
@@ -33,7 +33,7 @@ impl Lane {
     pub fn catch_up(
         &mut self,
         room: &RoomId,
-        form: Form,
+        form: WireFormat,
         deflater: &mut Deflater,
     ) -> Option<Bytes> {
         if let Some(frames) = &self.catch_up[form.index()] {

@@ -35,7 +35,7 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
 #[test]
 fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_all() {
     let (mut lane, mut deflater) = (lane(), deflater());
-    let deflate = |encoding| Form {
+    let deflate = |encoding| WireFormat {
         encoding,
         deflate: true,
     };
