@@ -14,7 +14,7 @@ use crate::conn::transport::{ConnKey, Transport};
 use crate::core::ingress::Refused;
 use crate::core::rooms::room::{Resume, RoomKey};
 use crate::core::{Core, Timer};
-use crate::time::coarse::Coarse;
+use crate::time::coarse::CoarseInstant;
 
 /// How long before a token's end its client is told.
 const TOKEN_NOTICE_MS: u64 = 60_000;
@@ -45,11 +45,11 @@ pub(crate) struct Client {
     /// Almost all are in one room.
     pub(crate) memberships: SmallVec<[Membership; 1]>,
     pub(crate) budget: f32,
-    pub(crate) budget_at: Coarse,
+    pub(crate) budget_at: CoarseInstant,
     /// It was told that its token is about to expire.
     pub(crate) warned: bool,
     /// When its token is looked at; none if it has no end.
-    pub(crate) token_due: Option<Coarse>,
+    pub(crate) token_due: Option<CoarseInstant>,
 }
 
 impl Client {
@@ -100,7 +100,7 @@ impl Core {
             false => left.saturating_sub(TOKEN_NOTICE_MS),
         };
         let due = now.at + Duration::from_millis(wait.min(TOKEN_LOOK_MS));
-        let coarse = Coarse::new(due.saturating_duration_since(start));
+        let coarse = CoarseInstant::new(due.saturating_duration_since(start));
         if client
             .token_due
             .is_none_or(|armed| !coarse.has_reached(armed))

@@ -50,8 +50,8 @@ use crate::core::rooms::chain::ChainConfig;
 use crate::core::rooms::delay::Service;
 use crate::core::rooms::room::{Room, RoomKey, Seat};
 use crate::shard::metrics::Counts;
-use crate::time::coarse::Coarse;
-use crate::time::wheel::Wheel;
+use crate::time::coarse::CoarseInstant;
+use crate::time::wheel::TimerWheel;
 use crate::websocket::deflate::{DeflateOptions, Deflater};
 
 pub use command::{Command, Receipt};
@@ -156,7 +156,7 @@ pub struct Core {
     pub(crate) watches: Vec<Watch>,
     pub(crate) links: Links,
     pub(crate) commands: VecDeque<Command>,
-    pub(crate) timers: Wheel<Timer>,
+    pub(crate) timers: TimerWheel<Timer>,
     /// Lanes with something to flush, and messages for single players that go out behind it.
     pub(crate) dirty: [VecDeque<RoomKey>; 2],
     pub(crate) behind: Vec<(ConnKey, Bytes)>,
@@ -199,7 +199,7 @@ impl Core {
             watches,
             links: Links::default(),
             commands: VecDeque::new(),
-            timers: Wheel::new(now.at),
+            timers: TimerWheel::new(now.at),
             dirty: [VecDeque::new(), VecDeque::new()],
             behind: Vec::new(),
             announcements: VecDeque::new(),
@@ -374,8 +374,8 @@ impl Core {
     }
 
     /// The time as clients keep it.
-    pub(crate) fn coarse(&self, at: Instant) -> Coarse {
-        Coarse::new(at.saturating_duration_since(self.start))
+    pub(crate) fn coarse(&self, at: Instant) -> CoarseInstant {
+        CoarseInstant::new(at.saturating_duration_since(self.start))
     }
 
     /// A session's seat.

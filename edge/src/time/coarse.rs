@@ -6,9 +6,9 @@ const MILLIS: u64 = 10;
 
 /// A time, of which only differences mean something, and only those of less than 248 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Coarse(u32);
+pub(crate) struct CoarseInstant(u32);
 
-impl Coarse {
+impl CoarseInstant {
     /// The time at which `elapsed` has passed since some beginning.
     pub(crate) fn new(elapsed: Duration) -> Self {
         Self((elapsed.as_millis() as u64 / MILLIS) as u32)
@@ -40,7 +40,10 @@ mod tests {
     #[test]
     fn it_goes_on_when_the_bytes_have_run_over() {
         for start in [Duration::ZERO, DAY * 248, DAY * 497 + DAY / 24] {
-            let (early, late) = (Coarse::new(start), Coarse::new(start + DAY * 30));
+            let (early, late) = (
+                CoarseInstant::new(start),
+                CoarseInstant::new(start + DAY * 30),
+            );
             assert_eq!(late.since(early), DAY * 30);
             assert_eq!(early.since(late), Duration::ZERO);
             assert!(late.has_reached(early) && late.has_reached(late));

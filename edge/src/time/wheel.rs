@@ -16,7 +16,7 @@ const SLOTS: usize = 512;
 /// Nothing is ever taken out before: whoever inserts a key keeps the deadline that counts, compares when the key comes
 /// out, and drops or inserts it again.
 #[derive(Debug)]
-pub struct Wheel<K> {
+pub struct TimerWheel<K> {
     start: Instant,
     /// Everything before this tick has come out.
     tick: u64,
@@ -35,7 +35,7 @@ struct Entry<K> {
     key: K,
 }
 
-impl<K> Wheel<K> {
+impl<K> TimerWheel<K> {
     /// An empty wheel whose time begins at `now`.
     pub fn new(now: Instant) -> Self {
         Self {

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use crate::conn::transport::{ConnKey, SendStatus};
 use crate::server::connections::Phase;
 use crate::server::connections::outbox::Outbox;
-use crate::time::coarse::Coarse;
-use crate::time::wheel::Wheel;
+use crate::time::coarse::CoarseInstant;
+use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
 
 /// How long a connection may take to close.
@@ -33,9 +33,9 @@ pub(super) struct Conn {
     /// Only while the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
     /// When something was last heard of it, or a blocked socket took something.
-    alive: Coarse,
+    alive: CoarseInstant,
     /// When its entry in the wheel that counts comes out.
-    armed: Coarse,
+    armed: CoarseInstant,
     /// The outbox's cap.
     cap: u32,
     pub(super) phase: Phase,
@@ -50,7 +50,7 @@ pub(super) struct Conn {
 
 impl Conn {
     /// Something was heard of it.
-    pub(super) fn on_alive(&mut self, now: Coarse) {
+    pub(super) fn on_alive(&mut self, now: CoarseInstant) {
         self.alive = now;
         self.pinged = false;
     }
@@ -95,7 +95,7 @@ pub(super) struct Table {
     conns: Slab<Conn>,
     /// How often each place was taken before.
     generations: Vec<u32>,
-    wheel: Wheel<ConnKey>,
+    wheel: TimerWheel<ConnKey>,
     heartbeat: Duration,
     start: Instant,
     registry: Registry,
@@ -114,7 +114,7 @@ impl Table {
         Self {
             conns: Slab::new(),
             generations: Vec::new(),
-            wheel: Wheel::new(now),
+            wheel: TimerWheel::new(now),
             heartbeat,
             start: now,
             registry,
@@ -137,8 +137,8 @@ impl Table {
     }
 
     /// The time as connections keep it.
-    pub(super) fn coarse(&self, now: Instant) -> Coarse {
-        Coarse::new(now.saturating_duration_since(self.start))
+    pub(super) fn coarse(&self, now: Instant) -> CoarseInstant {
+        CoarseInstant::new(now.saturating_duration_since(self.start))
     }
 
     pub(super) fn insert(
@@ -161,8 +161,8 @@ impl Table {
             socket,
             generation,
             outbox: None,
-            alive: Coarse::new(now.saturating_duration_since(self.start)),
-            armed: Coarse::new(deadline.saturating_duration_since(self.start)),
+            alive: CoarseInstant::new(now.saturating_duration_since(self.start)),
+            armed: CoarseInstant::new(deadline.saturating_duration_since(self.start)),
             cap,
             phase: Phase::Open,
             pinged: false,

@@ -4,19 +4,19 @@ use crate::core::rooms::frame_log::Member;
 use crate::core::{Client, Timer};
 use crate::server::connection::Drive;
 use crate::server::connections::table::Conn;
-use crate::time::wheel::Wheel;
+use crate::time::wheel::TimerWheel;
 
 #[test]
 fn a_connection_takes_little_room() {
     let plain = [
         ("socket", size_of::<Option<Conn>>(), 56),
         ("protocol", ConnMap::<Drive>::place_bytes(), 120),
-        ("heartbeat", Wheel::<ConnKey>::entry_bytes(), 12),
+        ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
         ("client", ConnMap::<Client>::place_bytes(), 152),
         ("membership", size_of::<Member>(), 24),
-        ("token's timer", Wheel::<Timer>::entry_bytes(), 32),
+        ("token's timer", TimerWheel::<Timer>::entry_bytes(), 32),
     ];
     for (what, bytes, most) in plain.into_iter().chain(joined) {
         assert!(bytes <= most, "{what}: {bytes} bytes");

@@ -7,14 +7,14 @@ fn start() -> Instant {
     Instant::now()
 }
 
-fn expired(wheel: &mut Wheel<u32>, now: Instant) -> Vec<u32> {
+fn expired(wheel: &mut TimerWheel<u32>, now: Instant) -> Vec<u32> {
     std::iter::from_fn(|| wheel.poll_expired(now)).collect()
 }
 
 #[test]
 fn a_key_comes_out_once_at_its_deadline_and_not_before() {
     let base = start();
-    let mut wheel = Wheel::new(base);
+    let mut wheel = TimerWheel::new(base);
     wheel.insert(base + Duration::from_millis(250), 1);
     wheel.insert(base + Duration::from_millis(120), 2);
     assert!(expired(&mut wheel, base + Duration::from_millis(119)).is_empty());
@@ -29,7 +29,7 @@ fn a_key_comes_out_once_at_its_deadline_and_not_before() {
 #[test]
 fn a_deadline_that_has_passed_comes_out_at_the_next_tick() {
     let base = start();
-    let mut wheel = Wheel::new(base);
+    let mut wheel = TimerWheel::new(base);
     let now = base + Duration::from_secs(100);
     assert!(expired(&mut wheel, now).is_empty());
     wheel.insert(base, 7);
@@ -41,7 +41,7 @@ fn a_deadline_that_has_passed_comes_out_at_the_next_tick() {
 #[test]
 fn a_deadline_more_than_a_round_away_waits_for_its_round() {
     let base = start();
-    let mut wheel = Wheel::new(base);
+    let mut wheel = TimerWheel::new(base);
     let far = base + TICK * (SLOTS as u32) * 3 + TICK * 5;
     wheel.insert(far, 1);
     let mut polls = 0;
@@ -62,7 +62,7 @@ fn random_deadlines_come_out_within_a_tick_however_time_jumps() {
     for seed in 0..100 {
         let mut rng = StdRng::seed_from_u64(seed);
         let base = start();
-        let mut wheel = Wheel::new(base);
+        let mut wheel = TimerWheel::new(base);
         let mut now = base;
         let mut waiting = std::collections::BTreeMap::new();
         for key in 0..500_u32 {
