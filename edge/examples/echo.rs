@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grandstand_edge::server::connections::Conns;
 use grandstand_edge::server::context::{Front, FrontOptions, Pages, Paths, Route};
-use grandstand_edge::server::handler::Echo;
+use grandstand_edge::server::echo::Echo;
 use grandstand_edge::server::listen::{ListenOptions, bind, drive_accept};
 use grandstand_edge::server::metrics::FrontMetrics;
 use grandstand_edge::websocket::deflate::DeflateOptions;

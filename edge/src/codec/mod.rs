@@ -1,10 +1,13 @@
 //! Messages as whole WebSocket frames, ready for the socket.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 
 use crate::websocket::deflate::Deflater;
-use crate::websocket::frame::{MAX_HEADER, header_len, opcode_of, put_header};
+use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
 
 /// The form in which a connection is sent its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +45,14 @@ impl WireFormat {
     /// The place in an array of four.
     pub fn index(self) -> usize {
         self.encoding.index() + if self.deflate { Encoding::ALL.len() } else { 0 }
+    }
+}
+
+/// The opcode of a message in this encoding: text for JSON, binary for protobuf.
+fn opcode_of(encoding: Encoding) -> Opcode {
+    match encoding {
+        Encoding::Json => Opcode::Text,
+        Encoding::Proto => Opcode::Binary,
     }
 }
 

@@ -26,7 +26,7 @@ use crate::process::config::EdgeConfig;
 use crate::process::leases::Leases;
 use crate::server::connections::Conns;
 use crate::server::context::{Front, Pages, Paths, Route};
-use crate::server::handler::Echo;
+use crate::server::echo::Echo;
 use crate::server::listen::{ListenError, bind, drive_accept};
 use crate::shard::handler::{Admission, Gate};
 use crate::shard::metrics::{EdgeMetrics, ShardMetrics};

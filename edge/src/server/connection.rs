@@ -21,8 +21,8 @@ use crate::server::connections::{Flushed, News, Phase, Ready};
 use crate::server::context::{Front, Route};
 use crate::server::handler::{Ending, Hello};
 use crate::server::yielding::yield_all;
-use crate::websocket::decoder::{Event, MessageKind, Session};
-use crate::websocket::frame;
+use crate::websocket::decoder::{Event, Session};
+use crate::websocket::frame::{self, MessageKind};
 use crate::websocket::inflate::Inflater;
 
 /// How often a connection may read before others have their turn.

@@ -14,6 +14,8 @@ pub mod connections;
 
 pub mod handler;
 
+pub mod echo;
+
 pub mod metrics;
 
 pub(crate) mod yielding;

@@ -13,11 +13,12 @@ use tokio::task::LocalSet;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::connections::Conns;
 use crate::server::context::{Front, FrontOptions, Page, Pages, Paths, Route};
-use crate::server::handler::{Echo, Ending, Endpoint, Hello};
+use crate::server::echo::Echo;
+use crate::server::handler::{Ending, Endpoint, Hello};
 use crate::server::listen::{ListenOptions, bind, drive_accept};
 use crate::server::metrics::FrontMetrics;
-use crate::websocket::decoder::MessageKind;
 use crate::websocket::deflate::DeflateOptions;
+use crate::websocket::frame::MessageKind;
 use crate::websocket::frame::frame_len;
 
 /// How long a test waits for anything.

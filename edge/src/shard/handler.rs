@@ -13,7 +13,7 @@ use crate::codec;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::handler::{Ending, Endpoint, Hello};
 use crate::shard::Shard;
-use crate::websocket::decoder::MessageKind;
+use crate::websocket::frame::MessageKind;
 
 /// Who may come in.
 #[derive(Debug, Clone)]

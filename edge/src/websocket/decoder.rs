@@ -12,7 +12,7 @@ mod peer_tests;
 mod tests;
 
 use crate::websocket::error::{Fault, close_code};
-use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
 use crate::websocket::header::{self, Header, MAX_HEADER};
 use crate::websocket::inflate::{self, Inflater};
 use crate::websocket::payload::{self, Utf8};
@@ -40,15 +40,6 @@ impl<'a> Event<'a> {
             MessageKind::Binary => Self::Binary(payload),
         }
     }
-}
-
-/// What a message is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageKind {
-    /// UTF-8.
-    Text,
-    /// Bytes.
-    Binary,
 }
 
 /// A frame whose header is known and whose payload has not fully come.

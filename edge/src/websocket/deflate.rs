@@ -1,7 +1,7 @@
 //! What is sent, compressed (RFC 7692): each message by itself, and so the same bytes for every receiver.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 

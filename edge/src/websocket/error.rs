@@ -1,8 +1,6 @@
 //! What may be wrong with what a client sends.
 
-use grandstand_common::error::ErrorKind;
-
-/// How a client broke the protocol. The connection is to be closed with [`kind`](Self::kind)'s close code.
+/// How a client broke the protocol. The connection is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// RSV1 to RSV3 are set where no extension that was agreed on has a meaning for them.
@@ -50,20 +48,6 @@ pub enum Fault {
         /// The limit.
         limit: u32,
     },
-}
-
-impl Fault {
-    /// What it is to the client and to metrics.
-    pub fn kind(self) -> ErrorKind {
-        match self {
-            Self::CloseReason | Self::Utf8 => ErrorKind::BadUtf8,
-            // The frames are right, but what they carry is not what they say: 1007, as of text that is not UTF-8. RFC 7692
-            // names no code.
-            Self::Deflate => ErrorKind::BadDeflate,
-            Self::TooBig { .. } => ErrorKind::TooBig,
-            _ => ErrorKind::Protocol,
-        }
-    }
 }
 
 /// Checks a close frame's payload (RFC 6455 sections 5.5.1 and 7.4).

@@ -1,7 +1,6 @@
 //! Server frames: written whole, never masked, and so the same bytes for every receiver.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use grandstand_common::envelope::Encoding;
 
 /// The most bytes that a control frame's payload may have (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -51,12 +50,13 @@ impl Opcode {
     }
 }
 
-/// The opcode of a message in this encoding: text for JSON, binary for protobuf.
-pub fn opcode_of(encoding: Encoding) -> Opcode {
-    match encoding {
-        Encoding::Json => Opcode::Text,
-        Encoding::Proto => Opcode::Binary,
-    }
+/// What a message is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Bytes.
+    Binary,
 }
 
 /// How many bytes the header of a server frame with such a payload has.
@@ -97,16 +97,6 @@ fn put_head(buf: &mut impl BufMut, first: u8, payload_len: usize) {
 pub fn put_frame(buf: &mut impl BufMut, opcode: Opcode, payload: &[u8]) {
     put_header(buf, opcode, payload.len());
     buf.put_slice(payload);
-}
-
-/// Appends a message of this encoding as one frame.
-pub fn put_message(buf: &mut BytesMut, encoding: Encoding, payload: &[u8]) {
-    put_frame(buf, opcode_of(encoding), payload);
-}
-
-/// A message of this encoding as one frame.
-pub fn message(encoding: Encoding, payload: &[u8]) -> Bytes {
-    whole(opcode_of(encoding), payload)
 }
 
 /// A text message as one frame.

@@ -2,8 +2,8 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::websocket::decoder::MessageKind;
 use crate::websocket::error::Fault;
+use crate::websocket::frame::MessageKind;
 
 /// What the sender left out of the message's end, and an empty last block: only where a message ends as it should does
 /// deflate end behind it (RFC 7692 section 7.2.2).

@@ -22,6 +22,7 @@ use grandstand_common::error::ErrorKind;
 use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
+use crate::server::handler::error_kind;
 use crate::websocket::error::Fault;
 use crate::websocket::frame;
 use table::Table;
@@ -221,8 +222,9 @@ impl Conns {
 
     /// Closes because of what the client sent.
     pub(crate) fn fail(&self, key: ConnKey, fault: Fault) {
-        let close = frame::close(fault.kind().close_code(), &fault.to_string());
-        let phase = Phase::Closing(fault.kind());
+        let kind = error_kind(fault);
+        let close = frame::close(kind.close_code(), &fault.to_string());
+        let phase = Phase::Closing(kind);
         self.0.table.borrow_mut().end(key, &close, phase, now());
     }
 

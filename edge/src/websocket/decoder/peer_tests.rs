@@ -6,7 +6,6 @@ use super::*;
 use crate::websocket::decoder::tests::{Seen, client_frame, feed};
 use crate::websocket::frame;
 use bytes::BytesMut;
-use grandstand_common::envelope::Encoding;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -209,7 +208,7 @@ fn a_tungstenite_client_understands_our_frames() {
                     said.push(Seen::Pong);
                 }
                 _ => {
-                    frame::put_message(&mut bytes, Encoding::Json, text.as_bytes());
+                    frame::put_frame(&mut bytes, Opcode::Text, text.as_bytes());
                     said.push(Seen::Text(text.into_bytes()));
                 }
             }

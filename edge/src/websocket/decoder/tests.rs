@@ -244,15 +244,6 @@ fn rules() {
 }
 
 #[test]
-fn faults_have_their_close_codes() {
-    assert_eq!(Fault::Unmasked.kind().close_code(), 1002);
-    assert_eq!(Fault::Length.kind().close_code(), 1002);
-    assert_eq!(Fault::Utf8.kind().close_code(), 1007);
-    assert_eq!(Fault::CloseReason.kind().close_code(), 1007);
-    assert_eq!(Fault::TooBig { limit: 1 }.kind().close_code(), 1009);
-}
-
-#[test]
 fn wrong_text_is_refused_at_its_first_wrong_byte() {
     // The frame says 1000 bytes; the third is wrong, and no more comes.
     let mut bytes = f(0x01, &[b'a'; 1000]);
