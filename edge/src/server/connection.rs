@@ -306,10 +306,10 @@ impl Drive {
             let event = match self.session.handle_bytes(&mut input, inflater) {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
-                Err(fault) => {
-                    conns.fail(self.key, fault);
+                Err(error) => {
+                    conns.fail(self.key, error);
                     self.peer = Peer::Broken;
-                    return self.tell(front, Ending::Fault(fault));
+                    return self.tell(front, Ending::Protocol(error));
                 }
             };
             let endpoint = &front.routes[usize::from(self.route)].endpoint;

@@ -7,7 +7,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::codec::WireFormat;
 use crate::conn::transport::ConnKey;
-use crate::websocket::error::Fault;
+use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::MessageKind;
 
 /// What a client said of itself when it connected. Nothing of it is verified yet.
@@ -33,7 +33,7 @@ pub enum Ending {
     /// The client closed, with this code if it gave one.
     Client(Option<u16>),
     /// The client broke the WebSocket protocol.
-    Fault(Fault),
+    Protocol(ProtocolError),
     /// The edge closed it: the core by [`Transport::close`](crate::conn::transport::Transport::close), or because the client was silent or too slow.
     Closed(ErrorKind),
     /// The socket ended or failed without a close frame.
@@ -45,7 +45,7 @@ impl Ending {
     pub fn label(self) -> &'static str {
         match self {
             Self::Client(_) => "client",
-            Self::Fault(fault) => error_kind(fault).code(),
+            Self::Protocol(error) => error_kind(error).code(),
             Self::Closed(kind) => kind.code(),
             Self::Lost => "lost",
         }
@@ -53,12 +53,12 @@ impl Ending {
 }
 
 /// The client's code, the close code and the metric of a protocol error.
-pub(crate) fn error_kind(fault: Fault) -> ErrorKind {
-    match fault {
-        Fault::CloseReason | Fault::Utf8 => ErrorKind::BadUtf8,
+pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
+    match error {
+        ProtocolError::CloseReason | ProtocolError::Utf8 => ErrorKind::BadUtf8,
         // 1007, as for text that is not UTF-8: the frames are valid, their content is not. RFC 7692 names no code.
-        Fault::Deflate => ErrorKind::BadDeflate,
-        Fault::TooBig { .. } => ErrorKind::TooBig,
+        ProtocolError::Deflate => ErrorKind::BadDeflate,
+        ProtocolError::TooBig { .. } => ErrorKind::TooBig,
         _ => ErrorKind::Protocol,
     }
 }
@@ -88,12 +88,12 @@ mod tests {
 
     #[test]
     fn protocol_errors_have_their_close_codes() {
-        let code = |fault| error_kind(fault).close_code();
-        assert_eq!(code(Fault::Unmasked), 1002);
-        assert_eq!(code(Fault::Length), 1002);
-        assert_eq!(code(Fault::Utf8), 1007);
-        assert_eq!(code(Fault::CloseReason), 1007);
-        assert_eq!(code(Fault::TooBig { limit: 1 }), 1009);
-        assert_eq!(code(Fault::Deflate), 1007);
+        let code = |error| error_kind(error).close_code();
+        assert_eq!(code(ProtocolError::Unmasked), 1002);
+        assert_eq!(code(ProtocolError::Length), 1002);
+        assert_eq!(code(ProtocolError::Utf8), 1007);
+        assert_eq!(code(ProtocolError::CloseReason), 1007);
+        assert_eq!(code(ProtocolError::TooBig { limit: 1 }), 1009);
+        assert_eq!(code(ProtocolError::Deflate), 1007);
     }
 }

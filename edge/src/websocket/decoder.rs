@@ -11,7 +11,7 @@ mod peer_tests;
 #[cfg(test)]
 mod tests;
 
-use crate::websocket::error::{Fault, close_code};
+use crate::websocket::error::{ProtocolError, close_code};
 use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
 use crate::websocket::header::{self, Header, MAX_HEADER};
 use crate::websocket::inflate::{self, Inflater};
@@ -131,7 +131,7 @@ impl Session {
         &'e mut self,
         input: &mut &'b mut [u8],
         inflater: &'e mut Inflater,
-    ) -> Result<Option<Event<'e>>, Fault> {
+    ) -> Result<Option<Event<'e>>, ProtocolError> {
         self.release();
         if self.over {
             *input = &mut [];
@@ -140,9 +140,9 @@ impl Session {
         let (complete, place) = match self.advance(input) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(fault) => {
+            Err(error) => {
                 self.end();
-                return Err(fault);
+                return Err(error);
             }
         };
         if let Complete::Close(code) = complete {
@@ -158,9 +158,9 @@ impl Session {
             };
             return match inflate::message(inflater, kind, deflated, self.limit) {
                 Ok(payload) => Ok(Some(Event::message(kind, payload))),
-                Err(fault) => {
+                Err(error) => {
                     self.end();
-                    Err(fault)
+                    Err(error)
                 }
             };
         }
@@ -207,7 +207,7 @@ impl Session {
     fn advance<'b>(
         &mut self,
         input: &mut &'b mut [u8],
-    ) -> Result<Option<(Complete, Place<'b>)>, Fault> {
+    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
         loop {
             let frame = match self.frame {
                 Some(frame) => frame,
@@ -249,7 +249,7 @@ impl Session {
     }
 
     /// The next header; what there is of one that is not whole is kept.
-    fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Fault> {
+    fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
         if self.head_len == 0
             && let Some(header) = header::parse(input, self.deflate)?
         {
@@ -271,10 +271,10 @@ impl Session {
     }
 
     /// Checks a header against the message that it belongs to, before a byte of payload is kept.
-    fn on_header(&mut self, header: Header) -> Result<Frame, Fault> {
+    fn on_header(&mut self, header: Header) -> Result<Frame, ProtocolError> {
         match (header.opcode, self.message) {
-            (Opcode::Continuation, None) => return Err(Fault::NothingToContinue),
-            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Fault::Interleaved),
+            (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::Interleaved),
             (Opcode::Text, None) => self.message = Some(MessageKind::Text),
             (Opcode::Binary, None) => self.message = Some(MessageKind::Binary),
             _ => {}
@@ -293,7 +293,7 @@ impl Session {
         };
         let left = u32::try_from(header.len).ok().filter(|&len| len <= room);
         Ok(Frame {
-            left: left.ok_or(Fault::TooBig { limit: self.limit })?,
+            left: left.ok_or(ProtocolError::TooBig { limit: self.limit })?,
             mask: header.mask,
             opcode: header.opcode,
             fin: header.fin,
@@ -306,15 +306,17 @@ impl Session {
         frame: Frame,
         piece: &'b [u8],
         complete: bool,
-    ) -> Result<Option<(Complete, Place<'b>)>, Fault> {
+    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
         let Some(kind) = self.message else {
-            return Err(Fault::NothingToContinue);
+            return Err(ProtocolError::NothingToContinue);
         };
         let last = complete && frame.fin;
         if kind == MessageKind::Text && !self.deflated {
-            self.utf8.handle_piece(piece).map_err(|_| Fault::Utf8)?;
+            self.utf8
+                .handle_piece(piece)
+                .map_err(|_| ProtocolError::Utf8)?;
             if last && !self.utf8.is_whole() {
-                return Err(Fault::Utf8);
+                return Err(ProtocolError::Utf8);
             }
         }
         if last {
@@ -345,7 +347,7 @@ impl Session {
         frame: Frame,
         piece: &'b [u8],
         complete: bool,
-    ) -> Result<Option<(Complete, Place<'b>)>, Fault> {
+    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
         let place = if complete && !frame.begun {
             Place::Input(piece)
         } else {

@@ -2,7 +2,7 @@
 
 /// How a client broke the protocol. The connection is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ProtocolError {
     /// RSV1 to RSV3 are set where no extension that was agreed on has a meaning for them.
     #[error("reserved bits are set")]
     ReservedBits,
@@ -51,17 +51,17 @@ pub enum Fault {
 }
 
 /// Checks a close frame's payload (RFC 6455 sections 5.5.1 and 7.4).
-pub(super) fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
+pub(super) fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     let (code, reason) = match payload {
         [] => return Ok(None),
-        [_] => return Err(Fault::CloseLength),
+        [_] => return Err(ProtocolError::CloseLength),
         [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
     };
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
-        return Err(Fault::CloseCode(code));
+        return Err(ProtocolError::CloseCode(code));
     }
     if std::str::from_utf8(reason).is_err() {
-        return Err(Fault::CloseReason);
+        return Err(ProtocolError::CloseReason);
     }
     Ok(Some(code))
 }

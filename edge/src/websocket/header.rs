@@ -1,6 +1,6 @@
 //! The header of a client's frame, and what may be wrong with it.
 
-use crate::websocket::error::Fault;
+use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The most bytes that a client frame's header has.
@@ -27,7 +27,7 @@ pub(super) struct Header {
 /// say that the message is compressed (RFC 7692 section 6).
 ///
 /// Whatever is wrong is found at the first byte that shows it, so it does not matter how the bytes are cut.
-pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Fault> {
+pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
@@ -35,22 +35,22 @@ pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Fault
     let begins = matches!(code, Some(Opcode::Text | Opcode::Binary));
     let reserved = if deflate && begins { 0x30 } else { 0x70 };
     if first & reserved != 0 {
-        return Err(Fault::ReservedBits);
+        return Err(ProtocolError::ReservedBits);
     }
-    let opcode = code.ok_or(Fault::Opcode)?;
+    let opcode = code.ok_or(ProtocolError::Opcode)?;
     let fin = first & 0x80 != 0;
     if opcode.is_control() && !fin {
-        return Err(Fault::FragmentedControl);
+        return Err(ProtocolError::FragmentedControl);
     }
     let Some(&second) = bytes.get(1) else {
         return Ok(None);
     };
     if second & 0x80 == 0 {
-        return Err(Fault::Unmasked);
+        return Err(ProtocolError::Unmasked);
     }
     let short = second & 0x7F;
     if opcode.is_control() && usize::from(short) > MAX_CONTROL_PAYLOAD {
-        return Err(Fault::LongControl);
+        return Err(ProtocolError::LongControl);
     }
     let Some((len, at)) = length(short, bytes)? else {
         return Ok(None);
@@ -69,7 +69,7 @@ pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Fault
 }
 
 /// The payload's length and where the mask begins. A length must take the fewest bytes possible.
-fn length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Fault> {
+fn length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
     let (len, at, least) = match short {
         126 => {
             let Some(long) = bytes.get(2..4).and_then(|b| b.try_into().ok()) else {
@@ -86,7 +86,7 @@ fn length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Fault> {
         _ => (u64::from(short), 2, 0),
     };
     if len < least || len > i64::MAX as u64 {
-        return Err(Fault::Length);
+        return Err(ProtocolError::Length);
     }
     Ok(Some((len, at)))
 }

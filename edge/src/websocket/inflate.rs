@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::websocket::error::Fault;
+use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::MessageKind;
 
 /// What the sender left out of the message's end, and an empty last block: only where a message ends as it should does
@@ -27,10 +27,10 @@ pub(super) fn message<'i>(
     kind: MessageKind,
     payload: &[u8],
     limit: u32,
-) -> Result<&'i [u8], Fault> {
+) -> Result<&'i [u8], ProtocolError> {
     let inflated = inflater.inflate(payload, limit)?;
     if kind == MessageKind::Text && std::str::from_utf8(inflated).is_err() {
-        return Err(Fault::Utf8);
+        return Err(ProtocolError::Utf8);
     }
     Ok(inflated)
 }
@@ -67,7 +67,7 @@ impl Inflater {
     }
 
     /// Inflates a message. Not more than one byte beyond `limit` is ever written, or kept room for.
-    fn inflate(&mut self, payload: &[u8], limit: u32) -> Result<&[u8], Fault> {
+    fn inflate(&mut self, payload: &[u8], limit: u32) -> Result<&[u8], ProtocolError> {
         if self.buffer.len() > KEPT {
             self.buffer = Vec::new();
         }
@@ -87,7 +87,7 @@ impl Inflater {
             message.take(&TAIL)?;
         }
         if !message.ended {
-            return Err(Fault::Deflate);
+            return Err(ProtocolError::Deflate);
         }
         let len = message.len;
         self.counts.from_bytes += payload.len() as u64;
@@ -109,7 +109,7 @@ struct Message<'i> {
 
 impl Message<'_> {
     /// Inflates `input` to its end.
-    fn take(&mut self, mut input: &[u8]) -> Result<(), Fault> {
+    fn take(&mut self, mut input: &[u8]) -> Result<(), ProtocolError> {
         let most = self.limit as usize + 1;
         while !input.is_empty() || self.len == self.buffer.len() && !self.ended {
             if self.ended {
@@ -131,14 +131,14 @@ impl Message<'_> {
                     &mut self.buffer[self.len..end],
                     FlushDecompress::Sync,
                 )
-                .map_err(|_| Fault::Deflate)?;
+                .map_err(|_| ProtocolError::Deflate)?;
             let taken = (self.machine.total_in() - taken) as usize;
             let made = (self.machine.total_out() - made) as usize;
             input = &input[taken..];
             self.len += made;
             self.ended = status == Status::StreamEnd;
             if self.len >= most {
-                return Err(Fault::TooBig { limit: self.limit });
+                return Err(ProtocolError::TooBig { limit: self.limit });
             }
             if taken == 0 && made == 0 {
                 break;
@@ -146,7 +146,7 @@ impl Message<'_> {
         }
         match input.is_empty() {
             true => Ok(()),
-            false => Err(Fault::Deflate),
+            false => Err(ProtocolError::Deflate),
         }
     }
 }

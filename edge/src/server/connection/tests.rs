@@ -5,7 +5,7 @@ use grandstand_common::error::ErrorKind;
 use super::*;
 use crate::conn::transport::SendStatus;
 use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
-use crate::websocket::error::Fault;
+use crate::websocket::error::ProtocolError;
 
 mod slow;
 
@@ -69,7 +69,7 @@ fn a_fault_is_answered_and_can_be_read_though_the_client_goes_on_sending() {
             client.frame(0x81, b"more").await;
         }
         assert_eq!(rig.told().await, text(conn, "good"));
-        let ending = Ending::Fault(Fault::Unmasked);
+        let ending = Ending::Protocol(ProtocolError::Unmasked);
         assert_eq!(rig.told().await, Told::Closed(conn, ending));
         let reason = "frame is not masked";
         assert_eq!(client.next().await, close_frame(1002, reason));

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::server::handler::error_kind;
-use crate::websocket::error::Fault;
+use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use table::Table;
 
@@ -221,9 +221,9 @@ impl Conns {
     }
 
     /// Closes because of what the client sent.
-    pub(crate) fn fail(&self, key: ConnKey, fault: Fault) {
-        let kind = error_kind(fault);
-        let close = frame::close(kind.close_code(), &fault.to_string());
+    pub(crate) fn fail(&self, key: ConnKey, error: ProtocolError) {
+        let kind = error_kind(error);
+        let close = frame::close(kind.close_code(), &error.to_string());
         let phase = Phase::Closing(kind);
         self.0.table.borrow_mut().end(key, &close, phase, now());
     }

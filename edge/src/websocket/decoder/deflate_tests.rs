@@ -50,8 +50,8 @@ fn text(text: &str) -> Seen {
 /// The examples of RFC 7692 section 7.2.3 among them.
 #[test]
 fn rules() {
-    use Fault::*;
-    let fault = |fault| vec![Seen::Fault(fault)];
+    use ProtocolError::*;
+    let fault = |fault| vec![Seen::Error(fault)];
     let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     let stored_hello = [
         0x00, 0x05, 0x00, 0xFA, 0xFF, b'H', b'e', b'l', b'l', b'o', 0x00,
@@ -190,7 +190,7 @@ fn rules() {
         (
             "what came before a fault counts",
             [f(0xC1, &hello), f(0xC1, &[0x07]), f(0x81, b"x")].concat(),
-            vec![text("Hello"), Seen::Fault(Deflate)],
+            vec![text("Hello"), Seen::Error(Deflate)],
         ),
     ];
     for (name, bytes, expected) in table {
@@ -209,7 +209,7 @@ fn rules() {
 #[test]
 fn what_is_compressed_is_bounded_before_it_has_come() {
     let limit = 1024;
-    let fault = [Seen::Fault(Fault::TooBig { limit })];
+    let fault = [Seen::Error(ProtocolError::TooBig { limit })];
     let session = || Session::new(limit).with_deflate(true);
     let payload = vec![0; 1024 + 64 + 64 + 1];
     let whole = f(0xC2, &payload);
@@ -233,7 +233,7 @@ fn a_bomb_is_not_inflated_beyond_the_limit() {
     while !input.is_empty() {
         match session.handle_bytes(&mut input, &mut inflater) {
             Err(fault) => {
-                assert_eq!(fault, Fault::TooBig { limit });
+                assert_eq!(fault, ProtocolError::TooBig { limit });
                 faults += 1;
             }
             Ok(event) => assert!(event.is_none(), "{event:?}"),
@@ -346,10 +346,10 @@ fn damaged_streams_never_panic_and_do_not_depend_on_cuts() {
         let in_pieces = feed(&mut session(), &bytes, &[rng.random_range(1..100)]);
         assert_eq!(at_once, in_pieces, "seed {seed}");
         match at_once.last() {
-            Some(Seen::Fault(fault)) => {
+            Some(Seen::Error(fault)) => {
                 faults += 1;
                 assert!(
-                    matches!(fault, Fault::Deflate | Fault::TooBig { .. }),
+                    matches!(fault, ProtocolError::Deflate | ProtocolError::TooBig { .. }),
                     "seed {seed}"
                 );
             }

@@ -139,7 +139,7 @@ fn both_understand_a_client_alike() {
         }
         let most = *[1, 7, 1000, 100_000].get(rng.random_range(0..4)).unwrap();
         let mut ours = feed(&mut Session::new(LIMIT), &bytes, &[most]);
-        let failed = matches!(ours.last(), Some(Seen::Fault(_)));
+        let failed = matches!(ours.last(), Some(Seen::Error(_)));
         if failed {
             ours.pop();
             faults += 1;

@@ -12,7 +12,7 @@ pub(super) enum Seen {
     Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
-    Fault(Fault),
+    Error(ProtocolError),
 }
 
 /// What a session makes of `bytes` that come in pieces of these lengths (the last one again and again).
@@ -37,7 +37,7 @@ pub(super) fn feed(session: &mut Session, bytes: &[u8], pieces: &[usize]) -> Vec
                     Event::Pong => Seen::Pong,
                     Event::Close(code) => Seen::Close(code),
                 }),
-                Err(fault) => seen.push(Seen::Fault(fault)),
+                Err(fault) => seen.push(Seen::Error(fault)),
             }
         }
         assert!(input.is_empty(), "input is left");
@@ -77,8 +77,8 @@ fn texts(seen: &str) -> Seen {
 /// All of RFC 6455 that a server checks, at once and byte by byte.
 #[test]
 fn rules() {
-    use Fault::*;
-    let fault = |fault| vec![Seen::Fault(fault)];
+    use ProtocolError::*;
+    let fault = |fault| vec![Seen::Error(fault)];
     let close = |payload: &[u8]| f(0x88, payload);
     let code = |code: u16| f(0x88, &code.to_be_bytes());
     let table: Vec<(&str, Vec<u8>, Vec<Seen>)> = vec![
@@ -159,7 +159,7 @@ fn rules() {
         (
             "continuation after the end",
             [f(0x01, b"a"), f(0x80, b"b"), f(0x00, b"c")].concat(),
-            vec![texts("ab"), Seen::Fault(NothingToContinue)],
+            vec![texts("ab"), Seen::Error(NothingToContinue)],
         ),
         (
             "text in text",
@@ -218,7 +218,7 @@ fn rules() {
         (
             "what came before a fault counts, and nothing after it",
             [f(0x81, b"a"), f(0x83, b""), f(0x81, b"b")].concat(),
-            vec![texts("a"), Seen::Fault(Opcode)],
+            vec![texts("a"), Seen::Error(Opcode)],
         ),
     ];
     let mut table = table;
@@ -237,7 +237,7 @@ fn rules() {
             let mut session = Session::new(100_000);
             assert_eq!(feed(&mut session, &bytes, pieces), expected, "{name}");
             assert_eq!(session.buffered(), 0, "{name}: keeps a buffer");
-            let over = matches!(expected.last(), Some(Seen::Close(_) | Seen::Fault(_)));
+            let over = matches!(expected.last(), Some(Seen::Close(_) | Seen::Error(_)));
             assert_eq!(session.is_over(), over, "{name}");
         }
     }
@@ -251,20 +251,20 @@ fn wrong_text_is_refused_at_its_first_wrong_byte() {
     bytes[8 + 2] ^= b'a' ^ 0xFF;
     for pieces in [&[usize::MAX][..], &[1]] {
         let seen = feed(&mut Session::new(1000), &bytes, pieces);
-        assert_eq!(seen, [Seen::Fault(Fault::Utf8)]);
+        assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
     }
     // F4 90 can begin no character, though two more bytes are missing.
     let bytes = &f(0x01, &[0xF4, 0x90, 0x80, 0x80])[..8];
     let seen = feed(&mut Session::new(1000), bytes, &[1]);
-    assert_eq!(seen, [Seen::Fault(Fault::Utf8)]);
+    assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
 }
 
 #[test]
 fn a_message_over_the_limit_is_refused_by_its_header() {
-    let limit = Fault::TooBig { limit: 10 };
+    let limit = ProtocolError::TooBig { limit: 10 };
     let whole = f(0x82, &[0; 11]);
     let mut session = Session::new(10);
-    assert_eq!(feed(&mut session, &whole[..6], &[6]), [Seen::Fault(limit)]);
+    assert_eq!(feed(&mut session, &whole[..6], &[6]), [Seen::Error(limit)]);
     assert_eq!(session.buffered(), 0);
 
     let exact = [f(0x02, &[0; 4]), f(0x80, &[0; 6])].concat();
@@ -273,14 +273,14 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
 
     let over = [f(0x02, &[0; 4]), f(0x80, &[0; 7])].concat();
     let seen = feed(&mut Session::new(10), &over[..10 + 6], &[1]);
-    assert_eq!(seen, [Seen::Fault(limit)]);
+    assert_eq!(seen, [Seen::Error(limit)]);
 
     let huge = [
         0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0,
     ];
     assert_eq!(
         feed(&mut Session::new(10), &huge, &[usize::MAX]),
-        [Seen::Fault(limit)]
+        [Seen::Error(limit)]
     );
 }
 

@@ -73,7 +73,7 @@ fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
             .await;
         assert_eq!(metrics.inflate_out_bytes.get(), 5);
         client.frame(0xC1, &HELLO[..3]).await;
-        let ending = Ending::Fault(Fault::Deflate);
+        let ending = Ending::Protocol(ProtocolError::Deflate);
         assert!(matches!(rig.told().await, Told::Closed(_, why) if why == ending));
         assert_eq!(
             client.next().await,
