@@ -21,7 +21,7 @@ use crate::server::connections::{Flushed, News, Phase, Ready};
 use crate::server::context::{Front, Route};
 use crate::server::handler::{Ending, Hello};
 use crate::server::yielding::yield_all;
-use crate::websocket::decoder::{Event, Session};
+use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::frame::{self, MessageKind};
 use crate::websocket::inflate::Inflater;
 
@@ -51,7 +51,7 @@ enum Peer {
 #[derive(Debug)]
 pub(crate) struct Drive {
     key: ConnKey,
-    session: Session,
+    decoder: Decoder,
     /// What was read and not acted on, because the endpoint paused.
     held: Option<Box<[u8]>>,
     /// The place of its route among the front's.
@@ -103,7 +103,7 @@ impl Front {
         let key = self.conns.insert(socket, route.outbox_bytes)?;
         let drive = Drive {
             key,
-            session: Session::new(route.message_bytes).with_deflate(hello.form.deflate),
+            decoder: Decoder::new(route.message_bytes).with_deflate(hello.form.deflate),
             held: (!early.is_empty()).then_some(early),
             route: place,
             peer: Peer::Open,
@@ -303,7 +303,7 @@ impl Drive {
     fn feed(&mut self, front: &Front, mut input: &mut [u8], inflater: &mut Inflater, now: Instant) {
         let mut conns = front.conns.clone();
         loop {
-            let event = match self.session.handle_bytes(&mut input, inflater) {
+            let event = match self.decoder.handle_bytes(&mut input, inflater) {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(error) => {

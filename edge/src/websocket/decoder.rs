@@ -61,7 +61,7 @@ struct Control {
 }
 
 /// Where an event's payload lies.
-enum Place<'b> {
+enum PayloadSource<'b> {
     Input(&'b [u8]),
     Message,
     Control,
@@ -77,7 +77,7 @@ enum Complete {
 
 /// One connection's protocol machine.
 #[derive(Debug)]
-pub struct Session {
+pub struct Decoder {
     /// The message so far, if it did not come whole.
     buffer: Vec<u8>,
     control: Option<Box<Control>>,
@@ -96,7 +96,7 @@ pub struct Session {
     over: bool,
 }
 
-impl Session {
+impl Decoder {
     /// A session right after the handshake, for messages of at most `limit` bytes.
     pub fn new(limit: u32) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Session {
             && self.deflated
         {
             let deflated = match &place {
-                Place::Input(payload) => payload,
+                PayloadSource::Input(payload) => payload,
                 _ => self.buffer.as_slice(),
             };
             return match inflate::message(inflater, kind, deflated, self.limit) {
@@ -165,9 +165,9 @@ impl Session {
             };
         }
         let payload = match place {
-            Place::Input(payload) => payload,
-            Place::Message => self.buffer.as_slice(),
-            Place::Control => self.control_payload(),
+            PayloadSource::Input(payload) => payload,
+            PayloadSource::Message => self.buffer.as_slice(),
+            PayloadSource::Control => self.control_payload(),
         };
         Ok(Some(match complete {
             Complete::Message(kind) => Event::message(kind, payload),
@@ -207,7 +207,7 @@ impl Session {
     fn advance<'b>(
         &mut self,
         input: &mut &'b mut [u8],
-    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
+    ) -> Result<Option<(Complete, PayloadSource<'b>)>, ProtocolError> {
         loop {
             let frame = match self.frame {
                 Some(frame) => frame,
@@ -306,7 +306,7 @@ impl Session {
         frame: Frame,
         piece: &'b [u8],
         complete: bool,
-    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
+    ) -> Result<Option<(Complete, PayloadSource<'b>)>, ProtocolError> {
         let Some(kind) = self.message else {
             return Err(ProtocolError::NothingToContinue);
         };
@@ -322,11 +322,11 @@ impl Session {
         if last {
             self.message = None;
             if !frame.begun && self.buffer.is_empty() {
-                return Ok(Some((Complete::Message(kind), Place::Input(piece))));
+                return Ok(Some((Complete::Message(kind), PayloadSource::Input(piece))));
             }
         }
         self.keep(piece, frame.left);
-        Ok(last.then_some((Complete::Message(kind), Place::Message)))
+        Ok(last.then_some((Complete::Message(kind), PayloadSource::Message)))
     }
 
     /// Appends to the message's buffer. It grows with what has come, not with what a header announces, but never beyond
@@ -347,9 +347,9 @@ impl Session {
         frame: Frame,
         piece: &'b [u8],
         complete: bool,
-    ) -> Result<Option<(Complete, Place<'b>)>, ProtocolError> {
+    ) -> Result<Option<(Complete, PayloadSource<'b>)>, ProtocolError> {
         let place = if complete && !frame.begun {
-            Place::Input(piece)
+            PayloadSource::Input(piece)
         } else {
             let control = self.control.get_or_insert_with(|| {
                 Box::new(Control {
@@ -360,7 +360,7 @@ impl Session {
             let at = usize::from(control.len);
             control.payload[at..at + piece.len()].copy_from_slice(piece);
             control.len += piece.len() as u8;
-            Place::Control
+            PayloadSource::Control
         };
         if !complete {
             return Ok(None);
@@ -369,7 +369,7 @@ impl Session {
             Opcode::Ping => Complete::Ping,
             Opcode::Pong => Complete::Pong,
             _ => Complete::Close(close_code(match place {
-                Place::Input(payload) => payload,
+                PayloadSource::Input(payload) => payload,
                 _ => self.control_payload(),
             })?),
         };

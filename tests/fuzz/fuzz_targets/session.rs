@@ -2,14 +2,14 @@
 //! unbounded buffer.
 #![no_main]
 
-use grandstand_edge::websocket::decoder::Session;
+use grandstand_edge::websocket::decoder::Decoder;
 use grandstand_edge::websocket::inflate::Inflater;
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: u32 = 4096;
 
 fn events(bytes: &[u8], deflate: bool, cuts: impl Iterator<Item = usize>) -> Vec<String> {
-    let mut session = Session::new(LIMIT).with_deflate(deflate);
+    let mut session = Decoder::new(LIMIT).with_deflate(deflate);
     let mut inflater = Inflater::default();
     let (mut rest, mut seen) = (bytes.to_vec(), Vec::new());
     for cut in cuts.chain([usize::MAX]) {

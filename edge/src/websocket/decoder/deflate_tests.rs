@@ -35,8 +35,8 @@ fn stored(plain: &[u8], block: usize) -> Vec<u8> {
     out
 }
 
-fn session() -> Session {
-    Session::new(LIMIT).with_deflate(true)
+fn decoder() -> Decoder {
+    Decoder::new(LIMIT).with_deflate(true)
 }
 
 fn f(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -195,13 +195,13 @@ fn rules() {
     ];
     for (name, bytes, expected) in table {
         for pieces in [&[usize::MAX][..], &[1], &[2], &[7]] {
-            let mut session = session();
-            let seen = feed(&mut session, &bytes, pieces);
+            let mut decoder = decoder();
+            let seen = feed(&mut decoder, &bytes, pieces);
             assert!(seen == expected, "{name}: {:.300}", format!("{seen:?}"));
-            assert_eq!(session.buffered(), 0, "{name}: keeps a buffer");
+            assert_eq!(decoder.buffered(), 0, "{name}: keeps a buffer");
         }
     }
-    let mut plain = Session::new(LIMIT);
+    let mut plain = Decoder::new(LIMIT);
     let seen = feed(&mut plain, &f(0xC1, &hello), &[usize::MAX]);
     assert_eq!(seen, fault(ReservedBits), "nothing was agreed on");
 }
@@ -210,15 +210,15 @@ fn rules() {
 fn what_is_compressed_is_bounded_before_it_has_come() {
     let limit = 1024;
     let fault = [Seen::Error(ProtocolError::TooBig { limit })];
-    let session = || Session::new(limit).with_deflate(true);
+    let decoder = || Decoder::new(limit).with_deflate(true);
     let payload = vec![0; 1024 + 64 + 64 + 1];
     let whole = f(0xC2, &payload);
-    assert_eq!(feed(&mut session(), &whole[..8], &[8]), fault);
+    assert_eq!(feed(&mut decoder(), &whole[..8], &[8]), fault);
     let parts = [f(0x42, &payload[..600]), f(0x80, &payload[600..])].concat();
-    assert_eq!(feed(&mut session(), &parts[..620], &[100]), fault);
+    assert_eq!(feed(&mut decoder(), &parts[..620], &[100]), fault);
     // The limit of a plain message behind it is its own.
     let after = [f(0xC2, &[0]), f(0x82, &payload[..1025])].concat();
-    assert_eq!(feed(&mut session(), &after, &[usize::MAX])[1..], fault);
+    assert_eq!(feed(&mut decoder(), &after, &[usize::MAX])[1..], fault);
 }
 
 /// 20 MB of zeros in 20 KB.
@@ -227,11 +227,11 @@ fn a_bomb_is_not_inflated_beyond_the_limit() {
     let bomb = f(0xC2, &deflate(&vec![0; 20 << 20], 9));
     assert!(bomb.len() < 22_000, "{}", bomb.len());
     let (limit, mut inflater) = (200_000, Inflater::default());
-    let mut session = Session::new(limit).with_deflate(true);
+    let mut decoder = Decoder::new(limit).with_deflate(true);
     let (mut bytes, mut faults) = (bomb, 0);
     let mut input = bytes.as_mut_slice();
     while !input.is_empty() {
-        match session.handle_bytes(&mut input, &mut inflater) {
+        match decoder.handle_bytes(&mut input, &mut inflater) {
             Err(fault) => {
                 assert_eq!(fault, ProtocolError::TooBig { limit });
                 faults += 1;
@@ -247,13 +247,13 @@ fn a_bomb_is_not_inflated_beyond_the_limit() {
 #[test]
 fn a_session_keeps_nothing_for_compression_and_a_large_message_is_not_remembered() {
     let mut inflater = Inflater::default();
-    let mut session = Session::new(32 << 20).with_deflate(true);
+    let mut decoder = Decoder::new(32 << 20).with_deflate(true);
     for (size, kept) in [(4 << 20, 8 << 20), (1000, 4096)] {
         let mut bytes = f(0xC2, &deflate(&vec![9; size], 6));
         let mut input = bytes.as_mut_slice();
-        let event = session.handle_bytes(&mut input, &mut inflater).unwrap();
+        let event = decoder.handle_bytes(&mut input, &mut inflater).unwrap();
         assert!(matches!(event, Some(Event::Binary(b)) if b == vec![9; size]));
-        assert_eq!(session.buffered(), 0);
+        assert_eq!(decoder.buffered(), 0);
         assert!(inflater.buffered() <= kept);
         assert_eq!(inflater.take_counts().to_bytes, size as u64);
     }
@@ -320,7 +320,7 @@ fn compressed_messages_say_what_plain_ones_do() {
         }
         let most = [1, 20, 3000, 100_000][rng.random_range(0..4)];
         let pieces: Vec<_> = (0..200).map(|_| rng.random_range(1..=most)).collect();
-        let mut seen = feed(&mut session(), &bytes, &pieces);
+        let mut seen = feed(&mut decoder(), &bytes, &pieces);
         seen.retain(|event| *event != Seen::Ping(b"between".to_vec()));
         assert!(seen == said, "seed {seed}");
     }
@@ -342,8 +342,8 @@ fn damaged_streams_never_panic_and_do_not_depend_on_cuts() {
         }
         let mut bytes = Vec::new();
         put_frames(&mut rng, 0x42, &payload, &mut bytes);
-        let at_once = feed(&mut session(), &bytes, &[usize::MAX]);
-        let in_pieces = feed(&mut session(), &bytes, &[rng.random_range(1..100)]);
+        let at_once = feed(&mut decoder(), &bytes, &[usize::MAX]);
+        let in_pieces = feed(&mut decoder(), &bytes, &[rng.random_range(1..100)]);
         assert_eq!(at_once, in_pieces, "seed {seed}");
         match at_once.last() {
             Some(Seen::Error(fault)) => {

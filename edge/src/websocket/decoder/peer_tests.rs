@@ -138,7 +138,7 @@ fn both_understand_a_client_alike() {
             random_message(&mut rng, &mut bytes);
         }
         let most = *[1, 7, 1000, 100_000].get(rng.random_range(0..4)).unwrap();
-        let mut ours = feed(&mut Session::new(LIMIT), &bytes, &[most]);
+        let mut ours = feed(&mut Decoder::new(LIMIT), &bytes, &[most]);
         let failed = matches!(ours.last(), Some(Seen::Error(_)));
         if failed {
             ours.pop();
@@ -178,7 +178,7 @@ fn a_tungstenite_client_is_understood() {
         said.push(Seen::Close(None));
         let bytes = std::mem::take(&mut client.get_mut().output);
         let seen = feed(
-            &mut Session::new(200_000),
+            &mut Decoder::new(200_000),
             &bytes,
             &[rng.random_range(1..5000)],
         );

@@ -15,8 +15,8 @@ pub(super) enum Seen {
     Error(ProtocolError),
 }
 
-/// What a session makes of `bytes` that come in pieces of these lengths (the last one again and again).
-pub(super) fn feed(session: &mut Session, bytes: &[u8], pieces: &[usize]) -> Vec<Seen> {
+/// What a decoder makes of `bytes` that come in pieces of these lengths (the last one again and again).
+pub(super) fn feed(decoder: &mut Decoder, bytes: &[u8], pieces: &[usize]) -> Vec<Seen> {
     let (mut seen, mut inflater) = (Vec::new(), Inflater::default());
     let mut rest = bytes;
     let mut pieces = pieces.iter().copied();
@@ -28,7 +28,7 @@ pub(super) fn feed(session: &mut Session, bytes: &[u8], pieces: &[usize]) -> Vec
         let mut scratch = piece.to_vec();
         let mut input = scratch.as_mut_slice();
         loop {
-            match session.handle_bytes(&mut input, &mut inflater) {
+            match decoder.handle_bytes(&mut input, &mut inflater) {
                 Ok(None) => break,
                 Ok(Some(event)) => seen.push(match event {
                     Event::Text(t) => Seen::Text(t.to_vec()),
@@ -234,11 +234,11 @@ fn rules() {
     }
     for (name, bytes, expected) in table {
         for pieces in [&[usize::MAX][..], &[1], &[2], &[3], &[7]] {
-            let mut session = Session::new(100_000);
-            assert_eq!(feed(&mut session, &bytes, pieces), expected, "{name}");
-            assert_eq!(session.buffered(), 0, "{name}: keeps a buffer");
+            let mut decoder = Decoder::new(100_000);
+            assert_eq!(feed(&mut decoder, &bytes, pieces), expected, "{name}");
+            assert_eq!(decoder.buffered(), 0, "{name}: keeps a buffer");
             let over = matches!(expected.last(), Some(Seen::Close(_) | Seen::Error(_)));
-            assert_eq!(session.is_over(), over, "{name}");
+            assert_eq!(decoder.is_over(), over, "{name}");
         }
     }
 }
@@ -250,12 +250,12 @@ fn wrong_text_is_refused_at_its_first_wrong_byte() {
     bytes.truncate(8 + 3);
     bytes[8 + 2] ^= b'a' ^ 0xFF;
     for pieces in [&[usize::MAX][..], &[1]] {
-        let seen = feed(&mut Session::new(1000), &bytes, pieces);
+        let seen = feed(&mut Decoder::new(1000), &bytes, pieces);
         assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
     }
     // F4 90 can begin no character, though two more bytes are missing.
     let bytes = &f(0x01, &[0xF4, 0x90, 0x80, 0x80])[..8];
-    let seen = feed(&mut Session::new(1000), bytes, &[1]);
+    let seen = feed(&mut Decoder::new(1000), bytes, &[1]);
     assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
 }
 
@@ -263,39 +263,39 @@ fn wrong_text_is_refused_at_its_first_wrong_byte() {
 fn a_message_over_the_limit_is_refused_by_its_header() {
     let limit = ProtocolError::TooBig { limit: 10 };
     let whole = f(0x82, &[0; 11]);
-    let mut session = Session::new(10);
-    assert_eq!(feed(&mut session, &whole[..6], &[6]), [Seen::Error(limit)]);
-    assert_eq!(session.buffered(), 0);
+    let mut decoder = Decoder::new(10);
+    assert_eq!(feed(&mut decoder, &whole[..6], &[6]), [Seen::Error(limit)]);
+    assert_eq!(decoder.buffered(), 0);
 
     let exact = [f(0x02, &[0; 4]), f(0x80, &[0; 6])].concat();
-    let seen = feed(&mut Session::new(10), &exact, &[usize::MAX]);
+    let seen = feed(&mut Decoder::new(10), &exact, &[usize::MAX]);
     assert_eq!(seen, [Seen::Binary(vec![0; 10])]);
 
     let over = [f(0x02, &[0; 4]), f(0x80, &[0; 7])].concat();
-    let seen = feed(&mut Session::new(10), &over[..10 + 6], &[1]);
+    let seen = feed(&mut Decoder::new(10), &over[..10 + 6], &[1]);
     assert_eq!(seen, [Seen::Error(limit)]);
 
     let huge = [
         0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0,
     ];
     assert_eq!(
-        feed(&mut Session::new(10), &huge, &[usize::MAX]),
+        feed(&mut Decoder::new(10), &huge, &[usize::MAX]),
         [Seen::Error(limit)]
     );
 }
 
 #[test]
 fn memory_is_owned_only_for_what_is_incomplete_and_not_for_what_is_announced() {
-    let mut session = Session::new(32 << 20);
-    assert!(size_of::<Session>() <= 80, "{}", size_of::<Session>());
+    let mut decoder = Decoder::new(32 << 20);
+    assert!(size_of::<Decoder>() <= 80, "{}", size_of::<Decoder>());
     let frame = f(0x82, &vec![1; 1 << 20]);
-    feed(&mut session, &frame[..20], &[usize::MAX]);
-    assert!(session.buffered() <= 64);
-    feed(&mut session, &frame[20..1 << 20], &[10_000]);
-    assert!(session.buffered() <= 1 << 20);
-    let seen = feed(&mut session, &frame[1 << 20..], &[usize::MAX]);
+    feed(&mut decoder, &frame[..20], &[usize::MAX]);
+    assert!(decoder.buffered() <= 64);
+    feed(&mut decoder, &frame[20..1 << 20], &[10_000]);
+    assert!(decoder.buffered() <= 1 << 20);
+    let seen = feed(&mut decoder, &frame[1 << 20..], &[usize::MAX]);
     assert_eq!(seen.len(), 1);
-    assert_eq!(session.buffered(), 0);
+    assert_eq!(decoder.buffered(), 0);
 }
 
 /// What a random client says: mostly right, sometimes wrong.
@@ -351,8 +351,8 @@ fn it_does_not_matter_how_the_bytes_are_cut() {
         let mut rng = StdRng::seed_from_u64(seed);
         let bytes = random_stream(&mut rng);
         let pieces = random_pieces(&mut rng);
-        let at_once = feed(&mut Session::new(60_000), &bytes, &[usize::MAX]);
-        let in_pieces = feed(&mut Session::new(60_000), &bytes, &pieces);
+        let at_once = feed(&mut Decoder::new(60_000), &bytes, &[usize::MAX]);
+        let in_pieces = feed(&mut Decoder::new(60_000), &bytes, &pieces);
         assert_eq!(at_once, in_pieces, "seed {seed}");
     }
 }
@@ -369,7 +369,7 @@ fn random_bytes_never_panic() {
             *second |= 0x80;
         }
         let pieces = random_pieces(&mut rng);
-        feed(&mut Session::new(200), &bytes, &pieces);
+        feed(&mut Decoder::new(200), &bytes, &pieces);
     }
 }
 

@@ -29,7 +29,7 @@ use grandstand_common::wire::{Interest, LinkRequest, Live};
 use grandstand_edge::conn::transport::{ConnKey, SendStatus, Transport};
 use grandstand_edge::core::owners::Question;
 use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
-use grandstand_edge::websocket::decoder::{Event as Frame, Session};
+use grandstand_edge::websocket::decoder::{Decoder, Event as Frame};
 use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
 use grandstand_game::{Registry, Spectating};
@@ -74,7 +74,7 @@ struct Edge {
     generation: u64,
     core: Core,
     sockets: Sockets,
-    sessions: HashMap<u32, Session>,
+    sessions: HashMap<u32, Decoder>,
     clients: HashMap<u32, usize>,
     next: u32,
     /// It will get round to more of its clients.

@@ -70,7 +70,7 @@ impl World {
         let edge = &mut self.edges[e];
         let index = edge.next;
         edge.next += 1;
-        edge.sessions.insert(index, Session::new(1 << 16));
+        edge.sessions.insert(index, Decoder::new(1 << 16));
         edge.clients.insert(index, i);
         let grants = Grants::trusted(self.clients[i].name.parse().expect("a name"));
         edge.core.handle_open(

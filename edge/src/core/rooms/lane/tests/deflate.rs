@@ -1,7 +1,7 @@
 //! What is compressed for those who asked for it.
 
 use super::*;
-use crate::websocket::decoder::{Event, Session};
+use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::inflate::Inflater;
 
 /// What a client reads in frames, of which some are compressed.
@@ -21,7 +21,7 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
         masked.extend_from_slice(&frames[at + header..at + len]);
         at += len;
     }
-    let mut session = Session::new(1 << 20).with_deflate(true);
+    let mut session = Decoder::new(1 << 20).with_deflate(true);
     let (mut input, mut inflater, mut all) = (&mut masked[..], Inflater::default(), Vec::new());
     while let Some(event) = session.handle_bytes(&mut input, &mut inflater).unwrap() {
         let Event::Text(text) = event else {
