@@ -14,7 +14,7 @@ use crate::server::connection::Drive;
 use crate::server::connections::Conns;
 use crate::server::handler::Endpoint;
 use crate::server::limiter::Turns;
-use crate::websocket::inflate::Inflated;
+use crate::websocket::inflate::InflateStats;
 
 use crate::server::metrics::FrontMetrics;
 
@@ -151,8 +151,8 @@ impl Front {
         self.received.set(self.received.get() + bytes as u64);
     }
 
-    pub(crate) fn count_inflated(&self, counts: Inflated) {
-        if counts != Inflated::default() {
+    pub(crate) fn count_inflated(&self, counts: InflateStats) {
+        if counts != InflateStats::default() {
             self.metrics.inflate_in_bytes.inc_by(counts.from_bytes);
             self.metrics.inflate_out_bytes.inc_by(counts.to_bytes);
         }

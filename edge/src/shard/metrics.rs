@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::core::Core;
 use crate::server::metrics::FrontMetrics;
-use crate::websocket::deflate::Deflated;
+use crate::websocket::deflate::DeflateStats;
 
 /// Plain counters of one core.
 #[derive(Debug, Default, Clone)]
@@ -28,7 +28,7 @@ pub struct Counts {
     /// Messages encoded for all members of a lane.
     pub encodings: u64,
     /// What was compressed for all members of a lane.
-    pub deflated: Deflated,
+    pub deflated: DeflateStats,
     /// Updates taken from owners.
     pub updates: u64,
     /// Times that a connection fell behind and was served anew.

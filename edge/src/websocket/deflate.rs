@@ -41,12 +41,12 @@ pub struct Deflater {
     /// Made when the first message is to be compressed: it takes 380 KB.
     machine: Option<Box<Compress>>,
     buffer: Vec<u8>,
-    counts: Deflated,
+    counts: DeflateStats,
 }
 
 /// What a [`Deflater`] has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deflated {
+pub struct DeflateStats {
     /// Messages that were long enough to be compressed.
     pub messages: u64,
     /// Bytes of messages that were long enough to be compressed.
@@ -62,12 +62,12 @@ impl Deflater {
             options,
             machine: None,
             buffer: Vec::new(),
-            counts: Deflated::default(),
+            counts: DeflateStats::default(),
         }
     }
 
     /// What was compressed so far.
-    pub fn counts(&self) -> Deflated {
+    pub fn counts(&self) -> DeflateStats {
         self.counts
     }
 

@@ -15,12 +15,12 @@ const WINDOW_BITS: u8 = 15;
 
 /// That `permessage-deflate` is agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deflate {
+pub struct DeflateParams {
     /// The offer limits the server's window, so the answer must, too (RFC 7692 section 7.1.2.1).
     names_window: bool,
 }
 
-impl Deflate {
+impl DeflateParams {
     /// The value of the answer's `Sec-WebSocket-Extensions`. What the client may not do holds though its offer did not
     /// mention it (RFC 7692 section 7.1.1.2).
     pub fn answer(self) -> &'static str {
@@ -41,7 +41,9 @@ pub struct Malformed;
 ///
 /// # Errors
 /// If a line is malformed, be it behind that offer.
-pub fn choose<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Option<Deflate>, Malformed> {
+pub fn negotiate<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+) -> Result<Option<DeflateParams>, Malformed> {
     let mut chosen = None;
     for line in lines {
         let mut rest = Cursor(line);
@@ -76,9 +78,9 @@ struct Offer {
 }
 
 impl Offer {
-    fn accept(&self) -> Option<Deflate> {
+    fn accept(&self) -> Option<DeflateParams> {
         let fits = self.server_window.is_none_or(|bits| bits == WINDOW_BITS);
-        (fits && !self.declined).then_some(Deflate {
+        (fits && !self.declined).then_some(DeflateParams {
             names_window: self.server_window.is_some(),
         })
     }
@@ -198,12 +200,13 @@ fn is_token(sign: char) -> bool {
 mod tests {
     use super::*;
 
-    const PLAIN: Result<Option<Deflate>, Malformed> = Ok(Some(Deflate {
+    const PLAIN: Result<Option<DeflateParams>, Malformed> = Ok(Some(DeflateParams {
         names_window: false,
     }));
-    const WINDOW: Result<Option<Deflate>, Malformed> = Ok(Some(Deflate { names_window: true }));
-    const NONE: Result<Option<Deflate>, Malformed> = Ok(None);
-    const BAD: Result<Option<Deflate>, Malformed> = Err(Malformed);
+    const WINDOW: Result<Option<DeflateParams>, Malformed> =
+        Ok(Some(DeflateParams { names_window: true }));
+    const NONE: Result<Option<DeflateParams>, Malformed> = Ok(None);
+    const BAD: Result<Option<DeflateParams>, Malformed> = Err(Malformed);
 
     /// Parameters of one offer, and what comes of it.
     #[test]
@@ -270,7 +273,7 @@ mod tests {
         ];
         for (parameters, expected) in table {
             let line = format!("permessage-deflate{parameters}");
-            assert_eq!(choose([line.as_str()]), expected, "{line}");
+            assert_eq!(negotiate([line.as_str()]), expected, "{line}");
         }
     }
 
@@ -300,17 +303,17 @@ mod tests {
             (&["permessage-deflate", "x; y=\u{e9}"], BAD),
         ];
         for (lines, expected) in table {
-            assert_eq!(choose(lines.iter().copied()), expected, "{lines:?}");
+            assert_eq!(negotiate(lines.iter().copied()), expected, "{lines:?}");
         }
         let both = format!("{small}, permessage-deflate; client_no_context_takeover");
-        assert_eq!(choose([both.as_str()]), PLAIN);
+        assert_eq!(negotiate([both.as_str()]), PLAIN);
     }
 
     #[test]
     fn the_answer_is_an_offer_that_would_be_taken() {
         for deflate in [PLAIN, WINDOW] {
             let answer = deflate.unwrap().unwrap().answer();
-            assert_eq!(choose([answer]), deflate);
+            assert_eq!(negotiate([answer]), deflate);
             assert!(answer.contains("server_no_context_takeover"));
             assert!(answer.contains("client_no_context_takeover"));
         }

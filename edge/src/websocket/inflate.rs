@@ -43,12 +43,12 @@ pub struct Inflater {
     machine: Option<Box<Decompress>>,
     /// The message, and room for more of it.
     buffer: Vec<u8>,
-    counts: Inflated,
+    counts: InflateStats,
 }
 
 /// What an [`Inflater`] has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Inflated {
+pub struct InflateStats {
     /// Bytes of compressed messages, as they came.
     pub from_bytes: u64,
     /// What they became.
@@ -57,7 +57,7 @@ pub struct Inflated {
 
 impl Inflater {
     /// What was inflated since the last call.
-    pub fn take_counts(&mut self) -> Inflated {
+    pub fn take_counts(&mut self) -> InflateStats {
         std::mem::take(&mut self.counts)
     }
 

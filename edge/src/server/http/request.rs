@@ -9,7 +9,7 @@ use hyper::{Method, Request};
 use crate::codec::WireFormat;
 use crate::server::handler::Hello;
 use crate::server::http::Refusal;
-use crate::websocket::extensions::{self, Deflate};
+use crate::websocket::extensions::{self, DeflateParams};
 
 /// The subprotocol prefix that brings a token, for browsers, which cannot set headers.
 const BEARER: &str = "bearer.";
@@ -23,7 +23,7 @@ pub(super) struct Agreed {
     /// token must not be echoed; browsers then refuse the connection, other clients speak JSON.
     pub(super) selected: Option<Encoding>,
     /// Messages may be compressed.
-    pub(super) deflate: Option<Deflate>,
+    pub(super) deflate: Option<DeflateParams>,
 }
 
 /// Whether the request opens a WebSocket (RFC 6455 section 4.2.1), whose messages may be compressed if `deflate`.
@@ -95,11 +95,11 @@ pub(super) fn hello<B>(
 }
 
 /// What comes of the extensions that are offered.
-fn extensions<B>(request: &Request<B>) -> Result<Option<Deflate>, Refusal> {
+fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, Refusal> {
     let lines = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let lines: Result<Vec<_>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
     let lines = lines.map_err(|_| Refusal::BadExtensions)?;
-    extensions::choose(lines).map_err(|_| Refusal::BadExtensions)
+    extensions::negotiate(lines).map_err(|_| Refusal::BadExtensions)
 }
 
 /// A header's value, if it is plain text.

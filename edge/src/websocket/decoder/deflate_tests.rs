@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::websocket::decoder::tests::{Seen, client_frame, feed};
-use crate::websocket::inflate::Inflated;
+use crate::websocket::inflate::InflateStats;
 use flate2::{Compress, Compression, FlushCompress};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -241,7 +241,7 @@ fn a_bomb_is_not_inflated_beyond_the_limit() {
     }
     assert_eq!(faults, 1);
     assert!(inflater.buffered() <= limit as usize + 1);
-    assert_eq!(inflater.take_counts(), Inflated::default());
+    assert_eq!(inflater.take_counts(), InflateStats::default());
 }
 
 #[test]

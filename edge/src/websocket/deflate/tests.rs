@@ -80,7 +80,7 @@ fn short_messages_and_noise_are_sent_as_they_are() {
     );
     assert_eq!(
         deflater.counts(),
-        Deflated {
+        DeflateStats {
             messages: 4,
             from_bytes,
             to_bytes
