@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 
 async fn drive(config: EdgeConfig) -> Result<(), Failure> {
     let status = Status::new();
-    let part = status.part("edge");
+    let component = status.component("edge");
     let mut registry = registry(Build {
         service: "edge",
         version: env!("CARGO_PKG_VERSION"),
@@ -82,7 +82,7 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
     let metrics = EdgeMetrics::register(&mut registry);
     let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut edge = edge::start(&config, options, &part, &metrics)
+    let mut edge = edge::start(&config, options, &component, &metrics)
         .await
         .map_err(|e| match &e {
             EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
@@ -102,7 +102,7 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
         error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
         signal = shutdown::signaled() => {
             tracing::info!(signal, "ending");
-            part.set(Phase::Draining);
+            component.set(Phase::Draining);
             edge.end().await;
             Ok(())
         }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     let status = Status::new();
-    let part = status.part("worker");
+    let component = status.component("worker");
     let settings = config.settings();
     let mut registry = registry(Build {
         service: "worker",
@@ -70,7 +70,13 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     tokio::spawn(config.cluster.clone().stay(bus.clone()));
 
     let (signal, watch) = drain::channel();
-    let worker = driver::run(bus, grandstand_games::registry(), settings, watch, part);
+    let worker = driver::run(
+        bus,
+        grandstand_games::registry(),
+        settings,
+        watch,
+        component,
+    );
     tokio::pin!(worker);
     let ended = tokio::select! {
         ended = &mut worker => ended,

@@ -98,8 +98,8 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         }
     };
     let status = Status::new();
-    let parts = [status.part("edge"), status.part("worker")];
-    let [edge_part, worker_part] = parts;
+    let components = [status.component("edge"), status.component("worker")];
+    let [edge_component, worker_component] = components;
     let mut registry = registry(Build {
         service: "dev",
         version: env!("CARGO_PKG_VERSION"),
@@ -117,12 +117,12 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         echo: args.echo,
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let mut edge = edge::start(&settings.edge, options, &edge_part, &metrics)
+    let mut edge = edge::start(&settings.edge, options, &edge_component, &metrics)
         .await
         .map_err(|error| edge_failure(&error))?;
     let admin = Admin::start("--admin", args.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut worker = WorkerThread::start(&settings.edge.cluster, bus, worker, worker_part)?;
+    let mut worker = WorkerThread::start(&settings.edge.cluster, bus, worker, worker_component)?;
     Banner {
         program: std::env::args().next().unwrap_or_default(),
         listen: edge.address(),
@@ -138,7 +138,7 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         ended = worker.ended() => return Err(ended),
         signal = shutdown::signaled() => tracing::info!(signal, "ending"),
     }
-    edge_part.set(Phase::Draining);
+    edge_component.set(Phase::Draining);
     tokio::select! {
         ended = async { edge.end().await; worker.end(WORKER_DRAIN).await } => ended,
         signal = shutdown::signaled() => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::Part;
+use grandstand_common::process::admin::Component;
 use grandstand_common::process::drain;
 use grandstand_edge::process::BusSource;
 use grandstand_worker::driver::{self, WorkerSettings};
@@ -23,7 +23,7 @@ impl WorkerThread {
         cluster: &ClusterSettings,
         bus: BusSource,
         settings: WorkerSettings,
-        status: Part,
+        status: Component,
     ) -> Result<Self, Failure> {
         let (signal, watch) = drain::channel();
         let (ending, ended) = oneshot::channel();

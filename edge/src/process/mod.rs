@@ -15,7 +15,7 @@ use grandstand_common::bus::{Bus, BusError, ConnectError};
 use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
 use grandstand_common::id::{EdgeId, IdError};
-use grandstand_common::process::admin::{Part, Phase};
+use grandstand_common::process::admin::{Component, Phase};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, LocalSet};
@@ -132,14 +132,14 @@ impl Edge {
 pub async fn start(
     config: &EdgeConfig,
     options: EdgeOptions,
-    part: &Part,
+    component: &Component,
     metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
     let listeners = bind(&config.listener(), config.shards())?;
     let address = listeners
         .first()
         .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
-    part.set(Phase::Starting("connecting to the bus".into()));
+    component.set(Phase::Starting("connecting to the bus".into()));
     let bus = match &options.bus {
         BusSource::Nats => config.cluster.connect(&config.edge.name).await?,
         BusSource::Shared(bus) => bus.clone(),
@@ -182,7 +182,7 @@ pub async fn start(
     for _ in 0..config.shards() {
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
     }
-    part.set(Phase::Ready);
+    component.set(Phase::Ready);
     let drain = Duration::from_millis(config.edge.drain_ms);
     Ok(Edge {
         address,

@@ -25,7 +25,7 @@ pub use settings::{WorkerError, WorkerSettings};
 
 use grandstand_common::bus::Bus;
 use grandstand_common::id::WorkerId;
-use grandstand_common::process::admin::{Part, Phase};
+use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::task::LocalSet;
 
@@ -44,7 +44,7 @@ pub async fn run(
     registry: Registry,
     settings: WorkerSettings,
     shutdown: drain::Watch,
-    status: Part,
+    status: Component,
 ) -> Result<(), WorkerError> {
     let _guard = shutdown.guard();
     settings.metrics.bus.add(&bus);

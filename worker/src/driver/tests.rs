@@ -39,7 +39,7 @@ async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
         grandstand_games::registry(),
         settings,
         watch,
-        status.part("worker"),
+        status.component("worker"),
     );
     tokio::pin!(worker);
     let result = tokio::select! {
@@ -243,7 +243,7 @@ async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
             grandstand_games::registry(),
             settings,
             watch,
-            status.part("worker"),
+            status.component("worker"),
         );
         let body = async {
             edge.watch().await;
@@ -283,13 +283,13 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
             alone,
             ..WorkerSettings::new(name, &bus, PARTITIONS)
         };
-        let part = status.part("worker");
+        let component = status.component("worker");
         let worker = run(
             bus.clone(),
             grandstand_games::registry(),
             settings,
             watch,
-            part,
+            component,
         );
         (signal, Box::pin(worker))
     };
@@ -345,7 +345,7 @@ async fn two_workers_share_and_the_one_that_is_left_takes_all() {
             grandstand_games::registry(),
             settings(name),
             watch,
-            status.part("worker"),
+            status.component("worker"),
         );
         (signal, Box::pin(worker))
     };

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::id::{Partition, WorkerId};
-use grandstand_common::process::admin::{Part, Phase};
+use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
@@ -124,7 +124,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs until the end of this id.
-    pub(super) async fn drive(mut self, status: &Part) -> Result<End, WorkerError> {
+    pub(super) async fn drive(mut self, status: &Component) -> Result<End, WorkerError> {
         loop {
             match self.next().await {
                 Input::Leave(deadline) => {
@@ -264,7 +264,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Says whether the cluster is whole, as far as this worker can tell.
-    fn report(&mut self, status: &Part) {
+    fn report(&mut self, status: &Component) {
         if self.leave_until.is_some() {
             return;
         }

@@ -4,8 +4,8 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `/health` | 200 while the process lives |
-//! | `/startup` | 200 once every part has been ready, else 503 |
-//! | `/ready` | 200 while every part is ready, else 503; how far each part is |
+//! | `/startup` | 200 once every component has been ready, else 503 |
+//! | `/ready` | 200 while every component is ready, else 503; how far each component is |
 //! | `/metrics` | OpenMetrics |
 
 mod status;
@@ -35,7 +35,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::exit::BindError;
 use crate::process::metrics;
 
-pub use status::{Part, Phase, Status};
+pub use status::{Component, Phase, Status};
 
 /// Connections at a time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 64;

@@ -1,4 +1,4 @@
-//! How far the parts of a process are.
+//! How far the components of a process are.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How far a part of the process (its edge, its worker) is.
+/// How far a component of the process (its edge, its worker) is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// It comes up; what it waits for.
@@ -30,7 +30,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How far all parts of the process are. Clones show the same.
+/// How far all components of the process are. Clones show the same.
 ///
 /// Behind a lock: written a few times in a process' life, read by the admin thread alone.
 #[derive(Debug, Clone, Default)]
@@ -44,31 +44,31 @@ struct State {
 }
 
 impl Status {
-    /// Of a process without parts so far, which is not ready.
+    /// Of a process without components so far, which is not ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A new part, which is starting.
-    pub fn part(&self, name: &'static str) -> Part {
+    /// A new component, which is starting.
+    pub fn component(&self, name: &'static str) -> Component {
         let mut states = self.0.lock();
         states.push(State {
             name,
             phase: Phase::Starting(Cow::Borrowed("just begun")),
             started: false,
         });
-        Part {
+        Component {
             status: self.clone(),
             index: states.len() - 1,
         }
     }
 
-    /// Whether every part is ready.
+    /// Whether every component is ready.
     pub fn is_ready(&self) -> bool {
         self.all(|state| state.phase == Phase::Ready)
     }
 
-    /// Whether every part has been ready once.
+    /// Whether every component has been ready once.
     pub fn has_started(&self) -> bool {
         self.all(|state| state.started)
     }
@@ -79,7 +79,7 @@ impl Status {
     }
 }
 
-/// A line for each part.
+/// A line for each component.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for State { name, phase, .. } in &*self.0.lock() {
@@ -89,22 +89,22 @@ impl fmt::Display for Status {
     }
 }
 
-/// One part's end of a [`Status`].
+/// One component's end of a [`Status`].
 #[derive(Debug)]
-pub struct Part {
+pub struct Component {
     status: Status,
     index: usize,
 }
 
-impl Part {
-    /// Says how far the part is, also in the log.
+impl Component {
+    /// Says how far the component is, also in the log.
     pub fn set(&self, phase: Phase) {
         let mut states = self.status.0.lock();
         let state = &mut states[self.index];
         if state.phase == phase {
             return;
         }
-        tracing::info!(part = state.name, %phase, "phase");
+        tracing::info!(component = state.name, %phase, "phase");
         state.started |= phase == Phase::Ready;
         state.phase = phase;
     }

@@ -40,8 +40,8 @@ async fn readiness_follows_the_parts() {
     let status = Status::new();
     let (admin, _) = start(&status);
     assert_eq!(get(&admin, "/ready").await, (503, String::new()));
-    let edge = status.part("edge");
-    let worker = status.part("worker");
+    let edge = status.component("edge");
+    let worker = status.component("worker");
     edge.set(Phase::Starting("connecting to NATS".into()));
     worker.set(Phase::Ready);
     let told = "edge: starting (connecting to NATS)\nworker: ready\n".to_owned();
