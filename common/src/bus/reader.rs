@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::bus::embedded::{Cursor, KvPlace, LogPlace};
+use crate::bus::embedded::{Cursor, KvPosition, LogPosition};
 use crate::bus::types::{KvEntry, LogEntry, Read};
 
 /// Where a reader gets its entries.
@@ -16,12 +16,12 @@ pub(crate) enum Source<T, C> {
 
 /// Reads a partition's log: what is stored from a sequence on, then live.
 #[derive(Debug)]
-pub struct LogReader(pub(crate) Source<LogEntry, Cursor<LogPlace>>);
+pub struct LogReader(pub(crate) Source<LogEntry, Cursor<LogPosition>>);
 
 /// Reads keys of a bucket: their current values (and markers), then changes. In the order of revisions; of a key that
 /// changed several times meanwhile only the last value is sure to come.
 #[derive(Debug)]
-pub struct KvReader(pub(crate) Source<KvEntry, Cursor<KvPlace>>);
+pub struct KvReader(pub(crate) Source<KvEntry, Cursor<KvPosition>>);
 
 impl LogReader {
     /// The next entry, or that there is none now. Cancel safe. Yields [`Read::Lost`] for ever once it was lost.

@@ -20,22 +20,22 @@ pub struct Subscription {
 
 /// The sending end of a [`Subscription`].
 #[derive(Debug, Clone)]
-pub(crate) struct Feed {
-    sender: mpsc::Sender<Message>,
+pub(crate) struct SubscriptionSender {
+    messages: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,
     stats: Arc<BusStats>,
 }
 
 impl Subscription {
-    pub(crate) fn new(capacity: usize, stats: Arc<BusStats>) -> (Feed, Self) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
+    pub(crate) fn new(capacity: usize, stats: Arc<BusStats>) -> (SubscriptionSender, Self) {
+        let (messages, receiver) = mpsc::channel(capacity.max(1));
         let dropped = Arc::new(AtomicU64::new(0));
-        let feed = Feed {
-            sender,
+        let sender = SubscriptionSender {
+            messages,
             dropped: dropped.clone(),
             stats,
         };
-        (feed, Self { receiver, dropped })
+        (sender, Self { receiver, dropped })
     }
 
     /// The next message; `None` once the bus is gone. Cancel safe.
@@ -59,10 +59,10 @@ impl Subscription {
     }
 }
 
-impl Feed {
+impl SubscriptionSender {
     /// Hands on a message, or drops and counts it. `false` if nobody listens any more.
     pub(crate) fn send(&self, message: Message) -> bool {
-        match self.sender.try_send(message) {
+        match self.messages.try_send(message) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 BusStats::count(&self.dropped);
@@ -75,11 +75,11 @@ impl Feed {
 
     /// Whether nobody listens any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.messages.is_closed()
     }
 
     /// Waits until nobody listens any more.
     pub(crate) async fn closed(&self) {
-        self.sender.closed().await;
+        self.messages.closed().await;
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-use crate::bus::embedded::cursor::{self, Cursor, KvPlace, LogPlace};
-use crate::bus::embedded::faults::{Fate, Faults};
+use crate::bus::embedded::cursor::{self, Cursor, KvPosition, LogPosition};
+use crate::bus::embedded::faults::{FaultState, Faults};
 use crate::bus::embedded::route::ClientId;
 use crate::bus::embedded::state::State;
-use crate::bus::embedded::store::{Owner, Shared};
+use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::embedded::{inspect, open};
 use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
 use crate::bus::options::BusOptions;
@@ -28,7 +28,7 @@ const MAX_PAYLOAD: usize = 1 << 20;
 /// A client of a bus in this process.
 #[derive(Debug, Clone)]
 pub struct Embedded {
-    owner: Arc<Owner>,
+    store: Arc<StoreHandle>,
     pub(super) client: Arc<Client>,
 }
 
@@ -43,33 +43,33 @@ pub(super) struct Client {
 
 impl Embedded {
     pub(crate) fn in_memory(options: &BusOptions) -> Result<Self, ConnectError> {
-        open::in_memory(options).map(Self::from_owner)
+        open::in_memory(options).map(Self::from_store)
     }
 
     pub(crate) fn simulated(options: &BusOptions, faults: Faults) -> Result<Self, ConnectError> {
-        open::simulated(options, faults).map(Self::from_owner)
+        open::simulated(options, faults).map(Self::from_store)
     }
 
     pub(crate) async fn open(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
-        open::folder(dir, options).await.map(Self::from_owner)
+        open::folder(dir, options).await.map(Self::from_store)
     }
 
     pub(crate) async fn look(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
-        inspect::folder(dir, options).await.map(Self::from_owner)
+        inspect::folder(dir, options).await.map(Self::from_store)
     }
 
-    fn from_owner(owner: Owner) -> Self {
-        let id = owner.shared.state.lock().next_id();
-        Self::new(Arc::new(owner), id)
+    fn from_store(store: StoreHandle) -> Self {
+        let id = store.shared.state.lock().next_id();
+        Self::new(Arc::new(store), id)
     }
 
     /// Another client of the same bus, with a link and counters of its own.
     pub fn client(&self) -> Self {
-        let id = self.owner.shared.state.lock().next_id();
-        Self::new(self.owner.clone(), id)
+        let id = self.store.shared.state.lock().next_id();
+        Self::new(self.store.clone(), id)
     }
 
-    fn new(owner: Arc<Owner>, id: ClientId) -> Self {
+    fn new(store: Arc<StoreHandle>, id: ClientId) -> Self {
         let client = Client {
             id,
             link: watch::Sender::new(Link::Up(1)),
@@ -77,7 +77,7 @@ impl Embedded {
             stats: Arc::default(),
         };
         Self {
-            owner,
+            store,
             client: Arc::new(client),
         }
     }
@@ -95,7 +95,7 @@ impl Embedded {
     }
 
     pub(super) fn shared(&self) -> &Shared {
-        &self.owner.shared
+        &self.store.shared
     }
 
     fn is_down(&self) -> bool {
@@ -114,7 +114,7 @@ impl Embedded {
         if self.is_down() {
             return Err(PublishError::Disconnected);
         }
-        let Some(outage) = state.fate.as_mut().and_then(Fate::outage) else {
+        let Some(outage) = state.faults.as_mut().and_then(FaultState::outage) else {
             return Ok(true);
         };
         self.cut(state, outage);
@@ -132,7 +132,7 @@ impl Embedded {
     fn cut(&self, state: &mut State, outage: Duration) {
         state.routes.set_up(self.client.id, false);
         for stream in 0..state.log.streams.len() {
-            let lost = state.fate.as_mut().map_or(0, Fate::lost_tail);
+            let lost = state.faults.as_mut().map_or(0, FaultState::lost_tail);
             if lost > 0 && !state.log.on_disk {
                 let last = state.log.streams[stream].last;
                 state.log.lose_tail(stream, (last + 1).saturating_sub(lost));
@@ -180,9 +180,9 @@ impl Embedded {
         if self.is_down() {
             return Err(BusError::Disconnected);
         }
-        let (feed, subscription) = Subscription::new(capacity, self.client.stats.clone());
+        let (sender, subscription) = Subscription::new(capacity, self.client.stats.clone());
         let mut state = self.shared().state.lock();
-        state.routes.subscribe(self.client.id, pattern, feed);
+        state.routes.subscribe(self.client.id, pattern, sender);
         Ok(subscription)
     }
 
@@ -250,9 +250,9 @@ impl Embedded {
         partition: Partition,
         subject: Option<String>,
         from: u64,
-    ) -> Result<Cursor<LogPlace>, BusError> {
+    ) -> Result<Cursor<LogPosition>, BusError> {
         let state = self.connected(partition)?;
-        let place = LogPlace {
+        let position = LogPosition {
             partition,
             subject,
             next: state.log.begin(partition, from),
@@ -262,7 +262,7 @@ impl Embedded {
             .wake
             .subscribe();
         drop(state);
-        Ok(Cursor::new(self.owner.clone(), self.link(), wake, place))
+        Ok(Cursor::new(self.store.clone(), self.link(), wake, position))
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -300,20 +300,20 @@ impl Embedded {
         &self,
         bucket: Bucket,
         prefix: &str,
-    ) -> Result<Cursor<KvPlace>, BusError> {
+    ) -> Result<Cursor<KvPosition>, BusError> {
         subject_check::prefix(prefix)?;
         if self.is_down() {
             return Err(BusError::Disconnected);
         }
         let bucket = self.shared().bucket(bucket);
         let wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
-        let place = KvPlace {
+        let position = KvPosition {
             bucket,
             prefix: prefix.to_owned(),
             next: 1,
             waits_for: 0,
         };
-        Ok(Cursor::new(self.owner.clone(), self.link(), wake, place))
+        Ok(Cursor::new(self.store.clone(), self.link(), wake, position))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bus::embedded::disk::{Disk, Reached};
+use crate::bus::embedded::disk::{Disk, Persisted};
 use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::state::{Change, Op, State};
 use crate::bus::embedded::store::Shared;
@@ -31,10 +31,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
         };
         let mut result = Ok(());
         if !ops.is_empty() {
-            let reached = Reached::by(&ops, created.len());
-            result = disk.commit(&ops, &reached, &created);
+            let persisted = Persisted::by(&ops, created.len());
+            result = disk.commit(&ops, &persisted, &created);
             if result.is_ok() {
-                publish(&mut shared.state.lock(), &ops, &reached);
+                publish(&mut shared.state.lock(), &ops, &persisted);
                 ops.into_iter()
                     .filter_map(|op| op.ack)
                     .for_each(|ack| ack.send());
@@ -53,13 +53,13 @@ pub(super) fn run(shared: &Arc<Shared>) {
 }
 
 /// What is on disk may be seen, and need not be in memory.
-fn publish(state: &mut State, ops: &[Op], reached: &Reached) {
+fn publish(state: &mut State, ops: &[Op], persisted: &Persisted) {
     let now_ms = state.clock.now_ms();
-    for (&stream, &last) in &reached.streams {
+    for (&stream, &last) in &persisted.streams {
         state.log.set_visible(stream, last);
         state.log.trim_stream(stream, now_ms);
     }
-    for (&bucket, &last) in &reached.buckets {
+    for (&bucket, &last) in &persisted.buckets {
         state.buckets[bucket].set_visible(last);
         state.buckets[bucket].wake.send_replace(());
     }

@@ -11,7 +11,7 @@ use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::kv;
 use crate::bus::embedded::log::Found;
 use crate::bus::embedded::state::State;
-use crate::bus::embedded::store::{Owner, Shared};
+use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 use grandstand_types::id::Partition;
@@ -23,25 +23,25 @@ const FILTERED: usize = 256;
 /// How long to wait before looking again for what is being written just now, if nobody says before that it is.
 const SETTLE: Duration = Duration::from_millis(10);
 
-/// What a look at a place gives.
+/// What a look at a position gives.
 pub(crate) enum Look<T> {
     /// These, in order, and whether there are more behind them.
     Items(Vec<T>, bool),
-    /// The place is gone.
+    /// The position is gone.
     Lost,
 }
 
-/// A place in something that is read.
-pub(crate) trait Place {
+/// A position in something that is read.
+pub(crate) trait Position {
     /// What is read.
     type Item;
     /// Looks for what comes next, and moves behind it.
     fn look(&mut self, shared: &Shared, state: &mut State) -> Look<Self::Item>;
 }
 
-/// A place in a partition's log.
+/// A position in a partition's log.
 #[derive(Debug)]
-pub(crate) struct LogPlace {
+pub(crate) struct LogPosition {
     pub(super) partition: Partition,
     /// Only entries of this subject, if it is not all.
     pub(super) subject: Option<String>,
@@ -50,9 +50,9 @@ pub(crate) struct LogPlace {
     pub(super) read: bool,
 }
 
-/// A place among a bucket's revisions.
+/// A position among a bucket's revisions.
 #[derive(Debug)]
-pub(crate) struct KvPlace {
+pub(crate) struct KvPosition {
     pub(super) bucket: usize,
     pub(super) prefix: String,
     pub(super) next: u64,
@@ -60,7 +60,7 @@ pub(crate) struct KvPlace {
     pub(super) waits_for: u64,
 }
 
-impl LogPlace {
+impl LogPosition {
     /// All entries that come next, whatever their subject.
     fn look_at_all(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
         let (entries, more) = match state.log.find(self.partition, self.next, BATCH) {
@@ -103,7 +103,7 @@ impl LogPlace {
     }
 }
 
-impl Place for LogPlace {
+impl Position for LogPosition {
     type Item = LogEntry;
 
     fn look(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
@@ -132,7 +132,7 @@ impl Place for LogPlace {
     }
 }
 
-impl Place for KvPlace {
+impl Position for KvPosition {
     type Item = KvEntry;
 
     fn look(&mut self, shared: &Shared, state: &mut State) -> Look<KvEntry> {
@@ -172,11 +172,11 @@ pub(super) fn read_slot(
     Ok(slot.entry(key, on_disk))
 }
 
-/// Reads on from a place.
+/// Reads on from a position.
 #[derive(Debug)]
-pub(crate) struct Cursor<P: Place> {
-    owner: Arc<Owner>,
-    place: P,
+pub(crate) struct Cursor<P: Position> {
+    store: Arc<StoreHandle>,
+    position: P,
     ready: VecDeque<(P::Item, u64)>,
     wake: watch::Receiver<()>,
     link: watch::Receiver<Link>,
@@ -184,16 +184,16 @@ pub(crate) struct Cursor<P: Place> {
     lost: bool,
 }
 
-impl<P: Place> Cursor<P> {
+impl<P: Position> Cursor<P> {
     pub(super) fn new(
-        owner: Arc<Owner>,
+        store: Arc<StoreHandle>,
         link: watch::Receiver<Link>,
         wake: watch::Receiver<()>,
-        place: P,
+        position: P,
     ) -> Self {
         Self {
-            owner,
-            place,
+            store,
+            position,
             ready: VecDeque::new(),
             wake,
             link,
@@ -202,7 +202,7 @@ impl<P: Place> Cursor<P> {
         }
     }
 
-    /// Cancel safe: what was taken from the place waits in `ready`.
+    /// Cancel safe: what was taken from the position waits in `ready`.
     pub(crate) async fn next(&mut self) -> Read<P::Item> {
         // Whoever reads in a loop lets others run now and then.
         tokio::task::coop::consume_budget().await;
@@ -231,9 +231,9 @@ impl<P: Place> Cursor<P> {
         }
         if self.ready.is_empty() {
             self.wake.mark_unchanged();
-            let shared = &self.owner.shared;
+            let shared = &self.store.shared;
             let mut state = shared.state.lock();
-            match self.place.look(shared, &mut state) {
+            match self.position.look(shared, &mut state) {
                 Look::Lost => {
                     self.lost = true;
                     return Some(Read::Lost);

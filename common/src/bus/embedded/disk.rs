@@ -51,27 +51,27 @@ impl std::fmt::Debug for Disk {
 
 /// How far streams and buckets are stored once some changes are.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
+pub(super) struct Persisted {
     pub(super) streams: HashMap<usize, u64>,
     pub(super) buckets: HashMap<usize, u64>,
 }
 
-impl Reached {
+impl Persisted {
     pub(super) fn by(ops: &[Op], streams: usize) -> Self {
-        let mut reached = Self::default();
+        let mut persisted = Self::default();
         for op in ops {
             match &op.change {
                 Change::Append(partition, entry) => {
                     let stream = usize::from(partition.0) % streams;
-                    reached.streams.insert(stream, entry.seq);
+                    persisted.streams.insert(stream, entry.seq);
                 }
                 Change::Put(bucket, _, slot) => {
-                    reached.buckets.insert(*bucket, slot.revision);
+                    persisted.buckets.insert(*bucket, slot.revision);
                 }
                 Change::Remove(..) => {}
             }
         }
-        reached
+        persisted
     }
 }
 
@@ -259,7 +259,7 @@ impl Disk {
     pub(super) fn commit(
         &self,
         ops: &[Op],
-        reached: &Reached,
+        persisted: &Persisted,
         created: &[u64],
     ) -> Result<(), DiskError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
@@ -279,11 +279,11 @@ impl Disk {
         for ((bucket, key), change) in last_change {
             self.write_key(&mut batch, self.bucket_key(bucket, key), change);
         }
-        for (&stream, &last) in &reached.streams {
+        for (&stream, &last) in &persisted.streams {
             let mark = numbers([created[stream], last]);
             batch.insert(&self.meta, format!("stream.{stream}"), mark);
         }
-        for (&bucket, &last) in &reached.buckets {
+        for (&bucket, &last) in &persisted.buckets {
             let name = format!("bucket.{}", self.buckets[bucket]);
             batch.insert(&self.meta, name, numbers([last]));
         }

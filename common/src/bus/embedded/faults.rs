@@ -57,7 +57,7 @@ impl Faults {
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WriteFate {
+pub(super) enum WriteOutcome {
     Fine,
     Lost,
     AckLost,
@@ -66,14 +66,14 @@ pub(super) enum WriteFate {
 
 /// A plan being carried out.
 #[derive(Debug)]
-pub(super) struct Fate {
+pub(super) struct FaultState {
     plan: Faults,
     rng: StdRng,
     /// When the last message of a client to a subject is delivered, so that none overtakes it.
     last_due: HashMap<(ClientId, String), Instant>,
 }
 
-impl Fate {
+impl FaultState {
     pub(super) fn new(plan: Faults) -> Self {
         Self {
             rng: StdRng::seed_from_u64(plan.seed),
@@ -86,15 +86,15 @@ impl Fate {
         probability > 0.0 && self.rng.random_bool(probability.min(1.0))
     }
 
-    pub(super) fn write(&mut self, is_append: bool) -> WriteFate {
+    pub(super) fn write(&mut self, is_append: bool) -> WriteOutcome {
         if self.happens(self.plan.lost_write) {
-            WriteFate::Lost
+            WriteOutcome::Lost
         } else if self.happens(self.plan.lost_ack) {
-            WriteFate::AckLost
+            WriteOutcome::AckLost
         } else if is_append && self.happens(self.plan.repeated_append) {
-            WriteFate::Repeated
+            WriteOutcome::Repeated
         } else {
-            WriteFate::Fine
+            WriteOutcome::Fine
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::open;
-use crate::bus::embedded::store::Owner;
+use crate::bus::embedded::store::StoreHandle;
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
@@ -13,7 +13,7 @@ use crate::bus::options::BusOptions;
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The folder's store, with the numbers that it was made with.
-pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<Owner, ConnectError> {
+pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     let (at, mut options) = (dir.to_owned(), options.clone());
     let layout = tokio::task::spawn_blocking(move || layout(&at));
     let failed = |_| ConnectError::Folder {

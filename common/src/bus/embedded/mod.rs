@@ -37,5 +37,5 @@ mod write;
 mod tests;
 
 pub use self::client::Embedded;
-pub(crate) use self::cursor::{Cursor, KvPlace, LogPlace};
+pub(crate) use self::cursor::{Cursor, KvPosition, LogPosition};
 pub use self::faults::Faults;

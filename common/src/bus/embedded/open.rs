@@ -9,17 +9,17 @@ use tokio::time::Instant;
 use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::committer;
 use crate::bus::embedded::disk::Disk;
-use crate::bus::embedded::faults::{Fate, Faults};
+use crate::bus::embedded::faults::{FaultState, Faults};
 use crate::bus::embedded::state::State;
-use crate::bus::embedded::store::{Owner, Shared};
+use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
 /// A bus in memory.
-pub(super) fn in_memory(options: &BusOptions) -> Result<Owner, ConnectError> {
+pub(super) fn in_memory(options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let state = State::new(options, Clock::wall(), false);
-    Ok(Owner {
+    Ok(StoreHandle {
         shared: Arc::new(Shared::new(options, state, None)),
         committer: None,
         delays: None,
@@ -28,13 +28,13 @@ pub(super) fn in_memory(options: &BusOptions) -> Result<Owner, ConnectError> {
 }
 
 /// A bus in memory with tokio's clock and a plan of faults.
-pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<Owner, ConnectError> {
+pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let mut state = State::new(options, Clock::virtual_from(faults.start_ms), false);
-    state.fate = Some(Fate::new(faults));
+    state.faults = Some(FaultState::new(faults));
     let shared = Arc::new(Shared::new(options, state, None));
     let delays = tokio::spawn(drive_delays(shared.clone())).abort_handle();
-    Ok(Owner {
+    Ok(StoreHandle {
         shared,
         committer: None,
         delays: Some(delays),
@@ -43,7 +43,7 @@ pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<Owner, C
 }
 
 /// A bus that keeps its log and buckets in the folder `dir`.
-pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<Owner, ConnectError> {
+pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let (dir, options) = (dir.to_owned(), options.clone());
     let failed = ConnectError::Folder {
@@ -54,7 +54,7 @@ pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<Owner, Co
     opened.unwrap_or(Err(failed))
 }
 
-fn open_folder(dir: PathBuf, options: &BusOptions) -> Result<Owner, ConnectError> {
+fn open_folder(dir: PathBuf, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     let lock = lock(&dir)?;
     let (disk, state) = Disk::open(&dir.join("store"), options)?;
     let shared = Arc::new(Shared::new(options, state, Some(disk)));
@@ -63,7 +63,7 @@ fn open_folder(dir: PathBuf, options: &BusOptions) -> Result<Owner, ConnectError
         .name("bus-committer".to_owned())
         .spawn(move || committer::run(&for_thread))
         .map_err(|cause| ConnectError::Folder { dir, cause })?;
-    Ok(Owner {
+    Ok(StoreHandle {
         shared,
         committer: Some(thread),
         delays: None,

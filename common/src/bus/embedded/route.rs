@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::bus::subscription::Feed;
+use crate::bus::subscription::SubscriptionSender;
 use crate::bus::types::Message;
 use crate::subject;
 
@@ -28,21 +28,26 @@ pub(super) struct Routes {
 #[derive(Debug)]
 struct Listener {
     client: ClientId,
-    feed: Feed,
+    sender: SubscriptionSender,
 }
 
 impl Routes {
-    pub(super) fn subscribe(&mut self, client: ClientId, pattern: &str, feed: Feed) {
-        let listener = Listener { client, feed };
+    pub(super) fn subscribe(
+        &mut self,
+        client: ClientId,
+        pattern: &str,
+        sender: SubscriptionSender,
+    ) {
+        let listener = Listener { client, sender };
         if pattern.split('.').any(|token| token == "*" || token == ">") {
             self.patterns
-                .retain(|(_, listener)| !listener.feed.is_closed());
+                .retain(|(_, listener)| !listener.sender.is_closed());
             self.patterns.push((pattern.to_owned(), listener));
             return;
         }
         if self.exact.len() > 2 * self.swept + 64 {
             for listeners in self.exact.values_mut() {
-                listeners.retain(|listener| !listener.feed.is_closed());
+                listeners.retain(|listener| !listener.sender.is_closed());
             }
             self.exact.retain(|_, listeners| !listeners.is_empty());
             self.swept = self.exact.len();
@@ -89,7 +94,7 @@ impl Routes {
             .map(|(_, listener)| listener);
         exact
             .chain(patterns)
-            .filter(|one| !one.feed.is_closed() && !self.down.contains(&one.client))
+            .filter(|one| !one.sender.is_closed() && !self.down.contains(&one.client))
     }
 
     /// Hands a message to all who listen.
@@ -99,7 +104,7 @@ impl Routes {
             return;
         }
         for listener in self.listeners(&message.subject) {
-            listener.feed.send(message.clone());
+            listener.sender.send(message.clone());
         }
     }
 }

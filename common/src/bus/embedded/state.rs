@@ -8,7 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use crate::bus::embedded::clock::Clock;
-use crate::bus::embedded::faults::Fate;
+use crate::bus::embedded::faults::FaultState;
 use crate::bus::embedded::kv::{Kv, Slot, Value};
 use crate::bus::embedded::log::Log;
 use crate::bus::embedded::route::{ClientId, Routes};
@@ -24,7 +24,7 @@ pub(crate) struct State {
     pub(super) log: Log,
     pub(super) buckets: Vec<Kv>,
     pub(super) routes: Routes,
-    pub(super) fate: Option<Fate>,
+    pub(super) faults: Option<FaultState>,
     /// Messages that a fault delays, in the order in which they are due.
     pub(super) delayed: BTreeMap<(Instant, u64), Message>,
     pub(super) next_id: u64,
@@ -88,7 +88,7 @@ impl State {
             log: Log::new(options, created_ms, durable),
             buckets: options.buckets().iter().map(|_| Kv::default()).collect(),
             routes: Routes::default(),
-            fate: None,
+            faults: None,
             delayed: BTreeMap::new(),
             next_id: 0,
             queue: Vec::new(),
@@ -170,8 +170,8 @@ impl State {
     /// Sends a message of the lossy part, as the plan of faults has it.
     pub(super) fn send(&mut self, client: ClientId, message: Message, delays: &Notify) {
         let now = Instant::now();
-        let due = match &mut self.fate {
-            Some(fate) => fate.message(client, &message.subject, now),
+        let due = match &mut self.faults {
+            Some(faults) => faults.message(client, &message.subject, now),
             None => Some(None),
         };
         match due {

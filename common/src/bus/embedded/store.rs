@@ -50,7 +50,7 @@ impl Shared {
 
 /// Ends the bus with its last handle: all that was taken is written, then the folder is given free.
 #[derive(Debug)]
-pub(crate) struct Owner {
+pub(crate) struct StoreHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) committer: Option<JoinHandle<()>>,
     pub(super) delays: Option<AbortHandle>,
@@ -58,7 +58,7 @@ pub(crate) struct Owner {
     pub(super) _lock: Option<File>,
 }
 
-impl Drop for Owner {
+impl Drop for StoreHandle {
     fn drop(&mut self) {
         if let Some(task) = self.delays.take() {
             task.abort();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::bus::embedded::client::Embedded;
-use crate::bus::embedded::faults::WriteFate;
+use crate::bus::embedded::faults::WriteOutcome;
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::state::{Ack, Change, Op};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
@@ -34,15 +34,15 @@ impl Embedded {
         let Some(partition) = log_partition(&subject).filter(|p| state.log.has(*p)) else {
             return Ok(Receipt(Later::Known(Some(Err(AppendError::Unavailable)))));
         };
-        let fate = state.fate.as_mut().map(|fate| fate.write(true));
-        if fate == Some(WriteFate::Lost) {
+        let outcome = state.faults.as_mut().map(|faults| faults.write(true));
+        if outcome == Some(WriteOutcome::Lost) {
             return Ok(Receipt(never()));
         }
-        if fate == Some(WriteFate::Repeated) {
+        if outcome == Some(WriteOutcome::Repeated) {
             state.append(partition, subject.clone(), payload.clone());
         }
         let (seq, to_write) = state.append(partition, subject, payload);
-        if fate == Some(WriteFate::AckLost) {
+        if outcome == Some(WriteOutcome::AckLost) {
             return Ok(Receipt(never()));
         }
         let Some(entry) = to_write else {
@@ -113,15 +113,15 @@ impl Embedded {
             let lost = Err(Unanswered::Disconnected.into());
             return Ok(PutReceipt(Later::Known(Some(lost))));
         }
-        let fate = state.fate.as_mut().map(|fate| fate.write(false));
-        if fate == Some(WriteFate::Lost) {
+        let outcome = state.faults.as_mut().map(|faults| faults.write(false));
+        if outcome == Some(WriteOutcome::Lost) {
             return Ok(PutReceipt(never()));
         }
         let (revision, to_write) = match state.put(bucket, key, value, expected) {
             Ok(put) => put,
             Err(error) => return Ok(PutReceipt(Later::Known(Some(Err(error))))),
         };
-        if fate == Some(WriteFate::AckLost) {
+        if outcome == Some(WriteOutcome::AckLost) {
             return Ok(PutReceipt(never()));
         }
         let Some(slot) = to_write else {
