@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::error::RequestError;
-use crate::bus::nats::Second;
+use crate::bus::nats::SecondPath;
 use crate::bus::types::Standing;
 
 /// A connection to another server than the one that the bus is connected to, where there is one. It ends when this is
@@ -20,7 +20,7 @@ pub struct Witness(Kind);
 #[derive(Debug)]
 enum Kind {
     None(watch::Sender<Standing>),
-    Nats(Second),
+    Nats(SecondPath),
 }
 
 impl Witness {
@@ -29,7 +29,7 @@ impl Witness {
         Self(Kind::None(watch::Sender::new(Standing::NotNeeded)))
     }
 
-    pub(crate) fn nats(second: Second) -> Self {
+    pub(crate) fn nats(second: SecondPath) -> Self {
         Self(Kind::Nats(second))
     }
 
@@ -53,7 +53,7 @@ impl Witness {
         };
         async move {
             match client {
-                Some(client) => Second::request(client, subject, timeout).await,
+                Some(client) => SecondPath::request(client, subject, timeout).await,
                 None => Err(RequestError::Disconnected),
             }
         }

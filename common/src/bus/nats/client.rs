@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
 use crate::bus::nats::replies::Waiter;
-use crate::bus::nats::second_path::Second;
+use crate::bus::nats::second_path::SecondPath;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams};
 use crate::bus::options::BusOptions;
@@ -31,8 +31,8 @@ impl Nats {
     pub(crate) async fn connect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         options.check()?;
         let servers = connect::parse(url)?;
-        let (wire, tasks) = connect::connect(&servers, options).await?;
-        Ok(Self::new(Inner::new(wire, options, servers, tasks)))
+        let (connection, tasks) = connect::connect(&servers, options).await?;
+        Ok(Self::new(Inner::new(connection, options, servers, tasks)))
     }
 
     pub(crate) async fn look(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
@@ -46,26 +46,26 @@ impl Nats {
     }
 
     pub(crate) fn max_payload(&self) -> usize {
-        self.inner.wire.client.max_payload()
+        self.inner.connection.client.max_payload()
     }
 
     pub(crate) fn link(&self) -> watch::Receiver<Link> {
-        self.inner.wire.inbox.link()
+        self.inner.connection.replies.link()
     }
 
     pub(crate) fn stats(&self) -> &BusStats {
-        &self.inner.wire.inbox.stats
+        &self.inner.connection.replies.stats
     }
 
     /// Begins to look for a second server.
-    pub(crate) fn second(&self) -> Second {
+    pub(crate) fn second(&self) -> SecondPath {
         let Inner {
-            wire,
+            connection,
             servers,
             options,
             ..
         } = &*self.inner;
-        Second::start(wire.clone(), servers.clone(), options.clone())
+        SecondPath::start(connection.clone(), servers.clone(), options.clone())
     }
 
     pub(crate) async fn publish(
@@ -74,11 +74,14 @@ impl Nats {
         payload: Bytes,
     ) -> Result<(), PublishError> {
         subject_check::subject(&subject)?;
-        self.inner.wire.send(subject, None, None, payload).await
+        self.inner
+            .connection
+            .send(subject, None, None, payload)
+            .await
     }
 
     pub(crate) async fn flush(&self) -> Result<(), BusError> {
-        self.inner.wire.round_trip().await
+        self.inner.connection.round_trip().await
     }
 
     pub(crate) async fn subscribe(
@@ -87,9 +90,9 @@ impl Nats {
         capacity: usize,
     ) -> Result<Subscription, BusError> {
         subject_check::pattern(pattern)?;
-        let wire = &self.inner.wire;
-        let mut messages = wire.subscribe(pattern.to_owned()).await?;
-        let (feed, subscription) = Subscription::new(capacity, wire.inbox.stats.clone());
+        let connection = &self.inner.connection;
+        let mut messages = connection.subscribe(pattern.to_owned()).await?;
+        let (sender, subscription) = Subscription::new(capacity, connection.replies.stats.clone());
         let inner = self.inner.clone();
         // A task of its own, which never waits, so that this subscription's capacity holds and its losses are its own.
         tokio::spawn(async move {
@@ -97,10 +100,10 @@ impl Nats {
             loop {
                 let message = tokio::select! {
                     message = connection::next(&mut messages) => message,
-                    () = feed.closed() => None,
+                    () = sender.closed() => None,
                 };
                 let Some(message) = message else { return };
-                let handed_on = feed.send(Message {
+                let handed_on = sender.send(Message {
                     subject: message.subject.into_string(),
                     reply: message.reply.map(async_nats::Subject::into_string),
                     payload: message.payload,
@@ -110,7 +113,7 @@ impl Nats {
                 }
             }
         });
-        wire.round_trip().await?;
+        connection.round_trip().await?;
         Ok(subscription)
     }
 
@@ -121,7 +124,11 @@ impl Nats {
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
         subject_check::subject(&subject)?;
-        let answer = self.inner.wire.request(subject, payload, timeout).await?;
+        let answer = self
+            .inner
+            .connection
+            .request(subject, payload, timeout)
+            .await?;
         Ok(answer.payload)
     }
 
@@ -131,10 +138,11 @@ impl Nats {
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
         subject_check::subject(&subject)?;
-        let wire = &self.inner.wire;
-        BusStats::count(&wire.inbox.stats.appends);
+        let connection = &self.inner.connection;
+        BusStats::count(&connection.replies.stats.appends);
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        wire.ask(subject, None, payload, Waiter::Append(sender))
+        connection
+            .ask(subject, None, payload, Waiter::Append(sender))
             .await?
             .keep();
         Ok(Receipt(Later::Coming(receiver)))
@@ -142,7 +150,12 @@ impl Nats {
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
         let stream = streams::log_name(self.inner.options.stream_of(partition));
-        Ok(self.inner.wire.stream_info(&stream).await?.log_state())
+        Ok(self
+            .inner
+            .connection
+            .stream_info(&stream)
+            .await?
+            .log_state())
     }
 
     pub(crate) fn partitions(&self) -> u16 {
@@ -169,7 +182,10 @@ impl Nats {
         let bucket = self.inner.options.bucket_name(bucket);
         let stream = streams::kv_name(&bucket);
         let subject = streams::kv_subject(&bucket, key);
-        self.inner.wire.last_message(&stream, &subject, key).await
+        self.inner
+            .connection
+            .last_message(&stream, &subject, key)
+            .await
     }
 
     pub(crate) async fn start_put_if(
@@ -204,11 +220,12 @@ impl Nats {
         headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
         subject_check::key(key)?;
-        let wire = &self.inner.wire;
-        BusStats::count(&wire.inbox.stats.puts);
+        let connection = &self.inner.connection;
+        BusStats::count(&connection.replies.stats.puts);
         let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        wire.ask(subject, Some(headers), value, Waiter::Put(sender))
+        connection
+            .ask(subject, Some(headers), value, Waiter::Put(sender))
             .await?
             .keep();
         Ok(PutReceipt(Later::Coming(receiver)))

@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::bus::error::ConnectError;
-use crate::bus::nats::connection::{self, Wire};
-use crate::bus::nats::replies::{EXPIRE_EVERY, Inbox};
+use crate::bus::nats::connection::{self, Connection};
+use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::streams;
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
@@ -41,11 +41,11 @@ const READ_BUFFER: u16 = u16::MAX;
 pub(super) async fn connect(
     servers: &[ServerAddr],
     options: &BusOptions,
-) -> Result<(Wire, Vec<AbortHandle>), ConnectError> {
+) -> Result<(Connection, Vec<AbortHandle>), ConnectError> {
     let url = shown(servers);
-    let inbox = Arc::new(Inbox::new(format!("_INBOX.{}.", random_id())));
+    let replies = Arc::new(Replies::new(format!("_INBOX.{}.", random_id())));
     let wake = Arc::new(Notify::new());
-    let connect_options = client_options(options, &inbox, &wake).await?;
+    let connect_options = client_options(options, &replies, &wake).await?;
     let connecting = connect_options.connect(servers);
     let client = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
         Ok(Ok(client)) => client,
@@ -63,23 +63,23 @@ pub(super) async fn connect(
         let version = client.server_info().version;
         return Err(ConnectError::TooOld { url, version });
     }
-    inbox.on_up(1);
-    let wire = Wire { client, inbox };
-    let answers = wire.subscribe(wire.inbox.pattern()).await;
+    replies.on_up(1);
+    let connection = Connection { client, replies };
+    let answers = connection.subscribe(connection.replies.pattern()).await;
     let answers = answers.map_err(|cause| ConnectError::Setup {
         stream: "(replies)".to_owned(),
         cause,
     })?;
     let tasks = vec![
-        tokio::spawn(drive_inbox(wire.inbox.clone(), answers)).abort_handle(),
-        tokio::spawn(drive_link(wire.clone(), wake, options.clone())).abort_handle(),
+        tokio::spawn(drive_replies(connection.replies.clone(), answers)).abort_handle(),
+        tokio::spawn(drive_link(connection.clone(), wake, options.clone())).abort_handle(),
     ];
     let within = match options.replicas {
         0 | 1 => CONNECT_DEADLINE,
         _ => CLUSTER_DEADLINE,
     };
-    match tokio::time::timeout(within, streams::ensure(&wire, options, &url)).await {
-        Ok(Ok(())) => Ok((wire, tasks)),
+    match tokio::time::timeout(within, streams::ensure(&connection, options, &url)).await {
+        Ok(Ok(())) => Ok((connection, tasks)),
         failed => {
             tasks.iter().for_each(AbortHandle::abort);
             let after = within;
@@ -93,10 +93,10 @@ pub(super) async fn connect(
 
 async fn client_options(
     options: &BusOptions,
-    inbox: &Arc<Inbox>,
+    replies: &Arc<Replies>,
     wake: &Arc<Notify>,
 ) -> Result<ConnectOptions, ConnectError> {
-    let (inbox, wake) = (inbox.clone(), wake.clone());
+    let (replies, wake) = (replies.clone(), wake.clone());
     let mut client = ConnectOptions::new()
         .name(&options.name)
         .client_capacity(CLIENT_CAPACITY)
@@ -108,11 +108,11 @@ async fn client_options(
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            let (inbox, wake) = (inbox.clone(), wake.clone());
+            let (replies, wake) = (replies.clone(), wake.clone());
             async move {
                 match event {
-                    Event::Disconnected => inbox.on_down(),
-                    Event::SlowConsumer(_) => BusStats::count(&inbox.stats.slow_consumers),
+                    Event::Disconnected => replies.on_down(),
+                    Event::SlowConsumer(_) => BusStats::count(&replies.stats.slow_consumers),
                     _ => {}
                 }
                 wake.notify_one();
@@ -137,36 +137,36 @@ fn reconnect_delay(attempt: usize) -> Duration {
     Duration::from_millis(rand::rng().random_range(most / 2..=most))
 }
 
-async fn drive_inbox(inbox: Arc<Inbox>, mut answers: Subscriber) {
+async fn drive_replies(replies: Arc<Replies>, mut answers: Subscriber) {
     while let Some(message) = connection::next(&mut answers).await {
-        inbox.on_message(message);
+        replies.on_message(message);
     }
-    inbox.on_down();
+    replies.on_down();
 }
 
 /// Follows the connection. Events wake it, but the client library drops events when many come at once, so it looks
 /// for itself too.
-async fn drive_link(wire: Wire, wake: Arc<Notify>, options: BusOptions) {
+async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptions) {
     let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = connects(&wire.client);
+    let mut seen = connects(&connection.client);
     let mut setting_up = None::<AbortHandle>;
     loop {
         tokio::select! {
             () = wake.notified() => {}
-            _ = tick.tick() => wire.inbox.expire(),
+            _ = tick.tick() => connection.replies.expire(),
         }
-        let now = connects(&wire.client);
-        let connected = wire.client.connection_state() == State::Connected;
+        let now = connects(&connection.client);
+        let connected = connection.client.connection_state() == State::Connected;
         if !connected {
-            wire.inbox.on_down();
+            connection.replies.on_down();
         } else if now > seen {
             // The one before ended, whether or not we were told.
-            wire.inbox.on_down();
+            connection.replies.on_down();
             seen = now;
-            wire.inbox.on_up(now);
+            connection.replies.on_up(now);
             setting_up.take().inspect(AbortHandle::abort);
-            let again = set_up_again(wire.clone(), options.clone());
+            let again = set_up_again(connection.clone(), options.clone());
             setting_up = Some(tokio::spawn(again).abort_handle());
         }
     }
@@ -174,9 +174,9 @@ async fn drive_link(wire: Wire, wake: Arc<Notify>, options: BusOptions) {
 
 /// The server may have come back without its streams: somebody must make them anew. It may also be so new that it does
 /// not answer for them yet.
-async fn set_up_again(wire: Wire, options: BusOptions) {
+async fn set_up_again(connection: Connection, options: BusOptions) {
     let mut told = false;
-    while let Err(error) = streams::ensure(&wire, &options, "the old address").await {
+    while let Err(error) = streams::ensure(&connection, &options, "the old address").await {
         let again = error.exit() == Exit::Unavailable;
         if !told || !again {
             tracing::warn!(%error, again, "streams could not be checked after a reconnect");

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
-use crate::bus::nats::replies::{Inbox, Place, Waiter};
+use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
 use crate::bus::types::Link;
 
 /// How long the server may take to answer for itself.
@@ -25,11 +25,11 @@ pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// so a question is better repeated soon.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection and its inbox.
+/// A connection and its replies.
 #[derive(Debug, Clone)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     pub(super) client: Client,
-    pub(super) inbox: Arc<Inbox>,
+    pub(super) replies: Arc<Replies>,
 }
 
 /// The next message of a subscription of the client library's.
@@ -37,7 +37,7 @@ pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Mess
     subscriber.next().await
 }
 
-impl Wire {
+impl Connection {
     /// Sends; waits while the connection takes no more, but not for a new one.
     pub(super) async fn send(
         &self,
@@ -46,7 +46,7 @@ impl Wire {
         headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        if !self.inbox.is_up() {
+        if !self.replies.is_up() {
             return Err(PublishError::Disconnected);
         }
         let size = payload.len();
@@ -78,8 +78,8 @@ impl Wire {
     }
 
     async fn down(&self) {
-        // The sender lives as long as `self.inbox`, so this cannot end otherwise.
-        let mut link = self.inbox.link();
+        // The sender lives as long as `self.replies`, so this cannot end otherwise.
+        let mut link = self.replies.link();
         let _ = link.wait_for(|link| *link == Link::Down).await;
     }
 
@@ -90,11 +90,11 @@ impl Wire {
         headers: Option<HeaderMap>,
         payload: Bytes,
         waiter: Waiter,
-    ) -> Result<Place<'_>, PublishError> {
-        let place = self.inbox.expect(waiter).await?;
-        let reply = self.inbox.subject(place.id);
+    ) -> Result<PendingReply<'_>, PublishError> {
+        let pending = self.replies.expect(waiter).await?;
+        let reply = self.replies.subject(pending.id);
         self.send(subject, Some(reply), headers, payload).await?;
-        Ok(place)
+        Ok(pending)
     }
 
     /// Asks, and waits for the answer.
@@ -127,8 +127,8 @@ impl Wire {
     pub(super) async fn round_trip(&self) -> Result<(), BusError> {
         let (sender, receiver) = oneshot::channel();
         let trip = async {
-            let place = self.inbox.expect(Waiter::Message(sender)).await?;
-            let subject = self.inbox.subject(place.id);
+            let pending = self.replies.expect(Waiter::Message(sender)).await?;
+            let subject = self.replies.subject(pending.id);
             self.send(subject, None, None, Bytes::new()).await?;
             match receiver.await {
                 Ok(Ok(_)) => Ok(()),
@@ -143,7 +143,7 @@ impl Wire {
 
     /// Subscribes; what is sent after this finds the subscription there.
     pub(super) async fn subscribe(&self, subject: String) -> Result<Subscriber, BusError> {
-        if !self.inbox.is_up() {
+        if !self.replies.is_up() {
             return Err(BusError::Disconnected);
         }
         tokio::select! {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::bus::error::BusError;
 use crate::bus::nats::connect;
-use crate::bus::nats::connection::{self, Wire};
+use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
 use crate::bus::options::IDLE_HEARTBEAT;
 
@@ -85,15 +85,15 @@ impl Order {
 impl Consumer {
     /// Makes one that delivers what matches `filter` from stream sequence `from` on.
     pub(super) async fn create(
-        wire: &Wire,
+        connection: &Connection,
         stream: &str,
         filter: &str,
         from: u64,
         number: u64,
     ) -> Result<Self, BusError> {
-        let deliver_subject = wire.inbox.deliver_subject(number);
+        let deliver_subject = connection.replies.deliver_subject(number);
         let name = connect::random_id();
-        let subscriber = wire.subscribe(deliver_subject.clone()).await?;
+        let subscriber = connection.subscribe(deliver_subject.clone()).await?;
         let config = ConsumerConfig {
             name: &name,
             deliver_subject: &deliver_subject,
@@ -109,7 +109,7 @@ impl Consumer {
             mem_storage: true,
             max_deliver: 1,
         };
-        let pending = wire.create_consumer(stream, &config).await?;
+        let pending = connection.create_consumer(stream, &config).await?;
         Ok(Self {
             subscriber,
             order: Order::default(),
@@ -128,13 +128,13 @@ impl Consumer {
     }
 
     /// Answers an [`Event::Answer`].
-    pub(super) async fn answer(&self, wire: &Wire, subject: String) {
-        let _ = wire.send(subject, None, None, Bytes::new()).await;
+    pub(super) async fn answer(&self, connection: &Connection, subject: String) {
+        let _ = connection.send(subject, None, None, Bytes::new()).await;
     }
 
     /// Ends it.
-    pub(super) async fn delete(self, wire: &Wire) {
-        wire.delete_consumer(&self.stream, &self.name).await;
+    pub(super) async fn delete(self, connection: &Connection) {
+        connection.delete_consumer(&self.stream, &self.name).await;
     }
 }
 

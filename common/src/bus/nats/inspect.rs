@@ -15,8 +15,8 @@ pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, Co
         ..options.clone()
     };
     let servers = connect::parse(url)?;
-    let (wire, tasks) = connect::connect(&servers, &options).await?;
-    let mut inner = Inner::new(wire, &options, servers, tasks);
+    let (connection, tasks) = connect::connect(&servers, &options).await?;
+    let mut inner = Inner::new(connection, &options, servers, tasks);
     let (record, replicas) = record(&inner).await?;
     if record.bus_protocol != BUS_PROTOCOL {
         return Err(ConnectError::OtherVersion {
@@ -41,8 +41,10 @@ async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
     );
     let url = || connect::shown(&inner.servers);
     let read = async {
-        let info = inner.wire.stream_info(&stream).await?;
-        let found = inner.wire.last_message(&stream, &subject, CLUSTER_KEY);
+        let info = inner.connection.stream_info(&stream).await?;
+        let found = inner
+            .connection
+            .last_message(&stream, &subject, CLUSTER_KEY);
         let value = found.await?.and_then(|entry| entry.value);
         let record = value
             .map(|value| serde_json::from_slice(&value))

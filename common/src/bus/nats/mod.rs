@@ -28,4 +28,4 @@ mod inspect;
 mod client;
 
 pub use self::client::Nats;
-pub(crate) use self::second_path::Second;
+pub(crate) use self::second_path::SecondPath;

@@ -37,7 +37,7 @@ pub(super) struct Source {
 
 /// How far the reader is.
 #[derive(Debug)]
-struct Place {
+struct Position {
     /// When the stream was made: another time is another stream.
     created: String,
     /// All up to here was looked at.
@@ -51,7 +51,7 @@ struct Place {
     floor: u64,
 }
 
-impl Place {
+impl Position {
     fn new(info: &StreamInfo, from: u64) -> Self {
         Self {
             created: info.created.clone(),
@@ -88,15 +88,15 @@ pub(super) async fn open<T: Send + 'static>(
     source: Source,
     decode: Decode<T>,
 ) -> Result<mpsc::Receiver<Read<T>>, BusError> {
-    let link = inner.wire.inbox.link();
-    let info = inner.wire.stream_info(&source.stream).await?;
-    let place = Place::new(&info, source.from);
+    let link = inner.connection.replies.link();
+    let info = inner.connection.stream_info(&source.stream).await?;
+    let position = Position::new(&info, source.from);
     let (sender, receiver) = mpsc::channel(CAPACITY);
     let mut reader = Reader {
         inner,
         source,
         decode,
-        place,
+        position,
         link,
         sender,
     };
@@ -109,7 +109,7 @@ struct Reader<T> {
     inner: Arc<Inner>,
     source: Source,
     decode: Decode<T>,
-    place: Place,
+    position: Position,
     link: watch::Receiver<Link>,
     sender: mpsc::Sender<Read<T>>,
 }
@@ -128,14 +128,18 @@ impl<T> Reader<T> {
         self.link.mark_unchanged();
         if self.inner.options.replicas > 1 {
             let (stream, filter) = (&self.source.stream, &self.source.filter);
-            let last = self.inner.wire.last_message(stream, filter, "").await?;
-            self.place.floor = last.map_or(0, |entry| entry.revision);
+            let last = self
+                .inner
+                .connection
+                .last_message(stream, filter, "")
+                .await?;
+            self.position.floor = last.map_or(0, |entry| entry.revision);
         }
         let consumer = Consumer::create(
-            &self.inner.wire,
+            &self.inner.connection,
             &self.source.stream,
             &self.source.filter,
-            self.place.looked_at + 1,
+            self.position.looked_at + 1,
             self.inner.next_reader(),
         )
         .await?;
@@ -145,11 +149,11 @@ impl<T> Reader<T> {
     async fn drive(&mut self, mut consumer: Consumer) {
         loop {
             let end = self.drive_consumer(&mut consumer).await;
-            consumer.delete(&self.inner.wire).await;
+            consumer.delete(&self.inner.connection).await;
             if end == End::Unwanted {
                 return;
             }
-            BusStats::count(&self.inner.wire.inbox.stats.reader_restarts);
+            BusStats::count(&self.inner.connection.replies.stats.reader_restarts);
             match self.create_again().await {
                 Some(next) => consumer = next,
                 None => return,
@@ -174,10 +178,10 @@ impl<T> Reader<T> {
             match event {
                 Event::Entry(delivery, message) => {
                     // A server that is behind may begin at its own end instead of where it was told to.
-                    let is_new = delivery.stream_seq > self.place.looked_at;
-                    self.place.advance(delivery.stream_seq);
-                    self.place.last = Some((delivery.stream_seq, delivery.time_ms));
-                    let behind = delivery.pending.max(u64::from(!self.place.is_current()));
+                    let is_new = delivery.stream_seq > self.position.looked_at;
+                    self.position.advance(delivery.stream_seq);
+                    self.position.last = Some((delivery.stream_seq, delivery.time_ms));
+                    let behind = delivery.pending.max(u64::from(!self.position.is_current()));
                     if is_new
                         && let Some(entry) = (self.decode)(&self.source, delivery, &message)
                         && self.sender.send(Read::Item(entry, behind)).await.is_err()
@@ -188,11 +192,11 @@ impl<T> Reader<T> {
                 Event::Idle(last) => {
                     // A reader that begins beyond the end was not there yet.
                     if last >= self.source.from {
-                        self.place.advance(last);
+                        self.position.advance(last);
                     }
                     self.offer_idle();
                 }
-                Event::Answer(subject) => consumer.answer(&self.inner.wire, subject).await,
+                Event::Answer(subject) => consumer.answer(&self.inner.connection, subject).await,
                 Event::Broken => return End::Again,
             }
             heard = Instant::now();
@@ -201,14 +205,14 @@ impl<T> Reader<T> {
 
     /// Says that all was delivered; if whoever reads is behind, the next heartbeat says it again.
     fn offer_idle(&self) {
-        if self.place.is_current() {
+        if self.position.is_current() {
             let _ = self.sender.try_send(Read::Idle);
         }
     }
 
     /// Whether the log lost its tail (a power cut) and grew past our place again: then what we read last is not there.
     async fn is_rewritten(&self, info: &StreamInfo) -> Result<bool, BusError> {
-        let Some((seq, time_ms)) = self.place.last else {
+        let Some((seq, time_ms)) = self.position.last else {
             return Ok(false);
         };
         if !self.source.every_entry || seq < info.state.first() {
@@ -216,7 +220,7 @@ impl<T> Reader<T> {
         }
         let found = self
             .inner
-            .wire
+            .connection
             .message_time(&self.source.stream, seq)
             .await?;
         Ok(found != Some(time_ms))
@@ -229,8 +233,12 @@ impl<T> Reader<T> {
             let attempt = async {
                 let up = self.link.wait_for(|link| matches!(link, Link::Up(_))).await;
                 up.map_err(|_| BusError::Disconnected)?;
-                let info = self.inner.wire.stream_info(&self.source.stream).await?;
-                if !self.place.is_in(&info, self.source.every_entry)
+                let info = self
+                    .inner
+                    .connection
+                    .stream_info(&self.source.stream)
+                    .await?;
+                if !self.position.is_in(&info, self.source.every_entry)
                     || self.is_rewritten(&info).await?
                 {
                     return Err(BusError::NoStream);
@@ -303,31 +311,31 @@ mod tests {
 
     #[test]
     fn a_place_is_lost_if_the_stream_is_another_or_was_cut() {
-        let mut place = Place::new(&info("a", 5, 20), 1);
-        assert_eq!(place.looked_at, 4);
-        place.advance(10);
-        assert!(place.is_in(&info("a", 5, 20), true));
-        assert!(place.is_in(&info("a", 11, 20), true));
+        let mut position = Position::new(&info("a", 5, 20), 1);
+        assert_eq!(position.looked_at, 4);
+        position.advance(10);
+        assert!(position.is_in(&info("a", 5, 20), true));
+        assert!(position.is_in(&info("a", 11, 20), true));
         assert!(
-            !place.is_in(&info("a", 12, 20), true),
+            !position.is_in(&info("a", 12, 20), true),
             "11 was removed unread"
         );
         assert!(
-            place.is_in(&info("a", 12, 20), false),
+            position.is_in(&info("a", 12, 20), false),
             "a bucket's 11 was replaced"
         );
-        assert!(!place.is_in(&info("a", 5, 9), true), "the tail was lost");
-        assert!(!place.is_in(&info("b", 5, 20), true), "made anew");
+        assert!(!position.is_in(&info("a", 5, 9), true), "the tail was lost");
+        assert!(!position.is_in(&info("b", 5, 20), true), "made anew");
     }
 
     #[test]
     fn d10_a_server_that_is_behind_is_at_no_end() {
-        let mut place = Place::new(&info("a", 5, 20), 10);
-        assert!(place.is_current(), "there was nothing for us");
-        place.floor = 12;
-        assert!(!place.is_current());
-        place.advance(12);
-        assert!(place.is_current());
+        let mut position = Position::new(&info("a", 5, 20), 10);
+        assert!(position.is_current(), "there was nothing for us");
+        position.floor = 12;
+        assert!(!position.is_current());
+        position.advance(12);
+        assert!(position.is_current());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
 use crate::bus::types::Link;
 
-/// How many answers may be awaited at a time; more wait to be sent. Less than what the inbox' subscription holds.
+/// How many answers may be awaited at a time; more wait to be sent. Less than what the replies' subscription holds.
 const MAX_WAITING: usize = 16 * 1024;
 
 /// Who waits for an answer.
@@ -89,7 +89,7 @@ struct Table {
 
 /// The connection's reply subject and state.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(super) struct Replies {
     prefix: String,
     table: Mutex<Table>,
     permits: Arc<Semaphore>,
@@ -100,28 +100,28 @@ pub(super) struct Inbox {
 }
 
 /// A place in the table; given back if dropped before [`keep`](Self::keep).
-pub(super) struct Place<'a> {
-    inbox: &'a Inbox,
+pub(super) struct PendingReply<'a> {
+    replies: &'a Replies,
     pub(super) id: u64,
     kept: bool,
 }
 
-impl Place<'_> {
+impl PendingReply<'_> {
     /// Leaves the place to the answer or the deadline.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for PendingReply<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            self.inbox.table.lock().entries.remove(&self.id);
+            self.replies.table.lock().entries.remove(&self.id);
         }
     }
 }
 
-impl Inbox {
+impl Replies {
     /// `prefix` is what reply subjects of this connection begin with, dot included.
     pub(super) fn new(prefix: String) -> Self {
         Self {
@@ -158,7 +158,7 @@ impl Inbox {
     }
 
     /// Takes a place for an answer; waits while too many are taken.
-    pub(super) async fn expect(&self, waiter: Waiter) -> Result<Place<'_>, PublishError> {
+    pub(super) async fn expect(&self, waiter: Waiter) -> Result<PendingReply<'_>, PublishError> {
         let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return Err(PublishError::Disconnected);
         };
@@ -176,8 +176,8 @@ impl Inbox {
             _permit: permit,
         };
         table.entries.insert(id, entry);
-        Ok(Place {
-            inbox: self,
+        Ok(PendingReply {
+            replies: self,
             id,
             kept: false,
         })
@@ -253,5 +253,5 @@ impl Inbox {
     }
 }
 
-/// How often [`Inbox::expire`] wants to be called.
+/// How often [`Replies::expire`] wants to be called.
 pub(super) const EXPIRE_EVERY: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::bus::error::{PublishError, RequestError};
 use crate::bus::nats::connect;
-use crate::bus::nats::connection::Wire;
+use crate::bus::nats::connection::Connection;
 use crate::bus::options::BusOptions;
 use crate::bus::types::Standing;
 
@@ -30,7 +30,7 @@ const CAPACITY: usize = 1024;
 
 /// The connection, as long as there is one, and the task that keeps it.
 #[derive(Debug)]
-pub(crate) struct Second {
+pub(crate) struct SecondPath {
     state: Arc<Shared>,
     task: AbortHandle,
 }
@@ -41,7 +41,7 @@ struct Shared {
     client: watch::Sender<Option<Client>>,
 }
 
-impl Drop for Second {
+impl Drop for SecondPath {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -55,15 +55,19 @@ enum Found {
     Unreachable,
 }
 
-impl Second {
-    /// Begins to look for another server than the one that `wire` is connected to.
-    pub(super) fn start(wire: Wire, servers: Vec<ServerAddr>, options: BusOptions) -> Self {
+impl SecondPath {
+    /// Begins to look for another server than the one that `connection` is connected to.
+    pub(super) fn start(
+        connection: Connection,
+        servers: Vec<ServerAddr>,
+        options: BusOptions,
+    ) -> Self {
         let state = Arc::new(Shared {
             standing: watch::Sender::new(Standing::Missing),
             client: watch::Sender::new(None),
         });
         let seeker = Seeker {
-            wire,
+            connection,
             servers,
             options,
             state: state.clone(),
@@ -103,7 +107,7 @@ impl Second {
 }
 
 struct Seeker {
-    wire: Wire,
+    connection: Connection,
     servers: Vec<ServerAddr>,
     options: BusOptions,
     state: Arc<Shared>,
@@ -137,7 +141,7 @@ impl Seeker {
                 *last = standing;
                 changed
             });
-            let mut link = self.wire.inbox.link();
+            let mut link = self.connection.replies.link();
             tokio::select! {
                 // Another server may know of others.
                 _ = link.changed() => {}
@@ -148,7 +152,7 @@ impl Seeker {
 
     /// Looks at all servers that are known, in any order.
     async fn look(&self, gone: &Arc<Notify>) -> Found {
-        let own = self.wire.client.server_info();
+        let own = self.connection.client.server_info();
         let mut candidates = candidates(&self.servers, &own.connect_urls);
         if candidates.len() < 2 && own.cluster.is_none() {
             return Found::OnlyOwn;
@@ -207,7 +211,7 @@ impl Seeker {
     }
 
     fn own_server(&self) -> String {
-        self.wire.client.server_info().server_id
+        self.connection.client.server_info().server_id
     }
 }
 

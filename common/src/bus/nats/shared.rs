@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_nats::ServerAddr;
 use tokio::task::AbortHandle;
 
-use crate::bus::nats::connection::Wire;
+use crate::bus::nats::connection::Connection;
 use crate::bus::options::BusOptions;
 
 /// What clones, subscriptions and readers share. The connection ends with the last of them.
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) wire: Wire,
+    pub(super) connection: Connection,
     pub(super) options: BusOptions,
     pub(super) servers: Vec<ServerAddr>,
     tasks: Vec<AbortHandle>,
@@ -29,13 +29,13 @@ impl Drop for Inner {
 
 impl Inner {
     pub(super) fn new(
-        wire: Wire,
+        connection: Connection,
         options: &BusOptions,
         servers: Vec<ServerAddr>,
         tasks: Vec<AbortHandle>,
     ) -> Self {
         Self {
-            wire,
+            connection,
             options: options.clone(),
             servers,
             tasks,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 
 use crate::bus::error::{BusError, ConnectError};
-use crate::bus::nats::connection::Wire;
+use crate::bus::nats::connection::Connection;
 use crate::bus::nats::pub_ack::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
 use crate::bus::options::{BusOptions, Storage};
 use crate::subject;
@@ -81,7 +81,7 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
 
 /// Makes what is missing and checks what is there. Waits while a cluster chooses its leaders: for the caller to bound.
 pub(super) async fn ensure(
-    wire: &Wire,
+    connection: &Connection,
     options: &BusOptions,
     url: &str,
 ) -> Result<(), ConnectError> {
@@ -90,12 +90,12 @@ pub(super) async fn ensure(
     }
     for config in wanted(options) {
         loop {
-            let result = match wire.stream_info(&config.name).await {
+            let result = match connection.stream_info(&config.name).await {
                 Ok(info) => {
                     check(&config, &info.config, options)?;
                     Ok(())
                 }
-                Err(BusError::NoStream) => wire.create_stream(&config).await,
+                Err(BusError::NoStream) => connection.create_stream(&config).await,
                 Err(error) => Err(error),
             };
             match result {

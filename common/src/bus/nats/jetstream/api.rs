@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::error::BusError;
-use crate::bus::nats::connection::{ANSWER_TIMEOUT, SERVER_TIMEOUT, Wire};
+use crate::bus::nats::connection::{ANSWER_TIMEOUT, Connection, SERVER_TIMEOUT};
 use crate::bus::nats::jetstream::message::{is_marker_block, unix_ms};
 use crate::bus::nats::pub_ack::{Fault, MESSAGE_NOT_FOUND};
 use crate::bus::types::{KvEntry, LogState};
@@ -118,7 +118,7 @@ impl<'a> Got<'a> {
     }
 }
 
-impl Wire {
+impl Connection {
     /// Asks JetStream, and gives its answer if that is no refusal.
     async fn api(&self, subject: String, request: &impl Serialize) -> Result<Bytes, BusError> {
         self.api_within(ANSWER_TIMEOUT, subject, request).await
