@@ -5,7 +5,7 @@ use grandstand_types::id::{Lane, PlayerId};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::game::Refusal;
+use crate::reject::Refusal;
 
 /// One effect of an event, in the order in which the game made them.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,49 +150,5 @@ impl Effects {
     fn push_update(&mut self, lane: Option<Lane>, key: Option<String>, change: &impl Serialize) {
         let data = Data::json(change).expect("an update must be serializable as JSON");
         self.list.push(Effect::Update { lane, key, data });
-    }
-}
-
-/// Who gets a live message.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LiveTo {
-    /// A lane, or (`None`) both.
-    Lane(Option<Lane>),
-    /// Both lanes, but not this player.
-    Others(PlayerId),
-    /// One player.
-    Player(PlayerId),
-}
-
-/// Collects what a game emits in [`Game::live`](crate::game::Game::live) and [`Game::tick`](crate::game::Game::tick).
-#[derive(Debug, Default)]
-pub struct LiveEffects {
-    list: Vec<(LiveTo, Data)>,
-}
-
-impl LiveEffects {
-    /// To everybody in the room.
-    pub fn all(&mut self, data: Data) {
-        self.list.push((LiveTo::Lane(None), data));
-    }
-
-    /// To one lane.
-    pub fn lane(&mut self, lane: Lane, data: Data) {
-        self.list.push((LiveTo::Lane(Some(lane)), data));
-    }
-
-    /// To everybody but this player.
-    pub fn others(&mut self, player: &PlayerId, data: Data) {
-        self.list.push((LiveTo::Others(player.clone()), data));
-    }
-
-    /// To one player.
-    pub fn player(&mut self, player: &PlayerId, data: Data) {
-        self.list.push((LiveTo::Player(player.clone()), data));
-    }
-
-    /// What was emitted.
-    pub fn into_list(self) -> Vec<(LiveTo, Data)> {
-        self.list
     }
 }

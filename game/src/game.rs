@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
-use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::effects::{Effects, LiveEffects};
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::live::LiveEffects;
+use crate::reject::Refusal;
+use crate::serving::Spectating;
+use crate::setup::Setup;
 
 /// A game's rules.
 pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
@@ -66,94 +70,4 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
 
     /// Called every [`Game::TICK`].
     fn tick(&self, _volatile: &mut Self::Volatile, _effects: &mut LiveEffects) {}
-}
-
-/// How a room's spectators are served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spectating {
-    /// How often a second a spectator is sent something, at most; 0 for as often as there is something. Of updates that wait
-    /// for their turn only the latest with the same [key](crate::effects::Effects::update_keyed) is sent, and
-    /// a snapshot in their place where that is less.
-    pub max_rate_hz: u32,
-    /// How many milliseconds later than it happens a spectator is shown anything, so that nobody plays by what another's
-    /// screen shows.
-    pub delay_ms: u32,
-}
-
-/// What a room is created with.
-#[derive(Debug)]
-pub struct Setup<'a> {
-    /// `join`'s `params`, `{}` if there were none.
-    pub params: &'a serde_json::Value,
-    /// Seeded from the room: use it for all chance.
-    pub rng: &'a mut ChaCha8Rng,
-    /// When, by the log's clock, Unix milliseconds.
-    pub now_ms: u64,
-}
-
-/// Why a game refuses something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// For programs: `[a-z_]+`.
-    pub code: String,
-    /// For people.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A refusal with its code and what to tell people.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-        }
-    }
-}
-
-/// An event from the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event<'a> {
-    /// When, by the log's clock, Unix milliseconds; never before the event before it, nor a timer's due time.
-    pub now_ms: u64,
-    /// What happened.
-    pub kind: EventKind<'a>,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EventKind<'a> {
-    /// A player came who was not in the room (or had left it).
-    Joined {
-        /// Who.
-        player: &'a PlayerId,
-        /// The token's options for this room; `null` if it has none.
-        options: &'a serde_json::Value,
-    },
-    /// A player left for good.
-    Left {
-        /// Who.
-        player: &'a PlayerId,
-    },
-    /// A player's connection dropped.
-    Lost {
-        /// Who.
-        player: &'a PlayerId,
-    },
-    /// A player whose connection had dropped is back.
-    Returned {
-        /// Who.
-        player: &'a PlayerId,
-    },
-    /// What a player did.
-    Input {
-        /// Who.
-        player: &'a PlayerId,
-        /// What.
-        data: &'a Data,
-    },
-    /// A timer came due that [`Effects::set_timer`] set.
-    Timer {
-        /// Its name.
-        name: &'a str,
-    },
 }

@@ -4,14 +4,29 @@
 
 mod game;
 
+mod setup;
+
+mod event;
+
+mod reject;
+
 mod effects;
 
-mod registry;
+mod live;
+
+mod serving;
+
+mod games;
 
 pub mod host;
 
-pub use effects::{Effect, Effects, LiveEffects, LiveTo};
-pub use game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+pub use effects::{Effect, Effects};
+pub use event::{Event, EventKind};
+pub use game::Game;
+pub use games::Registry;
 pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId};
-pub use registry::Registry;
+pub use live::{LiveEffects, LiveTo};
+pub use reject::Refusal;
+pub use serving::Spectating;
+pub use setup::Setup;

@@ -1,6 +1,8 @@
 //! What a worker needs to run games of types that it does not know.
 
+pub mod erased;
+
 pub mod hash;
 
-pub use crate::registry::{AnyGame, Maker, Panicked, guard};
+pub use erased::{AnyGame, Maker, Panicked, guard};
 pub use hash::StateHash;

@@ -1,6 +1,5 @@
-//! The games that a worker can run, with their types erased.
+//! A game of whatever type.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -8,38 +7,13 @@ use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 use serde_json::value::RawValue;
 
-use crate::effects::{Effects, LiveEffects};
-use crate::game::{Event, Game, Refusal, Setup, Spectating};
-
-/// The games that a worker can run, by name.
-#[derive(Debug, Clone, Default)]
-pub struct Registry {
-    games: BTreeMap<&'static str, Maker>,
-}
-
-impl Registry {
-    /// None yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a game; one of the same name is replaced.
-    #[must_use]
-    pub fn with<G: Game>(mut self) -> Self {
-        self.games.insert(G::NAME, Maker::of::<G>());
-        self
-    }
-
-    /// The names of the games.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.games.keys().copied()
-    }
-
-    /// How rooms of the game with this name are made and loaded.
-    pub fn get(&self, name: &str) -> Option<Maker> {
-        self.games.get(name).copied()
-    }
-}
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::game::Game;
+use crate::live::LiveEffects;
+use crate::reject::Refusal;
+use crate::serving::Spectating;
+use crate::setup::Setup;
 
 /// How rooms of one game are made and loaded.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +25,7 @@ pub struct Maker {
 }
 
 impl Maker {
-    fn of<G: Game>() -> Self {
+    pub(crate) fn of<G: Game>() -> Self {
         Self {
             create: |setup| G::create(setup).map(Hosted::<G>::boxed),
             load: |text| serde_json::from_str::<G>(text).map(Hosted::<G>::boxed),

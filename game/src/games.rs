@@ -1,0 +1,36 @@
+//! The games that a worker can run, with their types erased.
+
+use std::collections::BTreeMap;
+
+use crate::game::Game;
+use crate::host::erased::Maker;
+
+/// The games that a worker can run, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    games: BTreeMap<&'static str, Maker>,
+}
+
+impl Registry {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a game; one of the same name is replaced.
+    #[must_use]
+    pub fn with<G: Game>(mut self) -> Self {
+        self.games.insert(G::NAME, Maker::of::<G>());
+        self
+    }
+
+    /// The names of the games.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.games.keys().copied()
+    }
+
+    /// How rooms of the game with this name are made and loaded.
+    pub fn get(&self, name: &str) -> Option<Maker> {
+        self.games.get(name).copied()
+    }
+}
