@@ -102,7 +102,7 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
         line: args.json.then_some(&mut write),
         progress: &mut tell_progress,
     };
-    let report = replay::replay(&bus, &grandstand_games::registry(), &request, audience).await;
+    let report = replay::replay(&bus, &grandstand_games::all(), &request, audience).await;
     let written = out.flush();
     match report {
         Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,

@@ -7,20 +7,25 @@ use crate::host::erased::Maker;
 
 /// The games that a worker can run, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Registry {
+pub struct Games {
     games: BTreeMap<&'static str, Maker>,
 }
 
-impl Registry {
+impl Games {
     /// None yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a game; one of the same name is replaced.
+    pub fn add<G: Game>(&mut self) {
+        self.games.insert(G::NAME, Maker::of::<G>());
+    }
+
+    /// [`add`](Self::add)s a game.
     #[must_use]
     pub fn with<G: Game>(mut self) -> Self {
-        self.games.insert(G::NAME, Maker::of::<G>());
+        self.add::<G>();
         self
     }
 

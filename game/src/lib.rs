@@ -23,7 +23,7 @@ pub mod host;
 pub use effects::{Effect, Effects};
 pub use event::{Event, EventKind};
 pub use game::Game;
-pub use games::Registry;
+pub use games::Games;
 pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId};
 pub use live::{LiveEffects, LiveTo};

@@ -70,13 +70,7 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     tokio::spawn(config.cluster.clone().stay(bus.clone()));
 
     let (signal, watch) = drain::channel();
-    let worker = driver::run(
-        bus,
-        grandstand_games::registry(),
-        settings,
-        watch,
-        component,
-    );
+    let worker = driver::run(bus, grandstand_games::all(), settings, watch, component);
     tokio::pin!(worker);
     let ended = tokio::select! {
         ended = &mut worker => ended,

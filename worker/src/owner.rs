@@ -15,7 +15,7 @@ use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
 use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::partition::{Fate, Owned, Shared};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 /// Requests that wait for the end of a turn; more are not answered, and their edges ask again.
 const MAX_REPLIES: usize = 4_096;
@@ -38,13 +38,13 @@ struct Waiting {
 
 impl Owner {
     /// Owns nothing yet.
-    pub fn new(now: Now, config: OwnerConfig, registry: Registry) -> Self {
+    pub fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
         let outbox = Outbox::new(config.worker.clone(), config.max_payload);
         Self {
             shared: Shared {
                 now,
                 config,
-                registry,
+                games,
                 outbox,
                 commands: VecDeque::new(),
                 pending: BTreeMap::new(),

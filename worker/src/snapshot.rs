@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::room::{Room, State};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 use grandstand_game::host::{Panicked, guard};
 
@@ -178,7 +178,7 @@ pub(crate) fn decode_state(
 
 /// The room of a snapshot, as of entry `last` (what of its place counts); `None` if it was deleted.
 pub(crate) fn decode(
-    registry: &Registry,
+    games: &Games,
     id: &RoomId,
     value: &[u8],
     last: u64,
@@ -195,7 +195,7 @@ pub(crate) fn decode(
         return Err(DecodeError::Damaged);
     }
     let state: State = serde_json::from_str(state.get())?;
-    let maker = registry
+    let maker = games
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
     let game = maker.load(game.get())??;

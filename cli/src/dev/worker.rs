@@ -41,7 +41,7 @@ impl WorkerThread {
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };
-                driver::run(bus, grandstand_games::registry(), settings, watch, status)
+                driver::run(bus, grandstand_games::all(), settings, watch, status)
                     .await
                     .map_err(|e| internal(&e))
             })

@@ -6,14 +6,20 @@ pub mod relay;
 
 use serde::de::DeserializeOwned;
 
+use grandstand_game::Games;
 use grandstand_game::Refusal;
-use grandstand_game::Registry;
 
-/// All of them.
-pub fn registry() -> Registry {
-    Registry::new()
-        .with::<memory::Memory>()
-        .with::<relay::Relay>()
+/// Adds the games of this crate.
+pub fn register(games: &mut Games) {
+    games.add::<memory::Memory>();
+    games.add::<relay::Relay>();
+}
+
+/// The games of this crate, and no others.
+pub fn all() -> Games {
+    let mut games = Games::new();
+    register(&mut games);
+    games
 }
 
 /// Reads a room's `params`.

@@ -29,7 +29,7 @@ use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::task::LocalSet;
 
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use turn::{End, Worker};
 
 /// Runs a worker on this thread until `shutdown` says that it shall end and it has given all away, or until the
@@ -41,7 +41,7 @@ use turn::{End, Worker};
 /// If the bus' store failed or the bus is gone. A bus that cannot be reached for a while is no error.
 pub async fn run(
     bus: Bus,
-    registry: Registry,
+    games: Games,
     settings: WorkerSettings,
     shutdown: drain::Watch,
     status: Component,
@@ -55,7 +55,7 @@ pub async fn run(
             loop {
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
-                let worker = Worker::new(id, (&bus, &witness), &registry, &settings, &shutdown);
+                let worker = Worker::new(id, (&bus, &witness), &games, &settings, &shutdown);
                 match worker.drive(&status).await? {
                     End::Left => return Ok(()),
                     End::Dead => {

@@ -36,7 +36,7 @@ async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
     let settings = WorkerSettings::new("worker", bus, PARTITIONS);
     let worker = run(
         bus.clone(),
-        grandstand_games::registry(),
+        grandstand_games::all(),
         settings,
         watch,
         status.component("worker"),
@@ -240,7 +240,7 @@ async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
         let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
         let worker = run(
             bus.clone(),
-            grandstand_games::registry(),
+            grandstand_games::all(),
             settings,
             watch,
             status.component("worker"),
@@ -286,7 +286,7 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
         let component = status.component("worker");
         let worker = run(
             bus.clone(),
-            grandstand_games::registry(),
+            grandstand_games::all(),
             settings,
             watch,
             component,
@@ -342,7 +342,7 @@ async fn two_workers_share_and_the_one_that_is_left_takes_all() {
         let (signal, watch) = drain::channel();
         let worker = run(
             bus.clone(),
-            grandstand_games::registry(),
+            grandstand_games::all(),
             settings(name),
             watch,
             status.component("worker"),

@@ -20,7 +20,7 @@ use crate::command::Now;
 use crate::lease::{LeaseSettings, Machine};
 use crate::metrics::Counts;
 use crate::owner::Owner;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.
 const TURN: usize = 1024;
@@ -81,7 +81,7 @@ impl<'a> Worker<'a> {
     pub(super) fn new(
         id: WorkerId,
         (bus, witness): (&'a Bus, &'a Witness),
-        registry: &Registry,
+        games: &Games,
         settings: &'a WorkerSettings,
         shutdown: &'a drain::Watch,
     ) -> Self {
@@ -99,7 +99,7 @@ impl<'a> Worker<'a> {
                 partitions: settings.partitions,
                 alone: settings.alone,
             }),
-            owner: Owner::new(now(), config, registry.clone()),
+            owner: Owner::new(now(), config, games.clone()),
             sources,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),

@@ -304,7 +304,7 @@ impl Owned {
             return;
         };
         slot.strikes += 1;
-        match slot.origin.build(&cx.registry, id) {
+        match slot.origin.build(&cx.games, id) {
             Ok(room) if slot.strikes < MAX_STRIKES => {
                 slot.room = Some(room);
                 self.count_room(id);

@@ -200,7 +200,7 @@ impl Owned {
         let covered = snapshot::decode_place(&value)
             .map(|place| self.checkpoint.covered(place.generation, place.last));
         let room = covered.and_then(|covered| {
-            let room = snapshot::decode(&cx.registry, id, &value, covered)?;
+            let room = snapshot::decode(&cx.games, id, &value, covered)?;
             Ok(room.map(|room| (room, covered)))
         });
         let is_own = slot.revision == revision;

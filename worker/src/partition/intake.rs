@@ -145,7 +145,7 @@ impl Owned {
             tracing::error!(room = %id, seq = logged.seq, "the game panicked");
             cx.counts.panics += 1;
             emits.clear();
-            let mut room = slot.origin.build(&cx.registry, id)?;
+            let mut room = slot.origin.build(&cx.games, id)?;
             room.handle(&logged, &mut emits)?;
             slot.room = Some(room);
             Ok::<(), Panicked>(())
@@ -198,7 +198,7 @@ impl Owned {
             return;
         };
         let mut emits = Vec::new();
-        let mut open = || Room::open(&cx.registry, id, (&logged, joined), &mut emits);
+        let mut open = || Room::open(&cx.games, id, (&logged, joined), &mut emits);
         let seq = logged.seq;
         match open().or_else(|_| open()) {
             Ok(Opened::Room(room)) => {

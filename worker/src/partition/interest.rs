@@ -87,7 +87,7 @@ impl Owned {
             self.drop_interest(id, edge, &sessions(wanted));
         }
         let exists = self.exists(id);
-        if !exists && lanes != [None, None] && cx.registry.get(id.game()).is_none() {
+        if !exists && lanes != [None, None] && cx.games.get(id.game()).is_none() {
             // Nobody can ever create it: there is nothing to wait for.
             let closed = wire::Closed {
                 code: ErrorKind::NoSuchGame.code().to_owned(),

@@ -36,7 +36,7 @@ use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
 use crate::deadlines::Deadlines;
 use crate::metrics::Counts;
 use crate::outbox::{Outbox, RoomHead};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 use audience::Audience;
 use sessions::Losing;
@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     /// The time of the call.
     pub(crate) now: Now,
     pub(crate) config: OwnerConfig,
-    pub(crate) registry: Registry,
+    pub(crate) games: Games,
     pub(crate) outbox: Outbox,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) pending: BTreeMap<Token, (Partition, Pending)>,

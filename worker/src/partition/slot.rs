@@ -12,7 +12,7 @@ use crate::quarantine::Why;
 use crate::room::{Logged, Room};
 use crate::snapshot;
 use grandstand_common::wire::Body;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 
 /// Entries kept behind the last snapshot, to build a room anew after a panic. Beyond it (writes are stuck) a panic means
@@ -125,17 +125,17 @@ impl Origin {
     }
 
     /// The room as it was after the last entry that was pushed.
-    pub(crate) fn build(&self, registry: &Registry, id: &RoomId) -> Result<Room, Panicked> {
+    pub(crate) fn build(&self, games: &Games, id: &RoomId) -> Result<Room, Panicked> {
         if self.lost {
             return Err(Panicked);
         }
         let mut room = match (&self.base, self.tail.first()) {
-            (Some((value, last)), _) => snapshot::decode(registry, id, value, *last)
+            (Some((value, last)), _) => snapshot::decode(games, id, value, *last)
                 .ok()
                 .flatten()
                 .ok_or(Panicked)?,
             (None, Some(first)) => {
-                let maker = registry.get(id.game()).ok_or(Panicked)?;
+                let maker = games.get(id.game()).ok_or(Panicked)?;
                 let Some(Body::Joined(joined)) = &first.entry.body else {
                     return Err(Panicked);
                 };

@@ -304,7 +304,7 @@ impl Owned {
         let room = place.and_then(|place| {
             let covered = self.checkpoint.covered(place.generation, place.last);
             slot.covered = covered;
-            snapshot::decode(&cx.registry, id, &value, covered)
+            snapshot::decode(&cx.games, id, &value, covered)
         });
         match room {
             Ok(Some(room)) => {

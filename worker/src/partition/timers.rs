@@ -168,7 +168,7 @@ impl Owned {
     /// Ticks only while somebody watches.
     fn tick_at(&self, cx: &Shared, id: &RoomId) -> Option<Instant> {
         let slot = self.slots.get(id)?;
-        let every = cx.registry.get(id.game())?.tick?;
+        let every = cx.games.get(id.game())?.tick?;
         let room = slot.room.as_ref()?;
         if !self.is_ready() || room.state().finished || !self.audiences.contains_key(id) {
             return None;
@@ -180,7 +180,7 @@ impl Owned {
         let Some(at) = self.tick_at(cx, id) else {
             return;
         };
-        let every = cx.registry.get(id.game()).and_then(|maker| maker.tick);
+        let every = cx.games.get(id.game()).and_then(|maker| maker.tick);
         let (Some(slot), Some(every)) = (self.slots.get_mut(id), every) else {
             return;
         };

@@ -13,7 +13,7 @@ use super::scan::Life;
 use super::stored::{Key, Snapshot, Stored};
 use crate::room::{Logged, Room};
 use crate::snapshot::DecodeError;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 /// An entry of the log; nothing but its place if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
@@ -27,7 +27,7 @@ pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
 /// A room that is replayed.
 #[derive(Debug)]
 pub(super) struct Replay {
-    registry: Registry,
+    games: Games,
     id: RoomId,
     instance: Instance,
     stored: Stored,
@@ -44,24 +44,24 @@ pub(super) struct Replay {
 
 impl Replay {
     /// From the entry that created it.
-    pub(super) fn new(registry: &Registry, id: &RoomId, life: &Life, stored: Stored) -> Self {
+    pub(super) fn new(games: &Games, id: &RoomId, life: &Life, stored: Stored) -> Self {
         let nothing = || Ok::<_, std::convert::Infallible>(None);
-        let replicas = match Replicas::new(registry, id, nothing) {
+        let replicas = match Replicas::new(games, id, nothing) {
             Ok(replicas) => replicas,
             Err(never) => match never {},
         };
-        Self::with(registry, (id, life.instance), stored, replicas)
+        Self::with(games, (id, life.instance), stored, replicas)
     }
 
     /// From a stored snapshot.
     pub(super) fn from_snapshot(
-        registry: &Registry,
+        games: &Games,
         id: &RoomId,
         snapshot: &Snapshot,
         stored: Stored,
     ) -> Result<Self, DecodeError> {
-        let replicas = Replicas::new(registry, id, || snapshot.load(registry, id))?;
-        let mut replay = Self::with(registry, (id, snapshot.instance), stored, replicas);
+        let replicas = Replicas::new(games, id, || snapshot.load(games, id))?;
+        let mut replay = Self::with(games, (id, snapshot.instance), stored, replicas);
         replay.hashed = Some(Hashed {
             state: snapshot.state.clone(),
             hash: snapshot.is,
@@ -71,13 +71,13 @@ impl Replay {
     }
 
     fn with(
-        registry: &Registry,
+        games: &Games,
         (id, instance): (&RoomId, Instance),
         stored: Stored,
         replicas: Replicas,
     ) -> Self {
         Self {
-            registry: registry.clone(),
+            games: games.clone(),
             id: id.clone(),
             instance,
             stored,
@@ -203,7 +203,7 @@ impl Replay {
             };
         }
         // A build with other fields stores the same state otherwise.
-        let loaded = snapshot.load(&self.registry, &self.id).ok().flatten();
+        let loaded = snapshot.load(&self.games, &self.id).ok().flatten();
         let loaded = loaded.and_then(|room: Room| Hashed::of(&room).ok());
         if loaded.is_some_and(|loaded| loaded.hash == hash) {
             return Comparison::Equal {

@@ -5,7 +5,7 @@
 //! every entry. Since a room is made by its log alone (D7), all must be the same after each entry, and the same as the
 //! stored snapshot after the snapshot's last. Where they are not, the [`Report`] says so.
 //!
-//! A worker of your own games offers it to people by calling [`replay`] with its registry, and printing the report.
+//! A worker of your own games offers it to people by calling [`replay`] with its games, and printing the report.
 
 mod read;
 

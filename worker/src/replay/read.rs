@@ -15,7 +15,7 @@ use super::line::Line;
 use super::report::Report;
 use super::scan::Scan;
 use super::stored::Stored;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 /// How long nothing may come from the log before it is given up.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -94,18 +94,18 @@ impl ReplayError {
 /// If there is no such room, its first entry is not in the log any more, or the bus cannot be read.
 pub async fn replay(
     bus: &Bus,
-    registry: &Registry,
+    games: &Games,
     request: &Request,
     mut audience: Audience<'_>,
 ) -> Result<Report, ReplayError> {
     let room = &request.room;
     let stored = stored(bus, room).await?;
-    if registry.get(room.game()).is_none() {
-        return Err(unknown_game(bus, (registry, room), &stored, &mut audience).await?);
+    if games.get(room.game()).is_none() {
+        return Err(unknown_game(bus, (games, room), &stored, &mut audience).await?);
     }
     let trimmed = stored.log.first > 1;
     let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
-    let mut scan = Scan::new(registry, room, pinned, trimmed);
+    let mut scan = Scan::new(games, room, pinned, trimmed);
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(&mut audience).await? {
         let logged = core::decode(&entry);
@@ -118,9 +118,9 @@ pub async fn replay(
         snapshot,
     } = choose::choose(&scan, &stored, (room, request))?;
     let mut replay = match &snapshot {
-        Some(snapshot) => Replay::from_snapshot(registry, room, snapshot, stored.clone())
+        Some(snapshot) => Replay::from_snapshot(games, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
-        None => Replay::new(registry, room, &life, stored.clone()),
+        None => Replay::new(games, room, &life, stored.clone()),
     };
     let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
     let until = request.until.unwrap_or(u64::MAX).min(stored.log.last);
@@ -148,7 +148,7 @@ pub async fn replay(
 /// A room whose game is not there can be shown, not played.
 async fn unknown_game(
     bus: &Bus,
-    (registry, room): (&Registry, &RoomId),
+    (games, room): (&Games, &RoomId),
     stored: &Stored,
     audience: &mut Audience<'_>,
 ) -> Result<ReplayError, ReplayError> {
@@ -163,7 +163,7 @@ async fn unknown_game(
         }
     }
     let (game, entries) = (room.game().to_owned(), entries.progress.read);
-    let known = registry.names().collect::<Vec<_>>().join(", ");
+    let known = games.names().collect::<Vec<_>>().join(", ");
     Ok(match entries {
         0 if stored.is_nothing() => NoRoom::NeverOfGame {
             room: room.clone(),

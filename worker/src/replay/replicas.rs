@@ -11,7 +11,7 @@ use super::diff::Differences;
 use super::run::{Run, Step};
 use crate::room::{Emit, Logged, Room};
 use crate::snapshot::{EncodeError, RoomState};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 use grandstand_game::host::StateHash;
 use grandstand_game::host::hash::of_json;
@@ -116,12 +116,12 @@ pub(super) struct Replicas {
 impl Replicas {
     /// `begin` makes the rooms to go on with, if it is not from the beginning.
     pub(super) fn new<E>(
-        registry: &Registry,
+        games: &Games,
         id: &RoomId,
         begin: impl Fn() -> Result<Option<Room>, E>,
     ) -> Result<Self, E> {
         let run = || {
-            let run = Run::new(registry, id);
+            let run = Run::new(games, id);
             Ok(match begin()? {
                 Some(room) => run.with(room),
                 None => run,

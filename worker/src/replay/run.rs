@@ -5,14 +5,14 @@ use grandstand_common::wire::Body;
 
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::snapshot::{self, DecodeError, EncodeError, Place};
+use grandstand_game::Games;
 use grandstand_game::Refusal;
-use grandstand_game::Registry;
 use grandstand_game::host::Panicked;
 
 /// A replica.
 #[derive(Debug)]
 pub(super) struct Run {
-    registry: Registry,
+    games: Games,
     id: RoomId,
     room: Option<Room>,
 }
@@ -43,9 +43,9 @@ pub(super) enum ReloadError {
 
 impl Run {
     /// Before its first entry.
-    pub(super) fn new(registry: &Registry, id: &RoomId) -> Self {
+    pub(super) fn new(games: &Games, id: &RoomId) -> Self {
         Self {
-            registry: registry.clone(),
+            games: games.clone(),
             id: id.clone(),
             room: None,
         }
@@ -94,7 +94,7 @@ impl Run {
             return Ok(Step::NoRoom);
         };
         Ok(
-            match Room::open(&self.registry, &self.id, (logged, joined), emits)? {
+            match Room::open(&self.games, &self.id, (logged, joined), emits)? {
                 Opened::Room(room) => {
                     self.room = Some(*room);
                     Step::Opened
@@ -115,7 +115,7 @@ impl Run {
                 last,
             };
             let stored = snapshot::encode(&room, place)?;
-            self.room = snapshot::decode(&self.registry, &self.id, &stored, last)?;
+            self.room = snapshot::decode(&self.games, &self.id, &stored, last)?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::run::{Run, Step};
 use crate::room::{Logged, Room};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 
 /// The most lives that are remembered; of a name that is used again and again the latest.
@@ -53,14 +53,9 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(
-        registry: &Registry,
-        id: &RoomId,
-        pinned: Option<Instance>,
-        trimmed: bool,
-    ) -> Self {
+    pub(super) fn new(games: &Games, id: &RoomId, pinned: Option<Instance>, trimmed: bool) -> Self {
         Self {
-            run: Run::new(registry, id),
+            run: Run::new(games, id),
             pinned,
             trimmed,
             stuck: false,

@@ -9,7 +9,7 @@ use crate::quarantine::QuarantineRecord;
 use crate::room::Room;
 use crate::snapshot::{self, DecodeError, RoomState};
 use grandstand_common::id::RoomId;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 
 /// What the buckets have of a room, and the log's place.
@@ -141,11 +141,7 @@ impl Snapshot {
     }
 
     /// The room.
-    pub(super) fn load(
-        &self,
-        registry: &Registry,
-        id: &RoomId,
-    ) -> Result<Option<Room>, DecodeError> {
-        snapshot::decode(registry, id, &self.value, self.last)
+    pub(super) fn load(&self, games: &Games, id: &RoomId) -> Result<Option<Room>, DecodeError> {
+        snapshot::decode(games, id, &self.value, self.last)
     }
 }

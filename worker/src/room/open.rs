@@ -5,8 +5,8 @@ use grandstand_common::id::RoomId;
 use grandstand_common::wire::Joined;
 
 use super::{Emit, Logged, Room};
+use grandstand_game::Games;
 use grandstand_game::Refusal;
-use grandstand_game::Registry;
 use grandstand_game::host::Panicked;
 
 /// What became of a `Joined` for a room that does not exist.
@@ -22,13 +22,13 @@ pub(crate) enum Opened {
 impl Room {
     /// Makes the room and hands it the entry. What was emitted before is dropped.
     pub(crate) fn open(
-        registry: &Registry,
+        games: &Games,
         id: &RoomId,
         (logged, joined): (&Logged, &Joined),
         emits: &mut Vec<Emit>,
     ) -> Result<Opened, Panicked> {
         emits.clear();
-        let Some(maker) = registry.get(id.game()) else {
+        let Some(maker) = games.get(id.game()) else {
             return Ok(Opened::Refused(Refusal::new(
                 ErrorKind::NoSuchGame.code(),
                 format!("there is no game named {:?}", id.game()),

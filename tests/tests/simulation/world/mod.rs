@@ -32,7 +32,7 @@ use grandstand_edge::core::{self, Core, CoreConfig, Receipt};
 use grandstand_edge::websocket::decoder::{Decoder, Event as Frame};
 use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
-use grandstand_game::{Registry, Spectating};
+use grandstand_game::{Games, Spectating};
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
 use grandstand_worker::owner::Owner;
 use prost::Message;
@@ -129,7 +129,7 @@ fn owner_of(generation: u64, now: Now, hot: bool) -> Owner {
         (config.hot_edges, config.cold_edges) = (EDGES - 1, EDGES);
         config.cold_after = Duration::from_millis(700);
     }
-    Owner::new(now, config, Registry::new().with::<Ledger>())
+    Owner::new(now, config, Games::new().with::<Ledger>())
 }
 
 impl World {

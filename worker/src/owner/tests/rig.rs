@@ -14,7 +14,7 @@ use prost::Message;
 use super::*;
 use crate::command::{Command, KvSource, Now, OwnerConfig};
 use crate::owner::Owner;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 mod bus;
 
@@ -255,5 +255,5 @@ impl Rig {
 fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Owner {
     let mut config = OwnerConfig::new("w-1".parse().unwrap());
     change(&mut config);
-    Owner::new(now, config, Registry::new().with::<Echo>())
+    Owner::new(now, config, Games::new().with::<Echo>())
 }

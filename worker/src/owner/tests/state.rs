@@ -116,7 +116,7 @@ fn eventful() -> Rig {
 fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     let rig = eventful();
     let id = room_id("echo-1");
-    let registry = grandstand_game::Registry::new().with::<Echo>();
+    let games = grandstand_game::Games::new().with::<Echo>();
     let logged = rig.log.iter().map(|stored| Logged {
         seq: stored.seq,
         time_ms: stored.time_ms,
@@ -134,7 +134,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     let Some(Body::Joined(joined)) = &logged[0].entry.body else {
         panic!("the first entry creates");
     };
-    let maker = registry.get("echo").unwrap();
+    let maker = games.get("echo").unwrap();
     let mut room = Room::create(maker, &id, &logged[0], joined)
         .unwrap()
         .unwrap();
@@ -145,9 +145,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     }
     let (_, end) = snapshots.last().unwrap().clone();
     for (at, (seq, value)) in snapshots.iter().enumerate() {
-        let mut room = snapshot::decode(&registry, &id, value, *seq)
-            .unwrap()
-            .unwrap();
+        let mut room = snapshot::decode(&games, &id, value, *seq).unwrap().unwrap();
         for entry in &logged[at + 1..] {
             room.handle(entry, &mut Vec::new()).unwrap();
         }
@@ -185,7 +183,7 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
 fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
     let mut rig = eventful();
     rig.pass(2_000);
-    let registry = grandstand_game::Registry::new().with::<Echo>();
+    let games = grandstand_game::Games::new().with::<Echo>();
     let id = room_id("echo-1");
     let key = subject::room_key(P, &id);
     let stored = rig.commands.iter().filter_map(|command| match command {
@@ -205,7 +203,7 @@ fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
             match (&mut room, &logged.entry.body) {
                 (Some(room), _) => room.handle(&logged, &mut Vec::new()).unwrap(),
                 (None, Some(Body::Joined(joined))) => {
-                    let opened = Room::open(&registry, &id, (&logged, joined), &mut Vec::new());
+                    let opened = Room::open(&games, &id, (&logged, joined), &mut Vec::new());
                     match opened.unwrap() {
                         crate::room::Opened::Room(opened) => room = Some(*opened),
                         _ => panic!("the first entry creates"),

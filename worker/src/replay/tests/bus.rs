@@ -11,7 +11,7 @@ use prost::Message;
 use super::desk::*;
 use super::odd::Odd;
 use super::*;
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 fn bus(options: BusOptions) -> Bus {
     Bus::embedded(&BusOptions {
@@ -43,8 +43,8 @@ async fn run(bus: &Bus, room: &str) -> (Result<Report, ReplayError>, Vec<Line>) 
         }),
         progress: &mut |_| {},
     };
-    let registry = Registry::new().with::<Odd>();
-    let report = replay(bus, &registry, &request, audience).await;
+    let games = Games::new().with::<Odd>();
+    let report = replay(bus, &games, &request, audience).await;
     (report, lines)
 }
 
@@ -150,9 +150,7 @@ async fn a_line_that_cannot_be_written_ends_it() {
         line: Some(&mut |_: &Line| Err(std::io::ErrorKind::BrokenPipe.into())),
         progress: &mut |_| {},
     };
-    let registry = Registry::new().with::<Odd>();
-    let error = replay(&bus, &registry, &request, audience)
-        .await
-        .unwrap_err();
+    let games = Games::new().with::<Odd>();
+    let error = replay(&bus, &games, &request, audience).await.unwrap_err();
     assert!(matches!(error, ReplayError::Output(_)), "{error}");
 }

@@ -19,11 +19,11 @@ use super::super::stored::Stored;
 use super::odd::Odd;
 use crate::room::Room;
 use crate::snapshot::{self, Place};
-use grandstand_game::Registry;
+use grandstand_game::Games;
 
 /// What a test sets up, and asks.
 pub(super) struct Desk {
-    pub(super) registry: Registry,
+    pub(super) games: Games,
     pub(super) room: RoomId,
     pub(super) log: Vec<LogEntry>,
     pub(super) log_first: u64,
@@ -38,13 +38,13 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new() -> Self {
-        Self::of("odd-1", Registry::new().with::<Odd>())
+        Self::of("odd-1", Games::new().with::<Odd>())
     }
 
-    pub(super) fn of(room: &str, registry: Registry) -> Self {
+    pub(super) fn of(room: &str, games: Games) -> Self {
         let room: RoomId = room.parse().unwrap();
         Self {
-            registry,
+            games,
             request: Request {
                 room: room.clone(),
                 instance: None,
@@ -106,7 +106,7 @@ impl Desk {
 
     /// The room as a worker has it after an entry.
     pub(super) fn room_at(&self, seq: u64) -> Option<Room> {
-        let mut run = Run::new(&self.registry, &self.room);
+        let mut run = Run::new(&self.games, &self.room);
         for logged in self.log.iter().filter(|e| e.seq <= seq).filter_map(decode) {
             run.step(&logged, &mut Vec::new()).unwrap();
         }
@@ -180,7 +180,7 @@ impl Desk {
         };
         let stored = Stored::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
         let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
-        let mut scan = Scan::new(&self.registry, &self.room, pinned, self.log_first > 1);
+        let mut scan = Scan::new(&self.games, &self.room, pinned, self.log_first > 1);
         for entry in &self.log {
             let logged = decode(entry);
             scan.handle((entry.seq, entry.time_ms), logged.as_ref());
@@ -193,9 +193,9 @@ impl Desk {
         } = choose::choose(&scan, &stored, (&self.room, &self.request))?;
         let mut replay = match &snapshot {
             Some(snapshot) => {
-                Replay::from_snapshot(&self.registry, &self.room, snapshot, stored.clone()).unwrap()
+                Replay::from_snapshot(&self.games, &self.room, snapshot, stored.clone()).unwrap()
             }
-            None => Replay::new(&self.registry, &self.room, &life, stored.clone()),
+            None => Replay::new(&self.games, &self.room, &life, stored.clone()),
         };
         let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
         let until = self.request.until.unwrap_or(u64::MAX);

@@ -66,9 +66,9 @@ impl Play {
             n: 0,
             seq: 0,
         });
-        let desk = Desk::of(room, grandstand_games::registry());
+        let desk = Desk::of(room, grandstand_games::all());
         Self {
-            live: Run::new(&desk.registry, &desk.room),
+            live: Run::new(&desk.games, &desk.room),
             desk,
             rng,
             players: players.into(),
