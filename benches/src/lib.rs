@@ -15,6 +15,8 @@ pub mod progress;
 
 pub mod plot;
 
-pub mod run;
+pub mod outcome;
 
 pub mod scenario;
+
+pub mod run;

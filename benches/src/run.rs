@@ -1,14 +1,11 @@
 //! The command line of `grandstand bench`, and running what it says.
 
-use std::path::PathBuf;
-
 use grandstand_common::exit::{Exit, Failure};
 
 use crate::error::BenchError;
 use crate::load;
-use crate::plot::Chart;
+use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
-use crate::report::Report;
 use crate::scenario::{fanout, idle, mixed, pause, peers, rooms, slow, storm};
 
 /// Measure what a Grandstand does on this machine
@@ -20,21 +17,7 @@ pub struct Args {
     #[command(subcommand)]
     scenario: Scenario,
     #[command(flatten)]
-    common: Common,
-}
-
-/// What all scenarios know.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct Common {
-    /// Print one line of JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Draw a plot into this file, as SVG
-    #[arg(long, global = true, value_name = "FILE.svg")]
-    pub plot: Option<PathBuf>,
-    /// How long to measure, in each phase
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0)]
-    pub seconds: f64,
+    common: RunOptions,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,15 +33,6 @@ enum Scenario {
     /// Not for people: the load generator
     #[command(hide = true)]
     Load,
-}
-
-/// What a scenario found, and how it looks.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outcome {
-    /// The figures.
-    pub report: Report,
-    /// The plot.
-    pub chart: Chart,
 }
 
 /// Runs the scenario and prints what it found.
@@ -102,7 +76,7 @@ fn try_run(args: &Args) -> Result<(), BenchError> {
 
 async fn measure(
     scenario: &Scenario,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     match scenario {

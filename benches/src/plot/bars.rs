@@ -2,7 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::{Area, COLOURS, Line, fault, short};
+use super::line::Line;
+use super::style::{Area, COLOURS, fault, short};
 use crate::error::BenchError;
 
 /// Pixels that names take.

@@ -1,29 +1,23 @@
 //! Plots that a person reads at a glance: what was measured over time and how latencies are spread, as SVG.
 
+mod style;
+
+mod line;
+
 mod bars;
 
-use std::fmt::Display;
 use std::path::Path;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::error::BenchError;
-use crate::load::tally::Latencies;
+pub use line::Line;
+pub use style::short;
+use style::{Area, COLOURS, fault};
 
 const WIDTH: u32 = 1000;
 const TITLE: u32 = 64;
 const PANEL: u32 = 300;
-/// Colours that can be told apart also by the colour-blind (Okabe and Ito).
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
-
 /// A plot: panels below each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chart {
@@ -55,38 +49,6 @@ pub enum Axis {
     Percentile,
     /// One bar for each of these names; each line has a point for each.
     Names(Vec<String>),
-}
-
-/// Points that belong together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    /// What they are.
-    pub name: String,
-    /// Where they are.
-    pub points: Vec<(f64, f64)>,
-    /// What stands behind the bar at that place instead of its value.
-    pub notes: Vec<(f64, String)>,
-}
-
-impl Line {
-    /// A line.
-    pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        Self {
-            name: name.into(),
-            points,
-            notes: Vec::new(),
-        }
-    }
-
-    /// How latencies are spread, for [`Axis::Percentile`]. One bar is none.
-    pub fn spread(name: impl Into<String>, latencies: &Latencies) -> Self {
-        let steps = (0..=80).map(|step| f64::from(step) / 20.0);
-        let points = steps.filter_map(|nines| {
-            let share = 1.0 - 10f64.powf(-nines);
-            latencies.quantile_ms(share).map(|ms| (nines, ms))
-        });
-        Self::new(name, points.collect())
-    }
 }
 
 impl Chart {
@@ -131,8 +93,6 @@ impl Chart {
         Ok(svg)
     }
 }
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 impl Panel {
     fn height(&self) -> u32 {
@@ -225,34 +185,10 @@ impl Panel {
     }
 }
 
-/// A number in few characters: `1.5 M`, `200 k`, `0.25`.
-pub fn short(value: f64) -> String {
-    let (value, unit) = match value.abs() {
-        1e9.. => (value / 1e9, " G"),
-        1e6.. => (value / 1e6, " M"),
-        1e4.. => (value / 1e3, " k"),
-        _ => (value, ""),
-    };
-    let digits = match value.abs() {
-        100.0.. => 0,
-        10.0.. => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.digits$}");
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
-    format!("{text}{unit}")
-}
-
-fn fault(error: impl Display) -> BenchError {
-    BenchError::Plot(error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::tally::Latencies;
 
     #[test]
     fn a_plot_shows_its_titles_lines_and_names() {

@@ -9,11 +9,12 @@ use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Job, LoadRole};
 use crate::load::remote::{Load, Reached};
 use crate::load::swarm::PER_SOURCE;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
-use crate::scenario::common::{job, publisher, settle};
+use crate::scenario::jobs::{job, publisher};
+use crate::scenario::measure::settle;
 
 /// Connections that only are there: how fast they come, and the memory that each takes
 ///
@@ -73,7 +74,7 @@ impl Used {
 /// If servers cannot be had, or nobody gets in.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let cores = Cores::apart();

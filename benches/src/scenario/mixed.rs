@@ -4,12 +4,12 @@ use crate::error::BenchError;
 use crate::host::priority::Priority;
 use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, drain, measure, settle};
-use crate::scenario::fanout::put_servers;
+use crate::scenario::figures::put_servers;
+use crate::scenario::measure::{Measured, drain, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -42,7 +42,7 @@ pub struct Options {
 /// If servers or clients cannot be had.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     options
@@ -55,7 +55,7 @@ pub async fn run(
 
 async fn once(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     variant: &Variant,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {

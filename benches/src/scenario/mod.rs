@@ -1,6 +1,10 @@
 //! What is measured.
 
-pub mod common;
+pub mod jobs;
+
+pub mod measure;
+
+pub mod figures;
 
 pub mod variant;
 

@@ -5,12 +5,13 @@ use crate::host::pin::Cores;
 use crate::host::servers::{Servers, Wanted};
 use crate::load::job::{Command, Job, LoadRole, Rooms};
 use crate::load::remote::Load;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, drain, job, measure, settle};
-use crate::scenario::fanout::put_servers;
+use crate::scenario::figures::put_servers;
+use crate::scenario::jobs::job;
+use crate::scenario::measure::{Measured, drain, measure, settle};
 
 /// Many two-player rooms: input to update and to ack through edge, NATS, the durable log, worker and back
 ///
@@ -51,7 +52,7 @@ pub fn pairs(servers: &Servers, rooms: u32, size: u32, cores: Cores) -> Job {
 /// If servers or clients cannot be had.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     progress.phase("starting");

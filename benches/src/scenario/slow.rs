@@ -8,12 +8,12 @@ use crate::error::BenchError;
 use crate::host::kernel::Kernel;
 use crate::load::job::{Command, Job, Reading};
 use crate::load::remote::Load;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, measure, settle};
-use crate::scenario::fanout::put_servers;
+use crate::scenario::figures::put_servers;
+use crate::scenario::measure::{Measured, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -51,7 +51,7 @@ const RECEIVE_BUFFER: u32 = 8192;
 /// If servers or clients cannot be had, or those that were slow do not become current.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     options
@@ -64,7 +64,7 @@ pub async fn run(
 
 async fn once(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     variant: &Variant,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {

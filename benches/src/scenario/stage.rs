@@ -7,7 +7,7 @@ use crate::host::servers::{Servers, Wanted};
 use crate::load::job::{Job, LoadRole};
 use crate::load::remote::Load;
 use crate::progress::Progress;
-use crate::scenario::common::{job, publisher};
+use crate::scenario::jobs::{job, publisher};
 use crate::scenario::variant::Variant;
 
 /// Servers on one core, generators on another.

@@ -8,11 +8,11 @@ use crate::load::job::{Command, Job};
 use crate::load::remote::Load;
 use crate::load::swarm::PER_SOURCE;
 use crate::load::tally::Tally;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
-use crate::scenario::common::{Measured, measure, settle};
+use crate::scenario::measure::{Measured, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -45,7 +45,7 @@ const SIZE: u32 = 128;
 /// If servers or clients cannot be had, or clients do not come back.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     // Who knocks when as many wait as the kernel holds is dropped, and knocks again only after a second.
@@ -71,7 +71,7 @@ pub async fn run(
 
 async fn once(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     variant: &Variant,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {

@@ -7,10 +7,10 @@ use grandstand_common::envelope::Encoding;
 
 use crate::error::BenchError;
 use crate::load::dialect::Dialect;
+use crate::outcome::Outcome;
 use crate::plot::Chart;
 use crate::progress::Progress;
 use crate::report::{Figures, Report};
-use crate::run::Outcome;
 
 /// What is measured side by side, and how often
 #[derive(Debug, Clone, clap::Args)]

@@ -2,6 +2,8 @@
 
 mod room;
 
+mod state;
+
 mod speak;
 
 mod peer;
@@ -9,114 +11,20 @@ mod peer;
 #[cfg(test)]
 mod tests;
 
-use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::auth::Claims;
 use grandstand_common::clock::unix_ms;
-use grandstand_common::data::Data;
 use grandstand_common::envelope::Role;
 
-use super::dialect;
 use super::frame;
 use super::handshake::{Answer, Request, answer};
-use super::job::{Command, Job, LoadRole, Pauses};
-use super::message::Reader;
+use super::job::{Command, LoadRole, Pauses};
 use super::schedule::Schedule;
 use super::tally::Tally;
 use room::{Slot, Track};
-
-/// How far a client has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// It has no connection.
-    Out,
-    /// It asked for the WebSocket.
-    Upgrading,
-    /// It said who it is and what it wants.
-    Joining,
-    /// It is in.
-    Live,
-}
-
-/// A client. What came of a frame that is not all there is all that it buffers.
-#[derive(Debug)]
-struct Member {
-    phase: Phase,
-    rest: Vec<u8>,
-    /// Rooms that it was shown.
-    shown: u32,
-    since_ns: u64,
-}
-
-/// The connection is of no more use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gone;
-
-/// The clients of a job.
-#[derive(Debug)]
-pub(crate) struct Crowd {
-    job: Job,
-    host: String,
-    signer: Option<Signer>,
-    /// If the server is ours.
-    reader: Option<Reader>,
-    members: Vec<Member>,
-    /// By client, and then by which of its rooms.
-    slots: Vec<Slot>,
-    /// By room.
-    tracks: Vec<Track>,
-    watched_ns: u64,
-    live: u32,
-    window: (u64, u64),
-    schedule: Option<Schedule>,
-    tally: Tally,
-}
+use state::Phase;
+pub(crate) use state::{Crowd, Gone};
 
 impl Crowd {
-    /// All of them, not connected.
-    pub(crate) fn new(job: Job) -> Self {
-        let rooms = job.rooms.count(job.connections);
-        let slots = job.connections as usize * job.rooms.per_connection as usize;
-        let member = |_| Member {
-            phase: Phase::Out,
-            rest: Vec::new(),
-            shown: 0,
-            since_ns: 0,
-        };
-        Self {
-            host: job
-                .targets
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            signer: Signer::hs256(job.secret.as_bytes()).ok(),
-            reader: (job.dialect.encoding())
-                .map(|encoding| Reader::new(encoding, &job.rooms.prefix)),
-            members: (0..job.connections).map(member).collect(),
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-            tracks: (0..rooms).map(|_| Track::default()).collect(),
-            watched_ns: 0,
-            live: 0,
-            window: (0, 0),
-            schedule: None,
-            tally: Tally::default(),
-            job,
-        }
-    }
-
-    /// How many are in.
-    pub(crate) fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// Whether one is in.
-    pub(crate) fn is_live(&self, client: usize) -> bool {
-        self.members[client].phase == Phase::Live
-    }
-
-    /// Whether one came so far that it does not count as connecting any more, or was never connected.
-    pub(crate) fn is_out(&self, client: usize) -> bool {
-        self.members[client].phase == Phase::Out
-    }
-
     /// It begins to connect; once the socket is, `out` is to be sent.
     pub(crate) fn handle_connect(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
         let token = self.reader.is_some().then(|| self.token(client));
@@ -321,10 +229,6 @@ impl Crowd {
         pauses
     }
 
-    fn in_window(&self, due_ns: u64) -> bool {
-        (self.window.0..self.window.1).contains(&due_ns)
-    }
-
     fn token(&self, client: usize) -> String {
         let (Some(signer), Ok(player)) = (&self.signer, self.name(client).parse()) else {
             return String::new();
@@ -352,37 +256,5 @@ impl Crowd {
         let publishes = self.job.role == LoadRole::Player;
         let step = self.job.dialect.greeting(publishes);
         self.take_step(client, step, now_ns, out);
-    }
-
-    fn enter(&mut self, client: usize, now_ns: u64) {
-        let member = &mut self.members[client];
-        if member.phase == Phase::Joining {
-            member.phase = Phase::Live;
-            self.live += 1;
-            self.tally.entered += 1;
-            self.tally
-                .entries
-                .record_ns(now_ns.saturating_sub(member.since_ns));
-        }
-    }
-
-    fn count(&mut self, due_ns: u64, now_ns: u64) {
-        self.tally.received += 1;
-        if self.in_window(due_ns) {
-            self.tally.in_window += 1;
-            self.tally
-                .latencies
-                .record_ns(now_ns.saturating_sub(due_ns));
-        }
-    }
-
-    /// The data of an input: a JSON string of the job's size, quotes included.
-    fn data(&self, due_ns: u64) -> Data {
-        let size = self.job.size as usize;
-        let mut text = Vec::with_capacity(size + 2);
-        text.push(b'"');
-        dialect::payload(due_ns, size.saturating_sub(2), &mut text);
-        text.push(b'"');
-        Data::Json(text.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::dialect::{Dialect, Step};
 use super::super::{frame, stamp};
-use super::Crowd;
+use super::state::Crowd;
 
 impl Crowd {
     pub(super) fn take_step(&mut self, client: usize, step: Step, now_ns: u64, out: &mut Vec<u8>) {
@@ -10,13 +10,6 @@ impl Crowd {
             Step::Nothing => {}
             Step::Say(text) => frame::put(self.opcode(), text, out),
             Step::In => self.enter(client, now_ns),
-        }
-    }
-
-    pub(super) fn opcode(&self) -> u8 {
-        match self.job.dialect.binary() {
-            true => frame::BINARY,
-            false => frame::TEXT,
         }
     }
 

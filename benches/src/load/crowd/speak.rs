@@ -5,7 +5,7 @@ use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_
 use super::super::frame;
 use super::super::job::LoadRole;
 use super::super::message::{Message, Reader};
-use super::Crowd;
+use super::state::Crowd;
 
 impl Crowd {
     pub(super) fn put_joins(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
@@ -136,35 +136,5 @@ impl Crowd {
                 self.enter(client, now_ns);
             }
         }
-    }
-
-    /// Where what the client knows of a room is; that it is told of another is an error.
-    fn slot(&mut self, client: usize, room: u32) -> Option<usize> {
-        let first = self.first_room(client);
-        if !(first..first + self.job.rooms.per_connection).contains(&room) {
-            self.tally.fail("a message of a room that was not joined");
-            return None;
-        }
-        Some(self.slot_of(client, room))
-    }
-
-    /// Whether a client is the one whose rooms are looked at as rooms.
-    fn is_first(&self, client: usize) -> bool {
-        (client as u32).is_multiple_of(self.job.rooms.each)
-    }
-
-    /// All slots with their rooms.
-    pub(super) fn all_slots(&self) -> impl Iterator<Item = (usize, u32)> {
-        let each = self.job.rooms.per_connection as usize;
-        (0..self.slots.len())
-            .map(move |slot| (slot, self.first_room(slot / each) + (slot % each) as u32))
-    }
-
-    fn slot_of(&self, client: usize, room: u32) -> usize {
-        client * self.job.rooms.per_connection as usize + (room - self.first_room(client)) as usize
-    }
-
-    fn first_room(&self, client: usize) -> u32 {
-        client as u32 / self.job.rooms.each * self.job.rooms.per_connection
     }
 }

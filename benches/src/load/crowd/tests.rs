@@ -6,8 +6,8 @@ use grandstand_common::envelope::{
 };
 use grandstand_common::id::RoomId;
 
-use super::super::dialect::Dialect;
-use super::super::job::{Reading, Rooms};
+use super::super::dialect::{self, Dialect};
+use super::super::job::{Job, Reading, Rooms};
 use super::super::stamp;
 use super::*;
 use crate::host::priority::Priority;

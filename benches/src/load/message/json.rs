@@ -1,7 +1,8 @@
 //! Updates and acks in the order of fields in which edges write them; anything else is for the full decoder.
 
 use super::super::stamp;
-use super::{Message, integer};
+use super::event::Message;
+use super::number::integer;
 
 /// `None` if it is something else, or looks otherwise.
 pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {

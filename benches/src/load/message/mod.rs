@@ -2,6 +2,10 @@
 //!
 //! What comes a million times a second is read by hand, and no further than to its stamp; all else is decoded in full.
 
+mod event;
+
+mod number;
+
 mod json;
 
 mod proto;
@@ -14,36 +18,8 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
 use super::stamp;
-
-/// A message of the edge (`docs/protocol.md`). Rooms are the numbers behind their names' prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Message {
-    /// A change of a room, and when the input behind it was due.
-    Update {
-        room: u32,
-        version: u64,
-        prev: u64,
-        due_ns: Option<u64>,
-    },
-    /// All inputs up to `seq` are processed.
-    Ack { room: u32, seq: u64 },
-    /// All of a room.
-    Snapshot {
-        room: u32,
-        epoch: String,
-        version: u64,
-    },
-    /// The client is in the room.
-    Joined { room: u32, last_seq: u64 },
-    /// An input was refused.
-    Reject,
-    /// The edge cannot reach what it needs.
-    Degraded,
-    /// Something that should not be, in words.
-    Wrong(String),
-    /// Nothing that matters here.
-    Other,
-}
+pub(crate) use event::Message;
+use number::number;
 
 /// Reads messages in one encoding, of rooms whose names begin alike.
 #[derive(Debug, Clone)]
@@ -130,22 +106,4 @@ impl Reader {
             _ => Message::Other,
         })
     }
-}
-
-/// The number behind a room's prefix.
-fn number(room: &[u8], prefix: &[u8]) -> Option<u32> {
-    let digits = room.strip_prefix(prefix)?;
-    let (number, rest) = integer(digits)?;
-    rest.is_empty().then_some(u32::try_from(number).ok()?)
-}
-
-/// The decimal number at the beginning, and what follows it.
-fn integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0_u64;
-    let mut at = 0;
-    while let Some(&digit @ b'0'..=b'9') = bytes.get(at) {
-        number = number.wrapping_mul(10) + u64::from(digit - b'0');
-        at += 1;
-    }
-    (at > 0).then(|| (number, &bytes[at..]))
 }

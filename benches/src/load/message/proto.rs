@@ -1,7 +1,8 @@
 //! Updates and acks of `proto/grandstand.proto`, without copies; anything else is for the full decoder.
 
 use super::super::stamp;
-use super::{Message, number};
+use super::event::Message;
+use super::number::number;
 
 /// Fields of `ServerMessage`.
 const UPDATE: u32 = 6;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Command, Load, Tally};
+use super::load::Load;
 use crate::error::BenchError;
+use crate::load::job::Command;
+use crate::load::tally::Tally;
 
 /// How often it is looked whether to go on.
 const LOOK: Duration = Duration::from_millis(500);

@@ -1,11 +1,12 @@
 //! What is said of it.
 
+use super::options::{How, Options};
+use super::pauses::Fared;
 use super::takeover::Takeover;
-use super::{Fared, How, Options};
 use crate::load::tally::{Latencies, Tally};
+use crate::outcome::Outcome;
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::report::Report;
-use crate::run::Outcome;
 
 pub(super) fn outcome(
     options: &Options,

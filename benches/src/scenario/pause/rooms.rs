@@ -1,6 +1,6 @@
 //! The rooms that are watched: probes, which show a pause to within their short interval, and the others.
 
-use super::Options;
+use super::options::Options;
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::host::servers::Servers;
@@ -8,7 +8,7 @@ use crate::load::job::{Command, Job, LoadRole, Pauses, Rooms};
 use crate::load::remote::Load;
 use crate::load::tally::Tally;
 use crate::progress::Progress;
-use crate::scenario::common::job;
+use crate::scenario::jobs::job;
 
 /// Two loads, so that each has its own rate.
 #[derive(Debug)]

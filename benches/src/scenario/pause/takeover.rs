@@ -1,6 +1,7 @@
 //! How fast very many rooms are back whose worker died: two workers, of which one gets the other's rooms.
 
-use super::{Options, round, start};
+use super::options::Options;
+use super::servers::{all_moved, balanced, start};
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::load::job::{Command, Job, LoadRole, Pause, Rooms};
@@ -8,7 +9,8 @@ use crate::load::remote::Load;
 use crate::load::tally::Latencies;
 use crate::progress::Progress;
 use crate::report::Figures;
-use crate::scenario::common::{job, settle};
+use crate::scenario::jobs::job;
+use crate::scenario::measure::settle;
 use grandstand_harness::process::PATIENCE;
 
 /// Rooms of a connection: the edge's limit is 64.
@@ -85,7 +87,7 @@ pub(super) async fn run(
     load.tell(Command::Rate(3000.0)).await?;
     settle(f64::from(rooms) / 3000.0).await;
     load.tell(Command::Silence).await?;
-    round::balanced(&servers, &mut [&mut load]).await?;
+    balanced(&servers, &mut [&mut load]).await?;
     settle(3.0).await;
 
     progress.phase("taking over");
@@ -94,11 +96,11 @@ pub(super) async fn run(
         let worker = number as usize % 2;
         load.tell(Command::Watch).await?;
         servers.rig.workers[worker].kill9();
-        let pauses = round::all_moved(&servers, &mut load, worker).await?;
+        let pauses = all_moved(&servers, &mut load, worker).await?;
         takeover.add(&pauses.moved);
         servers.rig.workers[worker].relaunch()?;
         servers.rig.workers[worker].try_ready(PATIENCE).await?;
-        round::balanced(&servers, &mut [&mut load]).await?;
+        balanced(&servers, &mut [&mut load]).await?;
         settle(2.0).await;
         let done = f64::from(number + 1) / f64::from(options.takeovers);
         progress.step(

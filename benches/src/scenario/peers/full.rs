@@ -3,7 +3,7 @@
 use grandstand_harness::ports::Port;
 use tokio::time::Instant;
 
-use super::Options;
+use super::options::Options;
 use super::peer::Peer;
 use super::row::{Backlog, Fanout};
 use super::server::Server;
@@ -15,7 +15,8 @@ use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Command, Job, LoadRole};
 use crate::load::remote::Load;
 use crate::progress::Progress;
-use crate::scenario::common::{Measured, drain, job, measure_until, publisher, settle};
+use crate::scenario::jobs::{job, publisher};
+use crate::scenario::measure::{Measured, drain, measure_until, settle};
 
 /// What is measured: ours, or a peer.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 mod peer;
 
+pub mod options;
+
 mod server;
 
 mod full;
@@ -10,45 +12,15 @@ mod row;
 
 mod table;
 
-use std::path::PathBuf;
-
 use crate::error::BenchError;
+use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel, short};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::run::{Common, Outcome};
 use full::Full;
+pub use options::Options;
 use peer::Peer;
 use row::{Fanout, Row};
-
-/// The same fan-out with other servers, in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, as far as installed
-///
-/// `benches/peers/setup` installs them. Messages carry the same bytes with all; envelopes are each server's own. One that
-/// cannot deliver what is asked collapses: it is not asked for more, and what it reached is reported.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {
-    /// Who watches
-    #[arg(long, default_value_t = 10_000)]
-    pub spectators: u32,
-    /// Messages per second, one measurement for each
-    #[arg(long, value_delimiter = ',', default_values_t = [60.0, 200.0])]
-    pub rates: Vec<f64>,
-    /// Bytes of a message
-    #[arg(long, default_value_t = 128)]
-    pub size: u32,
-    /// How often each is measured, in turns (A B C, A B C, …) and each time from a fresh start; figures are medians
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
-    /// The folder with the other servers
-    #[arg(long, default_value = "benches/peers", value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Only these
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Peer::ALL)]
-    pub only: Vec<Peer>,
-    /// Write the table into this file, between its markers
-    #[arg(long, value_name = "FILE.md")]
-    pub write: Option<PathBuf>,
-}
 
 /// Runs it.
 ///
@@ -56,7 +28,7 @@ pub struct Options {
 /// If servers or clients cannot be had.
 pub async fn run(
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let mut warnings = Vec::new();
@@ -136,7 +108,7 @@ fn warn_of_generator(rows: &[Row], report: &mut Report) {
 async fn row(
     peer: Peer,
     options: &Options,
-    common: &Common,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Row, BenchError> {
     let mut row = Row {

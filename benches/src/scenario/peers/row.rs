@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 use crate::report::Figures;
-use crate::scenario::common::Measured;
+use crate::scenario::measure::Measured;
 
 /// Seconds that deliveries may be behind what was sent; with more, a server has collapsed.
 pub(super) const LAG_S: f64 = 3.0;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::Options;
+use super::options::Options;
 use super::peer::Peer;
 use super::row::{ENOUGH_PERCENT, Fanout, LAG_S, Row};
 use crate::error::BenchError;

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::{Seat, room};
+use super::protocol::{Seat, room};
 use crate::chaos::field::{Field, Mode};
 use crate::chaos::violation::Rule;
 

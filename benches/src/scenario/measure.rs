@@ -1,62 +1,21 @@
-//! What scenarios share: jobs for the generators, and sampling while they work.
+//! Measuring while generators work.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use grandstand_harness::site::SECRET;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::BenchError;
-use crate::host::pin::Cores;
-use crate::host::priority::Priority;
 use crate::host::proc::Usage;
 use crate::host::servers::ServersUsage;
 use crate::load::clock::now_ns;
-use crate::load::dialect::Dialect;
-use crate::load::job::{Command, Job, LoadRole, Reading, Rooms};
+use crate::load::job::Command;
 use crate::load::remote::Load;
 use crate::load::tally::Tally;
 use crate::progress::Progress;
 
-/// How many clients may be on their way in at a time, where nothing else is measured.
-const AT_ONCE: u32 = 256;
-
 /// How long generators have to hear of a window, at first, and when that was too short again and again.
 const HEARD: Duration = Duration::from_millis(100);
 const MOST_AHEAD: Duration = Duration::from_secs(10);
-
-/// Clients of an edge, before what is special about them.
-pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
-    Job {
-        targets: vec![target],
-        source: 2,
-        dialect: Dialect::Grandstand,
-        secret: SECRET.to_owned(),
-        role,
-        rooms: Rooms {
-            prefix: "relay-bench-".to_owned(),
-            each: connections,
-            per_connection: 1,
-        },
-        connections,
-        first_player: 0,
-        at_once: AT_ONCE,
-        size: 128,
-        reading: Reading::All,
-        receive_buffer: 0,
-        core: cores.client,
-        priority: Priority::Plain,
-    }
-}
-
-/// One player who sends to the room of [`job`].
-pub fn publisher(target: SocketAddr, cores: Cores, size: u32) -> Job {
-    Job {
-        first_player: 10_000_000,
-        size,
-        ..job(target, LoadRole::Player, 1, cores)
-    }
-}
 
 /// What is known each second of a measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -1,6 +1,4 @@
-//! One client in one room: the rules of the protocol, the script, and what goes into the ledger.
-
-mod play;
+//! The rules of the protocol, and what goes into the ledger.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -8,44 +6,44 @@ use std::time::Duration;
 use grandstand_common::id::Lane;
 use serde_json::{Value, json};
 
-use super::field::{Field, Mode, SeatState};
-use super::ledger::Place;
-use super::script::Game;
-use super::violation::Rule;
+use crate::chaos::field::{Field, Mode, SeatState};
+use crate::chaos::ledger::Place;
+use crate::chaos::script::Game;
+use crate::chaos::violation::Rule;
 use crate::client::room::Room;
 
 /// When a join is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// See the module.
+/// A client in a room.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(in crate::chaos) struct Seat {
     /// The room.
-    pub(super) name: String,
-    who: String,
-    slot: usize,
-    generation: u64,
-    game: Game,
-    lane: Lane,
-    room: Room,
+    pub(in crate::chaos) name: String,
+    pub(super) who: String,
+    pub(super) slot: usize,
+    pub(super) generation: u64,
+    pub(super) game: Game,
+    pub(super) lane: Lane,
+    pub(super) room: Room,
     /// Its number in the field, and among the waits.
-    numbers: (usize, usize),
+    pub(super) numbers: (usize, usize),
     /// Inputs that are not answered, and when they were first sent.
-    waiting: VecDeque<(u64, Duration)>,
+    pub(super) waiting: VecDeque<(u64, Duration)>,
     /// The epochs that this connection has shown.
-    epochs: BTreeSet<String>,
-    next_at: Duration,
-    retry_at: Option<Duration>,
+    pub(super) epochs: BTreeSet<String>,
+    pub(super) next_at: Duration,
+    pub(super) retry_at: Option<Duration>,
     /// Since when it is not shown the room.
-    hidden_since: Option<Duration>,
-    probed: bool,
-    over: bool,
-    stuck: bool,
+    pub(super) hidden_since: Option<Duration>,
+    pub(super) probed: bool,
+    pub(super) over: bool,
+    pub(super) stuck: bool,
 }
 
 impl Seat {
     /// A client that will be in a slot's room.
-    pub(super) fn new(field: &mut Field, who: &str, slot: usize, lane: Lane) -> Self {
+    pub(in crate::chaos) fn new(field: &mut Field, who: &str, slot: usize, lane: Lane) -> Self {
         let name = field.room(slot);
         let state = SeatState {
             who: who.to_owned(),
@@ -79,20 +77,20 @@ impl Seat {
     }
 
     /// The `join` of a new connection; `None` if there is nothing more to see.
-    pub(super) fn connect(&mut self) -> Option<Value> {
+    pub(in crate::chaos) fn connect(&mut self) -> Option<Value> {
         self.epochs.clear();
         self.retry_at = None;
         (!self.over).then(|| self.join())
     }
 
-    fn join(&mut self) -> Value {
+    pub(super) fn join(&mut self) -> Value {
         let join = self.room.rejoin();
         self.room.joining(&join);
         join
     }
 
     /// The connection is lost.
-    pub(super) fn disconnected(&mut self, field: &mut Field) {
+    pub(in crate::chaos) fn disconnected(&mut self, field: &mut Field) {
         let now = field.now();
         self.hidden_since.get_or_insert(now);
         if let Some(state) = field.seat(self.numbers.0).filter(|_| !self.over) {
@@ -101,7 +99,7 @@ impl Seat {
     }
 
     /// Takes a message about this room, and returns what is to be sent. After a broken rule the connection is of no use.
-    pub(super) fn handle(
+    pub(in crate::chaos) fn handle(
         &mut self,
         message: &Value,
         field: &mut Field,
@@ -284,7 +282,7 @@ impl Seat {
     }
 
     /// Tells the field how far it is.
-    fn tell(&mut self, field: &mut Field) {
+    pub(super) fn tell(&mut self, field: &mut Field) {
         let probes = field.mode == Mode::Probe && self.lane == Lane::Players && !self.probed;
         if let Some(state) = field.seat(self.numbers.0) {
             state.room.clone_from(&self.name);
@@ -300,9 +298,9 @@ impl Seat {
 
 /// The connection is of no use any more.
 #[derive(Debug)]
-pub(super) struct Unusable;
+pub(in crate::chaos) struct Unusable;
 
-fn room(name: &str, lane: Lane, game: Game, slot: usize) -> Room {
+pub(super) fn room(name: &str, lane: Lane, game: Game, slot: usize) -> Room {
     let mut join = json!({"type": "join", "room": name});
     match lane {
         Lane::Players => join["params"] = game.params(slot),

@@ -1,0 +1,297 @@
+//! The processes of one load.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::time::Instant;
+
+use crate::error::BenchError;
+use crate::host::proc::Usage;
+use crate::load::clock::now_ns;
+use crate::load::job::{Command, Job, Pauses, Reply};
+use crate::load::tally::Tally;
+use crate::progress::Progress;
+
+/// Connections of one process: what it may open, less what else it has open.
+const PER_PROCESS: u32 = 19_000;
+/// For how long nobody may come in until that is an error.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// Processes that make up one load.
+#[derive(Debug)]
+pub struct Load {
+    pub(super) generators: Vec<Generator>,
+    pub(super) wanted: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Generator {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    live: u32,
+}
+
+impl Load {
+    /// Starts as many processes as the limit of open files asks for. With several, each has its own rooms' players, or all
+    /// are in one room.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub async fn start(job: &Job) -> Result<Self, BenchError> {
+        let mut generators = Vec::new();
+        for part in parts(job, per_process()) {
+            generators.push(Generator::start(&part).await?);
+        }
+        Ok(Self {
+            generators,
+            wanted: job.connections,
+        })
+    }
+
+    /// As [`Self::start`], and waits until all are in.
+    ///
+    /// # Errors
+    /// If they cannot be started, or do not get in.
+    pub async fn enter(job: &Job, progress: &mut Progress) -> Result<Self, BenchError> {
+        let mut load = Self::start(job).await?;
+        load.entered(progress).await?;
+        Ok(load)
+    }
+
+    /// Waits until all are in. Returns the seconds that it took.
+    ///
+    /// # Errors
+    /// If they do not get in.
+    pub async fn entered(&mut self, progress: &mut Progress) -> Result<f64, BenchError> {
+        let start = now_ns();
+        let mut last = (0, Instant::now());
+        loop {
+            let live = self.live();
+            if live == self.wanted {
+                return Ok((now_ns() - start) as f64 / 1e9);
+            }
+            if live != last.0 {
+                last = (live, Instant::now());
+                let done = f64::from(live) / f64::from(self.wanted);
+                progress.step(done, &format!("{live} of {} in", self.wanted));
+            }
+            if last.1.elapsed() > STUCK {
+                return Err(BenchError::NotIn {
+                    live,
+                    wanted: self.wanted,
+                    seconds: STUCK.as_secs(),
+                    error: self.collect().await?.error,
+                });
+            }
+            for generator in &mut self.generators {
+                let wait = Duration::from_millis(20);
+                if let Ok(reply) = tokio::time::timeout(wait, generator.reply()).await {
+                    reply?;
+                }
+            }
+        }
+    }
+
+    /// Tells all of them.
+    ///
+    /// # Errors
+    /// If one is gone.
+    pub async fn tell(&mut self, command: Command) -> Result<(), BenchError> {
+        for generator in &mut self.generators {
+            if command == Command::Reconnect {
+                generator.live = 0;
+            }
+            generator.tell(command).await?;
+        }
+        Ok(())
+    }
+
+    /// What was counted since the last time.
+    ///
+    /// # Errors
+    /// If one is gone.
+    pub async fn collect(&mut self) -> Result<Tally, BenchError> {
+        self.tell(Command::Collect).await?;
+        let mut sum = Tally::default();
+        for generator in &mut self.generators {
+            match generator.answer().await? {
+                Reply::Tally(tally) => sum.add(&tally, false),
+                _ => return Err(BenchError::Answer),
+            }
+        }
+        Ok(sum)
+    }
+
+    /// How the rooms fared since [`Command::Watch`].
+    ///
+    /// # Errors
+    /// If one is gone.
+    pub async fn pauses(&mut self) -> Result<Pauses, BenchError> {
+        self.tell(Command::Pauses).await?;
+        let mut sum = Pauses::default();
+        for generator in &mut self.generators {
+            match generator.answer().await? {
+                Reply::Pauses(pauses) => {
+                    sum.waiting += pauses.waiting;
+                    sum.moved.extend(pauses.moved);
+                    sum.stayed.extend(pauses.stayed);
+                }
+                _ => return Err(BenchError::Answer),
+            }
+        }
+        Ok(sum)
+    }
+
+    /// How many are in, as far as was told.
+    pub fn live(&self) -> u32 {
+        self.generators.iter().map(|generator| generator.live).sum()
+    }
+
+    /// What their processes use.
+    ///
+    /// # Errors
+    /// If one has ended.
+    pub fn usage(&self) -> Result<Usage, BenchError> {
+        Usage::of_all(&self.pids()).map_err(BenchError::Proc)
+    }
+
+    /// Their processes.
+    pub fn pids(&self) -> Vec<u32> {
+        self.generators
+            .iter()
+            .filter_map(|generator| generator.child.id())
+            .collect()
+    }
+}
+
+impl Generator {
+    async fn start(job: &Job) -> Result<Self, BenchError> {
+        let own = std::env::current_exe().map_err(BenchError::Load)?;
+        let mut child = tokio::process::Command::new(own)
+            .args(["bench", "load"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(BenchError::Load)?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(BenchError::Answer);
+        };
+        let mut generator = Self {
+            child,
+            stdin,
+            stdout: BufReader::new(stdout).lines(),
+            live: 0,
+        };
+        generator.line(job).await?;
+        Ok(generator)
+    }
+
+    async fn tell(&mut self, command: Command) -> Result<(), BenchError> {
+        self.line(&command).await
+    }
+
+    async fn line(&mut self, what: &impl serde::Serialize) -> Result<(), BenchError> {
+        let mut line = serde_json::to_vec(what).map_err(|e| BenchError::Load(e.into()))?;
+        line.push(b'\n');
+        self.stdin.write_all(&line).await.map_err(BenchError::Load)
+    }
+
+    /// The next reply, whatever it is. Nothing is lost if this is dropped.
+    pub(super) async fn reply(&mut self) -> Result<Reply, BenchError> {
+        let line = self.stdout.next_line().await.map_err(BenchError::Load)?;
+        let Some(line) = line else {
+            return Err(BenchError::Load(std::io::ErrorKind::UnexpectedEof.into()));
+        };
+        let reply = serde_json::from_str(&line).map_err(|e| BenchError::Load(e.into()))?;
+        match reply {
+            Reply::Failed(error) => return Err(BenchError::Failed(error)),
+            Reply::Connected(live) => self.live = live,
+            _ => {}
+        }
+        Ok(reply)
+    }
+
+    /// The next reply that is an answer.
+    async fn answer(&mut self) -> Result<Reply, BenchError> {
+        loop {
+            match self.reply().await? {
+                Reply::Connected(_) => {}
+                answer => return Ok(answer),
+            }
+        }
+    }
+}
+
+fn per_process() -> u32 {
+    let files = grandstand_common::process::sys::raise_open_files();
+    u32::try_from(files.saturating_sub(200))
+        .map_or(PER_PROCESS, |files| files.clamp(1, PER_PROCESS))
+}
+
+/// A job in parts of at most `limit` connections: of whole rooms, or all in the same one.
+fn parts(job: &Job, limit: u32) -> Vec<Job> {
+    let processes = job.connections.div_ceil(limit).max(1);
+    let size = job.connections.div_ceil(processes);
+    let mut parts = Vec::new();
+    let mut first = 0;
+    while first < job.connections {
+        let mut part = job.clone();
+        part.connections = size.min(job.connections - first);
+        part.rooms.each = part.rooms.each.min(part.connections);
+        part.first_player += first;
+        part.at_once = (job.at_once / processes).max(1);
+        part.source = job.source.wrapping_add(parts.len() as u8);
+        first += part.connections;
+        parts.push(part);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::priority::Priority;
+    use crate::load::dialect::Dialect;
+    use crate::load::job::{LoadRole, Reading, Rooms};
+
+    #[test]
+    fn a_job_is_parted_by_what_a_process_may_open() {
+        let job = Job {
+            targets: Vec::new(),
+            source: 2,
+            dialect: Dialect::Grandstand,
+            secret: String::new(),
+            role: LoadRole::Spectator,
+            rooms: Rooms {
+                prefix: "relay-x-".to_owned(),
+                each: 50,
+                per_connection: 1,
+            },
+            connections: 50,
+            first_player: 100,
+            at_once: 30,
+            size: 0,
+            reading: Reading::All,
+            receive_buffer: 0,
+            core: None,
+            priority: Priority::default(),
+        };
+        let parts = parts(&job, 20);
+        let sizes: Vec<_> = parts
+            .iter()
+            .map(|part| (part.first_player, part.connections))
+            .collect();
+        assert_eq!(sizes, [(100, 17), (117, 17), (134, 16)]);
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.rooms.count(part.connections) == 1)
+        );
+        assert_eq!(parts[2].source, 4);
+        assert_eq!(super::parts(&job, 50), [job]);
+    }
+}

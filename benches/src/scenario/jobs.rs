@@ -1,0 +1,46 @@
+//! Jobs for the generators.
+
+use std::net::SocketAddr;
+
+use grandstand_harness::site::SECRET;
+
+use crate::host::pin::Cores;
+use crate::host::priority::Priority;
+use crate::load::dialect::Dialect;
+use crate::load::job::{Job, LoadRole, Reading, Rooms};
+
+/// How many clients may be on their way in at a time, where nothing else is measured.
+const AT_ONCE: u32 = 256;
+
+/// Clients of an edge, before what is special about them.
+pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
+    Job {
+        targets: vec![target],
+        source: 2,
+        dialect: Dialect::Grandstand,
+        secret: SECRET.to_owned(),
+        role,
+        rooms: Rooms {
+            prefix: "relay-bench-".to_owned(),
+            each: connections,
+            per_connection: 1,
+        },
+        connections,
+        first_player: 0,
+        at_once: AT_ONCE,
+        size: 128,
+        reading: Reading::All,
+        receive_buffer: 0,
+        core: cores.client,
+        priority: Priority::Plain,
+    }
+}
+
+/// One player who sends to the room of [`job`].
+pub fn publisher(target: SocketAddr, cores: Cores, size: u32) -> Job {
+    Job {
+        first_player: 10_000_000,
+        size,
+        ..job(target, LoadRole::Player, 1, cores)
+    }
+}

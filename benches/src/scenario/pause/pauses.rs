@@ -1,0 +1,111 @@
+//! Pauses and waits of rooms, over all rounds.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::options::How;
+use crate::load::job::{Pause, Pauses};
+use crate::load::tally::Latencies;
+
+/// How rooms fared over all rounds of one kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fared {
+    pub(super) rounds: u32,
+    /// Of the probes by themselves.
+    pub(super) probes: Spread,
+    /// Of all rooms, the probes among them.
+    pub(super) all: Spread,
+    /// The longest wait in rooms that nothing was done to.
+    pub(super) unmoved: Latencies,
+}
+
+/// How rooms that something was done to fared.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spread {
+    pub(super) rooms: u64,
+    pub(super) pauses: Latencies,
+    pub(super) waits: Latencies,
+}
+
+impl Fared {
+    /// Adds a round. NATS does something to all rooms, whether or not they have a new owner.
+    pub(super) fn add(&mut self, how: How, probes: &Pauses, others: &Pauses) {
+        self.rounds += 1;
+        for (pauses, is_probe) in [(probes, true), (others, false)] {
+            let (touched, unmoved): (_, &[Pause]) = match how {
+                How::Nats => ([&pauses.moved[..], &pauses.stayed].concat(), &[]),
+                _ => (pauses.moved.clone(), &pauses.stayed),
+            };
+            for pause in &touched {
+                self.all.add(pause);
+                if is_probe {
+                    self.probes.add(pause);
+                }
+            }
+            for pause in unmoved {
+                self.unmoved.record_us(pause.wait_us, 1);
+            }
+        }
+    }
+}
+
+impl Spread {
+    fn add(&mut self, pause: &Pause) {
+        self.rooms += 1;
+        self.pauses.record_us(pause.gap_us, 1);
+        self.waits.record_us(pause.wait_us, 1);
+    }
+}
+
+impl Display for Fared {
+    /// How it stands, in a word.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let p99 = |of: &Latencies| of.quantile_ms(0.99).unwrap_or(0.0);
+        let (pause, wait) = (p99(&self.probes.pauses), p99(&self.all.waits));
+        write!(f, "p99: pause of probes {pause:.0} ms, wait {wait:.0} ms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(ms: u64) -> Pause {
+        Pause {
+            gap_us: ms * 1000,
+            wait_us: ms * 1000,
+            back_us: 1,
+        }
+    }
+
+    fn pauses(moved: &[u64], stayed: &[u64]) -> Pauses {
+        Pauses {
+            moved: moved.iter().copied().map(pause).collect(),
+            stayed: stayed.iter().copied().map(pause).collect(),
+            waiting: 0,
+        }
+    }
+
+    #[test]
+    fn probes_that_moved_are_counted_by_themselves() {
+        let mut fared = Fared::default();
+        fared.add(
+            How::Handover,
+            &pauses(&[20, 30], &[90]),
+            &pauses(&[1000], &[5]),
+        );
+        fared.add(How::Handover, &pauses(&[40], &[]), &pauses(&[], &[]));
+        assert_eq!(fared.rounds, 2);
+        assert_eq!((fared.probes.rooms, fared.all.rooms), (3, 4));
+        assert_eq!(fared.probes.pauses.max_ms().map(f64::round), Some(40.0));
+        assert_eq!(fared.all.pauses.max_ms().map(f64::round), Some(1000.0));
+        assert_eq!(fared.unmoved.max_ms().map(f64::round), Some(90.0));
+    }
+
+    #[test]
+    fn nats_does_something_to_all_rooms() {
+        let mut fared = Fared::default();
+        fared.add(How::Nats, &pauses(&[20], &[30]), &pauses(&[], &[50]));
+        assert_eq!((fared.probes.rooms, fared.all.rooms), (2, 3));
+        assert_eq!(fared.unmoved.count(), 0);
+    }
+}

@@ -1,0 +1,105 @@
+//! The servers of `pause`: started, restarted, and waited for.
+
+use std::time::Duration;
+
+use grandstand_harness::process::{PATIENCE, Process};
+use tokio::time::{Instant, sleep};
+
+use crate::error::BenchError;
+use crate::host::pin::Cores;
+use crate::host::servers::{Servers, Wanted};
+use crate::load::job::Pauses;
+use crate::load::remote::Load;
+
+/// How often it is looked whether rooms are back.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How long they may take.
+pub(super) const STUCK: Duration = Duration::from_secs(60);
+pub(super) async fn start(workers: usize) -> Result<Servers, BenchError> {
+    let wanted = Wanted {
+        workers,
+        edges: 1,
+        cores: Cores::SHARED,
+    };
+    Servers::start(wanted).await
+}
+
+pub(super) async fn restart(worker: &mut Process) -> Result<(), BenchError> {
+    worker.relaunch()?;
+    Ok(worker.try_ready(PATIENCE).await?)
+}
+
+/// Waits until the other workers own all and no room has come back for a second.
+pub(super) async fn all_moved(
+    servers: &Servers,
+    load: &mut Load,
+    without: usize,
+) -> Result<Pauses, BenchError> {
+    let start = Instant::now();
+    let (mut quiet, mut last) = (0, 0);
+    loop {
+        sleep(LOOK).await;
+        let pauses = load.pauses().await?;
+        let owned = owned(servers, Some(without)).await;
+        let all = owned.iter().sum::<f64>() >= f64::from(servers.rig.plan().partitions);
+        let more = pauses.moved.len() != last;
+        last = pauses.moved.len();
+        quiet = if all && !more && last > 0 {
+            quiet + 1
+        } else {
+            0
+        };
+        if quiet == 10 {
+            return Ok(pauses);
+        }
+        if start.elapsed() > STUCK {
+            return Err(BenchError::Stuck {
+                what: format!("{last} rooms are back; workers own {owned:?} partitions"),
+                seconds: STUCK.as_secs(),
+            });
+        }
+    }
+}
+
+/// Waits until all workers have their share and no input waits.
+pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Result<(), BenchError> {
+    let partitions = f64::from(servers.rig.plan().partitions);
+    let start = Instant::now();
+    let mut good = 0;
+    let mut last = Vec::new();
+    while good < 5 {
+        sleep(LOOK).await;
+        let owned = owned(servers, None).await;
+        // Rendezvous hashing spreads by chance; what counts is that nothing moves any more.
+        let settled = owned == last
+            && owned.iter().sum::<f64>() == partitions
+            && owned.iter().all(|&share| share > 0.0);
+        last = owned;
+        let mut waiting = 0;
+        for load in loads.iter_mut() {
+            waiting += load.pauses().await?.waiting;
+        }
+        good = if settled && waiting == 0 { good + 1 } else { 0 };
+        if start.elapsed() > STUCK {
+            return Err(BenchError::Stuck {
+                what: format!(
+                    "workers own {last:?} partitions, and {waiting} players' inputs wait"
+                ),
+                seconds: STUCK.as_secs(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Partitions that each worker owns, but for one.
+pub(super) async fn owned(servers: &Servers, without: Option<usize>) -> Vec<f64> {
+    let mut owned = Vec::new();
+    for (index, worker) in servers.rig.workers.iter().enumerate() {
+        if Some(index) != without {
+            let partitions = worker.metric("grandstand_worker_partitions").await;
+            owned.push(partitions.unwrap_or(0.0));
+        }
+    }
+    owned
+}
