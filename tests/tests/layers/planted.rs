@@ -209,7 +209,8 @@ fn visible_fields_of_machines_are_seen() {
                 continue;
             }
             let text = text_of(&sources, &of, module);
-            let start = text.find(&format!("struct {name}")).unwrap_or_default();
+            let declared = [" ", "<", "("].map(|next| text.find(&format!("struct {name}{next}")));
+            let start = declared.into_iter().flatten().min().unwrap_or_default();
             let open = start + text[start..].find(['{', '(']).unwrap_or_default() + 1;
             let mut planted = text.to_owned();
             planted.insert_str(open, "pub(crate) planted: u8, ");
