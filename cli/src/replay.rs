@@ -9,7 +9,7 @@ use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
-use grandstand_worker::config::WorkerConfig;
+use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};
 
 /// Run a room again from its log, and say whether that gives what is stored of it

@@ -8,24 +8,16 @@ mod room;
 
 pub mod command;
 
-pub mod owner;
+pub mod engine;
 
 mod partition;
 
-mod snapshot;
-
-pub mod quarantine;
+pub mod stored;
 
 mod outbox;
 
 mod deadlines;
 
-pub mod metrics;
-
 pub mod replay;
 
-pub mod build;
-
-pub mod driver;
-
-pub mod config;
+pub mod process;

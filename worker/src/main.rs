@@ -11,8 +11,7 @@ use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
-use grandstand_worker::config::WorkerConfig;
-use grandstand_worker::driver;
+use grandstand_worker::process::config::WorkerConfig;
 use tokio::time::Instant;
 
 /// Owns rooms and runs their games, behind edges on NATS.
@@ -70,7 +69,8 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     tokio::spawn(config.cluster.clone().stay(bus.clone()));
 
     let (signal, watch) = drain::channel();
-    let worker = driver::run(bus, grandstand_games::all(), settings, watch, component);
+    let worker =
+        grandstand_worker::process::run(bus, grandstand_games::all(), settings, watch, component);
     tokio::pin!(worker);
     let ended = tokio::select! {
         ended = &mut worker => ended,

@@ -4,8 +4,8 @@ use grandstand_common::exit::Failure;
 use grandstand_common::process::config::{self, Sources};
 use grandstand_edge::process::BusSource;
 use grandstand_edge::process::config::EdgeConfig;
-use grandstand_worker::config::WorkerConfig;
-use grandstand_worker::driver::WorkerSettings;
+use grandstand_worker::process::WorkerSettings;
+use grandstand_worker::process::config::WorkerConfig;
 
 use super::Args;
 

@@ -7,7 +7,7 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Component;
 use grandstand_common::process::drain;
 use grandstand_edge::process::BusSource;
-use grandstand_worker::driver::{self, WorkerSettings};
+use grandstand_worker::process::{self, WorkerSettings};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -41,7 +41,7 @@ impl WorkerThread {
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };
-                driver::run(bus, grandstand_games::all(), settings, watch, status)
+                process::run(bus, grandstand_games::all(), settings, watch, status)
                     .await
                     .map_err(|e| internal(&e))
             })

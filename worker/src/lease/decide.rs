@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::slots::Hold;
+use super::leases::Hold;
 use super::{Command, Machine, Place, encode, lease, rendezvous};
 
 /// Partitions that a worker gives away at a time: one that is given away alone is with its successor sooner.

@@ -26,7 +26,7 @@ mod own;
 
 mod peers;
 
-mod slots;
+mod leases;
 
 mod decide;
 
@@ -42,9 +42,9 @@ use grandstand_common::record::{Lease, WorkerState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use leases::{Hold, Slot, Turn};
 use own::{Heard, Own};
 use peers::Peers;
-use slots::{Hold, Slot, Turn};
 
 /// One worker's view of who owns what.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry, ItemKind};
 use prost::Message;
 
-use super::idle::Waiting;
-use super::slot::Slot;
+use super::loading::Waiting;
+use super::rooms::Slot;
 use super::{Owned, Pending, RETRY, Shared, Stage};
 use crate::command::{Command, Outcome};
-use crate::quarantine::Why;
 use crate::room::{Emit, Logged, Opened, Room};
+use crate::stored::quarantine::Why;
 use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;
 

@@ -6,10 +6,10 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Lane, RoomId, SessionId};
 use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 
-use super::audience::version;
-use super::idle::Waiting;
+use super::audiences::version;
+use super::loading::Waiting;
 use super::{Owned, Shared};
-use crate::quarantine::Why;
+use crate::stored::quarantine::Why;
 use grandstand_game::host::Panicked;
 
 impl Owned {

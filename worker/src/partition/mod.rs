@@ -1,28 +1,28 @@
 //! A partition that this worker owns: its rooms, from the takeover to the handover.
 
-mod slot;
+mod rooms;
 
 mod takeover;
 
 mod intake;
 
-mod cover;
+mod writing;
 
-mod isolate;
+mod quarantine;
 
-mod checkpoint;
+mod checkpoints;
 
-mod audience;
+mod audiences;
 
-mod deliver;
+mod delivery;
 
-mod hot;
+mod heat;
 
 mod interest;
 
 mod sessions;
 
-mod idle;
+mod loading;
 
 mod timers;
 
@@ -34,13 +34,13 @@ use grandstand_common::record::Checkpoint;
 
 use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
 use crate::deadlines::Deadlines;
-use crate::metrics::Counts;
 use crate::outbox::{Outbox, RoomHead};
+use crate::process::metrics::Counts;
 use grandstand_game::Games;
 
-use audience::Audience;
+use audiences::Audience;
+use rooms::Slot;
 use sessions::Losing;
-use slot::Slot;
 use takeover::Found;
 pub(crate) use takeover::Stage;
 

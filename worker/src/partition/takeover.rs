@@ -8,11 +8,11 @@ use grandstand_common::id::RoomId;
 use grandstand_common::record::{Checkpoint, Cut};
 use grandstand_common::subject;
 
-use super::slot::{Origin, Quarantine, Slot};
+use super::rooms::{Origin, Quarantine, Slot};
 use super::{Fate, Owned, Pending, RETRY, Shared};
 use crate::command::{Command, KvSource, Outcome};
-use crate::quarantine::{QuarantineRecord, Why};
-use crate::snapshot;
+use crate::stored::quarantine::{QuarantineRecord, Why};
+use crate::stored::snapshot;
 
 /// Cuts that are remembered.
 const KEPT_CUTS: usize = 32;

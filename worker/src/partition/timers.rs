@@ -7,7 +7,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry};
 use prost::Message;
 
-use super::idle::due_in;
+use super::loading::due_in;
 use super::{Fate, Owned, Pending, Shared, Stage};
 use crate::command::{Command, Now};
 use grandstand_game::host::Panicked;

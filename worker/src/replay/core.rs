@@ -12,7 +12,7 @@ use super::report::{Comparison, Tally};
 use super::scan::Life;
 use super::stored::{Key, Snapshot, Stored};
 use crate::room::{Logged, Room};
-use crate::snapshot::DecodeError;
+use crate::stored::snapshot::DecodeError;
 use grandstand_game::Games;
 
 /// An entry of the log; nothing but its place if it cannot be read.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::snapshot::RoomState;
+use crate::stored::snapshot::RoomState;
 
 /// How many differences are shown.
 const SHOWN: usize = 20;

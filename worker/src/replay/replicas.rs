@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::diff::Differences;
 use super::run::{Run, Step};
 use crate::room::{Emit, Logged, Room};
-use crate::snapshot::{EncodeError, RoomState};
+use crate::stored::snapshot::{EncodeError, RoomState};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 use grandstand_game::host::StateHash;

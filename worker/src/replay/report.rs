@@ -12,8 +12,8 @@ use super::line::Line;
 use super::replicas::{Divergence, Stopped};
 use super::scan::Life;
 use super::stored::Stored;
-use crate::quarantine::QuarantineRecord;
 use crate::room::Presence;
+use crate::stored::quarantine::QuarantineRecord;
 use grandstand_game::host::StateHash;
 
 /// How the replayed state and the stored one stand to each other.

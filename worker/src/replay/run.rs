@@ -4,7 +4,7 @@ use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
 
 use crate::room::{Emit, Logged, Opened, Room};
-use crate::snapshot::{self, DecodeError, EncodeError, Place};
+use crate::stored::snapshot::{self, DecodeError, EncodeError, Place};
 use grandstand_game::Games;
 use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;

@@ -5,9 +5,9 @@ use grandstand_common::id::{Epoch, Instance};
 use grandstand_common::record::Checkpoint;
 use serde::Deserialize;
 
-use crate::quarantine::QuarantineRecord;
 use crate::room::Room;
-use crate::snapshot::{self, DecodeError, RoomState};
+use crate::stored::quarantine::QuarantineRecord;
+use crate::stored::snapshot::{self, DecodeError, RoomState};
 use grandstand_common::id::RoomId;
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;

@@ -34,7 +34,7 @@ use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
 use grandstand_game::{Games, Spectating};
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
-use grandstand_worker::owner::Owner;
+use grandstand_worker::engine::Owner;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

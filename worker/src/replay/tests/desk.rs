@@ -18,7 +18,7 @@ use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;
 use crate::room::Room;
-use crate::snapshot::{self, Place};
+use crate::stored::snapshot::{self, Place};
 use grandstand_game::Games;
 
 /// What a test sets up, and asks.
@@ -141,7 +141,7 @@ impl Desk {
         });
     }
 
-    pub(super) fn put_record(&mut self, record: &crate::quarantine::QuarantineRecord) {
+    pub(super) fn put_record(&mut self, record: &crate::stored::quarantine::QuarantineRecord) {
         self.quarantine = Some(KvEntry {
             key: "0.odd-1".to_owned(),
             value: Some(serde_json::to_vec(record).unwrap().into()),

@@ -83,7 +83,7 @@ fn a_panic_ends_it_and_says_where() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "panic", "roll"]);
     desk.store(seqs[1]);
-    let record = crate::quarantine::QuarantineRecord {
+    let record = crate::stored::quarantine::QuarantineRecord {
         epoch: grandstand_common::id::Epoch(5),
         build: "0.9".to_owned(),
         seq: seqs[2],

@@ -12,9 +12,9 @@ use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, L
 use prost::Message;
 
 use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
-use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::partition::{Fate, Owned, Shared};
+use crate::process::metrics::Counts;
 use grandstand_game::Games;
 
 /// Requests that wait for the end of a turn; more are not answered, and their edges ask again.

@@ -4,11 +4,11 @@ use grandstand_common::bus::Bucket;
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 
-use super::checkpoint::is_of_later_epoch;
-use super::slot::{Origin, Quarantine};
+use super::checkpoints::is_of_later_epoch;
+use super::rooms::{Origin, Quarantine};
 use super::{Fate, Owned, Pending, RETRY, Shared};
 use crate::command::{Command, Outcome};
-use crate::quarantine::{QuarantineRecord, Why};
+use crate::stored::quarantine::{QuarantineRecord, Why};
 
 impl Owned {
     /// Takes a room out of service. What is stored of it stays as it is.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::room::{Logged, Room};
-use crate::snapshot::{self, Place};
+use crate::stored::snapshot::{self, Place};
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;

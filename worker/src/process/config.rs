@@ -8,8 +8,8 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::driver::WorkerSettings;
-use crate::metrics::WorkerMetrics;
+use crate::process::WorkerSettings;
+use crate::process::metrics::WorkerMetrics;
 
 /// A worker process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ impl WorkerConfig {
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
             name: self.worker.name.clone(),
-            build: crate::build::id(),
+            build: crate::process::build_id::id(),
             partitions: self.cluster.partitions,
             alone: false,
             ring_bytes: self.rooms.ring_bytes as usize,
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_documented_file_has_every_key_and_its_default() {
-        check_documented::<WorkerConfig>(include_str!("../../config/worker.toml")).unwrap();
+        check_documented::<WorkerConfig>(include_str!("../../../config/worker.toml")).unwrap();
     }
 
     #[test]

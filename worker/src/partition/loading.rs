@@ -11,13 +11,13 @@ use grandstand_common::id::{EdgeId, Instance, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::RoomInterest;
 
-use super::checkpoint::is_of_later_epoch;
-use super::slot::Origin;
+use super::checkpoints::is_of_later_epoch;
+use super::rooms::Origin;
 use super::{Fate, Owned, Pending, RETRY, Shared};
 use crate::command::{Command, Now, Outcome};
-use crate::quarantine::Why;
 use crate::room::{Armed, Logged};
-use crate::snapshot;
+use crate::stored::quarantine::Why;
+use crate::stored::snapshot;
 
 /// Entries of rooms that are being read: beyond it the log is not read on.
 const MAX_WAITING: usize = 4_096;

@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::*;
 use crate::command::{Command, KvSource, Now, OwnerConfig};
-use crate::owner::Owner;
+use crate::engine::Owner;
 use grandstand_game::Games;
 
 mod bus;

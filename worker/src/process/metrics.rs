@@ -5,9 +5,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::snapshot::DecodeError;
+use crate::stored::snapshot::DecodeError;
 
-/// What an [`Owner`](crate::owner::Owner) counts.
+/// What an [`Owner`](crate::engine::Owner) counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Inputs handed to games; those that a takeover read again are among them.

@@ -11,7 +11,7 @@ use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{Hot, HotWay, ItemKind};
 
 use super::{Owned, Shared};
-use crate::quarantine::Why;
+use crate::stored::quarantine::Why;
 
 /// A room's heat.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,8 @@ use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
 
 use super::WorkerError;
-use super::done::{self, Answered};
-use super::sources::{Seat, Work};
+use super::answers::{self, Answered};
+use super::readers::{Seat, Work};
 use super::turn::{Worker, now};
 use crate::command::{Command, Now, Outcome, Token};
 
@@ -58,7 +58,7 @@ impl Worker<'_> {
                 let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
                 let receipt = check(sent)?;
                 self.answer(token, async move {
-                    done::put(match receipt {
+                    answers::put(match receipt {
                         Ok(receipt) => receipt.await,
                         Err(error) => Err(PutError::NotSent(error)),
                     })
@@ -72,7 +72,7 @@ impl Worker<'_> {
             } => {
                 let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
                 self.answer(token, async move {
-                    done::put(bus.delete_if(bucket, &key, expected, ttl).await)
+                    answers::put(bus.delete_if(bucket, &key, expected, ttl).await)
                 });
             }
             Command::Get { bucket, key, token } => {
@@ -198,7 +198,7 @@ impl Worker<'_> {
                 if let Err(error) = bus.publish(to, payload).await {
                     tracing::debug!(%error, "an answer was not sent");
                 }
-                done::LeaseAnswer::Nothing
+                answers::LeaseAnswer::Nothing
             }));
         }
     }

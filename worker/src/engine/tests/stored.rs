@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::Command;
-use crate::quarantine::QuarantineRecord;
+use crate::stored::quarantine::QuarantineRecord;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Empty};

@@ -12,14 +12,14 @@ use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
-use super::done::{Answered, LeaseAnswer, Pending};
-use super::edges::EdgeProbes;
-use super::sources::{QUEUE, Sources, Watched, Work};
+use super::answers::{Answered, LeaseAnswer, Pending};
+use super::edge_probes::EdgeProbes;
+use super::readers::{QUEUE, Sources, Watched, Work};
 use super::{WorkerError, WorkerSettings};
 use crate::command::Now;
+use crate::engine::Owner;
 use crate::lease::{LeaseSettings, Machine};
-use crate::metrics::Counts;
-use crate::owner::Owner;
+use crate::process::metrics::Counts;
 use grandstand_game::Games;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.

@@ -6,11 +6,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use grandstand_common::id::{EdgeId, RoomId};
 
-use super::idle::Asleep;
+use super::loading::Asleep;
 use crate::command::Token;
-use crate::quarantine::Why;
 use crate::room::{Logged, Room};
-use crate::snapshot;
+use crate::stored::quarantine::Why;
+use crate::stored::snapshot;
 use grandstand_common::wire::Body;
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;

@@ -7,7 +7,7 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane};
 use grandstand_common::wire::Update;
 
-use super::hot::Heat;
+use super::heat::Heat;
 
 /// What an update costs in a ring beside its data.
 const UPDATE_OVERHEAD: usize = 32;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Command, KvSource, Outcome, OwnerConfig, Token};
-use crate::owner::Owner;
+use crate::engine::Owner;
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;

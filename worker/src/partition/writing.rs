@@ -6,12 +6,12 @@ use grandstand_common::bus::Bucket;
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 
-use super::checkpoint::is_of_later_epoch;
-use super::slot::Origin;
+use super::checkpoints::is_of_later_epoch;
+use super::rooms::Origin;
 use super::{Fate, Owned, Pending, RETRY, Shared, Stage};
 use crate::command::{Command, Outcome};
-use crate::quarantine::Why;
-use crate::snapshot::{self, Place};
+use crate::stored::quarantine::Why;
+use crate::stored::snapshot::{self, Place};
 
 /// Markers whose revisions are remembered; a room that is made anew without it finds its revision at its first write.
 const KEPT_MARKERS: usize = 4_096;

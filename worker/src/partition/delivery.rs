@@ -4,10 +4,10 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, ItemKind};
 
-use super::audience::{Audience, for_lanes, version};
+use super::audiences::{Audience, for_lanes, version};
 use super::{Owned, Shared};
-use crate::quarantine::Why;
 use crate::room::{Emit, Welcome};
+use crate::stored::quarantine::Why;
 use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
 

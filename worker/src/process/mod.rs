@@ -1,4 +1,4 @@
-//! The async shell of a worker: connects the [`Owner`](crate::owner::Owner) and the lease
+//! The async shell of a worker: connects the [`Owner`](crate::engine::Owner) and the lease
 //! [`Machine`](crate::lease::Machine) with the bus.
 //!
 //! One loop on one thread. A turn takes all that is ready (up to a bound), then carries out what the lease machine and
@@ -7,19 +7,25 @@
 //!
 //! [`Machine::may_act`]: crate::lease::Machine::may_act
 
-mod sources;
+mod readers;
 
-mod edges;
+mod edge_probes;
 
 mod settings;
 
-mod done;
+mod answers;
 
 mod turn;
 
-mod leases;
+pub mod metrics;
 
-mod rooms;
+pub mod build_id;
+
+pub mod config;
+
+mod lease_loop;
+
+mod room_loop;
 
 pub use settings::{WorkerError, WorkerSettings};
 

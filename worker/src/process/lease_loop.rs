@@ -5,8 +5,8 @@ use grandstand_common::id::ProcessId;
 use grandstand_common::subject;
 
 use super::WorkerError;
-use super::done::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
-use super::edges::ANSWER_WITHIN;
+use super::answers::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
+use super::edge_probes::ANSWER_WITHIN;
 use super::turn::{End, Worker, now};
 use crate::lease::{Command, Observer, Place, Probe};
 

@@ -1,0 +1,5 @@
+//! What the bus stores of rooms: snapshots and quarantine records.
+
+pub mod quarantine;
+
+pub(crate) mod snapshot;
