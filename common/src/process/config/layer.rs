@@ -58,7 +58,7 @@ impl Keys {
         let distance = |known: &str| match last(known) == last(key) {
             // In the wrong section.
             true => 1,
-            false => distance(known, key),
+            false => strsim::levenshtein(known, key),
         };
         let known = self
             .defaults
@@ -67,22 +67,6 @@ impl Keys {
         let (distance, known) = known.min()?;
         (distance <= 3).then_some(known)
     }
-}
-
-/// How many letters must be added, dropped or replaced to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// All values of `table` under their dotted keys.
