@@ -1,24 +1,27 @@
-//! Ending in good order: one signal, one deadline, and a guard held by everything that must end first.
+//! An orderly end: one signal, one deadline, and a guard held by everything that must end first.
 //!
-//! [`Signal`] belongs to `main`, a [`Watch`] to whatever accepts or works, a [`Guard`] to each connection or partition.
+//! [`Signal`] belongs to `main`, a [`Watch`] to each part that accepts or works, a [`Guard`] to each connection or
+//! partition. Guards are tokens of a [`TaskTracker`]. The signal is a watch channel, not a `CancellationToken`, because
+//! it carries the deadline, and the deadline may move forward while everybody drains.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Makes the two ends.
 pub fn channel() -> (Signal, Watch) {
     let (sender, receiver) = watch::channel(None);
-    let count = Arc::new(Count::default());
+    let guards = TaskTracker::new();
+    // A closed tracker still gives tokens; only `wait` needs it closed.
+    guards.close();
     let signal = Signal {
         deadline: sender,
-        count: Arc::clone(&count),
+        guards: guards.clone(),
     };
     let watch = Watch {
         deadline: receiver,
-        count,
+        guards,
     };
     (signal, watch)
 }
@@ -27,7 +30,7 @@ pub fn channel() -> (Signal, Watch) {
 #[derive(Debug)]
 pub struct Signal {
     deadline: watch::Sender<Option<Instant>>,
-    count: Arc<Count>,
+    guards: TaskTracker,
 }
 
 impl Signal {
@@ -45,7 +48,7 @@ impl Signal {
             let deadline = *changes.borrow_and_update();
             let ended = async {
                 tokio::select! {
-                    () = self.count.zero() => true,
+                    () = self.guards.wait() => true,
                     // The sender is ours, so this is a change.
                     _ = changes.changed() => false,
                 }
@@ -62,7 +65,7 @@ impl Signal {
 
     /// How many guards there are.
     pub fn guards(&self) -> usize {
-        self.count.guards.load(Ordering::Acquire)
+        self.guards.len()
     }
 }
 
@@ -70,7 +73,7 @@ impl Signal {
 #[derive(Debug, Clone)]
 pub struct Watch {
     deadline: watch::Receiver<Option<Instant>>,
-    count: Arc<Count>,
+    guards: TaskTracker,
 }
 
 impl Watch {
@@ -94,48 +97,17 @@ impl Watch {
 
     /// Something that must end first.
     pub fn guard(&self) -> Guard {
-        self.count.guards.fetch_add(1, Ordering::Relaxed);
-        Guard(Arc::clone(&self.count))
+        Guard {
+            _token: self.guards.token(),
+        }
     }
 }
 
 /// Holds up the end until it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "dropped at once it holds nothing up"]
-pub struct Guard(Arc<Count>);
-
-impl Clone for Guard {
-    fn clone(&self) -> Self {
-        self.0.guards.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if self.0.guards.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none_left.notify_waiters();
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Count {
-    guards: AtomicUsize,
-    none_left: Notify,
-}
-
-impl Count {
-    async fn zero(&self) {
-        loop {
-            // Counts from here on, so a guard that is dropped after the look is not missed.
-            let none_left = self.none_left.notified();
-            if self.guards.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            none_left.await;
-        }
-    }
+pub struct Guard {
+    _token: TaskTrackerToken,
 }
 
 #[cfg(test)]
