@@ -29,7 +29,7 @@ pub(super) fn message<'i>(
     limit: u32,
 ) -> Result<&'i [u8], ProtocolError> {
     let inflated = inflater.inflate(payload, limit)?;
-    if kind == MessageKind::Text && std::str::from_utf8(inflated).is_err() {
+    if kind == MessageKind::Text && simdutf8::basic::from_utf8(inflated).is_err() {
         return Err(ProtocolError::Utf8);
     }
     Ok(inflated)

@@ -51,7 +51,7 @@ impl Utf8 {
     }
 
     fn check(&mut self, piece: &[u8]) -> Result<(), BadUtf8> {
-        let Err(error) = std::str::from_utf8(piece) else {
+        let Err(error) = simdutf8::compat::from_utf8(piece) else {
             return Ok(());
         };
         if error.error_len().is_some() {

@@ -82,7 +82,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 impl<'a> Fields<'a> {
     /// Finds the fields of the message that `payload` is.
     pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(payload)
+        let text = simdutf8::compat::from_utf8(payload)
             .map_err(|why| Fault::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
         serde_json::from_str(text).map_err(|why| match why.classify() {
             Category::Data if serde_json::from_str::<&RawValue>(text).is_ok() => {
