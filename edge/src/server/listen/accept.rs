@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
@@ -81,12 +82,8 @@ fn start(
 
 /// Whether waiting may help. Other errors are of the one connection that would have been accepted (accept(2)).
 pub(super) fn is_exhaustion(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOMEM: i32 = 12;
-    const ENOBUFS: i32 = 105;
     matches!(
-        error.raw_os_error(),
-        Some(ENFILE | EMFILE | ENOMEM | ENOBUFS)
+        Errno::from_io_error(error),
+        Some(Errno::NFILE | Errno::MFILE | Errno::NOMEM | Errno::NOBUFS)
     )
 }
