@@ -19,7 +19,7 @@ use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::telemetry::{self, LogFormat};
 use grandstand_common::process::{shutdown, sys};
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
-use grandstand_edge::shard::handler::Admission;
+use grandstand_edge::shard::admission::Admission;
 use grandstand_edge::shard::metrics::EdgeMetrics;
 
 use banner::Banner;

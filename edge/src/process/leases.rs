@@ -8,8 +8,7 @@ use grandstand_common::bus::{Bucket, Bus, KvEntry, Read};
 use grandstand_common::record::Lease;
 use tokio::sync::watch;
 
-/// Who owns which partition. Shards compare it with what they knew.
-pub type Leases = Arc<BTreeMap<u16, Lease>>;
+use crate::shard::bus::Leases;
 
 /// How long to wait before the watch is begun anew.
 const RETRY: Duration = Duration::from_millis(250);

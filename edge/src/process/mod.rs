@@ -23,14 +23,16 @@ use tokio::task::{AbortHandle, LocalSet};
 use crate::conn::transport::Transport;
 use crate::core::Core;
 use crate::process::config::EdgeConfig;
-use crate::process::leases::Leases;
 use crate::server::connections::Conns;
 use crate::server::context::{Front, Pages, Paths, Route};
 use crate::server::echo::Echo;
 use crate::server::listen::{ListenError, bind, drive_accept};
-use crate::shard::handler::{Admission, Gate};
+use crate::shard::admission::Admission;
+use crate::shard::bus::{Leases, ShardBus};
+use crate::shard::handle::Shard;
+use crate::shard::handler::Gate;
 use crate::shard::metrics::{EdgeMetrics, ShardMetrics};
-use crate::shard::{self, Shard, ShardBus};
+use crate::shard::{self, FlushOptions};
 
 /// Why an edge does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -245,16 +247,17 @@ impl ShardThread {
             },
             conns.clone(),
         );
-        let slice = Duration::from_micros(self.config.rooms.flush_slice_us);
+        let flush = FlushOptions {
+            slice: Duration::from_micros(self.config.rooms.flush_slice_us),
+            interval: Duration::from_micros(self.config.rooms.flush_interval_us),
+        };
         let to = ShardBus {
             bus,
             edge: self.edge.clone(),
             leases: self.leases.clone(),
-            flush_slice: slice,
-            flush_interval: Duration::from_micros(self.config.rooms.flush_interval_us),
         };
         let front = self.front(&shard, conns.clone());
-        shard::start(&shard, to, self.metrics).await?;
+        shard::start(&shard, to, flush, self.metrics).await?;
         front.start();
         let accepting = tokio::task::spawn_local(drive_accept(front, self.listener));
         self.ready.send(Ok(())).await.ok();
@@ -307,7 +310,7 @@ async fn drain(shard: &Rc<Shard>, mut conns: Conns, within: Duration) {
     }
     // What players did last, and that they are lost, is to be in the log and reported, or nobody repeats it.
     let end = tokio::time::Instant::now() + Duration::from_secs(1);
-    let is_done = || conns.is_empty() && !shard.look(Core::has_unprocessed);
+    let is_done = || conns.is_empty() && !shard.read(Core::has_unprocessed);
     while !is_done() && tokio::time::Instant::now() < end {
         tokio::time::sleep(LOOK).await;
     }

@@ -1,66 +1,17 @@
-//! Who may come in: from a fresh connection to a client of the core.
+//! The handler of `/v1/ws`: connections become clients of the core.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
-use grandstand_common::auth::{Grants, Verifier};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::ServerMessage;
-use grandstand_common::error::ErrorKind;
 
 use crate::codec;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::handler::{Ending, Endpoint, Hello};
-use crate::shard::Shard;
+use crate::shard::admission::Admission;
+use crate::shard::handle::Shard;
 use crate::websocket::frame::MessageKind;
-
-/// Who may come in.
-#[derive(Debug, Clone)]
-pub struct Admission {
-    /// What verifies tokens; without it none is taken.
-    pub verifier: Option<Arc<Verifier>>,
-    /// Origins that browsers may connect from; all if empty.
-    pub origins: Vec<String>,
-    /// Believe `?user=`. For development only.
-    pub trust_user: bool,
-}
-
-impl Admission {
-    /// What the client may do, or why it may not come in.
-    ///
-    /// # Errors
-    /// With the reason, for the program and for people.
-    pub fn admit(&self, hello: &Hello, unix_ms: u64) -> Result<Grants, (ErrorKind, String)> {
-        if let Some(origin) = &hello.origin
-            && !self.origins.is_empty()
-            && !self.origins.contains(origin)
-        {
-            let text = format!("this edge takes no connections from pages of {origin}");
-            return Err((ErrorKind::Forbidden, text));
-        }
-        match (&hello.token, &hello.user) {
-            (Some(token), _) => match &self.verifier {
-                Some(verifier) => verifier
-                    .verify(token, unix_ms)
-                    .map_err(|error| (error.kind(), error.to_string())),
-                None => Err((
-                    ErrorKind::Unauthenticated,
-                    "this edge takes no tokens".into(),
-                )),
-            },
-            (None, Some(user)) if self.trust_user => match user.parse() {
-                Ok(player) => Ok(Grants::trusted(player)),
-                Err(error) => Err((ErrorKind::Unauthenticated, format!("the user {error}"))),
-            },
-            _ => {
-                let text = "no token: give one as `Authorization: Bearer`, `?token=` or the \
-                            subprotocol `bearer.<token>`";
-                Err((ErrorKind::Unauthenticated, text.into()))
-            }
-        }
-    }
-}
 
 /// The endpoint that leads to the core.
 #[derive(Debug)]

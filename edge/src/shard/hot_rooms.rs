@@ -10,7 +10,7 @@ use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use tokio::task::{AbortHandle, spawn_local};
 
-use crate::shard::Shard;
+use crate::shard::handle::Shard;
 
 /// Messages of a hot room that wait for the shard; more are dropped, which their numbers show.
 const WAITING: usize = 1024;
@@ -42,17 +42,25 @@ impl HotRooms {
     pub(super) fn remove(&self, room: &RoomId) {
         self.0.borrow_mut().remove(room);
     }
-}
 
-pub(super) async fn subscribe(shard: &Rc<Shard>, bus: &Bus, room: RoomId) {
-    let subscription = match bus.subscribe(&subject::hot(&room), WAITING).await {
-        Ok(subscription) => Rc::new(RefCell::new(subscription)),
-        // What comes there comes directly too, as long as nothing has come there.
-        Err(error) => return tracing::warn!(%room, %error, "cannot subscribe to a hot room"),
-    };
-    let task = spawn_local(drive(Rc::clone(shard), Rc::clone(&subscription))).abort_handle();
-    let mut rooms = shard.hot.0.borrow_mut();
-    rooms.insert(room, HotRoom { subscription, task });
+    /// Subscribes to a room, and hands its messages to the core as they come.
+    pub(super) async fn subscribe(&self, shard: &Rc<Shard>, bus: &Bus, room: RoomId) {
+        let subscription = match bus.subscribe(&subject::hot(&room), WAITING).await {
+            Ok(subscription) => Rc::new(RefCell::new(subscription)),
+            // What comes there comes directly too, as long as nothing has come there.
+            Err(error) => return tracing::warn!(%room, %error, "cannot subscribe to a hot room"),
+        };
+        let task = spawn_local(drive(Rc::clone(shard), Rc::clone(&subscription))).abort_handle();
+        let mut rooms = self.0.borrow_mut();
+        rooms.insert(room, HotRoom { subscription, task });
+    }
+
+    /// Takes what is there, so that it is seen before what was sent behind it directly.
+    pub(super) fn drain(&self, shard: &Shard) {
+        while let Some(message) = self.take() {
+            shard.run(|core, conns, now| core.handle_hot(message.payload, now, conns));
+        }
+    }
 }
 
 async fn drive(shard: Rc<Shard>, subscription: Rc<RefCell<Subscription>>) {
@@ -63,12 +71,5 @@ async fn drive(shard: Rc<Shard>, subscription: Rc<RefCell<Subscription>>) {
         };
         shard.run(|core, conns, now| core.handle_hot(message.payload, now, conns));
         tokio::task::yield_now().await;
-    }
-}
-
-/// Takes what is there, so that it is seen before what was sent behind it directly.
-pub(super) fn drain(shard: &Shard) {
-    while let Some(message) = shard.hot.take() {
-        shard.run(|core, conns, now| core.handle_hot(message.payload, now, conns));
     }
 }

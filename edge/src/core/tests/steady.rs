@@ -9,7 +9,8 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::alloc_counter::allocations;
 use crate::server::connections::Conns;
-use crate::shard::{Shard, drive_flush};
+use crate::shard::flush::drive_flush;
+use crate::shard::handle::Shard;
 
 /// A room with so many spectators, in all forms in turn, who have seen the snapshot and some updates.
 fn watched(by: u32) -> Bench {
@@ -103,7 +104,7 @@ fn writes_of_twelve(interval: Duration) -> u64 {
             }
         }
     });
-    shard.look(|core| core.counts.writes) - before
+    shard.read(|core| core.counts.writes) - before
 }
 
 #[test]

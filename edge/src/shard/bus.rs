@@ -1,0 +1,180 @@
+//! The tasks between a shard's core and the bus: batches, commands, the link and the leases.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grandstand_common::bus::{Bus, BusError, Link, Subscription};
+use grandstand_common::clock::Now;
+use grandstand_common::id::{EdgeId, Partition};
+use grandstand_common::record::Lease;
+use grandstand_common::subject;
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+use crate::core::{Command, Core};
+use crate::shard::handle::Shard;
+use crate::shard::hot_rooms::HotRooms;
+
+/// Messages from the bus that wait for the shard; more are dropped, which the links' numbers show.
+const BATCHES: usize = 8192;
+/// Batches taken in before sockets have their turn.
+const BATCHES_A_TURN: usize = 64;
+/// How long an owner may take to answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The owner of each partition. Shards compare it with the one they got before.
+pub type Leases = Arc<BTreeMap<u16, Lease>>;
+
+/// A shard's side of the bus.
+#[derive(Debug, Clone)]
+pub struct ShardBus {
+    /// The shard's own connection to the bus.
+    pub bus: Bus,
+    /// The shard.
+    pub edge: EdgeId,
+    /// Who owns which partition.
+    pub leases: watch::Receiver<Leases>,
+}
+
+/// Subscribes the shard, and starts these tasks on the running `LocalSet`.
+///
+/// # Errors
+/// If the bus cannot be subscribed to.
+pub(super) async fn start(shard: &Rc<Shard>, to: ShardBus) -> Result<(), BusError> {
+    let batches = to.bus.subscribe(&subject::edge(&to.edge), BATCHES).await?;
+    let hot_rooms = Rc::new(HotRooms::default());
+    spawn_local(drive_batches(
+        Rc::clone(shard),
+        Rc::clone(&hot_rooms),
+        batches,
+    ));
+    spawn_local(drive_link(Rc::clone(shard), to.bus.link()));
+    spawn_local(drive_commands(Rc::clone(shard), hot_rooms, to.bus));
+    spawn_local(drive_leases(Rc::clone(shard), to.leases));
+    Ok(())
+}
+
+async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: Subscription) {
+    while let Some(first) = batches.next().await {
+        hot_rooms.drain(&shard);
+        shard.run(|core, conns, now| core.handle_batch(first.payload, now, conns));
+        for _ in 1..BATCHES_A_TURN {
+            let Some(next) = batches.try_next() else {
+                break;
+            };
+            hot_rooms.drain(&shard);
+            shard.run(|core, conns, now| core.handle_batch(next.payload, now, conns));
+        }
+        tokio::task::yield_now().await;
+    }
+    tracing::error!("the subscription to this edge's batches has ended: clients get no updates");
+}
+
+async fn drive_commands(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, bus: Bus) {
+    loop {
+        while let Some(command) = shard.run(|core, _, _| core.poll_command()) {
+            execute(&shard, &hot_rooms, &bus, command).await;
+        }
+        shard.commands.notified().await;
+    }
+}
+
+async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Command) {
+    match command {
+        Command::Append {
+            subject,
+            payload,
+            receipt,
+        } => {
+            let sent = bus.append(subject, payload).await;
+            let stored = async {
+                match sent {
+                    Ok(stored) => stored.await.map_err(|e| e.to_string()),
+                    Err(error) => Err(error.to_string()),
+                }
+            };
+            then(shard, stored, move |core, stored, now| {
+                core.handle_appended(receipt, stored.ok(), now);
+            });
+        }
+        Command::Interest {
+            subject,
+            payload,
+            question,
+        } => {
+            let bus = bus.clone();
+            let answer = async move { bus.request(subject, payload, REQUEST_TIMEOUT).await };
+            then(shard, answer, move |core, answer, now| {
+                core.handle_interest_reply(question, answer.ok(), now);
+            });
+        }
+        Command::Link {
+            subject,
+            payload,
+            worker,
+            to,
+        } => {
+            let bus = bus.clone();
+            let answer = async move { bus.request(subject, payload, REQUEST_TIMEOUT).await };
+            then(shard, answer, move |core, answer, now| {
+                core.handle_link_reply(&worker, to, answer.ok(), now);
+            });
+        }
+        Command::Subscribe { room } => hot_rooms.subscribe(shard, bus, room).await,
+        Command::Unsubscribe { room } => hot_rooms.remove(&room),
+        Command::Publish { subject, payload } => {
+            if let Err(error) = bus.publish(subject, payload).await {
+                tracing::debug!(%error, "a live message was not sent");
+            }
+        }
+    }
+}
+
+/// Waits in a task of its own, and has the core take what comes.
+fn then<T: 'static>(
+    shard: &Rc<Shard>,
+    what: impl Future<Output = T> + 'static,
+    take: impl FnOnce(&mut Core, T, Now) + 'static,
+) {
+    let shard = Rc::clone(shard);
+    spawn_local(async move {
+        let result = what.await;
+        shard.run(|core, _, now| take(core, result, now));
+    });
+}
+
+async fn drive_link(shard: Rc<Shard>, mut link: watch::Receiver<Link>) {
+    let mut last = *link.borrow_and_update();
+    while link.changed().await.is_ok() {
+        let now_is = *link.borrow_and_update();
+        shard.run(|core, _, now| {
+            // A reconnect that was too quick to be seen as down has lost as much.
+            if matches!((last, now_is), (Link::Up(a), Link::Up(b)) if a != b) {
+                core.handle_bus(false, now);
+            }
+            core.handle_bus(matches!(now_is, Link::Up(_)), now);
+        });
+        last = now_is;
+    }
+}
+
+async fn drive_leases(shard: Rc<Shard>, mut leases: watch::Receiver<Leases>) {
+    let mut known = Leases::default();
+    loop {
+        let current = leases.borrow_and_update().clone();
+        shard.run(|core, _, now| {
+            for (partition, lease) in current.iter() {
+                if known.get(partition) != Some(lease) {
+                    core.handle_lease(Partition(*partition), lease, now);
+                }
+            }
+        });
+        known = current;
+        if leases.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The tasks that write to clients on time: flushes in slices, delayed lanes, timers.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+
+use crate::core::Core;
+use crate::server::yielding::yield_all;
+use crate::shard::handle::Shard;
+use crate::shard::metrics::ShardMetrics;
+
+/// Members written to between two looks at the clock: a write takes the kernel 3 to 20 µs, the more the colder it is.
+const SLICE: usize = 4;
+/// How many slices in a row players are flushed before others have their turn: thousands of small rooms have to keep up with
+/// what comes in, where a crowd of spectators can wait.
+const PLAYERS_SLICES: u32 = 5;
+/// How often timers are looked at: the wheel's tick.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Starts these tasks on the running `LocalSet`.
+pub(super) fn start(shard: &Rc<Shard>, slice: Duration, interval: Duration, metrics: ShardMetrics) {
+    spawn_local(drive_flush(Rc::clone(shard), slice, interval));
+    spawn_local(drive_releases(Rc::clone(shard)));
+    spawn_local(drive_timers(Rc::clone(shard), metrics));
+}
+
+pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Duration) {
+    let mut next = tokio::time::Instant::now();
+    loop {
+        let begun = tokio::time::Instant::now();
+        while shard.run(|core, conns, _| core.flush(SLICE, conns)) {
+            let most = match shard.read(Core::has_players_to_flush) {
+                true => slice * PLAYERS_SLICES,
+                false => slice,
+            };
+            if begun.elapsed() >= most {
+                break;
+            }
+        }
+        if shard.read(Core::needs_flush) {
+            yield_all().await;
+        } else {
+            shard.frames.notified().await;
+            // Only what comes soon after a flush waits.
+            if !interval.is_zero() {
+                if tokio::time::Instant::now() < next {
+                    tokio::time::sleep_until(next).await;
+                }
+                next = tokio::time::Instant::now() + interval;
+            }
+        }
+    }
+}
+
+/// Shows held lanes on time: the wheel would be too coarse.
+async fn drive_releases(shard: Rc<Shard>) {
+    loop {
+        let next = shard.read(Core::next_release);
+        shard.release_at.set(next);
+        let Some(at) = next else {
+            shard.releases.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = shard.releases.notified() => {}
+            () = tokio::time::sleep_until(at.into()) => {
+                shard.run(|core, conns, now| core.handle_releases(now, conns));
+            }
+        }
+    }
+}
+
+async fn drive_timers(shard: Rc<Shard>, mut metrics: ShardMetrics) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut publish_at = tokio::time::Instant::now();
+    loop {
+        let tick = ticks.tick().await;
+        if tick >= publish_at {
+            shard.read(|core| metrics.publish(core));
+            publish_at = tick + Duration::from_secs(1);
+        }
+        shard.run(|core, conns, now| {
+            if core.poll_timeout().is_some_and(|at| at <= now.at) {
+                core.handle_timeout(now, conns);
+            }
+        });
+    }
+}
