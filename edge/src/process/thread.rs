@@ -1,0 +1,146 @@
+//! One shard's thread: its runtime, from its start to its drain.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use grandstand_common::clock;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::EdgeId;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use crate::conn::transport::Transport;
+use crate::core::Core;
+use crate::process::config::EdgeConfig;
+use crate::process::options::{BusSource, EdgeError, EdgeOptions};
+use crate::server::connections::Conns;
+use crate::server::context::{Front, Paths, Route};
+use crate::server::echo::Echo;
+use crate::server::listen::drive_accept;
+use crate::shard::bus::{Leases, ShardBus};
+use crate::shard::handle::Shard;
+use crate::shard::handler::Gate;
+use crate::shard::metrics::ShardMetrics;
+use crate::shard::{self, FlushOptions};
+
+/// What a shard's thread starts with.
+pub(super) struct ShardThread {
+    pub(super) config: EdgeConfig,
+    pub(super) options: EdgeOptions,
+    pub(super) edge: EdgeId,
+    pub(super) listener: std::net::TcpListener,
+    pub(super) leases: watch::Receiver<Leases>,
+    pub(super) metrics: ShardMetrics,
+    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
+    pub(super) _alive: mpsc::Sender<()>,
+}
+
+impl ShardThread {
+    pub(super) fn run(self) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                self.ready.blocking_send(Err(error.into())).ok();
+                return;
+            }
+        };
+        let ready = self.ready.clone();
+        LocalSet::new().block_on(&runtime, async move {
+            if let Err(error) = self.drive().await
+                && let Err(unheard) = ready.send(Err(error)).await
+            {
+                tracing::error!(error = ?unheard.0, "a shard has ended");
+            }
+        });
+    }
+
+    async fn drive(self) -> Result<(), EdgeError> {
+        let bus = match &self.options.bus {
+            BusSource::Nats => {
+                let bus = self.config.cluster.connect(self.edge.as_str()).await?;
+                self.metrics.bus.add(&bus);
+                bus
+            }
+            // Counted by the process.
+            BusSource::Shared(bus) => bus.clone(),
+        };
+        let core = self.config.core();
+        let conns = Conns::new(core.heartbeat)?;
+        let verifier = self.options.admission.verifier.clone();
+        let shard = Shard::new(
+            {
+                let now = clock::now();
+                Core::new(core, self.edge.clone(), verifier, rand::random(), now)
+            },
+            conns.clone(),
+        );
+        let flush = FlushOptions {
+            slice: Duration::from_micros(self.config.rooms.flush_slice_us),
+            interval: Duration::from_micros(self.config.rooms.flush_interval_us),
+        };
+        let to = ShardBus {
+            bus,
+            edge: self.edge.clone(),
+            leases: self.leases.clone(),
+        };
+        let front = self.front(&shard, conns.clone());
+        shard::start(&shard, to, flush, self.metrics).await?;
+        front.start();
+        let accepting = tokio::task::spawn_local(drive_accept(front, self.listener));
+        self.ready.send(Ok(())).await.ok();
+        let mut stopped = self.stopped;
+        // A process that is gone without a word stops too.
+        stopped.wait_for(|stop| *stop).await.ok();
+        accepting.abort();
+        drain(
+            &shard,
+            conns,
+            Duration::from_millis(self.config.edge.drain_ms),
+        )
+        .await;
+        Ok(())
+    }
+
+    fn front(&self, shard: &Rc<Shard>, conns: Conns) -> Rc<Front> {
+        let limits = &self.config.limits;
+        let mut routes = vec![Route {
+            path: "/v1/ws",
+            endpoint: Rc::new(Gate::new(Rc::clone(shard), self.options.admission.clone())),
+            message_bytes: limits.message_bytes,
+            outbox_bytes: limits.outbox_bytes,
+        }];
+        if self.options.echo {
+            routes.push(Route {
+                path: "/v1/echo",
+                endpoint: Rc::new(Echo::new(conns.clone(), self.config.deflate())),
+                message_bytes: Echo::LIMIT,
+                outbox_bytes: Echo::LIMIT,
+            });
+        }
+        let metrics = self.metrics.front.clone();
+        let pages = self.options.pages.clone();
+        Front::new(self.config.front(), conns, metrics, Paths { routes, pages })
+    }
+}
+
+/// Tells clients to connect anew, and waits for them to go; closes those that are left.
+async fn drain(shard: &Rc<Shard>, mut conns: Conns, within: Duration) {
+    const LOOK: Duration = Duration::from_millis(20);
+    shard.run(|core, _, _| core.drain(within));
+    // Who was told to go last has a while to do so; nobody has if there is no time at all.
+    let end = tokio::time::Instant::now() + within + within.min(Duration::from_secs(1));
+    while !conns.is_empty() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(LOOK).await;
+    }
+    for conn in conns.open_keys() {
+        conns.close(conn, ErrorKind::GoingAway);
+    }
+    // What players did last, and that they are lost, is to be in the log and reported, or nobody repeats it.
+    let end = tokio::time::Instant::now() + Duration::from_secs(1);
+    let is_done = || conns.is_empty() && !shard.read(Core::has_unprocessed);
+    while !is_done() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(LOOK).await;
+    }
+}
