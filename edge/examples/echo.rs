@@ -4,11 +4,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Conns;
-use grandstand_edge::server::context::{Front, FrontOptions, Pages, Paths, Route};
+use grandstand_edge::server::context::FrontOptions;
 use grandstand_edge::server::echo::Echo;
-use grandstand_edge::server::listen::{ListenOptions, bind, drive_accept};
+use grandstand_edge::server::listen::{ListenOptions, bind};
 use grandstand_edge::server::metrics::FrontMetrics;
+use grandstand_edge::server::routes::{Pages, Paths, Route};
 use grandstand_edge::websocket::deflate::DeflateOptions;
 use tokio::task::LocalSet;
 
@@ -31,7 +33,7 @@ fn main() -> anyhow::Result<()> {
             routes: vec![route],
             pages: Pages::new(),
         };
-        let front = Front::new(
+        let server = Server::new(
             FrontOptions {
                 deflate: true,
                 ..FrontOptions::default()
@@ -40,10 +42,10 @@ fn main() -> anyhow::Result<()> {
             FrontMetrics::default(),
             paths,
         );
-        front.start();
+        server.start();
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
-            drive_accept(Rc::clone(&front), listener).await?;
+            server.accept(listener).await?;
         }
         Ok(())
     })

@@ -12,8 +12,8 @@ use grandstand_common::process::shutdown;
 use grandstand_common::process::{self, ProcessArgs};
 use grandstand_edge::process::config::EdgeConfig;
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
-use grandstand_edge::server::context::Pages;
 use grandstand_edge::server::listen::capped;
+use grandstand_edge::server::routes::Pages;
 use grandstand_edge::shard::metrics::EdgeMetrics;
 
 /// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.

@@ -1,6 +1,6 @@
 //! The demo page, in the binary.
 
-use grandstand_edge::server::context::{Page, Pages};
+use grandstand_edge::server::routes::{Page, Pages};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";

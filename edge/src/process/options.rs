@@ -8,8 +8,8 @@ use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
 
 use crate::process::config::EdgeConfig;
-use crate::server::context::Pages;
 use crate::server::listen::ListenError;
+use crate::server::routes::Pages;
 use crate::shard::admission::Admission;
 
 /// Why an edge does not start, or ends.

@@ -14,10 +14,10 @@ use crate::conn::transport::Transport;
 use crate::core::Core;
 use crate::process::config::EdgeConfig;
 use crate::process::options::{BusSource, EdgeError, EdgeOptions};
+use crate::server::Server;
 use crate::server::connections::Conns;
-use crate::server::context::{Front, Paths, Route};
 use crate::server::echo::Echo;
-use crate::server::listen::drive_accept;
+use crate::server::routes::{Paths, Route};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
 use crate::shard::handler::Gate;
@@ -85,10 +85,10 @@ impl ShardThread {
             edge: self.edge.clone(),
             leases: self.leases.clone(),
         };
-        let front = self.front(&shard, conns.clone());
+        let server = self.server(&shard, conns.clone());
         shard::start(&shard, to, flush, self.metrics).await?;
-        front.start();
-        let accepting = tokio::task::spawn_local(drive_accept(front, self.listener));
+        server.start();
+        let accepting = tokio::task::spawn_local(server.accept(self.listener));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
         // A process that is gone without a word stops too.
@@ -103,7 +103,7 @@ impl ShardThread {
         Ok(())
     }
 
-    fn front(&self, shard: &Rc<Shard>, conns: Conns) -> Rc<Front> {
+    fn server(&self, shard: &Rc<Shard>, conns: Conns) -> Server {
         let limits = &self.config.limits;
         let mut routes = vec![Route {
             path: "/v1/ws",
@@ -121,7 +121,7 @@ impl ShardThread {
         }
         let metrics = self.metrics.front.clone();
         let pages = self.options.pages.clone();
-        Front::new(self.config.front(), conns, metrics, Paths { routes, pages })
+        Server::new(self.config.front(), conns, metrics, Paths { routes, pages })
     }
 }
 

@@ -1,38 +1,24 @@
-//! What is done when a connection's socket can do something: the session and the endpoint do it at once.
-//!
-//! One task drives all connections of a shard (`Front::drive_connections`). What is kept for each is next to nothing: no
-//! read buffer (bytes are read into one that the whole shard shares, and acted on before anything else runs), no timer and
-//! no socket (they are in [`Conns`]).
-//!
-//! [`Conns`]: crate::server::connections::Conns
+//! One WebSocket connection: its decoder, its handler and its end.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::debug;
 
 use crate::conn::transport::{ConnKey, Transport};
-use crate::server::connections::{Flushed, News, Phase, Ready};
-use crate::server::context::{Front, Route};
+use crate::server::connections::{Flushed, Phase};
+use crate::server::context::Front;
 use crate::server::handler::{Ending, Hello};
-use crate::server::yielding::yield_all;
+use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::frame::{self, MessageKind};
 use crate::websocket::inflate::Inflater;
 
 /// How often a connection may read before others have their turn.
 const READS_PER_TURN: usize = 4;
-
-/// How many connections are driven before the kernel is asked for news of others.
-const TURNS: usize = 256;
-
-/// How long connections are driven before other tasks have their turn: thousands may come or go at once.
-const SLICE: Duration = Duration::from_micros(100);
 
 /// How far the client has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,171 +49,45 @@ pub(crate) struct Drive {
 
 /// What all connections are read with.
 #[derive(Debug)]
-struct Scratch {
-    bytes: Vec<u8>,
-    inflater: Inflater,
+pub(super) struct Scratch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) inflater: Inflater,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     Again,
     Wait,
     End,
 }
 
-/// A socket that was upgraded, and what is known of its client.
-#[derive(Debug)]
-pub(crate) struct Upgraded {
-    pub(crate) socket: std::net::TcpStream,
-    /// The place of its route among the front's.
-    pub(crate) route: u8,
-    pub(crate) hello: Hello,
-    /// What came behind the handshake.
-    pub(crate) early: Box<[u8]>,
-}
-
-impl Front {
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// If the kernel cannot watch one more.
-    pub(crate) fn open(&self, upgraded: Upgraded) -> io::Result<()> {
-        let Upgraded {
-            socket,
-            route: place,
-            hello,
-            early,
-        } = upgraded;
-        let route = &self.routes[usize::from(place)];
-        let key = self.conns.insert(socket, route.outbox_bytes)?;
-        let drive = Drive {
+impl Drive {
+    /// A connection right after its handshake. `early` came behind the request.
+    pub(super) fn new(
+        key: ConnKey,
+        index: u8,
+        route: &Route,
+        hello: &Hello,
+        early: Box<[u8]>,
+    ) -> Self {
+        Self {
             key,
             decoder: Decoder::new(route.message_bytes).with_deflate(hello.form.deflate),
             held: (!early.is_empty()).then_some(early),
-            route: place,
+            route: index,
             peer: Peer::Open,
             told: false,
-        };
-        if drive.held.is_some() {
-            self.conns.wake(key);
-        }
-        self.drives.borrow_mut().insert(key, drive);
-        self.metrics.connections.inc();
-        route.endpoint.open(key, hello, now());
-        Ok(())
-    }
-
-    /// Drives all connections, for ever.
-    ///
-    /// # Errors
-    /// If the runtime cannot watch them, or if they are driven already.
-    pub(crate) async fn drive_connections(self: Rc<Self>) -> io::Result<()> {
-        let poll = self.conns.take_poll();
-        let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        let mut scratch = Scratch {
-            bytes: vec![0; self.options.scratch_bytes.max(1024)],
-            inflater: Inflater::default(),
-        };
-        // Whose clients have hung up: thousands may at once, and nobody waits for what is done then.
-        let mut leaving = VecDeque::new();
-        loop {
-            let (mut woken, mut begun) = (0, now());
-            while woken < TURNS
-                && let Some(key) = self.conns.next_woken()
-            {
-                woken += 1;
-                self.turn(key, true, &mut scratch);
-                begun = self.give_way(begun).await;
-            }
-            if woken > 0 || !leaving.is_empty() {
-                ready.look()?;
-            } else {
-                tokio::select! {
-                    news = ready.wait() => news?,
-                    () = self.conns.woken() => ready.clear(),
-                }
-                begun = now();
-            }
-            loop {
-                let mut hung_up = 0;
-                for News {
-                    index,
-                    writable,
-                    ended,
-                } in ready.news()
-                {
-                    // Who comes to a place meanwhile of which there was news may be driven for nothing.
-                    match self.conns.on_event(index, writable) {
-                        Some(key) if ended => {
-                            hung_up += 1;
-                            leaving.push_back(key);
-                        }
-                        Some(key) => self.turn(key, false, &mut scratch),
-                        None => {}
-                    }
-                    begun = self.give_way(begun).await;
-                }
-                if hung_up < Ready::MOST {
-                    break;
-                }
-                // News come in the order in which things happened: behind those of thousands who leave may be who plays.
-                ready.look()?;
-            }
-            self.turns.set_behind(false);
-            self.part(&mut leaving, &mut scratch);
-            self.count_inflated(scratch.inflater.take_counts());
-            yield_all().await;
         }
     }
 
-    /// Lets others have their turn if what has `begun` has lasted for its slice, and there is more to do; returns when the
-    /// present slice began.
-    async fn give_way(&self, begun: Instant) -> Instant {
-        if now().duration_since(begun) < SLICE {
-            return begun;
-        }
-        self.turns.set_behind(true);
-        yield_all().await;
-        now()
+    /// Whether bytes were read and not acted on.
+    pub(super) fn has_input(&self) -> bool {
+        self.held.is_some()
     }
 
-    /// Ends connections whose clients have hung up, for one slice.
-    fn part(&self, leaving: &mut VecDeque<ConnKey>, scratch: &mut Scratch) {
-        let begun = now();
-        while let Some(key) = leaving.pop_front() {
-            self.turn(key, true, scratch);
-            if now().duration_since(begun) >= SLICE {
-                return;
-            }
-        }
-    }
-
-    /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
-    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut Scratch) {
-        let mut drives = self.drives.borrow_mut();
-        let Some(drive) = drives.get_mut(key) else {
-            return;
-        };
-        match drive.turn(self, wary, scratch) {
-            Turn::Again => self.conns.wake(key),
-            Turn::Wait => {}
-            Turn::End => {
-                drive.tell(self, Ending::Lost);
-                drives.remove(key);
-                self.conns.remove(key);
-                self.metrics.connections.dec();
-            }
-        }
-    }
-
-    fn route(&self, drive: &Drive) -> &Route {
-        &self.routes[usize::from(drive.route)]
-    }
-}
-
-impl Drive {
-    fn turn(&mut self, front: &Front, wary: bool, scratch: &mut Scratch) -> Turn {
+    /// Advances the connection until it blocks. `wary`: more may be there to read than one read brings.
+    pub(super) fn turn(&mut self, front: &Front, wary: bool, scratch: &mut Scratch) -> Turn {
         let Scratch { bytes, inflater } = scratch;
         let mut more = true;
         for _ in 0..READS_PER_TURN {
@@ -258,12 +118,15 @@ impl Drive {
         }
     }
 
-    fn tell(&mut self, front: &Front, why: Ending) {
+    pub(super) fn tell(&mut self, front: &Front, why: Ending) {
         if !self.told {
             self.told = true;
             debug!(conn = ?self.key, ?why, "connection ends");
-            front.metrics.on_closed(why);
-            front.route(self).endpoint.closed(self.key, why, now());
+            front.metrics.on_closed(why.label());
+            front
+                .route(self.route)
+                .endpoint
+                .closed(self.key, why, now());
         }
     }
 
@@ -275,7 +138,7 @@ impl Drive {
             match conns.flush(self.key) {
                 Flushed::Blocked => flushed = false,
                 Flushed::Drained if !self.told => {
-                    front.route(self).endpoint.drained(self.key, now());
+                    front.route(self.route).endpoint.drained(self.key, now());
                     continue;
                 }
                 Flushed::Drained | Flushed::Idle => {}
@@ -312,7 +175,7 @@ impl Drive {
                     return self.tell(front, Ending::Protocol(error));
                 }
             };
-            let endpoint = &front.routes[usize::from(self.route)].endpoint;
+            let endpoint = &front.route(self.route).endpoint;
             match event {
                 Event::Text(payload) if !self.told => {
                     endpoint.message(self.key, MessageKind::Text, payload, now);

@@ -6,9 +6,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::server::handler::Ending;
-use crate::server::http::Refusal;
-
 /// Why a connection could not be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum AcceptFailure {
@@ -105,13 +102,11 @@ impl FrontMetrics {
         self.accept_failures.get_or_create(&Failed { reason }).inc();
     }
 
-    pub(crate) fn on_refused(&self, refusal: Refusal) {
-        let reason = refusal.code();
+    pub(crate) fn on_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
     }
 
-    pub(crate) fn on_closed(&self, why: Ending) {
-        let reason = why.label();
+    pub(crate) fn on_closed(&self, reason: &'static str) {
         self.closed.get_or_create(&Why { reason }).inc();
     }
 }

@@ -11,12 +11,14 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::conn::transport::{ConnKey, Transport};
+use crate::server::Server;
 use crate::server::connections::Conns;
-use crate::server::context::{Front, FrontOptions, Page, Pages, Paths, Route};
+use crate::server::context::FrontOptions;
 use crate::server::echo::Echo;
 use crate::server::handler::{Ending, Endpoint, Hello};
-use crate::server::listen::{ListenOptions, bind, drive_accept};
+use crate::server::listen::{ListenOptions, bind};
 use crate::server::metrics::FrontMetrics;
+use crate::server::routes::{Page, Pages, Paths, Route};
 use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::MessageKind;
 use crate::websocket::frame::frame_len;
@@ -65,7 +67,7 @@ impl Endpoint for Recorder {
 
 /// The shard.
 pub(crate) struct Rig {
-    pub(crate) front: Rc<Front>,
+    pub(crate) server: Server,
     pub(crate) conns: Conns,
     pub(crate) addr: SocketAddr,
     recorder: Rc<Recorder>,
@@ -121,16 +123,16 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             pages: Pages::from([("/", page)]),
         };
         let metrics = FrontMetrics::default();
-        let front = Front::new(setup.options, conns.clone(), metrics, paths);
+        let server = Server::new(setup.options, conns.clone(), metrics, paths);
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
         // Small buffers, so that a client that does not read is soon felt.
         options.send_buffer = Some(16 << 10);
         let listener = bind(&options, 1).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
-        front.start();
-        tokio::task::spawn_local(drive_accept(Rc::clone(&front), listener));
+        server.start();
+        tokio::task::spawn_local(server.accept(listener));
         let rig = Rig {
-            front,
+            server,
             conns,
             addr,
             recorder,

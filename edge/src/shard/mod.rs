@@ -17,6 +17,9 @@ pub mod admission;
 
 pub mod metrics;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 use std::time::Duration;
 

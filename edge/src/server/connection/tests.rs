@@ -4,6 +4,7 @@ use grandstand_common::error::ErrorKind;
 
 use super::*;
 use crate::conn::transport::SendStatus;
+use crate::server::connections::Ready;
 use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
 use crate::websocket::error::ProtocolError;
 
@@ -55,7 +56,7 @@ fn a_client_that_closes_is_answered_with_its_code() {
                 SendStatus::Gone
             );
         }
-        assert_eq!(rig.front.metrics.connections.get(), 0);
+        assert_eq!(rig.server.context().metrics.connections.get(), 0);
     });
 }
 

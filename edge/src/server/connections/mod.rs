@@ -8,12 +8,12 @@ pub mod outbox;
 
 mod poller;
 
+mod socket;
+
 mod table;
-#[cfg(test)]
-mod tests;
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Read, Write};
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -22,38 +22,23 @@ use grandstand_common::error::ErrorKind;
 use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
-use crate::server::handler::error_kind;
+use crate::server::handler::{Hello, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use table::Table;
 
 pub(crate) use poller::{News, Ready};
+pub(crate) use socket::{Flushed, Phase};
 
-/// How many items of an outbox are offered to the kernel at once.
-const SLICES: usize = 64;
-
-/// How a connection stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Messages flow.
-    Open,
-    /// Our close frame is written or queued, as the last; the client's is awaited.
-    Closing(ErrorKind),
-    /// Both close frames are written or queued.
-    Closed,
-    /// The socket failed, or took too long to close.
-    Dead,
-}
-
-/// What [`Conns::flush`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flushed {
-    /// There was nothing to write.
-    Idle,
-    /// The outbox has just run empty.
-    Drained,
-    /// The socket takes no more. When it does, the kernel says so.
-    Blocked,
+/// A socket that was upgraded, and what is known of its client.
+#[derive(Debug)]
+pub(crate) struct Upgraded {
+    pub(crate) socket: std::net::TcpStream,
+    /// The place of its route among the front's.
+    pub(crate) route: u8,
+    pub(crate) hello: Hello,
+    /// What came behind the handshake.
+    pub(crate) early: Box<[u8]>,
 }
 
 /// The connections of one shard. Clones are handles to the same.
@@ -89,6 +74,12 @@ impl Conns {
     /// The kernel's side of all connections, for the one that drives them; `None` if it was taken before.
     pub(crate) fn take_poll(&self) -> Option<mio::Poll> {
         self.0.poll.borrow_mut().take()
+    }
+
+    /// What one connection takes in the table, in bytes.
+    #[cfg(test)]
+    pub(crate) const fn entry_bytes() -> usize {
+        size_of::<Option<socket::Conn>>()
     }
 
     /// Waits until [`next_woken`](Self::next_woken) may have something.
@@ -160,31 +151,7 @@ impl Conns {
         let Some(conn) = table.get_mut(key) else {
             return Flushed::Idle;
         };
-        while let Some(outbox) = &mut conn.outbox {
-            // Also if nothing is left after a discard: what comes next is to be for a socket that takes it.
-            if conn.blocked {
-                return Flushed::Blocked;
-            }
-            if outbox.is_empty() {
-                conn.outbox = None;
-                return Flushed::Drained;
-            }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = outbox.slices(&mut slices);
-            match conn.socket.write_vectored(&slices[..filled]) {
-                Ok(count) => {
-                    outbox.advance(count);
-                    conn.on_alive(now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.blocked = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    conn.phase = Phase::Dead;
-                    return Flushed::Idle;
-                }
-            }
-        }
-        Flushed::Idle
+        conn.flush(now)
     }
 
     /// Reads what is there into `scratch`; 0 bytes are the end.
@@ -197,14 +164,7 @@ impl Conns {
         let Some(conn) = table.get_mut(key) else {
             return Ok(0);
         };
-        let count = loop {
-            match conn.socket.read(scratch) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result?,
-            }
-        };
-        conn.on_alive(now);
-        Ok(count)
+        conn.read(scratch, now)
     }
 
     /// Answers the client's close frame, unless ours went first.
@@ -232,10 +192,7 @@ impl Conns {
     /// has read the close frame.
     pub(crate) fn shut(&self, key: ConnKey) {
         if let Some(conn) = self.0.table.borrow_mut().get_mut(key) {
-            let socket = socket2::SockRef::from(&conn.socket);
-            if socket.shutdown(std::net::Shutdown::Write).is_err() {
-                conn.phase = Phase::Dead;
-            }
+            conn.shut();
         }
     }
 }

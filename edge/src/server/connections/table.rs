@@ -1,7 +1,7 @@
 //! The connections themselves, and what is done to one of them.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus};
-use crate::server::connections::Phase;
 use crate::server::connections::outbox::Outbox;
+use crate::server::connections::socket::{Conn, Phase};
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
@@ -25,71 +25,7 @@ pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// An empty ping.
 const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
-/// One connection.
-#[derive(Debug)]
-pub(super) struct Conn {
-    pub(super) socket: TcpStream,
-    generation: u32,
-    /// Only while the socket is blocked.
-    pub(super) outbox: Option<Box<Outbox>>,
-    /// When something was last heard of it, or a blocked socket took something.
-    alive: CoarseInstant,
-    /// When its entry in the wheel that counts comes out.
-    armed: CoarseInstant,
-    /// The outbox's cap.
-    cap: u32,
-    pub(super) phase: Phase,
-    /// A ping is out since `alive`.
-    pinged: bool,
-    pub(super) paused: bool,
-    /// The socket took no more when it was last written to; the kernel says when it does.
-    pub(super) blocked: bool,
-    /// It stands in the queue of those to be driven.
-    woken: bool,
-}
-
-impl Conn {
-    /// Something was heard of it.
-    pub(super) fn on_alive(&mut self, now: CoarseInstant) {
-        self.alive = now;
-        self.pinged = false;
-    }
-
-    /// How many bytes the socket takes now.
-    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
-        loop {
-            match self.socket.write(frames) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked = true;
-                    return Ok(0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Queues what the socket did not take.
-    fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
-        let mut outbox = Box::new(Outbox::new(self.cap as usize));
-        outbox.push_rest(frames.clone(), written, control);
-        self.outbox = Some(outbox);
-    }
-
-    /// Writes or queues without regard to the cap, as the last.
-    fn send_last(&mut self, frame: &Bytes) {
-        if let Some(outbox) = &mut self.outbox {
-            outbox.push_last(frame.clone());
-            return;
-        }
-        match self.write(frame) {
-            Ok(count) if count == frame.len() => {}
-            Ok(count) => self.queue_rest(frame, count, true),
-            Err(_) => self.phase = Phase::Dead,
-        }
-    }
-}
-
+/// The connections of a shard by their place, with their heartbeats and deadlines.
 #[derive(Debug)]
 pub(super) struct Table {
     conns: Slab<Conn>,

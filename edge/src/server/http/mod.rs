@@ -2,8 +2,12 @@
 //!
 //! hyper speaks the HTTP; once it has written the 101 it gives the socket back, and nothing of it stays in memory.
 
+mod error;
+
 mod request;
+
 mod response;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +30,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::server::connection::Upgraded;
+use crate::server::connections::Upgraded;
 use crate::server::context::Front;
 use crate::server::handler::Hello;
 
-pub use response::Refusal;
+pub use error::Refusal;
 
 /// How long a client has to read a refusal before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -96,7 +100,7 @@ async fn drive_http(
         }
         Ok(Err(error)) => {
             if error.is_parse() {
-                front.metrics.on_refused(Refusal::from_parse(&error));
+                front.metrics.on_refused(Refusal::from_parse(&error).code());
             }
             debug!(%peer, %error, "handshake failed");
         }
@@ -113,7 +117,7 @@ async fn drive_http(
 
 /// Tells a client that it took too long.
 async fn refuse_late(front: &Front, mut socket: TcpStream, peer: SocketAddr) {
-    front.metrics.on_refused(Refusal::Deadline);
+    front.metrics.on_refused(Refusal::Deadline.code());
     let answer = response::deadline(front.options.handshake_timeout);
     let _ = timeout(LINGER, socket.write_all(&answer)).await;
     debug!(%peer, "handshake took too long");
@@ -173,7 +177,7 @@ impl Door {
             },
         };
         result.unwrap_or_else(|refusal| {
-            self.front.metrics.on_refused(refusal);
+            self.front.metrics.on_refused(refusal.code());
             let paths = self.front.routes.iter().map(|route| route.path);
             response::refused(refusal, paths)
         })

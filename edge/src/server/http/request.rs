@@ -8,7 +8,7 @@ use hyper::{Method, Request};
 
 use crate::codec::WireFormat;
 use crate::server::handler::Hello;
-use crate::server::http::Refusal;
+use crate::server::http::error::Refusal;
 use crate::websocket::extensions::{self, DeflateParams};
 
 /// The subprotocol prefix that brings a token, for browsers, which cannot set headers.

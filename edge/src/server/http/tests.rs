@@ -274,9 +274,9 @@ fn handshakes_at_once_are_bounded_and_the_rest_wait() {
         let mut idle = [rig.connect().await, rig.connect().await];
         let mut late = rig.connect().await;
         late.write(format!("{UPGRADE}\r\n")).await;
-        rig.until(|| (rig.front.handshakes.available_permits() == 0).then_some(()))
+        rig.until(|| (rig.server.context().handshakes.available_permits() == 0).then_some(()))
             .await;
-        assert_eq!(rig.front.metrics.accepted.get(), 2);
+        assert_eq!(rig.server.context().metrics.accepted.get(), 2);
         assert!(late.head().await.starts_with("HTTP/1.1 101 "));
         for idle in &mut idle {
             assert!(idle.rest().await.starts_with(b"HTTP/1.1 408 "));

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
-use crate::server::context::Front;
+use crate::server::driver::Driver;
 use crate::server::http::drive_handshake;
 use crate::server::metrics::AcceptFailure;
 
@@ -25,8 +25,12 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the listener cannot be used with the running runtime. Once it accepts it never ends by itself.
-pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> io::Result<()> {
+pub(crate) async fn drive_accept(
+    driver: Rc<Driver>,
+    listener: std::net::TcpListener,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let front = Rc::clone(&driver.context);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
     loop {
         if front.handshakes.available_permits() == 0 {
@@ -40,7 +44,7 @@ pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> 
             Ok((socket, peer)) => {
                 pause = MIN_PAUSE;
                 front.metrics.accepted.inc();
-                start(&front, socket, peer, permit);
+                start(&driver, socket, peer, permit);
                 accepted += 1;
                 if accepted >= front.options.accepts {
                     accepted = 0;
@@ -60,19 +64,20 @@ pub async fn drive_accept(front: Rc<Front>, listener: std::net::TcpListener) -> 
 
 /// Runs a handshake in a task of its own, whose memory is free when the connection is open.
 fn start(
-    front: &Rc<Front>,
+    driver: &Rc<Driver>,
     socket: TcpStream,
     peer: std::net::SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
-    let front = Rc::clone(front);
+    let driver = Rc::clone(driver);
     tokio::task::spawn_local(async move {
+        let front = Rc::clone(&driver.context);
         front.metrics.handshakes.inc();
         let upgraded = drive_handshake(Rc::clone(&front), socket, peer).await;
         front.metrics.handshakes.dec();
         drop(permit);
         if let Some(upgraded) = upgraded
-            && let Err(error) = front.open(upgraded)
+            && let Err(error) = driver.open(upgraded)
         {
             front.metrics.on_accept_failure(AcceptFailure::Exhausted);
             warn!(%error, "cannot keep a connection");

@@ -7,5 +7,5 @@ mod accept;
 #[cfg(test)]
 mod tests;
 
-pub use accept::drive_accept;
+pub(crate) use accept::drive_accept;
 pub use bind::{ListenError, ListenOptions, bind, capped};

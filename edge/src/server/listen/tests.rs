@@ -123,7 +123,7 @@ fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
             waiting.push_back(rig.connect().await);
         }
         let (mut inside, mut open) = (Vec::new(), 0);
-        let metrics = &rig.front.metrics;
+        let metrics = &rig.server.context().metrics;
         while open < CLIENTS {
             // Nobody asks for anything: they fill what there is, and the rest stay with the kernel.
             let full = open + BOUND.min(CLIENTS - open);
@@ -158,7 +158,7 @@ fn requests_that_come_together_are_answered_a_few_at_a_time() {
         for _ in 0..CLIENTS {
             peers.push(rig.connect().await);
         }
-        let accepted = &rig.front.metrics.accepted;
+        let accepted = &rig.server.context().metrics.accepted;
         rig.until(|| (accepted.get() == CLIENTS as u64).then_some(()))
             .await;
         for peer in &mut peers {

@@ -68,7 +68,7 @@ fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
             matches!(rig.told().await, Told::Message(_, MessageKind::Text, m) if m == b"Hello")
         );
         assert!(matches!(rig.told().await, Told::Message(_, _, m) if m == b"plain"));
-        let metrics = &rig.front.metrics;
+        let metrics = &rig.server.context().metrics;
         rig.until(|| (metrics.inflate_in_bytes.get() == 7).then_some(()))
             .await;
         assert_eq!(metrics.inflate_out_bytes.get(), 5);

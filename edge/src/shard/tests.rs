@@ -3,13 +3,13 @@ use crate::conn::transport::ConnKey;
 use crate::core::rooms::frame_log::Member;
 use crate::core::{Client, Timer};
 use crate::server::connection::Drive;
-use crate::server::connections::table::Conn;
+use crate::server::connections::Conns;
 use crate::time::wheel::TimerWheel;
 
 #[test]
 fn a_connection_takes_little_room() {
     let plain = [
-        ("socket", size_of::<Option<Conn>>(), 56),
+        ("socket", Conns::entry_bytes(), 56),
         ("protocol", ConnMap::<Drive>::place_bytes(), 120),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];

@@ -1,0 +1,180 @@
+//! One task drives all connections of a shard.
+//!
+//! What is kept for each is next to nothing: no read buffer (bytes are read into one that the whole shard shares, and acted
+//! on before anything else runs), no timer and no socket (they are in [`Conns`]).
+//!
+//! [`Conns`]: crate::server::connections::Conns
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::conn::map::ConnMap;
+use crate::conn::transport::ConnKey;
+use crate::server::connection::{Drive, Scratch, Turn};
+use crate::server::connections::{News, Ready, Upgraded};
+use crate::server::context::Front;
+use crate::server::handler::Ending;
+use crate::server::yielding::yield_all;
+use crate::websocket::inflate::Inflater;
+
+/// How many connections are driven before the kernel is asked for news of others.
+const TURNS: usize = 256;
+
+/// How long connections are driven before other tasks have their turn: thousands may come or go at once.
+const SLICE: Duration = Duration::from_micros(100);
+
+/// The connections of a shard, and the loop that drives them.
+pub(crate) struct Driver {
+    pub(super) context: Rc<Front>,
+    drives: RefCell<ConnMap<Drive>>,
+}
+
+impl Driver {
+    pub(super) fn new(context: Rc<Front>) -> Rc<Self> {
+        let drives = RefCell::default();
+        Rc::new(Self { context, drives })
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch one more.
+    pub(crate) fn open(&self, upgraded: Upgraded) -> io::Result<()> {
+        let context = &self.context;
+        let Upgraded {
+            socket,
+            route: index,
+            hello,
+            early,
+        } = upgraded;
+        let route = context.route(index);
+        let key = context.conns.insert(socket, route.outbox_bytes)?;
+        let drive = Drive::new(key, index, route, &hello, early);
+        if drive.has_input() {
+            context.conns.wake(key);
+        }
+        self.drives.borrow_mut().insert(key, drive);
+        context.metrics.connections.inc();
+        route.endpoint.open(key, hello, now());
+        Ok(())
+    }
+
+    /// Drives all connections, for ever.
+    ///
+    /// # Errors
+    /// If the runtime cannot watch them, or if they are driven already.
+    pub(crate) async fn drive(self: Rc<Self>) -> io::Result<()> {
+        let context = &*self.context;
+        let poll = context.conns.take_poll();
+        let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        let mut scratch = Scratch {
+            bytes: vec![0; context.options.scratch_bytes.max(1024)],
+            inflater: Inflater::default(),
+        };
+        // Whose clients have hung up: thousands may at once, and nobody waits for what is done then.
+        let mut leaving = VecDeque::new();
+        loop {
+            let (mut woken, mut begun) = (0, now());
+            while woken < TURNS
+                && let Some(key) = context.conns.next_woken()
+            {
+                woken += 1;
+                self.turn(key, true, &mut scratch);
+                begun = self.give_way(begun).await;
+            }
+            if woken > 0 || !leaving.is_empty() {
+                ready.look()?;
+            } else {
+                tokio::select! {
+                    news = ready.wait() => news?,
+                    () = context.conns.woken() => ready.clear(),
+                }
+                begun = now();
+            }
+            loop {
+                let mut hung_up = 0;
+                for News {
+                    index,
+                    writable,
+                    ended,
+                } in ready.news()
+                {
+                    // Who comes to a place meanwhile of which there was news may be driven for nothing.
+                    match context.conns.on_event(index, writable) {
+                        Some(key) if ended => {
+                            hung_up += 1;
+                            leaving.push_back(key);
+                        }
+                        Some(key) => self.turn(key, false, &mut scratch),
+                        None => {}
+                    }
+                    begun = self.give_way(begun).await;
+                }
+                if hung_up < Ready::MOST {
+                    break;
+                }
+                // News come in the order in which things happened: behind those of thousands who leave may be who plays.
+                ready.look()?;
+            }
+            context.turns.set_behind(false);
+            self.part(&mut leaving, &mut scratch);
+            context.count_inflated(scratch.inflater.take_counts());
+            yield_all().await;
+        }
+    }
+
+    /// Lets others have their turn if what has `begun` has lasted for its slice, and there is more to do; returns when the
+    /// present slice began.
+    async fn give_way(&self, begun: Instant) -> Instant {
+        if now().duration_since(begun) < SLICE {
+            return begun;
+        }
+        self.context.turns.set_behind(true);
+        yield_all().await;
+        now()
+    }
+
+    /// Ends connections whose clients have hung up, for one slice.
+    fn part(&self, leaving: &mut VecDeque<ConnKey>, scratch: &mut Scratch) {
+        let begun = now();
+        while let Some(key) = leaving.pop_front() {
+            self.turn(key, true, scratch);
+            if now().duration_since(begun) >= SLICE {
+                return;
+            }
+        }
+    }
+
+    /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
+    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut Scratch) {
+        let context = &*self.context;
+        let mut drives = self.drives.borrow_mut();
+        let Some(drive) = drives.get_mut(key) else {
+            return;
+        };
+        match drive.turn(context, wary, scratch) {
+            Turn::Again => context.conns.wake(key),
+            Turn::Wait => {}
+            Turn::End => {
+                drive.tell(context, Ending::Lost);
+                drives.remove(key);
+                context.conns.remove(key);
+                context.metrics.connections.dec();
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let left = self.drives.get_mut().len();
+        self.context.metrics.connections.dec_by(left as i64);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
