@@ -3,7 +3,7 @@
 use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
 
-use super::read::Request;
+use super::request::Request;
 use super::scan::{Life, Scan};
 use super::stored::{Key, Snapshot, Stored};
 

@@ -6,8 +6,8 @@ use grandstand_common::wire::{self, Body, ItemKind};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::replica::Step;
 use super::replicas::Stepped;
-use super::run::Step;
 use super::time;
 use crate::room::{Emit, Logged, Room, State};
 use grandstand_game::host::StateHash;

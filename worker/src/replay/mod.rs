@@ -7,6 +7,8 @@
 //!
 //! A worker of your own games offers it to people by calling [`replay`] with its games, and printing the report.
 
+mod request;
+
 mod read;
 
 mod stored;
@@ -15,15 +17,19 @@ mod scan;
 
 mod choose;
 
-mod run;
+mod replica;
 
 mod replicas;
 
-mod core;
+mod replayer;
 
 mod line;
 
 mod diff;
+
+mod comparison;
+
+mod tally;
 
 mod report;
 
@@ -32,12 +38,15 @@ mod text;
 mod time;
 
 pub use choose::NoRoom;
+pub use comparison::Comparison;
 pub use diff::{Difference, Differences};
 pub use line::{DirectLine, Line, RejectLine, Said, TimerLine, UpdateLine};
-pub use read::{Audience, Progress, ReplayError, Request, TakeLine, replay};
+pub use read::{ReplayError, replay};
 pub use replicas::{Diverged, Divergence, Stopped, Twin};
-pub use report::{Comparison, FinalState, PlayerReport, PlayerTally, Report, Tally};
+pub use report::{FinalState, PlayerReport, Report};
+pub use request::{Audience, Progress, Request, TakeLine};
 pub use scan::Life;
+pub use tally::{PlayerTally, Tally};
 
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,10 @@ use grandstand_common::subject;
 use tokio::time::{Instant, timeout};
 
 use super::choose::{self, Choice, NoRoom};
-use super::core::{self, Replay};
 use super::line::Line;
+use super::replayer::{Replay, decode};
 use super::report::Report;
+use super::request::{Audience, Progress, Request};
 use super::scan::Scan;
 use super::stored::Stored;
 use grandstand_game::Games;
@@ -21,41 +22,6 @@ use grandstand_game::Games;
 const SILENCE: Duration = Duration::from_secs(15);
 /// How often it is said how far the reading is.
 const PROGRESS: Duration = Duration::from_secs(1);
-
-/// What is to be replayed.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The room.
-    pub room: RoomId,
-    /// Which room of the name, by the sequence of the entry that created it; the newest if not said.
-    pub instance: Option<u64>,
-    /// The last entry that is replayed.
-    pub until: Option<u64>,
-    /// Begin with the stored snapshot instead of the room's first entry.
-    pub from_snapshot: bool,
-}
-
-/// How far the reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Entries of the room that were read.
-    pub read: u64,
-    /// Entries that are still to come.
-    pub behind: u64,
-    /// It is the second time, for the replay: first it is looked where rooms of the name begin and end.
-    pub second: bool,
-}
-
-/// Takes lines, and fails if it cannot.
-pub type TakeLine<'a> = dyn FnMut(&Line) -> io::Result<()> + 'a;
-
-/// Who is told while it goes on.
-pub struct Audience<'a> {
-    /// Of each entry of the room, in order.
-    pub line: Option<&'a mut TakeLine<'a>>,
-    /// Of the progress, about once a second.
-    pub progress: &'a mut dyn FnMut(Progress),
-}
 
 /// Why there is no replay.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +74,7 @@ pub async fn replay(
     let mut scan = Scan::new(games, room, pinned, trimmed);
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(&mut audience).await? {
-        let logged = core::decode(&entry);
+        let logged = decode(&entry);
         scan.handle((entry.seq, entry.time_ms), logged.as_ref());
     }
     let Choice {
@@ -154,7 +120,7 @@ async fn unknown_game(
 ) -> Result<ReplayError, ReplayError> {
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(audience).await? {
-        let line = match core::decode(&entry) {
+        let line = match decode(&entry) {
             Some(logged) => Line::of(&logged),
             None => Line::unreadable(entry.seq, entry.time_ms),
         };

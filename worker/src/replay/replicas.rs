@@ -8,7 +8,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::diff::Differences;
-use super::run::{Run, Step};
+use super::replica::{Run, Step};
 use crate::room::{Emit, Logged, Room};
 use crate::stored::snapshot::{EncodeError, RoomState};
 use grandstand_game::Games;

@@ -6,7 +6,7 @@ use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::wire::Body;
 use serde::Serialize;
 
-use super::run::{Run, Step};
+use super::replica::{Run, Step};
 use crate::room::{Logged, Room};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;

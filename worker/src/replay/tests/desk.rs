@@ -9,11 +9,11 @@ use grandstand_common::wire::{Body, Empty, Entry, Input, Joined, Timer};
 use prost::Message;
 
 use super::super::choose::{self, Choice, NoRoom};
-use super::super::core::{Replay, decode};
 use super::super::line::Line;
-use super::super::read::Request;
+use super::super::replayer::{Replay, decode};
+use super::super::replica::Run;
 use super::super::report::Report;
-use super::super::run::Run;
+use super::super::request::Request;
 use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;

@@ -9,8 +9,8 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::super::core::decode;
-use super::super::run::Run;
+use super::super::replayer::decode;
+use super::super::replica::Run;
 use super::desk::*;
 use super::*;
 use crate::room::Room;

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Formatter};
 
-use super::line;
+use super::line::line;
+use crate::replay::comparison::Comparison;
 use crate::replay::replicas::{Diverged, Divergence, Stopped, Twin};
-use crate::replay::report::{Comparison, Report};
+use crate::replay::report::Report;
 use crate::replay::time::readable;
 
 impl Report {

@@ -5,12 +5,13 @@ use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::wire::Entry;
 use prost::Message;
 
+use super::comparison::Comparison;
 use super::diff::Differences;
 use super::line::{Before, Line};
 use super::replicas::{Hashed, Replicas, Stopped};
-use super::report::{Comparison, Tally};
 use super::scan::Life;
 use super::stored::{Key, Snapshot, Stored};
+use super::tally::Tally;
 use crate::room::{Logged, Room};
 use crate::stored::snapshot::DecodeError;
 use grandstand_game::Games;

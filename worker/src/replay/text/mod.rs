@@ -1,20 +1,21 @@
 //! A report, for people.
 
+mod line;
+
 mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use super::report::{Comparison, Report};
+use super::comparison::Comparison;
+use super::report::Report;
 use super::time::{clock, readable, span};
+use line::line;
 
 /// How many players are listed.
 const PLAYERS: usize = 20;
 /// How many other rooms of the name are listed.
 const OTHERS: usize = 8;
-/// Where the second column begins.
-const BEGIN: usize = 13;
-
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (room, game, partition) = (&self.room, self.room.game(), self.partition);
@@ -177,10 +178,6 @@ impl Report {
             .map(|(name, due_ms)| format!("{name} at {}", clock(*due_ms)));
         line(f, "timers", timers.collect::<Vec<_>>().join(", "))
     }
-}
-
-fn line(f: &mut Formatter<'_>, label: &str, text: impl Display) -> fmt::Result {
-    writeln!(f, "{label:BEGIN$}{text}")
 }
 
 fn count(number: u64, what: &str) -> String {

@@ -1,0 +1,10 @@
+//! One line of a report.
+
+use std::fmt::{self, Display, Formatter};
+
+/// Where the second column begins.
+const BEGIN: usize = 13;
+
+pub(super) fn line(f: &mut Formatter<'_>, label: &str, text: impl Display) -> fmt::Result {
+    writeln!(f, "{label:BEGIN$}{text}")
+}
