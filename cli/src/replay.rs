@@ -10,7 +10,7 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
 use grandstand_worker::process::config::WorkerConfig;
-use grandstand_worker::replay::{self, Audience, Line, Progress, ReplayError, Report, Request};
+use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
 
 /// Run a room again from its log, and say whether that gives what is stored of it
 ///
@@ -98,11 +98,11 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
         serde_json::to_writer(&mut out, line)?;
         out.write_all(b"\n")
     };
-    let audience = Audience {
+    let output = Output {
         line: args.json.then_some(&mut write),
         progress: &mut tell_progress,
     };
-    let report = replay::replay(&bus, &grandstand_games::all(), &request, audience).await;
+    let report = replay::replay(&bus, &grandstand_games::all(), &request, output).await;
     let written = out.flush();
     match report {
         Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,

@@ -44,7 +44,7 @@ pub use line::{DirectLine, Line, RejectLine, Said, TimerLine, UpdateLine};
 pub use read::{ReplayError, replay};
 pub use replicas::{Diverged, Divergence, Stopped, Twin};
 pub use report::{FinalState, PlayerReport, Report};
-pub use request::{Audience, Progress, Request, TakeLine};
+pub use request::{Output, Progress, Request, TakeLine};
 pub use scan::Life;
 pub use tally::{PlayerTally, Tally};
 

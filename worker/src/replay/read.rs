@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use super::choose::{self, Choice, NoRoom};
 use super::line::Line;
-use super::replayer::{Replay, decode};
+use super::replayer::{Replayer, decode};
 use super::report::Report;
-use super::request::{Audience, Progress, Request};
+use super::request::{Output, Progress, Request};
 use super::scan::Scan;
 use super::stored::Stored;
 use grandstand_game::Games;
@@ -62,18 +62,18 @@ pub async fn replay(
     bus: &Bus,
     games: &Games,
     request: &Request,
-    mut audience: Audience<'_>,
+    mut output: Output<'_>,
 ) -> Result<Report, ReplayError> {
     let room = &request.room;
     let stored = stored(bus, room).await?;
     if games.get(room.game()).is_none() {
-        return Err(unknown_game(bus, (games, room), &stored, &mut audience).await?);
+        return Err(unknown_game(bus, (games, room), &stored, &mut output).await?);
     }
     let trimmed = stored.log.first > 1;
     let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
     let mut scan = Scan::new(games, room, pinned, trimmed);
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
-    while let Some(entry) = entries.next(&mut audience).await? {
+    while let Some(entry) = entries.next(&mut output).await? {
         let logged = decode(&entry);
         scan.handle((entry.seq, entry.time_ms), logged.as_ref());
     }
@@ -84,19 +84,19 @@ pub async fn replay(
         snapshot,
     } = choose::choose(&scan, &stored, (room, request))?;
     let mut replay = match &snapshot {
-        Some(snapshot) => Replay::from_snapshot(games, room, snapshot, stored.clone())
+        Some(snapshot) => Replayer::from_snapshot(games, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
-        None => Replay::new(games, room, &life, stored.clone()),
+        None => Replayer::new(games, room, &life, stored.clone()),
     };
     let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
     let until = request.until.unwrap_or(u64::MAX).min(stored.log.last);
     let mut entries = Entries::open(bus, room, from, until).await?;
     entries.progress.second = true;
-    while let Some(entry) = entries.next(&mut audience).await? {
+    while let Some(entry) = entries.next(&mut output).await? {
         let Some(line) = replay.handle(&entry) else {
             break;
         };
-        if let Some(tell) = &mut audience.line {
+        if let Some(tell) = &mut output.line {
             tell(&line).map_err(ReplayError::Output)?;
         }
     }
@@ -116,15 +116,15 @@ async fn unknown_game(
     bus: &Bus,
     (games, room): (&Games, &RoomId),
     stored: &Stored,
-    audience: &mut Audience<'_>,
+    output: &mut Output<'_>,
 ) -> Result<ReplayError, ReplayError> {
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
-    while let Some(entry) = entries.next(audience).await? {
+    while let Some(entry) = entries.next(output).await? {
         let line = match decode(&entry) {
             Some(logged) => Line::of(&logged),
             None => Line::unreadable(entry.seq, entry.time_ms),
         };
-        if let Some(tell) = &mut audience.line {
+        if let Some(tell) = &mut output.line {
             tell(&line).map_err(ReplayError::Output)?;
         }
     }
@@ -182,7 +182,7 @@ impl Entries {
         })
     }
 
-    async fn next(&mut self, audience: &mut Audience<'_>) -> Result<Option<LogEntry>, ReplayError> {
+    async fn next(&mut self, output: &mut Output<'_>) -> Result<Option<LogEntry>, ReplayError> {
         if self.ended {
             return Ok(None);
         }
@@ -197,7 +197,7 @@ impl Entries {
                 self.progress.behind = behind;
                 if self.told.elapsed() >= PROGRESS {
                     self.told = Instant::now();
-                    (audience.progress)(self.progress);
+                    (output.progress)(self.progress);
                 }
                 Ok(Some(entry))
             }

@@ -27,7 +27,7 @@ pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
 
 /// A room that is replayed.
 #[derive(Debug)]
-pub(super) struct Replay {
+pub(super) struct Replayer {
     games: Games,
     id: RoomId,
     instance: Instance,
@@ -43,7 +43,7 @@ pub(super) struct Replay {
     pub(super) stopped: Option<(u64, Stopped)>,
 }
 
-impl Replay {
+impl Replayer {
     /// From the entry that created it.
     pub(super) fn new(games: &Games, id: &RoomId, life: &Life, stored: Stored) -> Self {
         let nothing = || Ok::<_, std::convert::Infallible>(None);

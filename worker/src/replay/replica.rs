@@ -11,7 +11,7 @@ use grandstand_game::host::Panicked;
 
 /// A replica.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct Replica {
     games: Games,
     id: RoomId,
     room: Option<Room>,
@@ -41,7 +41,7 @@ pub(super) enum ReloadError {
     Decode(#[from] DecodeError),
 }
 
-impl Run {
+impl Replica {
     /// Before its first entry.
     pub(super) fn new(games: &Games, id: &RoomId) -> Self {
         Self {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::diff::Differences;
-use super::replica::{Run, Step};
+use super::replica::{Replica, Step};
 use crate::room::{Emit, Logged, Room};
 use crate::stored::snapshot::{EncodeError, RoomState};
 use grandstand_game::Games;
@@ -106,9 +106,9 @@ pub(super) struct Stepped {
 /// Some replicas of a room.
 #[derive(Debug)]
 pub(super) struct Replicas {
-    first: Run,
-    again: Option<Run>,
-    reloaded: Option<Run>,
+    first: Replica,
+    again: Option<Replica>,
+    reloaded: Option<Replica>,
     /// What was found so far, at most one of each twin.
     pub(super) divergences: Vec<Divergence>,
 }
@@ -120,17 +120,17 @@ impl Replicas {
         id: &RoomId,
         begin: impl Fn() -> Result<Option<Room>, E>,
     ) -> Result<Self, E> {
-        let run = || {
-            let run = Run::new(games, id);
+        let replica = || {
+            let replica = Replica::new(games, id);
             Ok(match begin()? {
-                Some(room) => run.with(room),
-                None => run,
+                Some(room) => replica.with(room),
+                None => replica,
             })
         };
         Ok(Self {
-            first: run()?,
-            again: Some(run()?),
-            reloaded: Some(run()?),
+            first: replica()?,
+            again: Some(replica()?),
+            reloaded: Some(replica()?),
             divergences: Vec::new(),
         })
     }
@@ -183,20 +183,20 @@ impl Replicas {
     }
 }
 
-fn compare(run: &mut Run, logged: &Logged, first: &Stepped) -> Option<Diverged> {
+fn compare(replica: &mut Replica, logged: &Logged, first: &Stepped) -> Option<Diverged> {
     let mut emits = Vec::new();
-    match run.step(logged, &mut emits) {
+    match replica.step(logged, &mut emits) {
         Err(Panicked) => return Some(Diverged::Panicked),
         Ok(step) if step != first.step => return Some(Diverged::Existence),
         Ok(_) => {}
     }
-    let found = compare_state(run, first);
+    let found = compare_state(replica, first);
     let same = || shown(&emits).eq(shown(&first.emits));
     found.or_else(|| (!same()).then_some(Diverged::Emitted))
 }
 
-fn compare_state(run: &Run, first: &Stepped) -> Option<Diverged> {
-    let hashed = match run.room().map(Hashed::of).transpose() {
+fn compare_state(replica: &Replica, first: &Stepped) -> Option<Diverged> {
+    let hashed = match replica.room().map(Hashed::of).transpose() {
         Ok(hashed) => hashed,
         Err(error) => return Some(Diverged::NotStored(error.to_string())),
     };
@@ -208,9 +208,9 @@ fn compare_state(run: &Run, first: &Stepped) -> Option<Diverged> {
     }
 }
 
-fn after_reload(run: &mut Run, first: &Stepped) -> Option<Diverged> {
-    match run.reload() {
-        Ok(()) => compare_state(run, first),
+fn after_reload(replica: &mut Replica, first: &Stepped) -> Option<Diverged> {
+    match replica.reload() {
+        Ok(()) => compare_state(replica, first),
         Err(error) => Some(Diverged::NotStored(error.to_string())),
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::comparison::Comparison;
-use super::replayer::Replay;
+use super::replayer::Replayer;
 use super::replicas::{Divergence, Stopped};
 use super::scan::Life;
 use super::stored::Stored;
@@ -82,14 +82,14 @@ impl Report {
     }
 
     pub(super) fn of(
-        replay: Replay,
+        replayer: Replayer,
         (room, partition): (&RoomId, Partition),
         (life, others): (Life, Vec<u64>),
         until: Option<u64>,
         stored: &Stored,
     ) -> Self {
-        let state = replay.state();
-        let players = players(&replay, state.as_ref());
+        let state = replayer.state();
+        let players = players(&replayer, state.as_ref());
         let snapshot = stored.snapshot();
         Self {
             room: room.clone(),
@@ -99,18 +99,18 @@ impl Report {
             until,
             players,
             state,
-            deleted: replay.deleted,
+            deleted: replayer.deleted,
             snapshot: snapshot.map(|s| (s.epoch, s.time_ms, s.last)),
-            comparison: replay.comparison.unwrap_or(Comparison::NotStored),
-            divergences: replay.replicas.divergences,
-            stopped: replay.stopped,
+            comparison: replayer.comparison.unwrap_or(Comparison::NotStored),
+            divergences: replayer.replicas.divergences,
+            stopped: replayer.stopped,
             quarantine: stored.quarantine.clone(),
-            tally: replay.tally,
+            tally: replayer.tally,
         }
     }
 }
 
-impl Replay {
+impl Replayer {
     /// The state at the end.
     fn state(&self) -> Option<FinalState> {
         let hashed = self.hashed.as_ref().or(self.before_deletion.as_ref())?;
@@ -130,7 +130,7 @@ impl Replay {
     }
 }
 
-fn players(replay: &Replay, state: Option<&FinalState>) -> Vec<PlayerReport> {
+fn players(replayer: &Replayer, state: Option<&FinalState>) -> Vec<PlayerReport> {
     let room = state.map(|state| &state.json["room"]["players"]);
     let known = room.and_then(Value::as_object).into_iter().flatten();
     let presence = |player: &Value| {
@@ -144,13 +144,13 @@ fn players(replay: &Replay, state: Option<&FinalState>) -> Vec<PlayerReport> {
     let mut all: BTreeMap<&str, Option<&'static str>> = known
         .map(|(id, player)| (id.as_str(), presence(player)))
         .collect();
-    for id in replay.tally.players.keys() {
+    for id in replayer.tally.players.keys() {
         all.entry(id).or_default();
     }
     let report = |(id, presence): (&str, _)| PlayerReport {
         id: id.to_owned(),
         presence,
-        tally: replay.tally.players.get(id).cloned().unwrap_or_default(),
+        tally: replayer.tally.players.get(id).cloned().unwrap_or_default(),
     };
     all.into_iter().map(report).collect()
 }

@@ -33,10 +33,10 @@ pub struct Progress {
 /// Takes lines, and fails if it cannot.
 pub type TakeLine<'a> = dyn FnMut(&Line) -> io::Result<()> + 'a;
 
-/// Who is told while it goes on.
-pub struct Audience<'a> {
-    /// Of each entry of the room, in order.
+/// Where the lines and the progress of a replay go.
+pub struct Output<'a> {
+    /// Takes a line for each entry of the room, in order.
     pub line: Option<&'a mut TakeLine<'a>>,
-    /// Of the progress, about once a second.
+    /// Takes the progress, about once a second.
     pub progress: &'a mut dyn FnMut(Progress),
 }

@@ -6,7 +6,7 @@ use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::wire::Body;
 use serde::Serialize;
 
-use super::replica::{Run, Step};
+use super::replica::{Replica, Step};
 use crate::room::{Logged, Room};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
@@ -36,7 +36,7 @@ pub struct Life {
 /// Follows a room's entries.
 #[derive(Debug)]
 pub(super) struct Scan {
-    run: Run,
+    replica: Replica,
     /// The instance that is stored: the entry that made it did so, whatever else this replay would say.
     pinned: Option<Instance>,
     /// The log has no beginning any more.
@@ -55,7 +55,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn new(games: &Games, id: &RoomId, pinned: Option<Instance>, trimmed: bool) -> Self {
         Self {
-            run: Run::new(games, id),
+            replica: Replica::new(games, id),
             pinned,
             trimmed,
             stuck: false,
@@ -70,14 +70,14 @@ impl Scan {
     pub(super) fn handle(&mut self, (seq, time_ms): (u64, u64), logged: Option<&Logged>) {
         self.entries += 1;
         if self.pinned == Some(Instance::of(seq, time_ms)) {
-            self.run.clear();
+            self.replica.clear();
             self.stuck = false;
         }
-        let had_room = self.run.room().is_some() || self.stuck;
+        let had_room = self.replica.room().is_some() || self.stuck;
         if let Some(life) = self.lives.back_mut().filter(|_| had_room) {
             life.last = seq;
             if self.trimmed && self.count == 1 && life.older.is_none() {
-                let room = self.run.room().zip(logged);
+                let room = self.replica.room().zip(logged);
                 life.older = room.filter(|(room, e)| is_of_older(room, e)).map(|_| seq);
             }
         }
@@ -85,7 +85,7 @@ impl Scan {
             return;
         };
         let mut emits = Vec::new();
-        match self.run.step(logged, &mut emits) {
+        match self.replica.step(logged, &mut emits) {
             Ok(Step::Opened) => self.begin(logged),
             Ok(Step::Deleted) => {
                 if let Some(life) = self.lives.back_mut() {

@@ -36,7 +36,7 @@ async fn run(bus: &Bus, room: &str) -> (Result<Report, ReplayError>, Vec<Line>) 
         from_snapshot: false,
     };
     let mut lines = Vec::new();
-    let audience = Audience {
+    let output = Output {
         line: Some(&mut |line: &Line| {
             lines.push(line.clone());
             Ok(())
@@ -44,7 +44,7 @@ async fn run(bus: &Bus, room: &str) -> (Result<Report, ReplayError>, Vec<Line>) 
         progress: &mut |_| {},
     };
     let games = Games::new().with::<Odd>();
-    let report = replay(bus, &games, &request, audience).await;
+    let report = replay(bus, &games, &request, output).await;
     (report, lines)
 }
 
@@ -146,11 +146,11 @@ async fn a_line_that_cannot_be_written_ends_it() {
         until: None,
         from_snapshot: false,
     };
-    let audience = Audience {
+    let output = Output {
         line: Some(&mut |_: &Line| Err(std::io::ErrorKind::BrokenPipe.into())),
         progress: &mut |_| {},
     };
     let games = Games::new().with::<Odd>();
-    let error = replay(&bus, &games, &request, audience).await.unwrap_err();
+    let error = replay(&bus, &games, &request, output).await.unwrap_err();
     assert!(matches!(error, ReplayError::Output(_)), "{error}");
 }

@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::super::choose::{self, Choice, NoRoom};
 use super::super::line::Line;
-use super::super::replayer::{Replay, decode};
-use super::super::replica::Run;
+use super::super::replayer::{Replayer, decode};
+use super::super::replica::Replica;
 use super::super::report::Report;
 use super::super::request::Request;
 use super::super::scan::Scan;
@@ -106,11 +106,11 @@ impl Desk {
 
     /// The room as a worker has it after an entry.
     pub(super) fn room_at(&self, seq: u64) -> Option<Room> {
-        let mut run = Run::new(&self.games, &self.room);
+        let mut replica = Replica::new(&self.games, &self.room);
         for logged in self.log.iter().filter(|e| e.seq <= seq).filter_map(decode) {
-            run.step(&logged, &mut Vec::new()).unwrap();
+            replica.step(&logged, &mut Vec::new()).unwrap();
         }
-        run.into_room()
+        replica.into_room()
     }
 
     /// Stores the snapshot of the room after an entry.
@@ -193,9 +193,9 @@ impl Desk {
         } = choose::choose(&scan, &stored, (&self.room, &self.request))?;
         let mut replay = match &snapshot {
             Some(snapshot) => {
-                Replay::from_snapshot(&self.games, &self.room, snapshot, stored.clone()).unwrap()
+                Replayer::from_snapshot(&self.games, &self.room, snapshot, stored.clone()).unwrap()
             }
-            None => Replay::new(&self.games, &self.room, &life, stored.clone()),
+            None => Replayer::new(&self.games, &self.room, &life, stored.clone()),
         };
         let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
         let until = self.request.until.unwrap_or(u64::MAX);

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::super::replayer::decode;
-use super::super::replica::Run;
+use super::super::replica::Replica;
 use super::desk::*;
 use super::*;
 use crate::room::Room;
@@ -29,7 +29,7 @@ struct Player {
 struct Play {
     desk: Desk,
     /// The room as it is, for its timers.
-    live: Run,
+    live: Replica,
     rng: StdRng,
     players: Vec<Player>,
     sessions: u64,
@@ -68,7 +68,7 @@ impl Play {
         });
         let desk = Desk::of(room, grandstand_games::all());
         Self {
-            live: Run::new(&desk.games, &desk.room),
+            live: Replica::new(&desk.games, &desk.room),
             desk,
             rng,
             players: players.into(),
