@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::auth::error::{AuthError, RuleError};
-use crate::envelope::{Role, is_fit};
+use crate::envelope::{Role, is_relayable};
 
 /// Which rooms, which role. The more telling rules come first, so the first that matches is the longest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +25,7 @@ struct Rule {
 
 /// A rule as it stands in a token.
 #[derive(Deserialize)]
-struct Object {
+struct RawRule {
     role: Role,
     options: Option<Box<RawValue>>,
 }
@@ -73,16 +73,16 @@ fn rule(pattern: &str, value: &RawValue) -> Result<Rule, AuthError> {
         pattern: pattern.to_owned(),
         why,
     };
-    let Object { role, options } = if value.get().starts_with('{') {
+    let RawRule { role, options } = if value.get().starts_with('{') {
         serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?
     } else {
         let role = serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?;
-        Object {
+        RawRule {
             role,
             options: None,
         }
     };
-    if options.as_ref().is_some_and(|raw| !is_fit(raw.get())) {
+    if options.as_ref().is_some_and(|raw| !is_relayable(raw.get())) {
         return Err(wrong(RuleError::Options));
     }
     Ok(Rule {

@@ -104,7 +104,7 @@ impl Verifier {
     /// # Errors
     /// Says why it grants nothing.
     pub fn verify(&self, token: &str, now_ms: u64) -> Result<Grants, AuthError> {
-        let data = jsonwebtoken::decode::<Received>(token, &self.key, &self.validation)
+        let data = jsonwebtoken::decode::<RawClaims>(token, &self.key, &self.validation)
             .map_err(|why| self.reason(why.kind()))?;
         let claims = data.claims;
         let expires_ms = millis(claims.exp.as_ref()).ok_or(AuthError::Claim {
@@ -163,7 +163,7 @@ impl fmt::Debug for Verifier {
 
 /// The claims as they stand in a token, so that each that is wrong can be named.
 #[derive(Deserialize)]
-struct Received {
+struct RawClaims {
     sub: Option<Box<RawValue>>,
     exp: Option<Box<RawValue>>,
     nbf: Option<Box<RawValue>>,

@@ -18,20 +18,20 @@ pub const MAX_CLIENT_BYTES: usize = 64;
 
 /// What is wrong with a message, before it is known which message it is.
 #[derive(Debug)]
-pub(in crate::envelope) struct Fault {
+pub(in crate::envelope) struct MessageError {
     kind: ErrorKind,
     message: String,
 }
 
-/// What was understood of a message that has a [`Fault`].
+/// What was understood of a message that has a [`MessageError`].
 #[derive(Debug, Default)]
-pub(in crate::envelope) struct About {
+pub(in crate::envelope) struct MessageContext {
     pub(in crate::envelope) id: Option<u64>,
     pub(in crate::envelope) room: Option<RoomId>,
     pub(in crate::envelope) seq: Option<u64>,
 }
 
-impl Fault {
+impl MessageError {
     pub(in crate::envelope) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -39,75 +39,80 @@ impl Fault {
         }
     }
 
-    pub(in crate::envelope) fn message(message: impl Into<String>) -> Self {
+    pub(in crate::envelope) fn bad_message(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadMessage, message)
     }
 
-    pub(in crate::envelope) fn in_message(self, about: About) -> Box<DecodeError> {
+    pub(in crate::envelope) fn into_decode_error(
+        self,
+        context: MessageContext,
+    ) -> Box<DecodeError> {
         Box::new(DecodeError {
             kind: self.kind,
             message: self.message,
-            id: about.id,
-            room: about.room,
-            seq: about.seq,
+            id: context.id,
+            room: context.room,
+            seq: context.seq,
         })
     }
 }
 
-pub(in crate::envelope) fn integer(name: &str, value: u64) -> Result<u64, Fault> {
+pub(in crate::envelope) fn integer(name: &str, value: u64) -> Result<u64, MessageError> {
     if value > MAX_INTEGER {
         return Err(not_an_integer(name));
     }
     Ok(value)
 }
 
-pub(in crate::envelope) fn not_an_integer(name: &str) -> Fault {
-    Fault::message(format!("`{name}` must be an integer from 0 to 2^53 - 1"))
+pub(in crate::envelope) fn not_an_integer(name: &str) -> MessageError {
+    MessageError::bad_message(format!("`{name}` must be an integer from 0 to 2^53 - 1"))
 }
 
-pub(in crate::envelope) fn room(text: &str) -> Result<RoomId, Fault> {
+pub(in crate::envelope) fn room(text: &str) -> Result<RoomId, MessageError> {
     text.parse()
-        .map_err(|why| Fault::new(ErrorKind::BadRoom, format!("`room` {why}")))
+        .map_err(|why| MessageError::new(ErrorKind::BadRoom, format!("`room` {why}")))
 }
 
-pub(in crate::envelope) fn role(text: &str) -> Result<Role, Fault> {
+pub(in crate::envelope) fn role(text: &str) -> Result<Role, MessageError> {
     Role::from_name(text)
-        .ok_or_else(|| Fault::message("`role` must be \"player\" or \"spectator\""))
+        .ok_or_else(|| MessageError::bad_message("`role` must be \"player\" or \"spectator\""))
 }
 
-pub(in crate::envelope) fn client(text: String) -> Result<String, Fault> {
+pub(in crate::envelope) fn client(text: String) -> Result<String, MessageError> {
     if text.len() > MAX_CLIENT_BYTES {
-        return Err(Fault::message(format!(
+        return Err(MessageError::bad_message(format!(
             "`client` must be a string of at most {MAX_CLIENT_BYTES} bytes"
         )));
     }
     Ok(text)
 }
 
-/// Checks a JSON value that will be copied into others' messages: see [`scan`].
-pub(in crate::envelope) fn value(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
-    scan(raw.get())
-        .map_err(|why| Fault::new(ErrorKind::BadData, format!("`{name}` {}", why.text())))?;
+/// Checks a JSON value that will be copied into others' messages: see [`check_relayable`].
+pub(in crate::envelope) fn value(name: &str, raw: &RawValue) -> Result<Bytes, MessageError> {
+    check_relayable(raw.get())
+        .map_err(|why| MessageError::new(ErrorKind::BadData, format!("`{name}` {}", why.text())))?;
     Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
 }
 
 /// As [`value`], for what must be an object.
-pub(in crate::envelope) fn object(name: &str, raw: &RawValue) -> Result<Bytes, Fault> {
+pub(in crate::envelope) fn object(name: &str, raw: &RawValue) -> Result<Bytes, MessageError> {
     if !raw.get().starts_with('{') {
-        return Err(Fault::message(format!("`{name}` must be an object")));
+        return Err(MessageError::bad_message(format!(
+            "`{name}` must be an object"
+        )));
     }
     value(name, raw)
 }
 
 /// Why a JSON value cannot be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::envelope) enum Unfit {
+pub(in crate::envelope) enum RelayError {
     Depth,
     Surrogate,
     Number,
 }
 
-impl Unfit {
+impl RelayError {
     fn text(self) -> &'static str {
         match self {
             Self::Depth => "nests deeper than 64 levels",
@@ -119,7 +124,7 @@ impl Unfit {
 
 /// Looks through `json`, which is one JSON value by its grammar, for what would stop other clients' parsers: too many
 /// levels, strings that are no Unicode text, numbers that no double holds. Does not recurse.
-pub(in crate::envelope) fn scan(json: &str) -> Result<(), Unfit> {
+pub(in crate::envelope) fn check_relayable(json: &str) -> Result<(), RelayError> {
     let bytes = json.as_bytes();
     let mut depth = 0_usize;
     let mut at = 0;
@@ -130,7 +135,7 @@ pub(in crate::envelope) fn scan(json: &str) -> Result<(), Unfit> {
             b'[' | b'{' => {
                 depth += 1;
                 if depth > MAX_JSON_DEPTH {
-                    return Err(Unfit::Depth);
+                    return Err(RelayError::Depth);
                 }
                 at + 1
             }
@@ -145,12 +150,12 @@ pub(in crate::envelope) fn scan(json: &str) -> Result<(), Unfit> {
 }
 
 /// Whether a JSON value is one that clients may send.
-pub(crate) fn is_fit(json: &str) -> bool {
-    scan(json).is_ok()
+pub(crate) fn is_relayable(json: &str) -> bool {
+    check_relayable(json).is_ok()
 }
 
 /// From behind a string's opening quote to behind its closing one.
-fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, Unfit> {
+fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, RelayError> {
     loop {
         match bytes.get(at) {
             None => return Ok(at),
@@ -158,9 +163,9 @@ fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, Unfit> {
             Some(b'\\') => match unit(bytes, at) {
                 Some(0xD800..=0xDBFF) => match unit(bytes, at + 6) {
                     Some(0xDC00..=0xDFFF) => at += 12,
-                    _ => return Err(Unfit::Surrogate),
+                    _ => return Err(RelayError::Surrogate),
                 },
-                Some(0xDC00..=0xDFFF) => return Err(Unfit::Surrogate),
+                Some(0xDC00..=0xDFFF) => return Err(RelayError::Surrogate),
                 _ => at += 2,
             },
             Some(_) => at += 1,
@@ -175,7 +180,7 @@ fn unit(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// From a number's first byte to behind its last one.
-fn scan_number(json: &str, start: usize) -> Result<usize, Unfit> {
+fn scan_number(json: &str, start: usize) -> Result<usize, RelayError> {
     let bytes = json.as_bytes();
     let mut end = start + 1;
     let mut exponent = false;
@@ -187,7 +192,7 @@ fn scan_number(json: &str, start: usize) -> Result<usize, Unfit> {
     if exponent || end - start > 300 {
         let finite = json[start..end].parse::<f64>().is_ok_and(f64::is_finite);
         if !finite {
-            return Err(Unfit::Number);
+            return Err(RelayError::Number);
         }
     }
     Ok(end)

@@ -19,7 +19,7 @@ mod tests;
 
 use bytes::BufMut;
 
-pub(crate) use self::check::is_fit;
+pub(crate) use self::check::is_relayable;
 pub use self::check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
 pub use self::event::{PlayerState, ServerEvent};
 pub use self::message::{

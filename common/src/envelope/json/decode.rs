@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::envelope::check::{self, About, Fault};
+use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent};
 use crate::envelope::json::fields::{self, Field, Fields};
 use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Limits};
@@ -11,11 +11,12 @@ use crate::error::ErrorKind;
 pub(in crate::envelope) fn decode_client(
     payload: &[u8],
 ) -> Result<ClientMessage, Box<DecodeError>> {
-    let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
-    client_message(&fields).map_err(|fault| fault.in_message(fields.about()))
+    let fields = Fields::parse(payload)
+        .map_err(|error| error.into_decode_error(MessageContext::default()))?;
+    client_message(&fields).map_err(|error| error.into_decode_error(fields.context()))
 }
 
-fn client_message(fields: &Fields<'_>) -> Result<ClientMessage, Fault> {
+fn client_message(fields: &Fields<'_>) -> Result<ClientMessage, MessageError> {
     let id = fields.integer(Field::Id)?;
     let kind = match &*fields.need_text(Field::Type)? {
         "join" => ClientKind::Join(join(fields)?),
@@ -40,7 +41,7 @@ fn client_message(fields: &Fields<'_>) -> Result<ClientMessage, Fault> {
     Ok(ClientMessage { id, kind })
 }
 
-fn join(fields: &Fields<'_>) -> Result<Join, Fault> {
+fn join(fields: &Fields<'_>) -> Result<Join, MessageError> {
     let attempt = fields.integer(Field::Attempt)?.unwrap_or(0);
     Ok(Join {
         room: fields.room()?,
@@ -60,25 +61,26 @@ fn join(fields: &Fields<'_>) -> Result<Join, Fault> {
         },
         attempt: attempt
             .try_into()
-            .map_err(|_| Fault::message("`attempt` must be an integer below 2^32"))?,
+            .map_err(|_| MessageError::bad_message("`attempt` must be an integer below 2^32"))?,
     })
 }
 
 /// Names the type that is unknown, shortened: it goes back to its sender.
-fn unknown(name: &str) -> Fault {
+fn unknown(name: &str) -> MessageError {
     let name: String = name.chars().take(32).collect();
-    Fault::new(
+    MessageError::new(
         ErrorKind::UnknownType,
         format!("there is no message of type {name:?}"),
     )
 }
 
 pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
-    let fields = Fields::parse(payload).map_err(|fault| fault.in_message(About::default()))?;
-    server_event(&fields).map_err(|fault| fault.in_message(fields.about()))
+    let fields = Fields::parse(payload)
+        .map_err(|error| error.into_decode_error(MessageContext::default()))?;
+    server_event(&fields).map_err(|error| error.into_decode_error(fields.context()))
 }
 
-fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, Fault> {
+fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {
     let text = |field| fields.need_text(field).map(Cow::into_owned);
     let id = fields.integer(Field::Id)?;
     Ok(match &*fields.need_text(Field::Type)? {

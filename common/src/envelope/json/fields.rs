@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::envelope::check::{self, About, Fault};
+use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::json::encode;
 use crate::error::ErrorKind;
 use grandstand_types::data::Data;
@@ -81,20 +81,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Finds the fields of the message that `payload` is.
-    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Fault> {
+    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, MessageError> {
         let text = simdutf8::compat::from_utf8(payload)
-            .map_err(|why| Fault::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
+            .map_err(|why| MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
         serde_json::from_str(text).map_err(|why| match why.classify() {
             Category::Data if serde_json::from_str::<&RawValue>(text).is_ok() => {
-                Fault::message("a message must be a JSON object")
+                MessageError::bad_message("a message must be a JSON object")
             }
-            _ => Fault::new(ErrorKind::BadJson, format!("not JSON: {why}")),
+            _ => MessageError::new(ErrorKind::BadJson, format!("not JSON: {why}")),
         })
     }
 
     /// What of the message can be told even if something else in it is wrong.
-    pub(super) fn about(&self) -> About {
-        About {
+    pub(super) fn context(&self) -> MessageContext {
+        MessageContext {
             id: self.integer(Field::Id).ok().flatten(),
             room: self.room().ok(),
             seq: self.integer(Field::Seq).ok().flatten(),
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
             .filter(|raw| raw.get() != "null")
     }
 
-    pub(super) fn integer(&self, field: Field) -> Result<Option<u64>, Fault> {
+    pub(super) fn integer(&self, field: Field) -> Result<Option<u64>, MessageError> {
         let Some(raw) = self.raw(field) else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl<'a> Fields<'a> {
         check::integer(field.name(), value).map(Some)
     }
 
-    pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, Fault> {
+    pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, MessageError> {
         let Some(raw) = self.raw(field) else {
             return Ok(None);
         };
@@ -131,47 +131,58 @@ impl<'a> Fields<'a> {
             // A string with half of a surrogate pair is no text.
             _ => serde_json::from_str(raw.get())
                 .map(|text| Some(Cow::Owned(text)))
-                .map_err(|_| Fault::message(format!("`{}` must be a string", field.name()))),
+                .map_err(|_| {
+                    MessageError::bad_message(format!("`{}` must be a string", field.name()))
+                }),
         }
     }
 
     /// Any JSON of a server's, as whatever it should be.
-    pub(super) fn typed<T: Deserialize<'a>>(&self, field: Field) -> Result<Option<T>, Fault> {
+    pub(super) fn typed<T: Deserialize<'a>>(
+        &self,
+        field: Field,
+    ) -> Result<Option<T>, MessageError> {
         let Some(raw) = self.raw(field) else {
             return Ok(None);
         };
         serde_json::from_str(raw.get())
             .map(Some)
-            .map_err(|why| Fault::message(format!("`{}`: {why}", field.name())))
+            .map_err(|why| MessageError::bad_message(format!("`{}`: {why}", field.name())))
     }
 
-    pub(super) fn need_integer(&self, field: Field) -> Result<u64, Fault> {
+    pub(super) fn need_integer(&self, field: Field) -> Result<u64, MessageError> {
         self.integer(field)?.ok_or_else(|| missing(field))
     }
 
-    pub(super) fn need_text(&self, field: Field) -> Result<Cow<'a, str>, Fault> {
+    pub(super) fn need_text(&self, field: Field) -> Result<Cow<'a, str>, MessageError> {
         self.text(field)?.ok_or_else(|| missing(field))
     }
 
-    pub(super) fn room(&self) -> Result<RoomId, Fault> {
+    pub(super) fn room(&self) -> Result<RoomId, MessageError> {
         check::room(&self.need_text(Field::Room)?)
     }
 
     /// `data` or `data_b64`.
-    pub(super) fn data(&self) -> Result<Data, Fault> {
+    pub(super) fn data(&self) -> Result<Data, MessageError> {
         // Here `null` is a value.
         let json = self.0[Field::Data as usize];
         match (json, self.text(Field::DataB64)?) {
-            (Some(_), Some(_)) => Err(Fault::message("both `data` and `data_b64` are given")),
-            (None, None) => Err(Fault::message("`data` (or `data_b64`) is missing")),
+            (Some(_), Some(_)) => Err(MessageError::bad_message(
+                "both `data` and `data_b64` are given",
+            )),
+            (None, None) => Err(MessageError::bad_message(
+                "`data` (or `data_b64`) is missing",
+            )),
             (Some(raw), None) => check::value("data", raw).map(Data::Json),
             (None, Some(text)) => base64::Engine::decode(&encode::BASE64, text.as_bytes())
                 .map(|bytes| Data::Binary(bytes.into()))
-                .map_err(|why| Fault::message(format!("`data_b64` must be base64: {why}"))),
+                .map_err(|why| {
+                    MessageError::bad_message(format!("`data_b64` must be base64: {why}"))
+                }),
         }
     }
 }
 
-pub(super) fn missing(field: Field) -> Fault {
-    Fault::message(format!("`{}` is missing", field.name()))
+pub(super) fn missing(field: Field) -> MessageError {
+    MessageError::bad_message(format!("`{}` is missing", field.name()))
 }

@@ -2,7 +2,7 @@
 
 use bytes::BufMut;
 
-use crate::envelope::check::{self, About, Fault};
+use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Role};
 use crate::envelope::proto::{fields, messages};
 use crate::error::ErrorKind;
@@ -11,12 +11,12 @@ pub(in crate::envelope) fn decode_client(
     payload: &[u8],
 ) -> Result<ClientMessage, Box<DecodeError>> {
     let message = fields::decode::<messages::ClientMessage>(payload)?;
-    let about = about(&message);
-    client_message(message).map_err(|fault| fault.in_message(about))
+    let context = context(&message);
+    client_message(message).map_err(|error| error.into_decode_error(context))
 }
 
 /// What of the message can be told even if something else in it is wrong.
-fn about(message: &messages::ClientMessage) -> About {
+fn context(message: &messages::ClientMessage) -> MessageContext {
     use messages::ClientKind as Kind;
     let (room, seq) = match &message.kind {
         Some(Kind::Join(join)) => (Some(&join.room), None),
@@ -25,14 +25,14 @@ fn about(message: &messages::ClientMessage) -> About {
         Some(Kind::Live(live)) => (Some(&live.room), None),
         Some(Kind::Ping(_) | Kind::Auth(_)) | None => (None, None),
     };
-    About {
+    MessageContext {
         id: message.id.filter(|&id| id <= check::MAX_INTEGER),
         room: room.and_then(|room| room.parse().ok()),
         seq: seq.filter(|&seq| seq <= check::MAX_INTEGER),
     }
 }
 
-fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, Fault> {
+fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, MessageError> {
     use messages::ClientKind as Kind;
     let id = fields::optional("id", message.id)?;
     let kind = match message.kind {
@@ -52,7 +52,7 @@ fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, Fau
         Some(Kind::Ping(_)) => ClientKind::Ping,
         Some(Kind::Auth(auth)) => ClientKind::Auth { token: auth.token },
         None => {
-            return Err(Fault::new(
+            return Err(MessageError::new(
                 ErrorKind::UnknownType,
                 "the message has no kind, or one that is not known",
             ));
@@ -61,7 +61,7 @@ fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, Fau
     Ok(ClientMessage { id, kind })
 }
 
-fn join(join: messages::Join) -> Result<Join, Fault> {
+fn join(join: messages::Join) -> Result<Join, MessageError> {
     Ok(Join {
         room: check::room(&join.room)?,
         since: fields::optional("since", join.since)?,

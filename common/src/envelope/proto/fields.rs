@@ -5,7 +5,7 @@ use grandstand_types::data::Data;
 use prost::Message;
 use serde_json::value::RawValue;
 
-use crate::envelope::check::{self, About, Fault};
+use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::message::DecodeError;
 use crate::error::ErrorKind;
 
@@ -18,30 +18,30 @@ pub(super) fn encode(message: &impl Message, out: &mut impl BufMut) {
 
 pub(super) fn decode<M: Message + Default>(payload: &[u8]) -> Result<M, Box<DecodeError>> {
     M::decode(payload).map_err(|why| {
-        Fault::new(
+        MessageError::new(
             ErrorKind::BadJson,
             format!("not a message of grandstand.proto: {why}"),
         )
-        .in_message(About::default())
+        .into_decode_error(MessageContext::default())
     })
 }
 
-pub(super) fn optional(name: &str, value: Option<u64>) -> Result<Option<u64>, Fault> {
+pub(super) fn optional(name: &str, value: Option<u64>) -> Result<Option<u64>, MessageError> {
     value.map(|value| check::integer(name, value)).transpose()
 }
 
-pub(super) fn data(data: Option<Data>) -> Result<Data, Fault> {
+pub(super) fn data(data: Option<Data>) -> Result<Data, MessageError> {
     match data {
         Some(Data::Json(text)) => check::value("json", json("json", &text)?).map(Data::Json),
         Some(binary) => Ok(binary),
-        None => Err(Fault::message("`json` (or `binary`) is missing")),
+        None => Err(MessageError::bad_message("`json` (or `binary`) is missing")),
     }
 }
 
 /// The one JSON value that `text` must be: it is copied into others' JSON messages.
-pub(super) fn json<'a>(name: &str, text: &'a [u8]) -> Result<&'a RawValue, Fault> {
+pub(super) fn json<'a>(name: &str, text: &'a [u8]) -> Result<&'a RawValue, MessageError> {
     serde_json::from_slice(text).map_err(|why| {
-        Fault::new(
+        MessageError::new(
             ErrorKind::BadData,
             format!("`{name}` is not one JSON value: {why}"),
         )

@@ -2,7 +2,7 @@
 
 use bytes::BufMut;
 
-use crate::envelope::check::{self, About, Fault};
+use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent, state};
 use crate::envelope::message::{DecodeError, Limits, PROTOCOL, Players, Role, ServerMessage};
 use crate::envelope::proto::fields::{decode, encode};
@@ -184,18 +184,18 @@ fn player(&(id, connected): &(&str, bool)) -> messages::Player {
 pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
     let message = decode::<messages::ServerMessage>(payload)?;
     let id = message.id;
-    server_event(message).map_err(|fault| {
-        fault.in_message(About {
+    server_event(message).map_err(|error| {
+        error.into_decode_error(MessageContext {
             id,
-            ..About::default()
+            ..MessageContext::default()
         })
     })
 }
 
-fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, Fault> {
+fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, MessageError> {
     let id = message.id;
     let Some(kind) = message.kind else {
-        return Err(Fault::new(
+        return Err(MessageError::new(
             ErrorKind::UnknownType,
             "the message has no kind, or one that is not known",
         ));
@@ -285,8 +285,8 @@ fn limits(limits: messages::Limits) -> Limits {
     }
 }
 
-fn data(data: Option<Data>) -> Result<Data, Fault> {
-    data.ok_or_else(|| Fault::message("`json` (or `binary`) is missing"))
+fn data(data: Option<Data>) -> Result<Data, MessageError> {
+    data.ok_or_else(|| MessageError::bad_message("`json` (or `binary`) is missing"))
 }
 
 impl From<messages::Player> for PlayerState {
