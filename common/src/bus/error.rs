@@ -100,7 +100,7 @@ pub enum ConnectError {
         replicas: usize,
     },
     /// What is there was made with other settings.
-    #[error("{what} has {field} {found}, but {wanted} is wanted: {mend}")]
+    #[error("{what} has {field} {found}, but {wanted} is wanted: {fix}")]
     Mismatch {
         /// The stream, or the folder.
         what: String,
@@ -111,7 +111,7 @@ pub enum ConnectError {
         /// What it should be.
         wanted: String,
         /// What to do.
-        mend: String,
+        fix: String,
     },
     /// There is nothing to look at.
     #[error("there is no Grandstand in {place}: no process has run there")]

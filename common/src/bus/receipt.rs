@@ -12,33 +12,33 @@ use crate::bus::error::{AppendError, PutError, Unanswered};
 
 /// The later answer to an append: the entry's sequence.
 #[must_use = "an append is not stored before its receipt says so"]
-pub struct Receipt(pub(crate) Later<AppendError>);
+pub struct Receipt(pub(crate) Answer<AppendError>);
 
 /// The later answer to a put: the key's new revision.
 #[must_use = "a put is not stored before its receipt says so"]
-pub struct PutReceipt(pub(crate) Later<PutError>);
+pub struct PutReceipt(pub(crate) Answer<PutError>);
 
 /// Where the answer comes from.
-pub(crate) enum Later<E> {
+pub(crate) enum Answer<E> {
     /// It is known already.
-    Known(Option<Result<u64, E>>),
+    Ready(Option<Result<u64, E>>),
     /// Somebody sends it.
-    Coming(oneshot::Receiver<Result<u64, E>>),
+    Pending(oneshot::Receiver<Result<u64, E>>),
     /// It was lost (a fault): fails at the deadline.
-    Never(Pin<Box<Sleep>>),
+    Lost(Pin<Box<Sleep>>),
 }
 
-impl<E: From<Unanswered> + Unpin> Later<E> {
+impl<E: From<Unanswered> + Unpin> Answer<E> {
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, E>> {
         match self {
-            Self::Known(answer) => {
+            Self::Ready(answer) => {
                 let gone = || Err(Unanswered::Disconnected.into());
                 Poll::Ready(answer.take().unwrap_or_else(gone))
             }
-            Self::Coming(receiver) => Pin::new(receiver)
+            Self::Pending(receiver) => Pin::new(receiver)
                 .poll(cx)
                 .map(|answer| answer.unwrap_or_else(|_| Err(Unanswered::Disconnected.into()))),
-            Self::Never(deadline) => deadline
+            Self::Lost(deadline) => deadline
                 .as_mut()
                 .poll(cx)
                 .map(|()| Err(Unanswered::Deadline.into())),

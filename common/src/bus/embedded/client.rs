@@ -117,7 +117,7 @@ impl Embedded {
         let Some(outage) = state.faults.as_mut().and_then(FaultState::outage) else {
             return Ok(true);
         };
-        self.cut(state, outage);
+        self.drop_connection(state, outage);
         Ok(false)
     }
 
@@ -125,11 +125,11 @@ impl Embedded {
     pub fn disconnect(&self, outage: Duration) {
         let mut state = self.shared().state.lock();
         if !self.is_down() {
-            self.cut(&mut state, outage);
+            self.drop_connection(&mut state, outage);
         }
     }
 
-    fn cut(&self, state: &mut State, outage: Duration) {
+    fn drop_connection(&self, state: &mut State, outage: Duration) {
         state.routes.set_up(self.client.id, false);
         for stream in 0..state.log.streams.len() {
             let lost = state.faults.as_mut().map_or(0, FaultState::lost_tail);
@@ -203,14 +203,14 @@ impl Embedded {
             if !state.routes.has_listener(&subject) {
                 return Err(RequestError::NoResponders);
             }
-            let reply = state.routes.expect(self.client.id, sender);
+            let reply = state.routes.register(self.client.id, sender);
             let message = Message {
                 subject,
                 reply: Some(reply.clone()),
                 payload,
             };
             state.send(self.client.id, message, &self.shared().delays);
-            Asked { bus: self, reply }
+            PendingRequest { bus: self, reply }
         };
         match tokio::time::timeout(timeout, receiver).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -282,8 +282,8 @@ impl Embedded {
                 let kv = &state.buckets[bucket];
                 match kv.get(key) {
                     None => return Ok(None),
-                    Some(slot) if slot.revision <= kv.visible => {
-                        let read = cursor::read_slot(self.shared(), bucket, key, slot);
+                    Some(record) if record.revision <= kv.visible => {
+                        let read = cursor::read_record(self.shared(), bucket, key, record);
                         return read.map(Some).map_err(|_| BusError::StoreFailed);
                     }
                     // It was written just now: wait until it is durable.
@@ -318,12 +318,12 @@ impl Embedded {
 }
 
 /// A request that was sent; its answer is not waited for any more once this is dropped.
-struct Asked<'a> {
+struct PendingRequest<'a> {
     bus: &'a Embedded,
     reply: String,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         let mut state = self.bus.shared().state.lock();
         state.routes.forget(&self.reply);

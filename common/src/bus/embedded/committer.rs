@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bus::embedded::disk::{Disk, Persisted};
 use crate::bus::embedded::format::DiskError;
-use crate::bus::embedded::state::{Change, Op, State};
+use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::embedded::store::Shared;
 use grandstand_types::id::Partition;
 
@@ -53,7 +53,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
 }
 
 /// What is on disk may be seen, and need not be in memory.
-fn publish(state: &mut State, ops: &[Op], persisted: &Persisted) {
+fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
     let now_ms = state.clock.now_ms();
     for (&stream, &last) in &persisted.streams {
         state.log.set_visible(stream, last);
@@ -70,7 +70,9 @@ fn publish(state: &mut State, ops: &[Op], persisted: &Persisted) {
                     .wake
                     .send_replace(());
             }
-            Change::Put(bucket, key, slot) => state.buckets[*bucket].release(key, slot.revision),
+            Change::Put(bucket, key, record) => {
+                state.buckets[*bucket].release(key, record.revision)
+            }
             Change::Remove(..) => {}
         }
     }
@@ -95,8 +97,8 @@ fn tidy(shared: &Shared, disk: &Disk) -> Result<(), DiskError> {
             // First nobody may look there any more.
             let mut state = shared.state.lock();
             let stream = state.log.stream_of(partition);
-            let part = &mut state.log.partitions[usize::from(partition.0)];
-            part.gone_before = part.gone_before.max(last + 1);
+            let partition_log = &mut state.log.partitions[usize::from(partition.0)];
+            partition_log.gone_before = partition_log.gone_before.max(last + 1);
             let stream = &mut state.log.streams[stream];
             stream.first = stream.first.max(last + 1);
         }
@@ -109,8 +111,8 @@ fn fail(state: &mut State) {
     state.failed = true;
     // Dropped acks say that the answer is not known.
     state.queue.clear();
-    for part in &state.log.partitions {
-        part.wake.send_replace(());
+    for partition_log in &state.log.partitions {
+        partition_log.wake.send_replace(());
     }
     for bucket in &state.buckets {
         bucket.wake.send_replace(());

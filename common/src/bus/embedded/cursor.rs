@@ -24,7 +24,7 @@ const FILTERED: usize = 256;
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// What a look at a position gives.
-pub(crate) enum Look<T> {
+pub(crate) enum Lookup<T> {
     /// These, in order, and whether there are more behind them.
     Items(Vec<T>, bool),
     /// The position is gone.
@@ -36,7 +36,7 @@ pub(crate) trait Position {
     /// What is read.
     type Item;
     /// Looks for what comes next, and moves behind it.
-    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<Self::Item>;
+    fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<Self::Item>;
 }
 
 /// A position in a partition's log.
@@ -62,10 +62,10 @@ pub(crate) struct KvPosition {
 
 impl LogPosition {
     /// All entries that come next, whatever their subject.
-    fn look_at_all(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
+    fn read_any_subject(&mut self, shared: &Shared, state: &mut State) -> Lookup<LogEntry> {
         let (entries, more) = match state.log.find(self.partition, self.next, BATCH) {
             Found::Entries(entries, more) => (entries, more),
-            Found::Gone => return Look::Lost,
+            Found::Gone => return Lookup::Lost,
             Found::OnDisk { until, visible } => {
                 let end = until.min(visible + 1);
                 let read = match &shared.disk {
@@ -75,7 +75,7 @@ impl LogPosition {
                 match read {
                     Ok(entries) if entries.is_empty() => {
                         self.next = until;
-                        return self.look_at_all(shared, state);
+                        return self.read_any_subject(shared, state);
                     }
                     Ok(mut entries) => {
                         let more = entries.len() > BATCH;
@@ -86,66 +86,66 @@ impl LogPosition {
                     }
                     Err(error) => {
                         tracing::error!(%error, "the log cannot be read");
-                        return Look::Lost;
+                        return Lookup::Lost;
                     }
                 }
             }
         };
         let stream = &state.log.streams[state.log.stream_of(self.partition)];
         if self.read && self.next > stream.last + 1 {
-            return Look::Lost;
+            return Lookup::Lost;
         }
         if let Some(last) = entries.last() {
             self.next = last.seq + 1;
             self.read = true;
         }
-        Look::Items(entries, more)
+        Lookup::Items(entries, more)
     }
 }
 
 impl Position for LogPosition {
     type Item = LogEntry;
 
-    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<LogEntry> {
+    fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<LogEntry> {
         let mut found = Vec::new();
         for _ in 0..FILTERED {
-            let (entries, more) = match self.look_at_all(shared, state) {
-                Look::Items(entries, more) => (entries, more),
-                Look::Lost => return Look::Lost,
+            let (entries, more) = match self.read_any_subject(shared, state) {
+                Lookup::Items(entries, more) => (entries, more),
+                Lookup::Lost => return Lookup::Lost,
             };
             let Some(subject) = &self.subject else {
-                return Look::Items(entries, more);
+                return Lookup::Items(entries, more);
             };
             for entry in entries.into_iter().filter(|e| e.subject == *subject) {
                 if found.len() == BATCH {
                     self.next = entry.seq;
-                    return Look::Items(found, true);
+                    return Lookup::Items(found, true);
                 }
                 found.push(entry);
             }
             if !more {
-                return Look::Items(found, false);
+                return Lookup::Items(found, false);
             }
         }
         // Others want the lock too.
-        Look::Items(found, true)
+        Lookup::Items(found, true)
     }
 }
 
 impl Position for KvPosition {
     type Item = KvEntry;
 
-    fn look(&mut self, shared: &Shared, state: &mut State) -> Look<KvEntry> {
+    fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<KvEntry> {
         state.expire(self.bucket);
         let kv = &state.buckets[self.bucket];
         let (found, next) = kv.find(&self.prefix, self.next, BATCH);
         let mut entries = Vec::with_capacity(found.len());
-        for (key, slot) in &found {
-            match read_slot(shared, self.bucket, key, slot) {
+        for (key, record) in &found {
+            match read_record(shared, self.bucket, key, record) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
                     tracing::error!(%error, "a bucket cannot be read");
-                    return Look::Lost;
+                    return Lookup::Lost;
                 }
             }
         }
@@ -154,22 +154,22 @@ impl Position for KvPosition {
             self.waits_for = self.waits_for.max(hidden);
         }
         self.next = next.unwrap_or(self.next.max(kv.visible + 1));
-        Look::Items(entries, next.is_some() || self.waits_for > kv.visible)
+        Lookup::Items(entries, next.is_some() || self.waits_for > kv.visible)
     }
 }
 
 /// A key's entry, with its value from the folder if it is there.
-pub(super) fn read_slot(
+pub(super) fn read_record(
     shared: &Shared,
     bucket: usize,
     key: &str,
-    slot: &kv::Slot,
+    record: &kv::KeyRecord,
 ) -> Result<KvEntry, DiskError> {
-    let on_disk = match (&slot.value, &shared.disk) {
+    let on_disk = match (&record.value, &shared.disk) {
         (kv::Value::OnDisk, Some(disk)) => Some(disk.value(bucket, key)?),
         _ => None,
     };
-    Ok(slot.entry(key, on_disk))
+    Ok(record.entry(key, on_disk))
 }
 
 /// Reads on from a position.
@@ -233,16 +233,16 @@ impl<P: Position> Cursor<P> {
             self.wake.mark_unchanged();
             let shared = &self.store.shared;
             let mut state = shared.state.lock();
-            match self.position.look(shared, &mut state) {
-                Look::Lost => {
+            match self.position.read_next(shared, &mut state) {
+                Lookup::Lost => {
                     self.lost = true;
                     return Some(Read::Lost);
                 }
-                Look::Items(items, true) if items.is_empty() => {
+                Lookup::Items(items, true) if items.is_empty() => {
                     self.idle_at = self.idle_at.max(Instant::now() + SETTLE);
                     return None;
                 }
-                Look::Items(items, more) => {
+                Lookup::Items(items, more) => {
                     let behind = (items.len() as u64 + u64::from(more)).saturating_sub(1);
                     let pending = |i: usize| behind - i as u64;
                     let numbered = items.into_iter().enumerate();

@@ -21,8 +21,8 @@ use crate::bus::embedded::format::{
     Damaged, DiskError, NO_ENTRY, decode_entry, encode_entry, log_key, number, numbers,
     parse_entry, parse_log_key,
 };
-use crate::bus::embedded::kv::{Slot, Value};
-use crate::bus::embedded::state::{Change, Op, State};
+use crate::bus::embedded::kv::{KeyRecord, Value};
+use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 use crate::bus::types::LogEntry;
@@ -57,7 +57,7 @@ pub(super) struct Persisted {
 }
 
 impl Persisted {
-    pub(super) fn by(ops: &[Op], streams: usize) -> Self {
+    pub(super) fn by(ops: &[PendingWrite], streams: usize) -> Self {
         let mut persisted = Self::default();
         for op in ops {
             match &op.change {
@@ -65,8 +65,8 @@ impl Persisted {
                     let stream = usize::from(partition.0) % streams;
                     persisted.streams.insert(stream, entry.seq);
                 }
-                Change::Put(bucket, _, slot) => {
-                    persisted.buckets.insert(*bucket, slot.revision);
+                Change::Put(bucket, _, record) => {
+                    persisted.buckets.insert(*bucket, record.revision);
                 }
                 Change::Remove(..) => {}
             }
@@ -142,7 +142,7 @@ impl Disk {
                     field,
                     found: found.map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
                     wanted: wanted[i].to_string(),
-                    mend: "set it as it is there, or use another folder".to_owned(),
+                    fix: "set it as it is there, or use another folder".to_owned(),
                 });
             }
         }
@@ -238,12 +238,12 @@ impl Disk {
                 0 => Value::OnDisk,
                 until => Value::Marker(until),
             };
-            let slot = Slot {
+            let record = KeyRecord {
                 revision,
                 time_ms,
                 value,
             };
-            state.buckets[bucket].insert(name.into(), slot);
+            state.buckets[bucket].insert(name.into(), record);
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Disk {
     /// Writes changes so that they are there whatever happens.
     pub(super) fn commit(
         &self,
-        ops: &[Op],
+        ops: &[PendingWrite],
         persisted: &Persisted,
         created: &[u64],
     ) -> Result<(), DiskError> {
@@ -291,19 +291,19 @@ impl Disk {
     }
 
     fn write_key(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, change: &Change) {
-        let Change::Put(_, _, slot) = change else {
+        let Change::Put(_, _, record) = change else {
             batch.remove(&self.index, key.clone());
             batch.remove(&self.value, key);
             return;
         };
-        let until = match &slot.value {
+        let until = match &record.value {
             Value::Marker(until) => *until,
-            Value::Here(_) | Value::OnDisk => 0,
+            Value::InMemory(_) | Value::OnDisk => 0,
         };
-        let index = numbers([slot.revision, slot.time_ms, until]);
+        let index = numbers([record.revision, record.time_ms, until]);
         batch.insert(&self.index, key.clone(), index);
-        match &slot.value {
-            Value::Here(value) => batch.insert(&self.value, key, &value[..]),
+        match &record.value {
+            Value::InMemory(value) => batch.insert(&self.value, key, &value[..]),
             Value::Marker(_) => batch.remove(&self.value, key),
             Value::OnDisk => {}
         }

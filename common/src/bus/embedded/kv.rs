@@ -15,7 +15,7 @@ pub(super) struct Kv {
     pub(super) last: u64,
     /// The last that is stored for good, and so may be seen.
     pub(super) visible: u64,
-    slots: HashMap<Arc<str>, Slot>,
+    records: HashMap<Arc<str>, KeyRecord>,
     by_revision: BTreeMap<u64, Arc<str>>,
     /// When markers expire: (Unix ms, revision).
     expiries: BTreeSet<(u64, u64)>,
@@ -27,7 +27,7 @@ pub(super) struct Kv {
 
 /// A key's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
+pub(super) struct KeyRecord {
     pub(super) revision: u64,
     pub(super) time_ms: u64,
     pub(super) value: Value,
@@ -37,7 +37,7 @@ pub(super) struct Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// This.
-    Here(Bytes),
+    InMemory(Bytes),
     /// What the folder has under it.
     OnDisk,
     /// The marker of a deletion, until then (Unix ms).
@@ -49,7 +49,7 @@ impl Default for Kv {
         Self {
             last: 0,
             visible: 0,
-            slots: HashMap::new(),
+            records: HashMap::new(),
             by_revision: BTreeMap::new(),
             expiries: BTreeSet::new(),
             replacing: BTreeMap::new(),
@@ -61,7 +61,7 @@ impl Default for Kv {
 impl Kv {
     /// A key's revision; 0 if it has none.
     pub(super) fn revision(&self, key: &str) -> u64 {
-        self.slots.get(key).map_or(0, |slot| slot.revision)
+        self.records.get(key).map_or(0, |record| record.revision)
     }
 
     /// Writes a key; gives its revision.
@@ -73,30 +73,30 @@ impl Kv {
         if replaced > 0 {
             self.replacing.insert(revision, (key.clone(), replaced));
         }
-        let slot = Slot {
+        let record = KeyRecord {
             revision,
             time_ms,
             value,
         };
-        self.insert(key, slot);
+        self.insert(key, record);
         revision
     }
 
     /// Puts a key's state in place of the one before.
-    pub(super) fn insert(&mut self, key: Arc<str>, slot: Slot) {
+    pub(super) fn insert(&mut self, key: Arc<str>, record: KeyRecord) {
         self.forget(&key);
-        if let Value::Marker(until) = slot.value {
-            self.expiries.insert((until, slot.revision));
+        if let Value::Marker(until) = record.value {
+            self.expiries.insert((until, record.revision));
         }
-        self.by_revision.insert(slot.revision, key.clone());
-        self.slots.insert(key, slot);
+        self.by_revision.insert(record.revision, key.clone());
+        self.records.insert(key, record);
     }
 
     fn forget(&mut self, key: &str) {
-        if let Some(slot) = self.slots.remove(key) {
-            self.by_revision.remove(&slot.revision);
-            if let Value::Marker(until) = slot.value {
-                self.expiries.remove(&(until, slot.revision));
+        if let Some(record) = self.records.remove(key) {
+            self.by_revision.remove(&record.revision);
+            if let Value::Marker(until) = record.value {
+                self.expiries.remove(&(until, record.revision));
             }
         }
     }
@@ -116,8 +116,8 @@ impl Kv {
         gone
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Slot> {
-        self.slots.get(key)
+    pub(super) fn get(&self, key: &str) -> Option<&KeyRecord> {
+        self.records.get(key)
     }
 
     /// All up to `revision` is stored for good.
@@ -137,11 +137,11 @@ impl Kv {
 
     /// The folder has this revision of a key: memory need not.
     pub(super) fn release(&mut self, key: &str, revision: u64) {
-        if let Some(slot) = self.slots.get_mut(key)
-            && slot.revision == revision
-            && matches!(slot.value, Value::Here(_))
+        if let Some(record) = self.records.get_mut(key)
+            && record.revision == revision
+            && matches!(record.value, Value::InMemory(_))
         {
-            slot.value = Value::OnDisk;
+            record.value = Value::OnDisk;
         }
     }
 
@@ -152,7 +152,7 @@ impl Kv {
         prefix: &str,
         from: u64,
         limit: usize,
-    ) -> (Vec<(Arc<str>, Slot)>, Option<u64>) {
+    ) -> (Vec<(Arc<str>, KeyRecord)>, Option<u64>) {
         let mut found = Vec::new();
         if from > self.visible {
             return (found, None);
@@ -164,21 +164,21 @@ impl Kv {
             if found.len() == limit {
                 return (found, Some(revision));
             }
-            if let Some(slot) = self.slots.get(key) {
-                found.push((key.clone(), slot.clone()));
+            if let Some(record) = self.records.get(key) {
+                found.push((key.clone(), record.clone()));
             }
         }
         (found, None)
     }
 }
 
-impl Slot {
+impl KeyRecord {
     /// What a reader is given; `on_disk` is what the folder has.
     pub(super) fn entry(&self, key: &str, on_disk: Option<Bytes>) -> KvEntry {
         KvEntry {
             key: key.to_owned(),
             value: match &self.value {
-                Value::Here(value) => Some(value.clone()),
+                Value::InMemory(value) => Some(value.clone()),
                 Value::OnDisk => on_disk,
                 Value::Marker(_) => None,
             },
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn put(kv: &mut Kv, key: &str) -> u64 {
-        kv.write(key, 0, Value::Here(Bytes::new()))
+        kv.write(key, 0, Value::InMemory(Bytes::new()))
     }
 
     #[test]

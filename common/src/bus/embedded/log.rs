@@ -12,7 +12,7 @@ use grandstand_types::id::Partition;
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) streams: Vec<Stream>,
-    pub(super) partitions: Vec<Part>,
+    pub(super) partitions: Vec<PartitionLog>,
     max_age_ms: u64,
     /// Bytes of memory that a stream may take.
     max_bytes: usize,
@@ -31,12 +31,12 @@ pub(super) struct Stream {
     pub(super) visible: u64,
     pub(super) created_ms: u64,
     /// Its entries in memory, oldest first.
-    order: VecDeque<Held>,
+    order: VecDeque<EntryMeta>,
     bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct EntryMeta {
     seq: u64,
     time_ms: u64,
     partition: Partition,
@@ -45,7 +45,7 @@ struct Held {
 
 /// A partition's entries.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PartitionLog {
     entries: VecDeque<LogEntry>,
     /// Entries before this are not in memory.
     memory_from: u64,
@@ -81,7 +81,7 @@ impl Log {
             order: VecDeque::new(),
             bytes: 0,
         });
-        let partitions = (0..options.partitions).map(|_| Part {
+        let partitions = (0..options.partitions).map(|_| PartitionLog {
             entries: VecDeque::new(),
             memory_from: 0,
             gone_before: 0,
@@ -113,7 +113,7 @@ impl Log {
         entry.seq = stream.last;
         let bytes = entry.subject.len() + entry.payload.len() + size_of::<LogEntry>();
         stream.bytes += bytes;
-        stream.order.push_back(Held {
+        stream.order.push_back(EntryMeta {
             seq: stream.last,
             time_ms: entry.time_ms,
             partition,
@@ -141,18 +141,18 @@ impl Log {
     pub(super) fn trim_stream(&mut self, stream: usize, now_ms: u64) {
         let stream = &mut self.streams[stream];
         let cutoff = now_ms.saturating_sub(self.max_age_ms);
-        while let Some(&held) = stream.order.front()
-            && held.seq <= stream.visible
-            && (held.time_ms < cutoff || stream.bytes > self.max_bytes)
+        while let Some(&meta) = stream.order.front()
+            && meta.seq <= stream.visible
+            && (meta.time_ms < cutoff || stream.bytes > self.max_bytes)
         {
             stream.order.pop_front();
-            stream.bytes -= held.bytes;
-            let part = &mut self.partitions[usize::from(held.partition.0)];
-            part.entries.pop_front();
-            part.memory_from = held.seq + 1;
+            stream.bytes -= meta.bytes;
+            let partition_log = &mut self.partitions[usize::from(meta.partition.0)];
+            partition_log.entries.pop_front();
+            partition_log.memory_from = meta.seq + 1;
             if !self.on_disk {
-                part.gone_before = held.seq + 1;
-                stream.first = held.seq + 1;
+                partition_log.gone_before = meta.seq + 1;
+                stream.first = meta.seq + 1;
             }
         }
     }
@@ -161,13 +161,13 @@ impl Log {
     pub(super) fn lose_tail(&mut self, stream: usize, from: u64) -> u64 {
         let stream = &mut self.streams[stream];
         let before = stream.last;
-        while let Some(&held) = stream.order.back()
-            && held.seq >= from
+        while let Some(&meta) = stream.order.back()
+            && meta.seq >= from
         {
             stream.order.pop_back();
-            stream.bytes -= held.bytes;
-            stream.last = held.seq - 1;
-            self.partitions[usize::from(held.partition.0)]
+            stream.bytes -= meta.bytes;
+            stream.last = meta.seq - 1;
+            self.partitions[usize::from(meta.partition.0)]
                 .entries
                 .pop_back();
         }
@@ -186,21 +186,25 @@ impl Log {
 
     /// At most `limit` visible entries of a partition from `from` on.
     pub(super) fn find(&self, partition: Partition, from: u64, limit: usize) -> Found {
-        let part = &self.partitions[usize::from(partition.0)];
+        let partition_log = &self.partitions[usize::from(partition.0)];
         let visible = self.streams[self.stream_of(partition)].visible;
-        if from < part.gone_before {
+        if from < partition_log.gone_before {
             return Found::Gone;
         }
-        if from < part.memory_from && self.on_disk {
+        if from < partition_log.memory_from && self.on_disk {
             return Found::OnDisk {
-                until: part.memory_from,
+                until: partition_log.memory_from,
                 visible,
             };
         }
-        let begin = part.entries.partition_point(|entry| entry.seq < from);
-        let end = part.entries.partition_point(|entry| entry.seq <= visible);
+        let begin = partition_log
+            .entries
+            .partition_point(|entry| entry.seq < from);
+        let end = partition_log
+            .entries
+            .partition_point(|entry| entry.seq <= visible);
         let end = end.max(begin);
-        let entries = part.entries.range(begin..end.min(begin + limit));
+        let entries = partition_log.entries.range(begin..end.min(begin + limit));
         Found::Entries(entries.cloned().collect(), end > begin + limit)
     }
 
@@ -213,8 +217,8 @@ impl Log {
     /// Takes over what a folder says: all up to `last` is there, and on disk.
     pub(super) fn restore(&mut self, stream: usize, first: u64, last: u64, created_ms: u64) {
         let streams = self.streams.len();
-        for part in self.partitions.iter_mut().skip(stream).step_by(streams) {
-            part.memory_from = last + 1;
+        for partition_log in self.partitions.iter_mut().skip(stream).step_by(streams) {
+            partition_log.memory_from = last + 1;
         }
         let stream = &mut self.streams[stream];
         (stream.first, stream.last) = (first, last);

@@ -59,7 +59,7 @@ impl Routes {
     }
 
     /// A new reply subject, whose answer goes to `sender`.
-    pub(super) fn expect(&mut self, client: ClientId, sender: oneshot::Sender<Bytes>) -> String {
+    pub(super) fn register(&mut self, client: ClientId, sender: oneshot::Sender<Bytes>) -> String {
         self.next += 1;
         let reply = format!("_INBOX.{client}.{}", self.next);
         self.answers.insert(reply.clone(), (client, sender));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::faults::FaultState;
-use crate::bus::embedded::kv::{Kv, Slot, Value};
+use crate::bus::embedded::kv::{KeyRecord, Kv, Value};
 use crate::bus::embedded::log::Log;
 use crate::bus::embedded::route::{ClientId, Routes};
 use crate::bus::error::{AppendError, PutError};
@@ -29,7 +29,7 @@ pub(crate) struct State {
     pub(super) delayed: BTreeMap<(Instant, u64), Message>,
     pub(super) next_id: u64,
     /// What the committer has yet to write.
-    pub(super) queue: Vec<Op>,
+    pub(super) queue: Vec<PendingWrite>,
     pub(super) stop: bool,
     /// The disk failed: nothing is taken any more.
     pub(super) failed: bool,
@@ -38,7 +38,7 @@ pub(crate) struct State {
 
 /// A change that must get to the disk.
 #[derive(Debug)]
-pub(super) struct Op {
+pub(super) struct PendingWrite {
     pub(super) change: Change,
     pub(super) ack: Option<Ack>,
     pub(super) _permit: Option<OwnedSemaphorePermit>,
@@ -48,7 +48,7 @@ pub(super) struct Op {
 #[derive(Debug)]
 pub(super) enum Change {
     Append(Partition, LogEntry),
-    Put(usize, Arc<str>, Slot),
+    Put(usize, Arc<str>, KeyRecord),
     Remove(usize, Arc<str>),
 }
 
@@ -138,7 +138,7 @@ impl State {
         key: &str,
         value: Value,
         expected: u64,
-    ) -> Result<(u64, Option<Slot>), PutError> {
+    ) -> Result<(u64, Option<KeyRecord>), PutError> {
         self.expire(bucket);
         let time_ms = self.clock.now_ms();
         let kv = &mut self.buckets[bucket];
@@ -159,7 +159,7 @@ impl State {
         let now_ms = self.clock.now_ms();
         let gone = self.buckets[bucket].expire(now_ms);
         if self.durable {
-            self.queue.extend(gone.into_iter().map(|key| Op {
+            self.queue.extend(gone.into_iter().map(|key| PendingWrite {
                 change: Change::Remove(bucket, key),
                 ack: None,
                 _permit: None,

@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use crate::bus::embedded::client::Embedded;
 use crate::bus::embedded::faults::WriteOutcome;
 use crate::bus::embedded::kv::Value;
-use crate::bus::embedded::state::{Ack, Change, Op};
+use crate::bus::embedded::state::{Ack, Change, PendingWrite};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
-use crate::bus::receipt::{Later, PutReceipt, Receipt};
+use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::types::Bucket;
 use crate::bus::{options, subject_check};
@@ -29,10 +29,10 @@ impl Embedded {
         let state = &mut *guard;
         if !self.before_send(state, payload.len())? {
             let lost = Err(Unanswered::Disconnected.into());
-            return Ok(Receipt(Later::Known(Some(lost))));
+            return Ok(Receipt(Answer::Ready(Some(lost))));
         }
         let Some(partition) = log_partition(&subject).filter(|p| state.log.has(*p)) else {
-            return Ok(Receipt(Later::Known(Some(Err(AppendError::Unavailable)))));
+            return Ok(Receipt(Answer::Ready(Some(Err(AppendError::Unavailable)))));
         };
         let outcome = state.faults.as_mut().map(|faults| faults.write(true));
         if outcome == Some(WriteOutcome::Lost) {
@@ -46,17 +46,17 @@ impl Embedded {
             return Ok(Receipt(never()));
         }
         let Some(entry) = to_write else {
-            return Ok(Receipt(Later::Known(Some(Ok(seq)))));
+            return Ok(Receipt(Answer::Ready(Some(Ok(seq)))));
         };
         let (sender, receiver) = oneshot::channel();
-        state.queue.push(Op {
+        state.queue.push(PendingWrite {
             change: Change::Append(partition, entry),
             ack: Some(Ack::Append(sender, seq)),
             _permit: permit,
         });
         drop(guard);
         self.shared().work.notify_one();
-        Ok(Receipt(Later::Coming(receiver)))
+        Ok(Receipt(Answer::Pending(receiver)))
     }
 
     /// Waits until the disk is not too far behind.
@@ -74,7 +74,7 @@ impl Embedded {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, |_| Value::Here(value), expected)
+        self.put(bucket, key, |_| Value::InMemory(value), expected)
             .await
     }
 
@@ -106,12 +106,12 @@ impl Embedded {
         let state = &mut *guard;
         let value = value(state.clock.now_ms());
         let size = match &value {
-            Value::Here(value) => value.len(),
+            Value::InMemory(value) => value.len(),
             Value::OnDisk | Value::Marker(_) => 0,
         };
         if !self.before_send(state, size)? {
             let lost = Err(Unanswered::Disconnected.into());
-            return Ok(PutReceipt(Later::Known(Some(lost))));
+            return Ok(PutReceipt(Answer::Ready(Some(lost))));
         }
         let outcome = state.faults.as_mut().map(|faults| faults.write(false));
         if outcome == Some(WriteOutcome::Lost) {
@@ -119,23 +119,23 @@ impl Embedded {
         }
         let (revision, to_write) = match state.put(bucket, key, value, expected) {
             Ok(put) => put,
-            Err(error) => return Ok(PutReceipt(Later::Known(Some(Err(error))))),
+            Err(error) => return Ok(PutReceipt(Answer::Ready(Some(Err(error))))),
         };
         if outcome == Some(WriteOutcome::AckLost) {
             return Ok(PutReceipt(never()));
         }
-        let Some(slot) = to_write else {
-            return Ok(PutReceipt(Later::Known(Some(Ok(revision)))));
+        let Some(record) = to_write else {
+            return Ok(PutReceipt(Answer::Ready(Some(Ok(revision)))));
         };
         let (sender, receiver) = oneshot::channel();
-        state.queue.push(Op {
-            change: Change::Put(bucket, key.into(), slot),
+        state.queue.push(PendingWrite {
+            change: Change::Put(bucket, key.into(), record),
             ack: Some(Ack::Put(sender, revision)),
             _permit: permit,
         });
         drop(guard);
         self.shared().work.notify_one();
-        Ok(PutReceipt(Later::Coming(receiver)))
+        Ok(PutReceipt(Answer::Pending(receiver)))
     }
 }
 
@@ -147,6 +147,6 @@ fn log_partition(subject: &str) -> Option<Partition> {
     partition.parse().ok().map(Partition)
 }
 
-fn never<E>() -> Later<E> {
-    Later::Never(Box::pin(tokio::time::sleep(options::RECEIPT_DEADLINE)))
+fn never<E>() -> Answer<E> {
+    Answer::Lost(Box::pin(tokio::time::sleep(options::RECEIPT_DEADLINE)))
 }

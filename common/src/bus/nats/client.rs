@@ -13,7 +13,7 @@ use crate::bus::nats::second_path::SecondPath;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams};
 use crate::bus::options::BusOptions;
-use crate::bus::receipt::{Later, PutReceipt, Receipt};
+use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
@@ -145,7 +145,7 @@ impl Nats {
             .ask(subject, None, payload, Waiter::Append(sender))
             .await?
             .keep();
-        Ok(Receipt(Later::Coming(receiver)))
+        Ok(Receipt(Answer::Pending(receiver)))
     }
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
@@ -168,13 +168,13 @@ impl Nats {
         subject: Option<String>,
         from: u64,
     ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
-        let source = reader::Source {
+        let spec = reader::ReadSpec {
             stream: streams::log_name(self.inner.options.stream_of(partition)),
             filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
             from: from.max(1),
             every_entry: true,
         };
-        reader::open(self.inner.clone(), source, reader::log_entry).await
+        reader::open(self.inner.clone(), spec, reader::log_entry).await
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -228,7 +228,7 @@ impl Nats {
             .ask(subject, Some(headers), value, Waiter::Put(sender))
             .await?
             .keep();
-        Ok(PutReceipt(Later::Coming(receiver)))
+        Ok(PutReceipt(Answer::Pending(receiver)))
     }
 
     pub(crate) async fn watch(
@@ -238,13 +238,13 @@ impl Nats {
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
         subject_check::prefix(prefix)?;
         let bucket = self.inner.options.bucket_name(bucket);
-        let source = reader::Source {
+        let spec = reader::ReadSpec {
             stream: streams::kv_name(&bucket),
             filter: streams::kv_subject(&bucket, &format!("{prefix}>")),
             from: 1,
             every_entry: false,
         };
-        reader::open(self.inner.clone(), source, reader::kv_entry).await
+        reader::open(self.inner.clone(), spec, reader::kv_entry).await
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn connect(
     servers: &[ServerAddr],
     options: &BusOptions,
 ) -> Result<(Connection, Vec<AbortHandle>), ConnectError> {
-    let url = shown(servers);
+    let url = without_credentials(servers);
     let replies = Arc::new(Replies::new(format!("_INBOX.{}.", random_id())));
     let wake = Arc::new(Notify::new());
     let connect_options = client_options(options, &replies, &wake).await?;
@@ -149,14 +149,14 @@ async fn drive_replies(replies: Arc<Replies>, mut answers: Subscriber) {
 async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptions) {
     let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = connects(&connection.client);
+    let mut seen = connection_count(&connection.client);
     let mut setting_up = None::<AbortHandle>;
     loop {
         tokio::select! {
             () = wake.notified() => {}
             _ = tick.tick() => connection.replies.expire(),
         }
-        let now = connects(&connection.client);
+        let now = connection_count(&connection.client);
         let connected = connection.client.connection_state() == State::Connected;
         if !connected {
             connection.replies.on_down();
@@ -189,7 +189,7 @@ async fn set_up_again(connection: Connection, options: BusOptions) {
     }
 }
 
-fn connects(client: &Client) -> u64 {
+fn connection_count(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
 }
 
@@ -217,7 +217,7 @@ pub(super) fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
 }
 
 /// The address of `place`, with the scheme and the user of `like`.
-pub(super) fn at(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
+pub(super) fn with_address(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
     let mut url = like.clone().into_inner();
     url.set_host(Some(place.host())).ok()?;
     url.set_port(Some(place.port())).ok()?;
@@ -225,7 +225,7 @@ pub(super) fn at(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
 }
 
 /// The addresses without user names and passwords.
-pub(super) fn shown(servers: &[ServerAddr]) -> String {
+pub(super) fn without_credentials(servers: &[ServerAddr]) -> String {
     let each = servers
         .iter()
         .map(|server| format!("{}://{}:{}", server.scheme(), server.host(), server.port()));

@@ -91,7 +91,7 @@ impl Connection {
         payload: Bytes,
         waiter: Waiter,
     ) -> Result<PendingReply<'_>, PublishError> {
-        let pending = self.replies.expect(waiter).await?;
+        let pending = self.replies.register(waiter).await?;
         let reply = self.replies.subject(pending.id);
         self.send(subject, Some(reply), headers, payload).await?;
         Ok(pending)
@@ -127,7 +127,7 @@ impl Connection {
     pub(super) async fn round_trip(&self) -> Result<(), BusError> {
         let (sender, receiver) = oneshot::channel();
         let trip = async {
-            let pending = self.replies.expect(Waiter::Message(sender)).await?;
+            let pending = self.replies.register(Waiter::Message(sender)).await?;
             let subject = self.replies.subject(pending.id);
             self.send(subject, None, None, Bytes::new()).await?;
             match receiver.await {

@@ -22,7 +22,7 @@ const STALLED: &str = "Nats-Consumer-Stalled";
 #[derive(Debug)]
 pub(super) struct Consumer {
     subscriber: Subscriber,
-    order: Order,
+    sequence: SequenceCheck,
     stream: String,
     name: String,
     /// How many messages waited for it when it was made.
@@ -31,54 +31,54 @@ pub(super) struct Consumer {
 
 /// What came from a consumer.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum ConsumerEvent {
     /// A stored message.
     Entry(Delivery, Message),
     /// All up to this stream sequence was looked at, and what matched was delivered.
     Idle(u64),
     /// To be answered by an empty message there: the server slows down for us.
-    Answer(String),
+    FlowControl(String),
     /// Something is missing, or the consumer is gone.
     Broken,
 }
 
 /// Follows the consumer's numbers.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(super) struct SequenceCheck {
     last: u64,
 }
 
-impl Order {
+impl SequenceCheck {
     /// Looks at a message.
-    pub(super) fn handle_message(&mut self, message: Message) -> Event {
+    pub(super) fn handle_message(&mut self, message: Message) -> ConsumerEvent {
         match message.status {
             None => {}
             Some(StatusCode::IDLE_HEARTBEAT) => return self.on_status(&message),
-            Some(_) => return Event::Broken,
+            Some(_) => return ConsumerEvent::Broken,
         }
         let reply = message.reply.as_deref().unwrap_or_default();
         match reply.parse::<Delivery>() {
             Ok(delivery) if delivery.consumer_seq == self.last + 1 => {
                 self.last += 1;
-                Event::Entry(delivery, message)
+                ConsumerEvent::Entry(delivery, message)
             }
-            _ => Event::Broken,
+            _ => ConsumerEvent::Broken,
         }
     }
 
-    fn on_status(&self, message: &Message) -> Event {
+    fn on_status(&self, message: &Message) -> ConsumerEvent {
         if let Some(reply) = &message.reply {
-            return Event::Answer(reply.to_string());
+            return ConsumerEvent::FlowControl(reply.to_string());
         }
         let header = |name: &str| Some(message.headers.as_ref()?.get(name)?.as_str());
         let number = |name: &str| header(name)?.parse::<u64>().ok();
         if number(LAST_CONSUMER) != Some(self.last) {
-            return Event::Broken;
+            return ConsumerEvent::Broken;
         }
         if let Some(reply) = header(STALLED) {
-            return Event::Answer(reply.to_owned());
+            return ConsumerEvent::FlowControl(reply.to_owned());
         }
-        Event::Idle(number(LAST_STREAM).unwrap_or(0))
+        ConsumerEvent::Idle(number(LAST_STREAM).unwrap_or(0))
     }
 }
 
@@ -112,7 +112,7 @@ impl Consumer {
         let pending = connection.create_consumer(stream, &config).await?;
         Ok(Self {
             subscriber,
-            order: Order::default(),
+            sequence: SequenceCheck::default(),
             stream: stream.to_owned(),
             name,
             pending,
@@ -120,15 +120,15 @@ impl Consumer {
     }
 
     /// The next event. Cancel safe.
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> ConsumerEvent {
         match connection::next(&mut self.subscriber).await {
-            Some(message) => self.order.handle_message(message),
-            None => Event::Broken,
+            Some(message) => self.sequence.handle_message(message),
+            None => ConsumerEvent::Broken,
         }
     }
 
-    /// Answers an [`Event::Answer`].
-    pub(super) async fn answer(&self, connection: &Connection, subject: String) {
+    /// Answers a [`ConsumerEvent::FlowControl`].
+    pub(super) async fn answer_flow_control(&self, connection: &Connection, subject: String) {
         let _ = connection.send(subject, None, None, Bytes::new()).await;
     }
 
@@ -170,30 +170,41 @@ mod tests {
 
     #[test]
     fn a_hole_is_seen() {
-        let mut order = Order::default();
-        assert!(matches!(order.handle_message(entry(1)), Event::Entry(..)));
-        assert!(matches!(order.handle_message(entry(3)), Event::Broken));
+        let mut sequence = SequenceCheck::default();
+        assert!(matches!(
+            sequence.handle_message(entry(1)),
+            ConsumerEvent::Entry(..)
+        ));
+        assert!(matches!(
+            sequence.handle_message(entry(3)),
+            ConsumerEvent::Broken
+        ));
     }
 
     #[test]
     fn a_heartbeat_tells_idle_from_missing_from_stalled() {
         let beat = |headers: &[_]| message(None, Some(StatusCode::IDLE_HEARTBEAT), headers);
-        let mut order = Order::default();
-        order.handle_message(entry(1));
-        let idle = order.handle_message(beat(&[(LAST_CONSUMER, "1"), (LAST_STREAM, "44")]));
-        assert!(matches!(idle, Event::Idle(44)));
-        let missing = order.handle_message(beat(&[(LAST_CONSUMER, "2"), (LAST_STREAM, "44")]));
-        assert!(matches!(missing, Event::Broken));
-        let stalled = order.handle_message(beat(&[(LAST_CONSUMER, "1"), (STALLED, "$JS.FC.x")]));
-        assert!(matches!(stalled, Event::Answer(subject) if subject == "$JS.FC.x"));
+        let mut sequence = SequenceCheck::default();
+        sequence.handle_message(entry(1));
+        let idle = sequence.handle_message(beat(&[(LAST_CONSUMER, "1"), (LAST_STREAM, "44")]));
+        assert!(matches!(idle, ConsumerEvent::Idle(44)));
+        let missing = sequence.handle_message(beat(&[(LAST_CONSUMER, "2"), (LAST_STREAM, "44")]));
+        assert!(matches!(missing, ConsumerEvent::Broken));
+        let stalled = sequence.handle_message(beat(&[(LAST_CONSUMER, "1"), (STALLED, "$JS.FC.x")]));
+        assert!(matches!(stalled, ConsumerEvent::FlowControl(subject) if subject == "$JS.FC.x"));
     }
 
     #[test]
     fn flow_control_is_answered_and_other_statuses_end_it() {
-        let mut order = Order::default();
+        let mut sequence = SequenceCheck::default();
         let flow = message(Some("$JS.FC.y"), Some(StatusCode::IDLE_HEARTBEAT), &[]);
-        assert!(matches!(order.handle_message(flow), Event::Answer(s) if s == "$JS.FC.y"));
+        assert!(
+            matches!(sequence.handle_message(flow), ConsumerEvent::FlowControl(s) if s == "$JS.FC.y")
+        );
         let gone = message(None, Some(StatusCode::REQUEST_TERMINATED), &[]);
-        assert!(matches!(order.handle_message(gone), Event::Broken));
+        assert!(matches!(
+            sequence.handle_message(gone),
+            ConsumerEvent::Broken
+        ));
     }
 }

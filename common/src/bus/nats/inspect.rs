@@ -20,7 +20,7 @@ pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, Co
     let (record, replicas) = record(&inner).await?;
     if record.bus_protocol != BUS_PROTOCOL {
         return Err(ConnectError::OtherVersion {
-            place: connect::shown(&inner.servers),
+            place: connect::without_credentials(&inner.servers),
             found: format!("bus protocol {}", record.bus_protocol),
             wanted: BUS_PROTOCOL.to_string(),
         });
@@ -39,7 +39,7 @@ async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
         streams::kv_name(&bucket),
         streams::kv_subject(&bucket, CLUSTER_KEY),
     );
-    let url = || connect::shown(&inner.servers);
+    let url = || connect::without_credentials(&inner.servers);
     let read = async {
         let info = inner.connection.stream_info(&stream).await?;
         let found = inner

@@ -16,44 +16,44 @@ pub(super) const NO_CLUSTER: u32 = 10074;
 
 /// What the server says when it refuses.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Fault {
+pub(super) struct ApiError {
     #[serde(default)]
     pub(super) err_code: u32,
     #[serde(default)]
     pub(super) description: String,
 }
 
-impl From<Fault> for BusError {
-    fn from(fault: Fault) -> Self {
-        match fault.err_code {
+impl From<ApiError> for BusError {
+    fn from(error: ApiError) -> Self {
+        match error.err_code {
             STREAM_NOT_FOUND => Self::NoStream,
             code => Self::Server {
                 code,
-                description: fault.description,
+                description: error.description,
             },
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Published {
-    error: Option<Fault>,
+struct PubAck {
+    error: Option<ApiError>,
     seq: Option<u64>,
 }
 
 /// Reads the answer to a message for a stream: its sequence.
-pub(super) fn published(payload: &[u8]) -> Result<u64, Fault> {
-    let malformed = || Fault {
+pub(super) fn parse_pub_ack(payload: &[u8]) -> Result<u64, ApiError> {
+    let malformed = || ApiError {
         err_code: 0,
         description: "an answer that cannot be read".to_owned(),
     };
-    let answer: Published = serde_json::from_slice(payload).map_err(|_| malformed())?;
+    let answer: PubAck = serde_json::from_slice(payload).map_err(|_| malformed())?;
     match answer {
-        Published {
-            error: Some(fault), ..
-        } => Err(fault),
-        Published { seq: Some(seq), .. } => Ok(seq),
-        Published { .. } => Err(malformed()),
+        PubAck {
+            error: Some(error), ..
+        } => Err(error),
+        PubAck { seq: Some(seq), .. } => Ok(seq),
+        PubAck { .. } => Err(malformed()),
     }
 }
 
@@ -63,9 +63,12 @@ mod tests {
 
     #[test]
     fn answers_to_published_messages_are_read() {
-        assert_eq!(published(br#"{"stream":"IN_0","seq":7}"#).unwrap(), 7);
+        assert_eq!(parse_pub_ack(br#"{"stream":"IN_0","seq":7}"#).unwrap(), 7);
         let wrong = br#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"KV","seq":0}"#;
-        assert_eq!(published(wrong).unwrap_err().err_code, WRONG_LAST_SEQUENCE);
-        assert_eq!(published(b"nonsense").unwrap_err().err_code, 0);
+        assert_eq!(
+            parse_pub_ack(wrong).unwrap_err().err_code,
+            WRONG_LAST_SEQUENCE
+        );
+        assert_eq!(parse_pub_ack(b"nonsense").unwrap_err().err_code, 0);
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::bus::error::BusError;
-use crate::bus::nats::consumer::{Consumer, Event};
+use crate::bus::nats::consumer::{Consumer, ConsumerEvent};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
 use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// What is read.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ReadSpec {
     pub(super) stream: String,
     pub(super) filter: String,
     pub(super) from: u64,
@@ -80,21 +80,21 @@ impl Position {
     }
 }
 
-type Decode<T> = fn(&Source, Delivery, &Message) -> Option<T>;
+type Decode<T> = fn(&ReadSpec, Delivery, &Message) -> Option<T>;
 
 /// Begins to read; the rest is done by a task, which ends when the receiver is dropped.
 pub(super) async fn open<T: Send + 'static>(
     inner: Arc<Inner>,
-    source: Source,
+    spec: ReadSpec,
     decode: Decode<T>,
 ) -> Result<mpsc::Receiver<Read<T>>, BusError> {
     let link = inner.connection.replies.link();
-    let info = inner.connection.stream_info(&source.stream).await?;
-    let position = Position::new(&info, source.from);
+    let info = inner.connection.stream_info(&spec.stream).await?;
+    let position = Position::new(&info, spec.from);
     let (sender, receiver) = mpsc::channel(CAPACITY);
     let mut reader = Reader {
         inner,
-        source,
+        spec,
         decode,
         position,
         link,
@@ -107,7 +107,7 @@ pub(super) async fn open<T: Send + 'static>(
 
 struct Reader<T> {
     inner: Arc<Inner>,
-    source: Source,
+    spec: ReadSpec,
     decode: Decode<T>,
     position: Position,
     link: watch::Receiver<Link>,
@@ -116,18 +116,18 @@ struct Reader<T> {
 
 /// Why a consumer is no longer read.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+enum ConsumerEnd {
     /// Nobody reads any more.
-    Unwanted,
+    ReaderGone,
     /// Go on with another.
-    Again,
+    Restart,
 }
 
 impl<T> Reader<T> {
     async fn create(&mut self) -> Result<Consumer, BusError> {
         self.link.mark_unchanged();
         if self.inner.options.replicas > 1 {
-            let (stream, filter) = (&self.source.stream, &self.source.filter);
+            let (stream, filter) = (&self.spec.stream, &self.spec.filter);
             let last = self
                 .inner
                 .connection
@@ -137,8 +137,8 @@ impl<T> Reader<T> {
         }
         let consumer = Consumer::create(
             &self.inner.connection,
-            &self.source.stream,
-            &self.source.filter,
+            &self.spec.stream,
+            &self.spec.filter,
             self.position.looked_at + 1,
             self.inner.next_reader(),
         )
@@ -150,7 +150,7 @@ impl<T> Reader<T> {
         loop {
             let end = self.drive_consumer(&mut consumer).await;
             consumer.delete(&self.inner.connection).await;
-            if end == End::Unwanted {
+            if end == ConsumerEnd::ReaderGone {
                 return;
             }
             BusStats::count(&self.inner.connection.replies.stats.reader_restarts);
@@ -162,7 +162,7 @@ impl<T> Reader<T> {
     }
 
     /// Reads a consumer until it fails.
-    async fn drive_consumer(&mut self, consumer: &mut Consumer) -> End {
+    async fn drive_consumer(&mut self, consumer: &mut Consumer) -> ConsumerEnd {
         if consumer.pending == 0 {
             self.offer_idle();
         }
@@ -171,33 +171,37 @@ impl<T> Reader<T> {
             let event = tokio::select! {
                 biased;
                 event = consumer.next() => event,
-                () = self.sender.closed() => return End::Unwanted,
-                _ = self.link.changed() => return End::Again,
-                () = tokio::time::sleep_until(heard + SILENCE) => return End::Again,
+                () = self.sender.closed() => return ConsumerEnd::ReaderGone,
+                _ = self.link.changed() => return ConsumerEnd::Restart,
+                () = tokio::time::sleep_until(heard + SILENCE) => return ConsumerEnd::Restart,
             };
             match event {
-                Event::Entry(delivery, message) => {
+                ConsumerEvent::Entry(delivery, message) => {
                     // A server that is behind may begin at its own end instead of where it was told to.
                     let is_new = delivery.stream_seq > self.position.looked_at;
                     self.position.advance(delivery.stream_seq);
                     self.position.last = Some((delivery.stream_seq, delivery.time_ms));
                     let behind = delivery.pending.max(u64::from(!self.position.is_current()));
                     if is_new
-                        && let Some(entry) = (self.decode)(&self.source, delivery, &message)
+                        && let Some(entry) = (self.decode)(&self.spec, delivery, &message)
                         && self.sender.send(Read::Item(entry, behind)).await.is_err()
                     {
-                        return End::Unwanted;
+                        return ConsumerEnd::ReaderGone;
                     }
                 }
-                Event::Idle(last) => {
+                ConsumerEvent::Idle(last) => {
                     // A reader that begins beyond the end was not there yet.
-                    if last >= self.source.from {
+                    if last >= self.spec.from {
                         self.position.advance(last);
                     }
                     self.offer_idle();
                 }
-                Event::Answer(subject) => consumer.answer(&self.inner.connection, subject).await,
-                Event::Broken => return End::Again,
+                ConsumerEvent::FlowControl(subject) => {
+                    consumer
+                        .answer_flow_control(&self.inner.connection, subject)
+                        .await
+                }
+                ConsumerEvent::Broken => return ConsumerEnd::Restart,
             }
             heard = Instant::now();
         }
@@ -215,13 +219,13 @@ impl<T> Reader<T> {
         let Some((seq, time_ms)) = self.position.last else {
             return Ok(false);
         };
-        if !self.source.every_entry || seq < info.state.first() {
+        if !self.spec.every_entry || seq < info.state.first() {
             return Ok(false);
         }
         let found = self
             .inner
             .connection
-            .message_time(&self.source.stream, seq)
+            .message_time(&self.spec.stream, seq)
             .await?;
         Ok(found != Some(time_ms))
     }
@@ -233,12 +237,8 @@ impl<T> Reader<T> {
             let attempt = async {
                 let up = self.link.wait_for(|link| matches!(link, Link::Up(_))).await;
                 up.map_err(|_| BusError::Disconnected)?;
-                let info = self
-                    .inner
-                    .connection
-                    .stream_info(&self.source.stream)
-                    .await?;
-                if !self.position.is_in(&info, self.source.every_entry)
+                let info = self.inner.connection.stream_info(&self.spec.stream).await?;
+                if !self.position.is_in(&info, self.spec.every_entry)
                     || self.is_rewritten(&info).await?
                 {
                     return Err(BusError::NoStream);
@@ -252,12 +252,12 @@ impl<T> Reader<T> {
             match result {
                 Ok(consumer) => return Some(consumer),
                 Err(BusError::NoStream) => {
-                    tracing::warn!(stream = self.source.stream, "a reader lost its place");
+                    tracing::warn!(stream = self.spec.stream, "a reader lost its place");
                     let _ = self.sender.send(Read::Lost).await;
                     return None;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, stream = self.source.stream, "a reader tries again");
+                    tracing::debug!(%error, stream = self.spec.stream, "a reader tries again");
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -266,22 +266,22 @@ impl<T> Reader<T> {
 }
 
 /// What is kept must not pin the 64 KiB that it was read with.
-fn own(payload: &Bytes) -> Bytes {
+fn detached(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
 }
 
-pub(super) fn log_entry(_: &Source, delivery: Delivery, message: &Message) -> Option<LogEntry> {
+pub(super) fn log_entry(_: &ReadSpec, delivery: Delivery, message: &Message) -> Option<LogEntry> {
     Some(LogEntry {
         seq: delivery.stream_seq,
         time_ms: delivery.time_ms,
         subject: message.subject.to_string(),
-        payload: own(&message.payload),
+        payload: detached(&message.payload),
     })
 }
 
-pub(super) fn kv_entry(source: &Source, delivery: Delivery, message: &Message) -> Option<KvEntry> {
+pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -> Option<KvEntry> {
     // `$KV.{bucket}.` is two bytes longer than the stream's name, `KV_{bucket}`.
-    let key = message.subject.get(source.stream.len() + 2..)?;
+    let key = message.subject.get(spec.stream.len() + 2..)?;
     let marker = message.headers.as_ref().is_some_and(|headers| {
         headers.iter().any(|(name, values)| {
             let is = |value: &async_nats::HeaderValue| is_marker(name.as_ref(), value.as_str());
@@ -290,7 +290,7 @@ pub(super) fn kv_entry(source: &Source, delivery: Delivery, message: &Message) -
     });
     Some(KvEntry {
         key: key.to_owned(),
-        value: (!marker).then(|| own(&message.payload)),
+        value: (!marker).then(|| detached(&message.payload)),
         revision: delivery.stream_seq,
         time_ms: delivery.time_ms,
     })
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_key_is_cut_out_of_its_subject() {
-        let source = Source {
+        let spec = ReadSpec {
             stream: "KV_rooms_0".to_owned(),
             filter: String::new(),
             from: 1,
@@ -356,7 +356,7 @@ mod tests {
             description: None,
             length: 0,
         };
-        let entry = kv_entry(&source, delivery, &message).unwrap();
+        let entry = kv_entry(&spec, delivery, &message).unwrap();
         assert_eq!(
             (entry.key.as_str(), entry.revision, entry.time_ms),
             ("7.memory-1", 3, 5)

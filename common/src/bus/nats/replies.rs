@@ -52,9 +52,9 @@ fn append_result(message: &async_nats::Message) -> Result<u64, AppendError> {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(AppendError::Unavailable);
     }
-    pub_ack::published(&message.payload).map_err(|fault| AppendError::Refused {
-        code: fault.err_code,
-        description: fault.description,
+    pub_ack::parse_pub_ack(&message.payload).map_err(|error| AppendError::Refused {
+        code: error.err_code,
+        description: error.description,
     })
 }
 
@@ -62,19 +62,19 @@ fn put_result(message: &async_nats::Message) -> Result<u64, PutError> {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Err(PutError::Unavailable);
     }
-    pub_ack::published(&message.payload).map_err(|fault| match fault.err_code {
+    pub_ack::parse_pub_ack(&message.payload).map_err(|error| match error.err_code {
         pub_ack::WRONG_LAST_SEQUENCE | pub_ack::WRONG_LAST_SEQUENCE_CONSTANT => {
             PutError::WrongRevision
         }
         code => PutError::Refused {
             code,
-            description: fault.description,
+            description: error.description,
         },
     })
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PendingEntry {
     waiter: Waiter,
     _permit: OwnedSemaphorePermit,
 }
@@ -82,7 +82,7 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, PendingEntry>,
     /// When receipts are due, in order, since all have the same deadline.
     due: VecDeque<(Instant, u64)>,
 }
@@ -158,7 +158,7 @@ impl Replies {
     }
 
     /// Takes a place for an answer; waits while too many are taken.
-    pub(super) async fn expect(&self, waiter: Waiter) -> Result<PendingReply<'_>, PublishError> {
+    pub(super) async fn register(&self, waiter: Waiter) -> Result<PendingReply<'_>, PublishError> {
         let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return Err(PublishError::Disconnected);
         };
@@ -171,7 +171,7 @@ impl Replies {
         if !matches!(waiter, Waiter::Message(_)) {
             table.due.push_back((Instant::now() + RECEIPT_DEADLINE, id));
         }
-        let entry = Entry {
+        let entry = PendingEntry {
             waiter,
             _permit: permit,
         };

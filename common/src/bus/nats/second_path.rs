@@ -230,7 +230,7 @@ fn candidates(configured: &[ServerAddr], told: &[String]) -> Vec<ServerAddr> {
         if all.iter().any(|known| place(known) == place(&told)) {
             continue;
         }
-        let url = connect::at(first, &told);
+        let url = connect::with_address(first, &told);
         all.extend(url);
     }
     all

@@ -100,7 +100,7 @@ pub(super) async fn ensure(
             };
             match result {
                 Ok(()) => break,
-                Err(error) if options.replicas > 1 && is_passing(&error) => {
+                Err(error) if options.replicas > 1 && is_transient(&error) => {
                     tracing::debug!(stream = config.name, %error, "waiting for the cluster");
                     tokio::time::sleep(RETRY).await;
                 }
@@ -130,7 +130,7 @@ pub(super) async fn ensure(
 }
 
 /// Whether a cluster says so while servers come and leaders are chosen.
-fn is_passing(error: &BusError) -> bool {
+fn is_transient(error: &BusError) -> bool {
     match error {
         BusError::Unavailable | BusError::Timeout => true,
         BusError::Server { code, .. } => {
@@ -162,7 +162,7 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
             wanted: wanted.subjects.len(),
         });
     }
-    let same = |field, found: String, wanted: String, mend: String| {
+    let same = |field, found: String, wanted: String, fix: String| {
         if found == wanted {
             return Ok(());
         }
@@ -171,24 +171,24 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
             field,
             found,
             wanted,
-            mend,
+            fix,
         })
     };
     let edit = |flag: &str, value: String| format!("`nats stream edit {name} {flag}={value}`");
-    let anew = || {
+    let recreate = || {
         format!(
             "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which loses what it holds"
         )
     };
     macro_rules! same {
-        ($($field:literal $of:ident $mend:expr),* $(,)?) => {
-            $(same($field, format!("{:?}", found.$of), format!("{:?}", wanted.$of), $mend)?;)*
+        ($($field:literal $of:ident $fix:expr),* $(,)?) => {
+            $(same($field, format!("{:?}", found.$of), format!("{:?}", wanted.$of), $fix)?;)*
         };
     }
-    same("subjects", subjects_found, subjects_wanted, anew())?;
+    same("subjects", subjects_found, subjects_wanted, recreate())?;
     same! {
-        "retention" retention anew(),
-        "storage" storage format!("set cluster.memory_storage as it is there; {}", anew()),
+        "retention" retention recreate(),
+        "storage" storage format!("set cluster.memory_storage as it is there; {}", recreate()),
         "replicas" num_replicas format!(
             "set cluster.replicas to {}, or {}",
             found.num_replicas,
@@ -206,9 +206,9 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
         "history (max_msgs_per_subject)" max_messages_per_subject
             edit("--max-msgs-per-subject", wanted.max_messages_per_subject.to_string()),
         "max_msgs" max_messages edit("--max-msgs", "-1".to_owned()),
-        "max_consumers" max_consumers anew(),
+        "max_consumers" max_consumers recreate(),
         "no_ack" no_ack edit("--ack", "true".to_owned()),
-        "sealed" sealed anew(),
+        "sealed" sealed recreate(),
     }
     if wanted.allow_message_ttl {
         let ttl = edit("--allow-msg-ttl", String::new());

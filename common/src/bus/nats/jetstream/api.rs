@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::bus::error::BusError;
 use crate::bus::nats::connection::{ANSWER_TIMEOUT, Connection, SERVER_TIMEOUT};
 use crate::bus::nats::jetstream::message::{is_marker_block, unix_ms};
-use crate::bus::nats::pub_ack::{Fault, MESSAGE_NOT_FOUND};
+use crate::bus::nats::pub_ack::{ApiError, MESSAGE_NOT_FOUND};
 use crate::bus::types::{KvEntry, LogState};
 
 #[derive(Deserialize)]
-struct Answer {
-    error: Option<Fault>,
+struct ApiResponse {
+    error: Option<ApiError>,
 }
 
 /// What we ask of a stream.
@@ -82,7 +82,7 @@ struct CreateConsumer<'a> {
 }
 
 #[derive(Serialize)]
-struct Nothing {}
+struct EmptyRequest {}
 
 #[derive(Deserialize)]
 struct ConsumerInfo {
@@ -91,19 +91,19 @@ struct ConsumerInfo {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Get<'a> {
+enum MessageRequest<'a> {
     Last { last_by_subj: &'a str },
     Seq { seq: u64 },
 }
 
 #[derive(Deserialize)]
-struct Got<'a> {
+struct MessageResponse<'a> {
     #[serde(borrow)]
-    message: Stored<'a>,
+    message: StoredMessage<'a>,
 }
 
 #[derive(Deserialize)]
-struct Stored<'a> {
+struct StoredMessage<'a> {
     seq: u64,
     #[serde(default)]
     hdrs: Option<&'a str>,
@@ -112,7 +112,7 @@ struct Stored<'a> {
     time: &'a str,
 }
 
-impl<'a> Got<'a> {
+impl<'a> MessageResponse<'a> {
     fn read(answer: &'a [u8]) -> Result<Self, BusError> {
         serde_json::from_slice(answer).map_err(|_| BusError::Malformed("stored message"))
     }
@@ -132,10 +132,10 @@ impl Connection {
     ) -> Result<Bytes, BusError> {
         let request = serde_json::to_vec(request).map_err(|_| BusError::Malformed("request"))?;
         let asked = self.request(subject, request.into(), timeout).await?;
-        let answer: Answer = serde_json::from_slice(&asked.payload)
+        let answer: ApiResponse = serde_json::from_slice(&asked.payload)
             .map_err(|_| BusError::Malformed("not a JetStream answer"))?;
         match answer.error {
-            Some(fault) => Err(fault.into()),
+            Some(error) => Err(error.into()),
             None => Ok(asked.payload),
         }
     }
@@ -145,7 +145,7 @@ impl Connection {
         stream: &str,
     ) -> Result<StreamInfo, BusError> {
         let answer = self
-            .api(format!("$JS.API.STREAM.INFO.{stream}"), &Nothing {})
+            .api(format!("$JS.API.STREAM.INFO.{stream}"), &EmptyRequest {})
             .await?;
         serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stream info"))
     }
@@ -185,7 +185,11 @@ impl Connection {
     }
 
     /// A stored message, from the stream's leader.
-    async fn message(&self, stream: &str, get: &Get<'_>) -> Result<Option<Bytes>, BusError> {
+    async fn message(
+        &self,
+        stream: &str,
+        get: &MessageRequest<'_>,
+    ) -> Result<Option<Bytes>, BusError> {
         let asked = self
             .api(format!("$JS.API.STREAM.MSG.GET.{stream}"), get)
             .await;
@@ -205,8 +209,8 @@ impl Connection {
         stream: &str,
         seq: u64,
     ) -> Result<Option<u64>, BusError> {
-        match self.message(stream, &Get::Seq { seq }).await? {
-            Some(answer) => Ok(unix_ms(Got::read(&answer)?.message.time)),
+        match self.message(stream, &MessageRequest::Seq { seq }).await? {
+            Some(answer) => Ok(unix_ms(MessageResponse::read(&answer)?.message.time)),
             None => Ok(None),
         }
     }
@@ -218,28 +222,28 @@ impl Connection {
         subject: &str,
         key: &str,
     ) -> Result<Option<KvEntry>, BusError> {
-        let request = Get::Last {
+        let request = MessageRequest::Last {
             last_by_subj: subject,
         };
         let Some(answer) = self.message(stream, &request).await? else {
             return Ok(None);
         };
-        let got = Got::read(&answer)?;
+        let response = MessageResponse::read(&answer)?;
         let decode = |text: &str| {
             let bytes = STANDARD.decode(text);
             bytes.map_err(|_| BusError::Malformed("stored message's base64"))
         };
-        let headers = decode(got.message.hdrs.unwrap_or_default())?;
+        let headers = decode(response.message.hdrs.unwrap_or_default())?;
         let value = if is_marker_block(&headers) {
             None
         } else {
-            Some(decode(got.message.data.unwrap_or_default())?.into())
+            Some(decode(response.message.data.unwrap_or_default())?.into())
         };
         Ok(Some(KvEntry {
             key: key.to_owned(),
             value,
-            revision: got.message.seq,
-            time_ms: unix_ms(got.message.time).unwrap_or(0),
+            revision: response.message.seq,
+            time_ms: unix_ms(response.message.time).unwrap_or(0),
         }))
     }
 }
