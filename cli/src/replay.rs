@@ -117,14 +117,14 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
 
 async fn connect(args: &Args) -> Result<Bus, Failure> {
     let bus = match &args.data {
-        Some(dir) => Bus::look_at_folder(dir, &BusOptions::default()).await,
+        Some(dir) => Bus::inspect_folder(dir, &BusOptions::default()).await,
         None => {
             let sources = Sources::new(args.config.clone());
             let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());
             let config: WorkerConfig =
                 config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-            let options = config.cluster.options("replay");
-            Bus::look_at_nats(&config.cluster.url, &options).await
+            let options = config.cluster.bus_options("replay");
+            Bus::inspect_nats(&config.cluster.url, &options).await
         }
     };
     bus.map_err(|e| Failure::new(e.exit(), e.to_string()))

@@ -64,7 +64,7 @@ impl ClusterSettings {
     }
 
     /// What the bus is told; `name` is the connection's, for people who look at the server.
-    pub fn options(&self, name: &str) -> BusOptions {
+    pub fn bus_options(&self, name: &str) -> BusOptions {
         BusOptions {
             streams: self.streams,
             partitions: self.partitions,
@@ -87,7 +87,7 @@ impl ClusterSettings {
     /// # Errors
     /// If it cannot be reached or is not as configured.
     pub async fn connect(&self, name: &str) -> Result<Bus, ConnectError> {
-        Bus::connect_nats(&self.url, &self.options(name)).await
+        Bus::connect_nats(&self.url, &self.bus_options(name)).await
     }
 
     /// Joins the cluster: the first process writes down what all must agree on, every other one is held to it.
@@ -121,7 +121,7 @@ impl ClusterSettings {
     }
 
     /// [Joins](Self::join) again whenever the bus was away: it may have come back without the record. Ends with the bus.
-    pub async fn stay(self, bus: Bus) {
+    pub async fn keep_joined(self, bus: Bus) {
         let mut link = bus.link();
         while link.changed().await.is_ok() {
             if !matches!(*link.borrow_and_update(), Link::Up(_)) {

@@ -66,7 +66,7 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     let bus = bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let joined = config.cluster.join(&bus).await;
     joined.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    tokio::spawn(config.cluster.clone().stay(bus.clone()));
+    tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
 
     let (signal, watch) = drain::channel();
     let worker =

@@ -92,7 +92,7 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
     let bus = match &args.nats {
         Some(_) => BusSource::Nats,
         None => {
-            let options = settings.edge.cluster.options("dev");
+            let options = settings.edge.cluster.bus_options("dev");
             let bus = Bus::open_embedded(args.data.as_deref(), &options).await;
             BusSource::Shared(bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?)
         }

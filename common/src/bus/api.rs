@@ -84,8 +84,8 @@ impl Bus {
     ///
     /// # Errors
     /// If it cannot be reached, or there is no cluster.
-    pub async fn look_at_nats(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
-        Nats::look(url, options).await.map(Self::Nats)
+    pub async fn inspect_nats(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
+        Nats::inspect(url, options).await.map(Self::Nats)
     }
 
     /// Opens a folder that is there, to look at it: with the partitions and streams that it has, and without removing
@@ -93,8 +93,8 @@ impl Bus {
     ///
     /// # Errors
     /// If there is nothing in it, or another process uses it.
-    pub async fn look_at_folder(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
-        Embedded::look(dir, options).await.map(Self::Embedded)
+    pub async fn inspect_folder(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
+        Embedded::inspect(dir, options).await.map(Self::Embedded)
     }
 
     /// How many partitions rooms are hashed to.

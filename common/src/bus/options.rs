@@ -34,7 +34,7 @@ pub struct BusOptions {
     /// NATS only: a `.creds` file, if the server wants one.
     pub credentials: Option<PathBuf>,
     /// NATS only: make and check no streams.
-    pub look: bool,
+    pub inspect_only: bool,
     /// Embedded only: how much of the log stays in memory, bytes. Without a folder what is older is gone; with one it is
     /// read from there.
     pub log_memory: usize,
@@ -60,7 +60,7 @@ impl Default for BusOptions {
             storage: Storage::File,
             name: "grandstand".to_owned(),
             credentials: None,
-            look: false,
+            inspect_only: false,
             log_memory: 256 << 20,
         }
     }

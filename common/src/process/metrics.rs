@@ -59,7 +59,7 @@ impl<L: Label> Counters<L> {
 
     /// The counters of the part that these labels name (`[("shard", "0")]`; none if there is but one part). All of them
     /// are there from now on, at 0.
-    pub fn part(&self, labels: &[(&'static str, &str)]) -> CounterSet<L> {
+    pub fn with_labels(&self, labels: &[(&'static str, &str)]) -> CounterSet<L> {
         let counter = |&value: &L| {
             let mut pairs: Pairs = labels.iter().map(|&(n, v)| (n, v.to_owned())).collect();
             pairs.push((L::NAME, value.value().to_owned()));
@@ -145,7 +145,7 @@ mod tests {
         });
         let edge = registry.sub_registry_with_prefix("edge");
         let errors = Counters::<ErrorKind>::register(edge, "errors", "Refusals");
-        let shards = ["0", "1"].map(|shard| errors.part(&[("shard", shard)]));
+        let shards = ["0", "1"].map(|shard| errors.with_labels(&[("shard", shard)]));
         shards[1].inc(ErrorKind::BadSeq);
         shards[1].add(ErrorKind::BadSeq, 2);
         assert_eq!(shards[1].get(ErrorKind::BadSeq), 3);

@@ -81,7 +81,7 @@ pub async fn start(
     };
     metrics.bus.add(&bus);
     config.cluster.join(&bus).await?;
-    tokio::spawn(config.cluster.clone().stay(bus.clone()));
+    tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())

@@ -146,7 +146,7 @@ impl EdgeMetrics {
         Self {
             front,
             plain,
-            errors: errors.part(&[]),
+            errors: errors.with_labels(&[]),
             rooms,
             bus,
         }

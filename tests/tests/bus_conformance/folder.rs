@@ -268,7 +268,7 @@ async fn the_folder_forgets_what_is_too_old_and_says_so_to_who_is_behind() {
 async fn a_folder_is_looked_at_as_it_is() {
     let dir = TempDir::new("look");
     let nothing = dir.path().join("nothing");
-    let error = Bus::look_at_folder(&nothing, &options()).await.unwrap_err();
+    let error = Bus::inspect_folder(&nothing, &options()).await.unwrap_err();
     assert!(
         matches!(error, ConnectError::NothingThere { .. }),
         "{error}"
@@ -286,7 +286,7 @@ async fn a_folder_is_looked_at_as_it_is() {
     bus.put_if(Bucket::Rooms(P0), "0.room", text("a"), 0)
         .await
         .unwrap();
-    let locked = Bus::look_at_folder(dir.path(), &options()).await;
+    let locked = Bus::inspect_folder(dir.path(), &options()).await;
     let locked = locked.unwrap_err();
     assert!(matches!(locked, ConnectError::Locked { .. }), "{locked}");
     drop(bus);
@@ -296,7 +296,7 @@ async fn a_folder_is_looked_at_as_it_is() {
         }
     })
     .await;
-    let bus = Bus::look_at_folder(dir.path(), &BusOptions::default()).await;
+    let bus = Bus::inspect_folder(dir.path(), &BusOptions::default()).await;
     let bus = bus.unwrap();
     assert_eq!(bus.partitions(), 4, "those that the folder was made with");
     let mut reader = bus.read_log(P0, 1).await.unwrap();

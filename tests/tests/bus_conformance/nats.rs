@@ -304,7 +304,7 @@ fn the_configuration_that_is_shipped_is_valid() {
 #[tokio::test]
 async fn a_cluster_is_looked_at_as_it_is() {
     let server = NatsServer::start().await;
-    let look = || async { Bus::look_at_nats(&server.url(), &options()).await };
+    let look = || async { Bus::inspect_nats(&server.url(), &options()).await };
     let error = look().await.unwrap_err();
     assert!(
         matches!(error, ConnectError::NothingThere { .. }),

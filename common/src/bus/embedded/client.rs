@@ -54,7 +54,7 @@ impl Embedded {
         open::folder(dir, options).await.map(Self::from_store)
     }
 
-    pub(crate) async fn look(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
+    pub(crate) async fn inspect(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
         inspect::folder(dir, options).await.map(Self::from_store)
     }
 

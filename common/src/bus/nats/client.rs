@@ -35,7 +35,7 @@ impl Nats {
         Ok(Self::new(Inner::new(connection, options, servers, tasks)))
     }
 
-    pub(crate) async fn look(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
+    pub(crate) async fn inspect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         inspect::connect(url, options).await.map(Self::new)
     }
 

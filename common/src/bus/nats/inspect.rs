@@ -11,7 +11,7 @@ use crate::wire::BUS_PROTOCOL;
 /// Connects with the numbers that the cluster's record has.
 pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, ConnectError> {
     let mut options = BusOptions {
-        look: true,
+        inspect_only: true,
         ..options.clone()
     };
     let servers = connect::parse(url)?;

@@ -85,7 +85,7 @@ pub(super) async fn ensure(
     options: &BusOptions,
     url: &str,
 ) -> Result<(), ConnectError> {
-    if options.look {
+    if options.inspect_only {
         return Ok(());
     }
     for config in wanted(options) {

@@ -65,14 +65,14 @@ impl Admin {
         status: Status,
         registry: Registry,
     ) -> Result<Self, BindError> {
-        Self::run(address, Shown { status, registry }).map_err(|source| BindError {
+        Self::run(address, Pages { status, registry }).map_err(|source| BindError {
             key,
             address,
             source,
         })
     }
 
-    fn run(address: SocketAddr, shown: Shown) -> io::Result<Self> {
+    fn run(address: SocketAddr, pages: Pages) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -89,7 +89,7 @@ impl Admin {
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = serve(listener, Arc::new(shown)) => {}
+                        () = serve(listener, Arc::new(pages)) => {}
                         _ = stopped => {}
                     }
                 });
@@ -120,17 +120,17 @@ impl Drop for Admin {
     }
 }
 
-struct Shown {
+struct Pages {
     status: Status,
     registry: Registry,
 }
 
-async fn serve(listener: TcpListener, shown: Arc<Shown>) {
+async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(converse(stream, Arc::clone(&shown), slot));
+                tokio::spawn(serve_connection(stream, Arc::clone(&pages), slot));
             }
             Err(error) => {
                 tracing::warn!(%error, "admin port: accept failed");
@@ -140,9 +140,9 @@ async fn serve(listener: TcpListener, shown: Arc<Shown>) {
     }
 }
 
-async fn converse(stream: TcpStream, shown: Arc<Shown>, _slot: OwnedSemaphorePermit) {
+async fn serve_connection(stream: TcpStream, pages: Arc<Pages>, _slot: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(&request, &shown);
+        let response = answer(&request, &pages);
         async { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -154,7 +154,7 @@ async fn converse(stream: TcpStream, shown: Arc<Shown>, _slot: OwnedSemaphorePer
     }
 }
 
-fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
+fn answer<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -173,7 +173,7 @@ fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let Shown { status, registry } = shown;
+    let Pages { status, registry } = pages;
     match request.uri().path() {
         "/health" => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
         "/startup" => respond(ok_if(status.has_started()), TEXT, status.to_string()),

@@ -42,13 +42,13 @@ impl Keys {
     }
 
     /// Whether `key` lies in a section that does not exist.
-    pub(super) fn is_astray(&self, key: &str) -> bool {
+    pub(super) fn is_in_unknown_section(&self, key: &str) -> bool {
         key.rsplit_once('.')
             .is_some_and(|(section, _)| !self.is_section(section))
     }
 
     /// The key whose variable is `{prefix}_{rest}`.
-    pub(super) fn of_variable(&self, rest: &str) -> Option<String> {
+    pub(super) fn key_of_variable(&self, rest: &str) -> Option<String> {
         let name = |key: &str| key.replace(['.', '-'], "_").to_ascii_uppercase();
         self.defaults.keys().find(|key| name(key) == rest).cloned()
     }
@@ -100,7 +100,7 @@ pub(super) fn put(table: &mut Table, key: &str, value: Value) {
 }
 
 /// `value`, if it is of the same kind as the default; else what it should be.
-pub(super) fn of_kind(value: &Value, default: &Value) -> Result<Value, &'static str> {
+pub(super) fn coerce(value: &Value, default: &Value) -> Result<Value, &'static str> {
     match (value, default) {
         // Whole numbers are often written without a point.
         (Value::Integer(whole), Value::Float(_)) => Ok(Value::Float(*whole as f64)),
@@ -159,14 +159,14 @@ pub(super) struct Entry {
 }
 
 /// A file that is no TOML.
-pub(super) struct Unreadable {
+pub(super) struct ParseError {
     pub(super) line: usize,
     pub(super) what: String,
 }
 
-pub(super) fn parse_file(text: &str) -> Result<Vec<Entry>, Unreadable> {
+pub(super) fn parse_file(text: &str) -> Result<Vec<Entry>, ParseError> {
     let line = |at: usize| 1 + text.bytes().take(at).filter(|&b| b == b'\n').count();
-    let table = DeTable::parse(text).map_err(|why| Unreadable {
+    let table = DeTable::parse(text).map_err(|why| ParseError {
         line: why.span().map_or(1, |span| line(span.start)),
         what: format!("is not TOML: {}", why.message()),
     })?;
@@ -178,7 +178,7 @@ pub(super) fn parse_file(text: &str) -> Result<Vec<Entry>, Unreadable> {
             let line = line(at);
             let value = value.map(|value| {
                 Value::deserialize(serde::de::IntoDeserializer::into_deserializer(value)).map_err(
-                    |why| Unreadable {
+                    |why| ParseError {
                         line,
                         what: format!("`{key}`: {}", why.message()),
                     },
@@ -215,7 +215,7 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Whether a variable is one that Kubernetes adds for a service that is named like the prefix (`grandstand-edge`).
-pub(super) fn is_of_kubernetes(rest: &str) -> bool {
+pub(super) fn is_kubernetes_variable(rest: &str) -> bool {
     let port = rest == "PORT" || rest.ends_with("_PORT");
     let of_port = rest.starts_with("PORT_") || rest.contains("_PORT_");
     let service = rest.contains("SERVICE_HOST") || rest.contains("SERVICE_PORT");

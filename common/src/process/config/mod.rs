@@ -220,7 +220,7 @@ impl Merged {
                 };
                 self.problem(key, origin, hint);
             }
-            Key::Known(default) => match layer::of_kind(&value, default) {
+            Key::Known(default) => match layer::coerce(&value, default) {
                 Ok(value) => {
                     self.values.insert(key.to_owned(), value);
                     self.origins.insert(key.to_owned(), origin);
@@ -241,7 +241,7 @@ impl Merged {
                     let Entry { key, value, line } = entry;
                     match value {
                         // The section itself was named already.
-                        _ if self.keys.is_astray(&key) => {}
+                        _ if self.keys.is_in_unknown_section(&key) => {}
                         Some(value) => self.set(&key, at(line), value),
                         None if self.keys.is_section(&key) => {}
                         None => self.problem(&key, at(line), "is no section that there is"),
@@ -258,9 +258,9 @@ impl Merged {
                 continue;
             };
             let origin = Origin::Environment(name.clone());
-            match self.keys.of_variable(rest) {
+            match self.keys.key_of_variable(rest) {
                 Some(key) => self.set_text(&key, origin, text),
-                None if layer::is_of_kubernetes(rest) || rest == "CONFIG" => {}
+                None if layer::is_kubernetes_variable(rest) || rest == "CONFIG" => {}
                 None => self.problem("", origin, "no key has this variable"),
             }
         }
