@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Conns;
-use grandstand_edge::server::context::FrontOptions;
+use grandstand_edge::server::context::ServerOptions;
 use grandstand_edge::server::echo::Echo;
 use grandstand_edge::server::listen::{ListenOptions, bind};
-use grandstand_edge::server::metrics::FrontMetrics;
-use grandstand_edge::server::routes::{Pages, Paths, Route};
+use grandstand_edge::server::metrics::ServerMetrics;
+use grandstand_edge::server::routes::{Pages, Route, Routes};
 use grandstand_edge::websocket::deflate::DeflateOptions;
 use tokio::task::LocalSet;
 
@@ -29,18 +29,18 @@ fn main() -> anyhow::Result<()> {
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {
-        let paths = Paths {
+        let routes = Routes {
             routes: vec![route],
             pages: Pages::new(),
         };
         let server = Server::new(
-            FrontOptions {
+            ServerOptions {
                 deflate: true,
-                ..FrontOptions::default()
+                ..ServerOptions::default()
             },
             conns,
-            FrontMetrics::default(),
-            paths,
+            ServerMetrics::default(),
+            routes,
         );
         server.start();
         for listener in listeners {

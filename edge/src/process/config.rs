@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::CoreConfig;
 use crate::core::rooms::chain::ChainConfig;
 use crate::core::rooms::delay::Service;
-use crate::server::context::FrontOptions;
+use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
 
@@ -294,13 +294,13 @@ impl EdgeConfig {
     }
 
     /// What the front is told.
-    pub fn front(&self) -> FrontOptions {
-        FrontOptions {
+    pub fn server(&self) -> ServerOptions {
+        ServerOptions {
             handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
             handshakes: self.limits.handshakes as usize,
             accepts: self.limits.accepts as usize,
             deflate: self.compression.enabled,
-            ..FrontOptions::default()
+            ..ServerOptions::default()
         }
     }
 

@@ -17,7 +17,7 @@ use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Conns;
 use crate::server::echo::Echo;
-use crate::server::routes::{Paths, Route};
+use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
 use crate::shard::handler::Gate;
@@ -119,9 +119,14 @@ impl ShardThread {
                 outbox_bytes: Echo::LIMIT,
             });
         }
-        let metrics = self.metrics.front.clone();
+        let metrics = self.metrics.server.clone();
         let pages = self.options.pages.clone();
-        Server::new(self.config.front(), conns, metrics, Paths { routes, pages })
+        Server::new(
+            self.config.server(),
+            conns,
+            metrics,
+            Routes { routes, pages },
+        )
     }
 }
 

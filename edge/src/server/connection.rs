@@ -10,7 +10,7 @@ use tracing::debug;
 
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::connections::{Flushed, Phase};
-use crate::server::context::Front;
+use crate::server::context::ServerContext;
 use crate::server::handler::{Ending, Hello};
 use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
@@ -87,43 +87,48 @@ impl Drive {
     }
 
     /// Advances the connection until it blocks. `wary`: more may be there to read than one read brings.
-    pub(super) fn turn(&mut self, front: &Front, wary: bool, scratch: &mut Scratch) -> Turn {
+    pub(super) fn turn(
+        &mut self,
+        context: &ServerContext,
+        wary: bool,
+        scratch: &mut Scratch,
+    ) -> Turn {
         let Scratch { bytes, inflater } = scratch;
         let mut more = true;
         for _ in 0..READS_PER_TURN {
-            match self.settle(front) {
+            match self.settle(context) {
                 Turn::Again if more => {}
                 Turn::Again => return Turn::Wait,
                 turn => return turn,
             }
             if let Some(mut held) = self.held.take() {
-                self.feed(front, &mut held, inflater, now());
+                self.feed(context, &mut held, inflater, now());
                 continue;
             }
             let now = now();
-            match front.conns.read(self.key, bytes, now) {
+            match context.conns.read(self.key, bytes, now) {
                 Ok(count) if count > 0 => {
-                    front.count_received(count);
+                    context.count_received(count);
                     // A socket that gave less than was asked for is empty (epoll(7)).
                     more = wary || count == bytes.len();
-                    self.feed(front, &mut bytes[..count], inflater, now);
+                    self.feed(context, &mut bytes[..count], inflater, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
                 _ => return Turn::End,
             }
         }
-        match self.settle(front) {
+        match self.settle(context) {
             Turn::Again if !more => Turn::Wait,
             turn => turn,
         }
     }
 
-    pub(super) fn tell(&mut self, front: &Front, why: Ending) {
+    pub(super) fn tell(&mut self, context: &ServerContext, why: Ending) {
         if !self.told {
             self.told = true;
             debug!(conn = ?self.key, ?why, "connection ends");
-            front.metrics.on_closed(why.label());
-            front
+            context.metrics.on_closed(why.label());
+            context
                 .route(self.route)
                 .endpoint
                 .closed(self.key, why, now());
@@ -131,14 +136,14 @@ impl Drive {
     }
 
     /// Writes what waits, and sees whether the connection is at its end.
-    fn settle(&mut self, front: &Front) -> Turn {
-        let conns = &front.conns;
+    fn settle(&mut self, context: &ServerContext) -> Turn {
+        let conns = &context.conns;
         let mut flushed = true;
         loop {
             match conns.flush(self.key) {
                 Flushed::Blocked => flushed = false,
                 Flushed::Drained if !self.told => {
-                    front.route(self.route).endpoint.drained(self.key, now());
+                    context.route(self.route).endpoint.drained(self.key, now());
                     continue;
                 }
                 Flushed::Drained | Flushed::Idle => {}
@@ -153,7 +158,7 @@ impl Drive {
             Phase::Closed if flushed => return Turn::End,
             Phase::Closed => return Turn::Wait,
             Phase::Closing(kind) => {
-                self.tell(front, Ending::Closed(kind));
+                self.tell(context, Ending::Closed(kind));
                 if self.peer == Peer::Broken && flushed {
                     self.peer = Peer::Shut;
                     conns.shut(self.key);
@@ -163,8 +168,14 @@ impl Drive {
         Turn::Again
     }
 
-    fn feed(&mut self, front: &Front, mut input: &mut [u8], inflater: &mut Inflater, now: Instant) {
-        let mut conns = front.conns.clone();
+    fn feed(
+        &mut self,
+        context: &ServerContext,
+        mut input: &mut [u8],
+        inflater: &mut Inflater,
+        now: Instant,
+    ) {
+        let mut conns = context.conns.clone();
         loop {
             let event = match self.decoder.handle_bytes(&mut input, inflater) {
                 Ok(Some(event)) => event,
@@ -172,10 +183,10 @@ impl Drive {
                 Err(error) => {
                     conns.fail(self.key, error);
                     self.peer = Peer::Broken;
-                    return self.tell(front, Ending::Protocol(error));
+                    return self.tell(context, Ending::Protocol(error));
                 }
             };
-            let endpoint = &front.route(self.route).endpoint;
+            let endpoint = &context.route(self.route).endpoint;
             match event {
                 Event::Text(payload) if !self.told => {
                     endpoint.message(self.key, MessageKind::Text, payload, now);
@@ -189,7 +200,7 @@ impl Drive {
                 Event::Close(code) => {
                     conns.answer_close(self.key, code);
                     self.peer = Peer::Closed;
-                    return self.tell(front, Ending::Client(code));
+                    return self.tell(context, Ending::Client(code));
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
@@ -199,7 +210,7 @@ impl Drive {
                     self.held = (!input.is_empty()).then(|| (&*input).into());
                     return;
                 }
-                (Phase::Closing(kind), _) => self.tell(front, Ending::Closed(kind)),
+                (Phase::Closing(kind), _) => self.tell(context, Ending::Closed(kind)),
                 (Phase::Closed | Phase::Dead, _) => return,
             }
         }

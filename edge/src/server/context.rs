@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 
 use crate::server::connections::Conns;
 use crate::server::limiter::Turns;
-use crate::server::metrics::FrontMetrics;
-use crate::server::routes::{Pages, Paths, Route};
+use crate::server::metrics::ServerMetrics;
+use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
 
 /// Limits of a shard's listener and handshakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrontOptions {
+pub struct ServerOptions {
     /// From accept to upgrade.
     pub handshake_timeout: Duration,
     /// Handshakes at once; more wait in the listener's backlog.
@@ -30,7 +30,7 @@ pub struct FrontOptions {
     pub deflate: bool,
 }
 
-impl Default for FrontOptions {
+impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             handshake_timeout: Duration::from_secs(10),
@@ -44,10 +44,10 @@ impl Default for FrontOptions {
 }
 
 /// The shard's connections, routes, limits and metrics.
-pub(crate) struct Front {
+pub(crate) struct ServerContext {
     pub(crate) conns: Conns,
-    pub(crate) metrics: FrontMetrics,
-    pub(crate) options: FrontOptions,
+    pub(crate) metrics: ServerMetrics,
+    pub(crate) options: ServerOptions,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Pages,
     /// Bytes that were not added to the metrics yet, which all shards share.
@@ -56,12 +56,12 @@ pub(crate) struct Front {
     pub(crate) turns: Turns,
 }
 
-impl Front {
+impl ServerContext {
     pub(super) fn new(
-        options: FrontOptions,
+        options: ServerOptions,
         conns: Conns,
-        metrics: FrontMetrics,
-        paths: Paths,
+        metrics: ServerMetrics,
+        paths: Routes,
     ) -> Rc<Self> {
         Rc::new(Self {
             conns,
@@ -96,7 +96,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for ServerContext {
     fn drop(&mut self) {
         self.publish_received();
     }

@@ -15,7 +15,7 @@ use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
 use crate::server::connection::{Drive, Scratch, Turn};
 use crate::server::connections::{News, Ready, Upgraded};
-use crate::server::context::Front;
+use crate::server::context::ServerContext;
 use crate::server::handler::Ending;
 use crate::server::yielding::yield_all;
 use crate::websocket::inflate::Inflater;
@@ -28,12 +28,12 @@ const SLICE: Duration = Duration::from_micros(100);
 
 /// The connections of a shard, and the loop that drives them.
 pub(crate) struct Driver {
-    pub(super) context: Rc<Front>,
+    pub(super) context: Rc<ServerContext>,
     drives: RefCell<ConnMap<Drive>>,
 }
 
 impl Driver {
-    pub(super) fn new(context: Rc<Front>) -> Rc<Self> {
+    pub(super) fn new(context: Rc<ServerContext>) -> Rc<Self> {
         let drives = RefCell::default();
         Rc::new(Self { context, drives })
     }

@@ -27,7 +27,7 @@ struct Why {
 
 /// A shard's counters. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct FrontMetrics {
+pub struct ServerMetrics {
     /// WebSocket connections, those that are closing included.
     pub connections: Gauge,
     /// Connections before their upgrade.
@@ -47,7 +47,7 @@ pub struct FrontMetrics {
     closed: Family<Why, Counter>,
 }
 
-impl FrontMetrics {
+impl ServerMetrics {
     /// Puts them into a registry, whose prefix is `grandstand_edge`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(

@@ -35,24 +35,29 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 
 use connections::Conns;
-use context::{Front, FrontOptions};
+use context::{ServerContext, ServerOptions};
 use driver::Driver;
-use metrics::FrontMetrics;
-use routes::Paths;
+use metrics::ServerMetrics;
+use routes::Routes;
 
 /// How long to sleep at most before looking at the timers again: one that is set meanwhile may come before all others.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// The server of one shard.
 pub struct Server {
-    context: Rc<Front>,
+    context: Rc<ServerContext>,
     driver: Rc<Driver>,
 }
 
 impl Server {
     /// A server for these routes, whose endpoints send through `conns`.
-    pub fn new(options: FrontOptions, conns: Conns, metrics: FrontMetrics, paths: Paths) -> Self {
-        let context = Front::new(options, conns, metrics, paths);
+    pub fn new(
+        options: ServerOptions,
+        conns: Conns,
+        metrics: ServerMetrics,
+        paths: Routes,
+    ) -> Self {
+        let context = ServerContext::new(options, conns, metrics, paths);
         let driver = Driver::new(Rc::clone(&context));
         Self { context, driver }
     }
@@ -80,13 +85,13 @@ impl Server {
     }
 
     #[cfg(test)]
-    pub(crate) fn context(&self) -> &Front {
+    pub(crate) fn context(&self) -> &ServerContext {
         &self.context
     }
 }
 
 /// Runs heartbeats and deadlines of all connections, forever.
-async fn drive_timers(context: Rc<Front>) {
+async fn drive_timers(context: Rc<ServerContext>) {
     loop {
         let now = tokio::time::Instant::now();
         let longest = now + LONGEST_SLEEP;

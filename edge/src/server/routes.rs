@@ -31,7 +31,7 @@ pub type Pages = BTreeMap<&'static str, Page>;
 
 /// What is served.
 #[derive(Default)]
-pub struct Paths {
+pub struct Routes {
     /// Where WebSockets are spoken.
     pub routes: Vec<Route>,
     /// What is shown beside them.

@@ -13,12 +13,12 @@ use tokio::task::LocalSet;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::Server;
 use crate::server::connections::Conns;
-use crate::server::context::FrontOptions;
+use crate::server::context::ServerOptions;
 use crate::server::echo::Echo;
 use crate::server::handler::{Ending, Endpoint, Hello};
 use crate::server::listen::{ListenOptions, bind};
-use crate::server::metrics::FrontMetrics;
-use crate::server::routes::{Page, Pages, Paths, Route};
+use crate::server::metrics::ServerMetrics;
+use crate::server::routes::{Page, Pages, Route, Routes};
 use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::MessageKind;
 use crate::websocket::frame::frame_len;
@@ -76,7 +76,7 @@ pub(crate) struct Rig {
 /// Its settings.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup {
-    pub(crate) options: FrontOptions,
+    pub(crate) options: ServerOptions,
     pub(crate) heartbeat: Duration,
     pub(crate) addr: &'static str,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            options: FrontOptions::default(),
+            options: ServerOptions::default(),
             heartbeat: Duration::from_secs(25),
             addr: "127.0.0.1:0",
         }
@@ -118,12 +118,12 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             content_type: "text/html; charset=utf-8",
             body: b"<p>hello",
         };
-        let paths = Paths {
+        let routes = Routes {
             routes,
             pages: Pages::from([("/", page)]),
         };
-        let metrics = FrontMetrics::default();
-        let server = Server::new(setup.options, conns.clone(), metrics, paths);
+        let metrics = ServerMetrics::default();
+        let server = Server::new(setup.options, conns.clone(), metrics, routes);
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
         // Small buffers, so that a client that does not read is soon felt.
         options.send_buffer = Some(16 << 10);

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::core::Core;
-use crate::server::metrics::FrontMetrics;
+use crate::server::metrics::ServerMetrics;
 use crate::websocket::deflate::DeflateStats;
 
 /// Plain counters of one core.
@@ -119,7 +119,7 @@ const PLAIN: [Plain; 15] = [
 
 /// The metrics of an edge process.
 pub struct EdgeMetrics {
-    front: FrontMetrics,
+    server: ServerMetrics,
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
@@ -133,8 +133,8 @@ impl EdgeMetrics {
         let registry = registry.sub_registry_with_prefix("edge");
         let bus = BusMetrics::default();
         bus.register(registry);
-        let front = FrontMetrics::default();
-        front.register(registry);
+        let server = ServerMetrics::default();
+        server.register(registry);
         let plain = PLAIN.map(|(name, help, _)| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -144,7 +144,7 @@ impl EdgeMetrics {
         let rooms = Gauge::default();
         registry.register("rooms", "Rooms that are known here", rooms.clone());
         Self {
-            front,
+            server,
             plain,
             errors: errors.with_labels(&[]),
             rooms,
@@ -155,7 +155,7 @@ impl EdgeMetrics {
     /// One shard's part of them.
     pub fn shard(&self) -> ShardMetrics {
         ShardMetrics {
-            front: self.front.clone(),
+            server: self.server.clone(),
             plain: self.plain.clone(),
             errors: self.errors.clone(),
             rooms: self.rooms.clone(),
@@ -168,8 +168,8 @@ impl EdgeMetrics {
 
 /// One shard's way into the process' metrics.
 pub struct ShardMetrics {
-    /// What its front counts.
-    pub front: FrontMetrics,
+    /// The counters of its server.
+    pub server: ServerMetrics,
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,

@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::server::connections::Upgraded;
-use crate::server::context::Front;
+use crate::server::context::ServerContext;
 use crate::server::handler::Hello;
 
 pub use error::Refusal;
@@ -44,43 +44,43 @@ const LINGER_BYTES: usize = 256 << 10;
 
 /// Speaks HTTP on a socket; returns the socket if it was upgraded.
 pub(crate) async fn drive_handshake(
-    front: Rc<Front>,
+    context: Rc<ServerContext>,
     socket: TcpStream,
     peer: SocketAddr,
 ) -> Option<Upgraded> {
-    let deadline = Instant::now() + front.options.handshake_timeout;
+    let deadline = Instant::now() + context.options.handshake_timeout;
     // Who says nothing yet takes next to nothing.
     let asked = async {
         // The runtime takes a new socket to be readable, so it must be tried.
         let begun = socket.peek(&mut [0]).await;
-        front.turns.take().await;
+        context.turns.take().await;
         begun
     };
     match timeout_at(deadline, asked).await {
-        Ok(Ok(_)) => Box::pin(drive_http(front, socket, peer, deadline)).await,
+        Ok(Ok(_)) => Box::pin(drive_http(context, socket, peer, deadline)).await,
         Ok(Err(_)) => None,
         Err(_) => {
-            refuse_late(&front, socket, peer).await;
+            refuse_late(&context, socket, peer).await;
             None
         }
     }
 }
 
 async fn drive_http(
-    front: Rc<Front>,
+    context: Rc<ServerContext>,
     socket: TcpStream,
     peer: SocketAddr,
     deadline: Instant,
 ) -> Option<Upgraded> {
     let door = Door {
-        front: Rc::clone(&front),
+        context: Rc::clone(&context),
         peer,
         answered: Cell::new(0),
         upgrade: RefCell::new(None),
     };
     let mut http = http1::Builder::new()
-        .max_buf_size(front.options.header_bytes.max(8192))
-        .max_header_size(front.options.header_bytes)
+        .max_buf_size(context.options.header_bytes.max(8192))
+        .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(socket), door);
     let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
@@ -100,14 +100,16 @@ async fn drive_http(
         }
         Ok(Err(error)) => {
             if error.is_parse() {
-                front.metrics.on_refused(Refusal::from_parse(&error).code());
+                context
+                    .metrics
+                    .on_refused(Refusal::from_parse(&error).code());
             }
             debug!(%peer, %error, "handshake failed");
         }
         // Between two requests there is nobody to answer.
         Err(_) if door.answered.get() > 0 && parts.read_buf.is_empty() => {}
         Err(_) => {
-            refuse_late(&front, socket, peer).await;
+            refuse_late(&context, socket, peer).await;
             return None;
         }
     }
@@ -116,9 +118,9 @@ async fn drive_http(
 }
 
 /// Tells a client that it took too long.
-async fn refuse_late(front: &Front, mut socket: TcpStream, peer: SocketAddr) {
-    front.metrics.on_refused(Refusal::Deadline.code());
-    let answer = response::deadline(front.options.handshake_timeout);
+async fn refuse_late(context: &ServerContext, mut socket: TcpStream, peer: SocketAddr) {
+    context.metrics.on_refused(Refusal::Deadline.code());
+    let answer = response::deadline(context.options.handshake_timeout);
     let _ = timeout(LINGER, socket.write_all(&answer)).await;
     debug!(%peer, "handshake took too long");
     let _ = timeout(LINGER, linger(socket)).await;
@@ -140,7 +142,7 @@ async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
 
 /// Answers the requests on one socket, and keeps what the one that upgrades it asked for.
 struct Door {
-    front: Rc<Front>,
+    context: Rc<ServerContext>,
     peer: SocketAddr,
     answered: Cell<u64>,
     upgrade: RefCell<Option<(u8, Hello)>>,
@@ -161,24 +163,24 @@ impl Door {
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let result = match (0_u8..)
-            .zip(&self.front.routes)
+            .zip(&self.context.routes)
             .find(|(_, r)| r.path == path)
         {
             Some((place, route)) => {
-                request::upgrade(request, self.front.options.deflate).map(|agreed| {
+                request::upgrade(request, self.context.options.deflate).map(|agreed| {
                     let hello = request::hello(request, &agreed, route.path, self.peer);
                     self.upgrade.replace(Some((place, hello)));
                     response::upgraded(&agreed)
                 })
             }
-            None => match self.front.pages.get(path) {
+            None => match self.context.pages.get(path) {
                 Some(page) => request::page(request).map(|()| response::page(page)),
                 None => Err(Refusal::NotFound),
             },
         };
         result.unwrap_or_else(|refusal| {
-            self.front.metrics.on_refused(refusal.code());
-            let paths = self.front.routes.iter().map(|route| route.path);
+            self.context.metrics.on_refused(refusal.code());
+            let paths = self.context.routes.iter().map(|route| route.path);
             response::refused(refusal, paths)
         })
     }

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use grandstand_common::envelope::Encoding;
 
-use crate::server::context::FrontOptions;
+use crate::server::context::ServerOptions;
 use crate::server::testing::{Setup, Told, UPGRADE, run};
 
 fn brief(handshake_timeout: Duration) -> Setup {
     Setup {
-        options: FrontOptions {
+        options: ServerOptions {
             handshake_timeout,
-            ..FrontOptions::default()
+            ..ServerOptions::default()
         },
         ..Setup::default()
     }

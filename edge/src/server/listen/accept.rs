@@ -30,34 +30,34 @@ pub(crate) async fn drive_accept(
     listener: std::net::TcpListener,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let front = Rc::clone(&driver.context);
+    let context = Rc::clone(&driver.context);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
     loop {
-        if front.handshakes.available_permits() == 0 {
-            front.metrics.accept_waits.inc();
+        if context.handshakes.available_permits() == 0 {
+            context.metrics.accept_waits.inc();
         }
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&front.handshakes).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&context.handshakes).acquire_owned().await else {
             return Ok(());
         };
         match listener.accept().await {
             Ok((socket, peer)) => {
                 pause = MIN_PAUSE;
-                front.metrics.accepted.inc();
+                context.metrics.accepted.inc();
                 start(&driver, socket, peer, permit);
                 accepted += 1;
-                if accepted >= front.options.accepts {
+                if accepted >= context.options.accepts {
                     accepted = 0;
                     tokio::task::yield_now().await;
                 }
             }
             Err(error) if is_exhaustion(&error) => {
-                front.metrics.on_accept_failure(AcceptFailure::Exhausted);
+                context.metrics.on_accept_failure(AcceptFailure::Exhausted);
                 warn!(%error, pause_ms = pause.as_millis() as u64, "cannot accept connections");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
-            Err(_) => front.metrics.on_accept_failure(AcceptFailure::Connection),
+            Err(_) => context.metrics.on_accept_failure(AcceptFailure::Connection),
         }
     }
 }
@@ -71,15 +71,15 @@ fn start(
 ) {
     let driver = Rc::clone(driver);
     tokio::task::spawn_local(async move {
-        let front = Rc::clone(&driver.context);
-        front.metrics.handshakes.inc();
-        let upgraded = drive_handshake(Rc::clone(&front), socket, peer).await;
-        front.metrics.handshakes.dec();
+        let context = Rc::clone(&driver.context);
+        context.metrics.handshakes.inc();
+        let upgraded = drive_handshake(Rc::clone(&context), socket, peer).await;
+        context.metrics.handshakes.dec();
         drop(permit);
         if let Some(upgraded) = upgraded
             && let Err(error) = driver.open(upgraded)
         {
-            front.metrics.on_accept_failure(AcceptFailure::Exhausted);
+            context.metrics.on_accept_failure(AcceptFailure::Exhausted);
             warn!(%error, "cannot keep a connection");
         }
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::accept::is_exhaustion;
 use super::*;
-use crate::server::context::FrontOptions;
+use crate::server::context::ServerOptions;
 use crate::server::testing::{Setup, UPGRADE, run};
 
 fn options(addr: impl Into<SocketAddr>) -> ListenOptions {
@@ -102,10 +102,10 @@ fn only_a_lack_of_resources_makes_it_wait() {
 
 /// A shard with bounds on its handshakes.
 fn bounded(handshakes: usize, accepts: usize) -> Setup {
-    let options = FrontOptions {
+    let options = ServerOptions {
         handshakes,
         accepts,
-        ..FrontOptions::default()
+        ..ServerOptions::default()
     };
     Setup {
         options,
