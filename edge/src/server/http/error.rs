@@ -4,7 +4,7 @@ use hyper::StatusCode;
 
 /// Why a handshake was answered with an HTTP error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Refusal {
+pub enum HttpError {
     /// Not HTTP.
     BadRequest,
     /// No `Sec-WebSocket-Key`, or not 16 bytes in base64.
@@ -25,7 +25,7 @@ pub enum Refusal {
     HeaderTooBig,
 }
 
-impl Refusal {
+impl HttpError {
     /// What hyper refused by itself.
     pub(super) fn from_parse(error: &hyper::Error) -> Self {
         if error.is_parse_too_large() {

@@ -34,7 +34,7 @@ use crate::server::connections::Upgraded;
 use crate::server::context::ServerContext;
 use crate::server::handler::Hello;
 
-pub use error::Refusal;
+pub use error::HttpError;
 
 /// How long a client has to read a refusal before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ async fn drive_http(
     peer: SocketAddr,
     deadline: Instant,
 ) -> Option<Upgraded> {
-    let door = Door {
+    let service = HttpService {
         context: Rc::clone(&context),
         peer,
         answered: Cell::new(0),
@@ -82,14 +82,14 @@ async fn drive_http(
         .max_buf_size(context.options.header_bytes.max(8192))
         .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(socket), door);
+        .serve_connection(TokioIo::new(socket), service);
     let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
     let parts = http.into_parts();
-    let door = parts.service;
+    let service = parts.service;
     let socket = parts.io.into_inner();
     match result {
         Ok(Ok(())) => {
-            if let Some((route, hello)) = door.upgrade.take() {
+            if let Some((route, hello)) = service.upgrade.take() {
                 return Some(Upgraded {
                     socket: socket.into_std().ok()?,
                     route,
@@ -102,12 +102,12 @@ async fn drive_http(
             if error.is_parse() {
                 context
                     .metrics
-                    .on_refused(Refusal::from_parse(&error).code());
+                    .on_refused(HttpError::from_parse(&error).code());
             }
             debug!(%peer, %error, "handshake failed");
         }
         // Between two requests there is nobody to answer.
-        Err(_) if door.answered.get() > 0 && parts.read_buf.is_empty() => {}
+        Err(_) if service.answered.get() > 0 && parts.read_buf.is_empty() => {}
         Err(_) => {
             refuse_late(&context, socket, peer).await;
             return None;
@@ -119,7 +119,7 @@ async fn drive_http(
 
 /// Tells a client that it took too long.
 async fn refuse_late(context: &ServerContext, mut socket: TcpStream, peer: SocketAddr) {
-    context.metrics.on_refused(Refusal::Deadline.code());
+    context.metrics.on_refused(HttpError::Deadline.code());
     let answer = response::deadline(context.options.handshake_timeout);
     let _ = timeout(LINGER, socket.write_all(&answer)).await;
     debug!(%peer, "handshake took too long");
@@ -141,14 +141,14 @@ async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
 }
 
 /// Answers the requests on one socket, and keeps what the one that upgrades it asked for.
-struct Door {
+struct HttpService {
     context: Rc<ServerContext>,
     peer: SocketAddr,
     answered: Cell<u64>,
     upgrade: RefCell<Option<(u8, Hello)>>,
 }
 
-impl Service<Request<Incoming>> for Door {
+impl Service<Request<Incoming>> for HttpService {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -159,7 +159,7 @@ impl Service<Request<Incoming>> for Door {
     }
 }
 
-impl Door {
+impl HttpService {
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let result = match (0_u8..)
@@ -167,21 +167,21 @@ impl Door {
             .find(|(_, r)| r.path == path)
         {
             Some((place, route)) => {
-                request::upgrade(request, self.context.options.deflate).map(|agreed| {
-                    let hello = request::hello(request, &agreed, route.path, self.peer);
+                request::upgrade(request, self.context.options.deflate).map(|upgrade| {
+                    let hello = request::hello(request, &upgrade, route.path, self.peer);
                     self.upgrade.replace(Some((place, hello)));
-                    response::upgraded(&agreed)
+                    response::upgraded(&upgrade)
                 })
             }
             None => match self.context.pages.get(path) {
                 Some(page) => request::page(request).map(|()| response::page(page)),
-                None => Err(Refusal::NotFound),
+                None => Err(HttpError::NotFound),
             },
         };
-        result.unwrap_or_else(|refusal| {
-            self.context.metrics.on_refused(refusal.code());
+        result.unwrap_or_else(|error| {
+            self.context.metrics.on_refused(error.code());
             let paths = self.context.routes.iter().map(|route| route.path);
-            response::refused(refusal, paths)
+            response::refused(error, paths)
         })
     }
 }

@@ -8,7 +8,7 @@ use hyper::{Method, Request};
 
 use crate::codec::WireFormat;
 use crate::server::handler::Hello;
-use crate::server::http::error::Refusal;
+use crate::server::http::error::HttpError;
 use crate::websocket::extensions::{self, DeflateParams};
 
 /// The subprotocol prefix that brings a token, for browsers, which cannot set headers.
@@ -16,7 +16,7 @@ const BEARER: &str = "bearer.";
 
 /// What a good WebSocket request settled.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Agreed {
+pub(super) struct Upgrade {
     /// Its `Sec-WebSocket-Key`.
     pub(super) key: String,
     /// The subprotocol to answer with: the first of ours that was offered. If there is none, nothing is selected, since a
@@ -27,28 +27,28 @@ pub(super) struct Agreed {
 }
 
 /// Whether the request opens a WebSocket (RFC 6455 section 4.2.1), whose messages may be compressed if `deflate`.
-pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Agreed, Refusal> {
+pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade, HttpError> {
     if request.method() != Method::GET {
-        return Err(Refusal::Method);
+        return Err(HttpError::Method);
     }
     let upgrades = listed(request, header::UPGRADE).any(|v| v.eq_ignore_ascii_case("websocket"))
         && listed(request, header::CONNECTION).any(|v| v.eq_ignore_ascii_case("upgrade"));
     if !upgrades || request.version() != hyper::Version::HTTP_11 {
-        return Err(Refusal::NotUpgrade);
+        return Err(HttpError::NotUpgrade);
     }
     if text(request, header::SEC_WEBSOCKET_VERSION) != Some("13") {
-        return Err(Refusal::Version);
+        return Err(HttpError::Version);
     }
     let key = text(request, header::SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key))
-        .ok_or(Refusal::BadKey)?;
+        .ok_or(HttpError::BadKey)?;
     let selected = listed(request, header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(|offer| Encoding::ALL.into_iter().find(|e| e.subprotocol() == offer));
     let deflate = match deflate {
         true => extensions(request)?,
         false => None,
     };
-    Ok(Agreed {
+    Ok(Upgrade {
         key: key.to_owned(),
         selected,
         deflate,
@@ -56,17 +56,17 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Agreed, 
 }
 
 /// Whether the request reads a page.
-pub(super) fn page<B>(request: &Request<B>) -> Result<(), Refusal> {
+pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
     match *request.method() {
         Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Refusal::Method),
+        _ => Err(HttpError::Method),
     }
 }
 
 /// What the client says of itself.
 pub(super) fn hello<B>(
     request: &Request<B>,
-    agreed: &Agreed,
+    upgrade: &Upgrade,
     path: &'static str,
     peer: SocketAddr,
 ) -> Hello {
@@ -84,8 +84,8 @@ pub(super) fn hello<B>(
     Hello {
         path,
         form: WireFormat {
-            encoding: agreed.selected.unwrap_or(Encoding::Json),
-            deflate: agreed.deflate.is_some(),
+            encoding: upgrade.selected.unwrap_or(Encoding::Json),
+            deflate: upgrade.deflate.is_some(),
         },
         token,
         user: parameter(query, "user"),
@@ -95,11 +95,11 @@ pub(super) fn hello<B>(
 }
 
 /// What comes of the extensions that are offered.
-fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, Refusal> {
+fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, HttpError> {
     let lines = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let lines: Result<Vec<_>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
-    let lines = lines.map_err(|_| Refusal::BadExtensions)?;
-    extensions::negotiate(lines).map_err(|_| Refusal::BadExtensions)
+    let lines = lines.map_err(|_| HttpError::BadExtensions)?;
+    extensions::negotiate(lines).map_err(|_| HttpError::BadExtensions)
 }
 
 /// A header's value, if it is plain text.

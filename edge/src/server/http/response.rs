@@ -8,25 +8,25 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::server::http::error::Refusal;
-use crate::server::http::request::Agreed;
+use crate::server::http::error::HttpError;
+use crate::server::http::request::Upgrade;
 use crate::server::routes::Page;
 
 /// 101: the socket is a WebSocket from here on.
-pub(super) fn upgraded(agreed: &Agreed) -> Response<Full<Bytes>> {
+pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(agreed.key.as_bytes())) {
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(upgrade.key.as_bytes())) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(encoding) = agreed.selected {
+    if let Some(encoding) = upgrade.selected {
         let selected = HeaderValue::from_static(encoding.subprotocol());
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, selected);
     }
-    if let Some(deflate) = agreed.deflate {
+    if let Some(deflate) = upgrade.deflate {
         let answer = HeaderValue::from_static(deflate.answer());
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, answer);
     }
@@ -51,33 +51,33 @@ pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
 
 /// An HTTP error that says how to mend it.
 pub(super) fn refused(
-    refusal: Refusal,
+    error: HttpError,
     paths: impl Iterator<Item = &'static str>,
 ) -> Response<Full<Bytes>> {
-    let mut body = body(refusal);
-    if refusal == Refusal::NotFound {
+    let mut body = body(error);
+    if error == HttpError::NotFound {
         body["try"] = paths.collect();
     }
     let mut response = Response::new(Full::new(Bytes::from(body.to_string() + "\n")));
-    *response.status_mut() = refusal.status();
+    *response.status_mut() = error.status();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    match refusal {
-        Refusal::NotUpgrade => {
+    match error {
+        HttpError::NotUpgrade => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         }
-        Refusal::Version => {
+        HttpError::Version => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(
                 header::SEC_WEBSOCKET_VERSION,
                 HeaderValue::from_static("13"),
             );
         }
-        Refusal::Method => {
+        HttpError::Method => {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         _ => {}
@@ -87,7 +87,7 @@ pub(super) fn refused(
 
 /// The answer to a request that never ended, as bytes for the bare socket.
 pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
-    let mut body = body(Refusal::Deadline);
+    let mut body = body(HttpError::Deadline);
     body["timeout_ms"] = (timeout.as_millis() as u64).into();
     let body = body.to_string() + "\n";
     format!(
@@ -98,6 +98,6 @@ pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
     .into_bytes()
 }
 
-fn body(refusal: Refusal) -> serde_json::Value {
-    serde_json::json!({"type": "error", "code": refusal.code(), "message": refusal.message()})
+fn body(error: HttpError) -> serde_json::Value {
+    serde_json::json!({"type": "error", "code": error.code(), "message": error.message()})
 }
