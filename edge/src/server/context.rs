@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::server::connections::Conns;
-use crate::server::limiter::Turns;
+use crate::server::limiter::HandshakeLimiter;
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
@@ -53,7 +53,7 @@ pub(crate) struct ServerContext {
     /// Bytes that were not added to the metrics yet, which all shards share.
     received: Cell<u64>,
     pub(crate) handshakes: Arc<Semaphore>,
-    pub(crate) turns: Turns,
+    pub(crate) limiter: HandshakeLimiter,
 }
 
 impl ServerContext {
@@ -71,7 +71,7 @@ impl ServerContext {
             pages: paths.pages,
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
-            turns: Turns::new(options.accepts),
+            limiter: HandshakeLimiter::new(options.accepts),
         })
     }
 

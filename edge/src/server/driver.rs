@@ -119,7 +119,7 @@ impl Driver {
                 // News come in the order in which things happened: behind those of thousands who leave may be who plays.
                 ready.look()?;
             }
-            context.turns.set_behind(false);
+            context.limiter.set_overloaded(false);
             self.part(&mut leaving, &mut scratch);
             context.count_inflated(scratch.inflater.take_counts());
             yield_all().await;
@@ -132,7 +132,7 @@ impl Driver {
         if now().duration_since(begun) < SLICE {
             return begun;
         }
-        self.context.turns.set_behind(true);
+        self.context.limiter.set_overloaded(true);
         yield_all().await;
         now()
     }

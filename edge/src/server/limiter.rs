@@ -7,16 +7,16 @@ use tokio::sync::{Notify, Semaphore};
 
 /// The turns of one shard.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct HandshakeLimiter {
     each: usize,
     free: Semaphore,
     waiting: Cell<usize>,
-    behind: Cell<bool>,
+    overloaded: Cell<bool>,
     bell: Notify,
 }
 
 /// Somebody waits.
-struct Waiting<'a>(&'a Turns);
+struct Waiting<'a>(&'a HandshakeLimiter);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -24,14 +24,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Turns {
+impl HandshakeLimiter {
     /// `each` turns between two looks at everything else.
     pub(crate) fn new(each: usize) -> Self {
         Self {
             each: each.max(1),
             free: Semaphore::new(0),
             waiting: Cell::new(0),
-            behind: Cell::new(false),
+            overloaded: Cell::new(false),
             bell: Notify::new(),
         }
     }
@@ -49,8 +49,8 @@ impl Turns {
 
     /// Says whether there are clients with news who have not had their turn yet. Each handshake brings another one: if more
     /// are let in than are heard in a turn, all wait ever longer.
-    pub(crate) fn set_behind(&self, behind: bool) {
-        self.behind.set(behind);
+    pub(crate) fn set_overloaded(&self, overloaded: bool) {
+        self.overloaded.set(overloaded);
     }
 
     /// Gives turns, for ever. What yields here goes on when all other tasks have run, and the sockets were looked at.
@@ -58,7 +58,7 @@ impl Turns {
         loop {
             self.bell.notified().await;
             while self.waiting.get() > 0 {
-                let each = if self.behind.get() { 1 } else { self.each };
+                let each = if self.overloaded.get() { 1 } else { self.each };
                 let left = self.free.available_permits();
                 self.free.add_permits(each.saturating_sub(left));
                 tokio::task::yield_now().await;
@@ -79,19 +79,20 @@ mod tests {
         const EACH: usize = 4;
         tokio::task::LocalSet::new()
             .run_until(async {
-                let (turns, inside) = (Rc::new(Turns::new(EACH)), Rc::new(Cell::new(0)));
+                let (limiter, inside) =
+                    (Rc::new(HandshakeLimiter::new(EACH)), Rc::new(Cell::new(0)));
                 for _ in 0..100 {
-                    let (turns, inside) = (Rc::clone(&turns), Rc::clone(&inside));
+                    let (limiter, inside) = (Rc::clone(&limiter), Rc::clone(&inside));
                     tokio::task::spawn_local(async move {
-                        turns.take().await;
+                        limiter.take().await;
                         inside.set(inside.get() + 1);
                     });
                 }
-                let giving = Rc::clone(&turns);
-                turns.set_behind(true);
+                let giving = Rc::clone(&limiter);
+                limiter.set_overloaded(true);
                 tokio::task::spawn_local(async move { giving.drive().await });
-                for (behind, most) in [(true, 1), (false, EACH), (true, 1)] {
-                    turns.set_behind(behind);
+                for (overloaded, most) in [(true, 1), (false, EACH), (true, 1)] {
+                    limiter.set_overloaded(overloaded);
                     // What was given before is taken first.
                     tokio::task::yield_now().await;
                     tokio::task::yield_now().await;

@@ -67,7 +67,7 @@ impl Server {
     pub fn start(&self) {
         spawn_local(drive_timers(Rc::clone(&self.context)));
         let context = Rc::clone(&self.context);
-        spawn_local(async move { context.turns.drive().await });
+        spawn_local(async move { context.limiter.drive().await });
         let driver = Rc::clone(&self.driver);
         spawn_local(async move {
             if let Err(error) = driver.drive().await {

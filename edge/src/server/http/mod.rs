@@ -53,7 +53,7 @@ pub(crate) async fn drive_handshake(
     let asked = async {
         // The runtime takes a new socket to be readable, so it must be tried.
         let begun = socket.peek(&mut [0]).await;
-        context.turns.take().await;
+        context.limiter.take().await;
         begun
     };
     match timeout_at(deadline, asked).await {
