@@ -22,7 +22,7 @@ const READS_PER_TURN: usize = 4;
 
 /// How far the client has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Peer {
+enum CloseState {
     /// It talks.
     Open,
     /// Its close frame came.
@@ -35,34 +35,34 @@ enum Peer {
 
 /// What drives one connection to its end.
 #[derive(Debug)]
-pub(crate) struct Drive {
+pub(crate) struct Connection {
     key: ConnKey,
     decoder: Decoder,
     /// What was read and not acted on, because the endpoint paused.
-    held: Option<Box<[u8]>>,
+    unread: Option<Box<[u8]>>,
     /// The place of its route among the front's.
     route: u8,
-    peer: Peer,
+    close_state: CloseState,
     /// The endpoint knows that it ended.
-    told: bool,
+    close_reported: bool,
 }
 
 /// What all connections are read with.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(super) struct ReadBuffers {
     pub(super) bytes: Vec<u8>,
     pub(super) inflater: Inflater,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Progress {
     Again,
     Wait,
     End,
 }
 
-impl Drive {
+impl Connection {
     /// A connection right after its handshake. `early` came behind the request.
     pub(super) fn new(
         key: ConnKey,
@@ -74,35 +74,35 @@ impl Drive {
         Self {
             key,
             decoder: Decoder::new(route.message_bytes).with_deflate(hello.form.deflate),
-            held: (!early.is_empty()).then_some(early),
+            unread: (!early.is_empty()).then_some(early),
             route: index,
-            peer: Peer::Open,
-            told: false,
+            close_state: CloseState::Open,
+            close_reported: false,
         }
     }
 
     /// Whether bytes were read and not acted on.
     pub(super) fn has_input(&self) -> bool {
-        self.held.is_some()
+        self.unread.is_some()
     }
 
     /// Advances the connection until it blocks. `wary`: more may be there to read than one read brings.
-    pub(super) fn turn(
+    pub(super) fn advance(
         &mut self,
         context: &ServerContext,
         wary: bool,
-        scratch: &mut Scratch,
-    ) -> Turn {
-        let Scratch { bytes, inflater } = scratch;
+        buffers: &mut ReadBuffers,
+    ) -> Progress {
+        let ReadBuffers { bytes, inflater } = buffers;
         let mut more = true;
         for _ in 0..READS_PER_TURN {
             match self.settle(context) {
-                Turn::Again if more => {}
-                Turn::Again => return Turn::Wait,
+                Progress::Again if more => {}
+                Progress::Again => return Progress::Wait,
                 turn => return turn,
             }
-            if let Some(mut held) = self.held.take() {
-                self.feed(context, &mut held, inflater, now());
+            if let Some(mut unread) = self.unread.take() {
+                self.feed(context, &mut unread, inflater, now());
                 continue;
             }
             let now = now();
@@ -113,19 +113,19 @@ impl Drive {
                     more = wary || count == bytes.len();
                     self.feed(context, &mut bytes[..count], inflater, now);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Wait,
-                _ => return Turn::End,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Wait,
+                _ => return Progress::End,
             }
         }
         match self.settle(context) {
-            Turn::Again if !more => Turn::Wait,
+            Progress::Again if !more => Progress::Wait,
             turn => turn,
         }
     }
 
-    pub(super) fn tell(&mut self, context: &ServerContext, why: Ending) {
-        if !self.told {
-            self.told = true;
+    pub(super) fn report_close(&mut self, context: &ServerContext, why: Ending) {
+        if !self.close_reported {
+            self.close_reported = true;
             debug!(conn = ?self.key, ?why, "connection ends");
             context.metrics.on_closed(why.label());
             context
@@ -136,13 +136,13 @@ impl Drive {
     }
 
     /// Writes what waits, and sees whether the connection is at its end.
-    fn settle(&mut self, context: &ServerContext) -> Turn {
+    fn settle(&mut self, context: &ServerContext) -> Progress {
         let conns = &context.conns;
         let mut flushed = true;
         loop {
             match conns.flush(self.key) {
                 Flushed::Blocked => flushed = false,
-                Flushed::Drained if !self.told => {
+                Flushed::Drained if !self.close_reported => {
                     context.route(self.route).endpoint.drained(self.key, now());
                     continue;
                 }
@@ -152,20 +152,20 @@ impl Drive {
         }
         let (phase, paused) = conns.phase(self.key);
         match phase {
-            Phase::Open if paused => return Turn::Wait,
+            Phase::Open if paused => return Progress::Wait,
             Phase::Open => {}
-            Phase::Dead => return Turn::End,
-            Phase::Closed if flushed => return Turn::End,
-            Phase::Closed => return Turn::Wait,
+            Phase::Dead => return Progress::End,
+            Phase::Closed if flushed => return Progress::End,
+            Phase::Closed => return Progress::Wait,
             Phase::Closing(kind) => {
-                self.tell(context, Ending::Closed(kind));
-                if self.peer == Peer::Broken && flushed {
-                    self.peer = Peer::Shut;
+                self.report_close(context, Ending::Closed(kind));
+                if self.close_state == CloseState::Broken && flushed {
+                    self.close_state = CloseState::Shut;
                     conns.shut(self.key);
                 }
             }
         }
-        Turn::Again
+        Progress::Again
     }
 
     fn feed(
@@ -182,16 +182,16 @@ impl Drive {
                 Ok(None) => return,
                 Err(error) => {
                     conns.fail(self.key, error);
-                    self.peer = Peer::Broken;
-                    return self.tell(context, Ending::Protocol(error));
+                    self.close_state = CloseState::Broken;
+                    return self.report_close(context, Ending::Protocol(error));
                 }
             };
             let endpoint = &context.route(self.route).endpoint;
             match event {
-                Event::Text(payload) if !self.told => {
+                Event::Text(payload) if !self.close_reported => {
                     endpoint.message(self.key, MessageKind::Text, payload, now);
                 }
-                Event::Binary(payload) if !self.told => {
+                Event::Binary(payload) if !self.close_reported => {
                     endpoint.message(self.key, MessageKind::Binary, payload, now);
                 }
                 Event::Ping(payload) => {
@@ -199,18 +199,18 @@ impl Drive {
                 }
                 Event::Close(code) => {
                     conns.answer_close(self.key, code);
-                    self.peer = Peer::Closed;
-                    return self.tell(context, Ending::Client(code));
+                    self.close_state = CloseState::Closed;
+                    return self.report_close(context, Ending::Client(code));
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
             match conns.phase(self.key) {
                 (Phase::Open, false) => {}
                 (Phase::Open, true) => {
-                    self.held = (!input.is_empty()).then(|| (&*input).into());
+                    self.unread = (!input.is_empty()).then(|| (&*input).into());
                     return;
                 }
-                (Phase::Closing(kind), _) => self.tell(context, Ending::Closed(kind)),
+                (Phase::Closing(kind), _) => self.report_close(context, Ending::Closed(kind)),
                 (Phase::Closed | Phase::Dead, _) => return,
             }
         }

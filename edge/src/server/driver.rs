@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
-use crate::server::connection::{Drive, Scratch, Turn};
+use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{News, Ready, Upgraded};
 use crate::server::context::ServerContext;
 use crate::server::handler::Ending;
@@ -29,13 +29,16 @@ const SLICE: Duration = Duration::from_micros(100);
 /// The connections of a shard, and the loop that drives them.
 pub(crate) struct Driver {
     pub(super) context: Rc<ServerContext>,
-    drives: RefCell<ConnMap<Drive>>,
+    connections: RefCell<ConnMap<Connection>>,
 }
 
 impl Driver {
     pub(super) fn new(context: Rc<ServerContext>) -> Rc<Self> {
-        let drives = RefCell::default();
-        Rc::new(Self { context, drives })
+        let connections = RefCell::default();
+        Rc::new(Self {
+            context,
+            connections,
+        })
     }
 
     /// Opens a connection.
@@ -52,11 +55,11 @@ impl Driver {
         } = upgraded;
         let route = context.route(index);
         let key = context.conns.insert(socket, route.outbox_bytes)?;
-        let drive = Drive::new(key, index, route, &hello, early);
-        if drive.has_input() {
+        let connection = Connection::new(key, index, route, &hello, early);
+        if connection.has_input() {
             context.conns.wake(key);
         }
-        self.drives.borrow_mut().insert(key, drive);
+        self.connections.borrow_mut().insert(key, connection);
         context.metrics.connections.inc();
         route.endpoint.open(key, hello, now());
         Ok(())
@@ -70,7 +73,7 @@ impl Driver {
         let context = &*self.context;
         let poll = context.conns.take_poll();
         let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        let mut scratch = Scratch {
+        let mut buffers = ReadBuffers {
             bytes: vec![0; context.options.scratch_bytes.max(1024)],
             inflater: Inflater::default(),
         };
@@ -82,8 +85,8 @@ impl Driver {
                 && let Some(key) = context.conns.next_woken()
             {
                 woken += 1;
-                self.turn(key, true, &mut scratch);
-                begun = self.give_way(begun).await;
+                self.advance(key, true, &mut buffers);
+                begun = self.yield_if_due(begun).await;
             }
             if woken > 0 || !leaving.is_empty() {
                 ready.look()?;
@@ -108,10 +111,10 @@ impl Driver {
                             hung_up += 1;
                             leaving.push_back(key);
                         }
-                        Some(key) => self.turn(key, false, &mut scratch),
+                        Some(key) => self.advance(key, false, &mut buffers),
                         None => {}
                     }
-                    begun = self.give_way(begun).await;
+                    begun = self.yield_if_due(begun).await;
                 }
                 if hung_up < Ready::MOST {
                     break;
@@ -120,15 +123,15 @@ impl Driver {
                 ready.look()?;
             }
             context.limiter.set_overloaded(false);
-            self.part(&mut leaving, &mut scratch);
-            context.count_inflated(scratch.inflater.take_counts());
+            self.end_leaving(&mut leaving, &mut buffers);
+            context.count_inflated(buffers.inflater.take_counts());
             yield_all().await;
         }
     }
 
     /// Lets others have their turn if what has `begun` has lasted for its slice, and there is more to do; returns when the
     /// present slice began.
-    async fn give_way(&self, begun: Instant) -> Instant {
+    async fn yield_if_due(&self, begun: Instant) -> Instant {
         if now().duration_since(begun) < SLICE {
             return begun;
         }
@@ -138,10 +141,10 @@ impl Driver {
     }
 
     /// Ends connections whose clients have hung up, for one slice.
-    fn part(&self, leaving: &mut VecDeque<ConnKey>, scratch: &mut Scratch) {
+    fn end_leaving(&self, leaving: &mut VecDeque<ConnKey>, buffers: &mut ReadBuffers) {
         let begun = now();
         while let Some(key) = leaving.pop_front() {
-            self.turn(key, true, scratch);
+            self.advance(key, true, buffers);
             if now().duration_since(begun) >= SLICE {
                 return;
             }
@@ -149,18 +152,18 @@ impl Driver {
     }
 
     /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
-    fn turn(&self, key: ConnKey, wary: bool, scratch: &mut Scratch) {
+    fn advance(&self, key: ConnKey, wary: bool, buffers: &mut ReadBuffers) {
         let context = &*self.context;
-        let mut drives = self.drives.borrow_mut();
-        let Some(drive) = drives.get_mut(key) else {
+        let mut connections = self.connections.borrow_mut();
+        let Some(connection) = connections.get_mut(key) else {
             return;
         };
-        match drive.turn(context, wary, scratch) {
-            Turn::Again => context.conns.wake(key),
-            Turn::Wait => {}
-            Turn::End => {
-                drive.tell(context, Ending::Lost);
-                drives.remove(key);
+        match connection.advance(context, wary, buffers) {
+            Progress::Again => context.conns.wake(key),
+            Progress::Wait => {}
+            Progress::End => {
+                connection.report_close(context, Ending::Lost);
+                connections.remove(key);
                 context.conns.remove(key);
                 context.metrics.connections.dec();
             }
@@ -170,7 +173,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let left = self.drives.get_mut().len();
+        let left = self.connections.get_mut().len();
         self.context.metrics.connections.dec_by(left as i64);
     }
 }

@@ -2,7 +2,7 @@ use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
 use crate::core::rooms::frame_log::Member;
 use crate::core::{Client, Timer};
-use crate::server::connection::Drive;
+use crate::server::connection::Connection;
 use crate::server::connections::Conns;
 use crate::time::wheel::TimerWheel;
 
@@ -10,7 +10,7 @@ use crate::time::wheel::TimerWheel;
 fn a_connection_takes_little_room() {
     let plain = [
         ("socket", Conns::entry_bytes(), 56),
-        ("protocol", ConnMap::<Drive>::place_bytes(), 120),
+        ("protocol", ConnMap::<Connection>::place_bytes(), 120),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
