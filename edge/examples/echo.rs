@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_edge::server::Server;
-use grandstand_edge::server::connections::Conns;
+use grandstand_edge::server::connections::Connections;
 use grandstand_edge::server::context::ServerOptions;
 use grandstand_edge::server::echo::Echo;
 use grandstand_edge::server::listen::{ListenOptions, bind};
@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let conns = Conns::new(Duration::from_secs(25))?;
+    let conns = Connections::new(Duration::from_secs(25))?;
     let route = Route {
         path: "/v1/echo",
         endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),

@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::process::config::EdgeConfig;
 use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::server::echo::Echo;
 use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
@@ -67,7 +67,7 @@ impl ShardThread {
             BusSource::Shared(bus) => bus.clone(),
         };
         let core = self.config.core();
-        let conns = Conns::new(core.heartbeat)?;
+        let conns = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
         let shard = Shard::new(
             {
@@ -103,7 +103,7 @@ impl ShardThread {
         Ok(())
     }
 
-    fn server(&self, shard: &Rc<Shard>, conns: Conns) -> Server {
+    fn server(&self, shard: &Rc<Shard>, conns: Connections) -> Server {
         let limits = &self.config.limits;
         let mut routes = vec![Route {
             path: "/v1/ws",
@@ -131,7 +131,7 @@ impl ShardThread {
 }
 
 /// Tells clients to connect anew, and waits for them to go; closes those that are left.
-async fn drain(shard: &Rc<Shard>, mut conns: Conns, within: Duration) {
+async fn drain(shard: &Rc<Shard>, mut conns: Connections, within: Duration) {
     const LOOK: Duration = Duration::from_millis(20);
     shard.run(|core, _, _| core.drain(within));
     // Who was told to go last has a while to do so; nobody has if there is no time at all.

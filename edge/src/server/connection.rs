@@ -9,7 +9,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use crate::conn::transport::{ConnKey, Transport};
-use crate::server::connections::{Flushed, Phase};
+use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
 use crate::server::handler::{Ending, Hello};
 use crate::server::routes::Route;
@@ -141,23 +141,23 @@ impl Connection {
         let mut flushed = true;
         loop {
             match conns.flush(self.key) {
-                Flushed::Blocked => flushed = false,
-                Flushed::Drained if !self.close_reported => {
+                FlushStatus::Blocked => flushed = false,
+                FlushStatus::Drained if !self.close_reported => {
                     context.route(self.route).endpoint.drained(self.key, now());
                     continue;
                 }
-                Flushed::Drained | Flushed::Idle => {}
+                FlushStatus::Drained | FlushStatus::Idle => {}
             }
             break;
         }
-        let (phase, paused) = conns.phase(self.key);
-        match phase {
-            Phase::Open if paused => return Progress::Wait,
-            Phase::Open => {}
-            Phase::Dead => return Progress::End,
-            Phase::Closed if flushed => return Progress::End,
-            Phase::Closed => return Progress::Wait,
-            Phase::Closing(kind) => {
+        let (state, paused) = conns.state(self.key);
+        match state {
+            ConnState::Open if paused => return Progress::Wait,
+            ConnState::Open => {}
+            ConnState::Dead => return Progress::End,
+            ConnState::Closed if flushed => return Progress::End,
+            ConnState::Closed => return Progress::Wait,
+            ConnState::Closing(kind) => {
                 self.report_close(context, Ending::Closed(kind));
                 if self.close_state == CloseState::Broken && flushed {
                     self.close_state = CloseState::Shut;
@@ -204,14 +204,14 @@ impl Connection {
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
-            match conns.phase(self.key) {
-                (Phase::Open, false) => {}
-                (Phase::Open, true) => {
+            match conns.state(self.key) {
+                (ConnState::Open, false) => {}
+                (ConnState::Open, true) => {
                     self.unread = (!input.is_empty()).then(|| (&*input).into());
                     return;
                 }
-                (Phase::Closing(kind), _) => self.report_close(context, Ending::Closed(kind)),
-                (Phase::Closed | Phase::Dead, _) => return,
+                (ConnState::Closing(kind), _) => self.report_close(context, Ending::Closed(kind)),
+                (ConnState::Closed | ConnState::Dead, _) => return,
             }
         }
     }

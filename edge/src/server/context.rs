@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::server::limiter::HandshakeLimiter;
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Pages, Route, Routes};
@@ -45,7 +45,7 @@ impl Default for ServerOptions {
 
 /// The shard's connections, routes, limits and metrics.
 pub(crate) struct ServerContext {
-    pub(crate) conns: Conns,
+    pub(crate) conns: Connections,
     pub(crate) metrics: ServerMetrics,
     pub(crate) options: ServerOptions,
     pub(crate) routes: Vec<Route>,
@@ -59,7 +59,7 @@ pub(crate) struct ServerContext {
 impl ServerContext {
     pub(super) fn new(
         options: ServerOptions,
-        conns: Conns,
+        conns: Connections,
         metrics: ServerMetrics,
         paths: Routes,
     ) -> Rc<Self> {

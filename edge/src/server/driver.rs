@@ -1,9 +1,9 @@
 //! One task drives all connections of a shard.
 //!
 //! What is kept for each is next to nothing: no read buffer (bytes are read into one that the whole shard shares, and acted
-//! on before anything else runs), no timer and no socket (they are in [`Conns`]).
+//! on before anything else runs), no timer and no socket (they are in [`Connections`]).
 //!
-//! [`Conns`]: crate::server::connections::Conns
+//! [`Connections`]: crate::server::connections::Connections
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
-use crate::server::connections::{News, Ready, Upgraded};
+use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;
 use crate::server::handler::Ending;
 use crate::server::yielding::yield_all;
@@ -45,9 +45,9 @@ impl Driver {
     ///
     /// # Errors
     /// If the kernel cannot watch one more.
-    pub(crate) fn open(&self, upgraded: Upgraded) -> io::Result<()> {
+    pub(crate) fn open(&self, upgraded: UpgradedSocket) -> io::Result<()> {
         let context = &self.context;
-        let Upgraded {
+        let UpgradedSocket {
             socket,
             route: index,
             hello,
@@ -72,7 +72,7 @@ impl Driver {
     pub(crate) async fn drive(self: Rc<Self>) -> io::Result<()> {
         let context = &*self.context;
         let poll = context.conns.take_poll();
-        let mut ready = Ready::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        let mut ready = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
         let mut buffers = ReadBuffers {
             bytes: vec![0; context.options.scratch_bytes.max(1024)],
             inflater: Inflater::default(),
@@ -99,7 +99,7 @@ impl Driver {
             }
             loop {
                 let mut hung_up = 0;
-                for News {
+                for Readiness {
                     index,
                     writable,
                     ended,
@@ -116,10 +116,10 @@ impl Driver {
                     }
                     begun = self.yield_if_due(begun).await;
                 }
-                if hung_up < Ready::MOST {
+                if hung_up < Poller::MOST {
                     break;
                 }
-                // News come in the order in which things happened: behind those of thousands who leave may be who plays.
+                // Readiness come in the order in which things happened: behind those of thousands who leave may be who plays.
                 ready.look()?;
             }
             context.limiter.set_overloaded(false);

@@ -7,7 +7,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::server::handler::{Ending, Endpoint, Hello};
 use crate::websocket::deflate::{DeflateOptions, Deflater};
 use crate::websocket::frame::{MessageKind, Opcode, put_frame};
@@ -17,7 +17,7 @@ use crate::websocket::frame::{MessageKind, Opcode, put_frame};
 /// Who may be sent compressed messages is. It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
 #[derive(Debug)]
 pub struct Echo {
-    conns: Conns,
+    conns: Connections,
     /// Those that are answered with compressed messages.
     deflated: RefCell<ConnMap<()>>,
     deflater: RefCell<Deflater>,
@@ -28,7 +28,7 @@ impl Echo {
     pub const LIMIT: u32 = 32 << 20;
 
     /// An echo on these connections.
-    pub fn new(conns: Conns, deflate: DeflateOptions) -> Self {
+    pub fn new(conns: Connections, deflate: DeflateOptions) -> Self {
         Self {
             conns,
             deflated: RefCell::default(),

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 
-use connections::Conns;
+use connections::Connections;
 use context::{ServerContext, ServerOptions};
 use driver::Driver;
 use metrics::ServerMetrics;
@@ -53,7 +53,7 @@ impl Server {
     /// A server for these routes, whose endpoints send through `conns`.
     pub fn new(
         options: ServerOptions,
-        conns: Conns,
+        conns: Connections,
         metrics: ServerMetrics,
         paths: Routes,
     ) -> Self {

@@ -12,7 +12,7 @@ use tokio::task::LocalSet;
 
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::Server;
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::Echo;
 use crate::server::handler::{Ending, Endpoint, Hello};
@@ -43,7 +43,7 @@ pub(crate) enum Told {
 struct Recorder {
     told: RefCell<VecDeque<Told>>,
     /// Pauses at every message.
-    pausing: RefCell<Option<Conns>>,
+    pausing: RefCell<Option<Connections>>,
 }
 
 impl Endpoint for Recorder {
@@ -68,7 +68,7 @@ impl Endpoint for Recorder {
 /// The shard.
 pub(crate) struct Rig {
     pub(crate) server: Server,
-    pub(crate) conns: Conns,
+    pub(crate) conns: Connections,
     pub(crate) addr: SocketAddr,
     recorder: Rc<Recorder>,
 }
@@ -98,7 +98,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         .build()
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let conns = Conns::new(setup.heartbeat).unwrap();
+        let conns = Connections::new(setup.heartbeat).unwrap();
         let recorder = Rc::new(Recorder::default());
         let routes = vec![
             Route {

@@ -8,13 +8,13 @@ use grandstand_common::clock::{Now, now};
 use tokio::sync::Notify;
 
 use crate::core::Core;
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 
 /// The core of a shard with its connections, as its tasks share them.
 #[derive(Debug)]
 pub struct Shard {
     core: RefCell<Core>,
-    conns: Conns,
+    conns: Connections,
     /// Notified when the core has commands for the bus.
     pub(super) commands: Notify,
     /// Notified when the core has frames to flush.
@@ -27,7 +27,7 @@ pub struct Shard {
 
 impl Shard {
     /// A shard around a core, whose clients are among `conns`.
-    pub fn new(core: Core, conns: Conns) -> Rc<Self> {
+    pub fn new(core: Core, conns: Connections) -> Rc<Self> {
         Rc::new(Self {
             core: RefCell::new(core),
             conns,
@@ -39,7 +39,7 @@ impl Shard {
     }
 
     /// Runs `does` on the core, then wakes the tasks that have work.
-    pub fn run<T>(&self, does: impl FnOnce(&mut Core, &mut Conns, Now) -> T) -> T {
+    pub fn run<T>(&self, does: impl FnOnce(&mut Core, &mut Connections, Now) -> T) -> T {
         let mut core = self.core.borrow_mut();
         let result = does(&mut core, &mut self.conns.clone(), now());
         if core.has_commands() {

@@ -3,13 +3,13 @@ use crate::conn::transport::ConnKey;
 use crate::core::rooms::frame_log::Member;
 use crate::core::{Client, Timer};
 use crate::server::connection::Connection;
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::time::wheel::TimerWheel;
 
 #[test]
 fn a_connection_takes_little_room() {
     let plain = [
-        ("socket", Conns::entry_bytes(), 56),
+        ("socket", Connections::entry_bytes(), 56),
         ("protocol", ConnMap::<Connection>::place_bytes(), 120),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];

@@ -8,7 +8,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::alloc_counter::allocations;
-use crate::server::connections::Conns;
+use crate::server::connections::Connections;
 use crate::shard::flush::drive_flush;
 use crate::shard::handle::Shard;
 
@@ -88,7 +88,10 @@ fn writes_of_twelve(interval: Duration) -> u64 {
         .map(|version| bench.batch(7, vec![update(version, version)]))
         .collect();
     let before = bench.core.counts.writes;
-    let shard = Shard::new(bench.core, Conns::new(Duration::from_secs(25)).unwrap());
+    let shard = Shard::new(
+        bench.core,
+        Connections::new(Duration::from_secs(25)).unwrap(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -4,7 +4,7 @@ use grandstand_common::error::ErrorKind;
 
 use super::*;
 use crate::conn::transport::SendStatus;
-use crate::server::connections::Ready;
+use crate::server::connections::Poller;
 use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
 use crate::websocket::error::ProtocolError;
 
@@ -122,7 +122,7 @@ fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
     run(Setup::default(), async |rig| {
         let (player, conn) = rig.open().await;
         let mut crowd = Vec::new();
-        for _ in 0..2 * Ready::MOST {
+        for _ in 0..2 * Poller::MOST {
             crowd.push(rig.open().await.0);
         }
         // Nothing of this waits for the shard, so it finds all of it at once.
@@ -130,7 +130,7 @@ fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
         let frame = [&[0x81, 0x84, 0, 0, 0, 0], &b"move"[..]].concat();
         assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
         assert_eq!(rig.told().await, text(conn, "move"));
-        for _ in 0..2 * Ready::MOST {
+        for _ in 0..2 * Poller::MOST {
             let Told::Closed(_, Ending::Lost) = rig.told().await else {
                 panic!("nobody else said anything");
             };

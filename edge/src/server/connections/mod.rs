@@ -1,7 +1,7 @@
 //! A shard's connections: sockets, outboxes and heartbeats.
 //!
 //! The core writes here straight to sockets, without waking anybody. Sockets are registered with a poll of the shard's own
-//! (`Ready`), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
+//! (`Poller`), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
 //! connection costs neither a task nor a registration there (together 512 to 640 bytes).
 
 pub mod outbox;
@@ -27,12 +27,12 @@ use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use table::Table;
 
-pub(crate) use poller::{News, Ready};
-pub(crate) use socket::{Flushed, Phase};
+pub(crate) use poller::{Poller, Readiness};
+pub(crate) use socket::{ConnState, FlushStatus};
 
 /// A socket that was upgraded, and what is known of its client.
 #[derive(Debug)]
-pub(crate) struct Upgraded {
+pub(crate) struct UpgradedSocket {
     pub(crate) socket: std::net::TcpStream,
     /// The place of its route among the front's.
     pub(crate) route: u8,
@@ -43,7 +43,7 @@ pub(crate) struct Upgraded {
 
 /// The connections of one shard. Clones are handles to the same.
 #[derive(Debug, Clone)]
-pub struct Conns(Rc<Shared>);
+pub struct Connections(Rc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -54,7 +54,7 @@ struct Shared {
     bell: Rc<Notify>,
 }
 
-impl Conns {
+impl Connections {
     /// No connections yet. One that is silent for `heartbeat` is sent a ping, and after as long again is closed.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Conns {
     /// What one connection takes in the table, in bytes.
     #[cfg(test)]
     pub(crate) const fn entry_bytes() -> usize {
-        size_of::<Option<socket::Conn>>()
+        size_of::<Option<socket::ConnEntry>>()
     }
 
     /// Waits until [`next_woken`](Self::next_woken) may have something.
@@ -137,19 +137,19 @@ impl Conns {
     }
 
     /// How the connection stands, and whether it is paused.
-    pub(crate) fn phase(&self, key: ConnKey) -> (Phase, bool) {
+    pub(crate) fn state(&self, key: ConnKey) -> (ConnState, bool) {
         match self.0.table.borrow_mut().get_mut(key) {
-            Some(conn) => (conn.phase, conn.paused),
-            None => (Phase::Dead, false),
+            Some(conn) => (conn.state, conn.paused),
+            None => (ConnState::Dead, false),
         }
     }
 
     /// Writes what waits.
-    pub(crate) fn flush(&self, key: ConnKey) -> Flushed {
+    pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now());
         let Some(conn) = table.get_mut(key) else {
-            return Flushed::Idle;
+            return FlushStatus::Idle;
         };
         conn.flush(now)
     }
@@ -170,13 +170,13 @@ impl Conns {
     /// Answers the client's close frame, unless ours went first.
     pub(crate) fn answer_close(&self, key: ConnKey, code: Option<u16>) {
         let mut table = self.0.table.borrow_mut();
-        if table.end(key, &frame::close_reply(code), Phase::Closed, now()) {
+        if table.end(key, &frame::close_reply(code), ConnState::Closed, now()) {
             return;
         }
         if let Some(conn) = table.get_mut(key)
-            && matches!(conn.phase, Phase::Closing(_))
+            && matches!(conn.state, ConnState::Closing(_))
         {
-            conn.phase = Phase::Closed;
+            conn.state = ConnState::Closed;
         }
     }
 
@@ -184,8 +184,8 @@ impl Conns {
     pub(crate) fn fail(&self, key: ConnKey, error: ProtocolError) {
         let kind = error_kind(error);
         let close = frame::close(kind.close_code(), &error.to_string());
-        let phase = Phase::Closing(kind);
-        self.0.table.borrow_mut().end(key, &close, phase, now());
+        let state = ConnState::Closing(kind);
+        self.0.table.borrow_mut().end(key, &close, state, now());
     }
 
     /// Ends our direction, so that the client sees the end and what it has sent does not reset the connection before it
@@ -197,7 +197,7 @@ impl Conns {
     }
 }
 
-impl Transport for Conns {
+impl Transport for Connections {
     fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         self.0.table.borrow_mut().send(conn, frames, false)
     }
@@ -228,7 +228,7 @@ impl Transport for Conns {
             return;
         };
         if std::mem::replace(&mut found.paused, paused) && !paused {
-            found.on_alive(now);
+            found.on_activity(now);
             table.wake(conn);
         }
     }

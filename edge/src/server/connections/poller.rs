@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 
 /// What the kernel says of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct Readiness {
     /// Its place.
     pub(crate) index: usize,
     /// Its socket takes bytes.
@@ -20,14 +20,14 @@ pub(crate) struct News {
 
 /// A poll inside the runtime's own.
 ///
-/// News are edges: they come once for what has changed.
+/// Readiness are edges: they come once for what has changed.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub(crate) struct Poller {
     poll: AsyncFd<Poll>,
     events: Events,
 }
 
-impl Ready {
+impl Poller {
     /// The most connections of which one look brings news.
     pub(crate) const MOST: usize = 256;
 
@@ -79,8 +79,8 @@ impl Ready {
     }
 
     /// The news of the last look.
-    pub(crate) fn news(&self) -> impl Iterator<Item = News> + '_ {
-        self.events.iter().map(|event| News {
+    pub(crate) fn news(&self) -> impl Iterator<Item = Readiness> + '_ {
+        self.events.iter().map(|event| Readiness {
             index: event.token().0,
             writable: event.is_writable() || event.is_error(),
             ended: event.is_read_closed(),

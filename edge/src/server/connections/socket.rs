@@ -14,7 +14,7 @@ const SLICES: usize = 64;
 
 /// How a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnState {
     /// Messages flow.
     Open,
     /// Our close frame is written or queued, as the last; the client's is awaited.
@@ -27,7 +27,7 @@ pub(crate) enum Phase {
 
 /// What a flush found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flushed {
+pub(crate) enum FlushStatus {
     /// There was nothing to write.
     Idle,
     /// The outbox has just run empty.
@@ -38,18 +38,18 @@ pub(crate) enum Flushed {
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Conn {
+pub(super) struct ConnEntry {
     pub(super) socket: TcpStream,
     pub(super) generation: u32,
     /// Only while the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
     /// When something was last heard of it, or a blocked socket took something.
-    pub(super) alive: CoarseInstant,
+    pub(super) last_activity: CoarseInstant,
     /// When its entry in the wheel that counts comes out.
-    pub(super) armed: CoarseInstant,
+    pub(super) deadline: CoarseInstant,
     /// The outbox's cap.
     pub(super) cap: u32,
-    pub(super) phase: Phase,
+    pub(super) state: ConnState,
     /// A ping is out since `alive`.
     pub(super) pinged: bool,
     pub(super) paused: bool,
@@ -59,10 +59,10 @@ pub(super) struct Conn {
     pub(super) woken: bool,
 }
 
-impl Conn {
+impl ConnEntry {
     /// Something was heard of it.
-    pub(super) fn on_alive(&mut self, now: CoarseInstant) {
-        self.alive = now;
+    pub(super) fn on_activity(&mut self, now: CoarseInstant) {
+        self.last_activity = now;
         self.pinged = false;
     }
 
@@ -96,37 +96,37 @@ impl Conn {
         match self.write(frame) {
             Ok(count) if count == frame.len() => {}
             Ok(count) => self.queue_rest(frame, count, true),
-            Err(_) => self.phase = Phase::Dead,
+            Err(_) => self.state = ConnState::Dead,
         }
     }
 
     /// Writes what waits in the outbox.
-    pub(super) fn flush(&mut self, now: CoarseInstant) -> Flushed {
+    pub(super) fn flush(&mut self, now: CoarseInstant) -> FlushStatus {
         while let Some(outbox) = &mut self.outbox {
             // Also if nothing is left after a discard: what comes next is to be for a socket that takes it.
             if self.blocked {
-                return Flushed::Blocked;
+                return FlushStatus::Blocked;
             }
             if outbox.is_empty() {
                 self.outbox = None;
-                return Flushed::Drained;
+                return FlushStatus::Drained;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = outbox.slices(&mut slices);
             match self.socket.write_vectored(&slices[..filled]) {
                 Ok(count) => {
                     outbox.advance(count);
-                    self.on_alive(now);
+                    self.on_activity(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    self.phase = Phase::Dead;
-                    return Flushed::Idle;
+                    self.state = ConnState::Dead;
+                    return FlushStatus::Idle;
                 }
             }
         }
-        Flushed::Idle
+        FlushStatus::Idle
     }
 
     /// Reads what is there into `buffer`; 0 bytes are the end.
@@ -137,7 +137,7 @@ impl Conn {
                 result => break result?,
             }
         };
-        self.on_alive(now);
+        self.on_activity(now);
         Ok(count)
     }
 
@@ -145,7 +145,7 @@ impl Conn {
     pub(super) fn shut(&mut self) {
         let socket = socket2::SockRef::from(&self.socket);
         if socket.shutdown(std::net::Shutdown::Write).is_err() {
-            self.phase = Phase::Dead;
+            self.state = ConnState::Dead;
         }
     }
 }

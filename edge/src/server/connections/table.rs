@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus};
 use crate::server::connections::outbox::Outbox;
-use crate::server::connections::socket::{Conn, Phase};
+use crate::server::connections::socket::{ConnEntry, ConnState};
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
@@ -28,7 +28,7 @@ const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 /// The connections of a shard by their place, with their heartbeats and deadlines.
 #[derive(Debug)]
 pub(super) struct Table {
-    conns: Slab<Conn>,
+    conns: Slab<ConnEntry>,
     /// How often each place was taken before.
     generations: Vec<u32>,
     wheel: TimerWheel<ConnKey>,
@@ -64,8 +64,8 @@ impl Table {
     }
 
     pub(super) fn open_keys(&self) -> Vec<ConnKey> {
-        let open = |(_, conn): &(usize, &Conn)| conn.phase == Phase::Open;
-        let key = |(index, conn): (usize, &Conn)| ConnKey {
+        let open = |(_, conn): &(usize, &ConnEntry)| conn.state == ConnState::Open;
+        let key = |(index, conn): (usize, &ConnEntry)| ConnKey {
             index: index as u32,
             generation: conn.generation,
         };
@@ -93,14 +93,14 @@ impl Table {
         }
         let generation = self.generations[index];
         let deadline = now + self.heartbeat;
-        place.insert(Conn {
+        place.insert(ConnEntry {
             socket,
             generation,
             outbox: None,
-            alive: CoarseInstant::new(now.saturating_duration_since(self.start)),
-            armed: CoarseInstant::new(deadline.saturating_duration_since(self.start)),
+            last_activity: CoarseInstant::new(now.saturating_duration_since(self.start)),
+            deadline: CoarseInstant::new(deadline.saturating_duration_since(self.start)),
             cap,
-            phase: Phase::Open,
+            state: ConnState::Open,
             pinged: false,
             paused: false,
             blocked: false,
@@ -114,7 +114,7 @@ impl Table {
         Ok(key)
     }
 
-    pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut Conn> {
+    pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut ConnEntry> {
         self.conns
             .get_mut(key.index as usize)
             .filter(|conn| conn.generation == key.generation)
@@ -162,7 +162,7 @@ impl Table {
         let Some(conn) = self.get_mut(key) else {
             return SendStatus::Gone;
         };
-        if conn.phase != Phase::Open {
+        if conn.state != ConnState::Open {
             return SendStatus::Gone;
         }
         if let Some(outbox) = &mut conn.outbox {
@@ -179,7 +179,7 @@ impl Table {
                 SendStatus::Queued
             }
             Err(_) => {
-                conn.phase = Phase::Dead;
+                conn.state = ConnState::Dead;
                 SendStatus::Gone
             }
         };
@@ -188,7 +188,7 @@ impl Table {
     }
 
     pub(super) fn discard(&mut self, key: ConnKey) {
-        let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
+        let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
             return;
         };
         match &mut conn.outbox {
@@ -209,19 +209,25 @@ impl Table {
 
     pub(super) fn close(&mut self, key: ConnKey, why: ErrorKind, now: Instant) {
         let close = frame::close(why.close_code(), why.code());
-        self.end(key, &close, Phase::Closing(why), now);
+        self.end(key, &close, ConnState::Closing(why), now);
     }
 
     /// Sends the last frame and sets the deadline for the rest; whether the connection was open.
-    pub(super) fn end(&mut self, key: ConnKey, last: &Bytes, phase: Phase, now: Instant) -> bool {
+    pub(super) fn end(
+        &mut self,
+        key: ConnKey,
+        last: &Bytes,
+        state: ConnState,
+        now: Instant,
+    ) -> bool {
         let deadline = now + CLOSE_GRACE;
-        let armed = self.coarse(deadline);
-        let Some(conn) = self.get_mut(key).filter(|c| c.phase == Phase::Open) else {
+        let coarse_deadline = self.coarse(deadline);
+        let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
             return false;
         };
-        conn.phase = phase;
+        conn.state = state;
         conn.send_last(last);
-        conn.armed = armed;
+        conn.deadline = coarse_deadline;
         self.wake(key);
         self.wheel.insert(deadline, key);
         true
@@ -234,7 +240,7 @@ impl Table {
             // What was armed anew has a later entry, which comes out in its time.
             if self
                 .get_mut(key)
-                .is_some_and(|c| coarse.has_reached(c.armed))
+                .is_some_and(|c| coarse.has_reached(c.deadline))
             {
                 self.on_timeout(key, now);
             }
@@ -247,15 +253,15 @@ impl Table {
         let Some(conn) = self.get_mut(key) else {
             return;
         };
-        if conn.phase != Phase::Open {
-            conn.phase = Phase::Dead;
+        if conn.state != ConnState::Open {
+            conn.state = ConnState::Dead;
             self.wake(key);
             return;
         }
         // Nothing can be heard of it while nothing is read. If it does not even take what waits for it, it is gone.
         let queued = conn.outbox.is_some();
         if conn.paused && !queued {
-            conn.on_alive(coarse);
+            conn.on_activity(coarse);
         }
         if conn.pinged {
             let why = if queued {
@@ -267,14 +273,14 @@ impl Table {
             self.close(key, why, now);
             return;
         }
-        let silence = coarse.since(conn.alive);
+        let silence = coarse.since(conn.last_activity);
         conn.pinged = silence >= heartbeat;
         let wait = match conn.pinged {
             true => heartbeat,
             false => heartbeat - silence,
         };
         let silent = conn.pinged;
-        conn.armed = coarse.after(wait);
+        conn.deadline = coarse.after(wait);
         if silent && !queued {
             self.send(key, &PING, true);
         }

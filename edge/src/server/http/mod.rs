@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::server::connections::Upgraded;
+use crate::server::connections::UpgradedSocket;
 use crate::server::context::ServerContext;
 use crate::server::handler::Hello;
 
@@ -47,7 +47,7 @@ pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
     socket: TcpStream,
     peer: SocketAddr,
-) -> Option<Upgraded> {
+) -> Option<UpgradedSocket> {
     let deadline = Instant::now() + context.options.handshake_timeout;
     // Who says nothing yet takes next to nothing.
     let asked = async {
@@ -71,7 +71,7 @@ async fn drive_http(
     socket: TcpStream,
     peer: SocketAddr,
     deadline: Instant,
-) -> Option<Upgraded> {
+) -> Option<UpgradedSocket> {
     let service = HttpService {
         context: Rc::clone(&context),
         peer,
@@ -90,7 +90,7 @@ async fn drive_http(
     match result {
         Ok(Ok(())) => {
             if let Some((route, hello)) = service.upgrade.take() {
-                return Some(Upgraded {
+                return Some(UpgradedSocket {
                     socket: socket.into_std().ok()?,
                     route,
                     hello,
