@@ -7,7 +7,7 @@ use std::time::Duration;
 use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Connections;
 use grandstand_edge::server::context::ServerOptions;
-use grandstand_edge::server::echo::Echo;
+use grandstand_edge::server::echo::EchoHandler;
 use grandstand_edge::server::listen::{ListenOptions, bind};
 use grandstand_edge::server::metrics::ServerMetrics;
 use grandstand_edge::server::routes::{Pages, Route, Routes};
@@ -23,9 +23,9 @@ fn main() -> anyhow::Result<()> {
     let conns = Connections::new(Duration::from_secs(25))?;
     let route = Route {
         path: "/v1/echo",
-        endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),
-        message_bytes: Echo::LIMIT,
-        outbox_bytes: Echo::LIMIT,
+        handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
+        message_bytes: EchoHandler::LIMIT,
+        outbox_bytes: EchoHandler::LIMIT,
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {

@@ -16,11 +16,11 @@ use crate::process::config::EdgeConfig;
 use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Connections;
-use crate::server::echo::Echo;
+use crate::server::echo::EchoHandler;
 use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
-use crate::shard::handler::Gate;
+use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{self, FlushOptions};
 
@@ -107,16 +107,19 @@ impl ShardThread {
         let limits = &self.config.limits;
         let mut routes = vec![Route {
             path: "/v1/ws",
-            endpoint: Rc::new(Gate::new(Rc::clone(shard), self.options.admission.clone())),
+            handler: Rc::new(CoreHandler::new(
+                Rc::clone(shard),
+                self.options.admission.clone(),
+            )),
             message_bytes: limits.message_bytes,
             outbox_bytes: limits.outbox_bytes,
         }];
         if self.options.echo {
             routes.push(Route {
                 path: "/v1/echo",
-                endpoint: Rc::new(Echo::new(conns.clone(), self.config.deflate())),
-                message_bytes: Echo::LIMIT,
-                outbox_bytes: Echo::LIMIT,
+                handler: Rc::new(EchoHandler::new(conns.clone(), self.config.deflate())),
+                message_bytes: EchoHandler::LIMIT,
+                outbox_bytes: EchoHandler::LIMIT,
             });
         }
         let metrics = self.metrics.server.clone();

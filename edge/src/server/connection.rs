@@ -11,7 +11,7 @@ use tracing::debug;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
-use crate::server::handler::{Ending, Hello};
+use crate::server::handler::{CloseReason, ConnectInfo};
 use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::frame::{self, MessageKind};
@@ -68,12 +68,12 @@ impl Connection {
         key: ConnKey,
         index: u8,
         route: &Route,
-        hello: &Hello,
+        info: &ConnectInfo,
         early: Box<[u8]>,
     ) -> Self {
         Self {
             key,
-            decoder: Decoder::new(route.message_bytes).with_deflate(hello.form.deflate),
+            decoder: Decoder::new(route.message_bytes).with_deflate(info.form.deflate),
             unread: (!early.is_empty()).then_some(early),
             route: index,
             close_state: CloseState::Open,
@@ -123,14 +123,14 @@ impl Connection {
         }
     }
 
-    pub(super) fn report_close(&mut self, context: &ServerContext, why: Ending) {
+    pub(super) fn report_close(&mut self, context: &ServerContext, why: CloseReason) {
         if !self.close_reported {
             self.close_reported = true;
             debug!(conn = ?self.key, ?why, "connection ends");
             context.metrics.on_closed(why.label());
             context
                 .route(self.route)
-                .endpoint
+                .handler
                 .closed(self.key, why, now());
         }
     }
@@ -143,7 +143,7 @@ impl Connection {
             match conns.flush(self.key) {
                 FlushStatus::Blocked => flushed = false,
                 FlushStatus::Drained if !self.close_reported => {
-                    context.route(self.route).endpoint.drained(self.key, now());
+                    context.route(self.route).handler.drained(self.key, now());
                     continue;
                 }
                 FlushStatus::Drained | FlushStatus::Idle => {}
@@ -158,7 +158,7 @@ impl Connection {
             ConnState::Closed if flushed => return Progress::End,
             ConnState::Closed => return Progress::Wait,
             ConnState::Closing(kind) => {
-                self.report_close(context, Ending::Closed(kind));
+                self.report_close(context, CloseReason::Closed(kind));
                 if self.close_state == CloseState::Broken && flushed {
                     self.close_state = CloseState::Shut;
                     conns.shut(self.key);
@@ -183,16 +183,16 @@ impl Connection {
                 Err(error) => {
                     conns.fail(self.key, error);
                     self.close_state = CloseState::Broken;
-                    return self.report_close(context, Ending::Protocol(error));
+                    return self.report_close(context, CloseReason::Protocol(error));
                 }
             };
-            let endpoint = &context.route(self.route).endpoint;
+            let handler = &context.route(self.route).handler;
             match event {
                 Event::Text(payload) if !self.close_reported => {
-                    endpoint.message(self.key, MessageKind::Text, payload, now);
+                    handler.message(self.key, MessageKind::Text, payload, now);
                 }
                 Event::Binary(payload) if !self.close_reported => {
-                    endpoint.message(self.key, MessageKind::Binary, payload, now);
+                    handler.message(self.key, MessageKind::Binary, payload, now);
                 }
                 Event::Ping(payload) => {
                     conns.send_control(self.key, &frame::pong(payload));
@@ -200,7 +200,7 @@ impl Connection {
                 Event::Close(code) => {
                     conns.answer_close(self.key, code);
                     self.close_state = CloseState::Closed;
-                    return self.report_close(context, Ending::Client(code));
+                    return self.report_close(context, CloseReason::Client(code));
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
@@ -210,7 +210,9 @@ impl Connection {
                     self.unread = (!input.is_empty()).then(|| (&*input).into());
                     return;
                 }
-                (ConnState::Closing(kind), _) => self.report_close(context, Ending::Closed(kind)),
+                (ConnState::Closing(kind), _) => {
+                    self.report_close(context, CloseReason::Closed(kind))
+                }
                 (ConnState::Closed | ConnState::Dead, _) => return,
             }
         }

@@ -16,7 +16,7 @@ use crate::conn::transport::ConnKey;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;
-use crate::server::handler::Ending;
+use crate::server::handler::CloseReason;
 use crate::server::yielding::yield_all;
 use crate::websocket::inflate::Inflater;
 
@@ -50,18 +50,18 @@ impl Driver {
         let UpgradedSocket {
             socket,
             route: index,
-            hello,
+            info,
             early,
         } = upgraded;
         let route = context.route(index);
         let key = context.conns.insert(socket, route.outbox_bytes)?;
-        let connection = Connection::new(key, index, route, &hello, early);
+        let connection = Connection::new(key, index, route, &info, early);
         if connection.has_input() {
             context.conns.wake(key);
         }
         self.connections.borrow_mut().insert(key, connection);
         context.metrics.connections.inc();
-        route.endpoint.open(key, hello, now());
+        route.handler.open(key, info, now());
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Driver {
             Progress::Again => context.conns.wake(key),
             Progress::Wait => {}
             Progress::End => {
-                connection.report_close(context, Ending::Lost);
+                connection.report_close(context, CloseReason::Lost);
                 connections.remove(key);
                 context.conns.remove(key);
                 context.metrics.connections.dec();

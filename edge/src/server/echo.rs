@@ -8,7 +8,7 @@ use grandstand_common::error::ErrorKind;
 use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
 use crate::server::connections::Connections;
-use crate::server::handler::{Ending, Endpoint, Hello};
+use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::websocket::deflate::{DeflateOptions, Deflater};
 use crate::websocket::frame::{MessageKind, Opcode, put_frame};
 
@@ -16,14 +16,14 @@ use crate::websocket::frame::{MessageKind, Opcode, put_frame};
 ///
 /// Who may be sent compressed messages is. It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
 #[derive(Debug)]
-pub struct Echo {
+pub struct EchoHandler {
     conns: Connections,
     /// Those that are answered with compressed messages.
     deflated: RefCell<ConnMap<()>>,
     deflater: RefCell<Deflater>,
 }
 
-impl Echo {
+impl EchoHandler {
     /// The most bytes that a message, and an outbox, may have here.
     pub const LIMIT: u32 = 32 << 20;
 
@@ -37,9 +37,9 @@ impl Echo {
     }
 }
 
-impl Endpoint for Echo {
-    fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
-        if hello.form.deflate {
+impl Handler for EchoHandler {
+    fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
+        if info.form.deflate {
             self.deflated.borrow_mut().insert(conn, ());
         }
     }
@@ -69,7 +69,7 @@ impl Endpoint for Echo {
         self.conns.clone().pause(conn, false);
     }
 
-    fn closed(&self, conn: ConnKey, _: Ending, _: Instant) {
+    fn closed(&self, conn: ConnKey, _: CloseReason, _: Instant) {
         self.deflated.borrow_mut().remove(conn);
     }
 }

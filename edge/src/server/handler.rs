@@ -12,7 +12,7 @@ use crate::websocket::frame::MessageKind;
 
 /// What a client said of itself when it connected. Nothing of it is verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
+pub struct ConnectInfo {
     /// The path that it asked for, without the query.
     pub path: &'static str,
     /// The encoding that was agreed on, and whether messages may be compressed.
@@ -29,7 +29,7 @@ pub struct Hello {
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum CloseReason {
     /// The client closed, with this code if it gave one.
     Client(Option<u16>),
     /// The client broke the WebSocket protocol.
@@ -40,7 +40,7 @@ pub enum Ending {
     Lost,
 }
 
-impl Ending {
+impl CloseReason {
     /// The name in metrics: `client`, `lost`, or the error's code.
     pub fn label(self) -> &'static str {
         match self {
@@ -67,9 +67,9 @@ pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
 ///
 /// All calls come from the shard's thread, never from within a call to [`Transport`](crate::conn::transport::Transport), and one at a time; an implementation
 /// that keeps state keeps it in a `RefCell`. For one connection the order is `open`, then messages, then `closed` once.
-pub trait Endpoint {
+pub trait Handler {
     /// A connection is there, and can be sent to.
-    fn open(&self, conn: ConnKey, hello: Hello, now: Instant);
+    fn open(&self, conn: ConnKey, info: ConnectInfo, now: Instant);
 
     /// A whole message came. Text is known to be UTF-8. After [`pause`](crate::conn::transport::Transport::pause) none comes until it is resumed.
     fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], now: Instant);
@@ -79,7 +79,7 @@ pub trait Endpoint {
 
     /// The connection ended, or is closing: nothing comes any more, and nothing sent gets there. Also called for what was
     /// closed by [`close`](crate::conn::transport::Transport::close).
-    fn closed(&self, conn: ConnKey, why: Ending, now: Instant);
+    fn closed(&self, conn: ConnKey, why: CloseReason, now: Instant);
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::server::handler::Endpoint;
+use crate::server::handler::Handler;
 
 /// A path on which WebSockets are spoken.
 pub struct Route {
     /// The path, like `/v1/ws`.
     pub path: &'static str,
     /// What its connections lead to.
-    pub endpoint: Rc<dyn Endpoint>,
+    pub handler: Rc<dyn Handler>,
     /// The most bytes of a client's message.
     pub message_bytes: u32,
     /// The most bytes that wait for a slow client.

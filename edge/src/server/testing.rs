@@ -14,8 +14,8 @@ use crate::conn::transport::{ConnKey, Transport};
 use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
-use crate::server::echo::Echo;
-use crate::server::handler::{Ending, Endpoint, Hello};
+use crate::server::echo::EchoHandler;
+use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::server::listen::{ListenOptions, bind};
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Page, Pages, Route, Routes};
@@ -33,10 +33,10 @@ pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: web
 /// What the endpoint was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
-    Open(ConnKey, Hello),
+    Open(ConnKey, ConnectInfo),
     Message(ConnKey, MessageKind, Vec<u8>),
     Drained(ConnKey),
-    Closed(ConnKey, Ending),
+    Closed(ConnKey, CloseReason),
 }
 
 #[derive(Default)]
@@ -46,9 +46,9 @@ struct Recorder {
     pausing: RefCell<Option<Connections>>,
 }
 
-impl Endpoint for Recorder {
-    fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
-        self.told.borrow_mut().push_back(Told::Open(conn, hello));
+impl Handler for Recorder {
+    fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
+        self.told.borrow_mut().push_back(Told::Open(conn, info));
     }
     fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
         let told = Told::Message(conn, kind, payload.to_vec());
@@ -60,7 +60,7 @@ impl Endpoint for Recorder {
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.told.borrow_mut().push_back(Told::Drained(conn));
     }
-    fn closed(&self, conn: ConnKey, why: Ending, _: Instant) {
+    fn closed(&self, conn: ConnKey, why: CloseReason, _: Instant) {
         self.told.borrow_mut().push_back(Told::Closed(conn, why));
     }
 }
@@ -103,15 +103,15 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         let routes = vec![
             Route {
                 path: "/v1/ws",
-                endpoint: recorder.clone(),
+                handler: recorder.clone(),
                 message_bytes: 64 << 10,
                 outbox_bytes: 64 << 10,
             },
             Route {
                 path: "/v1/echo",
-                endpoint: Rc::new(Echo::new(conns.clone(), DeflateOptions::default())),
-                message_bytes: Echo::LIMIT,
-                outbox_bytes: Echo::LIMIT,
+                handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
+                message_bytes: EchoHandler::LIMIT,
+                outbox_bytes: EchoHandler::LIMIT,
             },
         ];
         let page = Page {

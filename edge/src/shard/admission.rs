@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grandstand_common::auth::{Grants, Verifier};
 use grandstand_common::error::ErrorKind;
 
-use crate::server::handler::Hello;
+use crate::server::handler::ConnectInfo;
 
 /// Who may come in.
 #[derive(Debug, Clone)]
@@ -23,15 +23,15 @@ impl Admission {
     ///
     /// # Errors
     /// With the reason, for the program and for people.
-    pub fn admit(&self, hello: &Hello, unix_ms: u64) -> Result<Grants, (ErrorKind, String)> {
-        if let Some(origin) = &hello.origin
+    pub fn admit(&self, info: &ConnectInfo, unix_ms: u64) -> Result<Grants, (ErrorKind, String)> {
+        if let Some(origin) = &info.origin
             && !self.origins.is_empty()
             && !self.origins.contains(origin)
         {
             let text = format!("this edge takes no connections from pages of {origin}");
             return Err((ErrorKind::Forbidden, text));
         }
-        match (&hello.token, &hello.user) {
+        match (&info.token, &info.user) {
             (Some(token), _) => match &self.verifier {
                 Some(verifier) => verifier
                     .verify(token, unix_ms)

@@ -8,29 +8,29 @@ use grandstand_common::envelope::ServerMessage;
 
 use crate::codec;
 use crate::conn::transport::{ConnKey, Transport};
-use crate::server::handler::{Ending, Endpoint, Hello};
+use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::shard::admission::Admission;
 use crate::shard::handle::Shard;
 use crate::websocket::frame::MessageKind;
 
 /// The endpoint that leads to the core.
 #[derive(Debug)]
-pub struct Gate {
+pub struct CoreHandler {
     shard: Rc<Shard>,
     admission: Admission,
 }
 
-impl Gate {
+impl CoreHandler {
     /// Leads to this shard's core.
     pub fn new(shard: Rc<Shard>, admission: Admission) -> Self {
         Self { shard, admission }
     }
 }
 
-impl Endpoint for Gate {
-    fn open(&self, conn: ConnKey, hello: Hello, _: Instant) {
-        let form = hello.form;
-        match self.admission.admit(&hello, unix_ms()) {
+impl Handler for CoreHandler {
+    fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
+        let form = info.form;
+        match self.admission.admit(&info, unix_ms()) {
             Ok(grants) => self.shard.run(|core, conns, now| {
                 core.handle_open(conn, form, grants, now, conns);
             }),
@@ -61,7 +61,7 @@ impl Endpoint for Gate {
             .run(|core, conns, _| core.handle_drained(conn, conns));
     }
 
-    fn closed(&self, conn: ConnKey, _: Ending, _: Instant) {
+    fn closed(&self, conn: ConnKey, _: CloseReason, _: Instant) {
         self.shard.run(|core, _, now| core.handle_closed(conn, now));
     }
 }

@@ -46,8 +46,8 @@ fn a_client_that_closes_is_answered_with_its_code() {
             client.frame(0x81, b"last").await;
             client.frame(0x88, payload).await;
             assert_eq!(rig.told().await, text(conn, "last"));
-            let ending = Ending::Client(code);
-            assert_eq!(rig.told().await, Told::Closed(conn, ending));
+            let reason = CloseReason::Client(code);
+            assert_eq!(rig.told().await, Told::Closed(conn, reason));
             let answer = &payload[..payload.len().min(2)];
             assert_eq!(client.next().await, Some((0x88, answer.to_vec())));
             assert_eq!(client.next().await, None);
@@ -70,8 +70,8 @@ fn a_fault_is_answered_and_can_be_read_though_the_client_goes_on_sending() {
             client.frame(0x81, b"more").await;
         }
         assert_eq!(rig.told().await, text(conn, "good"));
-        let ending = Ending::Protocol(ProtocolError::Unmasked);
-        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        let reason = CloseReason::Protocol(ProtocolError::Unmasked);
+        assert_eq!(rig.told().await, Told::Closed(conn, reason));
         let reason = "frame is not masked";
         assert_eq!(client.next().await, close_frame(1002, reason));
         assert_eq!(client.next().await, None);
@@ -90,8 +90,8 @@ fn the_core_closes_and_hears_of_it_once() {
         conns.close(conn, ErrorKind::Replaced);
         conns.close(conn, ErrorKind::Internal);
         assert_eq!(conns.send(conn, &frame::ping(b"")), SendStatus::Gone);
-        let ending = Ending::Closed(ErrorKind::Replaced);
-        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        let reason = CloseReason::Closed(ErrorKind::Replaced);
+        assert_eq!(rig.told().await, Told::Closed(conn, reason));
         assert_eq!(client.next().await, close_frame(4009, "replaced"));
         // What the client said meanwhile counts no more.
         client.frame(0x81, b"too late").await;
@@ -111,7 +111,7 @@ fn a_client_that_vanishes_is_lost() {
     run(Setup::default(), async |rig| {
         let (client, conn) = rig.open().await;
         drop(client);
-        assert_eq!(rig.told().await, Told::Closed(conn, Ending::Lost));
+        assert_eq!(rig.told().await, Told::Closed(conn, CloseReason::Lost));
         rig.until(|| rig.conns.is_empty().then_some(())).await;
     });
 }
@@ -131,7 +131,7 @@ fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
         assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
         assert_eq!(rig.told().await, text(conn, "move"));
         for _ in 0..2 * Poller::MOST {
-            let Told::Closed(_, Ending::Lost) = rig.told().await else {
+            let Told::Closed(_, CloseReason::Lost) = rig.told().await else {
                 panic!("nobody else said anything");
             };
         }
@@ -184,8 +184,8 @@ fn a_silent_client_is_pinged_and_at_last_closed() {
         assert_eq!(rig.try_told(), None);
         assert_eq!(client.next().await, Some((0x89, vec![])));
         assert_eq!(client.next().await, close_frame(1008, "timeout"));
-        let ending = Ending::Closed(ErrorKind::Timeout);
-        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        let reason = CloseReason::Closed(ErrorKind::Timeout);
+        assert_eq!(rig.told().await, Told::Closed(conn, reason));
     });
 }
 

@@ -22,7 +22,7 @@ use grandstand_common::error::ErrorKind;
 use tokio::sync::Notify;
 
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
-use crate::server::handler::{Hello, error_kind};
+use crate::server::handler::{ConnectInfo, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use table::Table;
@@ -36,7 +36,7 @@ pub(crate) struct UpgradedSocket {
     pub(crate) socket: std::net::TcpStream,
     /// The place of its route among the front's.
     pub(crate) route: u8,
-    pub(crate) hello: Hello,
+    pub(crate) info: ConnectInfo,
     /// What came behind the handshake.
     pub(crate) early: Box<[u8]>,
 }

@@ -32,7 +32,7 @@ use tracing::debug;
 
 use crate::server::connections::UpgradedSocket;
 use crate::server::context::ServerContext;
-use crate::server::handler::Hello;
+use crate::server::handler::ConnectInfo;
 
 pub use error::HttpError;
 
@@ -89,11 +89,11 @@ async fn drive_http(
     let socket = parts.io.into_inner();
     match result {
         Ok(Ok(())) => {
-            if let Some((route, hello)) = service.upgrade.take() {
+            if let Some((route, info)) = service.upgrade.take() {
                 return Some(UpgradedSocket {
                     socket: socket.into_std().ok()?,
                     route,
-                    hello,
+                    info,
                     early: parts.read_buf[..].into(),
                 });
             }
@@ -145,7 +145,7 @@ struct HttpService {
     context: Rc<ServerContext>,
     peer: SocketAddr,
     answered: Cell<u64>,
-    upgrade: RefCell<Option<(u8, Hello)>>,
+    upgrade: RefCell<Option<(u8, ConnectInfo)>>,
 }
 
 impl Service<Request<Incoming>> for HttpService {
@@ -168,8 +168,8 @@ impl HttpService {
         {
             Some((place, route)) => {
                 request::upgrade(request, self.context.options.deflate).map(|upgrade| {
-                    let hello = request::hello(request, &upgrade, route.path, self.peer);
-                    self.upgrade.replace(Some((place, hello)));
+                    let info = request::connect_info(request, &upgrade, route.path, self.peer);
+                    self.upgrade.replace(Some((place, info)));
                     response::upgraded(&upgrade)
                 })
             }

@@ -7,7 +7,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request};
 
 use crate::codec::WireFormat;
-use crate::server::handler::Hello;
+use crate::server::handler::ConnectInfo;
 use crate::server::http::error::HttpError;
 use crate::websocket::extensions::{self, DeflateParams};
 
@@ -64,12 +64,12 @@ pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
 }
 
 /// What the client says of itself.
-pub(super) fn hello<B>(
+pub(super) fn connect_info<B>(
     request: &Request<B>,
     upgrade: &Upgrade,
     path: &'static str,
     peer: SocketAddr,
-) -> Hello {
+) -> ConnectInfo {
     let query = request.uri().query().unwrap_or_default();
     let token = text(request, header::AUTHORIZATION)
         .and_then(|value| value.split_once(' '))
@@ -81,7 +81,7 @@ pub(super) fn hello<B>(
                 .find_map(|offer| offer.strip_prefix(BEARER))
                 .map(str::to_owned)
         });
-    Hello {
+    ConnectInfo {
         path,
         form: WireFormat {
             encoding: upgrade.selected.unwrap_or(Encoding::Json),

@@ -73,8 +73,8 @@ fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
             .await;
         assert_eq!(metrics.inflate_out_bytes.get(), 5);
         client.frame(0xC1, &HELLO[..3]).await;
-        let ending = Ending::Protocol(ProtocolError::Deflate);
-        assert!(matches!(rig.told().await, Told::Closed(_, why) if why == ending));
+        let reason = CloseReason::Protocol(ProtocolError::Deflate);
+        assert!(matches!(rig.told().await, Told::Closed(_, why) if why == reason));
         assert_eq!(
             client.next().await,
             close_frame(1007, "message cannot be inflated")

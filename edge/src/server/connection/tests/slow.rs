@@ -86,8 +86,8 @@ fn too_much_that_must_not_be_lost_ends_the_connection() {
             sent += 1;
         }
         assert!(sent > 120, "{sent}");
-        let ending = Ending::Closed(ErrorKind::TooSlow);
-        assert_eq!(rig.told().await, Told::Closed(conn, ending));
+        let reason = CloseReason::Closed(ErrorKind::TooSlow);
+        assert_eq!(rig.told().await, Told::Closed(conn, reason));
         loop {
             match client.next().await {
                 Some((0x82, payload)) => assert_eq!(payload, [7; 1000]),
