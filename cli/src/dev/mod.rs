@@ -19,7 +19,7 @@ use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::telemetry::{self, LogFormat};
 use grandstand_common::process::{shutdown, sys};
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
-use grandstand_edge::shard::admission::Admission;
+use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
 
 use banner::Banner;
@@ -108,7 +108,7 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
     worker.metrics.register(&mut registry);
     let options = EdgeOptions {
         bus: bus.clone(),
-        admission: Admission {
+        admission: AdmissionPolicy {
             trust_user: true,
             ..edge::admission(&settings.edge)
                 .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?

@@ -10,7 +10,7 @@ use grandstand_common::exit::Exit;
 use crate::process::config::EdgeConfig;
 use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
-use crate::shard::admission::Admission;
+use crate::shard::admission::AdmissionPolicy;
 
 /// Why an edge does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -64,19 +64,19 @@ pub struct EdgeOptions {
     /// How shards get to the bus.
     pub bus: BusSource,
     /// Who may come in.
-    pub admission: Admission,
+    pub admission: AdmissionPolicy,
     /// Pages to serve beside the WebSockets.
     pub pages: Pages,
     /// Serve `/v1/echo`.
     pub echo: bool,
 }
 
-/// Makes an [`Admission`] from the configuration.
+/// Makes an [`AdmissionPolicy`] from the configuration.
 ///
 /// # Errors
 /// If the key cannot be used.
-pub fn admission(config: &EdgeConfig) -> Result<Admission, AuthConfigError> {
-    Ok(Admission {
+pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AuthConfigError> {
+    Ok(AdmissionPolicy {
         verifier: Some(Arc::new(config.auth.verifier()?)),
         origins: config.edge.origins.clone(),
         trust_user: false,

@@ -17,7 +17,7 @@ use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;
 use crate::server::handler::CloseReason;
-use crate::server::yielding::yield_all;
+use crate::server::yielding::yield_cpu;
 use crate::websocket::inflate::Inflater;
 
 /// How many connections are driven before the kernel is asked for news of others.
@@ -125,7 +125,7 @@ impl Driver {
             context.limiter.set_overloaded(false);
             self.end_leaving(&mut leaving, &mut buffers);
             context.count_inflated(buffers.inflater.take_counts());
-            yield_all().await;
+            yield_cpu().await;
         }
     }
 
@@ -136,7 +136,7 @@ impl Driver {
             return begun;
         }
         self.context.limiter.set_overloaded(true);
-        yield_all().await;
+        yield_cpu().await;
         now()
     }
 

@@ -16,16 +16,16 @@ const KEPT: u32 = 4;
 
 thread_local! {
     /// Of this thread's shard.
-    static COURTESY: Cell<Courtesy> = const { Cell::new(Courtesy { not_before: None }) };
+    static POLICY: Cell<YieldPolicy> = const { Cell::new(YieldPolicy { not_before: None }) };
 }
 
 /// When to yield.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Courtesy {
+struct YieldPolicy {
     not_before: Option<Instant>,
 }
 
-impl Courtesy {
+impl YieldPolicy {
     fn is_due(self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| at <= now)
     }
@@ -40,11 +40,11 @@ impl Courtesy {
 }
 
 /// Lets other tasks have their turn, and other processes. Alone on the core, that costs next to nothing.
-pub(crate) async fn yield_all() {
+pub(crate) async fn yield_cpu() {
     let begun = now();
-    if COURTESY.get().is_due(begun) {
+    if POLICY.get().is_due(begun) {
         std::thread::yield_now();
-        COURTESY.set(Courtesy::after(begun, now()));
+        POLICY.set(YieldPolicy::after(begun, now()));
     }
     tokio::task::yield_now().await;
 }
@@ -61,11 +61,11 @@ mod tests {
     fn who_takes_long_is_made_way_for_less_often() {
         let begun = now();
         let back = begun + SHORT;
-        assert!(Courtesy::after(begun, back).is_due(back));
+        assert!(YieldPolicy::after(begun, back).is_due(back));
         let away = SHORT * 2;
         let back = begun + away;
-        let courtesy = Courtesy::after(begun, back);
-        assert!(!courtesy.is_due(back + away * KEPT - Duration::from_nanos(1)));
-        assert!(courtesy.is_due(back + away * KEPT));
+        let policy = YieldPolicy::after(begun, back);
+        assert!(!policy.is_due(back + away * KEPT - Duration::from_nanos(1)));
+        assert!(policy.is_due(back + away * KEPT));
     }
 }

@@ -9,7 +9,7 @@ use crate::server::handler::ConnectInfo;
 
 /// Who may come in.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub struct AdmissionPolicy {
     /// What verifies tokens; without it none is taken.
     pub verifier: Option<Arc<Verifier>>,
     /// Origins that browsers may connect from; all if empty.
@@ -18,7 +18,7 @@ pub struct Admission {
     pub trust_user: bool,
 }
 
-impl Admission {
+impl AdmissionPolicy {
     /// What the client may do, or why it may not come in.
     ///
     /// # Errors

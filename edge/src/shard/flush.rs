@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 
 use crate::core::Core;
-use crate::server::yielding::yield_all;
+use crate::server::yielding::yield_cpu;
 use crate::shard::handle::Shard;
 use crate::shard::metrics::ShardMetrics;
 
@@ -39,7 +39,7 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
             }
         }
         if shard.read(Core::needs_flush) {
-            yield_all().await;
+            yield_cpu().await;
         } else {
             shard.frames.notified().await;
             // Only what comes soon after a flush waits.

@@ -9,7 +9,7 @@ use grandstand_common::envelope::ServerMessage;
 use crate::codec;
 use crate::conn::transport::{ConnKey, Transport};
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
-use crate::shard::admission::Admission;
+use crate::shard::admission::AdmissionPolicy;
 use crate::shard::handle::Shard;
 use crate::websocket::frame::MessageKind;
 
@@ -17,12 +17,12 @@ use crate::websocket::frame::MessageKind;
 #[derive(Debug)]
 pub struct CoreHandler {
     shard: Rc<Shard>,
-    admission: Admission,
+    admission: AdmissionPolicy,
 }
 
 impl CoreHandler {
     /// Leads to this shard's core.
-    pub fn new(shard: Rc<Shard>, admission: Admission) -> Self {
+    pub fn new(shard: Rc<Shard>, admission: AdmissionPolicy) -> Self {
         Self { shard, admission }
     }
 }
