@@ -10,8 +10,8 @@ use crate::scenario::{fanout, idle, mixed, pause, peers, rooms, slow, storm};
 
 /// Measure what a Grandstand does on this machine
 ///
-/// Starts NATS, workers and edges as processes of their own, and load generators beside them. Programs are taken from the
-/// folder of this one (or GRANDSTAND_BIN_DIR), nats-server from PATH or GRANDSTAND_NATS_SERVER.
+/// Starts NATS, workers and edges as processes of their own, and load generators beside them. Workers and edges are this
+/// program (or `grandstand` in GRANDSTAND_BIN_DIR), nats-server is taken from PATH or GRANDSTAND_NATS_SERVER.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -182,10 +182,7 @@ fn what_is_missing_is_told() {
     };
     let (code, err) = run("GRANDSTAND_BIN_DIR", "/nowhere");
     assert_eq!(code, Some(66), "{err}");
-    assert!(
-        err.contains("/nowhere/grandstand-worker is not there"),
-        "{err}"
-    );
+    assert!(err.contains("/nowhere/grandstand is not there"), "{err}");
     let (code, err) = run("GRANDSTAND_NATS_SERVER", "/nowhere/nats");
     assert_eq!(code, Some(69), "{err}");
     assert!(err.contains("GRANDSTAND_NATS_SERVER"), "{err}");

@@ -19,8 +19,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Starts 3 workers, 2 edges and a NATS server of its own on ports of its own, with players and spectators in many
 /// rooms, and lets happen to the processes what the seed says. Afterwards every room must hold each acked input exactly
 /// once and in order, all clients must show the same, and no room may have had two owners. Ctrl-C ends it early, with its
-/// report. Needs grandstand-worker and grandstand-edge beside this program, and nats-server in PATH or in
-/// GRANDSTAND_NATS_SERVER. Ends with 0 if all is well and with 1 if something was wrong.
+/// report. Needs nats-server in PATH or in GRANDSTAND_NATS_SERVER. Ends with 0 if all is well and with 1 if something was wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long things go wrong

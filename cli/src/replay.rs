@@ -9,6 +9,7 @@ use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
+use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
 
@@ -53,13 +54,13 @@ const HELP: &str = "Exit codes: 0 the replay gives what is stored, 1 it differs,
                     the game cannot be had";
 
 /// Replays, and prints.
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     tell_panics_once();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    let report = match runtime.block_on(drive(&args)) {
+    let report = match runtime.block_on(drive(&args, games)) {
         Ok(report) => report,
         // Whoever read has seen enough.
         Err(ReplayEnd::Unread) => return Ok(()),
@@ -85,7 +86,7 @@ impl From<Failure> for ReplayEnd {
     }
 }
 
-async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
+async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
     let bus = connect(args).await?;
     let request = Request {
         room: args.room.clone(),
@@ -102,7 +103,7 @@ async fn drive(args: &Args) -> Result<Report, ReplayEnd> {
         line: args.json.then_some(&mut write),
         progress: &mut tell_progress,
     };
-    let report = replay::replay(&bus, &grandstand_games::all(), &request, output).await;
+    let report = replay::replay(&bus, games, &request, output).await;
     let written = out.flush();
     match report {
         Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,

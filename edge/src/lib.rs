@@ -2,6 +2,8 @@
 //!
 //! Read in this order, as data flows.
 
+pub mod program;
+
 pub mod process;
 
 pub mod shard;

@@ -1,110 +1,17 @@
-//! The edge's process.
+//! The edge by itself.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use grandstand_common::exit::{self, Exit, Failure};
-use grandstand_common::process::admin::{Admin, Phase, Status};
-use grandstand_common::process::config::Sources;
-use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::shutdown;
-use grandstand_common::process::{self, ProcessArgs};
-use grandstand_edge::process::config::EdgeConfig;
-use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
-use grandstand_edge::server::listen::capped;
-use grandstand_edge::server::routes::Pages;
-use grandstand_edge::shard::metrics::EdgeMetrics;
+use grandstand_common::exit;
+use grandstand_edge::program;
 
 /// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Holds players' and spectators' connections, in front of workers on NATS.
-#[derive(Debug, Parser)]
-#[command(version, after_help = grandstand_common::exit::HELP)]
-struct Args {
-    /// The configuration file; every key is in config/edge.toml
-    #[arg(long, value_name = "FILE", env = "GRANDSTAND_EDGE_CONFIG")]
-    config: Option<PathBuf>,
-    /// Where clients connect
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// Where operators ask for health and metrics
-    #[arg(long, value_name = "ADDRESS")]
-    admin: Option<String>,
-    /// The NATS servers, with commas between them
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    /// The name that its shards' ids begin with
-    #[arg(long)]
-    name: Option<String>,
-    /// Shards, each a thread with a listener of its own; 0 for one a core
-    #[arg(long)]
-    shards: Option<u16>,
-    #[command(flatten)]
-    process: ProcessArgs,
-}
-
-impl Args {
-    fn sources(&self) -> Sources {
-        Sources::new(self.config.clone())
-            .flag("--listen", "edge.listen", self.listen.as_ref())
-            .flag("--admin", "edge.admin", self.admin.as_ref())
-            .flag("--nats", "cluster.url", self.nats.as_ref())
-            .flag("--name", "edge.name", self.name.as_ref())
-            .flag("--shards", "edge.shards", self.shards)
-    }
-}
-
 fn main() -> ExitCode {
-    let args: Args = match exit::parse() {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    process::run("grandstand-edge", &args.process, &args.sources(), drive)
-}
-
-async fn drive(config: EdgeConfig) -> Result<(), Failure> {
-    let status = Status::new();
-    let component = status.component("edge");
-    let mut registry = registry(Build {
-        service: "edge",
-        version: env!("CARGO_PKG_VERSION"),
-    });
-    let options = EdgeOptions {
-        bus: BusSource::Nats,
-        admission: edge::admission(&config)
-            .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?,
-        pages: Pages::new(),
-        echo: false,
-    };
-    let metrics = EdgeMetrics::register(&mut registry);
-    let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut edge = edge::start(&config, options, &component, &metrics)
-        .await
-        .map_err(|e| match &e {
-            EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
-            _ => Failure::new(e.exit(), e.to_string()),
-        })?;
-    tracing::info!(address = %edge.address(), "clients may connect");
-    let wanted = config.listener().backlog;
-    if let Some(cap) = capped(wanted) {
-        tracing::info!(
-            cap,
-            wanted,
-            "net.core.somaxconn caps tcp.backlog: of a storm of clients, more have to knock again after a second; mend: \
-             sysctl -w net.core.somaxconn={wanted}"
-        );
-    }
-    tokio::select! {
-        error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
-        signal = shutdown::signaled() => {
-            tracing::info!(signal, "ending");
-            component.set(Phase::Draining);
-            edge.end().await;
-            Ok(())
-        }
+    match exit::parse::<program::Args>() {
+        Ok(args) => program::run(&args),
+        Err(code) => code,
     }
 }

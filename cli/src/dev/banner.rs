@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub(super) struct Banner {
     /// How this program was called.
     pub(super) program: String,
+    /// The names of the games.
+    pub(super) games: Vec<&'static str>,
     /// Where clients connect.
     pub(super) listen: SocketAddr,
     /// Where health and metrics are.
@@ -41,22 +43,37 @@ impl fmt::Display for Banner {
             program => program,
         };
         let secret = self.secret.as_deref().unwrap_or("…");
-        writeln!(f, "Grandstand is up. Open in browser tabs:\n")?;
-        for (query, what) in [
-            ("user=alice", "a player"),
-            ("user=bob", "another player"),
-            ("user=carol&role=spectator", "a spectator"),
-        ] {
-            let url = format!("http://{at}/?room=memory-1&{query}");
-            writeln!(f, "  {url:<68} {what}")?;
+        let has_page = self.games.contains(&"memory");
+        if has_page {
+            writeln!(f, "Grandstand is up. Open in browser tabs:\n")?;
+            for (query, what) in [
+                ("user=alice", "a player"),
+                ("user=bob", "another player"),
+                ("user=carol&role=spectator", "a spectator"),
+            ] {
+                let url = format!("http://{at}/?room=memory-1&{query}");
+                writeln!(f, "  {url:<68} {what}")?;
+            }
         }
-        writeln!(
-            f,
-            "\nOr type, with any WebSocket client (this one: pip install websockets):\n\n  \
-             python -m websockets 'ws://{at}/v1/ws?user=alice'\n  \
-             {{\"type\":\"join\",\"room\":\"relay-1\"}}\n  \
-             {{\"type\":\"input\",\"room\":\"relay-1\",\"seq\":1,\"data\":\"hello\"}}\n"
-        )?;
+        if let Some(game) = self.typed() {
+            let so = match has_page {
+                true => "\nOr type",
+                false => "Grandstand is up. Type",
+            };
+            writeln!(
+                f,
+                "{so}, with any WebSocket client (this one: pip install websockets):\n\n  \
+                 python -m websockets 'ws://{at}/v1/ws?user=alice'\n  \
+                 {{\"type\":\"join\",\"room\":\"{game}-1\"}}"
+            )?;
+            if game == "relay" {
+                writeln!(
+                    f,
+                    "  {{\"type\":\"input\",\"room\":\"relay-1\",\"seq\":1,\"data\":\"hello\"}}"
+                )?;
+            }
+            writeln!(f)?;
+        }
         writeln!(f, "rooms    {}", self.rooms())?;
         writeln!(f, "health   http://{admin}/ready")?;
         writeln!(f, "metrics  http://{admin}/metrics")?;
@@ -65,7 +82,10 @@ impl fmt::Display for Banner {
         }
         writeln!(
             f,
-            "tokens   {program} token --secret {secret} --user alice --room 'memory-*=player'"
+            "tokens   {program} token --secret {secret} --user alice --room '{}*=player'",
+            self.games
+                .first()
+                .map_or_else(String::new, |game| format!("{game}-"))
         )?;
         if !self.listen.ip().is_loopback() {
             writeln!(
@@ -79,6 +99,12 @@ impl fmt::Display for Banner {
 }
 
 impl Banner {
+    /// The game whose rooms are joined by hand.
+    fn typed(&self) -> Option<&'static str> {
+        let relay = self.games.iter().find(|game| **game == "relay");
+        relay.or(self.games.first()).copied()
+    }
+
     fn rooms(&self) -> String {
         match (&self.nats, &self.data) {
             (Some(url), _) => format!("in NATS at {}", without_password(url)),
@@ -117,6 +143,7 @@ mod tests {
     fn banner(listen: &str) -> Banner {
         Banner {
             program: "target/release/grandstand".to_owned(),
+            games: vec!["memory", "relay"],
             listen: listen.parse().unwrap(),
             admin: "127.0.0.1:8081".parse().unwrap(),
             data: None,
@@ -143,6 +170,24 @@ mod tests {
         for line in typed {
             serde_json::from_str::<serde_json::Value>(line.trim()).unwrap();
         }
+    }
+
+    #[test]
+    fn the_games_of_an_author_are_named_and_no_page_that_does_not_know_them() {
+        let mut own = banner("127.0.0.1:8080");
+        own.games = vec!["twentyone"];
+        let text = own.to_string();
+        for part in [
+            "Grandstand is up. Type, with",
+            r#"{"type":"join","room":"twentyone-1"}"#,
+            "--room 'twentyone-*=player'",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(
+            !text.contains("memory") && !text.contains("relay"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use grandstand_common::process::{shutdown, sys};
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
+use grandstand_game::Games;
 
 use banner::Banner;
 use settings::Settings;
@@ -76,7 +77,7 @@ pub(crate) struct Args {
 }
 
 /// Runs until TERM or INT.
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, games: Games) -> Result<(), Failure> {
     let settings = Settings::load(&args)?;
     telemetry::init(args.log_format, &args.log)
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
@@ -85,10 +86,10 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    runtime.block_on(drive(args, settings))
+    runtime.block_on(drive(args, settings, games))
 }
 
-async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
+async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failure> {
     let bus = match &args.nats {
         Some(_) => BusSource::Nats,
         None => {
@@ -122,9 +123,16 @@ async fn drive(args: Args, settings: Settings) -> Result<(), Failure> {
         .map_err(|error| edge_failure(&error))?;
     let admin = Admin::start("--admin", args.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut worker = WorkerThread::start(&settings.edge.cluster, bus, worker, worker_component)?;
+    let names = games.names().collect();
+    let mut worker = WorkerThread::start(
+        &settings.edge.cluster,
+        (bus, games),
+        worker,
+        worker_component,
+    )?;
     Banner {
         program: std::env::args().next().unwrap_or_default(),
+        games: names,
         listen: edge.address(),
         admin: admin.address(),
         data: args.data,

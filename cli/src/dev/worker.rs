@@ -7,6 +7,7 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Component;
 use grandstand_common::process::drain;
 use grandstand_edge::process::BusSource;
+use grandstand_game::Games;
 use grandstand_worker::process::{self, WorkerSettings};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ impl WorkerThread {
     /// Starts it. Whatever goes wrong later is told by [`Self::ended`].
     pub(super) fn start(
         cluster: &ClusterSettings,
-        bus: BusSource,
+        (bus, games): (BusSource, Games),
         settings: WorkerSettings,
         status: Component,
     ) -> Result<Self, Failure> {
@@ -41,7 +42,7 @@ impl WorkerThread {
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };
-                process::run(bus, grandstand_games::all(), settings, watch, status)
+                process::run(bus, games, settings, watch, status)
                     .await
                     .map_err(|e| internal(&e))
             })

@@ -21,7 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How a process is started.
 #[derive(Debug, Clone)]
 pub struct Start {
-    program: &'static str,
+    /// The process in error texts, and in the name of its log.
+    name: &'static str,
+    /// The workspace's program, if it is not `grandstand`.
+    program: Option<&'static str>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     apart: bool,
@@ -29,9 +32,29 @@ pub struct Start {
 }
 
 impl Start {
-    /// A program without arguments.
-    pub fn new(program: &'static str) -> Self {
+    /// `grandstand` with a subcommand.
+    pub fn grandstand(subcommand: &str) -> Self {
+        Self::new("grandstand", None).arg(subcommand)
+    }
+
+    /// `grandstand worker`.
+    pub fn worker() -> Self {
+        Self::new("grandstand-worker", None).arg("worker")
+    }
+
+    /// `grandstand edge`.
+    pub fn edge() -> Self {
+        Self::new("grandstand-edge", None).arg("edge")
+    }
+
+    /// Another program of the workspace.
+    pub fn program(name: &'static str) -> Self {
+        Self::new(name, Some(name))
+    }
+
+    fn new(name: &'static str, program: Option<&'static str>) -> Self {
         Self {
+            name,
             program,
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -75,7 +98,10 @@ impl Start {
     }
 
     fn command(&self) -> Result<Command, RigError> {
-        let mut command = Command::new(programs::find(self.program)?);
+        let mut command = Command::new(match self.program {
+            Some(name) => programs::find(name)?,
+            None => programs::grandstand()?,
+        });
         // What is set for a developer's own server is none of the tests'.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GRANDSTAND_") {
@@ -89,11 +115,11 @@ impl Start {
     }
 
     fn log(&self) -> Result<Log, RigError> {
-        Log::new(self.program, self.logs.as_deref())
+        Log::new(self.name, self.logs.as_deref())
     }
 
     fn spawn(&self, log: &Log) -> Result<Child, RigError> {
-        Child::spawn(self.command()?, self.program, log.path(), self.apart)
+        Child::spawn(self.command()?, self.name, log.path(), self.apart)
     }
 
     /// Runs it to its end, which must come soon.
@@ -104,7 +130,7 @@ impl Start {
         let log = self.log().unwrap_or_else(|e| panic!("{e}"));
         let mut child = self.spawn(&log).unwrap_or_else(|e| panic!("{e}"));
         let Some(status) = child.wait(PATIENCE).await else {
-            panic!("{} does not end", self.program);
+            panic!("{} does not end", self.name);
         };
         Output {
             code: status.code(),
@@ -278,7 +304,7 @@ impl Process {
     /// If it does not come.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = self.child.wait(PATIENCE).await;
-        status.unwrap_or_else(|| panic!("{} does not end", self.start.program))
+        status.unwrap_or_else(|| panic!("{} does not end", self.start.name))
     }
 
     /// Starts it again on the same ports, after [`kill9`](Self::kill9) if it still runs, and does not wait until it is
@@ -311,7 +337,7 @@ impl Process {
         loop {
             if let Some(status) = self.child.ended() {
                 return Err(RigError::Ended {
-                    program: self.start.program.to_owned(),
+                    program: self.start.name.to_owned(),
                     status,
                     log: self.log.tail(),
                 });
@@ -321,7 +347,7 @@ impl Process {
             }
             if Instant::now() >= deadline {
                 return Err(RigError::NotReady {
-                    program: self.start.program.to_owned(),
+                    program: self.start.name.to_owned(),
                     log: self.log.tail(),
                 });
             }

@@ -28,7 +28,19 @@ pub(crate) fn log_dir() -> PathBuf {
     }
 }
 
-/// One of the workspace's programs.
+/// The program whose subcommands are the processes of a cluster: this one, so that `chaos` and `bench` of an author's
+/// program run the author's games; for a test, `grandstand` in [`bin_dir`].
+///
+/// # Errors
+/// If it was not built.
+pub fn grandstand() -> Result<PathBuf, RigError> {
+    match std::env::current_exe() {
+        Ok(own) if std::env::var_os("GRANDSTAND_BIN_DIR").is_none() && !is_test(&own) => Ok(own),
+        _ => find("grandstand"),
+    }
+}
+
+/// Another program of the workspace.
 ///
 /// # Errors
 /// If it was not built.
@@ -62,4 +74,9 @@ fn own_dir() -> PathBuf {
     let own = std::env::current_exe().ok();
     let dir = own.as_deref().and_then(Path::parent);
     dir.unwrap_or(Path::new(".")).into()
+}
+
+/// Whether cargo built this program for tests.
+fn is_test(program: &Path) -> bool {
+    program.parent().is_some_and(|dir| dir.ends_with("deps"))
 }

@@ -59,7 +59,7 @@ impl Plan {
 
     /// How a worker is started.
     pub fn worker(&self, nats: &str, name: &str) -> Start {
-        let start = Start::new("grandstand-worker").flag("--nats", nats);
+        let start = Start::worker().flag("--nats", nats);
         self.with(start.flag("--name", name), "GRANDSTAND_WORKER_")
     }
 
@@ -106,9 +106,7 @@ impl Rig {
     /// # Errors
     /// If a program is not there, cannot be started, or does not become ready.
     pub async fn start(plan: Plan) -> Result<Self, RigError> {
-        for program in ["grandstand-worker", "grandstand-edge"] {
-            programs::find(program)?;
-        }
+        programs::grandstand()?;
         let nats = NatsServer::try_start(plan.apart, plan.logs.as_deref()).await?;
         let url = nats.url();
         let mut rig = Self {

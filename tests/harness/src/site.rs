@@ -44,8 +44,7 @@ impl Site {
     }
 
     async fn dev(shards: u16, data: Option<TempDir>) -> Self {
-        let mut start = Start::new("grandstand")
-            .arg("dev")
+        let mut start = Start::grandstand("dev")
             .flag("--shards", shards)
             .flag("--secret", SECRET)
             .flag("--log", "info");
@@ -72,7 +71,7 @@ impl Site {
 
     async fn on_nats_with(variables: &[(&str, &str)]) -> Self {
         let nats = NatsServer::start().await;
-        let worker = Start::new("grandstand-worker").flag("--nats", nats.url());
+        let worker = Start::worker().flag("--nats", nats.url());
         let edge = |name: &str| {
             let start = edge(&nats.url()).flag("--name", name);
             let variables = variables.iter();
@@ -143,7 +142,7 @@ pub fn everywhere() -> [(&'static str, Role); 2] {
 
 /// An edge that trusts [`token`]s.
 pub fn edge(nats: &str) -> Start {
-    Start::new("grandstand-edge")
+    Start::edge()
         .flag("--nats", nats)
         .flag("--shards", 1)
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)

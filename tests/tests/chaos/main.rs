@@ -50,7 +50,7 @@ async fn rooms_survive_a_minute_of_chaos() {
 }
 
 fn tool() -> Start {
-    Start::new("grandstand").arg("chaos")
+    Start::grandstand("chaos")
 }
 
 #[tokio::test]

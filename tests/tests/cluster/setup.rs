@@ -47,7 +47,7 @@ impl Tried {
     }
 
     fn worker(&self) -> Start {
-        let worker = Start::new("grandstand-worker").flag("--nats", self.nats.url());
+        let worker = Start::worker().flag("--nats", self.nats.url());
         worker.flag("--admin", self.admin.address())
     }
 
@@ -153,7 +153,7 @@ async fn streams_with_a_wrong_setting_are_told_with_what_is_wanted_and_how_to_me
 
 impl Tried {
     fn worker_on_own_ports(&self) -> Start {
-        Start::new("grandstand-worker").flag("--nats", self.nats.url())
+        Start::worker().flag("--nats", self.nats.url())
     }
 }
 

@@ -78,8 +78,7 @@ async fn names_are_believed_only_in_dev(site: Site) {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
-    let start = Start::new("grandstand")
-        .arg("dev")
+    let start = Start::grandstand("dev")
         .flag("--secret", SECRET)
         .env("GRANDSTAND_EDGE_EDGE_ORIGINS", "https://play.example");
     let dev = Process::start(start, true).await;

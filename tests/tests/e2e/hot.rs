@@ -19,12 +19,12 @@ const ROOM: &str = "relay-hot";
 /// NATS, a worker for which a room with more than ten edges is hot, and an edge of 20 shards, each an edge of its own.
 async fn hot_site() -> Site {
     let nats = NatsServer::start().await;
-    let worker = Start::new("grandstand-worker")
+    let worker = Start::worker()
         .flag("--nats", nats.url())
         .env("GRANDSTAND_WORKER_ROOMS_HOT_EDGES", 10)
         .env("GRANDSTAND_WORKER_ROOMS_COLD_EDGES", 10)
         .env("GRANDSTAND_WORKER_ROOMS_COLD_AFTER_MS", 500);
-    let edge = Start::new("grandstand-edge")
+    let edge = Start::edge()
         .flag("--nats", nats.url())
         .flag("--shards", SHARDS)
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)

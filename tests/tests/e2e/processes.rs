@@ -34,9 +34,11 @@ async fn a_bad_configuration_is_told_all_at_once() {
         &["edge.litsen", "wrong.toml:3", "edge.listen"],
         &["limits.rooms", "wrong.toml:5"],
     ];
-    let edge = || Start::new("grandstand-edge").flag("--config", &wrong);
+    let edge = || Start::edge().flag("--config", &wrong);
     said(&edge().output().await, 78, told);
     said(&edge().arg("--check").output().await, 78, told);
+    let lean = Start::program("grandstand-edge").flag("--config", &wrong);
+    said(&lean.output().await, 78, told);
     let by_flag = edge()
         .flag("--shards", "9999")
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "soon");
@@ -50,21 +52,21 @@ async fn a_bad_configuration_is_told_all_at_once() {
         "worker.toml",
         "[rooms]\nring_bytes = 1\n[worker]\nname = \"a b\"\n",
     );
-    let worker = Start::new("grandstand-worker").flag("--config", worker);
+    let worker = Start::worker().flag("--config", worker);
     let told: &[&[&str]] = &[
         &["rooms.ring_bytes", "worker.toml:2"],
         &["worker.name", "worker.toml:4"],
     ];
     said(&worker.arg("--check").output().await, 78, told);
 
-    let no_secret = Start::new("grandstand-edge").arg("--check");
+    let no_secret = Start::edge().arg("--check");
     said(&no_secret.output().await, 78, &[&["auth", "secret"]]);
     let right = file("right.toml", "[auth]\nsecret = \"s\"\n[edge]\nshards = 2\n");
-    let right = Start::new("grandstand-edge").flag("--config", right);
+    let right = Start::edge().flag("--config", right);
     said(&right.arg("--check").output().await, 0, &[&["right.toml"]]);
-    let missing = Start::new("grandstand-edge").flag("--config", "/nowhere/edge.toml");
+    let missing = Start::edge().flag("--config", "/nowhere/edge.toml");
     said(&missing.output().await, 66, &[&["/nowhere/edge.toml"]]);
-    let typo = Start::new("grandstand").arg("dev").arg("--prot");
+    let typo = Start::grandstand("dev").arg("--prot");
     said(&typo.output().await, 64, &[&["--prot"]]);
 }
 
@@ -74,7 +76,7 @@ async fn a_taken_port_is_told() {
     let _holder = TcpListener::bind(taken.address()).unwrap();
     let (taken, free) = (taken.address().to_string(), free.address().to_string());
     let dev = |listen: &str, admin: &str| {
-        let dev = Start::new("grandstand").arg("dev");
+        let dev = Start::grandstand("dev");
         dev.flag("--listen", listen).flag("--admin", admin)
     };
     let told = dev(&taken, &free).output().await;
@@ -85,7 +87,7 @@ async fn a_taken_port_is_told() {
         .flag("--listen", &taken)
         .flag("--admin", &free);
     said(&edge.output().await, 98, &[&["edge.listen", &taken]]);
-    let worker = Start::new("grandstand-worker").flag("--admin", &taken);
+    let worker = Start::worker().flag("--admin", &taken);
     said(&worker.output().await, 98, &[&["worker.admin", &taken]]);
 }
 
@@ -94,13 +96,11 @@ async fn a_nats_that_cannot_be_reached_is_told() {
     let ports = [(); 3].map(|()| Port::take());
     let [nats, listen, admin] = ports.each_ref().map(|p| p.address().to_string());
     let url = format!("nats://{nats}");
-    let worker = Start::new("grandstand-worker")
-        .flag("--nats", &url)
-        .flag("--admin", &admin);
+    let worker = Start::worker().flag("--nats", &url).flag("--admin", &admin);
     said(&worker.output().await, 69, &[&["NATS", &nats]]);
     let edge = edge(&url).flag("--listen", &listen).flag("--admin", &admin);
     said(&edge.output().await, 69, &[&["NATS", &nats]]);
-    let dev = Start::new("grandstand").arg("dev").flag("--nats", &url);
+    let dev = Start::grandstand("dev").flag("--nats", &url);
     let dev = dev.flag("--listen", &listen).flag("--admin", &admin);
     said(&dev.output().await, 69, &[&["NATS", &nats]]);
 }
@@ -108,7 +108,7 @@ async fn a_nats_that_cannot_be_reached_is_told() {
 #[tokio::test]
 async fn who_disagrees_with_the_cluster_is_told() {
     let nats = NatsServer::start().await;
-    let worker = || Start::new("grandstand-worker").flag("--nats", nats.url());
+    let worker = || Start::worker().flag("--nats", nats.url());
     let _first = Process::start(worker(), false).await;
     let ports = [(); 2].map(|()| Port::take());
     let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
@@ -126,7 +126,7 @@ async fn a_folder_belongs_to_one_process() {
     let ports = [(); 2].map(|()| Port::take());
     let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
     let folder = site.folder().display().to_string();
-    let second = Start::new("grandstand").arg("dev").flag("--data", &folder);
+    let second = Start::grandstand("dev").flag("--data", &folder);
     let second = second.flag("--listen", &listen).flag("--admin", &admin);
     let told = second.output().await;
     assert_ne!(told.code, Some(0));
@@ -138,8 +138,7 @@ async fn a_folder_belongs_to_one_process() {
 async fn tokens_made_on_the_command_line_are_good() {
     use grandstand_harness::client::{Client, Door};
     let site = Site::embedded().await;
-    let made = Start::new("grandstand")
-        .arg("token")
+    let made = Start::grandstand("token")
         .flag("--secret", SECRET)
         .flag("--user", "alice")
         .flag("--room", "relay-*=player");

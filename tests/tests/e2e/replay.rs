@@ -21,7 +21,7 @@ on! {
 
 /// `grandstand replay`; of a folder, when the process that uses it has ended.
 async fn replay(site: &mut Site, arguments: &[&str]) -> Output {
-    let mut start = Start::new("grandstand").arg("replay");
+    let mut start = Start::grandstand("replay");
     for argument in arguments {
         start = start.arg(argument);
     }
@@ -209,7 +209,7 @@ async fn what_is_not_there_says_so(mut site: Site) {
             output.text
         );
     }
-    let nowhere = Start::new("grandstand").arg("replay").arg("relay-1");
+    let nowhere = Start::grandstand("replay").arg("relay-1");
     let output = nowhere
         .clone()
         .flag("--data", "/nowhere/at/all")

@@ -1,23 +1,23 @@
-//! The worker's process, with the games that come with Grandstand.
+//! `grandstand worker`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use grandstand_common::exit::{self, Exit, Failure};
+use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
+use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use tokio::time::Instant;
 
-/// Owns rooms and runs their games, behind edges on NATS.
-#[derive(Debug, Parser)]
+/// Own rooms and run their games, behind edges on NATS
+#[derive(Debug, clap::Args)]
 #[command(version, after_help = grandstand_common::exit::HELP)]
-struct Args {
+pub(crate) struct Args {
     /// The configuration file; every key is in config/worker.toml
     #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
     config: Option<PathBuf>,
@@ -43,15 +43,18 @@ impl Args {
     }
 }
 
-fn main() -> ExitCode {
-    let args: Args = match exit::parse() {
-        Ok(args) => args,
-        Err(code) => return code,
-    };
-    process::run("grandstand-worker", &args.process, &args.sources(), drive)
+/// Runs until TERM or INT, and returns how it went.
+pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
+    let sources = args.sources();
+    process::run(
+        "grandstand-worker",
+        &args.process,
+        &sources,
+        async |config| drive(config, games).await,
+    )
 }
 
-async fn drive(config: WorkerConfig) -> Result<(), Failure> {
+async fn drive(config: WorkerConfig, games: Games) -> Result<(), Failure> {
     let status = Status::new();
     let component = status.component("worker");
     let settings = config.settings();
@@ -69,8 +72,7 @@ async fn drive(config: WorkerConfig) -> Result<(), Failure> {
     tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
 
     let (signal, watch) = drain::channel();
-    let worker =
-        grandstand_worker::process::run(bus, grandstand_games::all(), settings, watch, component);
+    let worker = grandstand_worker::process::run(bus, games, settings, watch, component);
     tokio::pin!(worker);
     let ended = tokio::select! {
         ended = &mut worker => ended,

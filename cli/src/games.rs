@@ -1,0 +1,4 @@
+//! The games that come with Grandstand.
+
+pub use grandstand_games::memory::Memory;
+pub use grandstand_games::relay::Relay;
