@@ -58,14 +58,6 @@ impl Client {
     }
 }
 
-/// A notice on its way to a client; sent in slices, since everybody gets it.
-#[derive(Debug)]
-pub(crate) struct Announcement {
-    pub(crate) conn: ConnKey,
-    pub(crate) code: &'static str,
-    pub(crate) reconnect_in_ms: Option<u64>,
-}
-
 impl Core {
     pub(crate) fn notice(
         &self,
@@ -106,7 +98,7 @@ impl Core {
             .is_none_or(|armed| !coarse.has_reached(armed))
         {
             client.token_due = Some(coarse);
-            self.timers.insert(due, Timer::Token(conn));
+            self.effects.at(due, Timer::Token(conn));
         }
     }
 

@@ -83,7 +83,7 @@ impl Core {
             self.releases.insert((at, key));
         }
         if hold.take_recovered() {
-            self.counts.holds_overflowed += 1;
+            self.effects.counts().holds_overflowed += 1;
             self.sync(key, now);
         } else if hold.is_done() {
             room.hold = None;
@@ -138,11 +138,11 @@ impl Core {
             Event::Update { .. } if lane.version().is_none() => return Taken::Old,
             Event::Update { version, data, .. } if held => {
                 lane.advance(&room.id, version, &data, ring_bytes, deflater);
-                self.counts.updates += 1;
+                self.effects.counts().updates += 1;
             }
             Event::Update { version, data, .. } => {
                 let taken = lane.update(&room.id, version, &data, ring_bytes, deflater);
-                self.counts.updates += u64::from(taken == Taken::New);
+                self.effects.counts().updates += u64::from(taken == Taken::New);
                 return taken;
             }
             Event::Live(_) if lane.version().is_none() => {}

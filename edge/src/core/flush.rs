@@ -16,20 +16,18 @@ impl Core {
         };
         let lane = &mut room.lanes[lane.index()];
         if lane.is_dirty() && !std::mem::replace(&mut lane.queued, true) {
-            self.dirty[lane.id().index()].push_back(key);
+            self.effects.mark_dirty(key, lane.id());
         }
     }
 
     /// Whether [`flush`](Self::flush) has something to do.
     pub fn needs_flush(&self) -> bool {
-        self.dirty.iter().any(|q| !q.is_empty())
-            || !self.behind.is_empty()
-            || !self.announcements.is_empty()
+        self.effects.needs_flush()
     }
 
     /// Whether lanes of players have something to flush.
     pub fn has_players_to_flush(&self) -> bool {
-        !self.dirty[LaneId::Players.index()].is_empty()
+        self.effects.dirty_lanes(LaneId::Players) > 0
     }
 
     /// Writes to up to `most` members: players' lanes first, then what single players get behind them, then spectators'
@@ -38,17 +36,17 @@ impl Core {
     pub fn flush(&mut self, most: usize, sink: &mut impl Transport) -> bool {
         let mut left = most;
         for lane in LaneId::ALL {
-            for _ in 0..self.dirty[lane.index()].len() {
+            for _ in 0..self.effects.dirty_lanes(lane) {
                 if left == 0 {
                     break;
                 }
-                let Some(key) = self.dirty[lane.index()].pop_front() else {
+                let Some(key) = self.effects.pop_dirty(lane) else {
                     break;
                 };
                 left = self.flush_lane(key, lane, left, sink);
             }
             if lane == LaneId::Players {
-                for (conn, frames) in std::mem::take(&mut self.behind) {
+                for (conn, frames) in self.effects.take_after_players() {
                     if sink.send(conn, &frames) == SendStatus::Full {
                         self.fall_behind(conn, sink);
                     }
@@ -56,10 +54,10 @@ impl Core {
             }
         }
         for _ in 0..left {
-            let Some(next) = self.announcements.pop_front() else {
+            let Some((conn, notice)) = self.effects.pop_notice() else {
                 break;
             };
-            self.notice(next.conn, next.code, next.reconnect_in_ms, sink);
+            self.notice(conn, notice.code, notice.reconnect_in_ms, sink);
         }
         self.needs_flush()
     }
@@ -91,7 +89,7 @@ impl Core {
         if let Some(room) = self.rooms.get_mut(key) {
             room.lanes[lane.index()].queued = !clean;
             if !clean {
-                self.dirty[lane.index()].push_back(key);
+                self.effects.mark_dirty(key, lane);
             }
         }
         most.saturating_sub(written)
@@ -123,9 +121,9 @@ impl Core {
             }
             !full
         });
-        self.counts.writes += written as u64;
-        self.counts.encodings += shown.take_encoded();
-        self.counts.deflated = self.deflater.counts();
+        self.effects.counts().writes += written as u64;
+        self.effects.counts().encodings += shown.take_encoded();
+        self.effects.counts().deflated = self.deflater.counts();
         for conn in slow {
             self.fall_behind(conn, sink);
         }

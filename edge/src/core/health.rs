@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::id::Partition;
 
+use super::effects::{Effects, Timer};
+
 /// How long nothing of a partition must have been stored before it counts: shorter pauses nobody need be told of.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -24,26 +26,46 @@ struct Failing {
 
 /// What is wrong with the bus.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct BusHealth {
     down: bool,
     failing: BTreeMap<Partition, Failing>,
     told: bool,
+    timer: Option<Instant>,
 }
 
-impl Trouble {
-    /// Whether clients were told that it is degraded.
-    pub(crate) fn is_told(&self) -> bool {
+impl BusHealth {
+    /// Whether the connection to the bus is up.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.down
+    }
+
+    /// Whether clients were told that the bus is degraded.
+    pub(crate) fn is_degraded(&self) -> bool {
         self.told
     }
 
-    /// The connection is lost, or is there again: what failed over the old one says nothing.
-    pub(crate) fn on_link(&mut self, up: bool) {
+    /// Notes that the connection is lost or is back; returns whether that is news. Failures over the old connection no
+    /// longer count.
+    pub(crate) fn set_up(&mut self, up: bool) -> bool {
+        if self.down != up {
+            return false;
+        }
         self.down = !up;
         self.failing.clear();
+        true
+    }
+
+    /// Notes what became of an append. While the connection is down, failed appends do not count.
+    pub(crate) fn on_append(&mut self, partition: Partition, stored: bool, now: Instant) {
+        if stored {
+            self.on_stored(partition);
+        } else if !self.down {
+            self.on_failed(partition, now);
+        }
     }
 
     /// An append was not stored, as far as is known.
-    pub(crate) fn on_failed(&mut self, partition: Partition, now: Instant) {
+    fn on_failed(&mut self, partition: Partition, now: Instant) {
         let new = Failing {
             since: now,
             last: now,
@@ -52,7 +74,7 @@ impl Trouble {
     }
 
     /// An append was stored.
-    pub(crate) fn on_stored(&mut self, partition: Partition) {
+    fn on_stored(&mut self, partition: Partition) {
         if !self.failing.is_empty() {
             self.failing.remove(&partition);
         }
@@ -71,8 +93,24 @@ impl Trouble {
         Some(if bad { "degraded" } else { "recovered" })
     }
 
+    /// Sets the timer after which [`poll_notice`](Self::poll_notice) is called again, if failures will be forgotten.
+    pub(crate) fn arm(&mut self, effects: &mut Effects) {
+        let due = self.poll_timeout();
+        if let Some(at) = due
+            && self.timer.is_none_or(|armed| at < armed)
+        {
+            self.timer = due;
+            effects.at(at, Timer::Health);
+        }
+    }
+
+    /// Notes that the timer has expired.
+    pub(crate) fn on_timer(&mut self) {
+        self.timer = None;
+    }
+
     /// When to ask again if nothing happens.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         let forgotten = self.failing.values().map(|failing| failing.last + FORGET);
         forgotten.min()
     }
@@ -91,41 +129,41 @@ mod tests {
     #[test]
     fn appends_that_fail_for_a_second_are_trouble_until_one_is_stored() {
         let start = tokio::time::Instant::now().into_std();
-        let mut trouble = Trouble::default();
-        trouble.on_failed(P, start);
-        assert_eq!(trouble.poll_notice(start), None);
-        trouble.on_failed(P, at(600)(start));
-        assert_eq!(trouble.poll_notice(at(600)(start)), None);
-        trouble.on_failed(P, at(1_100)(start));
+        let mut health = BusHealth::default();
+        health.on_failed(P, start);
+        assert_eq!(health.poll_notice(start), None);
+        health.on_failed(P, at(600)(start));
+        assert_eq!(health.poll_notice(at(600)(start)), None);
+        health.on_failed(P, at(1_100)(start));
         // What is stored elsewhere does not matter.
-        trouble.on_stored(Partition(4));
-        assert_eq!(trouble.poll_notice(at(1_100)(start)), Some("degraded"));
-        assert_eq!(trouble.poll_notice(at(1_200)(start)), None);
-        trouble.on_stored(P);
-        assert_eq!(trouble.poll_notice(at(1_300)(start)), Some("recovered"));
+        health.on_stored(Partition(4));
+        assert_eq!(health.poll_notice(at(1_100)(start)), Some("degraded"));
+        assert_eq!(health.poll_notice(at(1_200)(start)), None);
+        health.on_stored(P);
+        assert_eq!(health.poll_notice(at(1_300)(start)), Some("recovered"));
     }
 
     #[test]
     fn who_appended_and_is_gone_leaves_no_trouble_behind() {
         let start = tokio::time::Instant::now().into_std();
-        let mut trouble = Trouble::default();
-        trouble.on_failed(P, start);
-        trouble.on_failed(P, at(2_000)(start));
-        assert_eq!(trouble.poll_notice(at(2_000)(start)), Some("degraded"));
-        let then = trouble.poll_timeout().unwrap();
+        let mut health = BusHealth::default();
+        health.on_failed(P, start);
+        health.on_failed(P, at(2_000)(start));
+        assert_eq!(health.poll_notice(at(2_000)(start)), Some("degraded"));
+        let then = health.poll_timeout().unwrap();
         assert_eq!(then, at(14_000)(start));
-        assert_eq!(trouble.poll_notice(then), Some("recovered"));
-        assert_eq!(trouble.poll_timeout(), None);
+        assert_eq!(health.poll_notice(then), Some("recovered"));
+        assert_eq!(health.poll_timeout(), None);
     }
 
     #[test]
     fn a_lost_connection_is_told_at_once() {
         let start = tokio::time::Instant::now().into_std();
-        let mut trouble = Trouble::default();
-        trouble.on_link(false);
-        assert_eq!(trouble.poll_notice(start), Some("degraded"));
-        trouble.on_failed(P, start);
-        trouble.on_link(true);
-        assert_eq!(trouble.poll_notice(start), Some("recovered"));
+        let mut health = BusHealth::default();
+        health.set_up(false);
+        assert_eq!(health.poll_notice(start), Some("degraded"));
+        health.on_failed(P, start);
+        health.set_up(true);
+        assert_eq!(health.poll_notice(start), Some("recovered"));
     }
 }

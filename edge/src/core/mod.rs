@@ -4,7 +4,11 @@
 //! [`interest`](crate::core::owners) tells owners what is watched here, [`egress`](crate::core::egress) takes owners' batches
 //! in, and [`hub`](crate::core::rooms) shows them to the members of rooms.
 
+pub mod counts;
+
 mod command;
+
+mod effects;
 
 pub(crate) mod clients;
 
@@ -26,11 +30,10 @@ pub mod rooms;
 
 pub mod owners;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use grandstand_common::auth::{Grants, GrantsCache, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Limits, ServerMessage};
@@ -44,20 +47,21 @@ use smallvec::SmallVec;
 use crate::codec::{self, WireFormat};
 use crate::conn::map::ConnMap;
 use crate::conn::transport::{ConnKey, Transport};
+use crate::core::counts::Counts;
 use crate::core::owners::Watch;
 use crate::core::owners::links::Links;
 use crate::core::rooms::chain::ChainConfig;
 use crate::core::rooms::delay::Service;
 use crate::core::rooms::room::{Room, RoomKey, Seat};
-use crate::shard::metrics::Counts;
 use crate::time::coarse::CoarseInstant;
-use crate::time::wheel::TimerWheel;
 use crate::websocket::deflate::{DeflateOptions, Deflater};
 
 pub use command::{Command, Receipt};
 
-pub(crate) use clients::{Announcement, Client, Membership};
-use health::Trouble;
+pub(crate) use clients::{Client, Membership};
+pub(crate) use effects::Timer;
+use effects::{Effects, Notice};
+use health::BusHealth;
 
 #[cfg(test)]
 mod tests;
@@ -119,25 +123,6 @@ impl Default for CoreConfig {
     }
 }
 
-/// What goes off when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Timer {
-    /// A session's window may have to be repeated.
-    Chain(RoomKey, u64),
-    /// A partition's owner may have to be asked (again).
-    Watch(Partition),
-    /// The numbers of viewers have changed.
-    Viewers,
-    /// A room has been empty for a while.
-    Linger(RoomKey),
-    /// A hole in a worker's numbers has to be asked for again.
-    Links,
-    /// A token is about to expire, or has.
-    Token(ConnKey),
-    /// What was wrong with the bus may be over.
-    Trouble,
-}
-
 /// An edge shard's core. See the [module](self).
 #[derive(Debug)]
 pub struct Core {
@@ -155,22 +140,14 @@ pub struct Core {
     pub(crate) names: HashMap<RoomId, RoomKey>,
     pub(crate) watches: Vec<Watch>,
     pub(crate) links: Links,
-    pub(crate) commands: VecDeque<Command>,
-    pub(crate) timers: TimerWheel<Timer>,
-    /// Lanes with something to flush, and messages for single players that go out behind it.
-    pub(crate) dirty: [VecDeque<RoomKey>; 2],
-    pub(crate) behind: Vec<(ConnKey, Bytes)>,
-    pub(crate) announcements: VecDeque<Announcement>,
+    pub(crate) effects: Effects,
     /// Rooms whose acks wait until it is known whether a hole was about them, and in which worker's numbers that is: another
     /// worker's answers say nothing about it.
     pub(crate) held: BTreeMap<RoomKey, Box<str>>,
     pub(crate) viewers_due: BTreeSet<RoomKey>,
     /// When rooms whose spectators are not shown everything at once have something to show.
     pub(crate) releases: BTreeSet<(Instant, RoomKey)>,
-    pub(crate) bus_up: bool,
-    trouble: Trouble,
-    trouble_due: Option<Instant>,
-    pub(crate) counts: Counts,
+    pub(crate) health: BusHealth,
 }
 
 impl Core {
@@ -198,18 +175,11 @@ impl Core {
             names: HashMap::new(),
             watches,
             links: Links::default(),
-            commands: VecDeque::new(),
-            timers: TimerWheel::new(now.at),
-            dirty: [VecDeque::new(), VecDeque::new()],
-            behind: Vec::new(),
-            announcements: VecDeque::new(),
+            effects: Effects::new(now.at),
             held: BTreeMap::new(),
             viewers_due: BTreeSet::new(),
             releases: BTreeSet::new(),
-            bus_up: true,
-            trouble: Trouble::default(),
-            trouble_due: None,
-            counts: Counts::default(),
+            health: BusHealth::default(),
         }
     }
 
@@ -246,7 +216,7 @@ impl Core {
             features: &[],
         };
         sink.send_control(conn, &codec::message(form.encoding, &welcome));
-        if self.trouble.is_told() {
+        if self.health.is_degraded() {
             self.notice(conn, "degraded", None, sink);
         }
     }
@@ -266,16 +236,14 @@ impl Core {
 
     /// The bus went away, or is back.
     pub fn handle_bus(&mut self, up: bool, now: Now) {
-        if self.bus_up == up {
+        if !self.health.set_up(up) {
             return;
         }
-        self.bus_up = up;
         if up {
             self.watch_everything(now);
             self.restart_chains(now);
         }
-        self.trouble.on_link(up);
-        self.tell_trouble(now.at);
+        self.notify_health(now.at);
     }
 
     /// What became of an append says whether the bus does its work.
@@ -283,58 +251,48 @@ impl Core {
         let Some(partition) = self.rooms.get(room).map(|room| room.partition) else {
             return;
         };
-        if stored {
-            self.trouble.on_stored(partition);
-        } else if self.bus_up {
-            self.trouble.on_failed(partition, now.at);
-        }
-        self.tell_trouble(now.at);
+        self.health.on_append(partition, stored, now.at);
+        self.notify_health(now.at);
     }
 
-    /// Tells all clients if the bus got into trouble, or out of it.
-    fn tell_trouble(&mut self, now: Instant) {
-        if let Some(code) = self.trouble.poll_notice(now) {
-            let announcement = |conn: ConnKey| Announcement {
-                conn,
-                code,
-                reconnect_in_ms: None,
-            };
-            let all = self.clients.keys().map(announcement);
-            self.announcements.extend(all);
+    /// Notifies all clients when the bus gets into trouble, and when it has recovered.
+    fn notify_health(&mut self, now: Instant) {
+        if let Some(code) = self.health.poll_notice(now) {
+            for conn in self.clients.keys() {
+                let notice = Notice {
+                    code,
+                    reconnect_in_ms: None,
+                };
+                self.effects.notify(conn, notice);
+            }
         }
-        let due = self.trouble.poll_timeout();
-        if let Some(at) = due
-            && self.trouble_due.is_none_or(|armed| at < armed)
-        {
-            self.trouble_due = due;
-            self.timers.insert(at, Timer::Trouble);
-        }
+        self.health.arm(&mut self.effects);
     }
 
     /// Whether [`poll_command`](Self::poll_command) has something.
     pub fn has_commands(&self) -> bool {
-        !self.commands.is_empty()
+        self.effects.waiting_commands() > 0
     }
 
     /// Counts a connection that was refused before it became a client.
     pub fn count_refused(&mut self, why: ErrorKind) {
-        self.counts.error(why);
+        self.effects.counts().error(why);
     }
 
     /// What the bus is to do. Call until `None`, after every call of a `handle_*` method.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.effects.poll_command()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let timers = self.timers.next_deadline();
+        let timers = self.effects.next_timer();
         timers.into_iter().chain(self.next_release()).min()
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now, sink: &mut impl Transport) {
-        while let Some(timer) = self.timers.poll_expired(now.at) {
+        while let Some(timer) = self.effects.poll_expired(now.at) {
             match timer {
                 Timer::Chain(room, session) => self.on_chain_timer(room, session, now),
                 Timer::Watch(partition) => self.on_watch_timer(partition, now),
@@ -342,9 +300,9 @@ impl Core {
                 Timer::Linger(room) => self.on_linger_timer(room, now),
                 Timer::Links => self.on_links_timer(),
                 Timer::Token(conn) => self.on_token_timer(conn, now, sink),
-                Timer::Trouble => {
-                    self.trouble_due = None;
-                    self.tell_trouble(now.at);
+                Timer::Health => {
+                    self.health.on_timer();
+                    self.notify_health(now.at);
                 }
             }
         }
@@ -353,7 +311,7 @@ impl Core {
 
     /// What has been counted so far.
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        self.effects.counted()
     }
 
     /// How many rooms are known, and how many connections are open.
@@ -365,11 +323,11 @@ impl Core {
     pub fn drain(&mut self, within: Duration) {
         for conn in self.clients.keys() {
             let at = self.rng.random_range(0..=within.as_millis() as u64);
-            self.announcements.push_back(Announcement {
-                conn,
+            let notice = Notice {
                 code: "draining",
                 reconnect_in_ms: Some(at),
-            });
+            };
+            self.effects.notify(conn, notice);
         }
     }
 

@@ -161,8 +161,8 @@ impl Core {
         };
         if room.is_idle() && room.empty_since.is_none() {
             room.empty_since = Some(now.at);
-            self.timers
-                .insert(now.at + self.config.linger, Timer::Linger(key));
+            self.effects
+                .at(now.at + self.config.linger, Timer::Linger(key));
         }
     }
 
@@ -174,8 +174,8 @@ impl Core {
             return;
         };
         if now.at < since + self.config.linger {
-            self.timers
-                .insert(since + self.config.linger, Timer::Linger(key));
+            self.effects
+                .at(since + self.config.linger, Timer::Linger(key));
             return;
         }
         self.unwatch(key, now);
@@ -197,10 +197,11 @@ impl Core {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
-        self.counts.stale += 1;
+        self.effects.counts().stale += 1;
         let plays = client.memberships.iter().any(|m| m.lane == LaneId::Players);
         if plays && self.config.close_slow_players {
-            self.counts
+            self.effects
+                .counts()
                 .error(grandstand_common::error::ErrorKind::TooSlow);
             sink.close(conn, grandstand_common::error::ErrorKind::TooSlow);
             return;
@@ -248,8 +249,8 @@ impl Core {
     /// Sends one message to one connection behind what the players' lanes are about to be sent.
     pub(crate) fn tell_behind(&mut self, conn: ConnKey, message: &ServerMessage<'_>) {
         if let Some(client) = self.clients.get(conn) {
-            self.behind
-                .push((conn, codec::message(client.form.encoding, message)));
+            self.effects
+                .after_players(conn, codec::message(client.form.encoding, message));
         }
     }
 }

@@ -136,7 +136,7 @@ impl Core {
                 .get(conn)
                 .is_some_and(|c| c.memberships.is_empty());
             if code == ErrorKind::Replaced.code() && nowhere {
-                self.counts.error(ErrorKind::Replaced);
+                self.effects.counts().error(ErrorKind::Replaced);
                 sink.close(conn, ErrorKind::Replaced);
             }
         }

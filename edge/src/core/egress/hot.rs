@@ -105,7 +105,7 @@ impl Core {
             None => {
                 room.heat = Some(Box::new(Heat::new(epoch, hot)));
                 let room = room.id.clone();
-                self.commands.push_back(Command::Subscribe { room });
+                self.effects.command(Command::Subscribe { room });
             }
         }
         let Some(heat) = self.rooms[key].heat.as_deref_mut() else {
@@ -146,7 +146,7 @@ impl Core {
         let batch = match Batch::decode(payload) {
             Ok(batch) => batch,
             Err(error) => {
-                self.counts.unreadable += 1;
+                self.effects.counts().unreadable += 1;
                 tracing::warn!(%error, "a batch from a worker cannot be read");
                 return;
             }
@@ -187,7 +187,7 @@ impl Core {
                 }
                 let heat = self.rooms[key].heat.as_deref_mut();
                 if heat.is_some_and(|heat| heat.from == Source::Subject && heat.misses(next)) {
-                    self.counts.holes += 1;
+                    self.effects.counts().holes += 1;
                     self.sync(key, now);
                 }
             }
@@ -221,7 +221,7 @@ impl Core {
             self.on_item(key, kind, now, sink);
         }
         if misses {
-            self.counts.holes += 1;
+            self.effects.counts().holes += 1;
             self.sync(key, now);
         }
     }
@@ -233,7 +233,7 @@ impl Core {
         };
         if room.heat.take().is_some() {
             let room = room.id.clone();
-            self.commands.push_back(Command::Unsubscribe { room });
+            self.effects.command(Command::Unsubscribe { room });
         }
     }
 

@@ -28,7 +28,7 @@ impl Core {
         let batch = match Batch::decode(payload) {
             Ok(batch) => batch,
             Err(error) => {
-                self.counts.unreadable += 1;
+                self.effects.counts().unreadable += 1;
                 tracing::warn!(%error, "a batch from a worker cannot be read");
                 return;
             }
@@ -50,8 +50,8 @@ impl Core {
         let Some(reply) = reply.and_then(|r| LinkReply::decode(r).ok()) else {
             if self.owns_something(worker) {
                 self.links.unanswered(worker);
-                self.timers
-                    .insert(now.at + std::time::Duration::from_millis(100), Timer::Links);
+                self.effects
+                    .at(now.at + std::time::Duration::from_millis(100), Timer::Links);
             } else {
                 self.links.forget(worker);
             }
@@ -114,7 +114,7 @@ impl Core {
         let (epoch, instance) = (Epoch(batch.epoch), Instance(batch.instance));
         let room = &mut self.rooms[key];
         if epoch < room.epoch {
-            self.counts.old_epochs += 1;
+            self.effects.counts().old_epochs += 1;
             return;
         }
         if epoch > room.epoch || instance != room.instance {

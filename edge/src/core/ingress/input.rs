@@ -69,7 +69,7 @@ impl Core {
             return self.answer_repeat(conn, key, session, seq, sink);
         }
         seat.next_seq += 1;
-        self.counts.inputs += 1;
+        self.effects.counts().inputs += 1;
         self.push(
             key,
             session,
@@ -146,8 +146,8 @@ impl Core {
             );
         }
         let player = seat.player.as_str().to_owned();
-        if self.commands.len() >= MOST_COMMANDS {
-            self.counts.live_dropped += 1;
+        if self.effects.waiting_commands() >= MOST_COMMANDS {
+            self.effects.counts().live_dropped += 1;
             return;
         }
         let live = wire::Live {
@@ -157,7 +157,7 @@ impl Core {
             data: Some(data),
         };
         let subject = subject::live(self.rooms[key].partition);
-        self.commands.push_back(Command::Publish {
+        self.effects.command(Command::Publish {
             subject,
             payload: live.encode_to_vec().into(),
         });

@@ -57,11 +57,11 @@ impl Core {
             return;
         };
         if binary != (client.form.encoding == Encoding::Proto) {
-            self.counts.error(ErrorKind::Unsupported);
+            self.effects.counts().error(ErrorKind::Unsupported);
             sink.close(conn, ErrorKind::Unsupported);
             return;
         }
-        self.counts.messages_in += 1;
+        self.effects.counts().messages_in += 1;
         if !self.within_budget(conn, now.at) {
             let message = "too many messages: slow down";
             self.refuse(
@@ -126,7 +126,7 @@ impl Core {
         let Some(client) = self.clients.get(conn) else {
             return;
         };
-        self.counts.error(refused.kind);
+        self.effects.counts().error(refused.kind);
         let Refused {
             kind,
             message,

@@ -112,7 +112,7 @@ impl Core {
             watch.not_before = None;
             let rooms: Vec<_> = watch.rooms.iter().copied().collect();
             self.tell_owner(partition, now);
-            if self.bus_up {
+            if self.health.is_up() {
                 self.repeat_joins(&rooms, now);
             }
         }
@@ -135,7 +135,7 @@ impl Core {
                 watch.not_before = None;
                 self.links.handle_claim(&reply.worker, reply.number, false);
                 if self.links.is_waiting() {
-                    self.timers.insert(now.at + CLAIM_GRACE, Timer::Links);
+                    self.effects.at(now.at + CLAIM_GRACE, Timer::Links);
                 }
                 for (key, _) in asked {
                     let gone = self
@@ -156,8 +156,8 @@ impl Core {
                     *watch.due.entry(room).or_default() |= sync;
                 }
                 watch.not_before = Some(now.at + watch.retry);
-                self.timers
-                    .insert(now.at + watch.retry, Timer::Watch(partition));
+                self.effects
+                    .at(now.at + watch.retry, Timer::Watch(partition));
                 watch.retry = (watch.retry * 2).min(MAX_RETRY);
             }
         }
@@ -251,7 +251,7 @@ impl Core {
 
     pub(crate) fn viewers_changed(&mut self, key: RoomKey, now: Instant) {
         if self.viewers_due.is_empty() {
-            self.timers.insert(now + VIEWERS_EVERY, Timer::Viewers);
+            self.effects.at(now + VIEWERS_EVERY, Timer::Viewers);
         }
         self.viewers_due.insert(key);
     }

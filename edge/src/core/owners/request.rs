@@ -16,15 +16,15 @@ impl Core {
         let watch = &mut self.watches[usize::from(partition.0)];
         let waits = watch.not_before.is_some_and(|at| at > now.at);
         let is_due = !watch.due.is_empty() || !watch.strays.is_empty();
-        if watch.ready && watch.asking.is_none() && !waits && is_due && self.bus_up {
+        if watch.ready && watch.asking.is_none() && !waits && is_due && self.health.is_up() {
             let rooms = (0..CHUNK).map_while(|_| watch.due.pop_first()).collect();
             self.request(partition, rooms, false);
         }
         let watch = &mut self.watches[usize::from(partition.0)];
         if watch.digest_at.is_none() && !watch.rooms.is_empty() {
             watch.digest_at = Some(now.at + DIGEST_EVERY);
-            self.timers
-                .insert(now.at + DIGEST_EVERY, Timer::Watch(partition));
+            self.effects
+                .at(now.at + DIGEST_EVERY, Timer::Watch(partition));
         }
     }
 
@@ -58,7 +58,7 @@ impl Core {
             partition,
             epoch: watch.epoch,
         };
-        self.commands.push_back(Command::Interest {
+        self.effects.command(Command::Interest {
             subject: subject::ctl(partition),
             payload,
             question,
@@ -110,7 +110,7 @@ impl Core {
     /// Asks for what is missing between the numbers of workers' batches.
     pub(crate) fn ask_for_holes(&mut self) {
         while let Some((worker, from, to)) = self.links.poll_request() {
-            self.counts.holes += 1;
+            self.effects.counts().holes += 1;
             let request = LinkRequest {
                 edge: self.edge.as_str().to_owned(),
                 from,
@@ -121,7 +121,7 @@ impl Core {
                 continue;
             };
             let (subject, payload) = (subject::worker_link(&id), request.encode_to_vec().into());
-            self.commands.push_back(Command::Link {
+            self.effects.command(Command::Link {
                 subject,
                 payload,
                 worker,

@@ -17,7 +17,7 @@ impl Core {
             n,
             round,
         } = receipt;
-        self.counts.appends_failed += u64::from(stored.is_none());
+        self.effects.counts().appends_failed += u64::from(stored.is_none());
         self.note_append(room, stored.is_some(), now);
         let Some(seat) = self.seat(room, session) else {
             return;
@@ -71,7 +71,7 @@ impl Core {
                 round: out.round,
             };
             let subject = subject::log(room.partition, &room.id);
-            self.commands.push_back(Command::Append {
+            self.effects.command(Command::Append {
                 subject,
                 payload: out.payload,
                 receipt,
@@ -81,12 +81,12 @@ impl Core {
             && seat.timer.is_none_or(|armed| at < armed)
         {
             seat.timer = Some(at);
-            self.timers.insert(at, Timer::Chain(key, session));
+            self.effects.at(at, Timer::Chain(key, session));
         }
     }
 
     pub(crate) fn on_chain_timer(&mut self, key: RoomKey, session: u64, now: Now) {
-        let bus_up = self.bus_up;
+        let bus_up = self.health.is_up();
         let Some(seat) = self.seat(key, session) else {
             return;
         };
@@ -100,7 +100,7 @@ impl Core {
             seat.chain.handle_timeout(now.at);
         }
         let restarted = seat.chain.round() != round;
-        self.counts.chain_restarts += u64::from(restarted);
+        self.effects.counts().chain_restarts += u64::from(restarted);
         self.run_chain(key, session);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::id::Epoch;
 use grandstand_common::record::Lease;

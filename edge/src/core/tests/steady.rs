@@ -53,12 +53,12 @@ fn watched(by: u32) -> Bench {
 
 /// What one more update costs: allocations, writes, encodings.
 fn cost(bench: &mut Bench, version: u64) -> (u64, usize, u64) {
-    let (writes, encodings) = (bench.clients.writes, bench.core.counts.encodings);
+    let (writes, encodings) = (bench.clients.writes, bench.core.counts().encodings);
     let allocations = allocations(|| bench.owner(vec![update(version, version)]));
     (
         allocations,
         bench.clients.writes - writes,
-        bench.core.counts.encodings - encodings,
+        bench.core.counts().encodings - encodings,
     )
 }
 
@@ -87,7 +87,7 @@ fn writes_of_twelve(interval: Duration) -> u64 {
     let batches: Vec<_> = (9..=20)
         .map(|version| bench.batch(7, vec![update(version, version)]))
         .collect();
-    let before = bench.core.counts.writes;
+    let before = bench.core.counts().writes;
     let shard = Shard::new(
         bench.core,
         Connections::new(Duration::from_secs(25)).unwrap(),
@@ -107,7 +107,7 @@ fn writes_of_twelve(interval: Duration) -> u64 {
             }
         }
     });
-    shard.read(|core| core.counts.writes) - before
+    shard.read(|core| core.counts().writes) - before
 }
 
 #[test]

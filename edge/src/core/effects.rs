@@ -1,0 +1,149 @@
+//! What an event leads to: commands for the bus, timers, and what waits to be sent to clients.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use grandstand_common::id::{Lane as LaneId, Partition};
+
+use super::command::Command;
+use super::counts::Counts;
+use super::rooms::room::RoomKey;
+use crate::conn::transport::ConnKey;
+use crate::time::wheel::TimerWheel;
+
+/// What expires, and for which part of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A session's window may be due for a repeat.
+    Chain(RoomKey, u64),
+    /// A partition's owner may be due for a request.
+    Watch(Partition),
+    /// The numbers of viewers have changed.
+    Viewers,
+    /// A room has been empty for a while.
+    Linger(RoomKey),
+    /// A gap in a worker's numbers is due for a request.
+    Links,
+    /// A token expires soon, or has expired.
+    Token(ConnKey),
+    /// The bus may have recovered.
+    Health,
+}
+
+/// A notice on its way to a client. Notices are sent in slices because every client gets them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notice {
+    /// Names the notice to the client's program.
+    pub(crate) code: &'static str,
+    /// When the client should connect again; `None` if it should stay.
+    pub(crate) reconnect_in_ms: Option<u64>,
+}
+
+/// The outputs of the core's machines and handlers, collected until the caller takes them.
+#[derive(Debug)]
+pub(crate) struct Effects {
+    commands: VecDeque<Command>,
+    timers: TimerWheel<Timer>,
+    /// Lanes with frames to flush, per audience.
+    dirty: [VecDeque<RoomKey>; 2],
+    after_players: Vec<(ConnKey, Bytes)>,
+    notices: VecDeque<(ConnKey, Notice)>,
+    counts: Counts,
+}
+
+impl Effects {
+    /// No effects yet. The timers' clock starts at `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            commands: VecDeque::new(),
+            timers: TimerWheel::new(now),
+            dirty: [VecDeque::new(), VecDeque::new()],
+            after_players: Vec::new(),
+            notices: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Queues a command for the bus.
+    pub(crate) fn command(&mut self, command: Command) {
+        self.commands.push_back(command);
+    }
+
+    /// The next command for the bus.
+    pub(crate) fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The number of commands that wait for the bus.
+    pub(crate) fn waiting_commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Sets a timer.
+    pub(crate) fn at(&mut self, at: Instant, timer: Timer) {
+        self.timers.insert(at, timer);
+    }
+
+    /// The next timer that has expired.
+    pub(crate) fn poll_expired(&mut self, now: Instant) -> Option<Timer> {
+        self.timers.poll_expired(now)
+    }
+
+    /// When to call [`poll_expired`](Self::poll_expired) again.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    /// Queues a notice.
+    pub(crate) fn notify(&mut self, conn: ConnKey, notice: Notice) {
+        self.notices.push_back((conn, notice));
+    }
+
+    /// The next notice to send.
+    pub(crate) fn pop_notice(&mut self) -> Option<(ConnKey, Notice)> {
+        self.notices.pop_front()
+    }
+
+    /// Queues frames for one client behind the players' lanes.
+    pub(crate) fn after_players(&mut self, conn: ConnKey, frames: Bytes) {
+        self.after_players.push((conn, frames));
+    }
+
+    /// Takes the frames that follow the players' lanes.
+    pub(crate) fn take_after_players(&mut self) -> Vec<(ConnKey, Bytes)> {
+        std::mem::take(&mut self.after_players)
+    }
+
+    /// Queues a lane for the flush. The lane knows whether it is queued already.
+    pub(crate) fn mark_dirty(&mut self, room: RoomKey, lane: LaneId) {
+        self.dirty[lane.index()].push_back(room);
+    }
+
+    /// The room whose lane is flushed next.
+    pub(crate) fn pop_dirty(&mut self, lane: LaneId) -> Option<RoomKey> {
+        self.dirty[lane.index()].pop_front()
+    }
+
+    /// The number of lanes of this audience that wait for the flush.
+    pub(crate) fn dirty_lanes(&self, lane: LaneId) -> usize {
+        self.dirty[lane.index()].len()
+    }
+
+    /// Whether something waits to be sent to clients.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.dirty.iter().any(|lanes| !lanes.is_empty())
+            || !self.after_players.is_empty()
+            || !self.notices.is_empty()
+    }
+
+    /// The counters.
+    pub(crate) fn counts(&mut self) -> &mut Counts {
+        &mut self.counts
+    }
+
+    /// The counters as they stand.
+    pub(crate) fn counted(&self) -> &Counts {
+        &self.counts
+    }
+}
