@@ -6,8 +6,9 @@ mod tests;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 
-use crate::websocket::deflate::Deflater;
 use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
+
+pub use crate::websocket::deflate::{DeflateOptions, DeflateStats, Deflater};
 
 /// The form in which a connection is sent its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,84 +1,306 @@
-//! A connection as the core sees it, and what is said to it beside rooms.
+//! Clients: their rights, their budgets, and the rooms that they are in.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use grandstand_common::auth::Grants;
+use grandstand_common::auth::{AuthError, Grants, GrantsCache, Verifier};
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::ServerMessage;
+use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
-use crate::codec::{self, WireFormat};
-use crate::conn::transport::{ConnKey, Transport};
-use crate::core::ingress::Refused;
-use crate::core::rooms::room::{Resume, RoomKey};
-use crate::core::{Core, Timer};
+use super::effects::{Effects, Timer};
+use super::ids::RoomKey;
+use crate::codec::WireFormat;
+use crate::conn::map::ConnMap;
+use crate::conn::transport::ConnKey;
 use crate::time::coarse::CoarseInstant;
 
-/// How long before a token's end its client is told.
+/// How long before a token expires its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
 
-/// The longest that a client's token is not looked at.
-const TOKEN_LOOK_MS: u64 = 600_000;
+/// The longest time between two checks of a client's token. Longer timers would outlive closed connections.
+const TOKEN_CHECK_MS: u64 = 600_000;
 
-/// A client that is in a room, or about to be.
+/// What one client may do.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientConfig {
+    /// Messages that a client may send per second, on average; 0 for any number.
+    pub messages_per_s: u32,
+    /// Messages that a client may send at once.
+    pub message_burst: u32,
+    /// Close slow players (4008) instead of sending them a snapshot once they keep up again.
+    pub close_slow_players: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            messages_per_s: 500,
+            message_burst: 2000,
+            close_slow_players: false,
+        }
+    }
+}
+
+/// A client's `join`, until it is answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Resume {
+    /// The `join`'s id.
+    pub(crate) id: Option<u64>,
+    /// The last version that the client has, and its epoch.
+    pub(crate) since: Option<(u64, String)>,
+    /// `joined` was sent in answer to it.
+    pub(crate) joined_sent: bool,
+}
+
+/// A client's place in a room.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) room: RoomKey,
     pub(crate) lane: LaneId,
-    /// The session, for players; 0 for spectators.
+    /// The session of a player; 0 for spectators.
     pub(crate) session: u64,
-    /// The place among the lane's members; none before it was served.
+    /// The index among the lane's members; `None` until the first snapshot is sent.
     pub(crate) slot: Option<u32>,
     /// `joined` was sent.
     pub(crate) answered: bool,
-    /// What to answer with, while that is to be done.
+    /// The `join` that is still to be answered.
     pub(crate) resume: Option<Box<Resume>>,
 }
 
-/// A connection.
+/// The rooms of one client. Almost all clients are in one room.
+pub(crate) type Memberships = SmallVec<[Membership; 1]>;
+
+/// A connected client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) form: WireFormat,
-    pub(crate) grants: Grants,
-    /// Almost all are in one room.
-    pub(crate) memberships: SmallVec<[Membership; 1]>,
-    pub(crate) budget: f32,
-    pub(crate) budget_at: CoarseInstant,
-    /// It was told that its token is about to expire.
-    pub(crate) warned: bool,
-    /// When its token is looked at; none if it has no end.
-    pub(crate) token_due: Option<CoarseInstant>,
+    form: WireFormat,
+    grants: Grants,
+    memberships: Memberships,
+    budget: f32,
+    budget_at: CoarseInstant,
+    /// The client was notified that its token expires.
+    expiry_notified: bool,
+    /// When the token is checked; `None` if it never expires.
+    token_due: Option<CoarseInstant>,
 }
 
 impl Client {
-    pub(crate) fn membership(&mut self, room: RoomKey) -> Option<&mut Membership> {
-        self.memberships.iter_mut().find(|m| m.room == room)
+    /// The form of the messages that the client is sent.
+    pub(crate) fn form(&self) -> WireFormat {
+        self.form
+    }
+
+    /// The encoding of the client's messages, in both directions.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.form.encoding
+    }
+
+    /// What the client may do.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The rooms that the client is in, or about to be.
+    pub(crate) fn memberships(&self) -> &[Membership] {
+        &self.memberships
     }
 }
 
-impl Core {
-    pub(crate) fn notice(
-        &self,
-        conn: ConnKey,
-        code: &str,
-        reconnect_in_ms: Option<u64>,
-        sink: &mut impl Transport,
-    ) {
-        if let Some(client) = self.clients.get(conn) {
-            let notice = ServerMessage::Notice {
-                id: None,
-                code,
-                reconnect_in_ms,
-            };
-            sink.send_control(conn, &codec::message(client.form.encoding, &notice));
+/// What a check of a token found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenEvent {
+    /// The token expires within a minute.
+    ExpiresSoon,
+    /// The token has expired.
+    Expired,
+}
+
+/// Why a token was not renewed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenewError {
+    /// No verifier is configured.
+    #[error("this edge takes no tokens")]
+    NoVerifier,
+    /// The token is invalid, or grants less than the one before.
+    #[error(transparent)]
+    Token(#[from] AuthError),
+}
+
+impl RenewError {
+    /// The error's class.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoVerifier => ErrorKind::Unauthenticated,
+            Self::Token(error) => error.kind(),
+        }
+    }
+}
+
+/// All clients of a core.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    clients: ConnMap<Client>,
+    /// Shares equal grants between clients.
+    shared: GrantsCache,
+    verifier: Option<Arc<Verifier>>,
+    start: Instant,
+    config: ClientConfig,
+}
+
+impl Clients {
+    /// No clients yet. Without a verifier, no token is taken.
+    pub(crate) fn new(
+        config: ClientConfig,
+        verifier: Option<Arc<Verifier>>,
+        start: Instant,
+    ) -> Self {
+        Self {
+            clients: ConnMap::default(),
+            shared: GrantsCache::default(),
+            verifier,
+            start,
+            config,
         }
     }
 
-    /// Has the client's token looked at when its end is near, and now and then before: a longer timer would stay for as
-    /// long as the token is valid when the client is gone.
-    pub(crate) fn arm_token(&mut self, conn: ConnKey, now: Now) {
+    /// Adds a client, and sets the timer of its token.
+    pub(crate) fn open(
+        &mut self,
+        conn: ConnKey,
+        form: WireFormat,
+        grants: Grants,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let client = Client {
+            form,
+            grants: self.shared.share(grants),
+            memberships: SmallVec::new(),
+            budget: self.config.message_burst as f32,
+            budget_at: self.coarse(now.at),
+            expiry_notified: false,
+            token_due: None,
+        };
+        self.clients.insert(conn, client);
+        self.arm_token(conn, now, effects);
+    }
+
+    /// Removes a client; returns the rooms that it was in.
+    pub(crate) fn close(&mut self, conn: ConnKey) -> Option<Memberships> {
+        self.clients.remove(conn).map(|client| client.memberships)
+    }
+
+    /// A connected client.
+    pub(crate) fn get(&self, conn: ConnKey) -> Option<&Client> {
+        self.clients.get(conn)
+    }
+
+    /// The connections of all clients.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ConnKey> + '_ {
+        self.clients.keys()
+    }
+
+    /// The number of clients.
+    pub(crate) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether slow players are closed.
+    pub(crate) fn closes_slow_players(&self) -> bool {
+        self.config.close_slow_players
+    }
+
+    /// A client's place in a room.
+    pub(crate) fn membership(&mut self, conn: ConnKey, room: RoomKey) -> Option<&mut Membership> {
+        let client = self.clients.get_mut(conn)?;
+        client.memberships.iter_mut().find(|m| m.room == room)
+    }
+
+    /// Adds a place in a room.
+    pub(crate) fn enter(&mut self, conn: ConnKey, membership: Membership) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.memberships.push(membership);
+        }
+    }
+
+    /// Removes and returns a client's place in a room.
+    pub(crate) fn leave(&mut self, conn: ConnKey, room: RoomKey) -> Option<Membership> {
+        let client = self.clients.get_mut(conn)?;
+        let at = client.memberships.iter().position(|m| m.room == room)?;
+        Some(client.memberships.swap_remove(at))
+    }
+
+    /// Takes one message from the client's budget; returns whether there was one left.
+    pub(crate) fn allow_message(&mut self, conn: ConnKey, now: Instant) -> bool {
+        let (rate, burst) = (
+            self.config.messages_per_s as f32,
+            self.config.message_burst as f32,
+        );
+        let now = self.coarse(now);
+        let Some(client) = self.clients.get_mut(conn).filter(|_| rate > 0.0) else {
+            return true;
+        };
+        let earned = now.since(client.budget_at).as_secs_f32() * rate;
+        client.budget = (client.budget + earned).min(burst.max(1.0));
+        client.budget_at = now;
+        let within = client.budget >= 1.0;
+        if within {
+            client.budget -= 1.0;
+        }
+        within
+    }
+
+    /// Replaces a client's grants by those of a new token.
+    pub(crate) fn renew(
+        &mut self,
+        conn: ConnKey,
+        token: &str,
+        now: Now,
+        effects: &mut Effects,
+    ) -> Result<(), RenewError> {
+        let verifier = self.verifier.as_ref().ok_or(RenewError::NoVerifier)?;
+        let Some(client) = self.clients.get_mut(conn) else {
+            return Ok(());
+        };
+        let renewed = verifier.verify(token, now.unix_ms)?;
+        renewed.renews(&client.grants)?;
+        client.expiry_notified = false;
+        client.grants = self.shared.share(renewed);
+        self.arm_token(conn, now, effects);
+        Ok(())
+    }
+
+    /// Checks a client's token.
+    pub(crate) fn on_token_timer(
+        &mut self,
+        conn: ConnKey,
+        now: Now,
+        effects: &mut Effects,
+    ) -> Option<TokenEvent> {
+        let coarse = self.coarse(now.at);
+        let client = self.clients.get_mut(conn)?;
+        if client
+            .token_due
+            .is_some_and(|armed| !coarse.has_reached(armed))
+        {
+            return None;
+        }
+        client.token_due = None;
+        let expires = client.grants.expires_ms()?;
+        if expires <= now.unix_ms {
+            return Some(TokenEvent::Expired);
+        }
+        let soon = !client.expiry_notified && expires - now.unix_ms <= TOKEN_NOTICE_MS;
+        client.expiry_notified |= soon;
+        self.arm_token(conn, now, effects);
+        soon.then_some(TokenEvent::ExpiresSoon)
+    }
+
+    /// Sets the timer of a client's token: to when its client is notified, to its end, or to the next check.
+    fn arm_token(&mut self, conn: ConnKey, now: Now, effects: &mut Effects) {
         let start = self.start;
         let Some(client) = self.clients.get_mut(conn) else {
             return;
@@ -87,51 +309,22 @@ impl Core {
             return;
         };
         let left = expires.saturating_sub(now.unix_ms);
-        let wait = match client.warned {
+        let wait = match client.expiry_notified {
             true => left,
             false => left.saturating_sub(TOKEN_NOTICE_MS),
         };
-        let due = now.at + Duration::from_millis(wait.min(TOKEN_LOOK_MS));
+        let due = now.at + Duration::from_millis(wait.min(TOKEN_CHECK_MS));
         let coarse = CoarseInstant::new(due.saturating_duration_since(start));
         if client
             .token_due
             .is_none_or(|armed| !coarse.has_reached(armed))
         {
             client.token_due = Some(coarse);
-            self.effects.at(due, Timer::Token(conn));
+            effects.at(due, Timer::Token(conn));
         }
     }
 
-    pub(crate) fn on_token_timer(&mut self, conn: ConnKey, now: Now, sink: &mut impl Transport) {
-        let coarse = self.coarse(now.at);
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        if client
-            .token_due
-            .is_some_and(|armed| !coarse.has_reached(armed))
-        {
-            return;
-        }
-        client.token_due = None;
-        let Some(expires) = client.grants.expires_ms() else {
-            return;
-        };
-        if expires <= now.unix_ms {
-            let why = ErrorKind::Unauthenticated;
-            self.refuse(
-                conn,
-                &Refused::new(why, "the token has expired", None, None),
-                sink,
-            );
-            sink.close(conn, why);
-            return;
-        }
-        let warn = !client.warned && expires - now.unix_ms <= TOKEN_NOTICE_MS;
-        client.warned |= warn;
-        if warn {
-            self.notice(conn, "token_expiring", None, sink);
-        }
-        self.arm_token(conn, now);
+    fn coarse(&self, at: Instant) -> CoarseInstant {
+        CoarseInstant::new(at.saturating_duration_since(self.start))
     }
 }

@@ -1,10 +1,9 @@
 //! What the core asks of the bus.
 
 use bytes::Bytes;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{Epoch, Partition, RoomId};
 
-use crate::core::owners::Question;
-use crate::core::rooms::room::RoomKey;
+use super::ids::RoomKey;
 
 /// What the core wants of the bus. Executed in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,4 +67,13 @@ pub struct Receipt {
     pub n: u64,
     /// The round in which it was appended.
     pub round: u32,
+}
+
+/// Identifies a request to a partition's owner. Replies from earlier owners are ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The partition.
+    pub partition: Partition,
+    /// Its owner's epoch.
+    pub epoch: Epoch,
 }

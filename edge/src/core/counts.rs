@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use grandstand_common::error::ErrorKind;
 
-use crate::websocket::deflate::DeflateStats;
+use crate::codec::DeflateStats;
 
 /// Plain counters of one core.
 #[derive(Debug, Default, Clone)]

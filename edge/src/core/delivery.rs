@@ -1,161 +1,175 @@
 //! From what owners send to what lanes show: at once, or when its time has come.
 
-use std::time::Instant;
-
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
-use grandstand_common::id::Lane as LaneId;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Lane as LaneId, RoomId};
 
-use crate::conn::transport::Transport;
-use crate::core::Core;
-use crate::core::rooms::delay::{Event, Hold, Service};
-use crate::core::rooms::lane::Taken;
-use crate::core::rooms::room::RoomKey;
+use super::clients::Membership;
+use super::effects::{ClientAction, Effects, Tell};
+use super::ids::RoomKey;
+use super::rooms::delay::Service;
+use super::rooms::event::{Applied, Event, Offer, Taken};
+use super::state::Hub;
+use super::{join, reply};
+use crate::conn::transport::ConnKey;
 
-impl Core {
-    /// A lane's snapshot says how the lane is served from here on.
-    pub(crate) fn set_service(&mut self, key: RoomKey, lane: LaneId, service: Service) {
-        if lane == LaneId::Players {
-            return;
-        }
-        let service = service.max(self.config.spectators);
-        let cap = self.config.hold_bytes;
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        match &mut room.hold {
-            Some(hold) => hold.set_service(service),
-            None if service.is_plain() => {}
-            None => {
-                let head = room.lanes[lane.index()].version();
-                room.hold = Some(Box::new(Hold::new(service, head, cap)));
+/// Serves a lane from here on as its snapshot says. Players are served at once.
+pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: Service) {
+    if lane == LaneId::Players {
+        return;
+    }
+    let config = hub.rooms.config();
+    let (policy, cap) = (policy.max(config.spectators), config.delay_bytes);
+    if let Some(room) = hub.rooms.room_mut(key) {
+        room.lane_mut(lane).set_policy(policy, cap);
+    }
+}
+
+/// Shows a lane's members an event, now or later.
+pub(super) fn deliver(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    event: Event,
+    now: Now,
+) -> Taken {
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return Taken::Old;
+    };
+    let is_snapshot = matches!(event, Event::Snapshot { .. });
+    match room.lane_mut(lane).offer(event, now.at) {
+        Offer::Due(event) => apply(hub, effects, (key, lane), event, now),
+        Offer::Delayed(taken) => {
+            release(hub, effects, key, now);
+            if is_snapshot {
+                // Clients that wait are told that they are in, and shown the room when its time has come.
+                join::answer_waiting(hub, effects, key, lane);
             }
+            taken
         }
     }
+}
 
-    /// Something happens to a lane. Its members are shown it now, or later.
-    pub(crate) fn feed(
-        &mut self,
-        key: RoomKey,
-        lane: LaneId,
-        event: Event,
-        now: Now,
-        sink: &mut impl Transport,
-    ) -> Taken {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return Taken::Old;
-        };
-        let hold = match lane {
-            LaneId::Players => None,
-            LaneId::Spectators => room.hold.as_deref_mut(),
-        };
-        let Some(hold) = hold else {
-            return self.show(key, lane, event, now, sink);
-        };
-        let is_snapshot = matches!(event, Event::Snapshot { .. });
-        let taken = hold.push(now.at, event);
-        self.release(key, now, sink);
-        if is_snapshot {
-            // Who waits is let in, and shown the room when its time has come.
-            self.serve_waiting(key, lane, sink);
-        }
-        taken
+/// Queues a lane for the flush if it has something to flush.
+pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
+    if let Some(room) = hub.rooms.room_mut(key)
+        && room.lane_mut(lane).enqueue()
+    {
+        effects.mark_dirty(key, lane);
     }
+}
 
-    /// Shows what of a held lane is due, and sets when to look again.
-    fn release(&mut self, key: RoomKey, now: Now, sink: &mut impl Transport) {
-        while let Some(room) = self.rooms.get_mut(key)
-            && let Some(hold) = &mut room.hold
-        {
-            let Some(event) = hold.poll(now.at) else {
-                break;
-            };
-            self.show(key, LaneId::Spectators, event, now, sink);
-        }
-        self.dirty(key, LaneId::Spectators);
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        let Some(hold) = &mut room.hold else {
-            return;
-        };
-        if let Some(at) = hold.next() {
-            self.releases.insert((at, key));
-        }
-        if hold.take_recovered() {
-            self.effects.counts().holds_overflowed += 1;
-            self.sync(key, now);
-        } else if hold.is_done() {
-            room.hold = None;
-        }
+/// Shows what is due in delayed lanes.
+pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, now: Now) {
+    while let Some(key) = hub.rooms.pop_due(now.at) {
+        release(hub, effects, key, now);
     }
+}
 
-    /// Shows what is due in held lanes.
-    pub fn handle_releases(&mut self, now: Now, sink: &mut impl Transport) {
-        while let Some(&(at, key)) = self.releases.first()
-            && at <= now.at
-        {
-            self.releases.pop_first();
-            self.release(key, now, sink);
+/// Shows what is due in a delayed lane, and notes when more will be.
+fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
+    let lane = LaneId::Spectators;
+    while let Some(room) = hub.rooms.room_mut(key)
+        && let Some(event) = room.lane_mut(lane).pop_due(now.at)
+    {
+        apply(hub, effects, (key, lane), event, now);
+    }
+    mark_dirty(hub, effects, key, lane);
+    hub.rooms.schedule_release(key);
+    if let Some(room) = hub.rooms.room_mut(key)
+        && room.lane_mut(lane).settle_delay()
+    {
+        effects.counts().holds_overflowed += 1;
+        effects.tell_owner(key, Tell::Resync);
+    }
+}
+
+fn apply(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    event: Event,
+    now: Now,
+) -> Taken {
+    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+        return Taken::Old;
+    };
+    let (id, shown, _) = room.parts(lane);
+    match shown.apply(id, event, deflater) {
+        Applied::Nothing => {}
+        Applied::HasSnapshot => join::answer_waiting(hub, effects, key, lane),
+        Applied::Updated(taken) => {
+            effects.counts().updates += u64::from(taken == Taken::New);
+            return taken;
         }
+        Applied::Ended(code) => end_lane(hub, effects, (key, lane), &code, now),
     }
+    Taken::New
+}
 
-    /// When to call [`handle_releases`](Self::handle_releases).
-    pub fn next_release(&self) -> Option<Instant> {
-        self.releases.first().map(|(at, _)| *at)
+/// Lets all members leave a lane, after the frames that they still lack.
+fn end_lane(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    code: &str,
+    now: Now,
+) {
+    let cap = hub.rooms.config().outbox_bytes;
+    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+        return;
+    };
+    let (id, shown, sessions) = room.parts(lane);
+    let id = id.clone();
+    let mut written = 0;
+    while shown.is_dirty() {
+        shown.flush(usize::MAX, cap, |conn, frames| {
+            let late = frames.is_none();
+            written += u64::from(!late);
+            let action = frames.map_or(ClientAction::Discard, ClientAction::Data);
+            effects.act(conn, action);
+            !late
+        });
     }
-
-    fn show(
-        &mut self,
-        key: RoomKey,
-        lane_id: LaneId,
-        event: Event,
-        now: Now,
-        sink: &mut impl Transport,
-    ) -> Taken {
-        let ring_bytes = self.config.ring_bytes;
-        let Some(room) = self.rooms.get_mut(key) else {
-            return Taken::Old;
+    effects.counts().writes += written;
+    effects.counts().encodings += shown.take_encoded();
+    let mut conns = shown.take_waiting();
+    conns.extend(shown.members().iter().map(|member| member.conn));
+    if lane == LaneId::Players {
+        conns.extend(sessions.clear());
+    }
+    shown.set_presence(&id, None, deflater);
+    for conn in conns {
+        let Some(membership) = join::dismiss(hub, effects, conn, key, now) else {
+            continue;
         };
-        let held = lane_id == LaneId::Spectators && room.hold.is_some();
-        let lane = &mut room.lanes[lane_id.index()];
-        let deflater = &mut self.deflater;
-        match event {
-            Event::Begin(epoch, instance) => lane.reset(epoch, instance),
-            Event::Snapshot {
-                version,
-                data,
-                whole,
-            } => {
-                if whole || lane.version().is_none() {
-                    lane.snapshot(&room.id, version, data, ring_bytes, deflater);
-                } else {
-                    lane.rebase(version, data, ring_bytes);
-                }
-                self.serve_waiting(key, lane_id, sink);
-            }
-            // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
-            Event::Update { .. } if lane.version().is_none() => return Taken::Old,
-            Event::Update { version, data, .. } if held => {
-                lane.advance(&room.id, version, &data, ring_bytes, deflater);
-                self.effects.counts().updates += 1;
-            }
-            Event::Update { version, data, .. } => {
-                let taken = lane.update(&room.id, version, &data, ring_bytes, deflater);
-                self.effects.counts().updates += u64::from(taken == Taken::New);
-                return taken;
-            }
-            Event::Live(_) if lane.version().is_none() => {}
-            Event::Live(data) => {
-                let message = ServerMessage::Live {
-                    room: &room.id,
-                    data: &data,
-                };
-                lane.gather(&message, None, deflater);
-            }
-            Event::Presence(presence) => lane.set_presence(&room.id, Some(presence), deflater),
-            Event::End(code) => self.end_lane(key, lane_id, &code, now, sink),
-        }
-        Taken::New
+        reply::resume_reading(hub, effects, conn);
+        tell_closed(hub, effects, conn, (membership, &id), code);
     }
+    join::linger(hub, effects, key, now);
+}
+
+fn tell_closed(
+    hub: &Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (membership, room): (Membership, &RoomId),
+    code: &str,
+) {
+    if code == ErrorKind::Finished.code() {
+        let left = ServerMessage::Left {
+            id: None,
+            room,
+            code,
+        };
+        return reply::send(&hub.clients, effects, conn, &left);
+    }
+    let id = membership.resume.and_then(|resume| resume.id);
+    let message = if code == ErrorKind::NoSuchGame.code() {
+        "no worker knows the game that the room's name begins with"
+    } else {
+        "this room cannot be had"
+    };
+    reply::refuse_join(&hub.clients, effects, conn, (code, message), (id, room));
 }

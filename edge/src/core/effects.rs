@@ -4,13 +4,18 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, Partition};
 
 use super::command::Command;
 use super::counts::Counts;
-use super::rooms::room::RoomKey;
+use super::ids::RoomKey;
 use crate::conn::transport::ConnKey;
 use crate::time::wheel::TimerWheel;
+
+/// Places for actions that are kept for the next event. More are needed only when all members leave a large room.
+const KEPT_ACTIONS: usize = 1024;
 
 /// What expires, and for which part of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +45,68 @@ pub(crate) struct Notice {
     pub(crate) reconnect_in_ms: Option<u64>,
 }
 
+impl Notice {
+    /// The message that tells the client, in answer to its message `id` if it is an answer.
+    pub(crate) fn message(self, id: Option<u64>) -> ServerMessage<'static> {
+        ServerMessage::Notice {
+            id,
+            code: self.code,
+            reconnect_in_ms: self.reconnect_in_ms,
+        }
+    }
+}
+
+/// What a room's owner is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tell {
+    /// The number of viewers has changed; told at most twice a second.
+    Viewers,
+    /// Who is here or what is received has changed.
+    Changed,
+    /// Nobody is here any more.
+    Unwatched,
+    /// The edge lacks something of the room.
+    Resync,
+}
+
+/// What is done to a client's connection.
+#[derive(Debug)]
+pub(crate) enum ClientAction {
+    /// Frames that a slow client may lack: it gets a snapshot instead.
+    Data(Bytes),
+    /// Frames that must not be dropped while the connection lives.
+    Control(Bytes),
+    /// The answer to a join.
+    Answer(Box<Answer>),
+    /// Drops what waits for the client, which gets a snapshot once its outbox is empty.
+    Discard,
+    /// Closes the connection behind everything that waits.
+    Close(ErrorKind),
+    /// Stops (`true`) or resumes reading from the connection.
+    Pause(bool),
+}
+
+/// The answer to a join: three pieces that are sent as one. They are joined only then, so that many answers at once share
+/// the snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// The answer must not be dropped.
+    pub(crate) control: bool,
+    /// `joined`.
+    pub(crate) before: Vec<u8>,
+    /// What the client lacks of the lane.
+    pub(crate) shared: Bytes,
+    /// What only this client is told, and who is in the room.
+    pub(crate) after: Vec<u8>,
+}
+
 /// The outputs of the core's machines and handlers, collected until the caller takes them.
 #[derive(Debug)]
 pub(crate) struct Effects {
     commands: VecDeque<Command>,
     timers: TimerWheel<Timer>,
+    tells: VecDeque<(RoomKey, Tell)>,
+    actions: VecDeque<(ConnKey, ClientAction)>,
     /// Lanes with frames to flush, per audience.
     dirty: [VecDeque<RoomKey>; 2],
     after_players: Vec<(ConnKey, Bytes)>,
@@ -58,6 +120,8 @@ impl Effects {
         Self {
             commands: VecDeque::new(),
             timers: TimerWheel::new(now),
+            tells: VecDeque::new(),
+            actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
             after_players: Vec::new(),
             notices: VecDeque::new(),
@@ -93,6 +157,30 @@ impl Effects {
     /// When to call [`poll_expired`](Self::poll_expired) again.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.timers.next_deadline()
+    }
+
+    /// Notes what a room's owner is to be told.
+    pub(crate) fn tell_owner(&mut self, room: RoomKey, tell: Tell) {
+        self.tells.push_back((room, tell));
+    }
+
+    /// The next note for a room's owner.
+    pub(crate) fn pop_tell(&mut self) -> Option<(RoomKey, Tell)> {
+        self.tells.pop_front()
+    }
+
+    /// Queues an action. Actions are performed in order, before lanes are flushed.
+    pub(crate) fn act(&mut self, conn: ConnKey, action: ClientAction) {
+        self.actions.push_back((conn, action));
+    }
+
+    /// The next action to perform.
+    pub(crate) fn pop_action(&mut self) -> Option<(ConnKey, ClientAction)> {
+        let action = self.actions.pop_front();
+        if action.is_none() && self.actions.capacity() > KEPT_ACTIONS {
+            self.actions = VecDeque::new();
+        }
+        action
     }
 
     /// Queues a notice.
@@ -133,6 +221,7 @@ impl Effects {
     /// Whether something waits to be sent to clients.
     pub(crate) fn needs_flush(&self) -> bool {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
+            || !self.actions.is_empty()
             || !self.after_players.is_empty()
             || !self.notices.is_empty()
     }

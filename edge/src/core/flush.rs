@@ -1,156 +1,180 @@
-//! Writing what has gathered, in slices: players first, and no lane for longer than its turn.
+//! Writing to clients: actions at once, lanes in slices, players first and no lane for longer than its turn.
 
-use grandstand_common::envelope::{Players, ServerMessage};
-use grandstand_common::id::{Lane as LaneId, RoomId};
-use grandstand_common::wire::Presence;
+use bytes::Bytes;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::Lane as LaneId;
 
+use super::clients::Client;
+use super::effects::{Answer, ClientAction, Effects};
+use super::ids::RoomKey;
+use super::state::Hub;
+use crate::codec;
 use crate::conn::transport::{ConnKey, SendStatus, Transport};
-use crate::core::Core;
-use crate::core::rooms::room::RoomKey;
 
-impl Core {
-    /// Notes that a lane has something to flush.
-    pub(crate) fn dirty(&mut self, key: RoomKey, lane: LaneId) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        let lane = &mut room.lanes[lane.index()];
-        if lane.is_dirty() && !std::mem::replace(&mut lane.queued, true) {
-            self.effects.mark_dirty(key, lane.id());
-        }
-    }
-
-    /// Whether [`flush`](Self::flush) has something to do.
-    pub fn needs_flush(&self) -> bool {
-        self.effects.needs_flush()
-    }
-
-    /// Whether lanes of players have something to flush.
-    pub fn has_players_to_flush(&self) -> bool {
-        self.effects.dirty_lanes(LaneId::Players) > 0
-    }
-
-    /// Writes to up to `most` members: players' lanes first, then what single players get behind them, then spectators'
-    /// lanes, one slice of each in turn. Returns whether something is left; the caller looks after others (and the clock)
-    /// before it calls again.
-    pub fn flush(&mut self, most: usize, sink: &mut impl Transport) -> bool {
-        let mut left = most;
-        for lane in LaneId::ALL {
-            for _ in 0..self.effects.dirty_lanes(lane) {
-                if left == 0 {
-                    break;
-                }
-                let Some(key) = self.effects.pop_dirty(lane) else {
-                    break;
-                };
-                left = self.flush_lane(key, lane, left, sink);
+/// Writes to up to `most` members: actions and players' lanes first, then frames for single players behind them, then
+/// spectators' lanes, one slice of each in turn, then notices. Returns whether something is left; the caller gives others
+/// their turn (and reads the clock) before it calls again.
+pub(super) fn flush(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    most: usize,
+    transport: &mut impl Transport,
+) -> bool {
+    act(hub, effects, transport);
+    let mut left = most;
+    for lane in LaneId::ALL {
+        for _ in 0..effects.dirty_lanes(lane) {
+            if left == 0 {
+                break;
             }
-            if lane == LaneId::Players {
-                for (conn, frames) in self.effects.take_after_players() {
-                    if sink.send(conn, &frames) == SendStatus::Full {
-                        self.fall_behind(conn, sink);
-                    }
-                }
-            }
-        }
-        for _ in 0..left {
-            let Some((conn, notice)) = self.effects.pop_notice() else {
+            let Some(key) = effects.pop_dirty(lane) else {
                 break;
             };
-            self.notice(conn, notice.code, notice.reconnect_in_ms, sink);
+            left = flush_lane(hub, effects, (key, lane), left, transport);
         }
-        self.needs_flush()
-    }
-
-    /// Writes all that waits for a lane's members, who are about to leave.
-    pub(crate) fn flush_whole_lane(
-        &mut self,
-        key: RoomKey,
-        lane: LaneId,
-        sink: &mut impl Transport,
-    ) {
-        while let Some(room) = self.rooms.get(key)
-            && room.lanes[lane.index()].is_dirty()
-        {
-            let all = room.lanes[lane.index()].members().len();
-            self.visit(key, lane, all, sink);
-        }
-    }
-
-    /// Visits up to `most` members of a lane; returns how many were left of that.
-    fn flush_lane(
-        &mut self,
-        key: RoomKey,
-        lane: LaneId,
-        most: usize,
-        sink: &mut impl Transport,
-    ) -> usize {
-        let (written, clean) = self.visit(key, lane, most, sink);
-        if let Some(room) = self.rooms.get_mut(key) {
-            room.lanes[lane.index()].queued = !clean;
-            if !clean {
-                self.effects.mark_dirty(key, lane);
+        if lane == LaneId::Players {
+            for (conn, frames) in effects.take_after_players() {
+                send(hub, effects, conn, &frames, transport);
             }
         }
-        most.saturating_sub(written)
     }
-
-    /// Writes to up to `most` members of a lane; returns to how many, and whether the lane is clean.
-    fn visit(
-        &mut self,
-        key: RoomKey,
-        lane: LaneId,
-        most: usize,
-        sink: &mut impl Transport,
-    ) -> (usize, bool) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return (0, true);
+    for _ in 0..left {
+        let Some((conn, notice)) = effects.pop_notice() else {
+            break;
         };
-        let (mut slow, mut late) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
-        let mut written = 0;
-        let shown = &mut room.lanes[lane.index()];
-        let clean = shown.flush(most, self.config.outbox_bytes, |conn, frames| {
-            let Some(frames) = frames else {
-                late.push(conn);
-                return false;
-            };
-            written += 1;
-            let full = sink.send(conn, &frames) == SendStatus::Full;
-            if full {
-                slow.push(conn);
+        if let Some(encoding) = hub.clients.get(conn).map(Client::encoding) {
+            let frames = codec::message(encoding, &notice.message(None));
+            transport.send_control(conn, &frames);
+        }
+    }
+    effects.needs_flush()
+}
+
+/// Performs what events have led to for single clients.
+pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Transport) {
+    while let Some((conn, action)) = effects.pop_action() {
+        match action {
+            ClientAction::Data(frames) => send(hub, effects, conn, &frames, transport),
+            ClientAction::Control(frames) => {
+                transport.send_control(conn, &frames);
             }
-            !full
-        });
-        self.effects.counts().writes += written as u64;
-        self.effects.counts().encodings += shown.take_encoded();
-        self.effects.counts().deflated = self.deflater.counts();
-        for conn in slow {
-            self.fall_behind(conn, sink);
+            ClientAction::Answer(answer) => {
+                let Answer {
+                    control,
+                    before,
+                    shared,
+                    after,
+                } = *answer;
+                let frames = in_one_piece(before, shared, &after);
+                if control {
+                    transport.send_control(conn, &frames);
+                } else if !frames.is_empty() {
+                    send(hub, effects, conn, &frames, transport);
+                }
+            }
+            ClientAction::Discard => send_snapshots_later(hub, conn, transport),
+            ClientAction::Close(why) => transport.close(conn, why),
+            ClientAction::Pause(paused) => transport.pause(conn, paused),
         }
-        for conn in late {
-            // It reads, but this edge does not get round to it: that is not its fault.
-            self.serve_anew(conn, sink);
-        }
-        (written, clean)
     }
 }
 
-/// What clients are told of who is in a room.
-pub(crate) fn presence_message<'a>(room: &'a RoomId, presence: &'a Presence) -> ServerMessage<'a> {
-    let players = if presence.players.len() < presence.count as usize {
-        Players::Count(presence.count)
-    } else {
-        Players::List(
-            presence
-                .players
-                .iter()
-                .map(|p| (p.id.as_str(), !p.lost))
-                .collect(),
-        )
+fn in_one_piece(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {
+    if before.is_empty() && after.is_empty() {
+        return shared;
+    }
+    let mut whole = before;
+    whole.reserve_exact(shared.len() + after.len());
+    whole.extend_from_slice(&shared);
+    whole.extend_from_slice(after);
+    whole.into()
+}
+
+fn send(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    frames: &Bytes,
+    transport: &mut impl Transport,
+) {
+    if transport.send(conn, frames) == SendStatus::Full {
+        on_slow(hub, effects, conn, transport);
+    }
+}
+
+/// Flushes one slice of a lane; returns how many of `most` visits are left.
+fn flush_lane(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    most: usize,
+    transport: &mut impl Transport,
+) -> usize {
+    let cap = hub.rooms.config().outbox_bytes;
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return most;
     };
-    ServerMessage::Presence {
-        room,
-        players,
-        viewers: presence.viewers,
+    let (mut slow, mut late) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
+    let mut written = 0;
+    let shown = room.lane_mut(lane);
+    let clean = shown.flush(most, cap, |conn, frames| {
+        let Some(frames) = frames else {
+            late.push(conn);
+            return false;
+        };
+        written += 1;
+        let full = transport.send(conn, &frames) == SendStatus::Full;
+        if full {
+            slow.push(conn);
+        }
+        !full
+    });
+    shown.set_queued(!clean);
+    let encoded = shown.take_encoded();
+    if !clean {
+        effects.mark_dirty(key, lane);
+    }
+    let deflated = hub.rooms.deflater().counts();
+    let counts = effects.counts();
+    counts.writes += written as u64;
+    counts.encodings += encoded;
+    counts.deflated = deflated;
+    for conn in slow {
+        on_slow(hub, effects, conn, transport);
+    }
+    for conn in late {
+        // The client reads, but this edge was too slow to reach it.
+        send_snapshots_later(hub, conn, transport);
+    }
+    most.saturating_sub(written)
+}
+
+/// Handles a slow client: drops its queued frames and sends snapshots once its outbox is empty, or closes it.
+fn on_slow(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, transport: &mut impl Transport) {
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    effects.counts().stale += 1;
+    let mut memberships = client.memberships().iter();
+    let plays = memberships.any(|m| m.lane == LaneId::Players);
+    if plays && hub.clients.closes_slow_players() {
+        effects.counts().error(ErrorKind::TooSlow);
+        transport.close(conn, ErrorKind::TooSlow);
+        return;
+    }
+    send_snapshots_later(hub, conn, transport);
+}
+
+/// Drops a client's queued frames. The client gets the latest of all its rooms once its outbox is empty.
+fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Transport) {
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    transport.discard(conn);
+    for membership in client.memberships() {
+        let room = hub.rooms.room_mut(membership.room);
+        if let (Some(slot), Some(room)) = (membership.slot, room) {
+            room.lane_mut(membership.lane).mark_stale(slot);
+        }
     }
 }

@@ -1,163 +1,352 @@
-//! `join` and `leave`: how sessions begin and end.
+//! How clients come into rooms and leave them.
 
+use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Join, Role, ServerMessage};
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::{Lane as LaneId, RoomId};
+use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 use grandstand_common::wire::{self, Body, Empty};
 use rand::{Rng, RngExt};
 
-use crate::codec;
-use crate::conn::transport::{ConnKey, Transport};
-use crate::core::ingress::Refused;
-use crate::core::rooms::chain::Chain;
-use crate::core::rooms::room::{Resume, Seat};
-use crate::core::{Core, Membership};
-use grandstand_common::clock::Now;
+use super::clients::{Membership, Resume};
+use super::effects::{Answer, ClientAction, Effects, Tell, Timer};
+use super::ids::RoomKey;
+use super::reply::{self, Refused};
+use super::rooms::chain::Chain;
+use super::rooms::event::presence_message;
+use super::rooms::sessions::Seat;
+use super::state::{Hub, State};
+use crate::codec::put_message;
+use crate::conn::transport::ConnKey;
 
-impl Core {
-    pub(crate) fn on_join(
-        &mut self,
-        conn: ConnKey,
-        id: Option<u64>,
-        join: Join,
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        let room = &join.room;
-        let Some((granted, options)) = client.grants.role(room) else {
-            let message = "the token does not allow this room";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::Forbidden, message, id, Some(room)),
-                sink,
-            );
-        };
-        let role = join.role.unwrap_or(granted);
-        if role > granted {
-            let message = "the token allows this room to spectators only";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::Forbidden, message, id, Some(room)),
-                sink,
-            );
+/// A client's `join`.
+pub(super) fn on_join(
+    state: &mut State,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    join: Join,
+    now: Now,
+) {
+    let hub = &mut state.hub;
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    let room = &join.room;
+    let Some((granted, options)) = client.grants().role(room) else {
+        let message = "the token does not allow this room";
+        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    };
+    let role = join.role.unwrap_or(granted);
+    if role > granted {
+        let message = "the token allows this room to spectators only";
+        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    }
+    let (encoding, player) = (client.encoding(), client.grants().player().clone());
+    let rooms = client.memberships().len() as u64;
+    let resume = Resume {
+        id,
+        since: join.since.zip(join.epoch.clone()),
+        joined_sent: false,
+    };
+    let key = hub.rooms.find(room.as_str());
+    if let Some(membership) = key.and_then(|key| hub.clients.membership(conn, key)) {
+        membership.resume = Some(Box::new(resume));
+        if membership.answered {
+            let (key, lane) = (membership.room, membership.lane);
+            answer(hub, effects, conn, (key, lane));
         }
-        let resume = Resume {
-            id,
-            since: join.since.zip(join.epoch.clone()),
-            greeted: false,
-        };
-        let key = self.names.get(room).copied();
-        if let Some(membership) = key.and_then(|key| client.membership(key)) {
-            membership.resume = Some(Box::new(resume));
-            if membership.answered {
-                let (key, lane) = (membership.room, membership.lane);
-                self.answer_join(conn, key, lane, sink);
-            }
-            return;
-        }
-        if client.memberships.len() as u64 >= self.config.limits.rooms {
-            let message = "this connection is in as many rooms as it may be: leave one first";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::RateLimited, message, id, Some(room)),
-                sink,
-            );
-        }
-        let (encoding, player) = (client.form.encoding, client.grants.player().clone());
-        let key = self.room(room);
-        let lane = if role == Role::Player {
-            LaneId::Players
+        return;
+    }
+    if rooms >= state.config.limits.rooms {
+        let message = "this connection is in as many rooms as it may be: leave one first";
+        let refused = Refused::new(ErrorKind::RateLimited, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    }
+    let key = hub.rooms.open(room);
+    let lane = match role {
+        Role::Player => LaneId::Players,
+        _ => LaneId::Spectators,
+    };
+    let session = match role {
+        Role::Player => state.rng.random::<u64>().max(1),
+        _ => 0,
+    };
+    let membership = Membership {
+        room: key,
+        lane,
+        session,
+        slot: None,
+        answered: false,
+        resume: Some(Box::new(resume)),
+    };
+    hub.clients.enter(conn, membership);
+    let chain = hub.rooms.config().chain;
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    state.owners.add(room.partition(), key);
+    room.enter(lane);
+    if role != Role::Player {
+        let shown = room.lane(lane);
+        let has_version = shown.version().is_some() || shown.known_version().is_some();
+        if room.is_missing() || has_version {
+            answer(hub, effects, conn, (key, lane));
+            watch(hub, effects, key, lane);
         } else {
-            LaneId::Spectators
-        };
-        let session = if role == Role::Player {
-            self.rng.random::<u64>().max(1)
-        } else {
-            0
-        };
-        let membership = Membership {
-            room: key,
-            lane,
-            session,
-            slot: None,
-            answered: false,
-            resume: Some(Box::new(resume)),
-        };
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.memberships.push(membership);
+            let shown = room.lane_mut(lane);
+            shown.wait(conn);
+            shown.watch();
+            effects.tell_owner(key, Tell::Resync);
         }
-        self.rooms[key].members[lane.index()] += 1;
-        self.rooms[key].empty_since = None;
-        match role {
-            Role::Player => {
-                let mut seed = [0; 32];
-                self.rng.fill_bytes(&mut seed);
-                let joined = wire::Joined {
-                    client: join.client.unwrap_or_default(),
-                    attempt: join.attempt,
-                    seed: seed.to_vec().into(),
-                    params: join.params.unwrap_or_default(),
-                    options: options.unwrap_or_default(),
-                };
-                let chain = Chain::new(
-                    player.as_str(),
-                    session,
-                    self.edge.as_str(),
-                    self.config.chain,
-                    now.at,
-                );
-                let room = &mut self.rooms[key];
-                room.seats
-                    .insert(session, Seat::new(player, conn, encoding, chain));
-                // The entry makes the owner send the lane here: there is no need to ask for it.
-                room.watched[lane.index()] = true;
-                self.push(key, session, Body::Joined(joined), now);
-            }
-            Role::Spectator => {
-                let room = &self.rooms[key];
-                let shown = room.lanes[lane.index()].version().is_some();
-                if shown || room.absent || room.known_version(lane).is_some() {
-                    self.answer_join(conn, key, lane, sink);
-                    self.watch(key, lane, now);
-                } else {
-                    let room = &mut self.rooms[key];
-                    room.waiting[lane.index()].push(conn);
-                    room.watched[lane.index()] = true;
-                    self.sync(key, now);
-                }
-                self.viewers_changed(key, now.at);
-            }
+        return effects.tell_owner(key, Tell::Viewers);
+    }
+    let mut seed = [0; 32];
+    state.rng.fill_bytes(&mut seed);
+    let joined = wire::Joined {
+        client: join.client.unwrap_or_default(),
+        attempt: join.attempt,
+        seed: seed.to_vec().into(),
+        params: join.params.unwrap_or_default(),
+        options: options.unwrap_or_default(),
+    };
+    let edge = state.edge.as_str();
+    let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
+    let seat = Seat::new(player, conn, encoding, chain);
+    // The entry makes the owner send the lane here: there is no need to ask for it.
+    room.lane_mut(lane).watch();
+    let (address, sessions) = room.sessions_mut();
+    let joined = Body::Joined(joined);
+    sessions.open(address, (session, seat), joined, now, effects);
+}
+
+/// A client's `leave`.
+pub(super) fn on_leave(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    room: &RoomId,
+    now: Now,
+) {
+    let Some(key) = joined_room(hub, effects, (conn, id), room) else {
+        return;
+    };
+    let Some(membership) = dismiss(hub, effects, conn, key, now) else {
+        return;
+    };
+    if membership.lane == LaneId::Players {
+        end_session(hub, effects, &membership, Body::Left(Empty {}), now);
+    }
+    let left = ServerMessage::Left {
+        id,
+        room,
+        code: "left",
+    };
+    reply::send(&hub.clients, effects, conn, &left);
+    reply::resume_reading(hub, effects, conn);
+}
+
+/// Appends the last entry of the session of a player who has left or is lost.
+pub(super) fn end_session(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    membership: &Membership,
+    last: Body,
+    now: Now,
+) {
+    if let Some(room) = hub.rooms.room_mut(membership.room) {
+        let (address, sessions) = room.sessions_mut();
+        sessions.end(address, membership.session, last, now, effects);
+    }
+}
+
+/// The room, if this client is in it; else the client is told that it is not.
+pub(super) fn joined_room(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    room: &RoomId,
+) -> Option<RoomKey> {
+    let key = hub.rooms.find(room.as_str());
+    let key = key.filter(|&key| hub.clients.membership(conn, key).is_some());
+    if key.is_none() {
+        let message = "join the room first";
+        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room));
+        reply::refuse(&hub.clients, effects, conn, &refused);
+    }
+    key
+}
+
+/// Asks the owner for a lane, unless it was asked already.
+fn watch(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
+    if let Some(room) = hub.rooms.room_mut(key)
+        && room.lane_mut(lane).watch()
+    {
+        effects.tell_owner(key, Tell::Resync);
+    }
+}
+
+/// Answers a `join`: `joined`, then what the client lacks, in the protocol's order. What follows `joined` waits for the
+/// lane's first snapshot.
+pub(super) fn answer(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (key, lane): (RoomKey, LaneId),
+) {
+    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+        return;
+    };
+    let Some(form) = hub.clients.get(conn).map(|client| client.form()) else {
+        return;
+    };
+    let encoding = form.encoding;
+    let Some(membership) = hub.clients.membership(conn, key) else {
+        return;
+    };
+    let (id, shown, sessions) = room.parts(lane);
+    let mut answer = Answer::default();
+    if let Some(resume) = &mut membership.resume
+        && !resume.joined_sent
+    {
+        let instance = match shown.version() {
+            // The room is delayed, and not to be seen yet.
+            None if shown.known_version().is_some() => Instance(0),
+            _ => shown.instance(),
+        };
+        let name = instance.to_string();
+        let session = sessions.get(membership.session);
+        let joined = ServerMessage::Joined {
+            id: resume.id,
+            room: id,
+            role: match lane {
+                LaneId::Players => Role::Player,
+                LaneId::Spectators => Role::Spectator,
+            },
+            instance: (instance.0 != 0).then_some(name.as_str()),
+            last_seq: session.map_or(0, Seat::acked),
+        };
+        put_message(&mut answer.before, encoding, &joined);
+        resume.joined_sent = true;
+        // Nothing says `joined` again, so it must not be dropped.
+        answer.control = true;
+        membership.answered = true;
+    }
+    let since = membership.resume.as_ref().and_then(|r| r.since.as_ref());
+    let missed = since.and_then(|(version, epoch)| shown.missed(id, encoding, *version, epoch));
+    let frames = missed.or_else(|| shown.catch_up(id, form, deflater));
+    if frames.is_none() && membership.slot.is_none() {
+        if !shown.is_waiting(conn) {
+            shown.wait(conn);
+        }
+    } else {
+        // Without frames, a member gets the lane's next snapshot with all others.
+        answer.shared = frames.unwrap_or_default();
+        membership.resume = None;
+        match membership.slot {
+            Some(slot) => shown.served(slot),
+            None => membership.slot = Some(shown.add(conn, form)),
+        }
+        sessions.answer(membership.session, &mut answer.after, encoding, id);
+        if let Some(presence) = shown.presence() {
+            let message = presence_message(id, presence);
+            put_message(&mut answer.after, encoding, &message);
         }
     }
+    effects.act(conn, ClientAction::Answer(Box::new(answer)));
+}
 
-    pub(crate) fn on_leave(
-        &mut self,
-        conn: ConnKey,
-        id: Option<u64>,
-        room: &RoomId,
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let Some(key) = self.joined_room(conn, id, room, sink) else {
-            return;
-        };
-        if let Some(membership) = self.dismiss(conn, key, now) {
-            if membership.lane == LaneId::Players {
-                self.end_seat(key, membership.session, Body::Left(Empty {}), now);
-            }
-            let Some(client) = self.clients.get(conn) else {
-                return;
-            };
-            let left = ServerMessage::Left {
-                id,
-                room,
-                code: "left",
-            };
-            sink.send_control(conn, &codec::message(client.form.encoding, &left));
-            self.resume_reading(conn, sink);
+/// Answers the clients that waited for a lane's first snapshot.
+pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    for conn in room.lane_mut(lane).take_waiting() {
+        // A player's answer begins when the owner has taken its `Joined`.
+        let membership = hub.clients.membership(conn, key);
+        if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
+            answer(hub, effects, conn, (key, lane));
         }
     }
+}
+
+/// Sends a client whose outbox has run empty what it missed of its rooms.
+pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    let is_stale = |m: &&Membership| {
+        let room = m.slot.zip(hub.rooms.get(m.room));
+        room.is_some_and(|(slot, room)| {
+            let member = room.lane(m.lane).members().get(slot as usize);
+            member.is_some_and(|member| member.stale)
+        })
+    };
+    let stale = client.memberships().iter().filter(is_stale);
+    let stale: Vec<_> = stale.map(|m| (m.room, m.lane)).collect();
+    for place in stale {
+        answer(hub, effects, conn, place);
+    }
+}
+
+/// Takes a client out of a room without a message to anybody. Returns its place there.
+pub(super) fn dismiss(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    key: RoomKey,
+    now: Now,
+) -> Option<Membership> {
+    let membership = hub.clients.leave(conn, key)?;
+    depart(hub, effects, conn, &membership, now);
+    Some(membership)
+}
+
+/// Frees the place that a client held in a room.
+pub(super) fn depart(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    membership: &Membership,
+    now: Now,
+) {
+    let (key, lane) = (membership.room, membership.lane);
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    for (moved, slot) in room.lane_mut(lane).leave(conn, membership.slot) {
+        if let Some(membership) = hub.clients.membership(moved, key) {
+            membership.slot = Some(slot);
+        }
+    }
+    if lane == LaneId::Spectators {
+        effects.tell_owner(key, Tell::Viewers);
+    }
+    linger(hub, effects, key, now);
+}
+
+/// Starts the time for which an empty room stays watched.
+pub(super) fn linger(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
+    let linger = hub.rooms.config().linger;
+    if let Some(room) = hub.rooms.room_mut(key)
+        && room.linger(now)
+    {
+        effects.at(now.at + linger, Timer::Linger(key));
+    }
+}
+
+/// Lets the owner be told that nobody is in a room any more.
+pub(super) fn on_linger_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
+    let linger = hub.rooms.config().linger;
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    let Some(since) = room.empty_since() else {
+        return;
+    };
+    if now.at < since + linger {
+        return effects.at(since + linger, Timer::Linger(key));
+    }
+    room.unwatch();
+    effects.tell_owner(key, Tell::Unwatched);
 }

@@ -10,9 +10,7 @@ use grandstand_common::id::EdgeId;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::core::CoreConfig;
-use crate::core::rooms::chain::ChainConfig;
-use crate::core::rooms::delay::Service;
+use crate::core::{ChainConfig, ClientConfig, CoreConfig, RoomConfig, Service};
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
@@ -277,19 +275,23 @@ impl EdgeConfig {
                 json_depth: MAX_JSON_DEPTH as u64,
             },
             heartbeat: Duration::from_millis(self.edge.heartbeat_ms),
-            ring_bytes: self.rooms.ring_bytes as usize,
-            spectators: Service::new(
-                self.rooms.spectator_max_rate_hz,
-                self.rooms.spectator_delay_ms,
-            ),
-            hold_bytes: self.rooms.hold_bytes as usize,
-            outbox_bytes: self.limits.outbox_bytes as usize,
-            linger: Duration::from_millis(self.rooms.linger_ms),
-            messages_per_s: self.limits.messages_per_s,
-            message_burst: self.limits.message_burst,
-            close_slow_players: self.limits.close_slow_players,
+            clients: ClientConfig {
+                messages_per_s: self.limits.messages_per_s,
+                message_burst: self.limits.message_burst,
+                close_slow_players: self.limits.close_slow_players,
+            },
+            rooms: RoomConfig {
+                ring_bytes: self.rooms.ring_bytes as usize,
+                spectators: Service::new(
+                    self.rooms.spectator_max_rate_hz,
+                    self.rooms.spectator_delay_ms,
+                ),
+                delay_bytes: self.rooms.hold_bytes as usize,
+                outbox_bytes: self.limits.outbox_bytes as usize,
+                linger: Duration::from_millis(self.rooms.linger_ms),
+                chain: ChainConfig::default(),
+            },
             deflate: self.deflate(),
-            chain: ChainConfig::default(),
         }
     }
 

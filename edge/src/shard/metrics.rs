@@ -10,8 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::core::Core;
-use crate::core::counts::Counts;
+use crate::core::{Core, Counts};
 use crate::server::metrics::ServerMetrics;
 
 /// A counter's name, what it counts, and where a core has it.

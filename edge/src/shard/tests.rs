@@ -1,7 +1,8 @@
 use crate::conn::map::ConnMap;
 use crate::conn::transport::ConnKey;
+use crate::core::clients::Client;
+use crate::core::effects::Timer;
 use crate::core::rooms::frame_log::Member;
-use crate::core::{Client, Timer};
 use crate::server::connection::Connection;
 use crate::server::connections::Connections;
 use crate::time::wheel::TimerWheel;

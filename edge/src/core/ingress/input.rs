@@ -1,5 +1,6 @@
 //! Inputs, which are logged, and live messages, which are not.
 
+use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
@@ -8,158 +9,142 @@ use grandstand_common::subject;
 use grandstand_common::wire::{self, Body};
 use prost::Message;
 
-use crate::codec;
-use crate::conn::transport::{ConnKey, Transport};
-use crate::core::ingress::Refused;
-use crate::core::rooms::room::RoomKey;
-use crate::core::{Command, Core};
-use grandstand_common::clock::Now;
-
-/// An input with what it is answered by.
-pub(crate) struct Numbered {
-    pub(crate) id: Option<u64>,
-    pub(crate) seq: u64,
-    pub(crate) data: Data,
-}
+use crate::codec::put_message;
+use crate::conn::transport::ConnKey;
+use crate::core::command::Command;
+use crate::core::effects::{ClientAction, Effects};
+use crate::core::ids::RoomKey;
+use crate::core::join;
+use crate::core::reply::{self, Refused};
+use crate::core::state::Hub;
 
 /// Commands that may wait for the bus before live messages are dropped.
 const MOST_COMMANDS: usize = 8192;
 
-impl Core {
-    pub(crate) fn on_input(
-        &mut self,
-        conn: ConnKey,
-        room: &RoomId,
-        input: Numbered,
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let Numbered { id, seq, data } = input;
-        let Some(key) = self.joined_room(conn, id, room, sink) else {
-            return;
-        };
-        let Some((session, seat)) = self.seat_of(conn, key) else {
-            let message = "spectators only watch: join as a player";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::Forbidden, message, id, Some(room)),
-                sink,
-            );
-        };
-        if !seat.joined {
-            let message = "wait for `joined` before you send inputs";
-            let refused = Refused {
-                seq: Some(seq),
-                ..Refused::new(ErrorKind::NotJoined, message, id, Some(room))
-            };
-            return self.refuse(conn, &refused, sink);
-        }
-        if seq == 0 || seq > seat.next_seq {
-            let message = format!(
-                "the next input is seq {}: inputs are numbered 1, 2, 3 …",
-                seat.next_seq
-            );
-            let refused = Refused {
-                seq: Some(seq),
-                ..Refused::new(ErrorKind::BadSeq, &message, id, Some(room))
-            };
-            return self.refuse(conn, &refused, sink);
-        }
-        if seq < seat.next_seq {
-            return self.answer_repeat(conn, key, session, seq, sink);
-        }
-        seat.next_seq += 1;
-        self.effects.counts().inputs += 1;
-        self.push(
-            key,
-            session,
-            Body::Input(wire::Input {
-                seq,
-                data: Some(data),
-            }),
-            now,
-        );
-        self.hold_back(key, session, sink);
-    }
+/// An input and its number.
+pub(super) struct Numbered {
+    pub(super) seq: u64,
+    pub(super) data: Data,
+}
 
-    /// A repeat is answered again if the owner has reported it; else its answer is on its way.
-    fn answer_repeat(
-        &mut self,
-        conn: ConnKey,
-        key: RoomKey,
-        session: u64,
-        seq: u64,
-        sink: &mut impl Transport,
-    ) {
-        let (Some(client), Some(room)) = (self.clients.get(conn), self.rooms.get(key)) else {
-            return;
-        };
-        let Some(seat) = room.seats.get(&session).filter(|s| seq <= s.told) else {
-            return;
-        };
-        let mut out = Vec::new();
-        if let Some(r) = seat.rejects.iter().find(|r| r.seq == seq) {
-            let reject = ServerMessage::Reject {
-                room: &room.id,
-                seq,
-                code: &r.code,
-                message: &r.message,
-            };
-            codec::put_message(&mut out, client.form.encoding, &reject);
-        }
-        codec::put_message(
-            &mut out,
-            client.form.encoding,
-            &ServerMessage::Ack {
-                room: &room.id,
-                seq: seat.told,
-            },
-        );
-        sink.send_control(conn, &out.into());
+/// Appends an input to the log, or says why not.
+pub(super) fn on_input(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    room: &RoomId,
+    Numbered { seq, data }: Numbered,
+    now: Now,
+) {
+    let Some(key) = join::joined_room(hub, effects, (conn, id), room) else {
+        return;
+    };
+    let Some(session) = session_of(hub, conn, key) else {
+        let message = "spectators only watch: join as a player";
+        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    };
+    let Some(known) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    let (address, sessions) = known.sessions_mut();
+    let Some(seat) = sessions.get(session) else {
+        return;
+    };
+    if !seat.is_joined() {
+        let message = "wait for `joined` before you send inputs";
+        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
+        return reply::refuse(&hub.clients, effects, conn, &refused);
     }
+    let next = seat.next_seq();
+    if seq == 0 || seq > next {
+        let message = format!("the next input is seq {next}: inputs are numbered 1, 2, 3 …");
+        let refused = Refused::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    }
+    if seq < next {
+        return answer_repeat(hub, effects, conn, (key, session), seq);
+    }
+    effects.counts().inputs += 1;
+    let data = Some(data);
+    let input = Body::Input(wire::Input { seq, data });
+    sessions.push_input(address, session, input, now, effects);
+    reply::update_reading(hub, effects, key, session);
+}
 
-    pub(crate) fn on_live(
-        &mut self,
-        conn: ConnKey,
-        id: Option<u64>,
-        room: &RoomId,
-        data: Data,
-        sink: &mut impl Transport,
-    ) {
-        let Some(key) = self.joined_room(conn, id, room, sink) else {
-            return;
-        };
-        let Some((session, seat)) = self.seat_of(conn, key) else {
-            let message = "spectators only watch: join as a player";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::Forbidden, message, id, Some(room)),
-                sink,
-            );
-        };
-        if !seat.joined {
-            let message = "wait for `joined` before you send live messages";
-            return self.refuse(
-                conn,
-                &Refused::new(ErrorKind::NotJoined, message, id, Some(room)),
-                sink,
-            );
-        }
-        let player = seat.player.as_str().to_owned();
-        if self.effects.waiting_commands() >= MOST_COMMANDS {
-            self.effects.counts().live_dropped += 1;
-            return;
-        }
-        let live = wire::Live {
-            room: room.as_str().to_owned(),
-            session,
-            player,
-            data: Some(data),
-        };
-        let subject = subject::live(self.rooms[key].partition);
-        self.effects.command(Command::Publish {
-            subject,
-            payload: live.encode_to_vec().into(),
-        });
+/// Answers a repeat again if the owner has reported it; else its answer is on its way.
+fn answer_repeat(
+    hub: &Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (key, session): (RoomKey, u64),
+    seq: u64,
+) {
+    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get(key)) else {
+        return;
+    };
+    let seat = room.sessions().get(session);
+    let Some(seat) = seat.filter(|seat| seq <= seat.acked()) else {
+        return;
+    };
+    let (mut out, encoding) = (Vec::new(), client.encoding());
+    if let Some(reject) = seat.reject(seq) {
+        put_message(&mut out, encoding, &reject.message(room.id()));
     }
+    let ack = ServerMessage::Ack {
+        room: room.id(),
+        seq: seat.acked(),
+    };
+    put_message(&mut out, encoding, &ack);
+    effects.act(conn, ClientAction::Control(out.into()));
+}
+
+/// Publishes a live message, or says why not. It is dropped while the bus takes no more.
+pub(super) fn on_live(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    room: &RoomId,
+    data: Data,
+) {
+    let Some(key) = join::joined_room(hub, effects, (conn, id), room) else {
+        return;
+    };
+    let Some(session) = session_of(hub, conn, key) else {
+        let message = "spectators only watch: join as a player";
+        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    };
+    let Some(known) = hub.rooms.get(key) else {
+        return;
+    };
+    let Some(seat) = known.sessions().get(session) else {
+        return;
+    };
+    if !seat.is_joined() {
+        let message = "wait for `joined` before you send live messages";
+        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room));
+        return reply::refuse(&hub.clients, effects, conn, &refused);
+    }
+    if effects.waiting_commands() >= MOST_COMMANDS {
+        effects.counts().live_dropped += 1;
+        return;
+    }
+    let live = wire::Live {
+        room: room.as_str().to_owned(),
+        session,
+        player: seat.player().as_str().to_owned(),
+        data: Some(data),
+    };
+    effects.command(Command::Publish {
+        subject: subject::live(known.partition()),
+        payload: live.encode_to_vec().into(),
+    });
+}
+
+/// The session that a client has in a room; `None` for spectators.
+fn session_of(hub: &mut Hub, conn: ConnKey, key: RoomKey) -> Option<u64> {
+    let session = hub.clients.membership(conn, key)?.session;
+    let room = hub.rooms.get(key)?;
+    room.sessions().get(session).map(|_| session)
 }

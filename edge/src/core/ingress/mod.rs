@@ -1,250 +1,155 @@
-//! What clients send: from messages to entries of the log.
+//! Events from clients: connections that open and close, and their messages.
 
 mod input;
 
-use std::time::Instant;
-
+use grandstand_common::auth::Grants;
+use grandstand_common::clock::Now;
 use grandstand_common::envelope::{
-    ClientKind, ClientMessage, DecodeError, Encoding, ServerMessage, decode_client,
+    ClientKind, ClientMessage, Encoding, ServerMessage, decode_client,
 };
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::Lane as LaneId;
+use grandstand_common::wire::{Body, Empty};
+use rand::RngExt;
 
-use crate::codec;
-use crate::conn::transport::{ConnKey, Transport};
-use crate::core::Core;
-use crate::core::ingress::input::Numbered;
-use crate::core::rooms::room::{RoomKey, Seat};
-use grandstand_common::clock::Now;
+use super::clients::TokenEvent;
+use super::effects::{ClientAction, Effects, Notice};
+use super::join;
+use super::reply::{self, Refused};
+use super::state::{Hub, State};
+use crate::codec::WireFormat;
+use crate::conn::transport::ConnKey;
+use input::Numbered;
 
-/// Why a client's message was not taken, and what it is about.
-pub(crate) struct Refused<'a> {
-    kind: ErrorKind,
-    message: &'a str,
-    id: Option<u64>,
-    room: Option<&'a RoomId>,
-    seq: Option<u64>,
-}
-
-impl<'a> Refused<'a> {
-    pub(crate) fn new(
-        kind: ErrorKind,
-        message: &'a str,
-        id: Option<u64>,
-        room: Option<&'a RoomId>,
-    ) -> Self {
-        Self {
-            kind,
-            message,
-            id,
-            room,
-            seq: None,
-        }
+/// A connection was upgraded and may do what `grants` says: it is welcomed.
+pub(super) fn on_open(
+    state: &mut State,
+    effects: &mut Effects,
+    (conn, form): (ConnKey, WireFormat),
+    grants: Grants,
+    now: Now,
+) {
+    let random = state.rng.random::<u64>() & 0xffff_ffff_ffff;
+    let name = format!("{}-{random:012x}", state.edge);
+    let clients = &mut state.hub.clients;
+    clients.open(conn, form, grants, now, effects);
+    let welcome = ServerMessage::Welcome {
+        connection: &name,
+        edge: state.edge.as_str(),
+        heartbeat_ms: state.config.heartbeat.as_millis() as u64,
+        limits: state.config.limits,
+        features: &[],
+    };
+    reply::send(clients, effects, conn, &welcome);
+    if state.health.is_degraded() {
+        notify(&state.hub, effects, (conn, None), "degraded");
     }
 }
 
-impl Core {
-    /// A whole message of a client's.
-    pub fn handle_message(
-        &mut self,
-        conn: ConnKey,
-        binary: bool,
-        payload: &[u8],
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let Some(client) = self.clients.get(conn) else {
-            return;
-        };
-        if binary != (client.form.encoding == Encoding::Proto) {
-            self.effects.counts().error(ErrorKind::Unsupported);
-            sink.close(conn, ErrorKind::Unsupported);
-            return;
-        }
-        self.effects.counts().messages_in += 1;
-        if !self.within_budget(conn, now.at) {
-            let message = "too many messages: slow down";
-            self.refuse(
-                conn,
-                &Refused::new(ErrorKind::RateLimited, message, None, None),
-                sink,
-            );
-            return;
-        }
-        let encoding = if binary {
-            Encoding::Proto
-        } else {
-            Encoding::Json
-        };
-        match decode_client(encoding, payload) {
-            Ok(message) => self.on_message(conn, message, now, sink),
-            Err(error) => {
-                let DecodeError {
-                    kind,
-                    message,
-                    id,
-                    room,
-                    seq,
-                } = &*error;
-                let refused = Refused {
-                    kind: *kind,
-                    message,
-                    id: *id,
-                    room: room.as_ref(),
-                    seq: *seq,
-                };
-                self.refuse(conn, &refused, sink);
-            }
+/// A connection is gone: its players are lost, its places free.
+pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
+    for membership in hub.clients.close(conn).unwrap_or_default() {
+        join::depart(hub, effects, conn, &membership, now);
+        if membership.lane == LaneId::Players {
+            join::end_session(hub, effects, &membership, Body::Lost(Empty {}), now);
         }
     }
+}
 
-    fn within_budget(&mut self, conn: ConnKey, now: Instant) -> bool {
-        let (rate, burst) = (
-            self.config.messages_per_s as f32,
-            self.config.message_burst as f32,
-        );
-        let now = self.coarse(now);
-        let Some(client) = self.clients.get_mut(conn).filter(|_| rate > 0.0) else {
-            return true;
-        };
-        let earned = now.since(client.budget_at).as_secs_f32() * rate;
-        client.budget = (client.budget + earned).min(burst.max(1.0));
-        client.budget_at = now;
-        let within = client.budget >= 1.0;
-        if within {
-            client.budget -= 1.0;
+/// A whole message of a client's.
+pub(super) fn on_message(
+    state: &mut State,
+    effects: &mut Effects,
+    (conn, binary): (ConnKey, bool),
+    payload: &[u8],
+    now: Now,
+) {
+    let clients = &mut state.hub.clients;
+    let Some(encoding) = clients.get(conn).map(|client| client.encoding()) else {
+        return;
+    };
+    if binary != (encoding == Encoding::Proto) {
+        effects.counts().error(ErrorKind::Unsupported);
+        return effects.act(conn, ClientAction::Close(ErrorKind::Unsupported));
+    }
+    effects.counts().messages_in += 1;
+    if !clients.allow_message(conn, now.at) {
+        let message = "too many messages: slow down";
+        let refused = Refused::new(ErrorKind::RateLimited, message, None, None);
+        return reply::refuse(clients, effects, conn, &refused);
+    }
+    match decode_client(encoding, payload) {
+        Ok(message) => take_message(state, effects, conn, message, now),
+        Err(error) => reply::refuse(clients, effects, conn, &Refused::from(&*error)),
+    }
+}
+
+fn take_message(
+    state: &mut State,
+    effects: &mut Effects,
+    conn: ConnKey,
+    message: ClientMessage,
+    now: Now,
+) {
+    let id = message.id;
+    let from = (conn, id);
+    let hub = &mut state.hub;
+    match message.kind {
+        ClientKind::Join(join) => join::on_join(state, effects, from, join, now),
+        ClientKind::Leave { room } => join::on_leave(hub, effects, from, &room, now),
+        ClientKind::Input { room, seq, data } => {
+            input::on_input(hub, effects, from, &room, Numbered { seq, data }, now);
         }
-        within
+        ClientKind::Live { room, data } => input::on_live(hub, effects, from, &room, data),
+        ClientKind::Ping => {
+            let time_ms = now.unix_ms;
+            let pong = ServerMessage::Pong { id, time_ms };
+            reply::send(&hub.clients, effects, conn, &pong);
+        }
+        ClientKind::Auth { token } => on_auth(hub, effects, from, &token, now),
     }
+}
 
-    pub(crate) fn refuse(
-        &mut self,
-        conn: ConnKey,
-        refused: &Refused<'_>,
-        sink: &mut impl Transport,
-    ) {
-        let Some(client) = self.clients.get(conn) else {
-            return;
-        };
-        self.effects.counts().error(refused.kind);
-        let Refused {
-            kind,
-            message,
-            id,
-            room,
-            seq,
-        } = *refused;
-        let error = ServerMessage::Error {
-            id,
-            code: kind.code(),
-            message,
-            room,
-            seq,
-        };
-        sink.send_control(conn, &codec::message(client.form.encoding, &error));
-    }
-
-    fn on_message(
-        &mut self,
-        conn: ConnKey,
-        message: ClientMessage,
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let id = message.id;
-        match message.kind {
-            ClientKind::Join(join) => self.on_join(conn, id, join, now, sink),
-            ClientKind::Leave { room } => self.on_leave(conn, id, &room, now, sink),
-            ClientKind::Input { room, seq, data } => {
-                self.on_input(conn, &room, Numbered { id, seq, data }, now, sink)
-            }
-            ClientKind::Live { room, data } => self.on_live(conn, id, &room, data, sink),
-            ClientKind::Ping => {
-                if let Some(client) = self.clients.get(conn) {
-                    let pong = ServerMessage::Pong {
-                        id,
-                        time_ms: now.unix_ms,
-                    };
-                    sink.send_control(conn, &codec::message(client.form.encoding, &pong));
-                }
-            }
-            ClientKind::Auth { token } => self.on_auth(conn, id, &token, now, sink),
+fn on_auth(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    token: &str,
+    now: Now,
+) {
+    match hub.clients.renew(conn, token, now, effects) {
+        Ok(()) => notify(hub, effects, (conn, id), "token_renewed"),
+        Err(error) => {
+            let message = error.to_string();
+            let refused = Refused::new(error.kind(), &message, id, None);
+            reply::refuse(&hub.clients, effects, conn, &refused);
         }
     }
+}
 
-    fn on_auth(
-        &mut self,
-        conn: ConnKey,
-        id: Option<u64>,
-        token: &str,
-        now: Now,
-        sink: &mut impl Transport,
-    ) {
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        let renewed = match &self.verifier {
-            Some(verifier) => verifier
-                .verify(token, now.unix_ms)
-                .and_then(|new| new.renews(&client.grants).map(|()| new)),
-            None => {
-                let message = "this edge takes no tokens";
-                return self.refuse(
-                    conn,
-                    &Refused::new(ErrorKind::Unauthenticated, message, id, None),
-                    sink,
-                );
-            }
-        };
-        let renewed = match renewed {
-            Ok(renewed) => renewed,
-            Err(error) => {
-                return self.refuse(
-                    conn,
-                    &Refused::new(error.kind(), &error.to_string(), id, None),
-                    sink,
-                );
-            }
-        };
-        client.warned = false;
-        let encoding = client.form.encoding;
-        client.grants = self.kept.share(renewed);
-        self.arm_token(conn, now);
-        let notice = ServerMessage::Notice {
-            id,
-            code: "token_renewed",
-            reconnect_in_ms: None,
-        };
-        sink.send_control(conn, &codec::message(encoding, &notice));
-    }
-
-    /// The room, if this connection is in it; else the client is told that it is not.
-    pub(crate) fn joined_room(
-        &mut self,
-        conn: ConnKey,
-        id: Option<u64>,
-        room: &RoomId,
-        sink: &mut impl Transport,
-    ) -> Option<RoomKey> {
-        let key = self.names.get(room).copied();
-        let member = key.is_some_and(|k| {
-            self.clients
-                .get_mut(conn)
-                .is_some_and(|c| c.membership(k).is_some())
-        });
-        if !member {
-            let message = "join the room first";
-            self.refuse(
-                conn,
-                &Refused::new(ErrorKind::NotJoined, message, id, Some(room)),
-                sink,
-            );
+/// Checks a client's token, and closes the connection when it has expired.
+pub(super) fn on_token_timer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
+    match hub.clients.on_token_timer(conn, now, effects) {
+        None => {}
+        Some(TokenEvent::ExpiresSoon) => notify(hub, effects, (conn, None), "token_expiring"),
+        Some(TokenEvent::Expired) => {
+            let why = ErrorKind::Unauthenticated;
+            let refused = Refused::new(why, "the token has expired", None, None);
+            reply::refuse(&hub.clients, effects, conn, &refused);
+            effects.act(conn, ClientAction::Close(why));
         }
-        key.filter(|_| member)
     }
+}
 
-    fn seat_of(&mut self, conn: ConnKey, key: RoomKey) -> Option<(u64, &mut Seat)> {
-        let session = self.clients.get_mut(conn)?.membership(key)?.session;
-        Some((session, self.rooms.get_mut(key)?.seats.get_mut(&session)?))
-    }
+fn notify(
+    hub: &Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    code: &'static str,
+) {
+    let notice = Notice {
+        code,
+        reconnect_in_ms: None,
+    };
+    reply::send(&hub.clients, effects, conn, &notice.message(id));
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::ids::RoomKey;
+
 /// A worker's numbers.
 #[derive(Debug, Default)]
 struct Link {
@@ -17,13 +19,16 @@ struct Link {
 
 /// The links from all workers.
 #[derive(Debug, Default)]
-pub struct Links {
+pub(crate) struct Links {
     links: BTreeMap<String, Link>,
+    /// Rooms whose acks wait until it is known whether a gap was about them, and in which worker's numbers that gap is:
+    /// another worker's answers say nothing about it.
+    held: BTreeMap<RoomKey, Box<str>>,
 }
 
 impl Links {
     /// A batch has come. Returns whether it is new; one that is not has been asked for already.
-    pub fn handle_batch(&mut self, worker: &str, number: u64) -> bool {
+    pub(crate) fn handle_batch(&mut self, worker: &str, number: u64) -> bool {
         let link = self.link(worker);
         if number <= link.last {
             return false;
@@ -36,7 +41,7 @@ impl Links {
     }
 
     /// The worker says that `number` is the last that it sent. If `ordered`, it says so behind it.
-    pub fn handle_claim(&mut self, worker: &str, number: u64, ordered: bool) {
+    pub(crate) fn handle_claim(&mut self, worker: &str, number: u64, ordered: bool) {
         let link = self.link(worker);
         link.claimed = link.claimed.max(number);
         if ordered {
@@ -45,7 +50,7 @@ impl Links {
     }
 
     /// Time has passed since the claims so far: what they named should have come. Returns whether something is missing.
-    pub fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self) -> bool {
         for link in self.links.values_mut() {
             link.settle();
         }
@@ -53,19 +58,19 @@ impl Links {
     }
 
     /// Whether something of the worker's is missing that it has not answered for.
-    pub fn is_holed(&self, worker: &str) -> bool {
+    pub(crate) fn is_holed(&self, worker: &str) -> bool {
         self.links.get(worker).is_some_and(|l| l.hole.is_some())
     }
 
     /// Whether a claim waits to be settled, or a hole to be asked for.
-    pub fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.links
             .values()
             .any(|l| l.claimed > l.last || (l.hole.is_some() && !l.asking))
     }
 
     /// The next hole to ask a worker for. Call until `None`.
-    pub fn poll_request(&mut self) -> Option<(String, u64, u64)> {
+    pub(crate) fn poll_request(&mut self) -> Option<(String, u64, u64)> {
         let (worker, link) = self
             .links
             .iter_mut()
@@ -76,7 +81,7 @@ impl Links {
     }
 
     /// The worker has answered for the hole up to `to`.
-    pub fn answered(&mut self, worker: &str, to: u64) {
+    pub(crate) fn answered(&mut self, worker: &str, to: u64) {
         if let Some(link) = self.links.get_mut(worker) {
             link.asking = false;
             link.hole = link
@@ -87,15 +92,41 @@ impl Links {
     }
 
     /// The worker did not answer: it is to be asked again.
-    pub fn unanswered(&mut self, worker: &str) {
+    pub(crate) fn unanswered(&mut self, worker: &str) {
         if let Some(link) = self.links.get_mut(worker) {
             link.asking = false;
         }
     }
 
     /// The worker is gone, and with it what it sent: its rooms are asked for at their next owner.
-    pub fn forget(&mut self, worker: &str) {
+    pub(crate) fn forget(&mut self, worker: &str) {
         self.links.remove(worker);
+    }
+
+    /// Holds a room's acks until this worker has answered for its gap.
+    pub(crate) fn hold(&mut self, room: RoomKey, worker: &str) {
+        self.held.insert(room, worker.into());
+    }
+
+    /// Whether a room's acks wait for a worker's answer.
+    pub(crate) fn is_held(&self, room: RoomKey) -> bool {
+        self.held.contains_key(&room)
+    }
+
+    /// Holds a room's acks no longer.
+    pub(crate) fn release(&mut self, room: RoomKey) {
+        self.held.remove(&room);
+    }
+
+    /// Takes the rooms whose acks waited for this worker, if it has answered for all of its gap.
+    pub(crate) fn take_released(&mut self, worker: &str) -> Vec<RoomKey> {
+        if self.is_holed(worker) {
+            return Vec::new();
+        }
+        let of_worker = self.held.iter().filter(|(_, by)| ***by == *worker);
+        let released: Vec<_> = of_worker.map(|(&room, _)| room).collect();
+        self.held.retain(|_, by| **by != *worker);
+        released
     }
 
     fn link(&mut self, worker: &str) -> &mut Link {

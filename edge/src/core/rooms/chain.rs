@@ -44,18 +44,18 @@ struct Waiting {
 
 /// What to append next: the entry and what its receipt is told apart by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     /// Its place in the chain.
-    pub n: u64,
+    pub(crate) n: u64,
     /// The round that it is of.
-    pub round: u32,
+    pub(crate) round: u32,
     /// The encoded [`Entry`].
-    pub payload: bytes::Bytes,
+    pub(crate) payload: bytes::Bytes,
 }
 
 /// A session's window of entries that are not yet processed.
 #[derive(Debug)]
-pub struct Chain {
+pub(crate) struct Chain {
     player: String,
     session: u64,
     edge: String,
@@ -75,7 +75,13 @@ pub struct Chain {
 
 impl Chain {
     /// A chain that begins with nothing; push its `Joined` first.
-    pub fn new(player: &str, session: u64, edge: &str, config: ChainConfig, now: Instant) -> Self {
+    pub(crate) fn new(
+        player: &str,
+        session: u64,
+        edge: &str,
+        config: ChainConfig,
+        now: Instant,
+    ) -> Self {
         Self {
             player: player.to_owned(),
             session,
@@ -94,7 +100,7 @@ impl Chain {
     }
 
     /// Puts the next entry into the window and has it appended.
-    pub fn push(&mut self, body: Body, now: Instant) {
+    pub(crate) fn push(&mut self, body: Body, now: Instant) {
         if self.window.is_empty() {
             self.progress_at = now;
             self.settle(now);
@@ -120,27 +126,27 @@ impl Chain {
 
     /// Whether nothing more should be pushed until [`processed`](Self::processed) makes room.
     /// What has been read already may still be pushed.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.window.len() >= self.config.window || self.bytes >= self.config.window_bytes
     }
 
     /// Whether all entries are processed.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.window.is_empty()
     }
 
     /// Which round this is.
-    pub fn round(&self) -> u32 {
+    pub(crate) fn round(&self) -> u32 {
         self.round
     }
 
     /// What is to be appended now. Call until `None`, after every call of another method.
-    pub fn poll_outgoing(&mut self) -> Option<Outgoing> {
+    pub(crate) fn poll_outgoing(&mut self) -> Option<Outgoing> {
         self.outgoing.pop_front()
     }
 
     /// The log has entry `n` of `round` under sequence `seq`. Starts a new round if that is not behind its predecessor.
-    pub fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
+    pub(crate) fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
         let Some(at) = self.place(n).filter(|_| round == self.round) else {
             return;
         };
@@ -160,7 +166,7 @@ impl Chain {
 
     /// Entry `n` of `round` is not in the log, as far as is known (a disconnect, or no stream takes it). It is repeated sooner
     /// than without a word, and backs off like that.
-    pub fn failed(&mut self, n: u64, round: u32, now: Instant) {
+    pub(crate) fn failed(&mut self, n: u64, round: u32, now: Instant) {
         if round == self.round && self.place(n).is_some() {
             self.deadline = self.deadline.min(now + self.backoff / 5);
             if let Some(at) = self.place(n) {
@@ -170,7 +176,7 @@ impl Chain {
     }
 
     /// The owner has processed all up to `n`. `gap` names the round in which it missed the next one.
-    pub fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
+    pub(crate) fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
         let before = self.window.len();
         while self.window.front().is_some_and(|w| w.entry.n <= n) {
             if let Some(done) = self.window.pop_front() {
@@ -189,7 +195,7 @@ impl Chain {
     }
 
     /// Appends the whole window again, in a new round (D3): after disorder, a gap, a reconnect or a new owner.
-    pub fn restart(&mut self, now: Instant) {
+    pub(crate) fn restart(&mut self, now: Instant) {
         if self.window.is_empty() {
             return;
         }
@@ -205,13 +211,13 @@ impl Chain {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         (!self.window.is_empty())
             .then(|| self.deadline.min(self.progress_at + self.progress_timeout))
     }
 
     /// Repeats what is overdue.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let Some(first) = self.window.front() else {
             return;
         };

@@ -5,20 +5,15 @@
 //! it is: snapshots, presence, a new epoch and the end, so that no member's client holds the present (D22).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grandstand_common::data::Data;
-use grandstand_common::id::{Epoch, Instance};
-use grandstand_common::wire::Presence;
 
-use crate::core::rooms::lane::Taken;
+use super::event::{EVENT_OVERHEAD, Event, Taken};
 
 #[cfg(test)]
 mod tests;
 
-/// What an event weighs beside its data.
-const EVENT_OVERHEAD: usize = 128;
 /// What a turn weighs beside its events.
 const TURN_OVERHEAD: usize = 1024;
 /// Bytes of lossy messages that share a turn; older ones are dropped.
@@ -60,49 +55,6 @@ impl Service {
     }
 }
 
-/// What happens to a lane.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Another owner, or another room of that name (D15).
-    Begin(Epoch, Instance),
-    /// The whole view.
-    Snapshot {
-        /// The version that it shows.
-        version: u64,
-        /// The view.
-        data: Data,
-        /// Members need it; else updates bring them there, and it is for those who come late.
-        whole: bool,
-    },
-    /// A change.
-    Update {
-        /// The version that it leads to.
-        version: u64,
-        /// Of those with the same key the latest suffices; empty if each is needed.
-        key: String,
-        /// The change.
-        data: Data,
-    },
-    /// A lossy message.
-    Live(Data),
-    /// Who is there.
-    Presence(Arc<Presence>),
-    /// Everybody leaves, for this reason.
-    End(String),
-}
-
-impl Event {
-    fn weight(&self) -> usize {
-        EVENT_OVERHEAD
-            + match self {
-                Self::Snapshot { data, .. } | Self::Live(data) => data.len(),
-                Self::Update { key, data, .. } => 2 * key.len() + data.len(),
-                Self::Presence(presence) => presence.players.len() * 64,
-                Self::Begin(..) | Self::End(_) => 0,
-            }
-    }
-}
-
 /// What is shown at one time.
 #[derive(Debug)]
 struct Turn {
@@ -120,7 +72,7 @@ struct Turn {
 
 /// What waits to be shown to a lane's members.
 #[derive(Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     service: Service,
     /// The last version that came of the epoch that came last.
     head: Option<u64>,
@@ -136,7 +88,7 @@ pub struct Hold {
 
 impl Hold {
     /// For a lane whose last version that came is `head`. Takes about `cap` bytes.
-    pub fn new(service: Service, head: Option<u64>, cap: usize) -> Self {
+    pub(crate) fn new(service: Service, head: Option<u64>, cap: usize) -> Self {
         Self {
             service,
             head,
@@ -150,32 +102,33 @@ impl Hold {
     }
 
     /// The last version that came, if a snapshot has come.
-    pub fn head(&self) -> Option<u64> {
+    pub(crate) fn head(&self) -> Option<u64> {
         self.head
     }
 
     /// What it holds, in bytes.
-    pub fn bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Serves what comes from now on like this.
-    pub fn set_service(&mut self, service: Service) {
+    pub(crate) fn set_service(&mut self, service: Service) {
         self.service = service;
     }
 
     /// Whether nothing waits and nothing needs to.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.service.is_plain() && self.turns.is_empty() && !self.full
     }
 
     /// When to call [`poll`](Self::poll).
-    pub fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.turns.front().map(|turn| turn.due)
     }
 
     /// The next event whose time has come. Call until `None`.
-    pub fn poll(&mut self, now: Instant) -> Option<Event> {
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Event> {
         loop {
             let turn = self.turns.front_mut().filter(|turn| turn.due <= now)?;
             if let Some((_, event)) = turn.events.pop_first() {
@@ -188,14 +141,14 @@ impl Hold {
     }
 
     /// Whether it was full and takes again: the owner has then to be asked for what was missed.
-    pub fn take_recovered(&mut self) -> bool {
+    pub(crate) fn take_recovered(&mut self) -> bool {
         let recovered = self.full && self.bytes <= self.cap / 2;
         self.full &= !recovered;
         recovered
     }
 
     /// Takes the next event.
-    pub fn push(&mut self, now: Instant, event: Event) -> Taken {
+    pub(crate) fn push(&mut self, now: Instant, event: Event) -> Taken {
         match event {
             Event::Begin(..) => self.begin(now, event),
             Event::Snapshot { version, data, .. } => return self.snapshot(now, version, data),

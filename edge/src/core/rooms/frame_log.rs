@@ -5,21 +5,20 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 
-use crate::codec::{WireFormat, put_deflated, put_message};
+use crate::codec::{Deflater, WireFormat, put_deflated, put_message};
 use crate::conn::transport::ConnKey;
-use crate::websocket::deflate::Deflater;
 
 /// A member of the lane.
 #[derive(Debug, Clone, Copy)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its connection.
-    pub conn: ConnKey,
+    pub(crate) conn: ConnKey,
     /// In which form it is sent its messages.
-    pub form: WireFormat,
+    pub(crate) form: WireFormat,
     /// It was sent, or needs not be sent, the lane's frames up to this position.
-    pub sent: u64,
+    pub(crate) sent: u64,
     /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
-    pub stale: bool,
+    pub(crate) stale: bool,
 }
 
 /// How many forms there are.

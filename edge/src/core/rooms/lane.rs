@@ -7,41 +7,29 @@
 //! each frame exactly once.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
-
 use grandstand_common::wire::Presence;
 
-use crate::codec::WireFormat;
+use super::delay::{Hold, Service};
+use super::event::{Applied, Event, Offer, Taken, presence_message};
+use super::frame_log::{FORMS, Member, Tail};
+use super::update_ring::Ring;
+use crate::codec::{Deflater, WireFormat};
 use crate::conn::transport::ConnKey;
-use crate::core::flush::presence_message;
-use crate::core::rooms::frame_log::{FORMS, Member, Tail};
-use crate::websocket::deflate::Deflater;
-
-use crate::core::rooms::update_ring::Ring;
 
 mod catch_up;
 
 #[cfg(test)]
 mod tests;
 
-/// What became of an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// It is on its way to the members.
-    New,
-    /// The lane had it.
-    Old,
-    /// One before it is missing, or there is no snapshot to apply it to: ask the owner.
-    Gap,
-}
-
 /// An audience's state on this edge.
 #[derive(Debug)]
-pub struct Lane {
+pub(crate) struct Lane {
     id: LaneId,
     epoch: String,
     instance: Instance,
@@ -51,6 +39,15 @@ pub struct Lane {
     presence: Option<Arc<Presence>>,
     tail: Tail,
     members: Vec<Member>,
+    /// The number of clients that are members or will be.
+    audience: usize,
+    /// Clients that wait for the first snapshot.
+    waiting: Vec<ConnKey>,
+    /// The owner was asked for the lane.
+    watched: bool,
+    /// Events that the members are shown later; `None` if they are shown everything at once.
+    delay: Option<Box<Hold>>,
+    ring_bytes: usize,
     /// Who is visited next.
     cursor: usize,
     /// How many members are still to be visited before all have everything.
@@ -61,12 +58,12 @@ pub struct Lane {
     catch_up: [Option<Bytes>; FORMS],
     encoded: u64,
     /// It stands in the queue of lanes to flush.
-    pub(crate) queued: bool,
+    queued: bool,
 }
 
 impl Lane {
-    /// An empty lane.
-    pub fn new(id: LaneId) -> Self {
+    /// An empty lane that keeps so many bytes of updates.
+    pub(crate) fn new(id: LaneId, ring_bytes: usize) -> Self {
         Self {
             id,
             epoch: String::new(),
@@ -77,6 +74,11 @@ impl Lane {
             presence: None,
             tail: Tail::default(),
             members: Vec::new(),
+            audience: 0,
+            waiting: Vec::new(),
+            watched: false,
+            delay: None,
+            ring_bytes,
             cursor: 0,
             due: 0,
             round: 0,
@@ -88,22 +90,174 @@ impl Lane {
     }
 
     /// The last version, if the lane has a snapshot to apply it to.
-    pub fn version(&self) -> Option<u64> {
+    pub(crate) fn version(&self) -> Option<u64> {
         self.base.as_ref().map(|_| self.version)
     }
 
-    /// Which lane it is.
-    pub fn id(&self) -> LaneId {
-        self.id
+    /// The last version that came, shown or delayed; `None` if no snapshot came.
+    pub(crate) fn known_version(&self) -> Option<u64> {
+        match &self.delay {
+            Some(delay) => delay.head(),
+            None => self.version(),
+        }
+    }
+
+    /// The number of clients that are members or will be.
+    pub(crate) fn audience(&self) -> usize {
+        self.audience
+    }
+
+    /// Counts a client that will be a member.
+    pub(crate) fn enter(&mut self) {
+        self.audience += 1;
+    }
+
+    /// Forgets a client. Returns which members have moved to which slot, in order.
+    pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
+        self.audience -= 1;
+        match slot {
+            Some(slot) => self.remove(slot),
+            None => {
+                self.waiting.retain(|&waiting| waiting != conn);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Lets a client wait for the first snapshot.
+    pub(crate) fn wait(&mut self, conn: ConnKey) {
+        self.waiting.push(conn);
+    }
+
+    /// Whether a client waits for the first snapshot.
+    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
+        self.waiting.contains(&conn)
+    }
+
+    /// The clients that wait for the first snapshot.
+    pub(crate) fn waiting(&self) -> &[ConnKey] {
+        &self.waiting
+    }
+
+    /// Takes the clients that wait for the first snapshot.
+    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Notes that the owner is asked for the lane; returns whether that is news.
+    pub(crate) fn watch(&mut self) -> bool {
+        !std::mem::replace(&mut self.watched, true)
+    }
+
+    /// Notes that the owner is to send the lane no more.
+    pub(crate) fn unwatch(&mut self) {
+        self.watched = false;
+    }
+
+    /// Whether the owner was asked for the lane.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Changes the rate and the delay at which the members are served. At most about `cap` bytes are delayed.
+    pub(crate) fn set_policy(&mut self, policy: Service, cap: usize) {
+        let head = self.version();
+        match &mut self.delay {
+            Some(delay) => delay.set_service(policy),
+            None if policy.is_plain() => {}
+            None => self.delay = Some(Box::new(Hold::new(policy, head, cap))),
+        }
+    }
+
+    /// Delays an event, or returns it if it is due at once.
+    pub(crate) fn offer(&mut self, event: Event, now: Instant) -> Offer {
+        match &mut self.delay {
+            Some(delay) => Offer::Delayed(delay.push(now, event)),
+            None => Offer::Due(event),
+        }
+    }
+
+    /// The next delayed event that is due. Call until `None`, again at [`next_release`](Self::next_release).
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Event> {
+        self.delay.as_mut()?.poll(now)
+    }
+
+    /// When to call [`pop_due`](Self::pop_due).
+    pub(crate) fn next_release(&self) -> Option<Instant> {
+        self.delay.as_ref()?.next()
+    }
+
+    /// Ends the delay if nothing is delayed and nothing has to be. Returns whether events were dropped because too many
+    /// were delayed: the owner has to be asked for them now.
+    pub(crate) fn settle_delay(&mut self) -> bool {
+        let Some(delay) = &mut self.delay else {
+            return false;
+        };
+        let recovered = delay.take_recovered();
+        if !recovered && delay.is_done() {
+            self.delay = None;
+        }
+        recovered
+    }
+
+    /// Shows the members what has happened.
+    pub(crate) fn apply(
+        &mut self,
+        room: &RoomId,
+        event: Event,
+        deflater: &mut Deflater,
+    ) -> Applied {
+        let ring_bytes = self.ring_bytes;
+        match event {
+            Event::Begin(epoch, instance) => self.reset(epoch, instance),
+            Event::Snapshot {
+                version,
+                data,
+                whole,
+            } => {
+                if whole || self.base.is_none() {
+                    self.snapshot(room, version, data, ring_bytes, deflater);
+                } else {
+                    self.rebase(version, data, ring_bytes);
+                }
+                return Applied::HasSnapshot;
+            }
+            // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
+            Event::Update { .. } if self.base.is_none() => return Applied::Updated(Taken::Old),
+            Event::Update { version, data, .. } if self.delay.is_some() => {
+                self.advance(room, version, &data, ring_bytes, deflater);
+                return Applied::Updated(Taken::New);
+            }
+            Event::Update { version, data, .. } => {
+                return Applied::Updated(self.update(room, version, &data, ring_bytes, deflater));
+            }
+            Event::Live(_) if self.base.is_none() => {}
+            Event::Live(data) => {
+                self.gather(&ServerMessage::Live { room, data: &data }, None, deflater);
+            }
+            Event::Presence(presence) => self.set_presence(room, Some(presence), deflater),
+            Event::End(code) => return Applied::Ended(code),
+        }
+        Applied::Nothing
+    }
+
+    /// Notes that the lane waits for the flush; returns whether that is news.
+    pub(crate) fn enqueue(&mut self) -> bool {
+        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Notes whether the lane still waits for the flush.
+    pub(crate) fn set_queued(&mut self, queued: bool) {
+        self.queued = queued;
     }
 
     /// The members.
-    pub fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
     /// A new owner or a new room of that name: nothing that was known holds any more (D15).
-    pub fn reset(&mut self, epoch: Epoch, instance: Instance) {
+    fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = client_epoch(epoch, instance, self.id);
         self.instance = instance;
         self.base = None;
@@ -113,17 +267,17 @@ impl Lane {
     }
 
     /// Which room of that name it shows; 0 if none yet.
-    pub fn instance(&self) -> Instance {
+    pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
     /// Who is in the room, as the members were last told.
-    pub fn presence(&self) -> Option<&Presence> {
+    pub(crate) fn presence(&self) -> Option<&Presence> {
         self.presence.as_deref()
     }
 
     /// Tells the members who is in the room, but not before they see the room.
-    pub fn set_presence(
+    pub(crate) fn set_presence(
         &mut self,
         room: &RoomId,
         presence: Option<Arc<Presence>>,
@@ -142,7 +296,7 @@ impl Lane {
     }
 
     /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
-    pub fn snapshot(
+    fn snapshot(
         &mut self,
         room: &RoomId,
         version: u64,
@@ -183,14 +337,14 @@ impl Lane {
     }
 
     /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
-    pub fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+    fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.base = Some((version, data));
         self.catch_up = [const { None }; FORMS];
         self.ring.trim(ring_bytes, version);
     }
 
     /// Takes an update to `version` from the version before it.
-    pub fn update(
+    fn update(
         &mut self,
         room: &RoomId,
         version: u64,
@@ -212,7 +366,7 @@ impl Lane {
     }
 
     /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.
-    pub fn advance(
+    fn advance(
         &mut self,
         room: &RoomId,
         version: u64,
@@ -235,7 +389,7 @@ impl Lane {
     }
 
     /// Gathers a message for all members but `except`.
-    pub fn gather(
+    pub(crate) fn gather(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
@@ -250,7 +404,7 @@ impl Lane {
     }
 
     /// Adds a member that has been served all there is; returns its slot.
-    pub fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
+    pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
         // The first of its form would find the frames gathered so far missing, but needs none of them.
         self.by_form[form.index()] += 1;
         self.members.push(Member {
@@ -264,7 +418,7 @@ impl Lane {
     }
 
     /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
-    pub fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
+    fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
         self.by_form[self.members[slot].form.index()] -= 1;
         if slot < self.cursor {
@@ -303,7 +457,7 @@ impl Lane {
     }
 
     /// Notes that the member at `slot` has been served all there is.
-    pub fn served(&mut self, slot: u32) {
+    pub(crate) fn served(&mut self, slot: u32) {
         let position = self.tail.position();
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.sent = position;
@@ -312,26 +466,26 @@ impl Lane {
     }
 
     /// Notes that the member at `slot` could not keep up.
-    pub fn mark_stale(&mut self, slot: u32) {
+    pub(crate) fn mark_stale(&mut self, slot: u32) {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.stale = true;
         }
     }
 
     /// How many messages were encoded since the last call.
-    pub fn take_encoded(&mut self) -> u64 {
+    pub(crate) fn take_encoded(&mut self) -> u64 {
         std::mem::take(&mut self.encoded)
     }
 
     /// Whether something waits to be flushed.
-    pub fn is_dirty(&self) -> bool {
+    pub(crate) fn is_dirty(&self) -> bool {
         self.due > 0
     }
 
     /// Visits up to `most` of the members that are due, and hands what each lacks to `write`, which returns whether the
     /// member kept up. Who lacks more than `cap` bytes has not kept up either, and is handed `None`. Returns whether the
     /// lane is clean.
-    pub fn flush(
+    pub(crate) fn flush(
         &mut self,
         most: usize,
         cap: usize,

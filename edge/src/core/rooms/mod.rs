@@ -1,15 +1,164 @@
-//! Rooms on this edge: who is in them, what they are shown, and how it gets to them.
+//! The rooms of a core: lanes with their members, and sessions of players.
 
-pub mod room;
+mod config;
 
-pub mod sessions;
+mod room;
 
-pub mod chain;
+pub(crate) mod sessions;
 
-pub mod lane;
+mod player_session;
 
-pub mod update_ring;
+pub(crate) mod chain;
 
-pub mod frame_log;
+pub(crate) mod event;
 
-pub mod delay;
+pub(crate) mod lane;
+
+mod update_ring;
+
+pub(crate) mod frame_log;
+
+pub(crate) mod delay;
+
+pub(crate) mod hot;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Instant;
+
+use grandstand_common::id::{Lane as LaneId, RoomId};
+use slab::Slab;
+
+use super::effects::Effects;
+use super::ids::{RoomAddress, RoomKey};
+use crate::codec::{DeflateOptions, Deflater};
+
+pub use config::RoomConfig;
+pub(crate) use room::Room;
+
+/// All rooms of a core, by key and by name.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    rooms: Slab<Room>,
+    names: HashMap<RoomId, RoomKey>,
+    /// The number of rooms that were ever opened.
+    generation: u32,
+    /// When the delayed lanes of which rooms have something to show.
+    releases: BTreeSet<(Instant, RoomKey)>,
+    /// Compresses messages for all members of a lane.
+    deflater: Deflater,
+    config: RoomConfig,
+    partitions: u16,
+}
+
+impl Rooms {
+    /// No rooms yet.
+    pub(crate) fn new(config: RoomConfig, partitions: u16, deflate: DeflateOptions) -> Self {
+        Self {
+            rooms: Slab::new(),
+            names: HashMap::new(),
+            generation: 0,
+            releases: BTreeSet::new(),
+            deflater: Deflater::new(deflate),
+            config,
+            partitions,
+        }
+    }
+
+    /// How rooms are served.
+    pub(crate) fn config(&self) -> &RoomConfig {
+        &self.config
+    }
+
+    /// The room of this name, if it is known.
+    pub(crate) fn find(&self, id: &str) -> Option<RoomKey> {
+        self.names.get(id).copied()
+    }
+
+    /// The room of this name; a new one if it is not known.
+    pub(crate) fn open(&mut self, id: &RoomId) -> RoomKey {
+        if let Some(&key) = self.names.get(id) {
+            return key;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let entry = self.rooms.vacant_entry();
+        let key = RoomKey::new(entry.key(), self.generation);
+        let address = RoomAddress {
+            key,
+            id: id.clone(),
+            partition: id.partition(self.partitions),
+        };
+        entry.insert(Room::new(address, self.config.ring_bytes));
+        self.names.insert(id.clone(), key);
+        key
+    }
+
+    /// Removes a room, and ends its subscription if it is hot.
+    pub(crate) fn remove(&mut self, key: RoomKey, effects: &mut Effects) {
+        let Some(room) = self.room_mut(key) else {
+            return;
+        };
+        room.cool(effects);
+        let id = room.id().clone();
+        self.names.remove(&id);
+        self.rooms.remove(key.index());
+    }
+
+    /// A room.
+    pub(crate) fn get(&self, key: RoomKey) -> Option<&Room> {
+        let room = self.rooms.get(key.index())?;
+        (room.address().key == key).then_some(room)
+    }
+
+    /// A room, to change it.
+    pub(crate) fn room_mut(&mut self, key: RoomKey) -> Option<&mut Room> {
+        let room = self.rooms.get_mut(key.index())?;
+        (room.address().key == key).then_some(room)
+    }
+
+    /// A room, with the compressor for what all members of a lane are sent.
+    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Deflater)> {
+        let room = self.rooms.get_mut(key.index())?;
+        (room.address().key == key).then_some((room, &mut self.deflater))
+    }
+
+    /// All rooms.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.iter().map(|(_, room)| room)
+    }
+
+    /// All rooms, to change them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Room> {
+        self.rooms.iter_mut().map(|(_, room)| room)
+    }
+
+    /// The number of rooms.
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// What was compressed so far for all members of a lane.
+    pub(crate) fn deflater(&self) -> &Deflater {
+        &self.deflater
+    }
+
+    /// Notes when the room's delayed lane has something to show.
+    pub(crate) fn schedule_release(&mut self, key: RoomKey) {
+        let room = self.get(key);
+        if let Some(at) = room.and_then(|room| room.lane(LaneId::Spectators).next_release()) {
+            self.releases.insert((at, key));
+        }
+    }
+
+    /// The next room whose delayed lane has something to show. Call until `None`, again at
+    /// [`next_release`](Self::next_release).
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<RoomKey> {
+        let (_, key) = *self.releases.first().filter(|(at, _)| *at <= now)?;
+        self.releases.pop_first();
+        Some(key)
+    }
+
+    /// When to call [`pop_due`](Self::pop_due).
+    pub(crate) fn next_release(&self) -> Option<Instant> {
+        self.releases.first().map(|(at, _)| *at)
+    }
+}

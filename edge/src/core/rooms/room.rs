@@ -1,216 +1,214 @@
-//! A room as an edge sees it: two lanes, and the seats of the players who are connected here.
+//! A room as an edge sees it: two lanes, and the sessions of the players who are connected here.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use grandstand_common::data::Data;
-use grandstand_common::envelope::{Encoding, ServerMessage};
-use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, PlayerId, RoomId};
+use grandstand_common::clock::Now;
+use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
+use grandstand_common::wire::{Known, RoomInterest};
 
-use crate::codec::put_message;
-use crate::conn::transport::ConnKey;
-use crate::core::egress::hot::Heat;
-use crate::core::rooms::chain::Chain;
-use crate::core::rooms::delay::Hold;
-use crate::core::rooms::lane::Lane;
+use super::hot::Heat;
+use super::lane::Lane;
+use super::sessions::Sessions;
+use crate::core::command::Command;
+use crate::core::effects::Effects;
+use crate::core::ids::RoomAddress;
 
-/// Rejects that a seat remembers, to answer a repeat or a resume.
-const KEPT_REJECTS: usize = 64;
-
-/// A room's place in the core's table.
-pub type RoomKey = usize;
-
-/// A room of which this edge has members, or lately had.
+/// A room that has members on this edge, or had some lately.
 #[derive(Debug)]
-pub struct Room {
-    /// Its name.
-    pub id: RoomId,
-    /// Where it lives.
-    pub partition: Partition,
+pub(crate) struct Room {
+    address: RoomAddress,
     /// The epoch of the owner that was last heard of it.
-    pub epoch: Epoch,
-    /// Which room of this name that is; 0 before the owner has told.
-    pub instance: Instance,
-    /// What players and spectators are shown.
-    pub lanes: [Lane; 2],
-    /// Members of a lane that wait for its first snapshot.
-    pub waiting: [Vec<ConnKey>; 2],
-    /// The sessions of players who are, or were, connected here, until the owner lets go of them.
-    pub seats: BTreeMap<u64, Seat>,
-    /// The players' and spectators' memberships, waiting ones included.
-    pub members: [usize; 2],
+    epoch: Epoch,
+    /// The instance that the owner last told; 0 before that.
+    instance: Instance,
+    lanes: [Lane; 2],
+    sessions: Sessions,
     /// The owner said that there is no such room yet.
-    pub absent: bool,
-    /// What spectators are not shown yet; none if they are shown everything at once.
-    pub hold: Option<Box<Hold>>,
-    /// The subject on which what concerns all edges comes; none if the room is not hot.
-    pub heat: Option<Box<Heat>>,
-    /// Which lanes the owner was asked for.
-    pub watched: [bool; 2],
-    /// Sessions whose clients may have to be sent an `ack`.
-    pub owing: Vec<u64>,
-    /// Something of it was, or may have been, lost: what the owner reports may cover rejects that are still to come.
-    pub syncing: bool,
-    /// Since when nobody is here, if so.
-    pub empty_since: Option<Instant>,
+    missing: bool,
+    /// The room's own subject; `None` if the room is not hot.
+    hot: Option<Box<Heat>>,
+    /// Since when the room has been empty.
+    empty_since: Option<Instant>,
 }
 
 impl Room {
     /// A room of which nothing is known yet.
-    pub fn new(id: RoomId, partition: Partition) -> Self {
+    pub(crate) fn new(address: RoomAddress, ring_bytes: usize) -> Self {
         Self {
-            id,
-            partition,
+            address,
             epoch: Epoch(0),
             instance: Instance(0),
-            lanes: LaneId::ALL.map(Lane::new),
-            waiting: [Vec::new(), Vec::new()],
-            seats: BTreeMap::new(),
-            members: [0, 0],
-            absent: false,
-            hold: None,
-            heat: None,
-            watched: [false; 2],
-            owing: Vec::new(),
-            syncing: false,
+            lanes: LaneId::ALL.map(|id| Lane::new(id, ring_bytes)),
+            sessions: Sessions::default(),
+            missing: false,
+            hot: None,
             empty_since: None,
         }
     }
 
-    /// Another owner or another room of that name is heard of (D15). The lanes are still to be told.
-    pub fn begin(&mut self, epoch: Epoch, instance: Instance) {
+    /// Where the room is found.
+    pub(crate) fn address(&self) -> &RoomAddress {
+        &self.address
+    }
+
+    /// The room's name.
+    pub(crate) fn id(&self) -> &RoomId {
+        &self.address.id
+    }
+
+    /// The partition that the room belongs to.
+    pub(crate) fn partition(&self) -> Partition {
+        self.address.partition
+    }
+
+    /// The epoch of the owner that was last heard of the room.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The instance that the owner last told; 0 before that.
+    pub(crate) fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Notes that another owner, or another room of that name, is heard of (D15). The lanes are still to be told.
+    pub(crate) fn begin(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = epoch;
         self.instance = instance;
-        self.absent = false;
-        // What the owner before it sent last may not have come.
-        self.syncing = self.seats.values().any(|seat| seat.joined);
+        self.missing = false;
+        // The last messages of the owner before it may be lost.
+        let joined = self.sessions.has_joined();
+        self.sessions.set_syncing(joined);
     }
 
-    /// The last version of a lane that came, whether it was shown or not; none if no snapshot of it has come.
-    pub fn known_version(&self, lane: LaneId) -> Option<u64> {
-        match (&self.hold, lane) {
-            (Some(hold), LaneId::Spectators) => hold.head(),
-            _ => self.lanes[lane.index()].version(),
+    /// Whether the owner said that there is no such room yet.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.missing
+    }
+
+    /// Notes that the owner has no such room yet.
+    pub(crate) fn set_missing(&mut self) {
+        self.missing = true;
+    }
+
+    /// An audience of the room.
+    pub(crate) fn lane(&self, lane: LaneId) -> &Lane {
+        &self.lanes[lane.index()]
+    }
+
+    /// An audience of the room, to change it.
+    pub(crate) fn lane_mut(&mut self, lane: LaneId) -> &mut Lane {
+        &mut self.lanes[lane.index()]
+    }
+
+    /// The players' sessions.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The players' sessions, to change them, with the address that their entries are sent to.
+    pub(crate) fn sessions_mut(&mut self) -> (&RoomAddress, &mut Sessions) {
+        (&self.address, &mut self.sessions)
+    }
+
+    /// The room's name, an audience and the players' sessions, to change both.
+    pub(crate) fn parts(&mut self, lane: LaneId) -> (&RoomId, &mut Lane, &mut Sessions) {
+        let lane = &mut self.lanes[lane.index()];
+        (&self.address.id, lane, &mut self.sessions)
+    }
+
+    /// Adds a client to an audience's number.
+    pub(crate) fn enter(&mut self, lane: LaneId) {
+        self.lanes[lane.index()].enter();
+        self.empty_since = None;
+    }
+
+    /// Whether nobody is here and no entry waits for the owner.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.audience() == 0) && self.sessions.is_empty()
+    }
+
+    /// Notes since when the room is empty; returns whether that is news.
+    pub(crate) fn linger(&mut self, now: Now) -> bool {
+        let begins = self.is_idle() && self.empty_since.is_none();
+        if begins {
+            self.empty_since = Some(now.at);
         }
+        begins
     }
 
-    /// Whether nobody is here and nothing waits for the owner.
-    pub fn is_idle(&self) -> bool {
-        self.members == [0, 0] && self.seats.is_empty()
+    /// Since when the room has been empty, if it is.
+    pub(crate) fn empty_since(&self) -> Option<Instant> {
+        self.empty_since.filter(|_| self.is_idle())
     }
-}
 
-/// What a client asked for in its `join`, until it is answered.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resume {
-    /// The `join`'s id.
-    pub id: Option<u64>,
-    /// The last version and its epoch that the client has.
-    pub since: Option<(u64, String)>,
-    /// `joined` was sent in answer to it.
-    pub greeted: bool,
-}
+    /// Whether the owner was asked for a lane.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.lanes.iter().any(Lane::is_watched)
+    }
 
-/// An input that the game refused.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reject {
-    /// Which.
-    pub seq: u64,
-    /// Why, for the program.
-    pub code: String,
-    /// Why, for people.
-    pub message: String,
-}
-
-/// A player's session in a room.
-#[derive(Debug)]
-pub struct Seat {
-    /// Who.
-    pub player: PlayerId,
-    /// Its connection, if it still has one here.
-    pub conn: Option<(ConnKey, Encoding)>,
-    /// Its entries on their way to the owner.
-    pub chain: Chain,
-    /// The owner has taken its `Joined`.
-    pub joined: bool,
-    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are only kept: they come
-    /// with the answer, behind the snapshot.
-    pub served: bool,
-    /// The player's last input that the owner reported.
-    pub acked: u64,
-    /// The last one for which the client was sent an `ack`.
-    pub told: u64,
-    /// The `seq` that the next input must have.
-    pub next_seq: u64,
-    /// The latest of what only this player may see.
-    pub direct: Option<Data>,
-    /// The latest rejects.
-    pub rejects: VecDeque<Reject>,
-    /// The owner's epoch that last reported the session.
-    pub epoch: Epoch,
-    /// Whether its connection is not read from because the window is full.
-    pub paused: bool,
-    /// When its timer is set to go off.
-    pub timer: Option<Instant>,
-}
-
-impl Seat {
-    /// A seat for a connection, whose `Joined` is still to be pushed.
-    pub fn new(player: PlayerId, conn: ConnKey, encoding: Encoding, chain: Chain) -> Self {
-        Self {
-            player,
-            conn: Some((conn, encoding)),
-            chain,
-            joined: false,
-            served: false,
-            acked: 0,
-            told: 0,
-            next_seq: 1,
-            direct: None,
-            rejects: VecDeque::new(),
-            epoch: Epoch(0),
-            paused: false,
-            timer: None,
+    /// Notes that the owner is to send no lane any more.
+    pub(crate) fn unwatch(&mut self) {
+        for lane in &mut self.lanes {
+            lane.unwatch();
         }
     }
 
-    /// The `ack` that the client is still to be sent, which it then has been.
-    pub fn take_ack(&mut self) -> Option<(ConnKey, u64)> {
-        let is_due = self.served && self.acked > self.told;
-        let (conn, _) = self.conn.filter(|_| is_due)?;
-        self.told = self.acked;
-        Some((conn, self.acked))
+    /// The room's hot stream.
+    pub(crate) fn hot(&mut self) -> Option<&mut Heat> {
+        self.hot.as_deref_mut()
     }
 
-    /// Appends what its client alone is told: the latest `direct`, the kept rejects, the `ack`.
-    pub fn put_private(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
-        if let Some(data) = &self.direct {
-            put_message(out, encoding, &ServerMessage::Direct { room, data });
-        }
-        for Reject { seq, code, message } in &self.rejects {
-            let reject = ServerMessage::Reject {
-                room,
-                seq: *seq,
-                code,
-                message,
-            };
-            put_message(out, encoding, &reject);
-        }
-        if self.told > 0 {
-            let seq = self.told;
-            put_message(out, encoding, &ServerMessage::Ack { room, seq });
+    /// Notes that the subscription to the room's own subject may not reach this edge any more.
+    pub(crate) fn doubt_hot(&mut self) {
+        if let Some(hot) = &mut self.hot {
+            hot.doubt();
         }
     }
 
-    /// Keeps a reject; returns whether it is new.
-    pub fn keep_reject(&mut self, reject: Reject) -> bool {
-        if self.rejects.iter().any(|r| r.seq == reject.seq) {
-            return false;
+    /// Subscribes to the room's own subject, or replaces the stream that is expected there.
+    pub(crate) fn heat(&mut self, heat: Heat, effects: &mut Effects) {
+        match &mut self.hot {
+            Some(old) => **old = heat,
+            None => {
+                self.hot = Some(Box::new(heat));
+                let room = self.address.id.clone();
+                effects.command(Command::Subscribe { room });
+            }
         }
-        if self.rejects.len() == KEPT_REJECTS {
-            self.rejects.pop_front();
+    }
+
+    /// Ends the subscription to the room's own subject.
+    pub(crate) fn cool(&mut self, effects: &mut Effects) {
+        if self.hot.take().is_some() {
+            let room = self.address.id.clone();
+            effects.command(Command::Unsubscribe { room });
         }
-        self.rejects.push_back(reject);
-        true
+    }
+
+    /// What the owner is told of the room. With `sync`, its reply brings what the edge lacks.
+    pub(crate) fn interest(&self, sync: bool) -> RoomInterest {
+        let known = |lane: LaneId| {
+            let lane = self.lane(lane);
+            let known = lane.known_version().map(|version| Known {
+                epoch: self.epoch.0,
+                instance: self.instance.0,
+                version,
+            });
+            lane.is_watched().then(|| known.unwrap_or_default())
+        };
+        let hot = self.hot.as_deref();
+        RoomInterest {
+            room: self.address.id.as_str().to_owned(),
+            players: known(LaneId::Players),
+            spectators: known(LaneId::Spectators),
+            viewers: self.lane(LaneId::Spectators).audience() as u32,
+            sessions: self.sessions.ids(true),
+            sync,
+            // A session whose `Joined` is not reported may not have reached the owner: it would be taken for gone.
+            joining: self.sessions.ids(false),
+            hot: hot.map_or(0, |hot| hot.reached(self.epoch)),
+            subscribed: hot.is_some(),
+        }
     }
 }

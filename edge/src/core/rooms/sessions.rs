@@ -1,167 +1,345 @@
-//! Chains' entries on their way to the log and back as reports.
+//! The sessions of a room's players who are, or were, connected here, until the owner lets go of them.
 
-use grandstand_common::subject;
-use grandstand_common::wire::{Body, Empty};
+use std::collections::BTreeMap;
 
-use crate::conn::transport::{ConnKey, Transport};
-use crate::core::rooms::room::RoomKey;
-use crate::core::{Command, Core, Receipt, Timer};
 use grandstand_common::clock::Now;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Epoch, RoomId};
+use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
-impl Core {
-    /// An append was stored under a sequence, or (`None`) may not have been.
-    pub fn handle_appended(&mut self, receipt: Receipt, stored: Option<u64>, now: Now) {
-        let Receipt {
-            room,
-            session,
-            n,
-            round,
-        } = receipt;
-        self.effects.counts().appends_failed += u64::from(stored.is_none());
-        self.note_append(room, stored.is_some(), now);
-        let Some(seat) = self.seat(room, session) else {
-            return;
-        };
-        match stored {
-            Some(seq) => seat.chain.stored(n, round, seq, now.at),
-            None => seat.chain.failed(n, round, now.at),
+use crate::codec;
+use crate::conn::transport::ConnKey;
+use crate::core::command::Receipt;
+use crate::core::effects::Effects;
+use crate::core::ids::RoomAddress;
+
+pub(crate) use super::player_session::{Reject, Seat};
+
+/// What an owner's report means for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionChange {
+    /// There is no such session here.
+    Unknown,
+    /// The session is over.
+    Ended,
+    /// The owner has taken the session's `Joined`: its `join` can be answered.
+    Joined(ConnKey),
+    /// The session goes on.
+    Continues,
+}
+
+/// The sessions of a room's players.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    sessions: BTreeMap<u64, Seat>,
+    /// Sessions that may be due an `ack`.
+    ack_due: Vec<u64>,
+    /// A batch about the room was, or may have been, lost: rejects may still arrive before an `ack` may be sent (D4).
+    syncing: bool,
+}
+
+impl Sessions {
+    /// Adds a session, and appends its first entry.
+    pub(crate) fn open(
+        &mut self,
+        address: &RoomAddress,
+        (session, seat): (u64, Seat),
+        joined: Body,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        self.sessions.insert(session, seat);
+        self.push(address, session, joined, now, effects);
+    }
+
+    /// A session.
+    pub(crate) fn get(&self, session: u64) -> Option<&Seat> {
+        self.sessions.get(&session)
+    }
+
+    /// Whether there are no sessions.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Whether the owner has taken a `Joined`.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.sessions.values().any(Seat::is_joined)
+    }
+
+    /// Whether an entry is not yet reported as processed.
+    pub(crate) fn has_unprocessed(&self) -> bool {
+        self.sessions.values().any(|seat| !seat.is_processed())
+    }
+
+    /// The sessions whose `Joined` the owner has, or has not, taken.
+    pub(crate) fn ids(&self, joined: bool) -> Vec<u64> {
+        let sessions = self.sessions.iter();
+        let sessions = sessions.filter(|(_, seat)| seat.is_joined() == joined);
+        sessions.map(|(&session, _)| session).collect()
+    }
+
+    /// Whether rejects may still arrive before an `ack` may be sent.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.syncing
+    }
+
+    /// Notes whether rejects may still arrive before an `ack` may be sent.
+    pub(crate) fn set_syncing(&mut self, syncing: bool) {
+        self.syncing = syncing;
+    }
+
+    /// Appends an entry of a session.
+    pub(crate) fn push(
+        &mut self,
+        address: &RoomAddress,
+        session: u64,
+        body: Body,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if let Some(seat) = self.sessions.get_mut(&session) {
+            seat.push(body, now.at);
+            seat.run(address, session, effects);
         }
-        self.run_chain(room, session);
     }
 
-    /// Whether an entry of anybody's is not yet reported as processed. Looks at all rooms.
-    pub fn has_unprocessed(&self) -> bool {
-        let mut seats = self.rooms.iter().flat_map(|(_, room)| room.seats.values());
-        seats.any(|seat| !seat.chain.is_empty())
-    }
-
-    /// A session ends for this edge: its last entry goes out, its window stays until the owner has it.
-    pub(crate) fn end_seat(&mut self, key: RoomKey, session: u64, last: Body, now: Now) {
-        let Some(seat) = self.seat(key, session) else {
-            return;
-        };
-        seat.conn = None;
-        self.push(key, session, last, now);
-    }
-
-    pub(crate) fn lose_seat(&mut self, key: RoomKey, session: u64, now: Now) {
-        self.end_seat(key, session, Body::Lost(Empty {}), now);
-    }
-
-    pub(crate) fn push(&mut self, key: RoomKey, session: u64, body: Body, now: Now) {
-        if let Some(seat) = self.seat(key, session) {
-            seat.chain.push(body, now.at);
-            self.run_chain(key, session);
+    /// Appends the input that a session was expected to send next.
+    pub(crate) fn push_input(
+        &mut self,
+        address: &RoomAddress,
+        session: u64,
+        body: Body,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if let Some(seat) = self.sessions.get_mut(&session) {
+            seat.count_input();
+            seat.push(body, now.at);
+            seat.run(address, session, effects);
         }
     }
 
-    /// Takes a chain's outgoing entries to the bus and sets its timer.
-    pub(crate) fn run_chain(&mut self, key: RoomKey, session: u64) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        let Some(seat) = room.seats.get_mut(&session) else {
-            return;
-        };
-        while let Some(out) = seat.chain.poll_outgoing() {
-            let receipt = Receipt {
-                room: key,
-                session,
-                n: out.n,
-                round: out.round,
-            };
-            let subject = subject::log(room.partition, &room.id);
-            self.effects.command(Command::Append {
-                subject,
-                payload: out.payload,
-                receipt,
-            });
+    /// Appends the last entry of a session whose client is gone. Its window stays until the owner has reported it.
+    pub(crate) fn end(
+        &mut self,
+        address: &RoomAddress,
+        session: u64,
+        last: Body,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if let Some(seat) = self.sessions.get_mut(&session) {
+            seat.disconnect();
         }
-        if let Some(at) = seat.chain.poll_timeout()
-            && seat.timer.is_none_or(|armed| at < armed)
+        self.push(address, session, last, now, effects);
+    }
+
+    /// Drops a session without a further entry.
+    pub(crate) fn remove(&mut self, session: u64) -> Option<Seat> {
+        self.sessions.remove(&session)
+    }
+
+    /// Drops all sessions; returns their connections.
+    pub(crate) fn clear(&mut self) -> Vec<ConnKey> {
+        let sessions = std::mem::take(&mut self.sessions).into_values();
+        sessions
+            .filter_map(|seat| seat.conn())
+            .map(|(conn, _)| conn)
+            .collect()
+    }
+
+    /// Notes that an append was stored under a sequence, or (`None`) may not have been.
+    pub(crate) fn on_appended(
+        &mut self,
+        address: &RoomAddress,
+        receipt: Receipt,
+        stored: Option<u64>,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if let Some(seat) = self.sessions.get_mut(&receipt.session) {
+            seat.on_appended(receipt, stored, now.at);
+            seat.run(address, receipt.session, effects);
+        }
+    }
+
+    /// Repeats overdue entries of a session, if the bus is up.
+    pub(crate) fn on_timer(
+        &mut self,
+        address: &RoomAddress,
+        session: u64,
+        bus_up: bool,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let Some(seat) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let restarted = seat.on_timer(bus_up, now.at);
+        effects.counts().chain_restarts += u64::from(restarted);
+        if bus_up {
+            seat.run(address, session, effects);
+        }
+    }
+
+    /// Appends all windows again after the bus was away: unreported entries may have been lost or reordered (D3).
+    pub(crate) fn restart(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
+        for (&session, seat) in &mut self.sessions {
+            seat.restart(now.at);
+            seat.run(address, session, effects);
+        }
+    }
+
+    /// Appends again the windows of sessions that were not reported yet. A new owner is silent about entries that it read
+    /// while it took over, and is told only of sessions that were reported (D3).
+    pub(crate) fn repeat_joins(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
+        let unreported = self
+            .sessions
+            .iter_mut()
+            .filter(|(_, seat)| !seat.is_joined());
+        for (&session, seat) in unreported {
+            seat.restart(now.at);
+            seat.run(address, session, effects);
+        }
+    }
+
+    /// Takes an owner's report of a session.
+    pub(crate) fn on_processed(
+        &mut self,
+        address: &RoomAddress,
+        epoch: Epoch,
+        report: &Processed,
+        now: Now,
+        effects: &mut Effects,
+    ) -> SessionChange {
+        let session = report.session;
+        let Some(seat) = self.sessions.get_mut(&session) else {
+            return SessionChange::Unknown;
+        };
+        let first = seat.on_processed(epoch, report, now);
+        let conn = seat.conn();
+        if !first {
+            self.ack_due.push(session);
+        }
+        if report.ended && conn.is_none() {
+            self.sessions.remove(&session);
+            return SessionChange::Ended;
+        }
+        if report.lost && conn.is_some() {
+            seat.push(Body::Here(Empty {}), now.at);
+        }
+        seat.run(address, session, effects);
+        match conn.filter(|_| first) {
+            Some((conn, _)) => SessionChange::Joined(conn),
+            None => SessionChange::Continues,
+        }
+    }
+
+    /// Drops a session that the owner does not count any more, and returns it.
+    ///
+    /// Unless the answer is to an entry that overtook its session's `Joined`, of which nothing was heard yet: then both are
+    /// appended again. Dropped, the session could leave a player connected whom no client stands for.
+    pub(crate) fn on_gone(
+        &mut self,
+        address: &RoomAddress,
+        gone: &Gone,
+        now: Now,
+        effects: &mut Effects,
+    ) -> Option<Seat> {
+        if let Some(seat) = self.sessions.get_mut(&gone.session)
+            && !seat.is_joined()
+            && gone.n > 0
+            && gone.code == ErrorKind::NotJoined.code()
         {
-            seat.timer = Some(at);
-            self.effects.at(at, Timer::Chain(key, session));
+            if gone.round == seat.round() {
+                seat.restart(now.at);
+                seat.run(address, gone.session, effects);
+            }
+            return None;
         }
+        self.sessions.remove(&gone.session)
     }
 
-    pub(crate) fn on_chain_timer(&mut self, key: RoomKey, session: u64, now: Now) {
-        let bus_up = self.health.is_up();
-        let Some(seat) = self.seat(key, session) else {
+    /// Keeps the latest message that only one player may see, and sends it behind the players' updates.
+    pub(crate) fn on_direct(
+        &mut self,
+        room: &RoomId,
+        session: u64,
+        data: &Data,
+        effects: &mut Effects,
+    ) {
+        let Some(seat) = self.sessions.get_mut(&session) else {
             return;
         };
-        seat.timer = None;
-        if !bus_up {
-            // The window is appended again when the bus is back.
-            return;
+        if let Some((conn, encoding)) = seat.answered_conn() {
+            let direct = ServerMessage::Direct { room, data };
+            effects.after_players(conn, codec::message(encoding, &direct));
         }
-        let round = seat.chain.round();
-        if seat.chain.poll_timeout().is_some_and(|at| at <= now.at) {
-            seat.chain.handle_timeout(now.at);
-        }
-        let restarted = seat.chain.round() != round;
-        self.effects.counts().chain_restarts += u64::from(restarted);
-        self.run_chain(key, session);
+        seat.keep_direct(data.detach());
     }
 
-    /// The bus is back: whatever was not reported may have been lost or reordered (D3).
-    pub(crate) fn restart_chains(&mut self, now: Now) {
-        let mut seats = Vec::new();
-        for (key, room) in &mut self.rooms {
-            for (&session, seat) in &mut room.seats {
-                seat.chain.restart(now.at);
-                seats.push((key, session));
-            }
-        }
-        for (key, session) in seats {
-            self.run_chain(key, session);
-        }
-    }
-
-    /// A partition has a new owner, which is silent about what it read while it took over, and is told only of sessions
-    /// that were reported: those that were not begin again (D3).
-    pub(crate) fn repeat_joins(&mut self, rooms: &[RoomKey], now: Now) {
-        for &key in rooms {
-            let Some(room) = self.rooms.get_mut(key) else {
-                continue;
-            };
-            let mut joining = Vec::new();
-            for (&session, seat) in room.seats.iter_mut().filter(|(_, seat)| !seat.joined) {
-                seat.chain.restart(now.at);
-                joining.push(session);
-            }
-            for session in joining {
-                self.run_chain(key, session);
-            }
-        }
-    }
-
-    /// Stops reading from a connection whose window is full, and reads again when it is not.
-    pub(crate) fn hold_back(&mut self, key: RoomKey, session: u64, sink: &mut impl Transport) {
-        let Some(seat) = self.seat(key, session) else {
+    /// Keeps a reject, and sends it behind the players' updates.
+    pub(crate) fn on_rejected(
+        &mut self,
+        room: &RoomId,
+        session: u64,
+        reject: Reject,
+        effects: &mut Effects,
+    ) {
+        let Some(seat) = self.sessions.get_mut(&session) else {
             return;
         };
-        let full = seat.chain.is_full();
-        if full == seat.paused {
+        if let Some((conn, encoding)) = seat.answered_conn()
+            && seat.reject(reject.seq).is_none()
+        {
+            let frames = codec::message(encoding, &reject.message(room));
+            effects.after_players(conn, frames);
+        }
+        seat.keep_reject(reject);
+    }
+
+    /// Sends the acks that are due behind the players' updates, unless rejects may still arrive before them (D4).
+    pub(crate) fn send_acks(&mut self, room: &RoomId, effects: &mut Effects) {
+        if self.syncing {
             return;
         }
-        seat.paused = full;
-        if let Some((conn, _)) = seat.conn {
-            self.resume_reading(conn, sink);
+        for session in self.ack_due.drain(..) {
+            let seat = self.sessions.get_mut(&session);
+            if let Some((conn, encoding, seq)) = seat.and_then(Seat::take_ack) {
+                let ack = ServerMessage::Ack { room, seq };
+                effects.after_players(conn, codec::message(encoding, &ack));
+            }
         }
     }
 
-    /// Reads from a connection unless one of its windows is full.
-    pub(crate) fn resume_reading(&self, conn: ConnKey, sink: &mut impl Transport) {
-        let Some(client) = self.clients.get(conn) else {
-            return;
-        };
-        let any = client.memberships.iter().any(|m| {
-            self.rooms
-                .get(m.room)
-                .and_then(|r| r.seats.get(&m.session))
-                .is_some_and(|s| s.paused)
-        });
-        sink.pause(conn, any);
+    /// Completes the answer to a session's `join` by what only its client is told.
+    pub(crate) fn answer(
+        &mut self,
+        session: u64,
+        out: &mut Vec<u8>,
+        encoding: Encoding,
+        room: &RoomId,
+    ) {
+        if let Some(seat) = self.sessions.get_mut(&session)
+            && seat.answer(out, encoding, room)
+        {
+            self.ack_due.push(session);
+        }
+    }
+
+    /// Whether a session's connection is not read from because its window is full.
+    pub(crate) fn is_paused(&self, session: u64) -> bool {
+        self.get(session).is_some_and(Seat::is_paused)
+    }
+
+    /// Notes whether a session's window is full. Returns its connection if that has changed.
+    pub(crate) fn update_paused(&mut self, session: u64) -> Option<ConnKey> {
+        let seat = self.sessions.get_mut(&session)?;
+        let changed = seat.update_paused();
+        let (conn, _) = seat.conn().filter(|_| changed)?;
+        Some(conn)
     }
 }

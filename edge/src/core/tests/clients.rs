@@ -192,9 +192,8 @@ fn both_encodings_say_the_same() {
 #[test]
 fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
     use grandstand_common::auth::{Claims, Signer};
-    let mut bench = Bench::new();
     let verifier = Arc::new(Verifier::hs256(b"s").unwrap());
-    bench.core.verifier = Some(Arc::clone(&verifier));
+    let mut bench = Bench::with(CoreConfig::default(), Some(Arc::clone(&verifier)));
     let token = |expires_s| {
         let claims = Claims::new("alice".parse().unwrap(), expires_s);
         Signer::hs256(b"s").unwrap().sign(&claims)

@@ -29,6 +29,15 @@ fn presence(viewers: u64) -> ItemKind {
 }
 
 impl Bench {
+    /// A core that serves rooms like this.
+    fn with_rooms(rooms: RoomConfig) -> Self {
+        let config = CoreConfig {
+            rooms,
+            ..CoreConfig::default()
+        };
+        Self::with(config, None)
+    }
+
     /// The owner has heard what was asked.
     fn answer(&mut self) {
         let reply = InterestReply {
@@ -184,8 +193,11 @@ fn a_new_epoch_is_shown_as_late_as_all_else() {
 
 #[test]
 fn an_edge_may_serve_all_spectators_later_than_games_say() {
-    let mut bench = Bench::new();
-    bench.core.config.spectators = Service::new(0, 1000);
+    let rooms = RoomConfig {
+        spectators: Service::new(0, 1000),
+        ..RoomConfig::default()
+    };
+    let mut bench = Bench::with_rooms(rooms);
     let viewer = bench.open(2, "emil");
     bench.join(viewer, "spectator");
     bench.owner(vec![served(3, (5, 10))]);
@@ -199,8 +211,11 @@ fn an_edge_may_serve_all_spectators_later_than_games_say() {
 
 #[test]
 fn more_than_is_held_is_skipped_and_asked_for_anew() {
-    let mut bench = Bench::new();
-    bench.core.config.hold_bytes = 20_000;
+    let rooms = RoomConfig {
+        delay_bytes: 20_000,
+        ..RoomConfig::default()
+    };
+    let mut bench = Bench::with_rooms(rooms);
     let viewer = bench.open(2, "emil");
     bench.join(viewer, "spectator");
     bench.owner(vec![served(0, (0, 1000))]);

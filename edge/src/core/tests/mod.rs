@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
-use grandstand_common::id::Epoch;
+use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::record::Lease;
 use grandstand_common::wire::*;
 use prost::Message;
 
 use super::*;
-use crate::core::owners::Question;
 
 mod clients;
 
@@ -101,17 +100,16 @@ const ROOM: &str = "relay-1";
 
 impl Bench {
     fn new() -> Self {
+        Self::with(CoreConfig::default(), None)
+    }
+
+    /// With a configuration and a verifier of its own.
+    fn with(config: CoreConfig, verifier: Option<Arc<Verifier>>) -> Self {
         let now = Now {
             at: tokio::time::Instant::now().into_std(),
             unix_ms: 1_000_000,
         };
-        let core = Core::new(
-            CoreConfig::default(),
-            "edge-0-x".parse().unwrap(),
-            None,
-            1,
-            now,
-        );
+        let core = Core::new(config, "edge-0-x".parse().unwrap(), verifier, 1, now);
         let mut bench = Self {
             core,
             clients: Clients::default(),

@@ -10,9 +10,12 @@ impl Edge {
     pub(super) fn new(i: usize, generation: u64, seed: u64, now: Now) -> Self {
         let config = CoreConfig {
             partitions: PARTITIONS,
-            linger: Duration::from_secs(3),
-            // Little, so that an edge now and then does not get round to somebody in time.
-            outbox_bytes: 700,
+            rooms: RoomConfig {
+                linger: Duration::from_secs(3),
+                // Little, so that an edge now and then does not get round to somebody in time.
+                outbox_bytes: 700,
+                ..RoomConfig::default()
+            },
             ..CoreConfig::default()
         };
         Self {

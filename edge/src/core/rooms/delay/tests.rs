@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use grandstand_common::id::{Epoch, Instance};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

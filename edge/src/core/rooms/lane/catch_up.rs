@@ -4,13 +4,12 @@ use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
-use crate::codec::{WireFormat, put_formed, put_message};
-use crate::core::rooms::lane::Lane;
-use crate::websocket::deflate::Deflater;
+use super::Lane;
+use crate::codec::{Deflater, WireFormat, put_formed, put_message};
 
 impl Lane {
     /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.
-    pub fn missed(
+    pub(crate) fn missed(
         &self,
         room: &RoomId,
         encoding: Encoding,
@@ -30,7 +29,7 @@ impl Lane {
 
     /// The snapshot and the updates since: all that a client needs who knows nothing, made once for all who need it in this
     /// form. `None` if there is no snapshot yet.
-    pub fn catch_up(
+    pub(crate) fn catch_up(
         &mut self,
         room: &RoomId,
         form: WireFormat,

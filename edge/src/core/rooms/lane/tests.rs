@@ -29,7 +29,7 @@ fn deflater() -> Deflater {
 }
 
 fn lane() -> Lane {
-    let mut lane = Lane::new(LaneId::Spectators);
+    let mut lane = Lane::new(LaneId::Spectators, 1 << 16);
     lane.reset(Epoch(1), Instance(1));
     assert!(lane.snapshot(&room(), 0, data(0), 1 << 16, &mut deflater()));
     lane

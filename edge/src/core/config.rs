@@ -1,0 +1,44 @@
+//! How a core is configured.
+
+use std::time::Duration;
+
+use grandstand_common::envelope::Limits;
+
+use super::clients::ClientConfig;
+use super::rooms::RoomConfig;
+use crate::codec::DeflateOptions;
+
+/// The configuration of a core.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// The number of partitions of the cluster.
+    pub partitions: u16,
+    /// Told to clients in `welcome`, and enforced.
+    pub limits: Limits,
+    /// Told to clients in `welcome`.
+    pub heartbeat: Duration,
+    /// What one client may do.
+    pub clients: ClientConfig,
+    /// How rooms are served.
+    pub rooms: RoomConfig,
+    /// How messages are compressed for clients that negotiated it.
+    pub deflate: DeflateOptions,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self {
+            partitions: 64,
+            limits: Limits {
+                message_bytes: 64 * 1024,
+                rooms: 64,
+                window: 64,
+                json_depth: 64,
+            },
+            heartbeat: Duration::from_secs(25),
+            clients: ClientConfig::default(),
+            rooms: RoomConfig::default(),
+            deflate: DeflateOptions::default(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One item of a batch, applied to its room.
+
+use std::sync::Arc;
+
+use grandstand_common::clock::Now;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::id::Lane as LaneId;
+use grandstand_common::wire::{Empty, ItemKind, LiveOut, Processed, Snapshot, Update};
+
+use super::departures;
+use crate::codec;
+use crate::core::delivery;
+use crate::core::effects::{Effects, Tell};
+use crate::core::ids::RoomKey;
+use crate::core::join;
+use crate::core::reply;
+use crate::core::rooms::delay::Service;
+use crate::core::rooms::event::{Event, Taken};
+use crate::core::rooms::sessions::{Reject, SessionChange};
+use crate::core::state::Hub;
+
+/// Applies one item to its room. Changes of the hot stream are not for here: they concern one edge.
+pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: ItemKind, now: Now) {
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    match item {
+        ItemKind::Snapshot(snapshot) => on_snapshot(hub, effects, key, snapshot, now),
+        ItemKind::Update(update) => on_update(hub, effects, key, &update, now),
+        ItemKind::Direct(direct) => {
+            if let Some(data) = &direct.data {
+                let (address, sessions) = room.sessions_mut();
+                sessions.on_direct(&address.id, direct.session, data, effects);
+            }
+        }
+        ItemKind::Rejected(rejected) => {
+            let reject = Reject {
+                seq: rejected.seq,
+                code: rejected.code,
+                message: rejected.message,
+            };
+            let (address, sessions) = room.sessions_mut();
+            sessions.on_rejected(&address.id, rejected.session, reject, effects);
+        }
+        ItemKind::Processed(report) => on_processed(hub, effects, key, &report, now),
+        ItemKind::Refused(refused) => departures::on_refused(hub, effects, key, &refused, now),
+        ItemKind::Gone(gone) => departures::on_gone(hub, effects, key, &gone, now),
+        ItemKind::LiveOut(live) => on_live_out(hub, effects, key, &live, now),
+        ItemKind::Presence(presence) => {
+            let presence = Arc::new(presence);
+            for lane in LaneId::ALL {
+                let event = Event::Presence(Arc::clone(&presence));
+                delivery::deliver(hub, effects, (key, lane), event, now);
+            }
+        }
+        ItemKind::Absent(Empty {}) => {
+            room.set_missing();
+            let lane = LaneId::Spectators;
+            for conn in room.lane(lane).waiting().to_vec() {
+                join::answer(hub, effects, conn, (key, lane));
+            }
+        }
+        ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
+        ItemKind::Synced(Empty {}) => room.sessions_mut().1.set_syncing(false),
+        ItemKind::Hot(_) => {}
+    }
+}
+
+fn on_snapshot(hub: &mut Hub, effects: &mut Effects, key: RoomKey, snapshot: Snapshot, now: Now) {
+    let lane = LaneId::from_index(snapshot.lane as usize);
+    let (Some(lane), Some(data)) = (lane, snapshot.data) else {
+        return;
+    };
+    let policy = Service::new(snapshot.max_rate_hz, snapshot.delay_ms);
+    delivery::set_policy(hub, key, lane, policy);
+    let event = Event::Snapshot {
+        version: snapshot.version,
+        data: data.detach(),
+        whole: true,
+    };
+    delivery::deliver(hub, effects, (key, lane), event, now);
+}
+
+fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update, now: Now) {
+    let Some(data) = &update.data else {
+        return;
+    };
+    let data = data.detach();
+    let mut gap = false;
+    let versions = [update.players, update.spectators];
+    for (lane, version) in LaneId::ALL.into_iter().zip(versions) {
+        if version > 0 {
+            let event = Event::Update {
+                version,
+                key: update.key.clone(),
+                data: data.clone(),
+            };
+            gap |= delivery::deliver(hub, effects, (key, lane), event, now) == Taken::Gap;
+        }
+    }
+    if gap {
+        effects.tell_owner(key, Tell::Resync);
+    }
+}
+
+fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOut, now: Now) {
+    let Some(data) = &live.data else { return };
+    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+        return;
+    };
+    let (id, players, sessions) = room.parts(LaneId::Players);
+    let conn_of = |session: u64| sessions.get(session).and_then(|seat| seat.conn());
+    let (only, except) = (conn_of(live.session), conn_of(live.except));
+    let message = ServerMessage::Live { room: id, data };
+    if live.players {
+        players.gather(&message, except.map(|(conn, _)| conn), deflater);
+    }
+    if let Some((conn, encoding)) = only {
+        effects.after_players(conn, codec::message(encoding, &message));
+    }
+    if live.spectators {
+        let event = Event::Live(data.detach());
+        delivery::deliver(hub, effects, (key, LaneId::Spectators), event, now);
+    }
+}
+
+/// An owner's report of how far a session is processed.
+fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Processed, now: Now) {
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    let epoch = room.epoch();
+    let (address, sessions) = room.sessions_mut();
+    let change = sessions.on_processed(address, epoch, report, now, effects);
+    match change {
+        // The owner takes the player for connected: it is told who is.
+        SessionChange::Unknown if !report.ended && !report.lost => {
+            effects.tell_owner(key, Tell::Changed);
+        }
+        SessionChange::Unknown => {}
+        SessionChange::Ended => join::linger(hub, effects, key, now),
+        SessionChange::Continues => reply::update_reading(hub, effects, key, report.session),
+        SessionChange::Joined(conn) => {
+            let lane = LaneId::Players;
+            if room.lane(lane).version().is_none() {
+                effects.tell_owner(key, Tell::Resync);
+            }
+            reply::update_reading(hub, effects, key, report.session);
+            join::answer(hub, effects, conn, (key, lane));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What owners are told: how things are with rooms, and which of their batches are missing.
+
+use grandstand_common::clock::Now;
+use grandstand_common::id::WorkerId;
+use grandstand_common::subject;
+use grandstand_common::wire::{Interest, LinkRequest, RoomInterest};
+use prost::Message;
+
+use super::command::{Command, Question};
+use super::effects::Effects;
+use super::owners::partition::OwnerRequest;
+use super::state::State;
+
+/// Hands the notes of an event to the owners' machine, and words the requests that are due.
+pub(super) fn tell_owners(state: &mut State, effects: &mut Effects, now: Now) {
+    while let Some((key, tell)) = effects.pop_tell() {
+        if let Some(room) = state.hub.rooms.get(key) {
+            let partition = room.partition();
+            state.owners.note(partition, key, tell, now, effects);
+        }
+    }
+    let bus_up = state.health.is_up();
+    while let Some(request) = state.owners.poll_request(bus_up, now, effects) {
+        send_request(state, effects, &request);
+    }
+}
+
+fn send_request(state: &State, effects: &mut Effects, request: &OwnerRequest) {
+    let rooms = &state.hub.rooms;
+    let known = request.rooms.iter();
+    let known = known.filter_map(|&(key, sync)| Some(rooms.get(key)?.interest(sync)));
+    // A room that has become known meanwhile is told as it is.
+    let unknown = request.unknown_rooms.iter();
+    let unknown = unknown.map(|id| {
+        let room = rooms.find(id.as_str()).and_then(|key| rooms.get(key));
+        room.map_or_else(
+            || RoomInterest {
+                room: id.as_str().to_owned(),
+                ..RoomInterest::default()
+            },
+            |room| room.interest(false),
+        )
+    });
+    let interest = Interest {
+        edge: state.edge.as_str().to_owned(),
+        digest: request.digest,
+        rooms: known.chain(unknown).collect(),
+    };
+    effects.command(Command::Interest {
+        subject: subject::ctl(request.partition),
+        payload: interest.encode_to_vec().into(),
+        question: Question {
+            partition: request.partition,
+            epoch: request.epoch,
+        },
+    });
+}
+
+/// Asks workers for the batches that are missing between their numbers.
+pub(super) fn ask_for_gaps(state: &mut State, effects: &mut Effects) {
+    while let Some((worker, from, to)) = state.owners.links().poll_request() {
+        effects.counts().holes += 1;
+        let request = LinkRequest {
+            edge: state.edge.as_str().to_owned(),
+            from,
+            to,
+        };
+        let Ok(id) = worker.parse::<WorkerId>() else {
+            state.owners.links().forget(&worker);
+            continue;
+        };
+        effects.command(Command::Link {
+            subject: subject::worker_link(&id),
+            payload: request.encode_to_vec().into(),
+            worker,
+            to,
+        });
+    }
+}

@@ -1,0 +1,238 @@
+//! What one partition's owner is still to be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use grandstand_common::id::{Epoch, Partition, RoomId, WorkerId};
+use grandstand_common::record::Lease;
+
+use crate::core::effects::{Effects, Timer};
+use crate::core::ids::RoomKey;
+
+/// Rooms in one request.
+const CHUNK: usize = 256;
+/// The most rooms that a digest names; with more, it is sent in chunks that drop nothing.
+const DIGEST: usize = 4096;
+/// The most unknown rooms of a partition that wait for a request.
+const MAX_UNKNOWN: usize = 1024;
+/// How often the owner is told everything that is watched.
+const DIGEST_EVERY: Duration = Duration::from_secs(30);
+/// The first wait after a request that was not answered, doubled up to [`MAX_RETRY`].
+const RETRY: Duration = Duration::from_millis(25);
+const MAX_RETRY: Duration = Duration::from_secs(1);
+
+/// A request to a partition's owner.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OwnerRequest {
+    /// The partition.
+    pub(crate) partition: Partition,
+    /// Its owner's epoch.
+    pub(crate) epoch: Epoch,
+    /// The rooms to describe, and whether the reply is to bring what the edge lacks.
+    pub(crate) rooms: Vec<(RoomKey, bool)>,
+    /// Rooms that are not known here, of which the owner sent as if they were.
+    pub(crate) unknown_rooms: Vec<RoomId>,
+    /// The request names everything that is watched.
+    pub(crate) digest: bool,
+}
+
+/// A partition: who owns it, and what its owner is still to be told.
+#[derive(Debug)]
+pub(crate) struct PartitionOwner {
+    partition: Partition,
+    owner: Option<WorkerId>,
+    epoch: Epoch,
+    ready: bool,
+    /// The rooms of this partition that the core knows.
+    rooms: BTreeSet<RoomKey>,
+    /// Rooms to tell the owner about, and whether its reply is to bring what they lack.
+    pending: BTreeMap<RoomKey, bool>,
+    /// The rooms of the request that is not answered yet.
+    in_flight: Option<Vec<(RoomKey, bool)>>,
+    /// Rooms that are not known here, of which the owner sent as if they were.
+    unknown_rooms: BTreeSet<RoomId>,
+    /// The unknown rooms of the request that is not answered yet.
+    unknown_in_flight: Vec<RoomId>,
+    retry: Duration,
+    not_before: Option<Instant>,
+    digest_at: Option<Instant>,
+    /// The next request is a digest.
+    digest_due: bool,
+}
+
+impl PartitionOwner {
+    /// A partition whose owner is not known yet.
+    pub(super) fn new(partition: Partition) -> Self {
+        Self {
+            partition,
+            owner: None,
+            epoch: Epoch(0),
+            ready: false,
+            rooms: BTreeSet::new(),
+            pending: BTreeMap::new(),
+            in_flight: None,
+            unknown_rooms: BTreeSet::new(),
+            unknown_in_flight: Vec::new(),
+            retry: RETRY,
+            not_before: None,
+            digest_at: None,
+            digest_due: false,
+        }
+    }
+
+    /// The owner's epoch.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether this worker owns the partition, as far as is known.
+    pub(super) fn is_owned_by(&self, worker: &str) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| owner.as_str() == worker)
+    }
+
+    /// The rooms of this partition that the core knows.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = RoomKey> + '_ {
+        self.rooms.iter().copied()
+    }
+
+    /// Adds a room that the core knows.
+    pub(super) fn add(&mut self, room: RoomKey) {
+        self.rooms.insert(room);
+    }
+
+    /// Drops a room that the core no longer knows.
+    pub(super) fn forget(&mut self, room: RoomKey) {
+        self.rooms.remove(&room);
+        self.pending.remove(&room);
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.retain(|(r, _)| *r != room);
+        }
+    }
+
+    /// Takes what KV `leases` says; returns whether an owner is ready that was not before.
+    pub(super) fn on_lease(&mut self, lease: &Lease) -> bool {
+        if lease.epoch < self.epoch || (self.epoch == lease.epoch && self.ready == lease.ready) {
+            return false;
+        }
+        self.owner = lease.worker.clone();
+        self.epoch = lease.epoch;
+        self.ready = lease.ready && lease.worker.is_some();
+        if self.ready {
+            // The former owner's reply no longer counts.
+            self.in_flight = None;
+            self.resync();
+        }
+        self.ready
+    }
+
+    /// Asks for everything again, at once.
+    pub(super) fn resync(&mut self) {
+        self.pending = self.rooms.iter().map(|&room| (room, true)).collect();
+        self.retry = RETRY;
+        self.not_before = None;
+    }
+
+    /// Lets the owner be told about a room.
+    pub(super) fn change(&mut self, room: RoomKey) {
+        self.pending.entry(room).or_insert(false);
+    }
+
+    /// Lets the owner be asked for what the edge lacks of a room, or (`false`) not any more.
+    pub(super) fn set_sync(&mut self, room: RoomKey, sync: bool) {
+        self.pending.insert(room, sync);
+    }
+
+    /// Lets the owner be told that nobody is in a room. Rooms beyond the limit are found by the next digest. Returns
+    /// whether there was space.
+    pub(super) fn disown(&mut self, room: RoomId) -> bool {
+        let fits = self.unknown_rooms.len() < MAX_UNKNOWN;
+        if fits {
+            self.unknown_rooms.insert(room);
+        }
+        fits
+    }
+
+    /// Takes the answer to the request. Returns its rooms about which nothing further is to be told.
+    pub(super) fn on_answered(&mut self) -> Vec<RoomKey> {
+        for room in std::mem::take(&mut self.unknown_in_flight) {
+            self.unknown_rooms.remove(&room);
+        }
+        self.retry = RETRY;
+        self.not_before = None;
+        let told = self.in_flight.take().unwrap_or_default().into_iter();
+        let told = told.map(|(room, _)| room);
+        told.filter(|room| !self.pending.contains_key(room))
+            .collect()
+    }
+
+    /// The request was not answered: it is sent again after a while.
+    pub(super) fn on_unanswered(&mut self, now: Instant, effects: &mut Effects) {
+        for (room, sync) in self.in_flight.take().unwrap_or_default() {
+            *self.pending.entry(room).or_default() |= sync;
+        }
+        self.not_before = Some(now + self.retry);
+        effects.at(now + self.retry, Timer::Watch(self.partition));
+        self.retry = (self.retry * 2).min(MAX_RETRY);
+    }
+
+    /// Lets the digest be sent if its time has come.
+    pub(super) fn on_timer(&mut self, now: Instant) {
+        if self.digest_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.digest_at = None;
+        if self.ready
+            && self.in_flight.is_none()
+            && self.pending.is_empty()
+            && self.rooms.len() <= DIGEST
+        {
+            self.digest_due = true;
+        } else {
+            for &room in &self.rooms {
+                self.pending.entry(room).or_insert(false);
+            }
+        }
+    }
+
+    /// The next request to the owner, unless it still has to answer or did not answer lately. Sets the timer of the next
+    /// digest.
+    pub(super) fn poll_request(
+        &mut self,
+        bus_up: bool,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<OwnerRequest> {
+        let waits = self.not_before.is_some_and(|at| at > now);
+        let is_due = !self.pending.is_empty() || !self.unknown_rooms.is_empty();
+        let request = if std::mem::take(&mut self.digest_due) {
+            // SendStatus even if it names no room: so the owner learns that there are none.
+            let rooms = self.rooms.iter().map(|&room| (room, false)).collect();
+            Some(self.request(rooms, true))
+        } else if self.ready && self.in_flight.is_none() && !waits && is_due && bus_up {
+            let rooms = (0..CHUNK).map_while(|_| self.pending.pop_first()).collect();
+            Some(self.request(rooms, false))
+        } else {
+            None
+        };
+        if self.digest_at.is_none() && !self.rooms.is_empty() {
+            self.digest_at = Some(now + DIGEST_EVERY);
+            effects.at(now + DIGEST_EVERY, Timer::Watch(self.partition));
+        }
+        request
+    }
+
+    fn request(&mut self, rooms: Vec<(RoomKey, bool)>, digest: bool) -> OwnerRequest {
+        let unknown_rooms: Vec<_> = self.unknown_rooms.iter().take(CHUNK).cloned().collect();
+        self.in_flight = Some(rooms.clone());
+        self.unknown_in_flight.clone_from(&unknown_rooms);
+        OwnerRequest {
+            partition: self.partition,
+            epoch: self.epoch,
+            rooms,
+            unknown_rooms,
+            digest,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Answers to one client: errors, notices, and when its connection is read from.
+
+use grandstand_common::envelope::{DecodeError, ServerMessage};
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::RoomId;
+
+use super::clients::Clients;
+use super::effects::{ClientAction, Effects};
+use super::ids::RoomKey;
+use super::state::Hub;
+use crate::codec;
+use crate::conn::transport::ConnKey;
+
+/// Why a client's message was not taken, and what it is about.
+pub(super) struct Refused<'a> {
+    kind: ErrorKind,
+    message: &'a str,
+    id: Option<u64>,
+    room: Option<&'a RoomId>,
+    seq: Option<u64>,
+}
+
+impl<'a> Refused<'a> {
+    /// An error in answer to the message `id`.
+    pub(super) fn new(
+        kind: ErrorKind,
+        message: &'a str,
+        id: Option<u64>,
+        room: Option<&'a RoomId>,
+    ) -> Self {
+        Self {
+            kind,
+            message,
+            id,
+            room,
+            seq: None,
+        }
+    }
+
+    /// The same error about an input.
+    pub(super) fn about(self, seq: u64) -> Self {
+        Self {
+            seq: Some(seq),
+            ..self
+        }
+    }
+}
+
+impl<'a> From<&'a DecodeError> for Refused<'a> {
+    fn from(error: &'a DecodeError) -> Self {
+        Self {
+            kind: error.kind,
+            message: &error.message,
+            id: error.id,
+            room: error.room.as_ref(),
+            seq: error.seq,
+        }
+    }
+}
+
+/// Sends one message to one client.
+pub(super) fn send(
+    clients: &Clients,
+    effects: &mut Effects,
+    conn: ConnKey,
+    message: &ServerMessage<'_>,
+) {
+    if let Some(client) = clients.get(conn) {
+        let frames = codec::message(client.encoding(), message);
+        effects.act(conn, ClientAction::Control(frames));
+    }
+}
+
+/// Sends an error, and counts it.
+pub(super) fn refuse(
+    clients: &Clients,
+    effects: &mut Effects,
+    conn: ConnKey,
+    refused: &Refused<'_>,
+) {
+    if clients.get(conn).is_none() {
+        return;
+    }
+    let Refused {
+        kind,
+        message,
+        id,
+        room,
+        seq,
+    } = *refused;
+    effects.counts().error(kind);
+    let error = ServerMessage::Error {
+        id,
+        code: kind.code(),
+        message,
+        room,
+        seq,
+    };
+    send(clients, effects, conn, &error);
+}
+
+/// Sends the error that answers a join. Its code may be the game's own, which is not counted.
+pub(super) fn refuse_join(
+    clients: &Clients,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (code, message): (&str, &str),
+    (id, room): (Option<u64>, &RoomId),
+) {
+    if let Some(kind) = ErrorKind::ALL.into_iter().find(|kind| kind.code() == code) {
+        let refused = Refused::new(kind, message, id, Some(room));
+        return refuse(clients, effects, conn, &refused);
+    }
+    let error = ServerMessage::Error {
+        id,
+        code,
+        message,
+        room: Some(room),
+        seq: None,
+    };
+    send(clients, effects, conn, &error);
+}
+
+/// Stops reading from a session's connection when the window becomes full, and resumes when it no longer is.
+pub(super) fn update_reading(hub: &mut Hub, effects: &mut Effects, key: RoomKey, session: u64) {
+    let Some(room) = hub.rooms.room_mut(key) else {
+        return;
+    };
+    if let Some(conn) = room.sessions_mut().1.update_paused(session) {
+        resume_reading(hub, effects, conn);
+    }
+}
+
+/// Reads from a connection unless one of its windows is full.
+pub(super) fn resume_reading(hub: &Hub, effects: &mut Effects, conn: ConnKey) {
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    let paused = client.memberships().iter().any(|m| {
+        let room = hub.rooms.get(m.room);
+        room.is_some_and(|room| room.sessions().is_paused(m.session))
+    });
+    effects.act(conn, ClientAction::Pause(paused));
+}

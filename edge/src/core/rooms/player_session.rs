@@ -1,0 +1,277 @@
+//! A player's session in a room: its chain of entries, and what only its client is told.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use grandstand_common::clock::Now;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::id::{Epoch, PlayerId, RoomId};
+use grandstand_common::subject;
+use grandstand_common::wire::{Body, Processed};
+
+use super::chain::Chain;
+use crate::codec::put_message;
+use crate::conn::transport::ConnKey;
+use crate::core::command::{Command, Receipt};
+use crate::core::effects::{Effects, Timer};
+use crate::core::ids::RoomAddress;
+
+/// Rejects that a session keeps, to answer a repeat or a resume.
+const KEPT_REJECTS: usize = 64;
+
+/// An input that the game rejected.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reject {
+    /// The input's number.
+    pub(crate) seq: u64,
+    /// The reason, for programs.
+    pub(crate) code: String,
+    /// The reason, for people.
+    pub(crate) message: String,
+}
+
+impl Reject {
+    /// The message that tells the client.
+    pub(crate) fn message<'a>(&'a self, room: &'a RoomId) -> ServerMessage<'a> {
+        ServerMessage::Reject {
+            room,
+            seq: self.seq,
+            code: &self.code,
+            message: &self.message,
+        }
+    }
+}
+
+/// A player's session in a room.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    player: PlayerId,
+    /// Its connection, if it still has one here.
+    conn: Option<(ConnKey, Encoding)>,
+    /// Its entries on their way to the owner.
+    chain: Chain,
+    /// The owner has taken its `Joined`.
+    joined: bool,
+    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are only kept: they come
+    /// with the answer, behind the snapshot.
+    answered: bool,
+    /// The player's last input that the owner reported.
+    processed: u64,
+    /// The last input for which the client was sent an `ack`.
+    acked: u64,
+    /// The `seq` that the next input must have.
+    next_seq: u64,
+    /// The latest message that only this player may see.
+    direct: Option<Data>,
+    /// The latest rejects.
+    rejects: VecDeque<Reject>,
+    /// The owner's epoch that last reported the session.
+    epoch: Epoch,
+    /// Whether its connection is not read from because the window is full.
+    paused: bool,
+    /// When the chain's timer expires.
+    timer: Option<Instant>,
+}
+
+impl Seat {
+    /// A session of a connection. Its `Joined` is still to be pushed.
+    pub(crate) fn new(player: PlayerId, conn: ConnKey, encoding: Encoding, chain: Chain) -> Self {
+        Self {
+            player,
+            conn: Some((conn, encoding)),
+            chain,
+            joined: false,
+            answered: false,
+            processed: 0,
+            acked: 0,
+            next_seq: 1,
+            direct: None,
+            rejects: VecDeque::new(),
+            epoch: Epoch(0),
+            paused: false,
+            timer: None,
+        }
+    }
+
+    /// The session's player.
+    pub(crate) fn player(&self) -> &PlayerId {
+        &self.player
+    }
+
+    /// The session's connection and its encoding, if it still has one here.
+    pub(crate) fn conn(&self) -> Option<(ConnKey, Encoding)> {
+        self.conn
+    }
+
+    /// The session's connection if its `join` is answered.
+    pub(super) fn answered_conn(&self) -> Option<(ConnKey, Encoding)> {
+        self.conn.filter(|_| self.answered)
+    }
+
+    /// Whether the owner has taken its `Joined`.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.joined
+    }
+
+    /// The `seq` that the next input must have.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The last input for which the client was sent an `ack`.
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// The reject of an input, if it is kept.
+    pub(crate) fn reject(&self, seq: u64) -> Option<&Reject> {
+        self.rejects.iter().find(|reject| reject.seq == seq)
+    }
+
+    /// Whether all entries are processed.
+    pub(super) fn is_processed(&self) -> bool {
+        self.chain.is_empty()
+    }
+
+    /// Which round of the chain this is.
+    pub(super) fn round(&self) -> u32 {
+        self.chain.round()
+    }
+
+    /// Appends an entry to the chain.
+    pub(super) fn push(&mut self, body: Body, now: Instant) {
+        self.chain.push(body, now);
+    }
+
+    /// Expects the input after the next one.
+    pub(super) fn count_input(&mut self) {
+        self.next_seq += 1;
+    }
+
+    /// Notes that the connection is gone.
+    pub(super) fn disconnect(&mut self) {
+        self.conn = None;
+    }
+
+    /// Notes what became of an append.
+    pub(super) fn on_appended(&mut self, receipt: Receipt, stored: Option<u64>, now: Instant) {
+        match stored {
+            Some(seq) => self.chain.stored(receipt.n, receipt.round, seq, now),
+            None => self.chain.failed(receipt.n, receipt.round, now),
+        }
+    }
+
+    /// Repeats overdue entries, if the bus is up. Returns whether the whole window was appended again.
+    pub(super) fn on_timer(&mut self, bus_up: bool, now: Instant) -> bool {
+        self.timer = None;
+        if !bus_up {
+            // The window is appended again when the bus is back.
+            return false;
+        }
+        let round = self.chain.round();
+        if self.chain.poll_timeout().is_some_and(|at| at <= now) {
+            self.chain.handle_timeout(now);
+        }
+        self.chain.round() != round
+    }
+
+    /// Appends the whole window again.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.chain.restart(now);
+    }
+
+    /// Takes the owner's report. Returns whether it is the first.
+    pub(super) fn on_processed(&mut self, epoch: Epoch, report: &Processed, now: Now) -> bool {
+        self.chain.processed(report.n, report.gap, now.at);
+        if self.epoch != epoch && self.epoch != Epoch(0) {
+            // The former owner may have taken entries that the new owner has never seen (D3).
+            self.chain.restart(now.at);
+        }
+        self.epoch = epoch;
+        let first = !std::mem::replace(&mut self.joined, true);
+        self.processed = self.processed.max(report.last_seq);
+        self.next_seq = self.next_seq.max(self.processed + 1);
+        if first {
+            // All rejects that there are have come with it.
+            self.acked = self.processed;
+        }
+        first
+    }
+
+    /// Sends the chain's outgoing entries to the bus, and sets its timer.
+    pub(super) fn run(&mut self, address: &RoomAddress, session: u64, effects: &mut Effects) {
+        while let Some(out) = self.chain.poll_outgoing() {
+            let receipt = Receipt {
+                room: address.key,
+                session,
+                n: out.n,
+                round: out.round,
+            };
+            effects.command(Command::Append {
+                subject: subject::log(address.partition, &address.id),
+                payload: out.payload,
+                receipt,
+            });
+        }
+        if let Some(at) = self.chain.poll_timeout()
+            && self.timer.is_none_or(|armed| at < armed)
+        {
+            self.timer = Some(at);
+            effects.at(at, Timer::Chain(address.key, session));
+        }
+    }
+
+    /// Whether its connection is not read from because the window is full.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Notes whether the window is full; returns whether that has changed.
+    pub(super) fn update_paused(&mut self) -> bool {
+        let full = self.chain.is_full();
+        std::mem::replace(&mut self.paused, full) != full
+    }
+
+    /// The `ack` that the client is still to be sent, which it then has been.
+    pub(super) fn take_ack(&mut self) -> Option<(ConnKey, Encoding, u64)> {
+        let is_due = self.answered && self.processed > self.acked;
+        let (conn, encoding) = self.conn.filter(|_| is_due)?;
+        self.acked = self.processed;
+        Some((conn, encoding, self.acked))
+    }
+
+    /// Completes the answer to its `join` by what only its client is told: the latest `direct`, the kept rejects, the
+    /// `ack`. Returns whether another `ack` is due.
+    pub(super) fn answer(&mut self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) -> bool {
+        self.answered = true;
+        if let Some(data) = &self.direct {
+            put_message(out, encoding, &ServerMessage::Direct { room, data });
+        }
+        for reject in &self.rejects {
+            put_message(out, encoding, &reject.message(room));
+        }
+        if self.acked > 0 {
+            let seq = self.acked;
+            put_message(out, encoding, &ServerMessage::Ack { room, seq });
+        }
+        self.processed > self.acked
+    }
+
+    /// Keeps the latest message that only this player may see.
+    pub(super) fn keep_direct(&mut self, data: Data) {
+        self.direct = Some(data);
+    }
+
+    /// Keeps a reject; returns whether it is new.
+    pub(super) fn keep_reject(&mut self, reject: Reject) -> bool {
+        if self.rejects.iter().any(|r| r.seq == reject.seq) {
+            return false;
+        }
+        if self.rejects.len() == KEPT_REJECTS {
+            self.rejects.pop_front();
+        }
+        self.rejects.push_back(reject);
+        true
+    }
+}

@@ -1,0 +1,56 @@
+//! The machines of a core.
+
+use std::sync::Arc;
+
+use grandstand_common::auth::Verifier;
+use grandstand_common::clock::Now;
+use grandstand_common::id::EdgeId;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::clients::Clients;
+use super::config::CoreConfig;
+use super::health::BusHealth;
+use super::owners::Owners;
+use super::rooms::Rooms;
+
+/// All machines of a core, and what its handlers share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) config: CoreConfig,
+    pub(super) edge: EdgeId,
+    pub(super) rng: StdRng,
+    pub(super) hub: Hub,
+    pub(super) owners: Owners,
+    pub(super) health: BusHealth,
+}
+
+/// The machines that serve clients. They know nothing of owners.
+#[derive(Debug)]
+pub(super) struct Hub {
+    pub(super) clients: Clients,
+    pub(super) rooms: Rooms,
+}
+
+impl State {
+    /// Nobody is connected yet. `seed` makes random ids.
+    pub(super) fn new(
+        config: CoreConfig,
+        edge: EdgeId,
+        verifier: Option<Arc<Verifier>>,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            hub: Hub {
+                clients: Clients::new(config.clients, verifier, now.at),
+                rooms: Rooms::new(config.rooms, config.partitions, config.deflate),
+            },
+            owners: Owners::new(config.partitions),
+            health: BusHealth::default(),
+            config,
+            edge,
+        }
+    }
+}
