@@ -13,7 +13,7 @@ use super::ids::RoomKey;
 use super::reply::{self, Refused};
 use super::rooms::chain::Chain;
 use super::rooms::event::presence_message;
-use super::rooms::sessions::Seat;
+use super::rooms::sessions::PlayerSession;
 use super::state::{Hub, State};
 use crate::codec::put_message;
 use crate::conn::transport::ConnKey;
@@ -112,12 +112,12 @@ pub(super) fn on_join(
     };
     let edge = state.edge.as_str();
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
-    let seat = Seat::new(player, conn, encoding, chain);
+    let player = PlayerSession::new(player, conn, encoding, chain);
     // The entry makes the owner send the lane here: there is no need to ask for it.
     room.lane_mut(lane).watch();
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
-    sessions.open(address, (session, seat), joined, now, effects);
+    sessions.open(address, (session, player), joined, now, effects);
 }
 
 /// A client's `leave`.
@@ -224,7 +224,7 @@ pub(super) fn answer(
                 LaneId::Spectators => Role::Spectator,
             },
             instance: (instance.0 != 0).then_some(name.as_str()),
-            last_seq: session.map_or(0, Seat::acked),
+            last_seq: session.map_or(0, PlayerSession::acked),
         };
         put_message(&mut answer.before, encoding, &joined);
         resume.joined_sent = true;

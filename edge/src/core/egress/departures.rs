@@ -26,11 +26,11 @@ pub(super) fn on_refused(
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    let Some(seat) = room.sessions_mut().1.remove(refused.session) else {
+    let Some(player) = room.sessions_mut().1.remove(refused.session) else {
         return;
     };
     let id = room.id().clone();
-    if let Some((conn, _)) = seat.conn() {
+    if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
         let resume = membership.and_then(|m| m.resume);
         let answers = resume.and_then(|resume| resume.id);
@@ -46,11 +46,11 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
         return;
     };
     let (address, sessions) = room.sessions_mut();
-    let Some(seat) = sessions.on_gone(address, gone, now, effects) else {
+    let Some(player) = sessions.on_gone(address, gone, now, effects) else {
         return;
     };
     let (id, code) = (address.id.clone(), gone.code.as_str());
-    if let Some((conn, encoding)) = seat.conn() {
+    if let Some((conn, encoding)) = player.conn() {
         // If the join was never answered, this is its answer.
         let membership = join::dismiss(hub, effects, conn, key, now);
         let resume = membership.and_then(|m| m.resume);

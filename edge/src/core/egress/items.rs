@@ -109,7 +109,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
         return;
     };
     let (id, players, sessions) = room.parts(LaneId::Players);
-    let conn_of = |session: u64| sessions.get(session).and_then(|seat| seat.conn());
+    let conn_of = |session: u64| sessions.get(session).and_then(|player| player.conn());
     let (only, except) = (conn_of(live.session), conn_of(live.except));
     let message = ServerMessage::Live { room: id, data };
     if live.players {

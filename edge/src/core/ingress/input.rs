@@ -48,15 +48,15 @@ pub(super) fn on_input(
         return;
     };
     let (address, sessions) = known.sessions_mut();
-    let Some(seat) = sessions.get(session) else {
+    let Some(player) = sessions.get(session) else {
         return;
     };
-    if !seat.is_joined() {
+    if !player.is_joined() {
         let message = "wait for `joined` before you send inputs";
         let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
         return reply::refuse(&hub.clients, effects, conn, &refused);
     }
-    let next = seat.next_seq();
+    let next = player.next_seq();
     if seq == 0 || seq > next {
         let message = format!("the next input is seq {next}: inputs are numbered 1, 2, 3 …");
         let refused = Refused::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
@@ -83,17 +83,17 @@ fn answer_repeat(
     let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get(key)) else {
         return;
     };
-    let seat = room.sessions().get(session);
-    let Some(seat) = seat.filter(|seat| seq <= seat.acked()) else {
+    let player = room.sessions().get(session);
+    let Some(player) = player.filter(|player| seq <= player.acked()) else {
         return;
     };
     let (mut out, encoding) = (Vec::new(), client.encoding());
-    if let Some(reject) = seat.reject(seq) {
+    if let Some(reject) = player.reject(seq) {
         put_message(&mut out, encoding, &reject.message(room.id()));
     }
     let ack = ServerMessage::Ack {
         room: room.id(),
-        seq: seat.acked(),
+        seq: player.acked(),
     };
     put_message(&mut out, encoding, &ack);
     effects.act(conn, ClientAction::Control(out.into()));
@@ -118,10 +118,10 @@ pub(super) fn on_live(
     let Some(known) = hub.rooms.get(key) else {
         return;
     };
-    let Some(seat) = known.sessions().get(session) else {
+    let Some(player) = known.sessions().get(session) else {
         return;
     };
-    if !seat.is_joined() {
+    if !player.is_joined() {
         let message = "wait for `joined` before you send live messages";
         let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room));
         return reply::refuse(&hub.clients, effects, conn, &refused);
@@ -133,7 +133,7 @@ pub(super) fn on_live(
     let live = wire::Live {
         room: room.as_str().to_owned(),
         session,
-        player: seat.player().as_str().to_owned(),
+        player: player.id().as_str().to_owned(),
         data: Some(data),
     };
     effects.command(Command::Publish {

@@ -45,7 +45,7 @@ impl Reject {
 
 /// A player's session in a room.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct PlayerSession {
     player: PlayerId,
     /// Its connection, if it still has one here.
     conn: Option<(ConnKey, Encoding)>,
@@ -74,7 +74,7 @@ pub(crate) struct Seat {
     timer: Option<Instant>,
 }
 
-impl Seat {
+impl PlayerSession {
     /// A session of a connection. Its `Joined` is still to be pushed.
     pub(crate) fn new(player: PlayerId, conn: ConnKey, encoding: Encoding, chain: Chain) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Seat {
     }
 
     /// The session's player.
-    pub(crate) fn player(&self) -> &PlayerId {
+    pub(crate) fn id(&self) -> &PlayerId {
         &self.player
     }
 

@@ -15,7 +15,7 @@ use crate::core::command::Receipt;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
 
-pub(crate) use super::player_session::{Reject, Seat};
+pub(crate) use super::player_session::{PlayerSession, Reject};
 
 /// What an owner's report means for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) enum SessionChange {
 /// The sessions of a room's players.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    sessions: BTreeMap<u64, Seat>,
+    sessions: BTreeMap<u64, PlayerSession>,
     /// Sessions that may be due an `ack`.
     ack_due: Vec<u64>,
     /// A batch about the room was, or may have been, lost: rejects may still arrive before an `ack` may be sent (D4).
@@ -45,17 +45,17 @@ impl Sessions {
     pub(crate) fn open(
         &mut self,
         address: &RoomAddress,
-        (session, seat): (u64, Seat),
+        (session, player): (u64, PlayerSession),
         joined: Body,
         now: Now,
         effects: &mut Effects,
     ) {
-        self.sessions.insert(session, seat);
+        self.sessions.insert(session, player);
         self.push(address, session, joined, now, effects);
     }
 
     /// A session.
-    pub(crate) fn get(&self, session: u64) -> Option<&Seat> {
+    pub(crate) fn get(&self, session: u64) -> Option<&PlayerSession> {
         self.sessions.get(&session)
     }
 
@@ -66,18 +66,18 @@ impl Sessions {
 
     /// Whether the owner has taken a `Joined`.
     pub(crate) fn has_joined(&self) -> bool {
-        self.sessions.values().any(Seat::is_joined)
+        self.sessions.values().any(PlayerSession::is_joined)
     }
 
     /// Whether an entry is not yet reported as processed.
     pub(crate) fn has_unprocessed(&self) -> bool {
-        self.sessions.values().any(|seat| !seat.is_processed())
+        self.sessions.values().any(|player| !player.is_processed())
     }
 
     /// The sessions whose `Joined` the owner has, or has not, taken.
     pub(crate) fn ids(&self, joined: bool) -> Vec<u64> {
         let sessions = self.sessions.iter();
-        let sessions = sessions.filter(|(_, seat)| seat.is_joined() == joined);
+        let sessions = sessions.filter(|(_, player)| player.is_joined() == joined);
         sessions.map(|(&session, _)| session).collect()
     }
 
@@ -100,9 +100,9 @@ impl Sessions {
         now: Now,
         effects: &mut Effects,
     ) {
-        if let Some(seat) = self.sessions.get_mut(&session) {
-            seat.push(body, now.at);
-            seat.run(address, session, effects);
+        if let Some(player) = self.sessions.get_mut(&session) {
+            player.push(body, now.at);
+            player.run(address, session, effects);
         }
     }
 
@@ -115,10 +115,10 @@ impl Sessions {
         now: Now,
         effects: &mut Effects,
     ) {
-        if let Some(seat) = self.sessions.get_mut(&session) {
-            seat.count_input();
-            seat.push(body, now.at);
-            seat.run(address, session, effects);
+        if let Some(player) = self.sessions.get_mut(&session) {
+            player.count_input();
+            player.push(body, now.at);
+            player.run(address, session, effects);
         }
     }
 
@@ -131,14 +131,14 @@ impl Sessions {
         now: Now,
         effects: &mut Effects,
     ) {
-        if let Some(seat) = self.sessions.get_mut(&session) {
-            seat.disconnect();
+        if let Some(player) = self.sessions.get_mut(&session) {
+            player.disconnect();
         }
         self.push(address, session, last, now, effects);
     }
 
     /// Drops a session without a further entry.
-    pub(crate) fn remove(&mut self, session: u64) -> Option<Seat> {
+    pub(crate) fn remove(&mut self, session: u64) -> Option<PlayerSession> {
         self.sessions.remove(&session)
     }
 
@@ -146,7 +146,7 @@ impl Sessions {
     pub(crate) fn clear(&mut self) -> Vec<ConnKey> {
         let sessions = std::mem::take(&mut self.sessions).into_values();
         sessions
-            .filter_map(|seat| seat.conn())
+            .filter_map(|player| player.conn())
             .map(|(conn, _)| conn)
             .collect()
     }
@@ -160,9 +160,9 @@ impl Sessions {
         now: Now,
         effects: &mut Effects,
     ) {
-        if let Some(seat) = self.sessions.get_mut(&receipt.session) {
-            seat.on_appended(receipt, stored, now.at);
-            seat.run(address, receipt.session, effects);
+        if let Some(player) = self.sessions.get_mut(&receipt.session) {
+            player.on_appended(receipt, stored, now.at);
+            player.run(address, receipt.session, effects);
         }
     }
 
@@ -175,21 +175,21 @@ impl Sessions {
         now: Now,
         effects: &mut Effects,
     ) {
-        let Some(seat) = self.sessions.get_mut(&session) else {
+        let Some(player) = self.sessions.get_mut(&session) else {
             return;
         };
-        let restarted = seat.on_timer(bus_up, now.at);
+        let restarted = player.on_timer(bus_up, now.at);
         effects.counts().chain_restarts += u64::from(restarted);
         if bus_up {
-            seat.run(address, session, effects);
+            player.run(address, session, effects);
         }
     }
 
     /// Appends all windows again after the bus was away: unreported entries may have been lost or reordered (D3).
     pub(crate) fn restart(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
-        for (&session, seat) in &mut self.sessions {
-            seat.restart(now.at);
-            seat.run(address, session, effects);
+        for (&session, player) in &mut self.sessions {
+            player.restart(now.at);
+            player.run(address, session, effects);
         }
     }
 
@@ -199,10 +199,10 @@ impl Sessions {
         let unreported = self
             .sessions
             .iter_mut()
-            .filter(|(_, seat)| !seat.is_joined());
-        for (&session, seat) in unreported {
-            seat.restart(now.at);
-            seat.run(address, session, effects);
+            .filter(|(_, player)| !player.is_joined());
+        for (&session, player) in unreported {
+            player.restart(now.at);
+            player.run(address, session, effects);
         }
     }
 
@@ -216,11 +216,11 @@ impl Sessions {
         effects: &mut Effects,
     ) -> SessionChange {
         let session = report.session;
-        let Some(seat) = self.sessions.get_mut(&session) else {
+        let Some(player) = self.sessions.get_mut(&session) else {
             return SessionChange::Unknown;
         };
-        let first = seat.on_processed(epoch, report, now);
-        let conn = seat.conn();
+        let first = player.on_processed(epoch, report, now);
+        let conn = player.conn();
         if !first {
             self.ack_due.push(session);
         }
@@ -229,9 +229,9 @@ impl Sessions {
             return SessionChange::Ended;
         }
         if report.lost && conn.is_some() {
-            seat.push(Body::Here(Empty {}), now.at);
+            player.push(Body::Here(Empty {}), now.at);
         }
-        seat.run(address, session, effects);
+        player.run(address, session, effects);
         match conn.filter(|_| first) {
             Some((conn, _)) => SessionChange::Joined(conn),
             None => SessionChange::Continues,
@@ -248,15 +248,15 @@ impl Sessions {
         gone: &Gone,
         now: Now,
         effects: &mut Effects,
-    ) -> Option<Seat> {
-        if let Some(seat) = self.sessions.get_mut(&gone.session)
-            && !seat.is_joined()
+    ) -> Option<PlayerSession> {
+        if let Some(player) = self.sessions.get_mut(&gone.session)
+            && !player.is_joined()
             && gone.n > 0
             && gone.code == ErrorKind::NotJoined.code()
         {
-            if gone.round == seat.round() {
-                seat.restart(now.at);
-                seat.run(address, gone.session, effects);
+            if gone.round == player.round() {
+                player.restart(now.at);
+                player.run(address, gone.session, effects);
             }
             return None;
         }
@@ -271,14 +271,14 @@ impl Sessions {
         data: &Data,
         effects: &mut Effects,
     ) {
-        let Some(seat) = self.sessions.get_mut(&session) else {
+        let Some(player) = self.sessions.get_mut(&session) else {
             return;
         };
-        if let Some((conn, encoding)) = seat.answered_conn() {
+        if let Some((conn, encoding)) = player.answered_conn() {
             let direct = ServerMessage::Direct { room, data };
             effects.after_players(conn, codec::message(encoding, &direct));
         }
-        seat.keep_direct(data.detach());
+        player.keep_direct(data.detach());
     }
 
     /// Keeps a reject, and sends it behind the players' updates.
@@ -289,16 +289,16 @@ impl Sessions {
         reject: Reject,
         effects: &mut Effects,
     ) {
-        let Some(seat) = self.sessions.get_mut(&session) else {
+        let Some(player) = self.sessions.get_mut(&session) else {
             return;
         };
-        if let Some((conn, encoding)) = seat.answered_conn()
-            && seat.reject(reject.seq).is_none()
+        if let Some((conn, encoding)) = player.answered_conn()
+            && player.reject(reject.seq).is_none()
         {
             let frames = codec::message(encoding, &reject.message(room));
             effects.after_players(conn, frames);
         }
-        seat.keep_reject(reject);
+        player.keep_reject(reject);
     }
 
     /// Sends the acks that are due behind the players' updates, unless rejects may still arrive before them (D4).
@@ -307,8 +307,8 @@ impl Sessions {
             return;
         }
         for session in self.ack_due.drain(..) {
-            let seat = self.sessions.get_mut(&session);
-            if let Some((conn, encoding, seq)) = seat.and_then(Seat::take_ack) {
+            let player = self.sessions.get_mut(&session);
+            if let Some((conn, encoding, seq)) = player.and_then(PlayerSession::take_ack) {
                 let ack = ServerMessage::Ack { room, seq };
                 effects.after_players(conn, codec::message(encoding, &ack));
             }
@@ -323,8 +323,8 @@ impl Sessions {
         encoding: Encoding,
         room: &RoomId,
     ) {
-        if let Some(seat) = self.sessions.get_mut(&session)
-            && seat.answer(out, encoding, room)
+        if let Some(player) = self.sessions.get_mut(&session)
+            && player.answer(out, encoding, room)
         {
             self.ack_due.push(session);
         }
@@ -332,14 +332,14 @@ impl Sessions {
 
     /// Whether a session's connection is not read from because its window is full.
     pub(crate) fn is_paused(&self, session: u64) -> bool {
-        self.get(session).is_some_and(Seat::is_paused)
+        self.get(session).is_some_and(PlayerSession::is_paused)
     }
 
     /// Notes whether a session's window is full. Returns its connection if that has changed.
     pub(crate) fn update_paused(&mut self, session: u64) -> Option<ConnKey> {
-        let seat = self.sessions.get_mut(&session)?;
-        let changed = seat.update_paused();
-        let (conn, _) = seat.conn().filter(|_| changed)?;
+        let player = self.sessions.get_mut(&session)?;
+        let changed = player.update_paused();
+        let (conn, _) = player.conn().filter(|_| changed)?;
         Some(conn)
     }
 }
