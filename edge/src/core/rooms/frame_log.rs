@@ -16,7 +16,7 @@ pub(crate) struct Member {
     /// In which form it is sent its messages.
     pub(crate) form: WireFormat,
     /// It was sent, or needs not be sent, the lane's frames up to this position.
-    pub(crate) sent: u64,
+    pub(crate) offset: u64,
     /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
     pub(crate) stale: bool,
 }
@@ -26,32 +26,32 @@ pub(crate) const FORMS: usize = WireFormat::ALL.len();
 
 /// Where a frame ends in each form, in bytes since the lane's begin, and who must not get it.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct FrameEnd {
     ends: [u64; FORMS],
     except: Option<ConnKey>,
 }
 
 /// The last frames of a lane: whatever a member lacks is one piece of it, from where it was served to the end.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct FrameLog {
     /// The frames in one piece, which writes share.
-    sealed: [Bytes; FORMS],
+    frozen: [Bytes; FORMS],
     /// Where that piece begins.
     begins: [u64; FORMS],
     /// What came since.
     fresh: [Vec<u8>; FORMS],
-    marks: VecDeque<Mark>,
-    /// The position of the last frame before the first mark.
+    frames: VecDeque<FrameEnd>,
+    /// The position of the last frame before the first frame.
     from: u64,
     /// Where that frame ends.
     start: [u64; FORMS],
     exceptions: usize,
 }
 
-impl Tail {
+impl FrameLog {
     /// The position of the last frame.
     pub(crate) fn position(&self) -> u64 {
-        self.from + self.marks.len() as u64
+        self.from + self.frames.len() as u64
     }
 
     /// Counts a frame that nobody is there to see. Only while it is [cleared](Self::clear).
@@ -95,25 +95,25 @@ impl Tail {
             }
         }
         let ends = std::array::from_fn(|at| {
-            self.begins[at] + (self.sealed[at].len() + self.fresh[at].len()) as u64
+            self.begins[at] + (self.frozen[at].len() + self.fresh[at].len()) as u64
         });
         self.exceptions += usize::from(except.is_some());
-        self.marks.push_back(Mark { ends, except });
+        self.frames.push_back(FrameEnd { ends, except });
         encoded
     }
 
     /// Puts what came since the last call into one piece with what is still lacked of what was before: a copy of what
     /// fits between two visits to a member, once for each time that something came.
-    pub(crate) fn seal(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         for (at, fresh) in self.fresh.iter_mut().enumerate() {
             if fresh.is_empty() {
                 continue;
             }
             let gone = (self.start[at] - self.begins[at]) as usize;
-            let old = self.sealed[at].split_off(gone.min(self.sealed[at].len()));
-            let gone_fresh = gone - self.sealed[at].len();
+            let old = self.frozen[at].split_off(gone.min(self.frozen[at].len()));
+            let gone_fresh = gone - self.frozen[at].len();
             self.begins[at] = self.start[at];
-            self.sealed[at] = if old.is_empty() && gone_fresh == 0 {
+            self.frozen[at] = if old.is_empty() && gone_fresh == 0 {
                 std::mem::take(fresh).into()
             } else {
                 let mut whole = Vec::with_capacity(old.len() + fresh.len() - gone_fresh);
@@ -125,28 +125,28 @@ impl Tail {
         }
     }
 
-    /// What `member` lacks of what is sealed; empty if nothing, `None` if some of that is gone.
-    pub(crate) fn rest_for(&self, member: &Member) -> Option<Bytes> {
-        let skip = usize::try_from(member.sent.checked_sub(self.from)?).ok()?;
-        if skip >= self.marks.len() {
+    /// What `member` lacks of what is frozen; empty if nothing, `None` if some of that is gone.
+    pub(crate) fn unsent(&self, member: &Member) -> Option<Bytes> {
+        let skip = usize::try_from(member.offset.checked_sub(self.from)?).ok()?;
+        if skip >= self.frames.len() {
             return Some(Bytes::new());
         }
         let at = member.form.index();
-        let (sealed, begin) = (&self.sealed[at], self.begins[at]);
+        let (frozen, begin) = (&self.frozen[at], self.begins[at]);
         let start = match skip {
             0 => self.start[at],
-            _ => self.marks[skip - 1].ends[at],
+            _ => self.frames[skip - 1].ends[at],
         };
         let place = |end: u64| (end - begin) as usize;
-        let spared = |mark: &Mark| mark.except == Some(member.conn);
-        if self.exceptions == 0 || !self.marks.range(skip..).any(spared) {
-            return Some(sealed.slice(place(start)..));
+        let spared = |frame: &FrameEnd| frame.except == Some(member.conn);
+        if self.exceptions == 0 || !self.frames.range(skip..).any(spared) {
+            return Some(frozen.slice(place(start)..));
         }
         let (mut rest, mut from) = (Vec::new(), place(start));
-        for mark in self.marks.range(skip..) {
-            let end = place(mark.ends[at]);
-            if !spared(mark) {
-                rest.extend_from_slice(&sealed[from..end]);
+        for frame in self.frames.range(skip..) {
+            let end = place(frame.ends[at]);
+            if !spared(frame) {
+                rest.extend_from_slice(&frozen[from..end]);
             }
             from = end;
         }
@@ -156,18 +156,18 @@ impl Tail {
     /// Forgets the frames up to `position`: nobody lacks them, or who does is served anew.
     pub(crate) fn forget(&mut self, position: u64) {
         while self.from < position
-            && let Some(mark) = self.marks.pop_front()
+            && let Some(frame) = self.frames.pop_front()
         {
             self.from += 1;
-            self.start = mark.ends;
-            self.exceptions -= usize::from(mark.except.is_some());
+            self.start = frame.ends;
+            self.exceptions -= usize::from(frame.except.is_some());
         }
     }
 
     /// Forgets the oldest frames beyond `cap` bytes in a form.
     pub(crate) fn bound(&mut self, cap: usize) {
-        while self.marks.len() > 1
-            && self.marks.back().is_some_and(|last| {
+        while self.frames.len() > 1
+            && self.frames.back().is_some_and(|last| {
                 (0..FORMS).any(|at| last.ends[at] - self.start[at] > cap as u64)
             })
         {
@@ -178,9 +178,9 @@ impl Tail {
     /// What it holds, in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        let sealed = self.sealed.iter().map(Bytes::len);
+        let frozen = self.frozen.iter().map(Bytes::len);
         let fresh = self.fresh.iter().map(Vec::capacity);
-        sealed.chain(fresh).sum()
+        frozen.chain(fresh).sum()
     }
 
     /// Forgets all frames.

@@ -1,6 +1,6 @@
 //! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
 //!
-//! Everything for the whole lane is encoded once per encoding and kept in its `Tail` until all members have it. A flush
+//! Everything for the whole lane is encoded once per encoding and kept in its `FrameLog` until all members have it. A flush
 //! goes round the members in slices, for as long as somebody lacks something, and writes to each what it lacks by then:
 //! what comes in the middle of a round goes along with the rest of that round, and nobody waits for the next one to begin.
 //! A member carries the position up to which it has been served (D21), so that who joined in the middle of it all gets
@@ -17,7 +17,7 @@ use grandstand_common::wire::Presence;
 
 use super::delay::{Hold, Service};
 use super::event::{Applied, Event, Offer, Taken, presence_message};
-use super::frame_log::{FORMS, Member, Tail};
+use super::frame_log::{FORMS, FrameLog, Member};
 use super::update_ring::Ring;
 use crate::codec::{Deflater, WireFormat};
 use crate::conn::transport::ConnKey;
@@ -37,7 +37,7 @@ pub(crate) struct Lane {
     version: u64,
     ring: Ring,
     presence: Option<Arc<Presence>>,
-    tail: Tail,
+    log: FrameLog,
     members: Vec<Member>,
     /// The number of clients that are members or will be.
     audience: usize,
@@ -72,7 +72,7 @@ impl Lane {
             version: 0,
             ring: Ring::default(),
             presence: None,
-            tail: Tail::default(),
+            log: FrameLog::default(),
             members: Vec::new(),
             audience: 0,
             waiting: Vec::new(),
@@ -396,10 +396,10 @@ impl Lane {
         deflater: &mut Deflater,
     ) {
         if self.members.is_empty() {
-            return self.tail.skip();
+            return self.log.skip();
         }
         let wanted = self.by_form.map(|members| members > 0);
-        self.encoded += self.tail.push(message, except, wanted, deflater);
+        self.encoded += self.log.push(message, except, wanted, deflater);
         self.due = self.members.len();
     }
 
@@ -410,7 +410,7 @@ impl Lane {
         self.members.push(Member {
             conn,
             form,
-            sent: self.tail.position(),
+            offset: self.log.position(),
             stale: false,
         });
         self.visit_one_more();
@@ -450,17 +450,17 @@ impl Lane {
 
     /// All members have everything.
     fn rest(&mut self) {
-        self.tail.clear();
+        self.log.clear();
         self.cursor = 0;
         self.due = 0;
-        self.round = self.tail.position();
+        self.round = self.log.position();
     }
 
     /// Notes that the member at `slot` has been served all there is.
     pub(crate) fn served(&mut self, slot: u32) {
-        let position = self.tail.position();
+        let position = self.log.position();
         if let Some(member) = self.members.get_mut(slot as usize) {
-            member.sent = position;
+            member.offset = position;
             member.stale = false;
         }
     }
@@ -494,25 +494,25 @@ impl Lane {
         if self.due == 0 {
             return true;
         }
-        self.tail.bound(cap);
-        self.tail.seal();
-        let position = self.tail.position();
+        self.log.bound(cap);
+        self.log.freeze();
+        let position = self.log.position();
         for _ in 0..most.min(self.due) {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
                 // All have been visited since.
-                self.tail
+                self.log
                     .forget(std::mem::replace(&mut self.round, position));
             }
             let member = &mut self.members[self.cursor];
             self.cursor += 1;
             self.due -= 1;
             if !member.stale {
-                let rest = self.tail.rest_for(member);
+                let rest = self.log.unsent(member);
                 let lacks = rest.as_ref().is_none_or(|rest| !rest.is_empty());
                 member.stale = lacks && !write(member.conn, rest);
             }
-            member.sent = position;
+            member.offset = position;
         }
         if self.due > 0 {
             return false;

@@ -135,7 +135,7 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
         lane.update(&room(), version, &big, 1 << 20, &mut deflater());
         if version % 10 == 0 {
             visit(&mut lane, 0);
-            assert!(lane.tail.bytes() <= 5000, "{} bytes", lane.tail.bytes());
+            assert!(lane.log.bytes() <= 5000, "{} bytes", lane.log.bytes());
         }
     }
     visit(&mut lane, 2);
@@ -143,5 +143,5 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
     lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
     visit(&mut lane, 100);
     assert_eq!(anew, [0, 1]);
-    assert_eq!(lane.tail.bytes(), 0, "nobody lacks anything");
+    assert_eq!(lane.log.bytes(), 0, "nobody lacks anything");
 }
