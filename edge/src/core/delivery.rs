@@ -8,14 +8,14 @@ use grandstand_common::id::{Lane as LaneId, RoomId};
 use super::clients::Membership;
 use super::effects::{ClientAction, Effects, Tell};
 use super::ids::RoomKey;
-use super::rooms::delay::Service;
+use super::rooms::delay::DeliveryPolicy;
 use super::rooms::event::{Applied, Event, Offer, Taken};
 use super::state::Hub;
 use super::{join, reply};
 use crate::conn::transport::ConnKey;
 
 /// Serves a lane from here on as its snapshot says. Players are served at once.
-pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: Service) {
+pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: DeliveryPolicy) {
     if lane == LaneId::Players {
         return;
     }

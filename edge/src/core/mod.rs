@@ -60,7 +60,7 @@ pub use counts::Counts;
 pub use ids::RoomKey;
 pub use rooms::RoomConfig;
 pub use rooms::chain::ChainConfig;
-pub use rooms::delay::Service;
+pub use rooms::delay::DeliveryPolicy;
 
 #[cfg(test)]
 mod tests;

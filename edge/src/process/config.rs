@@ -10,7 +10,7 @@ use grandstand_common::id::EdgeId;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::core::{ChainConfig, ClientConfig, CoreConfig, RoomConfig, Service};
+use crate::core::{ChainConfig, ClientConfig, CoreConfig, DeliveryPolicy, RoomConfig};
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
@@ -282,7 +282,7 @@ impl EdgeConfig {
             },
             rooms: RoomConfig {
                 ring_bytes: self.rooms.ring_bytes as usize,
-                spectators: Service::new(
+                spectators: DeliveryPolicy::new(
                     self.rooms.spectator_max_rate_hz,
                     self.rooms.spectator_delay_ms,
                 ),

@@ -14,7 +14,7 @@ use crate::core::effects::{Effects, Tell};
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply;
-use crate::core::rooms::delay::Service;
+use crate::core::rooms::delay::DeliveryPolicy;
 use crate::core::rooms::event::{Event, Taken};
 use crate::core::rooms::sessions::{Reject, SessionChange};
 use crate::core::state::Hub;
@@ -71,7 +71,7 @@ fn on_snapshot(hub: &mut Hub, effects: &mut Effects, key: RoomKey, snapshot: Sna
     let (Some(lane), Some(data)) = (lane, snapshot.data) else {
         return;
     };
-    let policy = Service::new(snapshot.max_rate_hz, snapshot.delay_ms);
+    let policy = DeliveryPolicy::new(snapshot.max_rate_hz, snapshot.delay_ms);
     delivery::set_policy(hub, key, lane, policy);
     let event = Event::Snapshot {
         version: snapshot.version,

@@ -1,7 +1,7 @@
-//! What a lane's members are not shown yet: their class of service (conflation and delay).
+//! What a lane's members are not shown yet: their class of policy (conflation and delay).
 //!
-//! What comes from the owner is put into turns. A lane that is limited in its rate has at most so many turns a second, and of
-//! what shares a turn only what is needed to be current is kept. A delayed lane is shown each turn that much later, whatever
+//! What comes from the owner is put into releases. A lane that is limited in its rate has at most so many releases a second, and of
+//! what shares a release only what is needed to be current is kept. A delayed lane is shown each release that much later, whatever
 //! it is: snapshots, presence, a new epoch and the end, so that no member's client holds the present (D22).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -14,21 +14,21 @@ use super::event::{EVENT_OVERHEAD, Event, Taken};
 #[cfg(test)]
 mod tests;
 
-/// What a turn weighs beside its events.
-const TURN_OVERHEAD: usize = 1024;
-/// Bytes of lossy messages that share a turn; older ones are dropped.
+/// What a release weighs beside its events.
+const RELEASE_OVERHEAD: usize = 1024;
+/// Bytes of lossy messages that share a release; older ones are dropped.
 const LIVE_BYTES: usize = 64 * 1024;
 
 /// How a lane's members are served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Service {
-    /// The least time between two turns; none if 0.
+pub struct DeliveryPolicy {
+    /// The least time between two releases; none if 0.
     pub interval: Duration,
     /// How much later than it came everything is shown.
     pub delay: Duration,
 }
 
-impl Service {
+impl DeliveryPolicy {
     /// From how often a second (0: any number of times) and how much later in milliseconds.
     pub fn new(max_rate_hz: u32, delay_ms: u32) -> Self {
         let interval = match max_rate_hz {
@@ -57,7 +57,7 @@ impl Service {
 
 /// What is shown at one time.
 #[derive(Debug)]
-struct Turn {
+struct Release {
     at: Instant,
     due: Instant,
     /// In order of their coming.
@@ -72,12 +72,12 @@ struct Turn {
 
 /// What waits to be shown to a lane's members.
 #[derive(Debug)]
-pub(crate) struct Hold {
-    service: Service,
+pub(crate) struct DelayBuffer {
+    policy: DeliveryPolicy,
     /// The last version that came of the epoch that came last.
     head: Option<u64>,
-    turns: VecDeque<Turn>,
-    /// The last turn, shown or not.
+    releases: VecDeque<Release>,
+    /// The last release, shown or not.
     last: Option<Instant>,
     order: u64,
     bytes: usize,
@@ -86,13 +86,13 @@ pub(crate) struct Hold {
     full: bool,
 }
 
-impl Hold {
+impl DelayBuffer {
     /// For a lane whose last version that came is `head`. Takes about `cap` bytes.
-    pub(crate) fn new(service: Service, head: Option<u64>, cap: usize) -> Self {
+    pub(crate) fn new(policy: DeliveryPolicy, head: Option<u64>, cap: usize) -> Self {
         Self {
-            service,
+            policy,
             head,
-            turns: VecDeque::new(),
+            releases: VecDeque::new(),
             last: None,
             order: 0,
             bytes: 0,
@@ -113,30 +113,33 @@ impl Hold {
     }
 
     /// Serves what comes from now on like this.
-    pub(crate) fn set_service(&mut self, service: Service) {
-        self.service = service;
+    pub(crate) fn set_policy(&mut self, policy: DeliveryPolicy) {
+        self.policy = policy;
     }
 
     /// Whether nothing waits and nothing needs to.
     pub(crate) fn is_done(&self) -> bool {
-        self.service.is_plain() && self.turns.is_empty() && !self.full
+        self.policy.is_plain() && self.releases.is_empty() && !self.full
     }
 
     /// When to call [`poll`](Self::poll).
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.turns.front().map(|turn| turn.due)
+        self.releases.front().map(|release| release.due)
     }
 
     /// The next event whose time has come. Call until `None`.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Event> {
         loop {
-            let turn = self.turns.front_mut().filter(|turn| turn.due <= now)?;
-            if let Some((_, event)) = turn.events.pop_first() {
+            let release = self
+                .releases
+                .front_mut()
+                .filter(|release| release.due <= now)?;
+            if let Some((_, event)) = release.events.pop_first() {
                 self.bytes -= event.weight();
                 return Some(event);
             }
-            self.turns.pop_front();
-            self.bytes -= TURN_OVERHEAD;
+            self.releases.pop_front();
+            self.bytes -= RELEASE_OVERHEAD;
         }
     }
 
@@ -172,7 +175,7 @@ impl Hold {
             // Nothing of what was before holds any more.
             self.drop_events(at, |_| true);
         }
-        self.turns[at].keys.clear();
+        self.releases[at].keys.clear();
         self.add(now, event);
     }
 
@@ -185,7 +188,7 @@ impl Hold {
         let at = self.open(now);
         let mut whole = behind;
         if self.conflates() {
-            whole |= self.turns[at].cost > data.len() + EVENT_OVERHEAD;
+            whole |= self.releases[at].cost > data.len() + EVENT_OVERHEAD;
             let superseded = |event: &Event| match event {
                 Event::Update { .. } => whole,
                 Event::Snapshot { whole: other, .. } => whole || !*other,
@@ -195,7 +198,7 @@ impl Hold {
                 self.drop_events(at, superseded);
             }
             if whole {
-                self.turns[at].keys.clear();
+                self.releases[at].keys.clear();
             }
         }
         self.add(
@@ -229,7 +232,7 @@ impl Hold {
         };
         let place = self.add(now, event);
         if let Some(key) = key
-            && let Some(earlier) = self.turns[at].keys.insert(key, place)
+            && let Some(earlier) = self.releases[at].keys.insert(key, place)
         {
             self.remove(at, earlier);
         }
@@ -239,15 +242,15 @@ impl Hold {
     fn live(&mut self, now: Instant, event: Event) {
         let (at, weight) = (self.open(now), event.weight());
         let place = self.add(now, event);
-        let turn = &mut self.turns[at];
-        turn.live.push_back(place);
-        turn.live_bytes += weight;
-        while self.turns[at].live_bytes > LIVE_BYTES {
-            let Some(oldest) = self.turns[at].live.pop_front() else {
+        let release = &mut self.releases[at];
+        release.live.push_back(place);
+        release.live_bytes += weight;
+        while self.releases[at].live_bytes > LIVE_BYTES {
+            let Some(oldest) = self.releases[at].live.pop_front() else {
                 return;
             };
             let freed = self.remove(at, oldest);
-            self.turns[at].live_bytes -= freed;
+            self.releases[at].live_bytes -= freed;
         }
     }
 
@@ -258,25 +261,28 @@ impl Hold {
     }
 
     fn conflates(&self) -> bool {
-        !self.service.interval.is_zero()
+        !self.policy.interval.is_zero()
     }
 
     fn has_end(&self, at: usize) -> bool {
-        let mut events = self.turns[at].events.values();
+        let mut events = self.releases[at].events.values();
         events.any(|event| matches!(event, Event::End(_)))
     }
 
-    /// The turn that what comes now is for.
+    /// The release that what comes now is for.
     fn open(&mut self, now: Instant) -> usize {
-        if self.turns.back().is_none_or(|turn| turn.at < now) {
+        if self.releases.back().is_none_or(|release| release.at < now) {
             let at = self
                 .last
-                .map_or(now, |last| now.max(last + self.service.interval));
-            let due = at + self.service.delay;
-            let due = self.turns.back().map_or(due, |turn| due.max(turn.due));
+                .map_or(now, |last| now.max(last + self.policy.interval));
+            let due = at + self.policy.delay;
+            let due = self
+                .releases
+                .back()
+                .map_or(due, |release| due.max(release.due));
             self.last = Some(at);
-            self.bytes += TURN_OVERHEAD;
-            self.turns.push_back(Turn {
+            self.bytes += RELEASE_OVERHEAD;
+            self.releases.push_back(Release {
                 at,
                 due,
                 events: BTreeMap::new(),
@@ -286,42 +292,42 @@ impl Hold {
                 live_bytes: 0,
             });
         }
-        self.turns.len() - 1
+        self.releases.len() - 1
     }
 
     fn add(&mut self, now: Instant, event: Event) -> u64 {
         let at = self.open(now);
         self.order += 1;
         self.bytes += event.weight();
-        self.turns[at].cost += cost(&event);
-        self.turns[at].events.insert(self.order, event);
+        self.releases[at].cost += cost(&event);
+        self.releases[at].events.insert(self.order, event);
         self.order
     }
 
     fn remove(&mut self, at: usize, place: u64) -> usize {
-        let Some(event) = self.turns[at].events.remove(&place) else {
+        let Some(event) = self.releases[at].events.remove(&place) else {
             return 0;
         };
         self.bytes -= event.weight();
-        self.turns[at].cost -= cost(&event);
+        self.releases[at].cost -= cost(&event);
         event.weight()
     }
 
     fn drop_events(&mut self, at: usize, which: impl Fn(&Event) -> bool) {
-        let turn = &mut self.turns[at];
+        let release = &mut self.releases[at];
         let bytes = &mut self.bytes;
-        turn.events.retain(|_, event| {
+        release.events.retain(|_, event| {
             let goes = which(event);
             if goes {
                 *bytes -= event.weight();
-                turn.cost -= cost(event);
+                release.cost -= cost(event);
             }
             !goes
         });
-        let (events, live) = (&turn.events, &mut turn.live);
+        let (events, live) = (&release.events, &mut release.live);
         live.retain(|place| events.contains_key(place));
         let weight = |place: &u64| events.get(place).map_or(0, Event::weight);
-        turn.live_bytes = live.iter().map(weight).sum();
+        release.live_bytes = live.iter().map(weight).sum();
     }
 }
 

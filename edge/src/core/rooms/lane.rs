@@ -15,7 +15,7 @@ use grandstand_common::envelope::ServerMessage;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
 use grandstand_common::wire::Presence;
 
-use super::delay::{Hold, Service};
+use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, Event, Offer, Taken, presence_message};
 use super::frame_log::{FORMS, FrameLog, Member};
 use super::update_ring::Ring;
@@ -46,7 +46,7 @@ pub(crate) struct Lane {
     /// The owner was asked for the lane.
     watched: bool,
     /// Events that the members are shown later; `None` if they are shown everything at once.
-    delay: Option<Box<Hold>>,
+    delay: Option<Box<DelayBuffer>>,
     ring_bytes: usize,
     /// Who is visited next.
     cursor: usize,
@@ -160,12 +160,12 @@ impl Lane {
     }
 
     /// Changes the rate and the delay at which the members are served. At most about `cap` bytes are delayed.
-    pub(crate) fn set_policy(&mut self, policy: Service, cap: usize) {
+    pub(crate) fn set_policy(&mut self, policy: DeliveryPolicy, cap: usize) {
         let head = self.version();
         match &mut self.delay {
-            Some(delay) => delay.set_service(policy),
+            Some(delay) => delay.set_policy(policy),
             None if policy.is_plain() => {}
-            None => self.delay = Some(Box::new(Hold::new(policy, head, cap))),
+            None => self.delay = Some(Box::new(DelayBuffer::new(policy, head, cap))),
         }
     }
 

@@ -194,7 +194,7 @@ fn a_new_epoch_is_shown_as_late_as_all_else() {
 #[test]
 fn an_edge_may_serve_all_spectators_later_than_games_say() {
     let rooms = RoomConfig {
-        spectators: Service::new(0, 1000),
+        spectators: DeliveryPolicy::new(0, 1000),
         ..RoomConfig::default()
     };
     let mut bench = Bench::with_rooms(rooms);

@@ -38,9 +38,9 @@ fn update(version: u64, key: &str) -> Event {
 }
 
 /// What is shown at a time, in short.
-fn shown(hold: &mut Hold, now: Instant) -> Vec<String> {
+fn shown(buffer: &mut DelayBuffer, now: Instant) -> Vec<String> {
     let mut all = Vec::new();
-    while let Some(event) = hold.poll(now) {
+    while let Some(event) = buffer.poll(now) {
         all.push(match event {
             Event::Begin(epoch, _) => format!("begin {}", epoch.0),
             Event::Snapshot { version, whole, .. } if whole => format!("snapshot {version}"),
@@ -56,93 +56,111 @@ fn shown(hold: &mut Hold, now: Instant) -> Vec<String> {
 
 #[test]
 fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
-    let (mut hold, now) = (Hold::new(Service::new(10, 0), None, CAP), start());
-    hold.push(now, snapshot(1));
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(10, 0), None, CAP),
+        start(),
+    );
+    buffer.push(now, snapshot(1));
     assert_eq!(
-        shown(&mut hold, now),
+        shown(&mut buffer, now),
         ["snapshot 1"],
         "nothing was shown before"
     );
     for (version, key) in [(2, "a"), (3, ""), (4, "b"), (5, "a"), (6, "a")] {
         assert_eq!(
-            hold.push(now + ms(version), update(version, key)),
+            buffer.push(now + ms(version), update(version, key)),
             Taken::New
         );
     }
-    assert_eq!(shown(&mut hold, now + ms(99)), [""; 0]);
-    assert_eq!(hold.next(), Some(now + ms(100)));
-    assert_eq!(shown(&mut hold, now + ms(100)), ["3", "4", "6"]);
-    assert_eq!(hold.bytes(), 0);
-    hold.push(now + ms(350), update(7, "a"));
+    assert_eq!(shown(&mut buffer, now + ms(99)), [""; 0]);
+    assert_eq!(buffer.next(), Some(now + ms(100)));
+    assert_eq!(shown(&mut buffer, now + ms(100)), ["3", "4", "6"]);
+    assert_eq!(buffer.bytes(), 0);
+    buffer.push(now + ms(350), update(7, "a"));
     assert_eq!(
-        shown(&mut hold, now + ms(350)),
+        shown(&mut buffer, now + ms(350)),
         ["7"],
-        "its turn has long come"
+        "its release has long come"
     );
 }
 
 #[test]
 fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
-    let (mut hold, now) = (Hold::new(Service::new(0, 1000), None, CAP), start());
-    hold.push(now, Event::Begin(Epoch(7), Instance(1)));
-    hold.push(now, snapshot(1));
-    hold.push(now + ms(10), update(2, "a"));
-    hold.push(now + ms(10), update(3, "a"));
-    hold.push(now + ms(20), Event::Presence(Arc::default()));
-    hold.push(now + ms(20), Event::Live(data("{}")));
-    hold.push(now + ms(30), Event::End("finished".into()));
-    assert_eq!(hold.head(), Some(3), "the owner is told what came");
-    assert_eq!(shown(&mut hold, now + ms(999)), [""; 0]);
-    assert_eq!(shown(&mut hold, now + ms(1000)), ["begin 7", "snapshot 1"]);
-    assert_eq!(shown(&mut hold, now + ms(1010)), ["2", "3"]);
-    assert_eq!(shown(&mut hold, now + ms(1029)), ["presence 0", "live 2"]);
-    assert_eq!(shown(&mut hold, now + ms(1030)), ["finished"]);
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(0, 1000), None, CAP),
+        start(),
+    );
+    buffer.push(now, Event::Begin(Epoch(7), Instance(1)));
+    buffer.push(now, snapshot(1));
+    buffer.push(now + ms(10), update(2, "a"));
+    buffer.push(now + ms(10), update(3, "a"));
+    buffer.push(now + ms(20), Event::Presence(Arc::default()));
+    buffer.push(now + ms(20), Event::Live(data("{}")));
+    buffer.push(now + ms(30), Event::End("finished".into()));
+    assert_eq!(buffer.head(), Some(3), "the owner is told what came");
+    assert_eq!(shown(&mut buffer, now + ms(999)), [""; 0]);
+    assert_eq!(
+        shown(&mut buffer, now + ms(1000)),
+        ["begin 7", "snapshot 1"]
+    );
+    assert_eq!(shown(&mut buffer, now + ms(1010)), ["2", "3"]);
+    assert_eq!(shown(&mut buffer, now + ms(1029)), ["presence 0", "live 2"]);
+    assert_eq!(shown(&mut buffer, now + ms(1030)), ["finished"]);
     // Whoever is served sooner from now on is not shown things out of order.
-    hold.push(now + ms(1040), update(4, ""));
-    hold.set_service(Service::default());
-    hold.push(now + ms(1050), update(5, ""));
-    assert_eq!(shown(&mut hold, now + ms(2039)), [""; 0]);
-    assert_eq!(shown(&mut hold, now + ms(2040)), ["4", "5"]);
-    assert!(hold.is_done());
+    buffer.push(now + ms(1040), update(4, ""));
+    buffer.set_policy(DeliveryPolicy::default());
+    buffer.push(now + ms(1050), update(5, ""));
+    assert_eq!(shown(&mut buffer, now + ms(2039)), [""; 0]);
+    assert_eq!(shown(&mut buffer, now + ms(2040)), ["4", "5"]);
+    assert!(buffer.is_done());
 }
 
 #[test]
 fn a_snapshot_is_sent_where_that_is_less() {
-    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, CAP), start());
-    hold.push(now, snapshot(1));
-    shown(&mut hold, now);
-    hold.push(now + ms(1), update(2, ""));
-    hold.push(now + ms(2), snapshot(2));
-    assert_eq!(shown(&mut hold, now + ms(1000)), ["2", "base 2"]);
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(1, 0), None, CAP),
+        start(),
+    );
+    buffer.push(now, snapshot(1));
+    shown(&mut buffer, now);
+    buffer.push(now + ms(1), update(2, ""));
+    buffer.push(now + ms(2), snapshot(2));
+    assert_eq!(shown(&mut buffer, now + ms(1000)), ["2", "base 2"]);
     for version in 3..20 {
-        hold.push(now + ms(1100), update(version, ""));
+        buffer.push(now + ms(1100), update(version, ""));
     }
-    hold.push(now + ms(1101), snapshot(19));
-    hold.push(now + ms(1102), update(20, ""));
-    assert_eq!(shown(&mut hold, now + ms(2000)), ["snapshot 19", "20"]);
+    buffer.push(now + ms(1101), snapshot(19));
+    buffer.push(now + ms(1102), update(20, ""));
+    assert_eq!(shown(&mut buffer, now + ms(2000)), ["snapshot 19", "20"]);
     // One that goes on from nothing known is needed, whatever is less.
-    hold.push(now + ms(2100), update(21, ""));
-    assert_eq!(hold.push(now + ms(2100), update(23, "")), Taken::Gap);
-    hold.push(now + ms(2200), snapshot(25));
-    assert_eq!(hold.push(now + ms(2200), update(25, "")), Taken::Old);
-    assert_eq!(shown(&mut hold, now + ms(3000)), ["snapshot 25"]);
+    buffer.push(now + ms(2100), update(21, ""));
+    assert_eq!(buffer.push(now + ms(2100), update(23, "")), Taken::Gap);
+    buffer.push(now + ms(2200), snapshot(25));
+    assert_eq!(buffer.push(now + ms(2200), update(25, "")), Taken::Old);
+    assert_eq!(shown(&mut buffer, now + ms(3000)), ["snapshot 25"]);
 }
 
 #[test]
 fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
-    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, CAP), start());
-    hold.push(now, snapshot(1));
-    shown(&mut hold, now);
-    hold.push(now + ms(1), update(2, "a"));
-    hold.push(now + ms(2), Event::Begin(Epoch(8), Instance(1)));
-    assert_eq!(hold.push(now + ms(3), update(3, "")), Taken::Old);
-    hold.push(now + ms(4), snapshot(2));
-    assert_eq!(shown(&mut hold, now + ms(1000)), ["begin 8", "snapshot 2"]);
-    hold.push(now + ms(1100), update(3, ""));
-    hold.push(now + ms(1200), Event::End("finished".into()));
-    hold.push(now + ms(1300), Event::Begin(Epoch(8), Instance(0)));
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(1, 0), None, CAP),
+        start(),
+    );
+    buffer.push(now, snapshot(1));
+    shown(&mut buffer, now);
+    buffer.push(now + ms(1), update(2, "a"));
+    buffer.push(now + ms(2), Event::Begin(Epoch(8), Instance(1)));
+    assert_eq!(buffer.push(now + ms(3), update(3, "")), Taken::Old);
+    buffer.push(now + ms(4), snapshot(2));
     assert_eq!(
-        shown(&mut hold, now + ms(2000)),
+        shown(&mut buffer, now + ms(1000)),
+        ["begin 8", "snapshot 2"]
+    );
+    buffer.push(now + ms(1100), update(3, ""));
+    buffer.push(now + ms(1200), Event::End("finished".into()));
+    buffer.push(now + ms(1300), Event::Begin(Epoch(8), Instance(0)));
+    assert_eq!(
+        shown(&mut buffer, now + ms(2000)),
         ["3", "finished", "begin 8"]
     );
 }
@@ -150,44 +168,54 @@ fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
 #[test]
 fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
     let cap = 100_000;
-    let (mut hold, now) = (Hold::new(Service::new(0, 10_000), None, cap), start());
-    hold.push(now, snapshot(0));
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(0, 10_000), None, cap),
+        start(),
+    );
+    buffer.push(now, snapshot(0));
     let mut taken = 0;
     for i in 1..10_000 {
-        hold.push(now + ms(i), Event::Live(data("live")));
-        if hold.push(now + ms(i), update(i, "")) == Taken::New {
+        buffer.push(now + ms(i), Event::Live(data("live")));
+        if buffer.push(now + ms(i), update(i, "")) == Taken::New {
             taken = i;
         }
-        assert!(hold.bytes() <= cap, "{}", hold.bytes());
-        assert!(!hold.take_recovered());
+        assert!(buffer.bytes() <= cap, "{}", buffer.bytes());
+        assert!(!buffer.take_recovered());
     }
     assert!(taken > 50, "{taken}");
-    assert_eq!(hold.head(), None, "the owner is told that something lacks");
-    assert_eq!(hold.push(now + ms(9_999), snapshot(9_999)), Taken::Old);
+    assert_eq!(
+        buffer.head(),
+        None,
+        "the owner is told that something lacks"
+    );
+    assert_eq!(buffer.push(now + ms(9_999), snapshot(9_999)), Taken::Old);
     let until = now + ms(10_000 + taken * 3 / 4);
-    assert!(shown(&mut hold, until).iter().any(|e| e == "30"));
-    assert!(hold.take_recovered());
-    hold.push(until, snapshot(10_000));
-    let rest = shown(&mut hold, until + ms(10_000));
+    assert!(shown(&mut buffer, until).iter().any(|e| e == "30"));
+    assert!(buffer.take_recovered());
+    buffer.push(until, snapshot(10_000));
+    let rest = shown(&mut buffer, until + ms(10_000));
     assert_eq!(rest.last().map(String::as_str), Some("snapshot 10000"));
 }
 
 #[test]
 fn lossy_messages_that_share_a_turn_are_bounded() {
-    let (mut hold, now) = (Hold::new(Service::new(1, 0), None, 1 << 24), start());
-    hold.push(now, snapshot(0));
-    shown(&mut hold, now);
+    let (mut buffer, now) = (
+        DelayBuffer::new(DeliveryPolicy::new(1, 0), None, 1 << 24),
+        start(),
+    );
+    buffer.push(now, snapshot(0));
+    shown(&mut buffer, now);
     for i in 0..5_000 {
-        hold.push(now + ms(1), Event::Live(data(&"x".repeat(100 + i % 100))));
+        buffer.push(now + ms(1), Event::Live(data(&"x".repeat(100 + i % 100))));
     }
-    assert!(hold.bytes() < LIVE_BYTES + 2_000, "{}", hold.bytes());
-    let all = shown(&mut hold, now + ms(1000));
+    assert!(buffer.bytes() < LIVE_BYTES + 2_000, "{}", buffer.bytes());
+    let all = shown(&mut buffer, now + ms(1000));
     assert_eq!(
         all.last().map(String::as_str),
         Some("live 199"),
         "the latest"
     );
-    assert_eq!(hold.bytes(), 0);
+    assert_eq!(buffer.bytes(), 0);
 }
 
 /// What a client sees: the latest of each key, and all that has none.
@@ -212,12 +240,12 @@ impl View {
 fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
     for seed in 0..300 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let service = Service::new(rng.random_range(0..20), rng.random_range(0..2) * 500);
-        let (mut hold, start) = (Hold::new(service, None, CAP), start());
+        let policy = DeliveryPolicy::new(rng.random_range(0..20), rng.random_range(0..2) * 500);
+        let (mut buffer, start) = (DelayBuffer::new(policy, None, CAP), start());
         // By version, what the room looked like.
         let mut truth = vec![View::default()];
         let (mut seen, mut base) = ((0, View::default()), View::default());
-        hold.push(start, snapshot(0));
+        buffer.push(start, snapshot(0));
         let mut at = 0;
         for _ in 0..400 {
             at += rng.random_range(0..40);
@@ -228,12 +256,12 @@ fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
                 let mut view = truth[truth.len() - 1].clone();
                 view.apply(version, key);
                 truth.push(view);
-                assert_eq!(hold.push(now, update(version, key)), Taken::New);
+                assert_eq!(buffer.push(now, update(version, key)), Taken::New);
             } else {
-                hold.push(now, snapshot(version - 1));
+                buffer.push(now, snapshot(version - 1));
             }
-            let due = hold.next().filter(|due| *due <= now);
-            while let Some(event) = hold.poll(now) {
+            let due = buffer.next().filter(|due| *due <= now);
+            while let Some(event) = buffer.poll(now) {
                 match event {
                     Event::Snapshot { version, whole, .. } => {
                         base = truth[version as usize].clone();
@@ -257,7 +285,7 @@ fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
             }
         }
         let end = start + ms(at + 2000);
-        while hold.poll(end).is_some() {}
-        assert_eq!(hold.bytes(), 0, "seed {seed}");
+        while buffer.poll(end).is_some() {}
+        assert_eq!(buffer.bytes(), 0, "seed {seed}");
     }
 }
