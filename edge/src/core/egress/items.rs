@@ -113,7 +113,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     let (only, except) = (conn_of(live.session), conn_of(live.except));
     let message = ServerMessage::Live { room: id, data };
     if live.players {
-        players.gather(&message, except.map(|(conn, _)| conn), deflater);
+        players.queue(&message, except.map(|(conn, _)| conn), deflater);
     }
     if let Some((conn, encoding)) = only {
         effects.after_players(conn, codec::message(encoding, &message));

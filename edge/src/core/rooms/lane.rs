@@ -18,7 +18,7 @@ use grandstand_common::wire::Presence;
 use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, Event, Offer, Taken, presence_message};
 use super::frame_log::{FORMS, FrameLog, Member};
-use super::update_ring::Ring;
+use super::update_ring::UpdateRing;
 use crate::codec::{Deflater, WireFormat};
 use crate::conn::transport::ConnKey;
 
@@ -33,9 +33,9 @@ pub(crate) struct Lane {
     id: LaneId,
     epoch: String,
     instance: Instance,
-    base: Option<(u64, Data)>,
+    snapshot: Option<(u64, Data)>,
     version: u64,
-    ring: Ring,
+    ring: UpdateRing,
     presence: Option<Arc<Presence>>,
     log: FrameLog,
     members: Vec<Member>,
@@ -51,7 +51,7 @@ pub(crate) struct Lane {
     /// Who is visited next.
     cursor: usize,
     /// How many members are still to be visited before all have everything.
-    due: usize,
+    pending_visits: usize,
     /// The position when this round began: all before the cursor have been sent as much.
     round: u64,
     by_form: [u32; FORMS],
@@ -68,9 +68,9 @@ impl Lane {
             id,
             epoch: String::new(),
             instance: Instance(0),
-            base: None,
+            snapshot: None,
             version: 0,
-            ring: Ring::default(),
+            ring: UpdateRing::default(),
             presence: None,
             log: FrameLog::default(),
             members: Vec::new(),
@@ -80,7 +80,7 @@ impl Lane {
             delay: None,
             ring_bytes,
             cursor: 0,
-            due: 0,
+            pending_visits: 0,
             round: 0,
             by_form: [0; FORMS],
             catch_up: [const { None }; FORMS],
@@ -91,7 +91,7 @@ impl Lane {
 
     /// The last version, if the lane has a snapshot to apply it to.
     pub(crate) fn version(&self) -> Option<u64> {
-        self.base.as_ref().map(|_| self.version)
+        self.snapshot.as_ref().map(|_| self.version)
     }
 
     /// The last version that came, shown or delayed; `None` if no snapshot came.
@@ -215,7 +215,7 @@ impl Lane {
                 data,
                 whole,
             } => {
-                if whole || self.base.is_none() {
+                if whole || self.snapshot.is_none() {
                     self.snapshot(room, version, data, ring_bytes, deflater);
                 } else {
                     self.rebase(version, data, ring_bytes);
@@ -223,7 +223,7 @@ impl Lane {
                 return Applied::HasSnapshot;
             }
             // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
-            Event::Update { .. } if self.base.is_none() => return Applied::Updated(Taken::Old),
+            Event::Update { .. } if self.snapshot.is_none() => return Applied::Updated(Taken::Old),
             Event::Update { version, data, .. } if self.delay.is_some() => {
                 self.advance(room, version, &data, ring_bytes, deflater);
                 return Applied::Updated(Taken::New);
@@ -231,9 +231,9 @@ impl Lane {
             Event::Update { version, data, .. } => {
                 return Applied::Updated(self.update(room, version, &data, ring_bytes, deflater));
             }
-            Event::Live(_) if self.base.is_none() => {}
+            Event::Live(_) if self.snapshot.is_none() => {}
             Event::Live(data) => {
-                self.gather(&ServerMessage::Live { room, data: &data }, None, deflater);
+                self.queue(&ServerMessage::Live { room, data: &data }, None, deflater);
             }
             Event::Presence(presence) => self.set_presence(room, Some(presence), deflater),
             Event::End(code) => return Applied::Ended(code),
@@ -260,7 +260,7 @@ impl Lane {
     fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = client_epoch(epoch, instance, self.id);
         self.instance = instance;
-        self.base = None;
+        self.snapshot = None;
         self.version = 0;
         self.ring.restart(0);
         self.catch_up = [const { None }; FORMS];
@@ -284,14 +284,14 @@ impl Lane {
         deflater: &mut Deflater,
     ) {
         self.presence = presence;
-        if self.base.is_some() {
+        if self.snapshot.is_some() {
             self.tell_presence(room, deflater);
         }
     }
 
     fn tell_presence(&mut self, room: &RoomId, deflater: &mut Deflater) {
         if let Some(presence) = self.presence.clone() {
-            self.gather(&presence_message(room, &presence), None, deflater);
+            self.queue(&presence_message(room, &presence), None, deflater);
         }
     }
 
@@ -308,16 +308,16 @@ impl Lane {
         if !behind && version < self.version {
             return false;
         }
-        let is_first = self.base.is_none();
+        let is_first = self.snapshot.is_none();
         if behind {
             self.ring.restart(version);
             self.version = version;
         }
         self.rebase(version, data, ring_bytes);
         if behind {
-            let (epoch, base) = (std::mem::take(&mut self.epoch), self.base.take());
+            let (epoch, base) = (std::mem::take(&mut self.epoch), self.snapshot.take());
             if let Some((_, data)) = &base {
-                self.gather(
+                self.queue(
                     &ServerMessage::Snapshot {
                         room,
                         epoch: &epoch,
@@ -328,7 +328,7 @@ impl Lane {
                     deflater,
                 );
             }
-            (self.epoch, self.base) = (epoch, base);
+            (self.epoch, self.snapshot) = (epoch, base);
             if is_first {
                 self.tell_presence(room, deflater);
             }
@@ -338,7 +338,7 @@ impl Lane {
 
     /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
     fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
-        self.base = Some((version, data));
+        self.snapshot = Some((version, data));
         self.catch_up = [const { None }; FORMS];
         self.ring.trim(ring_bytes, version);
     }
@@ -380,16 +380,16 @@ impl Lane {
             prev: self.version,
             data,
         };
-        self.gather(&update, None, deflater);
+        self.queue(&update, None, deflater);
         self.version = version;
         self.ring.push(version, data.clone());
         self.catch_up = [const { None }; FORMS];
         self.ring
-            .trim(ring_bytes, self.base.as_ref().map_or(0, |b| b.0));
+            .trim(ring_bytes, self.snapshot.as_ref().map_or(0, |b| b.0));
     }
 
     /// Gathers a message for all members but `except`.
-    pub(crate) fn gather(
+    pub(crate) fn queue(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
@@ -400,7 +400,7 @@ impl Lane {
         }
         let wanted = self.by_form.map(|members| members > 0);
         self.encoded += self.log.push(message, except, wanted, deflater);
-        self.due = self.members.len();
+        self.pending_visits = self.members.len();
     }
 
     /// Adds a member that has been served all there is; returns its slot.
@@ -443,8 +443,8 @@ impl Lane {
 
     /// Who is where has changed, perhaps by one place for those who are due.
     fn visit_one_more(&mut self) {
-        if self.due > 0 {
-            self.due = (self.due + 1).min(self.members.len());
+        if self.pending_visits > 0 {
+            self.pending_visits = (self.pending_visits + 1).min(self.members.len());
         }
     }
 
@@ -452,7 +452,7 @@ impl Lane {
     fn rest(&mut self) {
         self.log.clear();
         self.cursor = 0;
-        self.due = 0;
+        self.pending_visits = 0;
         self.round = self.log.position();
     }
 
@@ -479,7 +479,7 @@ impl Lane {
 
     /// Whether something waits to be flushed.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.due > 0
+        self.pending_visits > 0
     }
 
     /// Visits up to `most` of the members that are due, and hands what each lacks to `write`, which returns whether the
@@ -491,13 +491,13 @@ impl Lane {
         cap: usize,
         mut write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
     ) -> bool {
-        if self.due == 0 {
+        if self.pending_visits == 0 {
             return true;
         }
         self.log.bound(cap);
         self.log.freeze();
         let position = self.log.position();
-        for _ in 0..most.min(self.due) {
+        for _ in 0..most.min(self.pending_visits) {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
                 // All have been visited since.
@@ -506,7 +506,7 @@ impl Lane {
             }
             let member = &mut self.members[self.cursor];
             self.cursor += 1;
-            self.due -= 1;
+            self.pending_visits -= 1;
             if !member.stale {
                 let rest = self.log.unsent(member);
                 let lacks = rest.as_ref().is_none_or(|rest| !rest.is_empty());
@@ -514,7 +514,7 @@ impl Lane {
             }
             member.offset = position;
         }
-        if self.due > 0 {
+        if self.pending_visits > 0 {
             return false;
         }
         self.rest();

@@ -14,14 +14,14 @@ pub(crate) struct Change {
 /// All changes behind one version. Where some were left out because later ones suffice (conflation), what is here
 /// suffices from any version in between.
 #[derive(Debug, Default)]
-pub(crate) struct Ring {
+pub(crate) struct UpdateRing {
     changes: VecDeque<Change>,
     bytes: usize,
     /// The version that the first change goes on from.
     from: u64,
 }
 
-impl Ring {
+impl UpdateRing {
     /// Begins anew: `version` is known some other way.
     pub(crate) fn restart(&mut self, version: u64) {
         self.changes.clear();

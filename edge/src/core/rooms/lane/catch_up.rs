@@ -38,7 +38,7 @@ impl Lane {
         if let Some(frames) = &self.catch_up[form.index()] {
             return Some(frames.clone());
         }
-        let (version, data) = self.base.as_ref()?;
+        let (version, data) = self.snapshot.as_ref()?;
         let mut out = Vec::new();
         let snapshot = ServerMessage::Snapshot {
             room,

@@ -171,7 +171,7 @@ fn live_messages_spare_their_sender() {
     lane.add(conn(2), Encoding::Proto.into());
     lane.update(&room(), 1, &data(1), 100, &mut deflater());
     let (room, live) = (room(), data(9));
-    lane.gather(
+    lane.queue(
         &ServerMessage::Live {
             room: &room,
             data: &live,
