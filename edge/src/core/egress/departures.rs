@@ -81,7 +81,7 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    room.cool(effects);
+    room.end_hot(effects);
     let epoch = room.epoch();
     room.begin(epoch, Instance(0));
     for lane in LaneId::ALL {

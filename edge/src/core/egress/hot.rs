@@ -10,7 +10,7 @@ use super::items;
 use crate::core::delivery;
 use crate::core::effects::{Effects, Tell};
 use crate::core::ids::RoomKey;
-use crate::core::rooms::hot::{Heat, Source};
+use crate::core::rooms::hot::{HotStream, Source};
 use crate::core::state::Hub;
 
 /// The owner says how this edge is sent what concerns all edges.
@@ -19,32 +19,32 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
         return;
     };
     let epoch = room.epoch();
-    let known = room.hot().filter(|heat| heat.is(epoch, hot.stream));
+    let known = room.hot().filter(|stream| stream.is(epoch, hot.stream));
     let way = HotWay::try_from(hot.way).unwrap_or(HotWay::Direct);
     if way == HotWay::Direct {
         let misses = known.is_some_and(|h| h.source() == Source::Subject && h.misses(hot.next));
-        room.cool(effects);
+        room.end_hot(effects);
         if misses {
             effects.tell_owner(key, Tell::Resync);
         }
         return;
     }
     if known.is_none() {
-        room.heat(Heat::new(epoch, hot), effects);
+        room.start_hot(HotStream::new(epoch, hot), effects);
     }
-    let Some(heat) = room.hot() else {
+    let Some(stream) = room.hot() else {
         return;
     };
-    match (way, heat.source()) {
+    match (way, stream.source()) {
         // The owner does not know that this edge is reached there.
         (HotWay::Hot, Source::Link) => effects.tell_owner(key, Tell::Resync),
         (HotWay::Hot, _) => {
-            for item in heat.follow(hot.next) {
+            for item in stream.follow(hot.next) {
                 take_numbered(hub, effects, key, item, now);
             }
         }
         (_, Source::Subject) => {
-            if heat.leave(hot.next) {
+            if stream.leave(hot.next) {
                 effects.tell_owner(key, Tell::Resync);
             }
         }
@@ -76,16 +76,16 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
     };
     let (epoch, instance) = (room.epoch(), room.instance());
     let is_current = epoch == Epoch(batch.epoch) && instance.0 == batch.instance;
-    let heat = room.hot().filter(|heat| heat.is(epoch, batch.stream));
-    let Some(heat) = heat.filter(|_| is_current) else {
+    let stream = room.hot().filter(|stream| stream.is(epoch, batch.stream));
+    let Some(stream) = stream.filter(|_| is_current) else {
         return;
     };
-    match heat.source() {
+    match stream.source() {
         Source::Link => {
-            heat.keep(batch);
+            stream.keep(batch);
             effects.tell_owner(key, Tell::Changed);
         }
-        Source::Both => heat.keep(batch),
+        Source::Both => stream.keep(batch),
         Source::Subject => {
             let (first, next) = (batch.first, batch.first + batch.items.len() as u64);
             for (number, Item { kind }) in (first..).zip(batch.items) {
@@ -93,8 +93,10 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
                     take_numbered(hub, effects, key, (number, kind), now);
                 }
             }
-            let heat = hub.rooms.room_mut(key).and_then(|room| room.hot());
-            if heat.is_some_and(|heat| heat.source() == Source::Subject && heat.misses(next)) {
+            let stream = hub.rooms.room_mut(key).and_then(|room| room.hot());
+            if stream
+                .is_some_and(|stream| stream.source() == Source::Subject && stream.misses(next))
+            {
                 effects.counts().holes += 1;
                 effects.tell_owner(key, Tell::Resync);
             }
@@ -115,7 +117,7 @@ fn take_numbered(
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    let Some(misses) = room.hot().and_then(|heat| heat.take(number)) else {
+    let Some(misses) = room.hot().and_then(|stream| stream.take(number)) else {
         return;
     };
     // The item is for all edges, also those that do not watch this lane.

@@ -25,7 +25,7 @@ pub(crate) enum Source {
 
 /// The stream of messages on a hot room's subject.
 #[derive(Debug)]
-pub(crate) struct Heat {
+pub(crate) struct HotStream {
     epoch: Epoch,
     stream: u64,
     /// The last number that was taken, or arrived directly.
@@ -34,7 +34,7 @@ pub(crate) struct Heat {
     kept: VecDeque<(u64, ItemKind)>,
 }
 
-impl Heat {
+impl HotStream {
     /// The stream that an owner announces.
     pub(crate) fn new(epoch: Epoch, hot: &Hot) -> Self {
         Self {

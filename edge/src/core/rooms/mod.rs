@@ -97,7 +97,7 @@ impl Rooms {
         let Some(room) = self.room_mut(key) else {
             return;
         };
-        room.cool(effects);
+        room.end_hot(effects);
         let id = room.id().clone();
         self.names.remove(&id);
         self.rooms.remove(key.index());

@@ -6,7 +6,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
 use grandstand_common::wire::{Known, RoomInterest};
 
-use super::hot::Heat;
+use super::hot::HotStream;
 use super::lane::Lane;
 use super::sessions::Sessions;
 use crate::core::command::Command;
@@ -26,7 +26,7 @@ pub(crate) struct Room {
     /// The owner said that there is no such room yet.
     missing: bool,
     /// The room's own subject; `None` if the room is not hot.
-    hot: Option<Box<Heat>>,
+    hot: Option<Box<HotStream>>,
     /// Since when the room has been empty.
     empty_since: Option<Instant>,
 }
@@ -155,7 +155,7 @@ impl Room {
     }
 
     /// The room's hot stream.
-    pub(crate) fn hot(&mut self) -> Option<&mut Heat> {
+    pub(crate) fn hot(&mut self) -> Option<&mut HotStream> {
         self.hot.as_deref_mut()
     }
 
@@ -167,11 +167,11 @@ impl Room {
     }
 
     /// Subscribes to the room's own subject, or replaces the stream that is expected there.
-    pub(crate) fn heat(&mut self, heat: Heat, effects: &mut Effects) {
+    pub(crate) fn start_hot(&mut self, stream: HotStream, effects: &mut Effects) {
         match &mut self.hot {
-            Some(old) => **old = heat,
+            Some(old) => **old = stream,
             None => {
-                self.hot = Some(Box::new(heat));
+                self.hot = Some(Box::new(stream));
                 let room = self.address.id.clone();
                 effects.command(Command::Subscribe { room });
             }
@@ -179,7 +179,7 @@ impl Room {
     }
 
     /// Ends the subscription to the room's own subject.
-    pub(crate) fn cool(&mut self, effects: &mut Effects) {
+    pub(crate) fn end_hot(&mut self, effects: &mut Effects) {
         if self.hot.take().is_some() {
             let room = self.address.id.clone();
             effects.command(Command::Unsubscribe { room });
