@@ -23,7 +23,7 @@ pub(crate) enum Timer {
     /// A session's window may be due for a repeat.
     Chain(RoomKey, u64),
     /// A partition's owner may be due for a request.
-    Watch(Partition),
+    Partition(Partition),
     /// The numbers of viewers have changed.
     Viewers,
     /// A room has been empty for a while.

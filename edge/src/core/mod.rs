@@ -183,7 +183,7 @@ impl Core {
                 Timer::Chain(room, session) => {
                     egress::on_chain_timer(state, effects, (room, session), now);
                 }
-                Timer::Watch(partition) => state.owners.on_partition_timer(partition, now),
+                Timer::Partition(partition) => state.owners.on_partition_timer(partition, now),
                 Timer::Viewers => state.owners.on_viewers_timer(),
                 Timer::Linger(room) => join::on_linger_timer(hub, effects, room, now),
                 Timer::Links => egress::on_links_timer(state, effects),

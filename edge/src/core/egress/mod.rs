@@ -42,7 +42,7 @@ pub(super) fn on_batch(state: &mut State, effects: &mut Effects, payload: Bytes,
     if batch.beat {
         links.handle_claim(&batch.worker, batch.number, true);
     } else if links.handle_batch(&batch.worker, batch.number) {
-        let has_gap = links.is_holed(&batch.worker);
+        let has_gap = links.has_gap(&batch.worker);
         let gap_of = has_gap.then_some(batch.worker.as_str());
         for room in batch.rooms {
             on_room(state, effects, room, gap_of, now);

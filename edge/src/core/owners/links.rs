@@ -12,21 +12,21 @@ struct Link {
     /// The last number that the worker said it has sent.
     claimed: u64,
     /// Numbers that did not come, not yet asked for or not yet answered.
-    hole: Option<(u64, u64)>,
-    /// A request for the hole is under way.
+    gap: Option<(u64, u64)>,
+    /// A request for the gap is under way.
     asking: bool,
 }
 
 /// The links from all workers.
 #[derive(Debug, Default)]
-pub(crate) struct Links {
+pub(crate) struct WorkerLinks {
     links: BTreeMap<String, Link>,
     /// Rooms whose acks wait until it is known whether a gap was about them, and in which worker's numbers that gap is:
     /// another worker's answers say nothing about it.
     held: BTreeMap<RoomKey, Box<str>>,
 }
 
-impl Links {
+impl WorkerLinks {
     /// A batch has come. Returns whether it is new; one that is not has been asked for already.
     pub(crate) fn handle_batch(&mut self, worker: &str, number: u64) -> bool {
         let link = self.link(worker);
@@ -54,40 +54,40 @@ impl Links {
         for link in self.links.values_mut() {
             link.settle();
         }
-        self.links.values().any(|l| l.hole.is_some())
+        self.links.values().any(|l| l.gap.is_some())
     }
 
     /// Whether something of the worker's is missing that it has not answered for.
-    pub(crate) fn is_holed(&self, worker: &str) -> bool {
-        self.links.get(worker).is_some_and(|l| l.hole.is_some())
+    pub(crate) fn has_gap(&self, worker: &str) -> bool {
+        self.links.get(worker).is_some_and(|l| l.gap.is_some())
     }
 
-    /// Whether a claim waits to be settled, or a hole to be asked for.
+    /// Whether a claim waits to be settled, or a gap to be asked for.
     pub(crate) fn is_waiting(&self) -> bool {
         self.links
             .values()
-            .any(|l| l.claimed > l.last || (l.hole.is_some() && !l.asking))
+            .any(|l| l.claimed > l.last || (l.gap.is_some() && !l.asking))
     }
 
-    /// The next hole to ask a worker for. Call until `None`.
+    /// The next gap to ask a worker for. Call until `None`.
     pub(crate) fn poll_request(&mut self) -> Option<(String, u64, u64)> {
         let (worker, link) = self
             .links
             .iter_mut()
-            .find(|(_, l)| l.hole.is_some() && !l.asking)?;
+            .find(|(_, l)| l.gap.is_some() && !l.asking)?;
         link.asking = true;
-        let (from, to) = link.hole?;
+        let (from, to) = link.gap?;
         Some((worker.clone(), from, to))
     }
 
-    /// The worker has answered for the hole up to `to`.
+    /// The worker has answered for the gap up to `to`.
     pub(crate) fn answered(&mut self, worker: &str, to: u64) {
         if let Some(link) = self.links.get_mut(worker) {
             link.asking = false;
-            link.hole = link
-                .hole
-                .filter(|hole| hole.1 > to)
-                .map(|hole| (hole.0.max(to + 1), hole.1));
+            link.gap = link
+                .gap
+                .filter(|gap| gap.1 > to)
+                .map(|gap| (gap.0.max(to + 1), gap.1));
         }
     }
 
@@ -120,7 +120,7 @@ impl Links {
 
     /// Takes the rooms whose acks waited for this worker, if it has answered for all of its gap.
     pub(crate) fn take_released(&mut self, worker: &str) -> Vec<RoomKey> {
-        if self.is_holed(worker) {
+        if self.has_gap(worker) {
             return Vec::new();
         }
         let of_worker = self.held.iter().filter(|(_, by)| ***by == *worker);
@@ -136,8 +136,8 @@ impl Links {
 
 impl Link {
     fn miss(&mut self, from: u64, to: u64) {
-        let (first, last) = self.hole.unwrap_or((from, to));
-        self.hole = Some((first.min(from), last.max(to)));
+        let (first, last) = self.gap.unwrap_or((from, to));
+        self.gap = Some((first.min(from), last.max(to)));
     }
 
     fn settle(&mut self) {
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn d19_a_hole_is_asked_for_until_it_is_answered() {
-        let mut links = Links::default();
+        let mut links = WorkerLinks::default();
         assert!(links.handle_batch("w", 1));
         assert!(links.handle_batch("w", 2));
         assert_eq!(links.poll_request(), None);
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn d19_the_last_message_is_missed_by_a_beat() {
-        let mut links = Links::default();
+        let mut links = WorkerLinks::default();
         assert!(links.handle_batch("w", 1));
         links.handle_claim("w", 2, true);
         assert_eq!(links.poll_request(), Some(("w".into(), 2, 2)));
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn d19_a_claim_out_of_order_waits() {
-        let mut links = Links::default();
+        let mut links = WorkerLinks::default();
         links.handle_claim("w", 1, false);
         assert_eq!(links.poll_request(), None);
         assert!(links.is_waiting());

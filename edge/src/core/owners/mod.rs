@@ -15,7 +15,7 @@ use grandstand_common::wire::InterestReply;
 use super::command::Question;
 use super::effects::{Effects, Tell, Timer};
 use super::ids::RoomKey;
-use links::Links;
+use links::WorkerLinks;
 use partition::{OwnerRequest, PartitionOwner};
 
 /// How often changed numbers of viewers are told.
@@ -27,7 +27,7 @@ const CLAIM_GRACE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Owners {
     partitions: Vec<PartitionOwner>,
-    links: Links,
+    links: WorkerLinks,
     /// Rooms whose numbers of viewers have changed.
     viewers_due: BTreeMap<RoomKey, Partition>,
     /// Partitions whose owners may be due for a request.
@@ -40,14 +40,14 @@ impl Owners {
         let partitions = (0..partitions).map(|p| PartitionOwner::new(Partition(p)));
         Self {
             partitions: partitions.collect(),
-            links: Links::default(),
+            links: WorkerLinks::default(),
             viewers_due: BTreeMap::new(),
             touched: VecDeque::new(),
         }
     }
 
     /// The numbers of workers' batches.
-    pub(crate) fn links(&mut self) -> &mut Links {
+    pub(crate) fn links(&mut self) -> &mut WorkerLinks {
         &mut self.links
     }
 

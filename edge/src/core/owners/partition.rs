@@ -173,7 +173,7 @@ impl PartitionOwner {
             *self.pending.entry(room).or_default() |= sync;
         }
         self.not_before = Some(now + self.retry);
-        effects.at(now + self.retry, Timer::Watch(self.partition));
+        effects.at(now + self.retry, Timer::Partition(self.partition));
         self.retry = (self.retry * 2).min(MAX_RETRY);
     }
 
@@ -218,7 +218,7 @@ impl PartitionOwner {
         };
         if self.digest_at.is_none() && !self.rooms.is_empty() {
             self.digest_at = Some(now + DIGEST_EVERY);
-            effects.at(now + DIGEST_EVERY, Timer::Watch(self.partition));
+            effects.at(now + DIGEST_EVERY, Timer::Partition(self.partition));
         }
         request
     }
