@@ -15,7 +15,7 @@ pub enum Command {
         /// What.
         payload: Bytes,
         /// Goes into the answer.
-        receipt: Receipt,
+        tag: AppendTag,
     },
     /// Ask a partition's owner (`ctl`); answered by [`Core::handle_interest_reply`](crate::core::Core::handle_interest_reply).
     Interest {
@@ -24,7 +24,7 @@ pub enum Command {
         /// What.
         payload: Bytes,
         /// Goes into the answer.
-        question: Question,
+        tag: InterestTag,
     },
     /// Ask a worker what a hole in its numbers was; answered by [`Core::handle_link_reply`](crate::core::Core::handle_link_reply).
     Link {
@@ -58,7 +58,7 @@ pub enum Command {
 
 /// Tells an append from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
+pub struct AppendTag {
     /// The room.
     pub room: RoomKey,
     /// The session.
@@ -71,7 +71,7 @@ pub struct Receipt {
 
 /// Identifies a request to a partition's owner. Replies from earlier owners are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
+pub struct InterestTag {
     /// The partition.
     pub partition: Partition,
     /// Its owner's epoch.

@@ -6,7 +6,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, RoomInterest};
 use prost::Message;
 
-use super::command::{Command, Question};
+use super::command::{Command, InterestTag};
 use super::effects::Effects;
 use super::owners::partition::OwnerRequest;
 use super::state::State;
@@ -49,7 +49,7 @@ fn send_request(state: &State, effects: &mut Effects, request: &OwnerRequest) {
     effects.command(Command::Interest {
         subject: subject::ctl(request.partition),
         payload: interest.encode_to_vec().into(),
-        question: Question {
+        tag: InterestTag {
             partition: request.partition,
             epoch: request.epoch,
         },

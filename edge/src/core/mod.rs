@@ -54,7 +54,7 @@ use effects::{Effects, Notice, Timer};
 use state::State;
 
 pub use clients::ClientConfig;
-pub use command::{Command, Question, Receipt};
+pub use command::{AppendTag, Command, InterestTag};
 pub use config::CoreConfig;
 pub use counts::Counts;
 pub use ids::RoomKey;
@@ -148,9 +148,9 @@ impl Core {
     }
 
     /// The answer to [`Command::Interest`]; `None` if there was none.
-    pub fn handle_interest_reply(&mut self, question: Question, reply: Option<Bytes>, now: Now) {
+    pub fn handle_interest_reply(&mut self, tag: InterestTag, reply: Option<Bytes>, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
-        egress::on_interest_reply(state, effects, question, reply, now);
+        egress::on_interest_reply(state, effects, tag, reply, now);
         self.tell_owners(now);
     }
 
@@ -168,9 +168,9 @@ impl Core {
     }
 
     /// An append was stored under a sequence, or (`None`) may not have been.
-    pub fn handle_appended(&mut self, receipt: Receipt, stored: Option<u64>, now: Now) {
+    pub fn handle_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
-        egress::on_appended(state, effects, receipt, stored, now);
+        egress::on_appended(state, effects, tag, stored, now);
         self.tell_owners(now);
     }
 

@@ -87,7 +87,7 @@ async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Co
         Command::Append {
             subject,
             payload,
-            receipt,
+            tag,
         } => {
             let sent = bus.append(subject, payload).await;
             let stored = async {
@@ -97,18 +97,18 @@ async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Co
                 }
             };
             then(shard, stored, move |core, stored, now| {
-                core.handle_appended(receipt, stored.ok(), now);
+                core.handle_appended(tag, stored.ok(), now);
             });
         }
         Command::Interest {
             subject,
             payload,
-            question,
+            tag,
         } => {
             let bus = bus.clone();
             let answer = async move { bus.request(subject, payload, REQUEST_TIMEOUT).await };
             then(shard, answer, move |core, answer, now| {
-                core.handle_interest_reply(question, answer.ok(), now);
+                core.handle_interest_reply(tag, answer.ok(), now);
             });
         }
         Command::Link {

@@ -15,7 +15,7 @@ use grandstand_common::wire::{
 };
 use prost::Message;
 
-use super::command::{Question, Receipt};
+use super::command::{AppendTag, InterestTag};
 use super::effects::{Effects, Tell, Timer};
 use super::interest;
 use super::rooms::event::Event;
@@ -179,7 +179,7 @@ pub(super) fn on_links_timer(state: &mut State, effects: &mut Effects) {
 pub(super) fn on_interest_reply(
     state: &mut State,
     effects: &mut Effects,
-    tag: Question,
+    tag: InterestTag,
     reply: Option<Bytes>,
     now: Now,
 ) {
@@ -232,17 +232,17 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
 pub(super) fn on_appended(
     state: &mut State,
     effects: &mut Effects,
-    receipt: Receipt,
+    tag: AppendTag,
     stored: Option<u64>,
     now: Now,
 ) {
     effects.counts().appends_failed += u64::from(stored.is_none());
-    let Some(room) = state.hub.rooms.room_mut(receipt.room) else {
+    let Some(room) = state.hub.rooms.room_mut(tag.room) else {
         return;
     };
     let partition = room.partition();
     let (address, sessions) = room.sessions_mut();
-    sessions.on_appended(address, receipt, stored, now, effects);
+    sessions.on_appended(address, tag, stored, now, effects);
     let is_stored = stored.is_some();
     state.health.on_append(partition, is_stored, now.at);
     notify_health(state, effects, now);

@@ -12,7 +12,7 @@ use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::record::Lease;
 use grandstand_common::wire::InterestReply;
 
-use super::command::Question;
+use super::command::InterestTag;
 use super::effects::{Effects, Tell, Timer};
 use super::ids::RoomKey;
 use links::WorkerLinks;
@@ -162,7 +162,7 @@ impl Owners {
     /// is to be told.
     pub(crate) fn on_reply(
         &mut self,
-        tag: Question,
+        tag: InterestTag,
         reply: Option<InterestReply>,
         now: Now,
         effects: &mut Effects,

@@ -13,7 +13,7 @@ use grandstand_common::wire::{Body, Processed};
 use super::chain::Chain;
 use crate::codec::put_message;
 use crate::conn::transport::ConnKey;
-use crate::core::command::{Command, Receipt};
+use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;
 
@@ -155,10 +155,10 @@ impl PlayerSession {
     }
 
     /// Notes what became of an append.
-    pub(super) fn on_appended(&mut self, receipt: Receipt, stored: Option<u64>, now: Instant) {
+    pub(super) fn on_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Instant) {
         match stored {
-            Some(seq) => self.chain.stored(receipt.n, receipt.round, seq, now),
-            None => self.chain.failed(receipt.n, receipt.round, now),
+            Some(seq) => self.chain.stored(tag.n, tag.round, seq, now),
+            None => self.chain.failed(tag.n, tag.round, now),
         }
     }
 
@@ -202,7 +202,7 @@ impl PlayerSession {
     /// Sends the chain's outgoing entries to the bus, and sets its timer.
     pub(super) fn run(&mut self, address: &RoomAddress, session: u64, effects: &mut Effects) {
         while let Some(out) = self.chain.poll_outgoing() {
-            let receipt = Receipt {
+            let tag = AppendTag {
                 room: address.key,
                 session,
                 n: out.n,
@@ -211,7 +211,7 @@ impl PlayerSession {
             effects.command(Command::Append {
                 subject: subject::log(address.partition, &address.id),
                 payload: out.payload,
-                receipt,
+                tag,
             });
         }
         if let Some(at) = self.chain.poll_timeout()

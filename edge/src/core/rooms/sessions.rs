@@ -11,7 +11,7 @@ use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use crate::codec;
 use crate::conn::transport::ConnKey;
-use crate::core::command::Receipt;
+use crate::core::command::AppendTag;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
 
@@ -155,14 +155,14 @@ impl Sessions {
     pub(crate) fn on_appended(
         &mut self,
         address: &RoomAddress,
-        receipt: Receipt,
+        tag: AppendTag,
         stored: Option<u64>,
         now: Now,
         effects: &mut Effects,
     ) {
-        if let Some(player) = self.sessions.get_mut(&receipt.session) {
-            player.on_appended(receipt, stored, now.at);
-            player.run(address, receipt.session, effects);
+        if let Some(player) = self.sessions.get_mut(&tag.session) {
+            player.on_appended(tag, stored, now.at);
+            player.run(address, tag.session, effects);
         }
     }
 

@@ -63,17 +63,17 @@ fn clients_are_told_while_nothing_is_stored() {
     bench.take(conn);
     let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
     bench.says(conn, input);
-    let receipts = |bench: &mut Bench| {
+    let tags = |bench: &mut Bench| {
         let appends = bench.commands().into_iter().filter_map(|c| match c {
-            Command::Append { receipt, .. } => Some(receipt),
+            Command::Append { tag, .. } => Some(tag),
             _ => None,
         });
         appends.collect::<Vec<_>>()
     };
     let mut notices = Vec::new();
     for _ in 0..40 {
-        for receipt in receipts(&mut bench) {
-            bench.core.handle_appended(receipt, None, bench.now);
+        for tag in tags(&mut bench) {
+            bench.core.handle_appended(tag, None, bench.now);
         }
         bench.passes(50);
         bench.flush();
@@ -83,7 +83,7 @@ fn clients_are_told_while_nothing_is_stored() {
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert_eq!(notices[0]["code"], "degraded");
     bench.passes(5_000);
-    let again = receipts(&mut bench);
+    let again = tags(&mut bench);
     bench.core.handle_appended(again[0], Some(9), bench.now);
     bench.flush();
     let said = bench.got(conn);

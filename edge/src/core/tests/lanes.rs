@@ -46,8 +46,7 @@ impl Bench {
             number: self.number,
         };
         let reply = Some(reply.encode_to_vec().into());
-        self.core
-            .handle_interest_reply(self.question(), reply, self.now);
+        self.core.handle_interest_reply(self.tag(), reply, self.now);
     }
 }
 

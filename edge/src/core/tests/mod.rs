@@ -138,8 +138,8 @@ impl Bench {
     }
 
     /// What the room's owner is asked as.
-    fn question(&self) -> Question {
-        Question {
+    fn tag(&self) -> InterestTag {
+        InterestTag {
             partition: ROOM.parse::<RoomId>().unwrap().partition(64),
             epoch: Epoch(self.epoch),
         }

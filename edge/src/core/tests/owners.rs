@@ -181,7 +181,7 @@ fn who_is_replaced_leaves_and_is_closed_if_nothing_is_left() {
 fn a_new_owner_is_asked_while_the_former_one_still_owes_an_answer() {
     let mut bench = Bench::new();
     bench.player(1, "alice");
-    let former = bench.question();
+    let former = bench.tag();
     bench.interests();
     bench.own(2);
     assert_eq!(bench.interests().len(), 1);

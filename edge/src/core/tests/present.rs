@@ -21,7 +21,7 @@ fn an_empty_room_is_unwatched_and_forgotten() {
     let conn = bench.open(1, "eve");
     bench.join(conn, "spectator");
     bench.owner(vec![snapshot(1, 0)]);
-    let question = bench.question();
+    let tag = bench.tag();
     let reply = InterestReply {
         worker: "w".into(),
         epoch: 1,
@@ -29,13 +29,13 @@ fn an_empty_room_is_unwatched_and_forgotten() {
     };
     bench
         .core
-        .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+        .handle_interest_reply(tag, Some(reply.encode_to_vec().into()), bench.now);
     bench.core.handle_closed(conn, bench.now);
     for _ in 0..32 {
         bench.passes(1_000);
         bench
             .core
-            .handle_interest_reply(question, Some(reply.encode_to_vec().into()), bench.now);
+            .handle_interest_reply(tag, Some(reply.encode_to_vec().into()), bench.now);
     }
     assert_eq!(bench.core.sizes(), (0, 0));
 }
@@ -55,8 +55,8 @@ fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
             number: bench.number,
         };
         let reply = Some(reply.encode_to_vec().into());
-        let question = bench.question();
-        bench.core.handle_interest_reply(question, reply, bench.now);
+        let tag = bench.tag();
+        bench.core.handle_interest_reply(tag, reply, bench.now);
     };
     answered(&mut bench);
     for (lost, ended) in [(true, false), (false, true)] {
@@ -87,14 +87,14 @@ fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
         ..RoomInterest::default()
     };
     assert_eq!(ask(&mut bench), std::slice::from_ref(&stranger));
-    let question = bench.question();
-    bench.core.handle_interest_reply(question, None, bench.now);
+    let tag = bench.tag();
+    bench.core.handle_interest_reply(tag, None, bench.now);
     bench.passes(100);
     assert_eq!(ask(&mut bench), [stranger]);
     let reply = InterestReply::default().encode_to_vec().into();
     bench
         .core
-        .handle_interest_reply(question, Some(reply), bench.now);
+        .handle_interest_reply(tag, Some(reply), bench.now);
     bench.passes(5_000);
     assert_eq!(ask(&mut bench), []);
 }

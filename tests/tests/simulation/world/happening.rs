@@ -82,9 +82,9 @@ impl World {
                 }
             }
             Happening::Answer(i, id, reply) => {
-                if let Some((_, question)) = self.asked.remove(&id) {
+                if let Some((_, tag)) = self.asked.remove(&id) {
                     let core = &mut self.edges[i].core;
-                    core.handle_interest_reply(question, reply, now);
+                    core.handle_interest_reply(tag, reply, now);
                 }
             }
             Happening::Store(does) => does(self),

@@ -27,7 +27,7 @@ use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use grandstand_edge::conn::transport::{ConnKey, SendStatus, Transport};
-use grandstand_edge::core::{self, Core, CoreConfig, Question, Receipt, RoomConfig};
+use grandstand_edge::core::{self, AppendTag, Core, CoreConfig, InterestTag, RoomConfig};
 use grandstand_edge::websocket::decoder::{Decoder, Event as Frame};
 use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
@@ -98,7 +98,7 @@ pub(crate) struct World {
     /// The keys that it reads.
     watched: BTreeSet<(u16, KvSource)>,
     /// The requests of edges to partitions' owners that are not answered, by number.
-    asked: HashMap<u64, (usize, Question)>,
+    asked: HashMap<u64, (usize, InterestTag)>,
     /// How often in a row an edge did not answer the worker.
     misses: HashMap<ProcessId, u32>,
     /// When what was sent on a path last arrives: what comes later arrives later, unless it is reordered.

@@ -3,7 +3,7 @@
 /// What goes wrong, and how often.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Of messages, appends, requests, receipts.
+    /// Of messages, appends, requests, tags.
     pub(crate) lost: f64,
     /// Of appends and batches.
     pub(crate) repeated: f64,

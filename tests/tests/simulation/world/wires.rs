@@ -16,18 +16,18 @@ impl World {
             core::Command::Append {
                 subject,
                 payload,
-                receipt,
-            } => self.edge_append(i, subject, payload, receipt),
+                tag,
+            } => self.edge_append(i, subject, payload, tag),
             core::Command::Interest {
                 subject,
                 payload,
-                question,
+                tag,
             } => {
-                let partition = question.partition;
+                let partition = tag.partition;
                 assert_eq!(subject::parse_partition(&subject), Some(partition));
                 self.order += 1;
                 let id = self.order;
-                self.asked.insert(id, (i, question));
+                self.asked.insert(id, (i, tag));
                 let ready = |(p, _, ready)| p == partition && ready;
                 if !self.owner.partitions().any(ready) {
                     return self.after(1..5, Happening::Answer(i, id, None));
@@ -91,12 +91,10 @@ impl World {
         i: usize,
         subject: String,
         payload: Bytes,
-        receipt: Receipt,
+        tag: AppendTag,
     ) {
         let answer = move |stored: Option<u64>| {
-            move |core: &mut Core, now: Now, _: &mut Sockets| {
-                core.handle_appended(receipt, stored, now)
-            }
+            move |core: &mut Core, now: Now, _: &mut Sockets| core.handle_appended(tag, stored, now)
         };
         if self.chance(self.plan.lost) {
             // Either at once, as on a disconnect, or never.
