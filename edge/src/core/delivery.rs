@@ -9,7 +9,7 @@ use super::clients::Membership;
 use super::effects::{ClientAction, Effects, Tell};
 use super::ids::RoomKey;
 use super::rooms::delay::DeliveryPolicy;
-use super::rooms::event::{Applied, Event, Offer, Taken};
+use super::rooms::event::{Applied, LaneEvent, Offer, UpdateOutcome};
 use super::state::Hub;
 use super::{join, reply};
 use crate::conn::transport::ConnKey;
@@ -31,13 +31,13 @@ pub(super) fn deliver(
     hub: &mut Hub,
     effects: &mut Effects,
     (key, lane): (RoomKey, LaneId),
-    event: Event,
+    event: LaneEvent,
     now: Now,
-) -> Taken {
+) -> UpdateOutcome {
     let Some(room) = hub.rooms.room_mut(key) else {
-        return Taken::Old;
+        return UpdateOutcome::Old;
     };
-    let is_snapshot = matches!(event, Event::Snapshot { .. });
+    let is_snapshot = matches!(event, LaneEvent::Snapshot { .. });
     match room.lane_mut(lane).offer(event, now.at) {
         Offer::Due(event) => apply(hub, effects, (key, lane), event, now),
         Offer::Delayed(taken) => {
@@ -89,23 +89,23 @@ fn apply(
     hub: &mut Hub,
     effects: &mut Effects,
     (key, lane): (RoomKey, LaneId),
-    event: Event,
+    event: LaneEvent,
     now: Now,
-) -> Taken {
+) -> UpdateOutcome {
     let Some((room, deflater)) = hub.rooms.get_mut(key) else {
-        return Taken::Old;
+        return UpdateOutcome::Old;
     };
     let (id, shown, _) = room.parts(lane);
     match shown.apply(id, event, deflater) {
         Applied::Nothing => {}
         Applied::HasSnapshot => join::answer_waiting(hub, effects, key, lane),
         Applied::Updated(taken) => {
-            effects.counts().updates += u64::from(taken == Taken::New);
+            effects.counts().updates += u64::from(taken == UpdateOutcome::New);
             return taken;
         }
         Applied::Ended(code) => end_lane(hub, effects, (key, lane), &code, now),
     }
-    Taken::New
+    UpdateOutcome::New
 }
 
 /// Lets all members leave a lane, after the frames that they still lack.

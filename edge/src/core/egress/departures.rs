@@ -12,7 +12,7 @@ use crate::core::effects::{ClientAction, Effects};
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply;
-use crate::core::rooms::event::Event;
+use crate::core::rooms::event::LaneEvent;
 use crate::core::state::Hub;
 
 /// The game refused a join.
@@ -75,7 +75,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
 /// The room is over and deleted, or unavailable: all members leave it, spectators when they have seen all of it.
 pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code: &str, now: Now) {
     for lane in LaneId::ALL {
-        let end = Event::End(code.to_owned());
+        let end = LaneEvent::End(code.to_owned());
         delivery::deliver(hub, effects, (key, lane), end, now);
     }
     let Some(room) = hub.rooms.room_mut(key) else {
@@ -85,7 +85,7 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code
     let epoch = room.epoch();
     room.begin(epoch, Instance(0));
     for lane in LaneId::ALL {
-        let begin = Event::Begin(epoch, Instance(0));
+        let begin = LaneEvent::Begin(epoch, Instance(0));
         delivery::deliver(hub, effects, (key, lane), begin, now);
     }
 }

@@ -15,7 +15,7 @@ use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply;
 use crate::core::rooms::delay::DeliveryPolicy;
-use crate::core::rooms::event::{Event, Taken};
+use crate::core::rooms::event::{LaneEvent, UpdateOutcome};
 use crate::core::rooms::sessions::{Reject, SessionChange};
 use crate::core::state::Hub;
 
@@ -49,7 +49,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         ItemKind::Presence(presence) => {
             let presence = Arc::new(presence);
             for lane in LaneId::ALL {
-                let event = Event::Presence(Arc::clone(&presence));
+                let event = LaneEvent::Presence(Arc::clone(&presence));
                 delivery::deliver(hub, effects, (key, lane), event, now);
             }
         }
@@ -73,7 +73,7 @@ fn on_snapshot(hub: &mut Hub, effects: &mut Effects, key: RoomKey, snapshot: Sna
     };
     let policy = DeliveryPolicy::new(snapshot.max_rate_hz, snapshot.delay_ms);
     delivery::set_policy(hub, key, lane, policy);
-    let event = Event::Snapshot {
+    let event = LaneEvent::Snapshot {
         version: snapshot.version,
         data: data.detach(),
         whole: true,
@@ -90,12 +90,12 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
     let versions = [update.players, update.spectators];
     for (lane, version) in LaneId::ALL.into_iter().zip(versions) {
         if version > 0 {
-            let event = Event::Update {
+            let event = LaneEvent::Update {
                 version,
                 key: update.key.clone(),
                 data: data.clone(),
             };
-            gap |= delivery::deliver(hub, effects, (key, lane), event, now) == Taken::Gap;
+            gap |= delivery::deliver(hub, effects, (key, lane), event, now) == UpdateOutcome::Gap;
         }
     }
     if gap {
@@ -119,7 +119,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
         effects.after_players(conn, codec::message(encoding, &message));
     }
     if live.spectators {
-        let event = Event::Live(data.detach());
+        let event = LaneEvent::Live(data.detach());
         delivery::deliver(hub, effects, (key, LaneId::Spectators), event, now);
     }
 }

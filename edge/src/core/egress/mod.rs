@@ -18,7 +18,7 @@ use prost::Message;
 use super::command::{AppendTag, InterestTag};
 use super::effects::{Effects, Tell, Timer};
 use super::interest;
-use super::rooms::event::Event;
+use super::rooms::event::LaneEvent;
 use super::rooms::sessions::Sessions;
 use super::state::State;
 use super::{delivery, effects::Notice};
@@ -79,7 +79,7 @@ fn on_room(
         room.begin(epoch, instance);
         state.owners.links().release(key);
         for lane in LaneId::ALL {
-            let begin = Event::Begin(epoch, instance);
+            let begin = LaneEvent::Begin(epoch, instance);
             delivery::deliver(hub, effects, (key, lane), begin, now);
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::data::Data;
 
-use super::event::{EVENT_OVERHEAD, Event, Taken};
+use super::event::{EVENT_OVERHEAD, LaneEvent, UpdateOutcome};
 
 #[cfg(test)]
 mod tests;
@@ -61,7 +61,7 @@ struct Release {
     at: Instant,
     due: Instant,
     /// In order of their coming.
-    events: BTreeMap<u64, Event>,
+    events: BTreeMap<u64, LaneEvent>,
     /// Where the last update of each key is.
     keys: HashMap<String, u64>,
     /// What members would be sent of updates and snapshots.
@@ -128,7 +128,7 @@ impl DelayBuffer {
     }
 
     /// The next event whose time has come. Call until `None`.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Event> {
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<LaneEvent> {
         loop {
             let release = self
                 .releases
@@ -151,24 +151,24 @@ impl DelayBuffer {
     }
 
     /// Takes the next event.
-    pub(crate) fn push(&mut self, now: Instant, event: Event) -> Taken {
+    pub(crate) fn push(&mut self, now: Instant, event: LaneEvent) -> UpdateOutcome {
         match event {
-            Event::Begin(..) => self.begin(now, event),
-            Event::Snapshot { version, data, .. } => return self.snapshot(now, version, data),
-            Event::Update { version, .. } => return self.update(now, version, event),
-            Event::Live(_) if self.full || self.bytes + event.weight() > self.cap => {
-                return Taken::Old;
+            LaneEvent::Begin(..) => self.begin(now, event),
+            LaneEvent::Snapshot { version, data, .. } => return self.snapshot(now, version, data),
+            LaneEvent::Update { version, .. } => return self.update(now, version, event),
+            LaneEvent::Live(_) if self.full || self.bytes + event.weight() > self.cap => {
+                return UpdateOutcome::Old;
             }
-            Event::Live(_) => self.live(now, event),
-            Event::Presence(_) => self.presence(now, event),
-            Event::End(_) => {
+            LaneEvent::Live(_) => self.live(now, event),
+            LaneEvent::Presence(_) => self.presence(now, event),
+            LaneEvent::End(_) => {
                 self.add(now, event);
             }
         }
-        Taken::New
+        UpdateOutcome::New
     }
 
-    fn begin(&mut self, now: Instant, event: Event) {
+    fn begin(&mut self, now: Instant, event: LaneEvent) {
         self.head = None;
         let at = self.open(now);
         if self.conflates() && !self.has_end(at) {
@@ -179,9 +179,9 @@ impl DelayBuffer {
         self.add(now, event);
     }
 
-    fn snapshot(&mut self, now: Instant, version: u64, data: Data) -> Taken {
+    fn snapshot(&mut self, now: Instant, version: u64, data: Data) -> UpdateOutcome {
         if self.full || self.head.is_some_and(|head| version < head) {
-            return Taken::Old;
+            return UpdateOutcome::Old;
         }
         let behind = self.head.is_none_or(|head| version > head);
         self.head = Some(version);
@@ -189,9 +189,9 @@ impl DelayBuffer {
         let mut whole = behind;
         if self.conflates() {
             whole |= self.releases[at].cost > data.len() + EVENT_OVERHEAD;
-            let superseded = |event: &Event| match event {
-                Event::Update { .. } => whole,
-                Event::Snapshot { whole: other, .. } => whole || !*other,
+            let superseded = |event: &LaneEvent| match event {
+                LaneEvent::Update { .. } => whole,
+                LaneEvent::Snapshot { whole: other, .. } => whole || !*other,
                 _ => false,
             };
             if !self.has_end(at) {
@@ -203,31 +203,33 @@ impl DelayBuffer {
         }
         self.add(
             now,
-            Event::Snapshot {
+            LaneEvent::Snapshot {
                 version,
                 data,
                 whole,
             },
         );
-        Taken::New
+        UpdateOutcome::New
     }
 
-    fn update(&mut self, now: Instant, version: u64, event: Event) -> Taken {
+    fn update(&mut self, now: Instant, version: u64, event: LaneEvent) -> UpdateOutcome {
         match self.head {
-            None => return Taken::Old,
-            Some(head) if version <= head => return Taken::Old,
-            Some(head) if version > head + 1 => return Taken::Gap,
+            None => return UpdateOutcome::Old,
+            Some(head) if version <= head => return UpdateOutcome::Old,
+            Some(head) if version > head + 1 => return UpdateOutcome::Gap,
             Some(_) => {}
         }
         if self.bytes + event.weight() > self.cap {
             self.full = true;
             self.head = None;
-            return Taken::Old;
+            return UpdateOutcome::Old;
         }
         self.head = Some(version);
         let at = self.open(now);
         let key = match &event {
-            Event::Update { key, .. } if self.conflates() && !key.is_empty() => Some(key.clone()),
+            LaneEvent::Update { key, .. } if self.conflates() && !key.is_empty() => {
+                Some(key.clone())
+            }
             _ => None,
         };
         let place = self.add(now, event);
@@ -236,10 +238,10 @@ impl DelayBuffer {
         {
             self.remove(at, earlier);
         }
-        Taken::New
+        UpdateOutcome::New
     }
 
-    fn live(&mut self, now: Instant, event: Event) {
+    fn live(&mut self, now: Instant, event: LaneEvent) {
         let (at, weight) = (self.open(now), event.weight());
         let place = self.add(now, event);
         let release = &mut self.releases[at];
@@ -254,9 +256,9 @@ impl DelayBuffer {
         }
     }
 
-    fn presence(&mut self, now: Instant, event: Event) {
+    fn presence(&mut self, now: Instant, event: LaneEvent) {
         let at = self.open(now);
-        self.drop_events(at, |event| matches!(event, Event::Presence(_)));
+        self.drop_events(at, |event| matches!(event, LaneEvent::Presence(_)));
         self.add(now, event);
     }
 
@@ -266,7 +268,7 @@ impl DelayBuffer {
 
     fn has_end(&self, at: usize) -> bool {
         let mut events = self.releases[at].events.values();
-        events.any(|event| matches!(event, Event::End(_)))
+        events.any(|event| matches!(event, LaneEvent::End(_)))
     }
 
     /// The release that what comes now is for.
@@ -295,7 +297,7 @@ impl DelayBuffer {
         self.releases.len() - 1
     }
 
-    fn add(&mut self, now: Instant, event: Event) -> u64 {
+    fn add(&mut self, now: Instant, event: LaneEvent) -> u64 {
         let at = self.open(now);
         self.order += 1;
         self.bytes += event.weight();
@@ -313,7 +315,7 @@ impl DelayBuffer {
         event.weight()
     }
 
-    fn drop_events(&mut self, at: usize, which: impl Fn(&Event) -> bool) {
+    fn drop_events(&mut self, at: usize, which: impl Fn(&LaneEvent) -> bool) {
         let release = &mut self.releases[at];
         let bytes = &mut self.bytes;
         release.events.retain(|_, event| {
@@ -326,14 +328,14 @@ impl DelayBuffer {
         });
         let (events, live) = (&release.events, &mut release.live);
         live.retain(|place| events.contains_key(place));
-        let weight = |place: &u64| events.get(place).map_or(0, Event::weight);
+        let weight = |place: &u64| events.get(place).map_or(0, LaneEvent::weight);
         release.live_bytes = live.iter().map(weight).sum();
     }
 }
 
-fn cost(event: &Event) -> usize {
+fn cost(event: &LaneEvent) -> usize {
     match event {
-        Event::Update { .. } | Event::Snapshot { whole: true, .. } => event.weight(),
+        LaneEvent::Update { .. } | LaneEvent::Snapshot { whole: true, .. } => event.weight(),
         _ => 0,
     }
 }

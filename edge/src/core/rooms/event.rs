@@ -12,7 +12,7 @@ pub(super) const EVENT_OVERHEAD: usize = 128;
 
 /// What happens to a lane.
 #[derive(Debug, Clone)]
-pub(crate) enum Event {
+pub(crate) enum LaneEvent {
     /// Another owner, or another room of that name (D15).
     Begin(Epoch, Instance),
     /// The whole view.
@@ -41,7 +41,7 @@ pub(crate) enum Event {
     End(String),
 }
 
-impl Event {
+impl LaneEvent {
     /// What it weighs while it is delayed, in bytes.
     pub(super) fn weight(&self) -> usize {
         EVENT_OVERHEAD
@@ -56,7 +56,7 @@ impl Event {
 
 /// What became of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum UpdateOutcome {
     /// It is on its way to the members.
     New,
     /// The lane had it.
@@ -69,9 +69,9 @@ pub(crate) enum Taken {
 #[derive(Debug)]
 pub(crate) enum Offer {
     /// The lane is not delayed: the event is to be applied now.
-    Due(Event),
+    Due(LaneEvent),
     /// The lane shows it later.
-    Delayed(Taken),
+    Delayed(UpdateOutcome),
 }
 
 /// What comes of an event that a lane was shown.
@@ -82,7 +82,7 @@ pub(crate) enum Applied {
     /// The lane has a snapshot: clients that wait for it can be answered.
     HasSnapshot,
     /// An update was taken, or not.
-    Updated(Taken),
+    Updated(UpdateOutcome),
     /// All members leave, for this reason.
     Ended(String),
 }

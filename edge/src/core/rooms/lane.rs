@@ -16,7 +16,7 @@ use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoc
 use grandstand_common::wire::Presence;
 
 use super::delay::{DelayBuffer, DeliveryPolicy};
-use super::event::{Applied, Event, Offer, Taken, presence_message};
+use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
 use super::frame_log::{FORMS, FrameLog, Member};
 use super::update_ring::UpdateRing;
 use crate::codec::{Deflater, WireFormat};
@@ -170,7 +170,7 @@ impl Lane {
     }
 
     /// Delays an event, or returns it if it is due at once.
-    pub(crate) fn offer(&mut self, event: Event, now: Instant) -> Offer {
+    pub(crate) fn offer(&mut self, event: LaneEvent, now: Instant) -> Offer {
         match &mut self.delay {
             Some(delay) => Offer::Delayed(delay.push(now, event)),
             None => Offer::Due(event),
@@ -178,7 +178,7 @@ impl Lane {
     }
 
     /// The next delayed event that is due. Call until `None`, again at [`next_release`](Self::next_release).
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Event> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<LaneEvent> {
         self.delay.as_mut()?.poll(now)
     }
 
@@ -204,13 +204,13 @@ impl Lane {
     pub(crate) fn apply(
         &mut self,
         room: &RoomId,
-        event: Event,
+        event: LaneEvent,
         deflater: &mut Deflater,
     ) -> Applied {
         let ring_bytes = self.ring_bytes;
         match event {
-            Event::Begin(epoch, instance) => self.reset(epoch, instance),
-            Event::Snapshot {
+            LaneEvent::Begin(epoch, instance) => self.reset(epoch, instance),
+            LaneEvent::Snapshot {
                 version,
                 data,
                 whole,
@@ -223,20 +223,22 @@ impl Lane {
                 return Applied::HasSnapshot;
             }
             // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
-            Event::Update { .. } if self.snapshot.is_none() => return Applied::Updated(Taken::Old),
-            Event::Update { version, data, .. } if self.delay.is_some() => {
-                self.advance(room, version, &data, ring_bytes, deflater);
-                return Applied::Updated(Taken::New);
+            LaneEvent::Update { .. } if self.snapshot.is_none() => {
+                return Applied::Updated(UpdateOutcome::Old);
             }
-            Event::Update { version, data, .. } => {
+            LaneEvent::Update { version, data, .. } if self.delay.is_some() => {
+                self.advance(room, version, &data, ring_bytes, deflater);
+                return Applied::Updated(UpdateOutcome::New);
+            }
+            LaneEvent::Update { version, data, .. } => {
                 return Applied::Updated(self.update(room, version, &data, ring_bytes, deflater));
             }
-            Event::Live(_) if self.snapshot.is_none() => {}
-            Event::Live(data) => {
+            LaneEvent::Live(_) if self.snapshot.is_none() => {}
+            LaneEvent::Live(data) => {
                 self.queue(&ServerMessage::Live { room, data: &data }, None, deflater);
             }
-            Event::Presence(presence) => self.set_presence(room, Some(presence), deflater),
-            Event::End(code) => return Applied::Ended(code),
+            LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), deflater),
+            LaneEvent::End(code) => return Applied::Ended(code),
         }
         Applied::Nothing
     }
@@ -351,18 +353,18 @@ impl Lane {
         data: &Data,
         ring_bytes: usize,
         deflater: &mut Deflater,
-    ) -> Taken {
+    ) -> UpdateOutcome {
         let Some(own) = self.version() else {
-            return Taken::Gap;
+            return UpdateOutcome::Gap;
         };
         if version <= own {
-            return Taken::Old;
+            return UpdateOutcome::Old;
         }
         if version != own + 1 {
-            return Taken::Gap;
+            return UpdateOutcome::Gap;
         }
         self.advance(room, version, data, ring_bytes, deflater);
-        Taken::New
+        UpdateOutcome::New
     }
 
     /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.

@@ -21,16 +21,16 @@ fn data(text: &str) -> Data {
     Data::Json(bytes::Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn snapshot(version: u64) -> Event {
-    Event::Snapshot {
+fn snapshot(version: u64) -> LaneEvent {
+    LaneEvent::Snapshot {
         version,
         data: data("0"),
         whole: true,
     }
 }
 
-fn update(version: u64, key: &str) -> Event {
-    Event::Update {
+fn update(version: u64, key: &str) -> LaneEvent {
+    LaneEvent::Update {
         version,
         key: key.to_owned(),
         data: data("0"),
@@ -42,13 +42,13 @@ fn shown(buffer: &mut DelayBuffer, now: Instant) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(event) = buffer.poll(now) {
         all.push(match event {
-            Event::Begin(epoch, _) => format!("begin {}", epoch.0),
-            Event::Snapshot { version, whole, .. } if whole => format!("snapshot {version}"),
-            Event::Snapshot { version, .. } => format!("base {version}"),
-            Event::Update { version, .. } => format!("{version}"),
-            Event::Live(data) => format!("live {}", data.len()),
-            Event::Presence(presence) => format!("presence {}", presence.viewers),
-            Event::End(code) => code,
+            LaneEvent::Begin(epoch, _) => format!("begin {}", epoch.0),
+            LaneEvent::Snapshot { version, whole, .. } if whole => format!("snapshot {version}"),
+            LaneEvent::Snapshot { version, .. } => format!("base {version}"),
+            LaneEvent::Update { version, .. } => format!("{version}"),
+            LaneEvent::Live(data) => format!("live {}", data.len()),
+            LaneEvent::Presence(presence) => format!("presence {}", presence.viewers),
+            LaneEvent::End(code) => code,
         });
     }
     all
@@ -69,7 +69,7 @@ fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
     for (version, key) in [(2, "a"), (3, ""), (4, "b"), (5, "a"), (6, "a")] {
         assert_eq!(
             buffer.push(now + ms(version), update(version, key)),
-            Taken::New
+            UpdateOutcome::New
         );
     }
     assert_eq!(shown(&mut buffer, now + ms(99)), [""; 0]);
@@ -90,13 +90,13 @@ fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
         DelayBuffer::new(DeliveryPolicy::new(0, 1000), None, CAP),
         start(),
     );
-    buffer.push(now, Event::Begin(Epoch(7), Instance(1)));
+    buffer.push(now, LaneEvent::Begin(Epoch(7), Instance(1)));
     buffer.push(now, snapshot(1));
     buffer.push(now + ms(10), update(2, "a"));
     buffer.push(now + ms(10), update(3, "a"));
-    buffer.push(now + ms(20), Event::Presence(Arc::default()));
-    buffer.push(now + ms(20), Event::Live(data("{}")));
-    buffer.push(now + ms(30), Event::End("finished".into()));
+    buffer.push(now + ms(20), LaneEvent::Presence(Arc::default()));
+    buffer.push(now + ms(20), LaneEvent::Live(data("{}")));
+    buffer.push(now + ms(30), LaneEvent::End("finished".into()));
     assert_eq!(buffer.head(), Some(3), "the owner is told what came");
     assert_eq!(shown(&mut buffer, now + ms(999)), [""; 0]);
     assert_eq!(
@@ -134,9 +134,15 @@ fn a_snapshot_is_sent_where_that_is_less() {
     assert_eq!(shown(&mut buffer, now + ms(2000)), ["snapshot 19", "20"]);
     // One that goes on from nothing known is needed, whatever is less.
     buffer.push(now + ms(2100), update(21, ""));
-    assert_eq!(buffer.push(now + ms(2100), update(23, "")), Taken::Gap);
+    assert_eq!(
+        buffer.push(now + ms(2100), update(23, "")),
+        UpdateOutcome::Gap
+    );
     buffer.push(now + ms(2200), snapshot(25));
-    assert_eq!(buffer.push(now + ms(2200), update(25, "")), Taken::Old);
+    assert_eq!(
+        buffer.push(now + ms(2200), update(25, "")),
+        UpdateOutcome::Old
+    );
     assert_eq!(shown(&mut buffer, now + ms(3000)), ["snapshot 25"]);
 }
 
@@ -149,16 +155,16 @@ fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
     buffer.push(now, snapshot(1));
     shown(&mut buffer, now);
     buffer.push(now + ms(1), update(2, "a"));
-    buffer.push(now + ms(2), Event::Begin(Epoch(8), Instance(1)));
-    assert_eq!(buffer.push(now + ms(3), update(3, "")), Taken::Old);
+    buffer.push(now + ms(2), LaneEvent::Begin(Epoch(8), Instance(1)));
+    assert_eq!(buffer.push(now + ms(3), update(3, "")), UpdateOutcome::Old);
     buffer.push(now + ms(4), snapshot(2));
     assert_eq!(
         shown(&mut buffer, now + ms(1000)),
         ["begin 8", "snapshot 2"]
     );
     buffer.push(now + ms(1100), update(3, ""));
-    buffer.push(now + ms(1200), Event::End("finished".into()));
-    buffer.push(now + ms(1300), Event::Begin(Epoch(8), Instance(0)));
+    buffer.push(now + ms(1200), LaneEvent::End("finished".into()));
+    buffer.push(now + ms(1300), LaneEvent::Begin(Epoch(8), Instance(0)));
     assert_eq!(
         shown(&mut buffer, now + ms(2000)),
         ["3", "finished", "begin 8"]
@@ -175,8 +181,8 @@ fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
     buffer.push(now, snapshot(0));
     let mut taken = 0;
     for i in 1..10_000 {
-        buffer.push(now + ms(i), Event::Live(data("live")));
-        if buffer.push(now + ms(i), update(i, "")) == Taken::New {
+        buffer.push(now + ms(i), LaneEvent::Live(data("live")));
+        if buffer.push(now + ms(i), update(i, "")) == UpdateOutcome::New {
             taken = i;
         }
         assert!(buffer.bytes() <= cap, "{}", buffer.bytes());
@@ -188,7 +194,10 @@ fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
         None,
         "the owner is told that something lacks"
     );
-    assert_eq!(buffer.push(now + ms(9_999), snapshot(9_999)), Taken::Old);
+    assert_eq!(
+        buffer.push(now + ms(9_999), snapshot(9_999)),
+        UpdateOutcome::Old
+    );
     let until = now + ms(10_000 + taken * 3 / 4);
     assert!(shown(&mut buffer, until).iter().any(|e| e == "30"));
     assert!(buffer.take_recovered());
@@ -206,7 +215,10 @@ fn lossy_messages_that_share_a_turn_are_bounded() {
     buffer.push(now, snapshot(0));
     shown(&mut buffer, now);
     for i in 0..5_000 {
-        buffer.push(now + ms(1), Event::Live(data(&"x".repeat(100 + i % 100))));
+        buffer.push(
+            now + ms(1),
+            LaneEvent::Live(data(&"x".repeat(100 + i % 100))),
+        );
     }
     assert!(buffer.bytes() < LIVE_BYTES + 2_000, "{}", buffer.bytes());
     let all = shown(&mut buffer, now + ms(1000));
@@ -256,20 +268,20 @@ fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
                 let mut view = truth[truth.len() - 1].clone();
                 view.apply(version, key);
                 truth.push(view);
-                assert_eq!(buffer.push(now, update(version, key)), Taken::New);
+                assert_eq!(buffer.push(now, update(version, key)), UpdateOutcome::New);
             } else {
                 buffer.push(now, snapshot(version - 1));
             }
             let due = buffer.next().filter(|due| *due <= now);
             while let Some(event) = buffer.poll(now) {
                 match event {
-                    Event::Snapshot { version, whole, .. } => {
+                    LaneEvent::Snapshot { version, whole, .. } => {
                         base = truth[version as usize].clone();
                         if whole {
                             seen = (version, base.clone());
                         }
                     }
-                    Event::Update { version, key, .. } => {
+                    LaneEvent::Update { version, key, .. } => {
                         assert!(version > seen.0, "seed {seed}");
                         seen.0 = version;
                         seen.1.apply(version, &key);

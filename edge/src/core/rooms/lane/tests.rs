@@ -145,7 +145,7 @@ fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
     lane.add(conn(1), Encoding::Json.into());
     assert_eq!(
         lane.update(&room(), 2, &data(2), 100, &mut deflater()),
-        Taken::Gap
+        UpdateOutcome::Gap
     );
     assert!(lane.snapshot(&room(), 3, data(3), 100, &mut deflater()));
     let mut seen = Vec::new();
@@ -160,7 +160,7 @@ fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
     );
     assert_eq!(
         lane.update(&room(), 2, &data(2), 100, &mut deflater()),
-        Taken::Old
+        UpdateOutcome::Old
     );
 }
 

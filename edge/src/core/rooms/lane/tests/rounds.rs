@@ -19,7 +19,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                     version += 1;
                     assert_eq!(
                         lane.update(&room(), version, &data(version), 1 << 16, &mut deflater()),
-                        Taken::New
+                        UpdateOutcome::New
                     );
                 }
                 3..6 => {
