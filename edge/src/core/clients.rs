@@ -46,7 +46,7 @@ impl Default for ClientConfig {
 
 /// A client's `join`, until it is answered.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Resume {
+pub(crate) struct JoinRequest {
     /// The `join`'s id.
     pub(crate) id: Option<u64>,
     /// The last version that the client has, and its epoch.
@@ -67,7 +67,7 @@ pub(crate) struct Membership {
     /// `joined` was sent.
     pub(crate) answered: bool,
     /// The `join` that is still to be answered.
-    pub(crate) resume: Option<Box<Resume>>,
+    pub(crate) request: Option<Box<JoinRequest>>,
 }
 
 /// The rooms of one client. Almost all clients are in one room.

@@ -165,7 +165,7 @@ fn tell_closed(
         };
         return reply::send(&hub.clients, effects, conn, &left);
     }
-    let id = membership.resume.and_then(|resume| resume.id);
+    let id = membership.request.and_then(|request| request.id);
     let message = if code == ErrorKind::NoSuchGame.code() {
         "no worker knows the game that the room's name begins with"
     } else {

@@ -7,7 +7,7 @@ use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 use grandstand_common::wire::{self, Body, Empty};
 use rand::{Rng, RngExt};
 
-use super::clients::{Membership, Resume};
+use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, Tell, Timer};
 use super::ids::RoomKey;
 use super::reply::{self, Refused};
@@ -44,14 +44,14 @@ pub(super) fn on_join(
     }
     let (encoding, player) = (client.encoding(), client.grants().player().clone());
     let rooms = client.memberships().len() as u64;
-    let resume = Resume {
+    let request = JoinRequest {
         id,
         since: join.since.zip(join.epoch.clone()),
         joined_sent: false,
     };
     let key = hub.rooms.find(room.as_str());
     if let Some(membership) = key.and_then(|key| hub.clients.membership(conn, key)) {
-        membership.resume = Some(Box::new(resume));
+        membership.request = Some(Box::new(request));
         if membership.answered {
             let (key, lane) = (membership.room, membership.lane);
             answer(hub, effects, conn, (key, lane));
@@ -78,7 +78,7 @@ pub(super) fn on_join(
         session,
         slot: None,
         answered: false,
-        resume: Some(Box::new(resume)),
+        request: Some(Box::new(request)),
     };
     hub.clients.enter(conn, membership);
     let chain = hub.rooms.config().chain;
@@ -206,8 +206,8 @@ pub(super) fn answer(
     };
     let (id, shown, sessions) = room.parts(lane);
     let mut answer = Answer::default();
-    if let Some(resume) = &mut membership.resume
-        && !resume.joined_sent
+    if let Some(request) = &mut membership.request
+        && !request.joined_sent
     {
         let instance = match shown.version() {
             // The room is delayed, and not to be seen yet.
@@ -217,7 +217,7 @@ pub(super) fn answer(
         let name = instance.to_string();
         let session = sessions.get(membership.session);
         let joined = ServerMessage::Joined {
-            id: resume.id,
+            id: request.id,
             room: id,
             role: match lane {
                 LaneId::Players => Role::Player,
@@ -227,12 +227,12 @@ pub(super) fn answer(
             last_seq: session.map_or(0, PlayerSession::acked),
         };
         put_message(&mut answer.before, encoding, &joined);
-        resume.joined_sent = true;
+        request.joined_sent = true;
         // Nothing says `joined` again, so it must not be dropped.
         answer.control = true;
         membership.answered = true;
     }
-    let since = membership.resume.as_ref().and_then(|r| r.since.as_ref());
+    let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let missed = since.and_then(|(version, epoch)| shown.missed(id, encoding, *version, epoch));
     let frames = missed.or_else(|| shown.catch_up(id, form, deflater));
     if frames.is_none() && membership.slot.is_none() {
@@ -242,7 +242,7 @@ pub(super) fn answer(
     } else {
         // Without frames, a member gets the lane's next snapshot with all others.
         answer.shared = frames.unwrap_or_default();
-        membership.resume = None;
+        membership.request = None;
         match membership.slot {
             Some(slot) => shown.served(slot),
             None => membership.slot = Some(shown.add(conn, form)),

@@ -32,8 +32,8 @@ pub(super) fn on_refused(
     let id = room.id().clone();
     if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
-        let resume = membership.and_then(|m| m.resume);
-        let answers = resume.and_then(|resume| resume.id);
+        let request = membership.and_then(|m| m.request);
+        let answers = request.and_then(|request| request.id);
         let why = (refused.code.as_str(), refused.message.as_str());
         reply::refuse_join(&hub.clients, effects, conn, why, (answers, &id));
     }
@@ -53,9 +53,9 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     if let Some((conn, encoding)) = player.conn() {
         // If the join was never answered, this is its answer.
         let membership = join::dismiss(hub, effects, conn, key, now);
-        let resume = membership.and_then(|m| m.resume);
+        let request = membership.and_then(|m| m.request);
         let left = ServerMessage::Left {
-            id: resume.and_then(|resume| resume.id),
+            id: request.and_then(|request| request.id),
             room: &id,
             code,
         };

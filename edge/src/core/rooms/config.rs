@@ -8,7 +8,7 @@ use super::delay::DeliveryPolicy;
 /// How rooms are served.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomConfig {
-    /// Bytes of updates kept per lane for clients that resume. The same as the workers'.
+    /// Bytes of updates kept per lane for clients that request. The same as the workers'.
     pub ring_bytes: usize,
     /// The least delay and the highest rate at which spectators are served; rooms may be slower and later.
     pub spectators: DeliveryPolicy,

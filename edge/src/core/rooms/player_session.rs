@@ -17,7 +17,7 @@ use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;
 
-/// Rejects that a session keeps, to answer a repeat or a resume.
+/// Rejects that a session keeps, to answer a repeat or a request.
 const KEPT_REJECTS: usize = 64;
 
 /// An input that the game rejected.
