@@ -171,5 +171,5 @@ fn tell_closed(
     } else {
         "this room cannot be had"
     };
-    reply::refuse_join(&hub.clients, effects, conn, (code, message), (id, room));
+    reply::join_error(&hub.clients, effects, conn, (code, message), (id, room));
 }

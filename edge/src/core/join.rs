@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, Tell, Timer};
 use super::ids::RoomKey;
-use super::reply::{self, Refused};
+use super::reply::{self, ErrorReply};
 use super::rooms::chain::Chain;
 use super::rooms::event::presence_message;
 use super::rooms::sessions::PlayerSession;
@@ -33,14 +33,14 @@ pub(super) fn on_join(
     let room = &join.room;
     let Some((granted, options)) = client.grants().role(room) else {
         let message = "the token does not allow this room";
-        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     };
     let role = join.role.unwrap_or(granted);
     if role > granted {
         let message = "the token allows this room to spectators only";
-        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     }
     let (encoding, player) = (client.encoding(), client.grants().player().clone());
     let rooms = client.memberships().len() as u64;
@@ -60,8 +60,8 @@ pub(super) fn on_join(
     }
     if rooms >= state.config.limits.rooms {
         let message = "this connection is in as many rooms as it may be: leave one first";
-        let refused = Refused::new(ErrorKind::RateLimited, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::RateLimited, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     }
     let key = hub.rooms.open(room);
     let lane = match role {
@@ -171,8 +171,8 @@ pub(super) fn joined_room(
     let key = key.filter(|&key| hub.clients.membership(conn, key).is_some());
     if key.is_none() {
         let message = "join the room first";
-        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room));
-        reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room));
+        reply::error(&hub.clients, effects, conn, &error);
     }
     key
 }

@@ -12,7 +12,7 @@ use crate::codec;
 use crate::conn::transport::ConnKey;
 
 /// Why a client's message was not taken, and what it is about.
-pub(super) struct Refused<'a> {
+pub(super) struct ErrorReply<'a> {
     kind: ErrorKind,
     message: &'a str,
     id: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Refused<'a> {
     seq: Option<u64>,
 }
 
-impl<'a> Refused<'a> {
+impl<'a> ErrorReply<'a> {
     /// An error in answer to the message `id`.
     pub(super) fn new(
         kind: ErrorKind,
@@ -46,7 +46,7 @@ impl<'a> Refused<'a> {
     }
 }
 
-impl<'a> From<&'a DecodeError> for Refused<'a> {
+impl<'a> From<&'a DecodeError> for ErrorReply<'a> {
     fn from(error: &'a DecodeError) -> Self {
         Self {
             kind: error.kind,
@@ -72,22 +72,22 @@ pub(super) fn send(
 }
 
 /// Sends an error, and counts it.
-pub(super) fn refuse(
+pub(super) fn error(
     clients: &Clients,
     effects: &mut Effects,
     conn: ConnKey,
-    refused: &Refused<'_>,
+    error: &ErrorReply<'_>,
 ) {
     if clients.get(conn).is_none() {
         return;
     }
-    let Refused {
+    let ErrorReply {
         kind,
         message,
         id,
         room,
         seq,
-    } = *refused;
+    } = *error;
     effects.counts().error(kind);
     let error = ServerMessage::Error {
         id,
@@ -100,7 +100,7 @@ pub(super) fn refuse(
 }
 
 /// Sends the error that answers a join. Its code may be the game's own, which is not counted.
-pub(super) fn refuse_join(
+pub(super) fn join_error(
     clients: &Clients,
     effects: &mut Effects,
     conn: ConnKey,
@@ -108,8 +108,8 @@ pub(super) fn refuse_join(
     (id, room): (Option<u64>, &RoomId),
 ) {
     if let Some(kind) = ErrorKind::ALL.into_iter().find(|kind| kind.code() == code) {
-        let refused = Refused::new(kind, message, id, Some(room));
-        return refuse(clients, effects, conn, &refused);
+        let reply = ErrorReply::new(kind, message, id, Some(room));
+        return error(clients, effects, conn, &reply);
     }
     let error = ServerMessage::Error {
         id,

@@ -35,7 +35,7 @@ pub(super) fn on_refused(
         let request = membership.and_then(|m| m.request);
         let answers = request.and_then(|request| request.id);
         let why = (refused.code.as_str(), refused.message.as_str());
-        reply::refuse_join(&hub.clients, effects, conn, why, (answers, &id));
+        reply::join_error(&hub.clients, effects, conn, why, (answers, &id));
     }
     join::linger(hub, effects, key, now);
 }

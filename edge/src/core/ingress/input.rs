@@ -15,7 +15,7 @@ use crate::core::command::Command;
 use crate::core::effects::{ClientAction, Effects};
 use crate::core::ids::RoomKey;
 use crate::core::join;
-use crate::core::reply::{self, Refused};
+use crate::core::reply::{self, ErrorReply};
 use crate::core::state::Hub;
 
 /// Commands that may wait for the bus before live messages are dropped.
@@ -41,8 +41,8 @@ pub(super) fn on_input(
     };
     let Some(session) = session_of(hub, conn, key) else {
         let message = "spectators only watch: join as a player";
-        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     };
     let Some(known) = hub.rooms.room_mut(key) else {
         return;
@@ -53,14 +53,14 @@ pub(super) fn on_input(
     };
     if !player.is_joined() {
         let message = "wait for `joined` before you send inputs";
-        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
+        return reply::error(&hub.clients, effects, conn, &error);
     }
     let next = player.next_seq();
     if seq == 0 || seq > next {
         let message = format!("the next input is seq {next}: inputs are numbered 1, 2, 3 …");
-        let refused = Refused::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
+        return reply::error(&hub.clients, effects, conn, &error);
     }
     if seq < next {
         return answer_repeat(hub, effects, conn, (key, session), seq);
@@ -112,8 +112,8 @@ pub(super) fn on_live(
     };
     let Some(session) = session_of(hub, conn, key) else {
         let message = "spectators only watch: join as a player";
-        let refused = Refused::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     };
     let Some(known) = hub.rooms.get(key) else {
         return;
@@ -123,8 +123,8 @@ pub(super) fn on_live(
     };
     if !player.is_joined() {
         let message = "wait for `joined` before you send live messages";
-        let refused = Refused::new(ErrorKind::NotJoined, message, id, Some(room));
-        return reply::refuse(&hub.clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
     }
     if effects.waiting_commands() >= MOST_COMMANDS {
         effects.counts().live_dropped += 1;

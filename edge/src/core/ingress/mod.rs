@@ -15,7 +15,7 @@ use rand::RngExt;
 use super::clients::TokenEvent;
 use super::effects::{ClientAction, Effects, Notice};
 use super::join;
-use super::reply::{self, Refused};
+use super::reply::{self, ErrorReply};
 use super::state::{Hub, State};
 use crate::codec::WireFormat;
 use crate::conn::transport::ConnKey;
@@ -75,12 +75,12 @@ pub(super) fn on_message(
     effects.counts().messages_in += 1;
     if !clients.allow_message(conn, now.at) {
         let message = "too many messages: slow down";
-        let refused = Refused::new(ErrorKind::RateLimited, message, None, None);
-        return reply::refuse(clients, effects, conn, &refused);
+        let error = ErrorReply::new(ErrorKind::RateLimited, message, None, None);
+        return reply::error(clients, effects, conn, &error);
     }
     match decode_client(encoding, payload) {
         Ok(message) => take_message(state, effects, conn, message, now),
-        Err(error) => reply::refuse(clients, effects, conn, &Refused::from(&*error)),
+        Err(error) => reply::error(clients, effects, conn, &ErrorReply::from(&*error)),
     }
 }
 
@@ -121,8 +121,8 @@ fn on_auth(
         Ok(()) => notify(hub, effects, (conn, id), "token_renewed"),
         Err(error) => {
             let message = error.to_string();
-            let refused = Refused::new(error.kind(), &message, id, None);
-            reply::refuse(&hub.clients, effects, conn, &refused);
+            let error = ErrorReply::new(error.kind(), &message, id, None);
+            reply::error(&hub.clients, effects, conn, &error);
         }
     }
 }
@@ -134,8 +134,8 @@ pub(super) fn on_token_timer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey
         Some(TokenEvent::ExpiresSoon) => notify(hub, effects, (conn, None), "token_expiring"),
         Some(TokenEvent::Expired) => {
             let why = ErrorKind::Unauthenticated;
-            let refused = Refused::new(why, "the token has expired", None, None);
-            reply::refuse(&hub.clients, effects, conn, &refused);
+            let error = ErrorReply::new(why, "the token has expired", None, None);
+            reply::error(&hub.clients, effects, conn, &error);
             effects.act(conn, ClientAction::Close(why));
         }
     }
