@@ -35,7 +35,7 @@ impl Default for ChainConfig {
 
 /// An entry that the owner has not reported yet.
 #[derive(Debug)]
-struct Waiting {
+struct Unacked {
     entry: Entry,
     bytes: usize,
     /// Its sequence in the log in this round; none before its receipt.
@@ -59,7 +59,7 @@ pub(crate) struct Chain {
     player: String,
     session: u64,
     edge: String,
-    window: VecDeque<Waiting>,
+    window: VecDeque<Unacked>,
     bytes: usize,
     next_n: u64,
     round: u32,
@@ -117,7 +117,7 @@ impl Chain {
         self.next_n += 1;
         self.bytes += bytes;
         self.outgoing.push_back(Self::outgoing_of(&entry));
-        self.window.push_back(Waiting {
+        self.window.push_back(Unacked {
             entry,
             bytes,
             stored: None,
