@@ -207,7 +207,7 @@ impl PartitionOwner {
         let waits = self.not_before.is_some_and(|at| at > now);
         let is_due = !self.pending.is_empty() || !self.unknown_rooms.is_empty();
         let request = if std::mem::take(&mut self.digest_due) {
-            // SendStatus even if it names no room: so the owner learns that there are none.
+            // A digest is sent even if it names no room, so that the owner learns that there are none.
             let rooms = self.rooms.iter().map(|&room| (room, false)).collect();
             Some(self.request(rooms, true))
         } else if self.ready && self.in_flight.is_none() && !waits && is_due && bus_up {

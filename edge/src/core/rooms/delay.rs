@@ -1,8 +1,8 @@
-//! What a lane's members are not shown yet: their class of policy (conflation and delay).
+//! Conflation and delay: what a lane's members are not shown yet.
 //!
-//! What comes from the owner is put into releases. A lane that is limited in its rate has at most so many releases a second, and of
-//! what shares a release only what is needed to be current is kept. A delayed lane is shown each release that much later, whatever
-//! it is: snapshots, presence, a new epoch and the end, so that no member's client holds the present (D22).
+//! Events from the owner are grouped into releases. A lane with a highest rate has at most so many releases a second; of
+//! the updates of one release, only those that a member needs to be current are kept. A delayed lane is shown each release
+//! that much later, with snapshots, presence, a new epoch and the end, so that no client holds the present (D22).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -41,7 +41,7 @@ pub(crate) struct FrameLog {
     /// What came since.
     fresh: [Vec<u8>; FORMS],
     frames: VecDeque<FrameEnd>,
-    /// The position of the last frame before the first frame.
+    /// The position of the last frame that is gone.
     from: u64,
     /// Where that frame ends.
     start: [u64; FORMS],

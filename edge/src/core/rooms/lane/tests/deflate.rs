@@ -1,6 +1,7 @@
 //! What is compressed for those who asked for it.
 
 use super::*;
+use crate::codec::WireFormat;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::inflate::Inflater;
 
