@@ -1,49 +1,49 @@
-//! A payload that Grandstand carries and never looks into.
+//! Game payloads, which Grandstand carries without reading them.
 
 use bytes::Bytes;
 
-/// A game's data: JSON text or plain bytes, and it says which.
+/// A game's data: JSON text or plain bytes.
 ///
-/// In every protobuf message that carries one, on the client's wire and on the bus, it is
-/// `oneof data { bytes json = 1; bytes binary = 2; }`.
+/// Every protobuf message with data, between client and edge and on the bus, encodes it as `oneof data { bytes json =
+/// 1; bytes binary = 2; }`.
 #[derive(Clone, PartialEq, Eq, prost::Oneof)]
 pub enum Data {
-    /// One JSON value as text (UTF-8, checked where it came in).
+    /// One JSON value as UTF-8 text, checked by the edge that received it.
     #[prost(bytes = "bytes", tag = "1")]
     Json(Bytes),
-    /// Bytes of the game's own.
+    /// Bytes in the game's own format.
     #[prost(bytes = "bytes", tag = "2")]
     Binary(Bytes),
 }
 
 impl Data {
-    /// The JSON of `value`.
+    /// Serializes `value` as JSON.
     ///
     /// # Errors
-    /// If `value` cannot be JSON (a map whose keys are no strings).
+    /// If `value` cannot be JSON, for example a map whose keys are not strings.
     pub fn json(value: &impl serde::Serialize) -> Result<Self, serde_json::Error> {
         serde_json::to_vec(value).map(|text| Self::Json(text.into()))
     }
 
-    /// The bytes, whichever kind they are.
+    /// The bytes of either kind.
     pub fn bytes(&self) -> &Bytes {
         match self {
             Self::Json(bytes) | Self::Binary(bytes) => bytes,
         }
     }
 
-    /// How many bytes it has.
+    /// The length in bytes.
     pub fn len(&self) -> usize {
         self.bytes().len()
     }
 
-    /// Whether it has no bytes.
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The same data in memory of its own. What is kept must be copied out of what the bus delivered,
-    /// whose payloads are slices of 64 KiB chunks.
+    /// Copies the data into memory of its own. Data that is kept must be detached, because payloads from the bus are
+    /// slices of 64 KiB chunks and would keep the whole chunk alive.
     pub fn detach(&self) -> Self {
         match self {
             Self::Json(bytes) => Self::Json(Bytes::copy_from_slice(bytes)),

@@ -1,6 +1,6 @@
-//! The names of things: rooms, players, edges, workers, partitions, sessions.
+//! Ids of rooms, players, edges, workers, partitions and sessions.
 //!
-//! Every type here is checked when it is made, so whatever holds one need not check again.
+//! Every id is validated when it is created, so code that holds one does not validate it again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +9,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Why a text is not the name that it should be.
+/// Why a text is not a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// More bytes than the kind of name may have.
+    /// The text has more bytes than this kind of id may have.
     #[error("is longer than {max} bytes")]
     TooLong {
-        /// The most bytes that it may have.
+        /// The most bytes that this kind of id may have.
         max: usize,
     },
-    /// A character that the kind of name may not have.
+    /// The text has a character that this kind of id may not have.
     #[error("has a character that is not allowed: {0:?}")]
     Character(char),
 }
@@ -51,10 +51,10 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The most bytes that such a name may have.
+            /// The most bytes that such an id may have.
             pub const MAX_BYTES: usize = $max;
 
-            /// The name as text.
+            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -102,11 +102,11 @@ macro_rules! name {
 }
 
 name!(
-    /// A game instance's name, `[A-Za-z0-9_-]{1,64}`. What stands before the first `-` names the game.
+    /// The name of a game instance, `[A-Za-z0-9_-]{1,64}`. The part before the first `-` names the game.
     RoomId, 64, is_word
 );
 name!(
-    /// Who plays: a token's `sub`. Any printable text of at most 128 bytes.
+    /// A player: the `sub` of a token. Any printable text of at most 128 bytes.
     PlayerId, 128, |c| !c.is_control()
 );
 name!(
@@ -114,7 +114,7 @@ name!(
     EdgeId, 96, is_word
 );
 name!(
-    /// One edge process: what the ids of its shards share, `{configured name}-{random part per start}`.
+    /// One edge process, `{configured name}-{random part per start}`: the common part of its shards' ids.
     ProcessId, 96, is_word
 );
 name!(
@@ -123,15 +123,15 @@ name!(
 );
 
 impl EdgeId {
-    /// The shard `shard` of a process that is named `name` and drew `random` at its start.
+    /// Makes the id of shard `shard` in the process called `name`, with the number that the process drew at its start.
     ///
     /// # Errors
-    /// If that is no name.
+    /// If the result is not a valid id.
     pub fn of_shard(name: &str, shard: usize, random: u32) -> Result<Self, IdError> {
         format!("{name}-{shard}-{random:08x}").parse()
     }
 
-    /// The process that this is a shard of. An id of another form is that of a process with one shard.
+    /// The process of this shard. An id in another form is taken for a process with one shard.
     pub fn process(&self) -> ProcessId {
         let mut parts = self.as_str().rsplitn(3, '-');
         if let (Some(random), Some(shard), Some(name)) = (parts.next(), parts.next(), parts.next())
@@ -144,18 +144,18 @@ impl EdgeId {
 }
 
 impl RoomId {
-    /// The game that this room plays: the part before the first `-` (all of it if there is none).
+    /// The room's game: the part before the first `-`, or the whole id if there is none.
     pub fn game(&self) -> &str {
         self.0.split('-').next().unwrap_or_default()
     }
 
-    /// The partition of this room in a cluster with `partitions` of them.
+    /// The room's partition in a cluster with `partitions` partitions.
     pub fn partition(&self, partitions: u16) -> Partition {
         Partition((xxh3_64(self.0.as_bytes()) % u64::from(partitions.max(1))) as u16)
     }
 }
 
-/// A share of all rooms that one worker owns at a time: `xxh3_64(room) % partitions`.
+/// A share of all rooms, owned by one worker at a time: `xxh3_64(room) % partitions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Partition(pub u16);
@@ -166,7 +166,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The fencing number of a partition's owner: `max(previous + 1, Unix ms)` (D15).
+/// The fencing token of a partition's owner: `max(previous + 1, Unix ms)` (D15).
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -180,7 +180,7 @@ impl Epoch {
     }
 }
 
-/// Which room of this name it is; 0 if there is none.
+/// Tells apart rooms that had the same id one after the other; 0 if there is no room.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -188,8 +188,8 @@ impl Epoch {
 pub struct Instance(pub u64);
 
 impl Instance {
-    /// Of the room that the entry with this log sequence and time created. The time is in it because a log that was
-    /// wiped counts anew: a room made in it would else be taken for the one before.
+    /// The instance of the room created by the log entry with this sequence and time. The time is part of it because
+    /// the sequences of a wiped log begin at 1 again, and its rooms must not be taken for earlier ones.
     pub fn of(seq: u64, time_ms: u64) -> Self {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&seq.to_le_bytes());
@@ -204,18 +204,18 @@ impl fmt::Display for Instance {
     }
 }
 
-/// A player's presence in a room from one connection: random, made by the edge (D1).
+/// A player's presence in a room from one connection. The edge draws it at random (D1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub u64);
 
-/// An audience of a room, with a view and a version counter of its own.
+/// An audience of a room, with its own view and version counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Those who play.
+    /// The players.
     Players,
-    /// Those who watch.
+    /// The viewers.
     Spectators,
 }
 
@@ -223,7 +223,7 @@ impl Lane {
     /// Both lanes, players first.
     pub const ALL: [Lane; 2] = [Lane::Players, Lane::Spectators];
 
-    /// 0 for players, 1 for spectators: the place in an array of two.
+    /// The lane's place in an array of two: 0 for players, 1 for spectators.
     pub fn index(self) -> usize {
         self as usize
     }
