@@ -1,17 +1,17 @@
-//! The time, and the one place that reads the wall clock.
+//! The wall clock and the monotonic clock. Only this module reads the wall clock.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The time by both clocks, as cores are told it.
+/// The time by both clocks, as cores get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// The monotonic clock (tokio's, which tests can pause): for what is to happen after a while.
+    /// The monotonic clock, for deadlines. It is tokio's, so that tests can pause it.
     pub at: Instant,
-    /// The wall clock, Unix milliseconds: for what other machines are told.
+    /// The wall clock in Unix milliseconds, for times that other machines see.
     pub unix_ms: u64,
 }
 
-/// The time now.
+/// Reads both clocks.
 pub fn now() -> Now {
     Now {
         at: tokio::time::Instant::now().into_std(),
@@ -19,7 +19,7 @@ pub fn now() -> Now {
     }
 }
 
-/// Milliseconds since 1970 by this machine's clock.
+/// Reads this machine's wall clock, in Unix milliseconds.
 #[allow(clippy::disallowed_methods)]
 pub fn unix_ms() -> u64 {
     SystemTime::now()

@@ -1,4 +1,4 @@
-//! What all processes of a cluster share: the bus that they meet on, and the numbers that they must agree on.
+//! The settings that all processes of a cluster share: their bus, and the numbers that they must agree on.
 
 use std::time::Duration;
 
@@ -14,21 +14,22 @@ use crate::wire::BUS_PROTOCOL;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterSettings {
-    /// The NATS servers, with commas between them.
+    /// NATS servers, separated by commas.
     pub url: String,
     /// A `.creds` file for NATS; empty for none.
     pub credentials: String,
-    /// Partitions that rooms are hashed to. The same in all processes, for ever.
+    /// The number of partitions that rooms are hashed to. The same in all processes, forever.
     pub partitions: u16,
-    /// Streams that partitions are spread over. The same in all processes, for ever.
+    /// The number of streams that partitions are spread over. The same in all processes, forever.
     pub streams: u16,
-    /// Servers that keep each stream: 1, 3 or 5.
+    /// The number of servers that keep each stream: 1, 3 or 5.
     pub replicas: u16,
-    /// How long the log keeps an entry, seconds.
+    /// How long the log keeps an entry, in seconds.
     pub log_max_age_s: u64,
-    /// Bytes that each stream of the log may hold; 0: as many as NATS has. Counts when the stream is made.
+    /// The most bytes that each stream of the log may hold; 0 for no limit but the server's. Used when a stream is
+    /// created.
     pub log_max_bytes: u64,
-    /// Keep streams in NATS' memory: for tests and benches, they do not survive its restart.
+    /// Keeps streams in the memory of NATS. For tests and benches: the streams do not survive a restart of NATS.
     pub memory_storage: bool,
 }
 
@@ -48,7 +49,7 @@ impl Default for ClusterSettings {
 }
 
 impl ClusterSettings {
-    /// Checks what the types cannot.
+    /// Checks ranges that the types cannot express.
     pub fn validate(&self, checks: &mut Checks) {
         checks.range("cluster.partitions", self.partitions.into(), 1..=4096);
         let streams = u64::from(self.partitions.max(1));
@@ -63,7 +64,7 @@ impl ClusterSettings {
         checks.range("cluster.log_max_bytes", self.log_max_bytes, 0..=most);
     }
 
-    /// What the bus is told; `name` is the connection's, for people who look at the server.
+    /// The options of a bus connection called `name`, which the `nats` tool shows.
     pub fn bus_options(&self, name: &str) -> BusOptions {
         BusOptions {
             streams: self.streams,
@@ -85,15 +86,15 @@ impl ClusterSettings {
     /// Connects to NATS.
     ///
     /// # Errors
-    /// If it cannot be reached or is not as configured.
+    /// If NATS cannot be reached or is not configured as needed.
     pub async fn connect(&self, name: &str) -> Result<Bus, ConnectError> {
         Bus::connect_nats(&self.url, &self.bus_options(name)).await
     }
 
-    /// Joins the cluster: the first process writes down what all must agree on, every other one is held to it.
+    /// Joins the cluster. The first process writes the cluster's record; every other process must match it.
     ///
     /// # Errors
-    /// If the cluster's record says something else than this process would.
+    /// If the cluster's record differs from this process' settings.
     pub async fn join(&self, bus: &Bus) -> Result<(), JoinError> {
         let own = ClusterRecord {
             bus_protocol: BUS_PROTOCOL,
@@ -120,7 +121,8 @@ impl ClusterSettings {
         }
     }
 
-    /// [Joins](Self::join) again whenever the bus was away: it may have come back without the record. Ends with the bus.
+    /// [Joins](Self::join) again after every reconnect, because the bus may have come back without the record. Ends
+    /// with the bus.
     pub async fn keep_joined(self, bus: Bus) {
         let mut link = bus.link();
         while link.changed().await.is_ok() {
@@ -129,17 +131,17 @@ impl ClusterSettings {
             }
             while let Err(error) = self.join(&bus).await {
                 if error.exit() == Exit::Config {
-                    tracing::error!(%error, "this process does not fit the cluster any more");
+                    tracing::error!(%error, "this process no longer fits the cluster");
                     break;
                 }
-                tracing::debug!(%error, "cannot look at the cluster's record");
+                tracing::debug!(%error, "cannot read the cluster's record");
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
 }
 
-/// Before the record is looked at again that could not be.
+/// The pause before a failed read of the cluster's record is repeated.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl ClusterRecord {
@@ -170,44 +172,44 @@ impl ClusterRecord {
 /// Why a process cannot join the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// It speaks with others in another way than those that are there.
+    /// This process and the cluster speak different versions of the bus protocol.
     #[error(
         "this process speaks bus protocol {own}, the cluster {theirs}: run a build that speaks {theirs}, or use another \
          NATS account"
     )]
     Protocol {
-        /// What this process speaks.
+        /// The version that this process speaks.
         own: u32,
-        /// What the cluster speaks.
+        /// The version that the cluster speaks.
         theirs: u32,
     },
-    /// It would disagree with those that are there.
+    /// A setting of this process differs from the cluster's.
     #[error(
         "this process has {key} {own}, the cluster has {theirs}: set it to {theirs}, or use another NATS account"
     )]
     Differs {
-        /// What they disagree about.
+        /// The key of the setting.
         key: &'static str,
-        /// What this process has.
+        /// This process' value.
         own: u32,
-        /// What the cluster has.
+        /// The cluster's value.
         theirs: u32,
     },
-    /// The cluster's record is not one.
+    /// The cluster's record cannot be parsed.
     #[error(
         "the cluster's record (bucket cluster, key settings) cannot be read: delete it if the cluster is empty"
     )]
     Unreadable,
-    /// The bus cannot be asked.
+    /// The record cannot be read from the bus.
     #[error("cannot read the cluster's record: {0}")]
     Bus(#[from] BusError),
-    /// The record cannot be written.
+    /// The record cannot be written to the bus.
     #[error("cannot write the cluster's record: {0}")]
     Put(#[from] PutError),
 }
 
 impl JoinError {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Protocol { .. } | Self::Differs { .. } | Self::Unreadable => Exit::Config,

@@ -1,65 +1,65 @@
-//! The one enum of what can go wrong between a client and an edge: at once the `code` of `error` messages, the close
-//! code and the label of metrics.
+//! Errors between a client and an edge. Each kind is the `code` of `error` messages, a close code and a metric label at
+//! once.
 
-/// Why something of a client's was refused.
+/// Why a client's message or connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorKind {
-    /// Not JSON (or not protobuf).
+    /// The message is not JSON, or not protobuf.
     BadJson,
     /// A field is missing or of the wrong type.
     BadMessage,
-    /// A `type` that this edge does not know.
+    /// The edge does not know this `type`.
     UnknownType,
-    /// JSON that nests too deeply, or is not one value.
+    /// The JSON nests too deeply or is not one value.
     BadData,
-    /// Not a room id.
+    /// The text is not a room id.
     BadRoom,
-    /// No worker knows the game that the room's name asks for.
+    /// No worker knows the game in the room's name.
     NoSuchGame,
     /// The token does not allow it.
     Forbidden,
-    /// No (valid) token.
+    /// The token is missing or invalid.
     Unauthenticated,
     /// The game takes no more players.
     RoomFull,
     /// The room's state outgrew its limit.
     RoomTooBig,
-    /// The room cannot be had now.
+    /// The room is unavailable at the moment.
     RoomUnavailable,
-    /// The room was made anew; inputs for the one before failed.
+    /// The room was created again; inputs for the earlier room failed.
     RoomRestarted,
-    /// An input, live message or leave for a room that the connection is not in.
+    /// The connection is not in the room of this input, live message or leave.
     NotJoined,
-    /// A `seq` of 0, or one that leaves a gap.
+    /// The `seq` is 0 or leaves a gap.
     BadSeq,
-    /// A message over the limit.
+    /// The message exceeds the size limit.
     TooBig,
-    /// More than the limit allows in this time, or of this kind at once.
+    /// The client sent more than the limit allows in this time, or has too many of one kind at once.
     RateLimited,
     /// The room is over.
     Finished,
     /// The player joined from another connection.
     Replaced,
-    /// The peer broke RFC 6455.
+    /// The peer violated RFC 6455.
     Protocol,
-    /// A frame of a kind that the connection's encoding does not use.
+    /// The connection's encoding does not use frames of this kind.
     Unsupported,
-    /// A text message that is not UTF-8.
+    /// A text message is not UTF-8.
     BadUtf8,
-    /// A compressed message that cannot be inflated.
+    /// A compressed message cannot be inflated.
     BadDeflate,
-    /// The client reads more slowly than it is sent to.
+    /// A slow consumer: the client reads more slowly than the edge sends.
     TooSlow,
-    /// Nothing was heard of the client for too long.
+    /// The client has been silent for too long.
     Timeout,
-    /// The edge goes away.
+    /// The edge shuts down.
     GoingAway,
-    /// A fault of the edge's.
+    /// A bug or failure of the edge.
     Internal,
 }
 
 impl ErrorKind {
-    /// All of them.
+    /// All kinds, each at its index.
     pub const ALL: [ErrorKind; 26] = [
         Self::BadJson,
         Self::BadMessage,
@@ -121,7 +121,7 @@ impl ErrorKind {
         }
     }
 
-    /// The close code, where the error ends the connection (RFC 6455 section 7.4.1, and our own above 4000).
+    /// The close code of errors that end the connection: RFC 6455 section 7.4.1, and private ones above 4000.
     pub fn close_code(self) -> u16 {
         match self {
             Self::Protocol => 1002,

@@ -1,33 +1,33 @@
-//! How a process ends: the codes (those of BSD's sysexits where there is one), and errors that know theirs.
+//! Exit codes, from BSD's sysexits where it has one, and errors that know theirs.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-/// A process' exit code.
+/// The exit code of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// All is well.
+    /// Success.
     Ok = 0,
-    /// What was checked is not as it should be (`chaos`, `replay`).
+    /// A check found faults (`chaos`, `replay`).
     Faults = 1,
     /// The command line is wrong.
     Usage = 64,
-    /// What was named cannot be read: a file, or a room.
+    /// A named file or room cannot be read.
     NoInput = 66,
-    /// Something that it needs cannot be reached (NATS).
+    /// A dependency is unavailable (NATS).
     Unavailable = 69,
-    /// A fault of the program's own.
+    /// A bug of the program.
     Internal = 70,
     /// The configuration is wrong.
     Config = 78,
-    /// The port is taken.
+    /// Another process listens on the address.
     AddressInUse = 98,
 }
 
 impl Exit {
-    /// All of them, for the documentation and its test.
+    /// All codes, for the documentation and its test.
     pub const ALL: [Exit; 8] = [
         Self::Ok,
         Self::Faults,
@@ -51,7 +51,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error with the code that the process ends with. What it says is for people: what, where and how to mend it.
+/// An error with an exit code. Its text is for people: what is wrong, where, and how to fix it.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -59,7 +59,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With its code and what to tell people.
+    /// An error with this code and text.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -67,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// The code.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         self.exit
     }
@@ -81,19 +81,19 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An address cannot be listened on.
+/// Failure to listen on an address.
 #[derive(Debug)]
 pub struct BindError {
-    /// The key that says the address: `admin.listen`.
+    /// The configuration key of the address, for example `admin.listen`.
     pub key: &'static str,
     /// The address.
     pub address: SocketAddr,
-    /// What the system says.
+    /// The system's error.
     pub source: io::Error,
 }
 
 impl BindError {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => Exit::AddressInUse,
@@ -113,16 +113,16 @@ impl fmt::Display for BindError {
         match source.kind() {
             io::ErrorKind::AddrInUse => write!(
                 f,
-                "cannot listen on {address}: another process has that port. End it, or set `{key}` to another address"
+                "cannot listen on {address}: another process uses that port. Stop it, or set `{key}` to another address"
             ),
             io::ErrorKind::AddrNotAvailable => write!(
                 f,
-                "cannot listen on {address}: this machine has no such address. Set `{key}` to one that it has, or to \
+                "cannot listen on {address}: this machine does not have that address. Set `{key}` to one of its addresses, or to \
                  0.0.0.0 or [::]"
             ),
             io::ErrorKind::PermissionDenied => write!(
                 f,
-                "cannot listen on {address}: not allowed (ports below 1024 need privileges). Set `{key}` to another port"
+                "cannot listen on {address}: permission denied (ports below 1024 need privileges). Set `{key}` to another port"
             ),
             _ => write!(f, "cannot listen on {address} (`{key}`): {source}"),
         }
@@ -131,17 +131,17 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// The codes, for `--help`.
-pub const HELP: &str = "Exit codes: 0 well, 1 a check found faults, 64 usage, 66 a file that cannot be read, 69 NATS unreachable, \
+/// The exit codes, for `--help`.
+pub const HELP: &str = "Exit codes: 0 success, 1 a check found faults, 64 usage, 66 a file cannot be read, 69 NATS unreachable, \
                         70 internal, 78 configuration, 98 address in use";
 
-/// The command line, or the code to end with: `--help` and errors have been printed then.
+/// Parses the command line. For `--help` and for errors, prints them and returns the exit code.
 ///
 /// # Errors
-/// With 0 for `--help` and `--version`, and 64 for what is wrong.
+/// 0 for `--help` and `--version`, 64 for a wrong command line.
 pub fn parse<A: clap::Parser>() -> Result<A, ExitCode> {
     A::try_parse().map_err(|error| {
-        // Nobody is left to tell if this cannot be printed.
+        // If standard error is closed, there is nobody left to inform.
         error.print().ok();
         match error.use_stderr() {
             true => Exit::Usage.into(),

@@ -1,6 +1,6 @@
-//! What edges and workers share: names, messages, the bus, and the frame around a process.
+//! What edges and workers share: names, messages, the bus, and the frame of a process.
 //!
-//! Read in this order; it is the order in which the modules build on each other.
+//! The modules are declared in the order in which they build on each other; read them in that order.
 
 pub use grandstand_types::{data, id};
 

@@ -1,40 +1,40 @@
-//! Small JSON records in the bus' key-value buckets that both edges and workers read.
+//! JSON records in the bus' key-value buckets that both edges and workers read.
 
 use serde::{Deserialize, Serialize};
 
 use grandstand_types::id::{Epoch, WorkerId};
 
-/// Who owns a partition: bucket `leases`, key `{p}`.
+/// The owner of a partition: bucket `leases`, key `{p}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The owner; `None` if it was released.
     pub worker: Option<WorkerId>,
-    /// The owner's fencing number.
+    /// The owner's fencing token.
     pub epoch: Epoch,
-    /// The owner has read the log to the end that it had at takeover, and answers `ctl`.
+    /// The owner has read the log up to its end at takeover, and answers `ctl`.
     pub ready: bool,
 }
 
 /// A worker: bucket `workers`, key its id. Renewed every 500 ms (D16).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
-    /// Whether it lives, leaves, or was found dead.
+    /// Whether the worker is alive, leaving or dead.
     pub state: WorkerState,
-    /// Counts the renewals, so that each is a change.
+    /// The number of renewals, so that each renewal changes the record.
     pub beat: u64,
     /// The build, for people.
     pub build: String,
 }
 
-/// Whether a worker lives.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
-    /// It lives and takes its share.
+    /// The worker is alive and takes its share of partitions.
     Alive,
-    /// It gives its partitions away and will end.
+    /// The worker hands its partitions over and will end.
     Leaving,
-    /// Another worker found it dead; only then may its leases be taken.
+    /// Another worker declared it dead. Only then may others take its leases.
     Dead,
 }
 
@@ -43,11 +43,11 @@ pub enum WorkerState {
 pub struct Checkpoint {
     /// The owner that wrote it.
     pub epoch: Epoch,
-    /// How often the log was cut or made anew (D11).
+    /// How many times the log was cut or created again (D11).
     pub generation: u64,
-    /// The first sequence that is not covered by acked snapshots.
+    /// The first sequence that acked snapshots do not cover.
     pub seq: u64,
-    /// When the log's stream was created, Unix milliseconds: another one means that it was made anew.
+    /// When the log's stream was created, in Unix milliseconds. Another time means another stream.
     #[serde(default)]
     pub created_ms: u64,
     /// Where the log was cut, oldest first.
@@ -55,7 +55,7 @@ pub struct Checkpoint {
     pub cuts: Vec<Cut>,
 }
 
-/// A place where the log was cut or made anew: what older generations covered from `seq` on is not there (D11).
+/// A place where the log was cut or created again. Entries that older generations covered from `seq` on are gone (D11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// The generation that begins here.
@@ -65,7 +65,7 @@ pub struct Cut {
 }
 
 impl Checkpoint {
-    /// How far a snapshot of `generation` that was taken after `last` covers the log as it is now.
+    /// The last sequence of the present log that a snapshot of `generation`, taken after `last`, covers.
     pub fn covered(&self, generation: u64, last: u64) -> u64 {
         self.cuts
             .iter()
@@ -77,13 +77,13 @@ impl Checkpoint {
 /// The key of the cluster's record, in bucket `cluster`.
 pub(crate) const CLUSTER_KEY: &str = "settings";
 
-/// What all processes of a cluster must agree on: bucket `cluster`, key `settings`.
+/// The numbers that all processes of a cluster must agree on: bucket `cluster`, key `settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRecord {
-    /// [`BUS_PROTOCOL`](crate::wire::BUS_PROTOCOL).
+    /// The version of the bus protocol: [`BUS_PROTOCOL`](crate::wire::BUS_PROTOCOL).
     pub bus_protocol: u32,
-    /// How many partitions rooms are hashed to.
+    /// The number of partitions that rooms are hashed to.
     pub partitions: u16,
-    /// How many streams (and room buckets) partitions are spread over.
+    /// The number of streams, and of room buckets, that partitions are spread over.
     pub streams: u16,
 }

@@ -5,25 +5,25 @@
 //! | `in.{p}.{room}` | the log: a room's entries (JetStream) |
 //! | `live.{p}` | live messages to a partition's owner |
 //! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
-//! | `edge.{edge}` | all that is for one edge |
-//! | `process.{id}.alive` | is this edge process there? (request) |
-//! | `hot.{room}` | what is for all of the very many edges that watch a room |
-//! | `worker.{id}.alive` | is this worker there? (request) |
-//! | `worker.{id}.link` | what did I miss? (request) |
+//! | `edge.{edge}` | everything for one edge |
+//! | `process.{id}.alive` | liveness probe of an edge process (request) |
+//! | `hot.{room}` | messages for all edges that watch a hot room |
+//! | `worker.{id}.alive` | liveness probe of a worker (request) |
+//! | `worker.{id}.link` | an edge asks which rooms were in batches that it missed (request) |
 
 use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
-/// `in.{p}.{room}`: where an entry of `room` goes in the log.
+/// `in.{p}.{room}`: the log subject of a room's entries.
 pub fn log(partition: Partition, room: &RoomId) -> String {
     format!("in.{partition}.{room}")
 }
 
-/// `in.{p}.*`: all entries of a partition.
+/// `in.{p}.*`: the log subjects of a partition.
 pub fn log_partition(partition: Partition) -> String {
     format!("in.{partition}.*")
 }
 
-/// The room that a log subject is for.
+/// The partition and room of a log subject.
 pub fn parse_log(subject: &str) -> Option<(Partition, RoomId)> {
     let mut parts = subject.strip_prefix("in.")?.splitn(2, '.');
     let partition = parts.next()?.parse().ok()?;
@@ -40,7 +40,7 @@ pub fn ctl(partition: Partition) -> String {
     format!("ctl.{partition}")
 }
 
-/// The partition that a `live` or `ctl` subject is for.
+/// The partition of a `live` or `ctl` subject.
 pub fn parse_partition(subject: &str) -> Option<Partition> {
     let tail = subject
         .strip_prefix("live.")
@@ -48,27 +48,27 @@ pub fn parse_partition(subject: &str) -> Option<Partition> {
     Some(Partition(tail.parse().ok()?))
 }
 
-/// `edge.{edge}`: all that workers send to one edge.
+/// `edge.{edge}`: everything that workers send to one edge.
 pub fn edge(edge: &EdgeId) -> String {
     format!("edge.{edge}")
 }
 
-/// `process.{id}.alive`: a request that a living edge process answers, however busy its shards are.
+/// `process.{id}.alive`: a liveness probe of an edge process. It is answered however busy the shards are.
 pub fn process_alive(process: &ProcessId) -> String {
     format!("process.{process}.alive")
 }
 
-/// `hot.{room}`: what workers send to all edges that watch a hot room.
+/// `hot.{room}`: messages of workers to all edges that watch a hot room.
 pub fn hot(room: &RoomId) -> String {
     format!("hot.{room}")
 }
 
-/// `worker.{id}.alive`: a request that a living worker answers.
+/// `worker.{id}.alive`: a liveness probe of a worker.
 pub fn worker_alive(worker: &WorkerId) -> String {
     format!("worker.{worker}.alive")
 }
 
-/// `worker.{id}.link`: an edge asks which rooms were in messages that it missed.
+/// `worker.{id}.link`: an edge asks which rooms were in batches that it missed.
 pub fn worker_link(worker: &WorkerId) -> String {
     format!("worker.{worker}.link")
 }
@@ -78,7 +78,7 @@ pub fn room_key(partition: Partition, room: &RoomId) -> String {
     format!("{partition}.{room}")
 }
 
-/// The room whose snapshot lies under `key` (`None` for the checkpoint).
+/// The room of a snapshot's key; `None` for the key of a checkpoint.
 pub fn parse_room_key(key: &str) -> Option<(Partition, RoomId)> {
     let (partition, room) = key.split_once('.')?;
     Some((Partition(partition.parse().ok()?), room.parse().ok()?))
@@ -89,7 +89,7 @@ pub fn checkpoint_key(partition: Partition) -> String {
     format!("{partition}.=checkpoint")
 }
 
-/// `{p}.`: what the keys of a partition's rooms and its checkpoint begin with.
+/// `{p}.`: the common prefix of a partition's keys, its rooms and its checkpoint.
 pub fn partition_prefix(partition: Partition) -> String {
     format!("{partition}.")
 }
