@@ -1,4 +1,4 @@
-//! Makes tokens.
+//! Makes and signs tokens.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::auth::error::{AuthError, KeyError};
 use crate::auth::rules;
 use crate::envelope::Role;
 
-/// The claims of a token to be made.
+/// The claims of a new token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claims {
     sub: PlayerId,
@@ -20,7 +20,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// A token for `player` that ends at `expires_s` (Unix seconds) and allows nothing yet.
+    /// Claims for `player` that expire at `expires_s` (Unix seconds) and allow nothing yet.
     pub fn new(player: PlayerId, expires_s: u64) -> Self {
         Self {
             sub: player,
@@ -29,7 +29,7 @@ impl Claims {
         }
     }
 
-    /// Allows `role` in a room, or in all rooms with a prefix (`memory-*`). `options` reach the game.
+    /// Allows `role` in a room, or in all rooms with a prefix (`memory-*`). The game gets `options`.
     ///
     /// # Errors
     /// If `pattern` is neither a room nor a prefix of one.
@@ -49,7 +49,8 @@ impl Claims {
     }
 }
 
-/// Makes tokens, with a shared secret: for `grandstand token` and tests. A game's own login signs its own.
+/// Signs tokens with a shared secret. For `grandstand token` and tests; a game's own login service signs its own
+/// tokens.
 pub struct Signer(EncodingKey);
 
 impl Signer {
@@ -64,10 +65,10 @@ impl Signer {
         Ok(Self(EncodingKey::from_secret(secret)))
     }
 
-    /// The token with these claims.
+    /// Signs a token with these claims.
     ///
     /// # Panics
-    /// Never: such claims can always be written as JSON, and any secret signs.
+    /// Never: such claims serialize to JSON, and any secret signs.
     pub fn sign(&self, claims: &Claims) -> String {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.0)
             .expect("claims are JSON and the secret signs")

@@ -10,16 +10,16 @@ use crate::auth::error::KeyError;
 use crate::auth::verifier::Verifier;
 use crate::process::config::Checks;
 
-/// The most that clocks may differ by.
+/// The most seconds that clocks may differ by.
 const MAX_LEEWAY_S: u64 = 3600;
 
-/// Which tokens are trusted. Exactly one of `secret` and `public_key_file` is set.
+/// The tokens to trust. Exactly one of `secret` and `public_key_file` is set.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
-    /// The secret that tokens are signed with (HS256).
+    /// The shared secret of tokens (HS256).
     pub secret: String,
-    /// A PEM file with the public key of whoever signs them (RS256, ES256, ES384, EdDSA).
+    /// A PEM file with the public key of the tokens' issuer (RS256, ES256, ES384, EdDSA).
     pub public_key_file: PathBuf,
     /// Seconds that clocks may differ by.
     pub leeway_s: u64,
@@ -41,7 +41,7 @@ impl Default for AuthConfig {
     }
 }
 
-/// Without the secret.
+/// Leaves the secret out.
 impl fmt::Debug for AuthConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthConfig")
@@ -53,7 +53,7 @@ impl fmt::Debug for AuthConfig {
     }
 }
 
-/// Why an [`AuthConfig`] makes no [`Verifier`].
+/// Why an [`AuthConfig`] does not make a [`Verifier`].
 #[derive(Debug, thiserror::Error)]
 pub enum AuthConfigError {
     /// Neither key is set, or both are.
@@ -62,13 +62,13 @@ pub enum AuthConfigError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     File(#[from] io::Error),
-    /// The key is of no use.
+    /// The key cannot be used.
     #[error("cannot be used: {0}")]
     Key(#[from] KeyError),
 }
 
 impl AuthConfig {
-    /// Checks the section, which stands in the configuration as `section` (`auth`).
+    /// Checks the section, which is called `section` in the configuration (`auth`).
     pub fn validate(&self, section: &str, checks: &mut Checks) {
         let leeway = format!("{section}.leeway_s");
         checks.range(&leeway, self.leeway_s, 0..=MAX_LEEWAY_S);
@@ -80,7 +80,7 @@ impl AuthConfig {
         checks.require(&key, false, || why.to_string());
     }
 
-    /// What checks tokens. Reads the key's file.
+    /// Makes the verifier. Reads the key's file.
     ///
     /// # Errors
     /// If neither or both keys are set, or the one that is set cannot be used.

@@ -3,54 +3,54 @@
 use crate::envelope::MAX_JSON_DEPTH;
 use crate::error::ErrorKind;
 
-/// Why a token was not accepted.
+/// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// Not three parts of base64, or not JSON inside.
+    /// The token is not three parts of base64, or has no JSON inside.
     #[error("the token is not a JWT")]
     Malformed,
-    /// Signed in a way that the configured key is not for.
+    /// The configured key is for another algorithm.
     #[error("the token must be signed with {0}")]
     Algorithm(&'static str),
-    /// Signed by somebody else, or changed since.
+    /// The signature was made with another key, or the token was changed.
     #[error("the token's signature is wrong")]
     Signature,
-    /// `exp` is past.
+    /// `exp` is in the past.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` is to come.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     TooEarly,
-    /// Meant for another service, or not for any.
+    /// The token is for another service, or for none.
     #[error("the token's `aud` is not this service's")]
     Audience,
-    /// Made by another issuer.
+    /// Another issuer made the token.
     #[error("the token's `iss` is not the configured issuer")]
     Issuer,
-    /// A claim that must be there is missing or of the wrong type.
+    /// A required claim is missing or has the wrong type.
     #[error("the token's `{claim}` must be {expected}")]
     Claim {
-        /// Which.
+        /// The claim's name.
         claim: &'static str,
-        /// What it must be.
+        /// The value that it must have.
         expected: &'static str,
     },
-    /// `rooms` has an entry that means nothing.
+    /// An entry of `rooms` is invalid.
     #[error("the token's `rooms` has {pattern:?}, which {why}")]
     Rooms {
-        /// The room or prefix.
+        /// The entry's room or prefix.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault of the entry.
         why: RuleError,
     },
-    /// A renewal for somebody else.
+    /// The renewal is for another player.
     #[error("the token is another player's")]
     OtherPlayer,
 }
 
 impl AuthError {
-    /// What the client is told.
+    /// The kind of error for the client.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::OtherPlayer => ErrorKind::Forbidden,
@@ -62,27 +62,27 @@ impl AuthError {
 /// Why a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// No secret at all.
+    /// The secret is empty.
     #[error("the secret is empty")]
     Empty,
-    /// The private half: an edge must not have it.
+    /// The key is private: an edge must not have it.
     #[error("this is a private key; give the public key that belongs to it")]
     Private,
-    /// Nothing that is understood.
+    /// The text is not a public key of a known kind.
     #[error("not a public key in PEM (RSA, ECDSA P-256 or P-384, Ed25519)")]
     NotPem,
 }
 
-/// What is wrong with an entry of a token's `rooms`.
+/// Why an entry of a token's `rooms` is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// The name.
+    /// The name is neither a room nor a prefix.
     #[error("is neither a room id nor a prefix of one with `*` at its end")]
     Pattern,
-    /// The value.
+    /// The value is not a role.
     #[error("must be \"player\", \"spectator\" or {{\"role\":…,\"options\":…}}")]
     Role,
-    /// The options.
+    /// The options cannot be passed on.
     #[error(
         "has options that nest deeper than {MAX_JSON_DEPTH} levels, or text or numbers out of range"
     )]

@@ -1,4 +1,4 @@
-//! What a token grants.
+//! Permissions that a token grants.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,7 +9,7 @@ use crate::auth::error::AuthError;
 use crate::auth::rules::Rules;
 use crate::envelope::Role;
 
-/// What a verified token grants.
+/// Permissions of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
     player: PlayerId,
@@ -26,7 +26,7 @@ impl Grants {
         }
     }
 
-    /// Everything, for ever, without a token: only for `grandstand dev`, where `?user=` is trusted.
+    /// Grants everything forever, without a token. Only for `grandstand dev`, which trusts `?user=`.
     pub fn trusted(player: PlayerId) -> Self {
         Self {
             player,
@@ -35,26 +35,26 @@ impl Grants {
         }
     }
 
-    /// Who it is.
+    /// The player.
     pub fn player(&self) -> &PlayerId {
         &self.player
     }
 
-    /// When it ends, Unix milliseconds, before any leeway; never if `None`.
+    /// When the grants expire, in Unix milliseconds, before any leeway; `None` for never.
     pub fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
     }
 
-    /// The most that the client may be in a room, and what its token tells the game (one JSON value as text). `None` is
+    /// The highest role in a room, and the token's options for the game (one JSON value as text). `None` means
     /// [`ErrorKind::Forbidden`](crate::error::ErrorKind::Forbidden).
     pub fn role(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
         self.rooms.find(room)
     }
 
-    /// Whether this may take the place of `old` on a connection.
+    /// Checks that these grants may replace `old` on a connection.
     ///
     /// # Errors
-    /// If it is another player's.
+    /// If they are another player's.
     pub fn renews(&self, old: &Self) -> Result<(), AuthError> {
         if self.player == old.player {
             Ok(())
@@ -64,16 +64,16 @@ impl Grants {
     }
 }
 
-/// What tokens allow that were seen lately: most have the same `rooms`, which are then held once for all.
+/// The rules of recent tokens. Most tokens have the same `rooms`, and such grants share one copy of the rules.
 ///
-/// What it keeps for itself is bounded: a rule set displaces another one that stood in its place.
+/// The cache is bounded: a rule set displaces an older one in its place.
 #[derive(Debug)]
 pub struct GrantsCache([Option<Rules>; Self::PLACES]);
 
 impl GrantsCache {
     const PLACES: usize = 64;
 
-    /// The same grants, which take as little room as they can.
+    /// Returns the same grants, with rules from the cache if it has them.
     #[must_use]
     pub fn share(&mut self, mut grants: Grants) -> Grants {
         let mut hasher = DefaultHasher::new();

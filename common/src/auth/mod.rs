@@ -1,7 +1,7 @@
-//! Who a client is, and what it may do in which room: signed tokens (JWT, RFC 7519).
+//! Signed tokens (JWT, RFC 7519): the player behind a connection and the player's role in each room.
 //!
-//! A token that is missing or cannot be trusted is [`ErrorKind::Unauthenticated`](crate::error::ErrorKind::Unauthenticated); a good one that does not allow
-//! something is [`ErrorKind::Forbidden`](crate::error::ErrorKind::Forbidden).
+//! A missing or invalid token is [`ErrorKind::Unauthenticated`](crate::error::ErrorKind::Unauthenticated). A valid
+//! token that does not allow something is [`ErrorKind::Forbidden`](crate::error::ErrorKind::Forbidden).
 
 mod error;
 

@@ -1,4 +1,4 @@
-//! A token's `rooms`: which role in which rooms.
+//! The `rooms` claim of a token: roles in rooms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::auth::error::{AuthError, RuleError};
 use crate::envelope::{Role, is_relayable};
 
-/// Which rooms, which role. The more telling rules come first, so the first that matches is the longest.
+/// Roles by room or prefix. Longer patterns come first, so that the first match is the most specific.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Rules(Arc<[Rule]>);
 
@@ -23,7 +23,7 @@ struct Rule {
     options: Option<Bytes>,
 }
 
-/// A rule as it stands in a token.
+/// A rule in a token.
 #[derive(Deserialize)]
 struct RawRule {
     role: Role,
@@ -52,7 +52,7 @@ impl Rules {
             })?;
         let rules = rooms.iter().map(|(pattern, value)| rule(pattern, value));
         let mut rules = rules.collect::<Result<Box<[_]>, _>>()?;
-        // An exact id is longer than the prefix with the same letters.
+        // An exact id counts as longer than a prefix of the same letters.
         rules.sort_by_key(|rule| std::cmp::Reverse((rule.text.len(), !rule.prefix)));
         Ok(Self(rules.into()))
     }

@@ -238,7 +238,7 @@ fn public_keys_of_three_kinds_verify() {
             "a"
         );
 
-        // The classic forgery: the public key taken for a shared secret.
+        // The classic forgery: the public key is used as a shared secret.
         let forged = EncodingKey::from_secret(pem);
         let forged = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &forged);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Checks tokens against the configured key.
+//! Verifies tokens with the configured key.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::auth::error::{AuthError, KeyError};
 use crate::auth::grants::Grants;
 use crate::auth::rules::Rules;
 
-/// Checks tokens.
+/// Verifies tokens.
 #[derive(Clone)]
 pub struct Verifier {
     key: DecodingKey,
@@ -21,7 +21,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For tokens that are signed with a shared secret (HS256).
+    /// Verifies tokens with a shared secret (HS256).
     ///
     /// # Errors
     /// If the secret is empty.
@@ -33,11 +33,10 @@ impl Verifier {
         Ok(Self::new(key, Algorithm::HS256, "HS256"))
     }
 
-    /// For tokens that are signed with the private half of this public key: RS256, ES256 (or ES384) or EdDSA, which the
-    /// key decides.
+    /// Verifies tokens with a public key. The key decides the algorithm: RS256, ES256, ES384 or EdDSA.
     ///
     /// # Errors
-    /// If it is no public key, or of no such kind.
+    /// If `pem` is not a public key, or one of another kind.
     pub fn public_key(pem: &[u8]) -> Result<Self, KeyError> {
         const PRIVATE: &[u8] = b"PRIVATE KEY-----";
         if pem.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
@@ -61,7 +60,7 @@ impl Verifier {
     fn new(key: DecodingKey, algorithm: Algorithm, name: &'static str) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.required_spec_claims.clear();
-        // Checked here, against the caller's clock.
+        // `verify` checks it against the caller's clock.
         validation.validate_exp = false;
         Self {
             key,
@@ -71,15 +70,15 @@ impl Verifier {
         }
     }
 
-    /// Allows clocks to differ by this much.
+    /// Tolerates clocks that differ by this many seconds.
     #[must_use]
     pub fn leeway_s(mut self, leeway_s: u64) -> Self {
         self.leeway_ms = leeway_s.saturating_mul(1000);
         self
     }
 
-    /// Takes only tokens whose `aud` is, or has, this. Without it tokens that have an `aud` are refused (RFC 7519
-    /// section 4.1.3).
+    /// Accepts only tokens whose `aud` is or contains `audience`. Without this, tokens with an `aud` are refused (RFC
+    /// 7519 section 4.1.3).
     #[must_use]
     pub fn audience(mut self, audience: &str) -> Self {
         self.validation.set_audience(&[audience]);
@@ -89,7 +88,7 @@ impl Verifier {
         self
     }
 
-    /// Takes only tokens whose `iss` is this.
+    /// Accepts only tokens whose `iss` is `issuer`.
     #[must_use]
     pub fn issuer(mut self, issuer: &str) -> Self {
         self.validation.set_issuer(&[issuer]);
@@ -99,10 +98,10 @@ impl Verifier {
         self
     }
 
-    /// Says what `token` grants at `now_ms` (Unix).
+    /// Verifies `token` at `now_ms` (Unix).
     ///
     /// # Errors
-    /// Says why it grants nothing.
+    /// Why the token was refused.
     pub fn verify(&self, token: &str, now_ms: u64) -> Result<Grants, AuthError> {
         let data = jsonwebtoken::decode::<RawClaims>(token, &self.key, &self.validation)
             .map_err(|why| self.reason(why.kind()))?;
@@ -115,7 +114,7 @@ impl Verifier {
         if last_ms <= now_ms {
             return Err(AuthError::Expired);
         }
-        // One that is good only by the leeway is good as long as that lasts.
+        // A token that is valid only by the leeway is valid until the leeway ends.
         let expires_ms = match expires_ms <= now_ms {
             true => last_ms,
             false => expires_ms,
@@ -161,7 +160,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The claims as they stand in a token, so that each that is wrong can be named.
+/// The claims of a token, each as raw JSON, so that an error can name the invalid one.
 #[derive(Deserialize)]
 struct RawClaims {
     sub: Option<Box<RawValue>>,
@@ -174,7 +173,7 @@ fn text(raw: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// A NumericDate (RFC 7519 section 2: seconds, maybe with a fraction) in milliseconds.
+/// Converts a NumericDate (RFC 7519 section 2: seconds, possibly with a fraction) to milliseconds.
 fn millis(raw: Option<impl AsRef<RawValue>>) -> Option<u64> {
     let seconds: f64 = serde_json::from_str(raw?.as_ref().get()).ok()?;
     (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1000.0) as u64)
