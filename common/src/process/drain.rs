@@ -1,15 +1,15 @@
-//! An orderly end: one signal, one deadline, and a guard held by everything that must end first.
+//! An orderly end of a process: one signal, one deadline, and a guard for everything that must end first.
 //!
-//! [`Signal`] belongs to `main`, a [`Watch`] to each part that accepts or works, a [`Guard`] to each connection or
+//! [`Signal`] belongs to `main`, a [`Watch`] to each component that accepts or works, a [`Guard`] to each connection or
 //! partition. Guards are tokens of a [`TaskTracker`]. The signal is a watch channel, not a `CancellationToken`, because
-//! it carries the deadline, and the deadline may move forward while everybody drains.
+//! it carries the deadline, which may move forward during the drain.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Makes the two ends.
+/// Creates both ends.
 pub fn channel() -> (Signal, Watch) {
     let (sender, receiver) = watch::channel(None);
     let guards = TaskTracker::new();
@@ -26,7 +26,7 @@ pub fn channel() -> (Signal, Watch) {
     (signal, watch)
 }
 
-/// Tells everybody to end, and waits until they have.
+/// Starts the drain and waits until it is complete.
 #[derive(Debug)]
 pub struct Signal {
     deadline: watch::Sender<Option<Instant>>,
@@ -34,14 +34,14 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Tells everybody to end before `deadline`. Told again, the earlier deadline counts.
+    /// Starts the drain, to end before `deadline`. Of several deadlines the earliest counts.
     pub fn start(&self, deadline: Instant) {
         self.deadline.send_modify(|now| {
             *now = Some(now.map_or(deadline, |before| before.min(deadline)));
         });
     }
 
-    /// Waits until every guard is dropped, or for the deadline if there is one. Returns how many guards are left.
+    /// Waits until every guard is dropped, or until the deadline if there is one. Returns the number of guards left.
     pub async fn drained(&self) -> usize {
         let mut changes = self.deadline.subscribe();
         loop {
@@ -49,7 +49,7 @@ impl Signal {
             let ended = async {
                 tokio::select! {
                     () = self.guards.wait() => true,
-                    // The sender is ours, so this is a change.
+                    // `self` owns the sender, so this is a change and not the end of the channel.
                     _ = changes.changed() => false,
                 }
             };
@@ -63,13 +63,13 @@ impl Signal {
         }
     }
 
-    /// How many guards there are.
+    /// The number of guards.
     pub fn guards(&self) -> usize {
         self.guards.len()
     }
 }
 
-/// Hears of the end, and gives guards that hold it up. Holding one does not.
+/// Observes the drain and hands out guards. A watch itself does not delay the drain.
 #[derive(Debug, Clone)]
 pub struct Watch {
     deadline: watch::Receiver<Option<Instant>>,
@@ -77,12 +77,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The deadline, if the end has begun.
+    /// The deadline; `None` before the drain.
     pub fn deadline(&self) -> Option<Instant> {
         *self.deadline.borrow()
     }
 
-    /// Waits for the end to begin, and returns its deadline. For ever if the [`Signal`] is dropped before.
+    /// Waits until the drain starts and returns its deadline. Waits forever if the [`Signal`] is dropped before.
     pub async fn signaled(&self) -> Instant {
         let mut changes = self.deadline.clone();
         let begun = match changes.wait_for(Option::is_some).await {
@@ -95,7 +95,7 @@ impl Watch {
         }
     }
 
-    /// Something that must end first.
+    /// Creates a guard for something that must end first.
     pub fn guard(&self) -> Guard {
         Guard {
             _token: self.guards.token(),
@@ -103,7 +103,7 @@ impl Watch {
     }
 }
 
-/// Holds up the end until it is dropped.
+/// Delays the end of the drain until it is dropped.
 #[derive(Debug, Clone)]
 #[must_use = "dropped at once it holds nothing up"]
 pub struct Guard {

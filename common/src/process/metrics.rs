@@ -1,4 +1,4 @@
-//! Metrics: names with one prefix, labels from enums, nothing looked up on the hot path.
+//! Metrics with one prefix and labels from enums. The hot path looks nothing up.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,18 +10,18 @@ use prometheus_client::registry::Registry;
 
 use crate::error::ErrorKind;
 
-/// A closed set of values of one label, so that an error's text never becomes one.
+/// A closed set of values of one label, so that an error's text never becomes a label.
 pub trait Label: Copy + 'static {
-    /// The label's name: `reason`.
+    /// The label's name, for example `reason`.
     const NAME: &'static str;
 
     /// All values, each at its [`index`](Self::index).
     const ALL: &'static [Self];
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// The value's place in [`ALL`](Self::ALL).
     fn index(self) -> usize;
 
-    /// How it stands in the metrics.
+    /// The value's text in the metrics.
     fn value(self) -> &'static str;
 }
 
@@ -40,14 +40,14 @@ impl Label for ErrorKind {
 
 type Pairs = Vec<(&'static str, String)>;
 
-/// A counter for each value of a label, in each part of the process (a shard).
+/// A counter per value of a label and per part of the process (a shard).
 pub struct Counters<L> {
     family: Family<Pairs, Counter>,
     label: PhantomData<L>,
 }
 
 impl<L: Label> Counters<L> {
-    /// Registers them as `{prefix}_{name}_total`.
+    /// Registers the counters as `{prefix}_{name}_total`.
     pub fn register(registry: &mut Registry, name: &str, help: &str) -> Self {
         let family = Family::default();
         registry.register(name, help, family.clone());
@@ -57,8 +57,8 @@ impl<L: Label> Counters<L> {
         }
     }
 
-    /// The counters of the part that these labels name (`[("shard", "0")]`; none if there is but one part). All of them
-    /// are there from now on, at 0.
+    /// The counters of the part with these labels, for example `[("shard", "0")]`; none if the process has a single
+    /// part. All counters exist from now on, at 0.
     pub fn with_labels(&self, labels: &[(&'static str, &str)]) -> CounterSet<L> {
         let counter = |&value: &L| {
             let mut pairs: Pairs = labels.iter().map(|&(n, v)| (n, v.to_owned())).collect();
@@ -78,7 +78,7 @@ impl<L> fmt::Debug for Counters<L> {
     }
 }
 
-/// One part's counters. Counting is one atomic addition.
+/// The counters of one part. Counting is one atomic addition.
 #[derive(Debug, Clone)]
 pub struct CounterSet<L> {
     counters: Box<[Counter]>,
@@ -91,20 +91,20 @@ impl<L: Label> CounterSet<L> {
         self.add(label, 1);
     }
 
-    /// Counts several.
+    /// Counts `n`.
     pub fn add(&self, label: L, n: u64) {
         if let Some(counter) = self.counters.get(label.index()) {
             counter.inc_by(n);
         }
     }
 
-    /// How many were counted.
+    /// The count so far.
     pub fn get(&self, label: L) -> u64 {
         self.counters.get(label.index()).map_or(0, Counter::get)
     }
 }
 
-/// What a process is, in `grandstand_build_info`.
+/// The process' build, in `grandstand_build_info`.
 #[derive(Debug, Clone, Copy)]
 pub struct Build {
     /// `edge`, `worker` or `dev`.
@@ -113,7 +113,7 @@ pub struct Build {
     pub version: &'static str,
 }
 
-/// A registry whose metrics begin with `grandstand_`, with `grandstand_build_info` in it. Each module registers in a
+/// A registry with the prefix `grandstand_` that has `grandstand_build_info`. Each module registers in a
 /// [`sub_registry_with_prefix`](Registry::sub_registry_with_prefix) of its own: `edge`, `worker`, `bus`.
 pub fn registry(build: Build) -> Registry {
     let mut registry = Registry::with_prefix("grandstand");
@@ -122,10 +122,10 @@ pub fn registry(build: Build) -> Registry {
     registry
 }
 
-/// The metrics as text, in the OpenMetrics format.
+/// Renders the metrics in the OpenMetrics text format.
 pub fn render(registry: &Registry) -> String {
     let mut text = String::new();
-    // Writing to a string fails only if a metric of ours cannot be written; the rest is of no use then either.
+    // Writing to a string fails only for an invalid metric; the other metrics are useless then too.
     if let Err(error) = prometheus_client::encoding::text::encode(&mut text, registry) {
         tracing::error!(%error, "cannot write the metrics");
         text.clear();

@@ -1,5 +1,5 @@
-//! What an edge's and a worker's `main` have in common: from the command line to a running runtime, and back to an exit
-//! code with one line that says why.
+//! The frame of a process: from the command line to a running runtime, and back to an exit code with one line that says
+//! why.
 
 pub mod config;
 
@@ -21,21 +21,21 @@ use self::config::{Config, ConfigError, Sources};
 use self::telemetry::LogFormat;
 use crate::exit::{BindError, Exit, Failure};
 
-/// Flags that every process has.
+/// Flags of every process.
 #[derive(Debug, clap::Args)]
 pub struct ProcessArgs {
-    /// Say whether the configuration is right, and end
+    /// Validate the configuration, report every problem and exit
     #[arg(long)]
     pub check: bool,
-    /// How the log's lines look
+    /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// What is logged
+    /// Log filter, as in RUST_LOG
     #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
     pub log: String,
 }
 
-/// Loads the configuration (or only checks it), sets up the log, and runs `drive` to its end.
+/// Loads the configuration (or only validates it), sets up the log, and runs `drive` to its end.
 pub fn run<C: Config, F>(name: &str, args: &ProcessArgs, sources: &Sources, drive: F) -> ExitCode
 where
     F: AsyncFnOnce(C) -> Result<(), Failure>,
@@ -61,7 +61,7 @@ where
     telemetry::init(args.log_format, &args.log)
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     let files = sys::raise_open_files();
-    tracing::debug!(files, "open files that this process may have");
+    tracing::debug!(files, "limit of open files");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,8 +69,8 @@ where
     runtime.block_on(drive(config))
 }
 
-/// The code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a [`ConfigError`].
-/// [`Exit::Internal`] if none has.
+/// The exit code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a
+/// [`ConfigError`]. [`Exit::Internal`] if none has.
 pub fn exit_code(error: &(dyn std::error::Error + 'static)) -> Exit {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain

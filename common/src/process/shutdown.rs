@@ -1,15 +1,15 @@
-//! When a process is asked to end.
+//! Signals that ask a process to end.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for TERM or INT, and says which it was. The handlers are set when this is first polled.
+/// Waits for TERM or INT and returns its name. The first poll installs the handlers.
 pub async fn signaled() -> &'static str {
     let wait = async |kind: SignalKind| match signal(kind) {
         Ok(mut signals) => {
             signals.recv().await;
         }
         Err(error) => {
-            tracing::error!(%error, "signals cannot be waited for");
+            tracing::error!(%error, "cannot wait for signals");
             std::future::pending::<()>().await;
         }
     };

@@ -1,9 +1,9 @@
-//! What the system must be asked for.
+//! Requests to the operating system.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Lets this process open as many files (sockets) as the system allows it to: a connection takes one.
-/// Returns how many that is; [`u64::MAX`] if there is no limit.
+/// Raises the limit of open files, and so of sockets, as far as the system allows. Returns the limit; [`u64::MAX`] if
+/// there is none.
 pub fn raise_open_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -9,14 +9,14 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What is logged if nothing else is said: our own events from `info` up, others' from `warn` up.
+/// The default filter: `info` and above from Grandstand, `warn` and above from others.
 pub const DEFAULT_FILTER: &str = "warn,grandstand=info";
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON object a line.
@@ -43,41 +43,41 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Why there is no log.
+/// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// No such format.
-    #[error("the log's format must be `text` or `json`")]
+    /// The format is unknown.
+    #[error("the log format must be `text` or `json`")]
     Format,
-    /// The filter cannot be understood.
+    /// The filter cannot be parsed.
     #[error(
-        "the log's filter {filter:?} is wrong: {source}. Write levels and targets: `info,grandstand_edge=debug`"
+        "the log filter {filter:?} is invalid: {source}. Write levels and targets: `info,grandstand_edge=debug`"
     )]
     Filter {
-        /// What was given.
+        /// The given filter.
         filter: String,
-        /// What is wrong with it.
+        /// The parser's error.
         source: tracing_subscriber::filter::ParseError,
     },
-    /// There is one already.
-    #[error("the log was set up before")]
+    /// The log is already set up.
+    #[error("the log is already set up")]
     Twice,
 }
 
-/// Begins the log. `filter` is as in `RUST_LOG`; if it is empty, [`DEFAULT_FILTER`].
+/// Sets up the log. `filter` is as in `RUST_LOG`; an empty one means [`DEFAULT_FILTER`].
 ///
 /// # Errors
-/// If the filter is wrong, or there is a log already.
+/// If the filter is invalid, or the log is already set up.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     subscriber(format, filter, io::stderr)?
         .try_init()
         .map_err(|_| TelemetryError::Twice)
 }
 
-/// Whether `filter` is one, for checking a configuration.
+/// Validates a filter of a configuration.
 ///
 /// # Errors
-/// If it is not.
+/// If the filter is invalid.
 pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     env_filter(filter).map(drop)
 }

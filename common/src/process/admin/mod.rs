@@ -1,11 +1,11 @@
-//! The admin port: health, readiness and metrics over HTTP, on a thread of its own so that it answers however busy the
+//! The admin port: health, readiness and metrics over HTTP. It has its own thread, so that it answers however busy the
 //! shards are.
 //!
 //! | path | answer |
 //! | --- | --- |
 //! | `/health` | 200 while the process lives |
 //! | `/startup` | 200 once every component has been ready, else 503 |
-//! | `/ready` | 200 while every component is ready, else 503; how far each component is |
+//! | `/ready` | 200 while every component is ready, else 503; the phase of each component |
 //! | `/metrics` | OpenMetrics |
 
 mod status;
@@ -37,13 +37,13 @@ use crate::process::metrics;
 
 pub use status::{Component, Phase, Status};
 
-/// Connections at a time; further ones wait to be accepted.
+/// The most connections at a time; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long a request's head may take, also the first or next one on an idle connection.
+/// The most time for a request's head, also for the first or next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait after a failed accept: the reason (too many open files) does not go away at once.
+/// The pause after a failed accept, because its cause (too many open files) lasts a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The running admin port. Ends when dropped.
@@ -55,7 +55,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Begins to answer on `address` (port 0: any), which the configuration has under `key`.
+    /// Starts to answer on `address`, configured under `key`. Port 0 means any port.
     ///
     /// # Errors
     /// If the address cannot be listened on.
@@ -102,7 +102,7 @@ impl Admin {
         })
     }
 
-    /// Where it listens.
+    /// The address that the port listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -158,7 +158,7 @@ fn answer<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    // hyper leaves out the body of an answer to HEAD.
+    // hyper omits the body of a response to HEAD.
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -1,4 +1,4 @@
-//! How far the components of a process are.
+//! The phases of a process' components.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How far a component of the process (its edge, its worker) is.
+/// The phase of a component of the process (its edge, its worker).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It comes up; what it waits for.
+    /// The component starts; the text says what it waits for.
     Starting(Cow<'static, str>),
-    /// It does its work.
+    /// The component does its work.
     Ready,
-    /// It is up, but cannot take more for now; why.
+    /// The component runs, but accepts no more at the moment; the text says why.
     Unready(Cow<'static, str>),
-    /// It takes nothing new and ends.
+    /// The component accepts nothing new and ends.
     Draining,
 }
 
@@ -30,9 +30,9 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How far all components of the process are. Clones show the same.
+/// The phases of all components. Clones share them.
 ///
-/// Behind a lock: written a few times in a process' life, read by the admin thread alone.
+/// The lock is taken a few times in a process' life, and by the admin thread.
 #[derive(Debug, Clone, Default)]
 pub struct Status(Arc<Mutex<Vec<State>>>);
 
@@ -44,17 +44,17 @@ struct State {
 }
 
 impl Status {
-    /// Of a process without components so far, which is not ready.
+    /// A process without components, which is not ready.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A new component, which is starting.
+    /// Adds a component, which is starting.
     pub fn component(&self, name: &'static str) -> Component {
         let mut states = self.0.lock();
         states.push(State {
             name,
-            phase: Phase::Starting(Cow::Borrowed("just begun")),
+            phase: Phase::Starting(Cow::Borrowed("just started")),
             started: false,
         });
         Component {
@@ -79,7 +79,7 @@ impl Status {
     }
 }
 
-/// A line for each component.
+/// One line per component.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for State { name, phase, .. } in &*self.0.lock() {
@@ -89,7 +89,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// One component's end of a [`Status`].
+/// A component's handle to the [`Status`].
 #[derive(Debug)]
 pub struct Component {
     status: Status,
@@ -97,7 +97,7 @@ pub struct Component {
 }
 
 impl Component {
-    /// Says how far the component is, also in the log.
+    /// Sets the component's phase and logs it.
     pub fn set(&self, phase: Phase) {
         let mut states = self.status.0.lock();
         let state = &mut states[self.index];

@@ -1,4 +1,4 @@
-//! The keys that the defaults have, and what files, variables and flags say about them.
+//! The known keys with their defaults, and the parsing of files, variables and flags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-/// The keys of a configuration, each with its default.
+/// The known keys, each with its default.
 pub(super) struct Keys {
     defaults: BTreeMap<String, Value>,
     sections: BTreeSet<String>,
@@ -14,7 +14,7 @@ pub(super) struct Keys {
 
 pub(super) enum Key<'a> {
     Known(&'a Value),
-    /// With the known key that is most like it.
+    /// The nearest known key.
     Unknown(Option<&'a str>),
 }
 
@@ -56,7 +56,7 @@ impl Keys {
     fn nearest(&self, key: &str) -> Option<&str> {
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let distance = |known: &str| match last(known) == last(key) {
-            // In the wrong section.
+            // The key is in the wrong section.
             true => 1,
             false => strsim::levenshtein(known, key),
         };
@@ -69,7 +69,7 @@ impl Keys {
     }
 }
 
-/// All values of `table` under their dotted keys.
+/// Collects all values of `table` under their dotted keys.
 pub(super) fn flatten(path: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = join(path, name);
@@ -82,7 +82,7 @@ pub(super) fn flatten(path: &str, table: &Table, into: &mut BTreeMap<String, Val
     }
 }
 
-/// Puts a value where its dotted key says.
+/// Inserts a value under its dotted key.
 pub(super) fn put(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
@@ -99,10 +99,10 @@ pub(super) fn put(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// `value`, if it is of the same kind as the default; else what it should be.
+/// Returns `value` if it has the type of the default, else the expected type.
 pub(super) fn coerce(value: &Value, default: &Value) -> Result<Value, &'static str> {
     match (value, default) {
-        // Whole numbers are often written without a point.
+        // People often write whole numbers without a point.
         (Value::Integer(whole), Value::Float(_)) => Ok(Value::Float(*whole as f64)),
         (Value::Array(items), Value::Array(defaults)) => {
             let all = match defaults.first() {
@@ -128,7 +128,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// What a variable or flag says, as the kind of value that the default is; as a string if it is no such thing.
+/// Parses the text of a variable or flag as the type of the default; returns a string if that fails.
 pub(super) fn from_text(text: &str, default: &Value) -> Value {
     let string = || Value::String(text.to_owned());
     match default {
@@ -150,7 +150,7 @@ pub(super) fn from_text(text: &str, default: &Value) -> Value {
     }
 }
 
-/// A key in a file.
+/// A key or section in a file.
 pub(super) struct Entry {
     pub(super) key: String,
     /// `None` for a section.
@@ -158,7 +158,7 @@ pub(super) struct Entry {
     pub(super) line: usize,
 }
 
-/// A file that is no TOML.
+/// A file that is not valid TOML.
 pub(super) struct ParseError {
     pub(super) line: usize,
     pub(super) what: String,
@@ -214,7 +214,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// Whether a variable is one that Kubernetes adds for a service that is named like the prefix (`grandstand-edge`).
+/// Whether Kubernetes adds this variable, for a service with the same name as the prefix (`grandstand-edge`).
 pub(super) fn is_kubernetes_variable(rest: &str) -> bool {
     let port = rest == "PORT" || rest.ends_with("_PORT");
     let of_port = rest.starts_with("PORT_") || rest.contains("_PORT_");

@@ -1,8 +1,8 @@
 //! A process' configuration: its defaults, then a TOML file, then the environment, then flags.
 //!
-//! A configuration is a struct with [`Default`] and serde; nothing else lists its keys. What is laid over the defaults
-//! is held against them key by key, so that all that is wrong is reported at once, each with its key and where it
-//! came from. Every key has a default (an empty string or list where there is none).
+//! A configuration is a struct with [`Default`] and serde, and nothing else lists its keys. Each layer is compared with
+//! the defaults key by key, so that all problems are reported at once, each with its key and source. Every key has a
+//! default: an empty string or list if there is no other.
 
 mod layer;
 
@@ -28,15 +28,15 @@ pub use problem::{ConfigError, Origin, Problem};
 /// A process' configuration. Derive `Serialize` and `Deserialize` with `#[serde(default, deny_unknown_fields)]` on it
 /// and its sections.
 pub trait Config: Default + Serialize + DeserializeOwned {
-    /// What its environment variables begin with: `GRANDSTAND_EDGE` makes `limits.message_bytes`
+    /// The prefix of its environment variables: with `GRANDSTAND_EDGE`, `limits.message_bytes` is
     /// `GRANDSTAND_EDGE_LIMITS_MESSAGE_BYTES`.
     const ENV_PREFIX: &'static str;
 
-    /// Checks what the types cannot: ranges, and what must go together.
+    /// Checks ranges and combinations that the types cannot express.
     fn validate(&self, checks: &mut Checks);
 }
 
-/// Where a configuration comes from.
+/// The sources of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     file: Option<PathBuf>,
@@ -52,9 +52,9 @@ struct Flag {
 }
 
 impl Sources {
-    /// The file, if one was named, and this process' environment.
+    /// The file, if one was given, and this process' environment.
     pub fn new(file: Option<PathBuf>) -> Self {
-        // Names and values that are not UTF-8 are none of ours.
+        // Variables that are not UTF-8 are not Grandstand's.
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -65,7 +65,7 @@ impl Sources {
         }
     }
 
-    /// With these variables in place of the process' own.
+    /// Replaces the process' environment with these variables.
     #[must_use]
     pub fn environment<N: Into<String>, V: Into<String>>(
         mut self,
@@ -76,7 +76,7 @@ impl Sources {
         self
     }
 
-    /// With a flag that sets `key`, if it was given.
+    /// Adds a flag that sets `key`, if it was given.
     #[must_use]
     pub fn flag(mut self, name: &str, key: &str, value: Option<impl ToString>) -> Self {
         self.flags.extend(value.map(|value| Flag {
@@ -91,7 +91,7 @@ impl Sources {
 /// Loads a configuration.
 ///
 /// # Errors
-/// If the file cannot be read, or with all that is wrong in whatever was given.
+/// If the file cannot be read; otherwise all problems of all sources.
 pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
     let text = match &sources.file {
         Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::File {
@@ -109,7 +109,7 @@ pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
     merged.finish(C::validate)
 }
 
-/// Loads a configuration only to say whether it is right: `--check`.
+/// Validates a configuration for `--check` and reports the result.
 ///
 /// # Errors
 /// If `out` cannot be written to.
@@ -117,8 +117,8 @@ pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<E
     match load::<C>(sources) {
         Ok(_) => {
             match &sources.file {
-                Some(path) => writeln!(out, "{}: the configuration is right", path.display())?,
-                None => writeln!(out, "the configuration is right (no file was given)")?,
+                Some(path) => writeln!(out, "{}: the configuration is valid", path.display())?,
+                None => writeln!(out, "the configuration is valid (no file was given)")?,
             }
             Ok(Exit::Ok)
         }
@@ -129,12 +129,12 @@ pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<E
     }
 }
 
-/// Holds a documented configuration file (`config/edge.toml`) to the defaults: it must set every key to its default and
-/// explain each in a comment, above it or behind it. [`Config::validate`] is left out: what has no sensible default (a
-/// secret) is empty there. For tests.
+/// Compares a documented configuration file (`config/edge.toml`) with the defaults: it must set every key to its
+/// default and explain each in a comment above or behind it. [`Config::validate`] does not run, because a key without a
+/// sensible default (a secret) is empty in such a file. For tests.
 ///
 /// # Errors
-/// All that is missing, superfluous or different.
+/// All keys that are missing, unknown, different or without a comment.
 pub fn check_documented<C: Config>(text: &str) -> Result<(), ConfigError> {
     let mut merged = Merged::of::<C>();
     let defaults = merged.values.clone();
@@ -159,12 +159,12 @@ pub fn check_documented<C: Config>(text: &str) -> Result<(), ConfigError> {
     merged.finish(|_: &C, _| {}).map(drop)
 }
 
-/// Collects what [`Config::validate`] finds.
+/// Collects the problems that [`Config::validate`] finds.
 #[derive(Debug, Default)]
 pub struct Checks(Vec<(String, String)>);
 
 impl Checks {
-    /// `key`'s value must lie in `range`.
+    /// Requires that `key`'s value is in `range`.
     pub fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
         let (low, high) = (range.start(), range.end());
         self.require(key, range.contains(&value), || {
@@ -172,7 +172,7 @@ impl Checks {
         });
     }
 
-    /// `key` is wrong unless `ok`; `expected` says what it must be.
+    /// Requires `ok` of `key`; `expected` says what the value must be.
     pub fn require<T: Into<String>>(&mut self, key: &str, ok: bool, expected: impl FnOnce() -> T) {
         if !ok {
             self.0.push((key.to_owned(), expected().into()));
@@ -180,7 +180,7 @@ impl Checks {
     }
 }
 
-/// What was laid over the defaults so far. Keys are dotted: `limits.message_bytes`.
+/// The defaults with all layers so far. Keys are dotted: `limits.message_bytes`.
 struct Merged {
     keys: Keys,
     values: BTreeMap<String, Value>,
@@ -190,7 +190,7 @@ struct Merged {
 
 impl Merged {
     /// # Panics
-    /// If the defaults cannot be written as TOML: a fault of the program's, found by its first test.
+    /// If the defaults cannot be written as TOML: a bug, found by the program's first test.
     fn of<C: Config>() -> Self {
         let defaults = Table::try_from(C::default()).expect("defaults can be written as TOML");
         let mut values = BTreeMap::new();
@@ -215,8 +215,8 @@ impl Merged {
         match self.keys.find(key) {
             Key::Unknown(nearest) => {
                 let hint = match nearest {
-                    Some(nearest) => format!("there is no such key; did you mean `{nearest}`?"),
-                    None => "there is no such key".to_owned(),
+                    Some(nearest) => format!("is not a known key; did you mean `{nearest}`?"),
+                    None => "is not a known key".to_owned(),
                 };
                 self.problem(key, origin, hint);
             }
@@ -240,11 +240,11 @@ impl Merged {
                 for entry in entries {
                     let Entry { key, value, line } = entry;
                     match value {
-                        // The section itself was named already.
+                        // The section itself was reported already.
                         _ if self.keys.is_in_unknown_section(&key) => {}
                         Some(value) => self.set(&key, at(line), value),
                         None if self.keys.is_section(&key) => {}
-                        None => self.problem(&key, at(line), "is no section that there is"),
+                        None => self.problem(&key, at(line), "is not a known section"),
                     }
                 }
             }
@@ -261,7 +261,7 @@ impl Merged {
             match self.keys.key_of_variable(rest) {
                 Some(key) => self.set_text(&key, origin, text),
                 None if layer::is_kubernetes_variable(rest) || rest == "CONFIG" => {}
-                None => self.problem("", origin, "no key has this variable"),
+                None => self.problem("", origin, "sets no known key"),
             }
         }
     }
@@ -280,7 +280,7 @@ impl Merged {
         self.set(key, origin, value);
     }
 
-    /// What cannot be taken is left at its default, so that the rest is checked all the same.
+    /// Invalid values stay at their defaults, so that the other values are validated too.
     fn finish<C: Config>(
         mut self,
         validate: impl FnOnce(&C, &mut Checks),

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Problems of a configuration.
 
 use std::fmt;
 use std::io;
@@ -11,17 +11,17 @@ use crate::exit::Exit;
 pub enum ConfigError {
     /// The file cannot be read.
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
-    /// All that is wrong.
+    /// All problems.
     Problems(Vec<Problem>),
 }
 
 impl ConfigError {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
             Self::File { .. } => Exit::NoInput,
@@ -29,7 +29,7 @@ impl ConfigError {
         }
     }
 
-    /// All that is wrong; empty if the file could not even be read.
+    /// All problems; empty if the file could not be read.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::File { .. } => &[],
@@ -57,17 +57,17 @@ impl fmt::Display for ConfigError {
     }
 }
 
-// What the system says is part of the text already.
+// The text has the system's error already, so there is no `source`.
 impl std::error::Error for ConfigError {}
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, dotted; empty if it is about no key.
+    /// The dotted key; empty if the problem concerns no key.
     pub key: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub origin: Origin,
-    /// What was expected.
+    /// What is wrong, or what was expected.
     pub what: String,
 }
 
@@ -81,16 +81,16 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// The default.
     Default,
     /// The file.
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Where in it, from 1.
+        /// The line, from 1.
         line: usize,
     },
     /// An environment variable.

@@ -63,7 +63,7 @@ impl Config for Test {
     }
 }
 
-/// What a file with this text, variables and flags make.
+/// Loads a file with this text, with these variables and flags.
 fn merge(
     file: &str,
     environment: &[(&str, &str)],
@@ -145,16 +145,16 @@ b = 2
         merge(file, &environment, &flags).unwrap_err(),
         [
             "environment variable GRANDSTAND_TEST_ADMIN_ENABLED: `admin.enabled` must be true or false",
-            "environment variable GRANDSTAND_TEST_LISTENS: no key has this variable",
+            "environment variable GRANDSTAND_TEST_LISTENS: sets no known key",
             "environment variable GRANDSTAND_TEST_NAME: `name` must not be empty",
             "environment variable GRANDSTAND_TEST_PORTS: `ports` must be a list of the same kind",
             "flag --ratio: `ratio` must be a number",
             "test.toml:2: `listen` invalid socket address syntax",
-            "test.toml:3: `nmae` there is no such key; did you mean `name`?",
+            "test.toml:3: `nmae` is not a known key; did you mean `name`?",
             "test.toml:5: `limits.message_bytes` must be an integer from 125 to 16777216, is 7",
             "test.toml:6: `limits.grace_period_ms` must be an integer",
-            "test.toml:8: `admin.grace_period_ms` there is no such key; did you mean `limits.grace_period_ms`?",
-            "test.toml:9: `nothing` is no section that there is",
+            "test.toml:8: `admin.grace_period_ms` is not a known key; did you mean `limits.grace_period_ms`?",
+            "test.toml:9: `nothing` is not a known section",
         ]
     );
 }
@@ -253,5 +253,5 @@ grace_period_ms = 500
     );
     let text = told(&good.replace("enabled = false", "more = 1"));
     assert!(text.contains("`admin.enabled` is missing"), "{text}");
-    assert!(text.contains("`admin.more` there is no such key"), "{text}");
+    assert!(text.contains("`admin.more` is not a known key"), "{text}");
 }
