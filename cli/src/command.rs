@@ -3,11 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(any(feature = "bench", feature = "chaos"))]
+use grandstand_common::exit::Failure;
 use grandstand_common::exit::{self, Exit};
 use grandstand_edge::program as edge;
 use grandstand_game::Games;
 
-use crate::{chaos, dev, replay, token, worker};
+#[cfg(not(all(feature = "bench", feature = "chaos")))]
+use crate::absent;
+#[cfg(feature = "chaos")]
+use crate::chaos;
+use crate::{dev, replay, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -22,8 +28,16 @@ enum Command {
     Dev(dev::Args),
     Edge(edge::Args),
     Worker(worker::Args),
+    #[cfg(feature = "bench")]
     Bench(Box<grandstand_bench::run::Args>),
+    #[cfg(not(feature = "bench"))]
+    #[command(hide = true)]
+    Bench(absent::Args),
+    #[cfg(feature = "chaos")]
     Chaos(chaos::Args),
+    #[cfg(not(feature = "chaos"))]
+    #[command(hide = true)]
+    Chaos(absent::Args),
     Replay(replay::Args),
     Token(token::Args),
 }
@@ -38,8 +52,18 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Dev(args) => dev::run(args, games),
         Command::Edge(args) => return edge::run(&args),
         Command::Worker(args) => return worker::run(&args, games),
-        Command::Bench(args) => grandstand_bench::run::run(&args),
-        Command::Chaos(args) => chaos::run(&args),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => {
+            needs(&games, "bench", &["relay"]).and_then(|()| grandstand_bench::run::run(&args))
+        }
+        #[cfg(not(feature = "bench"))]
+        Command::Bench(_) => Err(absent::failure("bench")),
+        #[cfg(feature = "chaos")]
+        Command::Chaos(args) => {
+            needs(&games, "chaos", &["relay", "memory"]).and_then(|()| chaos::run(&args))
+        }
+        #[cfg(not(feature = "chaos"))]
+        Command::Chaos(_) => Err(absent::failure("chaos")),
         Command::Replay(args) => replay::run(args, &games),
         Command::Token(args) => token::run(&args),
     };
@@ -48,6 +72,21 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Err(failure) => {
             eprintln!("grandstand: {failure}");
             failure.exit().into()
+        }
+    }
+}
+
+/// Checks that the program has the games whose rooms a command plays.
+#[cfg(any(feature = "bench", feature = "chaos"))]
+fn needs(games: &Games, command: &str, needed: &[&str]) -> Result<(), Failure> {
+    match needed.iter().find(|name| games.get(name).is_none()) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "`{command}` plays rooms of the game {name}, which this program does not have; add the type of this \
+                 name in grandstand::games"
+            );
+            Err(Failure::new(Exit::Usage, message))
         }
     }
 }

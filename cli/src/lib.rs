@@ -13,7 +13,11 @@ mod replay;
 
 mod token;
 
+#[cfg(feature = "chaos")]
 mod chaos;
+
+#[cfg(not(all(feature = "bench", feature = "chaos")))]
+mod absent;
 
 pub mod prelude;
 

@@ -11,7 +11,7 @@ use grandstand_common::exit::Exit;
 pub enum RigError {
     /// One of the workspace's programs was not built.
     #[error(
-        "{} is not there: run `cargo build --workspace` (with `--release` if this is a release build), or name the \
+        "{} is not there: run `cargo build --workspace --all-features` (with `--release` if this is a release build), or name the \
          folder with the programs in GRANDSTAND_BIN_DIR",
         path.display()
     )]
