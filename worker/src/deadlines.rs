@@ -36,6 +36,11 @@ impl<K: Clone + Ord> Deadlines<K> {
         }
     }
 
+    /// A key's deadline.
+    pub(crate) fn get(&self, key: &K) -> Option<Instant> {
+        self.by_key.get(key).copied()
+    }
+
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
@@ -43,16 +48,22 @@ impl<K: Clone + Ord> Deadlines<K> {
 
     /// The keys whose deadlines have passed; they have none any more.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<K> {
+        let due = self.take_due_at(now).into_iter();
+        due.map(|(key, _)| key).collect()
+    }
+
+    /// The same, with the deadlines.
+    pub(crate) fn take_due_at(&mut self, now: Instant) -> Vec<(K, Instant)> {
         let mut due = Vec::new();
         while let Some((at, _)) = self.by_time.first() {
             if *at > now {
                 break;
             }
-            let Some((_, key)) = self.by_time.pop_first() else {
+            let Some((at, key)) = self.by_time.pop_first() else {
                 break;
             };
             self.by_key.remove(&key);
-            due.push(key);
+            due.push((key, at));
         }
         due
     }

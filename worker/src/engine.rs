@@ -3,7 +3,7 @@
 //! A driver pushes in what the bus delivers (`handle_*`), ends its turn with [`Owner::flush`], carries out what
 //! [`Owner::poll_command`] yields, and sleeps no longer than until [`Owner::poll_timeout`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry};
@@ -12,9 +12,9 @@ use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, L
 use prost::Message;
 
 use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
-use crate::outbox::Outbox;
-use crate::partition::{Fate, Owned, Shared};
-use crate::process::metrics::Counts;
+use crate::context::{Context, Fate};
+use crate::counts::Counts;
+use crate::partition::OwnedPartition;
 use grandstand_game::Games;
 
 /// Requests that wait for the end of a turn; more are not answered, and their edges ask again.
@@ -23,8 +23,8 @@ const MAX_REPLIES: usize = 4_096;
 /// All that one worker owns.
 #[derive(Debug)]
 pub struct Owner {
-    shared: Shared,
-    partitions: BTreeMap<Partition, Owned>,
+    context: Context,
+    partitions: BTreeMap<Partition, OwnedPartition>,
     replies: Vec<Waiting>,
 }
 
@@ -39,20 +39,8 @@ struct Waiting {
 impl Owner {
     /// Owns nothing yet.
     pub fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
-        let outbox = Outbox::new(config.worker.clone(), config.max_payload);
         Self {
-            shared: Shared {
-                now,
-                config,
-                games,
-                outbox,
-                commands: VecDeque::new(),
-                pending: BTreeMap::new(),
-                next_token: 0,
-                writes: 0,
-                appends: 0,
-                counts: Counts::default(),
-            },
+            context: Context::new(now, config, games),
             partitions: BTreeMap::new(),
             replies: Vec::new(),
         }
@@ -61,17 +49,16 @@ impl Owner {
     /// The lease of a partition was won with this epoch: the takeover begins, and ends with [`Command::Ready`].
     /// What was held of the partition before is dropped.
     pub fn take(&mut self, now: Now, partition: Partition, epoch: Epoch) {
-        self.shared.now = now;
+        self.context.now = now;
         self.drop_partition(partition);
-        let mut owned = Owned::new(now, partition, epoch);
-        owned.begin(&mut self.shared);
+        let owned = OwnedPartition::take(&mut self.context, partition, epoch);
         self.partitions.insert(partition, owned);
     }
 
     /// Hands a partition over: takes no more entries, writes what is uncovered and the checkpoint, then
     /// [`Command::Released`]. At once if the takeover is not done.
     pub fn release(&mut self, now: Now, partition: Partition) {
-        self.shared.now = now;
+        self.context.now = now;
         self.with(partition, |owned, cx| owned.release(cx));
     }
 
@@ -81,10 +68,10 @@ impl Owner {
             return;
         };
         for room in owned.hot_rooms() {
-            self.shared.outbox.forget_hot(room);
+            self.context.outbox.forget_hot(room);
         }
-        self.shared.forget(partition);
-        self.shared.commands.extend([
+        self.context.forget(partition);
+        self.context.commands.extend([
             Command::CloseLog { partition },
             Command::CloseKv {
                 partition,
@@ -104,7 +91,7 @@ impl Owner {
             self.drop_partition(partition);
         }
         self.replies.clear();
-        self.shared.outbox.clear();
+        self.context.outbox.clear();
     }
 
     /// The partitions that are held, with their epochs and whether they are ready.
@@ -115,17 +102,20 @@ impl Owner {
 
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
-        self.shared.counts
+        self.context.counts
     }
 
     /// How many rooms are loaded.
     pub fn rooms(&self) -> usize {
-        self.partitions.values().map(Owned::rooms).sum()
+        self.partitions.values().map(OwnedPartition::rooms).sum()
     }
 
     /// How many rooms are at rest.
     pub fn idle_rooms(&self) -> usize {
-        self.partitions.values().map(Owned::idle_rooms).sum()
+        self.partitions
+            .values()
+            .map(OwnedPartition::stored_rooms)
+            .sum()
     }
 
     /// The processes of the edges that hold connected players' sessions, for probing whether they live.
@@ -139,7 +129,7 @@ impl Owner {
 
     /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
-        self.shared.now = now;
+        self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_log(cx, entry, behind);
             Fate::Held
@@ -148,7 +138,7 @@ impl Owner {
 
     /// The reader of a partition's log has delivered all that there is.
     pub fn handle_log_idle(&mut self, now: Now, partition: Partition) {
-        self.shared.now = now;
+        self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_log_idle(cx);
             Fate::Held
@@ -171,7 +161,7 @@ impl Owner {
         entry: KvEntry,
         behind: u64,
     ) {
-        self.shared.now = now;
+        self.context.now = now;
         let (partition, source) = reader;
         let item = (entry, behind);
         self.with(partition, |owned, cx| owned.handle_kv(cx, source, item));
@@ -179,7 +169,7 @@ impl Owner {
 
     /// A reader of keys has delivered all that there is.
     pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
-        self.shared.now = now;
+        self.context.now = now;
         let (partition, source) = reader;
         self.with(partition, |owned, cx| {
             owned.handle_kv_idle(cx, source);
@@ -198,12 +188,12 @@ impl Owner {
 
     /// What became of a command.
     pub fn handle_outcome(&mut self, now: Now, token: Token, outcome: Outcome) {
-        self.shared.now = now;
-        let Some((partition, pending)) = self.shared.take_pending(token) else {
+        self.context.now = now;
+        let Some((partition, purpose)) = self.context.requests.end(token) else {
             return;
         };
         self.with(partition, |owned, cx| {
-            owned.handle_outcome(cx, pending, outcome)
+            owned.handle_outcome(cx, purpose, outcome)
         });
     }
 
@@ -216,18 +206,18 @@ impl Owner {
         interest: &Interest,
         reply: Option<String>,
     ) {
-        self.shared.now = now;
+        self.context.now = now;
         let Ok(edge) = interest.edge.parse::<EdgeId>() else {
             return;
         };
-        self.shared.outbox.heard(now.at, &edge);
+        self.context.outbox.heard(now.at, &edge);
         let Some(owned) = self.partitions.get_mut(&partition) else {
             return;
         };
         if !owned.is_ready() {
             return;
         }
-        owned.handle_interest(&mut self.shared, &edge, interest);
+        owned.handle_interest(&mut self.context, &edge, interest);
         let epoch = owned.epoch();
         if let Some(to) = reply
             && self.replies.len() < MAX_REPLIES
@@ -238,7 +228,7 @@ impl Owner {
 
     /// A lossy message on `live.{p}`.
     pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
-        self.shared.now = now;
+        self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_live(cx, live);
             Fate::Held
@@ -247,47 +237,47 @@ impl Owner {
 
     /// An edge saw a hole in the numbers of this worker's batches.
     pub fn handle_link_request(&mut self, now: Now, request: &LinkRequest) -> LinkReply {
-        self.shared.now = now;
-        self.shared.outbox.handle_request(now.at, request)
+        self.context.now = now;
+        self.context.outbox.handle_request(now.at, request)
     }
 
     /// An edge process was found dead: its connected players are lost. Call it again and again while it is dead.
     pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
-        self.shared.now = now;
+        self.context.now = now;
         for owned in self.partitions.values_mut() {
-            owned.handle_process_gone(&mut self.shared, process);
+            owned.handle_process_gone(&mut self.context, process);
         }
     }
 
     /// The worker's connection to the bus is back: all edges hear at once what the last numbers are.
     pub fn handle_reconnected(&mut self, now: Now) {
-        self.shared.now = now;
-        self.shared.outbox.handle_reconnected(now.at);
+        self.context.now = now;
+        self.context.outbox.handle_reconnected(now.at);
     }
 
     /// Does what is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does so too.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.shared.now = now;
+        self.context.now = now;
         let all: Vec<_> = self.partitions.keys().copied().collect();
         for partition in all {
             self.with(partition, |owned, cx| owned.handle_timeout(cx));
         }
-        self.shared.outbox.handle_timeout(now.at);
+        self.context.outbox.handle_timeout(now.at);
     }
 
     /// Ends a turn: what gathered for each edge becomes one batch. Call it after some `handle_*` calls (all that the bus
     /// has ready, up to a few hundred), then [`poll_command`](Self::poll_command).
     pub fn flush(&mut self, now: Now) {
-        self.shared.now = now;
+        self.context.now = now;
         self.handle_timeout(now);
-        self.shared.outbox.flush(now.at);
+        self.context.outbox.flush(now.at);
         for waiting in std::mem::take(&mut self.replies) {
             let reply = InterestReply {
-                worker: self.shared.config.worker.to_string(),
+                worker: self.context.config.worker.to_string(),
                 epoch: waiting.epoch.0,
-                number: self.shared.outbox.number(&waiting.edge),
+                number: self.context.outbox.number(&waiting.edge),
             };
-            self.shared.commands.push_back(Command::Reply {
+            self.context.commands.push_back(Command::Reply {
                 to: waiting.to,
                 payload: reply.encode_to_vec().into(),
             });
@@ -296,30 +286,37 @@ impl Owner {
 
     /// The next thing to do. Call until `None` after every `flush`; what is asked for in between waits until then.
     pub fn poll_command(&mut self) -> Option<Command> {
-        if let Some((subject, payload)) = self.shared.outbox.poll() {
+        if let Some((subject, payload)) = self.context.outbox.poll() {
             return Some(Command::Publish { subject, payload });
         }
-        self.shared.commands.pop_front()
+        self.context.commands.pop_front()
     }
 
     /// When to call [`flush`](Self::flush) although nothing came. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let partitions = self.partitions.values().filter_map(Owned::poll_timeout);
-        partitions.chain(self.shared.outbox.poll_timeout()).min()
+        let partitions = self
+            .partitions
+            .values()
+            .filter_map(OwnedPartition::poll_timeout);
+        partitions.chain(self.context.outbox.poll_timeout()).min()
     }
 
-    fn with(&mut self, partition: Partition, run: impl FnOnce(&mut Owned, &mut Shared) -> Fate) {
+    fn with(
+        &mut self,
+        partition: Partition,
+        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Fate,
+    ) {
         let Some(owned) = self.partitions.get_mut(&partition) else {
             return;
         };
         let epoch = owned.epoch();
-        let command = match run(owned, &mut self.shared) {
+        let command = match run(owned, &mut self.context) {
             Fate::Held => return,
             Fate::Lost => Command::Lost { partition, epoch },
             Fate::Released => Command::Released { partition, epoch },
         };
         self.drop_partition(partition);
-        self.shared.commands.push_back(command);
+        self.context.commands.push_back(command);
     }
 }
 

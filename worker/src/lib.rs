@@ -16,6 +16,12 @@ pub mod stored;
 
 mod outbox;
 
+mod context;
+
+mod requests;
+
+pub mod counts;
+
 mod deadlines;
 
 pub mod replay;

@@ -1,148 +1,265 @@
-//! The checkpoint that says how far snapshots cover the log (D9), and the release that ends with it.
+//! The checkpoint, which says how far snapshots cover the log (D9).
 
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::KvEntry;
+use grandstand_common::bus::{KvEntry, LogState};
 use grandstand_common::id::Epoch;
-use grandstand_common::record::Checkpoint;
+use grandstand_common::record::{Checkpoint, Cut};
 
-use super::{Fate, Owned, Pending, RETRY, Shared, Stage};
+use super::tenure::Tenure;
 use crate::command::{Command, Outcome};
+use crate::context::Context;
+use crate::requests::Purpose;
 
-impl Owned {
-    /// The first entry that no stored snapshot covers.
-    fn covered_to(&self) -> u64 {
-        let first = self.uncovered.first();
-        first.map_or(self.next_seq, |(seq, _)| *seq)
+/// When a write that failed is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+/// Cuts that are remembered.
+const KEPT_CUTS: usize = 32;
+
+/// A partition's checkpoint.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    /// As it is stored.
+    stored: Checkpoint,
+    revision: u64,
+    /// The one that is being written.
+    writing: Option<Checkpoint>,
+    /// Not before, because it was written just now.
+    next_at: Instant,
+    /// Not before, after a write that failed.
+    retry_at: Option<Instant>,
+    /// It is to be written whether or not it has moved.
+    forced: bool,
+}
+
+impl Checkpoints {
+    pub(super) fn new(epoch: Epoch, now: Instant) -> Self {
+        Self {
+            stored: Checkpoint {
+                epoch,
+                generation: 0,
+                seq: 0,
+                created_ms: 0,
+                cuts: Vec::new(),
+            },
+            revision: 0,
+            writing: None,
+            next_at: now,
+            retry_at: None,
+            forced: false,
+        }
     }
 
-    /// Writes the checkpoint if it can go on and was not written just now.
-    pub(super) fn write_checkpoint(&mut self, cx: &mut Shared) {
-        let releasing = self.stage == Stage::Releasing;
-        if !(self.is_running() || releasing) || self.checkpoint_next.is_some() {
+    /// The first entry that is not covered, as it is stored.
+    pub(super) fn seq(&self) -> u64 {
+        self.stored.seq
+    }
+
+    /// The log's generation: how often it was cut.
+    pub(super) fn generation(&self) -> u64 {
+        self.stored.generation
+    }
+
+    /// The revision of the checkpoint as this owner last wrote or read it.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Up to which entry a snapshot covers the log, if it was written in this generation and has entries up to `last`.
+    pub(super) fn covered(&self, generation: u64, last: u64) -> u64 {
+        self.stored.covered(generation, last)
+    }
+
+    /// A takeover begins, or begins again.
+    pub(super) fn begin(&mut self) {
+        self.writing = None;
+    }
+
+    /// Takes the checkpoint that the last owner left, and writes it under the own epoch (D10). Returns whether it may: a
+    /// later owner's stays.
+    pub(super) fn claim(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        entry: Option<KvEntry>,
+    ) -> bool {
+        self.revision = entry.as_ref().map_or(0, |entry| entry.revision);
+        let value = entry.and_then(|entry| entry.value);
+        let stored = value.and_then(|value| serde_json::from_slice::<Checkpoint>(&value).ok());
+        if let Some(stored) = stored {
+            if stored.epoch > tenure.epoch {
+                return false;
+            }
+            self.stored = stored;
+        }
+        self.stored.epoch = tenure.epoch;
+        let claimed = self.stored.clone();
+        self.put(cx, tenure, &claimed, Purpose::Takeover);
+        true
+    }
+
+    /// The claim, or the cut, is stored.
+    pub(super) fn on_takeover_stored(&mut self, revision: u64) {
+        self.revision = revision;
+        if let Some(next) = self.writing.take() {
+            self.stored = next;
+        }
+    }
+
+    /// Writes a cut if the log does not reach entry `reached`, or was made anew (D11). Returns whether there is one.
+    pub(super) fn measure(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        reached: u64,
+        log: LogState,
+    ) -> bool {
+        let next = measured(&self.stored, reached, log);
+        let is_cut = next != self.stored;
+        if is_cut {
+            self.put(cx, tenure, &next, Purpose::Takeover);
+            self.writing = Some(next);
+        }
+        is_cut
+    }
+
+    /// Looks whether entries up to `reached` are gone from the log. Returns the entry that comes next if they are.
+    pub(super) fn cut(&mut self, now: Instant, reached: u64, log: LogState) -> Option<u64> {
+        let next = measured(&self.stored, reached, log);
+        if next.generation == self.stored.generation {
+            return None;
+        }
+        let cut = next.cuts.last().map_or(0, |cut| cut.seq);
+        self.stored = next;
+        self.forced = true;
+        self.next_at = now;
+        Some(cut)
+    }
+
+    /// The partition is loaded: the checkpoint may be written.
+    pub(super) fn on_loaded(&mut self, now: Instant) {
+        self.next_at = now;
+    }
+
+    /// Writes the checkpoint if snapshots cover more entries, up to `covered`, and it was not written just now.
+    /// `hurried`: even if it was.
+    pub(super) fn advance(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        covered: u64,
+        hurried: bool,
+    ) {
+        if self.writing.is_some() {
             return;
         }
-        let next = Checkpoint {
-            seq: self.covered_to().max(self.checkpoint.seq),
-            ..self.checkpoint.clone()
-        };
-        let is_due = match self.checkpoint_retry {
+        let is_due = match self.retry_at {
             Some(at) => cx.now.at >= at,
-            None => releasing || cx.now.at >= self.checkpoint_at,
+            None => hurried || cx.now.at >= self.next_at,
         };
-        if is_due && (next != self.checkpoint || self.checkpoint_due) {
-            self.checkpoint_due = false;
-            self.put_checkpoint(cx, &next, Pending::Checkpoint);
-            self.checkpoint_next = Some(next);
+        let moved = covered > self.stored.seq;
+        if is_due && (moved || self.forced) {
+            let next = Checkpoint {
+                seq: covered.max(self.stored.seq),
+                ..self.stored.clone()
+            };
+            self.forced = false;
+            self.put(cx, tenure, &next, Purpose::Checkpoint);
+            self.writing = Some(next);
         }
     }
 
-    /// When the checkpoint is to be written.
-    pub(super) fn checkpoint_timeout(&self) -> Option<Instant> {
-        let runs = self.is_running() || self.stage == Stage::Releasing;
-        let idle = self.checkpoint_next.is_none() && runs;
-        let moved = self.covered_to() > self.checkpoint.seq || self.checkpoint_due;
-        let at = self.checkpoint_retry.unwrap_or(self.checkpoint_at);
-        (idle && moved).then_some(at)
+    /// When to call [`advance`](Self::advance).
+    pub(super) fn poll_timeout(&self, covered: u64) -> Option<Instant> {
+        let moved = covered > self.stored.seq || self.forced;
+        let at = self.retry_at.unwrap_or(self.next_at);
+        (self.writing.is_none() && moved).then_some(at)
     }
 
-    pub(super) fn put_checkpoint(
+    /// Whether nothing of it is to be written any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.writing.is_none() && !self.forced
+    }
+
+    /// What became of a write. Returns whether it is stored; if not, what is stored is read.
+    pub(super) fn on_written(
         &mut self,
-        cx: &mut Shared,
-        checkpoint: &Checkpoint,
-        pending: Pending,
-    ) {
-        self.checkpoint_at = cx.now.at + cx.config.checkpoint_interval;
-        self.checkpoint_retry = None;
-        let (bucket, key) = self.checkpoint_key();
-        let value = serde_json::to_vec(checkpoint).unwrap_or_default().into();
-        let token = cx.token(self.id, pending);
-        cx.commands.push_back(Command::PutIf {
-            bucket,
-            key,
-            value,
-            expected: self.checkpoint_revision,
-            token,
-        });
-    }
-
-    pub(super) fn on_checkpoint_written(&mut self, cx: &mut Shared, outcome: Outcome) -> Fate {
+        cx: &mut Context,
+        tenure: Tenure,
+        covered: u64,
+        outcome: &Outcome,
+    ) -> bool {
         if let Outcome::Stored(revision) = outcome {
-            self.checkpoint_revision = revision;
-            if let Some(next) = self.checkpoint_next.take() {
-                self.checkpoint.seq = next.seq.min(self.covered_to());
+            self.revision = *revision;
+            if let Some(next) = self.writing.take() {
+                self.stored.seq = next.seq.min(covered);
             }
-            self.delete_keys(cx);
-            return self.try_release(cx);
+            return true;
         }
-        // A lost swap can be written over at once; what fails otherwise may go on failing.
+        // Another value that was stored can be written over at once; what fails otherwise may go on failing.
         let after = match outcome {
             Outcome::Conflict => Duration::ZERO,
             _ => RETRY,
         };
-        self.checkpoint_retry = Some(cx.now.at + after);
-        let (bucket, key) = self.checkpoint_key();
-        let token = cx.token(self.id, Pending::CheckpointBack);
+        self.retry_at = Some(cx.now.at + after);
+        let (bucket, key) = tenure.checkpoint_key();
+        let token = cx.request(tenure.id, Purpose::CheckpointBack);
         cx.commands.push_back(Command::Get { bucket, key, token });
-        Fate::Held
+        false
     }
 
-    pub(super) fn on_checkpoint_read_back(&mut self, cx: &mut Shared, outcome: Outcome) -> Fate {
-        self.checkpoint_next = None;
-        self.checkpoint_due = true;
+    /// What the read after a write that failed has found. Returns whether the partition is still this owner's.
+    pub(super) fn on_read_back(&mut self, now: Instant, tenure: Tenure, outcome: Outcome) -> bool {
+        self.writing = None;
+        self.forced = true;
         match outcome {
             Outcome::Value(entry) => {
-                if is_of_later_epoch(entry.as_ref(), self.epoch) {
-                    return Fate::Lost;
+                if tenure.is_superseded_by(entry.as_ref()) {
+                    return false;
                 }
-                self.checkpoint_revision = entry.map_or(0, |entry| entry.revision);
-                self.write_checkpoint(cx);
+                self.revision = entry.map_or(0, |entry| entry.revision);
             }
-            _ => self.checkpoint_retry = Some(cx.now.at + RETRY),
+            _ => self.retry_at = Some(now + RETRY),
         }
-        Fate::Held
+        true
     }
 
-    /// Hands the partition over: no more entries, everything is written, then the checkpoint.
-    pub(crate) fn release(&mut self, cx: &mut Shared) -> Fate {
-        if !self.is_running() {
-            return Fate::Released;
-        }
-        self.stage = Stage::Releasing;
-        let partition = self.id;
-        cx.commands.push_back(Command::CloseLog { partition });
-        let rooms: Vec<_> = self
-            .uncovered
-            .iter()
-            .map(|(_, room)| room.clone())
-            .collect();
-        for room in rooms {
-            self.write_room(cx, &room);
-            self.reschedule(cx, &room);
-        }
-        self.try_release(cx)
-    }
-
-    pub(super) fn try_release(&mut self, cx: &mut Shared) -> Fate {
-        if self.stage != Stage::Releasing || !self.uncovered.is_empty() {
-            return Fate::Held;
-        }
-        self.write_checkpoint(cx);
-        let unwritten = self.checkpoint_next.is_some() || self.checkpoint_due;
-        if unwritten || self.slots.values().any(|s| s.cover.busy.is_some()) {
-            return Fate::Held;
-        }
-        Fate::Released
+    fn put(&mut self, cx: &mut Context, tenure: Tenure, checkpoint: &Checkpoint, purpose: Purpose) {
+        self.next_at = cx.now.at + cx.config.checkpoint_interval;
+        self.retry_at = None;
+        let (bucket, key) = tenure.checkpoint_key();
+        let value = serde_json::to_vec(checkpoint).unwrap_or_default().into();
+        let token = cx.request(tenure.id, purpose);
+        cx.commands.push_back(Command::PutIf {
+            bucket,
+            key,
+            value,
+            expected: self.revision,
+            token,
+        });
     }
 }
 
-/// Whether what is stored was written by a later owner.
-pub(super) fn is_of_later_epoch(entry: Option<&KvEntry>, epoch: Epoch) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Epoched {
-        epoch: Epoch,
+/// The checkpoint for a log that is as `log` says, where entries up to `reached` were applied or covered.
+fn measured(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Checkpoint {
+    let mut next = checkpoint.clone();
+    next.created_ms = log.created_ms;
+    let remade = checkpoint.created_ms != 0 && checkpoint.created_ms != log.created_ms;
+    let cut = if remade {
+        log.first
+    } else if log.last < reached {
+        log.last + 1
+    } else {
+        return next;
+    };
+    next.generation += 1;
+    next.seq = if remade { cut } else { next.seq.min(cut) };
+    next.cuts.push(Cut {
+        generation: next.generation,
+        seq: cut,
+    });
+    if next.cuts.len() > KEPT_CUTS {
+        next.cuts.remove(0);
     }
-    let value = entry.and_then(|entry| entry.value.as_ref());
-    let epoched = value.and_then(|value| serde_json::from_slice::<Epoched>(value).ok());
-    epoched.is_some_and(|e| e.epoch > epoch)
+    next
 }

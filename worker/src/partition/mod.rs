@@ -1,314 +1,325 @@
 //! A partition that this worker owns: its rooms, from the takeover to the handover.
+//!
+//! The machines own the state, each its own part, and do not know each other. The handlers are functions over
+//! [`PartitionState`] and [`Context`]. A room changes only in [`rooms`], which says what has changed; [`settle`] tells
+//! the other machines.
+
+mod tenure;
+
+mod restore;
 
 mod rooms;
 
-mod takeover;
-
-mod intake;
-
-mod writing;
+mod coverage;
 
 mod quarantine;
 
 mod checkpoints;
 
-mod audiences;
+mod takeover;
 
-mod delivery;
-
-mod heat;
-
-mod interest;
-
-mod sessions;
-
-mod loading;
+mod log;
 
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+mod ticks;
 
-use grandstand_common::id::{EdgeId, Epoch, Instance, Partition, RoomId, SessionId};
-use grandstand_common::record::Checkpoint;
+mod sessions;
 
-use crate::command::{Command, Now, Outcome, OwnerConfig, Token};
-use crate::deadlines::Deadlines;
-use crate::outbox::{Outbox, RoomHead};
-use crate::process::metrics::Counts;
-use grandstand_game::Games;
+mod ring;
 
-use audiences::Audience;
-use rooms::Slot;
-use sessions::Losing;
-use takeover::Found;
-pub(crate) use takeover::Stage;
+mod audiences;
 
-/// When what failed is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+mod state;
 
-/// What all partitions of a worker share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// The time of the call.
-    pub(crate) now: Now,
-    pub(crate) config: OwnerConfig,
-    pub(crate) games: Games,
-    pub(crate) outbox: Outbox,
-    pub(crate) commands: VecDeque<Command>,
-    pub(crate) pending: BTreeMap<Token, (Partition, Pending)>,
-    pub(crate) next_token: u64,
-    /// Writes of rooms in flight.
-    pub(crate) writes: usize,
-    /// Appends in flight.
-    pub(crate) appends: usize,
-    pub(crate) counts: Counts,
-}
+mod faults;
 
-/// What an outcome is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Pending {
-    /// A step of the takeover.
-    Takeover,
-    /// A timer's entry, or that of a dead edge: whether it was stored shows in the log.
-    Append,
-    /// The checkpoint's write, and the read after one that failed.
-    Checkpoint,
-    CheckpointBack,
-    /// A room's write, and the read after one that failed.
-    Room(RoomId),
-    RoomBack(RoomId),
-    /// The deletion of a room's key.
-    Delete(RoomId),
-    /// A quarantine record's write, and the read after one that failed.
-    Quarantine(RoomId),
-    QuarantineBack(RoomId),
-    /// The deletion of a quarantine record: another build's attempt went well.
-    Lift,
-    /// The reading of a room at rest.
-    Wake(RoomId),
-    /// Where the log ends, after its reader lost its place.
-    LogEnd,
-}
+mod send;
 
-impl Pending {
-    fn is_append(&self) -> bool {
-        matches!(self, Self::Append)
-    }
+mod heat;
 
-    fn is_write(&self) -> bool {
-        matches!(self, Self::Room(_) | Self::RoomBack(_) | Self::Delete(_))
-    }
-}
+mod delivery;
 
-impl Shared {
-    /// A token for a command whose outcome is for `pending`.
-    pub(crate) fn token(&mut self, partition: Partition, pending: Pending) -> Token {
-        self.next_token += 1;
-        let token = Token(self.next_token);
-        self.writes += usize::from(pending.is_write());
-        self.appends += usize::from(pending.is_append());
-        self.pending.insert(token, (partition, pending));
-        token
-    }
+mod writing;
 
-    /// What an outcome is for; `None` if its partition was dropped.
-    pub(crate) fn take_pending(&mut self, token: Token) -> Option<(Partition, Pending)> {
-        let (partition, pending) = self.pending.remove(&token)?;
-        self.writes -= usize::from(pending.is_write());
-        self.appends -= usize::from(pending.is_append());
-        Some((partition, pending))
-    }
+mod settle;
 
-    /// What was asked for a partition is not done if it has not begun, and concerns nobody any more.
-    pub(crate) fn forget(&mut self, partition: Partition) {
-        let of = |(p, _): &(Partition, Pending)| *p == partition;
-        for (_, pending) in self.pending.values().filter(|p| of(p)) {
-            self.writes -= usize::from(pending.is_write());
-            self.appends -= usize::from(pending.is_append());
-        }
-        self.pending.retain(|_, pending| !of(pending));
-        let pending = &self.pending;
-        self.commands.retain(|command| match command {
-            Command::Append { token, .. }
-            | Command::PutIf { token, .. }
-            | Command::DeleteIf { token, .. }
-            | Command::Get { token, .. }
-            | Command::LogState { token, .. } => pending.contains_key(token),
-            Command::OpenLog { partition: of, .. }
-            | Command::OpenKv { partition: of, .. }
-            | Command::Ready { partition: of, .. } => *of != partition,
-            _ => true,
-        });
-    }
+mod losses;
 
-    pub(crate) fn can_write(&self) -> bool {
-        self.writes < self.config.writes
-    }
-}
+mod loading;
 
-/// How a partition's part in a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Fate {
-    /// It is held.
-    Held,
-    /// Another owner's epoch was seen.
-    Lost,
-    /// It was handed over.
-    Released,
-}
+mod intake;
+
+mod interest;
+
+mod opening;
+
+mod cut;
+
+mod release;
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use grandstand_common::bus::{KvEntry, LogEntry};
+use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
+use grandstand_common::wire::{self, Body, Entry};
+
+use crate::command::{KvSource, Outcome};
+use crate::context::{Context, Fate};
+use crate::requests::Purpose;
+
+use rooms::Waiting;
+use state::PartitionState;
+use tenure::Tenure;
 
 /// One owned partition.
 #[derive(Debug)]
-pub(crate) struct Owned {
-    id: Partition,
-    epoch: Epoch,
-    stage: Stage,
-    /// As it is stored.
-    checkpoint: Checkpoint,
-    checkpoint_revision: u64,
-    /// The checkpoint that is being written.
-    checkpoint_next: Option<Checkpoint>,
-    checkpoint_at: Instant,
-    /// Not before, after a write that failed.
-    checkpoint_retry: Option<Instant>,
-    /// It is to be written whether or not it has moved.
-    checkpoint_due: bool,
-    /// The first and the last entry that were in the log at takeover.
-    log_first: u64,
-    log_last: u64,
-    /// Entries before it were handled.
-    next_seq: u64,
-    slots: BTreeMap<RoomId, Slot>,
-    /// First uncovered entries.
-    uncovered: BTreeSet<(u64, RoomId)>,
-    /// Deleted rooms whose keys are still there, with the entry that deleted them.
-    deleted: BTreeSet<(u64, RoomId)>,
-    /// Revisions of the markers of rooms that are not there.
-    markers: BTreeMap<RoomId, u64>,
-    /// Rooms that another build put in quarantine and that are tried once more, with their records' revisions.
-    lifted: BTreeMap<RoomId, u64>,
-    /// What the takeover has read.
-    found: Found,
-    audiences: BTreeMap<RoomId, Audience>,
-    /// Which rooms an edge watches.
-    watched: BTreeMap<EdgeId, BTreeSet<RoomId>>,
-    /// Rooms that are watched and do not exist.
-    absent: usize,
-    deadlines: Deadlines<RoomId>,
-    retry_at: Option<Instant>,
-    /// The rooms in which an edge holds connected players' sessions.
-    sessions: BTreeMap<EdgeId, BTreeSet<RoomId>>,
-    /// Rooms that are loaded, and rooms at rest.
-    loaded: usize,
-    idle: usize,
-    /// Entries that wait for rooms that are being read.
-    waiting: usize,
-    /// They are so many that the log is not read on.
-    held: bool,
-    /// Edges that are dead, and how far their players' loss is appended.
-    losing: BTreeMap<EdgeId, Losing>,
-    /// Sessions that their edge does not have, and when their loss was appended.
-    strays: BTreeMap<SessionId, Instant>,
+pub(crate) struct OwnedPartition {
+    state: PartitionState,
 }
 
-impl Owned {
-    pub(crate) fn new(now: Now, id: Partition, epoch: Epoch) -> Self {
-        Self {
-            id,
-            epoch,
-            stage: Stage::Checkpoint,
-            checkpoint: Checkpoint {
-                epoch,
-                generation: 0,
-                seq: 0,
-                created_ms: 0,
-                cuts: Vec::new(),
-            },
-            checkpoint_revision: 0,
-            checkpoint_next: None,
-            checkpoint_at: now.at,
-            checkpoint_retry: None,
-            checkpoint_due: false,
-            log_first: 0,
-            log_last: u64::MAX,
-            next_seq: 0,
-            slots: BTreeMap::new(),
-            uncovered: BTreeSet::new(),
-            deleted: BTreeSet::new(),
-            markers: BTreeMap::new(),
-            lifted: BTreeMap::new(),
-            found: Found::default(),
-            audiences: BTreeMap::new(),
-            watched: BTreeMap::new(),
-            absent: 0,
-            deadlines: Deadlines::default(),
-            retry_at: None,
-            sessions: BTreeMap::new(),
-            loaded: 0,
-            idle: 0,
-            waiting: 0,
-            held: false,
-            losing: BTreeMap::new(),
-            strays: BTreeMap::new(),
-        }
+impl OwnedPartition {
+    /// The lease was won with this epoch: the takeover begins.
+    pub(crate) fn take(cx: &mut Context, id: Partition, epoch: Epoch) -> Self {
+        let tenure = Tenure { id, epoch };
+        let mut state = PartitionState::new(cx.now, &cx.config, tenure);
+        opening::begin(&mut state, cx);
+        Self { state }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
-        self.epoch
+        self.state.tenure.epoch
     }
 
-    /// How many rooms are loaded.
+    /// How many rooms are in memory.
     pub(crate) fn rooms(&self) -> usize {
-        self.loaded
+        self.state.rooms.loaded()
     }
 
-    /// How many rooms are at rest.
-    pub(crate) fn idle_rooms(&self) -> usize {
-        self.idle
+    /// How many rooms are stored and not in memory.
+    pub(crate) fn stored_rooms(&self) -> usize {
+        self.state.rooms.stored()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.stage == Stage::Ready
+        self.state.takeover.is_ready()
+    }
+
+    /// The rooms that are hot.
+    pub(crate) fn hot_rooms(&self) -> impl Iterator<Item = &RoomId> {
+        self.state.audiences.hot_rooms()
+    }
+
+    /// The processes of the edges that hold connected players' sessions.
+    pub(crate) fn session_processes(&self, into: &mut BTreeSet<ProcessId>) {
+        into.extend(self.state.sessions.processes());
+    }
+
+    /// The reader of the log delivers an entry; `behind` more were stored when it was sent.
+    pub(crate) fn handle_log(&mut self, cx: &mut Context, entry: &LogEntry, behind: u64) {
+        let state = &mut self.state;
+        if state.log.is_paused() || !state.takeover.is_running() {
+            return;
+        }
+        if state.log.accept(entry.seq) {
+            intake::on_entry(state, cx, entry);
+        }
+        if behind == 0 || state.takeover.is_log_end(entry.seq) {
+            opening::on_caught_up(state, cx);
+        }
+    }
+
+    /// The reader of the log has delivered all that there is.
+    pub(crate) fn handle_log_idle(&mut self, cx: &mut Context) {
+        opening::on_caught_up(&mut self.state, cx);
+    }
+
+    /// The reader of the log cannot go on.
+    pub(crate) fn handle_log_lost(&mut self, cx: &mut Context) {
+        cut::handle_log_lost(&mut self.state, cx);
+    }
+
+    /// A reader of keys delivers one, with the number of those behind it.
+    pub(crate) fn handle_kv(
+        &mut self,
+        cx: &mut Context,
+        source: KvSource,
+        item: (KvEntry, u64),
+    ) -> Fate {
+        opening::handle_key(&mut self.state, cx, source, item)
+    }
+
+    /// A reader of keys has delivered all that there is.
+    pub(crate) fn handle_kv_idle(&mut self, cx: &mut Context, source: KvSource) {
+        opening::handle_keys_idle(&mut self.state, cx, source);
+    }
+
+    /// A reader of keys cannot go on.
+    pub(crate) fn handle_kv_lost(&mut self, cx: &mut Context, source: KvSource) {
+        opening::handle_keys_lost(&mut self.state, cx, source);
     }
 
     /// What became of a command.
     pub(crate) fn handle_outcome(
         &mut self,
-        cx: &mut Shared,
-        pending: Pending,
+        cx: &mut Context,
+        purpose: Purpose,
         outcome: Outcome,
     ) -> Fate {
-        match pending {
-            Pending::Takeover => self.on_takeover(cx, outcome),
-            Pending::Append | Pending::Lift => Fate::Held,
-            Pending::Checkpoint => self.on_checkpoint_written(cx, outcome),
-            Pending::CheckpointBack => self.on_checkpoint_read_back(cx, outcome),
-            Pending::Room(id) => self.on_room_written(cx, &id, outcome),
-            Pending::RoomBack(id) => self.on_room_read_back(cx, &id, outcome),
-            Pending::Delete(id) => self.on_deleted(cx, &id, outcome),
-            Pending::Quarantine(id) => self.on_quarantine_written(cx, &id, outcome),
-            Pending::QuarantineBack(id) => self.on_quarantine_read_back(cx, &id, outcome),
-            Pending::Wake(id) => self.on_woken(cx, &id, outcome),
-            Pending::LogEnd => {
-                self.on_log_end(cx, outcome);
+        let state = &mut self.state;
+        let fate = match purpose {
+            Purpose::Takeover => opening::on_outcome(state, cx, outcome),
+            Purpose::Checkpoint => {
+                release::on_checkpoint_written(state, cx, &outcome);
                 Fate::Held
             }
+            Purpose::CheckpointBack => release::on_checkpoint_read_back(state, cx, outcome),
+            Purpose::Room(id) => {
+                writing::on_written(state, cx, &id, outcome);
+                Fate::Held
+            }
+            Purpose::RoomBack(id) => writing::on_read_back(state, cx, &id, outcome),
+            Purpose::Delete(id) => {
+                writing::on_deletion(state, cx, &id, &outcome);
+                Fate::Held
+            }
+            Purpose::Quarantine(id) => {
+                writing::on_record_written(state, cx, &id, &outcome);
+                Fate::Held
+            }
+            Purpose::QuarantineBack(id) => writing::on_record_read_back(state, cx, &id, outcome),
+            Purpose::Load(id) => self.on_room_read(cx, &id, outcome),
+            Purpose::LogEnd => {
+                cut::on_log_end(state, cx, outcome);
+                Fate::Held
+            }
+            Purpose::Append | Purpose::ClearQuarantine => return Fate::Held,
+        };
+        match fate {
+            Fate::Held => release::try_release(&mut self.state, cx),
+            other => other,
         }
     }
 
-    /// For items about a room; instance 0 if it does not exist.
-    fn head(&self, room: &RoomId) -> RoomHead {
-        let slot = self.slots.get(room);
-        let instance = slot.and_then(|slot| match (&slot.room, &slot.asleep) {
-            (Some(room), _) => Some(room.instance()),
-            (None, asleep) => asleep.as_ref().map(|asleep| asleep.instance),
-        });
-        RoomHead {
-            room: room.clone(),
-            epoch: self.epoch,
-            instance: instance.unwrap_or(Instance(0)),
+    /// An edge tells what it watches.
+    pub(crate) fn handle_interest(
+        &mut self,
+        cx: &mut Context,
+        edge: &EdgeId,
+        interest: &wire::Interest,
+    ) {
+        interest::handle_interest(&mut self.state, cx, edge, interest);
+    }
+
+    /// A lossy message from an edge.
+    pub(crate) fn handle_live(&mut self, cx: &mut Context, live: wire::Live) {
+        delivery::handle_live(&mut self.state, cx, live);
+    }
+
+    /// An edge process is dead. To be called again and again while it is.
+    pub(crate) fn handle_process_gone(&mut self, cx: &mut Context, process: &ProcessId) {
+        losses::handle_process_gone(&mut self.state, cx, process);
+    }
+
+    /// Hands the partition over.
+    pub(crate) fn release(&mut self, cx: &mut Context) -> Fate {
+        release::release(&mut self.state, cx)
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> Fate {
+        let state = &mut self.state;
+        let now = cx.now.at;
+        if state.takeover.take_retry(now) {
+            opening::begin(state, cx);
         }
+        if state.log.take_retry(now) {
+            cut::handle_log_lost(state, cx);
+        }
+        writing::write_due(state, cx);
+        state.quarantines.handle_timeout(cx, state.tenure);
+        state.rooms.read_again(cx, state.tenure);
+        if state.takeover.is_ready() {
+            loading::unload_idle(state, cx);
+            for id in state.audiences.due_cooling(now) {
+                heat::check(state, cx, &id);
+            }
+            for id in state.audiences.due_presences(now) {
+                delivery::send_presence(state, cx, &id);
+            }
+            append_timers(state, cx);
+            delivery::tick(state, cx);
+            losses::append_losses(state, cx);
+        }
+        writing::advance_checkpoint(state, cx);
+        release::try_release(state, cx)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let state = &self.state;
+        let takeover = &state.takeover;
+        let writes = takeover.is_running() || takeover.is_releasing();
+        let covered = state.covered_to();
+        let always = [
+            takeover.poll_timeout(),
+            state.log.poll_timeout(),
+            state.coverage.poll_timeout(),
+            state.quarantines.poll_timeout(),
+            state.rooms.poll_reload(),
+            writes
+                .then(|| state.checkpoints.poll_timeout(covered))
+                .flatten(),
+        ];
+        let ready = [
+            state.rooms.poll_idle(),
+            state.audiences.poll_timeout(),
+            state.timers.poll_timeout(),
+            state.ticks.poll_timeout(),
+        ];
+        let ready = ready.into_iter().filter(|_| takeover.is_ready());
+        always.into_iter().chain(ready).flatten().min()
+    }
+
+    fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Fate {
+        let state = &mut self.state;
+        let Outcome::Value(entry) = outcome else {
+            state.rooms.on_unread(id, cx.now.at);
+            return Fate::Held;
+        };
+        if !state.rooms.is_stored(id) {
+            return Fate::Held;
+        }
+        if state.tenure.is_superseded_by(entry.as_ref()) {
+            return Fate::Lost;
+        }
+        for what in loading::on_read(state, cx, id, entry) {
+            match what {
+                Waiting::Entry(logged) => intake::on_logged(state, cx, id, logged),
+                Waiting::Interest(edge, wanted) => {
+                    interest::on_named(state, cx, (id, &edge), &wanted);
+                }
+            }
+        }
+        loading::end(state, cx, id);
+        Fate::Held
+    }
+}
+
+/// Appends the timers that are due.
+fn append_timers(state: &mut PartitionState, cx: &mut Context) {
+    for id in state.timers.take_due(cx.now) {
+        let Some(armed) = state.rooms.timers(&id) else {
+            continue;
+        };
+        for timer in state.timers.append_due(&id, armed, cx.now) {
+            let entry = Entry {
+                body: Some(Body::Timer(timer)),
+                ..Entry::default()
+            };
+            cx.append(state.tenure.id, &id, &entry);
+        }
+        state.timers.set(&id, Some(armed), cx.now);
     }
 }

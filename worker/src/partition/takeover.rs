@@ -1,39 +1,29 @@
-//! From the won lease to `Ready`: claim the checkpoint, read the rooms up to the barrier, look whether the log was cut,
-//! read it to its end (D9 to D11).
+//! From the won lease to the log: claim the checkpoint, read the rooms up to the barrier, look whether the log was cut
+//! (D9 to D11).
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use grandstand_common::bus::{Bucket, KvEntry, LogState};
+use grandstand_common::bus::{KvEntry, LogState};
 use grandstand_common::id::RoomId;
-use grandstand_common::record::{Checkpoint, Cut};
+use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 
-use super::rooms::{Origin, Quarantine, Slot};
-use super::{Fate, Owned, Pending, RETRY, Shared};
+use super::tenure::Tenure;
 use crate::command::{Command, KvSource, Outcome};
-use crate::stored::quarantine::{QuarantineRecord, Why};
+use crate::context::Context;
+use crate::requests::Purpose;
+use crate::stored::quarantine::QuarantineRecord;
 use crate::stored::snapshot;
 
-/// Cuts that are remembered.
-const KEPT_CUTS: usize = 32;
-
-/// What a takeover has read.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    rooms: BTreeMap<RoomId, KvEntry>,
-    /// The revision of the checkpoint that was delivered.
-    checkpoint: u64,
-    /// The same, as of when all that was stored had been delivered.
-    through: u64,
-    records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
-    /// All records were delivered.
-    has_records: bool,
-}
+/// When a takeover that failed begins again.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// How far a takeover has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
     /// Reading the checkpoint.
+    #[default]
     Checkpoint,
     /// Writing it with the own epoch (D10).
     Claiming,
@@ -51,19 +41,58 @@ pub(crate) enum Stage {
     Releasing,
 }
 
-impl Owned {
+/// The stored rooms, and the records of those in quarantine with their revisions.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    pub(super) rooms: BTreeMap<RoomId, KvEntry>,
+    pub(super) records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
+}
+
+/// A partition's takeover, and what comes of it.
+#[derive(Debug, Default)]
+pub(super) struct Takeover {
+    stage: Stage,
+    heads: Heads,
+    /// The revision of the checkpoint that was delivered.
+    checkpoint: u64,
+    /// The same, as of when all that was stored had been delivered.
+    through: u64,
+    /// All records were delivered.
+    has_records: bool,
+    /// The first and the last entry that were in the log.
+    log_first: u64,
+    log_last: u64,
+    retry_at: Option<Instant>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing.
+    Wait,
+    /// Claim the checkpoint, which is this.
+    Claim(Option<KvEntry>),
+    /// The checkpoint is claimed, with this revision.
+    Claimed(u64),
+    /// Look whether the log was cut: it is so.
+    Measure(LogState),
+    /// The cut is stored, with this revision.
+    Cut(u64),
+}
+
+impl Takeover {
     /// Begins, or begins again after something failed.
-    pub(crate) fn begin(&mut self, cx: &mut Shared) {
-        self.stage = Stage::Checkpoint;
-        self.retry_at = None;
-        self.checkpoint_next = None;
-        self.found = Found::default();
-        let token = cx.token(self.id, Pending::Takeover);
-        let (bucket, key) = self.checkpoint_key();
+    pub(super) fn begin(&mut self, cx: &mut Context, tenure: Tenure) {
+        *self = Self {
+            log_last: u64::MAX,
+            ..Self::default()
+        };
+        let token = cx.request(tenure.id, Purpose::Takeover);
+        let (bucket, key) = tenure.checkpoint_key();
         cx.commands.push_back(Command::Get { bucket, key, token });
-        // Meanwhile what is there is read: where that ends is known when the checkpoint is written.
+        // The stored rooms are read meanwhile: where they end is known when the checkpoint is written.
         for source in [KvSource::Quarantine, KvSource::Rooms] {
-            let partition = self.id;
+            let partition = tenure.id;
             cx.commands.push_back(Command::OpenKv { partition, source });
         }
     }
@@ -73,327 +102,173 @@ impl Owned {
         matches!(self.stage, Stage::Replaying | Stage::Ready)
     }
 
-    pub(super) fn checkpoint_key(&self) -> (Bucket, String) {
-        (Bucket::Rooms(self.id), subject::checkpoint_key(self.id))
+    pub(super) fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready
     }
 
-    pub(super) fn on_takeover(&mut self, cx: &mut Shared, outcome: Outcome) -> Fate {
+    pub(super) fn is_releasing(&self) -> bool {
+        self.stage == Stage::Releasing
+    }
+
+    /// Takes no more entries: the partition is handed over.
+    pub(super) fn release(&mut self) {
+        self.stage = Stage::Releasing;
+    }
+
+    /// The log is being read, as of `entry`. Returns whether the takeover is done with it.
+    pub(super) fn catch_up(&mut self) -> bool {
+        let caught_up = self.stage == Stage::Replaying;
+        if caught_up {
+            self.stage = Stage::Ready;
+        }
+        caught_up
+    }
+
+    /// The first entry that was in the log.
+    pub(super) fn log_first(&self) -> u64 {
+        self.log_first
+    }
+
+    /// Whether an entry is the last that was in the log, or a later one.
+    pub(super) fn is_log_end(&self, seq: u64) -> bool {
+        seq >= self.log_last
+    }
+
+    /// What became of a step's command.
+    pub(super) fn on_outcome(&mut self, now: Instant, outcome: Outcome) -> Step {
         match (self.stage, outcome) {
-            (Stage::Checkpoint, Outcome::Value(entry)) => return self.claim(cx, entry),
+            (Stage::Checkpoint, Outcome::Value(entry)) => {
+                self.stage = Stage::Claiming;
+                return Step::Claim(entry);
+            }
             (Stage::Claiming, Outcome::Stored(revision)) => {
-                self.checkpoint_revision = revision;
                 self.stage = Stage::Reading;
-                self.try_measure(cx);
+                return Step::Claimed(revision);
             }
-            (Stage::Measuring, Outcome::Log(log)) => self.on_measured(cx, log),
-            (Stage::Cutting, Outcome::Stored(revision)) => {
-                self.checkpoint_revision = revision;
-                if let Some(next) = self.checkpoint_next.take() {
-                    self.checkpoint = next;
-                }
-                self.load(cx);
+            (Stage::Measuring, Outcome::Log(log)) => {
+                (self.log_first, self.log_last) = (log.first, log.last);
+                return Step::Measure(log);
             }
-            _ => self.retry_at = Some(cx.now.at + RETRY),
+            (Stage::Cutting, Outcome::Stored(revision)) => return Step::Cut(revision),
+            _ => self.retry_at = Some(now + RETRY),
         }
-        Fate::Held
+        Step::Wait
     }
 
-    fn claim(&mut self, cx: &mut Shared, entry: Option<KvEntry>) -> Fate {
-        self.checkpoint_revision = entry.as_ref().map_or(0, |entry| entry.revision);
-        let value = entry.and_then(|entry| entry.value);
-        let stored = value.and_then(|value| serde_json::from_slice::<Checkpoint>(&value).ok());
-        if let Some(stored) = stored {
-            if stored.epoch > self.epoch {
-                return Fate::Lost;
-            }
-            self.checkpoint = stored;
-        }
-        self.checkpoint.epoch = self.epoch;
-        self.stage = Stage::Claiming;
-        let claimed = self.checkpoint.clone();
-        self.put_checkpoint(cx, &claimed, Pending::Takeover);
-        Fate::Held
-    }
-
-    /// A key of the partition was delivered.
-    pub(crate) fn handle_kv(
-        &mut self,
-        cx: &mut Shared,
-        source: KvSource,
-        item: (KvEntry, u64),
-    ) -> Fate {
-        let (entry, behind) = item;
-        if !self.is_reading() {
-            return Fate::Held;
-        }
+    /// A key was delivered. Returns whether the partition is still this owner's.
+    pub(super) fn on_key(&mut self, tenure: Tenure, source: KvSource, entry: KvEntry) -> bool {
         match source {
             KvSource::Quarantine => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
                     let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
                     match record {
-                        Some(record) => self.found.records.insert(room, (record, entry.revision)),
-                        None => self.found.records.remove(&room),
+                        Some(record) => self.heads.records.insert(room, (record, entry.revision)),
+                        None => self.heads.records.remove(&room),
                     };
                 }
             }
-            KvSource::Rooms if entry.key == subject::checkpoint_key(self.id) => {
+            KvSource::Rooms if entry.key == subject::checkpoint_key(tenure.id) => {
                 let stored = entry.value.as_ref();
                 let stored = stored.and_then(|v| serde_json::from_slice::<Checkpoint>(v).ok());
-                if stored.is_some_and(|stored| stored.epoch > self.epoch) {
-                    return Fate::Lost;
+                if stored.is_some_and(|stored| stored.epoch > tenure.epoch) {
+                    return false;
                 }
-                self.found.checkpoint = self.found.checkpoint.max(entry.revision);
+                self.checkpoint = self.checkpoint.max(entry.revision);
             }
             KvSource::Rooms => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-                    self.found.rooms.insert(room, entry);
+                    self.heads.rooms.insert(room, entry);
                 }
             }
         }
-        if behind == 0 {
-            self.on_kv_end(cx, source);
-        }
-        Fate::Held
+        true
     }
 
     /// All keys that are stored were delivered.
-    pub(crate) fn handle_kv_idle(&mut self, cx: &mut Shared, source: KvSource) {
-        if self.is_reading() {
-            self.on_kv_end(cx, source);
-        }
-        if self.stage == Stage::Reading && source == KvSource::Rooms && !self.is_past_barrier() {
-            // The own write is not there: the bucket was wiped, or written by another owner.
-            self.retry_at.get_or_insert(cx.now.at + RETRY);
+    pub(super) fn on_keys_end(&mut self, source: KvSource) {
+        match source {
+            KvSource::Rooms => self.through = self.checkpoint,
+            KvSource::Quarantine => self.has_records = true,
         }
     }
 
-    /// A reader of keys cannot go on.
-    pub(crate) fn handle_kv_lost(&mut self, cx: &mut Shared, source: KvSource) {
-        if self.is_reading() {
-            match source {
-                KvSource::Rooms => {
-                    self.found.rooms.clear();
-                    (self.found.checkpoint, self.found.through) = (0, 0);
-                }
-                KvSource::Quarantine => {
-                    self.found.records.clear();
-                    self.found.has_records = false;
-                }
+    /// A reader of keys has nothing more. If the own write is not there, the bucket was wiped or another owner wrote it.
+    pub(super) fn on_idle(&mut self, now: Instant, source: KvSource, claimed: u64) {
+        let is_missing = source == KvSource::Rooms && self.through < claimed;
+        if self.stage == Stage::Reading && is_missing {
+            self.retry_at.get_or_insert(now + RETRY);
+        }
+    }
+
+    /// A reader of keys cannot go on: it is opened again.
+    pub(super) fn on_reader_lost(&mut self, cx: &mut Context, tenure: Tenure, source: KvSource) {
+        match source {
+            KvSource::Rooms => {
+                self.heads.rooms.clear();
+                (self.checkpoint, self.through) = (0, 0);
             }
-            let partition = self.id;
-            cx.commands.push_back(Command::OpenKv { partition, source });
+            KvSource::Quarantine => {
+                self.heads.records.clear();
+                self.has_records = false;
+            }
         }
+        let partition = tenure.id;
+        cx.commands.push_back(Command::OpenKv { partition, source });
     }
 
-    fn is_reading(&self) -> bool {
+    /// Whether keys are being read.
+    pub(super) fn is_reading(&self) -> bool {
         matches!(
             self.stage,
             Stage::Checkpoint | Stage::Claiming | Stage::Reading
         )
     }
 
-    /// Whether all has been delivered that was stored before the own checkpoint (D10).
-    fn is_past_barrier(&self) -> bool {
-        self.found.through >= self.checkpoint_revision
-    }
-
-    fn on_kv_end(&mut self, cx: &mut Shared, source: KvSource) {
-        match source {
-            KvSource::Rooms => self.found.through = self.found.checkpoint,
-            KvSource::Quarantine => self.found.has_records = true,
-        }
-        self.try_measure(cx);
-    }
-
-    fn try_measure(&mut self, cx: &mut Shared) {
-        let is_read = self.is_past_barrier() && self.found.has_records;
+    /// Looks where the log ends once everything was delivered that was stored before the own checkpoint, whose revision
+    /// is `claimed` (D10).
+    pub(super) fn try_measure(&mut self, cx: &mut Context, tenure: Tenure, claimed: u64) {
+        let is_read = self.through >= claimed && self.has_records;
         if self.stage != Stage::Reading || !is_read {
             return;
         }
         self.stage = Stage::Measuring;
         self.retry_at = None;
-        let partition = self.id;
+        let partition = tenure.id;
         for source in [KvSource::Quarantine, KvSource::Rooms] {
             cx.commands
                 .push_back(Command::CloseKv { partition, source });
         }
-        self.measure(cx);
-    }
-
-    fn measure(&mut self, cx: &mut Shared) {
-        let partition = self.id;
-        let token = cx.token(partition, Pending::Takeover);
+        let token = cx.request(partition, Purpose::Takeover);
         cx.commands
             .push_back(Command::LogState { partition, token });
     }
 
-    fn on_measured(&mut self, cx: &mut Shared, log: LogState) {
-        (self.log_first, self.log_last) = (log.first, log.last);
-        let places = self.found.rooms.values().filter_map(|entry| {
+    /// The last entry that a stored room covers; `covered` says where a snapshot of a generation stands.
+    pub(super) fn reached(&self, covered: impl Fn(u64, u64) -> u64) -> u64 {
+        let places = self.heads.rooms.values().filter_map(|entry| {
             let place = snapshot::decode_place(entry.value.as_ref()?).ok()?;
-            Some(self.checkpoint.covered(place.generation, place.last))
+            Some(covered(place.generation, place.last))
         });
-        let reached = places.max().unwrap_or(0);
-        let reached = reached.max(self.checkpoint.seq.saturating_sub(1));
-        let next = measured(&self.checkpoint, reached, log);
-        if next == self.checkpoint {
-            self.load(cx);
-            return;
-        }
+        places.max().unwrap_or(0)
+    }
+
+    /// A cut is being written.
+    pub(super) fn cut(&mut self) {
         self.stage = Stage::Cutting;
-        self.put_checkpoint(cx, &next, Pending::Takeover);
-        self.checkpoint_next = Some(next);
     }
 
-    /// Makes the rooms of what was read, and opens the log.
-    fn load(&mut self, cx: &mut Shared) {
+    /// The log is read from now on. Returns what is stored.
+    pub(super) fn finish(&mut self) -> Heads {
         self.stage = Stage::Replaying;
-        let mut from = self.checkpoint.seq;
-        let Found { rooms, records, .. } = std::mem::take(&mut self.found);
-        for (id, entry) in rooms {
-            match &entry.value {
-                Some(_) => self.load_room(cx, &id, entry, &records),
-                None => {
-                    self.markers.insert(id, entry.revision);
-                }
-            }
-        }
-        for (id, (record, revision)) in records {
-            if record.build == cx.config.build || record.seq < self.log_first {
-                self.isolate(id, &record, revision);
-            } else {
-                from = from.min(record.seq);
-                self.lifted.insert(id, revision);
-            }
-        }
-        self.next_seq = from;
-        let broken: Vec<_> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.quarantine.as_ref().is_some_and(|q| !q.stored))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in broken {
-            self.put_quarantine(cx, &id);
-        }
-        let ids: Vec<_> = self.slots.keys().cloned().collect();
-        for id in ids {
-            self.count_room(&id);
-        }
-        let deleted = self.slots.iter();
-        let deleted = deleted.filter_map(|(id, slot)| Some((slot.cover.deleted?, id.clone())));
-        self.deleted = deleted.collect();
-        let partition = self.id;
-        cx.commands.push_back(Command::OpenLog { partition, from });
-        self.checkpoint_at = cx.now.at;
+        std::mem::take(&mut self.heads)
     }
 
-    fn load_room(
-        &mut self,
-        cx: &mut Shared,
-        id: &RoomId,
-        entry: KvEntry,
-        records: &BTreeMap<RoomId, (QuarantineRecord, u64)>,
-    ) {
-        let value = entry.value.unwrap_or_default();
-        let mut slot = Slot {
-            revision: entry.revision,
-            ..Slot::default()
-        };
-        let place = snapshot::decode_place(&value);
-        let room = place.and_then(|place| {
-            let covered = self.checkpoint.covered(place.generation, place.last);
-            slot.covered = covered;
-            snapshot::decode(&cx.games, id, &value, covered)
-        });
-        match room {
-            Ok(Some(room)) => {
-                slot.room = Some(room);
-                slot.origin = Origin::of_snapshot(value, slot.covered);
-            }
-            Ok(None) => slot.cover.deleted = Some(slot.covered),
-            Err(error) => {
-                let (partition, revision) = (self.id, entry.revision);
-                tracing::error!(room = %id, %partition, revision, %error, "a room's snapshot cannot be used, and stays as it is");
-                cx.counts.count_unusable(&error);
-                let (seq, revision) = match records.get(id) {
-                    Some((record, revision)) => (record.seq, *revision),
-                    None => (self.checkpoint.seq, 0),
-                };
-                slot.quarantine = Some(Quarantine {
-                    why: Why::Unavailable,
-                    seq,
-                    revision,
-                    stored: false,
-                });
-            }
-        }
-        self.slots.insert(id.clone(), slot);
+    /// Whether the takeover is to begin again.
+    pub(super) fn take_retry(&mut self, now: Instant) -> bool {
+        self.retry_at.take_if(|at| *at <= now).is_some() && !self.is_running()
     }
 
-    /// A room that this very build put in quarantine stays there.
-    fn isolate(&mut self, id: RoomId, record: &QuarantineRecord, revision: u64) {
-        let slot = self.slots.entry(id).or_default();
-        slot.room = None;
-        slot.origin = Origin::default();
-        slot.quarantine = Some(Quarantine {
-            why: Why::from_code(&record.code),
-            seq: record.seq,
-            revision,
-            stored: true,
-        });
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.retry_at
     }
-
-    /// The log was read to the end that it had.
-    pub(super) fn on_caught_up(&mut self, cx: &mut Shared) {
-        if self.stage != Stage::Replaying {
-            return;
-        }
-        self.stage = Stage::Ready;
-        for (id, revision) in std::mem::take(&mut self.lifted) {
-            let slot = self.slots.get(&id);
-            if slot.is_some_and(|slot| slot.quarantine.is_some()) {
-                continue;
-            }
-            let token = cx.token(self.id, Pending::Lift);
-            cx.commands.push_back(Command::DeleteIf {
-                bucket: Bucket::Quarantine,
-                key: subject::room_key(self.id, &id),
-                expected: revision,
-                token,
-            });
-        }
-        let rooms: Vec<_> = self.slots.keys().cloned().collect();
-        for room in rooms {
-            self.reschedule(cx, &room);
-        }
-        cx.commands.push_back(Command::Ready {
-            partition: self.id,
-            epoch: self.epoch,
-        });
-    }
-}
-
-/// The checkpoint for a log that is as `log` says, where entries up to `reached` were applied or covered.
-pub(super) fn measured(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Checkpoint {
-    let mut next = checkpoint.clone();
-    next.created_ms = log.created_ms;
-    let remade = checkpoint.created_ms != 0 && checkpoint.created_ms != log.created_ms;
-    let cut = if remade {
-        log.first
-    } else if log.last < reached {
-        log.last + 1
-    } else {
-        return next;
-    };
-    next.generation += 1;
-    next.seq = if remade { cut } else { next.seq.min(cut) };
-    next.cuts.push(Cut {
-        generation: next.generation,
-        seq: cut,
-    });
-    if next.cuts.len() > KEPT_CUTS {
-        next.cuts.remove(0);
-    }
-    next
 }

@@ -17,9 +17,9 @@ use super::edge_probes::EdgeProbes;
 use super::readers::{QUEUE, Sources, Watched, Work};
 use super::{WorkerError, WorkerSettings};
 use crate::command::Now;
+use crate::counts::Counts;
 use crate::engine::Owner;
 use crate::lease::{LeaseSettings, Machine};
-use crate::process::metrics::Counts;
 use grandstand_game::Games;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.

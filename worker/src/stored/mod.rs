@@ -2,4 +2,6 @@
 
 pub mod quarantine;
 
+pub(crate) mod error;
+
 pub(crate) mod snapshot;

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use super::error::{DecodeError, EncodeError};
 use crate::room::{Room, State};
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;
-use grandstand_game::host::{Panicked, guard};
+use grandstand_game::host::guard;
 
 /// What readers of another one cannot read.
 const FORMAT: u32 = 1;
@@ -59,30 +60,6 @@ struct Header {
     epoch: Epoch,
     generation: u64,
     last: u64,
-}
-
-/// Why a snapshot cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum EncodeError {
-    #[error(transparent)]
-    Panicked(#[from] Panicked),
-    #[error("cannot be serialized: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
-/// Why a snapshot cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DecodeError {
-    #[error(transparent)]
-    Panicked(#[from] Panicked),
-    #[error("is not a snapshot: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("has format {0}")]
-    Format(u32),
-    #[error("no game is named {0:?}")]
-    NoSuchGame(String),
-    #[error("is damaged: its state is not the one that was stored")]
-    Damaged,
 }
 
 /// A room's durable state as JSON.

@@ -1,0 +1,86 @@
+//! What all partitions of a worker share during a call.
+
+use std::collections::VecDeque;
+
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::subject;
+use grandstand_common::wire::Entry;
+use prost::Message;
+
+use crate::command::{Command, Now, OwnerConfig, Token};
+use crate::counts::Counts;
+use crate::outbox::Outbox;
+use crate::requests::{Purpose, Requests};
+use grandstand_game::Games;
+
+/// What all partitions of a worker share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The time of the call.
+    pub(crate) now: Now,
+    pub(crate) config: OwnerConfig,
+    pub(crate) games: Games,
+    pub(crate) outbox: Outbox,
+    pub(crate) commands: VecDeque<Command>,
+    pub(crate) requests: Requests,
+    pub(crate) counts: Counts,
+}
+
+/// How a partition's part in a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Fate {
+    /// It is held.
+    Held,
+    /// Another owner's epoch was seen.
+    Lost,
+    /// It was handed over.
+    Released,
+}
+
+impl Context {
+    /// A context without commands, at `now`.
+    pub(crate) fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
+        Self {
+            now,
+            games,
+            outbox: Outbox::new(config.worker.clone(), config.max_payload),
+            commands: VecDeque::new(),
+            requests: Requests::new(config.writes),
+            counts: Counts::default(),
+            config,
+        }
+    }
+
+    /// Returns a token for a command whose outcome is for `purpose`.
+    pub(crate) fn request(&mut self, partition: Partition, purpose: Purpose) -> Token {
+        self.requests.begin(partition, purpose)
+    }
+
+    /// Appends an entry of the owner's own to a room's log.
+    pub(crate) fn append(&mut self, partition: Partition, id: &RoomId, entry: &Entry) {
+        let token = self.request(partition, Purpose::Append);
+        self.commands.push_back(Command::Append {
+            subject: subject::log(partition, id),
+            payload: entry.encode_to_vec().into(),
+            token,
+        });
+    }
+
+    /// Drops a partition's commands that have not begun, and its requests.
+    pub(crate) fn forget(&mut self, partition: Partition) {
+        self.requests.forget(partition);
+        let requests = &self.requests;
+        self.commands.retain(|command| match command {
+            Command::Append { token, .. }
+            | Command::PutIf { token, .. }
+            | Command::DeleteIf { token, .. }
+            | Command::Get { token, .. }
+            | Command::LogState { token, .. } => requests.contains(*token),
+            Command::OpenLog { partition: of, .. }
+            | Command::OpenKv { partition: of, .. }
+            | Command::Ready { partition: of, .. } => *of != partition,
+            _ => true,
+        });
+    }
+}

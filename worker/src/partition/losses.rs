@@ -1,0 +1,106 @@
+//! The loss of players whose sessions nobody holds any more (D6, D17).
+
+use std::collections::BTreeSet;
+
+use grandstand_common::id::{EdgeId, PlayerId, ProcessId, RoomId, SessionId};
+use grandstand_common::wire::{self, Body, Entry};
+
+use super::heat;
+use super::state::PartitionState;
+use crate::context::Context;
+
+/// Entries of the owner's own that are in flight while losses are appended; the rest follow as these are stored.
+const MAX_APPENDS: usize = 2_048;
+
+/// An edge process is dead: its shards' players are lost, after entries say so (D6). Does nothing within a second of the
+/// last time.
+pub(super) fn handle_process_gone(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    process: &ProcessId,
+) {
+    if !state.takeover.is_ready() {
+        return;
+    }
+    let edges = state.audiences.watching().chain(state.sessions.edges());
+    let edges: BTreeSet<_> = edges.filter(|e| e.process() == *process).cloned().collect();
+    for edge in edges {
+        let rooms: Vec<_> = state.audiences.rooms_of(&edge).cloned().collect();
+        for id in rooms {
+            unwatch(state, cx, &id, &edge);
+        }
+        state.sessions.lose(edge, cx.now.at);
+    }
+    append_losses(state, cx);
+}
+
+/// An edge watches nothing of a room any more.
+fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
+    let exists = state.rooms.exists(id);
+    state.audiences.unwatch(id, edge, exists, cx.now.at);
+    heat::check(state, cx, id);
+    state.follow_ticks(cx, id);
+    state.follow_idle(cx, id);
+}
+
+/// Appends the losses that are due, as many as may be in flight.
+pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
+    if !state.takeover.is_ready() {
+        return;
+    }
+    while cx.requests.appends() < MAX_APPENDS {
+        let Some((edge, id)) = state.sessions.next_loss() else {
+            break;
+        };
+        append(state, cx, &id, &edge, |_| true);
+    }
+    state.sessions.expire(cx.now.at);
+}
+
+/// An edge tells which sessions of a room it has. A connected player of its whose session is not among them has nobody
+/// behind it: its `Lost` came before its `Joined`, or the edge let go of it. If the edge only did not know of it yet, it
+/// answers with `Here`.
+pub(super) fn lose_missing(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    (id, edge): (&RoomId, &EdgeId),
+    has: &[u64],
+) {
+    let room = state.rooms.get(id).into_iter();
+    let held = room.flat_map(|room| room.sessions_on(edge));
+    let missing = held
+        .map(|(_, session)| session)
+        .filter(|session| !has.contains(&session.0));
+    let lost = state.sessions.note_lost(missing, cx.now.at);
+    if lost.is_empty() {
+        return;
+    }
+    tracing::info!(room = %id, %edge, count = lost.len(), "players without a connection");
+    append(state, cx, id, edge, |session| lost.contains(&session));
+}
+
+/// Appends the loss of the connected players of an edge whose sessions are such.
+fn append(
+    state: &PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    edge: &EdgeId,
+    such: impl Fn(SessionId) -> bool,
+) {
+    let room = state.rooms.get(id).into_iter();
+    let held = room.flat_map(|room| room.sessions_on(edge));
+    for (player, session) in held.filter(|(_, session)| such(*session)) {
+        let entry = edge_lost(edge, player, session);
+        cx.append(state.tenure.id, id, &entry);
+    }
+}
+
+fn edge_lost(edge: &EdgeId, player: &PlayerId, session: SessionId) -> Entry {
+    Entry {
+        player: player.to_string(),
+        session: session.0,
+        edge: edge.to_string(),
+        body: Some(Body::EdgeLost(wire::Empty {})),
+        ..Entry::default()
+    }
+}

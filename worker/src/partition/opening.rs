@@ -1,0 +1,164 @@
+//! Opens a partition: claims its checkpoint, loads its rooms, and catches up with its log (D9 to D11).
+
+use grandstand_common::bus::{Bucket, KvEntry, LogState};
+use grandstand_common::subject;
+
+use super::state::PartitionState;
+use super::takeover::{Heads, Step};
+use crate::command::{Command, KvSource, Outcome};
+use crate::context::{Context, Fate};
+use crate::requests::Purpose;
+use crate::stored::quarantine::Why;
+
+/// Begins, or begins again after something failed.
+pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
+    state.checkpoints.begin();
+    state.takeover.begin(cx, state.tenure);
+}
+
+/// What became of a step's command.
+pub(super) fn on_outcome(state: &mut PartitionState, cx: &mut Context, outcome: Outcome) -> Fate {
+    match state.takeover.on_outcome(cx.now.at, outcome) {
+        Step::Wait => {}
+        Step::Claim(entry) => {
+            if !state.checkpoints.claim(cx, state.tenure, entry) {
+                return Fate::Lost;
+            }
+        }
+        Step::Claimed(revision) => {
+            state.checkpoints.on_takeover_stored(revision);
+            try_measure(state, cx);
+        }
+        Step::Measure(log) => on_measured(state, cx, log),
+        Step::Cut(revision) => {
+            state.checkpoints.on_takeover_stored(revision);
+            load(state, cx);
+        }
+    }
+    Fate::Held
+}
+
+/// A key of the partition was delivered; `behind` more were stored when it was sent.
+pub(super) fn handle_key(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    source: KvSource,
+    (entry, behind): (KvEntry, u64),
+) -> Fate {
+    if !state.takeover.is_reading() {
+        return Fate::Held;
+    }
+    if !state.takeover.on_key(state.tenure, source, entry) {
+        return Fate::Lost;
+    }
+    if behind == 0 {
+        state.takeover.on_keys_end(source);
+        try_measure(state, cx);
+    }
+    Fate::Held
+}
+
+/// All keys that are stored were delivered.
+pub(super) fn handle_keys_idle(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
+    if state.takeover.is_reading() {
+        state.takeover.on_keys_end(source);
+        try_measure(state, cx);
+    }
+    let claimed = state.checkpoints.revision();
+    state.takeover.on_idle(cx.now.at, source, claimed);
+}
+
+/// A reader of keys cannot go on.
+pub(super) fn handle_keys_lost(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
+    if state.takeover.is_reading() {
+        state.takeover.on_reader_lost(cx, state.tenure, source);
+    }
+}
+
+fn try_measure(state: &mut PartitionState, cx: &mut Context) {
+    let claimed = state.checkpoints.revision();
+    state.takeover.try_measure(cx, state.tenure, claimed);
+}
+
+fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
+    let checkpoints = &state.checkpoints;
+    let covered = |generation, last| checkpoints.covered(generation, last);
+    let reached = state.takeover.reached(covered);
+    let reached = reached.max(checkpoints.seq().saturating_sub(1));
+    let tenure = state.tenure;
+    if state.checkpoints.measure(cx, tenure, reached, log) {
+        state.takeover.cut();
+    } else {
+        load(state, cx);
+    }
+}
+
+/// Loads the rooms that were read, and opens the log.
+fn load(state: &mut PartitionState, cx: &mut Context) {
+    let Heads { rooms, records } = state.takeover.finish();
+    for (id, entry) in rooms {
+        let (partition, revision) = (state.tenure.id, entry.revision);
+        let checkpoints = &state.checkpoints;
+        let covered = |generation, last| checkpoints.covered(generation, last);
+        match state.rooms.restore(cx, &id, entry, covered) {
+            Ok(mut change) => {
+                state.follow(cx, &id, &mut change);
+                if let Some(deleted) = state.rooms.deleted(&id) {
+                    state.coverage.add_deleted(&id, deleted);
+                }
+            }
+            Err(error) => {
+                tracing::error!(room = %id, %partition, revision, %error, "a room's snapshot cannot be used, and stays as it is");
+                cx.counts.count_unusable(&error);
+                let (seq, revision) = match records.get(&id) {
+                    Some((record, revision)) => (record.seq, *revision),
+                    None => (state.checkpoints.seq(), 0),
+                };
+                state.quarantines.add(id, (Why::Unavailable, seq), revision);
+            }
+        }
+    }
+    let mut from = state.checkpoints.seq();
+    for (id, (record, revision)) in records {
+        if record.build == cx.config.build || record.seq < state.takeover.log_first() {
+            let why = Why::from_code(&record.code);
+            let mut change = state.rooms.quarantine(&id, why);
+            state.follow(cx, &id, &mut change);
+            state.quarantines.keep(id, &record, revision);
+        } else {
+            from = from.min(record.seq);
+            state.quarantines.retry(id, revision);
+        }
+    }
+    state.log.seek(from);
+    for id in state.quarantines.unstored() {
+        state.quarantines.write(cx, state.tenure, &id);
+    }
+    let partition = state.tenure.id;
+    cx.commands.push_back(Command::OpenLog { partition, from });
+    state.checkpoints.on_loaded(cx.now.at);
+}
+
+/// The log was read to the end that it had: the partition is ready.
+pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
+    if !state.takeover.catch_up() {
+        return;
+    }
+    for (id, revision) in state.quarantines.take_cleared() {
+        let token = cx.request(state.tenure.id, Purpose::ClearQuarantine);
+        cx.commands.push_back(Command::DeleteIf {
+            bucket: Bucket::Quarantine,
+            key: subject::room_key(state.tenure.id, &id),
+            expected: revision,
+            token,
+        });
+    }
+    for id in state.rooms.ids() {
+        state.timers.set(&id, state.rooms.timers(&id), cx.now);
+        state.follow_idle(cx, &id);
+    }
+    cx.commands.push_back(Command::Ready {
+        partition: state.tenure.id,
+        epoch: state.tenure.epoch,
+    });
+}

@@ -1,0 +1,65 @@
+//! Hands a partition over: no more entries, everything is written, then the checkpoint.
+
+use super::state::PartitionState;
+use super::writing::{advance_checkpoint, delete_keys, write_room};
+use crate::command::{Command, Outcome};
+use crate::context::{Context, Fate};
+
+/// Begins the handover. It is done at once if the takeover is not.
+pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Fate {
+    if !state.takeover.is_running() {
+        return Fate::Released;
+    }
+    state.takeover.release();
+    let partition = state.tenure.id;
+    cx.commands.push_back(Command::CloseLog { partition });
+    for id in state.coverage.hurry() {
+        if state.coverage.is_due(&id, cx.now.at) {
+            write_room(state, cx, &id);
+        }
+    }
+    try_release(state, cx)
+}
+
+/// Ends the handover if nothing is to be written any more.
+pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Fate {
+    if !state.takeover.is_releasing() || !state.is_covered() {
+        return Fate::Held;
+    }
+    advance_checkpoint(state, cx);
+    match state.checkpoints.is_settled() && !state.coverage.has_in_flight() {
+        true => Fate::Released,
+        false => Fate::Held,
+    }
+}
+
+/// What became of the checkpoint's write.
+pub(super) fn on_checkpoint_written(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    outcome: &Outcome,
+) {
+    let (tenure, covered) = (state.tenure, state.covered_to());
+    if state.checkpoints.on_written(cx, tenure, covered, outcome) {
+        delete_keys(state, cx);
+    }
+}
+
+/// What the read after a checkpoint's write that failed has found.
+pub(super) fn on_checkpoint_read_back(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    outcome: Outcome,
+) -> Fate {
+    let is_read = matches!(outcome, Outcome::Value(_));
+    if !state
+        .checkpoints
+        .on_read_back(cx.now.at, state.tenure, outcome)
+    {
+        return Fate::Lost;
+    }
+    if is_read {
+        advance_checkpoint(state, cx);
+    }
+    Fate::Held
+}

@@ -1,0 +1,77 @@
+//! Items to edges: to one of them, and to all on a hot room's subject.
+
+use grandstand_common::id::{EdgeId, Lane, RoomId};
+use grandstand_common::wire::{self, ItemKind};
+use grandstand_game::host::Panicked;
+
+use super::faults;
+use super::state::PartitionState;
+use crate::context::Context;
+use crate::stored::quarantine::Why;
+
+/// Sends one item to one edge. A room with an item that no message can carry goes to quarantine.
+pub(super) fn send(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    (id, edge): (&RoomId, &EdgeId),
+    kind: ItemKind,
+) {
+    let is_end = matches!(
+        kind,
+        ItemKind::Closed(_) | ItemKind::Gone(_) | ItemKind::Refused(_)
+    );
+    if !is_end && state.rooms.quarantined(id).is_some() {
+        return;
+    }
+    let head = state.head(id);
+    if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
+        tracing::error!(room = %id, %error, "a room sends too much");
+        if state.rooms.get(id).is_some() {
+            faults::quarantine(state, cx, id, Why::TooBig);
+        }
+    }
+}
+
+/// Sends an item to a hot room's subject. Edges that are reached there are not sent it directly.
+pub(super) fn publish_hot(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    kind: impl FnOnce() -> ItemKind,
+) {
+    if !state.audiences.is_hot(id) || state.rooms.quarantined(id).is_some() {
+        return;
+    }
+    if let Err(error) = cx.outbox.push_hot(id, kind()) {
+        tracing::error!(room = %id, %error, "a room sends too much");
+        faults::quarantine(state, cx, id, Why::TooBig);
+    }
+}
+
+/// A lane's view; `None` if the room is not in memory, or its game panicked.
+pub(super) fn view(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    lane: Lane,
+) -> Option<wire::Snapshot> {
+    match state.rooms.get(id)?.view(lane) {
+        Ok(snapshot) => Some(snapshot),
+        Err(Panicked) => {
+            faults::on_panic(state, cx, id);
+            None
+        }
+    }
+}
+
+/// Sends a lane's view to one edge.
+pub(super) fn send_snapshot(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    to: (&RoomId, &EdgeId),
+    lane: Lane,
+) {
+    if let Some(snapshot) = view(state, cx, to.0, lane) {
+        send(state, cx, to, ItemKind::Snapshot(snapshot));
+    }
+}

@@ -1,0 +1,30 @@
+//! Which partition is owned, and under which epoch.
+
+use grandstand_common::bus::{Bucket, KvEntry};
+use grandstand_common::id::{Epoch, Partition};
+use grandstand_common::subject;
+
+/// The ownership of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tenure {
+    pub(super) id: Partition,
+    pub(super) epoch: Epoch,
+}
+
+impl Tenure {
+    /// The bucket and key of the partition's checkpoint.
+    pub(super) fn checkpoint_key(self) -> (Bucket, String) {
+        (Bucket::Rooms(self.id), subject::checkpoint_key(self.id))
+    }
+
+    /// Whether a later owner wrote what is stored.
+    pub(super) fn is_superseded_by(self, entry: Option<&KvEntry>) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Epoched {
+            epoch: Epoch,
+        }
+        let value = entry.and_then(|entry| entry.value.as_ref());
+        let epoched = value.and_then(|value| serde_json::from_slice::<Epoched>(value).ok());
+        epoched.is_some_and(|stored| stored.epoch > self.epoch)
+    }
+}
