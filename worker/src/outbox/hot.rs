@@ -11,8 +11,8 @@ use grandstand_common::id::{RoomId, WorkerId};
 use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
+use super::head::{ItemTooBig, RoomHead};
 use super::link::BEATS;
-use super::{ItemTooBig, RoomHead};
 use crate::deadlines::Deadlines;
 
 /// One hot room.

@@ -8,7 +8,7 @@ use grandstand_common::id::{RoomId, WorkerId};
 use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
-use super::RoomHead;
+use super::head::RoomHead;
 
 /// Messages whose rooms are remembered (D19).
 const REMEMBERED: usize = 4_096;

@@ -1,5 +1,7 @@
 //! What goes to edges: gathered per edge and turn, numbered, and remembered so that a loss can be healed (D19).
 
+mod head;
+
 mod link;
 
 mod hot;
@@ -8,13 +10,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use grandstand_common::id::{EdgeId, Epoch, Instance, RoomId, WorkerId};
+use grandstand_common::id::{EdgeId, RoomId, WorkerId};
 use grandstand_common::wire::{Item, ItemKind, LinkReply, LinkRequest};
 use prost::Message;
 
 use crate::deadlines::Deadlines;
 use grandstand_common::clock::Now;
 use grandstand_common::subject;
+pub(crate) use head::{ItemTooBig, RoomHead};
 use hot::Streams;
 use link::Link;
 
@@ -26,21 +29,6 @@ const SILENT_AFTER: Duration = Duration::from_secs(600);
 const MAX_LINKS: usize = 16_384;
 /// The most rooms in an answer to a [`LinkRequest`]; more are `all`.
 const MAX_REPLY_ROOMS: usize = 8_192;
-
-/// The room that an item is about.
-#[derive(Debug, Clone)]
-pub(crate) struct RoomHead {
-    pub(crate) room: RoomId,
-    pub(crate) epoch: Epoch,
-    pub(crate) instance: Instance,
-}
-
-/// An item that no message can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an item of {bytes} bytes is larger than a message may be")]
-pub(crate) struct ItemTooBig {
-    pub(crate) bytes: usize,
-}
 
 /// The links to all edges.
 #[derive(Debug)]

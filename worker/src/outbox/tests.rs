@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 use grandstand_common::data::Data;
 use grandstand_common::wire::{Batch, LiveOut};
 
+use grandstand_common::id::{Epoch, Instance};
+
 use super::*;
 
 #[allow(clippy::disallowed_methods)]
