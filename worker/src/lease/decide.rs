@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::leases::Hold;
-use super::{Command, Machine, Place, encode, lease, rendezvous};
+use super::command::{Command, Place};
+use super::leases::{Hold, Slot};
+use super::record::{encode, lease};
+use super::rendezvous;
+use super::state::LeaseState;
 
 /// Partitions that a worker gives away at a time: one that is given away alone is with its successor sooner.
 const GIVEN_AT_ONCE: usize = 2;
@@ -18,10 +21,10 @@ const KEPT_MS: u64 = 600_000;
 /// How often it is looked whose records are that old.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-impl Machine {
+impl LeaseState {
     /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
     /// says `None`.
-    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
+    pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
         if self.wake.is_some_and(|wake| now >= wake) {
             self.changed = true;
         }
@@ -34,7 +37,7 @@ impl Machine {
     }
 
     /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.wake.filter(|_| !self.over)
     }
 
@@ -166,7 +169,7 @@ impl Machine {
 
     /// A leaving worker that holds nothing says so, and is gone when that is stored.
     fn decide_gone(&mut self) {
-        let holds = |slot: &super::Slot| slot.hold != Hold::No || slot.busy;
+        let holds = |slot: &Slot| slot.hold != Hold::No || slot.busy;
         if self.own.state == WorkerState::Alive || self.slots.iter().any(holds) {
             return;
         }
@@ -212,6 +215,6 @@ impl Machine {
     }
 }
 
-fn holder(slot: &super::Slot) -> Option<&WorkerId> {
+fn holder(slot: &Slot) -> Option<&WorkerId> {
     slot.lease.as_ref()?.worker.as_ref()
 }

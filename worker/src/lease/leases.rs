@@ -6,7 +6,8 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, WorkerId};
 use grandstand_common::record::Lease;
 
-use super::{Look, PutOutcome, decode};
+use super::command::{Look, PutOutcome};
+use super::record::decode;
 
 /// For how long a partition that was given away counts as under way, if no successor says that it is ready.
 const GIVEN_FOR: Duration = Duration::from_secs(1);

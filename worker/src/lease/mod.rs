@@ -20,6 +20,8 @@
 
 mod command;
 
+mod record;
+
 mod rendezvous;
 
 mod own;
@@ -28,78 +30,55 @@ mod peers;
 
 mod leases;
 
+mod state;
+
 mod decide;
 
 pub use command::{Command, LeaseSettings, Look, Observer, Place, Probe, ProbeOutcome, PutOutcome};
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
 use grandstand_common::bus::{KvEntry, Standing};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
-use grandstand_common::record::{Lease, WorkerState};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use grandstand_common::record::WorkerState;
 
-use leases::{Hold, Slot, Turn};
-use own::{Heard, Own};
-use peers::Peers;
+use leases::{Hold, Slot};
+use own::Heard;
+use state::LeaseState;
 
 /// One worker's view of who owns what.
 #[derive(Debug)]
 pub struct Machine {
-    settings: LeaseSettings,
-    own: Own,
-    peers: Peers,
-    slots: Vec<Slot>,
-    /// The watches have shown all that there was.
-    loaded: bool,
-    /// When to look again whose records are old.
-    forget_at: Option<Instant>,
-    over: bool,
-    /// Something was heard since it was last decided what to do.
-    changed: bool,
-    /// When to decide anew.
-    wake: Option<Instant>,
-    commands: VecDeque<Command>,
+    state: LeaseState,
 }
 
 impl Machine {
     /// A machine that knows nothing yet.
     pub fn new(settings: LeaseSettings) -> Self {
         Self {
-            own: Own::new(settings.id.clone(), settings.build.clone()),
-            peers: Peers::default(),
-            slots: (0..settings.partitions).map(|_| Slot::default()).collect(),
-            loaded: false,
-            forget_at: None,
-            over: false,
-            changed: true,
-            wake: None,
-            commands: VecDeque::new(),
-            settings,
+            state: LeaseState::new(settings),
         }
     }
 
     /// The worker's id.
     pub fn id(&self) -> &WorkerId {
-        &self.own.id
+        &self.state.own.id
     }
 
     /// Whether the worker may publish, append and put at `now`: to be asked right before it does.
     pub fn may_act(&self, now: Instant) -> bool {
-        !self.over && self.own.may_act(now)
+        self.state.may_act(now)
     }
 
     /// The epoch under which the worker works on a partition, if it is its own.
     pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
-        self.slots.get(usize::from(partition.0))?.epoch()
+        self.state.slots.get(usize::from(partition.0))?.epoch()
     }
 
     /// How many partitions are the worker's.
     pub fn owned(&self) -> usize {
-        self.slots
+        self.state
+            .slots
             .iter()
             .filter(|slot| slot.epoch().is_some())
             .count()
@@ -107,77 +86,78 @@ impl Machine {
 
     /// Whether every partition has an owner that is ready.
     pub fn is_settled(&self) -> bool {
-        self.loaded && self.slots.iter().all(Slot::is_ready)
+        self.state.loaded && self.state.slots.iter().all(Slot::is_ready)
     }
 
     /// The watch of `workers` shows an entry.
     pub fn handle_worker(&mut self, now: Instant, entry: &KvEntry) {
-        self.changed = true;
+        self.state.changed = true;
         let Ok(id) = entry.key.parse::<WorkerId>() else {
             return;
         };
-        if id != self.own.id {
-            return self.peers.on_entry(now, id, entry);
+        if id != self.state.own.id {
+            return self.state.peers.on_entry(now, id, entry);
         }
-        let heard = self.own.on_entry(entry);
+        let heard = self.state.own.on_entry(entry);
         if heard == Heard::Seen {
-            self.peers.on_own_renewal(now);
+            self.state.peers.on_own_renewal(now);
         }
-        self.on_heard(heard);
+        self.state.on_heard(heard);
     }
 
     /// The watch of `leases` shows an entry.
     pub fn handle_lease(&mut self, now: Instant, entry: &KvEntry) {
-        self.changed = true;
-        let Some((partition, slot)) =
-            entry.key.parse().ok().map(Partition).and_then(|partition| {
-                Some((partition, self.slots.get_mut(usize::from(partition.0))?))
-            })
-        else {
+        self.state.changed = true;
+        let Some((partition, slot)) = entry.key.parse().ok().map(Partition).and_then(|partition| {
+            Some((
+                partition,
+                self.state.slots.get_mut(usize::from(partition.0))?,
+            ))
+        }) else {
             return;
         };
-        let turn = slot.on_entry(&self.own.id, entry);
+        let turn = slot.on_entry(&self.state.own.id, entry);
         if let Some(holder) = slot.lease.as_ref().and_then(|lease| lease.worker.as_ref())
-            && *holder != self.own.id
+            && *holder != self.state.own.id
         {
-            self.peers.on_named(now, holder);
+            self.state.peers.on_named(now, holder);
         }
-        self.on_turn(partition, turn);
+        self.state.on_turn(partition, turn);
     }
 
     /// Both watches have shown all that was there when they began.
     pub fn handle_loaded(&mut self) {
-        self.changed = true;
-        self.loaded = true;
+        self.state.changed = true;
+        self.state.loaded = true;
     }
 
     /// The connection to the bus is there, or is lost. To be told at the start, too.
     pub fn handle_link(&mut self, now: Instant, up: bool) {
-        self.changed = true;
-        self.peers.on_link(now, up);
+        self.state.changed = true;
+        self.state.peers.on_link(now, up);
         if up {
-            self.own.on_up();
+            self.state.own.on_up();
         } else {
-            self.own.on_down(now);
+            self.state.own.on_down(now);
         }
     }
 
     /// What became of a [`Command::Put`].
     pub fn handle_put(&mut self, place: &Place, outcome: PutOutcome) {
-        self.changed = true;
+        self.state.changed = true;
         match place {
-            Place::Worker(id) if *id == self.own.id => {
-                let heard = self.own.on_put(outcome);
-                self.on_heard(heard);
+            Place::Worker(id) if *id == self.state.own.id => {
+                let heard = self.state.own.on_put(outcome);
+                self.state.on_heard(heard);
             }
             Place::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
                 // The watch shows it, with all that it says.
             }
-            Place::Worker(_) => self.look(place.clone()),
+            Place::Worker(_) => self.state.look(place.clone()),
             Place::Lease(partition) => {
-                if let Some(slot) = self.slots.get_mut(usize::from(partition.0)) {
-                    let turn = slot.on_put(&self.own.id, outcome);
-                    self.on_turn(*partition, turn);
+                if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
+                    let turn = slot.on_put(&self.state.own.id, outcome);
+                    self.state.on_turn(*partition, turn);
                 }
             }
         }
@@ -185,26 +165,26 @@ impl Machine {
 
     /// What a [`Command::Look`] found.
     pub fn handle_look(&mut self, now: Instant, place: &Place, look: &Look) {
-        self.changed = true;
+        self.state.changed = true;
         match place {
-            Place::Worker(id) if *id == self.own.id => {
-                let heard = self.own.on_look(look);
-                self.on_heard(heard);
+            Place::Worker(id) if *id == self.state.own.id => {
+                let heard = self.state.own.on_look(look);
+                self.state.on_heard(heard);
             }
             Place::Worker(id) => {
                 match look {
-                    Look::Found(entry) => self.peers.on_entry(now, id.clone(), entry),
-                    Look::Missing => self.peers.on_missing(id),
+                    Look::Found(entry) => self.state.peers.on_entry(now, id.clone(), entry),
+                    Look::Missing => self.state.peers.on_missing(id),
                     Look::Failed => {}
                 }
-                if let Some(peer) = self.peers.all.get_mut(id) {
+                if let Some(peer) = self.state.peers.all.get_mut(id) {
                     peer.marking = false;
                 }
             }
             Place::Lease(partition) => {
-                if let Some(slot) = self.slots.get_mut(usize::from(partition.0)) {
-                    let turn = slot.on_look(&self.own.id, look);
-                    self.on_turn(*partition, turn);
+                if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
+                    let turn = slot.on_look(&self.state.own.id, look);
+                    self.state.on_turn(*partition, turn);
                 }
             }
         }
@@ -212,20 +192,22 @@ impl Machine {
 
     /// What became of a [`Command::Probe`].
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeOutcome) {
-        self.changed = true;
-        self.peers.on_probe(now, &self.own.id, probe, outcome);
+        self.state.changed = true;
+        self.state
+            .peers
+            .on_probe(now, &self.state.own.id, probe, outcome);
     }
 
     /// Whether there is a second observer, and whether one is needed. Until this is said none is.
     pub fn handle_second(&mut self, now: Instant, standing: Standing) {
-        self.changed = true;
-        self.peers.on_second(now, standing);
+        self.state.changed = true;
+        self.state.peers.on_second(now, standing);
     }
 
     /// The worker has read the partition, and answers for it.
     pub fn handle_ready(&mut self, partition: Partition) {
-        self.changed = true;
-        let Some(slot) = self.slots.get_mut(usize::from(partition.0)) else {
+        self.state.changed = true;
+        let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) else {
             return;
         };
         if let Hold::Held { epoch, .. } = slot.hold {
@@ -235,8 +217,8 @@ impl Machine {
 
     /// The worker has stopped working on the partition, and all its writes are answered.
     pub fn handle_stopped(&mut self, partition: Partition) {
-        self.changed = true;
-        let Some(slot) = self.slots.get_mut(usize::from(partition.0)) else {
+        self.state.changed = true;
+        let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) else {
             return;
         };
         if slot.epoch().is_some() {
@@ -246,65 +228,22 @@ impl Machine {
 
     /// The worker shall end: gives all away.
     pub fn handle_leave(&mut self) {
-        self.changed = true;
-        if self.own.state == WorkerState::Alive {
-            self.own.state = WorkerState::Leaving;
-            self.own.hasten();
+        self.state.changed = true;
+        if self.state.own.state == WorkerState::Alive {
+            self.state.own.state = WorkerState::Leaving;
+            self.state.own.hasten();
         }
     }
 
-    fn on_heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Nothing | Heard::Renewed | Heard::Seen => {}
-            Heard::Look => self.look(Place::Worker(self.own.id.clone())),
-            Heard::Dead => self.end(Command::Dead),
-        }
+    /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
+    /// says `None`.
+    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
+        self.state.poll_command(now, unix_ms)
     }
 
-    fn on_turn(&mut self, partition: Partition, turn: Turn) {
-        match turn {
-            Turn::Nothing => {}
-            Turn::Look => self.look(Place::Lease(partition)),
-            Turn::Taken(epoch) => self.commands.push_back(Command::Start { partition, epoch }),
-            Turn::Lost => self.commands.push_back(Command::Lost { partition }),
-            Turn::Retaken(epoch) => {
-                self.commands.push_back(Command::Lost { partition });
-                self.commands.push_back(Command::Start { partition, epoch });
-            }
-        }
-    }
-
-    fn look(&mut self, place: Place) {
-        self.commands.push_back(Command::Look { place });
-    }
-
-    /// The last command.
-    fn end(&mut self, how: Command) {
-        if !self.over {
-            self.over = true;
-            self.commands.clear();
-            self.commands.push_back(how);
-            self.slots.iter_mut().for_each(|slot| slot.hold = Hold::No);
-        }
-    }
-}
-
-fn encode(record: &impl Serialize) -> Bytes {
-    serde_json::to_vec(record)
-        .expect("a record of plain values is JSON")
-        .into()
-}
-
-fn decode<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
-    serde_json::from_slice(value).ok()
-}
-
-/// The lease of an owner.
-fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lease {
-    Lease {
-        worker: worker.cloned(),
-        epoch,
-        ready,
+    /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.state.poll_timeout()
     }
 }
 

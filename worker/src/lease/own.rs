@@ -7,7 +7,8 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::{Look, PutOutcome, decode};
+use super::command::{Look, PutOutcome};
+use super::record::{decode, encode};
 
 /// How often a worker renews its record.
 pub(super) const RENEW: Duration = Duration::from_millis(500);
@@ -117,7 +118,7 @@ impl Own {
             beat: self.beat,
             build: self.build.clone(),
         };
-        Some((super::encode(&record), self.revision))
+        Some((encode(&record), self.revision))
     }
 
     pub(super) fn on_put(&mut self, outcome: PutOutcome) -> Heard {

@@ -7,8 +7,9 @@ use grandstand_common::bus::{KvEntry, Standing};
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
+use super::command::{Observer, Probe, ProbeOutcome};
 use super::own::RENEW;
-use super::{Observer, Probe, ProbeOutcome, decode};
+use super::record::decode;
 
 /// How long a worker may be silent.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use grandstand_common::record::WorkerRecord;
+use grandstand_common::record::{Lease, WorkerRecord};
+use serde::Serialize;
 
+use super::record::{decode, encode, lease};
 use super::*;
 
 mod second;
@@ -225,12 +227,12 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
         ..entry("old", &(), 8)
     };
     machine.handle_worker(late, &marker);
-    assert!(machine.peers.all.contains_key(&id("old")));
+    assert!(machine.state.peers.all.contains_key(&id("old")));
     let later = late + Duration::from_secs(61);
     machine.handle_link(later, true);
     forgets(&mut machine, later, UNIX + 721_000);
-    assert!(!machine.peers.all.contains_key(&id("old")));
-    assert!(machine.peers.all.contains_key(&id("named")));
+    assert!(!machine.state.peers.all.contains_key(&id("old")));
+    assert!(machine.state.peers.all.contains_key(&id("named")));
 }
 
 #[test]

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use bytes::Bytes;
+use grandstand_common::record::Lease;
+
+use super::record::decode;
 use super::*;
 
 mod world;
@@ -224,7 +228,7 @@ impl Sim {
     }
 
     fn staying(&self) -> usize {
-        let stays = |node: &&Node| node.alive && node.machine.own.state == WorkerState::Alive;
+        let stays = |node: &&Node| node.alive && node.machine.state.own.state == WorkerState::Alive;
         self.nodes.iter().filter(stays).count()
     }
 
@@ -255,7 +259,7 @@ impl Sim {
         let now = self.now();
         for partition in (0..PARTITIONS).map(Partition) {
             let owned = self.nodes.iter().any(|node| {
-                let slot = &node.machine.slots[usize::from(partition.0)];
+                let slot = &node.machine.state.slots[usize::from(partition.0)];
                 let ready = matches!(slot.hold, Hold::Held { ready: true, .. });
                 node.alive && node.machine.may_act(now) && ready
             });

@@ -1,0 +1,88 @@
+//! One worker's view of who owns what.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use grandstand_common::id::Partition;
+
+use super::command::{Command, LeaseSettings, Place};
+use super::leases::{Hold, Slot, Turn};
+use super::own::{Heard, Own};
+use super::peers::Peers;
+
+/// One worker's view of who owns what.
+#[derive(Debug)]
+pub(super) struct LeaseState {
+    pub(super) settings: LeaseSettings,
+    pub(super) own: Own,
+    pub(super) peers: Peers,
+    pub(super) slots: Vec<Slot>,
+    /// The watches have shown all that there was.
+    pub(super) loaded: bool,
+    /// When to look again whose records are old.
+    pub(super) forget_at: Option<Instant>,
+    pub(super) over: bool,
+    /// Something was heard since it was last decided what to do.
+    pub(super) changed: bool,
+    /// When to decide anew.
+    pub(super) wake: Option<Instant>,
+    pub(super) commands: VecDeque<Command>,
+}
+
+impl LeaseState {
+    /// Knows nothing yet.
+    pub(super) fn new(settings: LeaseSettings) -> Self {
+        Self {
+            own: Own::new(settings.id.clone(), settings.build.clone()),
+            peers: Peers::default(),
+            slots: (0..settings.partitions).map(|_| Slot::default()).collect(),
+            loaded: false,
+            forget_at: None,
+            over: false,
+            changed: true,
+            wake: None,
+            commands: VecDeque::new(),
+            settings,
+        }
+    }
+
+    /// Whether the worker may publish, append and put at `now`.
+    pub(super) fn may_act(&self, now: Instant) -> bool {
+        !self.over && self.own.may_act(now)
+    }
+
+    pub(super) fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Nothing | Heard::Renewed | Heard::Seen => {}
+            Heard::Look => self.look(Place::Worker(self.own.id.clone())),
+            Heard::Dead => self.end(Command::Dead),
+        }
+    }
+
+    pub(super) fn on_turn(&mut self, partition: Partition, turn: Turn) {
+        match turn {
+            Turn::Nothing => {}
+            Turn::Look => self.look(Place::Lease(partition)),
+            Turn::Taken(epoch) => self.commands.push_back(Command::Start { partition, epoch }),
+            Turn::Lost => self.commands.push_back(Command::Lost { partition }),
+            Turn::Retaken(epoch) => {
+                self.commands.push_back(Command::Lost { partition });
+                self.commands.push_back(Command::Start { partition, epoch });
+            }
+        }
+    }
+
+    pub(super) fn look(&mut self, place: Place) {
+        self.commands.push_back(Command::Look { place });
+    }
+
+    /// The last command.
+    pub(super) fn end(&mut self, how: Command) {
+        if !self.over {
+            self.over = true;
+            self.commands.clear();
+            self.commands.push_back(how);
+            self.slots.iter_mut().for_each(|slot| slot.hold = Hold::No);
+        }
+    }
+}
