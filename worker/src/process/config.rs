@@ -8,8 +8,9 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::process::WorkerSettings;
-use crate::process::metrics::WorkerMetrics;
+use super::build_id;
+use super::metrics::WorkerMetrics;
+use super::settings::WorkerSettings;
 
 /// A worker process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +121,7 @@ impl WorkerConfig {
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
             name: self.worker.name.clone(),
-            build: crate::process::build_id::id(),
+            build: build_id::id(),
             partitions: self.cluster.partitions,
             alone: false,
             ring_bytes: self.rooms.ring_bytes as usize,

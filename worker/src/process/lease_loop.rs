@@ -4,10 +4,12 @@ use grandstand_common::bus::{Bucket, PublishError};
 use grandstand_common::id::ProcessId;
 use grandstand_common::subject;
 
-use super::WorkerError;
 use super::answers::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
 use super::edge_probes::ANSWER_WITHIN;
-use super::turn::{End, Worker, now};
+use super::end::End;
+use super::settings::WorkerError;
+use super::time::now;
+use super::turn::Worker;
 use crate::lease::{Command, Observer, Place, Probe};
 
 impl Worker<'_> {

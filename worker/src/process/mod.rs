@@ -7,6 +7,14 @@
 //!
 //! [`Machine::may_act`]: crate::lease::Machine::may_act
 
+mod time;
+
+mod end;
+
+mod subscribe;
+
+mod watches;
+
 mod readers;
 
 mod edge_probes;
@@ -35,8 +43,9 @@ use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::task::LocalSet;
 
+use end::End;
 use grandstand_game::Games;
-use turn::{End, Worker};
+use turn::Worker;
 
 /// Runs a worker on this thread until `shutdown` says that it shall end and it has given all away, or until the
 /// shutdown's deadline. `status` is ready while every partition of the cluster is owned.

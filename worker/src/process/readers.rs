@@ -4,20 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bucket, Bus, KvEntry, LogEntry, Message, Read, Subscription};
+use grandstand_common::bus::{Bus, KvEntry, LogEntry, Message, Read};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::subject;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
 
+use super::subscribe::subscribe;
+use super::watches::{self, Watched, read_kv};
 use crate::command::KvSource;
 
 /// What the tasks hand on and the loop has not yet taken.
 pub(super) const QUEUE: usize = 1024;
-
-/// What a subscription holds that its task has not yet taken; what is more is dropped and counted.
-const SUBSCRIPTION: usize = 8192;
 
 /// Before what failed is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -37,15 +36,6 @@ pub(super) enum Work {
     Ctl(Partition, Message),
     /// An edge's question about a hole.
     Link(Message),
-}
-
-/// Something for the lease machine.
-#[derive(Debug)]
-pub(super) enum Watched {
-    /// A worker's record.
-    Worker(Read<KvEntry>),
-    /// A lease.
-    Lease(Read<KvEntry>),
 }
 
 /// A task's place: a new one takes the place of the one that is there.
@@ -200,22 +190,7 @@ impl Sources {
 
     /// Watches who lives and who owns what.
     pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
-        type Wrap = fn(Read<KvEntry>) -> Watched;
-        let watches: [(Bucket, Wrap); 2] = [
-            (Bucket::Workers, Watched::Worker),
-            (Bucket::Leases, Watched::Lease),
-        ];
-        for (bucket, wrap) in watches {
-            let (bus, watched) = (self.bus.clone(), watched.clone());
-            let task = async move {
-                let hand_on = |read| {
-                    let watched = watched.clone();
-                    async move { watched.send(wrap(read)).await.is_ok() }
-                };
-                read_kv(&bus, bucket, "", true, hand_on).await;
-            };
-            self.fixed.push(spawn_local(task).abort_handle());
-        }
+        self.fixed.extend(watches::watch(&self.bus, watched));
     }
 
     fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {
@@ -234,50 +209,5 @@ impl Drop for Sources {
     fn drop(&mut self) {
         let tasks = self.tasks.values().map(|(_, task)| task);
         tasks.chain(&self.fixed).for_each(AbortHandle::abort);
-    }
-}
-
-/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `anew`.
-async fn read_kv<F>(
-    bus: &Bus,
-    bucket: Bucket,
-    prefix: &str,
-    anew: bool,
-    hand_on: impl Fn(Read<KvEntry>) -> F,
-) where
-    F: Future<Output = bool>,
-{
-    loop {
-        let mut reader = match bus.watch(bucket, prefix).await {
-            Ok(reader) => reader,
-            Err(error) => {
-                tracing::debug!(?bucket, %error, "cannot read the bucket");
-                sleep(RETRY).await;
-                continue;
-            }
-        };
-        loop {
-            let read = reader.next().await;
-            let lost = read == Read::Lost;
-            if lost && anew {
-                sleep(RETRY).await;
-                break;
-            }
-            if !hand_on(read).await || lost {
-                return;
-            }
-        }
-    }
-}
-
-async fn subscribe(bus: &Bus, pattern: &str) -> Subscription {
-    loop {
-        match bus.subscribe(pattern, SUBSCRIPTION).await {
-            Ok(subscription) => return subscription,
-            Err(error) => {
-                tracing::debug!(pattern, %error, "cannot subscribe");
-                sleep(RETRY).await;
-            }
-        }
     }
 }

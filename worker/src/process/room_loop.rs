@@ -6,10 +6,11 @@ use grandstand_common::id::Partition;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
 
-use super::WorkerError;
 use super::answers::{self, Answered};
 use super::readers::{Seat, Work};
-use super::turn::{Worker, now};
+use super::settings::WorkerError;
+use super::time::now;
+use super::turn::Worker;
 use crate::command::{Command, Now, Outcome, Token};
 
 /// Answers that the owner waits for at a time; beyond that it must wait with what it wants.

@@ -5,15 +5,15 @@ use std::time::Duration;
 use grandstand_common::bus::Bus;
 use grandstand_common::id::WorkerId;
 
+use super::metrics::WorkerMetrics;
 use crate::command::OwnerConfig;
-use crate::process::metrics::WorkerMetrics;
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
     /// What its id begins with: letters, digits, `-` and `_`, at most 80.
     pub name: String,
-    /// Names the program: see [`build`](crate::process::build_id).
+    /// Names the program: see [`build`](super::build_id).
     pub build: String,
     /// How many partitions there are: as the bus was told.
     pub partitions: u16,
@@ -44,7 +44,7 @@ impl WorkerSettings {
     pub fn new(name: &str, bus: &Bus, partitions: u16) -> Self {
         Self {
             name: name.to_owned(),
-            build: crate::process::build_id::id(),
+            build: super::build_id::id(),
             partitions,
             alone: matches!(bus, Bus::Embedded(_)),
             ring_bytes: 64 * 1024,

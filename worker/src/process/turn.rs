@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
-use grandstand_common::clock::unix_ms;
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
 
 use super::answers::{Answered, LeaseAnswer, Pending};
 use super::edge_probes::EdgeProbes;
-use super::readers::{QUEUE, Sources, Watched, Work};
-use super::{WorkerError, WorkerSettings};
-use crate::command::Now;
+use super::end::End;
+use super::readers::{QUEUE, Sources, Work};
+use super::settings::{WorkerError, WorkerSettings};
+use super::time::{now, sleep_or_never};
+use super::watches::Watched;
 use crate::counts::Counts;
 use crate::engine::Owner;
 use crate::lease::{LeaseSettings, Machine};
@@ -27,15 +27,6 @@ const TURN: usize = 1024;
 
 /// The least time that the loop sleeps for a deadline, so that one that nothing comes of does not spin it.
 const LEAST_SLEEP: Duration = Duration::from_micros(200);
-
-/// How a worker's life under one id ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// As it was told to.
-    Left,
-    /// Another worker found it dead.
-    Dead,
-}
 
 /// A worker under one id.
 pub(super) struct Worker<'a> {
@@ -289,20 +280,5 @@ impl<'a> Worker<'a> {
         for process in self.edges.poll(now.at, self.owner.session_processes()) {
             self.ask_edge(process);
         }
-    }
-}
-
-/// The time.
-pub(super) fn now() -> Now {
-    Now {
-        at: tokio::time::Instant::now().into_std(),
-        unix_ms: unix_ms(),
-    }
-}
-
-async fn sleep_or_never(until: Option<tokio::time::Instant>) {
-    match until {
-        Some(until) => sleep_until(until).await,
-        None => std::future::pending().await,
     }
 }

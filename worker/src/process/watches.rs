@@ -1,0 +1,73 @@
+//! The watches of the buckets `workers` and `leases`, and the reading of keys.
+
+use std::time::Duration;
+
+use grandstand_common::bus::{Bucket, Bus, KvEntry, Read};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::sleep;
+
+/// Before what failed is tried again.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Something for the lease machine.
+#[derive(Debug)]
+pub(super) enum Watched {
+    /// A worker's record.
+    Worker(Read<KvEntry>),
+    /// A lease.
+    Lease(Read<KvEntry>),
+}
+
+/// Starts a watch of each bucket. Returns the tasks.
+pub(super) fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>) -> [AbortHandle; 2] {
+    type Wrap = fn(Read<KvEntry>) -> Watched;
+    let watches: [(Bucket, Wrap); 2] = [
+        (Bucket::Workers, Watched::Worker),
+        (Bucket::Leases, Watched::Lease),
+    ];
+    watches.map(|(bucket, wrap)| {
+        let (bus, watched) = (bus.clone(), watched.clone());
+        let task = async move {
+            let hand_on = |read| {
+                let watched = watched.clone();
+                async move { watched.send(wrap(read)).await.is_ok() }
+            };
+            read_kv(&bus, bucket, "", true, hand_on).await;
+        };
+        spawn_local(task).abort_handle()
+    })
+}
+
+/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `anew`.
+pub(super) async fn read_kv<F>(
+    bus: &Bus,
+    bucket: Bucket,
+    prefix: &str,
+    anew: bool,
+    hand_on: impl Fn(Read<KvEntry>) -> F,
+) where
+    F: Future<Output = bool>,
+{
+    loop {
+        let mut reader = match bus.watch(bucket, prefix).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                tracing::debug!(?bucket, %error, "cannot read the bucket");
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        loop {
+            let read = reader.next().await;
+            let lost = read == Read::Lost;
+            if lost && anew {
+                sleep(RETRY).await;
+                break;
+            }
+            if !hand_on(read).await || lost {
+                return;
+            }
+        }
+    }
+}
