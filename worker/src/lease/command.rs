@@ -19,14 +19,14 @@ pub struct LeaseSettings {
 
 /// Where a record lies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum RecordKey {
     /// Bucket `workers`, a worker's record.
     Worker(WorkerId),
     /// Bucket `leases`, a partition's lease.
     Lease(Partition),
 }
 
-impl Place {
+impl RecordKey {
     /// The key in its bucket.
     pub fn key(&self) -> String {
         match self {
@@ -42,7 +42,7 @@ pub enum Command {
     /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`Machine::handle_put`](super::Machine::handle_put).
     Put {
         /// Where.
-        place: Place,
+        place: RecordKey,
         /// What.
         value: Bytes,
         /// In place of which revision.
@@ -51,12 +51,12 @@ pub enum Command {
     /// Look a key up. Answered by exactly one [`Machine::handle_look`](super::Machine::handle_look).
     Look {
         /// Where.
-        place: Place,
+        place: RecordKey,
     },
     /// Delete if the key is still at `expected`. Not answered.
     Forget {
         /// Where.
-        place: Place,
+        place: RecordKey,
         /// Of which revision.
         expected: u64,
     },

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::command::{Command, Place};
+use super::command::{Command, RecordKey};
 use super::leases::{Hold, Slot};
 use super::record::{encode, lease};
 use super::rendezvous;
@@ -53,7 +53,7 @@ impl LeaseState {
 
     fn decide(&mut self, now: Instant, unix_ms: u64) {
         if let Some((value, expected)) = self.own.renew(now) {
-            let place = Place::Worker(self.own.id.clone());
+            let place = RecordKey::Worker(self.own.id.clone());
             self.put(place, value, expected);
         }
         if !self.loaded || !self.may_act(now) {
@@ -78,7 +78,7 @@ impl LeaseState {
                     .map_or_else(String::new, |record| record.build.clone()),
             };
             let expected = peer.revision;
-            self.put(Place::Worker(id), encode(&record), expected);
+            self.put(RecordKey::Worker(id), encode(&record), expected);
         }
     }
 
@@ -106,7 +106,7 @@ impl LeaseState {
                 && !named.contains(id)
             {
                 self.commands.push_back(Command::Forget {
-                    place: Place::Worker(id.clone()),
+                    place: RecordKey::Worker(id.clone()),
                     expected: peer.revision,
                 });
             }
@@ -163,7 +163,7 @@ impl LeaseState {
             let (value, expected) = (encode(&wanted), slot.revision);
             slot.busy = true;
             slot.put = Some(wanted);
-            self.put(Place::Lease(partition), value, expected);
+            self.put(RecordKey::Lease(partition), value, expected);
         }
     }
 
@@ -206,7 +206,7 @@ impl LeaseState {
         }
     }
 
-    fn put(&mut self, place: Place, value: bytes::Bytes, expected: u64) {
+    fn put(&mut self, place: RecordKey, value: bytes::Bytes, expected: u64) {
         self.commands.push_back(Command::Put {
             place,
             value,

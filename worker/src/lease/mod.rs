@@ -34,7 +34,9 @@ mod state;
 
 mod decide;
 
-pub use command::{Command, LeaseSettings, Look, Observer, Place, Probe, ProbeOutcome, PutOutcome};
+pub use command::{
+    Command, LeaseSettings, Look, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
+};
 
 use std::time::Instant;
 
@@ -143,18 +145,18 @@ impl Machine {
     }
 
     /// What became of a [`Command::Put`].
-    pub fn handle_put(&mut self, place: &Place, outcome: PutOutcome) {
+    pub fn handle_put(&mut self, place: &RecordKey, outcome: PutOutcome) {
         self.state.changed = true;
         match place {
-            Place::Worker(id) if *id == self.state.own.id => {
+            RecordKey::Worker(id) if *id == self.state.own.id => {
                 let heard = self.state.own.on_put(outcome);
                 self.state.on_heard(heard);
             }
-            Place::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
+            RecordKey::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
                 // The watch shows it, with all that it says.
             }
-            Place::Worker(_) => self.state.look(place.clone()),
-            Place::Lease(partition) => {
+            RecordKey::Worker(_) => self.state.look(place.clone()),
+            RecordKey::Lease(partition) => {
                 if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
                     let turn = slot.on_put(&self.state.own.id, outcome);
                     self.state.on_turn(*partition, turn);
@@ -164,14 +166,14 @@ impl Machine {
     }
 
     /// What a [`Command::Look`] found.
-    pub fn handle_look(&mut self, now: Instant, place: &Place, look: &Look) {
+    pub fn handle_look(&mut self, now: Instant, place: &RecordKey, look: &Look) {
         self.state.changed = true;
         match place {
-            Place::Worker(id) if *id == self.state.own.id => {
+            RecordKey::Worker(id) if *id == self.state.own.id => {
                 let heard = self.state.own.on_look(look);
                 self.state.on_heard(heard);
             }
-            Place::Worker(id) => {
+            RecordKey::Worker(id) => {
                 match look {
                     Look::Found(entry) => self.state.peers.on_entry(now, id.clone(), entry),
                     Look::Missing => self.state.peers.on_missing(id),
@@ -181,7 +183,7 @@ impl Machine {
                     peer.marking = false;
                 }
             }
-            Place::Lease(partition) => {
+            RecordKey::Lease(partition) => {
                 if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
                     let turn = slot.on_look(&self.state.own.id, look);
                     self.state.on_turn(*partition, turn);

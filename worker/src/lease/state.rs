@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use grandstand_common::id::Partition;
 
-use super::command::{Command, LeaseSettings, Place};
+use super::command::{Command, LeaseSettings, RecordKey};
 use super::leases::{Hold, Slot, Turn};
 use super::own::{Heard, Own};
 use super::peers::Peers;
@@ -54,7 +54,7 @@ impl LeaseState {
     pub(super) fn on_heard(&mut self, heard: Heard) {
         match heard {
             Heard::Nothing | Heard::Renewed | Heard::Seen => {}
-            Heard::Look => self.look(Place::Worker(self.own.id.clone())),
+            Heard::Look => self.look(RecordKey::Worker(self.own.id.clone())),
             Heard::Dead => self.end(Command::Dead),
         }
     }
@@ -62,7 +62,7 @@ impl LeaseState {
     pub(super) fn on_turn(&mut self, partition: Partition, turn: Turn) {
         match turn {
             Turn::Nothing => {}
-            Turn::Look => self.look(Place::Lease(partition)),
+            Turn::Look => self.look(RecordKey::Lease(partition)),
             Turn::Taken(epoch) => self.commands.push_back(Command::Start { partition, epoch }),
             Turn::Lost => self.commands.push_back(Command::Lost { partition }),
             Turn::Retaken(epoch) => {
@@ -72,7 +72,7 @@ impl LeaseState {
         }
     }
 
-    pub(super) fn look(&mut self, place: Place) {
+    pub(super) fn look(&mut self, place: RecordKey) {
         self.commands.push_back(Command::Look { place });
     }
 

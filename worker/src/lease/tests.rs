@@ -60,8 +60,8 @@ fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<Command
                 time_ms: UNIX,
             };
             match place {
-                Place::Worker(_) => machine.handle_worker(now, &shown),
-                Place::Lease(_) => machine.handle_lease(now, &shown),
+                RecordKey::Worker(_) => machine.handle_worker(now, &shown),
+                RecordKey::Lease(_) => machine.handle_lease(now, &shown),
             }
         }
         all.push(command);
@@ -79,7 +79,7 @@ fn starts(commands: &[Command]) -> Vec<(Partition, Epoch)> {
 
 fn marks(commands: &[Command], worker: &str) -> bool {
     commands.iter().any(|command| {
-        matches!(command, Command::Put { place: Place::Worker(id), .. } if id.as_str() == worker)
+        matches!(command, Command::Put { place: RecordKey::Worker(id), .. } if id.as_str() == worker)
     })
 }
 
@@ -105,7 +105,7 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
     let [Command::Put { place, value, .. }] = &commands[..] else {
         panic!("{commands:?}");
     };
-    assert_eq!(*place, Place::Lease(Partition(2)));
+    assert_eq!(*place, RecordKey::Lease(Partition(2)));
     let stored: Lease = decode(value).unwrap();
     assert!(stored.ready && stored.epoch == Epoch(UNIX));
 }
@@ -199,7 +199,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
         let mut all = Vec::new();
         while let Some(command) = machine.poll_command(now, unix_ms) {
             match command {
-                Command::Put { place, .. } if matches!(place, Place::Worker(_)) => {
+                Command::Put { place, .. } if matches!(place, RecordKey::Worker(_)) => {
                     machine.handle_put(&place, PutOutcome::Stored(1000));
                 }
                 Command::Forget { place, expected } => all.push((place, expected)),
@@ -220,7 +220,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
     let late = first + Duration::from_secs(660);
     machine.handle_link(late, true);
     let forgotten = forgets(&mut machine, late, UNIX + 660_000);
-    assert_eq!(forgotten, [(Place::Worker(id("old")), 5)]);
+    assert_eq!(forgotten, [(RecordKey::Worker(id("old")), 5)]);
     // Nothing is kept of whom the bucket has no record any more.
     let marker = KvEntry {
         value: None,

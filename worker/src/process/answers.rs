@@ -9,7 +9,7 @@ use grandstand_common::id::ProcessId;
 use tokio::time::timeout;
 
 use crate::command::{Outcome, Token};
-use crate::lease::{Look, Place, Probe, ProbeOutcome, PutOutcome};
+use crate::lease::{Look, Probe, ProbeOutcome, PutOutcome, RecordKey};
 
 /// How long the lease machine waits for what becomes of a put or a look: a renewal must have another try before the
 /// worker suspends itself.
@@ -29,9 +29,9 @@ pub(super) struct Answered(pub(super) Token, pub(super) Outcome);
 #[derive(Debug)]
 pub(super) enum LeaseAnswer {
     /// Of a put.
-    Put(Place, PutOutcome),
+    Put(RecordKey, PutOutcome),
     /// Of a look.
-    Look(Place, Look),
+    Look(RecordKey, Look),
     /// Of a probe of a worker.
     Probe(Probe, ProbeOutcome),
     /// Whether an edge process answered; `None` if that cannot be said.

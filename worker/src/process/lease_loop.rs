@@ -10,7 +10,7 @@ use super::end::End;
 use super::settings::WorkerError;
 use super::time::now;
 use super::turn::Worker;
-use crate::lease::{Command, Observer, Place, Probe};
+use crate::lease::{Command, Observer, Probe, RecordKey};
 
 impl Worker<'_> {
     /// Lets the lease machine act.
@@ -134,9 +134,9 @@ impl Worker<'_> {
     }
 }
 
-fn bucket(place: &Place) -> Bucket {
+fn bucket(place: &RecordKey) -> Bucket {
     match place {
-        Place::Worker(_) => Bucket::Workers,
-        Place::Lease(_) => Bucket::Leases,
+        RecordKey::Worker(_) => Bucket::Workers,
+        RecordKey::Lease(_) => Bucket::Leases,
     }
 }

@@ -45,7 +45,7 @@ enum Happens {
     Shown {
         node: usize,
         link: u64,
-        place: Place,
+        place: RecordKey,
         entry: KvEntry,
     },
     /// A probe is back.
@@ -77,7 +77,7 @@ enum Happens {
 #[derive(Debug, Clone)]
 struct Op {
     id: u64,
-    place: Place,
+    place: RecordKey,
     put: Option<(Bytes, u64)>,
 }
 
@@ -94,7 +94,7 @@ struct Node {
     /// Counts connections: what was shown on an earlier one is lost.
     link: u64,
     paused: bool,
-    waiting: BTreeMap<u64, Place>,
+    waiting: BTreeMap<u64, RecordKey>,
     puts: BTreeMap<u64, bool>,
     held: Vec<Happens>,
     /// The watch is in order.
@@ -108,7 +108,7 @@ struct Sim {
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Happens>,
     count: u64,
-    store: BTreeMap<String, (Place, KvEntry)>,
+    store: BTreeMap<String, (RecordKey, KvEntry)>,
     revision: u64,
     stalled_until: u64,
     /// Workers probe over two servers, the first of which has no routes until then.
@@ -269,7 +269,7 @@ impl Sim {
         let stored: Vec<Lease> = self
             .store
             .values()
-            .filter(|(place, _)| matches!(place, Place::Lease(_)))
+            .filter(|(place, _)| matches!(place, RecordKey::Lease(_)))
             .map(|(_, entry)| decode(entry.value.as_ref().unwrap()).unwrap())
             .collect();
         assert!(

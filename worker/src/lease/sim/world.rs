@@ -86,7 +86,7 @@ impl Sim {
         }
     }
 
-    fn send(&mut self, node: usize, place: Place, put: Option<(Bytes, u64)>) {
+    fn send(&mut self, node: usize, place: RecordKey, put: Option<(Bytes, u64)>) {
         self.count += 1;
         let (id, link, is_put) = (self.count, self.nodes[node].link, put.is_some());
         let op = Op {
@@ -201,7 +201,7 @@ impl Sim {
         }
     }
 
-    fn show(&mut self, place: &Place, entry: &KvEntry) {
+    fn show(&mut self, place: &RecordKey, entry: &KvEntry) {
         for node in 0..self.nodes.len() {
             if !self.nodes[node].alive || !self.nodes[node].up {
                 continue;
@@ -282,9 +282,9 @@ impl Sim {
     }
 }
 
-pub(super) fn show(machine: &mut Machine, now: Instant, place: &Place, entry: &KvEntry) {
+pub(super) fn show(machine: &mut Machine, now: Instant, place: &RecordKey, entry: &KvEntry) {
     match place {
-        Place::Worker(_) => machine.handle_worker(now, entry),
-        Place::Lease(_) => machine.handle_lease(now, entry),
+        RecordKey::Worker(_) => machine.handle_worker(now, entry),
+        RecordKey::Lease(_) => machine.handle_lease(now, entry),
     }
 }

@@ -44,13 +44,13 @@ fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
         std::iter::from_fn(|| machine.poll_command(now, UNIX)).collect::<Vec<_>>()
     };
     polled(&mut machine);
-    machine.handle_put(&Place::Worker(id("me")), PutOutcome::Stored(11));
+    machine.handle_put(&RecordKey::Worker(id("me")), PutOutcome::Stored(11));
     let takes = |commands: &[Command]| {
         let lease = |command: &&Command| {
             matches!(
                 command,
                 Command::Put {
-                    place: Place::Lease(_),
+                    place: RecordKey::Lease(_),
                     ..
                 }
             )
@@ -60,7 +60,7 @@ fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
     let commands = polled(&mut machine);
     assert!(marks(&commands, "old"));
     assert_eq!(takes(&commands), 0, "it is not stored yet");
-    machine.handle_put(&Place::Worker(id("old")), PutOutcome::Stored(12));
+    machine.handle_put(&RecordKey::Worker(id("old")), PutOutcome::Stored(12));
     machine.handle_worker(now, &entry("old", &record(WorkerState::Dead, 7), 12));
     assert_eq!(takes(&polled(&mut machine)), 4);
 }
