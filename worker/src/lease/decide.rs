@@ -7,7 +7,7 @@ use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
 use super::command::{Command, RecordKey};
-use super::leases::{Hold, Slot};
+use super::leases::{Hold, PartitionLease};
 use super::record::{encode, lease};
 use super::rendezvous;
 use super::state::LeaseState;
@@ -93,7 +93,7 @@ impl LeaseState {
             return;
         }
         self.forget_at = Some(now + FORGET_EVERY);
-        let named: BTreeSet<_> = self.slots.iter().filter_map(holder).cloned().collect();
+        let named: BTreeSet<_> = self.leases.iter().filter_map(holder).cloned().collect();
         self.peers.forget_deleted(&named);
         if !self.should_own(Partition(0)) {
             return;
@@ -114,7 +114,11 @@ impl LeaseState {
     }
 
     fn decide_partitions(&mut self, now: Instant, unix_ms: u64) {
-        let moving = self.slots.iter().filter(|slot| slot.is_moving(now)).count();
+        let moving = self
+            .leases
+            .iter()
+            .filter(|slot| slot.is_moving(now))
+            .count();
         let has_heirs = self
             .peers
             .all
@@ -124,12 +128,12 @@ impl LeaseState {
             true => GIVEN_AT_ONCE.saturating_sub(moving),
             false => usize::MAX,
         };
-        for index in 0..self.slots.len() {
+        for index in 0..self.leases.len() {
             let partition = Partition(index as u16);
             let should = self.should_own(partition);
             let free = self.is_free(index);
             let own = self.own.id.clone();
-            let slot = &mut self.slots[index];
+            let slot = &mut self.leases[index];
             if slot.busy {
                 continue;
             }
@@ -169,8 +173,8 @@ impl LeaseState {
 
     /// A leaving worker that holds nothing says so, and is gone when that is stored.
     fn decide_gone(&mut self) {
-        let holds = |slot: &Slot| slot.hold != Hold::No || slot.busy;
-        if self.own.state == WorkerState::Alive || self.slots.iter().any(holds) {
+        let holds = |slot: &PartitionLease| slot.hold != Hold::No || slot.busy;
+        if self.own.state == WorkerState::Alive || self.leases.iter().any(holds) {
             return;
         }
         if self.own.state == WorkerState::Leaving {
@@ -196,7 +200,7 @@ impl LeaseState {
 
     /// Whether nobody holds the partition, or somebody who is marked as dead.
     fn is_free(&self, index: usize) -> bool {
-        match holder(&self.slots[index]) {
+        match holder(&self.leases[index]) {
             None => true,
             Some(id) => self
                 .peers
@@ -215,6 +219,6 @@ impl LeaseState {
     }
 }
 
-fn holder(slot: &Slot) -> Option<&WorkerId> {
+fn holder(slot: &PartitionLease) -> Option<&WorkerId> {
     slot.lease.as_ref()?.worker.as_ref()
 }

@@ -14,7 +14,7 @@ const GIVEN_FOR: Duration = Duration::from_secs(1);
 
 /// A partition: its lease as it is known, and what this worker has to do with it.
 #[derive(Debug, Default)]
-pub(super) struct Slot {
+pub(super) struct PartitionLease {
     pub(super) lease: Option<Lease>,
     /// Of the lease; 0 if there is none.
     pub(super) revision: u64,
@@ -56,7 +56,7 @@ pub(super) enum Turn {
     Retaken(Epoch),
 }
 
-impl Slot {
+impl PartitionLease {
     /// The epoch under which the worker works on it.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         match self.hold {

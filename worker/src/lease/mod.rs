@@ -44,7 +44,7 @@ use grandstand_common::bus::{KvEntry, Standing};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::WorkerState;
 
-use leases::{Hold, Slot};
+use leases::{Hold, PartitionLease};
 use own::Heard;
 use state::LeaseState;
 
@@ -74,13 +74,13 @@ impl Machine {
 
     /// The epoch under which the worker works on a partition, if it is its own.
     pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
-        self.state.slots.get(usize::from(partition.0))?.epoch()
+        self.state.leases.get(usize::from(partition.0))?.epoch()
     }
 
     /// How many partitions are the worker's.
     pub fn owned(&self) -> usize {
         self.state
-            .slots
+            .leases
             .iter()
             .filter(|slot| slot.epoch().is_some())
             .count()
@@ -88,7 +88,7 @@ impl Machine {
 
     /// Whether every partition has an owner that is ready.
     pub fn is_settled(&self) -> bool {
-        self.state.loaded && self.state.slots.iter().all(Slot::is_ready)
+        self.state.loaded && self.state.leases.iter().all(PartitionLease::is_ready)
     }
 
     /// The watch of `workers` shows an entry.
@@ -113,7 +113,7 @@ impl Machine {
         let Some((partition, slot)) = entry.key.parse().ok().map(Partition).and_then(|partition| {
             Some((
                 partition,
-                self.state.slots.get_mut(usize::from(partition.0))?,
+                self.state.leases.get_mut(usize::from(partition.0))?,
             ))
         }) else {
             return;
@@ -157,7 +157,7 @@ impl Machine {
             }
             RecordKey::Worker(_) => self.state.look(place.clone()),
             RecordKey::Lease(partition) => {
-                if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
+                if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
                     let turn = slot.on_put(&self.state.own.id, outcome);
                     self.state.on_turn(*partition, turn);
                 }
@@ -184,7 +184,7 @@ impl Machine {
                 }
             }
             RecordKey::Lease(partition) => {
-                if let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) {
+                if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
                     let turn = slot.on_look(&self.state.own.id, look);
                     self.state.on_turn(*partition, turn);
                 }
@@ -209,7 +209,7 @@ impl Machine {
     /// The worker has read the partition, and answers for it.
     pub fn handle_ready(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) else {
+        let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) else {
             return;
         };
         if let Hold::Held { epoch, .. } = slot.hold {
@@ -220,7 +220,7 @@ impl Machine {
     /// The worker has stopped working on the partition, and all its writes are answered.
     pub fn handle_stopped(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(slot) = self.state.slots.get_mut(usize::from(partition.0)) else {
+        let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) else {
             return;
         };
         if slot.epoch().is_some() {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use grandstand_common::id::Partition;
 
 use super::command::{Command, LeaseSettings, RecordKey};
-use super::leases::{Hold, Slot, Turn};
+use super::leases::{Hold, PartitionLease, Turn};
 use super::own::{Heard, Own};
 use super::peers::Peers;
 
@@ -16,7 +16,7 @@ pub(super) struct LeaseState {
     pub(super) settings: LeaseSettings,
     pub(super) own: Own,
     pub(super) peers: Peers,
-    pub(super) slots: Vec<Slot>,
+    pub(super) leases: Vec<PartitionLease>,
     /// The watches have shown all that there was.
     pub(super) loaded: bool,
     /// When to look again whose records are old.
@@ -35,7 +35,9 @@ impl LeaseState {
         Self {
             own: Own::new(settings.id.clone(), settings.build.clone()),
             peers: Peers::default(),
-            slots: (0..settings.partitions).map(|_| Slot::default()).collect(),
+            leases: (0..settings.partitions)
+                .map(|_| PartitionLease::default())
+                .collect(),
             loaded: false,
             forget_at: None,
             over: false,
@@ -82,7 +84,7 @@ impl LeaseState {
             self.over = true;
             self.commands.clear();
             self.commands.push_back(how);
-            self.slots.iter_mut().for_each(|slot| slot.hold = Hold::No);
+            self.leases.iter_mut().for_each(|slot| slot.hold = Hold::No);
         }
     }
 }

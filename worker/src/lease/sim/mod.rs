@@ -259,7 +259,7 @@ impl Sim {
         let now = self.now();
         for partition in (0..PARTITIONS).map(Partition) {
             let owned = self.nodes.iter().any(|node| {
-                let slot = &node.machine.state.slots[usize::from(partition.0)];
+                let slot = &node.machine.state.leases[usize::from(partition.0)];
                 let ready = matches!(slot.hold, Hold::Held { ready: true, .. });
                 node.alive && node.machine.may_act(now) && ready
             });
