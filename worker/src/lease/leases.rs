@@ -43,7 +43,7 @@ pub(super) enum Hold {
 
 /// What an event means for the partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum LeaseChange {
     /// Nothing.
     Nothing,
     /// It must be looked up what became of a put.
@@ -78,16 +78,16 @@ impl PartitionLease {
     }
 
     /// What the bucket has of the lease.
-    pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> Turn {
+    pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> LeaseChange {
         if entry.revision <= self.revision {
-            return Turn::Nothing;
+            return LeaseChange::Nothing;
         }
         self.revision = entry.revision;
         self.lease = entry.value.as_ref().and_then(decode::<Lease>);
         self.settle(own)
     }
 
-    pub(super) fn on_put(&mut self, own: &WorkerId, outcome: PutOutcome) -> Turn {
+    pub(super) fn on_put(&mut self, own: &WorkerId, outcome: PutOutcome) -> LeaseChange {
         match outcome {
             PutOutcome::Stored(revision) => {
                 self.busy = false;
@@ -99,21 +99,21 @@ impl PartitionLease {
                 }
                 self.settle(own)
             }
-            PutOutcome::Conflict | PutOutcome::Unknown => Turn::Look,
+            PutOutcome::Conflict | PutOutcome::Unknown => LeaseChange::Look,
         }
     }
 
-    pub(super) fn on_look(&mut self, own: &WorkerId, look: &Look) -> Turn {
+    pub(super) fn on_look(&mut self, own: &WorkerId, look: &Look) -> LeaseChange {
         self.busy = false;
         self.put = None;
         match look {
             Look::Found(entry) => self.on_entry(own, entry),
-            Look::Missing | Look::Failed => Turn::Nothing,
+            Look::Missing | Look::Failed => LeaseChange::Nothing,
         }
     }
 
     /// What the lease as it is now means. What is stored counts, not what was meant to be.
-    fn settle(&mut self, own: &WorkerId) -> Turn {
+    fn settle(&mut self, own: &WorkerId) -> LeaseChange {
         let mine = self
             .lease
             .as_ref()
@@ -124,29 +124,29 @@ impl PartitionLease {
                     epoch: lease.epoch,
                     ready: lease.ready,
                 };
-                Turn::Taken(lease.epoch)
+                LeaseChange::Taken(lease.epoch)
             }
             (Some(lease), Hold::Held { epoch, .. } | Hold::Stopping { epoch })
                 if lease.epoch == epoch =>
             {
-                Turn::Nothing
+                LeaseChange::Nothing
             }
-            (Some(_), Hold::Released) => Turn::Nothing,
-            (None, Hold::No) => Turn::Nothing,
+            (Some(_), Hold::Released) => LeaseChange::Nothing,
+            (None, Hold::No) => LeaseChange::Nothing,
             (None, Hold::Released) => {
                 self.hold = Hold::No;
-                Turn::Nothing
+                LeaseChange::Nothing
             }
             (Some(lease), Hold::Held { .. } | Hold::Stopping { .. }) => {
                 self.hold = Hold::Held {
                     epoch: lease.epoch,
                     ready: lease.ready,
                 };
-                Turn::Retaken(lease.epoch)
+                LeaseChange::Retaken(lease.epoch)
             }
             (None, Hold::Held { .. } | Hold::Stopping { .. }) => {
                 self.hold = Hold::No;
-                Turn::Lost
+                LeaseChange::Lost
             }
         }
     }

@@ -118,13 +118,13 @@ impl Machine {
         }) else {
             return;
         };
-        let turn = slot.on_entry(&self.state.own.id, entry);
+        let change = slot.on_entry(&self.state.own.id, entry);
         if let Some(holder) = slot.lease.as_ref().and_then(|lease| lease.worker.as_ref())
             && *holder != self.state.own.id
         {
             self.state.peers.on_named(now, holder);
         }
-        self.state.on_turn(partition, turn);
+        self.state.on_change(partition, change);
     }
 
     /// Both watches have shown all that was there when they began.
@@ -158,8 +158,8 @@ impl Machine {
             RecordKey::Worker(_) => self.state.look(place.clone()),
             RecordKey::Lease(partition) => {
                 if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
-                    let turn = slot.on_put(&self.state.own.id, outcome);
-                    self.state.on_turn(*partition, turn);
+                    let change = slot.on_put(&self.state.own.id, outcome);
+                    self.state.on_change(*partition, change);
                 }
             }
         }
@@ -185,8 +185,8 @@ impl Machine {
             }
             RecordKey::Lease(partition) => {
                 if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
-                    let turn = slot.on_look(&self.state.own.id, look);
-                    self.state.on_turn(*partition, turn);
+                    let change = slot.on_look(&self.state.own.id, look);
+                    self.state.on_change(*partition, change);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use grandstand_common::id::Partition;
 
 use super::command::{Command, LeaseSettings, RecordKey};
-use super::leases::{Hold, PartitionLease, Turn};
+use super::leases::{Hold, LeaseChange, PartitionLease};
 use super::own::{Heard, Own};
 use super::peers::Peers;
 
@@ -61,13 +61,15 @@ impl LeaseState {
         }
     }
 
-    pub(super) fn on_turn(&mut self, partition: Partition, turn: Turn) {
-        match turn {
-            Turn::Nothing => {}
-            Turn::Look => self.look(RecordKey::Lease(partition)),
-            Turn::Taken(epoch) => self.commands.push_back(Command::Start { partition, epoch }),
-            Turn::Lost => self.commands.push_back(Command::Lost { partition }),
-            Turn::Retaken(epoch) => {
+    pub(super) fn on_change(&mut self, partition: Partition, change: LeaseChange) {
+        match change {
+            LeaseChange::Nothing => {}
+            LeaseChange::Look => self.look(RecordKey::Lease(partition)),
+            LeaseChange::Taken(epoch) => {
+                self.commands.push_back(Command::Start { partition, epoch })
+            }
+            LeaseChange::Lost => self.commands.push_back(Command::Lost { partition }),
+            LeaseChange::Retaken(epoch) => {
                 self.commands.push_back(Command::Lost { partition });
                 self.commands.push_back(Command::Start { partition, epoch });
             }
