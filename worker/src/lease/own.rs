@@ -30,7 +30,7 @@ pub(super) struct Own {
     /// What was last known to be stored.
     pub(super) stored: Option<WorkerState>,
     /// The put that is under way, or a look at what became of it.
-    pending: Option<Pending>,
+    pending: Option<Renewal>,
     last_sent: Option<Instant>,
     /// When the last renewal that was acked was sent, unless the connection dropped since.
     acked: Option<Instant>,
@@ -40,7 +40,7 @@ pub(super) struct Own {
 
 /// A renewal under way.
 #[derive(Debug, Clone, Copy)]
-struct Pending {
+struct Renewal {
     beat: u64,
     state: WorkerState,
     sent: Instant,
@@ -107,7 +107,7 @@ impl Own {
             return None;
         }
         self.beat += 1;
-        self.pending = Some(Pending {
+        self.pending = Some(Renewal {
             beat: self.beat,
             state: self.state,
             sent: now,
@@ -189,7 +189,7 @@ impl Own {
     }
 
     fn on_acked(&mut self) -> Heard {
-        let Some(Pending { state, sent, .. }) = self.pending.take() else {
+        let Some(Renewal { state, sent, .. }) = self.pending.take() else {
             return Heard::Nothing;
         };
         self.stored = Some(state);
