@@ -18,7 +18,7 @@ pub(super) const FRESH: Duration = Duration::from_secs(2);
 
 /// The worker's own record.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct OwnRecord {
     pub(super) id: WorkerId,
     build: String,
     pub(super) state: WorkerState,
@@ -61,7 +61,7 @@ pub(super) enum Heard {
     Dead,
 }
 
-impl Own {
+impl OwnRecord {
     pub(super) fn new(id: WorkerId, build: String) -> Self {
         Self {
             id,

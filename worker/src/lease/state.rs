@@ -7,14 +7,14 @@ use grandstand_common::id::Partition;
 
 use super::command::{Command, LeaseSettings, RecordKey};
 use super::leases::{Hold, LeaseChange, PartitionLease};
-use super::own::{Heard, Own};
+use super::own::{Heard, OwnRecord};
 use super::peers::Peers;
 
 /// One worker's view of who owns what.
 #[derive(Debug)]
 pub(super) struct LeaseState {
     pub(super) settings: LeaseSettings,
-    pub(super) own: Own,
+    pub(super) own: OwnRecord,
     pub(super) peers: Peers,
     pub(super) leases: Vec<PartitionLease>,
     /// The watches have shown all that there was.
@@ -33,7 +33,7 @@ impl LeaseState {
     /// Knows nothing yet.
     pub(super) fn new(settings: LeaseSettings) -> Self {
         Self {
-            own: Own::new(settings.id.clone(), settings.build.clone()),
+            own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
             peers: Peers::default(),
             leases: (0..settings.partitions)
                 .map(|_| PartitionLease::default())
