@@ -38,7 +38,7 @@ impl RecordKey {
 
 /// What the machine wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum LeaseCommand {
     /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`Machine::handle_put`](super::Machine::handle_put).
     Put {
         /// Where.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::command::{Command, RecordKey};
+use super::command::{LeaseCommand, RecordKey};
 use super::leases::{Hold, PartitionLease};
 use super::record::{encode, lease};
 use super::rendezvous;
@@ -24,7 +24,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 impl LeaseState {
     /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
     /// says `None`.
-    pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
+    pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
         if self.wake.is_some_and(|wake| now >= wake) {
             self.changed = true;
         }
@@ -84,7 +84,8 @@ impl LeaseState {
 
     fn decide_probes(&mut self, now: Instant) {
         let probes = self.peers.next_probes(now, &self.own.id);
-        self.commands.extend(probes.into_iter().map(Command::Probe));
+        self.commands
+            .extend(probes.into_iter().map(LeaseCommand::Probe));
     }
 
     /// Records of those who are dead for long are deleted, by the one that should own the first partition.
@@ -105,7 +106,7 @@ impl LeaseState {
                 && old
                 && !named.contains(id)
             {
-                self.commands.push_back(Command::Forget {
+                self.commands.push_back(LeaseCommand::Forget {
                     place: RecordKey::Worker(id.clone()),
                     expected: peer.revision,
                 });
@@ -152,7 +153,7 @@ impl LeaseState {
                     may_give -= 1;
                     slot.hold = Hold::Stopping { epoch };
                     slot.given = Some(now);
-                    self.commands.push_back(Command::Stop { partition });
+                    self.commands.push_back(LeaseCommand::Stop { partition });
                     continue;
                 }
                 Hold::Held { epoch, ready: true } if stored.is_some_and(|lease| !lease.ready) => {
@@ -182,7 +183,7 @@ impl LeaseState {
             self.own.hasten();
             self.changed = true;
         } else if self.own.stored == Some(WorkerState::Dead) {
-            self.end(Command::Gone);
+            self.end(LeaseCommand::Gone);
         }
     }
 
@@ -211,7 +212,7 @@ impl LeaseState {
     }
 
     fn put(&mut self, place: RecordKey, value: bytes::Bytes, expected: u64) {
-        self.commands.push_back(Command::Put {
+        self.commands.push_back(LeaseCommand::Put {
             place,
             value,
             expected,

@@ -35,7 +35,7 @@ mod state;
 mod decide;
 
 pub use command::{
-    Command, LeaseSettings, Look, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
+    LeaseCommand, LeaseSettings, Look, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
 };
 
 use std::time::Instant;
@@ -144,7 +144,7 @@ impl Machine {
         }
     }
 
-    /// What became of a [`Command::Put`].
+    /// What became of a [`LeaseCommand::Put`].
     pub fn handle_put(&mut self, place: &RecordKey, outcome: PutOutcome) {
         self.state.changed = true;
         match place {
@@ -165,7 +165,7 @@ impl Machine {
         }
     }
 
-    /// What a [`Command::Look`] found.
+    /// What a [`LeaseCommand::Look`] found.
     pub fn handle_look(&mut self, now: Instant, place: &RecordKey, look: &Look) {
         self.state.changed = true;
         match place {
@@ -192,7 +192,7 @@ impl Machine {
         }
     }
 
-    /// What became of a [`Command::Probe`].
+    /// What became of a [`LeaseCommand::Probe`].
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeOutcome) {
         self.state.changed = true;
         self.state
@@ -239,7 +239,7 @@ impl Machine {
 
     /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
     /// says `None`.
-    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<Command> {
+    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
         self.state.poll_command(now, unix_ms)
     }
 

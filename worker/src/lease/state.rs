@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use grandstand_common::id::Partition;
 
-use super::command::{Command, LeaseSettings, RecordKey};
+use super::command::{LeaseCommand, LeaseSettings, RecordKey};
 use super::leases::{Hold, LeaseChange, PartitionLease};
 use super::own::{Heard, OwnRecord};
 use super::peers::Peers;
@@ -26,7 +26,7 @@ pub(super) struct LeaseState {
     pub(super) changed: bool,
     /// When to decide anew.
     pub(super) wake: Option<Instant>,
-    pub(super) commands: VecDeque<Command>,
+    pub(super) commands: VecDeque<LeaseCommand>,
 }
 
 impl LeaseState {
@@ -57,7 +57,7 @@ impl LeaseState {
         match heard {
             Heard::Nothing | Heard::Renewed | Heard::Seen => {}
             Heard::Look => self.look(RecordKey::Worker(self.own.id.clone())),
-            Heard::Dead => self.end(Command::Dead),
+            Heard::Dead => self.end(LeaseCommand::Dead),
         }
     }
 
@@ -65,23 +65,24 @@ impl LeaseState {
         match change {
             LeaseChange::Nothing => {}
             LeaseChange::Look => self.look(RecordKey::Lease(partition)),
-            LeaseChange::Taken(epoch) => {
-                self.commands.push_back(Command::Start { partition, epoch })
-            }
-            LeaseChange::Lost => self.commands.push_back(Command::Lost { partition }),
+            LeaseChange::Taken(epoch) => self
+                .commands
+                .push_back(LeaseCommand::Start { partition, epoch }),
+            LeaseChange::Lost => self.commands.push_back(LeaseCommand::Lost { partition }),
             LeaseChange::Retaken(epoch) => {
-                self.commands.push_back(Command::Lost { partition });
-                self.commands.push_back(Command::Start { partition, epoch });
+                self.commands.push_back(LeaseCommand::Lost { partition });
+                self.commands
+                    .push_back(LeaseCommand::Start { partition, epoch });
             }
         }
     }
 
     pub(super) fn look(&mut self, place: RecordKey) {
-        self.commands.push_back(Command::Look { place });
+        self.commands.push_back(LeaseCommand::Look { place });
     }
 
     /// The last command.
-    pub(super) fn end(&mut self, how: Command) {
+    pub(super) fn end(&mut self, how: LeaseCommand) {
         if !self.over {
             self.over = true;
             self.commands.clear();

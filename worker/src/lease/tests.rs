@@ -47,10 +47,10 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
 }
 
 /// All commands, and every put answered as stored from `revision` on.
-fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<Command> {
+fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<LeaseCommand> {
     let mut all = Vec::new();
     while let Some(command) = machine.poll_command(now, UNIX) {
-        if let Command::Put { place, value, .. } = &command {
+        if let LeaseCommand::Put { place, value, .. } = &command {
             *revision += 1;
             machine.handle_put(place, PutOutcome::Stored(*revision));
             let shown = KvEntry {
@@ -69,17 +69,17 @@ fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<Command
     all
 }
 
-fn starts(commands: &[Command]) -> Vec<(Partition, Epoch)> {
+fn starts(commands: &[LeaseCommand]) -> Vec<(Partition, Epoch)> {
     let starts = commands.iter().filter_map(|command| match command {
-        Command::Start { partition, epoch } => Some((*partition, *epoch)),
+        LeaseCommand::Start { partition, epoch } => Some((*partition, *epoch)),
         _ => None,
     });
     starts.collect()
 }
 
-fn marks(commands: &[Command], worker: &str) -> bool {
+fn marks(commands: &[LeaseCommand], worker: &str) -> bool {
     commands.iter().any(|command| {
-        matches!(command, Command::Put { place: RecordKey::Worker(id), .. } if id.as_str() == worker)
+        matches!(command, LeaseCommand::Put { place: RecordKey::Worker(id), .. } if id.as_str() == worker)
     })
 }
 
@@ -102,7 +102,7 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
 
     machine.handle_ready(Partition(2));
     let commands = drain(&mut machine, now, &mut revision);
-    let [Command::Put { place, value, .. }] = &commands[..] else {
+    let [LeaseCommand::Put { place, value, .. }] = &commands[..] else {
         panic!("{commands:?}");
     };
     assert_eq!(*place, RecordKey::Lease(Partition(2)));
@@ -139,7 +139,7 @@ fn d16_who_was_found_dead_drops_everything() {
     machine.handle_worker(now, &entry("me", &record(WorkerState::Dead, 1), 99));
     assert!(!machine.may_act(now));
     assert_eq!(machine.owned(), 0);
-    assert_eq!(machine.poll_command(now, UNIX), Some(Command::Dead));
+    assert_eq!(machine.poll_command(now, UNIX), Some(LeaseCommand::Dead));
     assert_eq!(machine.poll_command(now, UNIX), None);
 }
 
@@ -156,7 +156,7 @@ fn d17_nobody_answers_twice() {
         let commands = drain(&mut machine, now, &mut revision);
         marked.push(marks(&commands, "other"));
         for command in commands {
-            if let Command::Probe(probe) = command {
+            if let LeaseCommand::Probe(probe) = command {
                 let outcome = match probe.worker.as_str() {
                     "me" => ProbeOutcome::Alive,
                     _ => ProbeOutcome::NoResponders,
@@ -181,7 +181,7 @@ fn d17_ones_own_silence_is_not_anothers_death() {
         let commands = drain(&mut machine, now, &mut revision);
         assert!(!marks(&commands, "other"));
         for command in commands {
-            if let Command::Probe(probe) = command {
+            if let LeaseCommand::Probe(probe) = command {
                 machine.handle_probe(now, &probe, ProbeOutcome::NoResponders);
             }
         }
@@ -199,10 +199,10 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
         let mut all = Vec::new();
         while let Some(command) = machine.poll_command(now, unix_ms) {
             match command {
-                Command::Put { place, .. } if matches!(place, RecordKey::Worker(_)) => {
+                LeaseCommand::Put { place, .. } if matches!(place, RecordKey::Worker(_)) => {
                     machine.handle_put(&place, PutOutcome::Stored(1000));
                 }
-                Command::Forget { place, expected } => all.push((place, expected)),
+                LeaseCommand::Forget { place, expected } => all.push((place, expected)),
                 _ => {}
             }
         }
@@ -244,9 +244,9 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
     drain(&mut machine, now, &mut revision);
     (0..4).map(Partition).for_each(|p| machine.handle_ready(p));
     drain(&mut machine, now, &mut revision);
-    let stops = |commands: &[Command]| {
+    let stops = |commands: &[LeaseCommand]| {
         let stops = commands.iter().filter_map(|command| match command {
-            Command::Stop { partition } => Some(*partition),
+            LeaseCommand::Stop { partition } => Some(*partition),
             _ => None,
         });
         stops.collect::<Vec<_>>()
@@ -257,7 +257,7 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
     assert!(!surplus.is_empty() && surplus.len() < 4);
     machine.handle_stopped(surplus[0]);
     let commands = drain(&mut machine, now, &mut revision);
-    let [Command::Put { value, .. }] = &commands[..] else {
+    let [LeaseCommand::Put { value, .. }] = &commands[..] else {
         panic!("{commands:?}");
     };
     assert_eq!(decode::<Lease>(value).unwrap().worker, None);
@@ -290,7 +290,7 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
         }
     }
     assert_eq!(all, 4);
-    assert_eq!(last, Some(Command::Gone));
+    assert_eq!(last, Some(LeaseCommand::Gone));
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_o
         let now = now + Duration::from_millis(after);
         let commands = drain(&mut machine, now, &mut revision);
         let stops = commands.iter().filter_map(|command| match command {
-            Command::Stop { partition } => Some(*partition),
+            LeaseCommand::Stop { partition } => Some(*partition),
             _ => None,
         });
         let stops: Vec<_> = stops.collect();
@@ -347,7 +347,7 @@ fn another_owner_s_lease_means_that_the_partition_is_lost() {
     let other = lease(Some(&id("other")), Epoch(UNIX + 9), true);
     machine.handle_lease(now, &entry("1", &other, 70));
     let commands = drain(&mut machine, now, &mut 100);
-    assert!(commands.contains(&Command::Lost {
+    assert!(commands.contains(&LeaseCommand::Lost {
         partition: Partition(1)
     }));
     assert_eq!(machine.epoch(Partition(1)), None);

@@ -10,7 +10,7 @@ use super::end::End;
 use super::settings::WorkerError;
 use super::time::now;
 use super::turn::Worker;
-use crate::lease::{Command, Observer, Probe, RecordKey};
+use crate::lease::{LeaseCommand, Observer, Probe, RecordKey};
 
 impl Worker<'_> {
     /// Lets the lease machine act.
@@ -21,7 +21,7 @@ impl Worker<'_> {
                 return Ok(None);
             };
             match command {
-                Command::Put {
+                LeaseCommand::Put {
                     place,
                     value,
                     expected,
@@ -35,7 +35,7 @@ impl Worker<'_> {
                         LeaseAnswer::Put(place, lease_put(sent).await)
                     }));
                 }
-                Command::Look { place } => {
+                LeaseCommand::Look { place } => {
                     let bus = self.bus.clone();
                     self.lease_answers.push(Box::pin(async move {
                         let key = place.key();
@@ -43,7 +43,7 @@ impl Worker<'_> {
                         LeaseAnswer::Look(place, look)
                     }));
                 }
-                Command::Forget { place, expected } => {
+                LeaseCommand::Forget { place, expected } => {
                     let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
                     self.lease_answers.push(Box::pin(async move {
                         let key = place.key();
@@ -54,8 +54,8 @@ impl Worker<'_> {
                         LeaseAnswer::Nothing
                     }));
                 }
-                Command::Probe(probe) => self.probe(probe),
-                Command::Start { partition, epoch } => {
+                LeaseCommand::Probe(probe) => self.probe(probe),
+                LeaseCommand::Start { partition, epoch } => {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
                     self.owner.take(now, partition, epoch);
@@ -63,21 +63,21 @@ impl Worker<'_> {
                     self.listening.remove(&partition);
                     self.sources.listen(partition);
                 }
-                Command::Stop { partition } => {
+                LeaseCommand::Stop { partition } => {
                     tracing::debug!(%partition, "to be handed over");
                     self.owner.release(now, partition);
                 }
-                Command::Lost { partition } => {
+                LeaseCommand::Lost { partition } => {
                     tracing::warn!(%partition, "lost to another worker");
                     self.settings.metrics.lost.inc();
                     self.owner.drop_partition(partition);
                     self.sources.close_partition(partition);
                 }
-                Command::Dead => {
+                LeaseCommand::Dead => {
                     self.owner.drop_all();
                     return Ok(Some(End::Dead));
                 }
-                Command::Gone => return Ok(Some(End::Left)),
+                LeaseCommand::Gone => return Ok(Some(End::Left)),
             }
         }
     }

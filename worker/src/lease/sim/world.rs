@@ -41,15 +41,15 @@ impl Sim {
                 return;
             };
             match command {
-                Command::Put {
+                LeaseCommand::Put {
                     place,
                     value,
                     expected,
                 } => self.send(index, place, Some((value, expected))),
-                Command::Look { place } => self.send(index, place, None),
-                Command::Forget { .. } => {}
-                Command::Probe(probe) => self.probe(index, probe),
-                Command::Start { partition, epoch } => {
+                LeaseCommand::Look { place } => self.send(index, place, None),
+                LeaseCommand::Forget { .. } => {}
+                LeaseCommand::Probe(probe) => self.probe(index, probe),
+                LeaseCommand::Start { partition, epoch } => {
                     let last = self.epochs.insert(partition, epoch);
                     assert!(
                         last < Some(epoch),
@@ -66,7 +66,7 @@ impl Sim {
                         },
                     );
                 }
-                Command::Stop { partition } => {
+                LeaseCommand::Stop { partition } => {
                     let ms = self.rng.random_range(0..50);
                     self.later(
                         ms,
@@ -76,12 +76,12 @@ impl Sim {
                         },
                     );
                 }
-                Command::Lost { .. } => {}
-                Command::Dead => {
+                LeaseCommand::Lost { .. } => {}
+                LeaseCommand::Dead => {
                     self.nodes[index].alive = false;
                     self.spawn();
                 }
-                Command::Gone => self.nodes[index].alive = false,
+                LeaseCommand::Gone => self.nodes[index].alive = false,
             }
         }
     }

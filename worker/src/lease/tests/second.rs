@@ -22,7 +22,7 @@ fn found_dead(
             return Some(step);
         }
         for command in commands {
-            if let Command::Probe(probe) = command {
+            if let LeaseCommand::Probe(probe) = command {
                 let outcome = answer(step, &probe);
                 machine.handle_probe(now, &probe, outcome);
             }

@@ -45,11 +45,11 @@ fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
     };
     polled(&mut machine);
     machine.handle_put(&RecordKey::Worker(id("me")), PutOutcome::Stored(11));
-    let takes = |commands: &[Command]| {
-        let lease = |command: &&Command| {
+    let takes = |commands: &[LeaseCommand]| {
+        let lease = |command: &&LeaseCommand| {
             matches!(
                 command,
-                Command::Put {
+                LeaseCommand::Put {
                     place: RecordKey::Lease(_),
                     ..
                 }
