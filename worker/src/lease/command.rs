@@ -39,7 +39,7 @@ impl RecordKey {
 /// What the machine wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseCommand {
-    /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`Machine::handle_put`](super::Machine::handle_put).
+    /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`LeaseMachine::handle_put`](super::LeaseMachine::handle_put).
     Put {
         /// Where.
         place: RecordKey,
@@ -48,7 +48,7 @@ pub enum LeaseCommand {
         /// In place of which revision.
         expected: u64,
     },
-    /// Look a key up. Answered by exactly one [`Machine::handle_look`](super::Machine::handle_look).
+    /// Look a key up. Answered by exactly one [`LeaseMachine::handle_look`](super::LeaseMachine::handle_look).
     Look {
         /// Where.
         place: RecordKey,
@@ -60,9 +60,9 @@ pub enum LeaseCommand {
         /// Of which revision.
         expected: u64,
     },
-    /// Request `worker.{id}.alive`. Answered by exactly one [`Machine::handle_probe`](super::Machine::handle_probe).
+    /// Request `worker.{id}.alive`. Answered by exactly one [`LeaseMachine::handle_probe`](super::LeaseMachine::handle_probe).
     Probe(Probe),
-    /// The partition is this worker's. Read it, then say [`Machine::handle_ready`](super::Machine::handle_ready).
+    /// The partition is this worker's. Read it, then say [`LeaseMachine::handle_ready`](super::LeaseMachine::handle_ready).
     Start {
         /// Which.
         partition: Partition,
@@ -70,7 +70,7 @@ pub enum LeaseCommand {
         epoch: Epoch,
     },
     /// The partition is to be given away. Stop its intake, let its snapshots be stored, then say
-    /// [`Machine::handle_stopped`](super::Machine::handle_stopped).
+    /// [`LeaseMachine::handle_stopped`](super::LeaseMachine::handle_stopped).
     Stop {
         /// Which.
         partition: Partition,
@@ -82,7 +82,7 @@ pub enum LeaseCommand {
     },
     /// Another worker found this one dead: drop everything at once, and begin anew with a new machine under a new id.
     Dead,
-    /// The worker left: nothing is its own any more. Comes after [`Machine::handle_leave`](super::Machine::handle_leave).
+    /// The worker left: nothing is its own any more. Comes after [`LeaseMachine::handle_leave`](super::LeaseMachine::handle_leave).
     Gone,
 }
 

@@ -7,7 +7,7 @@
 //!   owners ever share an epoch, and whoever reads what they write and send can tell which counts.
 //! * A lease is taken only if it is free, or after its holder's record was rewritten to `dead` in place of the very
 //!   record that was last seen of it.
-//! * A worker may act ([`Machine::may_act`]) until 2 s after its last acked renewal was sent, and not between a loss of
+//! * A worker may act ([`LeaseMachine::may_act`]) until 2 s after its last acked renewal was sent, and not between a loss of
 //!   its connection and the first renewal acked after that. Another counts its silence after 3 s of its own clock, which
 //!   began later. So two workers may act for one partition only if their clocks run at different speeds by half, or if a
 //!   worker lost its connection, has not noticed, and was found dead meanwhile because nobody answers for it; or if it
@@ -50,11 +50,11 @@ use state::LeaseState;
 
 /// One worker's view of who owns what.
 #[derive(Debug)]
-pub struct Machine {
+pub struct LeaseMachine {
     state: LeaseState,
 }
 
-impl Machine {
+impl LeaseMachine {
     /// A machine that knows nothing yet.
     pub fn new(settings: LeaseSettings) -> Self {
         Self {

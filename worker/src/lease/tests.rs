@@ -20,8 +20,8 @@ fn id(name: &str) -> WorkerId {
     name.parse().unwrap()
 }
 
-fn machine(alone: bool) -> Machine {
-    Machine::new(LeaseSettings {
+fn machine(alone: bool) -> LeaseMachine {
+    LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
         partitions: 4,
@@ -47,7 +47,7 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
 }
 
 /// All commands, and every put answered as stored from `revision` on.
-fn drain(machine: &mut Machine, now: Instant, revision: &mut u64) -> Vec<LeaseCommand> {
+fn drain(machine: &mut LeaseMachine, now: Instant, revision: &mut u64) -> Vec<LeaseCommand> {
     let mut all = Vec::new();
     while let Some(command) = machine.poll_command(now, UNIX) {
         if let LeaseCommand::Put { place, value, .. } = &command {
@@ -195,7 +195,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
     machine.handle_link(first, true);
     machine.handle_loaded();
     drain(&mut machine, first, &mut revision);
-    let forgets = |machine: &mut Machine, now, unix_ms| {
+    let forgets = |machine: &mut LeaseMachine, now, unix_ms| {
         let mut all = Vec::new();
         while let Some(command) = machine.poll_command(now, unix_ms) {
             match command {

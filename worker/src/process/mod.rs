@@ -1,11 +1,11 @@
 //! The async shell of a worker: connects the [`Owner`](crate::engine::Owner) and the lease
-//! [`Machine`](crate::lease::Machine) with the bus.
+//! [`LeaseMachine`](crate::lease::LeaseMachine) with the bus.
 //!
 //! One loop on one thread. A turn takes all that is ready (up to a bound), then carries out what the lease machine and
-//! the owner want, so that an edge gets one batch a turn. While the worker may not act ([`Machine::may_act`]) it takes
+//! the owner want, so that an edge gets one batch a turn. While the worker may not act ([`LeaseMachine::may_act`]) it takes
 //! nothing but what the lease machine needs: the bus, whose queues are bounded, holds the rest.
 //!
-//! [`Machine::may_act`]: crate::lease::Machine::may_act
+//! [`LeaseMachine::may_act`]: crate::lease::LeaseMachine::may_act
 
 mod time;
 

@@ -19,7 +19,7 @@ use super::time::{now, sleep_or_never};
 use super::watches::Watched;
 use crate::counts::Counts;
 use crate::engine::Owner;
-use crate::lease::{LeaseSettings, Machine};
+use crate::lease::{LeaseMachine, LeaseSettings};
 use grandstand_game::Games;
 
 /// What a turn takes at most, so that edges need not wait long for what came first.
@@ -34,7 +34,7 @@ pub(super) struct Worker<'a> {
     pub(super) witness: &'a Witness,
     standing: watch::Receiver<Standing>,
     pub(super) settings: &'a WorkerSettings,
-    pub(super) machine: Machine,
+    pub(super) machine: LeaseMachine,
     pub(super) owner: Owner,
     pub(super) sources: Sources,
     pub(super) edges: EdgeProbes,
@@ -84,7 +84,7 @@ impl<'a> Worker<'a> {
         let config = settings.owner(id.clone(), bus.max_payload());
         let build = config.build.clone();
         let mut worker = Self {
-            machine: Machine::new(LeaseSettings {
+            machine: LeaseMachine::new(LeaseSettings {
                 id,
                 build,
                 partitions: settings.partitions,

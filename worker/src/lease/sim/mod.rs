@@ -88,7 +88,7 @@ enum Answer {
 }
 
 struct Node {
-    machine: Machine,
+    machine: LeaseMachine,
     alive: bool,
     up: bool,
     /// Counts connections: what was shown on an earlier one is lost.
@@ -168,7 +168,7 @@ impl Sim {
             partitions: PARTITIONS,
             alone: false,
         };
-        let mut machine = Machine::new(settings);
+        let mut machine = LeaseMachine::new(settings);
         machine.handle_link(self.now(), true);
         if self.clustered {
             machine.handle_second(self.now(), Standing::There(1));

@@ -282,7 +282,7 @@ impl Sim {
     }
 }
 
-pub(super) fn show(machine: &mut Machine, now: Instant, place: &RecordKey, entry: &KvEntry) {
+pub(super) fn show(machine: &mut LeaseMachine, now: Instant, place: &RecordKey, entry: &KvEntry) {
     match place {
         RecordKey::Worker(_) => machine.handle_worker(now, entry),
         RecordKey::Lease(_) => machine.handle_lease(now, entry),

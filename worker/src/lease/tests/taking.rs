@@ -3,7 +3,7 @@
 use super::*;
 
 /// A worker alone on its bus, where all is leased to another that was alive.
-fn heir(now: Instant) -> Machine {
+fn heir(now: Instant) -> LeaseMachine {
     let mut machine = machine(true);
     machine.handle_link(now, true);
     machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
@@ -40,7 +40,7 @@ fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
 fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
     let now = start();
     let mut machine = heir(now);
-    let polled = |machine: &mut Machine| {
+    let polled = |machine: &mut LeaseMachine| {
         std::iter::from_fn(|| machine.poll_command(now, UNIX)).collect::<Vec<_>>()
     };
     polled(&mut machine);
