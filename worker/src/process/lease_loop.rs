@@ -61,7 +61,7 @@ impl Worker<'_> {
                     self.owner.take(now, partition, epoch);
                     // What comes before the owner is ready is not answered: edges ask when the lease says that it is.
                     self.listening.remove(&partition);
-                    self.sources.listen(partition);
+                    self.readers.listen(partition);
                 }
                 LeaseCommand::Stop { partition } => {
                     tracing::debug!(%partition, "to be handed over");
@@ -71,7 +71,7 @@ impl Worker<'_> {
                     tracing::warn!(%partition, "lost to another worker");
                     self.settings.metrics.lost.inc();
                     self.owner.drop_partition(partition);
-                    self.sources.close_partition(partition);
+                    self.readers.close_partition(partition);
                 }
                 LeaseCommand::Dead => {
                     self.owner.drop_all();

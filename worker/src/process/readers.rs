@@ -40,7 +40,7 @@ pub(super) enum Work {
 
 /// A task's place: a new one takes the place of the one that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Seat {
+pub(super) enum ReaderKey {
     /// Reads a partition's log.
     Log(Partition),
     /// Reads keys of a partition.
@@ -51,15 +51,15 @@ pub(super) enum Seat {
 
 /// The tasks that read for a worker. They end when this is dropped.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct Readers {
     bus: Bus,
     work: mpsc::Sender<(u64, Work)>,
-    tasks: BTreeMap<Seat, (u64, AbortHandle)>,
+    tasks: BTreeMap<ReaderKey, (u64, AbortHandle)>,
     fixed: Vec<AbortHandle>,
     next: u64,
 }
 
-impl Sources {
+impl Readers {
     pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>) -> Self {
         Self {
             bus,
@@ -73,9 +73,9 @@ impl Sources {
     /// Whether work came from the task that has its seat now. What an earlier one left in the channel is void.
     pub(super) fn is_current(&self, task: u64, work: &Work) -> bool {
         let seat = match work {
-            Work::Log(partition, _) => Seat::Log(*partition),
-            Work::Kv(partition, source, _) => Seat::Kv(*partition, *source),
-            Work::Listening(p) | Work::Live(p, _) | Work::Ctl(p, _) => Seat::Listen(*p),
+            Work::Log(partition, _) => ReaderKey::Log(*partition),
+            Work::Kv(partition, source, _) => ReaderKey::Kv(*partition, *source),
+            Work::Listening(p) | Work::Live(p, _) | Work::Ctl(p, _) => ReaderKey::Listen(*p),
             Work::Link(_) => return true,
         };
         self.tasks.get(&seat).is_some_and(|(id, _)| *id == task)
@@ -101,7 +101,7 @@ impl Sources {
                 }
             }
         };
-        self.seat(Seat::Log(partition), id, task);
+        self.seat(ReaderKey::Log(partition), id, task);
     }
 
     pub(super) fn open_kv(&mut self, partition: Partition, source: KvSource) {
@@ -119,7 +119,7 @@ impl Sources {
             };
             read_kv(&bus, bucket, &prefix, false, hand_on).await;
         };
-        self.seat(Seat::Kv(partition, source), id, task);
+        self.seat(ReaderKey::Kv(partition, source), id, task);
     }
 
     /// Begins to listen to edges that ask for a partition.
@@ -139,11 +139,11 @@ impl Sources {
                 };
             }
         };
-        self.seat(Seat::Listen(partition), id, task);
+        self.seat(ReaderKey::Listen(partition), id, task);
     }
 
     /// Ends what a seat's task does.
-    pub(super) fn close(&mut self, seat: Seat) {
+    pub(super) fn close(&mut self, seat: ReaderKey) {
         if let Some((_, task)) = self.tasks.remove(&seat) {
             task.abort();
         }
@@ -152,10 +152,10 @@ impl Sources {
     /// Ends all that is done for a partition.
     pub(super) fn close_partition(&mut self, partition: Partition) {
         for seat in [
-            Seat::Log(partition),
-            Seat::Kv(partition, KvSource::Rooms),
-            Seat::Kv(partition, KvSource::Quarantine),
-            Seat::Listen(partition),
+            ReaderKey::Log(partition),
+            ReaderKey::Kv(partition, KvSource::Rooms),
+            ReaderKey::Kv(partition, KvSource::Quarantine),
+            ReaderKey::Listen(partition),
         ] {
             self.close(seat);
         }
@@ -198,14 +198,14 @@ impl Sources {
         (self.next, self.bus.clone(), self.work.clone())
     }
 
-    fn seat(&mut self, seat: Seat, id: u64, task: impl Future<Output = ()> + 'static) {
+    fn seat(&mut self, seat: ReaderKey, id: u64, task: impl Future<Output = ()> + 'static) {
         self.close(seat);
         self.tasks
             .insert(seat, (id, spawn_local(task).abort_handle()));
     }
 }
 
-impl Drop for Sources {
+impl Drop for Readers {
     fn drop(&mut self) {
         let tasks = self.tasks.values().map(|(_, task)| task);
         tasks.chain(&self.fixed).for_each(AbortHandle::abort);

@@ -7,7 +7,7 @@ use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
 
 use super::answers::{self, Answered};
-use super::readers::{Seat, Work};
+use super::readers::{ReaderKey, Work};
 use super::settings::WorkerError;
 use super::time::now;
 use super::turn::Worker;
@@ -90,11 +90,11 @@ impl Worker<'_> {
                     state.map_or(Outcome::Failed, Outcome::Log)
                 });
             }
-            Command::OpenLog { partition, from } => self.sources.open_log(partition, from),
-            Command::CloseLog { partition } => self.sources.close(Seat::Log(partition)),
-            Command::OpenKv { partition, source } => self.sources.open_kv(partition, source),
+            Command::OpenLog { partition, from } => self.readers.open_log(partition, from),
+            Command::CloseLog { partition } => self.readers.close(ReaderKey::Log(partition)),
+            Command::OpenKv { partition, source } => self.readers.open_kv(partition, source),
             Command::CloseKv { partition, source } => {
-                self.sources.close(Seat::Kv(partition, source));
+                self.readers.close(ReaderKey::Kv(partition, source));
             }
             Command::Publish { subject, payload } => {
                 self.settings.metrics.batches.inc();
@@ -107,13 +107,13 @@ impl Worker<'_> {
                 }
             }
             Command::Released { partition, .. } => {
-                self.sources.close_partition(partition);
+                self.readers.close_partition(partition);
                 self.settings.metrics.released.inc();
                 self.machine.handle_stopped(partition);
             }
             Command::Lost { partition, .. } => {
                 tracing::warn!(%partition, "another owner's epoch was seen");
-                self.sources.close_partition(partition);
+                self.readers.close_partition(partition);
                 self.settings.metrics.lost.inc();
                 self.machine.handle_stopped(partition);
             }
@@ -149,7 +149,7 @@ impl Worker<'_> {
 
     /// What a task has read. What one read that was replaced since is void.
     pub(super) fn on_work(&mut self, now: Now, task: u64, work: Work) {
-        if !self.sources.is_current(task, &work) {
+        if !self.readers.is_current(task, &work) {
             return;
         }
         match work {

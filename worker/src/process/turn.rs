@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::answers::{Answered, LeaseAnswer, Pending};
 use super::edge_probes::EdgeProbes;
 use super::end::End;
-use super::readers::{QUEUE, Sources, Work};
+use super::readers::{QUEUE, Readers, Work};
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::{now, sleep_or_never};
 use super::watches::Watched;
@@ -36,7 +36,7 @@ pub(super) struct Worker<'a> {
     pub(super) settings: &'a WorkerSettings,
     pub(super) machine: LeaseMachine,
     pub(super) owner: Owner,
-    pub(super) sources: Sources,
+    pub(super) readers: Readers,
     pub(super) edges: EdgeProbes,
     /// Partitions whose `ctl` and `live` are subscribed to.
     pub(super) listening: BTreeSet<Partition>,
@@ -78,9 +78,9 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let (work_sender, work) = mpsc::channel(QUEUE);
         let (watched_sender, watched) = mpsc::channel(QUEUE);
-        let mut sources = Sources::new(bus.clone(), work_sender);
-        sources.serve(&id);
-        sources.watch(&watched_sender);
+        let mut readers = Readers::new(bus.clone(), work_sender);
+        readers.serve(&id);
+        readers.watch(&watched_sender);
         let config = settings.owner(id.clone(), bus.max_payload());
         let build = config.build.clone();
         let mut worker = Self {
@@ -91,7 +91,7 @@ impl<'a> Worker<'a> {
                 alone: settings.alone,
             }),
             owner: Owner::new(now(), config, games.clone()),
-            sources,
+            readers,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
             answers: Pending::new(),
