@@ -19,7 +19,7 @@ pub(super) const LEASE_DEADLINE: Duration = Duration::from_millis(600);
 pub(super) const PROBE_DEADLINE: Duration = Duration::from_millis(300);
 
 /// Answers that are waited for.
-pub(super) type Pending<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
+pub(super) type Answers<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
 
 /// An answer for the owner.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 
-use super::answers::{Answered, LeaseAnswer, Pending};
+use super::answers::{Answered, Answers, LeaseAnswer};
 use super::edge_probes::EdgeProbes;
 use super::end::End;
 use super::readers::{QUEUE, Readers, Work};
@@ -41,8 +41,8 @@ pub(super) struct Worker<'a> {
     /// Partitions whose `ctl` and `live` are subscribed to.
     pub(super) listening: BTreeSet<Partition>,
     /// Answers for the owner, and for the lease machine.
-    pub(super) answers: Pending<Answered>,
-    pub(super) lease_answers: Pending<LeaseAnswer>,
+    pub(super) answers: Answers<Answered>,
+    pub(super) lease_answers: Answers<LeaseAnswer>,
     work: mpsc::Receiver<(u64, Work)>,
     watched: mpsc::Receiver<Watched>,
     /// Which watches have shown all that there was: workers, leases.
@@ -94,8 +94,8 @@ impl<'a> Worker<'a> {
             readers,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
-            answers: Pending::new(),
-            lease_answers: Pending::new(),
+            answers: Answers::new(),
+            lease_answers: Answers::new(),
             work,
             watched,
             loaded: [false; 2],
