@@ -25,12 +25,12 @@ const MAX_REPLIES: usize = 4_096;
 pub struct Owner {
     context: Context,
     partitions: BTreeMap<Partition, OwnedPartition>,
-    replies: Vec<Waiting>,
+    replies: Vec<PendingReply>,
 }
 
 /// A request whose answer comes behind the turn's batches.
 #[derive(Debug)]
-struct Waiting {
+struct PendingReply {
     edge: EdgeId,
     epoch: Epoch,
     to: String,
@@ -222,7 +222,7 @@ impl Owner {
         if let Some(to) = reply
             && self.replies.len() < MAX_REPLIES
         {
-            self.replies.push(Waiting { edge, epoch, to });
+            self.replies.push(PendingReply { edge, epoch, to });
         }
     }
 
