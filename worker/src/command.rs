@@ -165,7 +165,7 @@ pub enum Outcome {
     Log(LogState),
 }
 
-/// What an [`Owner`](crate::engine::Owner) is told once.
+/// What an [`Engine`](crate::engine::Engine) is told once.
 #[derive(Debug, Clone)]
 pub struct OwnerConfig {
     /// This worker.

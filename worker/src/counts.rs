@@ -2,7 +2,7 @@
 
 use crate::stored::error::DecodeError;
 
-/// What an [`Owner`](crate::engine::Owner) counts.
+/// What an [`Engine`](crate::engine::Engine) counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Inputs handed to games; those that a takeover read again are among them.

@@ -1,7 +1,7 @@
 //! All that one worker owns, without I/O: partitions, their rooms, and the links to edges.
 //!
-//! A driver pushes in what the bus delivers (`handle_*`), ends its turn with [`Owner::flush`], carries out what
-//! [`Owner::poll_command`] yields, and sleeps no longer than until [`Owner::poll_timeout`].
+//! A driver pushes in what the bus delivers (`handle_*`), ends its turn with [`Engine::flush`], carries out what
+//! [`Engine::poll_command`] yields, and sleeps no longer than until [`Engine::poll_timeout`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -22,7 +22,7 @@ const MAX_REPLIES: usize = 4_096;
 
 /// All that one worker owns.
 #[derive(Debug)]
-pub struct Owner {
+pub struct Engine {
     context: Context,
     partitions: BTreeMap<Partition, OwnedPartition>,
     replies: Vec<PendingReply>,
@@ -36,7 +36,7 @@ struct PendingReply {
     to: String,
 }
 
-impl Owner {
+impl Engine {
     /// Owns nothing yet.
     pub fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The async shell of a worker: connects the [`Owner`](crate::engine::Owner) and the lease
+//! The async shell of a worker: connects the [`Engine`](crate::engine::Engine) and the lease
 //! [`LeaseMachine`](crate::lease::LeaseMachine) with the bus.
 //!
 //! One loop on one thread. A turn takes all that is ready (up to a bound), then carries out what the lease machine and

@@ -18,7 +18,7 @@ use super::settings::{WorkerError, WorkerSettings};
 use super::time::{now, sleep_or_never};
 use super::watches::Watched;
 use crate::counts::Counts;
-use crate::engine::Owner;
+use crate::engine::Engine;
 use crate::lease::{LeaseMachine, LeaseSettings};
 use grandstand_game::Games;
 
@@ -35,7 +35,7 @@ pub(super) struct Worker<'a> {
     standing: watch::Receiver<Standing>,
     pub(super) settings: &'a WorkerSettings,
     pub(super) machine: LeaseMachine,
-    pub(super) owner: Owner,
+    pub(super) owner: Engine,
     pub(super) readers: Readers,
     pub(super) edges: EdgeProbes,
     /// Partitions whose `ctl` and `live` are subscribed to.
@@ -90,7 +90,7 @@ impl<'a> Worker<'a> {
                 partitions: settings.partitions,
                 alone: settings.alone,
             }),
-            owner: Owner::new(now(), config, games.clone()),
+            owner: Engine::new(now(), config, games.clone()),
             readers,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),

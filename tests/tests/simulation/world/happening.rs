@@ -3,7 +3,7 @@
 use super::*;
 
 type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
-type ToOwner = Box<dyn FnOnce(&mut Owner, Now)>;
+type ToOwner = Box<dyn FnOnce(&mut Engine, Now)>;
 
 /// What happens at a time.
 pub(super) enum Happening {
@@ -14,7 +14,7 @@ pub(super) enum Happening {
     /// A request of an edge's to a partition's owner is answered, or given up.
     Answer(usize, u64, Option<Bytes>),
     /// The worker of this generation hears.
-    Owner(u64, ToOwner),
+    Engine(u64, ToOwner),
     /// The store is written, and somebody may hear of it.
     Store(Box<dyn FnOnce(&mut World)>),
     /// Bytes from a client reach its edge.
@@ -76,7 +76,7 @@ impl World {
                     does(&mut edge.core, now, &mut edge.sockets);
                 }
             }
-            Happening::Owner(generation, does) => {
+            Happening::Engine(generation, does) => {
                 if generation == self.generation {
                     does(&mut self.owner, now);
                 }

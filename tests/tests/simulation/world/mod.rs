@@ -33,7 +33,7 @@ use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
 use grandstand_game::{Games, Spectating};
 use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
-use grandstand_worker::engine::Owner;
+use grandstand_worker::engine::Engine;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -91,7 +91,7 @@ pub(crate) struct World {
     happenings: HashMap<usize, Happening>,
     pub(crate) store: Store,
     edges: Vec<Edge>,
-    owner: Owner,
+    owner: Engine,
     generation: u64,
     epoch: u64,
     readers: BTreeMap<u16, u64>,
@@ -118,7 +118,7 @@ fn conn(index: u32) -> ConnKey {
     }
 }
 
-fn owner_of(generation: u64, now: Now, hot: bool) -> Owner {
+fn owner_of(generation: u64, now: Now, hot: bool) -> Engine {
     let id = format!("w-{generation}").parse().expect("a name");
     let mut config = OwnerConfig {
         idle: Some(Duration::from_millis(200)),
@@ -128,7 +128,7 @@ fn owner_of(generation: u64, now: Now, hot: bool) -> Owner {
         (config.hot_edges, config.cold_edges) = (EDGES - 1, EDGES);
         config.cold_after = Duration::from_millis(700);
     }
-    Owner::new(now, config, Games::new().with::<Ledger>())
+    Engine::new(now, config, Games::new().with::<Ledger>())
 }
 
 impl World {

@@ -38,10 +38,10 @@ impl World {
                 }
                 let interest = Interest::decode(payload).expect("an interest");
                 let to = format!("{i}.{id}");
-                let ask = move |owner: &mut Owner, now: Now| {
+                let ask = move |owner: &mut Engine, now: Now| {
                     owner.handle_interest(now, partition, &interest, Some(to));
                 };
-                self.after(0..5, Happening::Owner(self.generation, Box::new(ask)));
+                self.after(0..5, Happening::Engine(self.generation, Box::new(ask)));
             }
             core::Command::Link {
                 payload,
@@ -78,10 +78,10 @@ impl World {
                     subject::parse_partition(&subject).expect("live goes to a partition");
                 let live = Live::decode(payload).expect("a live message");
                 let generation = self.generation;
-                let hear = move |owner: &mut Owner, now: Now| {
+                let hear = move |owner: &mut Engine, now: Now| {
                     owner.handle_live(now, partition, live);
                 };
-                self.after(0..5, Happening::Owner(generation, Box::new(hear)));
+                self.after(0..5, Happening::Engine(generation, Box::new(hear)));
             }
         }
     }
@@ -137,8 +137,8 @@ impl World {
 
     pub(super) fn outcome(&mut self, token: Token, outcome: Outcome) {
         let generation = self.generation;
-        let tell = move |owner: &mut Owner, now: Now| owner.handle_outcome(now, token, outcome);
-        self.after(0..5, Happening::Owner(generation, Box::new(tell)));
+        let tell = move |owner: &mut Engine, now: Now| owner.handle_outcome(now, token, outcome);
+        self.after(0..5, Happening::Engine(generation, Box::new(tell)));
     }
 
     pub(super) fn owner_command(&mut self, command: command::Command) {
@@ -333,10 +333,10 @@ impl World {
         let Some(&(p, source)) = self.watched.iter().find(reads) else {
             return;
         };
-        let deliver = move |owner: &mut Owner, now: Now| {
+        let deliver = move |owner: &mut Engine, now: Now| {
             owner.handle_kv(now, (Partition(p), source), entry, 0);
         };
-        let deliver = Happening::Owner(self.generation, Box::new(deliver));
+        let deliver = Happening::Engine(self.generation, Box::new(deliver));
         self.in_order((1 << 41, usize::from(p)), deliver);
     }
 }

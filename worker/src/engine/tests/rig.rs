@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::*;
 use crate::command::{Command, KvSource, Now, OwnerConfig};
-use crate::engine::Owner;
+use crate::engine::Engine;
 use grandstand_game::Games;
 
 mod bus;
@@ -22,7 +22,7 @@ pub(super) const P: Partition = Partition(3);
 
 /// The bus, the clock and one worker after the other.
 pub(super) struct Rig {
-    pub(super) owner: Owner,
+    pub(super) owner: Engine,
     pub(super) now: Now,
     pub(super) log: Vec<LogEntry>,
     pub(super) log_first: u64,
@@ -252,8 +252,8 @@ impl Rig {
     }
 }
 
-fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Owner {
+fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Engine {
     let mut config = OwnerConfig::new("w-1".parse().unwrap());
     change(&mut config);
-    Owner::new(now, config, Games::new().with::<Echo>())
+    Engine::new(now, config, Games::new().with::<Echo>())
 }

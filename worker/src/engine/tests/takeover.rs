@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::{Command, KvSource, Outcome, OwnerConfig, Token};
-use crate::engine::Owner;
+use crate::engine::Engine;
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;
@@ -10,7 +10,7 @@ use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 use grandstand_game::Games;
 
-fn asked(owner: &mut Owner) -> Vec<Command> {
+fn asked(owner: &mut Engine) -> Vec<Command> {
     std::iter::from_fn(|| owner.poll_command()).collect()
 }
 
@@ -23,7 +23,7 @@ fn entry(key: &str, value: Bytes, revision: u64) -> KvEntry {
     }
 }
 
-fn claim(owner: &mut Owner, rig: &Rig) -> (Bytes, Token) {
+fn claim(owner: &mut Engine, rig: &Rig) -> (Bytes, Token) {
     owner.take(rig.now, P, Epoch(9));
     let [
         Command::Get { token, .. },
@@ -44,7 +44,7 @@ fn claim(owner: &mut Owner, rig: &Rig) -> (Bytes, Token) {
 fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
     let rig = Rig::new();
     let config = OwnerConfig::new("w".parse().unwrap());
-    let mut owner = Owner::new(rig.now, config, Games::new().with::<Echo>());
+    let mut owner = Engine::new(rig.now, config, Games::new().with::<Echo>());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     let rooms = (P, KvSource::Rooms);
@@ -69,7 +69,7 @@ fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
 fn d10_the_own_write_may_be_delivered_before_its_answer() {
     let rig = Rig::new();
     let config = OwnerConfig::new("w".parse().unwrap());
-    let mut owner = Owner::new(rig.now, config, Games::new().with::<Echo>());
+    let mut owner = Engine::new(rig.now, config, Games::new().with::<Echo>());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_kv_idle(rig.now, (P, KvSource::Quarantine));
     let rooms = (P, KvSource::Rooms);
@@ -88,7 +88,7 @@ fn d10_the_own_write_may_be_delivered_before_its_answer() {
 fn d10_a_later_claim_wins() {
     let rig = Rig::new();
     let config = || OwnerConfig::new("w".parse().unwrap());
-    let mut owner = Owner::new(rig.now, config(), Games::new());
+    let mut owner = Engine::new(rig.now, config(), Games::new());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     asked(&mut owner);
@@ -104,7 +104,7 @@ fn d10_a_later_claim_wins() {
     owner.handle_kv(rig.now, rooms, claimed.clone(), 0);
     assert!(asked(&mut owner).last().is_some_and(is_lost));
     // It was there before this owner looked.
-    let mut owner = Owner::new(rig.now, config(), Games::new());
+    let mut owner = Engine::new(rig.now, config(), Games::new());
     owner.take(rig.now, P, Epoch(9));
     let Command::Get { token, .. } = asked(&mut owner)[0] else {
         panic!("it begins with the checkpoint");
@@ -135,7 +135,7 @@ fn d04_nothing_is_answered_or_emitted_before_the_log_was_read() {
     rig.restart();
     assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
     let config = OwnerConfig::new("w".parse().unwrap());
-    let mut owner = Owner::new(rig.now, config, Games::new());
+    let mut owner = Engine::new(rig.now, config, Games::new());
     claim(&mut owner, &rig);
     let watch = interest("e1", &["echo-1"], true);
     owner.handle_interest(rig.now, P, &watch, Some("r".into()));
