@@ -33,7 +33,7 @@ const MAX_STRIKES: u32 = 3;
 /// The rooms of a partition.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
-    rooms: BTreeMap<RoomId, Place>,
+    rooms: BTreeMap<RoomId, KnownRoom>,
     /// Revisions of the markers of rooms that do not exist.
     markers: BTreeMap<RoomId, u64>,
     loaded: usize,
@@ -46,7 +46,7 @@ pub(super) struct Rooms {
 
 /// A room, as far as its partition knows it.
 #[derive(Debug)]
-struct Place {
+struct KnownRoom {
     residence: Residence,
     /// Entries up to this one are covered by the snapshot that was loaded.
     covered: u64,
@@ -152,7 +152,7 @@ pub(super) struct Read {
     pub(super) change: Option<Change>,
 }
 
-impl Place {
+impl KnownRoom {
     fn room(&self) -> Option<&Room> {
         match &self.residence {
             Residence::Loaded(loaded) => Some(&loaded.room),
@@ -340,7 +340,7 @@ impl Rooms {
         match self.rooms.get_mut(id) {
             Some(place) => place.residence = residence,
             None => {
-                let place = Place {
+                let place = KnownRoom {
                     residence,
                     covered: 0,
                     revision: marker,
@@ -363,7 +363,7 @@ impl Rooms {
         self.uncount(id);
         self.idle.set(id, None);
         self.reload.set(id, None);
-        let place = self.rooms.entry(id.clone()).or_insert_with(|| Place {
+        let place = self.rooms.entry(id.clone()).or_insert_with(|| KnownRoom {
             residence: Residence::Quarantined(why),
             covered: 0,
             revision: marker,
@@ -388,7 +388,7 @@ impl Rooms {
             self.markers.insert(id.clone(), entry.revision);
             return Ok(Change::default());
         };
-        let mut place = Place {
+        let mut place = KnownRoom {
             residence: Residence::Quarantined(Why::Unavailable),
             covered: 0,
             revision: entry.revision,
