@@ -393,7 +393,7 @@ impl Rooms {
             covered: 0,
             revision: entry.revision,
         };
-        let head = snapshot::decode_place(&value);
+        let head = snapshot::decode_head(&value);
         let room = head.and_then(|head| {
             place.covered = covered(head.generation, head.last);
             snapshot::decode(&cx.games, id, &value, place.covered)
@@ -426,7 +426,7 @@ impl Rooms {
         (tenure, generation): (Tenure, u64),
         max_bytes: usize,
     ) -> Option<Result<Bytes, EncodeError>> {
-        let head = |last| snapshot::Place {
+        let head = |last| snapshot::SnapshotHead {
             epoch: tenure.epoch,
             generation,
             last,
@@ -590,8 +590,7 @@ impl Rooms {
             });
             return Some(Read { waiting, change });
         };
-        let covered =
-            snapshot::decode_place(&value).map(|head| covered(head.generation, head.last));
+        let covered = snapshot::decode_head(&value).map(|head| covered(head.generation, head.last));
         let room = covered.and_then(|covered| {
             let room = snapshot::decode(&cx.games, id, &value, covered)?;
             Ok(room.map(|room| (room, covered)))

@@ -246,7 +246,7 @@ impl Takeover {
     /// The last entry that a stored room covers; `covered` says where a snapshot of a generation stands.
     pub(super) fn reached(&self, covered: impl Fn(u64, u64) -> u64) -> u64 {
         let places = self.heads.rooms.values().filter_map(|entry| {
-            let place = snapshot::decode_place(entry.value.as_ref()?).ok()?;
+            let place = snapshot::decode_head(entry.value.as_ref()?).ok()?;
             Some(covered(place.generation, place.last))
         });
         places.max().unwrap_or(0)

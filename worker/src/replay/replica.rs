@@ -4,7 +4,7 @@ use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
 
 use crate::room::{Emit, Logged, Opened, Room};
-use crate::stored::snapshot::{self, DecodeError, EncodeError, Place};
+use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotHead};
 use grandstand_game::Games;
 use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;
@@ -109,7 +109,7 @@ impl Replica {
     pub(super) fn reload(&mut self) -> Result<(), ReloadError> {
         if let Some(room) = self.room.take() {
             let last = room.last();
-            let place = Place {
+            let place = SnapshotHead {
                 epoch: Epoch(0),
                 generation: 0,
                 last,

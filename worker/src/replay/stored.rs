@@ -114,7 +114,7 @@ impl Key {
 type Read = (u64, Option<Snapshot>);
 
 fn read(value: &bytes::Bytes, checkpoint: Option<&Checkpoint>) -> Result<Read, DecodeError> {
-    let place = snapshot::decode_place(value)?;
+    let place = snapshot::decode_head(value)?;
     let covered = checkpoint.map_or(place.last, |c| c.covered(place.generation, place.last));
     let Some((state, says)) = snapshot::decode_state(value)? else {
         return Ok((covered, None));

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 
 /// Where a snapshot stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SnapshotHead {
     /// Its writer.
     pub(crate) epoch: Epoch,
     /// The log's generation.
@@ -95,7 +95,7 @@ impl RoomState {
 }
 
 /// A room at `place`; `room.last()` is taken from the place.
-pub(crate) fn encode(room: &Room, place: Place) -> Result<Bytes, EncodeError> {
+pub(crate) fn encode(room: &Room, place: SnapshotHead) -> Result<Bytes, EncodeError> {
     let state = RoomState::of(room)?;
     let stored = StoredRef {
         format: FORMAT,
@@ -111,7 +111,7 @@ pub(crate) fn encode(room: &Room, place: Place) -> Result<Bytes, EncodeError> {
 }
 
 /// That there is no room (any more) after `place.last`.
-pub(crate) fn encode_deleted(place: Place) -> Result<Bytes, EncodeError> {
+pub(crate) fn encode_deleted(place: SnapshotHead) -> Result<Bytes, EncodeError> {
     let stored = StoredRef {
         format: FORMAT,
         epoch: place.epoch,
@@ -126,12 +126,12 @@ pub(crate) fn encode_deleted(place: Place) -> Result<Bytes, EncodeError> {
 }
 
 /// Where a snapshot stands; cheap.
-pub(crate) fn decode_place(value: &[u8]) -> Result<Place, DecodeError> {
+pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
     let header: Header = serde_json::from_slice(value)?;
     if header.format != FORMAT {
         return Err(DecodeError::Format(header.format));
     }
-    Ok(Place {
+    Ok(SnapshotHead {
         epoch: header.epoch,
         generation: header.generation,
         last: header.last,

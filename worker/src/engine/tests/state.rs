@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::room::{Logged, Room};
-use crate::stored::snapshot::{self, Place};
+use crate::stored::snapshot::{self, SnapshotHead};
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;
@@ -124,7 +124,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     });
     let logged: Vec<_> = logged.collect();
     let stored = |room: &Room| {
-        let place = Place {
+        let place = SnapshotHead {
             epoch: Epoch(1),
             generation: 0,
             last: room.last(),
@@ -192,7 +192,7 @@ fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
     });
     let mut checked = 0;
     for value in stored {
-        let last = snapshot::decode_place(value).unwrap().last;
+        let last = snapshot::decode_head(value).unwrap().last;
         let mut room = None::<Room>;
         for stored in rig.log.iter().filter(|entry| entry.seq <= last) {
             let logged = Logged {

@@ -18,7 +18,7 @@ use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;
 use crate::room::Room;
-use crate::stored::snapshot::{self, Place};
+use crate::stored::snapshot::{self, SnapshotHead};
 use grandstand_game::Games;
 
 /// What a test sets up, and asks.
@@ -120,7 +120,7 @@ impl Desk {
 
     /// As if it were that of another entry.
     pub(super) fn store_as(&mut self, seq: u64, last: u64) {
-        let place = Place {
+        let place = SnapshotHead {
             epoch: Epoch(5),
             generation: 0,
             last,
