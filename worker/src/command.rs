@@ -167,7 +167,7 @@ pub enum Outcome {
 
 /// What an [`Engine`](crate::engine::Engine) is told once.
 #[derive(Debug, Clone)]
-pub struct OwnerConfig {
+pub struct EngineConfig {
     /// This worker.
     pub worker: WorkerId,
     /// Names the build: a room that one build put in quarantine is tried once more by another (D14).
@@ -200,7 +200,7 @@ pub struct OwnerConfig {
     pub absent_rooms: usize,
 }
 
-impl OwnerConfig {
+impl EngineConfig {
     /// The defaults.
     pub fn new(worker: WorkerId) -> Self {
         Self {

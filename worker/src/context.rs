@@ -7,7 +7,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::Entry;
 use prost::Message;
 
-use crate::command::{Command, Now, OwnerConfig, Token};
+use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
 use crate::outbox::Outbox;
 use crate::requests::{Purpose, Requests};
@@ -18,7 +18,7 @@ use grandstand_game::Games;
 pub(crate) struct Context {
     /// The time of the call.
     pub(crate) now: Now,
-    pub(crate) config: OwnerConfig,
+    pub(crate) config: EngineConfig,
     pub(crate) games: Games,
     pub(crate) outbox: Outbox,
     pub(crate) commands: VecDeque<Command>,
@@ -40,7 +40,7 @@ pub(crate) enum Fate {
 
 impl Context {
     /// A context without commands, at `now`.
-    pub(crate) fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
+    pub(crate) fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {
             now,
             games,

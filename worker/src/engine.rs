@@ -11,7 +11,7 @@ use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
 use prost::Message;
 
-use crate::command::{Command, KvSource, Now, Outcome, OwnerConfig, Token};
+use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
 use crate::context::{Context, Fate};
 use crate::counts::Counts;
 use crate::partition::OwnedPartition;
@@ -38,7 +38,7 @@ struct PendingReply {
 
 impl Engine {
     /// Owns nothing yet.
-    pub fn new(now: Now, config: OwnerConfig, games: Games) -> Self {
+    pub fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {
             context: Context::new(now, config, games),
             partitions: BTreeMap::new(),

@@ -14,7 +14,7 @@ use super::takeover::Takeover;
 use super::tenure::Tenure;
 use super::ticks::Ticks;
 use super::timers::Timers;
-use crate::command::{Now, OwnerConfig};
+use crate::command::{EngineConfig, Now};
 use crate::context::Context;
 use crate::outbox::RoomHead;
 
@@ -35,7 +35,7 @@ pub(super) struct PartitionState {
 }
 
 impl PartitionState {
-    pub(super) fn new(now: Now, config: &OwnerConfig, tenure: Tenure) -> Self {
+    pub(super) fn new(now: Now, config: &EngineConfig, tenure: Tenure) -> Self {
         let coverage = coverage::Limits {
             entries: config.snapshot_entries,
             delay: config.snapshot_delay,

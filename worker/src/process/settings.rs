@@ -6,7 +6,7 @@ use grandstand_common::bus::Bus;
 use grandstand_common::id::WorkerId;
 
 use super::metrics::WorkerMetrics;
-use crate::command::OwnerConfig;
+use crate::command::EngineConfig;
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
@@ -59,8 +59,8 @@ impl WorkerSettings {
         }
     }
 
-    pub(super) fn owner(&self, worker: WorkerId, max_payload: usize) -> OwnerConfig {
-        OwnerConfig {
+    pub(super) fn owner(&self, worker: WorkerId, max_payload: usize) -> EngineConfig {
+        EngineConfig {
             build: self.build.clone(),
             max_payload,
             ring_bytes: self.ring_bytes,
@@ -70,7 +70,7 @@ impl WorkerSettings {
             hot_edges: self.hot_edges,
             cold_edges: self.cold_edges,
             cold_after: self.cold_after,
-            ..OwnerConfig::new(worker)
+            ..EngineConfig::new(worker)
         }
     }
 }

@@ -32,7 +32,7 @@ use grandstand_edge::websocket::decoder::{Decoder, Event as Frame};
 use grandstand_edge::websocket::frame::{frame_len, header_len};
 use grandstand_edge::websocket::inflate::Inflater;
 use grandstand_game::{Games, Spectating};
-use grandstand_worker::command::{self, KvSource, Outcome, OwnerConfig, Token};
+use grandstand_worker::command::{self, EngineConfig, KvSource, Outcome, Token};
 use grandstand_worker::engine::Engine;
 use prost::Message;
 use rand::rngs::StdRng;
@@ -120,9 +120,9 @@ fn conn(index: u32) -> ConnKey {
 
 fn owner_of(generation: u64, now: Now, hot: bool) -> Engine {
     let id = format!("w-{generation}").parse().expect("a name");
-    let mut config = OwnerConfig {
+    let mut config = EngineConfig {
         idle: Some(Duration::from_millis(200)),
-        ..OwnerConfig::new(id)
+        ..EngineConfig::new(id)
     };
     if hot {
         (config.hot_edges, config.cold_edges) = (EDGES - 1, EDGES);

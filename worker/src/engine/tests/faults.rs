@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use std::time::Duration;
 
 use super::*;
-use crate::command::OwnerConfig;
+use crate::command::EngineConfig;
 use grandstand_common::bus::Bucket;
 
 const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
@@ -61,7 +61,7 @@ fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]
 
 fn run(seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let idle = |config: &mut OwnerConfig| config.idle = Some(Duration::from_millis(1_500));
+    let idle = |config: &mut EngineConfig| config.idle = Some(Duration::from_millis(1_500));
     let mut rig = Rig::with(idle);
     rig.take();
     let mut chains = [[(10, 0, 0); 3]; 3];

@@ -12,7 +12,7 @@ use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
 use prost::Message;
 
 use super::*;
-use crate::command::{Command, KvSource, Now, OwnerConfig};
+use crate::command::{Command, EngineConfig, KvSource, Now};
 use crate::engine::Engine;
 use grandstand_game::Games;
 
@@ -65,7 +65,7 @@ impl Rig {
     }
 
     #[allow(clippy::disallowed_methods)]
-    pub(super) fn with(change: impl Fn(&mut OwnerConfig)) -> Self {
+    pub(super) fn with(change: impl Fn(&mut EngineConfig)) -> Self {
         let now = Now {
             at: Instant::now(),
             unix_ms: 1_000_000,
@@ -123,7 +123,7 @@ impl Rig {
         self.restart_with(|_| {});
     }
 
-    pub(super) fn restart_with(&mut self, change: impl Fn(&mut OwnerConfig)) {
+    pub(super) fn restart_with(&mut self, change: impl Fn(&mut EngineConfig)) {
         self.owner = owner(self.now, change);
         self.reader = None;
         self.watched.clear();
@@ -252,8 +252,8 @@ impl Rig {
     }
 }
 
-fn owner(now: Now, change: impl Fn(&mut OwnerConfig)) -> Engine {
-    let mut config = OwnerConfig::new("w-1".parse().unwrap());
+fn owner(now: Now, change: impl Fn(&mut EngineConfig)) -> Engine {
+    let mut config = EngineConfig::new("w-1".parse().unwrap());
     change(&mut config);
     Engine::new(now, config, Games::new().with::<Echo>())
 }

@@ -1,7 +1,7 @@
 //! The barrier read, and logs that were cut (D10, D11).
 
 use super::*;
-use crate::command::{Command, KvSource, Outcome, OwnerConfig, Token};
+use crate::command::{Command, EngineConfig, KvSource, Outcome, Token};
 use crate::engine::Engine;
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
@@ -43,7 +43,7 @@ fn claim(owner: &mut Engine, rig: &Rig) -> (Bytes, Token) {
 #[test]
 fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
     let rig = Rig::new();
-    let config = OwnerConfig::new("w".parse().unwrap());
+    let config = EngineConfig::new("w".parse().unwrap());
     let mut owner = Engine::new(rig.now, config, Games::new().with::<Echo>());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
@@ -68,7 +68,7 @@ fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
 #[test]
 fn d10_the_own_write_may_be_delivered_before_its_answer() {
     let rig = Rig::new();
-    let config = OwnerConfig::new("w".parse().unwrap());
+    let config = EngineConfig::new("w".parse().unwrap());
     let mut owner = Engine::new(rig.now, config, Games::new().with::<Echo>());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_kv_idle(rig.now, (P, KvSource::Quarantine));
@@ -87,7 +87,7 @@ fn d10_the_own_write_may_be_delivered_before_its_answer() {
 #[test]
 fn d10_a_later_claim_wins() {
     let rig = Rig::new();
-    let config = || OwnerConfig::new("w".parse().unwrap());
+    let config = || EngineConfig::new("w".parse().unwrap());
     let mut owner = Engine::new(rig.now, config(), Games::new());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
@@ -134,7 +134,7 @@ fn d04_nothing_is_answered_or_emitted_before_the_log_was_read() {
     rig.join("echo-1", "alice", 10);
     rig.restart();
     assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
-    let config = OwnerConfig::new("w".parse().unwrap());
+    let config = EngineConfig::new("w".parse().unwrap());
     let mut owner = Engine::new(rig.now, config, Games::new());
     claim(&mut owner, &rig);
     let watch = interest("e1", &["echo-1"], true);
