@@ -9,7 +9,8 @@ use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;
 use prost::Message;
 
-use super::rooms::{Applied, Waiting};
+use super::change::Applied;
+use super::residence::Waiting;
 use super::send::send;
 use super::settle::settle;
 use super::state::PartitionState;

@@ -8,8 +8,8 @@ use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 use grandstand_game::host::Panicked;
 
 use super::delivery::send_presence;
+use super::residence::Waiting;
 use super::ring::version;
-use super::rooms::Waiting;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
 use super::{faults, heat, loading, losses};

@@ -9,7 +9,7 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::RoomId;
 
 use super::faults;
-use super::rooms::Waiting;
+use super::residence::Waiting;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::write_room;

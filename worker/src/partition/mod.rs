@@ -8,6 +8,10 @@ mod tenure;
 
 mod restore;
 
+mod residence;
+
+mod change;
+
 mod rooms;
 
 mod coverage;
@@ -69,7 +73,7 @@ use crate::command::{KvSource, Outcome};
 use crate::context::{Context, Fate};
 use crate::requests::Purpose;
 
-use rooms::Waiting;
+use residence::Waiting;
 use state::PartitionState;
 use tenure::Tenure;
 

@@ -1,6 +1,6 @@
 //! The rooms of a partition, and where each of them is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,10 +8,12 @@ use grandstand_common::bus::{Bucket, KvEntry};
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Instance, PlayerId, RoomId, SessionId};
 use grandstand_common::subject;
-use grandstand_common::wire::{Body, RoomInterest};
+use grandstand_common::wire::Body;
 use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
 
+use super::change::{Applied, Change, Moved, Read};
+use super::residence::{KnownRoom, Loaded, Residence, Stored, Waiting};
 use super::restore::RestorePoint;
 use super::tenure::Tenure;
 use crate::command::Command;
@@ -42,135 +44,6 @@ pub(super) struct Rooms {
     idle: Deadlines<RoomId>,
     /// When stored rooms are read again that could not be read.
     reload: Deadlines<RoomId>,
-}
-
-/// A room, as far as its partition knows it.
-#[derive(Debug)]
-struct KnownRoom {
-    residence: Residence,
-    /// Entries up to this one are covered by the snapshot that was loaded.
-    covered: u64,
-    /// The revision of the stored snapshot or marker; 0 if there is none.
-    revision: u64,
-}
-
-/// Where a room is.
-#[derive(Debug)]
-enum Residence {
-    /// In memory.
-    Loaded(Box<Loaded>),
-    /// All of it is in its stored snapshot.
-    Stored(Box<Stored>),
-    /// Its stored snapshot is being read; this waits for it, in order.
-    Loading(Box<Stored>, VecDeque<Waiting>),
-    /// Entry `.0` deleted it.
-    Deleted(u64),
-    /// Out of service.
-    Quarantined(Why),
-}
-
-/// A room in memory.
-#[derive(Debug)]
-struct Loaded {
-    room: Room,
-    restore: RestorePoint,
-    /// Panics outside of entries.
-    strikes: u32,
-    /// Since when it could leave memory.
-    idle_since: Option<Instant>,
-    /// Between two ticks, if its game has any.
-    tick: Option<Duration>,
-}
-
-/// What is kept in memory of a stored room.
-#[derive(Debug)]
-struct Stored {
-    instance: Instance,
-    timers: BTreeMap<String, Armed>,
-}
-
-/// What waits for a room that is being read.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Entry(Logged),
-    Interest(EdgeId, RoomInterest),
-}
-
-/// What has become of a room, for all that follow it.
-#[derive(Debug, Default)]
-pub(super) struct Change {
-    /// The entry that did it; 0 if none did.
-    pub(super) seq: u64,
-    pub(super) emits: Vec<Emit>,
-    /// The edges that hold connected players' sessions; `None` if they are as before.
-    pub(super) edges: Option<Vec<EdgeId>>,
-    pub(super) moved: Moved,
-}
-
-/// How a room's residence has changed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moved {
-    /// Not at all.
-    #[default]
-    No,
-    /// It exists from now on; an entry had deleted it before.
-    Created(Option<u64>),
-    /// It does not exist any more: this instance was deleted.
-    Deleted(Instance),
-    /// It came into memory.
-    Loaded,
-    /// It left memory.
-    Unloaded,
-    /// It is out of service.
-    Quarantined,
-    /// It is not stored any more, so it does not exist.
-    Wiped,
-}
-
-/// What has become of an entry.
-#[derive(Debug)]
-pub(super) enum Applied {
-    /// It was applied.
-    Done(Change),
-    /// It was applied before.
-    Covered,
-    /// The room's game panicked twice, so the room is to go to quarantine.
-    Panicked(Logged),
-    /// The room is in quarantine.
-    Quarantined(Logged, Why),
-    /// The room is stored: the entry is to [`wait`](Rooms::wait).
-    Stored(Logged),
-    /// There is no such room.
-    Absent(Logged),
-}
-
-/// A room that was read.
-#[derive(Debug)]
-pub(super) struct Read {
-    pub(super) waiting: VecDeque<Waiting>,
-    /// `None` if its snapshot cannot be used, so the room is to go to quarantine.
-    pub(super) change: Option<Change>,
-}
-
-impl KnownRoom {
-    fn room(&self) -> Option<&Room> {
-        match &self.residence {
-            Residence::Loaded(loaded) => Some(&loaded.room),
-            _ => None,
-        }
-    }
-}
-
-impl Loaded {
-    fn new(cx: &Context, id: &RoomId, room: Room, restore: RestorePoint) -> Box<Self> {
-        Box::new(Self {
-            tick: cx.games.get(id.game()).and_then(|maker| maker.tick),
-            room,
-            restore,
-            strikes: 0,
-            idle_since: None,
-        })
-    }
 }
 
 impl Rooms {
@@ -531,11 +404,7 @@ impl Rooms {
         let Some(place) = self.rooms.get_mut(id) else {
             return;
         };
-        let read = matches!(place.residence, Residence::Stored(_));
-        take_residence(&mut place.residence, |residence| match residence {
-            Residence::Stored(stored) => Residence::Loading(stored, VecDeque::new()),
-            other => other,
-        });
+        let read = place.begin_loading();
         let Residence::Loading(_, waiting) = &mut place.residence else {
             return;
         };
@@ -659,16 +528,6 @@ impl Rooms {
     }
 }
 
-/// The edges that hold connected players' sessions, if they may have changed.
-fn moved_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
-    room.take_moved().then(|| room.edges().cloned().collect())
-}
-
-fn take_residence(residence: &mut Residence, change: impl FnOnce(Residence) -> Residence) {
-    let taken = std::mem::replace(residence, Residence::Deleted(0));
-    *residence = change(taken);
-}
-
 fn read_room(cx: &mut Context, tenure: Tenure, id: &RoomId) {
     let token = cx.request(tenure.id, Purpose::Load(id.clone()));
     cx.commands.push_back(Command::Get {
@@ -676,4 +535,9 @@ fn read_room(cx: &mut Context, tenure: Tenure, id: &RoomId) {
         key: subject::room_key(tenure.id, id),
         token,
     });
+}
+
+/// The edges that hold connected players' sessions, if they may have changed.
+fn moved_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
+    room.take_moved().then(|| room.edges().cloned().collect())
 }

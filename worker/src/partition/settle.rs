@@ -3,7 +3,7 @@
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
-use super::rooms::{Change, Moved};
+use super::change::{Change, Moved};
 use super::state::PartitionState;
 use super::{delivery, writing};
 use crate::context::Context;

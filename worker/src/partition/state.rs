@@ -4,11 +4,12 @@ use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
 use super::audiences::{self, Audiences};
+use super::change::{Change, Moved};
 use super::checkpoints::Checkpoints;
 use super::coverage::{self, Coverage};
 use super::log::LogReading;
 use super::quarantine::Quarantines;
-use super::rooms::{Change, Moved, Rooms};
+use super::rooms::Rooms;
 use super::sessions::EdgeSessions;
 use super::takeover::Takeover;
 use super::tenure::Tenure;
