@@ -1,6 +1,6 @@
 //! What is kept for each connection, by its place in the shard's table: no hashing, and nothing spent on keys.
 
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 #[cfg(test)]
 mod tests;

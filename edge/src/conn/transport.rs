@@ -3,14 +3,7 @@
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 
-/// A connection of this shard. Never used twice: a late message for a closed one finds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnKey {
-    /// Its place in the shard's table.
-    pub index: u32,
-    /// How often that place was taken before.
-    pub generation: u32,
-}
+pub use crate::conn::key::ConnKey;
 
 /// What became of bytes for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use crate::conn::transport::{ConnKey, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::Transport;
 use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
 use crate::server::handler::{CloseReason, ConnectInfo};

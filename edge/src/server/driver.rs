@@ -11,8 +11,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
-use crate::conn::transport::ConnKey;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use grandstand_common::error::ErrorKind;
 
+use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
-use crate::conn::transport::{ConnKey, SendStatus, Transport};
+use crate::conn::transport::{SendStatus, Transport};
 use crate::server::connections::Connections;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::websocket::deflate::{DeflateOptions, Deflater};

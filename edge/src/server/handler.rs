@@ -6,7 +6,7 @@ use std::time::Instant;
 use grandstand_common::error::ErrorKind;
 
 use crate::codec::WireFormat;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::MessageKind;
 

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use crate::conn::transport::{ConnKey, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::Transport;
 use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;

@@ -7,7 +7,8 @@ use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::ServerMessage;
 
 use crate::codec;
-use crate::conn::transport::{ConnKey, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::Transport;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::shard::admission::AdmissionPolicy;
 use crate::shard::handle::Shard;

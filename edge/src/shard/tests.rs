@@ -1,5 +1,5 @@
+use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
-use crate::conn::transport::ConnKey;
 use crate::core::clients::Client;
 use crate::core::effects::Timer;
 use crate::core::rooms::frame_log::Member;

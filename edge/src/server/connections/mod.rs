@@ -21,7 +21,8 @@ use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use tokio::sync::Notify;
 
-use crate::conn::transport::{ConnKey, SendStatus, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::{SendStatus, Transport};
 use crate::server::handler::{ConnectInfo, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;

@@ -12,7 +12,8 @@ use mio::{Interest, Registry, Token};
 use slab::Slab;
 use tokio::sync::Notify;
 
-use crate::conn::transport::{ConnKey, SendStatus};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::SendStatus;
 use crate::server::connections::outbox::Outbox;
 use crate::server::connections::socket::{ConnEntry, ConnState};
 use crate::time::coarse::CoarseInstant;
