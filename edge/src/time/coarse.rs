@@ -6,27 +6,27 @@ const MILLIS: u64 = 10;
 
 /// A time, of which only differences mean something, and only those of less than 248 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CoarseInstant(u32);
+pub struct CoarseInstant(u32);
 
 impl CoarseInstant {
     /// The time at which `elapsed` has passed since some beginning.
-    pub(crate) fn new(elapsed: Duration) -> Self {
+    pub fn new(elapsed: Duration) -> Self {
         Self((elapsed.as_millis() as u64 / MILLIS) as u32)
     }
 
     /// How long after `earlier` it is; nothing if it is before.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
+    pub fn since(self, earlier: Self) -> Duration {
         let ticks = self.0.wrapping_sub(earlier.0).cast_signed().max(0);
         Duration::from_millis(u64::from(ticks.cast_unsigned()) * MILLIS)
     }
 
     /// Whether `deadline` is not after it.
-    pub(crate) fn has_reached(self, deadline: Self) -> bool {
+    pub fn has_reached(self, deadline: Self) -> bool {
         self.0.wrapping_sub(deadline.0).cast_signed() >= 0
     }
 
     /// The time `wait` after it.
-    pub(crate) fn after(self, wait: Duration) -> Self {
+    pub fn after(self, wait: Duration) -> Self {
         Self(self.0.wrapping_add(Self::new(wait).0))
     }
 }
