@@ -1,14 +1,18 @@
-//! What is kept for each connection, by its place in the shard's table: no hashing, and nothing spent on keys.
+//! A map from connections to values: an array indexed by the connection's place in the shard's table.
+//!
+//! A lookup is one bounds check and one comparison of generations; nothing is hashed and no key is stored. `slotmap` makes
+//! its own keys, whereas these are the server's: every map of a shard is indexed by the same key, so its `SecondaryMap`
+//! would be needed here, which stores the same slots.
 
 use crate::conn::key::ConnKey;
 
 #[cfg(test)]
 mod tests;
 
-/// A value a connection. The places of connections are reused, so that the table stays as dense as the shard's.
+/// A value a connection. The slots of connections are reused, so that the table stays as dense as the shard's.
 #[derive(Debug)]
 pub struct ConnMap<T> {
-    places: Vec<Option<Slot<T>>>,
+    slots: Vec<Option<Slot<T>>>,
     len: usize,
 }
 
@@ -21,7 +25,7 @@ struct Slot<T> {
 impl<T> Default for ConnMap<T> {
     fn default() -> Self {
         Self {
-            places: Vec::new(),
+            slots: Vec::new(),
             len: 0,
         }
     }
@@ -31,44 +35,44 @@ impl<T> ConnMap<T> {
     /// Keeps `value`. What was kept for a former connection at the same place is gone.
     pub fn insert(&mut self, conn: ConnKey, value: T) {
         let index = conn.index as usize;
-        if index >= self.places.len() {
-            self.places.resize_with(index + 1, || None);
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
         }
-        let kept = Slot {
+        let slot = Slot {
             generation: conn.generation,
             value,
         };
-        if self.places[index].replace(kept).is_none() {
+        if self.slots[index].replace(slot).is_none() {
             self.len += 1;
         }
     }
 
     /// What is kept for this connection.
     pub fn get(&self, conn: ConnKey) -> Option<&T> {
-        let kept = self.places.get(conn.index as usize)?.as_ref()?;
-        (kept.generation == conn.generation).then_some(&kept.value)
+        let slot = self.slots.get(conn.index as usize)?.as_ref()?;
+        (slot.generation == conn.generation).then_some(&slot.value)
     }
 
     /// What is kept for this connection, to be changed.
     pub fn get_mut(&mut self, conn: ConnKey) -> Option<&mut T> {
-        let kept = self.places.get_mut(conn.index as usize)?.as_mut()?;
-        (kept.generation == conn.generation).then_some(&mut kept.value)
+        let slot = self.slots.get_mut(conn.index as usize)?.as_mut()?;
+        (slot.generation == conn.generation).then_some(&mut slot.value)
     }
 
     /// Takes out what is kept for this connection.
     pub fn remove(&mut self, conn: ConnKey) -> Option<T> {
-        let place = self.places.get_mut(conn.index as usize)?;
-        let kept = place.take_if(|kept| kept.generation == conn.generation)?;
+        let slot = self.slots.get_mut(conn.index as usize)?;
+        let slot = slot.take_if(|slot| slot.generation == conn.generation)?;
         self.len -= 1;
-        Some(kept.value)
+        Some(slot.value)
     }
 
     /// The connections for which something is kept.
     pub fn keys(&self) -> impl Iterator<Item = ConnKey> + '_ {
-        self.places.iter().enumerate().filter_map(|(index, place)| {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
             Some(ConnKey {
                 index: index as u32,
-                generation: place.as_ref()?.generation,
+                generation: slot.as_ref()?.generation,
             })
         })
     }
@@ -84,7 +88,7 @@ impl<T> ConnMap<T> {
     }
 
     /// What one place takes, in bytes.
-    pub const fn place_bytes() -> usize {
+    pub const fn slot_bytes() -> usize {
         size_of::<Option<Slot<T>>>()
     }
 }

@@ -11,11 +11,11 @@ use crate::time::wheel::TimerWheel;
 fn a_connection_takes_little_room() {
     let plain = [
         ("socket", Connections::entry_bytes(), 56),
-        ("protocol", ConnMap::<Connection>::place_bytes(), 120),
+        ("protocol", ConnMap::<Connection>::slot_bytes(), 120),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
-        ("client", ConnMap::<Client>::place_bytes(), 152),
+        ("client", ConnMap::<Client>::slot_bytes(), 152),
         ("membership", size_of::<Member>(), 24),
         ("token's timer", TimerWheel::<Timer>::entry_bytes(), 32),
     ];
