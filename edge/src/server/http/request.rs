@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use grandstand_common::envelope::Encoding;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request};
+use percent_encoding::percent_decode_str;
 
 use crate::codec::WireFormat;
 use crate::server::handler::ConnectInfo;
@@ -137,29 +138,13 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .and_then(|(_, value)| decode(value))
 }
 
-/// Takes the percent-encoding off (and `+` for a space, as forms have it). A `%` without two digits is itself.
+/// Decodes a value of a form: percent-encoding, and `+` for a space. A `%` without two digits is itself.
+///
+/// `form_urlencoded` would replace bytes that are not UTF-8 instead of refusing them.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        let digits = after.first_chunk::<2>();
-        match (first, digits.and_then(|d| hex(*d))) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(first),
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex([high, low]: [u8; 2]) -> Option<u8> {
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    Some((high * 16 + low) as u8)
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 #[cfg(test)]
