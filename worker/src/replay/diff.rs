@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::stored::snapshot::RoomState;
+use crate::stored::snapshot::StoredState;
 
 /// How many differences are shown.
 const SHOWN: usize = 20;
@@ -35,7 +35,7 @@ pub struct Difference {
 }
 
 impl Differences {
-    pub(super) fn between(one: &RoomState, other: &RoomState) -> Self {
+    pub(super) fn between(one: &StoredState, other: &StoredState) -> Self {
         let mut found = Self::default();
         found.compare(&mut String::new(), &one.to_json(), &other.to_json());
         found

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::diff::Differences;
 use super::replica::{Replica, Step};
 use crate::room::{Emit, Logged, Room};
-use crate::stored::snapshot::{EncodeError, RoomState};
+use crate::stored::snapshot::{EncodeError, StoredState};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 use grandstand_game::host::StateHash;
@@ -82,13 +82,13 @@ impl From<EncodeError> for Stopped {
 /// A room's state, and its hash.
 #[derive(Debug, Clone)]
 pub(super) struct Hashed {
-    pub(super) state: RoomState,
+    pub(super) state: StoredState,
     pub(super) hash: StateHash,
 }
 
 impl Hashed {
     pub(super) fn of(room: &Room) -> Result<Self, EncodeError> {
-        let state = RoomState::of(room)?;
+        let state = StoredState::of(room)?;
         let hash = state.hash();
         Ok(Self { state, hash })
     }

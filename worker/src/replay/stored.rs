@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::room::Room;
 use crate::stored::quarantine::QuarantineRecord;
-use crate::stored::snapshot::{self, DecodeError, RoomState};
+use crate::stored::snapshot::{self, DecodeError, StoredState};
 use grandstand_common::id::RoomId;
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;
@@ -49,7 +49,7 @@ pub(super) struct Snapshot {
     /// Where the log lost entries that are in it (D11).
     pub(super) cut: Option<u64>,
     pub(super) instance: Instance,
-    pub(super) state: RoomState,
+    pub(super) state: StoredState,
     /// The hash that was stored with it; builds before it stored none.
     pub(super) says: Option<StateHash>,
     /// The hash that its state has.

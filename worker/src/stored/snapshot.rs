@@ -64,12 +64,12 @@ struct Header {
 
 /// A room's durable state as JSON.
 #[derive(Debug, Clone)]
-pub(crate) struct RoomState {
+pub(crate) struct StoredState {
     pub(crate) room: Box<RawValue>,
     pub(crate) game: Box<RawValue>,
 }
 
-impl RoomState {
+impl StoredState {
     pub(crate) fn of(room: &Room) -> Result<Self, EncodeError> {
         Ok(Self {
             game: guard(|| room.game().state())??,
@@ -96,7 +96,7 @@ impl RoomState {
 
 /// A room at `place`; `room.last()` is taken from the place.
 pub(crate) fn encode(room: &Room, place: SnapshotHead) -> Result<Bytes, EncodeError> {
-    let state = RoomState::of(room)?;
+    let state = StoredState::of(room)?;
     let stored = StoredRef {
         format: FORMAT,
         epoch: place.epoch,
@@ -141,12 +141,12 @@ pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
 /// The state of a snapshot as it is stored, and the hash that was stored with it; `None` if the room was deleted.
 pub(crate) fn decode_state(
     value: &[u8],
-) -> Result<Option<(RoomState, Option<StateHash>)>, DecodeError> {
+) -> Result<Option<(StoredState, Option<StateHash>)>, DecodeError> {
     let stored: Stored<'_> = serde_json::from_slice(value)?;
     let (Some(room), Some(game)) = (stored.room, stored.game) else {
         return Ok(None);
     };
-    let state = RoomState {
+    let state = StoredState {
         room: room.to_owned(),
         game: game.to_owned(),
     };
