@@ -58,23 +58,23 @@ impl Worker<'_> {
                 LeaseCommand::Start { partition, epoch } => {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
-                    self.owner.take(now, partition, epoch);
+                    self.engine.take(now, partition, epoch);
                     // What comes before the owner is ready is not answered: edges ask when the lease says that it is.
                     self.listening.remove(&partition);
                     self.readers.listen(partition);
                 }
                 LeaseCommand::Stop { partition } => {
                     tracing::debug!(%partition, "to be handed over");
-                    self.owner.release(now, partition);
+                    self.engine.release(now, partition);
                 }
                 LeaseCommand::Lost { partition } => {
                     tracing::warn!(%partition, "lost to another worker");
                     self.settings.metrics.lost.inc();
-                    self.owner.drop_partition(partition);
+                    self.engine.drop_partition(partition);
                     self.readers.close_partition(partition);
                 }
                 LeaseCommand::Dead => {
-                    self.owner.drop_all();
+                    self.engine.drop_all();
                     return Ok(Some(End::Dead));
                 }
                 LeaseCommand::Gone => return Ok(Some(End::Left)),
@@ -114,7 +114,7 @@ impl Worker<'_> {
             LeaseAnswer::Edge(process, alive) => {
                 if self.edges.handle_answer(now.at, &process, alive) {
                     tracing::info!(edge = %process, "an edge is gone");
-                    self.owner.handle_process_gone(now, &process);
+                    self.engine.handle_process_gone(now, &process);
                 }
             }
             LeaseAnswer::Nothing => {}

@@ -22,9 +22,9 @@ impl Worker<'_> {
         if !self.machine.may_act(now().at) {
             return Ok(());
         }
-        self.owner.flush(now());
+        self.engine.flush(now());
         while self.answers.len() < MAX_ANSWERS && self.machine.may_act(now().at) {
-            match self.owner.poll_command() {
+            match self.engine.poll_command() {
                 Some(command) => self.carry_out(command).await?,
                 None => break,
             }
@@ -144,7 +144,7 @@ impl Worker<'_> {
 
     pub(super) fn on_answer(&mut self, answered: Answered) {
         let Answered(token, outcome) = answered;
-        self.owner.handle_outcome(now(), token, outcome);
+        self.engine.handle_outcome(now(), token, outcome);
     }
 
     /// What a task has read. What one read that was replaced since is void.
@@ -155,32 +155,33 @@ impl Worker<'_> {
         match work {
             Work::Log(partition, Read::Item(entry, behind)) => {
                 self.settings.metrics.entries.inc();
-                self.owner.handle_log(now, partition, &entry, behind);
+                self.engine.handle_log(now, partition, &entry, behind);
             }
-            Work::Log(partition, Read::Idle) => self.owner.handle_log_idle(now, partition),
-            Work::Log(partition, Read::Lost) => self.owner.handle_log_lost(partition),
+            Work::Log(partition, Read::Idle) => self.engine.handle_log_idle(now, partition),
+            Work::Log(partition, Read::Lost) => self.engine.handle_log_lost(partition),
             Work::Kv(partition, source, Read::Item(entry, behind)) => {
-                self.owner
+                self.engine
                     .handle_kv(now, (partition, source), entry, behind);
             }
             Work::Kv(partition, source, Read::Idle) => {
-                self.owner.handle_kv_idle(now, (partition, source));
+                self.engine.handle_kv_idle(now, (partition, source));
             }
             Work::Kv(partition, source, Read::Lost) => {
-                self.owner.handle_kv_lost((partition, source));
+                self.engine.handle_kv_lost((partition, source));
             }
             Work::Listening(partition) => {
                 self.listening.insert(partition);
                 self.tell_ready(partition);
             }
             Work::Live(partition, message) => match Live::decode(message.payload) {
-                Ok(live) => self.owner.handle_live(now, partition, live),
+                Ok(live) => self.engine.handle_live(now, partition, live),
                 Err(_) => self.unreadable(),
             },
             Work::Ctl(partition, message) => match Interest::decode(message.payload) {
                 Ok(interest) => {
                     let reply = message.reply;
-                    self.owner.handle_interest(now, partition, &interest, reply);
+                    self.engine
+                        .handle_interest(now, partition, &interest, reply);
                 }
                 Err(_) => self.unreadable(),
             },
@@ -192,7 +193,7 @@ impl Worker<'_> {
         let Ok(request) = LinkRequest::decode(message.payload) else {
             return self.unreadable();
         };
-        let reply = self.owner.handle_link_request(now, &request);
+        let reply = self.engine.handle_link_request(now, &request);
         if let Some(to) = message.reply {
             let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
             self.lease_answers.push(Box::pin(async move {
@@ -206,7 +207,7 @@ impl Worker<'_> {
 
     /// The lease says so when the owner has read all and can be asked.
     fn tell_ready(&mut self, partition: Partition) {
-        let mut ready = self.owner.partitions().filter(|(_, _, ready)| *ready);
+        let mut ready = self.engine.partitions().filter(|(_, _, ready)| *ready);
         if self.listening.contains(&partition) && ready.any(|(p, ..)| p == partition) {
             tracing::debug!(%partition, "ready");
             self.machine.handle_ready(partition);

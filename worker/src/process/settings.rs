@@ -59,7 +59,7 @@ impl WorkerSettings {
         }
     }
 
-    pub(super) fn owner(&self, worker: WorkerId, max_payload: usize) -> EngineConfig {
+    pub(super) fn engine(&self, worker: WorkerId, max_payload: usize) -> EngineConfig {
         EngineConfig {
             build: self.build.clone(),
             max_payload,

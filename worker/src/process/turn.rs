@@ -35,7 +35,7 @@ pub(super) struct Worker<'a> {
     standing: watch::Receiver<Standing>,
     pub(super) settings: &'a WorkerSettings,
     pub(super) machine: LeaseMachine,
-    pub(super) owner: Engine,
+    pub(super) engine: Engine,
     pub(super) readers: Readers,
     pub(super) edges: EdgeProbes,
     /// Partitions whose `ctl` and `live` are subscribed to.
@@ -81,7 +81,7 @@ impl<'a> Worker<'a> {
         let mut readers = Readers::new(bus.clone(), work_sender);
         readers.serve(&id);
         readers.watch(&watched_sender);
-        let config = settings.owner(id.clone(), bus.max_payload());
+        let config = settings.engine(id.clone(), bus.max_payload());
         let build = config.build.clone();
         let mut worker = Self {
             machine: LeaseMachine::new(LeaseSettings {
@@ -90,7 +90,7 @@ impl<'a> Worker<'a> {
                 partitions: settings.partitions,
                 alone: settings.alone,
             }),
-            owner: Engine::new(now(), config, games.clone()),
+            engine: Engine::new(now(), config, games.clone()),
             readers,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
@@ -190,7 +190,7 @@ impl<'a> Worker<'a> {
 
     fn next_wake(&self, acting: bool) -> Option<tokio::time::Instant> {
         let at = now().at;
-        let rooms = [self.owner.poll_timeout(), self.edges.poll_timeout()];
+        let rooms = [self.engine.poll_timeout(), self.edges.poll_timeout()];
         let rooms = rooms.into_iter().flatten().filter(|_| acting).min();
         let wake = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
         Some(wake.max(at + LEAST_SLEEP).into())
@@ -229,7 +229,7 @@ impl<'a> Worker<'a> {
         self.edges.handle_link(now.at, up);
         if up {
             self.machine.handle_link(now.at, true);
-            self.owner.handle_reconnected(now);
+            self.engine.handle_reconnected(now);
         } else {
             tracing::warn!("the connection to the bus is lost");
         }
@@ -247,11 +247,11 @@ impl<'a> Worker<'a> {
 
     fn count(&mut self) {
         let metrics = &self.settings.metrics;
-        let counts = self.owner.counts();
+        let counts = self.engine.counts();
         metrics.add(std::mem::replace(&mut self.counted, counts), counts);
         metrics.partitions.set(self.machine.owned() as i64);
-        metrics.rooms.set(self.owner.rooms() as i64);
-        metrics.idle_rooms.set(self.owner.idle_rooms() as i64);
+        metrics.rooms.set(self.engine.rooms() as i64);
+        metrics.idle_rooms.set(self.engine.idle_rooms() as i64);
     }
 
     /// Says whether the cluster is whole, as far as this worker can tell.
@@ -277,7 +277,7 @@ impl<'a> Worker<'a> {
         if !self.machine.may_act(now.at) || !self.edges.is_due(now.at) {
             return;
         }
-        for process in self.edges.poll(now.at, self.owner.session_processes()) {
+        for process in self.edges.poll(now.at, self.engine.session_processes()) {
             self.ask_edge(process);
         }
     }
