@@ -1,4 +1,4 @@
-//! What happened in a room, one thing each.
+//! Events of a room.
 
 use grandstand_types::data::Data;
 
@@ -8,14 +8,13 @@ pub struct Snapshot {
     /// [`Lane::index`](grandstand_types::id::Lane::index).
     #[prost(uint32, tag = "3")]
     pub lane: u32,
-    /// The version that it shows.
+    /// The version of the view.
     #[prost(uint64, tag = "4")]
     pub version: u64,
-    /// The lane's class of service from here on: how often a second its members are sent something, at most; 0 for
-    /// as often as there is something.
+    /// The most updates a second that members of the lane get from here on; 0 for no limit.
     #[prost(uint32, tag = "5")]
     pub max_rate_hz: u32,
-    /// How many milliseconds later than it happens its members are shown anything.
+    /// The delay of everything that members of the lane get, in milliseconds.
     #[prost(uint32, tag = "6")]
     pub delay_ms: u32,
     /// The view.
@@ -26,13 +25,13 @@ pub struct Snapshot {
 /// A change of a lane's view. Its `prev` is always `version - 1`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Update {
-    /// The players' lane's new version; 0 if it is not for that lane.
+    /// The new version of the players' lane; 0 if the update is not for that lane.
     #[prost(uint64, tag = "3")]
     pub players: u64,
-    /// The spectators' lane's new version; 0 if it is not for that lane.
+    /// The new version of the spectators' lane; 0 if the update is not for that lane.
     #[prost(uint64, tag = "4")]
     pub spectators: u64,
-    /// Of updates with the same key the latest suffices; empty if each is needed.
+    /// Only the latest update with the same key is needed; empty if each is needed.
     #[prost(string, tag = "5")]
     pub key: String,
     /// The change.
@@ -40,18 +39,18 @@ pub struct Update {
     pub data: Option<Data>,
 }
 
-/// What only one player may see.
+/// Data for one player.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Direct {
     /// The player's session.
     #[prost(fixed64, tag = "3")]
     pub session: u64,
-    /// What it is.
+    /// The data.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,
 }
 
-/// An input was refused by the game.
+/// The game refused an input.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Rejected {
     /// The player's session.
@@ -60,33 +59,33 @@ pub struct Rejected {
     /// The input.
     #[prost(uint64, tag = "4")]
     pub seq: u64,
-    /// Why, for the program.
+    /// The reason, for the program.
     #[prost(string, tag = "5")]
     pub code: String,
-    /// Why, for people.
+    /// The reason, for people.
     #[prost(string, tag = "6")]
     pub message: String,
 }
 
-/// A session's entries were processed.
+/// A session's entries are processed.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Processed {
     /// The session.
     #[prost(fixed64, tag = "3")]
     pub session: u64,
-    /// All entries of its chain up to this one.
+    /// The last processed entry of the session's chain; all before it are processed too.
     #[prost(uint64, tag = "4")]
     pub n: u64,
     /// The player's last processed input.
     #[prost(uint64, tag = "5")]
     pub last_seq: u64,
-    /// An entry came whose predecessor is missing: the round that it was of. The edge goes back to `n + 1` (D3).
+    /// The round of an entry whose predecessor is missing. The edge goes back to `n + 1` (D3).
     #[prost(uint32, optional, tag = "6")]
     pub gap: Option<u32>,
-    /// The owner took the edge for dead (D6): append `Here` if the player is there.
+    /// The owner took the edge for dead (D6); the edge appends `Here` if the player is connected.
     #[prost(bool, tag = "7")]
     pub lost: bool,
-    /// No entry of this session counts any more, its own last one ended it.
+    /// The session's own last entry ended it; no further entry counts.
     #[prost(bool, tag = "8")]
     pub ended: bool,
 }
@@ -94,28 +93,28 @@ pub struct Processed {
 /// A session's `Joined` was refused.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Refused {
-    /// The session that was asked for.
+    /// The refused session.
     #[prost(fixed64, tag = "3")]
     pub session: u64,
-    /// Why: an error code of the client protocol, or the game's own.
+    /// The reason: an error code of the client protocol, or the game's own.
     #[prost(string, tag = "4")]
     pub code: String,
-    /// Why, for people.
+    /// The reason, for people.
     #[prost(string, tag = "5")]
     pub message: String,
 }
 
-/// A session does not count any more.
+/// A session no longer counts.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Gone {
     /// The session.
     #[prost(fixed64, tag = "3")]
     pub session: u64,
-    /// `replaced`, or why else.
+    /// The reason, for example `replaced`.
     #[prost(string, tag = "4")]
     pub code: String,
-    /// The entry that it answers, if it is one behind `Joined`: a session whose `Joined` was not reported yet may still
-    /// have it repeated, in a new round (D3).
+    /// The entry that this answers, if it comes after `Joined`. A session whose `Joined` is not reported yet may still
+    /// have it repeated in a new round (D3).
     #[prost(uint64, tag = "5")]
     pub n: u64,
     /// That entry's round.
@@ -132,27 +131,27 @@ pub struct LiveOut {
     /// For the spectators' lane.
     #[prost(bool, tag = "4")]
     pub spectators: bool,
-    /// For this session alone; 0 if not.
+    /// The only session to get it; 0 for all.
     #[prost(fixed64, tag = "5")]
     pub session: u64,
-    /// Not for this session: its sender. 0 if there is none.
+    /// The session not to get it, because it is the sender; 0 for none.
     #[prost(fixed64, tag = "6")]
     pub except: u64,
-    /// What it is.
+    /// The data.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,
 }
 
-/// Who is in a room. Sent at most twice a second.
+/// The players and viewers of a room. Sent at most twice a second.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Presence {
     /// The players, if there are at most 64.
     #[prost(message, repeated, tag = "3")]
     pub players: Vec<PlayerPresence>,
-    /// How many players there are.
+    /// The number of players.
     #[prost(uint32, tag = "4")]
     pub count: u32,
-    /// How many spectators there are, on all edges.
+    /// The number of spectators on all edges.
     #[prost(uint64, tag = "5")]
     pub viewers: u64,
 }
@@ -160,7 +159,7 @@ pub struct Presence {
 /// One player's presence.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PlayerPresence {
-    /// Who.
+    /// The player.
     #[prost(string, tag = "3")]
     pub id: String,
     /// Whether the player's connection has dropped.
@@ -171,7 +170,7 @@ pub struct PlayerPresence {
 /// The room is gone.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Closed {
-    /// Why: `finished`, or an error code of the client protocol (`no_such_game`, `room_unavailable`).
+    /// The reason: `finished`, or an error code of the client protocol (`no_such_game`, `room_unavailable`).
     #[prost(string, tag = "3")]
     pub code: String,
 }

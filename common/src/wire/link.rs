@@ -1,6 +1,6 @@
-//! What was missed on a worker's link to an edge (D19).
+//! Repair of a worker's link to an edge (D19).
 
-/// An edge saw a hole in a worker's numbers: which rooms were in `from..=to`? A request on `worker.{id}.link`.
+/// Asks which rooms were in the missing batches `from..=to` of a worker. A request on `worker.{id}.link`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LinkRequest {
     /// The edge.
@@ -18,10 +18,10 @@ pub struct LinkRequest {
 /// [`RoomInterest::sync`](super::RoomInterest::sync).
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LinkReply {
-    /// The worker remembers no more: it may have been any of its rooms.
+    /// The worker no longer remembers: it may have been any of its rooms.
     #[prost(bool, tag = "3")]
     pub all: bool,
-    /// The rooms that were in the missing batches.
+    /// The rooms in the missing batches.
     #[prost(string, repeated, tag = "4")]
     pub rooms: Vec<String>,
 }

@@ -1,10 +1,10 @@
-//! What edges and workers say to each other on the bus, as protobuf.
+//! Bus messages between edges and workers, as protobuf.
 //!
-//! Fields are only ever added: edges and workers of two builds run side by side while a deploy rolls.
-//! A change that the other side must understand raises [`BUS_PROTOCOL`].
+//! Fields are only ever added, because edges and workers of two builds run side by side during a rolling deploy. A
+//! change that the other side must understand raises [`BUS_PROTOCOL`].
 //!
-//! In reading order, as data flows: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to owner),
-//! [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a hole in the numbers of its batches).
+//! In reading order, along the data flow: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to
+//! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches).
 
 mod entry;
 
@@ -25,5 +25,5 @@ pub use item::{
 };
 pub use link::{LinkReply, LinkRequest};
 
-/// The version of these messages. Processes of another one refuse to join the cluster.
+/// The version of these messages. Processes with another version refuse to join the cluster.
 pub const BUS_PROTOCOL: u32 = 1;
