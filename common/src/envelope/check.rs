@@ -1,4 +1,4 @@
-//! What both encodings check in what a client sends.
+//! Checks of client messages that both encodings share.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -7,23 +7,23 @@ use crate::envelope::message::{DecodeError, Role};
 use crate::error::ErrorKind;
 use grandstand_types::id::RoomId;
 
-/// The largest integer in a message: what JavaScript's numbers hold exactly.
+/// The largest integer in a message: the largest that JavaScript's numbers hold exactly.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
-/// How many arrays and objects of a client's JSON may stand inside each other.
+/// The most arrays and objects that a client's JSON may nest.
 pub const MAX_JSON_DEPTH: usize = 64;
 
-/// The longest `client` of a `join`, bytes: it is logged with every session.
+/// The most bytes of `client` in a `join`. The text is logged with every session.
 pub const MAX_CLIENT_BYTES: usize = 64;
 
-/// What is wrong with a message, before it is known which message it is.
+/// Why a message is refused, before its id and room are known.
 #[derive(Debug)]
 pub(in crate::envelope) struct MessageError {
     kind: ErrorKind,
     message: String,
 }
 
-/// What was understood of a message that has a [`MessageError`].
+/// The fields that were read from a message with a [`MessageError`].
 #[derive(Debug, Default)]
 pub(in crate::envelope) struct MessageContext {
     pub(in crate::envelope) id: Option<u64>,
@@ -87,14 +87,14 @@ pub(in crate::envelope) fn client(text: String) -> Result<String, MessageError> 
     Ok(text)
 }
 
-/// Checks a JSON value that will be copied into others' messages: see [`check_relayable`].
+/// Checks a JSON value that is copied into other clients' messages: see [`check_relayable`].
 pub(in crate::envelope) fn value(name: &str, raw: &RawValue) -> Result<Bytes, MessageError> {
     check_relayable(raw.get())
         .map_err(|why| MessageError::new(ErrorKind::BadData, format!("`{name}` {}", why.text())))?;
     Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
 }
 
-/// As [`value`], for what must be an object.
+/// Checks like [`value`], and requires an object.
 pub(in crate::envelope) fn object(name: &str, raw: &RawValue) -> Result<Bytes, MessageError> {
     if !raw.get().starts_with('{') {
         return Err(MessageError::bad_message(format!(
@@ -122,8 +122,8 @@ impl RelayError {
     }
 }
 
-/// Looks through `json`, which is one JSON value by its grammar, for what would stop other clients' parsers: too many
-/// levels, strings that are no Unicode text, numbers that no double holds. Does not recurse.
+/// Finds what other clients' parsers would reject in `json`, which is one JSON value by its grammar: too many levels,
+/// strings that are not Unicode text, numbers that no double holds. Does not recurse.
 pub(in crate::envelope) fn check_relayable(json: &str) -> Result<(), RelayError> {
     let bytes = json.as_bytes();
     let mut depth = 0_usize;
@@ -154,7 +154,7 @@ pub(crate) fn is_relayable(json: &str) -> bool {
     check_relayable(json).is_ok()
 }
 
-/// From behind a string's opening quote to behind its closing one.
+/// Returns the place after a string's closing quote; `at` is the place after its opening quote.
 fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, RelayError> {
     loop {
         match bytes.get(at) {
@@ -173,13 +173,13 @@ fn scan_string(bytes: &[u8], mut at: usize) -> Result<usize, RelayError> {
     }
 }
 
-/// The UTF-16 code unit of a `\uXXXX` at `at`, if there is one.
+/// The UTF-16 code unit of a `\uXXXX` at `at`; `None` if there is none.
 fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// From a number's first byte to behind its last one.
+/// Returns the place after a number's last byte.
 fn scan_number(json: &str, start: usize) -> Result<usize, RelayError> {
     let bytes = json.as_bytes();
     let mut end = start + 1;
@@ -188,7 +188,7 @@ fn scan_number(json: &str, start: usize) -> Result<usize, RelayError> {
         exponent |= matches!(bytes[end], b'e' | b'E');
         end += 1;
     }
-    // Without an exponent it takes 309 digits to leave the range.
+    // Without an exponent, only a number of 309 digits or more is out of range.
     if exponent || end - start > 300 {
         let finite = json[start..end].parse::<f64>().is_ok_and(f64::is_finite);
         if !finite {

@@ -1,4 +1,4 @@
-//! What an edge says, as a client keeps it.
+//! Messages of an edge, as a client owns them.
 
 use serde::{Deserialize, Deserializer};
 
@@ -6,7 +6,7 @@ use crate::envelope::message::{Limits, PROTOCOL, Players, Role, ServerMessage};
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
 
-/// A [`ServerMessage`] that a client received. The fields mean the same.
+/// A received [`ServerMessage`]. The fields have the same meaning.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum ServerEvent {
@@ -33,7 +33,7 @@ pub enum ServerEvent {
         room: RoomId,
         code: String,
     },
-    /// Replaces all that the client knew of the room.
+    /// Replaces everything that the client knew of the room.
     Snapshot {
         room: RoomId,
         epoch: String,
@@ -47,20 +47,20 @@ pub enum ServerEvent {
         prev: u64,
         data: Data,
     },
-    /// For this player only.
+    /// Data for this player only.
     Direct { room: RoomId, data: Data },
-    /// Lossy.
+    /// A lossy message.
     Live { room: RoomId, data: Data },
-    /// All inputs up to `seq` are processed.
+    /// All inputs up to `seq` are stored and processed.
     Ack { room: RoomId, seq: u64 },
-    /// An input was refused by the game.
+    /// The game refused an input.
     Reject {
         room: RoomId,
         seq: u64,
         code: String,
         message: String,
     },
-    /// Who is there; in a big room only how many.
+    /// The players, or only their number in a big room.
     Presence {
         room: RoomId,
         players: Vec<PlayerState>,
@@ -69,13 +69,13 @@ pub enum ServerEvent {
     },
     /// Answers `ping`.
     Pong { id: Option<u64>, time_ms: u64 },
-    /// Something about the connection.
+    /// An event of the connection.
     Notice {
         id: Option<u64>,
         code: String,
         reconnect_in_ms: Option<u64>,
     },
-    /// Something of the client's could not be done.
+    /// A client's request failed.
     Error {
         id: Option<u64>,
         code: String,
@@ -88,9 +88,9 @@ pub enum ServerEvent {
 /// A player in [`ServerEvent::Presence`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PlayerState {
-    /// Who.
+    /// The player.
     pub id: String,
-    /// Whether the player's connection stands.
+    /// Whether the player is connected.
     #[serde(rename = "state", deserialize_with = "connected")]
     pub connected: bool,
 }

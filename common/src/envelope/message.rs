@@ -1,17 +1,17 @@
-//! The messages of the protocol and their parts, whatever the encoding.
+//! The protocol's messages and their parts, independent of the encoding.
 
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
 
 use crate::error::ErrorKind;
 
-/// The version of the client protocol, told in `welcome`.
+/// The version of the client protocol, sent in `welcome`.
 pub const PROTOCOL: u32 = 1;
 
-/// Rooms with more players than this tell how many they are, not who.
+/// The most players that `presence` lists. Rooms with more only report the number.
 pub const MAX_LISTED_PLAYERS: usize = 64;
 
-/// How a connection's messages are encoded.
+/// The encoding of a connection's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// `grandstand.v1.json`: text frames. The default.
@@ -24,7 +24,7 @@ impl Encoding {
     /// Both encodings.
     pub const ALL: [Encoding; 2] = [Encoding::Json, Encoding::Proto];
 
-    /// The WebSocket subprotocol that asks for it.
+    /// The WebSocket subprotocol of the encoding.
     pub fn subprotocol(self) -> &'static str {
         match self {
             Self::Json => "grandstand.v1.json",
@@ -32,26 +32,26 @@ impl Encoding {
         }
     }
 
-    /// The encoding that a WebSocket subprotocol asks for.
+    /// The encoding of a WebSocket subprotocol.
     pub fn from_subprotocol(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|e| e.subprotocol() == name)
     }
 
-    /// 0 for JSON, 1 for protobuf: the place in an array of two.
+    /// The encoding's place in an array of two: 0 for JSON, 1 for protobuf.
     pub fn index(self) -> usize {
         self as usize
     }
 }
 
-/// What a token allows in a room, and what a client joins as.
+/// The role that a token allows in a room, or that a client joins with.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Only watches.
+    /// Watches.
     Spectator,
-    /// Plays (and may ask to only watch).
+    /// Plays, or watches on request.
     Player,
 }
 
@@ -64,7 +64,7 @@ impl Role {
         }
     }
 
-    /// The role that a text on the wire, or in a token, names.
+    /// The role with this name on the wire or in a token.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "spectator" => Some(Self::Spectator),
@@ -74,21 +74,21 @@ impl Role {
     }
 }
 
-/// A message from a client, with its `id` if it has one.
+/// A message from a client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientMessage {
-    /// Echoed in what answers the message.
+    /// The client's number for the message, echoed in its answers.
     pub id: Option<u64>,
-    /// What it says.
+    /// The content.
     pub kind: ClientKind,
 }
 
-/// What a client says.
+/// The content of a client's message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientKind {
-    /// Enter a room, or resume it.
+    /// Enters or resumes a room.
     Join(Join),
-    /// Leave a room.
+    /// Leaves a room.
     Leave {
         /// The room.
         room: RoomId,
@@ -99,17 +99,17 @@ pub enum ClientKind {
         room: RoomId,
         /// 1, 2, 3 … per player and room.
         seq: u64,
-        /// For the game.
+        /// Data for the game.
         data: Data,
     },
     /// A lossy message.
     Live {
         /// The room.
         room: RoomId,
-        /// For the game.
+        /// Data for the game.
         data: Data,
     },
-    /// Is the edge there? Answered with `pong`.
+    /// Asks whether the edge is there; answered with `pong`.
     Ping,
     /// A new token for the same player.
     Auth {
@@ -118,42 +118,42 @@ pub enum ClientKind {
     },
 }
 
-/// `join`: enter a room, or resume it.
+/// `join`: enters or resumes a room.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Join {
     /// The room.
     pub room: RoomId,
     /// The last version that the client has.
     pub since: Option<u64>,
-    /// The epoch that `since` is of.
+    /// The epoch of `since`.
     pub epoch: Option<String>,
-    /// Asks for less than the token allows.
+    /// A role lower than the token allows.
     pub role: Option<Role>,
-    /// For the game if the room is created: one JSON object as text.
+    /// Parameters for the game that creates the room: one JSON object as text.
     pub params: Option<bytes::Bytes>,
     /// A random id of the page.
     pub client: Option<String>,
-    /// Counted up by that page at every connect.
+    /// The number of times that this page has connected.
     pub attempt: u32,
 }
 
-/// A message that cannot be understood.
+/// A message that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct DecodeError {
-    /// What is wrong with it: `bad_json`, `bad_message`, `unknown_type`, `bad_data` or `bad_room`.
+    /// The kind: `bad_json`, `bad_message`, `unknown_type`, `bad_data` or `bad_room`.
     pub kind: ErrorKind,
-    /// What, where and how to mend it.
+    /// What is wrong, where, and how to fix it.
     pub message: String,
-    /// The message's `id`, if that much was understood.
+    /// The message's `id`, if it could be read.
     pub id: Option<u64>,
-    /// The message's room, if that much was understood.
+    /// The message's room, if it could be read.
     pub room: Option<RoomId>,
-    /// The message's seq, if that much was understood.
+    /// The message's seq, if it could be read.
     pub seq: Option<u64>,
 }
 
-/// What an edge says. Borrows, for it is encoded at once.
+/// A message from an edge. It borrows, because it is encoded at once.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerMessage<'a> {
     /// The first message on a connection.
@@ -164,9 +164,9 @@ pub enum ServerMessage<'a> {
         edge: &'a str,
         /// Milliseconds between heartbeats.
         heartbeat_ms: u64,
-        /// What a client may not exceed.
+        /// Limits on the client.
         limits: Limits,
-        /// What this edge can do beyond version 1.
+        /// Abilities of this edge beyond version 1.
         features: &'a [&'a str],
     },
     /// The client is in the room.
@@ -175,29 +175,29 @@ pub enum ServerMessage<'a> {
         id: Option<u64>,
         /// The room.
         room: &'a RoomId,
-        /// As what.
+        /// The role in the room.
         role: Role,
-        /// Which room of this name; `None` if it does not exist yet (spectators).
+        /// The instance of the room; `None` if the room does not exist yet (spectators).
         instance: Option<&'a str>,
-        /// The player's last processed input; the next one is this + 1.
+        /// The player's last processed input; the next one is `last_seq + 1`.
         last_seq: u64,
     },
     /// The client is no longer in the room.
     Left {
-        /// The `leave`'s id, if it asked for it.
+        /// The `leave`'s id, if the client asked to leave.
         id: Option<u64>,
         /// The room.
         room: &'a RoomId,
-        /// Why: `left`, `replaced`, `finished`, …
+        /// The reason: `left`, `replaced`, `finished`, …
         code: &'a str,
     },
-    /// Replaces all that the client knew of the room.
+    /// Replaces everything that the client knew of the room.
     Snapshot {
         /// The room.
         room: &'a RoomId,
-        /// Opaque, compared for equality only.
+        /// Opaque; clients only compare it for equality.
         epoch: &'a str,
-        /// The version that it shows.
+        /// The version of the view.
         version: u64,
         /// The view.
         data: &'a Data,
@@ -206,52 +206,52 @@ pub enum ServerMessage<'a> {
     Update {
         /// The room.
         room: &'a RoomId,
-        /// The version after it.
+        /// The version after the change.
         version: u64,
-        /// The version before it.
+        /// The version before the change.
         prev: u64,
         /// The change.
         data: &'a Data,
     },
-    /// For this player only.
+    /// Data for this player only.
     Direct {
         /// The room.
         room: &'a RoomId,
-        /// What.
+        /// The data.
         data: &'a Data,
     },
-    /// Lossy.
+    /// A lossy message.
     Live {
         /// The room.
         room: &'a RoomId,
-        /// What.
+        /// The data.
         data: &'a Data,
     },
-    /// All inputs up to `seq` are processed, and so durable.
+    /// All inputs up to `seq` are stored and processed.
     Ack {
         /// The room.
         room: &'a RoomId,
-        /// The last of them.
+        /// The last of these inputs.
         seq: u64,
     },
-    /// An input was processed, and refused by the game.
+    /// The game processed an input and refused it.
     Reject {
         /// The room.
         room: &'a RoomId,
-        /// Which.
+        /// The input.
         seq: u64,
-        /// Why, for the program.
+        /// The reason, for the program.
         code: &'a str,
-        /// Why, for people.
+        /// The reason, for people.
         message: &'a str,
     },
-    /// Who is there.
+    /// The players and viewers of a room.
     Presence {
         /// The room.
         room: &'a RoomId,
-        /// The players, or how many they are.
+        /// The players, or their number.
         players: Players<'a>,
-        /// How many watch.
+        /// The number of viewers.
         viewers: u64,
     },
     /// Answers `ping`.
@@ -261,48 +261,48 @@ pub enum ServerMessage<'a> {
         /// The edge's clock, Unix milliseconds.
         time_ms: u64,
     },
-    /// About the connection: `draining`, `degraded`, `recovered`, `token_expiring`, `token_renewed`.
+    /// An event of the connection: `draining`, `degraded`, `recovered`, `token_expiring`, `token_renewed`.
     Notice {
         /// The `auth`'s id for `token_renewed`.
         id: Option<u64>,
-        /// What.
+        /// The event.
         code: &'a str,
-        /// When to connect anew, milliseconds from now (`draining`).
+        /// The time until the client should connect again, in milliseconds (`draining`).
         reconnect_in_ms: Option<u64>,
     },
-    /// Something of the client's could not be done.
+    /// A client's request failed.
     Error {
         /// The id of the message that caused it.
         id: Option<u64>,
-        /// Why, for the program.
+        /// The reason, for the program.
         code: &'a str,
-        /// Why, for people.
+        /// The reason, for people.
         message: &'a str,
-        /// The room that it is about.
+        /// The room of the failed request.
         room: Option<&'a RoomId>,
-        /// The input that it is about.
+        /// The input that failed.
         seq: Option<u64>,
     },
 }
 
-/// What a client may not exceed, told in `welcome`.
+/// Limits on a client, sent in `welcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
-    /// The largest message from a client, bytes.
+    /// The most bytes of a client's message.
     pub message_bytes: u64,
-    /// Rooms that one connection may be in.
+    /// The most rooms of one connection.
     pub rooms: u64,
-    /// Inputs that may wait for their `ack`, per room.
+    /// The most inputs per room that may wait for their `ack`.
     pub window: u64,
-    /// How deep a client's JSON may nest.
+    /// The most levels of a client's JSON.
     pub json_depth: u64,
 }
 
 /// A room's players in `presence`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Players<'a> {
-    /// Who, and whether connected.
+    /// Each player, and whether the player is connected.
     List(Vec<(&'a str, bool)>),
-    /// Too many to list (above [`MAX_LISTED_PLAYERS`]).
+    /// The number of players, above [`MAX_LISTED_PLAYERS`].
     Count(u32),
 }

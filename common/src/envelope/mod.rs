@@ -1,8 +1,8 @@
-//! The client protocol, version 1: what clients and edges say to each other, in two encodings.
+//! The client protocol, version 1: the messages between clients and edges, in two encodings.
 //!
-//! The encoding is the WebSocket subprotocol: JSON in text frames or protobuf in binary frames, the same
-//! names and fields in both (`proto/grandstand.proto`). A client's messages are checked in full when they are decoded,
-//! so whatever holds a [`ClientMessage`] need not check again.
+//! The WebSocket subprotocol selects the encoding: JSON in text frames or protobuf in binary frames, with the same
+//! names and fields (`proto/grandstand.proto`). Decoding checks a client's message completely, so code that holds a
+//! [`ClientMessage`] does not check it again.
 
 mod message;
 
@@ -27,10 +27,10 @@ pub use self::message::{
     Players, Role, ServerMessage,
 };
 
-/// Understands a client's message: the payload of one WebSocket message.
+/// Decodes a client's message from the payload of one WebSocket message.
 ///
 /// # Errors
-/// Says what is wrong and how to mend it, with the message's `id`, `room` and `seq` as far as they were understood.
+/// What is wrong and how to fix it, with the message's `id`, `room` and `seq` as far as they could be read.
 pub fn decode_client(
     encoding: Encoding,
     payload: &[u8],
@@ -41,7 +41,7 @@ pub fn decode_client(
     }
 }
 
-/// Appends an edge's message to `out`. JSON data is copied as it is: it was checked where it came in.
+/// Appends an edge's message to `out`. JSON data is copied unchanged, because the edge that received it checked it.
 pub fn encode_server(encoding: Encoding, message: &ServerMessage<'_>, out: &mut impl BufMut) {
     match encoding {
         Encoding::Json => json::encode_server(message, out),
@@ -49,7 +49,7 @@ pub fn encode_server(encoding: Encoding, message: &ServerMessage<'_>, out: &mut 
     }
 }
 
-/// Appends a client's message to `out`: for clients written in Rust.
+/// Appends a client's message to `out`. For clients written in Rust.
 pub fn encode_client(encoding: Encoding, message: &ClientMessage, out: &mut impl BufMut) {
     match encoding {
         Encoding::Json => json::encode_client(message, out),
@@ -57,10 +57,11 @@ pub fn encode_client(encoding: Encoding, message: &ClientMessage, out: &mut impl
     }
 }
 
-/// Understands an edge's message: for clients written in Rust.
+/// Decodes an edge's message. For clients written in Rust.
 ///
 /// # Errors
-/// As [`decode_client`]. A client ignores what fails with [`ErrorKind::UnknownType`](crate::error::ErrorKind::UnknownType).
+/// As [`decode_client`]. A client ignores messages that fail with
+/// [`ErrorKind::UnknownType`](crate::error::ErrorKind::UnknownType).
 pub fn decode_server(encoding: Encoding, payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
     match encoding {
         Encoding::Json => json::decode_server(payload),

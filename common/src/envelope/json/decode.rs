@@ -1,4 +1,4 @@
-//! Reading JSON: a client's messages with every check, a server's as they are.
+//! Reads JSON: client messages with every check, server messages as they are.
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ fn join(fields: &Fields<'_>) -> Result<Join, MessageError> {
     })
 }
 
-/// Names the type that is unknown, shortened: it goes back to its sender.
+/// Names the unknown type, shortened because the text goes back to its sender.
 fn unknown(name: &str) -> MessageError {
     let name: String = name.chars().take(32).collect();
     MessageError::new(

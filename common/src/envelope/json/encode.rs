@@ -1,4 +1,4 @@
-//! Writing JSON, field by field, with nothing allocated on the way.
+//! Writes JSON field by field, without allocating.
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
@@ -151,7 +151,7 @@ fn put_join<'b, B: BufMut>(object: Object<'b, B>, join: &Join) -> Object<'b, B> 
     object
 }
 
-/// A message that is being written: behind `{"type":"…"`, so every further field begins with a comma.
+/// A message in progress, after `{"type":"…"`: every further field begins with a comma.
 struct Object<'b, B>(&'b mut B);
 
 impl<'b, B: BufMut> Object<'b, B> {
@@ -166,7 +166,7 @@ impl<'b, B: BufMut> Object<'b, B> {
         self.0.put_u8(b'}');
     }
 
-    /// Our own field names need no escapes.
+    /// Field names of the protocol need no escapes.
     fn key(&mut self, name: &str) {
         self.0.put_slice(b",\"");
         self.0.put_slice(name.as_bytes());

@@ -1,4 +1,4 @@
-//! One pass over a message: which fields it has, each as it stands in the text.
+//! Finds the fields of a message in one pass, each as raw JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -47,7 +47,7 @@ fields!(
     ReconnectInMs "reconnect_in_ms",
 );
 
-/// A message's fields. Of a repeated one the last counts; `null` counts as absent, except for `data`.
+/// A message's fields. The last of repeated fields counts; `null` counts as absent, except for `data`.
 pub(super) struct Fields<'a>([Option<&'a RawValue>; Field::COUNT]);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -80,7 +80,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Finds the fields of the message that `payload` is.
+    /// Finds the fields of the message in `payload`.
     pub(super) fn parse(payload: &'a [u8]) -> Result<Self, MessageError> {
         let text = simdutf8::compat::from_utf8(payload)
             .map_err(|why| MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// What of the message can be told even if something else in it is wrong.
+    /// The fields that can be read even if another field is invalid.
     pub(super) fn context(&self) -> MessageContext {
         MessageContext {
             id: self.integer(Field::Id).ok().flatten(),
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
             .and_then(|t| t.strip_suffix('"'));
         match inner {
             Some(inner) if !inner.contains('\\') => Ok(Some(Cow::Borrowed(inner))),
-            // A string with half of a surrogate pair is no text.
+            // A string with half of a surrogate pair is not text.
             _ => serde_json::from_str(raw.get())
                 .map(|text| Some(Cow::Owned(text)))
                 .map_err(|_| {
@@ -137,7 +137,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Any JSON of a server's, as whatever it should be.
+    /// Parses any JSON field of a server message.
     pub(super) fn typed<T: Deserialize<'a>>(
         &self,
         field: Field,

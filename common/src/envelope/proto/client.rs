@@ -15,7 +15,7 @@ pub(in crate::envelope) fn decode_client(
     client_message(message).map_err(|error| error.into_decode_error(context))
 }
 
-/// What of the message can be told even if something else in it is wrong.
+/// The fields that can be read even if another field is invalid.
 fn context(message: &messages::ClientMessage) -> MessageContext {
     use messages::ClientKind as Kind;
     let (room, seq) = match &message.kind {
@@ -54,7 +54,7 @@ fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, Mes
         None => {
             return Err(MessageError::new(
                 ErrorKind::UnknownType,
-                "the message has no kind, or one that is not known",
+                "the message has no kind, or an unknown one",
             ));
         }
     };

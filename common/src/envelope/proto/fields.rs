@@ -1,4 +1,4 @@
-//! Reading and writing one message, and the fields that need a check.
+//! Reads and writes one message, and the fields that need a check.
 
 use bytes::BufMut;
 use grandstand_types::data::Data;
@@ -9,7 +9,7 @@ use crate::envelope::check::{self, MessageContext, MessageError};
 use crate::envelope::message::DecodeError;
 use crate::error::ErrorKind;
 
-/// Appends `message`. There is always room: a `BufMut` that is not is none of ours.
+/// Appends `message`. `out` must grow as needed, as all buffers here do.
 pub(super) fn encode(message: &impl Message, out: &mut impl BufMut) {
     message
         .encode(out)
@@ -38,7 +38,7 @@ pub(super) fn data(data: Option<Data>) -> Result<Data, MessageError> {
     }
 }
 
-/// The one JSON value that `text` must be: it is copied into others' JSON messages.
+/// Requires that `text` is one JSON value, because it is copied into other clients' JSON messages.
 pub(super) fn json<'a>(name: &str, text: &'a [u8]) -> Result<&'a RawValue, MessageError> {
     serde_json::from_slice(text).map_err(|why| {
         MessageError::new(

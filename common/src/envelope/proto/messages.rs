@@ -1,4 +1,4 @@
-//! The messages of `proto/grandstand.proto`; a test holds the two together.
+//! The messages of `proto/grandstand.proto`. A test compares the two.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What an edge says, as protobuf.
+//! An edge's messages as protobuf.
 
 use bytes::BufMut;
 
@@ -197,7 +197,7 @@ fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, Message
     let Some(kind) = message.kind else {
         return Err(MessageError::new(
             ErrorKind::UnknownType,
-            "the message has no kind, or one that is not known",
+            "the message has no kind, or an unknown one",
         ));
     };
     Ok(match kind {

@@ -286,7 +286,7 @@ fn protobuf_is_checked_like_json() {
     );
 }
 
-/// What is decoded can be encoded, whatever the bytes were; and nothing panics.
+/// Every decoded message can be encoded, whatever the bytes were, and nothing panics.
 #[test]
 fn no_bytes_hurt_the_decoder() {
     for seed in 0..300 {

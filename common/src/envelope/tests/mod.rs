@@ -35,7 +35,7 @@ fn encoded_server(encoding: Encoding, message: &ServerMessage<'_>) -> Vec<u8> {
     out
 }
 
-/// One of each kind that a client can send, with and without what is optional.
+/// One message of each kind that a client can send, with and without optional fields.
 fn client_messages() -> Vec<ClientMessage> {
     let full = Join {
         room: room("memory-42"),
@@ -88,7 +88,7 @@ fn client_messages() -> Vec<ClientMessage> {
         .collect()
 }
 
-/// Gives one of each kind that an edge can send, with and without what is optional.
+/// Calls `f` with one message of each kind that an edge can send, with and without optional fields.
 fn for_each_server_message(mut f: impl FnMut(&ServerMessage<'_>)) {
     let room = &room("memory-42");
     let data = &json(r#"{"kind":"flipped","card":5,"face":"A"}"#);

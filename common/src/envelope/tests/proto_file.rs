@@ -1,4 +1,4 @@
-//! `proto/grandstand.proto` is compiled and what it finds in our bytes is compared with our JSON.
+//! Compiles `proto/grandstand.proto`, decodes our bytes with it and compares the result with our JSON.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ fn pool() -> DescriptorPool {
     DescriptorPool::from_file_descriptor_set(files).unwrap()
 }
 
-/// The protobuf message that `bytes` are, by the file alone, as the JSON that it stands for.
+/// Decodes `bytes` with the file alone, as the JSON of the same message.
 fn by_the_file(pool: &DescriptorPool, name: &str, bytes: &[u8]) -> Value {
     let descriptor = pool.get_message_by_name(name).unwrap();
     let message = DynamicMessage::decode(descriptor, bytes).unwrap();
@@ -37,7 +37,7 @@ fn by_the_file(pool: &DescriptorPool, name: &str, bytes: &[u8]) -> Value {
     fields.into()
 }
 
-/// Where JSON has another shape: data, and what is left out.
+/// Adapts the fields whose JSON has another shape: data, and omitted fields.
 fn unwrap_data(fields: &mut Map<String, Value>) {
     let text = |value: Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
     for (from, to) in [("json", "data"), ("params", "params")] {
@@ -79,7 +79,7 @@ fn names_and_values_are_those_of_the_json() {
     assert_eq!(kinds, 25 + 8);
 }
 
-/// No kind is in the file alone, and so is missing here.
+/// Every kind in the file is in the code too.
 #[test]
 fn every_kind_of_the_file_is_covered() {
     let pool = pool();

@@ -37,7 +37,7 @@ fn json_has_the_documented_fields() {
         r#"{"type":"notice","code":"draining"}"#,
         r#"{"type":"error","id":3,"code":"bad_seq","message":"say \"7\"\t\u007f\u001f","room":"memory-42","seq":3}"#,
     ] {
-        // Written as a character in our messages, as an escape here.
+        // Our messages have the character, the text here its escape.
         let line = line.replace("\\u007f", "\u{7f}");
         assert!(lines.contains(&line), "{line} is not in {lines:#?}");
     }
