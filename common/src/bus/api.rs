@@ -1,4 +1,4 @@
-//! The one interface of both buses.
+//! The common interface of both buses.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::bus::witness::Witness;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
 
-/// A connection to the bus. Cheap to clone, and usable from several threads; clones share the connection.
+/// A connection to the bus. Clones are cheap, share the connection and may be used from several threads.
 #[derive(Debug, Clone)]
 pub enum Bus {
     /// A NATS server or cluster.
     Nats(Nats),
-    /// In this process, in memory or with a folder.
+    /// A bus inside this process, in memory or with a folder.
     Embedded(Embedded),
 }
 
@@ -38,25 +38,25 @@ macro_rules! either {
 }
 
 impl Bus {
-    /// Connects to NATS (`nats://host:4222`, several with commas), makes what streams and buckets are missing and
-    /// checks those that are there. The connection lives in the current tokio runtime.
+    /// Connects to NATS (`nats://host:4222`, several separated by commas), creates missing streams and buckets and
+    /// checks existing ones. The connection lives in the current tokio runtime.
     ///
     /// # Errors
-    /// Within about 5 s if it cannot be reached or is not as configured.
+    /// Within about 5 s, if NATS cannot be reached or is not configured as needed.
     pub async fn connect_nats(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         Nats::connect(url, options).await.map(Self::Nats)
     }
 
-    /// A bus of this process alone, in memory.
+    /// Creates a bus for this process alone, in memory.
     ///
     /// # Errors
-    /// If the options make no sense.
+    /// If the options are invalid.
     pub fn embedded(options: &BusOptions) -> Result<Self, ConnectError> {
         Embedded::in_memory(options).map(Self::Embedded)
     }
 
-    /// A bus of this process alone, whose log and buckets are kept in a folder (made if it is missing) and durable
-    /// before they are acked; in memory without one.
+    /// Creates a bus for this process alone. With a folder (created if missing), the log and buckets are durable there
+    /// before they are acked; without one, they are in memory.
     ///
     /// # Errors
     /// If the folder cannot be used, or another process uses it.
@@ -70,65 +70,64 @@ impl Bus {
         }
     }
 
-    /// A bus in memory for simulations: time is tokio's (so it can be paused) and begins at `Faults::start_ms`, and what
-    /// can go wrong with NATS goes wrong as the plan's seed says. Must be called in a tokio runtime.
+    /// Creates a bus in memory for simulations. Its time is tokio's, which can be paused, and begins at
+    /// `Faults::start_ms`. Failures of NATS happen as the seed decides. Must be called in a tokio runtime.
     ///
     /// # Errors
-    /// If the options make no sense.
+    /// If the options are invalid.
     pub fn simulated(options: &BusOptions, faults: Faults) -> Result<Self, ConnectError> {
         Embedded::simulated(options, faults).map(Self::Embedded)
     }
 
-    /// Connects to the NATS of a cluster that is there, to look at it: makes and checks no streams, and takes the numbers
-    /// of partitions and streams from the cluster's record, whatever `options` say.
+    /// Connects to an existing cluster to inspect it: creates and checks no streams, and takes the numbers of
+    /// partitions and streams from the cluster's record instead of `options`.
     ///
     /// # Errors
-    /// If it cannot be reached, or there is no cluster.
+    /// If NATS cannot be reached, or has no cluster.
     pub async fn inspect_nats(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         Nats::inspect(url, options).await.map(Self::Nats)
     }
 
-    /// Opens a folder that is there, to look at it: with the partitions and streams that it has, and without removing
-    /// what is too old.
+    /// Opens an existing folder to inspect it: takes its partitions and streams, and removes no old entries.
     ///
     /// # Errors
-    /// If there is nothing in it, or another process uses it.
+    /// If the folder is empty, or another process uses it.
     pub async fn inspect_folder(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
         Embedded::inspect(dir, options).await.map(Self::Embedded)
     }
 
-    /// How many partitions rooms are hashed to.
+    /// The number of partitions that rooms are hashed to.
     pub fn partitions(&self) -> u16 {
         either!(self, bus => bus.partitions())
     }
 
-    /// The most bytes that a message, an entry or a value may have.
+    /// The most bytes of a message, an entry or a value.
     pub fn max_payload(&self) -> usize {
         either!(self, bus => bus.max_payload())
     }
 
-    /// Whether the bus can be reached, and changes of that.
+    /// The state of the connection, and its changes.
     pub fn link(&self) -> watch::Receiver<Link> {
         either!(self, bus => bus.link())
     }
 
-    /// Counters of this connection.
+    /// The counters of this connection.
     pub fn stats(&self) -> &BusStats {
         either!(self, bus => bus.stats())
     }
 
-    /// Sends a message, at most once, in order per caller and subject. Waits while the connection takes no more.
+    /// Sends a message at most once, in order per caller and subject. Waits while the connection is saturated.
     ///
     /// # Errors
-    /// If it cannot be sent. That it could says nothing about its arrival.
+    /// If the message cannot be sent. Success does not mean that it arrives.
     pub async fn publish(&self, subject: String, payload: Bytes) -> Result<(), PublishError> {
         either!(self, bus => bus.publish(subject, payload).await)
     }
 
-    /// Waits until the server has all that was published before.
+    /// Waits until the server has received everything published before.
     ///
     /// # Errors
-    /// If there is no connection, or it was lost meanwhile.
+    /// If there is no connection, or it is lost meanwhile.
     pub async fn flush(&self) -> Result<(), BusError> {
         match self {
             Self::Nats(bus) => bus.flush().await,
@@ -136,10 +135,11 @@ impl Bus {
         }
     }
 
-    /// Subscribes to a pattern (`*` one token, a last `>` the rest). The server has it when this returns.
+    /// Subscribes to a pattern (`*` for one token, a last `>` for the rest). The server has the subscription when this
+    /// returns.
     ///
     /// # Errors
-    /// If there is no connection, or `pattern` is none.
+    /// If there is no connection, or `pattern` is invalid.
     pub async fn subscribe(
         &self,
         pattern: &str,
@@ -148,10 +148,11 @@ impl Bus {
         either!(self, bus => bus.subscribe(pattern, capacity).await)
     }
 
-    /// Asks somebody who listens on `subject`, who answers by publishing to [`Message::reply`](crate::bus::Message).
+    /// Sends a request to a listener on `subject`, which answers by publishing to
+    /// [`Message::reply`](crate::bus::Message).
     ///
     /// # Errors
-    /// At once if nobody listens or the connection is (or gets) lost; else after `timeout`.
+    /// At once if nobody listens or the connection is lost; otherwise after `timeout`.
     pub async fn request(
         &self,
         subject: String,
@@ -161,7 +162,8 @@ impl Bus {
         either!(self, bus => bus.request(subject, payload, timeout).await)
     }
 
-    /// A second way to ask, over another server, where there is one. Made once and kept: it takes a while to connect.
+    /// Starts a connection to another server of the cluster, if there is one. Create it once and keep it, because
+    /// connecting takes a while.
     pub fn witness(&self) -> Witness {
         match self {
             Self::Nats(bus) => Witness::nats(bus.second()),
@@ -169,37 +171,37 @@ impl Bus {
         }
     }
 
-    /// Appends to the log (`in.{p}.{room}`). Appends of one caller are sent in the order in which this returns; the
-    /// receipt says later that the entry is stored, and where.
+    /// Appends to the log (`in.{p}.{room}`). Appends of one caller are sent in the order in which this returns. The
+    /// receipt later tells that the entry is stored, and its sequence.
     ///
     /// # Errors
-    /// If it cannot be sent.
+    /// If the entry cannot be sent.
     pub async fn append(&self, subject: String, payload: Bytes) -> Result<Receipt, PublishError> {
         either!(self, bus => bus.append(subject, payload).await)
     }
 
-    /// Where the stream that holds a partition's log begins and ends.
+    /// The first and last sequence of the stream with a partition's log.
     ///
     /// # Errors
-    /// If it cannot be asked.
+    /// If the server does not answer.
     pub async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
         either!(self, bus => bus.log_state(partition).await)
     }
 
-    /// Reads the entries of a partition from sequence `from` on (from the first one there if older ones are gone), then
-    /// those that come.
+    /// Reads the entries of a partition from sequence `from`, or from the first existing one if older ones are gone;
+    /// then new ones.
     ///
     /// # Errors
-    /// If it cannot be begun.
+    /// If reading cannot start.
     pub async fn read_log(&self, partition: Partition, from: u64) -> Result<LogReader, BusError> {
         self.open_log(partition, None, from).await
     }
 
-    /// The same, but only the entries of one room. What is said of the numbers behind an entry, and of
-    /// [`Read::Idle`](crate::bus::Read), is said of that room's entries.
+    /// Reads like [`read_log`](Self::read_log), but only the entries of one room. The number of entries behind an
+    /// entry, and [`Read::Idle`](crate::bus::Read), concern that room alone.
     ///
     /// # Errors
-    /// If it cannot be begun.
+    /// If reading cannot start.
     pub async fn read_room(&self, room: &RoomId, from: u64) -> Result<LogReader, BusError> {
         let partition = room.partition(self.partitions());
         let subject = Some(subject::log(partition, room));
@@ -219,19 +221,19 @@ impl Bus {
         Ok(LogReader(source))
     }
 
-    /// A key's value, or the marker of its deletion. Never an older one than was acked.
+    /// Reads a key's value, or the marker of its deletion. Never returns an older one than was acked.
     ///
     /// # Errors
-    /// If it cannot be asked.
+    /// If the server does not answer.
     pub async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
         either!(self, bus => bus.get(bucket, key).await)
     }
 
-    /// Puts a value if the key still has revision `expected` (0: it was never written, or its marker has expired), and
-    /// gives its new one.
+    /// Compare-and-swap: writes a value if the key still has revision `expected`, and returns the new revision.
+    /// Revision 0 means that the key was never written, or its marker has expired.
     ///
     /// # Errors
-    /// See [`PutError`]: [`PutError::Unknown`] may have been put.
+    /// See [`PutError`]. After [`PutError::Unknown`] the value may have been written.
     pub async fn put_if(
         &self,
         bucket: Bucket,
@@ -242,10 +244,10 @@ impl Bus {
         self.start_put_if(bucket, key, value, expected).await?.await
     }
 
-    /// The same, pipelined like [`append`](Self::append).
+    /// Writes like [`put_if`](Self::put_if), pipelined like [`append`](Self::append).
     ///
     /// # Errors
-    /// If it cannot be sent.
+    /// If the value cannot be sent.
     pub async fn start_put_if(
         &self,
         bucket: Bucket,
@@ -256,8 +258,8 @@ impl Bus {
         either!(self, bus => bus.start_put_if(bucket, key, value, expected).await)
     }
 
-    /// Replaces a key that still has revision `expected` by a marker that it was deleted, which expires after `ttl`
-    /// (whole seconds, rounded up), and gives the marker's revision.
+    /// Deletes a key that still has revision `expected`: writes a marker, which expires after `ttl` (rounded up to
+    /// whole seconds), and returns the marker's revision.
     ///
     /// # Errors
     /// See [`PutError`].
@@ -271,11 +273,11 @@ impl Bus {
         either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl).await)?.await
     }
 
-    /// Reads the keys that begin with `prefix` (empty: all; else whole tokens with their dot, as `7.`): their current
-    /// values and markers, then changes.
+    /// Reads the keys with `prefix`: their current values and markers, then changes. An empty prefix means all keys;
+    /// others are whole tokens with their dot, for example `7.`.
     ///
     /// # Errors
-    /// If it cannot be begun.
+    /// If reading cannot start.
     pub async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
         let source = match self {
             Self::Nats(bus) => Source::Nats(bus.watch(bucket, prefix).await?),

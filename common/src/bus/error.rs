@@ -1,22 +1,22 @@
-//! What can go wrong on the bus, per operation.
+//! Errors of the bus, per operation.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exit::Exit;
 
-/// Why there is no bus. One line each that says what, where, and how to mend it.
+/// Why the bus cannot be opened. Each text is one line: what is wrong, where, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The options contradict themselves.
+    /// The options contradict each other.
     #[error("bad bus options: {0}")]
     Options(&'static str),
-    /// Not an address.
+    /// The text is not an address.
     #[error("{url:?} is not a NATS address (nats://host:4222): {reason}")]
     BadUrl {
         /// The address, without its password.
         url: String,
-        /// What is wrong with it.
+        /// The fault of the address.
         reason: String,
     },
     /// The credentials file cannot be used.
@@ -24,18 +24,18 @@ pub enum ConnectError {
     Credentials {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// Nobody answers there, or not as NATS does.
+    /// Nobody answers at the address, or not like NATS.
     #[error("cannot connect to NATS at {url}: {cause}; is it running, and is the address right?")]
     Unreachable {
         /// The address, without its password.
         url: String,
-        /// Why.
+        /// The cause.
         cause: async_nats::ConnectError,
     },
-    /// It took too long.
+    /// The server did not answer in time.
     #[error(
         "cannot connect to NATS at {url}: no answer within {} s; is the address right, and is it NATS that listens there?",
         after.as_secs()
@@ -43,10 +43,10 @@ pub enum ConnectError {
     TimedOut {
         /// The address, without its password.
         url: String,
-        /// How long was waited.
+        /// The time waited.
         after: Duration,
     },
-    /// The server lacks what is needed.
+    /// The server lacks a needed feature.
     #[error("NATS at {url} is version {version}; 2.11 or newer is needed (per-message TTL)")]
     TooOld {
         /// The address, without its password.
@@ -54,7 +54,7 @@ pub enum ConnectError {
         /// The server's version.
         version: String,
     },
-    /// The server has no JetStream.
+    /// JetStream is not enabled on the server.
     #[error(
         "NATS at {url} does not answer for JetStream: enable it (`jetstream {{ store_dir: … }}`)"
     )]
@@ -62,33 +62,33 @@ pub enum ConnectError {
         /// The address, without its password.
         url: String,
     },
-    /// A stream could not be looked at or made.
+    /// A stream cannot be read or created.
     #[error("cannot set up the stream {stream}: {cause}")]
     Setup {
-        /// Which stream.
+        /// The stream.
         stream: String,
-        /// Why.
+        /// The cause.
         cause: BusError,
     },
-    /// What is there is of a cluster with other numbers.
+    /// The streams belong to a cluster with other numbers.
     #[error(
         "cluster.partitions is {partitions} and cluster.streams {streams}, but the stream {stream} was made for others \
          (it has {found} partitions, not {wanted}): set both as the cluster's other processes have them, or use \
          another NATS account"
     )]
     OtherCluster {
-        /// What is configured.
+        /// The configured number of partitions.
         partitions: u16,
-        /// What is configured.
+        /// The configured number of streams.
         streams: u16,
-        /// Which stream.
+        /// The stream.
         stream: String,
-        /// How many partitions it has.
+        /// The number of its partitions.
         found: usize,
-        /// How many it should have.
+        /// The expected number of its partitions.
         wanted: usize,
     },
-    /// Streams cannot be replicated there.
+    /// The server cannot replicate streams.
     #[error(
         "cluster.replicas is {replicas}, but NATS at {url} is not a cluster: set it to 1, or give three servers a \
          `cluster` block each (config/nats.conf)"
@@ -96,40 +96,40 @@ pub enum ConnectError {
     NoCluster {
         /// The address, without its password.
         url: String,
-        /// What is configured.
+        /// The configured number of replicas.
         replicas: usize,
     },
-    /// What is there was made with other settings.
+    /// A stream or folder was created with other settings.
     #[error("{what} has {field} {found}, but {wanted} is wanted: {fix}")]
     Mismatch {
-        /// The stream, or the folder.
+        /// The stream or folder.
         what: String,
-        /// Which setting.
+        /// The setting.
         field: &'static str,
-        /// What it is.
+        /// Its value.
         found: String,
-        /// What it should be.
+        /// The expected value.
         wanted: String,
-        /// What to do.
+        /// The remedy.
         fix: String,
     },
-    /// There is nothing to look at.
+    /// There is nothing to inspect.
     #[error("there is no Grandstand in {place}: no process has run there")]
     NothingThere {
         /// The servers, or the folder.
         place: String,
     },
-    /// What is there is of another version of the bus.
+    /// The data is of another version of the bus.
     #[error("{place} has {found}; this program reads {wanted}: use the program that goes with it")]
     OtherVersion {
         /// The servers, or the folder.
         place: String,
-        /// What it has.
+        /// The version found.
         found: String,
-        /// What this program can read.
+        /// The version that this program reads.
         wanted: String,
     },
-    /// Another process has the folder.
+    /// Another process uses the folder.
     #[error(
         "the data folder {} is in use by another process: end that one, or use another folder", dir.display()
     )]
@@ -144,18 +144,18 @@ pub enum ConnectError {
     Folder {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// What is in the folder cannot be read.
+    /// The store in the folder cannot be opened.
     #[error("cannot open the store in {}: {cause}", dir.display())]
     Store {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         cause: Box<fjall::Error>,
     },
-    /// A record in the folder is not what it should be.
+    /// A record in the folder is damaged.
     #[error(
         "the data folder {} is damaged: {what}; nothing was changed: put a copy of the folder in its place, or name \
          an empty folder to begin anew", dir.display()
@@ -163,13 +163,13 @@ pub enum ConnectError {
     Damaged {
         /// The folder.
         dir: PathBuf,
-        /// Which record, and what is wrong with it.
+        /// The record, and its fault.
         what: String,
     },
 }
 
 impl ConnectError {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. }
@@ -192,7 +192,7 @@ impl ConnectError {
     }
 }
 
-/// Why an answer did not come: whether the request was carried out is not known.
+/// Why an answer is missing. The request may or may not have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
     /// The connection was lost before the answer came.
@@ -203,36 +203,36 @@ pub enum Unanswered {
     Deadline,
 }
 
-/// Why something was not sent.
+/// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// There is no connection now.
+    /// There is no connection at the moment.
     #[error("there is no connection")]
     Disconnected,
-    /// More than one message may carry.
+    /// The message exceeds the maximum size.
     #[error("{size} bytes are more than the {max} that a message may have")]
     TooBig {
-        /// How many bytes.
+        /// The message's bytes.
         size: usize,
-        /// How many are allowed.
+        /// The most bytes allowed.
         max: usize,
     },
-    /// Nothing can be sent there (empty token, space, wildcard).
+    /// The subject or key is invalid (empty token, space, wildcard).
     #[error("{0:?} is no subject or key")]
     BadSubject(String),
-    /// The folder's disk failed; nothing is stored any more.
+    /// The folder's disk failed; nothing more is stored.
     #[error("the store failed and takes nothing more")]
     StoreFailed,
 }
 
-/// Why an entry may not be in the log. It may be, except after [`AppendError::Unavailable`] and
+/// Why an append failed. The entry may be in the log, except after [`AppendError::Unavailable`] and
 /// [`AppendError::Refused`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// No answer.
+    /// The answer is missing.
     #[error(transparent)]
     Unknown(#[from] Unanswered),
-    /// There is no stream for it now (JetStream is down, has no leader, or the stream is gone).
+    /// No stream accepts it at the moment: JetStream is down, has no leader, or the stream is gone.
     #[error("no stream takes it")]
     Unavailable,
     /// The server refused it.
@@ -240,32 +240,32 @@ pub enum AppendError {
     Refused {
         /// The server's error code.
         code: u32,
-        /// What it says.
+        /// The server's text.
         description: String,
     },
 }
 
-/// Why a value may not have been put.
+/// Why a put failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PutError {
-    /// The key has another revision than was expected: not put.
+    /// The key has another revision than expected. Not written.
     #[error("the key has another revision")]
     WrongRevision,
-    /// No answer: it may or may not have been put.
+    /// The answer is missing. May or may not have been written.
     #[error(transparent)]
     Unknown(#[from] Unanswered),
-    /// It was not even sent: not put.
+    /// The value was not sent. Not written.
     #[error(transparent)]
     NotSent(#[from] PublishError),
-    /// There is no bucket for it now: not put.
+    /// No bucket accepts it at the moment. Not written.
     #[error("no bucket takes it")]
     Unavailable,
-    /// The server refused it: not put.
+    /// The server refused it. Not written.
     #[error("refused: {description} ({code})")]
     Refused {
         /// The server's error code.
         code: u32,
-        /// What it says.
+        /// The server's text.
         description: String,
     },
 }
@@ -273,47 +273,47 @@ pub enum PutError {
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Nobody listens there. Known at once.
+    /// Nobody listens on the subject. Known at once.
     #[error("nobody listens there")]
     NoResponders,
-    /// No answer within the time.
+    /// No answer came in time.
     #[error("no answer in time")]
     Timeout,
     /// There is no connection, or it was lost before the answer came.
     #[error("there is no connection")]
     Disconnected,
-    /// It could not be sent.
+    /// The request could not be sent.
     #[error(transparent)]
     NotSent(PublishError),
 }
 
-/// Why something cannot be read.
+/// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BusError {
     /// There is no connection, or it was lost.
     #[error("there is no connection")]
     Disconnected,
-    /// No answer in time.
+    /// No answer came in time.
     #[error("no answer in time")]
     Timeout,
-    /// Nobody answers for it now (JetStream is down or has no leader).
+    /// The service is unavailable: JetStream is down or has no leader.
     #[error("the service is not available")]
     Unavailable,
-    /// There is no such stream or bucket.
+    /// The stream or bucket does not exist.
     #[error("there is no such stream")]
     NoStream,
-    /// Not a subject, pattern, key or prefix.
+    /// The subject, pattern, key or prefix is invalid.
     #[error("{0:?} is no subject, key or prefix")]
     BadSubject(String),
-    /// Something else that the server says.
+    /// Another error of the server.
     #[error("{description} ({code})")]
     Server {
         /// The server's error code; 0 if it has none.
         code: u32,
-        /// What it says.
+        /// The server's text.
         description: String,
     },
-    /// An answer that cannot be read.
+    /// An answer cannot be parsed.
     #[error("an answer cannot be read: {0}")]
     Malformed(&'static str),
     /// The folder's disk failed.

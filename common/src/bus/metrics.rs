@@ -1,4 +1,4 @@
-//! What connections to the bus count, as metrics of the process.
+//! Metrics of the process from the counters of its bus connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,14 +42,14 @@ const COUNTERS: [Plain; 6] = [
     ),
 ];
 
-/// The sum of what a process' connections to the bus count. Clones are the same.
+/// Sums of the counters of a process' bus connections. Clones share the connections.
 ///
-/// Behind a lock: written when a shard starts, read when somebody asks for the metrics.
+/// The lock is taken when a shard starts, and when the metrics are read.
 #[derive(Debug, Clone, Default)]
 pub struct BusMetrics(Arc<Mutex<Vec<Bus>>>);
 
 impl BusMetrics {
-    /// Counts this connection too.
+    /// Includes a connection.
     pub fn add(&self, bus: &Bus) {
         self.0.lock().push(bus.clone());
     }

@@ -1,7 +1,7 @@
-//! The bus: all that stands between edges and workers.
+//! The bus between edges and workers.
 //!
-//! Two of it, with the same behaviour: [`Bus::Nats`] and [`Bus::Embedded`]. One conformance suite holds both to what
-//! is written here (`tests/tests/bus_conformance/`).
+//! There are two with the same behaviour: [`Bus::Nats`] and [`Bus::Embedded`]. One conformance suite tests both against
+//! this documentation (`tests/tests/bus_conformance/`).
 
 mod types;
 

@@ -1,4 +1,4 @@
-//! What a bus must be told.
+//! Options of the bus.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,45 +7,45 @@ use crate::bus::error::ConnectError;
 use crate::bus::types::Bucket;
 use grandstand_types::id::Partition;
 
-/// How long a receipt (of an append or a put) waits for its answer.
+/// How long a receipt of an append or a put waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How often an idle reader says so, and how a lost one is noticed (two misses).
+/// The interval of heartbeats on an idle reader. After two missing ones the reader is lost.
 pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// What a bus must be told. All processes of a cluster must be told the same `streams` and `partitions`.
+/// Options of the bus. All processes of a cluster must have the same `streams` and `partitions`.
 #[derive(Debug, Clone)]
 pub struct BusOptions {
-    /// How many streams the log, and how many buckets the rooms' snapshots, are spread over.
+    /// The number of streams of the log, and of buckets of rooms' snapshots.
     pub streams: u16,
-    /// How many partitions rooms are hashed to.
+    /// The number of partitions that rooms are hashed to.
     pub partitions: u16,
     /// How long the log keeps an entry.
     pub log_max_age: Duration,
-    /// NATS only: how many bytes each stream of the log may hold when it is made; 0 for as many as the server has. What
-    /// is over it is refused, and appended again until there is room.
+    /// NATS only: the most bytes of each stream of the log, when it is created; 0 for no limit but the server's.
+    /// Entries over the limit are refused, and appended again until there is room.
     pub log_max_bytes: u64,
-    /// NATS only: how many servers keep each stream (1, 3 or 5).
+    /// NATS only: the number of servers that keep each stream (1, 3 or 5).
     pub replicas: usize,
-    /// NATS only: where streams are kept.
+    /// NATS only: where streams are stored.
     pub storage: Storage,
-    /// The connection's name, for people who look at the server.
+    /// The connection's name in the `nats` tool.
     pub name: String,
-    /// NATS only: a `.creds` file, if the server wants one.
+    /// NATS only: a `.creds` file, if the server requires one.
     pub credentials: Option<PathBuf>,
-    /// NATS only: make and check no streams.
+    /// NATS only: creates and checks no streams.
     pub inspect_only: bool,
-    /// Embedded only: how much of the log stays in memory, bytes. Without a folder what is older is gone; with one it is
-    /// read from there.
+    /// Embedded only: the most bytes of the log in memory. Without a folder, older entries are gone; with one, they are
+    /// read from it.
     pub log_memory: usize,
 }
 
-/// Where NATS keeps streams.
+/// Where NATS stores streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
-    /// In files: survives a restart.
+    /// In files, which survive a restart.
     File,
-    /// In memory: for tests and benches.
+    /// In memory, for tests and benches.
     Memory,
 }
 
@@ -67,7 +67,7 @@ impl Default for BusOptions {
 }
 
 impl BusOptions {
-    /// Checks that the numbers make sense together.
+    /// Checks that the numbers are consistent.
     pub(crate) fn check(&self) -> Result<(), ConnectError> {
         if self.partitions == 0 || self.streams == 0 || self.streams > self.partitions {
             return Err(ConnectError::Options(
@@ -85,7 +85,7 @@ impl BusOptions {
         partition.0 % self.streams
     }
 
-    /// The name of the bucket, as the `nats` tool shows it.
+    /// The bucket's name, as the `nats` tool shows it.
     pub(crate) fn bucket_name(&self, bucket: Bucket) -> String {
         match bucket {
             Bucket::Rooms(partition) => format!("rooms_{}", self.stream_of(partition)),
@@ -96,7 +96,7 @@ impl BusOptions {
         }
     }
 
-    /// All buckets that there are, each once.
+    /// All buckets, each once.
     pub(crate) fn buckets(&self) -> Vec<Bucket> {
         let mut all: Vec<_> = (0..self.streams)
             .map(|k| Bucket::Rooms(Partition(k)))

@@ -1,30 +1,31 @@
-//! The handles that the log and buckets are read with.
+//! Readers of the log and of buckets.
 
 use tokio::sync::mpsc;
 
 use crate::bus::embedded::{Cursor, KvPosition, LogPosition};
 use crate::bus::types::{KvEntry, LogEntry, Read};
 
-/// Where a reader gets its entries.
+/// The source of a reader's entries.
 #[derive(Debug)]
 pub(crate) enum Source<T, C> {
     /// A task that reads a NATS consumer.
     Nats(mpsc::Receiver<Read<T>>),
-    /// A place in the embedded store.
+    /// A cursor in the embedded store.
     Embedded(C),
 }
 
-/// Reads a partition's log: what is stored from a sequence on, then live.
+/// Reads a partition's log: the stored entries from a sequence on, then new ones.
 #[derive(Debug)]
 pub struct LogReader(pub(crate) Source<LogEntry, Cursor<LogPosition>>);
 
-/// Reads keys of a bucket: their current values (and markers), then changes. In the order of revisions; of a key that
-/// changed several times meanwhile only the last value is sure to come.
+/// Reads keys of a bucket in the order of revisions: current values and markers, then changes. If a key changes several
+/// times meanwhile, only its last value is certain to come.
 #[derive(Debug)]
 pub struct KvReader(pub(crate) Source<KvEntry, Cursor<KvPosition>>);
 
 impl LogReader {
-    /// The next entry, or that there is none now. Cancel safe. Yields [`Read::Lost`] for ever once it was lost.
+    /// The next entry, or the news that there is none now. Cancel safe. Yields [`Read::Lost`] forever once the reader
+    /// is lost.
     pub async fn next(&mut self) -> Read<LogEntry> {
         match &mut self.0 {
             Source::Nats(receiver) => receiver.recv().await.unwrap_or(Read::Lost),
@@ -32,7 +33,7 @@ impl LogReader {
         }
     }
 
-    /// The same, if it is there already.
+    /// The next entry, if it is available already.
     pub fn try_next(&mut self) -> Option<Read<LogEntry>> {
         match &mut self.0 {
             Source::Nats(receiver) => received(receiver.try_recv()),
@@ -42,7 +43,8 @@ impl LogReader {
 }
 
 impl KvReader {
-    /// The next entry, or that there is none now. Cancel safe. Yields [`Read::Lost`] for ever once it was lost.
+    /// The next entry, or the news that there is none now. Cancel safe. Yields [`Read::Lost`] forever once the reader
+    /// is lost.
     pub async fn next(&mut self) -> Read<KvEntry> {
         match &mut self.0 {
             Source::Nats(receiver) => receiver.recv().await.unwrap_or(Read::Lost),
@@ -50,7 +52,7 @@ impl KvReader {
         }
     }
 
-    /// The same, if it is there already.
+    /// The next entry, if it is available already.
     pub fn try_next(&mut self) -> Option<Read<KvEntry>> {
         match &mut self.0 {
             Source::Nats(receiver) => received(receiver.try_recv()),

@@ -1,4 +1,4 @@
-//! Answers that come later.
+//! Receipts of pipelined writes.
 
 use std::fmt;
 use std::future::Future;
@@ -18,13 +18,13 @@ pub struct Receipt(pub(crate) Answer<AppendError>);
 #[must_use = "a put is not stored before its receipt says so"]
 pub struct PutReceipt(pub(crate) Answer<PutError>);
 
-/// Where the answer comes from.
+/// The state of the answer.
 pub(crate) enum Answer<E> {
-    /// It is known already.
+    /// The answer is known.
     Ready(Option<Result<u64, E>>),
-    /// Somebody sends it.
+    /// The answer will be sent.
     Pending(oneshot::Receiver<Result<u64, E>>),
-    /// It was lost (a fault): fails at the deadline.
+    /// The answer was lost (a simulated fault): it fails at the deadline.
     Lost(Pin<Box<Sleep>>),
 }
 

@@ -1,13 +1,13 @@
-//! What a bus counts about itself, for others to turn into metrics.
+//! Counters of the bus, for metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one [`Bus`](crate::bus::Bus), all growing.
+/// Counters of one [`Bus`](crate::bus::Bus). They only grow.
 #[derive(Debug, Default)]
 pub struct BusStats {
     /// Messages dropped because a [`Subscription`](crate::bus::Subscription) was full.
     pub dropped: AtomicU64,
-    /// How often the client library said that a subscription of its own was full.
+    /// Times that the client library reported a full subscription of its own.
     pub slow_consumers: AtomicU64,
     /// Connections made after the first.
     pub reconnects: AtomicU64,
@@ -15,7 +15,7 @@ pub struct BusStats {
     pub appends: AtomicU64,
     /// Values and markers sent to buckets.
     pub puts: AtomicU64,
-    /// Readers that had to begin anew from their place (a hole, missed heartbeats, a reconnect).
+    /// Readers that restarted from their position (a gap, missed heartbeats, a reconnect).
     pub reader_restarts: AtomicU64,
 }
 

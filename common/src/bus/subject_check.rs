@@ -1,4 +1,4 @@
-//! Which subjects, patterns, keys and prefixes both buses take.
+//! Validation of subjects, patterns, keys and prefixes, the same for both buses.
 
 use crate::bus::error::{BusError, PublishError};
 
@@ -14,7 +14,7 @@ fn tokens_ok(text: &str, token_ok: impl Fn(&str, bool) -> bool) -> bool {
     true
 }
 
-/// Checks a subject that something is sent to.
+/// Checks the subject of a message.
 pub(crate) fn subject(subject: &str) -> Result<(), PublishError> {
     let ok = tokens_ok(subject, |token, _| !token.contains(['*', '>']));
     if ok {
@@ -24,7 +24,7 @@ pub(crate) fn subject(subject: &str) -> Result<(), PublishError> {
     }
 }
 
-/// Checks a pattern that is subscribed to.
+/// Checks the pattern of a subscription.
 pub(crate) fn pattern(pattern: &str) -> Result<(), BusError> {
     let ok = tokens_ok(pattern, |token, last| {
         token == "*" || (token == ">" && last) || !token.contains(['*', '>'])
@@ -50,7 +50,7 @@ pub(crate) fn key(key: &str) -> Result<(), PublishError> {
     }
 }
 
-/// Checks what watched keys begin with: nothing, or whole tokens with their dot.
+/// Checks the prefix of watched keys: empty, or whole tokens with their dot.
 pub(crate) fn prefix(prefix: &str) -> Result<(), BusError> {
     let ok = prefix.is_empty()
         || prefix

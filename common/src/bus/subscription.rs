@@ -1,4 +1,4 @@
-//! The receiving end of the lossy part of the bus.
+//! Subscriptions to the lossy part of the bus.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 use crate::bus::stats::BusStats;
 use crate::bus::types::Message;
 
-/// Messages of one pattern. Unsubscribes when it is dropped.
+/// Messages of one pattern. Unsubscribes when dropped.
 ///
-/// It holds `capacity` messages; what comes while it is full is dropped and counted.
+/// It holds `capacity` messages. Messages that come while it is full are dropped and counted.
 #[derive(Debug)]
 pub struct Subscription {
     receiver: mpsc::Receiver<Message>,
@@ -43,24 +43,24 @@ impl Subscription {
         self.receiver.recv().await
     }
 
-    /// The next message, for those who wait for several things; `None` once the bus is gone.
+    /// Polls for the next message; `None` once the bus is gone.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.receiver.poll_recv(cx)
     }
 
-    /// The next message if it is there already.
+    /// The next message, if it is available already.
     pub fn try_next(&mut self) -> Option<Message> {
         self.receiver.try_recv().ok()
     }
 
-    /// How many messages were dropped because this was full.
+    /// The number of messages dropped because the subscription was full.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
 impl SubscriptionSender {
-    /// Hands on a message, or drops and counts it. `false` if nobody listens any more.
+    /// Passes a message on, or drops and counts it. `false` if the subscription is gone.
     pub(crate) fn send(&self, message: Message) -> bool {
         match self.messages.try_send(message) {
             Ok(()) => true,
@@ -73,12 +73,12 @@ impl SubscriptionSender {
         }
     }
 
-    /// Whether nobody listens any more.
+    /// Whether the subscription is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.messages.is_closed()
     }
 
-    /// Waits until nobody listens any more.
+    /// Waits until the subscription is gone.
     pub(crate) async fn closed(&self) {
         self.messages.closed().await;
     }

@@ -1,4 +1,4 @@
-//! What goes over the bus, and what its readers yield.
+//! Messages, entries and keys on the bus.
 
 use bytes::Bytes;
 use grandstand_types::id::Partition;
@@ -6,11 +6,11 @@ use grandstand_types::id::Partition;
 /// A message of the lossy part of the bus: at most once, in order per sender and subject.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Where it was sent.
+    /// The subject that it was sent to.
     pub subject: String,
-    /// Where an answer goes, if it is a request.
+    /// The subject for an answer, if this is a request.
     pub reply: Option<String>,
-    /// What it says.
+    /// The content.
     pub payload: Bytes,
 }
 
@@ -36,64 +36,64 @@ pub struct KvEntry {
     pub key: String,
     /// The value; `None` for the marker of a deletion.
     pub value: Option<Bytes>,
-    /// The write that made it; what a compare-and-swap expects. A marker has one too.
+    /// The revision of the write; a compare-and-swap expects it. Markers have one too.
     pub revision: u64,
-    /// When, by the server's clock, Unix milliseconds.
+    /// The time of the write by the server's clock, in Unix milliseconds.
     pub time_ms: u64,
 }
 
 /// An entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its place in its stream: grows, with gaps (other partitions share the stream).
+    /// Its sequence in the stream: it grows, with gaps, because partitions share a stream.
     pub seq: u64,
-    /// When it was stored, by the server's clock, Unix milliseconds.
+    /// The time of the append by the server's clock, in Unix milliseconds.
     pub time_ms: u64,
-    /// Where it was appended.
+    /// The subject that it was appended to.
     pub subject: String,
-    /// What it says.
+    /// The content.
     pub payload: Bytes,
 }
 
-/// What a reader of the log or of a bucket yields (D10, D20).
+/// An item from a reader of the log or of a bucket (D10, D20).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read<T> {
-    /// The next one, and how many more were stored behind it when it was sent.
+    /// The next entry, and the number of entries that were stored behind it when it was sent.
     Item(T, u64),
-    /// All that was stored when this was sent has been delivered. Comes at once if there was nothing to deliver, and with
+    /// Everything stored when this was sent has been delivered. Comes at once if there was nothing to deliver, and with
     /// every idle heartbeat.
     Idle,
-    /// The reader lost its place and could not go on from it: start anew. The last thing that it yields.
+    /// The reader lost its position and cannot continue; open another one. This is the last item.
     Lost,
 }
 
-/// Where a partition's stream begins and ends (D11).
+/// The first and last sequence of a partition's stream (D11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogState {
-    /// The first sequence that is still there.
+    /// The first sequence that still exists.
     pub first: u64,
-    /// The last sequence that was stored; `first - 1` if the stream is empty.
+    /// The last stored sequence; `first - 1` if the stream is empty.
     pub last: u64,
-    /// When the stream was created, Unix milliseconds.
+    /// The time when the stream was created, in Unix milliseconds.
     pub created_ms: u64,
 }
 
-/// Whether the bus can be reached.
+/// The state of the connection to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
-    /// Yes. The number counts the connections made so far, so that a reconnect is a change.
+    /// Connected. The number counts connections so far, so that a reconnect is a change.
     Up(u64),
-    /// No; it is being tried.
+    /// Disconnected; the client tries to reconnect.
     Down,
 }
 
-/// Whether there is a second way.
+/// The state of a [`Witness`](crate::bus::Witness).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// There is one server, or the bus is in this process: a second way would be the first.
+    /// There is one server, or the bus is in this process, so a second connection would prove nothing.
     NotNeeded,
-    /// There are other servers, but none that can be reached now.
+    /// There are other servers, but none can be reached at the moment.
     Missing,
-    /// There is. The number counts the connections, so that another one is a change.
+    /// Connected to another server. The number counts connections, so that another one is a change.
     There(u64),
 }

@@ -1,4 +1,4 @@
-//! A second way to ask who is there, over another server of the cluster (D17).
+//! A second connection over another server of the cluster, to confirm that a process is gone (D17).
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use crate::bus::error::RequestError;
 use crate::bus::nats::SecondPath;
 use crate::bus::types::Standing;
 
-/// A connection to another server than the one that the bus is connected to, where there is one. It ends when this is
-/// dropped.
+/// A connection to another server than the bus uses, if there is one. Ends when dropped.
 ///
-/// "Nobody listens there" is what one server says. If its route to another is cut or flaps, it says so of everybody
-/// behind it; a second server that says the same makes it certain.
+/// "Nobody listens there" is the view of one server. If its route to another server is cut or flaps, it says so of
+/// everybody behind it. The same view of a second server makes it certain.
 #[derive(Debug)]
 pub struct Witness(Kind);
 
@@ -24,7 +23,7 @@ enum Kind {
 }
 
 impl Witness {
-    /// For a bus without servers.
+    /// A witness of a bus without servers.
     pub(crate) fn none() -> Self {
         Self(Kind::None(watch::Sender::new(Standing::NotNeeded)))
     }
@@ -33,7 +32,7 @@ impl Witness {
         Self(Kind::Nats(second))
     }
 
-    /// Whether there is a second way, and changes of that.
+    /// The state of the connection, and its changes.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         match &self.0 {
             Kind::None(standing) => standing.subscribe(),
@@ -41,7 +40,7 @@ impl Witness {
         }
     }
 
-    /// Asks as [`Bus::request`](crate::bus::Bus::request) does, the second way.
+    /// Sends a request like [`Bus::request`](crate::bus::Bus::request), over the other server.
     pub fn request(
         &self,
         subject: String,
