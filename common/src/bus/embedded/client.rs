@@ -22,7 +22,7 @@ use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
 use grandstand_types::id::Partition;
 
-/// The most bytes of a message, as NATS has it by default.
+/// The most bytes of a message: the default of NATS.
 const MAX_PAYLOAD: usize = 1 << 20;
 
 /// A client of a bus in this process.
@@ -32,7 +32,7 @@ pub struct Embedded {
     pub(super) client: Arc<Client>,
 }
 
-/// What clones share: one connection, as it were.
+/// The connection that clones share.
 #[derive(Debug)]
 pub(super) struct Client {
     id: ClientId,
@@ -63,7 +63,7 @@ impl Embedded {
         Self::new(Arc::new(store), id)
     }
 
-    /// Another client of the same bus, with a link and counters of its own.
+    /// Another client of the same bus, with its own connection and counters.
     pub fn client(&self) -> Self {
         let id = self.store.shared.state.lock().next_id();
         Self::new(self.store.clone(), id)
@@ -102,7 +102,7 @@ impl Embedded {
         *self.client.link.borrow() == Link::Down
     }
 
-    /// What every sending begins with. `Ok(false)`: it goes out, and the connection is lost with it.
+    /// Begins every send. `Ok(false)` means that the message goes out and the connection is lost with it.
     pub(super) fn before_send(&self, state: &mut State, size: usize) -> Result<bool, PublishError> {
         if size > MAX_PAYLOAD {
             let max = MAX_PAYLOAD;
@@ -121,7 +121,7 @@ impl Embedded {
         Ok(false)
     }
 
-    /// Takes this client's connection away for a while, as a fault does.
+    /// Cuts this client's connection for a while, like a fault.
     pub fn disconnect(&self, outage: Duration) {
         let mut state = self.shared().state.lock();
         if !self.is_down() {
@@ -226,7 +226,7 @@ impl Embedded {
         Ok(state.log.state(partition))
     }
 
-    /// The state, if there is a connection and such a partition.
+    /// The state, if the client is connected and the partition exists.
     fn connected(
         &self,
         partition: Partition,
@@ -286,7 +286,7 @@ impl Embedded {
                         let read = cursor::read_record(self.shared(), bucket, key, record);
                         return read.map(Some).map_err(|_| BusError::StoreFailed);
                     }
-                    // It was written just now: wait until it is durable.
+                    // The write is not durable yet; wait for it.
                     Some(_) => {}
                 }
             }
@@ -317,7 +317,7 @@ impl Embedded {
     }
 }
 
-/// A request that was sent; its answer is not waited for any more once this is dropped.
+/// A request in progress. Dropping it forgets the answer.
 struct PendingRequest<'a> {
     bus: &'a Embedded,
     reply: String,

@@ -1,11 +1,11 @@
-//! The server's clock of the embedded bus.
+//! The clock of the embedded bus, in place of the server's.
 
 use tokio::time::Instant;
 
-/// Where time comes from. It never goes backwards.
+/// A clock that never goes backwards.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// Unix time at an instant of tokio's clock; `None` for the machine's wall clock.
+    /// Unix time at an instant of tokio's clock; `None` to use the wall clock.
     base: Option<(u64, Instant)>,
     last_ms: u64,
 }
@@ -18,7 +18,7 @@ impl Clock {
         }
     }
 
-    /// A clock that begins now, at `start_ms`, and goes with tokio's (which can be paused).
+    /// A clock that starts at `start_ms` and follows tokio's, which tests can pause.
     pub(super) fn virtual_from(start_ms: u64) -> Self {
         Self {
             base: Some((start_ms, Instant::now())),
@@ -26,13 +26,13 @@ impl Clock {
         }
     }
 
-    /// A clock that has been at `ms`.
+    /// Keeps the clock from going below `ms`.
     pub(super) fn not_before(mut self, ms: u64) -> Self {
         self.last_ms = self.last_ms.max(ms);
         self
     }
 
-    /// Unix milliseconds.
+    /// The time in Unix milliseconds.
     pub(super) fn now_ms(&mut self) -> u64 {
         let now = match self.base {
             Some((start_ms, start)) => start_ms + start.elapsed().as_millis() as u64,

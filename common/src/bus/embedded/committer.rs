@@ -1,4 +1,4 @@
-//! The thread that writes changes to the folder: all that gathered meanwhile with one fsync, then the acks.
+//! The thread that writes changes to the folder: group commit, one fsync for all changes that wait, then their acks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::embedded::store::Shared;
 use grandstand_types::id::Partition;
 
-/// How often it looks for what is too old.
+/// The interval at which expired markers and old entries are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs until it is told to stop and all is written, or the disk fails.
+/// Runs until it is stopped and has written everything, or the disk fails.
 pub(super) fn run(shared: &Arc<Shared>) {
     let Some(disk) = &shared.disk else { return };
     let mut tidied = tokio::time::Instant::now();
@@ -52,7 +52,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// What is on disk may be seen, and need not be in memory.
+/// Makes written changes visible, and drops them from memory.
 fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
     let now_ms = state.clock.now_ms();
     for (&stream, &last) in &persisted.streams {
@@ -94,7 +94,7 @@ fn tidy(shared: &Shared, disk: &Disk) -> Result<(), DiskError> {
             continue;
         };
         {
-            // First nobody may look there any more.
+            // Readers must not look there before the entries are removed.
             let mut state = shared.state.lock();
             let stream = state.log.stream_of(partition);
             let partition_log = &mut state.log.partitions[usize::from(partition.0)];
@@ -109,7 +109,7 @@ fn tidy(shared: &Shared, disk: &Disk) -> Result<(), DiskError> {
 
 fn fail(state: &mut State) {
     state.failed = true;
-    // Dropped acks say that the answer is not known.
+    // Dropping an ack reports that the outcome is unknown.
     state.queue.clear();
     for partition_log in &state.log.partitions {
         partition_log.wake.send_replace(());

@@ -1,4 +1,4 @@
-//! Reading the embedded log and buckets.
+//! Reads the embedded log and buckets.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 use grandstand_types::id::Partition;
 
-/// How many entries are looked up at a time.
+/// The most entries that one lookup returns.
 const BATCH: usize = 64;
-/// How many times, at most, until some of the subject that is wanted are found.
+/// The most lookups in a row that find no entry of the wanted subject.
 const FILTERED: usize = 256;
-/// How long to wait before looking again for what is being written just now, if nobody says before that it is.
+/// The pause before looking again for a write in progress, unless its end is signalled before.
 const SETTLE: Duration = Duration::from_millis(10);
 
-/// What a look at a position gives.
+/// The result of a lookup at a position.
 pub(crate) enum Lookup<T> {
-    /// These, in order, and whether there are more behind them.
+    /// Items in order, and whether more follow.
     Items(Vec<T>, bool),
     /// The position is gone.
     Lost,
 }
 
-/// A position in something that is read.
+/// A position in the log or a bucket.
 pub(crate) trait Position {
-    /// What is read.
+    /// The type of items.
     type Item;
-    /// Looks for what comes next, and moves behind it.
+    /// Returns the next items and moves behind them.
     fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<Self::Item>;
 }
 
@@ -43,10 +43,10 @@ pub(crate) trait Position {
 #[derive(Debug)]
 pub(crate) struct LogPosition {
     pub(super) partition: Partition,
-    /// Only entries of this subject, if it is not all.
+    /// The only subject to read; `None` for all.
     pub(super) subject: Option<String>,
     pub(super) next: u64,
-    /// Whether something of it was read: then the log cannot end before it.
+    /// Whether an entry was read; then the log cannot end before the position.
     pub(super) read: bool,
 }
 
@@ -56,12 +56,12 @@ pub(crate) struct KvPosition {
     pub(super) bucket: usize,
     pub(super) prefix: String,
     pub(super) next: u64,
-    /// A key that was not read yet is being overwritten: until this revision can be seen, it is not to be seen at all.
+    /// A key not read yet is being overwritten; it is invisible until this revision is visible.
     pub(super) waits_for: u64,
 }
 
 impl LogPosition {
-    /// All entries that come next, whatever their subject.
+    /// Returns the next entries of all subjects.
     fn read_any_subject(&mut self, shared: &Shared, state: &mut State) -> Lookup<LogEntry> {
         let (entries, more) = match state.log.find(self.partition, self.next, BATCH) {
             Found::Entries(entries, more) => (entries, more),
@@ -127,7 +127,7 @@ impl Position for LogPosition {
                 return Lookup::Items(found, false);
             }
         }
-        // Others want the lock too.
+        // Other threads need the lock too.
         Lookup::Items(found, true)
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn read_record(
     Ok(record.entry(key, on_disk))
 }
 
-/// Reads on from a position.
+/// Reads from a position on.
 #[derive(Debug)]
 pub(crate) struct Cursor<P: Position> {
     store: Arc<StoreHandle>,
@@ -202,9 +202,9 @@ impl<P: Position> Cursor<P> {
         }
     }
 
-    /// Cancel safe: what was taken from the position waits in `ready`.
+    /// Cancel safe: items taken from the position wait in `ready`.
     pub(crate) async fn next(&mut self) -> Read<P::Item> {
-        // Whoever reads in a loop lets others run now and then.
+        // A reader in a loop must let other tasks run now and then.
         tokio::task::coop::consume_budget().await;
         loop {
             if let Some(read) = self.try_next() {

@@ -1,4 +1,4 @@
-//! The folder: what is in which keyspace.
+//! The folder's keyspaces.
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Disk {
     }
 }
 
-/// How far streams and buckets are stored once some changes are.
+/// The last sequence of each stream and the last revision of each bucket that some changes persist.
 #[derive(Debug, Default)]
 pub(super) struct Persisted {
     pub(super) streams: HashMap<usize, u64>,
@@ -76,7 +76,7 @@ impl Persisted {
 }
 
 impl Disk {
-    /// Opens what is in `dir` (or makes it), and gives the state that it leaves.
+    /// Opens or creates the store in `dir`, and returns its state.
     pub(super) fn open(dir: &Path, options: &BusOptions) -> Result<(Self, State), ConnectError> {
         let failed = |cause| ConnectError::Store {
             dir: dir.to_owned(),
@@ -94,7 +94,7 @@ impl Disk {
         Ok((disk, state))
     }
 
-    /// The streams and partitions that the store in `dir` was made with.
+    /// The numbers of streams and partitions of the store in `dir`.
     pub(super) fn layout(dir: &Path) -> fjall::Result<Option<(u16, u16)>> {
         let db = Database::builder(dir).open()?;
         let meta = db.keyspace("meta", KeyspaceCreateOptions::default)?;
@@ -149,7 +149,7 @@ impl Disk {
         Ok(())
     }
 
-    /// The state that the folder leaves. Reads all of it, so that what is damaged is known before anybody writes.
+    /// Restores the state from the folder. Reads everything, so that damage is found before anything is written.
     fn recover(&self, options: &BusOptions) -> Result<State, DiskError> {
         let mut state = State::new(options, Clock::wall(), true);
         let mut latest_ms = 0;
@@ -182,7 +182,7 @@ impl Disk {
         Ok(state)
     }
 
-    /// Looks at every entry, and gives the first of each stream that has any.
+    /// Validates every entry, and returns the first sequence of each stream that has any.
     fn check_log(
         &self,
         partitions: u16,
@@ -255,7 +255,7 @@ impl Disk {
         bytes
     }
 
-    /// Writes changes so that they are there whatever happens.
+    /// Writes changes durably.
     pub(super) fn commit(
         &self,
         ops: &[PendingWrite],
@@ -263,7 +263,7 @@ impl Disk {
         created: &[u64],
     ) -> Result<(), DiskError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-        // In a batch no order is kept between two changes of a key.
+        // A batch does not keep the order of two changes of one key.
         let mut last_change: HashMap<(usize, &Arc<str>), &Change> = HashMap::new();
         for op in ops {
             match &op.change {
@@ -309,7 +309,7 @@ impl Disk {
         }
     }
 
-    /// A key's value.
+    /// Reads a key's value.
     pub(super) fn value(&self, bucket: usize, key: &str) -> Result<Bytes, DiskError> {
         let key = self.bucket_key(bucket, key);
         match self.value.get(&key)? {
@@ -318,7 +318,7 @@ impl Disk {
         }
     }
 
-    /// At most `limit` entries of a partition from `from` to before `until`.
+    /// Reads at most `limit` entries of a partition, from `from` to before `until`.
     pub(super) fn entries(
         &self,
         partition: Partition,
@@ -335,7 +335,7 @@ impl Disk {
         Ok(entries)
     }
 
-    /// The last sequence of a partition that is older than `cutoff_ms`; what is up to it can go.
+    /// The last sequence of a partition that is older than `cutoff_ms`. Entries up to it may be removed.
     pub(super) fn too_old(
         &self,
         partition: Partition,

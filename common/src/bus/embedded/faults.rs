@@ -1,4 +1,4 @@
-//! What can go wrong with NATS, from a seed.
+//! Failures of NATS, drawn from a seed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,32 +13,32 @@ use crate::bus::embedded::route::ClientId;
 /// none. The same seed and the same calls give the same faults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
-    /// What all of it is drawn from.
+    /// The seed of all faults.
     pub seed: u64,
-    /// What the bus' clock shows at the beginning, Unix milliseconds.
+    /// The start of the bus' clock, in Unix milliseconds.
     pub start_ms: u64,
-    /// An append or put is lost on its way: not stored, and its receipt fails at the deadline.
+    /// The probability that an append or put is lost on its way: it is not stored, and its receipt fails at the
+    /// deadline.
     pub lost_write: f64,
-    /// An append or put is stored, but its answer is lost: the receipt fails at the deadline.
+    /// The probability that the answer to a stored append or put is lost: the receipt fails at the deadline.
     pub lost_ack: f64,
-    /// An append is stored twice.
+    /// The probability that an append is stored twice.
     pub repeated_append: f64,
-    /// A message of the lossy part is lost.
+    /// The probability that a lossy message is lost.
     pub lost_message: f64,
-    /// A message of the lossy part is delayed by up to this, so that it comes after later ones of other subjects. The
-    /// order of one client's messages to one subject is kept.
+    /// The longest delay of a lossy message, so that it comes after later ones of other subjects. Messages of one
+    /// client to one subject stay in order.
     pub max_delay: Duration,
-    /// A client that sends something loses its connection.
+    /// The probability that a client that sends loses its connection.
     pub disconnect: f64,
-    /// For how long at most.
+    /// The longest time without a connection.
     pub max_outage: Duration,
-    /// At a disconnect, the server is one that lost power: up to this many of a stream's newest entries are gone,
-    /// acked or not.
+    /// The most of a stream's newest entries that a disconnect loses, acked or not, like a server that loses power.
     pub lost_tail: u64,
 }
 
 impl Faults {
-    /// No faults, drawn from `seed`.
+    /// A plan without faults.
     pub fn none(seed: u64) -> Self {
         Self {
             seed,
@@ -55,7 +55,7 @@ impl Faults {
     }
 }
 
-/// What happens to a write.
+/// The fate of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
     Fine,
@@ -64,12 +64,12 @@ pub(super) enum WriteOutcome {
     Repeated,
 }
 
-/// A plan being carried out.
+/// A plan in progress.
 #[derive(Debug)]
 pub(super) struct FaultState {
     plan: Faults,
     rng: StdRng,
-    /// When the last message of a client to a subject is delivered, so that none overtakes it.
+    /// The delivery time of a client's last message to a subject, so that no message overtakes it.
     last_due: HashMap<(ClientId, String), Instant>,
 }
 
@@ -98,7 +98,7 @@ impl FaultState {
         }
     }
 
-    /// When a message is delivered: `None` never, `Some(None)` now.
+    /// The delivery time of a message: `None` for never, `Some(None)` for now.
     pub(super) fn message(
         &mut self,
         client: ClientId,
@@ -120,7 +120,7 @@ impl FaultState {
         Some(Some(*due))
     }
 
-    /// Whether a client that sends something loses its connection now, and for how long.
+    /// The length of the outage, if a client that sends loses its connection now.
     pub(super) fn outage(&mut self) -> Option<Duration> {
         let probability = self.plan.disconnect;
         self.happens(probability).then(|| {
@@ -129,7 +129,7 @@ impl FaultState {
         })
     }
 
-    /// How many of the newest entries a stream loses at a disconnect.
+    /// The number of newest entries that a stream loses at a disconnect.
     pub(super) fn lost_tail(&mut self) -> u64 {
         match self.plan.lost_tail {
             0 => 0,

@@ -1,4 +1,4 @@
-//! What records in the folder look like, and what is wrong with one that does not.
+//! The format of records in the folder, and the report of damaged ones.
 
 use bytes::Bytes;
 
@@ -8,15 +8,15 @@ use grandstand_types::id::Partition;
 /// Why the folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
-    /// The store says so.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] fjall::Error),
-    /// What is stored is not what is stored there.
+    /// A record is damaged.
     #[error(transparent)]
     Damaged(#[from] Damaged),
 }
 
-/// A record that cannot be read. Nothing is left out: who opens the folder must know.
+/// A record that cannot be parsed. Damage is reported and never skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("in {keyspace:?} the record under {key} {why}")]
 pub(super) struct Damaged {
@@ -35,7 +35,7 @@ impl Damaged {
     }
 }
 
-/// What is wrong with a value in `log`.
+/// The fault of a value in `log`.
 pub(super) const NO_ENTRY: &str = "is no entry of the log";
 
 pub(super) fn log_key(partition: Partition, seq: u64) -> [u8; 10] {
@@ -71,7 +71,7 @@ pub(super) fn parse_log_key(key: &[u8]) -> Result<(Partition, u64), Damaged> {
     Ok((Partition(partition), seq))
 }
 
-/// An entry's time, subject and payload.
+/// Parses an entry into time, subject and payload.
 pub(super) fn parse_entry(bytes: &[u8]) -> Option<(u64, &str, &[u8])> {
     let time_ms = number(bytes, 0)?;
     let length = usize::from(u16::from_be_bytes(bytes.get(8..10)?.try_into().ok()?));

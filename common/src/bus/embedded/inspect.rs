@@ -1,4 +1,4 @@
-//! Opening a folder that is there, only to look at it.
+//! Opens an existing folder to inspect it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::bus::embedded::store::StoreHandle;
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
-/// Nothing is removed for its age.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Keeps entries of any age.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The folder's store, with the numbers that it was made with.
+/// Opens the folder's store with the numbers that it was created with.
 pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     let (at, mut options) = (dir.to_owned(), options.clone());
     let layout = tokio::task::spawn_blocking(move || layout(&at));
@@ -21,11 +21,11 @@ pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHand
         cause: std::io::Error::other("opening it was interrupted"),
     };
     (options.streams, options.partitions) = layout.await.map_err(failed)??;
-    options.log_max_age = FOR_EVER;
+    options.log_max_age = FOREVER;
     open::folder(dir, &options).await
 }
 
-/// A folder's streams and partitions.
+/// The folder's numbers of streams and partitions.
 fn layout(dir: &Path) -> Result<(u16, u16), ConnectError> {
     let none = || ConnectError::NothingThere {
         place: dir.display().to_string(),

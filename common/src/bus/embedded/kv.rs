@@ -8,20 +8,20 @@ use tokio::sync::watch;
 
 use crate::bus::types::KvEntry;
 
-/// A bucket: keys with one value each, numbered by the writes.
+/// A bucket: keys with one value each. A counter numbers its writes.
 #[derive(Debug)]
 pub(super) struct Kv {
-    /// The last revision that was given out.
+    /// The last assigned revision.
     pub(super) last: u64,
-    /// The last that is stored for good, and so may be seen.
+    /// The last revision that is stored and therefore visible.
     pub(super) visible: u64,
     records: HashMap<Arc<str>, KeyRecord>,
     by_revision: BTreeMap<u64, Arc<str>>,
     /// When markers expire: (Unix ms, revision).
     expiries: BTreeSet<(u64, u64)>,
-    /// Revisions that cannot be seen yet, with the key and the revision that each replaced.
+    /// Invisible revisions, with the key and the revision that each replaces.
     replacing: BTreeMap<u64, (Arc<str>, u64)>,
-    /// Told when something becomes visible.
+    /// Signalled when revisions become visible.
     pub(super) wake: watch::Sender<()>,
 }
 
@@ -33,14 +33,14 @@ pub(super) struct KeyRecord {
     pub(super) value: Value,
 }
 
-/// What a key has.
+/// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// This.
+    /// The value itself.
     InMemory(Bytes),
-    /// What the folder has under it.
+    /// The folder has the value.
     OnDisk,
-    /// The marker of a deletion, until then (Unix ms).
+    /// The marker of a deletion, and when it expires (Unix ms).
     Marker(u64),
 }
 
@@ -64,7 +64,7 @@ impl Kv {
         self.records.get(key).map_or(0, |record| record.revision)
     }
 
-    /// Writes a key; gives its revision.
+    /// Writes a key and returns its revision.
     pub(super) fn write(&mut self, key: &str, time_ms: u64, value: Value) -> u64 {
         self.last += 1;
         let revision = self.last;
@@ -82,7 +82,7 @@ impl Kv {
         revision
     }
 
-    /// Puts a key's state in place of the one before.
+    /// Replaces a key's record.
     pub(super) fn insert(&mut self, key: Arc<str>, record: KeyRecord) {
         self.forget(&key);
         if let Value::Marker(until) = record.value {
@@ -101,7 +101,7 @@ impl Kv {
         }
     }
 
-    /// Drops the markers that have expired; gives their keys.
+    /// Drops expired markers and returns their keys.
     pub(super) fn expire(&mut self, now_ms: u64) -> Vec<Arc<str>> {
         let mut gone = Vec::new();
         while let Some(&(until, revision)) = self.expiries.first()
@@ -120,14 +120,14 @@ impl Kv {
         self.records.get(key)
     }
 
-    /// All up to `revision` is stored for good.
+    /// Makes all revisions up to `revision` visible.
     pub(super) fn set_visible(&mut self, revision: u64) {
         self.visible = self.visible.max(revision);
         self.replacing = self.replacing.split_off(&(self.visible + 1));
     }
 
-    /// Whether a reader at `from` cannot see some keys with `prefix` at all, since what it has not read yet is being
-    /// replaced: the revision from which on it can, or 0.
+    /// The revision that must become visible before a reader at `from` sees all keys with `prefix`, because keys that
+    /// it has not read are being replaced; 0 if there are none.
     pub(super) fn hidden(&self, prefix: &str, from: u64) -> u64 {
         let replacing = self.replacing.iter().rev();
         let mut hidden =
@@ -135,7 +135,7 @@ impl Kv {
         hidden.next().map_or(0, |(revision, _)| *revision)
     }
 
-    /// The folder has this revision of a key: memory need not.
+    /// Drops a value from memory once the folder has this revision of it.
     pub(super) fn release(&mut self, key: &str, revision: u64) {
         if let Some(record) = self.records.get_mut(key)
             && record.revision == revision
@@ -145,8 +145,8 @@ impl Kv {
         }
     }
 
-    /// At most `limit` visible keys with `prefix` whose revision is at least `from`, in order, and the revision to go on
-    /// from (`None` if there is no more now).
+    /// Returns at most `limit` visible keys with `prefix` from revision `from` on, in order, and the revision to
+    /// continue from; `None` if there are no more now.
     pub(super) fn find(
         &self,
         prefix: &str,
@@ -173,7 +173,7 @@ impl Kv {
 }
 
 impl KeyRecord {
-    /// What a reader is given; `on_disk` is what the folder has.
+    /// The entry for a reader; `on_disk` is the folder's value.
     pub(super) fn entry(&self, key: &str, on_disk: Option<Bytes>) -> KvEntry {
         KvEntry {
             key: key.to_owned(),

@@ -14,23 +14,23 @@ pub(super) struct Log {
     pub(super) streams: Vec<Stream>,
     pub(super) partitions: Vec<PartitionLog>,
     max_age_ms: u64,
-    /// Bytes of memory that a stream may take.
+    /// The most bytes of a stream in memory.
     max_bytes: usize,
-    /// What leaves memory is in the folder, and can be read from there.
+    /// Entries that leave memory stay in the folder.
     pub(super) on_disk: bool,
 }
 
 /// A stream: several partitions that share sequence numbers.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// The first sequence that can still be read.
+    /// The first sequence that can be read.
     pub(super) first: u64,
-    /// The last that was given out.
+    /// The last assigned sequence.
     pub(super) last: u64,
-    /// The last that is stored for good, and so may be seen.
+    /// The last sequence that is stored and therefore visible.
     pub(super) visible: u64,
     pub(super) created_ms: u64,
-    /// Its entries in memory, oldest first.
+    /// The entries in memory, oldest first.
     order: VecDeque<EntryMeta>,
     bytes: usize,
 }
@@ -49,25 +49,25 @@ pub(super) struct PartitionLog {
     entries: VecDeque<LogEntry>,
     /// Entries before this are not in memory.
     memory_from: u64,
-    /// Entries before this are gone for good.
+    /// Entries before this no longer exist.
     pub(super) gone_before: u64,
-    /// Told when something becomes visible.
+    /// Signalled when entries become visible.
     pub(super) wake: watch::Sender<()>,
 }
 
-/// What a look at a partition gives.
+/// The result of a lookup in a partition.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// These, in order, and whether there are more behind them.
+    /// Entries in order, and whether more follow.
     Entries(Vec<LogEntry>, bool),
-    /// Those before this sequence must be read from the folder.
+    /// Entries before `until` must be read from the folder.
     OnDisk {
-        /// The first that is in memory.
+        /// The first sequence in memory.
         until: u64,
-        /// The last that may be seen.
+        /// The last visible sequence.
         visible: u64,
     },
-    /// Some that should have been read are gone.
+    /// Some of the wanted entries no longer exist.
     Gone,
 }
 
@@ -96,7 +96,7 @@ impl Log {
         }
     }
 
-    /// Where a partition's entries are.
+    /// The place of a partition's stream.
     pub(super) fn stream_of(&self, partition: Partition) -> usize {
         usize::from(partition.0) % self.streams.len()
     }
@@ -105,7 +105,7 @@ impl Log {
         usize::from(partition.0) < self.partitions.len()
     }
 
-    /// Adds an entry; gives it with its sequence. It is seen once [`set_visible`](Self::set_visible) says so.
+    /// Adds an entry and returns its sequence. [`set_visible`](Self::set_visible) makes it visible.
     pub(super) fn push(&mut self, partition: Partition, mut entry: LogEntry) -> u64 {
         let stream = self.stream_of(partition);
         let stream = &mut self.streams[stream];
@@ -125,19 +125,19 @@ impl Log {
         stream.last
     }
 
-    /// All of a stream up to `seq` is stored for good.
+    /// Makes all entries of a stream up to `seq` visible.
     pub(super) fn set_visible(&mut self, stream: usize, seq: u64) {
         self.streams[stream].visible = self.streams[stream].visible.max(seq);
     }
 
-    /// Drops what is too old, or too much for memory.
+    /// Drops entries that are too old, or exceed the memory.
     pub(super) fn trim(&mut self, now_ms: u64) {
         for stream in 0..self.streams.len() {
             self.trim_stream(stream, now_ms);
         }
     }
 
-    /// The same for one stream.
+    /// Does the same for one stream.
     pub(super) fn trim_stream(&mut self, stream: usize, now_ms: u64) {
         let stream = &mut self.streams[stream];
         let cutoff = now_ms.saturating_sub(self.max_age_ms);
@@ -157,7 +157,7 @@ impl Log {
         }
     }
 
-    /// Forgets the newest entries of a stream, as a server does that loses power; gives how many.
+    /// Drops the newest entries of a stream, like a server that loses power, and returns their number.
     pub(super) fn lose_tail(&mut self, stream: usize, from: u64) -> u64 {
         let stream = &mut self.streams[stream];
         let before = stream.last;
@@ -184,7 +184,7 @@ impl Log {
         }
     }
 
-    /// At most `limit` visible entries of a partition from `from` on.
+    /// Returns at most `limit` visible entries of a partition from `from` on.
     pub(super) fn find(&self, partition: Partition, from: u64, limit: usize) -> Found {
         let partition_log = &self.partitions[usize::from(partition.0)];
         let visible = self.streams[self.stream_of(partition)].visible;
@@ -208,13 +208,13 @@ impl Log {
         Found::Entries(entries.cloned().collect(), end > begin + limit)
     }
 
-    /// The place where a reader that wants to begin at `from` begins.
+    /// The first sequence for a reader that starts at `from`.
     pub(super) fn begin(&self, partition: Partition, from: u64) -> u64 {
         from.max(self.partitions[usize::from(partition.0)].gone_before)
             .max(1)
     }
 
-    /// Takes over what a folder says: all up to `last` is there, and on disk.
+    /// Restores a stream from the folder: everything up to `last` is on disk.
     pub(super) fn restore(&mut self, stream: usize, first: u64, last: u64, created_ms: u64) {
         let streams = self.streams.len();
         for partition_log in self.partitions.iter_mut().skip(stream).step_by(streams) {

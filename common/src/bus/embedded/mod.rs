@@ -1,7 +1,7 @@
-//! The bus in this process: as NATS behaves, without NATS.
+//! A bus inside the process, with the behaviour of NATS.
 //!
-//! In memory, or with a folder that keeps the log and the buckets; and, for simulations, with a seeded plan of what can
-//! go wrong with NATS.
+//! It lives in memory, or keeps its log and buckets in a folder. For simulations it follows a seeded plan of NATS'
+//! failures.
 
 mod clock;
 

@@ -1,4 +1,4 @@
-//! Making and opening the store of an embedded bus.
+//! Creates and opens the store of an embedded bus.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
-/// A bus in memory.
+/// A store in memory.
 pub(super) fn in_memory(options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let state = State::new(options, Clock::wall(), false);
@@ -27,7 +27,7 @@ pub(super) fn in_memory(options: &BusOptions) -> Result<StoreHandle, ConnectErro
     })
 }
 
-/// A bus in memory with tokio's clock and a plan of faults.
+/// A store in memory with tokio's clock and a plan of faults.
 pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let mut state = State::new(options, Clock::virtual_from(faults.start_ms), false);
@@ -42,7 +42,7 @@ pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<StoreHan
     })
 }
 
-/// A bus that keeps its log and buckets in the folder `dir`.
+/// A store that keeps its log and buckets in the folder `dir`.
 pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let (dir, options) = (dir.to_owned(), options.clone());
@@ -71,7 +71,7 @@ fn open_folder(dir: PathBuf, options: &BusOptions) -> Result<StoreHandle, Connec
     })
 }
 
-/// One process at a time (D18).
+/// Locks the folder: one process at a time (D18).
 pub(super) fn lock(dir: &Path) -> Result<File, ConnectError> {
     let failed = |cause| ConnectError::Folder {
         dir: dir.to_owned(),
@@ -95,7 +95,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, ConnectError> {
     }
 }
 
-/// Delivers the messages that faults delay.
+/// Delivers messages that faults delay.
 async fn drive_delays(shared: Arc<Shared>) {
     loop {
         let due = shared.state.lock().deliver_due(Instant::now());

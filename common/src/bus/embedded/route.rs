@@ -1,4 +1,4 @@
-//! Who listens where: the lossy part of the embedded bus.
+//! Subscriptions and delivery: the lossy part of the embedded bus.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,19 @@ use crate::bus::subscription::SubscriptionSender;
 use crate::bus::types::Message;
 use crate::subject;
 
-/// A client of the embedded bus: a link of its own, so that a fault cuts one and not all.
+/// A client of the embedded bus. Each has its own connection, so that a fault cuts one and not all.
 pub(super) type ClientId = u64;
 
-/// All who listen.
+/// All subscriptions and pending requests.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     exact: HashMap<String, Vec<Listener>>,
     patterns: Vec<(String, Listener)>,
-    /// Who waits for an answer, by reply subject.
+    /// Pending answers by reply subject.
     answers: HashMap<String, (ClientId, oneshot::Sender<Bytes>)>,
     down: Vec<ClientId>,
     next: u64,
-    /// How many exact subjects there were when those without listeners were last swept out.
+    /// The number of exact subjects after the last sweep of those without listeners.
     swept: usize,
 }
 
@@ -58,7 +58,7 @@ impl Routes {
             .push(listener);
     }
 
-    /// A new reply subject, whose answer goes to `sender`.
+    /// Creates a reply subject whose answer goes to `sender`.
     pub(super) fn register(&mut self, client: ClientId, sender: oneshot::Sender<Bytes>) -> String {
         self.next += 1;
         let reply = format!("_INBOX.{client}.{}", self.next);
@@ -66,12 +66,12 @@ impl Routes {
         reply
     }
 
-    /// Nobody waits for this answer any more.
+    /// Forgets a pending answer.
     pub(super) fn forget(&mut self, reply: &str) {
         self.answers.remove(reply);
     }
 
-    /// A client's link went down or came up. Who of it waits for an answer learns it by the dropped sender.
+    /// Connects or disconnects a client. Dropping the senders tells its pending requests.
     pub(super) fn set_up(&mut self, client: ClientId, up: bool) {
         self.down.retain(|&other| other != client);
         if !up {
@@ -80,7 +80,7 @@ impl Routes {
         }
     }
 
-    /// Whether anybody would get a message to `subject` now.
+    /// Whether a message to `subject` would reach anybody now.
     pub(super) fn has_listener(&self, subject: &str) -> bool {
         self.listeners(subject).next().is_some()
     }
@@ -97,7 +97,7 @@ impl Routes {
             .filter(|one| !one.sender.is_closed() && !self.down.contains(&one.client))
     }
 
-    /// Hands a message to all who listen.
+    /// Delivers a message to all listeners.
     pub(super) fn deliver(&mut self, message: Message) {
         if let Some((_, sender)) = self.answers.remove(&message.subject) {
             let _ = sender.send(message.payload);

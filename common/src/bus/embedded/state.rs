@@ -1,4 +1,4 @@
-//! What an embedded bus holds: log, buckets, listeners, and what waits for the disk.
+//! The state of an embedded bus: log, buckets, subscriptions and writes for the disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::bus::options::BusOptions;
 use crate::bus::types::{Bucket, LogEntry, Message};
 use grandstand_types::id::Partition;
 
-/// What the lock guards.
+/// The state behind the lock.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(super) clock: Clock,
@@ -25,18 +25,18 @@ pub(crate) struct State {
     pub(super) buckets: Vec<Kv>,
     pub(super) routes: Routes,
     pub(super) faults: Option<FaultState>,
-    /// Messages that a fault delays, in the order in which they are due.
+    /// Messages that a fault delays, by delivery time.
     pub(super) delayed: BTreeMap<(Instant, u64), Message>,
     pub(super) next_id: u64,
-    /// What the committer has yet to write.
+    /// Writes for the committer.
     pub(super) queue: Vec<PendingWrite>,
     pub(super) stop: bool,
-    /// The disk failed: nothing is taken any more.
+    /// The disk failed; nothing more is accepted.
     pub(super) failed: bool,
     durable: bool,
 }
 
-/// A change that must get to the disk.
+/// A change for the disk.
 #[derive(Debug)]
 pub(super) struct PendingWrite {
     pub(super) change: Change,
@@ -44,7 +44,7 @@ pub(super) struct PendingWrite {
     pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What changes.
+/// The change.
 #[derive(Debug)]
 pub(super) enum Change {
     Append(Partition, LogEntry),
@@ -52,7 +52,7 @@ pub(super) enum Change {
     Remove(usize, Arc<str>),
 }
 
-/// Who is told that it is done, and with which number. If the disk fails it is dropped: the answer is not known.
+/// The writer to inform, and the number to tell. Dropping it, when the disk fails, reports that the outcome is unknown.
 #[derive(Debug)]
 pub(super) enum Ack {
     Append(oneshot::Sender<Result<u64, AppendError>>, u64),
@@ -68,7 +68,7 @@ impl Ack {
     }
 }
 
-/// The place of a bucket in [`State::buckets`], the same as in [`BusOptions::buckets`].
+/// The place of a bucket in [`State::buckets`]; the order is that of [`BusOptions::buckets`].
 pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
     let after_rooms = |n| usize::from(options.streams) + n;
     match bucket {
@@ -103,7 +103,7 @@ impl State {
         self.next_id
     }
 
-    /// Appends an entry; in memory it is there at once, else once the committer has written it.
+    /// Appends an entry. It is visible at once in memory, and after the committer's write with a folder.
     pub(super) fn append(
         &mut self,
         partition: Partition,
@@ -154,7 +154,7 @@ impl State {
         Ok((revision, None))
     }
 
-    /// Drops a bucket's markers that have expired.
+    /// Drops a bucket's expired markers.
     pub(super) fn expire(&mut self, bucket: usize) {
         let now_ms = self.clock.now_ms();
         let gone = self.buckets[bucket].expire(now_ms);
@@ -167,7 +167,7 @@ impl State {
         }
     }
 
-    /// Sends a message of the lossy part, as the plan of faults has it.
+    /// Sends a lossy message according to the plan of faults.
     pub(super) fn send(&mut self, client: ClientId, message: Message, delays: &Notify) {
         let now = Instant::now();
         let due = match &mut self.faults {
@@ -185,7 +185,7 @@ impl State {
         }
     }
 
-    /// Delivers the delayed messages that are due; gives when the next one is.
+    /// Delivers delayed messages that are due; returns when the next one is due.
     pub(super) fn deliver_due(&mut self, now: Instant) -> Option<Instant> {
         while let Some(first) = self.delayed.first_entry() {
             if first.key().0 > now {

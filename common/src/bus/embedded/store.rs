@@ -1,10 +1,10 @@
-//! What the handles of an embedded bus share, and the handle that ends it.
+//! The store that all clients of an embedded bus share, and the handle that ends it.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-// Shared by the threads of the process that use the bus and by the committer's; held for one operation.
+// Shared by all threads that use the bus and by the committer; held for one operation.
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -14,16 +14,16 @@ use crate::bus::embedded::state::{State, bucket_index};
 use crate::bus::options::BusOptions;
 use crate::bus::types::Bucket;
 
-/// How many writes may wait for the disk; more wait before they are taken.
+/// The most writes that wait for the disk. Further writers wait.
 const MAX_QUEUED: usize = 8 * 1024;
 
-/// All of it.
+/// The store.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) state: Mutex<State>,
     /// Wakes the committer.
     pub(super) work: Condvar,
-    /// Wakes who delivers delayed messages.
+    /// Wakes the delivery of delayed messages.
     pub(super) delays: Notify,
     pub(super) permits: Arc<Semaphore>,
     pub(super) disk: Option<Disk>,
@@ -42,19 +42,19 @@ impl Shared {
         }
     }
 
-    /// Where a bucket is.
+    /// The place of a bucket.
     pub(super) fn bucket(&self, bucket: Bucket) -> usize {
         bucket_index(&self.options, bucket)
     }
 }
 
-/// Ends the bus with its last handle: all that was taken is written, then the folder is given free.
+/// Ends the bus with its last handle: writes everything accepted, then unlocks the folder.
 #[derive(Debug)]
 pub(crate) struct StoreHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) committer: Option<JoinHandle<()>>,
     pub(super) delays: Option<AbortHandle>,
-    /// Locked as long as the folder is open. Dropped after `shared`.
+    /// Locked while the folder is open. Dropped after `shared`.
     pub(super) _lock: Option<File>,
 }
 

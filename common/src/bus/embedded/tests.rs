@@ -1,4 +1,4 @@
-//! Faults, limits and time; what both buses share is in the conformance suite.
+//! Faults, limits and time. The conformance suite tests the behaviour that both buses share.
 
 use std::time::Duration;
 
@@ -239,7 +239,7 @@ async fn time_is_the_plans_and_can_be_paused() {
     assert!(bus.get(Bucket::Workers, "e").await.unwrap().is_some());
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(bus.get(Bucket::Workers, "e").await, Ok(None));
-    // Entries go after an hour, and a reader that was behind learns it.
+    // Entries expire after an hour, and a slow reader learns it.
     let mut behind = bus.read_log(P0, 1).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let state = bus.log_state(P0).await.unwrap();
@@ -266,7 +266,7 @@ async fn a_log_in_memory_is_bounded() {
     assert!((930..1000).contains(&state.first), "{state:?}");
 }
 
-/// A folder of this test's own; removed when it is dropped.
+/// A temporary folder, removed when dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {
@@ -275,7 +275,7 @@ impl Folder {
         Self(std::env::temp_dir().join(dir))
     }
 
-    /// Does something to the store behind the bus' back.
+    /// Changes the store behind the bus' back.
     fn with_store(&self, keyspace: &str, does: impl FnOnce(&fjall::Keyspace)) {
         let store = self.0.join("store");
         let db = fjall::Database::builder(store).open().unwrap();

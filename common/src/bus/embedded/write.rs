@@ -1,4 +1,4 @@
-//! Appends and puts.
+//! Writes: appends and puts.
 
 use std::time::Duration;
 
@@ -59,9 +59,9 @@ impl Embedded {
         Ok(Receipt(Answer::Pending(receiver)))
     }
 
-    /// Waits until the disk is not too far behind.
+    /// Waits until the disk has caught up enough.
     async fn permit(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        // Without a disk nothing below waits: whoever writes in a loop lets others run now and then.
+        // Without a disk nothing below waits, and a writer in a loop must let other tasks run now and then.
         tokio::task::coop::consume_budget().await;
         self.shared().disk.as_ref()?;
         self.shared().permits.clone().acquire_owned().await.ok()
