@@ -120,7 +120,9 @@ pub enum ConnectError {
         place: String,
     },
     /// The data is of another version of the bus.
-    #[error("{place} has {found}; this program reads {wanted}: use the program that goes with it")]
+    #[error(
+        "{place} has {found}; this program reads {wanted}: use the matching version of the program"
+    )]
     OtherVersion {
         /// The servers, or the folder.
         place: String,
@@ -139,7 +141,7 @@ pub enum ConnectError {
     },
     /// The folder cannot be used.
     #[error(
-        "cannot use the data folder {}: {cause}; name a folder that can be written to", dir.display()
+        "cannot use the data folder {}: {cause}; name a writable folder", dir.display()
     )]
     Folder {
         /// The folder.
@@ -158,7 +160,7 @@ pub enum ConnectError {
     /// A record in the folder is damaged.
     #[error(
         "the data folder {} is damaged: {what}; nothing was changed: put a copy of the folder in its place, or name \
-         an empty folder to begin anew", dir.display()
+         an empty folder to start again", dir.display()
     )]
     Damaged {
         /// The folder.
@@ -210,7 +212,7 @@ pub enum PublishError {
     #[error("there is no connection")]
     Disconnected,
     /// The message exceeds the maximum size.
-    #[error("{size} bytes are more than the {max} that a message may have")]
+    #[error("{size} bytes exceed the {max} bytes that a message may have")]
     TooBig {
         /// The message's bytes.
         size: usize,
@@ -218,10 +220,10 @@ pub enum PublishError {
         max: usize,
     },
     /// The subject or key is invalid (empty token, space, wildcard).
-    #[error("{0:?} is no subject or key")]
+    #[error("{0:?} is not a subject or key")]
     BadSubject(String),
     /// The folder's disk failed; nothing more is stored.
-    #[error("the store failed and takes nothing more")]
+    #[error("the store failed and accepts nothing more")]
     StoreFailed,
 }
 
@@ -233,7 +235,7 @@ pub enum AppendError {
     #[error(transparent)]
     Unknown(#[from] Unanswered),
     /// No stream accepts it at the moment: JetStream is down, has no leader, or the stream is gone.
-    #[error("no stream takes it")]
+    #[error("no stream accepts it")]
     Unavailable,
     /// The server refused it.
     #[error("refused: {description} ({code})")]
@@ -258,7 +260,7 @@ pub enum PutError {
     #[error(transparent)]
     NotSent(#[from] PublishError),
     /// No bucket accepts it at the moment. Not written.
-    #[error("no bucket takes it")]
+    #[error("no bucket accepts it")]
     Unavailable,
     /// The server refused it. Not written.
     #[error("refused: {description} ({code})")]
@@ -303,7 +305,7 @@ pub enum BusError {
     #[error("there is no such stream")]
     NoStream,
     /// The subject, pattern, key or prefix is invalid.
-    #[error("{0:?} is no subject, key or prefix")]
+    #[error("{0:?} is not a subject, key or prefix")]
     BadSubject(String),
     /// Another error of the server.
     #[error("{description} ({code})")]
@@ -314,7 +316,7 @@ pub enum BusError {
         description: String,
     },
     /// An answer cannot be parsed.
-    #[error("an answer cannot be read: {0}")]
+    #[error("an answer cannot be parsed: {0}")]
     Malformed(&'static str),
     /// The folder's disk failed.
     #[error("the store cannot be read")]

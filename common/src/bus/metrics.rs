@@ -23,7 +23,7 @@ const COUNTERS: [Plain; 6] = [
     ),
     (
         "bus_slow_consumers",
-        "Times that the client library found a subscription full",
+        "Times that the client library reported a full subscription",
         |s| s.slow_consumers.load(Ordering::Relaxed),
     ),
     ("bus_reconnects", "Connections made after the first", |s| {
@@ -37,7 +37,7 @@ const COUNTERS: [Plain; 6] = [
     }),
     (
         "bus_reader_restarts",
-        "Readers that had to begin anew from their place",
+        "Readers that restarted from their position",
         |s| s.reader_restarts.load(Ordering::Relaxed),
     ),
 ];

@@ -45,7 +45,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
             result = tidy(shared, disk);
         }
         if let Err(error) = result {
-            tracing::error!(%error, "the data folder cannot be written: the bus takes nothing more");
+            tracing::error!(%error, "cannot write to the data folder: the bus accepts nothing more");
             fail(&mut shared.state.lock());
             return;
         }

@@ -57,7 +57,7 @@ impl Nats {
         &self.inner.connection.replies.stats
     }
 
-    /// Begins to look for a second server.
+    /// Starts to look for a second server.
     pub(crate) fn second(&self) -> SecondPath {
         let Inner {
             connection,
@@ -94,7 +94,7 @@ impl Nats {
         let mut messages = connection.subscribe(pattern.to_owned()).await?;
         let (sender, subscription) = Subscription::new(capacity, connection.replies.stats.clone());
         let inner = self.inner.clone();
-        // A task of its own, which never waits, so that this subscription's capacity holds and its losses are its own.
+        // Each subscription has a task that never waits, so that its capacity holds and its losses are its own.
         tokio::spawn(async move {
             let _alive = inner;
             loop {

@@ -1,4 +1,4 @@
-//! Making the connection, and knowing whether it stands.
+//! Connects to NATS and observes the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,20 +19,21 @@ use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::exit::Exit;
 
-/// Commands that may wait to be written; who sends more waits.
+/// The most commands that wait to be written. Further senders wait.
 const CLIENT_CAPACITY: usize = 4096;
-/// Messages that a subscription of the client library's may hold. The server's flow control lets at most 32 MiB be
-/// under way to a reader, counted with subjects, of which each message has about 100 bytes: at most 335,000 messages.
-/// Slots are allocated as they are needed.
+/// The most messages in a subscription of the client library. The server's flow control allows at most 32 MiB in flight
+/// to a reader, and a message has about 100 bytes with its subject: at most 335,000 messages. Slots are allocated on
+/// demand.
 const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// All of connecting, several addresses included; then all of setting streams up on one server.
+/// The deadline for connecting, several addresses included, and then for setting streams up on one server.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Setting streams up in a cluster, which may have to choose leaders first: each choice takes it up to 9 s.
+/// The deadline for setting streams up in a cluster, which may have to elect leaders first: each election takes up to 9
+/// s.
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(30);
-/// Before streams are looked at again that could not be after a reconnect.
+/// The pause before setting streams up is repeated after a reconnect.
 const SET_UP_RETRY: Duration = Duration::from_millis(500);
-/// A silent server is given up after three of them.
+/// The interval of pings. The client gives up a server after three unanswered ones.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_RECONNECT_DELAY_MS: u64 = 250;
 const READ_BUFFER: u16 = u16::MAX;
@@ -128,7 +129,8 @@ async fn client_options(
     Ok(client)
 }
 
-/// At once at first, then doubling up to 250 ms, each shortened by a random half: many clients come back spread out.
+/// No delay at first, then doubling up to 250 ms with up to half of it random, so that many clients do not reconnect at
+/// once.
 fn reconnect_delay(attempt: usize) -> Duration {
     if attempt <= 1 {
         return Duration::ZERO;
@@ -144,8 +146,8 @@ async fn drive_replies(replies: Arc<Replies>, mut answers: Subscriber) {
     replies.on_down();
 }
 
-/// Follows the connection. Events wake it, but the client library drops events when many come at once, so it looks
-/// for itself too.
+/// Follows the connection's state. Events wake it, but it also polls, because the client library drops events in a
+/// burst.
 async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptions) {
     let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -161,7 +163,7 @@ async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptio
         if !connected {
             connection.replies.on_down();
         } else if now > seen {
-            // The one before ended, whether or not we were told.
+            // The earlier connection ended, even if the event was dropped.
             connection.replies.on_down();
             seen = now;
             connection.replies.on_up(now);
@@ -172,14 +174,14 @@ async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptio
     }
 }
 
-/// The server may have come back without its streams: somebody must make them anew. It may also be so new that it does
-/// not answer for them yet.
+/// Sets streams up again, because the server may have come back without them. It may also be too new to answer for them
+/// yet.
 async fn set_up_again(connection: Connection, options: BusOptions) {
     let mut told = false;
     while let Err(error) = streams::ensure(&connection, &options, "the old address").await {
         let again = error.exit() == Exit::Unavailable;
         if !told || !again {
-            tracing::warn!(%error, again, "streams could not be checked after a reconnect");
+            tracing::warn!(%error, again, "cannot check the streams after a reconnect");
         }
         if !again {
             return;
@@ -193,7 +195,7 @@ fn connection_count(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
 }
 
-/// 22 random letters and digits, as other NATS clients name their inboxes.
+/// 22 random letters and digits, like the inbox names of other NATS clients.
 pub(super) fn random_id() -> String {
     let rng = rand::rng();
     rng.sample_iter(rand::distr::Alphanumeric)
@@ -202,12 +204,12 @@ pub(super) fn random_id() -> String {
         .collect()
 }
 
-/// The addresses of a list with commas.
+/// Parses addresses separated by commas.
 pub(super) fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     url.split(',')
         .map(|one| {
             one.trim().parse().map_err(|error: std::io::Error| {
-                // Not parsed, so no telling where a password is.
+                // The address is invalid, so the place of a password in it is unknown.
                 let url = one.rsplit('@').next().unwrap_or_default().to_owned();
                 let reason = error.to_string();
                 ConnectError::BadUrl { url, reason }
@@ -216,7 +218,7 @@ pub(super) fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
         .collect()
 }
 
-/// The address of `place`, with the scheme and the user of `like`.
+/// The address of `place` with the scheme and user of `like`.
 pub(super) fn with_address(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
     let mut url = like.clone().into_inner();
     url.set_host(Some(place.host())).ok()?;

@@ -1,4 +1,4 @@
-//! Sending, and asking, over one connection.
+//! Sends messages and requests over one connection.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -18,11 +18,11 @@ use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
 use crate::bus::types::Link;
 
-/// How long the server may take to answer for itself.
+/// How long the server may take for requests that change something.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long JetStream may take to answer what it has at hand. In a cluster nobody answers for a stream that has no leader,
-/// so a question is better repeated soon.
+/// How long JetStream may take for other requests. In a cluster nobody answers for a stream without a leader, so it is
+/// better to repeat a request soon.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection and its replies.
@@ -32,13 +32,13 @@ pub(super) struct Connection {
     pub(super) replies: Arc<Replies>,
 }
 
-/// The next message of a subscription of the client library's.
+/// The next message of a client library's subscription.
 pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Message> {
     subscriber.next().await
 }
 
 impl Connection {
-    /// Sends; waits while the connection takes no more, but not for a new one.
+    /// Sends a message. Waits while the connection is saturated, but not for a reconnect.
     pub(super) async fn send(
         &self,
         subject: String,
@@ -58,7 +58,7 @@ impl Connection {
         };
         let result = {
             let mut publish = pin!(self.client.publish_message(message));
-            // Nearly always there is room, and nothing need be watched.
+            // Nearly always there is room, and no need to observe the connection.
             match poll_fn(|cx| Poll::Ready(publish.as_mut().poll(cx))).await {
                 Poll::Ready(result) => result,
                 Poll::Pending => tokio::select! {
@@ -78,12 +78,12 @@ impl Connection {
     }
 
     async fn down(&self) {
-        // The sender lives as long as `self.replies`, so this cannot end otherwise.
+        // `self.replies` keeps the sender alive, so this ends only with the state.
         let mut link = self.replies.link();
         let _ = link.wait_for(|link| *link == Link::Down).await;
     }
 
-    /// Sends something that is answered to `waiter`.
+    /// Sends a message whose answer goes to `waiter`.
     pub(super) async fn ask(
         &self,
         subject: String,
@@ -97,7 +97,7 @@ impl Connection {
         Ok(pending)
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request and waits for the answer.
     pub(super) async fn request(
         &self,
         subject: String,
@@ -123,7 +123,7 @@ impl Connection {
             .unwrap_or(Err(RequestError::Timeout))
     }
 
-    /// Waits until the server has all that was sent before: a message to ourselves comes back.
+    /// Waits until the server has everything sent before: a message to ourselves comes back.
     pub(super) async fn round_trip(&self) -> Result<(), BusError> {
         let (sender, receiver) = oneshot::channel();
         let trip = async {
@@ -141,7 +141,7 @@ impl Connection {
             .unwrap_or(Err(BusError::Timeout))
     }
 
-    /// Subscribes; what is sent after this finds the subscription there.
+    /// Subscribes. Messages sent after this returns reach the subscription.
     pub(super) async fn subscribe(&self, subject: String) -> Result<Subscriber, BusError> {
         if !self.replies.is_up() {
             return Err(BusError::Disconnected);

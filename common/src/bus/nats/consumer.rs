@@ -1,4 +1,4 @@
-//! One ephemeral push consumer, and whether what comes from it is whole (D20).
+//! An ephemeral push consumer, and the detection of gaps in its messages (D20).
 
 use std::time::Duration;
 
@@ -11,45 +11,44 @@ use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
 use crate::bus::options::IDLE_HEARTBEAT;
 
-/// How long the server keeps a consumer that nobody listens to.
+/// How long the server keeps a consumer without a listener.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(5);
 const LAST_CONSUMER: &str = "Nats-Last-Consumer";
 const LAST_STREAM: &str = "Nats-Last-Stream";
 const STALLED: &str = "Nats-Consumer-Stalled";
 
-/// A consumer and the subscription that it delivers to. A new one has a new subject, so that nothing of an older one
-/// can come in between.
+/// A consumer and its subscription. Each consumer has a new subject, so that messages of an older one cannot interfere.
 #[derive(Debug)]
 pub(super) struct Consumer {
     subscriber: Subscriber,
     sequence: SequenceCheck,
     stream: String,
     name: String,
-    /// How many messages waited for it when it was made.
+    /// The number of messages that waited when the consumer was created.
     pub(super) pending: u64,
 }
 
-/// What came from a consumer.
+/// An event of a consumer.
 #[derive(Debug)]
 pub(super) enum ConsumerEvent {
     /// A stored message.
     Entry(Delivery, Message),
-    /// All up to this stream sequence was looked at, and what matched was delivered.
+    /// The consumer has looked at everything up to this stream sequence and delivered the matches.
     Idle(u64),
-    /// To be answered by an empty message there: the server slows down for us.
+    /// Flow control: the server waits for an empty message on this subject.
     FlowControl(String),
-    /// Something is missing, or the consumer is gone.
+    /// A message is missing, or the consumer is gone.
     Broken,
 }
 
-/// Follows the consumer's numbers.
+/// Checks the sequence of a consumer's messages.
 #[derive(Debug, Default)]
 pub(super) struct SequenceCheck {
     last: u64,
 }
 
 impl SequenceCheck {
-    /// Looks at a message.
+    /// Classifies a message.
     pub(super) fn handle_message(&mut self, message: Message) -> ConsumerEvent {
         match message.status {
             None => {}
@@ -83,7 +82,7 @@ impl SequenceCheck {
 }
 
 impl Consumer {
-    /// Makes one that delivers what matches `filter` from stream sequence `from` on.
+    /// Creates a consumer of `filter` from stream sequence `from` on.
     pub(super) async fn create(
         connection: &Connection,
         stream: &str,
@@ -132,7 +131,7 @@ impl Consumer {
         let _ = connection.send(subject, None, None, Bytes::new()).await;
     }
 
-    /// Ends it.
+    /// Deletes the consumer.
     pub(super) async fn delete(self, connection: &Connection) {
         connection.delete_consumer(&self.stream, &self.name).await;
     }

@@ -1,4 +1,4 @@
-//! Connecting to a cluster that is there, only to look at it.
+//! Connects to an existing cluster to inspect it.
 
 use crate::bus::error::{BusError, ConnectError};
 use crate::bus::nats::shared::Inner;
@@ -8,7 +8,7 @@ use crate::bus::types::Bucket;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
-/// Connects with the numbers that the cluster's record has.
+/// Connects with the numbers of the cluster's record.
 pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, ConnectError> {
     let mut options = BusOptions {
         inspect_only: true,
@@ -32,7 +32,7 @@ pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, Co
     Ok(inner)
 }
 
-/// The cluster's record, and how many servers keep each stream.
+/// The cluster's record, and the number of replicas of each stream.
 async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
     let bucket = inner.options.bucket_name(Bucket::Cluster);
     let (stream, subject) = (

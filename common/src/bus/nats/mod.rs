@@ -1,7 +1,7 @@
-//! The bus over NATS: async-nats for the connection, JetStream's API spoken by ourselves.
+//! The bus over NATS: async-nats for the connection, and JetStream's API implemented here.
 //!
-//! async-nats' own ack futures, ordered consumers and KV watches are not used: they neither fail when the connection is
-//! lost nor notice a loss soon (D3, D20).
+//! async-nats' own ack futures, ordered consumers and KV watches are not used, because they neither fail with the
+//! connection nor detect a loss soon (D3, D20).
 
 mod pub_ack;
 

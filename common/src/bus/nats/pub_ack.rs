@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::bus::error::BusError;
 
-/// Error codes of the server's (`server/errors.json` of nats-server).
+/// Error codes of the server (`server/errors.json` of nats-server).
 pub(super) const WRONG_LAST_SEQUENCE: u32 = 10071;
 pub(super) const WRONG_LAST_SEQUENCE_CONSTANT: u32 = 10164;
 const STREAM_NOT_FOUND: u32 = 10059;
@@ -14,7 +14,7 @@ pub(super) const STREAM_OFFLINE: u32 = 10118;
 pub(super) const NOT_ENOUGH_SERVERS: u32 = 10005;
 pub(super) const NO_CLUSTER: u32 = 10074;
 
-/// What the server says when it refuses.
+/// An error of the server.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct ApiError {
     #[serde(default)]
@@ -41,7 +41,7 @@ struct PubAck {
     seq: Option<u64>,
 }
 
-/// Reads the answer to a message for a stream: its sequence.
+/// Parses the answer to a message for a stream into its sequence.
 pub(super) fn parse_pub_ack(payload: &[u8]) -> Result<u64, ApiError> {
     let malformed = || ApiError {
         err_code: 0,

@@ -1,4 +1,4 @@
-//! Reading a stream from a place on, whatever happens to consumers and connections in between (D20).
+//! Reads a stream from a position on, across failures of consumers and connections (D20).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,38 +16,38 @@ use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
 use crate::bus::types::{KvEntry, Link, LogEntry, Read};
 
-/// How many entries may wait for whoever reads; then flow control stops the server.
+/// The most entries that wait for the reader; then flow control stops the server.
 const CAPACITY: usize = 256;
-/// Two heartbeats, and a little.
+/// The longest silence of a consumer: two heartbeats and some slack.
 const SILENCE: Duration = IDLE_HEARTBEAT
     .saturating_mul(2)
     .saturating_add(Duration::from_millis(100));
 const RETRY: Duration = Duration::from_millis(100);
 
-/// What is read.
+/// The entries to read.
 #[derive(Debug)]
 pub(super) struct ReadSpec {
     pub(super) stream: String,
     pub(super) filter: String,
     pub(super) from: u64,
-    /// Each entry counts (the log): if some were removed before they were read, the place is lost. Else only the last
-    /// of each subject does (a bucket).
+    /// Whether every entry counts (the log): if some were removed unread, the position is lost. Otherwise only the last
+    /// entry of each subject counts (a bucket).
     pub(super) every_entry: bool,
 }
 
-/// How far the reader is.
+/// The reader's position.
 #[derive(Debug)]
 struct Position {
-    /// When the stream was made: another time is another stream.
+    /// The creation time of the stream. Another time means another stream.
     created: String,
-    /// All up to here was looked at.
+    /// The reader has looked at everything up to this sequence.
     looked_at: u64,
-    /// The highest sequence that is known to have been stored.
+    /// The highest sequence that is known to be stored.
     seen: u64,
-    /// The last entry that was read: its sequence, and its time in milliseconds.
+    /// The last entry read: its sequence, and its time in milliseconds.
     last: Option<(u64, u64)>,
-    /// What the stream's leader had for us when the consumer was made. A consumer lives on any of the stream's servers,
-    /// which may be behind: it is at no end before this.
+    /// The last matching sequence of the stream's leader when the consumer was created. A consumer may live on a server
+    /// that is behind, and the reader is not at the end before this sequence.
     floor: u64,
 }
 
@@ -67,12 +67,12 @@ impl Position {
         self.seen = self.seen.max(seq);
     }
 
-    /// Whether all was looked at that the leader had.
+    /// Whether the reader has looked at everything that the leader had.
     fn is_current(&self) -> bool {
         self.looked_at >= self.floor
     }
 
-    /// Whether the stream goes on from here.
+    /// Whether the stream continues from this position.
     fn is_in(&self, info: &StreamInfo, every_entry: bool) -> bool {
         info.created == self.created
             && info.state.last_seq >= self.seen
@@ -82,7 +82,7 @@ impl Position {
 
 type Decode<T> = fn(&ReadSpec, Delivery, &Message) -> Option<T>;
 
-/// Begins to read; the rest is done by a task, which ends when the receiver is dropped.
+/// Starts to read. A task does the rest, and ends when the receiver is dropped.
 pub(super) async fn open<T: Send + 'static>(
     inner: Arc<Inner>,
     spec: ReadSpec,
@@ -114,12 +114,12 @@ struct Reader<T> {
     sender: mpsc::Sender<Read<T>>,
 }
 
-/// Why a consumer is no longer read.
+/// Why a consumer is abandoned.
 #[derive(Debug, PartialEq, Eq)]
 enum ConsumerEnd {
-    /// Nobody reads any more.
+    /// The receiver was dropped.
     ReaderGone,
-    /// Go on with another.
+    /// Another consumer must continue.
     Restart,
 }
 
@@ -177,7 +177,7 @@ impl<T> Reader<T> {
             };
             match event {
                 ConsumerEvent::Entry(delivery, message) => {
-                    // A server that is behind may begin at its own end instead of where it was told to.
+                    // A server that is behind may start at its own end instead of `from`.
                     let is_new = delivery.stream_seq > self.position.looked_at;
                     self.position.advance(delivery.stream_seq);
                     self.position.last = Some((delivery.stream_seq, delivery.time_ms));
@@ -190,7 +190,7 @@ impl<T> Reader<T> {
                     }
                 }
                 ConsumerEvent::Idle(last) => {
-                    // A reader that begins beyond the end was not there yet.
+                    // A reader that starts beyond the end stays there.
                     if last >= self.spec.from {
                         self.position.advance(last);
                     }
@@ -207,14 +207,15 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Says that all was delivered; if whoever reads is behind, the next heartbeat says it again.
+    /// Reports that everything was delivered. If the reader is behind, the next heartbeat repeats it.
     fn offer_idle(&self) {
         if self.position.is_current() {
             let _ = self.sender.try_send(Read::Idle);
         }
     }
 
-    /// Whether the log lost its tail (a power cut) and grew past our place again: then what we read last is not there.
+    /// Whether the log lost its tail (a power cut) and grew past the position again, so that the last entry read no
+    /// longer exists.
     async fn is_rewritten(&self, info: &StreamInfo) -> Result<bool, BusError> {
         let Some((seq, time_ms)) = self.position.last else {
             return Ok(false);
@@ -230,7 +231,7 @@ impl<T> Reader<T> {
         Ok(found != Some(time_ms))
     }
 
-    /// Another consumer from the same place on; `None` if that is gone, or nobody reads any more.
+    /// Creates another consumer at the same position. `None` if the position is gone or the receiver was dropped.
     async fn create_again(&mut self) -> Option<Consumer> {
         loop {
             let closed = self.sender.clone();
@@ -252,12 +253,12 @@ impl<T> Reader<T> {
             match result {
                 Ok(consumer) => return Some(consumer),
                 Err(BusError::NoStream) => {
-                    tracing::warn!(stream = self.spec.stream, "a reader lost its place");
+                    tracing::warn!(stream = self.spec.stream, "a reader lost its position");
                     let _ = self.sender.send(Read::Lost).await;
                     return None;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, stream = self.spec.stream, "a reader tries again");
+                    tracing::debug!(%error, stream = self.spec.stream, "a reader retries");
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -265,7 +266,7 @@ impl<T> Reader<T> {
     }
 }
 
-/// What is kept must not pin the 64 KiB that it was read with.
+/// Copies a payload, because kept entries must not pin the 64 KiB buffer that they were read with.
 fn detached(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
 }
@@ -325,7 +326,7 @@ mod tests {
             "a bucket's 11 was replaced"
         );
         assert!(!position.is_in(&info("a", 5, 9), true), "the tail was lost");
-        assert!(!position.is_in(&info("b", 5, 20), true), "made anew");
+        assert!(!position.is_in(&info("b", 5, 20), true), "created again");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Answers to what we sent: one reply subject per connection, and a table of who waits.
+//! Pending replies: one reply subject per connection, and a table of waiters.
 //!
-//! All who wait fail at once when the connection is lost.
+//! All waiters fail at once when the connection is lost.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
 use crate::bus::types::Link;
 
-/// How many answers may be awaited at a time; more wait to be sent. Less than what the replies' subscription holds.
+/// The most pending answers; further requests wait to be sent. Less than the capacity of the replies' subscription.
 const MAX_WAITING: usize = 16 * 1024;
 
-/// Who waits for an answer.
+/// The receiver of an answer.
 #[derive(Debug)]
 pub(super) enum Waiter {
     Message(oneshot::Sender<Result<async_nats::Message, Unanswered>>),
@@ -83,7 +83,7 @@ struct PendingEntry {
 struct Table {
     next: u64,
     entries: HashMap<u64, PendingEntry>,
-    /// When receipts are due, in order, since all have the same deadline.
+    /// The deadlines of receipts, in order, because all have the same timeout.
     due: VecDeque<(Instant, u64)>,
 }
 
@@ -93,13 +93,13 @@ pub(super) struct Replies {
     prefix: String,
     table: Mutex<Table>,
     permits: Arc<Semaphore>,
-    /// The same as `link`, cheaper to ask. Changed with the table locked.
+    /// The same as `link`, but cheaper to read. Changed while the table is locked.
     up: AtomicBool,
     link: watch::Sender<Link>,
     pub(super) stats: Arc<BusStats>,
 }
 
-/// A place in the table; given back if dropped before [`keep`](Self::keep).
+/// An entry of the table. Dropping it before [`keep`](Self::keep) removes the entry.
 pub(super) struct PendingReply<'a> {
     replies: &'a Replies,
     pub(super) id: u64,
@@ -107,7 +107,7 @@ pub(super) struct PendingReply<'a> {
 }
 
 impl PendingReply<'_> {
-    /// Leaves the place to the answer or the deadline.
+    /// Leaves the entry to the answer or the deadline.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
@@ -122,7 +122,7 @@ impl Drop for PendingReply<'_> {
 }
 
 impl Replies {
-    /// `prefix` is what reply subjects of this connection begin with, dot included.
+    /// `prefix` begins this connection's reply subjects and ends with a dot.
     pub(super) fn new(prefix: String) -> Self {
         Self {
             prefix,
@@ -144,7 +144,7 @@ impl Replies {
         format!("{}*", self.prefix)
     }
 
-    /// A subject of this connection's own that is no answer's.
+    /// A subject for this connection that is not a reply subject.
     pub(super) fn deliver_subject(&self, number: u64) -> String {
         format!("{}d.{number}", self.prefix)
     }
@@ -157,7 +157,7 @@ impl Replies {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Takes a place for an answer; waits while too many are taken.
+    /// Registers a waiter. Waits while too many answers are pending.
     pub(super) async fn register(&self, waiter: Waiter) -> Result<PendingReply<'_>, PublishError> {
         let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return Err(PublishError::Disconnected);
@@ -183,7 +183,7 @@ impl Replies {
         })
     }
 
-    /// An answer came.
+    /// Handles an answer.
     pub(super) fn on_message(&self, message: async_nats::Message) {
         let id = message.subject.strip_prefix(self.prefix.as_str());
         let Some(id) = id.and_then(|id| id.parse().ok()) else {
@@ -204,7 +204,7 @@ impl Replies {
         }
     }
 
-    /// Fails the receipts that are overdue.
+    /// Fails overdue receipts.
     pub(super) fn expire(&self) {
         let now = Instant::now();
         let mut overdue = Vec::new();
@@ -222,7 +222,7 @@ impl Replies {
         }
     }
 
-    /// The connection was lost: who waits fails, who comes is refused.
+    /// Handles the loss of the connection: fails all waiters and refuses new ones.
     pub(super) fn on_down(&self) {
         let entries = {
             let mut table = self.table.lock();
@@ -240,7 +240,7 @@ impl Replies {
         }
     }
 
-    /// Connection number `count` stands.
+    /// Handles connection number `count`.
     pub(super) fn on_up(&self, count: u64) {
         {
             let _table = self.table.lock();
@@ -253,5 +253,5 @@ impl Replies {
     }
 }
 
-/// How often [`Replies::expire`] wants to be called.
+/// The interval at which [`Replies::expire`] must be called.
 pub(super) const EXPIRE_EVERY: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! A connection to another server than the bus' own (D17).
+//! A connection to another server than the bus uses (D17).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use crate::bus::nats::connection::Connection;
 use crate::bus::options::BusOptions;
 use crate::bus::types::Standing;
 
-/// How long a server may take to let us in.
+/// The most time for connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Before it is looked again for another server.
+/// The pause between searches for another server.
 const RETRY: Duration = Duration::from_secs(1);
-/// Between two looks whether the connection still is one, and to another server.
+/// The interval of checks that the connection is up, and leads to another server.
 const LOOK: Duration = Duration::from_millis(500);
-/// A silent server is given up after three of them.
+/// The interval of pings. The client gives up a server after three unanswered ones.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// Requests under way are few.
+/// Few requests are in flight.
 const CAPACITY: usize = 1024;
 
-/// The connection, as long as there is one, and the task that keeps it.
+/// The connection, while there is one, and the task that maintains it.
 #[derive(Debug)]
 pub(crate) struct SecondPath {
     state: Arc<Shared>,
@@ -47,16 +47,16 @@ impl Drop for SecondPath {
     }
 }
 
-/// What a look at the other servers found.
+/// The result of a search.
 enum Found {
     Other(Client),
-    /// All that are there are the bus' own.
+    /// All reachable servers are the bus' own.
     OnlyOwn,
     Unreachable,
 }
 
 impl SecondPath {
-    /// Begins to look for another server than the one that `connection` is connected to.
+    /// Starts to look for another server than that of `connection`.
     pub(super) fn start(
         connection: Connection,
         servers: Vec<ServerAddr>,
@@ -118,7 +118,7 @@ impl Seeker {
         for number in 1.. {
             let client = self.find().await;
             let server = client.0.server_info().server_name;
-            tracing::debug!(server, "a second server says who is there, too");
+            tracing::debug!(server, "connected to a second server");
             self.state.client.send_replace(Some(client.0.clone()));
             self.state.standing.send_replace(Standing::There(number));
             self.hold(&client.0, &client.1).await;
@@ -143,14 +143,14 @@ impl Seeker {
             });
             let mut link = self.connection.replies.link();
             tokio::select! {
-                // Another server may know of others.
+                // Another server may know other addresses.
                 _ = link.changed() => {}
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
     }
 
-    /// Looks at all servers that are known, in any order.
+    /// Tries all known servers in random order.
     async fn look(&self, gone: &Arc<Notify>) -> Found {
         let own = self.connection.client.server_info();
         let mut candidates = candidates(&self.servers, &own.connect_urls);
@@ -196,7 +196,7 @@ impl Seeker {
         connected.ok()?.ok()
     }
 
-    /// Waits until the connection is lost, or the bus' own is to the same server.
+    /// Waits until the connection is lost, or the bus uses the same server.
     async fn hold(&self, client: &Client, gone: &Notify) {
         loop {
             tokio::select! {
@@ -215,8 +215,8 @@ impl Seeker {
     }
 }
 
-/// The servers that were configured and those that the server told of, each once. What is told has no user: it gets
-/// the first configured one's.
+/// The configured servers and those that the server announced, each once. Announced addresses have no user and get that
+/// of the first configured one.
 fn candidates(configured: &[ServerAddr], told: &[String]) -> Vec<ServerAddr> {
     let place = |server: &ServerAddr| (server.host().to_owned(), server.port());
     let mut all = configured.to_vec();

@@ -1,4 +1,4 @@
-//! What the handles of a connection to NATS share.
+//! The state that all handles of a connection to NATS share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use crate::bus::nats::connection::Connection;
 use crate::bus::options::BusOptions;
 
-/// What clones, subscriptions and readers share. The connection ends with the last of them.
+/// The state of clones, subscriptions and readers. The connection ends with the last of them.
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) connection: Connection,
@@ -43,7 +43,7 @@ impl Inner {
         }
     }
 
-    /// The number of the next reader's consumer.
+    /// A number for the next reader's consumer.
     pub(super) fn next_reader(&self) -> u64 {
         self.readers.fetch_add(1, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The streams and buckets that must be there.
+//! Creates and checks the streams and buckets.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::bus::options::{BusOptions, Storage};
 use crate::subject;
 use grandstand_types::id::Partition;
 
-/// What the names of the log's streams begin with.
+/// The prefix of the log's streams.
 const LOG: &str = "IN_";
 
-/// Between two looks at a cluster that has no leader yet.
+/// The pause between attempts while a cluster has no leader.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// `IN_{k}`: a stream of the log.
@@ -22,17 +22,17 @@ pub(super) fn log_name(stream: u16) -> String {
     format!("{LOG}{stream}")
 }
 
-/// `KV_{bucket}`: the stream of a bucket, so named that other tools see it as one.
+/// `KV_{bucket}`: the stream of a bucket, with the name that other tools expect.
 pub(super) fn kv_name(bucket: &str) -> String {
     format!("KV_{bucket}")
 }
 
-/// `$KV.{bucket}.{key}`: where a key is put.
+/// `$KV.{bucket}.{key}`: the subject of a key.
 pub(super) fn kv_subject(bucket: &str, key: &str) -> String {
     format!("$KV.{bucket}.{key}")
 }
 
-/// All that must be there.
+/// The configuration of all streams.
 fn wanted(options: &BusOptions) -> Vec<Config> {
     let base = Config {
         retention: RetentionPolicy::Limits,
@@ -59,7 +59,7 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
             Ok(0) | Err(_) => -1,
             Ok(bytes) => bytes,
         },
-        // Message ids are not used (D3); the default must not exceed max_age.
+        // Message ids are not used (D3), but the default window must not exceed max_age.
         duplicate_window: options.log_max_age.min(Duration::from_secs(120)),
         ..base.clone()
     });
@@ -79,7 +79,8 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
     log.chain(buckets).collect()
 }
 
-/// Makes what is missing and checks what is there. Waits while a cluster chooses its leaders: for the caller to bound.
+/// Creates missing streams and checks existing ones. Waits without a limit of its own while a cluster elects its
+/// leaders.
 pub(super) async fn ensure(
     connection: &Connection,
     options: &BusOptions,
@@ -129,7 +130,7 @@ pub(super) async fn ensure(
     Ok(())
 }
 
-/// Whether a cluster says so while servers come and leaders are chosen.
+/// Whether a cluster gives this error while servers start and leaders are elected.
 fn is_transient(error: &BusError) -> bool {
     match error {
         BusError::Unavailable | BusError::Timeout => true,
@@ -140,7 +141,7 @@ fn is_transient(error: &BusError) -> bool {
     }
 }
 
-/// Compares what decides whether rooms are safe there; other settings are the operator's.
+/// Compares the settings that keep rooms safe; others are the operator's choice.
 fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), ConnectError> {
     let name = &wanted.name;
     let subjects = |config: &Config| {
@@ -177,7 +178,7 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
     let edit = |flag: &str, value: String| format!("`nats stream edit {name} {flag}={value}`");
     let recreate = || {
         format!(
-            "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which loses what it holds"
+            "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which deletes its contents"
         )
     };
     macro_rules! same {

@@ -18,7 +18,7 @@ struct ApiResponse {
     error: Option<ApiError>,
 }
 
-/// What we ask of a stream.
+/// The needed parts of a stream's description.
 #[derive(Debug, Clone, Deserialize)]
 pub(in crate::bus::nats) struct StreamInfo {
     pub(in crate::bus::nats) config: async_nats::jetstream::stream::Config,
@@ -34,7 +34,7 @@ pub(in crate::bus::nats) struct StreamState {
 }
 
 impl StreamState {
-    /// The first sequence that is there or will be.
+    /// The first sequence that exists or will exist.
     pub(in crate::bus::nats) fn first(&self) -> u64 {
         if self.messages == 0 {
             self.last_seq + 1
@@ -119,7 +119,7 @@ impl<'a> MessageResponse<'a> {
 }
 
 impl Connection {
-    /// Asks JetStream, and gives its answer if that is no refusal.
+    /// Sends a request to JetStream and returns its answer, unless that is an error.
     async fn api(&self, subject: String, request: &impl Serialize) -> Result<Bytes, BusError> {
         self.api_within(ANSWER_TIMEOUT, subject, request).await
     }
@@ -159,7 +159,7 @@ impl Connection {
         created.map(drop)
     }
 
-    /// Makes a consumer; gives how many messages wait for it.
+    /// Creates a consumer and returns the number of messages that wait for it.
     pub(in crate::bus::nats) async fn create_consumer(
         &self,
         stream: &str,
@@ -178,13 +178,14 @@ impl Connection {
         Ok(info.num_pending)
     }
 
-    /// Asks to delete a consumer, and does not wait; if it fails, the server does it by itself soon after.
+    /// Requests the deletion of a consumer without waiting. If the request fails, the server soon deletes the consumer
+    /// by itself.
     pub(in crate::bus::nats) async fn delete_consumer(&self, stream: &str, name: &str) {
         let subject = format!("$JS.API.CONSUMER.DELETE.{stream}.{name}");
         let _ = self.send(subject, None, None, Bytes::new()).await;
     }
 
-    /// A stored message, from the stream's leader.
+    /// Reads a stored message from the stream's leader.
     async fn message(
         &self,
         stream: &str,
@@ -203,7 +204,7 @@ impl Connection {
         }
     }
 
-    /// When the message with a sequence was stored, Unix milliseconds.
+    /// The time when a message was stored, in Unix milliseconds.
     pub(in crate::bus::nats) async fn message_time(
         &self,
         stream: &str,
@@ -248,7 +249,7 @@ impl Connection {
     }
 }
 
-/// A duration as JetStream writes it.
+/// A duration in nanoseconds, as JetStream encodes it.
 pub(in crate::bus::nats) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,13 @@
-//! What a stored message carries beside its payload.
+//! Metadata of stored messages.
 
 use std::str::FromStr;
 
 use crate::bus::error::BusError;
 
-/// Header: what happened to a key, if it was not put.
+/// The header that marks the deletion of a key.
 pub(in crate::bus::nats) const KV_OPERATION: &str = "KV-Operation";
-/// What the reply subject of a delivered message says:
-/// `$JS.ACK.{stream}.{consumer}.{deliveries}.{stream seq}.{consumer seq}.{time}.{pending}`, and with
-/// `{domain}.{account}` after `ACK` on newer servers.
+/// The metadata in the reply subject of a delivered message: `$JS.ACK.{stream}.{consumer}.{deliveries}.{stream
+/// seq}.{consumer seq}.{time}.{pending}`, with `{domain}.{account}` after `ACK` on newer servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bus::nats) struct Delivery {
     pub(in crate::bus::nats) stream_seq: u64,
@@ -46,7 +45,7 @@ impl FromStr for Delivery {
     }
 }
 
-/// Whether the headers (as they are on the wire) are of a deletion.
+/// Whether raw headers mark a deletion.
 pub(super) fn is_marker_block(headers: &[u8]) -> bool {
     let text = String::from_utf8_lossy(headers);
     text.lines().any(|line| {
@@ -55,7 +54,7 @@ pub(super) fn is_marker_block(headers: &[u8]) -> bool {
     })
 }
 
-/// Whether a header is of a deletion: ours, the `nats` tool's, or the server's own.
+/// Whether a header marks a deletion by Grandstand, the `nats` tool or the server.
 pub(in crate::bus::nats) fn is_marker(name: &str, value: &str) -> bool {
     match name {
         KV_OPERATION => matches!(value, "DEL" | "PURGE"),
@@ -64,7 +63,7 @@ pub(in crate::bus::nats) fn is_marker(name: &str, value: &str) -> bool {
     }
 }
 
-/// A time as JetStream writes it, in Unix milliseconds.
+/// Converts a time of JetStream to Unix milliseconds.
 pub(super) fn unix_ms(rfc3339: &str) -> Option<u64> {
     let time = async_nats::datetime::parse_rfc3339(rfc3339).ok()?;
     u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()

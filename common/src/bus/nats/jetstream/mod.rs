@@ -1,4 +1,4 @@
-//! JetStream, spoken by ourselves.
+//! JetStream's API, without a client library.
 
 mod message;
 
