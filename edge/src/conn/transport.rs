@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 
-pub use crate::conn::key::ConnKey;
+use crate::conn::key::ConnKey;
 
 /// What became of bytes for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

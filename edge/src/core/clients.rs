@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use super::effects::{Effects, Timer};
 use super::ids::RoomKey;
 use crate::codec::WireFormat;
+use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
-use crate::conn::transport::ConnKey;
 use crate::time::coarse::CoarseInstant;
 
 /// How long before a token expires its client is notified.

@@ -12,7 +12,7 @@ use super::rooms::delay::DeliveryPolicy;
 use super::rooms::event::{Applied, LaneEvent, Offer, UpdateOutcome};
 use super::state::Hub;
 use super::{join, reply};
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 /// Serves a lane from here on as its snapshot says. Players are served at once.
 pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: DeliveryPolicy) {

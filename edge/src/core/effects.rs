@@ -11,7 +11,7 @@ use grandstand_common::id::{Lane as LaneId, Partition};
 use super::command::Command;
 use super::counts::Counts;
 use super::ids::RoomKey;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::time::wheel::TimerWheel;
 
 /// Places for actions that are kept for the next event. More are needed only when all members leave a large room.

@@ -9,7 +9,8 @@ use super::effects::{Answer, ClientAction, Effects};
 use super::ids::RoomKey;
 use super::state::Hub;
 use crate::codec;
-use crate::conn::transport::{ConnKey, SendStatus, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::{SendStatus, Transport};
 
 /// Writes to up to `most` members: actions and players' lanes first, then frames for single players behind them, then
 /// spectators' lanes, one slice of each in turn, then notices. Returns whether something is left; the caller gives others

@@ -16,7 +16,7 @@ use super::rooms::event::presence_message;
 use super::rooms::sessions::PlayerSession;
 use super::state::{Hub, State};
 use crate::codec::put_message;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 /// A client's `join`.
 pub(super) fn on_join(

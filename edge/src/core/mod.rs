@@ -49,7 +49,8 @@ use grandstand_common::record::Lease;
 use rand::RngExt;
 
 use crate::codec::WireFormat;
-use crate::conn::transport::{ConnKey, Transport};
+use crate::conn::key::ConnKey;
+use crate::conn::transport::Transport;
 use effects::{Effects, Notice, Timer};
 use state::State;
 

@@ -9,7 +9,7 @@ use super::effects::{ClientAction, Effects};
 use super::ids::RoomKey;
 use super::state::Hub;
 use crate::codec;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 /// Why a client's message was not taken, and what it is about.
 pub(super) struct ErrorReply<'a> {

@@ -10,7 +10,7 @@ use grandstand_common::wire::{self, Body};
 use prost::Message;
 
 use crate::codec::put_message;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::core::command::Command;
 use crate::core::effects::{ClientAction, Effects};
 use crate::core::ids::RoomKey;

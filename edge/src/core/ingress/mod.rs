@@ -18,7 +18,7 @@ use super::join;
 use super::reply::{self, ErrorReply};
 use super::state::{Hub, State};
 use crate::codec::WireFormat;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use input::Numbered;
 
 /// A connection was upgraded and may do what `grants` says: it is welcomed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 
 use crate::codec::{Deflater, WireFormat, put_deflated, put_message};
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 /// A member of the lane.
 #[derive(Debug, Clone, Copy)]

@@ -20,7 +20,7 @@ use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
 use super::frame_log::{FORMS, FrameLog, Member};
 use super::update_ring::UpdateRing;
 use crate::codec::Deflater;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 
 mod catch_up;
 

@@ -12,7 +12,7 @@ use grandstand_common::wire::{Body, Processed};
 
 use super::chain::Chain;
 use crate::codec::put_message;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;

@@ -10,7 +10,7 @@ use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use crate::codec;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::core::command::AppendTag;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;

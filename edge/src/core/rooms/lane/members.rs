@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Lane;
 use crate::codec::WireFormat;
-use crate::conn::transport::ConnKey;
+use crate::conn::key::ConnKey;
 use crate::core::rooms::frame_log::Member;
 
 impl Lane {
