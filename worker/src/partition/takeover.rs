@@ -265,7 +265,8 @@ impl Takeover {
 
     /// Whether the takeover is to begin again.
     pub(super) fn take_retry(&mut self, now: Instant) -> bool {
-        self.retry_at.take_if(|at| *at <= now).is_some() && !self.is_running()
+        let is_due = self.retry_at.take_if(|at| *at <= now).is_some();
+        is_due && !self.is_running() && !self.is_releasing()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
