@@ -11,20 +11,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use grandstand_common::data::Data;
-use grandstand_common::envelope::ServerMessage;
+use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
 use grandstand_common::wire::Presence;
 
+use super::catch_up::CatchUp;
 use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
-use super::frame_log::{FORMS, FrameLog, Member};
-use super::update_ring::UpdateRing;
-use crate::codec::Deflater;
+use super::frame_log::Member;
+use super::members::Members;
+use crate::codec::{Deflater, WireFormat};
 use crate::conn::key::ConnKey;
-
-mod catch_up;
-
-mod members;
 
 #[cfg(test)]
 mod tests;
@@ -33,14 +30,10 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Lane {
     id: LaneId,
-    epoch: String,
     instance: Instance,
-    snapshot: Option<(u64, Data)>,
-    version: u64,
-    ring: UpdateRing,
+    catch_up: CatchUp,
     presence: Option<Arc<Presence>>,
-    log: FrameLog,
-    members: Vec<Member>,
+    members: Members,
     /// The number of clients that are members or will be.
     audience: usize,
     /// Clients that wait for the first snapshot.
@@ -50,14 +43,6 @@ pub(crate) struct Lane {
     /// Events that the members are shown later; `None` if they are shown everything at once.
     delay: Option<Box<DelayBuffer>>,
     ring_bytes: usize,
-    /// Who is visited next.
-    cursor: usize,
-    /// How many members are still to be visited before all have everything.
-    pending_visits: usize,
-    /// The position when this round began: all before the cursor have been sent as much.
-    round: u64,
-    by_form: [u32; FORMS],
-    catch_up: [Option<Bytes>; FORMS],
     encoded: u64,
     /// It stands in the queue of lanes to flush.
     queued: bool,
@@ -68,24 +53,15 @@ impl Lane {
     pub(crate) fn new(id: LaneId, ring_bytes: usize) -> Self {
         Self {
             id,
-            epoch: String::new(),
             instance: Instance(0),
-            snapshot: None,
-            version: 0,
-            ring: UpdateRing::default(),
+            catch_up: CatchUp::default(),
             presence: None,
-            log: FrameLog::default(),
-            members: Vec::new(),
+            members: Members::default(),
             audience: 0,
             waiting: Vec::new(),
             watched: false,
             delay: None,
             ring_bytes,
-            cursor: 0,
-            pending_visits: 0,
-            round: 0,
-            by_form: [0; FORMS],
-            catch_up: [const { None }; FORMS],
             encoded: 0,
             queued: false,
         }
@@ -93,7 +69,7 @@ impl Lane {
 
     /// The last version, if the lane has a snapshot to apply it to.
     pub(crate) fn version(&self) -> Option<u64> {
-        self.snapshot.as_ref().map(|_| self.version)
+        self.catch_up.version()
     }
 
     /// The last version that came, shown or delayed; `None` if no snapshot came.
@@ -175,7 +151,7 @@ impl Lane {
                 data,
                 whole,
             } => {
-                if whole || self.snapshot.is_none() {
+                if whole || self.version().is_none() {
                     self.snapshot(room, version, data, ring_bytes, deflater);
                 } else {
                     self.rebase(version, data, ring_bytes);
@@ -183,7 +159,7 @@ impl Lane {
                 return Applied::HasSnapshot;
             }
             // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
-            LaneEvent::Update { .. } if self.snapshot.is_none() => {
+            LaneEvent::Update { .. } if self.version().is_none() => {
                 return Applied::Updated(UpdateOutcome::Old);
             }
             LaneEvent::Update { version, data, .. } if self.delay.is_some() => {
@@ -193,7 +169,7 @@ impl Lane {
             LaneEvent::Update { version, data, .. } => {
                 return Applied::Updated(self.update(room, version, &data, ring_bytes, deflater));
             }
-            LaneEvent::Live(_) if self.snapshot.is_none() => {}
+            LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
                 self.queue(&ServerMessage::Live { room, data: &data }, None, deflater);
             }
@@ -205,12 +181,8 @@ impl Lane {
 
     /// A new owner or a new room of that name: nothing that was known holds any more (D15).
     fn reset(&mut self, epoch: Epoch, instance: Instance) {
-        self.epoch = client_epoch(epoch, instance, self.id);
         self.instance = instance;
-        self.snapshot = None;
-        self.version = 0;
-        self.ring.restart(0);
-        self.catch_up = [const { None }; FORMS];
+        self.catch_up.reset(client_epoch(epoch, instance, self.id));
     }
 
     /// Which room of that name it shows; 0 if none yet.
@@ -231,7 +203,7 @@ impl Lane {
         deflater: &mut Deflater,
     ) {
         self.presence = presence;
-        if self.snapshot.is_some() {
+        if self.version().is_some() {
             self.tell_presence(room, deflater);
         }
     }
@@ -251,32 +223,26 @@ impl Lane {
         ring_bytes: usize,
         deflater: &mut Deflater,
     ) -> bool {
-        let behind = self.version().is_none_or(|own| version > own);
-        if !behind && version < self.version {
+        let own = self.version();
+        let behind = own.is_none_or(|own| version > own);
+        if !behind && own.is_some_and(|own| version < own) {
             return false;
         }
-        let is_first = self.snapshot.is_none();
         if behind {
-            self.ring.restart(version);
-            self.version = version;
+            self.catch_up.restart(version);
         }
         self.rebase(version, data, ring_bytes);
         if behind {
-            let (epoch, base) = (std::mem::take(&mut self.epoch), self.snapshot.take());
-            if let Some((_, data)) = &base {
-                self.queue(
-                    &ServerMessage::Snapshot {
-                        room,
-                        epoch: &epoch,
-                        version,
-                        data,
-                    },
-                    None,
-                    deflater,
-                );
+            if let Some(data) = self.catch_up.snapshot() {
+                let snapshot = ServerMessage::Snapshot {
+                    room,
+                    epoch: self.catch_up.epoch(),
+                    version,
+                    data,
+                };
+                self.encoded += self.members.queue(&snapshot, None, deflater);
             }
-            (self.epoch, self.snapshot) = (epoch, base);
-            if is_first {
+            if own.is_none() {
                 self.tell_presence(room, deflater);
             }
         }
@@ -285,9 +251,7 @@ impl Lane {
 
     /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
     fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
-        self.snapshot = Some((version, data));
-        self.catch_up = [const { None }; FORMS];
-        self.ring.trim(ring_bytes, version);
+        self.catch_up.rebase(version, data, ring_bytes);
     }
 
     /// Takes an update to `version` from the version before it.
@@ -324,34 +288,133 @@ impl Lane {
         let update = ServerMessage::Update {
             room,
             version,
-            prev: self.version,
+            prev: self.version().unwrap_or_default(),
             data,
         };
         self.queue(&update, None, deflater);
-        self.version = version;
-        self.ring.push(version, data.clone());
-        self.catch_up = [const { None }; FORMS];
-        self.ring
-            .trim(ring_bytes, self.snapshot.as_ref().map_or(0, |b| b.0));
+        self.catch_up.advance(version, data.clone(), ring_bytes);
     }
 
-    /// Gathers a message for all members but `except`.
+    /// Queues a message for all members but `except`.
     pub(crate) fn queue(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
         deflater: &mut Deflater,
     ) {
-        if self.members.is_empty() {
-            return self.log.skip();
-        }
-        let wanted = self.by_form.map(|members| members > 0);
-        self.encoded += self.log.push(message, except, wanted, deflater);
-        self.pending_visits = self.members.len();
+        self.encoded += self.members.queue(message, except, deflater);
     }
 
     /// How many messages were encoded since the last call.
     pub(crate) fn take_encoded(&mut self) -> u64 {
         std::mem::take(&mut self.encoded)
+    }
+
+    /// The number of clients that are members or will be.
+    pub(crate) fn audience(&self) -> usize {
+        self.audience
+    }
+
+    /// Counts a client that will be a member.
+    pub(crate) fn enter(&mut self) {
+        self.audience += 1;
+    }
+
+    /// Forgets a client. Returns which members have moved to which slot, in order.
+    pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
+        self.audience -= 1;
+        match slot {
+            Some(slot) => self.members.remove(slot),
+            None => {
+                self.waiting.retain(|&waiting| waiting != conn);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Lets a client wait for the first snapshot.
+    pub(crate) fn wait(&mut self, conn: ConnKey) {
+        self.waiting.push(conn);
+    }
+
+    /// Whether a client waits for the first snapshot.
+    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
+        self.waiting.contains(&conn)
+    }
+
+    /// The clients that wait for the first snapshot.
+    pub(crate) fn waiting(&self) -> &[ConnKey] {
+        &self.waiting
+    }
+
+    /// Takes the clients that wait for the first snapshot.
+    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Notes that the lane waits for the flush; returns whether that is news.
+    pub(crate) fn enqueue(&mut self) -> bool {
+        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Notes whether the lane still waits for the flush.
+    pub(crate) fn set_queued(&mut self, queued: bool) {
+        self.queued = queued;
+    }
+
+    /// The members.
+    pub(crate) fn members(&self) -> &[Member] {
+        self.members.as_slice()
+    }
+
+    /// Adds a member that has been served all there is; returns its slot.
+    pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
+        self.members.add(conn, form)
+    }
+
+    /// Notes that the member at `slot` has been served all there is.
+    pub(crate) fn served(&mut self, slot: u32) {
+        self.members.served(slot);
+    }
+
+    /// Notes that the member at `slot` could not keep up.
+    pub(crate) fn mark_stale(&mut self, slot: u32) {
+        self.members.mark_stale(slot);
+    }
+
+    /// Whether something waits to be flushed.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.members.is_dirty()
+    }
+
+    /// Visits up to `most` of the members that are due; see [`Members::flush`].
+    pub(crate) fn flush(
+        &mut self,
+        most: usize,
+        cap: usize,
+        write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
+    ) -> bool {
+        self.members.flush(most, cap, write)
+    }
+
+    /// All that a client needs that has version `since` of `epoch`; `None` if the ring does not hold it any more.
+    pub(crate) fn missed(
+        &self,
+        room: &RoomId,
+        encoding: Encoding,
+        since: u64,
+        epoch: &str,
+    ) -> Option<Bytes> {
+        self.catch_up.missed(room, encoding, since, epoch)
+    }
+
+    /// All that a client needs that knows nothing; `None` if there is no snapshot yet.
+    pub(crate) fn catch_up(
+        &mut self,
+        room: &RoomId,
+        form: WireFormat,
+        deflater: &mut Deflater,
+    ) -> Option<Bytes> {
+        self.catch_up.frames(room, form, deflater)
     }
 }

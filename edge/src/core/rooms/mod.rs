@@ -14,6 +14,10 @@ pub(crate) mod event;
 
 pub(crate) mod lane;
 
+mod members;
+
+mod catch_up;
+
 mod update_ring;
 
 pub(crate) mod frame_log;

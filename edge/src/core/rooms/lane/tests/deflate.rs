@@ -70,7 +70,7 @@ fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_a
     assert_eq!(late, later);
     assert_eq!(inflated(&late.unwrap()), texts(&plain.unwrap()));
     let missed = lane
-        .missed(&room(), Encoding::Json, 1, &lane.epoch)
+        .missed(&room(), Encoding::Json, 1, lane.catch_up.epoch())
         .unwrap();
     assert_eq!(versions(&missed), [2]);
 }

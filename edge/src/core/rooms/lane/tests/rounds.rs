@@ -39,7 +39,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                         .min_by_key(|k| k.index ^ (seed as u32))
                         .unwrap();
                     let slot = slots.remove(&key).unwrap();
-                    for (moved, to) in lane.remove(slot) {
+                    for (moved, to) in lane.members.remove(slot) {
                         slots.insert(moved, to);
                     }
                     shown.remove(&key);
@@ -135,7 +135,11 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
         lane.update(&room(), version, &big, 1 << 20, &mut deflater());
         if version % 10 == 0 {
             visit(&mut lane, 0);
-            assert!(lane.log.bytes() <= 5000, "{} bytes", lane.log.bytes());
+            assert!(
+                lane.members.log_bytes() <= 5000,
+                "{} bytes",
+                lane.members.log_bytes()
+            );
         }
     }
     visit(&mut lane, 2);
@@ -143,5 +147,5 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
     lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
     visit(&mut lane, 100);
     assert_eq!(anew, [0, 1]);
-    assert_eq!(lane.log.bytes(), 0, "nobody lacks anything");
+    assert_eq!(lane.members.log_bytes(), 0, "nobody lacks anything");
 }

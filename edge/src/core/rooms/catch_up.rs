@@ -1,13 +1,71 @@
 //! What those need who come late or return.
 
 use bytes::Bytes;
+use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
-use super::Lane;
+use super::frame_log::FORMS;
+use super::update_ring::UpdateRing;
 use crate::codec::{Deflater, WireFormat, put_formed, put_message};
 
-impl Lane {
+/// What clients are sent that come late or return: a snapshot and the updates since.
+#[derive(Debug, Default)]
+pub(crate) struct CatchUp {
+    epoch: String,
+    snapshot: Option<(u64, Data)>,
+    version: u64,
+    ring: UpdateRing,
+    /// Made once for all clients of a form.
+    frames: [Option<Bytes>; FORMS],
+}
+
+impl CatchUp {
+    /// Begins again with nothing, in this epoch.
+    pub(crate) fn reset(&mut self, epoch: String) {
+        *self = Self {
+            epoch,
+            ..Self::default()
+        };
+    }
+
+    /// The epoch as clients see it.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The latest snapshot.
+    pub(crate) fn snapshot(&self) -> Option<&Data> {
+        self.snapshot.as_ref().map(|(_, data)| data)
+    }
+
+    /// The last version, if there is a snapshot to apply it to.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.snapshot.as_ref().map(|_| self.version)
+    }
+
+    /// Goes on from `version`, which the next snapshot shows.
+    pub(crate) fn restart(&mut self, version: u64) {
+        self.ring.restart(version);
+        self.version = version;
+    }
+
+    /// Replaces the snapshot. Keeps about `ring_bytes` of updates, and all since the snapshot.
+    pub(crate) fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+        self.snapshot = Some((version, data));
+        self.frames = [const { None }; FORMS];
+        self.ring.trim(ring_bytes, version);
+    }
+
+    /// Adds an update that leads to `version`.
+    pub(crate) fn advance(&mut self, version: u64, data: Data, ring_bytes: usize) {
+        self.version = version;
+        self.ring.push(version, data);
+        self.frames = [const { None }; FORMS];
+        let base = self.snapshot.as_ref().map_or(0, |(version, _)| *version);
+        self.ring.trim(ring_bytes, base);
+    }
+
     /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.
     pub(crate) fn missed(
         &self,
@@ -29,13 +87,13 @@ impl Lane {
 
     /// The snapshot and the updates since: all that a client needs who knows nothing, made once for all who need it in this
     /// form. `None` if there is no snapshot yet.
-    pub(crate) fn catch_up(
+    pub(crate) fn frames(
         &mut self,
         room: &RoomId,
         form: WireFormat,
         deflater: &mut Deflater,
     ) -> Option<Bytes> {
-        if let Some(frames) = &self.catch_up[form.index()] {
+        if let Some(frames) = &self.frames[form.index()] {
             return Some(frames.clone());
         }
         let (version, data) = self.snapshot.as_ref()?;
@@ -51,7 +109,7 @@ impl Lane {
             put_formed(&mut out, form, update, deflater);
         })?;
         let frames = Bytes::from(out);
-        self.catch_up[form.index()] = Some(frames.clone());
+        self.frames[form.index()] = Some(frames.clone());
         Some(frames)
     }
 

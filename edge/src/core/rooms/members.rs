@@ -1,68 +1,52 @@
 //! The members of a lane, and how a flush visits them.
 
 use bytes::Bytes;
+use grandstand_common::envelope::ServerMessage;
 
-use super::Lane;
-use crate::codec::WireFormat;
+use super::frame_log::{FORMS, FrameLog, Member};
+use crate::codec::{Deflater, WireFormat};
 use crate::conn::key::ConnKey;
-use crate::core::rooms::frame_log::Member;
 
-impl Lane {
-    /// The number of clients that are members or will be.
-    pub(crate) fn audience(&self) -> usize {
-        self.audience
-    }
+/// The members of a lane, with the frames that some of them still lack.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    members: Vec<Member>,
+    log: FrameLog,
+    /// The slot that is visited next.
+    cursor: usize,
+    /// How many members are still to be visited before all have everything.
+    pending_visits: usize,
+    /// The position when this round began: all before the cursor have been sent as much.
+    round: u64,
+    by_form: [u32; FORMS],
+}
 
-    /// Counts a client that will be a member.
-    pub(crate) fn enter(&mut self) {
-        self.audience += 1;
-    }
-
-    /// Forgets a client. Returns which members have moved to which slot, in order.
-    pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
-        self.audience -= 1;
-        match slot {
-            Some(slot) => self.remove(slot),
-            None => {
-                self.waiting.retain(|&waiting| waiting != conn);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Lets a client wait for the first snapshot.
-    pub(crate) fn wait(&mut self, conn: ConnKey) {
-        self.waiting.push(conn);
-    }
-
-    /// Whether a client waits for the first snapshot.
-    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
-        self.waiting.contains(&conn)
-    }
-
-    /// The clients that wait for the first snapshot.
-    pub(crate) fn waiting(&self) -> &[ConnKey] {
-        &self.waiting
-    }
-
-    /// Takes the clients that wait for the first snapshot.
-    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
-        std::mem::take(&mut self.waiting)
-    }
-
-    /// Notes that the lane waits for the flush; returns whether that is news.
-    pub(crate) fn enqueue(&mut self) -> bool {
-        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
-    }
-
-    /// Notes whether the lane still waits for the flush.
-    pub(crate) fn set_queued(&mut self, queued: bool) {
-        self.queued = queued;
-    }
-
+impl Members {
     /// The members.
-    pub(crate) fn members(&self) -> &[Member] {
+    pub(crate) fn as_slice(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Queues a message for all members but `except`; returns how often it was encoded.
+    pub(crate) fn queue(
+        &mut self,
+        message: &ServerMessage<'_>,
+        except: Option<ConnKey>,
+        deflater: &mut Deflater,
+    ) -> u64 {
+        if self.members.is_empty() {
+            self.log.skip();
+            return 0;
+        }
+        let wanted = self.by_form.map(|members| members > 0);
+        self.pending_visits = self.members.len();
+        self.log.push(message, except, wanted, deflater)
+    }
+
+    /// The bytes of the frames that some member still lacks.
+    #[cfg(test)]
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.log.bytes()
     }
 
     /// Adds a member that has been served all there is; returns its slot.
@@ -80,7 +64,7 @@ impl Lane {
     }
 
     /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
-    pub(super) fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
+    pub(crate) fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
         self.by_form[self.members[slot].form.index()] -= 1;
         if slot < self.cursor {
