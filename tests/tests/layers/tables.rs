@@ -167,7 +167,11 @@ pub(crate) const CLOSED: &[Closed] = &[
         structs: &[
             ("core::clients", "Clients"),
             ("core::rooms", "Rooms"),
+            ("core::rooms::room", "Room"),
             ("core::rooms::lane", "Lane"),
+            ("core::rooms::members", "Members"),
+            ("core::rooms::catch_up", "CatchUp"),
+            ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),
             ("core::rooms::chain", "Chain"),
             ("core::rooms::frame_log", "FrameLog"),
@@ -252,12 +256,8 @@ pub(crate) const DEPENDENTS: &[Dependents] = &[
 /// Rules that the tree does not keep yet: their violations are printed, and nothing fails.
 pub(crate) const PENDING: &[&str] = &[
     "layers of edge",
-    "layers of edge's core",
     "process in common",
     "no I/O below edge's shell",
-    "only flush writes to clients",
-    "only the roof names Core",
     "no I/O in game",
-    "machines of edge's core",
     "crates",
 ];
