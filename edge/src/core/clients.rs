@@ -16,6 +16,7 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::time::coarse::CoarseInstant;
+use crate::time::token_bucket::TokenBucket;
 
 /// How long before a token expires its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
@@ -79,8 +80,7 @@ pub(crate) struct Client {
     form: WireFormat,
     grants: Grants,
     memberships: Memberships,
-    budget: f32,
-    budget_at: CoarseInstant,
+    budget: TokenBucket,
     /// The client was notified that its token expires.
     expiry_notified: bool,
     /// When the token is checked; `None` if it never expires.
@@ -179,8 +179,7 @@ impl Clients {
             form,
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
-            budget: self.config.message_burst as f32,
-            budget_at: self.coarse(now.at),
+            budget: TokenBucket::new(self.config.message_burst as f32, self.coarse(now.at)),
             expiry_notified: false,
             token_due: None,
         };
@@ -240,17 +239,8 @@ impl Clients {
             self.config.message_burst as f32,
         );
         let now = self.coarse(now);
-        let Some(client) = self.clients.get_mut(conn).filter(|_| rate > 0.0) else {
-            return true;
-        };
-        let earned = now.since(client.budget_at).as_secs_f32() * rate;
-        client.budget = (client.budget + earned).min(burst.max(1.0));
-        client.budget_at = now;
-        let within = client.budget >= 1.0;
-        if within {
-            client.budget -= 1.0;
-        }
-        within
+        let client = self.clients.get_mut(conn);
+        client.is_none_or(|client| client.budget.take(rate, burst, now))
     }
 
     /// Replaces a client's grants by those of a new token.
