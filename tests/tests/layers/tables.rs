@@ -3,7 +3,7 @@
 use crate::rules::{Closed, Dependents, Layers, Reserved, Unnamed};
 
 /// Crates without roofs imported from below and without cycles yet.
-pub(crate) const TANGLED: &[&str] = &["common", "edge", "game", "game/builtin", "worker", "cli"];
+pub(crate) const TANGLED: &[&str] = &["edge", "game", "game/builtin", "worker", "cli"];
 
 /// Who may import whom.
 pub(crate) const LAYERS: &[Layers] = &[
@@ -256,7 +256,6 @@ pub(crate) const DEPENDENTS: &[Dependents] = &[
 /// Rules that the tree does not keep yet: their violations are printed, and nothing fails.
 pub(crate) const PENDING: &[&str] = &[
     "layers of edge",
-    "process in common",
     "no I/O below edge's shell",
     "no I/O in game",
     "crates",
