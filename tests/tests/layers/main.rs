@@ -46,11 +46,9 @@ fn violations(sources: &Sources) -> Vec<Violation> {
 }
 
 fn is_pending(violation: &Violation) -> bool {
-    let file_rule = ["roof", "cycle"].contains(&violation.rule.as_str());
-    match file_rule {
-        true => tables::TANGLED.contains(&violation.folder.as_str()),
-        false => tables::PENDING.contains(&violation.rule.as_str()),
-    }
+    let file = violation.place.split(':').next().unwrap_or_default();
+    let of_files = ["roof", "cycle"].contains(&violation.rule.as_str());
+    of_files && tables::TANGLED.contains(&file)
 }
 
 #[test]
