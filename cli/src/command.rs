@@ -13,7 +13,7 @@ use grandstand_game::Games;
 use crate::absent;
 #[cfg(feature = "chaos")]
 use crate::chaos;
-use crate::{dev, replay, token, worker};
+use crate::{dev, new, replay, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -40,6 +40,7 @@ enum Command {
     Chaos(absent::Args),
     Replay(replay::Args),
     Token(token::Args),
+    New(new::Args),
 }
 
 /// Runs the command that the process was started with, and returns how it went.
@@ -66,6 +67,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Chaos(_) => Err(absent::failure("chaos")),
         Command::Replay(args) => replay::run(args, &games),
         Command::Token(args) => token::run(&args),
+        Command::New(args) => new::run(&args),
     };
     match done {
         Ok(()) => Exit::Ok.into(),

@@ -13,6 +13,8 @@ mod replay;
 
 mod token;
 
+mod new;
+
 #[cfg(feature = "chaos")]
 mod chaos;
 
@@ -38,3 +40,8 @@ pub fn main(add: impl FnOnce(&mut Games)) -> ExitCode {
     add(&mut games);
     command::run(games)
 }
+
+/// The examples of the README, which are compiled with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -2,102 +2,30 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
+mod server;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use futures_util::StreamExt;
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use server::{PATIENCE, Server, dev};
 
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grandstand"));
-    command
-        .arg("dev")
-        .args(args)
-        .env_remove("GRANDSTAND_SECRET");
-    command
+const PROGRAM: &str = env!("CARGO_BIN_EXE_grandstand");
+
+fn start(args: &[&str]) -> Server {
+    Server::start(PROGRAM, args)
 }
 
 /// Ends with how it went: code, and what it said on stderr.
 fn fails(args: &[&str]) -> (i32, String) {
-    let output = command(args).output().unwrap();
+    let output = dev(PROGRAM).args(args).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     let said = String::from_utf8(output.stderr).unwrap();
     (output.status.code().unwrap(), said)
-}
-
-/// A running server, killed when dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(args: &[&str]) -> Self {
-        let any = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let mut child = command(&[&any, args].concat())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, rest) = line.split_once("ws://")?;
-                Some(rest.split_once('/')?.0.to_owned())
-            })
-            .expect("it says what to type");
-        Self { child, address }
-    }
-
-    /// A connection of this player, that has asked to join a room.
-    async fn join(&self, user: &str, room: &str) -> Client {
-        let url = format!("ws://{}/v1/ws?user={user}", self.address);
-        let (socket, _) = connect_async(url).await.unwrap();
-        let mut client = Client(socket);
-        client.send(json!({"type": "join", "room": room})).await;
-        client
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Client {
-    async fn send(&mut self, message: Value) {
-        let text = Message::text(message.to_string());
-        self.0.send(text).await.unwrap();
-    }
-
-    /// The next message of a type.
-    async fn next(&mut self, kind: &str) -> Value {
-        let next = async {
-            loop {
-                let message = self.0.next().await.unwrap().unwrap();
-                let Message::Text(text) = message else {
-                    continue;
-                };
-                let value: Value = serde_json::from_str(&text).unwrap();
-                if value["type"] == kind {
-                    return value;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, next).await.expect(kind)
-    }
 }
 
 /// A folder of its own, gone when dropped.
@@ -123,7 +51,7 @@ impl Drop for Folder {
 #[tokio::test]
 async fn rooms_are_back_after_a_kill() {
     let folder = Folder::new("kill");
-    let server = Server::start(&["--data", folder.path()]);
+    let server = start(&["--data", folder.path()]);
     let mut alice = server.join("alice", "relay-1").await;
     assert_eq!(alice.next("joined").await["last_seq"], 0);
     for seq in 1..=40 {
@@ -133,7 +61,7 @@ async fn rooms_are_back_after_a_kill() {
     while alice.next("ack").await["seq"] != 40 {}
     drop(server);
 
-    let server = Server::start(&["--data", folder.path()]);
+    let server = start(&["--data", folder.path()]);
     let mut alice = server.join("alice", "relay-1").await;
     assert_eq!(alice.next("joined").await["last_seq"], 40);
     assert_eq!(alice.next("snapshot").await["data"]["count"], 40);
@@ -142,7 +70,7 @@ async fn rooms_are_back_after_a_kill() {
 #[tokio::test]
 async fn d18_a_folder_is_locked_by_one_process() {
     let folder = Folder::new("locked");
-    let server = Server::start(&["--data", folder.path()]);
+    let server = start(&["--data", folder.path()]);
     let any = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let other = [&any[..], &["--data", folder.path()]].concat();
     let (code, said) = fails(&other);
@@ -154,14 +82,14 @@ async fn d18_a_folder_is_locked_by_one_process() {
     assert_eq!(alice.next("joined").await["last_seq"], 0);
     // Nor is the lock left behind by a kill.
     drop(server);
-    let server = Server::start(&["--data", folder.path()]);
+    let server = start(&["--data", folder.path()]);
     let mut alice = server.join("alice", "relay-1").await;
     alice.next("joined").await;
 }
 
 #[tokio::test]
 async fn it_ends_when_told_and_says_so_to_clients() {
-    let mut server = Server::start(&[]);
+    let mut server = start(&[]);
     let mut alice = server.join("alice", "memory-1").await;
     alice.next("joined").await;
     let pid = server.child.id().to_string();
@@ -185,7 +113,7 @@ fn what_is_wrong_is_one_line_and_a_code() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let free = "127.0.0.1:0";
-    let file = env!("CARGO_BIN_EXE_grandstand");
+    let file = PROGRAM;
     for (args, code, part) in [
         (&["--listen", &taken, "--admin", free][..], 98, "--listen"),
         (&["--listen", free, "--admin", &taken], 98, "--admin"),

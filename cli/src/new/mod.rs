@@ -1,0 +1,122 @@
+//! `grandstand new`: a program with a game of one's own, to begin with.
+
+mod name;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use grandstand_common::exit::{Exit, Failure};
+
+use name::GameName;
+
+/// Write a program with a game of your own into a new folder
+///
+/// The game is the one of Grandstand's README: two players count to 21. The program has every command of this one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The game, which also names the folder and the program: small letters, digits and _
+    #[arg(value_name = "NAME")]
+    name: GameName,
+}
+
+/// Writes the folder, and says what to do next.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let folder = Path::new(args.name.as_str());
+    write(folder, &args.name, &dependency()).map_err(|error| failure(folder, &error))?;
+    println!(
+        "Wrote {}. Start the game:\n\n  cd {0}\n  cargo run -- dev",
+        folder.display()
+    );
+    Ok(())
+}
+
+fn failure(folder: &Path, error: &io::Error) -> Failure {
+    let folder = folder.display();
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::new(
+            Exit::Usage,
+            format!("{folder} exists; choose another name, or remove it"),
+        ),
+        _ => Failure::new(
+            Exit::NoInput,
+            format!("{folder} cannot be written: {error}"),
+        ),
+    }
+}
+
+fn write(folder: &Path, name: &GameName, dependency: &str) -> io::Result<()> {
+    fs::create_dir(folder)?;
+    fs::create_dir(folder.join("src"))?;
+    for (file, template) in [
+        ("Cargo.toml", include_str!("Cargo.toml.txt")),
+        ("src/main.rs", MAIN),
+        ("README.md", include_str!("README.md.txt")),
+        (".gitignore", "/target\n"),
+    ] {
+        fs::write(folder.join(file), fill(template, name, dependency))?;
+    }
+    Ok(())
+}
+
+/// The example of Grandstand's README.
+const MAIN: &str = include_str!("main.rs.txt");
+
+fn fill(template: &str, name: &GameName, dependency: &str) -> String {
+    template
+        .replace("TwentyOne", &name.type_name())
+        .replace("twentyone", name.as_str())
+        .replace("DEPENDENCY", dependency)
+}
+
+/// What stands behind `grandstand =` in Cargo.toml: the checkout that this program was built from if there is one, else
+/// this version.
+fn dependency() -> String {
+    match checkout() {
+        Some(dir) => format!("{{ path = {:?} }}", dir.display().to_string()),
+        None => format!("{:?}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// This crate in a checkout. The sources of a registry have no workspace around them.
+fn checkout() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let has = |file: PathBuf| file.is_file();
+    let root = own.parent()?;
+    (has(own.join("Cargo.toml")) && has(root.join("Cargo.toml"))).then(|| own.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_program_that_is_written() {
+        let readme = include_str!("../../../README.md");
+        let shown = readme
+            .split("```rust,no_run\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next());
+        assert_eq!(shown, Some(MAIN));
+    }
+
+    #[test]
+    fn the_name_is_filled_in_everywhere() {
+        let name: GameName = "dice_duel".parse().unwrap();
+        let main = fill(MAIN, &name, "");
+        assert!(main.contains("impl Game for DiceDuel"), "{main}");
+        assert!(
+            main.contains(r#"const NAME: &'static str = "dice_duel";"#),
+            "{main}"
+        );
+        let manifest = fill(include_str!("Cargo.toml.txt"), &name, r#""0.1.0""#);
+        assert!(manifest.contains("name = \"dice_duel\"\n"), "{manifest}");
+        assert!(
+            manifest.contains("\ngrandstand = \"0.1.0\"\n"),
+            "{manifest}"
+        );
+        for text in [main, manifest] {
+            assert!(!text.to_lowercase().contains("twentyone"), "{text}");
+        }
+    }
+}

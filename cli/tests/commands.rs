@@ -1,0 +1,56 @@
+//! The commands of the program, without what they need to run.
+
+use std::process::Command;
+
+/// Code, stdout and stderr.
+fn run(args: &[&str], secret: Option<&str>) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grandstand"));
+    command.args(args);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRANDSTAND_") {
+            command.env_remove(name);
+        }
+    }
+    if let Some(secret) = secret {
+        command.env("GRANDSTAND_EDGE_AUTH_SECRET", secret);
+    }
+    let output = command.output().expect("it can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn every_command_has_help() {
+    let (code, list, _) = run(&["--help"], None);
+    assert_eq!(code, Some(0));
+    for command in ["dev", "edge", "worker", "replay", "token", "new"] {
+        assert!(list.contains(&format!("\n  {command} ")), "{list}");
+        let (code, help, _) = run(&[command, "--help"], None);
+        assert_eq!(code, Some(0), "{command}");
+        assert!(
+            help.contains(&format!("Usage: grandstand {command}")),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn edge_and_worker_check_their_configuration() {
+    let (code, out, _) = run(&["worker", "--check"], None);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = run(&["edge", "--check"], Some("s"));
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out, err) = run(&["edge", "--check"], None);
+    assert_eq!(code, Some(78), "{out}{err}");
+    assert!(out.contains("auth"), "{out}{err}");
+    for command in ["edge", "worker"] {
+        let (code, ..) = run(&[command, "--config", "/nowhere/at.toml"], Some("s"));
+        assert_eq!(code, Some(66), "{command}");
+        let (code, ..) = run(&[command, "--no-such-flag"], None);
+        assert_eq!(code, Some(64), "{command}");
+    }
+}

@@ -1,0 +1,129 @@
+//! `grandstand new` writes a program that can be played.
+
+#![allow(clippy::unwrap_used)]
+
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+use server::Server;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_grandstand");
+
+/// A folder of its own, gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("grandstand-new-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn new(folder: &Path, name: &str) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(["new", name]).current_dir(folder);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The packages of this workspace that the program is built of.
+const PACKAGES: [&str; 7] = [
+    "grandstand",
+    "grandstand-common",
+    "grandstand-edge",
+    "grandstand-game",
+    "grandstand-games",
+    "grandstand-types",
+    "grandstand-worker",
+];
+
+/// Builds the program as its author would, but offline, with the versions of this workspace and in its target folder, so
+/// that no dependency is compiled twice. The packages of the workspace are compiled again, without optimization.
+fn build(project: &Path, name: &str) -> PathBuf {
+    let profile = Path::new(PROGRAM).parent().unwrap();
+    let target = profile.parent().unwrap();
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    std::fs::copy(lock, project.join("Cargo.lock")).unwrap();
+    let quickly =
+        PACKAGES.map(|package| format!("--config=profile.dev.package.{package}.opt-level=0"));
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--offline", "--quiet", "--target-dir"])
+        .arg(target)
+        .args(quickly)
+        .current_dir(project)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    target.join("debug").join(name)
+}
+
+#[tokio::test]
+async fn the_written_program_can_be_played() {
+    let folder = Folder::new("played");
+    let name = "grandstand_new_test";
+    let written = new(&folder.0, name);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    assert!(text(&written.stdout).contains("cargo run -- dev"));
+    let program = build(&folder.0.join(name), name);
+
+    let server = Server::start(&program, &[]);
+    let room = format!("{name}-1");
+    let mut alice = server.join("alice", &room).await;
+    alice.next("joined").await;
+    let mut bob = server.join("bob", &room).await;
+    bob.next("joined").await;
+    let input = |seq: u32| json!({"type": "input", "room": room, "seq": seq, "data": 3});
+    bob.send(input(1)).await;
+    assert_eq!(bob.next("reject").await["code"], "not_your_turn");
+    for (turn, count) in (3..=21).step_by(3).enumerate() {
+        let seq = turn as u32 / 2 + 1;
+        let player = match turn % 2 {
+            0 => &mut alice,
+            _ => &mut bob,
+        };
+        // The number of Bob's rejected input is used.
+        player.send(input(seq + (turn % 2) as u32)).await;
+        loop {
+            let update = player.next("update").await;
+            if update["data"]["count"] == count {
+                break;
+            }
+        }
+    }
+    alice.send(input(5)).await;
+    assert_eq!(alice.next("reject").await["code"], "finished");
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let folder = Folder::new("told");
+    std::fs::create_dir(folder.0.join("chess")).unwrap();
+    for (name, part) in [
+        ("chess", "chess exists"),
+        ("My-Game", "small letter"),
+        ("memory", "reserved"),
+        ("match", "reserved"),
+    ] {
+        let output = new(&folder.0, name);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(part), "{said}");
+    }
+    let left = std::fs::read_dir(&folder.0).unwrap().count();
+    assert_eq!(left, 1, "nothing is written");
+}

@@ -1,0 +1,91 @@
+//! `dev` of a program, as a process, and clients of it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `PROGRAM dev`.
+pub(crate) fn dev(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    command.arg("dev").env_remove("GRANDSTAND_SECRET");
+    command
+}
+
+/// A running server, killed when dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts it on free ports, and waits until it is ready.
+    pub(crate) fn start(program: impl AsRef<Path>, args: &[&str]) -> Self {
+        let mut child = dev(program)
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, rest) = line.split_once("ws://")?;
+                Some(rest.split_once('/')?.0.to_owned())
+            })
+            .expect("it says what to type");
+        Self { child, address }
+    }
+
+    /// A connection of this player, that has asked to join a room.
+    pub(crate) async fn join(&self, user: &str, room: &str) -> Client {
+        let url = format!("ws://{}/v1/ws?user={user}", self.address);
+        let (socket, _) = connect_async(url).await.unwrap();
+        let mut client = Client(socket);
+        client.send(json!({"type": "join", "room": room})).await;
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub(crate) struct Client(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// Sends a message.
+    pub(crate) async fn send(&mut self, message: Value) {
+        let text = Message::text(message.to_string());
+        self.0.send(text).await.unwrap();
+    }
+
+    /// The next message of a type.
+    pub(crate) async fn next(&mut self, kind: &str) -> Value {
+        let next = async {
+            loop {
+                let message = self.0.next().await.unwrap().unwrap();
+                let Message::Text(text) = message else {
+                    continue;
+                };
+                let value: Value = serde_json::from_str(&text).unwrap();
+                if value["type"] == kind {
+                    return value;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect(kind)
+    }
+}
