@@ -1,4 +1,4 @@
-//! Clients: their rights, their budgets, and the rooms that they are in.
+//! Clients: their grants, their message budgets, and their memberships of rooms.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,10 +21,10 @@ use crate::time::token_bucket::TokenBucket;
 /// How long before a token expires its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
 
-/// The longest time between two checks of a client's token. Longer timers would outlive closed connections.
+/// The longest time between two checks of a client's token, because a timer outlives its connection.
 const TOKEN_CHECK_MS: u64 = 600_000;
 
-/// What one client may do.
+/// The limits of one client.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientConfig {
     /// Messages that a client may send per second, on average; 0 for any number.
@@ -52,11 +52,11 @@ pub(crate) struct JoinRequest {
     pub(crate) id: Option<u64>,
     /// The last version that the client has, and its epoch.
     pub(crate) since: Option<(u64, String)>,
-    /// `joined` was sent in answer to it.
+    /// `joined` was sent.
     pub(crate) joined_sent: bool,
 }
 
-/// A client's place in a room.
+/// A client's membership of a room.
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) room: RoomKey,
@@ -88,7 +88,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The form of the messages that the client is sent.
+    /// The wire format of messages to the client.
     pub(crate) fn form(&self) -> WireFormat {
         self.form
     }
@@ -98,18 +98,18 @@ impl Client {
         self.form.encoding
     }
 
-    /// What the client may do.
+    /// The client's rights.
     pub(crate) fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// The rooms that the client is in, or about to be.
+    /// The rooms that the client has joined or is joining.
     pub(crate) fn memberships(&self) -> &[Membership] {
         &self.memberships
     }
 }
 
-/// What a check of a token found.
+/// The result of a token's check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenEvent {
     /// The token expires within a minute.
@@ -151,7 +151,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// No clients yet. Without a verifier, no token is taken.
+    /// Creates an empty table. Without a verifier, all tokens are rejected.
     pub(crate) fn new(
         config: ClientConfig,
         verifier: Option<Arc<Verifier>>,
@@ -187,7 +187,7 @@ impl Clients {
         self.arm_token(conn, now, effects);
     }
 
-    /// Removes a client; returns the rooms that it was in.
+    /// Removes a client; returns its memberships.
     pub(crate) fn close(&mut self, conn: ConnKey) -> Option<Memberships> {
         self.clients.remove(conn).map(|client| client.memberships)
     }
@@ -212,27 +212,27 @@ impl Clients {
         self.config.close_slow_players
     }
 
-    /// A client's place in a room.
+    /// A client's membership of a room.
     pub(crate) fn membership(&mut self, conn: ConnKey, room: RoomKey) -> Option<&mut Membership> {
         let client = self.clients.get_mut(conn)?;
         client.memberships.iter_mut().find(|m| m.room == room)
     }
 
-    /// Adds a place in a room.
+    /// Adds a membership of a room.
     pub(crate) fn enter(&mut self, conn: ConnKey, membership: Membership) {
         if let Some(client) = self.clients.get_mut(conn) {
             client.memberships.push(membership);
         }
     }
 
-    /// Removes and returns a client's place in a room.
+    /// Removes and returns a client's membership of a room.
     pub(crate) fn leave(&mut self, conn: ConnKey, room: RoomKey) -> Option<Membership> {
         let client = self.clients.get_mut(conn)?;
         let at = client.memberships.iter().position(|m| m.room == room)?;
         Some(client.memberships.swap_remove(at))
     }
 
-    /// Takes one message from the client's budget; returns whether there was one left.
+    /// Takes one message from the client's budget; returns whether the budget allowed it.
     pub(crate) fn allow_message(&mut self, conn: ConnKey, now: Instant) -> bool {
         let (rate, burst) = (
             self.config.messages_per_s as f32,
@@ -263,7 +263,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Checks a client's token.
+    /// Checks a client's token, and sets the timer of the next check.
     pub(crate) fn on_token_timer(
         &mut self,
         conn: ConnKey,
@@ -289,7 +289,7 @@ impl Clients {
         soon.then_some(TokenEvent::ExpiresSoon)
     }
 
-    /// Sets the timer of a client's token: to when its client is notified, to its end, or to the next check.
+    /// Sets the timer of a client's token to the earliest of its notice, its expiry and the next check.
     fn arm_token(&mut self, conn: ConnKey, now: Now, effects: &mut Effects) {
         let start = self.start;
         let Some(client) = self.clients.get_mut(conn) else {

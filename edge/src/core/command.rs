@@ -1,71 +1,73 @@
-//! What the core asks of the bus.
+//! The core's commands to the bus.
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, Partition, RoomId};
 
 use super::ids::RoomKey;
 
-/// What the core wants of the bus. Executed in order.
+/// A command to the bus. The shard executes commands in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Append to the log; answered by [`Core::handle_appended`](crate::core::Core::handle_appended).
+    /// Appends an entry to the log. The result goes to [`Core::handle_appended`](crate::core::Core::handle_appended).
     Append {
-        /// Where.
+        /// The subject.
         subject: String,
-        /// What.
+        /// The encoded message.
         payload: Bytes,
-        /// Goes into the answer.
+        /// Returned with the result.
         tag: AppendTag,
     },
-    /// Ask a partition's owner (`ctl`); answered by [`Core::handle_interest_reply`](crate::core::Core::handle_interest_reply).
+    /// Sends a request to a partition's owner (`ctl`). The reply goes to
+    /// [`Core::handle_interest_reply`](crate::core::Core::handle_interest_reply).
     Interest {
-        /// Where.
+        /// The subject.
         subject: String,
-        /// What.
+        /// The encoded message.
         payload: Bytes,
-        /// Goes into the answer.
+        /// Returned with the reply.
         tag: InterestTag,
     },
-    /// Ask a worker what a hole in its numbers was; answered by [`Core::handle_link_reply`](crate::core::Core::handle_link_reply).
+    /// Asks a worker which rooms were in a gap in its numbers. The reply goes to
+    /// [`Core::handle_link_reply`](crate::core::Core::handle_link_reply).
     Link {
-        /// Where.
+        /// The subject.
         subject: String,
-        /// What.
+        /// The encoded message.
         payload: Bytes,
-        /// Goes into the answer.
+        /// The worker's id, returned with the reply.
         worker: String,
-        /// Goes into the answer: the last missing number.
+        /// The last missing number, returned with the reply.
         to: u64,
     },
-    /// Receive `hot.{room}`: [`Core::handle_hot`](crate::core::Core::handle_hot).
+    /// Subscribes to `hot.{room}`. Its messages go to [`Core::handle_hot`](crate::core::Core::handle_hot).
     Subscribe {
         /// The room.
         room: RoomId,
     },
-    /// Receive it no more.
+    /// Ends the subscription to `hot.{room}`.
     Unsubscribe {
         /// The room.
         room: RoomId,
     },
-    /// Publish, and forget.
+    /// Publishes a message without a reply.
     Publish {
-        /// Where.
+        /// The subject.
         subject: String,
-        /// What.
+        /// The encoded message.
         payload: Bytes,
     },
 }
 
-/// Tells an append from others.
+/// Identifies an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppendTag {
     /// The room.
     pub room: RoomKey,
     /// The session.
     pub session: u64,
-    /// The entry's place in its chain.
+    /// The entry's number in its chain.
     pub n: u64,
-    /// The round in which it was appended.
+    /// The round of the chain.
     pub round: u32,
 }
 

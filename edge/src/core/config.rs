@@ -1,4 +1,4 @@
-//! How a core is configured.
+//! The configuration of a core.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::codec::DeflateOptions;
 pub struct CoreConfig {
     /// The number of partitions of the cluster.
     pub partitions: u16,
-    /// Told to clients in `welcome`, and enforced.
+    /// The limits that `welcome` tells clients. The core enforces them.
     pub limits: Limits,
-    /// Told to clients in `welcome`.
+    /// The keepalive interval that `welcome` tells clients.
     pub heartbeat: Duration,
-    /// What one client may do.
+    /// The limits of one client.
     pub clients: ClientConfig,
-    /// How rooms are served.
+    /// The settings of rooms.
     pub rooms: RoomConfig,
-    /// How messages are compressed for clients that negotiated it.
+    /// The compression for clients that negotiated it.
     pub deflate: DeflateOptions,
 }
 

@@ -1,4 +1,4 @@
-//! Plain counters of a core; its shard publishes them.
+//! Counters of a core. Its shard publishes them as metrics.
 
 use std::collections::BTreeMap;
 
@@ -6,38 +6,38 @@ use grandstand_common::error::ErrorKind;
 
 use crate::codec::DeflateStats;
 
-/// Plain counters of one core.
+/// Counters of one core.
 #[derive(Debug, Default, Clone)]
 pub struct Counts {
     /// Messages from clients.
     pub messages_in: u64,
-    /// Inputs that went to the log.
+    /// Inputs appended to the log, without repeats.
     pub inputs: u64,
     /// Writes to members of lanes.
     pub writes: u64,
-    /// Messages encoded for all members of a lane.
+    /// Messages encoded for all members of a lane, once per encoding.
     pub encodings: u64,
-    /// What was compressed for all members of a lane.
+    /// Messages compressed for all members of a lane.
     pub deflated: DeflateStats,
-    /// Updates taken from owners.
+    /// Updates applied to lanes.
     pub updates: u64,
-    /// Times that a connection fell behind and was served anew.
+    /// Slow clients whose frames were dropped or whose connection was closed.
     pub stale: u64,
-    /// Appends whose receipt did not come.
+    /// Appends that failed or were not answered.
     pub appends_failed: u64,
-    /// Windows appended again.
+    /// Windows appended again after a timeout.
     pub chain_restarts: u64,
-    /// Holes in workers' numbers.
-    pub holes: u64,
-    /// Batches of an owner that has been replaced.
+    /// Gaps in workers' numbers.
+    pub gaps: u64,
+    /// Batches from earlier owners, which are dropped.
     pub old_epochs: u64,
-    /// Times that more came for delayed spectators than is held.
-    pub holds_overflowed: u64,
-    /// Messages from the bus that could not be read.
+    /// Delay buffers that dropped events because they were full.
+    pub delays_overflowed: u64,
+    /// Messages from the bus that could not be decoded.
     pub unreadable: u64,
-    /// Live messages dropped because the bus takes no more.
+    /// Live messages dropped because too many commands wait for the bus.
     pub live_dropped: u64,
-    /// What was refused, and why.
+    /// Refusals by reason.
     pub errors: BTreeMap<ErrorKind, u64>,
 }
 

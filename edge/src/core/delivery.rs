@@ -1,4 +1,4 @@
-//! From what owners send to what lanes show: at once, or when its time has come.
+//! Delivery of owners' events to lanes: at once, or after the lane's delay.
 
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
@@ -14,7 +14,7 @@ use super::state::Hub;
 use super::{join, reply};
 use crate::conn::key::ConnKey;
 
-/// Serves a lane from here on as its snapshot says. Players are served at once.
+/// Sets the delivery policy that a snapshot brings for its lane. The players' lane is never delayed.
 pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: DeliveryPolicy) {
     if lane == LaneId::Players {
         return;
@@ -26,7 +26,7 @@ pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: Deli
     }
 }
 
-/// Shows a lane's members an event, now or later.
+/// Applies an event to a lane, now or after the lane's delay.
 pub(super) fn deliver(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -43,7 +43,7 @@ pub(super) fn deliver(
         Offer::Delayed(taken) => {
             release(hub, effects, key, now);
             if is_snapshot {
-                // Clients that wait are told that they are in, and shown the room when its time has come.
+                // Waiting clients get `joined` now, and the snapshot when it is due.
                 join::answer_waiting(hub, effects, key, lane);
             }
             taken
@@ -51,7 +51,7 @@ pub(super) fn deliver(
     }
 }
 
-/// Queues a lane for the flush if it has something to flush.
+/// Queues a lane for the flush if it has frames to send and is not queued yet.
 pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
     if let Some(room) = hub.rooms.room_mut(key)
         && room.lane_mut(lane).enqueue()
@@ -60,14 +60,14 @@ pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lan
     }
 }
 
-/// Shows what is due in delayed lanes.
+/// Applies the due events of all delayed lanes.
 pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, now: Now) {
     while let Some(key) = hub.rooms.pop_due(now.at) {
         release(hub, effects, key, now);
     }
 }
 
-/// Shows what is due in a delayed lane, and notes when more will be.
+/// Applies the due events of a delayed lane, and schedules its next release.
 fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let lane = LaneId::Spectators;
     while let Some(room) = hub.rooms.room_mut(key)
@@ -80,7 +80,7 @@ fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     if let Some(room) = hub.rooms.room_mut(key)
         && room.lane_mut(lane).settle_delay()
     {
-        effects.counts().holds_overflowed += 1;
+        effects.counts().delays_overflowed += 1;
         effects.tell_owner(key, Tell::Resync);
     }
 }
@@ -108,7 +108,7 @@ fn apply(
     UpdateOutcome::New
 }
 
-/// Lets all members leave a lane, after the frames that they still lack.
+/// Makes all clients leave a lane. Members get the frames that they have not been sent before their `left`.
 fn end_lane(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -125,11 +125,11 @@ fn end_lane(
     let mut written = 0;
     while shown.is_dirty() {
         shown.flush(usize::MAX, cap, |conn, frames| {
-            let late = frames.is_none();
-            written += u64::from(!late);
+            let unreached = frames.is_none();
+            written += u64::from(!unreached);
             let action = frames.map_or(ClientAction::Discard, ClientAction::Data);
             effects.act(conn, action);
-            !late
+            !unreached
         });
     }
     effects.counts().writes += written;
@@ -169,7 +169,7 @@ fn tell_closed(
     let message = if code == ErrorKind::NoSuchGame.code() {
         "no worker knows the game that the room's name begins with"
     } else {
-        "this room cannot be had"
+        "this room is unavailable"
     };
     reply::join_error(&hub.clients, effects, conn, (code, message), (id, room));
 }

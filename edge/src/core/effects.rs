@@ -1,4 +1,4 @@
-//! What an event leads to: commands for the bus, timers, and what waits to be sent to clients.
+//! The outputs of an event: commands for the bus, timers, notes for owners, and actions and frames for clients.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -14,17 +14,17 @@ use super::ids::RoomKey;
 use crate::conn::key::ConnKey;
 use crate::time::wheel::TimerWheel;
 
-/// Places for actions that are kept for the next event. More are needed only when all members leave a large room.
+/// The capacity of the queue of actions that is kept for the next event. Only the end of a large room needs more.
 const KEPT_ACTIONS: usize = 1024;
 
-/// What expires, and for which part of the core.
+/// A timer of one part of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// A session's window may be due for a repeat.
     Chain(RoomKey, u64),
     /// A partition's owner may be due for a request.
     Partition(Partition),
-    /// The numbers of viewers have changed.
+    /// Changed numbers of viewers are due to be told.
     Viewers,
     /// A room has been empty for a while.
     Linger(RoomKey),
@@ -46,7 +46,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// The message that tells the client, in answer to its message `id` if it is an answer.
+    /// The message for the client. `id` is the client's message that it answers, if any.
     pub(crate) fn message(self, id: Option<u64>) -> ServerMessage<'static> {
         ServerMessage::Notice {
             id,
@@ -56,47 +56,47 @@ impl Notice {
     }
 }
 
-/// What a room's owner is to be told.
+/// A note for a room's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tell {
-    /// The number of viewers has changed; told at most twice a second.
+    /// The number of viewers has changed. Owners are told at most twice a second.
     Viewers,
-    /// Who is here or what is received has changed.
+    /// The sessions, the watched lanes or the subscription have changed.
     Changed,
-    /// Nobody is here any more.
+    /// No client of this edge is in the room any more.
     Unwatched,
-    /// The edge lacks something of the room.
+    /// This edge has missed a message of the room.
     Resync,
 }
 
-/// What is done to a client's connection.
+/// An action on a client's connection.
 #[derive(Debug)]
 pub(crate) enum ClientAction {
-    /// Frames that a slow client may lack: it gets a snapshot instead.
+    /// Sends frames that may be dropped if the client is slow. It then gets a snapshot instead.
     Data(Bytes),
-    /// Frames that must not be dropped while the connection lives.
+    /// Sends frames that are never dropped while the connection is open.
     Control(Bytes),
-    /// The answer to a join.
+    /// Sends the answer to a join.
     Answer(Box<Answer>),
-    /// Drops what waits for the client, which gets a snapshot once its outbox is empty.
+    /// Drops the client's queued frames. It gets a snapshot once its outbox is empty.
     Discard,
-    /// Closes the connection behind everything that waits.
+    /// Closes the connection after all queued frames.
     Close(ErrorKind),
     /// Stops (`true`) or resumes reading from the connection.
     Pause(bool),
 }
 
-/// The answer to a join: three pieces that are sent as one. They are joined only then, so that many answers at once share
-/// the snapshot.
+/// The answer to a join, in three pieces that are sent as one. They are concatenated when they are sent, so that many
+/// answers that wait share the snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     /// The answer must not be dropped.
     pub(crate) control: bool,
     /// `joined`.
     pub(crate) before: Vec<u8>,
-    /// What the client lacks of the lane.
+    /// The lane's frames that the client has not been sent.
     pub(crate) shared: Bytes,
-    /// What only this client is told, and who is in the room.
+    /// The frames for this client only, and presence.
     pub(crate) after: Vec<u8>,
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// No effects yet. The timers' clock starts at `now`.
+    /// Creates empty effects. The timers' clock starts at `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             commands: VecDeque::new(),
@@ -159,7 +159,7 @@ impl Effects {
         self.timers.next_deadline()
     }
 
-    /// Notes what a room's owner is to be told.
+    /// Queues a note for a room's owner.
     pub(crate) fn tell_owner(&mut self, room: RoomKey, tell: Tell) {
         self.tells.push_back((room, tell));
     }
@@ -193,7 +193,7 @@ impl Effects {
         self.notices.pop_front()
     }
 
-    /// Queues frames for one client behind the players' lanes.
+    /// Queues frames for one client. They are sent after the players' lanes.
     pub(crate) fn after_players(&mut self, conn: ConnKey, frames: Bytes) {
         self.after_players.push((conn, frames));
     }
@@ -203,7 +203,7 @@ impl Effects {
         std::mem::take(&mut self.after_players)
     }
 
-    /// Queues a lane for the flush. The lane knows whether it is queued already.
+    /// Queues a lane for the flush. The caller ensures that it is not queued already.
     pub(crate) fn mark_dirty(&mut self, room: RoomKey, lane: LaneId) {
         self.dirty[lane.index()].push_back(room);
     }
@@ -218,7 +218,7 @@ impl Effects {
         self.dirty[lane.index()].len()
     }
 
-    /// Whether something waits to be sent to clients.
+    /// Whether actions or frames wait for the flush.
     pub(crate) fn needs_flush(&self) -> bool {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
             || !self.actions.is_empty()
@@ -226,12 +226,12 @@ impl Effects {
             || !self.notices.is_empty()
     }
 
-    /// The counters.
+    /// The counters, to change them.
     pub(crate) fn counts(&mut self) -> &mut Counts {
         &mut self.counts
     }
 
-    /// The counters as they stand.
+    /// The counters.
     pub(crate) fn counted(&self) -> &Counts {
         &self.counts
     }

@@ -1,4 +1,4 @@
-//! Writing to clients: actions at once, lanes in slices, players first and no lane for longer than its turn.
+//! Writes to clients: actions at once, lanes in slices and in turn, players first.
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
@@ -12,9 +12,9 @@ use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 
-/// Writes to up to `most` members: actions and players' lanes first, then frames for single players behind them, then
-/// spectators' lanes, one slice of each in turn, then notices. Returns whether something is left; the caller gives others
-/// their turn (and reads the clock) before it calls again.
+/// Performs all actions, then writes to up to `most` members: players' lanes, the frames that follow them, spectators'
+/// lanes, notices. Each lane gets one slice in turn. Returns whether frames are left. The caller lets other tasks run,
+/// and reads the clock, before it calls again.
 pub(super) fn flush(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -51,7 +51,7 @@ pub(super) fn flush(
     effects.needs_flush()
 }
 
-/// Performs what events have led to for single clients.
+/// Performs the actions that events have queued for single clients.
 pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Transport) {
     while let Some((conn, action)) = effects.pop_action() {
         match action {
@@ -66,7 +66,7 @@ pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Tra
                     shared,
                     after,
                 } = *answer;
-                let frames = in_one_piece(before, shared, &after);
+                let frames = concat(before, shared, &after);
                 if control {
                     transport.send_control(conn, &frames);
                 } else if !frames.is_empty() {
@@ -80,7 +80,7 @@ pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Tra
     }
 }
 
-fn in_one_piece(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {
+fn concat(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {
     if before.is_empty() && after.is_empty() {
         return shared;
     }
@@ -103,7 +103,7 @@ fn send(
     }
 }
 
-/// Flushes one slice of a lane; returns how many of `most` visits are left.
+/// Flushes one slice of a lane; returns how many of `most` writes are left.
 fn flush_lane(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -115,12 +115,12 @@ fn flush_lane(
     let Some(room) = hub.rooms.room_mut(key) else {
         return most;
     };
-    let (mut slow, mut late) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
+    let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
     let shown = room.lane_mut(lane);
     let clean = shown.flush(most, cap, |conn, frames| {
         let Some(frames) = frames else {
-            late.push(conn);
+            unreached.push(conn);
             return false;
         };
         written += 1;
@@ -143,14 +143,15 @@ fn flush_lane(
     for conn in slow {
         on_slow(hub, effects, conn, transport);
     }
-    for conn in late {
+    for conn in unreached {
         // The client reads, but this edge was too slow to reach it.
         send_snapshots_later(hub, conn, transport);
     }
     most.saturating_sub(written)
 }
 
-/// Handles a slow client: drops its queued frames and sends snapshots once its outbox is empty, or closes it.
+/// Handles a slow client: closes it if it plays and slow players are closed, else drops its queued frames and sends
+/// snapshots once its outbox is empty.
 fn on_slow(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, transport: &mut impl Transport) {
     let Some(client) = hub.clients.get(conn) else {
         return;
@@ -166,7 +167,7 @@ fn on_slow(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, transport: &mut 
     send_snapshots_later(hub, conn, transport);
 }
 
-/// Drops a client's queued frames. The client gets the latest of all its rooms once its outbox is empty.
+/// Drops a client's queued frames. The client gets a snapshot of each of its rooms once its outbox is empty.
 fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Transport) {
     let Some(client) = hub.clients.get(conn) else {
         return;

@@ -1,7 +1,7 @@
-//! Whether the bus does its work: clients are told `degraded` while it does not, and `recovered` when it does again.
+//! The health of the bus. Clients get the notice `degraded` when it fails and `recovered` when it works again.
 //!
-//! A connection that stands is not enough. A stream may be full, or without a leader: then entries of its partitions are
-//! not stored, while those of others are.
+//! An open connection is not enough. A stream that is full or has no leader stores no entries of its partitions, while
+//! other streams work.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,26 +10,27 @@ use grandstand_common::id::Partition;
 
 use super::effects::{Effects, Timer};
 
-/// How long nothing of a partition must have been stored before it counts: shorter pauses nobody need be told of.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long appends to a partition must fail before clients are notified.
+const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long after the last failure a partition is no longer thought of: whoever appended there is gone. Longer than
-/// chains wait between two attempts, and an attempt for its receipt.
-const FORGET: Duration = Duration::from_secs(12);
+/// How long after its last failed append a partition is forgotten, because no session appends to it any more. Longer
+/// than a chain's longest backoff and an append's timeout together.
+const FORGET_AFTER: Duration = Duration::from_secs(12);
 
-/// Appends of a partition that fail, none stored in between.
+/// The failed appends of a partition since the last stored one.
 #[derive(Debug, Clone, Copy)]
 struct Failing {
     since: Instant,
     last: Instant,
 }
 
-/// What is wrong with the bus.
+/// The health of the bus.
 #[derive(Debug, Default)]
 pub(crate) struct BusHealth {
     down: bool,
     failing: BTreeMap<Partition, Failing>,
-    told: bool,
+    /// The last notice to clients was `degraded`.
+    notified: bool,
     timer: Option<Instant>,
 }
 
@@ -41,11 +42,11 @@ impl BusHealth {
 
     /// Whether clients were told that the bus is degraded.
     pub(crate) fn is_degraded(&self) -> bool {
-        self.told
+        self.notified
     }
 
-    /// Notes that the connection is lost or is back; returns whether that is news. Failures over the old connection no
-    /// longer count.
+    /// Notes whether the connection is up; returns whether that has changed. Failures over the old connection no longer
+    /// count.
     pub(crate) fn set_up(&mut self, up: bool) -> bool {
         if self.down != up {
             return false;
@@ -55,7 +56,7 @@ impl BusHealth {
         true
     }
 
-    /// Notes what became of an append. While the connection is down, failed appends do not count.
+    /// Notes the result of an append. While the connection is down, failed appends do not count.
     pub(crate) fn on_append(&mut self, partition: Partition, stored: bool, now: Instant) {
         if stored {
             self.on_stored(partition);
@@ -64,7 +65,6 @@ impl BusHealth {
         }
     }
 
-    /// An append was not stored, as far as is known.
     fn on_failed(&mut self, partition: Partition, now: Instant) {
         let new = Failing {
             since: now,
@@ -73,27 +73,26 @@ impl BusHealth {
         self.failing.entry(partition).or_insert(new).last = now;
     }
 
-    /// An append was stored.
     fn on_stored(&mut self, partition: Partition) {
         if !self.failing.is_empty() {
             self.failing.remove(&partition);
         }
     }
 
-    /// What clients are to be told now, if anything. To be asked after each of the others, and every few seconds.
+    /// The notice that clients are due, if any. Call after each of the other methods, and when the timer has expired.
     pub(crate) fn poll_notice(&mut self, now: Instant) -> Option<&'static str> {
         self.failing
-            .retain(|_, failing| now < failing.last + FORGET);
-        let is_long = |failing: &Failing| failing.last >= failing.since + PATIENCE;
-        let bad = self.down || self.failing.values().any(is_long);
-        if bad == self.told {
+            .retain(|_, failing| now < failing.last + FORGET_AFTER);
+        let is_long = |failing: &Failing| failing.last >= failing.since + NOTIFY_AFTER;
+        let degraded = self.down || self.failing.values().any(is_long);
+        if degraded == self.notified {
             return None;
         }
-        self.told = bad;
-        Some(if bad { "degraded" } else { "recovered" })
+        self.notified = degraded;
+        Some(if degraded { "degraded" } else { "recovered" })
     }
 
-    /// Sets the timer after which [`poll_notice`](Self::poll_notice) is called again, if failures will be forgotten.
+    /// Sets the timer for the next call of [`poll_notice`](Self::poll_notice), if there are failures to forget.
     pub(crate) fn arm(&mut self, effects: &mut Effects) {
         let due = self.poll_timeout();
         if let Some(at) = due
@@ -109,9 +108,12 @@ impl BusHealth {
         self.timer = None;
     }
 
-    /// When to ask again if nothing happens.
+    /// When to call [`poll_notice`](Self::poll_notice) again if no append ends before.
     fn poll_timeout(&self) -> Option<Instant> {
-        let forgotten = self.failing.values().map(|failing| failing.last + FORGET);
+        let forgotten = self
+            .failing
+            .values()
+            .map(|failing| failing.last + FORGET_AFTER);
         forgotten.min()
     }
 }
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn appends_that_fail_for_a_second_are_trouble_until_one_is_stored() {
+    fn clients_are_notified_after_a_second_of_failed_appends_and_when_one_is_stored() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
         health.on_failed(P, start);
@@ -135,7 +137,7 @@ mod tests {
         health.on_failed(P, at(600)(start));
         assert_eq!(health.poll_notice(at(600)(start)), None);
         health.on_failed(P, at(1_100)(start));
-        // What is stored elsewhere does not matter.
+        // Appends to other partitions do not count.
         health.on_stored(Partition(4));
         assert_eq!(health.poll_notice(at(1_100)(start)), Some("degraded"));
         assert_eq!(health.poll_notice(at(1_200)(start)), None);
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn who_appended_and_is_gone_leaves_no_trouble_behind() {
+    fn failures_are_forgotten_when_no_session_appends_any_more() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
         health.on_failed(P, start);
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_told_at_once() {
+    fn clients_are_notified_of_a_lost_connection_at_once() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
         health.set_up(false);

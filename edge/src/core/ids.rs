@@ -1,8 +1,8 @@
-//! How rooms are identified inside a core.
+//! Identifiers of rooms inside a core.
 
 use grandstand_common::id::{Partition, RoomId};
 
-/// A room of this core. A key is never used twice: a late message for a removed room finds nothing.
+/// Identifies a room of this core. Keys are not reused, so a late message for a removed room finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomKey {
     index: u32,
@@ -10,7 +10,7 @@ pub struct RoomKey {
 }
 
 impl RoomKey {
-    /// The key of the room at `index` of the table, which is the `generation`th room of the core.
+    /// The key of the room at `index` of the table, the `generation`th room that the core opened.
     pub(in crate::core) fn new(index: usize, generation: u32) -> Self {
         Self {
             index: index as u32,
@@ -24,12 +24,12 @@ impl RoomKey {
     }
 }
 
-/// Where a room is found: in this core and on the bus.
+/// The identity of a room in this core and on the bus.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomAddress {
-    /// Its key in this core.
+    /// The key in this core.
     pub(crate) key: RoomKey,
-    /// Its name.
+    /// The name.
     pub(crate) id: RoomId,
     /// The partition that the name belongs to.
     pub(crate) partition: Partition,

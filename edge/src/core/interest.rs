@@ -1,4 +1,4 @@
-//! What owners are told: how things are with rooms, and which of their batches are missing.
+//! Requests to workers: the edge's interest in rooms, and questions about missing batches.
 
 use grandstand_common::clock::Now;
 use grandstand_common::id::WorkerId;
@@ -11,7 +11,7 @@ use super::effects::Effects;
 use super::owners::partition::OwnerRequest;
 use super::state::State;
 
-/// Hands the notes of an event to the owners' machine, and words the requests that are due.
+/// Hands an event's notes to the owners' machine, and sends the requests that are due.
 pub(super) fn tell_owners(state: &mut State, effects: &mut Effects, now: Now) {
     while let Some((key, tell)) = effects.pop_tell() {
         if let Some(room) = state.hub.rooms.get(key) {
@@ -29,7 +29,7 @@ fn send_request(state: &State, effects: &mut Effects, request: &OwnerRequest) {
     let rooms = &state.hub.rooms;
     let known = request.rooms.iter();
     let known = known.filter_map(|&(key, sync)| Some(rooms.get(key)?.interest(sync)));
-    // A room that has become known meanwhile is told as it is.
+    // A room that a client has joined since then is described as it is now.
     let unknown = request.unknown_rooms.iter();
     let unknown = unknown.map(|id| {
         let room = rooms.find(id.as_str()).and_then(|key| rooms.get(key));
@@ -56,10 +56,10 @@ fn send_request(state: &State, effects: &mut Effects, request: &OwnerRequest) {
     });
 }
 
-/// Asks workers for the batches that are missing between their numbers.
+/// Asks workers which rooms were in the gaps in their numbers.
 pub(super) fn ask_for_gaps(state: &mut State, effects: &mut Effects) {
     while let Some((worker, from, to)) = state.owners.links().poll_request() {
-        effects.counts().holes += 1;
+        effects.counts().gaps += 1;
         let request = LinkRequest {
             edge: state.edge.as_str().to_owned(),
             from,

@@ -1,4 +1,4 @@
-//! How clients come into rooms and leave them.
+//! Joining and leaving rooms.
 
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Join, Role, ServerMessage};
@@ -18,7 +18,7 @@ use super::state::{Hub, State};
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 
-/// A client's `join`.
+/// Handles a client's `join`.
 pub(super) fn on_join(
     state: &mut State,
     effects: &mut Effects,
@@ -59,7 +59,7 @@ pub(super) fn on_join(
         return;
     }
     if rooms >= state.config.limits.rooms {
-        let message = "this connection is in as many rooms as it may be: leave one first";
+        let message = "this connection is in as many rooms as it may join; leave one first";
         let error = ErrorReply::new(ErrorKind::RateLimited, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     }
@@ -113,14 +113,14 @@ pub(super) fn on_join(
     let edge = state.edge.as_str();
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
     let player = PlayerSession::new(player, conn, encoding, chain);
-    // The entry makes the owner send the lane here: there is no need to ask for it.
+    // The entry makes the owner send the lane to this edge, so no request is needed.
     room.lane_mut(lane).watch();
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
     sessions.open(address, (session, player), joined, now, effects);
 }
 
-/// A client's `leave`.
+/// Handles a client's `leave`.
 pub(super) fn on_leave(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -146,7 +146,7 @@ pub(super) fn on_leave(
     reply::resume_reading(hub, effects, conn);
 }
 
-/// Appends the last entry of the session of a player who has left or is lost.
+/// Appends the last entry (`Left` or `Lost`) of a player's session.
 pub(super) fn end_session(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -160,7 +160,7 @@ pub(super) fn end_session(
     }
 }
 
-/// The room, if this client is in it; else the client is told that it is not.
+/// Returns the room if the client is in it; else sends the error `not_joined`.
 pub(super) fn joined_room(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -177,7 +177,7 @@ pub(super) fn joined_room(
     key
 }
 
-/// Asks the owner for a lane, unless it was asked already.
+/// Requests a lane from the owner, unless it is requested already.
 fn watch(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
     if let Some(room) = hub.rooms.room_mut(key)
         && room.lane_mut(lane).watch()
@@ -186,8 +186,8 @@ fn watch(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
     }
 }
 
-/// Answers a `join`: `joined`, then what the client lacks, in the protocol's order. What follows `joined` waits for the
-/// lane's first snapshot.
+/// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
+/// wait for the lane's first snapshot.
 pub(super) fn answer(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -210,7 +210,7 @@ pub(super) fn answer(
         && !request.joined_sent
     {
         let instance = match shown.version() {
-            // The room is delayed, and not to be seen yet.
+            // The room is delayed, and spectators must not see it yet.
             None if shown.known_version().is_some() => Instance(0),
             _ => shown.instance(),
         };
@@ -228,7 +228,7 @@ pub(super) fn answer(
         };
         put_message(&mut answer.before, encoding, &joined);
         request.joined_sent = true;
-        // Nothing says `joined` again, so it must not be dropped.
+        // `joined` is sent once, so it must not be dropped.
         answer.control = true;
         membership.answered = true;
     }
@@ -240,7 +240,7 @@ pub(super) fn answer(
             shown.wait(conn);
         }
     } else {
-        // Without frames, a member gets the lane's next snapshot with all others.
+        // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
         membership.request = None;
         match membership.slot {
@@ -262,7 +262,7 @@ pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
         return;
     };
     for conn in room.lane_mut(lane).take_waiting() {
-        // A player's answer begins when the owner has taken its `Joined`.
+        // A player's `join` is answered only after the owner has reported its `Joined`.
         let membership = hub.clients.membership(conn, key);
         if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
             answer(hub, effects, conn, (key, lane));
@@ -270,7 +270,7 @@ pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
     }
 }
 
-/// Sends a client whose outbox has run empty what it missed of its rooms.
+/// Sends a client whose outbox is empty the frames that it missed in its rooms.
 pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
     let Some(client) = hub.clients.get(conn) else {
         return;
@@ -289,7 +289,7 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
     }
 }
 
-/// Takes a client out of a room without a message to anybody. Returns its place there.
+/// Removes a client from a room without a message. Returns its membership.
 pub(super) fn dismiss(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -302,7 +302,7 @@ pub(super) fn dismiss(
     Some(membership)
 }
 
-/// Frees the place that a client held in a room.
+/// Removes a client from the lane of its former membership.
 pub(super) fn depart(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -325,7 +325,7 @@ pub(super) fn depart(
     linger(hub, effects, key, now);
 }
 
-/// Starts the time for which an empty room stays watched.
+/// Starts the linger timer of a room that has become empty.
 pub(super) fn linger(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let linger = hub.rooms.config().linger;
     if let Some(room) = hub.rooms.room_mut(key)
@@ -335,7 +335,7 @@ pub(super) fn linger(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: No
     }
 }
 
-/// Lets the owner be told that nobody is in a room any more.
+/// Tells the owner that the room is no longer watched, if it is still empty.
 pub(super) fn on_linger_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let linger = hub.rooms.config().linger;
     let Some(room) = hub.rooms.room_mut(key) else {

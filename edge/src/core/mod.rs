@@ -1,7 +1,8 @@
-//! An edge shard without its sockets and its bus: messages, batches and `now` in, frames and bus commands out.
+//! An edge shard without its sockets and its bus. Inputs are messages, batches and `now`; outputs are frames and bus
+//! commands.
 //!
-//! [`Core`] calls a handler for each event. Handlers are functions over the machines of `state`, which own what the core
-//! knows, and over `effects`, which collects what an event leads to. Of all files only `flush` writes to clients.
+//! [`Core`] calls a handler for each event. Handlers are functions over `state` and `effects`. The machines of `state`
+//! own the core's data; `effects` collects the outputs of an event. Only `flush` writes to clients.
 
 mod ingress;
 
@@ -74,7 +75,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core with nobody connected. `seed` makes its random ids. Without a verifier, it takes no tokens.
+    /// Creates a core without clients. `seed` makes its random ids. Without a verifier, the core rejects all tokens.
     pub fn new(
         config: CoreConfig,
         edge: EdgeId,
@@ -88,7 +89,7 @@ impl Core {
         }
     }
 
-    /// A connection was upgraded and may do what `grants` says: it is welcomed.
+    /// Adds a client with the rights in `grants`, and sends it `welcome`.
     pub fn handle_open(
         &mut self,
         conn: ConnKey,
@@ -102,13 +103,13 @@ impl Core {
         self.finish(now, transport);
     }
 
-    /// A connection is gone: its players are `Lost`, its places free.
+    /// Removes the client of a closed connection. Its players become `Lost`.
     pub fn handle_closed(&mut self, conn: ConnKey, now: Now) {
         ingress::on_closed(&mut self.state.hub, &mut self.effects, conn, now);
         self.tell_owners(now);
     }
 
-    /// A whole message of a client's.
+    /// Handles a client's complete message.
     pub fn handle_message(
         &mut self,
         conn: ConnKey,
@@ -122,60 +123,60 @@ impl Core {
         self.finish(now, transport);
     }
 
-    /// A connection's outbox has run empty: it is sent what it missed meanwhile.
+    /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, transport: &mut impl Transport) {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
         join::on_drained(hub, effects, conn);
         flush::act(hub, effects, transport);
     }
 
-    /// A message on `edge.{edge}`.
+    /// Handles a worker's message on `edge.{edge}`.
     pub fn handle_batch(&mut self, payload: Bytes, now: Now, transport: &mut impl Transport) {
         egress::on_batch(&mut self.state, &mut self.effects, payload, now);
         self.finish(now, transport);
     }
 
-    /// A message on `hot.{room}`.
+    /// Handles a message on `hot.{room}`.
     pub fn handle_hot(&mut self, payload: Bytes, now: Now, transport: &mut impl Transport) {
         egress::on_hot(&mut self.state.hub, &mut self.effects, payload, now);
         self.finish(now, transport);
     }
 
-    /// The answer to [`Command::Link`]; `None` if there was none.
+    /// Handles the reply to [`Command::Link`]; `None` if the worker did not reply.
     pub fn handle_link_reply(&mut self, worker: &str, to: u64, reply: Option<Bytes>, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_link_reply(state, effects, (worker, to), reply, now);
         self.tell_owners(now);
     }
 
-    /// The answer to [`Command::Interest`]; `None` if there was none.
+    /// Handles the reply to [`Command::Interest`]; `None` if the owner did not reply.
     pub fn handle_interest_reply(&mut self, tag: InterestTag, reply: Option<Bytes>, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_interest_reply(state, effects, tag, reply, now);
         self.tell_owners(now);
     }
 
-    /// The owner of a partition, as KV `leases` says.
+    /// Handles a partition's record in KV `leases`.
     pub fn handle_lease(&mut self, partition: Partition, lease: &Lease, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_lease(state, effects, partition, lease, now);
         self.tell_owners(now);
     }
 
-    /// The bus went away, or is back.
+    /// Handles the loss (`false`) or the return of the connection to the bus.
     pub fn handle_bus(&mut self, up: bool, now: Now) {
         egress::on_bus(&mut self.state, &mut self.effects, up, now);
         self.tell_owners(now);
     }
 
-    /// An append was stored under a sequence, or (`None`) may not have been.
+    /// Handles the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
     pub fn handle_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Now) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_appended(state, effects, tag, stored, now);
         self.tell_owners(now);
     }
 
-    /// Does what is due.
+    /// Handles all timers that have expired, and calls [`handle_releases`](Self::handle_releases).
     pub fn handle_timeout(&mut self, now: Now, transport: &mut impl Transport) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         while let Some(timer) = effects.poll_expired(now.at) {
@@ -198,7 +199,7 @@ impl Core {
         self.handle_releases(now, transport);
     }
 
-    /// Shows what is due in delayed lanes.
+    /// Sends the members of delayed lanes the events that are due.
     pub fn handle_releases(&mut self, now: Now, transport: &mut impl Transport) {
         delivery::release_due(&mut self.state.hub, &mut self.effects, now);
         self.finish(now, transport);
@@ -215,34 +216,34 @@ impl Core {
         timers.into_iter().chain(self.next_release()).min()
     }
 
-    /// What the bus is to do. Call until `None`, after every call of a `handle_*` method.
+    /// The next command for the bus. Call until `None`, after every call of a `handle_*` method.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.effects.poll_command()
     }
 
-    /// Whether [`poll_command`](Self::poll_command) has something.
+    /// Whether [`poll_command`](Self::poll_command) returns a command.
     pub fn has_commands(&self) -> bool {
         self.effects.waiting_commands() > 0
     }
 
-    /// Performs what waits for single clients, and writes to up to `most` members of lanes. Returns whether something is
-    /// left; the caller gives others their turn (and reads the clock) before it calls again.
+    /// Performs the actions for single clients, and writes to up to `most` members of lanes. Returns whether frames are
+    /// left. The caller lets other tasks run, and reads the clock, before it calls again.
     pub fn flush(&mut self, most: usize, transport: &mut impl Transport) -> bool {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
         flush::flush(hub, effects, most, transport)
     }
 
-    /// Whether [`flush`](Self::flush) has something to do.
+    /// Whether [`flush`](Self::flush) has actions or frames to send.
     pub fn needs_flush(&self) -> bool {
         self.effects.needs_flush()
     }
 
-    /// Whether lanes of players have something to flush.
+    /// Whether a players' lane waits for the flush.
     pub fn has_players_to_flush(&self) -> bool {
         self.effects.dirty_lanes(LaneId::Players) > 0
     }
 
-    /// Tells every client to connect again, at times spread over `within`.
+    /// Tells every client to reconnect, at random times within `within`.
     pub fn drain(&mut self, within: Duration) {
         for conn in self.state.hub.clients.keys() {
             let at = self.state.rng.random_range(0..=within.as_millis() as u64);
@@ -254,18 +255,18 @@ impl Core {
         }
     }
 
-    /// Whether an entry of a session is not yet reported as processed. Looks at all rooms.
+    /// Whether the owner has not yet reported some entry as processed. Takes time in proportion to the number of rooms.
     pub fn has_unprocessed(&self) -> bool {
         let mut rooms = self.state.hub.rooms.iter();
         rooms.any(|room| room.sessions().has_unprocessed())
     }
 
-    /// Counts a connection that was refused before it became a client.
+    /// Counts a connection that was rejected before it became a client.
     pub fn count_refused(&mut self, why: ErrorKind) {
         self.effects.counts().error(why);
     }
 
-    /// What has been counted so far.
+    /// The counters.
     pub fn counts(&self) -> &Counts {
         self.effects.counted()
     }
@@ -275,13 +276,13 @@ impl Core {
         (self.state.hub.rooms.len(), self.state.hub.clients.len())
     }
 
-    /// Ends an event: owners are told what it changed, then its actions are performed.
+    /// Ends an event: tells owners about its changes, then performs its actions.
     fn finish(&mut self, now: Now, transport: &mut impl Transport) {
         self.tell_owners(now);
         flush::act(&mut self.state.hub, &mut self.effects, transport);
     }
 
-    /// Ends an event without a transport at hand: its actions wait for the next flush.
+    /// Ends an event whose handler has no transport. Its actions wait for the next flush.
     fn tell_owners(&mut self, now: Now) {
         interest::tell_owners(&mut self.state, &mut self.effects, now);
     }

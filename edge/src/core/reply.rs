@@ -1,4 +1,4 @@
-//! Answers to one client: errors, notices, and when its connection is read from.
+//! Replies to one client, and backpressure on its connection.
 
 use grandstand_common::envelope::{DecodeError, ServerMessage};
 use grandstand_common::error::ErrorKind;
@@ -11,7 +11,7 @@ use super::state::Hub;
 use crate::codec;
 use crate::conn::key::ConnKey;
 
-/// Why a client's message was not taken, and what it is about.
+/// The error that answers a client's message.
 pub(super) struct ErrorReply<'a> {
     kind: ErrorKind,
     message: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct ErrorReply<'a> {
 }
 
 impl<'a> ErrorReply<'a> {
-    /// An error in answer to the message `id`.
+    /// An error that answers the message `id`.
     pub(super) fn new(
         kind: ErrorKind,
         message: &'a str,
@@ -37,7 +37,7 @@ impl<'a> ErrorReply<'a> {
         }
     }
 
-    /// The same error about an input.
+    /// The same error, about the input `seq`.
     pub(super) fn about(self, seq: u64) -> Self {
         Self {
             seq: Some(seq),
@@ -99,7 +99,7 @@ pub(super) fn error(
     send(clients, effects, conn, &error);
 }
 
-/// Sends the error that answers a join. Its code may be the game's own, which is not counted.
+/// Sends the error that answers a join. A game's own codes are not counted.
 pub(super) fn join_error(
     clients: &Clients,
     effects: &mut Effects,
@@ -121,7 +121,7 @@ pub(super) fn join_error(
     send(clients, effects, conn, &error);
 }
 
-/// Stops reading from a session's connection when the window becomes full, and resumes when it no longer is.
+/// Stops reading from a session's connection when its window becomes full, and resumes when it no longer is.
 pub(super) fn update_reading(hub: &mut Hub, effects: &mut Effects, key: RoomKey, session: u64) {
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -131,7 +131,7 @@ pub(super) fn update_reading(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
     }
 }
 
-/// Reads from a connection unless one of its windows is full.
+/// Reads from a connection unless the window of one of its sessions is full.
 pub(super) fn resume_reading(hub: &Hub, effects: &mut Effects, conn: ConnKey) {
     let Some(client) = hub.clients.get(conn) else {
         return;

@@ -14,7 +14,7 @@ use super::health::BusHealth;
 use super::owners::Owners;
 use super::rooms::Rooms;
 
-/// All machines of a core, and what its handlers share.
+/// All machines of a core, and the configuration and random numbers that its handlers share.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) config: CoreConfig,
@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) health: BusHealth,
 }
 
-/// The machines that serve clients. They know nothing of owners.
+/// The machines that serve clients. They do not depend on owners.
 #[derive(Debug)]
 pub(super) struct Hub {
     pub(super) clients: Clients,
@@ -33,7 +33,7 @@ pub(super) struct Hub {
 }
 
 impl State {
-    /// Nobody is connected yet. `seed` makes random ids.
+    /// Creates a state without clients. `seed` makes random ids.
     pub(super) fn new(
         config: CoreConfig,
         edge: EdgeId,

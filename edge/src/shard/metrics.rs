@@ -49,7 +49,7 @@ const PLAIN: [Plain; 15] = [
     ("chain_restarts", "Windows appended again", |c| {
         c.chain_restarts
     }),
-    ("link_holes", "Holes in workers' numbers", |c| c.holes),
+    ("link_holes", "Holes in workers' numbers", |c| c.gaps),
     (
         "old_epochs",
         "Batches of an owner that has been replaced",
@@ -58,7 +58,7 @@ const PLAIN: [Plain; 15] = [
     (
         "holds_overflowed",
         "Times that more came for delayed spectators than is held",
-        |c| c.holds_overflowed,
+        |c| c.delays_overflowed,
     ),
     (
         "unreadable",

@@ -97,7 +97,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
             if stream
                 .is_some_and(|stream| stream.source() == Source::Subject && stream.misses(next))
             {
-                effects.counts().holes += 1;
+                effects.counts().gaps += 1;
                 effects.tell_owner(key, Tell::Resync);
             }
         }
@@ -130,7 +130,7 @@ fn take_numbered(
         items::apply(hub, effects, key, kind, now);
     }
     if misses {
-        effects.counts().holes += 1;
+        effects.counts().gaps += 1;
         effects.tell_owner(key, Tell::Resync);
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn on_link_reply(
     now: Now,
 ) {
     let Some(reply) = reply.and_then(|r| LinkReply::decode(r).ok()) else {
-        if state.owners.owns_something(worker) {
+        if state.owners.is_owner(worker) {
             state.owners.links().unanswered(worker);
             effects.at(now.at + ASK_AGAIN, Timer::Links);
         } else {

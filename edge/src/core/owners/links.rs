@@ -1,33 +1,33 @@
-//! The numbers of what each worker sends to this edge: a loss is seen, and asked for (D19).
+//! The numbers of the batches that each worker sends to this edge. A gap shows a lost batch, which the edge asks for (D19).
 
 use std::collections::BTreeMap;
 
 use crate::core::ids::RoomKey;
 
-/// A worker's numbers.
+/// The numbers of one worker's batches.
 #[derive(Debug, Default)]
 struct Link {
-    /// The last number that came.
+    /// The last number that arrived or was noted as missing.
     last: u64,
-    /// The last number that the worker said it has sent.
+    /// The last number that the worker claims to have sent.
     claimed: u64,
-    /// Numbers that did not come, not yet asked for or not yet answered.
+    /// The first and the last missing number, until the worker has replied about them.
     gap: Option<(u64, u64)>,
-    /// A request for the gap is under way.
-    asking: bool,
+    /// A request about the gap is not yet answered.
+    in_flight: bool,
 }
 
-/// The links from all workers.
+/// The numbers of all workers' batches.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerLinks {
     links: BTreeMap<String, Link>,
-    /// Rooms whose acks wait until it is known whether a gap was about them, and in which worker's numbers that gap is:
-    /// another worker's answers say nothing about it.
+    /// Rooms whose acks wait until a worker has said whether its gap is about them, and that worker. Another worker's reply
+    /// does not release them.
     held: BTreeMap<RoomKey, Box<str>>,
 }
 
 impl WorkerLinks {
-    /// A batch has come. Returns whether it is new; one that is not has been asked for already.
+    /// Notes a batch that has arrived. Returns whether it is new; a late one has been noted as missing already.
     pub(crate) fn handle_batch(&mut self, worker: &str, number: u64) -> bool {
         let link = self.link(worker);
         if number <= link.last {
@@ -40,7 +40,8 @@ impl WorkerLinks {
         true
     }
 
-    /// The worker says that `number` is the last that it sent. If `ordered`, it says so behind it.
+    /// Notes a worker's claim that `number` is the last that it sent. If `ordered`, the claim arrived on the same subject as
+    /// the batches, so earlier numbers that have not arrived are missing.
     pub(crate) fn handle_claim(&mut self, worker: &str, number: u64, ordered: bool) {
         let link = self.link(worker);
         link.claimed = link.claimed.max(number);
@@ -49,7 +50,8 @@ impl WorkerLinks {
         }
     }
 
-    /// Time has passed since the claims so far: what they named should have come. Returns whether something is missing.
+    /// Takes claimed numbers that have not arrived for missing, because their grace period is over. Returns whether there is
+    /// a gap.
     pub(crate) fn settle(&mut self) -> bool {
         for link in self.links.values_mut() {
             link.settle();
@@ -57,33 +59,33 @@ impl WorkerLinks {
         self.links.values().any(|l| l.gap.is_some())
     }
 
-    /// Whether something of the worker's is missing that it has not answered for.
+    /// Whether a worker's numbers have a gap about which it has not replied.
     pub(crate) fn has_gap(&self, worker: &str) -> bool {
         self.links.get(worker).is_some_and(|l| l.gap.is_some())
     }
 
-    /// Whether a claim waits to be settled, or a gap to be asked for.
-    pub(crate) fn is_waiting(&self) -> bool {
+    /// Whether a claim waits for [`settle`](Self::settle), or a gap for a request.
+    pub(crate) fn needs_timer(&self) -> bool {
         self.links
             .values()
-            .any(|l| l.claimed > l.last || (l.gap.is_some() && !l.asking))
+            .any(|l| l.claimed > l.last || (l.gap.is_some() && !l.in_flight))
     }
 
-    /// The next gap to ask a worker for. Call until `None`.
+    /// The next request to a worker: its id, the first and the last missing number. Call until `None`.
     pub(crate) fn poll_request(&mut self) -> Option<(String, u64, u64)> {
         let (worker, link) = self
             .links
             .iter_mut()
-            .find(|(_, l)| l.gap.is_some() && !l.asking)?;
-        link.asking = true;
+            .find(|(_, l)| l.gap.is_some() && !l.in_flight)?;
+        link.in_flight = true;
         let (from, to) = link.gap?;
         Some((worker.clone(), from, to))
     }
 
-    /// The worker has answered for the gap up to `to`.
+    /// Notes a worker's reply about its gap up to `to`.
     pub(crate) fn answered(&mut self, worker: &str, to: u64) {
         if let Some(link) = self.links.get_mut(worker) {
-            link.asking = false;
+            link.in_flight = false;
             link.gap = link
                 .gap
                 .filter(|gap| gap.1 > to)
@@ -91,34 +93,34 @@ impl WorkerLinks {
         }
     }
 
-    /// The worker did not answer: it is to be asked again.
+    /// Notes that a worker did not reply, so that it is asked again.
     pub(crate) fn unanswered(&mut self, worker: &str) {
         if let Some(link) = self.links.get_mut(worker) {
-            link.asking = false;
+            link.in_flight = false;
         }
     }
 
-    /// The worker is gone, and with it what it sent: its rooms are asked for at their next owner.
+    /// Forgets a worker that is gone. The next owners of its rooms are asked for a sync.
     pub(crate) fn forget(&mut self, worker: &str) {
         self.links.remove(worker);
     }
 
-    /// Holds a room's acks until this worker has answered for its gap.
+    /// Holds a room's acks until this worker has replied about its gap.
     pub(crate) fn hold(&mut self, room: RoomKey, worker: &str) {
         self.held.insert(room, worker.into());
     }
 
-    /// Whether a room's acks wait for a worker's answer.
+    /// Whether a room's acks wait for a worker's reply.
     pub(crate) fn is_held(&self, room: RoomKey) -> bool {
         self.held.contains_key(&room)
     }
 
-    /// Holds a room's acks no longer.
+    /// Stops holding a room's acks.
     pub(crate) fn release(&mut self, room: RoomKey) {
         self.held.remove(&room);
     }
 
-    /// Takes the rooms whose acks waited for this worker, if it has answered for all of its gap.
+    /// Takes the rooms whose acks waited for this worker, if it has replied about all of its gap.
     pub(crate) fn take_released(&mut self, worker: &str) -> Vec<RoomKey> {
         if self.has_gap(worker) {
             return Vec::new();
@@ -135,11 +137,13 @@ impl WorkerLinks {
 }
 
 impl Link {
+    /// Adds missing numbers to the gap.
     fn miss(&mut self, from: u64, to: u64) {
         let (first, last) = self.gap.unwrap_or((from, to));
         self.gap = Some((first.min(from), last.max(to)));
     }
 
+    /// Takes the claimed numbers that have not arrived for missing.
     fn settle(&mut self) {
         if self.claimed > self.last {
             self.miss(self.last + 1, self.claimed);
@@ -159,7 +163,10 @@ mod tests {
         assert!(links.handle_batch("w", 2));
         assert_eq!(links.poll_request(), None);
         assert!(links.handle_batch("w", 5));
-        assert!(!links.handle_batch("w", 4), "late: it is asked for already");
+        assert!(
+            !links.handle_batch("w", 4),
+            "a late batch was asked for already"
+        );
         assert_eq!(links.poll_request(), Some(("w".into(), 3, 4)));
         assert_eq!(links.poll_request(), None);
         links.unanswered("w");
@@ -184,7 +191,7 @@ mod tests {
         let mut links = WorkerLinks::default();
         links.handle_claim("w", 1, false);
         assert_eq!(links.poll_request(), None);
-        assert!(links.is_waiting());
+        assert!(links.needs_timer());
         assert!(links.handle_batch("w", 1));
         assert!(!links.settle());
         links.handle_claim("w", 2, false);

@@ -1,4 +1,4 @@
-//! The owners of partitions: what they are told, again and again until they have it, and what they have sent.
+//! The owners of partitions: requests that are repeated until the owner replies, and the numbers of workers' batches.
 
 pub(crate) mod links;
 
@@ -18,9 +18,9 @@ use super::ids::RoomKey;
 use links::WorkerLinks;
 use partition::{OwnerRequest, PartitionOwner};
 
-/// How often changed numbers of viewers are told.
+/// The least time between two requests because of changed numbers of viewers.
 const VIEWERS_EVERY: Duration = Duration::from_millis(500);
-/// How long a batch may take whose number an answer named.
+/// How long a batch may take to arrive after a reply has named its number.
 const CLAIM_GRACE: Duration = Duration::from_millis(100);
 
 /// The owners of all partitions.
@@ -28,14 +28,14 @@ const CLAIM_GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Owners {
     partitions: Vec<PartitionOwner>,
     links: WorkerLinks,
-    /// Rooms whose numbers of viewers have changed.
+    /// Rooms whose number of viewers has changed, until the timer expires.
     viewers_due: BTreeMap<RoomKey, Partition>,
     /// Partitions whose owners may be due for a request.
     touched: VecDeque<Partition>,
 }
 
 impl Owners {
-    /// No partition's owner is known yet.
+    /// Creates owners that are not known yet.
     pub(crate) fn new(partitions: u16) -> Self {
         let partitions = (0..partitions).map(|p| PartitionOwner::new(Partition(p)));
         Self {
@@ -63,7 +63,7 @@ impl Owners {
         self.links.release(room);
     }
 
-    /// Notes what a room's owner is to be told.
+    /// Takes a note for a room's owner.
     pub(crate) fn note(
         &mut self,
         partition: Partition,
@@ -87,14 +87,14 @@ impl Owners {
         self.touch(partition);
     }
 
-    /// Lets an owner be told that nobody is in a room that is not known here.
+    /// Schedules a message to an owner that this edge has no clients in a room.
     pub(crate) fn disown(&mut self, partition: Partition, room: RoomId) {
         if self.partition(partition).disown(room) {
             self.touch(partition);
         }
     }
 
-    /// Takes what KV `leases` says of a partition; returns whether an owner is ready that was not before.
+    /// Takes a partition's record in KV `leases`; returns whether an owner has become ready.
     pub(crate) fn on_lease(&mut self, partition: Partition, lease: &Lease) -> bool {
         let owner = self.partitions.get_mut(usize::from(partition.0));
         let ready = owner.is_some_and(|owner| owner.on_lease(lease));
@@ -109,18 +109,18 @@ impl Owners {
         self.partitions[usize::from(partition.0)].rooms().collect()
     }
 
-    /// The rooms that a worker owns.
+    /// The rooms of the partitions that a worker owns, as far as this edge knows.
     pub(crate) fn rooms_of(&self, worker: &str) -> Vec<RoomKey> {
         let owned = self.partitions.iter().filter(|p| p.is_owned_by(worker));
         owned.flat_map(PartitionOwner::rooms).collect()
     }
 
-    /// Whether a worker owns a partition, as far as is known.
-    pub(crate) fn owns_something(&self, worker: &str) -> bool {
+    /// Whether a worker owns a partition, as far as this edge knows.
+    pub(crate) fn is_owner(&self, worker: &str) -> bool {
         self.partitions.iter().any(|p| p.is_owned_by(worker))
     }
 
-    /// Asks all owners for everything again: whatever they sent while the bus was away is lost.
+    /// Schedules requests to all owners for a sync of all rooms, because batches sent while the bus was away are lost.
     pub(crate) fn resync(&mut self) {
         for at in 0..self.partitions.len() {
             self.partitions[at].resync();
@@ -128,7 +128,7 @@ impl Owners {
         }
     }
 
-    /// Lets owners be told the numbers of viewers that have changed.
+    /// Schedules requests about the rooms whose number of viewers has changed.
     pub(crate) fn on_viewers_timer(&mut self) {
         for (room, partition) in std::mem::take(&mut self.viewers_due) {
             self.partition(partition).change(room);
@@ -136,7 +136,7 @@ impl Owners {
         }
     }
 
-    /// Lets a partition's owner be told again what is due.
+    /// Handles a partition's timer: a retry or a digest may be due.
     pub(crate) fn on_partition_timer(&mut self, partition: Partition, now: Now) {
         self.partition(partition).on_timer(now.at);
         self.touch(partition);
@@ -158,8 +158,7 @@ impl Owners {
         None
     }
 
-    /// Takes an owner's reply; `None` if there was none. Returns the rooms that were told and about which nothing further
-    /// is to be told.
+    /// Takes an owner's reply; `None` if it did not reply. Returns the request's rooms that need no further request.
     pub(crate) fn on_reply(
         &mut self,
         tag: InterestTag,
@@ -171,14 +170,14 @@ impl Owners {
         if owner.epoch() != tag.epoch {
             return Vec::new();
         }
-        let told = match reply {
+        let settled = match reply {
             Some(reply) => {
-                let told = owner.on_answered();
+                let settled = owner.on_answered();
                 self.links.handle_claim(&reply.worker, reply.number, false);
-                if self.links.is_waiting() {
+                if self.links.needs_timer() {
                     effects.at(now.at + CLAIM_GRACE, Timer::Links);
                 }
-                told
+                settled
             }
             None => {
                 owner.on_unanswered(now.at, effects);
@@ -186,13 +185,14 @@ impl Owners {
             }
         };
         self.touch(tag.partition);
-        told
+        settled
     }
 
     fn partition(&mut self, partition: Partition) -> &mut PartitionOwner {
         &mut self.partitions[usize::from(partition.0)]
     }
 
+    /// Queues a partition for [`poll_request`](Self::poll_request).
     fn touch(&mut self, partition: Partition) {
         if self.touched.back() != Some(&partition) {
             self.touched.push_back(partition);

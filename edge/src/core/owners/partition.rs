@@ -1,4 +1,4 @@
-//! What one partition's owner is still to be told.
+//! The requests to one partition's owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use grandstand_common::record::Lease;
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomKey;
 
-/// Rooms in one request.
+/// The most rooms in one request.
 const CHUNK: usize = 256;
-/// The most rooms that a digest names; with more, it is sent in chunks that drop nothing.
+/// The most rooms in a digest. If there are more, plain requests name them, and the owner drops none of its own.
 const DIGEST: usize = 4096;
 /// The most unknown rooms of a partition that wait for a request.
 const MAX_UNKNOWN: usize = 1024;
-/// How often the owner is told everything that is watched.
+/// The time between two digests.
 const DIGEST_EVERY: Duration = Duration::from_secs(30);
-/// The first wait after a request that was not answered, doubled up to [`MAX_RETRY`].
+/// The wait after a request without a reply. It doubles up to [`MAX_RETRY`].
 const RETRY: Duration = Duration::from_millis(25);
 const MAX_RETRY: Duration = Duration::from_secs(1);
 
@@ -28,15 +28,15 @@ pub(crate) struct OwnerRequest {
     pub(crate) partition: Partition,
     /// Its owner's epoch.
     pub(crate) epoch: Epoch,
-    /// The rooms to describe, and whether the reply is to bring what the edge lacks.
+    /// The rooms to describe, and whether the owner shall send what this edge has missed (a sync).
     pub(crate) rooms: Vec<(RoomKey, bool)>,
-    /// Rooms that are not known here, of which the owner sent as if they were.
+    /// Rooms that this edge does not have, although the owner's batches are about them.
     pub(crate) unknown_rooms: Vec<RoomId>,
-    /// The request names everything that is watched.
+    /// The request names all rooms of the partition that the edge has.
     pub(crate) digest: bool,
 }
 
-/// A partition: who owns it, and what its owner is still to be told.
+/// A partition's owner, and the requests that it is due.
 #[derive(Debug)]
 pub(crate) struct PartitionOwner {
     partition: Partition,
@@ -45,11 +45,11 @@ pub(crate) struct PartitionOwner {
     ready: bool,
     /// The rooms of this partition that the core knows.
     rooms: BTreeSet<RoomKey>,
-    /// Rooms to tell the owner about, and whether its reply is to bring what they lack.
+    /// Rooms to describe in the next requests, and whether they need a sync.
     pending: BTreeMap<RoomKey, bool>,
-    /// The rooms of the request that is not answered yet.
+    /// The rooms of the request that is not answered yet, and whether they need a sync.
     in_flight: Option<Vec<(RoomKey, bool)>>,
-    /// Rooms that are not known here, of which the owner sent as if they were.
+    /// Rooms that this edge does not have, although the owner's batches are about them.
     unknown_rooms: BTreeSet<RoomId>,
     /// The unknown rooms of the request that is not answered yet.
     unknown_in_flight: Vec<RoomId>,
@@ -61,7 +61,7 @@ pub(crate) struct PartitionOwner {
 }
 
 impl PartitionOwner {
-    /// A partition whose owner is not known yet.
+    /// Creates a partition whose owner is not known yet.
     pub(super) fn new(partition: Partition) -> Self {
         Self {
             partition,
@@ -85,7 +85,7 @@ impl PartitionOwner {
         self.epoch
     }
 
-    /// Whether this worker owns the partition, as far as is known.
+    /// Whether this worker owns the partition, as far as this edge knows.
     pub(super) fn is_owned_by(&self, worker: &str) -> bool {
         self.owner
             .as_ref()
@@ -111,7 +111,7 @@ impl PartitionOwner {
         }
     }
 
-    /// Takes what KV `leases` says; returns whether an owner is ready that was not before.
+    /// Takes the partition's record in KV `leases`; returns whether the owner has become ready.
     pub(super) fn on_lease(&mut self, lease: &Lease) -> bool {
         if lease.epoch < self.epoch || (self.epoch == lease.epoch && self.ready == lease.ready) {
             return false;
@@ -120,32 +120,32 @@ impl PartitionOwner {
         self.epoch = lease.epoch;
         self.ready = lease.ready && lease.worker.is_some();
         if self.ready {
-            // The former owner's reply no longer counts.
+            // A reply of the former owner no longer counts.
             self.in_flight = None;
             self.resync();
         }
         self.ready
     }
 
-    /// Asks for everything again, at once.
+    /// Schedules requests for a sync of all rooms, without a wait.
     pub(super) fn resync(&mut self) {
         self.pending = self.rooms.iter().map(|&room| (room, true)).collect();
         self.retry = RETRY;
         self.not_before = None;
     }
 
-    /// Lets the owner be told about a room.
+    /// Schedules a request that describes a room.
     pub(super) fn change(&mut self, room: RoomKey) {
         self.pending.entry(room).or_insert(false);
     }
 
-    /// Lets the owner be asked for what the edge lacks of a room, or (`false`) not any more.
+    /// Schedules a request that describes a room, with or without a sync.
     pub(super) fn set_sync(&mut self, room: RoomKey, sync: bool) {
         self.pending.insert(room, sync);
     }
 
-    /// Lets the owner be told that nobody is in a room. Rooms beyond the limit are found by the next digest. Returns
-    /// whether there was space.
+    /// Schedules a message that this edge has no clients in a room. Returns whether there was space; the next digest covers
+    /// the rooms beyond the limit.
     pub(super) fn disown(&mut self, room: RoomId) -> bool {
         let fits = self.unknown_rooms.len() < MAX_UNKNOWN;
         if fits {
@@ -154,20 +154,21 @@ impl PartitionOwner {
         fits
     }
 
-    /// Takes the answer to the request. Returns its rooms about which nothing further is to be told.
+    /// Notes the reply to the request. Returns the request's rooms that need no further request.
     pub(super) fn on_answered(&mut self) -> Vec<RoomKey> {
         for room in std::mem::take(&mut self.unknown_in_flight) {
             self.unknown_rooms.remove(&room);
         }
         self.retry = RETRY;
         self.not_before = None;
-        let told = self.in_flight.take().unwrap_or_default().into_iter();
-        let told = told.map(|(room, _)| room);
-        told.filter(|room| !self.pending.contains_key(room))
+        let rooms = self.in_flight.take().unwrap_or_default().into_iter();
+        let rooms = rooms.map(|(room, _)| room);
+        rooms
+            .filter(|room| !self.pending.contains_key(room))
             .collect()
     }
 
-    /// The request was not answered: it is sent again after a while.
+    /// Notes that the request was not answered. It is sent again after a backoff.
     pub(super) fn on_unanswered(&mut self, now: Instant, effects: &mut Effects) {
         for (room, sync) in self.in_flight.take().unwrap_or_default() {
             *self.pending.entry(room).or_default() |= sync;
@@ -177,7 +178,7 @@ impl PartitionOwner {
         self.retry = (self.retry * 2).min(MAX_RETRY);
     }
 
-    /// Lets the digest be sent if its time has come.
+    /// Schedules the digest if it is due. With too many rooms or a request pending, all rooms are described one by one.
     pub(super) fn on_timer(&mut self, now: Instant) {
         if self.digest_at.is_none_or(|at| at > now) {
             return;
@@ -196,7 +197,7 @@ impl PartitionOwner {
         }
     }
 
-    /// The next request to the owner, unless it still has to answer or did not answer lately. Sets the timer of the next
+    /// The next request to the owner, unless a request is in flight or the backoff is not over. Sets the timer of the next
     /// digest.
     pub(super) fn poll_request(
         &mut self,
@@ -204,13 +205,13 @@ impl PartitionOwner {
         now: Instant,
         effects: &mut Effects,
     ) -> Option<OwnerRequest> {
-        let waits = self.not_before.is_some_and(|at| at > now);
+        let backs_off = self.not_before.is_some_and(|at| at > now);
         let is_due = !self.pending.is_empty() || !self.unknown_rooms.is_empty();
         let request = if std::mem::take(&mut self.digest_due) {
-            // A digest is sent even if it names no room, so that the owner learns that there are none.
+            // A digest without rooms is sent too: it tells the owner that this edge has none.
             let rooms = self.rooms.iter().map(|&room| (room, false)).collect();
             Some(self.request(rooms, true))
-        } else if self.ready && self.in_flight.is_none() && !waits && is_due && bus_up {
+        } else if self.ready && self.in_flight.is_none() && !backs_off && is_due && bus_up {
             let rooms = (0..CHUNK).map_while(|_| self.pending.pop_first()).collect();
             Some(self.request(rooms, false))
         } else {

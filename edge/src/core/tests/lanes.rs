@@ -235,5 +235,5 @@ fn more_than_is_held_is_skipped_and_asked_for_anew() {
     bench.owner(vec![served(499, (0, 1000)), keyed(500, "")]);
     bench.passes(1000);
     assert_eq!(brief(&bench.got(viewer)), ["snapshot 499", "499>500"]);
-    assert_eq!(bench.core.counts().holds_overflowed, 1);
+    assert_eq!(bench.core.counts().delays_overflowed, 1);
 }
