@@ -1,4 +1,4 @@
-//! Players and rooms that go: refused, gone, closed.
+//! Ends of sessions and rooms: refused joins, gone sessions, closed rooms.
 
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
@@ -15,7 +15,7 @@ use crate::core::reply;
 use crate::core::rooms::event::LaneEvent;
 use crate::core::state::Hub;
 
-/// The game refused a join.
+/// Handles a join that the game has refused.
 pub(super) fn on_refused(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -33,14 +33,14 @@ pub(super) fn on_refused(
     if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
-        let answers = request.and_then(|request| request.id);
+        let request_id = request.and_then(|request| request.id);
         let why = (refused.code.as_str(), refused.message.as_str());
-        reply::join_error(&hub.clients, effects, conn, why, (answers, &id));
+        reply::join_error(&hub.clients, effects, conn, why, (request_id, &id));
     }
     join::linger(hub, effects, key, now);
 }
 
-/// A session no longer counts: its window is dropped, its client leaves.
+/// Handles a session that the owner does not have: drops its window, and sends its client `left`.
 pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: &Gone, now: Now) {
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -51,7 +51,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     };
     let (id, code) = (address.id.clone(), gone.code.as_str());
     if let Some((conn, encoding)) = player.conn() {
-        // If the join was never answered, this is its answer.
+        // If the `join` is not answered yet, this is the answer.
         let membership = join::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
         let left = ServerMessage::Left {
@@ -63,8 +63,8 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
         effects.act(conn, ClientAction::Control(frames));
         reply::resume_reading(hub, effects, conn);
         let client = hub.clients.get(conn);
-        let is_nowhere = client.is_some_and(|client| client.memberships().is_empty());
-        if code == ErrorKind::Replaced.code() && is_nowhere {
+        let has_left_all = client.is_some_and(|client| client.memberships().is_empty());
+        if code == ErrorKind::Replaced.code() && has_left_all {
             effects.counts().error(ErrorKind::Replaced);
             effects.act(conn, ClientAction::Close(ErrorKind::Replaced));
         }
@@ -72,7 +72,8 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     join::linger(hub, effects, key, now);
 }
 
-/// The room is over and deleted, or unavailable: all members leave it, spectators when they have seen all of it.
+/// Handles a room that is finished or unavailable. All members leave it; spectators of a delayed lane leave after they
+/// have seen its end.
 pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code: &str, now: Now) {
     for lane in LaneId::ALL {
         let end = LaneEvent::End(code.to_owned());

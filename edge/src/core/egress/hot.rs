@@ -1,4 +1,4 @@
-//! Messages on hot rooms' own subjects, and the changes to and from them (D22).
+//! Messages on the subjects of hot rooms, and switches to and from these subjects (D22).
 
 use bytes::Bytes;
 use grandstand_common::clock::Now;
@@ -13,7 +13,7 @@ use crate::core::ids::RoomKey;
 use crate::core::rooms::hot::{HotStream, Source};
 use crate::core::state::Hub;
 
-/// The owner says how this edge is sent what concerns all edges.
+/// Handles an owner's decision whether messages for all edges arrive on the room's subject or directly.
 pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot: &Hot, now: Now) {
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -22,9 +22,10 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     let known = room.hot().filter(|stream| stream.is(epoch, hot.stream));
     let way = HotWay::try_from(hot.way).unwrap_or(HotWay::Direct);
     if way == HotWay::Direct {
-        let misses = known.is_some_and(|h| h.source() == Source::Subject && h.misses(hot.next));
+        let has_gap =
+            known.is_some_and(|h| h.source() == Source::Subject && h.advance_to(hot.next));
         room.end_hot(effects);
-        if misses {
+        if has_gap {
             effects.tell_owner(key, Tell::Resync);
         }
         return;
@@ -36,7 +37,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
         return;
     };
     match (way, stream.source()) {
-        // The owner does not know that this edge is reached there.
+        // The owner follows an earlier report, but the subject may not reach this edge any more.
         (HotWay::Hot, Source::Link) => effects.tell_owner(key, Tell::Resync),
         (HotWay::Hot, _) => {
             for item in stream.follow(hot.next) {
@@ -52,7 +53,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     }
 }
 
-/// A message on `hot.{room}`.
+/// Handles a message on `hot.{room}`.
 pub(in crate::core) fn on_hot(hub: &mut Hub, effects: &mut Effects, payload: Bytes, now: Now) {
     match Batch::decode(payload) {
         Ok(batch) => {
@@ -62,7 +63,7 @@ pub(in crate::core) fn on_hot(hub: &mut Hub, effects: &mut Effects, payload: Byt
         }
         Err(error) => {
             effects.counts().unreadable += 1;
-            tracing::warn!(%error, "a batch from a worker cannot be read");
+            tracing::warn!(%error, "cannot decode a batch from a worker");
         }
     }
 }
@@ -95,7 +96,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
             }
             let stream = hub.rooms.room_mut(key).and_then(|room| room.hot());
             if stream
-                .is_some_and(|stream| stream.source() == Source::Subject && stream.misses(next))
+                .is_some_and(|stream| stream.source() == Source::Subject && stream.advance_to(next))
             {
                 effects.counts().gaps += 1;
                 effects.tell_owner(key, Tell::Resync);
@@ -117,10 +118,10 @@ fn take_numbered(
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    let Some(misses) = room.hot().and_then(|stream| stream.take(number)) else {
+    let Some(has_gap) = room.hot().and_then(|stream| stream.take(number)) else {
         return;
     };
-    // The item is for all edges, also those that do not watch this lane.
+    // The subject carries items for all edges, including those that do not watch this lane.
     let is_watched = match &kind {
         ItemKind::Snapshot(snapshot) => LaneId::from_index(snapshot.lane as usize)
             .is_some_and(|lane| room.lane(lane).is_watched()),
@@ -129,7 +130,7 @@ fn take_numbered(
     if is_watched {
         items::apply(hub, effects, key, kind, now);
     }
-    if misses {
+    if has_gap {
         effects.counts().gaps += 1;
         effects.tell_owner(key, Tell::Resync);
     }

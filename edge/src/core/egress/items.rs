@@ -1,4 +1,4 @@
-//! One item of a batch, applied to its room.
+//! Application of one item of a batch to its room.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::core::rooms::event::{LaneEvent, UpdateOutcome};
 use crate::core::rooms::sessions::{Reject, SessionChange};
 use crate::core::state::Hub;
 
-/// Applies one item to its room. Changes of the hot stream are not for here: they concern one edge.
+/// Applies one item to its room. Ignores `Hot` items, which the hot stream handles.
 pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: ItemKind, now: Now) {
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -124,7 +124,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     }
 }
 
-/// An owner's report of how far a session is processed.
+/// Handles an owner's report of how far a session is processed.
 fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Processed, now: Now) {
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -133,7 +133,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
     let (address, sessions) = room.sessions_mut();
     let change = sessions.on_processed(address, epoch, report, now, effects);
     match change {
-        // The owner takes the player for connected: it is told who is.
+        // The owner takes the player for connected, so it is told the room's sessions.
         SessionChange::Unknown if !report.ended && !report.lost => {
             effects.tell_owner(key, Tell::Changed);
         }

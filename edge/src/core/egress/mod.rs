@@ -6,6 +6,8 @@ mod hot;
 
 mod items;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use grandstand_common::clock::Now;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
@@ -16,25 +18,25 @@ use grandstand_common::wire::{
 use prost::Message;
 
 use super::command::{AppendTag, InterestTag};
-use super::effects::{Effects, Tell, Timer};
+use super::delivery;
+use super::effects::{Effects, Notice, Tell, Timer};
+use super::ids::RoomKey;
 use super::interest;
 use super::rooms::event::LaneEvent;
-use super::rooms::sessions::Sessions;
 use super::state::State;
-use super::{delivery, effects::Notice};
 
 pub(super) use hot::on_hot;
 
-/// How long a worker that did not answer for a gap has before it is asked again.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
+/// How long after a worker did not reply about a gap it is asked again.
+const RETRY: Duration = Duration::from_millis(100);
 
-/// A message on `edge.{edge}`.
+/// Handles a worker's message on `edge.{edge}`.
 pub(super) fn on_batch(state: &mut State, effects: &mut Effects, payload: Bytes, now: Now) {
     let batch = match Batch::decode(payload) {
         Ok(batch) => batch,
         Err(error) => {
             effects.counts().unreadable += 1;
-            tracing::warn!(%error, "a batch from a worker cannot be read");
+            tracing::warn!(%error, "cannot decode a batch from a worker");
             return;
         }
     };
@@ -51,7 +53,7 @@ pub(super) fn on_batch(state: &mut State, effects: &mut Effects, payload: Bytes,
     interest::ask_for_gaps(state, effects);
 }
 
-/// What a batch says of a room; `gap_of` is its worker if some batch of it is missing.
+/// Handles a batch's items of one room. `gap_of` is the worker if its numbers have a gap.
 fn on_room(
     state: &mut State,
     effects: &mut Effects,
@@ -86,7 +88,7 @@ fn on_room(
     if let (Some(worker), Some(room)) = (gap_of, hub.rooms.room_mut(key)) {
         let (_, sessions) = room.sessions_mut();
         if !sessions.is_syncing() {
-            // Until it is known whether the gap was about this room.
+            // Acks wait until the worker has said whether the gap is about this room.
             sessions.set_syncing(true);
             state.owners.links().hold(key, worker);
         }
@@ -110,12 +112,12 @@ fn on_room(
     }
 }
 
-/// Whether a report is of a player whom the owner takes for connected.
+/// Whether the owner takes the player of a report for connected.
 fn is_connected(processed: &Processed) -> bool {
     !processed.ended && !processed.lost
 }
 
-/// Lets an owner that takes players of an unknown room for connected be told that nobody is here.
+/// Schedules a message to the owner that this edge has no clients in a room.
 fn disown(state: &mut State, room: &str) {
     if let Ok(id) = room.parse::<RoomId>() {
         let partition = id.partition(state.config.partitions);
@@ -123,7 +125,7 @@ fn disown(state: &mut State, room: &str) {
     }
 }
 
-/// A worker's answer for a gap in its numbers up to `to`; `None` if there was none.
+/// Handles a worker's reply about the gap in its numbers up to `to`; `None` if it did not reply.
 pub(super) fn on_link_reply(
     state: &mut State,
     effects: &mut Effects,
@@ -134,7 +136,7 @@ pub(super) fn on_link_reply(
     let Some(reply) = reply.and_then(|r| LinkReply::decode(r).ok()) else {
         if state.owners.is_owner(worker) {
             state.owners.links().unanswered(worker);
-            effects.at(now.at + ASK_AGAIN, Timer::Links);
+            effects.at(now.at + RETRY, Timer::Links);
         } else {
             state.owners.links().forget(worker);
         }
@@ -169,13 +171,13 @@ pub(super) fn on_link_reply(
     interest::ask_for_gaps(state, effects);
 }
 
-/// Time has passed since workers named their last numbers.
+/// Handles the links' timer: claimed numbers that have not arrived are missing now, and gaps are due for requests.
 pub(super) fn on_links_timer(state: &mut State, effects: &mut Effects) {
     state.owners.links().settle();
     interest::ask_for_gaps(state, effects);
 }
 
-/// An owner's reply to a request; `None` if there was none.
+/// Handles an owner's reply to a request; `None` if it did not reply.
 pub(super) fn on_interest_reply(
     state: &mut State,
     effects: &mut Effects,
@@ -193,7 +195,7 @@ pub(super) fn on_interest_reply(
     }
 }
 
-/// The owner of a partition, as KV `leases` says.
+/// Handles a partition's record in KV `leases`.
 pub(super) fn on_lease(
     state: &mut State,
     effects: &mut Effects,
@@ -212,7 +214,8 @@ pub(super) fn on_lease(
     }
 }
 
-/// The bus went away, or is back: whatever owners sent meanwhile is lost, and what they were told may be.
+/// Handles the loss (`false`) or the return of the connection to the bus. Batches sent in between are lost, and
+/// requests may be.
 pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: Now) {
     if !state.health.set_up(up) {
         return;
@@ -220,7 +223,7 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
     if up {
         state.owners.resync();
         for room in state.hub.rooms.iter_mut() {
-            room.doubt_hot();
+            room.reset_hot();
             let (address, sessions) = room.sessions_mut();
             sessions.restart(address, now, effects);
         }
@@ -228,7 +231,7 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
     notify_health(state, effects, now);
 }
 
-/// An append was stored under a sequence, or (`None`) may not have been.
+/// Handles the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
 pub(super) fn on_appended(
     state: &mut State,
     effects: &mut Effects,
@@ -252,17 +255,17 @@ pub(super) fn on_appended(
 pub(super) fn on_chain_timer(
     state: &mut State,
     effects: &mut Effects,
-    (key, session): (super::ids::RoomKey, u64),
+    (key, session): (RoomKey, u64),
     now: Now,
 ) {
     let bus_up = state.health.is_up();
     if let Some(room) = state.hub.rooms.room_mut(key) {
-        let (address, sessions): (_, &mut Sessions) = room.sessions_mut();
+        let (address, sessions) = room.sessions_mut();
         sessions.on_timer(address, session, bus_up, now, effects);
     }
 }
 
-/// Notifies all clients when the bus gets into trouble, and when it has recovered.
+/// Notifies all clients when the bus becomes degraded, and when it has recovered.
 pub(super) fn notify_health(state: &mut State, effects: &mut Effects, now: Now) {
     if let Some(code) = state.health.poll_notice(now.at) {
         let notice = Notice {

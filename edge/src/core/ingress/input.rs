@@ -1,4 +1,4 @@
-//! Inputs, which are logged, and live messages, which are not.
+//! Inputs, which go to the log, and live messages, which do not.
 
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
@@ -18,16 +18,16 @@ use crate::core::join;
 use crate::core::reply::{self, ErrorReply};
 use crate::core::state::Hub;
 
-/// Commands that may wait for the bus before live messages are dropped.
-const MOST_COMMANDS: usize = 8192;
+/// The number of waiting commands from which on live messages are dropped.
+const MAX_COMMANDS: usize = 8192;
 
-/// An input and its number.
+/// An input and its `seq`.
 pub(super) struct Numbered {
     pub(super) seq: u64,
     pub(super) data: Data,
 }
 
-/// Appends an input to the log, or says why not.
+/// Appends an input to the log, answers a repeat, or sends an error.
 pub(super) fn on_input(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -40,7 +40,7 @@ pub(super) fn on_input(
         return;
     };
     let Some(session) = session_of(hub, conn, key) else {
-        let message = "spectators only watch: join as a player";
+        let message = "spectators cannot send messages; join as a player";
         let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     };
@@ -58,7 +58,7 @@ pub(super) fn on_input(
     }
     let next = player.next_seq();
     if seq == 0 || seq > next {
-        let message = format!("the next input is seq {next}: inputs are numbered 1, 2, 3 …");
+        let message = format!("the next input must have seq {next}; inputs are numbered 1, 2, 3 …");
         let error = ErrorReply::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
         return reply::error(&hub.clients, effects, conn, &error);
     }
@@ -72,7 +72,7 @@ pub(super) fn on_input(
     reply::update_reading(hub, effects, key, session);
 }
 
-/// Answers a repeat again if the owner has reported it; else its answer is on its way.
+/// Answers a repeated input that is already acked. Otherwise its ack is still to come.
 fn answer_repeat(
     hub: &Hub,
     effects: &mut Effects,
@@ -99,7 +99,7 @@ fn answer_repeat(
     effects.act(conn, ClientAction::Control(out.into()));
 }
 
-/// Publishes a live message, or says why not. It is dropped while the bus takes no more.
+/// Publishes a live message, or sends an error. The message is dropped if too many commands wait for the bus.
 pub(super) fn on_live(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -111,7 +111,7 @@ pub(super) fn on_live(
         return;
     };
     let Some(session) = session_of(hub, conn, key) else {
-        let message = "spectators only watch: join as a player";
+        let message = "spectators cannot send messages; join as a player";
         let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     };
@@ -126,7 +126,7 @@ pub(super) fn on_live(
         let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     }
-    if effects.waiting_commands() >= MOST_COMMANDS {
+    if effects.waiting_commands() >= MAX_COMMANDS {
         effects.counts().live_dropped += 1;
         return;
     }
@@ -142,7 +142,7 @@ pub(super) fn on_live(
     });
 }
 
-/// The session that a client has in a room; `None` for spectators.
+/// A client's session in a room; `None` for spectators.
 fn session_of(hub: &mut Hub, conn: ConnKey, key: RoomKey) -> Option<u64> {
     let session = hub.clients.membership(conn, key)?.session;
     let room = hub.rooms.get(key)?;

@@ -1,4 +1,4 @@
-//! Events from clients: connections that open and close, and their messages.
+//! Events from clients: opened and closed connections, and messages.
 
 mod input;
 
@@ -21,7 +21,7 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use input::Numbered;
 
-/// A connection was upgraded and may do what `grants` says: it is welcomed.
+/// Adds a client with the rights in `grants`, and sends it `welcome`.
 pub(super) fn on_open(
     state: &mut State,
     effects: &mut Effects,
@@ -46,7 +46,7 @@ pub(super) fn on_open(
     }
 }
 
-/// A connection is gone: its players are lost, its places free.
+/// Removes the client of a closed connection. Its players become `Lost`.
 pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
     for membership in hub.clients.close(conn).unwrap_or_default() {
         join::depart(hub, effects, conn, &membership, now);
@@ -56,7 +56,7 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now
     }
 }
 
-/// A whole message of a client's.
+/// Handles a client's complete message.
 pub(super) fn on_message(
     state: &mut State,
     effects: &mut Effects,
@@ -74,7 +74,7 @@ pub(super) fn on_message(
     }
     effects.counts().messages_in += 1;
     if !clients.allow_message(conn, now.at) {
-        let message = "too many messages: slow down";
+        let message = "too many messages; slow down";
         let error = ErrorReply::new(ErrorKind::RateLimited, message, None, None);
         return reply::error(clients, effects, conn, &error);
     }
@@ -127,7 +127,7 @@ fn on_auth(
     }
 }
 
-/// Checks a client's token, and closes the connection when it has expired.
+/// Checks a client's token: notifies the client before it expires, and closes the connection when it has expired.
 pub(super) fn on_token_timer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
     match hub.clients.on_token_timer(conn, now, effects) {
         None => {}

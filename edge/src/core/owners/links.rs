@@ -1,4 +1,5 @@
-//! The numbers of the batches that each worker sends to this edge. A gap shows a lost batch, which the edge asks for (D19).
+//! The numbers of the batches that each worker sends to this edge. A gap shows a lost batch, which the edge asks for
+//! (D19).
 
 use std::collections::BTreeMap;
 
@@ -21,8 +22,8 @@ struct Link {
 #[derive(Debug, Default)]
 pub(crate) struct WorkerLinks {
     links: BTreeMap<String, Link>,
-    /// Rooms whose acks wait until a worker has said whether its gap is about them, and that worker. Another worker's reply
-    /// does not release them.
+    /// Rooms whose acks wait until a worker has said whether its gap is about them, and that worker. Another worker's
+    /// reply does not release them.
     held: BTreeMap<RoomKey, Box<str>>,
 }
 
@@ -40,8 +41,8 @@ impl WorkerLinks {
         true
     }
 
-    /// Notes a worker's claim that `number` is the last that it sent. If `ordered`, the claim arrived on the same subject as
-    /// the batches, so earlier numbers that have not arrived are missing.
+    /// Notes a worker's claim that `number` is the last that it sent. If `ordered`, the claim arrived on the same
+    /// subject as the batches, so earlier numbers that have not arrived are missing.
     pub(crate) fn handle_claim(&mut self, worker: &str, number: u64, ordered: bool) {
         let link = self.link(worker);
         link.claimed = link.claimed.max(number);
@@ -50,8 +51,8 @@ impl WorkerLinks {
         }
     }
 
-    /// Takes claimed numbers that have not arrived for missing, because their grace period is over. Returns whether there is
-    /// a gap.
+    /// Takes claimed numbers that have not arrived for missing, because their grace period is over. Returns whether
+    /// there is a gap.
     pub(crate) fn settle(&mut self) -> bool {
         for link in self.links.values_mut() {
             link.settle();

@@ -144,8 +144,8 @@ impl PartitionOwner {
         self.pending.insert(room, sync);
     }
 
-    /// Schedules a message that this edge has no clients in a room. Returns whether there was space; the next digest covers
-    /// the rooms beyond the limit.
+    /// Schedules a message that this edge has no clients in a room. Returns whether there was space; the next digest
+    /// covers the rooms beyond the limit.
     pub(super) fn disown(&mut self, room: RoomId) -> bool {
         let fits = self.unknown_rooms.len() < MAX_UNKNOWN;
         if fits {
@@ -197,8 +197,8 @@ impl PartitionOwner {
         }
     }
 
-    /// The next request to the owner, unless a request is in flight or the backoff is not over. Sets the timer of the next
-    /// digest.
+    /// The next request to the owner, unless a request is in flight or the backoff is not over. Sets the timer of the
+    /// next digest.
     pub(super) fn poll_request(
         &mut self,
         bus_up: bool,

@@ -1,23 +1,24 @@
-//! A hot room's own subject, on which messages for all edges arrive (D22).
+//! The subject of a hot room, on which messages for all edges arrive (D22).
 //!
-//! "Subscribed" is not yet "reached": an edge tells the owner when it has first received something on the subject. Until
-//! the owner names the number from which on it publishes there alone, the edge takes what arrives directly, and keeps
-//! what arrives on the subject. So nothing is lost, and nothing is taken twice.
+//! A subscription does not take effect at once, so an edge tells the owner when the first message on the subject has
+//! arrived. The owner then names the number from which on it publishes on the subject only. Until that number the edge
+//! takes items that arrive directly, and keeps items from the subject. So no item is lost, and none is applied twice.
 
 use std::collections::VecDeque;
 
 use grandstand_common::id::Epoch;
 use grandstand_common::wire::{Hot, ItemKind, RoomBatch};
 
-/// Items that are kept until the owner names the first that counts; beyond that the oldest are dropped and asked for.
+/// The most items that are kept until the owner names the first number that counts. Beyond that the oldest are dropped,
+/// which leaves a gap.
 const KEPT: usize = 1024;
 
-/// Where messages for all edges come from.
+/// The path on which messages for all edges arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Directly; nothing has arrived on the room's subject yet.
+    /// Directly; no message has arrived on the room's subject yet.
     Link,
-    /// Directly, but the owner is told that this edge is reached on the room's subject.
+    /// Directly, but the owner is told that messages on the room's subject arrive.
     Both,
     /// The room's subject.
     Subject,
@@ -28,14 +29,15 @@ pub(crate) enum Source {
 pub(crate) struct HotStream {
     epoch: Epoch,
     stream: u64,
-    /// The last number that was taken, or arrived directly.
+    /// The last number that was applied or arrived directly.
     last: u64,
     source: Source,
+    /// Numbered items from the subject that are not applied yet.
     kept: VecDeque<(u64, ItemKind)>,
 }
 
 impl HotStream {
-    /// The stream that an owner announces.
+    /// Creates the stream that an owner has announced.
     pub(crate) fn new(epoch: Epoch, hot: &Hot) -> Self {
         Self {
             epoch,
@@ -46,17 +48,17 @@ impl HotStream {
         }
     }
 
-    /// Whether it is this owner's stream of this number.
+    /// Whether this is the stream `stream` of the owner with this epoch.
     pub(crate) fn is(&self, epoch: Epoch, stream: u64) -> bool {
         self.stream == stream && self.epoch == epoch
     }
 
-    /// Where messages for all edges come from.
+    /// The path on which messages for all edges arrive.
     pub(crate) fn source(&self) -> Source {
         self.source
     }
 
-    /// The stream of this owner from which something has arrived; 0 if nothing has.
+    /// The number of this owner's stream if a message of it has arrived; else 0.
     pub(crate) fn reached(&self, epoch: Epoch) -> u64 {
         match self.source != Source::Link && self.epoch == epoch {
             true => self.stream,
@@ -64,7 +66,7 @@ impl HotStream {
         }
     }
 
-    /// Keeps a batch of the subject until the owner names the first number that counts.
+    /// Keeps the items of a batch from the subject until the owner names the first number that counts.
     pub(crate) fn keep(&mut self, batch: RoomBatch) {
         if self.source == Source::Link {
             self.source = Source::Both;
@@ -79,40 +81,40 @@ impl HotStream {
         }
     }
 
-    /// From `next` on, the subject counts. Returns the kept items, which are taken first.
+    /// Switches to the subject from number `next` on. Returns the kept items, which are applied first.
     pub(crate) fn follow(&mut self, next: u64) -> VecDeque<(u64, ItemKind)> {
-        // Earlier numbers arrived directly, or are in the answer that this is part of.
-        self.misses(next);
+        // Earlier numbers have arrived directly, or are in the batch that brought this change.
+        self.advance_to(next);
         self.source = Source::Subject;
         std::mem::take(&mut self.kept)
     }
 
-    /// From `next` on, messages come directly again. Returns whether numbers before it are missing.
+    /// Switches back to direct messages from number `next` on. Returns whether numbers before it are missing.
     pub(crate) fn leave(&mut self, next: u64) -> bool {
-        let misses = self.misses(next);
+        let has_gap = self.advance_to(next);
         self.source = Source::Link;
-        misses
+        has_gap
     }
 
-    /// Takes an item of this number. Returns whether numbers before it are missing; `None` if the item is a repeat.
+    /// Accepts the item `number`. Returns whether numbers before it are missing; `None` if the item is a repeat.
     pub(crate) fn take(&mut self, number: u64) -> Option<bool> {
         if number <= self.last {
             return None;
         }
-        let misses = self.misses(number);
+        let has_gap = self.advance_to(number);
         self.last = number;
-        Some(misses)
+        Some(has_gap)
     }
 
-    /// Whether numbers before `next` have not arrived. They do not arrive any more.
-    pub(crate) fn misses(&mut self, next: u64) -> bool {
-        let misses = self.last + 1 < next;
+    /// Continues from `next`. Returns whether numbers before it are missing; they will not arrive any more.
+    pub(crate) fn advance_to(&mut self, next: u64) -> bool {
+        let has_gap = self.last + 1 < next;
         self.last = self.last.max(next.saturating_sub(1));
-        misses
+        has_gap
     }
 
-    /// Notes that the subscription may not reach this edge any more.
-    pub(crate) fn doubt(&mut self) {
+    /// Returns to direct messages because the subscription may be lost.
+    pub(crate) fn reset(&mut self) {
         self.source = Source::Link;
         self.kept.clear();
     }

@@ -159,10 +159,10 @@ impl Room {
         self.hot.as_deref_mut()
     }
 
-    /// Notes that the subscription to the room's own subject may not reach this edge any more.
-    pub(crate) fn doubt_hot(&mut self) {
+    /// Notes that the subscription to the room's own subject may be lost.
+    pub(crate) fn reset_hot(&mut self) {
         if let Some(hot) = &mut self.hot {
-            hot.doubt();
+            hot.reset();
         }
     }
 
