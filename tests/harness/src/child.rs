@@ -1,4 +1,4 @@
-//! A child process: signals to it, its end, and what it wrote.
+//! A child process with its signals, its exit status and its log.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,7 +16,7 @@ use crate::programs;
 
 pub(crate) use rustix::process::Signal;
 
-/// Lines of a log that are shown when something fails.
+/// Lines of a log that are shown on failure.
 const SHOWN: usize = 60;
 
 /// A child process, running or ended. Killed when dropped.
@@ -28,7 +28,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts it; what it writes goes to the end of a file. `apart` keeps Ctrl-C on the terminal from it.
+    /// Starts `command` and appends its output to the file `log`. With `apart`, Ctrl-C on the terminal does not reach
+    /// it.
     pub(crate) fn spawn(
         mut command: Command,
         name: &str,
@@ -52,12 +53,12 @@ impl Child {
         })
     }
 
-    /// Its process id, also of one that has ended.
+    /// The process id, even after the process has ended.
     pub(crate) fn pid(&self) -> u32 {
         self.spawned.id()
     }
 
-    /// How it ended; `None` if it runs.
+    /// The exit status; `None` while the process runs.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {
             self.ended = self.spawned.try_wait().ok().flatten();
@@ -65,7 +66,7 @@ impl Child {
         self.ended
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end; `None` if it still runs after `patience`.
     pub(crate) async fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
@@ -79,16 +80,16 @@ impl Child {
         }
     }
 
-    /// Ends it as `kill -9` does, and waits until the system has cleared it away.
+    /// Kills the process with SIGKILL and reaps it.
     pub(crate) fn kill9(&mut self) {
         if self.ended.is_none() {
-            // Fails only if it has ended by itself.
+            // Fails only if the process has ended by itself.
             self.spawned.kill().ok();
             self.ended = self.spawned.wait().ok();
         }
     }
 
-    /// Sends a signal, if its end has not been seen: its number may be another's since.
+    /// Sends a signal unless the process is known to have ended, because its id may have been reused.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), RigError> {
         if self.ended.is_some() {
             return Ok(());
@@ -106,7 +107,7 @@ impl Drop for Child {
     }
 }
 
-/// What a process writes, in a file.
+/// The file with a process's output.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
@@ -114,7 +115,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A file of its own; `dir` if it is not the usual folder.
+    /// Names a new log file in `dir`, or in the usual folder if `dir` is `None`.
     pub(crate) fn new(program: &str, dir: Option<&Path>) -> Result<Self, RigError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +132,7 @@ impl Log {
         &self.path
     }
 
-    /// It stays when this is dropped.
+    /// Keeps the file when this value is dropped.
     pub(crate) fn keep(&mut self) {
         self.kept = true;
     }
@@ -141,7 +142,7 @@ impl Log {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Its last lines.
+    /// The last lines.
     pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let lines: Vec<_> = text.lines().collect();
@@ -150,12 +151,16 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// Logs stay where a test failed; the end is shown.
+    /// Shows the end of the log and keeps the file if the test fails.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the end of {}:\n{}", self.path.display(), self.tail());
+            eprintln!(
+                "--- last lines of {}:\n{}",
+                self.path.display(),
+                self.tail()
+            );
         } else if !self.kept {
-            // Nobody is left who could do something about it.
+            // A leftover file does no harm.
             std::fs::remove_file(&self.path).ok();
         }
     }

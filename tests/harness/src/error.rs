@@ -1,4 +1,4 @@
-//! Why real processes cannot be had.
+//! Errors of real processes.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,77 +6,77 @@ use std::process::ExitStatus;
 
 use grandstand_common::exit::Exit;
 
-/// Why a process, or what it needs, cannot be had. Says it to people, with how to mend it.
+/// A process, or something that it needs, is unavailable. The text says how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum RigError {
-    /// One of the workspace's programs was not built.
+    /// A program of the workspace was not built.
     #[error(
         "{} is not there: run `cargo build --workspace --all-features` (with `--release` if this is a release build), or name the \
          folder with the programs in GRANDSTAND_BIN_DIR",
         path.display()
     )]
     NoProgram {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
     /// There is no NATS server.
     #[error(
-        "{} cannot be run: install nats-server, or name one in GRANDSTAND_NATS_SERVER (the tests fetch one: `tests/run`)",
+        "{} cannot be run: install nats-server, or name its program in GRANDSTAND_NATS_SERVER (`tests/run` downloads one for the tests)",
         program.display()
     )]
     NoNats {
-        /// What was tried.
+        /// The program that was tried.
         program: PathBuf,
     },
-    /// The system does not start it.
+    /// The system cannot start the process.
     #[error("{program} cannot be started: {source}")]
     Spawn {
-        /// Its name.
+        /// The program's name.
         program: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It ended when it should have run.
+    /// The process ended unexpectedly.
     #[error("{program} ended with {status}; the end of its log:\n{log}")]
     Ended {
-        /// Its name.
+        /// The program's name.
         program: String,
-        /// How.
+        /// The exit status.
         status: ExitStatus,
-        /// The end of what it wrote.
+        /// The last lines of the log.
         log: String,
     },
-    /// It did not become ready in time.
+    /// The process did not become ready in time.
     #[error("{program} does not become ready; the end of its log:\n{log}")]
     NotReady {
-        /// Its name.
+        /// The program's name.
         program: String,
-        /// The end of what it wrote.
+        /// The last lines of the log.
         log: String,
     },
-    /// It cannot be sent a signal.
+    /// A signal cannot be sent.
     #[error("{program} cannot be sent a signal: {source}")]
     Signal {
-        /// Its name.
+        /// The program's name.
         program: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file or folder cannot be used.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// All ports are taken.
     #[error("no port on the loopback is free")]
     NoPort,
-    /// Nobody can listen on the bus.
+    /// The observer cannot subscribe to NATS.
     #[error("cannot listen on NATS: {why}")]
     Listen {
-        /// What the client says.
+        /// The NATS client's error.
         why: String,
     },
     /// The bus says no.
@@ -88,7 +88,7 @@ pub enum RigError {
 }
 
 impl RigError {
-    /// What a program that cannot go on without it ends with.
+    /// The exit code of a program that cannot continue.
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoProgram { .. } | Self::File { .. } => Exit::NoInput,

@@ -1,4 +1,4 @@
-//! Real processes, faults and independent clients: for tests, benches and `grandstand chaos`.
+//! Real processes, faults and independent clients for tests, benches and `grandstand chaos`.
 
 pub mod error;
 

@@ -1,10 +1,10 @@
-//! A client of `memory`: makes the next snapshot out of one and the updates that follow it.
+//! A client's reducer for `memory`: computes the next view from a view and an update.
 //!
-//! Written from the list of updates that the game documents, without a look at the game.
+//! It is written from the game's documented list of updates, independently of the game's code.
 
 use serde_json::{Value, json};
 
-/// An update is none of those that `memory` sends, or does not fit the view.
+/// An update that `memory` does not send, or that does not fit the view.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}: {update}")]
 pub struct Misfit {
@@ -32,7 +32,7 @@ pub fn try_apply(view: &mut Value, update: &Value) -> Result<(), Misfit> {
 }
 
 fn change(view: &mut Value, update: &Value) -> Result<(), &'static str> {
-    match update["kind"].as_str().ok_or("an update has a kind")? {
+    match update["kind"].as_str().ok_or("the update has no kind")? {
         "waiting" => set_players(view, update)?,
         "started" => {
             set_players(view, update)?;
@@ -43,7 +43,7 @@ fn change(view: &mut Value, update: &Value) -> Result<(), &'static str> {
         "flipped" => {
             let shown = card(view, &update["card"])?;
             if !shown.is_null() {
-                return Err("the card is open already");
+                return Err("the card is already open");
             }
             *shown = update["face"].clone();
             open(view)?.push(update["card"].clone());
@@ -84,7 +84,10 @@ fn set_players(view: &mut Value, update: &Value) -> Result<(), &'static str> {
     let mut scores = serde_json::Map::new();
     for player in update["players"].as_array().ok_or("no players")? {
         scores.insert(
-            player.as_str().ok_or("a name is text")?.to_owned(),
+            player
+                .as_str()
+                .ok_or("a player's name is not text")?
+                .to_owned(),
             json!(0),
         );
     }
@@ -97,7 +100,7 @@ fn open(view: &mut Value) -> Result<&mut Vec<Value>, &'static str> {
     view["open"].as_array_mut().ok_or("the view has no open")
 }
 
-/// Takes cards off the list of those that are open and not matched.
+/// Removes cards from the list of open cards that are not matched.
 fn close(view: &mut Value, cards: &Value) -> Result<(), &'static str> {
     for card in cards.as_array().ok_or("no cards")? {
         let open = open(view)?;
@@ -108,11 +111,11 @@ fn close(view: &mut Value, cards: &Value) -> Result<(), &'static str> {
 }
 
 fn card<'a>(view: &'a mut Value, number: &Value) -> Result<&'a mut Value, &'static str> {
-    let number = number.as_u64().ok_or("a card has a number")?;
+    let number = number.as_u64().ok_or("a card is not a number")?;
     let cards = view["cards"]
         .as_array_mut()
         .ok_or("the view has no cards")?;
     cards
         .get_mut(number as usize)
-        .ok_or("there is no such card")
+        .ok_or("the view has no such card")
 }

@@ -1,6 +1,6 @@
-//! A NATS server of a test's own.
+//! A NATS server for one test.
 //!
-//! What is called `try_…`, `launch` and `relaunch` says what is wrong, for tools; the rest panics, for tests.
+//! `try_…`, `launch` and `relaunch` return errors, for tools. The other methods panic, for tests.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::programs;
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
-/// A `nats-server` with JetStream, its own port and its own folder, running or ended. Killed when dropped.
+/// A `nats-server` with JetStream, a port and a folder of its own, running or ended. Killed when dropped.
 #[derive(Debug)]
 pub struct NatsServer {
     child: Child,
@@ -28,35 +28,35 @@ pub struct NatsServer {
     apart: bool,
 }
 
-/// A folder of a test's own, below the system's folder for temporary files, deleted when dropped.
+/// A folder in the system's temporary folder, deleted when dropped.
 #[derive(Debug)]
 pub struct TempDir(PathBuf);
 
 impl TempDir {
-    /// Makes one.
+    /// Creates the folder.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn new(name: &str) -> Self {
         Self::try_new(name).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Makes one.
+    /// Creates the folder.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn try_new(name: &str) -> Result<Self, RigError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("grandstand-{name}-{}-{number}", std::process::id());
         let dir = std::env::temp_dir().join(unique);
-        // What a process of the same number left behind.
+        // A process with the same id may have left its folder behind.
         std::fs::remove_dir_all(&dir).ok();
         std::fs::create_dir_all(&dir).map_err(|source| file_error(&dir, source))?;
         Ok(Self(dir))
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -64,12 +64,12 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        // Nobody is left who could do something about it.
+        // A leftover folder does no harm.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }
 
-/// The server's program: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
+/// Returns the server's program: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
 ///
 /// # Panics
 /// If it cannot be run.
@@ -78,7 +78,7 @@ pub fn program() -> PathBuf {
 }
 
 impl NatsServer {
-    /// Starts one and waits until it answers.
+    /// Starts a server and waits until it answers.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -87,8 +87,8 @@ impl NatsServer {
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Starts one and waits until it answers. `apart`: in a process group of its own, so that Ctrl-C on the terminal does
-    /// not reach it. `logs`: the folder of its log, if it is not the usual one.
+    /// Starts a server and waits until it answers. With `apart` it gets a process group of its own, so that Ctrl-C on
+    /// the terminal does not reach it. `logs` is the folder of its log; `None` is the usual folder.
     ///
     /// # Errors
     /// If it cannot be started, ends, or does not answer in time.
@@ -107,56 +107,56 @@ impl NatsServer {
         Ok(server)
     }
 
-    /// Where clients connect.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("nats://{}", self.port.address())
     }
 
-    /// Where that is.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// Its process.
+    /// The server's process id.
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// The end of what it wrote.
+    /// The last lines of the server's log.
     pub fn log_tail(&self) -> String {
         self.log.tail()
     }
 
-    /// Its log stays when this is dropped.
+    /// Keeps the server's log when this value is dropped.
     pub fn keep_log(&mut self) {
         self.log.keep();
     }
 
-    /// Kills it as `kill -9` does, also while it is paused.
+    /// Kills the server with SIGKILL, even while it is paused.
     pub fn kill9(&mut self) {
         self.child.kill9();
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_term(&self) -> Result<(), RigError> {
         self.child.signal(Signal::TERM)
     }
 
-    /// Stops it from running for a while (SIGSTOP); its connections stay.
+    /// Pauses the server (SIGSTOP). Its connections stay open.
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_pause(&self) -> Result<(), RigError> {
         self.child.signal(Signal::STOP)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes a paused server (SIGCONT).
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_resume(&self) -> Result<(), RigError> {
         self.child.signal(Signal::CONT)
     }
@@ -164,7 +164,7 @@ impl NatsServer {
     /// As [`Self::try_pause`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the signal cannot be sent.
     pub fn pause(&self) {
         self.try_pause().unwrap_or_else(|e| panic!("{e}"));
     }
@@ -172,23 +172,23 @@ impl NatsServer {
     /// As [`Self::try_resume`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the signal cannot be sent.
     pub fn resume(&self) {
         self.try_resume().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// How it ended; `None` if it runs.
+    /// The exit status; `None` while the server runs.
     pub fn status(&mut self) -> Option<ExitStatus> {
         self.child.ended()
     }
 
-    /// Waits for its end; `None` if it does not come in time.
+    /// Waits for the server to end; `None` if it still runs after `patience`.
     pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.child.wait(patience).await
     }
 
-    /// Starts it again, on the same port and with the same folder, after [`kill9`](Self::kill9) if it still runs, and
-    /// does not wait until it answers.
+    /// Starts the server again on the same port and with the same folder, without waiting until it answers. Kills it
+    /// first if it still runs.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -198,7 +198,7 @@ impl NatsServer {
         Ok(())
     }
 
-    /// Starts it again as [`Self::relaunch`] does, and waits until it answers.
+    /// Starts the server again as [`Self::relaunch`] does and waits until it answers.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -208,7 +208,7 @@ impl NatsServer {
         ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Starts it again with an empty folder.
+    /// Starts the server again with an empty folder.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -218,10 +218,10 @@ impl NatsServer {
         self.restart().await;
     }
 
-    /// Waits until it answers.
+    /// Waits until the server answers.
     ///
     /// # Errors
-    /// If it ends before, or does not answer in time.
+    /// If it ends first or does not answer in time.
     pub async fn try_ready(&mut self, patience: Duration) -> Result<(), RigError> {
         let deadline = Instant::now() + patience;
         let program = || "nats-server".to_owned();
@@ -257,7 +257,7 @@ fn spawn(dir: &Path, port: &Port, log: &Log, apart: bool) -> Result<Child, RigEr
     Child::spawn(command, "nats-server", log.path(), apart)
 }
 
-/// Whether a NATS server greets there.
+/// Whether a NATS server on this port greets clients.
 pub(crate) async fn greets(port: &Port) -> bool {
     use tokio::io::AsyncReadExt as _;
     let greeting = async {

@@ -1,4 +1,4 @@
-//! Three NATS servers that replicate their streams.
+//! A cluster of three NATS servers that replicate their streams.
 
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::ports::Port;
 use crate::process::get;
 use crate::programs;
 
-/// How long servers may take to find each other and to choose a leader.
+/// How long servers may take to connect to each other and to elect a leader.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SERVERS: usize = 3;
 
@@ -35,10 +35,10 @@ struct Server {
 }
 
 impl NatsCluster {
-    /// Starts three, and waits until they have a leader.
+    /// Starts three servers and waits until they have a leader.
     ///
     /// # Errors
-    /// If one cannot be started or ends, or no leader is chosen in time.
+    /// If a server cannot be started or ends, or no leader is elected in time.
     pub async fn start() -> Result<Self, RigError> {
         let mut servers = Vec::new();
         let mut ports = Vec::new();
@@ -74,14 +74,14 @@ impl NatsCluster {
         Ok(cluster)
     }
 
-    /// All addresses, with commas, beginning with that of server `first`.
+    /// The addresses of all servers, separated by commas, beginning with server `first`.
     pub fn urls(&self, first: usize) -> String {
         let all = (0..SERVERS).map(|i| &self.servers[(first + i) % SERVERS]);
         let all = all.map(|server| format!("nats://{}", server.client.address()));
         all.collect::<Vec<_>>().join(",")
     }
 
-    /// The server that leads a stream; `None` while there is none or it cannot be asked.
+    /// The leader of a stream; `None` while there is none or the stream cannot be queried.
     pub async fn leader(&self, bus: &Bus, stream: &str) -> Option<usize> {
         let subject = format!("$JS.API.STREAM.INFO.{stream}");
         let asked = bus.request(subject, bytes::Bytes::new(), Duration::from_secs(2));
@@ -89,7 +89,7 @@ impl NatsCluster {
         index(&info["cluster"]["leader"])
     }
 
-    /// The server that leads all (which places streams and consumers); `None` while there is none.
+    /// The meta leader, which places streams and consumers; `None` while there is none.
     pub async fn meta_leader(&self) -> Option<usize> {
         let running = self.servers.iter();
         for server in running {
@@ -101,12 +101,12 @@ impl NatsCluster {
         None
     }
 
-    /// Kills one as `kill -9` does.
+    /// Kills a server with SIGKILL.
     pub fn kill9(&mut self, server: usize) {
         self.servers[server].child.kill9();
     }
 
-    /// Starts a killed one again, with what it had, and waits until it answers.
+    /// Starts a killed server again with its data and waits until it answers.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -134,7 +134,7 @@ impl NatsCluster {
     }
 }
 
-/// `n2` is 2.
+/// Returns the server's index: 2 for `n2`.
 fn index(name: &Value) -> Option<usize> {
     name.as_str()?.strip_prefix('n')?.parse().ok()
 }

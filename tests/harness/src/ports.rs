@@ -1,4 +1,4 @@
-//! Ports that no other test has.
+//! Ports that are reserved for one test.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
@@ -6,11 +6,12 @@ use rand::RngExt;
 
 use crate::error::RigError;
 
-/// Below the range from which systems take ports for outgoing connections, so none of those gets in between.
+/// Lies below the range from which systems take ports for outgoing connections, so that no outgoing connection takes a
+/// port of a test.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 
-/// A TCP port on the loopback that is free, and kept from other tests as long as this lives: whoever takes a port here
-/// holds the UDP port of the same number.
+/// A free TCP port on the loopback, reserved while this value lives. Every user of this module holds the UDP port of
+/// the same number, so that two tests never get the same port.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -18,18 +19,18 @@ pub struct Port {
 }
 
 impl Port {
-    /// Takes one.
+    /// Reserves a port.
     ///
     /// # Panics
-    /// If there is none.
+    /// If none is free.
     pub fn take() -> Self {
         Self::try_take().unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Takes one.
+    /// Reserves a port.
     ///
     /// # Errors
-    /// If there is none.
+    /// If none is free.
     pub fn try_take() -> Result<Self, RigError> {
         for _ in 0..1000 {
             let number = rand::rng().random_range(RANGE);
@@ -47,7 +48,7 @@ impl Port {
         Err(RigError::NoPort)
     }
 
-    /// The address.
+    /// The port's address on the loopback.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.number))
     }

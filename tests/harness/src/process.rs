@@ -1,6 +1,6 @@
-//! The programs of this workspace, as processes.
+//! The programs of this workspace as processes.
 //!
-//! What is called `try_…`, `launch` and `relaunch` says what is wrong, for tools; the rest panics, for tests.
+//! `try_…`, `launch` and `relaunch` return errors, for tools. The other methods panic, for tests.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use crate::error::RigError;
 use crate::ports::Port;
 use crate::programs;
 
-/// How long a process may take to become ready, or to end.
+/// How long a process may take to become ready or to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a process is started.
+/// The program, arguments and environment of a process.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// The process in error texts, and in the name of its log.
+    /// The name in error texts and in the log's file name.
     name: &'static str,
-    /// The workspace's program, if it is not `grandstand`.
+    /// The workspace's program; `None` is `grandstand`.
     program: Option<&'static str>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -63,34 +63,34 @@ impl Start {
         }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl ToString) -> Self {
         self.arguments.push(argument.to_string());
         self
     }
 
-    /// With a flag and its value.
+    /// Adds a flag and its value.
     #[must_use]
     pub fn flag(self, name: &str, value: impl ToString) -> Self {
         self.arg(name).arg(value)
     }
 
-    /// With a variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// In a process group of its own, so that Ctrl-C on the terminal does not reach it.
+    /// Puts the process into a process group of its own, so that Ctrl-C on the terminal does not reach it.
     #[must_use]
     pub fn apart(mut self) -> Self {
         self.apart = true;
         self
     }
 
-    /// With its log in this folder.
+    /// Sets the folder of the log.
     #[must_use]
     pub fn logs(mut self, dir: &Path) -> Self {
         self.logs = Some(dir.to_owned());
@@ -102,7 +102,7 @@ impl Start {
             Some(name) => programs::find(name)?,
             None => programs::grandstand()?,
         });
-        // What is set for a developer's own server is none of the tests'.
+        // Variables for a developer's own server must not reach the processes of tests.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GRANDSTAND_") {
                 command.env_remove(name);
@@ -122,15 +122,15 @@ impl Start {
         Child::spawn(self.command()?, self.name, log.path(), self.apart)
     }
 
-    /// Runs it to its end, which must come soon.
+    /// Runs the process until it ends.
     ///
     /// # Panics
-    /// If it cannot be started or does not end.
+    /// If it cannot be started or does not end in time.
     pub async fn output(&self) -> Output {
         let log = self.log().unwrap_or_else(|e| panic!("{e}"));
         let mut child = self.spawn(&log).unwrap_or_else(|e| panic!("{e}"));
         let Some(status) = child.wait(PATIENCE).await else {
-            panic!("{} does not end", self.name);
+            panic!("{} does not end in time", self.name);
         };
         Output {
             code: status.code(),
@@ -139,16 +139,16 @@ impl Start {
     }
 }
 
-/// What a process said until its end.
+/// The result of a process that has ended.
 #[derive(Debug)]
 pub struct Output {
-    /// Its exit code; none if a signal ended it.
+    /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// What it wrote, to stdout and stderr.
+    /// All that it wrote to stdout and stderr.
     pub text: String,
 }
 
-/// A program as a process, running or ended. Killed when dropped; the end of its log is shown if the test fails.
+/// A program as a process, running or ended. Killed when dropped. If the test fails, the end of its log is shown.
 #[derive(Debug)]
 pub struct Process {
     start: Start,
@@ -159,8 +159,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it on ports of its own, and does not wait until it is ready. `listens` says whether it has a port for
-    /// clients.
+    /// Starts the process on ports of its own, without waiting until it is ready. `listens` says whether it has a port
+    /// for clients.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -181,7 +181,7 @@ impl Process {
         })
     }
 
-    /// Starts it as [`Self::launch`] does, and waits until it is ready.
+    /// Starts the process as [`Self::launch`] does and waits until it is ready.
     ///
     /// # Errors
     /// If it cannot be started, ends, or does not become ready in time.
@@ -194,72 +194,75 @@ impl Process {
     /// As [`Self::try_start`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If it cannot be started, ends, or does not become ready in time.
     pub async fn start(start: Start, listens: bool) -> Self {
         let started = Self::try_start(start, listens).await;
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
-        self.listen.as_ref().expect("it listens").address()
+        self.listen
+            .as_ref()
+            .expect("the process has a port for clients")
+            .address()
     }
 
-    /// Its admin port.
+    /// The address of the admin port.
     pub fn admin(&self) -> SocketAddr {
         self.admin.address()
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// Where its log is.
+    /// The path of the log.
     pub fn log_path(&self) -> &Path {
         self.log.path()
     }
 
-    /// What it wrote.
+    /// The whole log.
     pub fn log_text(&self) -> String {
         self.log.text()
     }
 
-    /// The end of what it wrote.
+    /// The last lines of the log.
     pub fn log_tail(&self) -> String {
         self.log.tail()
     }
 
-    /// Its log stays when this is dropped.
+    /// Keeps the log when this value is dropped.
     pub fn keep_log(&mut self) {
         self.log.keep();
     }
 
-    /// Kills it as `kill -9` does, also while it is paused.
+    /// Kills the process with SIGKILL, even while it is paused.
     pub fn kill9(&mut self) {
         self.child.kill9();
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_term(&self) -> Result<(), RigError> {
         self.child.signal(Signal::TERM)
     }
 
-    /// Stops it from running for a while (SIGSTOP); its connections stay.
+    /// Pauses the process (SIGSTOP). Its connections stay open.
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_pause(&self) -> Result<(), RigError> {
         self.child.signal(Signal::STOP)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes a paused process (SIGCONT).
     ///
     /// # Errors
-    /// If it cannot be sent the signal.
+    /// If the signal cannot be sent.
     pub fn try_resume(&self) -> Result<(), RigError> {
         self.child.signal(Signal::CONT)
     }
@@ -267,7 +270,7 @@ impl Process {
     /// As [`Self::try_term`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the signal cannot be sent.
     pub fn term(&self) {
         self.try_term().unwrap_or_else(|e| panic!("{e}"));
     }
@@ -275,7 +278,7 @@ impl Process {
     /// As [`Self::try_pause`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the signal cannot be sent.
     pub fn pause(&self) {
         self.try_pause().unwrap_or_else(|e| panic!("{e}"));
     }
@@ -283,32 +286,31 @@ impl Process {
     /// As [`Self::try_resume`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the signal cannot be sent.
     pub fn resume(&self) {
         self.try_resume().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// How it ended; `None` if it runs.
+    /// The exit status; `None` while the process runs.
     pub fn status(&mut self) -> Option<ExitStatus> {
         self.child.ended()
     }
 
-    /// Waits for its end; `None` if it does not come in time.
+    /// Waits for the process to end; `None` if it still runs after `patience`.
     pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.child.wait(patience).await
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end.
     ///
     /// # Panics
-    /// If it does not come.
+    /// If it does not end in time.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = self.child.wait(PATIENCE).await;
-        status.unwrap_or_else(|| panic!("{} does not end", self.start.name))
+        status.unwrap_or_else(|| panic!("{} does not end in time", self.start.name))
     }
 
-    /// Starts it again on the same ports, after [`kill9`](Self::kill9) if it still runs, and does not wait until it is
-    /// ready.
+    /// Starts the process again on the same ports, without waiting until it is ready. Kills it first if it still runs.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -318,7 +320,7 @@ impl Process {
         Ok(())
     }
 
-    /// Starts it again on the same ports, and waits until it is ready.
+    /// Starts the process again on the same ports and waits until it is ready.
     ///
     /// # Panics
     /// If it does not become ready.
@@ -328,10 +330,10 @@ impl Process {
         ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Waits until it is ready.
+    /// Waits until the process is ready.
     ///
     /// # Errors
-    /// If it ends before, or does not become ready in time.
+    /// If it ends first or does not become ready in time.
     pub async fn try_ready(&mut self, patience: Duration) -> Result<(), RigError> {
         let deadline = Instant::now() + patience;
         loop {
@@ -355,13 +357,13 @@ impl Process {
         }
     }
 
-    /// Whether it says that it is ready.
+    /// Whether `/ready` says that the process is ready.
     pub async fn is_ready(&self) -> bool {
         let answer = get(self.admin.address(), "/ready").await;
         answer.is_some_and(|(status, _)| status == 200)
     }
 
-    /// One of its metrics, summed over its labels; `None` if it does not answer or has no such metric.
+    /// A metric, summed over its labels; `None` if the process does not answer or has no such metric.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = get(self.admin.address(), "/metrics").await?;
         let lines = text.lines().filter_map(|line| {
@@ -373,7 +375,7 @@ impl Process {
     }
 }
 
-/// The status and body of what a server answers; `None` if it does not.
+/// Sends a GET request; returns the status and body, `None` if the server does not answer.
 pub async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let asking = async {
         let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;

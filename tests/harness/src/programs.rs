@@ -1,12 +1,12 @@
-//! Where the programs are.
+//! Paths of the programs and of their logs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::RigError;
 
-/// The folder with the workspace's programs: `GRANDSTAND_BIN_DIR`, or the one of this program, or, for a test in `deps`,
-/// the one above.
+/// Returns the folder with the workspace's programs: `GRANDSTAND_BIN_DIR`, or the folder of the running program. For a
+/// test, which cargo puts into `deps`, it is the parent folder.
 pub fn bin_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("GRANDSTAND_BIN_DIR") {
         return dir.into();
@@ -18,8 +18,8 @@ pub fn bin_dir() -> PathBuf {
     }
 }
 
-/// Where the logs of processes are kept: below the folder for builds for a test, else below the system's folder for
-/// temporary files.
+/// Returns the folder for logs of processes: in cargo's target folder for a test, else in the system's temporary
+/// folder.
 pub(crate) fn log_dir() -> PathBuf {
     let own = own_dir();
     match own.ancestors().nth(2) {
@@ -28,8 +28,8 @@ pub(crate) fn log_dir() -> PathBuf {
     }
 }
 
-/// The program whose subcommands are the processes of a cluster: this one, so that `chaos` and `bench` of an author's
-/// program run the author's games; for a test, `grandstand` in [`bin_dir`].
+/// Returns the program whose subcommands are the processes of a cluster. This is the running program, so that `chaos`
+/// and `bench` of an author's program run the author's games. For a test it is `grandstand` in [`bin_dir`].
 ///
 /// # Errors
 /// If it was not built.
@@ -40,7 +40,7 @@ pub fn grandstand() -> Result<PathBuf, RigError> {
     }
 }
 
-/// Another program of the workspace.
+/// Returns the path of another program of the workspace.
 ///
 /// # Errors
 /// If it was not built.
@@ -52,7 +52,7 @@ pub fn find(name: &str) -> Result<PathBuf, RigError> {
     }
 }
 
-/// The NATS server: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
+/// Returns the NATS server's program: `GRANDSTAND_NATS_SERVER`, or `nats-server` in `PATH`.
 ///
 /// # Errors
 /// If it cannot be run.

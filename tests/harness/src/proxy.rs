@@ -1,4 +1,4 @@
-//! A TCP proxy that stands between one process and NATS, and can take the network away.
+//! A TCP proxy between one process and NATS that simulates network failures.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What the network does.
+/// The state of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// It carries.
+    /// Forwards all bytes.
     Passes,
-    /// It carries nothing, and nobody is told: connections stand, new ones are accepted, nothing comes through.
+    /// Forwards nothing and gives no sign of it: connections stay open and new ones are accepted.
     Swallows,
-    /// It breaks: connections are closed, new ones too.
+    /// Closes all connections, new ones too.
     Cut,
 }
 
-/// Messages to be lost: their subject, and how many more of them. It loses whole messages of NATS' protocol, so that the
-/// connection is as it was.
+/// The subject of the messages to lose and the number left. The proxy drops whole messages of NATS' protocol, so that
+/// the connection stays valid.
 type Losses = Arc<watch::Sender<(String, u32)>>;
 
-/// A proxy on a port of its own. Ends when dropped.
+/// A proxy on its own port. It ends when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -33,14 +33,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Begins to carry connections to `to`.
+    /// Starts a proxy that forwards connections to `to`.
     ///
     /// # Panics
     /// If it cannot listen.
     pub async fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("the loopback can be listened on");
-        let address = listener.local_addr().expect("it has an address");
+        let listener = listener.expect("the proxy can listen on the loopback");
+        let address = listener.local_addr().expect("the listener has an address");
         let (mode, modes) = watch::channel(Mode::Passes);
         let losses = Losses::default();
         let lost = losses.clone();
@@ -57,32 +57,32 @@ impl Proxy {
         }
     }
 
-    /// What stands for NATS.
+    /// The URL to use instead of NATS' own.
     pub fn url(&self) -> String {
         format!("nats://{}", self.address)
     }
 
-    /// Closes all connections, and every new one.
+    /// Closes all connections and every new one.
     pub fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
 
-    /// Carries nothing any more, and does not say so.
+    /// Stops forwarding but keeps connections open.
     pub fn swallow(&self) {
         self.mode.send_replace(Mode::Swallows);
     }
 
-    /// Loses the next message of this subject that is for the client, and nothing else.
+    /// Drops the next message with this subject that is for the client, and nothing else.
     pub fn lose(&self, subject: &str) {
         self.losses.send_replace((subject.to_owned(), 1));
     }
 
-    /// Whether what was to be lost was.
+    /// Whether the message to lose has been dropped.
     pub fn has_lost(&self) -> bool {
         self.losses.borrow().1 == 0
     }
 
-    /// Carries again; what was held up goes on.
+    /// Forwards again, the bytes that were held up first.
     pub fn heal(&self) {
         self.mode.send_replace(Mode::Passes);
     }
@@ -96,7 +96,7 @@ impl Drop for Proxy {
 }
 
 async fn carry(client: TcpStream, to: SocketAddr, mut mode: watch::Receiver<Mode>, losses: Losses) {
-    // Who comes while nothing is carried waits.
+    // A connection that comes while nothing is forwarded waits.
     let Ok(now) = mode
         .wait_for(|mode| *mode != Mode::Swallows)
         .await
@@ -131,7 +131,7 @@ async fn pump(
         let Ok(read) = from.read(&mut buffer).await else {
             return;
         };
-        // The end of a connection does not come through either.
+        // The end of a connection is held up, too.
         let passes = mode.wait_for(|mode| *mode == Mode::Passes).await.is_ok();
         if !passes || read == 0 {
             return;
@@ -146,10 +146,10 @@ async fn pump(
     }
 }
 
-/// Takes messages out of what a NATS server says.
+/// Removes messages from a NATS server's stream of operations.
 struct Sieve {
     losses: Losses,
-    /// The begin of what is not complete.
+    /// The beginning of an operation that is not complete yet.
     rest: Vec<u8>,
 }
 
@@ -159,7 +159,7 @@ impl Sieve {
         Self { losses, rest }
     }
 
-    /// What the client is to get of it.
+    /// Returns the bytes to forward to the client.
     fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.rest.extend_from_slice(bytes);
         let (mut passed, mut at) = (Vec::new(), 0);
@@ -186,19 +186,19 @@ impl Sieve {
     }
 }
 
-/// The words of an operation's first line, if it has come.
+/// Returns the words of an operation's first line, if that line is complete.
 fn words(bytes: &[u8]) -> Option<Vec<&str>> {
     let end = bytes.windows(2).position(|two| two == b"\r\n")?;
     let line = std::str::from_utf8(&bytes[..end]).ok()?;
     Some(line.split(' ').collect())
 }
 
-/// The subject, if it is a message.
+/// Returns the subject of a message operation; `None` for other operations.
 fn message<'a>(words: &[&'a str]) -> Option<&'a str> {
     matches!(words.first(), Some(&"MSG" | &"HMSG")).then(|| words.get(1).copied())?
 }
 
-/// The length of the first operation, if all of it has come.
+/// Returns the length of the first operation, if it is complete.
 fn operation(bytes: &[u8]) -> Option<usize> {
     let line = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
     let words = words(bytes).unwrap_or_default();
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_message_of_a_subject_is_lost_however_it_comes() {
+    fn one_message_of_a_subject_is_lost_however_the_stream_is_split() {
         let all =
             "INFO {}\r\nMSG a 1 3\r\nabc\r\nHMSG b 2 r 2 4\r\nhh\r\n\r\nMSG b 2 0\r\n\r\nPING\r\n";
         let left = "INFO {}\r\nMSG a 1 3\r\nabc\r\nMSG b 2 0\r\n\r\nPING\r\n";

@@ -1,4 +1,4 @@
-//! A cluster of real processes: NATS, workers and edges, each of which can be killed, paused, ended and started again.
+//! A cluster of real processes (NATS, workers and edges). Each of them can be killed, paused, ended and started again.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,28 @@ use crate::process::{PATIENCE, Process, Start};
 use crate::programs;
 use crate::site::{everywhere, token};
 
-/// What a [`Rig`] is made of.
+/// The processes of a [`Rig`] and their settings.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// How many workers.
+    /// The number of workers.
     pub workers: usize,
-    /// How many edges, of one shard each.
+    /// The number of edges, of one shard each.
     pub edges: usize,
-    /// Partitions of the cluster.
+    /// The number of partitions of the cluster.
     pub partitions: u16,
-    /// Further variables of workers, as `GRANDSTAND_WORKER_ROOMS_SNAPSHOT_ENTRIES`, and of edges.
+    /// Further environment variables, such as `GRANDSTAND_WORKER_ROOMS_SNAPSHOT_ENTRIES`. The prefix tells those of
+    /// workers from those of edges.
     pub variables: Vec<(String, String)>,
-    /// What processes log: `info`.
+    /// The log filter of the processes, for example `info`.
     pub log: String,
-    /// Keep Ctrl-C on the terminal from the processes.
+    /// Keeps Ctrl-C on the terminal from the processes.
     pub apart: bool,
-    /// The folder for logs, if it is not the usual one.
+    /// The folder for logs; `None` is the usual one.
     pub logs: Option<PathBuf>,
 }
 
 impl Default for Plan {
-    /// Three workers and two edges that take a second to end.
+    /// Three workers, and two edges that drain for one second.
     fn default() -> Self {
         Self {
             workers: 3,
@@ -50,20 +51,20 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// With one more variable, of workers or of edges as its name says.
+    /// Adds a variable. Its prefix says whether it is for workers or for edges.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
         self.variables.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// How a worker is started.
+    /// A worker's program, arguments and environment.
     pub fn worker(&self, nats: &str, name: &str) -> Start {
         let start = Start::worker().flag("--nats", nats);
         self.with(start.flag("--name", name), "GRANDSTAND_WORKER_")
     }
 
-    /// How an edge is started that trusts [`token`]s.
+    /// The same for an edge that trusts [`token`]s.
     pub fn edge(&self, nats: &str, name: &str) -> Start {
         let start = crate::site::edge(nats).flag("--name", name);
         self.with(start, "GRANDSTAND_EDGE_")
@@ -88,12 +89,12 @@ impl Plan {
     }
 }
 
-/// A running cluster. Edges end before workers, and both before NATS.
+/// A running cluster. Edges are dropped before workers, and both before NATS.
 #[derive(Debug)]
 pub struct Rig {
-    /// The edges, `edge-0` and so on.
+    /// The edges: `edge-0` and so on.
     pub edges: Vec<Process>,
-    /// The workers, `worker-0` and so on.
+    /// The workers: `worker-0` and so on.
     pub workers: Vec<Process>,
     /// The NATS server.
     pub nats: NatsServer,
@@ -101,10 +102,10 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts all, and waits until all are ready.
+    /// Starts all processes and waits until they are ready.
     ///
     /// # Errors
-    /// If a program is not there, cannot be started, or does not become ready.
+    /// If a program is missing, cannot be started, or does not become ready.
     pub async fn start(plan: Plan) -> Result<Self, RigError> {
         programs::grandstand()?;
         let nats = NatsServer::try_start(plan.apart, plan.logs.as_deref()).await?;
@@ -129,16 +130,16 @@ impl Rig {
         Ok(rig)
     }
 
-    /// As [`Self::start`], with what [`Plan::default`] says.
+    /// As [`Self::start`] with [`Plan::default`].
     ///
     /// # Panics
-    /// Where that fails.
+    /// If a program is missing, cannot be started, or does not become ready.
     pub async fn three_workers() -> Self {
         let started = Self::start(Plan::default()).await;
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Starts one more worker, and waits until it is ready. Returns its index.
+    /// Starts another worker and waits until it is ready. Returns its index.
     ///
     /// # Errors
     /// If it cannot be started or does not become ready.
@@ -149,25 +150,25 @@ impl Rig {
         Ok(index)
     }
 
-    /// What it is made of.
+    /// The plan of this cluster.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Where clients of one edge, or another, connect.
+    /// The address for clients of edge `edge`, modulo the number of edges.
     pub fn address(&self, edge: usize) -> SocketAddr {
         self.edges[edge % self.edges.len()].address()
     }
 
-    /// The way in for somebody who may play everywhere.
+    /// The connection options of a player with access to all rooms.
     pub fn door(&self, edge: usize, player: &str) -> Door {
         Door::new(self.address(edge)).token(&token(player, 24 * 3600, &everywhere()))
     }
 
-    /// A connection to the bus.
+    /// Connects to the bus.
     ///
     /// # Errors
-    /// If it cannot be reached.
+    /// If the bus cannot be reached.
     pub async fn bus(&self) -> Result<Bus, RigError> {
         let options = BusOptions {
             partitions: self.plan.partitions,
@@ -177,10 +178,10 @@ impl Rig {
         Ok(Bus::connect_nats(&self.nats.url(), &options).await?)
     }
 
-    /// Who owns a partition, as the lease says: its epoch, and the index of the worker if it is ready.
+    /// Reads the owner of a partition from its lease.
     ///
     /// # Errors
-    /// If the bus cannot be asked.
+    /// If the lease cannot be read.
     pub async fn owner(&self, bus: &Bus, partition: Partition) -> Result<Owner, RigError> {
         let entry = bus.get(Bucket::Leases, &partition.to_string()).await?;
         let lease = entry
@@ -200,10 +201,10 @@ impl Rig {
         })
     }
 
-    /// The index of the worker that owns a room, when there is one.
+    /// Returns the index of the worker that owns a room; `None` if no worker is ready for it.
     ///
     /// # Errors
-    /// If the bus cannot be asked.
+    /// If the lease cannot be read.
     pub async fn owner_of(&self, bus: &Bus, room: &RoomId) -> Result<Option<usize>, RigError> {
         let partition = room.partition(self.plan.partitions);
         Ok(self.owner(bus, partition).await?.worker)
@@ -215,7 +216,7 @@ impl Rig {
         process.log_path().parent().map(Path::to_owned)
     }
 
-    /// The logs of all processes stay when this is dropped.
+    /// Keeps the logs of all processes when this value is dropped.
     pub fn keep_logs(&mut self) {
         for process in self.workers.iter_mut().chain(&mut self.edges) {
             process.keep_log();
@@ -224,12 +225,12 @@ impl Rig {
     }
 }
 
-/// Who owns a partition.
+/// The owner of a partition.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The index of the worker, if there is one and it is ready.
+    /// The index of the worker; `None` if there is no owner or it is not ready.
     pub worker: Option<usize>,
-    /// The epoch; 0 if nobody ever owned it.
+    /// The epoch; 0 if the partition never had an owner.
     pub epoch: u64,
 }
 

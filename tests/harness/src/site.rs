@@ -1,4 +1,4 @@
-//! A whole Grandstand of real processes: `grandstand dev` alone, or NATS, a worker and two edges.
+//! A complete Grandstand of real processes: `grandstand dev` alone, or NATS, a worker and two edges.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,15 +11,15 @@ use crate::client::{Client, Door};
 use crate::nats::{NatsServer, TempDir};
 use crate::process::{Process, Start};
 
-/// What tokens are signed with.
+/// The key that signs tokens.
 pub const SECRET: &str = "for tests only";
 
 /// A running Grandstand.
 #[derive(Debug)]
 pub struct Site {
-    /// Edges, or the one process that is all; they end before what they stand on.
+    /// The edges, or the single `grandstand dev` process. They are dropped before the processes that they need.
     pub edges: Vec<Process>,
-    /// The worker, if it is a process of its own.
+    /// The worker, if it is a separate process.
     pub worker: Option<Process>,
     /// NATS, if it is not embedded.
     pub nats: Option<NatsServer>,
@@ -28,17 +28,17 @@ pub struct Site {
 }
 
 impl Site {
-    /// One process, with two shards.
+    /// Starts one process with two shards.
     pub async fn embedded() -> Self {
         Self::dev(2, None).await
     }
 
-    /// One process with one shard: whoever connects again meets the same ring of updates.
+    /// Starts one process with one shard, so that a client that reconnects finds the same ring of updates.
     pub async fn one_shard() -> Self {
         Self::dev(1, None).await
     }
 
-    /// One process that keeps its rooms in a folder.
+    /// Starts one process that stores its rooms in a folder.
     pub async fn on_disk() -> Self {
         Self::dev(2, Some(TempDir::new("data"))).await
     }
@@ -59,12 +59,12 @@ impl Site {
         }
     }
 
-    /// NATS, a worker and two edges.
+    /// Starts NATS, a worker and two edges.
     pub async fn on_nats() -> Self {
         Self::on_nats_with(&[]).await
     }
 
-    /// The same, whose edges take a second to end.
+    /// As [`Self::on_nats`], with edges that drain for one second.
     pub async fn quickly_drained() -> Self {
         Self::on_nats_with(&[("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "1000")]).await
     }
@@ -90,7 +90,7 @@ impl Site {
         }
     }
 
-    /// Of processes that are set up in some other way.
+    /// Makes a site of running processes.
     pub fn of(edges: Vec<Process>, worker: Option<Process>, nats: Option<NatsServer>) -> Self {
         Self {
             edges,
@@ -100,17 +100,17 @@ impl Site {
         }
     }
 
-    /// Where clients of one edge, or the other, connect.
+    /// The address for clients of edge `edge`, modulo the number of edges.
     pub fn address(&self, edge: usize) -> SocketAddr {
         self.edges[edge % self.edges.len()].address()
     }
 
-    /// The way in for somebody who may play everywhere.
+    /// The connection options of a player with access to all rooms.
     pub fn door(&self, edge: usize, player: &str) -> Door {
         Door::new(self.address(edge)).token(&token(player, 3600, &everywhere()))
     }
 
-    /// Somebody who may play everywhere.
+    /// Connects a player with access to all rooms.
     pub async fn client(&self, edge: usize, player: &str) -> Client {
         Client::connect(self.door(edge, player)).await
     }
@@ -123,19 +123,19 @@ impl Site {
         }
     }
 
-    /// Whether clients lose their connections with the process that owns the rooms.
+    /// Whether clients lose their connections when the owner of the rooms ends.
     pub fn is_one_process(&self) -> bool {
         self.worker.is_none()
     }
 
     /// The folder of the embedded bus.
     pub fn folder(&self) -> PathBuf {
-        let data = self.data.as_ref().expect("it has a folder");
+        let data = self.data.as_ref().expect("the embedded bus has a folder");
         data.path().join("rooms")
     }
 }
 
-/// The right to play in all rooms.
+/// Permission to play in all rooms.
 pub fn everywhere() -> [(&'static str, Role); 2] {
     [("memory-*", Role::Player), ("relay-*", Role::Player)]
 }
@@ -148,7 +148,7 @@ pub fn edge(nats: &str) -> Start {
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
 }
 
-/// A token that is good for so many seconds.
+/// A token that is valid for `seconds`.
 pub fn token(player: &str, seconds: u64, rooms: &[(&str, Role)]) -> String {
     let player = player.parse().expect("a player's name");
     let mut claims = Claims::new(player, unix_ms() / 1000 + seconds);
@@ -156,5 +156,5 @@ pub fn token(player: &str, seconds: u64, rooms: &[(&str, Role)]) -> String {
         claims = claims.allow(pattern, role, None).expect("a pattern");
     }
     let signer = Signer::hs256(SECRET.as_bytes());
-    signer.expect("the secret is one").sign(&claims)
+    signer.expect("the secret is a valid key").sign(&claims)
 }

@@ -1,4 +1,4 @@
-//! Who plays and watches where.
+//! The distribution of players and spectators over rooms, edges and connections.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use grandstand_common::id::Lane;
 
 use super::page::Plan;
 
-/// Rooms that one connection is in, of those that are in many.
+/// Rooms of a connection that is in many rooms.
 const MANY: usize = 16;
-/// Every so many rooms, players have a connection for it alone.
+/// One in this many rooms has players with a connection for that room alone.
 const ALONE: usize = 5;
 
-/// All clients of so many rooms: two players in each and a spectator on each edge. Most connections are in many rooms,
-/// some in one; half of them speak protobuf.
+/// Returns all clients of `rooms` rooms: two players in each, and a spectator on each edge. Most connections are in
+/// many rooms, some in one. Half of them use protobuf.
 pub(super) fn crowd(
     rooms: usize,
     edges: &[SocketAddr],
@@ -39,7 +39,7 @@ pub(super) fn crowd(
             seed: seed.wrapping_mul(1_000_003).wrapping_add(number as u64),
         });
     };
-    // The second player's groups are other ones than the first's.
+    // The second player's groups of rooms overlap with two groups of the first player.
     for (name, shift) in [("ann", 0), ("bob", MANY / 2)] {
         let groups = (rooms + shift).div_ceil(MANY);
         for group in 0..groups {
@@ -60,7 +60,7 @@ pub(super) fn crowd(
     plans
 }
 
-/// Spectators who come in the end, and see what is left.
+/// Returns spectators that come at the end and get the final views.
 pub(super) fn late(rooms: usize, edges: &[SocketAddr]) -> Vec<Plan> {
     let groups = rooms.div_ceil(MANY);
     let plan = |group: usize| Plan {

@@ -1,4 +1,4 @@
-//! Makes processes of a rig die, stop and come back as the schedule says, and starts those again that end by themselves.
+//! Runs the schedule of faults on the processes of a rig, and restarts processes that end by themselves.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -12,45 +12,45 @@ use super::violation::Rule;
 use crate::error::RigError;
 use crate::rig::Rig;
 
-/// How long an orderly end may take.
+/// How long a graceful shutdown may take.
 const END: Duration = Duration::from_secs(30);
-/// How long a process may take to become ready in the end.
+/// How long a process may take to become ready at the end of a run.
 const READY: Duration = Duration::from_secs(60);
-/// When a process that ended by itself is started again.
+/// Delay before a process that ended by itself is started again.
 const AGAIN: Duration = Duration::from_millis(250);
-/// For this long after NATS was away a process that cannot reach it may end for that reason.
+/// For this long after an outage of NATS, a process may end because it cannot reach NATS.
 const NATS_AWAY: Duration = Duration::from_secs(20);
 
-/// See the module.
+/// Runs the schedule on the rig.
 #[derive(Debug)]
 pub(super) struct Director {
     /// The processes.
     pub(super) rig: Rig,
     schedule: std::vec::IntoIter<Event>,
     next: Option<Event>,
-    /// When the schedule began.
+    /// The start of the schedule, since the start of the run.
     offset: Duration,
     states: BTreeMap<Target, State>,
-    /// Until when NATS' absence excuses others.
+    /// Until this time, processes may end because NATS was away.
     excused: Duration,
-    /// How often each kind of event happened.
+    /// The number of events of each kind.
     pub(super) events: BTreeMap<Kind, u64>,
-    /// Starts of processes that had ended by themselves because NATS was away.
+    /// Restarts of processes that ended because NATS was away.
     pub(super) restarts: u64,
 }
 
-/// What a process is made to do; those without run.
+/// The fault of a process. A process without a state runs.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Started again then.
+    /// Killed; to be started again at this time.
     Down(Duration),
-    /// Goes on then.
+    /// Paused; to be resumed at this time.
     Stopped(Duration),
-    /// Was asked to end then.
+    /// Sent SIGTERM at this time.
     Ending(Duration),
 }
 
-/// The same method of whichever process.
+/// Calls the same method on a worker, an edge or NATS.
 macro_rules! process {
     ($rig:expr, $target:expr, $process:ident => $call:expr) => {
         match $target {
@@ -71,7 +71,7 @@ macro_rules! process {
 }
 
 impl Director {
-    /// For a running rig.
+    /// A director of a running rig.
     pub(super) fn new(rig: Rig, schedule: Vec<Event>) -> Self {
         let mut schedule = schedule.into_iter();
         Self {
@@ -86,12 +86,12 @@ impl Director {
         }
     }
 
-    /// The schedule begins now.
+    /// Starts the schedule at `now`.
     pub(super) fn begin_at(&mut self, now: Duration) {
         self.offset = now;
     }
 
-    /// Does what is due, and returns what it begins. To be called every few milliseconds.
+    /// Runs the events that are due and returns them. Call it again every few milliseconds.
     ///
     /// # Errors
     /// If a process cannot be started.
@@ -100,7 +100,7 @@ impl Director {
         let mut begun = Vec::new();
         while let Some(event) = self.next.filter(|event| event.at + self.offset <= now) {
             self.next = self.schedule.next();
-            // A process that takes longer to come back than was reckoned is spared.
+            // A process that is still recovering is spared.
             if !self.states.contains_key(&event.target) {
                 self.begin(event, now)?;
                 field.waits.mark(Some(event.kind()), now);
@@ -116,7 +116,7 @@ impl Director {
         Ok(begun)
     }
 
-    /// Lets everything run that was stopped, starts what is down, and waits until all are ready.
+    /// Resumes paused processes, starts the others, and waits until all are ready.
     ///
     /// # Errors
     /// If a process does not become ready.
@@ -184,10 +184,10 @@ impl Director {
                     return Ok(());
                 }
                 let well = ended.is_some_and(|status| status.success());
-                // NATS says with 1 that a signal ended it.
+                // NATS exits with 1 when a signal ends it.
                 if !well && target != Target::Nats && now > self.excused {
                     let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
-                    let expected = format!("a good end within {END:?} of TERM");
+                    let expected = format!("exit code 0 within {END:?} of SIGTERM");
                     let ledger = &mut field.ledger;
                     ledger.blame(Rule::Process, ("", &target.to_string()), &expected, &found);
                 }
@@ -205,7 +205,7 @@ impl Director {
         Ok(())
     }
 
-    /// It ended by itself.
+    /// Handles a process that ended by itself.
     fn on_end(&mut self, target: Target, status: ExitStatus, field: &mut Field) {
         let unavailable = status.code() == Some(Exit::Unavailable.code().into());
         if unavailable && field.now() <= self.excused {
@@ -214,12 +214,17 @@ impl Director {
         }
         let tail = process!(self.rig, target, p => p.log_tail());
         let who = target.to_string();
-        let found = format!("{status}; the end of its log:\n{tail}");
+        let found = format!("{status}; last lines of the log:\n{tail}");
         let ledger = &mut field.ledger;
-        ledger.blame(Rule::Process, ("", &who), "to run on", &found);
+        ledger.blame(
+            Rule::Process,
+            ("", &who),
+            "the process keeps running",
+            &found,
+        );
     }
 
-    /// Blames every panic that a process logged.
+    /// Records a violation for every panic in the logs.
     pub(super) fn hold_logs(&self, field: &mut Field) {
         field.now();
         let logs = self.rig.workers.iter().chain(&self.rig.edges);

@@ -1,6 +1,6 @@
-//! What all clients of a run share: the rooms that are played, the ledger, and how far everybody is.
+//! The state that all clients of a run share: the rooms, the ledger, and the progress of every client.
 //!
-//! All clients run on one thread, as tasks of a `LocalSet`: nothing here is held across an await.
+//! All clients are tasks of a `LocalSet` on one thread, and none holds the field across an await.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,27 +16,27 @@ use super::script::Game;
 use super::violation::Rule;
 use super::waits::Waits;
 
-/// What everybody does.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mode {
     /// Players play.
     Play,
-    /// Players send no more, and wait for what they have sent.
+    /// Players send no more inputs and wait for the answers.
     Finish,
     /// Every player sends one more input in every room.
     Probe,
 }
 
-/// See the module.
+/// The shared state of a run.
 #[derive(Debug)]
 pub(super) struct Field {
-    /// What was told of the rooms.
+    /// The record of all messages about rooms.
     pub(super) ledger: Ledger,
-    /// How long players waited.
+    /// The times that players waited for answers.
     pub(super) waits: Waits,
-    /// What everybody does.
+    /// The current phase.
     pub(super) mode: Mode,
-    /// Counts of what happened to clients.
+    /// Counts of client events.
     pub(super) counts: Counts,
     slots: Vec<Slot>,
     seats: BTreeMap<usize, SeatState>,
@@ -47,7 +47,7 @@ pub(super) struct Field {
 /// Shared by the tasks of one thread.
 pub(super) type Shared = Rc<RefCell<Field>>;
 
-/// A place for a room: when its game is over the next room takes it.
+/// A place for a room. When its game is over, the next room takes the place.
 #[derive(Debug)]
 struct Slot {
     game: Game,
@@ -56,52 +56,52 @@ struct Slot {
     over: usize,
 }
 
-/// How far one client is in one room.
+/// The progress of one client in one room.
 #[derive(Debug, Clone)]
 pub(super) struct SeatState {
     /// The client.
     pub(super) who: String,
     /// The room.
     pub(super) room: String,
-    /// What it is shown.
+    /// The client's lane.
     pub(super) lane: Lane,
-    /// The version that it shows; `None` while it is not in the room, or the room is not shown.
+    /// The version of the client's view; `None` while the client has no current view.
     pub(super) version: Option<u64>,
-    /// How many of its inputs are not answered.
+    /// The number of its unanswered inputs.
     pub(super) unanswered: usize,
     /// Whether it still has to send its last input.
     pub(super) probes: bool,
-    /// It has seen the game's end.
+    /// Whether it has seen the game's end.
     pub(super) over: bool,
 }
 
-/// What happened to clients.
+/// Counts of client events.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Counts {
-    /// Inputs, each once.
+    /// Inputs that were sent, each counted once.
     pub inputs_sent: u64,
-    /// Inputs that were processed, refused ones too.
+    /// Inputs that were processed, including rejected ones.
     pub inputs_acked: u64,
-    /// Inputs that the game refused.
+    /// Inputs that the game rejected.
     pub inputs_rejected: u64,
     /// Inputs that were sent again after a reconnect.
     pub inputs_resent: u64,
-    /// Connections that were made after the first.
+    /// Reconnects.
     pub reconnects: u64,
-    /// Updates that clients were told.
+    /// Updates that clients received.
     pub updates: u64,
-    /// Snapshots that clients were told.
+    /// Snapshots that clients received.
     pub snapshots: u64,
     /// Games that were played to their end.
     pub games_over: u64,
     /// `degraded` notices.
     pub degraded: u64,
-    /// Joins that were answered with `room_unavailable`, and tried again.
+    /// Joins that failed with `room_unavailable` and were retried.
     pub unavailable: u64,
 }
 
 impl Field {
-    /// With so many rooms: `relay` and `memory` in turns.
+    /// A field with `rooms` rooms, alternately of `relay` and `memory`.
     pub(super) fn new(rooms: usize, start: Instant) -> Self {
         let slot = |index| Slot {
             game: [Game::Relay, Game::Memory][index % 2],
@@ -125,29 +125,29 @@ impl Field {
         field
     }
 
-    /// How many rooms are played at a time.
+    /// The number of rooms that are played at a time.
     pub(super) fn rooms(&self) -> usize {
         self.slots.len()
     }
 
-    /// The time since the beginning.
+    /// The time since the start of the run.
     pub(super) fn now(&mut self) -> Duration {
         let now = self.start.elapsed();
         self.ledger.now = now;
         now
     }
 
-    /// What is played in a slot.
+    /// The game of a slot.
     pub(super) fn game(&self, slot: usize) -> Game {
         self.slots[slot].game
     }
 
-    /// How many games have ended in a slot.
+    /// The number of games of a slot that have ended.
     pub(super) fn generation(&self, slot: usize) -> u64 {
         self.slots[slot].generation
     }
 
-    /// The room that is played in a slot.
+    /// The current room of a slot.
     pub(super) fn room(&self, slot: usize) -> String {
         let Slot {
             game, generation, ..
@@ -155,12 +155,12 @@ impl Field {
         format!("{}-{slot}-{generation}", game.name())
     }
 
-    /// Whether anybody has been in the room that is played in a slot.
+    /// Whether a client has been in the current room of a slot.
     pub(super) fn is_played(&self, slot: usize) -> bool {
         self.ledger.instance(&self.room(slot)).is_some()
     }
 
-    /// One more client in a slot. Returns the number of its seat.
+    /// Adds a client to a slot and returns the number of its seat.
     pub(super) fn sit(&mut self, slot: usize, state: SeatState) -> usize {
         self.slots[slot].members += 1;
         self.next_seat += 1;
@@ -168,18 +168,18 @@ impl Field {
         self.next_seat
     }
 
-    /// How far a seat is.
+    /// The progress of a seat.
     pub(super) fn seat(&mut self, seat: usize) -> Option<&mut SeatState> {
         self.seats.get_mut(&seat)
     }
 
-    /// How far all are.
+    /// The progress of all seats.
     pub(super) fn seats(&self) -> impl Iterator<Item = &SeatState> {
         self.seats.values()
     }
 
-    /// A client has seen the end of the game in a slot, and all its inputs were answered. When all have, the room is held
-    /// against the ledger, and the next one takes its place.
+    /// Records that a client has seen the end of the game in a slot and has no unanswered input. When all clients have,
+    /// the ledger checks the room, and the next room takes the slot.
     pub(super) fn seen_over(&mut self, slot: usize) {
         let room = self.room(slot);
         let Slot { over, members, .. } = &mut self.slots[slot];
@@ -196,7 +196,7 @@ impl Field {
         self.open(slot);
     }
 
-    /// Every player is to send one more input in every room.
+    /// Tells every player to send one more input in every room.
     pub(super) fn probe(&mut self) {
         self.mode = Mode::Probe;
         for seat in self.seats.values_mut() {
@@ -204,7 +204,7 @@ impl Field {
         }
     }
 
-    /// All clients of a room must show the last version that any was told.
+    /// Checks that all clients of a room show its newest known version.
     pub(super) fn hold_views(&mut self, room: &str) {
         let seats = self.seats.values().filter(|seat| seat.room == room);
         let late: Vec<_> = seats

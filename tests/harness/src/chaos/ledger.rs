@@ -1,7 +1,7 @@
-//! What all clients together were told, and what must be so of it.
+//! The record of all messages to clients, and the rules that they must keep.
 //!
-//! A room is a function of its log, so a version of a lane says the same to whoever is told of it, by whichever owner.
-//! What is told is therefore gathered by room, lane and version, and in the end held against what players had acked.
+//! A room is a function of its log, so a version of a lane is the same for every client and every owner. The ledger
+//! therefore stores messages by room, lane and version, and at the end compares them with the inputs that were acked.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,13 +13,13 @@ use serde_json::Value;
 use super::script::Game;
 use super::violation::{Rule, Violation, Violations};
 
-/// What clients were told of all rooms.
+/// The record of all messages to clients about all rooms.
 #[derive(Debug, Default)]
 pub struct Ledger {
     rooms: BTreeMap<String, RoomLog>,
-    /// The time, since the beginning: for violations.
+    /// The time since the start of the run, for violations.
     pub now: Duration,
-    /// What was wrong.
+    /// The violations.
     pub violations: Violations,
 }
 
@@ -27,21 +27,21 @@ pub struct Ledger {
 struct RoomLog {
     game: Game,
     instance: Option<String>,
-    /// The game is over.
+    /// Whether the game is over.
     over: bool,
     lanes: [LaneLog; 2],
     players: BTreeMap<String, PlayerLog>,
 }
 
-/// What is known of a lane, by version; version 1 comes first.
+/// The record of a lane by version. The first element is version 1.
 #[derive(Debug, Default)]
 struct LaneLog {
     updates: Vec<Option<Said>>,
     /// Hashes of views.
     views: Vec<Option<u64>>,
-    /// The last version of which anything was told.
+    /// The newest version of which a client or the bus has received anything.
     top: u64,
-    /// What it shows.
+    /// The view of version `top`.
     last: Value,
 }
 
@@ -49,19 +49,19 @@ struct LaneLog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
     hash: u64,
-    /// Whose input it shows, and which.
+    /// The player and the content of the input that the update shows.
     by: Option<(String, u64)>,
 }
 
 #[derive(Debug, Default)]
 struct PlayerLog {
-    /// What each input says, the first first.
+    /// The contents of the inputs by sequence number, beginning with 1.
     sent: Vec<u64>,
     acked: u64,
     rejected: BTreeMap<u64, String>,
 }
 
-/// Who was told something.
+/// The receiver of a message, for a violation.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// The room.
@@ -73,7 +73,7 @@ pub struct Place<'a> {
 }
 
 impl Ledger {
-    /// A room that clients are about to join.
+    /// Adds a room that clients are about to join.
     pub fn open(&mut self, room: &str, game: Game) {
         let log = RoomLog {
             game,
@@ -85,7 +85,7 @@ impl Ledger {
         self.rooms.insert(room.to_owned(), log);
     }
 
-    /// Something is wrong.
+    /// Records a violation.
     pub fn blame(&mut self, rule: Rule, (room, who): (&str, &str), expected: &str, found: &str) {
         self.violations.push(Violation {
             at_s: self.now.as_secs_f64(),
@@ -102,25 +102,25 @@ impl Ledger {
         self.rooms.get(room)?.instance.as_deref()
     }
 
-    /// Whether somebody has seen the game's end.
+    /// Whether a client has seen the game's end.
     pub fn is_over(&self, room: &str) -> bool {
         self.rooms.get(room).is_none_or(|log| log.over)
     }
 
-    /// Somebody sees the game's end: the room will be deleted.
+    /// Records that a client has seen the game's end, after which the room is deleted.
     pub fn over(&mut self, room: &str) {
         if let Some(log) = self.rooms.get_mut(room) {
             log.over = true;
         }
     }
 
-    /// The last version of a lane of which anybody was told.
+    /// The newest known version of a lane.
     pub fn top(&self, room: &str, lane: Lane) -> u64 {
         let log = self.rooms.get(room);
         log.map_or(0, |log| log.lanes[lane.index()].top)
     }
 
-    /// A client is in a room. Returns whether it is the room that it was.
+    /// Records a `joined`. Returns whether the room's instance is the known one.
     pub fn joined(&mut self, room: &str, who: &str, instance: &str) -> bool {
         let Some(log) = self.rooms.get_mut(room) else {
             return true;
@@ -136,17 +136,17 @@ impl Ledger {
         false
     }
 
-    /// A player sent an input, for the first time; `what` tells it from others.
+    /// Records an input that a player sends for the first time. `what` identifies it among the player's inputs.
     pub fn sent(&mut self, room: &str, player: &str, what: u64) {
         self.player(room, player, |log| log.sent.push(what));
     }
 
-    /// A player was told that inputs up to this one are processed.
+    /// Records that a player's inputs up to `seq` are processed.
     pub fn acked(&mut self, room: &str, player: &str, seq: u64) {
         self.player(room, player, |log| log.acked = log.acked.max(seq));
     }
 
-    /// A player was told that the game refuses an input.
+    /// Records that the game rejected an input.
     pub fn rejected(&mut self, room: &str, player: &str, (seq, code): (u64, &str)) {
         let mut other = None;
         self.player(room, player, |log| {
@@ -154,7 +154,7 @@ impl Ledger {
             other = before.filter(|before| before != code);
         });
         if let Some(other) = other {
-            let expected = format!("input {seq} refused with {other}, as before");
+            let expected = format!("input {seq} rejected with {other}, as before");
             self.blame(Rule::Protocol, (room, player), &expected, code);
         }
     }
@@ -165,7 +165,7 @@ impl Ledger {
         }
     }
 
-    /// A client, or whoever listens on the bus, was told of an update.
+    /// Records an update that a client or the bus received.
     pub fn updated(&mut self, place: Place<'_>, version: u64, update: &Value) {
         let Some(log) = self.rooms.get_mut(place.room) else {
             return;
@@ -182,7 +182,7 @@ impl Ledger {
                 return;
             }
             let expected = format!(
-                "update {version} as others were told, which shows {:?}",
+                "update {version} as others received it, which shows {:?}",
                 known.by
             );
             let (room, who) = (place.room, place.who);
@@ -192,7 +192,7 @@ impl Ledger {
         }
     }
 
-    /// A client shows this version.
+    /// Records that a client shows this version.
     pub fn shows(&mut self, place: Place<'_>, version: u64, view: &Value) {
         let Some(log) = self.rooms.get_mut(place.room) else {
             return;
@@ -211,7 +211,8 @@ impl Ledger {
         }
     }
 
-    /// Holds what was told of a room against what its players had acked, when all is answered and shown, and forgets it.
+    /// Compares all messages about a room with the acked inputs, then forgets the room. Call it when all inputs are
+    /// answered and all views are current.
     pub fn close(&mut self, room: &str) {
         let Some(log) = self.rooms.remove(room) else {
             return;
@@ -223,7 +224,7 @@ impl Ledger {
         }
     }
 
-    /// As [`Self::close`], for all that are left.
+    /// As [`Self::close`] for all rooms that are left.
     pub fn close_all(&mut self) {
         while let Some(room) = self.rooms.keys().next().cloned() {
             self.close(&room);
@@ -232,7 +233,7 @@ impl Ledger {
 }
 
 impl RoomLog {
-    /// What is wrong with a lane: the rule, what should be, what is.
+    /// Returns the violations in a lane: the rule, the expected state and the found state.
     fn check(&self, lane: Lane) -> Vec<(Rule, String, String)> {
         let mut wrong = Vec::new();
         let log = &self.lanes[lane.index()];
@@ -251,17 +252,21 @@ impl RoomLog {
                 let rule = if again { Rule::Doubled } else { Rule::Order };
                 wrong.push((
                     rule,
-                    format!("{player}: a part, in order, of {}", around(&taken, at)),
+                    format!("{player}: a subsequence of {}", around(&taken, at)),
                     format!("from {at}: {}", around(&shown, at)),
                 ));
             }
         }
         for (player, inputs) in shown {
             let found = format!("{} inputs of {player}", inputs.len());
-            wrong.push((Rule::Doubled, "inputs of the players".to_owned(), found));
+            wrong.push((
+                Rule::Doubled,
+                "only inputs that the players sent".to_owned(),
+                found,
+            ));
         }
         if missing > unseen {
-            let expected = format!("{missing} acked inputs more, of {:?}", self.counts());
+            let expected = format!("{missing} more acked inputs, of {:?}", self.counts());
             let found = format!("version {}, {unseen} updates unseen", log.top);
             wrong.push((Rule::Lost, expected, found));
         } else if missing < unseen && self.game.is_numbered() {
@@ -273,7 +278,7 @@ impl RoomLog {
         wrong
     }
 
-    /// How many inputs of each player the game took.
+    /// The number of accepted inputs of each player.
     fn counts(&self) -> BTreeMap<&str, usize> {
         let players = self.players.iter();
         players
@@ -283,7 +288,7 @@ impl RoomLog {
 }
 
 impl PlayerLog {
-    /// What the game took: acked, and not rejected.
+    /// The inputs that the game accepted: acked and not rejected.
     fn taken(&self) -> Vec<u64> {
         let numbered = (1..).zip(&self.sent);
         numbered
@@ -294,7 +299,7 @@ impl PlayerLog {
     }
 }
 
-/// Where `shown` is no longer a part of `taken` in the same order.
+/// Returns the index at which `shown` stops being a subsequence of `taken`.
 fn first_out_of_place(shown: &[u64], taken: &[u64]) -> Option<usize> {
     let mut rest = taken.iter();
     shown
@@ -302,7 +307,7 @@ fn first_out_of_place(shown: &[u64], taken: &[u64]) -> Option<usize> {
         .position(|what| !rest.any(|candidate| candidate == what))
 }
 
-/// For people.
+/// The lane's name in reports.
 fn lane_name(lane: Lane) -> &'static str {
     match lane {
         Lane::Players => "all players",
@@ -310,14 +315,14 @@ fn lane_name(lane: Lane) -> &'static str {
     }
 }
 
-/// A few of many.
+/// Formats the elements of `list` around index `at`.
 fn around(list: &[u64], at: usize) -> String {
     let (from, to) = (at.saturating_sub(8), (at + 8).min(list.len()));
     let part = list.get(from..to).unwrap_or_default();
     format!("{part:?} (of {})", list.len())
 }
 
-/// The place of a version.
+/// Returns the element of a version.
 fn slot<T>(list: &mut Vec<Option<T>>, version: u64) -> &mut Option<T> {
     let index = version as usize;
     if list.len() <= index {

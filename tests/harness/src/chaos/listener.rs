@@ -1,9 +1,9 @@
-//! Listens on the bus, with a connection of its own, to what owners send to edges.
+//! Observes, over its own connection to NATS, the batches that owners send to edges.
 //!
-//! Every batch names its worker and, by room, its epoch. So it shows whether one epoch has two owners, and, since an edge
-//! takes what is not of an older epoch than it has seen, in what order each edge took the owners' updates. What they say
-//! goes into the ledger, which holds it against what clients were told: two owners that disagree are seen even if no
-//! client was there.
+//! Every batch names its worker and, for each room, the epoch. This reveals an epoch with two owners. It also reveals
+//! the order in which each edge applied the owners' updates, because an edge drops rooms of an older epoch than it has
+//! seen. The updates go into the ledger, which compares them with the clients' messages. So two owners that disagree
+//! are found even without a client in the room.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -19,36 +19,36 @@ use super::field::{Field, Shared};
 use super::ledger::Place;
 use super::violation::Rule;
 
-/// Who it is in reports.
+/// The observer's name in reports.
 const BUS: &str = "bus";
 
-/// What was heard.
+/// Counts of the observed traffic.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Heard {
     /// Batches.
     pub batches: u64,
     /// Rooms in batches.
     pub rooms: u64,
-    /// Owners of partitions, each epoch once.
+    /// Owners of partitions; each epoch counts once.
     pub owners: u64,
-    /// Rooms in batches that came after those of a newer epoch, which edges drop.
+    /// Rooms in batches that came after a newer epoch. Edges drop them.
     pub late: u64,
 }
 
-/// See the module.
+/// The observer's state.
 #[derive(Debug)]
 pub(super) struct Listener {
     partitions: u16,
-    /// Who sent anything of a partition's epoch first.
+    /// The first worker that sent a batch with this partition and epoch.
     owners: BTreeMap<(Partition, u64), String>,
-    /// The newest epoch that each edge was sent of each room.
+    /// The newest epoch by edge and room.
     newest: HashMap<(String, String), u64>,
-    /// What was heard.
+    /// Counts of the observed traffic.
     pub(super) heard: Heard,
 }
 
 impl Listener {
-    /// For a cluster with so many partitions.
+    /// An observer of a cluster with this number of partitions.
     pub(super) fn new(partitions: u16) -> Self {
         Self {
             partitions,
@@ -58,7 +58,7 @@ impl Listener {
         }
     }
 
-    /// A message on `edge.{edge}`.
+    /// Handles a message on `edge.{edge}`.
     pub(super) fn handle(&mut self, edge: &str, payload: &[u8], field: &mut Field) {
         field.now();
         let Ok(batch) = Batch::decode(payload) else {
@@ -95,7 +95,7 @@ impl Listener {
             self.heard.late += 1;
         }
         *newest = room.epoch.max(*newest);
-        // Another instance is the room of that name before or after the one that clients are in.
+        // Another instance is an earlier or later room of the same name.
         let instance = room.instance.to_string();
         if field.ledger.instance(&room.room) != Some(&instance) {
             return;
@@ -123,10 +123,10 @@ impl Listener {
     }
 }
 
-/// Listens until the task is ended.
+/// Listens until the task is aborted. It reconnects by itself.
 ///
 /// # Errors
-/// If the server cannot be reached in the beginning. Later it connects anew by itself.
+/// If the server cannot be reached at the start.
 pub(super) async fn listen(
     url: &str,
     listener: std::rc::Rc<std::cell::RefCell<Listener>>,
@@ -141,7 +141,7 @@ pub(super) async fn listen(
     let mut messages = client.subscribe("edge.*").await?;
     client.flush().await?;
     Ok(async move {
-        // It lives as long as the task.
+        // The client must live as long as the task.
         let _client = client;
         while let Some(message) = messages.next().await {
             let edge = message.subject.strip_prefix("edge.").unwrap_or_default();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_owners_are_seen() {
+    async fn two_owners_are_reported() {
         let mut field = Field::new(1, Instant::now());
         field.ledger.joined("relay-0-0", "ann", "7");
         let mut listener = Listener::new(64);

@@ -1,10 +1,11 @@
-//! Chaos: a cluster of real processes that die, stop and come back while rooms are played, and what must hold all the
+//! Chaos: real processes are killed, paused and restarted while clients play, and the guarantees must hold all the
 //! same.
 //!
-//! `schedule` says what goes wrong, `director` does it to a [`Rig`](crate::rig::Rig). `crowd` says who plays where; each
-//! `page` is a connection that comes back whenever it is lost, with a `seat` in each of its rooms that holds every message
-//! to the protocol and plays what `script` says. What all are told is gathered in the `ledger`, with what the `listener`
-//! hears on the bus. When all is over and has healed, every room is held against it.
+//! `schedule` says which faults happen when, and `director` applies them to a [`Rig`](crate::rig::Rig). `crowd`
+//! distributes the clients over rooms. Each `page` is a connection that reconnects whenever it is lost. It has a `seat`
+//! in each of its rooms, which checks every message against the protocol and plays as `script` says. The `ledger`
+//! records the messages to all clients and the batches that `listener` observes on the bus. At the end, when all
+//! processes have recovered, the ledger checks every room.
 
 pub mod schedule;
 

@@ -1,4 +1,4 @@
-//! A client with its connection: in one room or in many, coming back as the protocol says whenever it is lost.
+//! A client's connection, for one room or many. It reconnects as the protocol says whenever it is lost.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,35 +20,35 @@ use super::violation::Rule;
 use crate::client::{Door, proto};
 use crate::site::{everywhere, token};
 
-/// How often players look whether they want to do something.
+/// Interval at which players decide whether to send an input.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a connection may take.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(4);
-/// After this long without a message the client asks whether the edge is there; after twice that it gives it up.
+/// After this long without a message the client sends a ping; after twice this long it gives the connection up.
 const SILENCE: Duration = Duration::from_secs(5);
-/// A token's life.
+/// The lifetime of a token.
 const DAY_S: u64 = 24 * 3600;
 
-/// Who connects, to where, for what.
+/// A client's identity, rooms and behavior.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The player's name.
     pub(super) who: String,
-    /// Plays or watches.
+    /// Whether the client plays or watches.
     pub(super) lane: Lane,
-    /// The rooms.
+    /// The slots of its rooms.
     pub(super) slots: Vec<usize>,
-    /// Where the edges are; the first choice is first.
+    /// The edges' addresses in order of preference.
     pub(super) edges: Vec<SocketAddr>,
-    /// How messages are written.
+    /// The encoding of messages.
     pub(super) encoding: Encoding,
     /// The mean time between two inputs.
     pub(super) pace: Duration,
-    /// Of what it does.
+    /// The seed of the client's decisions.
     pub(super) seed: u64,
 }
 
-/// See the module.
+/// A client with its connection.
 #[derive(Debug)]
 pub(super) struct Page {
     plan: Plan,
@@ -56,7 +56,7 @@ pub(super) struct Page {
     seats: Vec<Seat>,
     door: Door,
     rng: ChaCha8Rng,
-    /// A random name of this page, and how often it has connected.
+    /// A random name of this page, and the number of its connections.
     client: String,
     attempt: u32,
     heard: Instant,
@@ -64,11 +64,11 @@ pub(super) struct Page {
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Why a connection is left.
+/// The end of a connection.
 enum Parting {
-    /// It is lost.
+    /// The connection is lost.
     Lost,
-    /// A new one is open, as the edge asked for.
+    /// A new connection is open, as the edge requested.
     Moved(Box<Socket>),
 }
 
@@ -99,7 +99,7 @@ impl Page {
         }
     }
 
-    /// Connects, and comes back whenever the connection is lost, until the task is ended.
+    /// Connects and reconnects until the task is aborted.
     pub(super) async fn run(mut self) {
         let mut open: Option<Box<Socket>> = None;
         let mut failures: u32 = 0;
@@ -123,7 +123,7 @@ impl Page {
         }
     }
 
-    /// Waits before it tries again: longer every time, and not as long as others.
+    /// Waits before the next attempt: exponentially longer, with jitter.
     async fn wait(&mut self, failures: u32) {
         let most = 100 * 2_u64.pow(failures.min(4));
         let wait = Duration::from_millis(self.rng.random_range(most / 2..=most));
@@ -149,7 +149,7 @@ impl Page {
         }
     }
 
-    /// Tries each edge once, the other one first if the last connection was lost.
+    /// Tries each edge once, another edge first if the last connection was lost.
     async fn connect(&mut self) -> Option<Box<Socket>> {
         for _ in 0..self.plan.edges.len() {
             self.door.address = *self.plan.edges.first()?;
@@ -191,7 +191,7 @@ impl Page {
                 }
                 _ = tick.tick() => {
                     if move_at.is_some_and(|at| at <= Instant::now()) {
-                        // The old one is left when the new one is open.
+                        // The old connection is closed once the new one is open.
                         return match self.connect().await {
                             Some(next) => Parting::Moved(next),
                             None => Parting::Lost,
@@ -214,7 +214,7 @@ impl Page {
         }
     }
 
-    /// The message of a frame; `None` if the connection is lost. An empty one for what is none.
+    /// Returns the message of a frame, an empty one for control frames; `None` if the connection is lost.
     fn read(
         &mut self,
         frame: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
@@ -242,7 +242,7 @@ impl Page {
         found
     }
 
-    /// What is to be sent after a message; `None` if the connection is of no use any more.
+    /// Handles a message and returns the messages to send; `None` if the connection must be given up.
     fn take(&mut self, message: &Value) -> Option<Vec<Value>> {
         let field = &mut self.field.borrow_mut();
         if message["type"] == "notice" && message["code"] == "degraded" {
@@ -259,7 +259,7 @@ impl Page {
         };
         match self.seats.iter_mut().find(|seat| seat.name == about) {
             Some(seat) => seat.handle(message, field).ok(),
-            // The end of a room that was left for the next one.
+            // The end of a room that the client has already left for the next one.
             None => Some(Vec::new()),
         }
     }
@@ -274,7 +274,8 @@ impl Page {
         send
     }
 
-    /// Whether all could be sent. That an edge takes nothing for long is as good as a loss.
+    /// Returns whether all messages could be sent. An edge that accepts no bytes for a long time counts as a lost
+    /// connection.
     async fn send(&self, socket: &mut Socket, messages: Vec<Value>) -> bool {
         if messages.is_empty() {
             return true;

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,41 +12,41 @@ use super::schedule::Kind;
 use super::violation::Violations;
 use super::waits::Pauses;
 
-/// See the module.
+/// The result of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The schedule's seed.
     pub seed: u64,
-    /// How long the schedule was, seconds.
+    /// The schedule's length in seconds.
     pub seconds: u64,
-    /// How long the run took with all, seconds.
+    /// The run's length in seconds, including start and recovery.
     pub took_s: f64,
-    /// Somebody ended it early.
+    /// Whether the run was ended early.
     pub ended_early: bool,
     /// Rooms that were played at a time.
     pub rooms: usize,
     /// Connections of players and spectators.
     pub connections: usize,
-    /// Processes that were started again because they had ended when NATS was away.
+    /// Restarts of processes that ended because NATS was away.
     pub restarts: u64,
-    /// What happened to processes, and how often.
+    /// The number of events of each kind.
     pub events: BTreeMap<Kind, u64>,
-    /// What happened to clients.
+    /// Counts of client events.
     pub clients: Counts,
-    /// What was heard on the bus.
+    /// Counts of the traffic on the bus.
     pub bus: Heard,
-    /// How long players waited: before the first event, and after events of each kind.
+    /// Players' waits before the first event.
     pub undisturbed: Option<Pauses>,
-    /// See `undisturbed`.
+    /// Players' waits after events of each kind.
     pub pauses: BTreeMap<Kind, Pauses>,
-    /// What was wrong.
+    /// The violations.
     pub violations: Violations,
-    /// Where the logs of the processes are, if they were kept.
+    /// The folder of the processes' logs, if they were kept.
     pub logs: Option<PathBuf>,
 }
 
 impl Report {
-    /// Whether nothing was wrong.
+    /// Whether there was no violation.
     pub fn is_good(&self) -> bool {
         self.violations.total == 0
     }
@@ -62,12 +62,12 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "chaos: seed {}, {} s{early}, {:.0} s with all; {} rooms, {} connections",
+            "chaos: seed {}, {} s{early}, {:.0} s with start and recovery; {} rooms, {} connections",
             self.seed, self.seconds, self.took_s, self.rooms, self.connections
         )?;
         writeln!(
             f,
-            "inputs: {} sent, {} acked, of which {} refused by games; {} sent again",
+            "inputs: {} sent, {} acked, of which {} rejected by games; {} sent again",
             clients.inputs_sent,
             clients.inputs_acked,
             clients.inputs_rejected,
@@ -75,7 +75,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "clients: {} reconnects, {} updates, {} snapshots, {} games played to their end, {} times degraded",
+            "clients: {} reconnects, {} updates, {} snapshots, {} games played to their end, {} `degraded` notices",
             clients.reconnects,
             clients.updates,
             clients.snapshots,
@@ -84,7 +84,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "bus: {} batches with {} rooms from {} owners, {} rooms late and dropped",
+            "bus: {} batches with {} rooms from {} owners, {} late rooms, which edges drop",
             bus.batches, bus.rooms, bus.owners, bus.late
         )?;
         writeln!(
@@ -111,7 +111,7 @@ impl fmt::Display for Report {
         if self.is_good() {
             return write!(
                 f,
-                "\nall is well: every acked input is in its room once and in order, and all show the same"
+                "\nall is well: every acked input is in its room once and in order, and all clients show the same"
             );
         }
         writeln!(f, "\n{} things are wrong:", self.violations.total)?;

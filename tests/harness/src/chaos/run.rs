@@ -1,4 +1,4 @@
-//! A run from its beginning to its report.
+//! A run from its start to its report.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,68 +19,69 @@ use super::violation::Rule;
 use crate::error::RigError;
 use crate::rig::{Plan, Rig};
 
-/// How often the director looks.
+/// Interval of the director's checks.
 const TICK: Duration = Duration::from_millis(10);
-/// How often somebody is told how far it is.
+/// Interval of progress reports.
 const TELL: Duration = Duration::from_secs(1);
-/// How long all may take to be in their rooms.
+/// How long all clients may take to join their rooms.
 const GATHER: Duration = Duration::from_secs(120);
-/// How long healing may take, step by step.
+/// How long each step of the recovery may take.
 const HEAL: Duration = Duration::from_secs(90);
-/// How long its further steps may take when one has not come to its end.
+/// How long each later step may take once one has failed.
 const REST: Duration = Duration::from_secs(10);
-/// For this long nothing must change in the end: longer than cards stay open.
+/// For this long nothing may change at the end. It is longer than cards of `memory` stay open.
 const CALM: Duration = Duration::from_millis(1_500);
 
-/// What is to be run.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Of the schedule, and of what players do.
+    /// The seed of the schedule and of players' decisions.
     pub seed: u64,
-    /// How long things go wrong.
+    /// How long faults happen.
     pub duration: Duration,
-    /// How many rooms are played at a time.
+    /// The number of rooms that are played at a time.
     pub rooms: usize,
     /// The mean time between two inputs of a player in a room.
     pub pace: Duration,
-    /// Keep the processes' logs in any case, not only if something is wrong.
+    /// Keeps the processes' logs always, not only after a violation.
     pub keep_logs: bool,
     /// The processes.
     pub rig: Plan,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    /// What is done.
+    /// The current stage.
     pub stage: Stage,
-    /// Of the time in which things go wrong.
+    /// The time since the first stage with faults began.
     pub elapsed: Duration,
-    /// What has just begun to go wrong.
+    /// Events that have just begun.
     pub events: Vec<Event>,
-    /// Inputs that were answered.
+    /// Answered inputs.
     pub acked: u64,
-    /// Inputs that wait for an answer.
+    /// Unanswered inputs.
     pub waiting: usize,
-    /// What was wrong so far.
+    /// Violations so far.
     pub violations: u64,
 }
 
-/// What a run does.
+/// A stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Clients come in.
+    /// Clients join their rooms.
     Gathering,
-    /// Things go wrong.
+    /// Faults happen.
     Chaos,
-    /// Nothing goes wrong any more, and all must become well.
+    /// Faults have ended and everything must recover.
     Healing,
 }
 
-/// Runs it. `progress` is told about once a second, and at each event; `stop` ends it early.
+/// Runs the cluster, the clients and the faults. Calls `progress` about once a second and at each event; `stop` ends
+/// the run early.
 ///
 /// # Errors
-/// If a process cannot be started, or does not become ready in the end. All that clients see is in the report.
+/// If a process cannot be started, or does not become ready at the end. Violations that clients see are in the report.
 pub async fn run(
     settings: Settings,
     progress: &mut dyn FnMut(Progress),
@@ -105,7 +106,7 @@ struct Run {
     tasks: JoinSet<()>,
     connections: usize,
     start: Instant,
-    /// How long a step of healing may take.
+    /// How long a step of the recovery may take.
     patience: Duration,
 }
 
@@ -170,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Waits until all are in their rooms.
+    /// Waits until all clients are in their rooms.
     async fn gather(&mut self, progress: &mut dyn FnMut(Progress), stop: &watch::Receiver<bool>) {
         let since = Instant::now();
         let shown = |seat: &SeatState| seat.version.is_some();
@@ -201,8 +202,8 @@ impl Run {
         Ok(())
     }
 
-    /// Everything runs again: all inputs must be answered, every room must answer each of its players once more, and all
-    /// must be shown the same.
+    /// Checks that everything recovers: all inputs are answered, every room answers one more input of each of its
+    /// players, and all clients show the same.
     async fn heal(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(), RigError> {
         let since = Instant::now();
         self.director.heal().await?;
@@ -219,7 +220,7 @@ impl Run {
         self.field.borrow_mut().probe();
         let probed = move |seat: &SeatState| seat.over || (answered(seat) && !seat.probes);
         self.wait(
-            "another input of each player answered",
+            "one more input of each player answered",
             progress,
             since,
             probed,
@@ -232,7 +233,8 @@ impl Run {
             self.enter(plan);
         }
         let shown = |seat: &SeatState| seat.over || seat.version.is_some();
-        self.wait("every room shown", progress, since, shown).await;
+        self.wait("a current view of every room", progress, since, shown)
+            .await;
         self.calm().await;
         let field = &mut self.field.borrow_mut();
         field.now();
@@ -249,7 +251,7 @@ impl Run {
         self.field.borrow().seats().all(so)
     }
 
-    /// Waits until it is so of all seats, and blames those of which it does not come to be so.
+    /// Waits until `so` holds for all seats, and records a violation for each seat for which it does not.
     async fn wait(
         &mut self,
         what: &str,
@@ -275,7 +277,7 @@ impl Run {
         }
     }
 
-    /// Waits until nothing has changed for a while and all show the newest that anybody was told.
+    /// Waits until nothing has changed for a while and all clients show the newest known versions.
     async fn calm(&mut self) {
         let deadline = Instant::now() + self.patience;
         let (mut before, mut since) = (Vec::new(), Instant::now());

@@ -1,4 +1,4 @@
-//! What goes wrong, and when: a pure function of a seed and a duration.
+//! The schedule of faults: a pure function of a seed and a duration.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,49 +7,49 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// The first event comes after this long: players have begun by then.
+/// Delay of the first event, so that players have begun by then.
 const FIRST: Duration = Duration::from_secs(2);
-/// Between two events.
+/// Time between two events.
 const GAP_MS: std::ops::Range<u64> = 1_000..5_000;
-/// How long a process is left alone after it is back.
+/// How long a process is spared after its recovery.
 const RECOVERY: Duration = Duration::from_millis(1_500);
-/// What an orderly end and a start are reckoned to take.
+/// Estimate for a graceful shutdown and a start.
 const RESTART: Duration = Duration::from_secs(6);
 
 /// A process of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// This worker.
+    /// The worker with this index.
     Worker(usize),
-    /// This edge.
+    /// The edge with this index.
     Edge(usize),
     /// The NATS server.
     Nats,
 }
 
-/// What happens to it.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// `kill -9`, and a start after that long.
+    /// SIGKILL, and a start after this long.
     Kill(Duration),
-    /// SIGSTOP, and SIGCONT after that long.
+    /// SIGSTOP, and SIGCONT after this long.
     Stop(Duration),
-    /// TERM, and a start when it has ended.
+    /// SIGTERM, and a start once the process has ended.
     Restart,
 }
 
-/// What happens, to what, when.
+/// A fault of a process at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// Since the beginning.
+    /// Since the start of the schedule.
     pub at: Duration,
-    /// To what.
+    /// The process.
     pub target: Target,
-    /// What.
+    /// The fault.
     pub action: Action,
 }
 
-/// What kind of event it is, for the report.
+/// The kind of an event, for the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -66,7 +66,7 @@ pub enum Kind {
 }
 
 impl Event {
-    /// Its kind.
+    /// The event's kind.
     pub fn kind(&self) -> Kind {
         match (self.target, self.action) {
             (Target::Worker(_), Action::Kill(_)) => Kind::WorkerKilled,
@@ -81,7 +81,7 @@ impl Event {
         }
     }
 
-    /// When its process is reckoned to be itself again.
+    /// The estimated time at which the process has recovered.
     fn over(&self) -> Duration {
         let lasts = match self.action {
             Action::Kill(down) => down,
@@ -93,17 +93,17 @@ impl Event {
 }
 
 impl Kind {
-    /// In words.
+    /// The kind's label in reports.
     pub fn words(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker killed",
-            Self::WorkerStopped => "worker stopped for a while",
+            Self::WorkerStopped => "worker paused",
             Self::WorkerRestarted => "worker restarted",
             Self::EdgeKilled => "edge killed",
-            Self::EdgeStopped => "edge stopped for a while",
+            Self::EdgeStopped => "edge paused",
             Self::EdgeRestarted => "edge restarted",
             Self::NatsKilled => "NATS killed",
-            Self::NatsStopped => "NATS stopped for a while",
+            Self::NatsStopped => "NATS paused",
             Self::NatsRestarted => "NATS restarted",
         }
     }
@@ -123,24 +123,24 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, action, .. } = self;
         match action {
-            Action::Kill(down) => write!(f, "kill -9 {target}, started again after {down:?}"),
+            Action::Kill(down) => write!(f, "SIGKILL {target}, started again after {down:?}"),
             Action::Stop(stopped) => write!(f, "SIGSTOP {target} for {stopped:?}"),
-            Action::Restart => write!(f, "TERM {target}, started again when it has ended"),
+            Action::Restart => write!(f, "SIGTERM {target}, started again when it has ended"),
         }
     }
 }
 
-/// What there is to go wrong.
+/// The size of the cluster.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// How many workers.
+    /// The number of workers.
     pub workers: usize,
-    /// How many edges.
+    /// The number of edges.
     pub edges: usize,
 }
 
-/// All that goes wrong within `duration`, in order, all of it over by then. One process has one trouble at a time;
-/// several processes may have theirs together.
+/// Returns the events within `duration`, in order. All processes recover by its end. A process has one fault at a time;
+/// several processes may have faults at the same time.
 pub fn schedule(seed: u64, duration: Duration, shape: Shape) -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut events: Vec<Event> = Vec::new();
@@ -155,7 +155,7 @@ pub fn schedule(seed: u64, duration: Duration, shape: Shape) -> Vec<Event> {
         let action = match (rng.random_range(0..100), target) {
             (0..45, Target::Nats) => Action::Kill(ms(rng.random_range(0..1_000))),
             (0..45, _) => Action::Kill(ms(rng.random_range(0..3_000))),
-            // Around what takes a worker to suspend itself (2 s) and others to take it for dead (3 s).
+            // Around the times after which a worker suspends itself (2 s) and after which others declare it dead (3 s).
             (45..75, Target::Worker(_)) => Action::Stop(ms(rng.random_range(200..6_000))),
             (45..75, _) => Action::Stop(ms(rng.random_range(200..4_500))),
             _ => Action::Restart,

@@ -1,4 +1,4 @@
-//! What scripted players do, and what shows of it.
+//! The behavior of scripted players, and the traces of it in updates and views.
 
 use rand::{Rng, RngExt, seq::IteratorRandom};
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 /// A built-in game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Game {
-    /// Players say numbers.
+    /// Players send numbers.
     Relay,
     /// Players flip cards.
     Memory,
 }
 
 impl Game {
-    /// Its name, with which its rooms begin.
+    /// The game's name, with which the names of its rooms begin.
     pub fn name(self) -> &'static str {
         match self {
             Self::Relay => "relay",
@@ -21,12 +21,13 @@ impl Game {
         }
     }
 
-    /// Whether all updates are inputs, each of which is told from all others.
+    /// Whether every update is an input and identifies it.
     pub fn is_numbered(self) -> bool {
         self == Self::Relay
     }
 
-    /// `params` of a room. Some games of `memory` are short; nobody is given up, and no turn passes by itself.
+    /// The `params` of a room. Some games of `memory` are short. Lost players keep their places, and turns have no time
+    /// limit.
     pub fn params(self, room: usize) -> Value {
         let (rows, cols) = [(8, 8), (4, 4), (2, 3)][room / 2 % 3];
         match self {
@@ -36,7 +37,7 @@ impl Game {
         }
     }
 
-    /// The next input of a player, and what tells it from others.
+    /// Returns a player's next input and its identifying number.
     pub fn input(
         self,
         view: &Value,
@@ -55,7 +56,7 @@ impl Game {
                         let hidden = (0..cards.len()).filter(|&card| cards[card].is_null());
                         hidden.choose(rng).map(flip)
                     }
-                    // Refused, mostly.
+                    // Mostly rejected by the game.
                     false if rng.random_bool(0.05) => Some(self.probe(cards.len(), seq, rng)),
                     false => None,
                 }
@@ -63,7 +64,7 @@ impl Game {
         }
     }
 
-    /// An input that is answered whatever the room shows.
+    /// Returns an input that is answered in any state of the room, and its identifying number.
     pub fn probe(self, cards: usize, seq: u64, rng: &mut impl Rng) -> (Value, u64) {
         match self {
             Self::Relay => (json!({"seq": seq}), seq),
@@ -74,7 +75,7 @@ impl Game {
         }
     }
 
-    /// Whose input an update shows, and which.
+    /// Returns the player and the identifying number of the input that an update shows.
     pub fn said(self, update: &Value) -> Option<(String, u64)> {
         let (player, what) = match self {
             Self::Relay => (&update["from"], &update["data"]["seq"]),

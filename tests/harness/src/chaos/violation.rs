@@ -1,52 +1,52 @@
-//! What must not be, and was.
+//! Violations of the guarantees.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How many are kept word for word; all are counted.
+/// The number of violations that are kept in full. All are counted.
 const KEPT: usize = 100;
 
-/// What was broken.
+/// A guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// A message breaks the client protocol: a gap, an ack that goes back, something before `joined` …
+    /// A message breaks the client protocol, for example by a gap, a decreasing ack, or a message before `joined`.
     Protocol,
-    /// An acked input is not in the room.
+    /// An acked input is missing from the room.
     Lost,
     /// An input is in the room twice.
     Doubled,
     /// A player's inputs are not in the order in which they were sent.
     Order,
-    /// Two clients were told different things of one version of a lane.
+    /// Two clients received different contents of one version of a lane.
     Views,
-    /// A client does not show what the others show.
+    /// A client does not show the newest version.
     Behind,
     /// Updates of two owners are interleaved, or one epoch has two owners.
     Owners,
-    /// The room was made anew.
+    /// The room was created again.
     Restarted,
-    /// Somebody waits too long for an answer.
+    /// A client waits too long for an answer.
     Stuck,
     /// A process ended by itself, panicked, or does not end.
     Process,
 }
 
-/// One thing that was wrong.
+/// A violation of a guarantee.
 #[derive(Debug, Clone, Serialize)]
 pub struct Violation {
-    /// Seconds since the beginning.
+    /// Seconds since the start of the run.
     pub at_s: f64,
-    /// What was broken.
+    /// The broken guarantee.
     pub rule: Rule,
-    /// The room; empty if it is about none.
+    /// The room; empty if the violation concerns no room.
     pub room: String,
-    /// Who saw it: a client, `bus`, or a process.
+    /// The observer: a client, `bus`, or a process.
     pub who: String,
-    /// What should be.
+    /// The expected state.
     pub expected: String,
-    /// What was.
+    /// The found state.
     pub found: String,
 }
 
@@ -68,17 +68,17 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All of them.
+/// The violations of a run.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Violations {
-    /// How many there were.
+    /// The number of all violations.
     pub total: u64,
-    /// The first of them.
+    /// The first violations.
     pub first: Vec<Violation>,
 }
 
 impl Violations {
-    /// One more.
+    /// Adds a violation.
     pub fn push(&mut self, violation: Violation) {
         self.total += 1;
         if self.first.len() < KEPT {

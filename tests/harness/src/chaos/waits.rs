@@ -1,4 +1,4 @@
-//! How long players wait for answers, by what had happened last.
+//! The times that players wait for answers, grouped by the last event.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,48 +7,48 @@ use serde::Serialize;
 
 use super::schedule::Kind;
 
-/// The waits of all players' places.
+/// The waits of all seats of players.
 #[derive(Debug, Default)]
 pub struct Waits {
     places: Vec<Wait>,
-    /// The last event; nothing has happened before the first.
+    /// The last event; `None` before the first.
     last: Option<Kind>,
-    /// When that was.
+    /// The time of the last event.
     since: Duration,
     samples: BTreeMap<Option<Kind>, Vec<Duration>>,
 }
 
-/// One player's place in one room.
+/// The waits of one player in one room.
 #[derive(Debug, Default, Clone)]
 struct Wait {
-    /// When the oldest input was sent that is not answered.
+    /// When the oldest unanswered input was sent.
     oldest: Option<Duration>,
-    /// The longest that one waited since the last event, counted from there.
+    /// The longest wait since the last event, measured from that event.
     longest: Duration,
 }
 
-/// What players of rooms saw of events of one kind: for each event and place, the longest wait for an answer between it
-/// and the next event. Those whose waits several events share wait for each of them in turn.
+/// Players' waits after events of one kind. There is one sample for each event and seat: the longest wait for an answer
+/// between the event and the next one. A wait across several events counts for each of them with the part after that event.
 #[derive(Debug, Clone, Serialize)]
 pub struct Pauses {
-    /// Events × places that were waiting.
+    /// The number of pairs of an event and a waiting seat.
     pub samples: usize,
-    /// Half waited no longer.
+    /// The median.
     pub p50_ms: f64,
-    /// One in a hundred waited longer.
+    /// The 99th percentile.
     pub p99_ms: f64,
     /// The longest wait.
     pub max_ms: f64,
 }
 
 impl Waits {
-    /// A new place.
+    /// Adds a seat and returns its number.
     pub fn place(&mut self) -> usize {
         self.places.push(Wait::default());
         self.places.len() - 1
     }
 
-    /// An input was answered that was sent at `sent`; `oldest` is the oldest that still waits.
+    /// Records the answer to an input that was sent at `sent`. `oldest` is when the oldest unanswered input was sent.
     pub fn answered(
         &mut self,
         place: usize,
@@ -62,17 +62,17 @@ impl Waits {
         place.oldest = oldest;
     }
 
-    /// An input was sent.
+    /// Records that an input was sent.
     pub fn sent(&mut self, place: usize, now: Duration) {
         self.places[place].oldest.get_or_insert(now);
     }
 
-    /// Nothing waits there any more: the room is over.
+    /// Forgets the unanswered inputs of a seat because its room is over.
     pub fn cleared(&mut self, place: usize) {
         self.places[place].oldest = None;
     }
 
-    /// Something happens, or the run ends: what was waited until now belongs to what was before.
+    /// Records an event, or the run's end. Waits until now count for the event before.
     pub fn mark(&mut self, kind: Option<Kind>, now: Duration) {
         let samples = self.samples.entry(self.last).or_default();
         for place in &mut self.places {
@@ -87,7 +87,7 @@ impl Waits {
         (self.last, self.since) = (kind, now);
     }
 
-    /// What they were, by kind; without one before the first event.
+    /// The waits by kind of event; `None` stands for the time before the first.
     pub fn summary(&self) -> BTreeMap<Option<Kind>, Pauses> {
         let kinds = self.samples.iter().filter(|(_, s)| !s.is_empty());
         kinds
@@ -121,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn waits_belong_to_what_happened_before_them() {
+    fn a_wait_counts_for_the_event_before_it() {
         let mut waits = Waits::default();
         let (a, b) = (waits.place(), waits.place());
         waits.sent(a, ms(0));
         waits.answered(a, ms(0), None, ms(3));
         waits.mark(Some(Kind::WorkerKilled), ms(100));
-        // One waits through the next event, one is answered before it.
+        // One wait spans the next event; the other ends before it.
         waits.sent(a, ms(110));
         waits.sent(b, ms(120));
         waits.answered(b, ms(120), None, ms(200));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_of_those_that_are_there() {
+    fn percentiles_are_values_of_samples() {
         let hundred: Vec<_> = (1..=100).map(ms).collect();
         let found = pauses(&hundred);
         assert_eq!(

@@ -1,6 +1,6 @@
-//! A client that shares no code with the edge's sockets: tokio-tungstenite, and what `docs/protocol.md` says.
+//! A client that shares no code with the edge's sockets. It uses tokio-tungstenite and follows `docs/protocol.md`.
 //!
-//! It holds every message to the protocol's rules as it comes in, see [`room`].
+//! It checks every incoming message against the rules of the protocol, see [`room`].
 
 pub(crate) mod proto;
 
@@ -22,26 +22,26 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use room::Room;
 
-/// How long a client waits for anything.
+/// How long a client waits for a message.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How to come in.
+/// Options of a connection.
 #[derive(Debug, Clone)]
 pub struct Door {
-    /// The edge.
+    /// The edge's address.
     pub address: SocketAddr,
-    /// What stands behind `?`: `user=alice`.
+    /// The query string without `?`, for example `user=alice`.
     pub query: String,
-    /// `Authorization: Bearer`.
+    /// The token of `Authorization: Bearer`.
     pub token: Option<String>,
-    /// `Origin`, as a browser sends it.
+    /// The `Origin` header, as a browser sends it.
     pub origin: Option<String>,
     /// The subprotocol.
     pub encoding: Encoding,
 }
 
 impl Door {
-    /// Without anything that says who comes.
+    /// Options without credentials.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -52,14 +52,14 @@ impl Door {
         }
     }
 
-    /// With a token.
+    /// Sets the token.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    /// In protobuf.
+    /// Selects protobuf.
     #[must_use]
     pub fn proto(mut self) -> Self {
         self.encoding = Encoding::Proto;
@@ -69,7 +69,7 @@ impl Door {
     /// Opens a WebSocket.
     ///
     /// # Errors
-    /// If nobody accepts, or the edge does not upgrade.
+    /// If the connection is refused or the edge does not upgrade it.
     pub async fn try_open(&self) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
         let url = format!("ws://{}/v1/ws?{}", self.address, self.query);
         let mut request = url.into_client_request()?;
@@ -91,22 +91,22 @@ impl Door {
 
     async fn open(&self) -> WebSocketStream<TcpStream> {
         let opened = self.try_open().await;
-        opened.unwrap_or_else(|e| panic!("{} does not let in: {e}", self.address))
+        opened.unwrap_or_else(|e| panic!("{} refuses the connection: {e}", self.address))
     }
 }
 
-/// A client: what it knows stays when it connects anew.
+/// A client. What it knows survives a reconnect.
 #[derive(Debug)]
 pub struct Client {
     door: Door,
     socket: Option<WebSocketStream<TcpStream>>,
-    /// A random name of this page, and how often it has connected.
+    /// The random name of the page and its number of connections.
     page: (String, u32),
-    /// What it knows of the rooms that it joined.
+    /// The rooms that the client joined.
     pub rooms: BTreeMap<String, Room>,
-    /// All that came over this connection.
+    /// All messages of the current connection.
     pub log: Vec<Value>,
-    /// The close code, once the connection is closed; 1006 if it was lost.
+    /// The close code once the connection is closed; 1006 if it was lost.
     pub closed: Option<u16>,
 }
 
@@ -114,7 +114,7 @@ impl Client {
     /// Connects.
     ///
     /// # Panics
-    /// If it is not let in to the WebSocket.
+    /// If the edge refuses the WebSocket.
     pub async fn connect(door: Door) -> Self {
         let socket = door.open().await;
         Self {
@@ -127,12 +127,12 @@ impl Client {
         }
     }
 
-    /// Loses its connection, as if the network did.
+    /// Drops the connection without a close frame, as a network failure does.
     pub fn lose(&mut self) {
         self.socket = None;
     }
 
-    /// Connects anew, there, and joins again all rooms where it was, with what it has seen of them.
+    /// Connects to `address` and joins all its rooms again, each with the version that it has seen.
     pub async fn reconnect(&mut self, address: SocketAddr) {
         self.door.address = address;
         self.socket = Some(self.door.open().await);
@@ -144,12 +144,12 @@ impl Client {
         }
     }
 
-    /// As [`Self::reconnect`], to where it was.
+    /// Reconnects to the same edge as before.
     pub async fn reconnect_here(&mut self) {
         self.reconnect(self.door.address).await;
     }
 
-    /// Sends a message as it is; `data` and `data_b64` as the encoding has it.
+    /// Sends a message as it is, with `data` or `data_b64` as the encoding requires.
     pub async fn send(&mut self, message: Value) {
         let frame = match self.door.encoding {
             Encoding::Json => Message::text(message.to_string()),
@@ -158,7 +158,7 @@ impl Client {
         self.send_frame(frame).await;
     }
 
-    /// Sends a frame. Whether it got through shows when the client reads.
+    /// Sends a frame. A failure shows at the next read.
     pub async fn send_frame(&mut self, frame: Message) {
         if let Some(socket) = &mut self.socket {
             let _ = timeout_at(Instant::now() + PATIENCE, socket.send(frame)).await;
@@ -174,14 +174,14 @@ impl Client {
         self.send(join).await;
     }
 
-    /// Joins a room and waits until it is in and has been shown the room.
+    /// Joins a room and waits until the room is shown.
     pub async fn join(&mut self, room: &str, more: Value) {
         self.ask_in(room, more).await;
         self.until(&format!("{room} shows"), |c| c.rooms[room].is_shown())
             .await;
     }
 
-    /// Sends a `join` with these further fields.
+    /// Sends a `join` with further fields.
     pub async fn ask_in(&mut self, room: &str, more: Value) {
         let mut join = json!({"type": "join", "room": room});
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -190,9 +190,12 @@ impl Client {
         self.send_join(join).await;
     }
 
-    /// Sends the next input, and keeps it until it is acked or rejected. Returns its number.
+    /// Sends the next input and keeps it until it is acked or rejected. Returns its sequence number.
     pub async fn input(&mut self, room: &str, data: Value) -> u64 {
-        let known = self.rooms.get_mut(room).expect("it joined the room");
+        let known = self
+            .rooms
+            .get_mut(room)
+            .expect("the client joined the room");
         let (seq, message) = known.input(&[("data", data)]);
         self.send(message).await;
         seq
@@ -200,33 +203,36 @@ impl Client {
 
     /// Sends the next input as bytes.
     pub async fn input_bytes(&mut self, room: &str, base64: &str) -> u64 {
-        let known = self.rooms.get_mut(room).expect("it joined the room");
+        let known = self
+            .rooms
+            .get_mut(room)
+            .expect("the client joined the room");
         let (seq, message) = known.input(&[("data_b64", json!(base64))]);
         self.send(message).await;
         seq
     }
 
-    /// Reads the next message and takes it in; `None` when the connection is closed.
+    /// Reads and handles the next message; `None` when the connection is closed.
     ///
     /// # Panics
-    /// If nothing comes, or it breaks a rule.
+    /// If no message comes in time, or a message breaks a rule.
     pub async fn next(&mut self) -> Option<Value> {
         self.next_before(Instant::now() + PATIENCE)
             .await
-            .unwrap_or_else(|| self.fail("nothing comes"))
+            .unwrap_or_else(|| self.fail("no message came in time"))
     }
 
-    /// As [`Self::next`], with another patience. Nothing is lost if it is dropped before something came.
+    /// As [`Self::next`] with its own timeout. Cancellation loses no message.
     ///
     /// # Panics
     /// As [`Self::next`].
     pub async fn next_within(&mut self, patience: Duration) -> Option<Value> {
         self.next_before(Instant::now() + patience)
             .await
-            .unwrap_or_else(|| self.fail("nothing comes"))
+            .unwrap_or_else(|| self.fail("no message came in time"))
     }
 
-    /// As [`Self::next`]; the outer `None` is the deadline.
+    /// As [`Self::next`]; the outer `None` means that the deadline has passed.
     async fn next_before(&mut self, deadline: Instant) -> Option<Option<Value>> {
         loop {
             let Some(socket) = &mut self.socket else {
@@ -254,7 +260,7 @@ impl Client {
                     continue;
                 }
                 (Message::Ping(_) | Message::Pong(_), _) => continue,
-                (other, encoding) => panic!("{encoding:?} has no such frame: {other:?}"),
+                (other, encoding) => panic!("a frame that {encoding:?} does not use: {other:?}"),
             };
             self.log.push(message.clone());
             self.take(&message).await;
@@ -275,26 +281,26 @@ impl Client {
         }
     }
 
-    /// Reads until `so`.
+    /// Reads until the condition `so` holds; `what` names it in the failure.
     ///
     /// # Panics
-    /// If it does not come to be so.
+    /// If it does not hold in time.
     pub async fn until(&mut self, what: &str, mut so: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !so(self) {
             match self.next_before(deadline).await {
                 Some(Some(_)) => {}
                 Some(None) if so(self) => return,
-                Some(None) => self.fail(&format!("closed before: {what}")),
-                None => self.fail(&format!("does not come to be: {what}")),
+                Some(None) => self.fail(&format!("the connection was closed before: {what}")),
+                None => self.fail(&format!("does not happen in time: {what}")),
             }
         }
     }
 
-    /// Reads until a message of this type comes in which these fields are so, and returns it.
+    /// Reads until a message of type `kind` with these fields comes, and returns it.
     ///
     /// # Panics
-    /// If it does not come.
+    /// If it does not come in time.
     pub async fn expect(&mut self, kind: &str, fields: Value) -> Value {
         let fits = |message: &Value| {
             let mut fields = fields.as_object().into_iter().flatten();
@@ -310,13 +316,13 @@ impl Client {
         }
     }
 
-    /// Reads until the connection is closed, and returns the code.
+    /// Reads until the connection is closed and returns the close code.
     pub async fn until_closed(&mut self) -> u16 {
         while self.next().await.is_some() {}
         self.closed.expect("a lost connection has a code")
     }
 
-    /// Waits until all that it sent to a room is acked or rejected.
+    /// Waits until all inputs to a room are acked or rejected.
     pub async fn until_answered(&mut self, room: &str) {
         self.until(&format!("all inputs to {room} are answered"), |c| {
             c.rooms[room].unanswered() == 0
@@ -324,14 +330,14 @@ impl Client {
         .await;
     }
 
-    /// Sends `ping` and reads until its answer: all that the edge sent before has been read then.
+    /// Sends `ping` and reads until the `pong`. All earlier messages of the edge have been read then.
     pub async fn settle(&mut self) {
         let id = u64::from(rand::random::<u32>());
         self.send(json!({"type": "ping", "id": id})).await;
         self.expect("pong", json!({"id": id})).await;
     }
 
-    /// Whether this type of message, about this room, came over this connection.
+    /// Whether a message of this type about this room came over this connection.
     pub fn has(&self, kind: &str, room: &str) -> bool {
         let mut log = self.log.iter();
         log.any(|m| m["type"] == kind && m["room"] == room)
@@ -343,7 +349,7 @@ impl Client {
         log.any(|m| m["type"] == "notice" && m["code"] == code)
     }
 
-    /// The players that the last `presence` over this connection lists.
+    /// The players in the last `presence` of this connection.
     pub fn presence(&self, room: &str) -> Option<&Value> {
         let mut log = self.log.iter().rev();
         let presence = log.find(|m| m["type"] == "presence" && m["room"] == room);

@@ -1,4 +1,4 @@
-//! The same messages in protobuf, seen as the JSON that they would be.
+//! Translation between the protobuf messages and the JSON messages of the protocol.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_client, encode_client};
 use serde_json::{Value, json};
 
-/// A client's message in protobuf.
+/// Encodes a client's message, given as JSON, as protobuf.
 pub(crate) fn encode(message: &Value) -> Vec<u8> {
     let message = decode_client(Encoding::Json, message.to_string().as_bytes());
     let mut out = Vec::new();
@@ -14,7 +14,7 @@ pub(crate) fn encode(message: &Value) -> Vec<u8> {
     out
 }
 
-/// An edge's message, with what this crate's tests look at.
+/// Translates an edge's message to JSON, with the fields that the tests check.
 pub(crate) fn to_json(event: &ServerEvent) -> Value {
     match event {
         ServerEvent::Welcome { edge, .. } => json!({"type": "welcome", "edge": edge}),

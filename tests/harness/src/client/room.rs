@@ -1,4 +1,4 @@
-//! What a client knows of a room, and the rules that every message about it must keep.
+//! A client's knowledge of a room, and the rules that every message about the room must keep.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::memory;
 
-/// How far the answer to a `join` has come.
+/// The progress of a `join`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// Not in the room.
@@ -15,43 +15,43 @@ enum Stage {
     Joining,
     /// `joined` came.
     Joined,
-    /// The room was shown since.
+    /// The room's view came after `joined`.
     Shown,
 }
 
-/// Which rule a message breaks, and the message.
+/// The broken rule and the message.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Broken(String);
 
-/// A room.
+/// A client's knowledge of a room.
 #[derive(Debug)]
 pub struct Room {
     name: String,
-    /// What the first `join` asked for.
+    /// The parameters of the first `join`.
     join: Value,
     stage: Stage,
-    /// The last `join` had a `since`.
+    /// Whether the last `join` had a `since`.
     resumes: bool,
     /// `joined.instance`.
     pub instance: Option<String>,
-    /// The epoch and version of what it shows.
+    /// The epoch of the view.
     pub epoch: Option<String>,
-    /// See `epoch`.
+    /// The version of the view.
     pub version: u64,
-    /// The snapshot and all updates since.
+    /// The last snapshot with all later updates applied.
     pub view: Value,
-    /// The data of all updates, those before a reconnect too.
+    /// The data of all updates, including those of earlier connections.
     pub updates: Vec<Value>,
-    /// How many snapshots came.
+    /// The number of snapshots that came.
     pub snapshots: usize,
-    /// All inputs up to this one are processed.
+    /// All inputs up to this sequence number are processed.
     pub acked: u64,
-    /// What was rejected, and why.
+    /// The codes of rejected inputs by sequence number.
     pub rejected: BTreeMap<u64, String>,
-    /// Why it left.
+    /// The code of the `left` message.
     pub left: Option<String>,
-    /// An `ack` over this connection.
+    /// The last `ack` of this connection.
     ack_here: u64,
     next_seq: u64,
     waiting: VecDeque<(u64, Value)>,
@@ -81,12 +81,13 @@ impl Room {
         }
     }
 
-    /// Whether it is joined, and shown. Who resumes and missed nothing is shown nothing.
+    /// Whether the client is in the room and has its current view. A resumed client that missed nothing gets no
+    /// snapshot.
     pub fn is_shown(&self) -> bool {
         self.stage == Stage::Shown || (self.stage == Stage::Joined && self.resumes)
     }
 
-    /// How many inputs were neither acked nor rejected.
+    /// The number of inputs that are neither acked nor rejected.
     pub fn unanswered(&self) -> usize {
         self.waiting.len()
     }
@@ -98,7 +99,7 @@ impl Room {
         self.left = None;
     }
 
-    /// The `join` of a client that was here before.
+    /// The `join` after a reconnect.
     pub(crate) fn rejoin(&self) -> Value {
         let mut join = self.join.clone();
         if let Some(epoch) = &self.epoch {
@@ -119,7 +120,7 @@ impl Room {
         (seq, message)
     }
 
-    /// What is to be sent again, once, after a `joined`.
+    /// The inputs to send again after a `joined`, returned once.
     pub(crate) fn resend(&mut self) -> Vec<Value> {
         if !std::mem::take(&mut self.resend) {
             return Vec::new();
@@ -127,22 +128,22 @@ impl Room {
         self.waiting.iter().map(|(_, m)| m.clone()).collect()
     }
 
-    /// Whether it left, or was never joined.
+    /// Whether the client left the room or never joined it.
     pub(crate) fn is_out(&self) -> bool {
         self.stage == Stage::Out
     }
 
-    /// The number of the next input.
+    /// The sequence number of the next input.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// Forgets what it shows: the next `join` asks for all of it.
+    /// Forgets the view, so that the next `join` asks for a snapshot.
     pub(crate) fn forget(&mut self) {
         self.epoch = None;
     }
 
-    /// Takes a message in.
+    /// Checks and applies a message.
     ///
     /// # Errors
     /// If it breaks a rule.
@@ -187,7 +188,10 @@ impl Room {
                 })?;
                 let (version, prev) = (number("version")?, number("prev")?);
                 require(prev == self.version && version > prev, || {
-                    format!("a gap, or a repeat, at version {}: {message}", self.version)
+                    format!(
+                        "a gap or a repeat after version {}: {message}",
+                        self.version
+                    )
                 })?;
                 self.stage = Stage::Shown;
                 self.version = version;
@@ -209,7 +213,7 @@ impl Room {
                 shown(self.is_shown())?;
                 let seq = number("seq")?;
                 require(seq >= self.acked && seq < self.next_seq, || {
-                    format!("an ack that goes back, or of what was not sent: {message}")
+                    format!("an ack that decreases, or of an input that was not sent: {message}")
                 })?;
                 self.ack_here = seq;
                 self.answered(seq);
@@ -246,7 +250,8 @@ impl Room {
                 (None, Some(key)) => self.view["values"][key] = update["value"].clone(),
                 (None, None) => {
                     let count = self.view["count"].as_u64();
-                    let count = count.ok_or_else(|| Broken(format!("no count: {}", self.view)))?;
+                    let count = count
+                        .ok_or_else(|| Broken(format!("the view has no count: {}", self.view)))?;
                     self.view["count"] = json!(count + 1);
                 }
             },
@@ -255,7 +260,8 @@ impl Room {
         Ok(())
     }
 
-    /// In `memory`, faces are said of cards that show, and of no others. Players' names are longer than a letter.
+    /// Checks that a `memory` message reveals the faces of visible cards only. Faces are texts of one letter; players'
+    /// names are longer.
     fn hold_faces(&self, message: &Value) -> Result<(), Broken> {
         if !self.name.starts_with("memory") {
             return Ok(());
@@ -275,12 +281,12 @@ impl Room {
             _ => 0,
         };
         require(faces(data) == allowed, || {
-            format!("{allowed} faces may be said: {message}")
+            format!("a message that must reveal {allowed} faces: {message}")
         })
     }
 }
 
-/// How many texts of one letter there are in a message, however deep.
+/// Counts the texts of one letter in a message, at any depth.
 fn faces(value: &Value) -> usize {
     match value {
         Value::String(text) => usize::from(text.chars().count() == 1),

@@ -4,7 +4,7 @@ use super::*;
 
 const ROOM: &str = "relay-1";
 
-/// Two players, of whom one sent three inputs and the other two, all acked.
+/// A room with two players. One sent three inputs, the other two; all are acked.
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     ledger.open(ROOM, Game::Relay);
@@ -29,7 +29,7 @@ fn said(player: &str, seq: u64) -> Value {
     json!({"from": player, "data": {"seq": seq}})
 }
 
-/// The rules that are broken for the players' lane when these were its updates.
+/// Returns the rules that these updates of the players' lane break.
 fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
     let mut ledger = ledger();
     for (version, update) in (1..).zip(updates) {
@@ -48,7 +48,7 @@ fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
 }
 
 #[test]
-fn all_in_order_is_well_also_if_nobody_saw_some() {
+fn complete_ordered_inputs_break_no_rule_even_if_some_were_unseen() {
     let all = [
         Some(("alice", 1)),
         Some(("bob", 1)),
@@ -64,7 +64,7 @@ fn all_in_order_is_well_also_if_nobody_saw_some() {
 }
 
 #[test]
-fn a_lost_input_is_seen() {
+fn a_lost_input_is_reported() {
     let mut updates = [
         Some(("alice", 1)),
         Some(("bob", 1)),
@@ -78,7 +78,7 @@ fn a_lost_input_is_seen() {
 }
 
 #[test]
-fn an_input_that_was_applied_twice_is_seen() {
+fn an_input_that_was_applied_twice_is_reported() {
     let updates = [
         Some(("alice", 1)),
         Some(("bob", 1)),
@@ -92,7 +92,7 @@ fn an_input_that_was_applied_twice_is_seen() {
 }
 
 #[test]
-fn a_wrong_order_is_seen() {
+fn a_wrong_order_is_reported() {
     let updates = [
         Some(("alice", 2)),
         Some(("bob", 1)),
@@ -104,7 +104,7 @@ fn a_wrong_order_is_seen() {
 }
 
 #[test]
-fn one_version_with_two_meanings_is_seen() {
+fn one_version_with_two_contents_is_reported() {
     let mut ledger = ledger();
     ledger.updated(place("alice"), 1, &said("alice", 1));
     ledger.updated(place("bob"), 1, &said("alice", 1));
@@ -118,7 +118,7 @@ fn one_version_with_two_meanings_is_seen() {
 }
 
 #[test]
-fn a_room_made_anew_is_seen_unless_it_was_over() {
+fn a_room_created_again_is_reported_unless_it_was_over() {
     let mut ledger = ledger();
     assert!(ledger.joined(ROOM, "alice", "7"));
     assert!(ledger.joined(ROOM, "bob", "7"));
@@ -130,7 +130,7 @@ fn a_room_made_anew_is_seen_unless_it_was_over() {
 }
 
 #[test]
-fn rejected_flips_do_not_show() {
+fn rejected_flips_may_be_missing_from_the_room() {
     let flips = |updates: &[u64]| {
         let mut ledger = Ledger::default();
         ledger.open("memory-1", Game::Memory);

@@ -16,7 +16,7 @@ fn the_same_seed_gives_the_same_events() {
 }
 
 #[test]
-fn a_longer_run_begins_as_a_shorter_one() {
+fn a_longer_schedule_begins_with_the_shorter_one() {
     let (short, long) = (schedule(3, MINUTE, SHAPE), schedule(3, MINUTE * 10, SHAPE));
     let until = MINUTE - RESTART - RECOVERY;
     let begin = |events: &[Event]| -> Vec<Event> {
@@ -27,7 +27,7 @@ fn a_longer_run_begins_as_a_shorter_one() {
 }
 
 #[test]
-fn all_kinds_happen_and_all_is_over_in_time() {
+fn every_kind_happens_and_every_process_recovers_in_time() {
     for seed in 0..50 {
         let events = schedule(seed, MINUTE * 10, SHAPE);
         let kinds: BTreeSet<_> = events.iter().map(Event::kind).collect();
@@ -39,7 +39,7 @@ fn all_kinds_happen_and_all_is_over_in_time() {
 }
 
 #[test]
-fn a_process_has_one_trouble_at_a_time_and_processes_have_theirs_together() {
+fn a_process_has_one_fault_at_a_time_and_faults_of_processes_overlap() {
     let mut together = 0;
     for seed in 0..20 {
         let events = schedule(seed, MINUTE * 5, SHAPE);
@@ -55,6 +55,6 @@ fn a_process_has_one_trouble_at_a_time_and_processes_have_theirs_together() {
 }
 
 #[test]
-fn nothing_goes_wrong_in_no_time() {
+fn a_schedule_of_no_time_has_no_events() {
     assert_eq!(schedule(1, Duration::from_secs(1), SHAPE), []);
 }

@@ -1,4 +1,4 @@
-//! One client in one room: the rules of the protocol, the script, and what goes into the ledger.
+//! One client in one room: it checks messages against the protocol, plays the script and fills the ledger.
 
 mod protocol;
 

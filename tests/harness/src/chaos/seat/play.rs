@@ -1,4 +1,4 @@
-//! What a client does as time passes: play, go to the next room, lose patience.
+//! The timed actions of a client: play, join the next room, report long waits.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use super::protocol::{Seat, room};
 use crate::chaos::field::{Field, Mode};
 use crate::chaos::violation::Rule;
 
-/// How many inputs a player has under way.
+/// The maximum number of a player's unanswered inputs.
 const UNDER_WAY: usize = 6;
-/// After this long without an answer, or without being shown the room, a client is stuck.
+/// A client that waits longer for an answer or for the room's view is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
 impl Seat {
-    /// Time passes on an open connection. Returns what is to be sent.
+    /// Advances the time of an open connection. Returns the messages to send.
     pub(in crate::chaos) fn tick(
         &mut self,
         field: &mut Field,
@@ -63,7 +63,7 @@ impl Seat {
         Some(message)
     }
 
-    /// Goes to the room that is played now, if the game here is over.
+    /// Joins the slot's next room if the game here is over.
     fn next_room(&mut self, field: &mut Field) -> Vec<Value> {
         if field.mode != Mode::Play || field.generation(self.slot) == self.generation {
             return Vec::new();
@@ -84,7 +84,7 @@ impl Seat {
         }
     }
 
-    /// Blames, once, that it waits too long.
+    /// Records a violation, once, if the client waits too long.
     pub(in crate::chaos) fn hold_patience(&mut self, field: &mut Field) {
         let now = field.now();
         let waiting = self.waiting.front().map(|(_, sent)| *sent);
@@ -94,7 +94,7 @@ impl Seat {
         }
         self.stuck = true;
         let found = format!(
-            "input {:?} and {} more wait, not shown since {:?}, joined: {}",
+            "input {:?} and {} more are unanswered, no current view since {:?}, joined: {}",
             self.waiting.front(),
             self.waiting.len().saturating_sub(1),
             self.hidden_since,

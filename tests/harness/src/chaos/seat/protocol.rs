@@ -1,4 +1,4 @@
-//! The rules of the protocol, and what goes into the ledger.
+//! Checks messages against the protocol and fills the ledger.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::chaos::script::Game;
 use crate::chaos::violation::Rule;
 use crate::client::room::Room;
 
-/// When a join is tried again.
+/// Delay before a join is retried.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// A client in a room.
@@ -26,15 +26,15 @@ pub(in crate::chaos) struct Seat {
     pub(super) game: Game,
     pub(super) lane: Lane,
     pub(super) room: Room,
-    /// Its number in the field, and among the waits.
+    /// The seat's number in the field and its number in the waits.
     pub(super) numbers: (usize, usize),
-    /// Inputs that are not answered, and when they were first sent.
+    /// Unanswered inputs and when each was first sent.
     pub(super) waiting: VecDeque<(u64, Duration)>,
-    /// The epochs that this connection has shown.
+    /// The epochs of this connection.
     pub(super) epochs: BTreeSet<String>,
     pub(super) next_at: Duration,
     pub(super) retry_at: Option<Duration>,
-    /// Since when it is not shown the room.
+    /// When the client lost its current view.
     pub(super) hidden_since: Option<Duration>,
     pub(super) probed: bool,
     pub(super) over: bool,
@@ -42,7 +42,7 @@ pub(in crate::chaos) struct Seat {
 }
 
 impl Seat {
-    /// A client that will be in a slot's room.
+    /// A client for a slot's room.
     pub(in crate::chaos) fn new(field: &mut Field, who: &str, slot: usize, lane: Lane) -> Self {
         let name = field.room(slot);
         let state = SeatState {
@@ -76,7 +76,7 @@ impl Seat {
         }
     }
 
-    /// The `join` of a new connection; `None` if there is nothing more to see.
+    /// Returns the `join` for a new connection; `None` if the room is over.
     pub(in crate::chaos) fn connect(&mut self) -> Option<Value> {
         self.epochs.clear();
         self.retry_at = None;
@@ -89,7 +89,7 @@ impl Seat {
         join
     }
 
-    /// The connection is lost.
+    /// Handles the loss of the connection.
     pub(in crate::chaos) fn disconnected(&mut self, field: &mut Field) {
         let now = field.now();
         self.hidden_since.get_or_insert(now);
@@ -98,7 +98,8 @@ impl Seat {
         }
     }
 
-    /// Takes a message about this room, and returns what is to be sent. After a broken rule the connection is of no use.
+    /// Handles a message about this room and returns the messages to send. After a broken rule the connection must be
+    /// given up.
     pub(in crate::chaos) fn handle(
         &mut self,
         message: &Value,
@@ -136,7 +137,7 @@ impl Seat {
             return true;
         };
         if !field.ledger.joined(self.name.as_str(), &self.who, instance) {
-            // Another room of this name: the game that was played here is not there any more.
+            // This is another room of the same name: the earlier game has ended.
             self.end(field);
             return false;
         }
@@ -153,7 +154,7 @@ impl Seat {
     fn on_snapshot(&mut self, message: &Value, field: &mut Field) {
         let epoch = message["epoch"].as_str().unwrap_or_default();
         let same = self.room.epoch.as_deref() == Some(epoch);
-        // What was seen over earlier connections, of other edges, says nothing about the order here.
+        // Epochs of earlier connections, to other edges, say nothing about the order on this connection.
         if !self.epochs.insert(epoch.to_owned()) && !same {
             let place = (self.name.as_str(), self.who.as_str());
             let expected = format!("no epoch that was replaced by {:?}", self.room.epoch);
@@ -173,7 +174,7 @@ impl Seat {
         ledger.rejected(&self.name, &self.who, (seq, code));
     }
 
-    /// What the message changed.
+    /// Handles the consequences of a valid message.
     fn after(&mut self, message: &Value, field: &mut Field, now: Duration) {
         let kind = message["type"].as_str().unwrap_or_default();
         let place = Place {
@@ -186,7 +187,7 @@ impl Seat {
             let ledger = &mut field.ledger;
             ledger.updated(place, self.room.version, &message["data"]);
             self.room.updates.clear();
-            // Who resumes goes on, without a snapshot, with the epoch that it had.
+            // A resumed client gets no snapshot and continues with its earlier epoch.
             if let Some(epoch) = self
                 .room
                 .epoch
@@ -271,7 +272,7 @@ impl Seat {
         Ok(Vec::new())
     }
 
-    /// Nothing more is to be seen of this room.
+    /// Ends the seat's part in this room.
     fn end(&mut self, field: &mut Field) {
         if !std::mem::replace(&mut self.over, true) {
             self.waiting.clear();
@@ -281,7 +282,7 @@ impl Seat {
         }
     }
 
-    /// Tells the field how far it is.
+    /// Reports the seat's progress to the field.
     pub(super) fn tell(&mut self, field: &mut Field) {
         let probes = field.mode == Mode::Probe && self.lane == Lane::Players && !self.probed;
         if let Some(state) = field.seat(self.numbers.0) {
@@ -296,7 +297,7 @@ impl Seat {
     }
 }
 
-/// The connection is of no use any more.
+/// The connection must be given up.
 #[derive(Debug)]
 pub(in crate::chaos) struct Unusable;
 
