@@ -1,4 +1,4 @@
-//! Helpers of several tests: a room by itself, and a player of `memory`.
+//! Shared parts of the tests: a single room without a bus, and a player of `memory`.
 
 pub mod play;
 

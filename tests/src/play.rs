@@ -1,4 +1,4 @@
-//! A player of `memory` who forgets nothing.
+//! A player of `memory` with a perfect memory.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,13 @@ pub async fn play(mut client: Client, me: &str, room: &str) -> Client {
     client
 }
 
-/// Whether nothing more follows at once: not the `turn` behind a `hidden`, nor an `over` behind a `matched`.
+/// Whether no other message follows immediately, as `turn` follows `hidden` and `over` follows `matched`.
 fn invites(message: &Value) -> bool {
     let kind = message["data"]["kind"].as_str();
     message["type"] != "update" || matches!(kind, Some("turn" | "started" | "flipped"))
 }
 
-/// The card to flip, if it is this player's turn.
+/// Chooses the card to flip if it is this player's turn.
 fn choose(view: &Value, updates: &[Value], me: &str) -> Option<usize> {
     let open = view["open"].as_array()?;
     if view["phase"] != "playing" || view["turn"] != me || open.len() == 2 {

@@ -1,4 +1,4 @@
-//! A room without everything around it: a game, its timers and its clients' views.
+//! A single room without a bus: a game, its timers and its clients' views.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ pub struct Solo<G> {
     pub game: G,
     /// The room's clock.
     pub now_ms: u64,
-    /// When each armed timer is due.
+    /// The due time of each armed timer.
     pub timers: BTreeMap<String, u64>,
-    /// What a client has that came before the first event and applied all updates since, by lane.
+    /// By lane, the view of a client that joined before the first event and applied all updates since.
     pub views: [Value; 2],
     /// Whether the game ended the room.
     pub finished: bool,
@@ -28,10 +28,10 @@ pub struct Solo<G> {
     rng: ChaCha8Rng,
 }
 
-/// What came of an event.
+/// The effects of an event.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The updates, in order, whatever lane they are for.
+    /// The updates of all lanes, in order.
     pub updates: Vec<Value>,
     /// The reject.
     pub refusal: Option<Refusal>,
@@ -51,10 +51,10 @@ impl Outcome {
 }
 
 impl<G: Game> Solo<G> {
-    /// A room, before its first event.
+    /// Creates a room before its first event.
     ///
     /// # Errors
-    /// If the game refuses the parameters.
+    /// If the game rejects the parameters.
     pub fn new(params: &Value, seed: u64, reduce: fn(&mut Value, &Value)) -> Result<Self, Refusal> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now_ms = 1_767_225_600_000;
@@ -74,7 +74,7 @@ impl<G: Game> Solo<G> {
         })
     }
 
-    /// Lets something happen, and holds the game to it that its updates make the next view of the last.
+    /// Handles an event and checks that the updates turn the last view into the next one.
     pub fn event(&mut self, kind: EventKind<'_>) -> Outcome {
         let now_ms = self.now_ms;
         let mut effects = Effects::new(now_ms, ChaCha8Rng::seed_from_u64(self.rng.random()));
@@ -105,7 +105,7 @@ impl<G: Game> Solo<G> {
                 Effect::Direct { .. } => {}
             }
         }
-        // As if the room had been loaded from its snapshot.
+        // Stores and loads the game, as a restart from a snapshot does.
         let stored = serde_json::to_vec(&self.game).expect("a game's state is JSON");
         self.game = serde_json::from_slice(&stored).expect("a game reads its own state");
         for lane in Lane::ALL {
@@ -119,7 +119,7 @@ impl<G: Game> Solo<G> {
         outcome
     }
 
-    /// A player comes.
+    /// A player joins.
     pub fn join(&mut self, player: &str) -> Outcome {
         self.event(EventKind::Joined {
             player: &name(player),
@@ -133,7 +133,7 @@ impl<G: Game> Solo<G> {
         self.event(EventKind::Lost { player })
     }
 
-    /// Such a player is back.
+    /// A player whose connection dropped returns.
     pub fn returned(&mut self, player: &str) -> Outcome {
         let player = &name(player);
         self.event(EventKind::Returned { player })
@@ -153,12 +153,12 @@ impl<G: Game> Solo<G> {
         })
     }
 
-    /// When the next timer is due.
+    /// The due time of the next timer.
     pub fn next_due(&self) -> Option<u64> {
         self.timers.values().copied().min()
     }
 
-    /// Goes to the next timer and lets it fire.
+    /// Advances the clock to the next timer and fires it.
     pub fn fire(&mut self) -> Option<(String, Outcome)> {
         let (name, due_ms) = self.timers.iter().min_by_key(|(_, due_ms)| **due_ms)?;
         let name = name.clone();
@@ -168,7 +168,7 @@ impl<G: Game> Solo<G> {
         Some((name, outcome))
     }
 
-    /// Lets time pass, and all timers fire that are due meanwhile.
+    /// Advances the clock and fires all timers that become due.
     pub fn pass(&mut self, ms: u64) -> Outcome {
         let until = self.now_ms + ms;
         let mut all = Outcome::default();
@@ -182,7 +182,7 @@ impl<G: Game> Solo<G> {
     }
 }
 
-/// The JSON of data.
+/// Parses data as JSON.
 fn value(data: &Data) -> Value {
     serde_json::from_slice(data.bytes()).expect("the game made JSON")
 }

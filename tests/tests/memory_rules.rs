@@ -1,4 +1,4 @@
-//! `memory` by its rules, scene by scene. Every event here also holds the updates to the views.
+//! The rules of `memory`, scene by scene. Every event also checks that the updates match the views.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,14 +17,14 @@ fn flip(room: &mut Room, name: &str, card: usize) -> Outcome {
     room.input(name, &json!({"op": "flip", "card": card}))
 }
 
-/// The faces, which only the state knows.
+/// The faces of all cards, from the game's state.
 fn deck(room: &Room) -> Vec<u64> {
     let state = serde_json::to_value(&room.game).unwrap();
     let deck = state["deck"].as_array().unwrap();
     deck.iter().map(|face| face.as_u64().unwrap()).collect()
 }
 
-/// Two hidden cards that are (not) equal.
+/// Two hidden cards that have equal faces, or different ones.
 fn cards(room: &Room, equal: bool) -> (usize, usize) {
     let deck = deck(room);
     let hidden: Vec<usize> = (0..deck.len())

@@ -1,5 +1,5 @@
-//! Random games of `memory`, by seeds: what an independent client makes of the updates is what the game shows, and no
-//! hidden face is in it.
+//! Random games of `memory` by seed: an independent reducer's views match the game's views, and no view reveals a
+//! hidden face.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 type Room = Solo<Memory>;
 
-/// A face is said only of a card as it is opened, and shown only while it is open or after it was matched.
+/// An update names a face only when a card is opened. A view shows it only while the card is open or after it was
+/// matched.
 fn hold_faces(room: &Room, outcome: &Outcome, seed: u64) {
     for update in &outcome.updates {
         let shows = update.get("face").is_some();
@@ -36,7 +37,7 @@ fn hold_faces(room: &Room, outcome: &Outcome, seed: u64) {
     }
 }
 
-/// What is shown as the deadline is when something happens, but for the second in which two cards are shown.
+/// The displayed deadline is the due time of a timer, except for the second in which two cards are shown.
 fn hold_deadlines(room: &Room, seed: u64) {
     let view = &room.views[0];
     let deadline = view["deadline_ms"].as_u64();
@@ -66,7 +67,7 @@ fn random_games_show_what_they_are_and_no_hidden_face() {
         let params = json!({"players": players, "rows": rows, "cols": cols,
             "on_drop": if rng.random_bool(0.7) { "computer" } else { "abandon" }});
         let mut room = Room::new(&params, seed, memory::apply).unwrap();
-        // Who is connected, dropped or not in the room, as the room's log would have it.
+        // The state of each player as the room's log has it: connected, dropped or not in the room.
         let mut states = [0_u8; 5];
         for step in 0..600 {
             let who = rng.random_range(0..states.len());

@@ -1,4 +1,4 @@
-//! The rig that others stand on: several workers and edges, each of which can die and come back.
+//! A cluster of several workers and edges that can die and come back.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +40,7 @@ async fn processes_of_a_cluster_die_and_come_back() {
         .await
         .is_some()
     {
-        // It answered before the signal reached it.
+        // The process answered before the signal reached it.
         assert!(Instant::now() < deadline);
     }
     rig.edges[1].resume();

@@ -1,4 +1,4 @@
-//! What a client or a peer on the bus may send never panics a decoder, and what was understood survives its encoding.
+//! No message from a client or from another process panics a decoder, and every decoded message survives encoding.
 #![no_main]
 
 use grandstand_common::envelope::{Encoding, decode_client, encode_client};

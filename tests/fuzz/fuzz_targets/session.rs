@@ -1,5 +1,5 @@
-//! Any bytes, cut anywhere, compressed or not, give the same events as the same bytes at once, and never a panic or an
-//! unbounded buffer.
+//! Any bytes, split anywhere, compressed or not, give the same events as the same bytes in one piece, never a panic,
+//! and never an unbounded buffer.
 #![no_main]
 
 use grandstand_edge::websocket::decoder::Decoder;
@@ -25,7 +25,7 @@ fn events(bytes: &[u8], deflate: bool, cuts: impl Iterator<Item = usize>) -> Vec
                 }
             }
         }
-        // What is compressed may be a little longer than what it becomes.
+        // Compressed data may be slightly longer than the decompressed data.
         assert!(session.buffered() <= LIMIT as usize + LIMIT as usize / 16 + 64 + 256);
         assert!(inflater.buffered() <= LIMIT as usize + 1);
     }

@@ -1,4 +1,4 @@
-//! What only a folder can do: come back after a kill, and belong to one process.
+//! Rules of an embedded bus with a folder: it survives a kill, and the folder belongs to one process.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
@@ -14,16 +14,16 @@ use grandstand_harness::nats::TempDir;
 use crate::rig::{append, entry, key, options, soon, text};
 
 const P0: Partition = Partition(0);
-/// Set for the child process: where its folder is.
+/// Tells the child process where its folder is.
 const CHILD_DIR: &str = "GRANDSTAND_TEST_BUS_DIR";
 
 async fn open(dir: &Path) -> Bus {
     Bus::open_embedded(Some(dir), &options()).await.unwrap()
 }
 
-/// What the child process does until it is killed: appends and puts, and says what was acked.
+/// The child process: appends and puts until it is killed, and prints every ack.
 #[tokio::test]
-#[ignore = "the child process of others"]
+#[ignore = "the child process of other tests"]
 async fn child() {
     let Some(dir) = std::env::var_os(CHILD_DIR) else {
         return;
@@ -80,7 +80,7 @@ async fn all_that_was_acked_is_there_after_a_kill() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // The last line may be cut off.
+    // The last line may be incomplete.
     let rest: Vec<_> = lines.collect();
     for line in rest.iter().take(rest.len().saturating_sub(1)) {
         read_line(line, &mut log, &mut put);
@@ -100,12 +100,12 @@ async fn all_that_was_acked_is_there_after_a_kill() {
     }
     let (name, revision, value) = put.unwrap();
     let got = bus.get(Bucket::Rooms(P0), &name).await.unwrap().unwrap();
-    // A later one may have been written whose ack was not seen.
+    // A later value may be stored whose ack was not printed.
     assert!(got.revision >= revision);
     if got.revision == revision {
         assert_eq!(got.value, Some(text(value)));
     }
-    // And it goes on where it ended.
+    // New entries follow the last one.
     assert_eq!(append(&bus, "in.0.room", "next").await, last + 1);
     let next = bus
         .put_if(Bucket::Rooms(P0), &name, text("next"), got.revision)
@@ -154,7 +154,7 @@ async fn a_folder_is_free_once_the_last_handle_is_dropped() {
     assert_eq!(
         soon("the ack", receipt).await,
         Ok(1),
-        "what was taken is written"
+        "an accepted entry is stored"
     );
     let revision = soon("the answer", put).await.unwrap();
     let bus = open(dir.path()).await;
@@ -180,14 +180,14 @@ async fn markers_and_revisions_outlive_a_restart() {
     let bus = open(dir.path()).await;
     let got = bus.get(Bucket::Workers, "a").await.unwrap().unwrap();
     assert_eq!((got.value, got.revision), (None, a));
-    soon("the marker's end", async {
+    soon("the marker's expiry", async {
         while bus.get(Bucket::Workers, "b").await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
     let again = bus.put_if(Bucket::Workers, "b", text(2), 0).await.unwrap();
-    assert!(again > b, "revisions go on");
+    assert!(again > b, "revisions continue after a restart");
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn the_folder_forgets_what_is_too_old_and_says_so_to_who_is_behind() {
     let bus = Bus::open_embedded(Some(dir.path()), &short).await.unwrap();
     append(&bus, "in.0.room", 1).await;
     let mut behind = bus.read_log(P0, 1).await.unwrap();
-    soon("the end of the entry", async {
+    soon("the entry's expiry", async {
         while bus.log_state(P0).await.unwrap().first == 1 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -274,7 +274,7 @@ async fn a_folder_is_looked_at_as_it_is() {
         "{error}"
     );
     assert_eq!(error.exit().code(), 66);
-    assert!(!nothing.exists(), "it makes nothing");
+    assert!(!nothing.exists(), "inspecting creates nothing");
 
     let short = BusOptions {
         log_max_age: Duration::from_secs(1),
@@ -298,7 +298,11 @@ async fn a_folder_is_looked_at_as_it_is() {
     .await;
     let bus = Bus::inspect_folder(dir.path(), &BusOptions::default()).await;
     let bus = bus.unwrap();
-    assert_eq!(bus.partitions(), 4, "those that the folder was made with");
+    assert_eq!(
+        bus.partitions(),
+        4,
+        "the partitions that the folder was created with"
+    );
     let mut reader = bus.read_log(P0, 1).await.unwrap();
     assert_eq!(entry(&mut reader).await.0.payload, text(1));
     let stored = bus.get(Bucket::Rooms(P0), "0.room").await.unwrap();

@@ -1,4 +1,4 @@
-//! What every bus must do with buckets.
+//! Rules of buckets, for every bus.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) async fn compare_and_swap_lets_one_win(rig: Rig) {
     let (won, value) = match (a, b) {
         (Ok(revision), Err(PutError::WrongRevision)) => (revision, "mine"),
         (Err(PutError::WrongRevision), Ok(revision)) => (revision, "yours"),
-        both => panic!("one wins: {both:?}"),
+        both => panic!("exactly one write must win: {both:?}"),
     };
     assert!(won > first);
     let got = rig.other.get(bucket, "7").await.unwrap().unwrap();
@@ -98,12 +98,12 @@ pub(crate) async fn a_marker_has_a_revision_and_expires(rig: Rig) {
     assert_eq!(
         over_it,
         Err(PutError::WrongRevision),
-        "the marker is still there"
+        "the marker still exists"
     );
     let mut watch = rig.other.watch(bucket, "0.").await.unwrap();
     let (seen, _) = key(&mut watch).await;
     assert_eq!((seen.value, seen.revision), (None, marker));
-    // Over a marker with its revision, and again a marker.
+    // A write that names the marker's revision succeeds; then the key is deleted again.
     let again = rig
         .bus
         .put_if(bucket, "0.room", text("b"), marker)
@@ -113,7 +113,7 @@ pub(crate) async fn a_marker_has_a_revision_and_expires(rig: Rig) {
         .delete_if(bucket, "0.room", again, second)
         .await
         .unwrap();
-    soon("the marker's end", async {
+    soon("the marker's expiry", async {
         while rig.bus.get(bucket, "0.room").await.unwrap().is_some() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -128,7 +128,7 @@ pub(crate) async fn a_marker_has_a_revision_and_expires(rig: Rig) {
     );
 }
 
-/// D10: what is stored before one's own write comes before the read is through.
+/// D10: a reader gets all that was stored before its own write, before it is caught up.
 pub(crate) async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
     let bucket = Bucket::Rooms(P0);
     for i in 0..150 {
@@ -161,7 +161,7 @@ pub(crate) async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
         let mut rooms = Vec::new();
         let mut last = 0;
         loop {
-            match soon("the barrier", watch.next()).await {
+            match soon("the reader's own write", watch.next()).await {
                 Read::Item(entry, pending) => {
                     assert!(entry.revision > last && entry.key.starts_with("0."));
                     last = entry.revision;

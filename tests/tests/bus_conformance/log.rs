@@ -1,4 +1,4 @@
-//! What every bus must do with the log.
+//! Rules of the log, for every bus.
 
 use std::time::Duration;
 
@@ -43,9 +43,13 @@ pub(crate) async fn partitions_share_a_stream_and_are_read_apart(rig: Rig) {
     assert_eq!(
         [seqs[0], seqs[1], seqs[3], seqs[4]],
         [1, 2, 3, 4],
-        "0 and 2 share one"
+        "partitions 0 and 2 share a stream"
     );
-    assert_eq!([seqs[2], seqs[5]], [1, 2], "1 is in another");
+    assert_eq!(
+        [seqs[2], seqs[5]],
+        [1, 2],
+        "partition 1 is in another stream"
+    );
     let mut reader = rig.bus.read_log(P2, 1).await.unwrap();
     for (seq, payload) in [(2, 1), (4, 4)] {
         let (entry, _) = entry(&mut reader).await;

@@ -1,6 +1,7 @@
-//! One suite that holds both buses to what `grandstand_common::bus` says.
+//! One suite that holds both buses to the contract of `grandstand_common::bus`.
 //!
-//! Every case of `messages`, `log` and `kv` runs against the embedded bus in memory, the embedded bus with a folder, and a real NATS server.
+//! Every case of `messages`, `log` and `kv` runs against the embedded bus in memory, the embedded bus with a folder,
+//! and a real NATS server.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What every bus must do with messages and requests, and about itself.
+//! Rules of messages, requests and the bus itself, for every bus.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub(crate) async fn nobody_listens_is_known_at_once(rig: Rig) {
     assert_eq!(asked.await, Err(RequestError::NoResponders));
     let subscription = rig.other.subscribe("worker.x.alive", 4).await.unwrap();
     drop(subscription);
-    // An unsubscribe takes its time to arrive.
+    // The server learns of an unsubscribe only after a while.
     loop {
         let asked = rig.bus.request(
             "worker.x.alive".to_owned(),

@@ -1,4 +1,4 @@
-//! What only NATS can do: go away, come back, and be set up wrongly.
+//! Rules of NATS only: outages, reconnects and wrong configuration.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,13 +40,13 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
         .put_if(Bucket::Rooms(P0), "0.a", text("a"), 0)
         .await
         .unwrap();
-    // Half of it is read before, half after.
+    // One half is read before the outage, the other half after it.
     for i in 1..=50 {
         assert_eq!(entry(&mut log).await.0.seq, i);
     }
     assert_eq!(key(&mut watch).await.0.revision, revision);
 
-    // Nobody answers now, so these are on their way when the server dies.
+    // The paused server does not answer, so these are in flight when it dies.
     server.pause();
     let hanging = bus
         .append("in.0.room".to_owned(), text("hanging"))
@@ -75,7 +75,7 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
     );
     assert!(
         killed.elapsed() < Duration::from_secs(3),
-        "at once, not at the deadline"
+        "the request fails at once, not at its deadline"
     );
     until(&mut link, |link| *link == Link::Down).await;
     assert_eq!(
@@ -98,7 +98,7 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
     let last = bus.log_state(P0).await.unwrap().last;
     assert!(
         (100..=101).contains(&last),
-        "the hanging one may have arrived"
+        "the unacked entry may have been stored"
     );
     for i in 51..=last {
         assert_eq!(entry(&mut log).await.0.seq, i);
@@ -114,7 +114,7 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
     bus.publish("edge.a".to_owned(), text("again"))
         .await
         .unwrap();
-    // The request may have come through, after all.
+    // The request may have been delivered nevertheless.
     while soon("a message", messages.next()).await.unwrap().payload != "again" {}
     assert!(bus.stats().reconnects.load(Ordering::Relaxed) >= 1);
 }
@@ -156,7 +156,7 @@ async fn nothing_is_lost_while_the_server_dies_under_load() {
             seqs.push(entry(reader).await.0.seq);
         }
         let all: Vec<_> = (if i == 0 { seqs[0] } else { 1 }..=end).collect();
-        assert_eq!(seqs, all, "each once, in order, none missing");
+        assert_eq!(seqs, all, "every entry comes once and in order");
         assert!(acked.iter().all(|seq| *seq <= end));
     }
 }
@@ -195,10 +195,10 @@ async fn a_wiped_server_gets_its_streams_again_and_readers_are_lost() {
         match soon("the loss", log.next()).await {
             Read::Idle => {}
             Read::Lost => break,
-            Read::Item(..) => panic!("nothing is there"),
+            Read::Item(..) => panic!("the log is empty"),
         }
     }
-    assert_eq!(soon("lost for ever", log.next()).await, Read::Lost);
+    assert_eq!(soon("the reader stays lost", log.next()).await, Read::Lost);
     let state = soon("the stream", async {
         loop {
             match bus.log_state(P0).await {
@@ -248,7 +248,8 @@ async fn another_configuration_is_an_error_that_says_what() {
 #[tokio::test]
 async fn an_unreachable_server_is_one_clear_line_soon() {
     let began = Instant::now();
-    // Port 1 refuses; the documentation's network (RFC 5737) swallows; the name does not exist (RFC 2606).
+    // Port 1 refuses connections. The documentation network (RFC 5737) drops packets. The name does not exist (RFC
+    // 2606).
     for host in ["127.0.0.1:1", "192.0.2.1:4222", "nats.invalid:4222"] {
         let url = format!("nats://me:secret@{host}");
         let error = Bus::connect_nats(&url, &options())
@@ -317,7 +318,7 @@ async fn a_cluster_is_looked_at_as_it_is() {
         streams: 3,
         ..ClusterSettings::default()
     };
-    // Had anything been made before, these numbers would be refused.
+    // If the failed attempts had created anything, these numbers would be refused.
     let bus = settings.connect("first").await.unwrap();
     let error = look().await.unwrap_err();
     assert!(

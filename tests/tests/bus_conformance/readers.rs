@@ -1,4 +1,4 @@
-//! Readers of logs and buckets on NATS whose consumers go wrong (D20).
+//! Recovery of readers of logs and buckets whose NATS consumers fail (D20).
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::rig::{append, entry, key, options, soon, text};
 const P0: Partition = Partition(0);
 const ROOMS: Bucket = Bucket::Rooms(P0);
 
-/// A log and a bucket that are read over one connection and written over another.
+/// Readers of a log and of a bucket, and a second connection that writes to both.
 struct Readers {
     proxy: Proxy,
     writing: Bus,
     reading: Bus,
     log: LogReader,
     watch: KvReader,
-    /// How many entries and keys were written.
+    /// The number of entries and keys that were written.
     written: u64,
     _server: NatsServer,
 }
@@ -49,7 +49,7 @@ impl Readers {
         }
     }
 
-    /// One entry of a room of this name, and one key that begins so.
+    /// Writes one entry of the room `name` and one key with the prefix `name`.
     async fn write_as(&mut self, name: &str) {
         self.written += 1;
         let n = self.written;
@@ -59,7 +59,7 @@ impl Readers {
         assert_eq!(put.unwrap(), n);
     }
 
-    /// Reads these: each comes once and in order.
+    /// Reads these entries and keys, each exactly once and in order.
     async fn read(&mut self, which: impl Iterator<Item = u64>) {
         for n in which {
             let (entry, _) = entry(&mut self.log).await;
@@ -99,7 +99,7 @@ impl Readers {
     }
 }
 
-/// Nothing says that it is gone: it is silent, and nothing of what is stored meanwhile comes.
+/// A deleted consumer gives no sign: it is silent, and later entries do not come.
 #[tokio::test]
 async fn d20_a_consumer_that_was_deleted_is_made_anew_from_the_last_entry() {
     let mut readers = Readers::start().await;
@@ -115,7 +115,7 @@ async fn d20_a_consumer_that_was_deleted_is_made_anew_from_the_last_entry() {
     }
     readers.write(50).await;
     readers.read(21..=100).await;
-    assert_eq!(readers.restarts(), 2, "each once");
+    assert_eq!(readers.restarts(), 2, "each consumer is created again once");
     for stream in ["IN_0", "KV_rooms_0"] {
         let names = readers.consumers(stream).await;
         assert!(
@@ -127,7 +127,8 @@ async fn d20_a_consumer_that_was_deleted_is_made_anew_from_the_last_entry() {
     readers.read(101..=101).await;
 }
 
-/// The connection stands, and nothing comes; then all comes that was held up, of the old consumer too.
+/// The connection stays open but silent. Later everything that was held up arrives, including messages of the old
+/// consumer.
 #[tokio::test]
 async fn d20_a_consumer_that_is_silent_is_made_anew_from_the_last_entry() {
     let mut readers = Readers::start().await;
@@ -142,19 +143,19 @@ async fn d20_a_consumer_that_is_silent_is_made_anew_from_the_last_entry() {
     readers.read(41..=60).await;
 }
 
-/// The next one has the number after its own.
+/// The sequence number of the next message reveals the gap.
 #[tokio::test]
 async fn d20_a_lost_message_is_seen_by_the_next_one() {
     third_is_lost(20).await;
 }
 
-/// None comes after it; the heartbeat says what was the last.
+/// No message follows; the heartbeat names the last sequence number.
 #[tokio::test]
 async fn d20_the_last_message_is_missed_by_a_heartbeat() {
     third_is_lost(0).await;
 }
 
-/// The third entry, or the third key, is lost on its way, and so many are written after it: all are read.
+/// Loses the third entry and then the third key in transit, writes `after` more, and reads all of them.
 async fn third_is_lost(after: u64) {
     for subject in ["in.0.lost", "$KV.rooms_0.0.lost-3"] {
         let mut readers = Readers::start().await;
@@ -169,14 +170,14 @@ async fn third_is_lost(after: u64) {
     }
 }
 
-/// A reader that is slow is waited for by the server, and neither loses anything nor has to begin anew.
+/// The server waits for a slow reader. The reader loses nothing and its consumer is not created again.
 #[tokio::test]
 async fn d20_a_slow_reader_holds_the_server_back() {
     let server = NatsServer::start().await;
     let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
     let reading = Bus::connect_nats(&server.url(), &options()).await.unwrap();
     let mut reader = reading.read_log(P0, 1).await.unwrap();
-    // More than the server lets be under way (32 MiB), so that it must stop.
+    // More than the server's limit for bytes in flight (32 MiB), so that it must pause.
     let payload = Bytes::from(vec![b'x'; 4096]);
     let mut last = None;
     for _ in 0..12_000 {
@@ -190,7 +191,7 @@ async fn d20_a_slow_reader_holds_the_server_back() {
     for seq in 1..=12_000 {
         assert_eq!(entry(&mut reader).await.0.seq, seq);
         if seq % 3000 == 0 {
-            // Slow, for several heartbeats.
+            // The reader stays slow for several heartbeats.
             tokio::time::sleep(Duration::from_millis(800)).await;
         }
     }
@@ -199,7 +200,7 @@ async fn d20_a_slow_reader_holds_the_server_back() {
     assert_eq!(stats.slow_consumers.load(Ordering::Relaxed), 0);
 }
 
-/// A server that lost power forgot what a reader has read, and grew past it again.
+/// After a power loss the server has forgotten entries that a reader has read, and then has grown past that place.
 #[tokio::test]
 async fn d11_a_reader_of_a_lost_tail_is_lost() {
     let mut server = NatsServer::start().await;
@@ -222,7 +223,7 @@ async fn d11_a_reader_of_a_lost_tail_is_lost() {
             match past.next().await {
                 Read::Idle => {}
                 Read::Lost => break,
-                Read::Item(..) => panic!("nothing is there"),
+                Read::Item(..) => panic!("the reader got an entry that the server has lost"),
             }
         }
     })

@@ -1,4 +1,4 @@
-//! What each case gets: a bus, twice connected.
+//! The setup of each case: one bus with two connections.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use grandstand_harness::nats::{NatsServer, TempDir};
 pub(crate) struct Rig {
     pub(crate) bus: Bus,
     pub(crate) other: Bus,
-    /// Kept until the case is over.
+    /// Kept alive until the case ends.
     _server: Option<NatsServer>,
     _dir: Option<TempDir>,
 }
 
-/// Few streams and partitions, so that partitions share streams: 0 and 2 are in one.
+/// Few streams and partitions, so that partitions share streams: 0 and 2 share one.
 pub(crate) fn options() -> BusOptions {
     BusOptions {
         streams: 2,
@@ -42,7 +42,7 @@ impl Rig {
 
     fn of_embedded(bus: Bus, dir: Option<TempDir>) -> Self {
         let Bus::Embedded(embedded) = &bus else {
-            panic!("an embedded bus is embedded");
+            panic!("`open_embedded` returned a NATS bus");
         };
         Self {
             other: Bus::Embedded(embedded.client()),
@@ -63,31 +63,31 @@ impl Rig {
     }
 }
 
-/// Waits for something that should come soon.
+/// Waits for `future`; fails if it takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(Duration::from_secs(10), future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what} did not come"),
+        Err(_) => panic!("{what} did not come in time"),
     }
 }
 
-/// Text as a payload.
+/// A payload of text.
 pub(crate) fn text(text: impl ToString) -> Bytes {
     text.to_string().into()
 }
 
-/// Appends and waits until it is stored.
+/// Appends an entry and waits until it is stored.
 pub(crate) async fn append(bus: &Bus, subject: &str, payload: impl ToString) -> u64 {
     let receipt = bus.append(subject.to_owned(), text(payload)).await.unwrap();
     soon("an ack", receipt).await.unwrap()
 }
 
-/// The next entry, over idle signs.
+/// The next entry, skipping idle signs.
 pub(crate) async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
     item("an entry", async || reader.next().await).await
 }
 
-/// The next key, over idle signs.
+/// The next key, skipping idle signs.
 pub(crate) async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
     item("a key", async || reader.next().await).await
 }

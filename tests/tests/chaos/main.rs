@@ -1,6 +1,6 @@
-//! A minute of chaos with real processes: see `grandstand_harness::chaos`.
+//! One minute of chaos with real processes, see `grandstand_harness::chaos`.
 //!
-//! `SEED=7 SECONDS=300 cargo test -p grandstand-tests --test chaos -- --nocapture` varies it.
+//! `SEED=7 SECONDS=300 cargo test -p grandstand-tests --test chaos -- --nocapture` changes the seed and the length.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! NATS stalls, or is cut off from one process.
+//! Outages of NATS, for all processes or for one.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn plan(workers: usize, edges: usize) -> Plan {
     }
 }
 
-/// Waits until a process says that it is ready, or that it is not.
+/// Waits until `/ready` of a process has this value.
 async fn until_ready(process: &Process, ready: bool) {
     let deadline = Instant::now() + PATIENCE;
     while process.is_ready().await != ready {
@@ -42,8 +42,14 @@ async fn nats_stalls_for_ten_seconds_and_all_goes_on() {
     rig.nats.resume();
     flow.goes_on(20).await;
     for client in flow.end(rig.door(0, "lily")).await {
-        assert!(client.has_notice("degraded"), "they are told");
-        assert!(client.has_notice("recovered"), "and that it is over");
+        assert!(
+            client.has_notice("degraded"),
+            "clients are notified of the outage"
+        );
+        assert!(
+            client.has_notice("recovered"),
+            "clients are notified of the recovery"
+        );
     }
 }
 
@@ -70,16 +76,20 @@ async fn an_edge_is_cut_off_from_nats_and_heals() {
             proxy.cut();
         }
         let cut = Instant::now();
-        sue.until("she is told", |c| told(c, "degraded") > round)
-            .await;
-        println!("swallow: {swallow}: told after {:?}", cut.elapsed());
+        sue.until("sue is notified of the outage", |c| {
+            told(c, "degraded") > round
+        })
+        .await;
+        println!("swallow: {swallow}: notified after {:?}", cut.elapsed());
         proxy.heal();
-        sue.until("it is over", |c| told(c, "recovered") > round)
-            .await;
+        sue.until("sue is notified of the recovery", |c| {
+            told(c, "recovered") > round
+        })
+        .await;
         flow.goes_on(20).await;
     }
     flow.end(rig.door(0, "lily")).await;
-    // The other edge had no trouble.
+    // The other edge was not affected.
     bob.settle().await;
     assert_eq!(told(&bob, "degraded"), 0);
     assert_eq!((sue.closed, bob.closed), (None, None));
@@ -94,7 +104,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
     let bus = rig.bus().await.unwrap();
     let watching = watch_checkpoints(&bus, STREAMS);
     let has = |some: bool| move |of: &dyn Fn(&str) -> usize| (of("worker-2") > 0) == some;
-    owners::until(&bus, PARTITIONS, "it has its share", has(true)).await;
+    owners::until(&bus, PARTITIONS, "the worker has its share", has(true)).await;
     let mut flow = Flow::start(8, |edge, name| rig.door(edge, name)).await;
     flow.goes_on(20).await;
     for (round, swallow) in [false, true].into_iter().enumerate() {
@@ -104,10 +114,10 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
             proxy.cut();
         }
         let cut = Instant::now();
-        // It suspends itself, and is found dead.
+        // The worker suspends itself, and the others declare it dead.
         until_ready(&rig.workers[2], false).await;
         let suspended = cut.elapsed();
-        owners::until(&bus, PARTITIONS, "others have its share", has(false)).await;
+        owners::until(&bus, PARTITIONS, "other workers have its share", has(false)).await;
         println!(
             "swallow: {swallow}: suspended after {suspended:?}, taken over after {:?}",
             cut.elapsed()
@@ -119,15 +129,21 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
         while rig.workers[2].metric(dead).await.unwrap_or(0.0) <= round as f64 {
             assert!(
                 Instant::now() < deadline,
-                "it learns that it was found dead"
+                "the worker learns that it was declared dead"
             );
             sleep(Duration::from_millis(20)).await;
         }
-        owners::until(&bus, PARTITIONS, "it has its share again", has(true)).await;
+        owners::until(
+            &bus,
+            PARTITIONS,
+            "the worker has its share again",
+            has(true),
+        )
+        .await;
         flow.goes_on(20).await;
     }
     flow.end(rig.door(0, "lily")).await;
     for watching in watching {
-        assert!(!watching.is_finished(), "a checkpoint went back");
+        assert!(!watching.is_finished(), "a checkpoint's epoch decreased");
     }
 }

@@ -1,4 +1,4 @@
-//! Edges die, and their players come back elsewhere.
+//! Edges die, and their players return at other edges.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
     }
     let mut took = Vec::new();
     for round in 0..3 {
-        // A new edge each time: workers hear of it with its first player.
+        // A new edge for each round, so that workers learn of the edge with its first player.
         let name = format!("edge-{}", rig.edges.len());
         let start = rig.plan().edge(&rig.nats.url(), &name);
         rig.edges.push(Process::start(start, true).await);
@@ -45,7 +45,7 @@ async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
             alice.join(room, json!({})).await;
             alice.input(room, json!(round)).await;
             alice.until_answered(room).await;
-            bob.until("alice is there", is("alice", "connected", room))
+            bob.until("alice is connected", is("alice", "connected", room))
                 .await;
         }
         tokio::time::sleep(WAIT * round).await;
@@ -59,11 +59,11 @@ async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
         alice.reconnect(rig.address(1)).await;
         for room in rooms {
             alice
-                .until("she is in again", |c| c.rooms[room].is_shown())
+                .until("alice is in the room again", |c| c.rooms[room].is_shown())
                 .await;
             alice.input(room, json!("back")).await;
             alice.until_answered(room).await;
-            bob.until("alice is back", is("alice", "connected", room))
+            bob.until("alice is connected again", is("alice", "connected", room))
                 .await;
         }
     }
@@ -90,19 +90,22 @@ async fn the_newer_of_two_connections_wins_on_whatever_edge() {
     second.join("relay-1", json!({})).await;
     let replaced = |room: &str| json!({"room": room, "code": "replaced"});
     first.expect("left", replaced("relay-1")).await;
-    // It has a room left, so it stays, and plays there.
+    // The connection is in another room, so it stays open and plays there.
     first.input("relay-2", json!("b")).await;
     first.until_answered("relay-2").await;
     second.input("relay-1", json!("c")).await;
     second.until_answered("relay-1").await;
-    assert_eq!(second.rooms["relay-1"].acked, 2, "the numbers go on");
+    assert_eq!(
+        second.rooms["relay-1"].acked, 2,
+        "sequence numbers continue"
+    );
     second.join("relay-2", json!({})).await;
     first.expect("left", replaced("relay-2")).await;
     assert_eq!(first.until_closed().await, 4009);
-    // The first one again, with the same page: now it is the newer one.
+    // The first client reconnects with the same page and is now the newer one.
     first.reconnect(rig.address(0)).await;
     second
-        .until("both rooms are left, in any order", |c| {
+        .until("the client has left both rooms, in any order", |c| {
             let replaced = Some("replaced".to_owned());
             c.rooms.values().all(|room| room.left == replaced)
         })

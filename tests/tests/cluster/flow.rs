@@ -1,4 +1,4 @@
-//! Players who send numbered inputs all the time, and who count what becomes of them.
+//! Players that send numbered inputs continuously, and checks of what the rooms show.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// Inputs that a player has under way.
+/// A player's maximum number of unanswered inputs.
 const UNDER_WAY: usize = 4;
-/// Between two inputs of a player.
+/// Pause between two inputs of a player.
 const PAUSE: Duration = Duration::from_millis(15);
-/// How long anything may take, the choice of new leaders included.
+/// How long a step may take, including the election of new leaders.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Rooms with a player and a spectator each, on different edges. Their connections must stand all the time.
+/// Rooms with a player and a spectator each, on different edges. Their connections must stay open.
 pub(crate) struct Flow {
     rooms: Vec<Playing>,
     stop: watch::Sender<bool>,
@@ -31,7 +31,8 @@ struct Playing {
 }
 
 impl Flow {
-    /// Begins: `relay-flow0` and so on. `door` gives the way in of a named player to edge 0, 1, …
+    /// Starts clients in the rooms `relay-flow0` and so on. `door` returns the connection options of a named player at
+    /// an edge with this index.
     pub(crate) async fn start(rooms: usize, door: impl Fn(usize, &str) -> Door) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut flow = Self {
@@ -59,7 +60,7 @@ impl Flow {
         flow
     }
 
-    /// Waits until so many more inputs are acked in every room.
+    /// Waits until `more` inputs are acked in every room.
     pub(crate) async fn goes_on(&mut self, more: u64) {
         for room in &mut self.rooms {
             let now = *room.acked.borrow();
@@ -67,14 +68,14 @@ impl Flow {
             let on = timeout(PATIENCE, on).await;
             assert!(
                 matches!(on, Ok(Ok(_))),
-                "{} does not go on: {on:?}",
+                "{} gets no further acks: {on:?}",
                 room.name
             );
         }
     }
 
-    /// Stops, and checks that all that was acked is there, once and in order, for whoever watched and whoever comes
-    /// late. The clients, players and watchers in turn.
+    /// Stops the players and checks that every acked input shows once and in order, for spectators and for late
+    /// clients. Returns players and spectators alternately.
     pub(crate) async fn end(self, late: Door) -> Vec<Client> {
         self.stop.send_replace(true);
         let mut late = Client::connect(late).await;
@@ -88,7 +89,7 @@ impl Flow {
             room.total.send_replace(Some(sent));
             let watcher = timeout(PATIENCE, room.watcher).await.unwrap().unwrap();
             late.join(name, json!({"role": "spectator"})).await;
-            late.until("all shows", |c| c.rooms[name].view["count"] == sent)
+            late.until("all inputs show", |c| c.rooms[name].view["count"] == sent)
                 .await;
             for client in [player, watcher] {
                 hold_order(&client, name);
@@ -100,7 +101,7 @@ impl Flow {
     }
 }
 
-/// A snapshot may stand for some inputs, but none comes twice, or before an earlier one.
+/// A snapshot may cover several inputs, but no input comes twice or before an earlier one.
 fn hold_order(client: &Client, room: &str) {
     let updates = client.rooms[room].updates.iter();
     let numbers: Vec<_> = updates.map(|u| u["data"].as_u64().unwrap()).collect();
@@ -116,7 +117,7 @@ fn hold_epochs(client: &Client, room: &str) {
     assert_eq!(once.len(), epochs.len(), "{room}: {epochs:?}");
 }
 
-/// The epochs that a client was shown over this connection, one after the other.
+/// The consecutive epochs of a client's connection.
 pub(crate) fn epochs(client: &Client, room: &str) -> Vec<String> {
     let of_room = |m: &&Value| m["type"] == "snapshot" && m["room"] == room;
     let snapshots = client.log.iter().filter(of_room);

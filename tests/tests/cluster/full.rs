@@ -8,7 +8,7 @@ use grandstand_harness::rig::{Plan, Rig};
 use serde_json::{Value, json};
 
 const STREAMS: u16 = 4;
-/// Bytes of an input; a stream holds a few dozen.
+/// Size of an input in bytes. A stream holds a few dozen.
 const INPUT: usize = 4096;
 const LIMIT: u64 = 256 * 1024;
 
@@ -28,7 +28,8 @@ async fn limit_all(bus: &Bus, bytes: i64) {
     }
 }
 
-/// What does not fit is not acked and not lost: clients are told, and it gets in when there is room.
+/// Inputs that do not fit are neither acked nor lost. Clients are notified, and the inputs are stored once there is
+/// space.
 #[tokio::test]
 async fn a_full_log_is_told_and_loses_nothing() {
     let mut plan = Plan {
@@ -53,7 +54,10 @@ async fn a_full_log_is_told_and_loses_nothing() {
     while !alice.has_notice("degraded") {
         if alice.rooms[room].unanswered() < 8 {
             sent += 1;
-            assert!(sent * INPUT as u64 <= 2 * LIMIT, "nothing is full");
+            assert!(
+                sent * INPUT as u64 <= 2 * LIMIT,
+                "the stream never becomes full"
+            );
             alice.input(room, json!([sent, text])).await;
         } else {
             alice.next().await.unwrap();
@@ -63,13 +67,15 @@ async fn a_full_log_is_told_and_loses_nothing() {
     assert!(acked > 0 && acked < sent, "{acked} of {sent}");
     limit_all(&bus, -1).await;
     alice
-        .until("it is over", |c| c.has_notice("recovered"))
+        .until("the client is notified of the recovery", |c| {
+            c.has_notice("recovered")
+        })
         .await;
     alice.until_answered(room).await;
     assert_eq!(alice.rooms[room].acked, sent);
     for client in [&mut alice, &mut sue] {
         client
-            .until("all shows", |c| c.rooms[room].view["count"] == sent)
+            .until("all inputs show", |c| c.rooms[room].view["count"] == sent)
             .await;
         let updates = client.rooms[room].updates.iter();
         let numbers: Vec<_> = updates.map(|u| u["data"][0].as_u64().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Several workers and edges as real processes on real NATS, while one after the other of them gets into trouble.
+//! Several workers and edges as real processes on real NATS, with faults of one process at a time.
 
 #![allow(clippy::unwrap_used)]
 

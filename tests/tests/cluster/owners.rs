@@ -1,4 +1,4 @@
-//! Who owns what, as the leases say.
+//! Owners of partitions, read from the leases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,11 +9,10 @@ use grandstand_common::record::{Checkpoint, Lease};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// How long owners may take to settle.
+/// How long ownership may take to settle.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The owners of all partitions, by the names of workers; `None` while one has none that is ready, or the bus cannot be
-/// asked.
+/// The owners of all partitions by worker name; `None` while a partition has no ready owner or the bus cannot be read.
 async fn owners(bus: &Bus, partitions: u16) -> Option<BTreeMap<u16, String>> {
     let mut owners = BTreeMap::new();
     for partition in 0..partitions {
@@ -27,7 +26,7 @@ async fn owners(bus: &Bus, partitions: u16) -> Option<BTreeMap<u16, String>> {
     Some(owners)
 }
 
-/// Waits until every partition has an owner that is ready and `so` holds for how many each worker has.
+/// Waits until every partition has a ready owner and `so` holds for the number of partitions of each worker.
 pub(crate) async fn until(
     bus: &Bus,
     partitions: u16,
@@ -47,7 +46,7 @@ pub(crate) async fn until(
     }
 }
 
-/// Reads all checkpoints until it is stopped, and holds them to this: an older epoch never replaces a newer one.
+/// Reads all checkpoints until it is aborted, and checks that an older epoch never replaces a newer one.
 pub(crate) fn watch_checkpoints(bus: &Bus, streams: u16) -> Vec<JoinHandle<()>> {
     let watch = |stream: u16| {
         let bus = bus.clone();

@@ -1,4 +1,4 @@
-//! What is there already and is not as it must be.
+//! Existing streams and processes that do not match the configuration.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn api(bus: &Bus, verb: &str, stream: &str, request: Value) -> Value {
     answer
 }
 
-/// One line, with this code, that says all of these.
+/// Checks the exit code, and that one line contains all of these words.
 fn refuses(output: &Output, words: &[&str]) {
     let Output { code, text } = output;
     assert_eq!(*code, Some(78), "{text}");
@@ -129,7 +129,7 @@ async fn streams_with_a_wrong_setting_are_told_with_what_is_wanted_and_how_to_me
         ),
     ];
     for (stream, change, words) in wrong {
-        // Whoever comes makes what is missing.
+        // A process creates the streams that are missing.
         let bus = Bus::connect_nats(&url, &BusOptions::default())
             .await
             .unwrap();
@@ -147,7 +147,7 @@ async fn streams_with_a_wrong_setting_are_told_with_what_is_wanted_and_how_to_me
         }
         api(&bus, "DELETE", stream, json!({})).await;
     }
-    // And with all as it must be:
+    // With correct streams:
     let _worker = Process::start(tried.worker_on_own_ports(), false).await;
 }
 
@@ -192,7 +192,7 @@ async fn who_would_not_understand_the_others_is_refused_and_another_build_is_wel
 
     let (url, options) = (tried.nats.url(), BusOptions::default());
     let bus = Bus::connect_nats(&url, &options).await.unwrap();
-    // Somebody of another build, who leaves.
+    // A worker of another build that leaves the cluster.
     let other = WorkerRecord {
         state: WorkerState::Leaving,
         beat: 1,

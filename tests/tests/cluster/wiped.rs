@@ -1,4 +1,4 @@
-//! NATS comes back without anything.
+//! NATS returns without its data.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use grandstand_harness::client::Client;
 use grandstand_harness::rig::{Plan, Rig};
 use serde_json::json;
 
-/// Rooms that are gone begin again, and clients get to know; edges and workers go on by themselves.
+/// Lost rooms begin again and clients are notified. Edges and workers recover by themselves.
 #[tokio::test]
 async fn nats_is_wiped_and_rooms_begin_again() {
     let plan = Plan {
@@ -32,15 +32,19 @@ async fn nats_is_wiped_and_rooms_begin_again() {
     rig.nats.restart_wiped().await;
     for client in &mut clients {
         client
-            .until("they are told", |c| c.has_notice("recovered"))
+            .until("clients are notified of the recovery", |c| {
+                c.has_notice("recovered")
+            })
             .await;
     }
     for client in &mut clients {
         for room in rooms {
-            // The room is gone: whoever was in it is told, and may begin it anew.
+            // The room is gone: its clients are told and may create it again.
             client.input(room, json!("lost")).await;
             client
-                .until("they are out", |c| c.rooms[room].left.is_some())
+                .until("the client has left the room", |c| {
+                    c.rooms[room].left.is_some()
+                })
                 .await;
         }
         assert_eq!(client.closed, None);
@@ -49,14 +53,16 @@ async fn nats_is_wiped_and_rooms_begin_again() {
         for room in rooms {
             client.join(room, json!({})).await;
             let seq = client.input(room, json!("after")).await;
-            assert_eq!(seq, 1, "another instance counts anew");
+            assert_eq!(seq, 1, "the new instance numbers inputs from 1");
             client.until_answered(room).await;
         }
     }
     for client in &mut clients {
         for room in rooms {
             client
-                .until("only what came after", |c| c.rooms[room].view["count"] == 2)
+                .until("only inputs after the loss show", |c| {
+                    c.rooms[room].view["count"] == 2
+                })
                 .await;
             assert_ne!(client.rooms[room].instance, before);
         }
@@ -70,10 +76,10 @@ async fn nats_is_wiped_and_rooms_begin_again() {
             break;
         }
         let late = tokio::time::Instant::now() >= deadline;
-        assert!(!late, "what all agree on is written down again");
+        assert!(!late, "the cluster's settings are stored again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for process in rig.workers.iter_mut().chain(&mut rig.edges) {
-        assert!(process.status().is_none(), "nobody had to be restarted");
+        assert!(process.status().is_none(), "no process ended");
     }
 }

@@ -1,4 +1,4 @@
-//! Workers join, leave, die and stall, while games go on.
+//! Workers join, leave, die and stall while games are played.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::owners::{self, watch_checkpoints};
 const PARTITIONS: u16 = 32;
 const STREAMS: u16 = 4;
 
-/// The whole of it: whatever happens to workers, nothing acked is lost, nothing is applied twice, every client sees
-/// epochs come one after the other, and a game is played to its end.
+/// Through all changes of workers no acked input is lost or applied twice, every client sees increasing epochs, and a
+/// game is played to its end.
 #[tokio::test]
 async fn workers_come_and_go_and_games_go_on() {
     let plan = Plan {
@@ -36,30 +36,33 @@ async fn workers_come_and_go_and_games_go_on() {
     }
     flow.goes_on(20).await;
 
-    // One joins, and gets its share.
+    // A worker joins and gets its share.
     let joined = rig.add_worker().await.unwrap();
     assert_eq!(joined, 3);
     let all =
         |of: &dyn Fn(&str) -> usize| (0..4).map(|w| of(&format!("worker-{w}"))).sum::<usize>();
-    owners::until(&bus, PARTITIONS, "the new one has its share", |of| {
+    owners::until(&bus, PARTITIONS, "the new worker has its share", |of| {
         of("worker-3") > 0 && all(of) == usize::from(PARTITIONS)
     })
     .await;
     flow.goes_on(20).await;
 
-    // One leaves, and gives its share away.
+    // A worker leaves and hands its share over.
     rig.workers[0].term();
     assert!(rig.workers[0].ended().await.success());
-    owners::until(&bus, PARTITIONS, "the leaver has nothing", |of| {
-        of("worker-0") == 0
-    })
+    owners::until(
+        &bus,
+        PARTITIONS,
+        "the leaving worker has no partition",
+        |of| of("worker-0") == 0,
+    )
     .await;
     flow.goes_on(20).await;
 
-    // One is killed.
+    // A worker is killed.
     let killed = Instant::now();
     rig.workers[1].kill9();
-    owners::until(&bus, PARTITIONS, "the dead one has nothing", |of| {
+    owners::until(&bus, PARTITIONS, "the dead worker has no partition", |of| {
         of("worker-1") == 0
     })
     .await;
@@ -69,12 +72,16 @@ async fn workers_come_and_go_and_games_go_on() {
     );
     flow.goes_on(20).await;
 
-    // One stalls; the last one takes all. What the stalled one had on its way when it wakes counts nothing.
+    // A worker stalls, and the last one takes over all partitions. Messages that the stalled worker had in flight have
+    // no effect after it resumes.
     let stalled = Instant::now();
     rig.workers[2].pause();
-    owners::until(&bus, PARTITIONS, "the stalled one has nothing", |of| {
-        of("worker-3") == usize::from(PARTITIONS)
-    })
+    owners::until(
+        &bus,
+        PARTITIONS,
+        "the stalled worker has no partition",
+        |of| of("worker-3") == usize::from(PARTITIONS),
+    )
     .await;
     println!(
         "SIGSTOP: all partitions have owners after {:?}",
@@ -87,13 +94,16 @@ async fn workers_come_and_go_and_games_go_on() {
     while rig.workers[2].metric(found_dead).await.unwrap_or(0.0) < 1.0 {
         assert!(
             Instant::now() < deadline,
-            "it learns that it was found dead"
+            "the worker learns that it was declared dead"
         );
         sleep(Duration::from_millis(20)).await;
     }
-    owners::until(&bus, PARTITIONS, "it takes its share anew", |of| {
-        of("worker-2") > 0
-    })
+    owners::until(
+        &bus,
+        PARTITIONS,
+        "the stalled worker takes a share again",
+        |of| of("worker-2") > 0,
+    )
     .await;
     flow.goes_on(20).await;
 
@@ -107,6 +117,6 @@ async fn workers_come_and_go_and_games_go_on() {
     assert_eq!(views[0]["phase"], "over");
     flow.end(rig.door(0, "lily")).await;
     for watching in watching {
-        assert!(!watching.is_finished(), "a checkpoint went back");
+        assert!(!watching.is_finished(), "a checkpoint's epoch decreased");
     }
 }

@@ -1,4 +1,4 @@
-//! Who is let in, and for how long.
+//! Admission of clients, and the end of their tokens.
 
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
@@ -58,7 +58,7 @@ async fn tokens_are_checked_and_renewed(site: Site) {
     alice.input("relay-1", json!("still here")).await;
     alice.until_answered("relay-1").await;
 
-    // A token that is not renewed ends, and the connection with it.
+    // A token that is not renewed expires, and its connection is closed.
     let mut carol = Client::connect(door().token(&token("carol", 2, &RELAY))).await;
     carol.join("relay-1", json!({})).await;
     assert_eq!(carol.until_closed().await, 4001);

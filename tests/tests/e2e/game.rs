@@ -1,4 +1,4 @@
-//! Two players and their spectators, to the end of a game.
+//! Two players and their spectators play a game to its end.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ async fn a_game_is_played_to_its_end(site: Site) {
         site.client(0, "sue"),
         site.client(1, "sam")
     );
-    // One comes before there is a room.
+    // One spectator comes before the room exists.
     first.ask_in(ROOM, spectator.clone()).await;
     let joined = first.expect("joined", json!({"room": ROOM})).await;
     assert_eq!(joined["instance"], Value::Null, "{joined}");

@@ -1,4 +1,4 @@
-//! A room that many edges watch: what concerns all of them is published once.
+//! A room that many edges watch: the worker publishes room-wide messages once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use tokio::time::Instant;
 const SHARDS: usize = 20;
 const ROOM: &str = "relay-hot";
 
-/// NATS, a worker for which a room with more than ten edges is hot, and an edge of 20 shards, each an edge of its own.
+/// Starts NATS, a worker for which a room with more than ten edges is hot, and an edge process with 20 shards. Each
+/// shard counts as an edge.
 async fn hot_site() -> Site {
     let nats = NatsServer::start().await;
     let worker = Start::worker()
@@ -33,7 +34,7 @@ async fn hot_site() -> Site {
     Site::of(vec![edge], Some(worker), Some(nats))
 }
 
-/// Updates of the room in what has come so far, and how many messages that was.
+/// Counts the room's updates in the messages received so far, and those messages.
 fn updates(from: &mut Subscription) -> (usize, usize) {
     let (mut updates, mut messages) = (0, 0);
     while let Some(message) = from.try_next() {
@@ -50,19 +51,22 @@ fn updates(from: &mut Subscription) -> (usize, usize) {
     (updates, messages)
 }
 
-/// As [`updates`], when at least so many have come: the observer may be behind the edges.
+/// As [`updates`], once there are `count` of them, because the observer may lag behind the edges.
 async fn updates_of(from: &mut Subscription, count: usize) -> usize {
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut got = 0;
     while got < count {
-        assert!(Instant::now() < deadline, "{got} of {count} updates");
+        assert!(
+            Instant::now() < deadline,
+            "only {got} of {count} updates came"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
         got += updates(from).0;
     }
     got
 }
 
-/// The edges that are reached on the room's subject, as they say.
+/// Collects the edges that have confirmed the room's subject.
 fn confirmed(asked: &mut Subscription, edges: &mut BTreeSet<String>) {
     while let Some(message) = asked.try_next() {
         let Ok(interest) = Interest::decode(message.payload) else {
@@ -78,7 +82,7 @@ fn confirmed(asked: &mut Subscription, edges: &mut BTreeSet<String>) {
 async fn taken(site: &Site) -> u64 {
     let (_, text) = get(site.edges[0].admin(), "/metrics")
         .await
-        .expect("it answers");
+        .expect("the edge answers");
     let line = text
         .lines()
         .find(|line| line.starts_with("grandstand_edge_updates_total"));
@@ -88,7 +92,7 @@ async fn taken(site: &Site) -> u64 {
 
 async fn until_count(client: &mut Client, count: u64) {
     client
-        .until("all was said", |c| c.rooms[ROOM].view["count"] == count)
+        .until("all updates show", |c| c.rooms[ROOM].view["count"] == count)
         .await;
 }
 
@@ -120,7 +124,7 @@ async fn a_hot_room_is_published_once_and_reaches_every_edge_once() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    // Until the worker has heard of all confirmations it sends directly, too.
+    // Until the worker has all confirmations it also sends directly.
     let mut count = 0;
     loop {
         alice.input(ROOM, json!({"say": count})).await;
@@ -149,17 +153,24 @@ async fn a_hot_room_is_published_once_and_reaches_every_edge_once() {
     let mut published = updates_of(&mut hot, 10).await;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     published += updates(&mut hot).0;
-    assert_eq!(published, 10, "the worker publishes each update once");
-    assert_eq!(updates(&mut direct).0, 0, "and to no edge by itself");
+    assert_eq!(
+        published, 10,
+        "the worker publishes each update once to the room"
+    );
+    assert_eq!(
+        updates(&mut direct).0,
+        0,
+        "the worker sends no update to a single edge"
+    );
     let each = taken(&site).await - before;
     // Alice's shard shows both lanes.
     assert_eq!(
         each,
         10 * (SHARDS as u64 + 1),
-        "each edge takes each update once"
+        "each edge applies each update once"
     );
 
-    // Most leave: it is cold again, and goes on without a gap.
+    // Most viewers leave. The room is cold again and continues without a gap.
     viewers.truncate(1);
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,8 +1,8 @@
-//! Real processes and clients that are not ours, on the embedded bus and on a real NATS server.
+//! Real processes and independent clients, on the embedded bus and on a real NATS server.
 
 #![allow(clippy::unwrap_used)]
 
-/// Makes a test of each function, for each way to set Grandstand up.
+/// Makes a test of each function for each setup of Grandstand.
 macro_rules! on {
     ($($site:ident: $($name:ident),+;)+) => {
         $(mod $site {

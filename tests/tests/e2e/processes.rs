@@ -1,4 +1,4 @@
-//! What processes say and end with when they cannot work.
+//! Output and exit codes of processes that cannot work.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use grandstand_harness::ports::Port;
 use grandstand_harness::process::{Output, Process, Start};
 use grandstand_harness::site::{SECRET, Site, edge};
 
-/// It ended with this code and said all of these, each in one line.
+/// Checks the exit code, and that for each group one line contains all of its words.
 #[track_caller]
 fn said(output: &Output, code: i32, words: &[&[&str]]) {
     let Output { code: found, text } = output;

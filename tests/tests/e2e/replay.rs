@@ -1,4 +1,4 @@
-//! `grandstand replay`, of rooms that real processes have played.
+//! `grandstand replay` of rooms that real processes have played.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ on! {
     on_disk: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, what_is_not_there_says_so;
 }
 
-/// `grandstand replay`; of a folder, when the process that uses it has ended.
+/// Runs `grandstand replay`. A folder's process is ended first.
 async fn replay(site: &mut Site, arguments: &[&str]) -> Output {
     let mut start = Start::grandstand("replay");
     for argument in arguments {
@@ -32,7 +32,7 @@ async fn replay(site: &mut Site, arguments: &[&str]) -> Output {
     start.output().await
 }
 
-/// Lets a folder's process end; NATS' may run on.
+/// Ends the process that uses the folder. NATS continues to run.
 async fn quiet(site: &mut Site) {
     if site.is_one_process() {
         site.owner().term();
@@ -40,7 +40,7 @@ async fn quiet(site: &mut Site) {
     }
 }
 
-/// Replays until what is stored is as new as the log.
+/// Replays until the stored snapshot is as new as the log.
 async fn replay_when_stored(site: &mut Site, room: &str) -> Output {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -58,7 +58,7 @@ async fn replay_when_stored(site: &mut Site, room: &str) -> Output {
                 .ok()
         };
         let equal = equal.and_then(|line| number(line, "after entry "));
-        // What comes behind a moment in a line of two blanks.
+        // The number follows the time and two spaces.
         let last = last.and_then(|line| number(&line[13..], "  "));
         if equal.is_some() && equal >= last {
             return output;
@@ -68,7 +68,7 @@ async fn replay_when_stored(site: &mut Site, room: &str) -> Output {
     }
 }
 
-/// The history, line by line.
+/// The history, one line for each entry.
 async fn history(site: &mut Site, room: &str) -> Vec<Value> {
     let output = replay(site, &[room, "--json"]).await;
     assert_eq!(output.code, Some(0), "{}", output.text);
@@ -152,7 +152,7 @@ async fn a_relay_whose_owner_died_is_equal(mut site: Site) {
         if site.is_one_process() {
             alice.reconnect(site.address(0)).await;
             let shown = |c: &grandstand_harness::client::Client| c.rooms[room].is_shown();
-            alice.until("it is in again", shown).await;
+            alice.until("alice is in the room again", shown).await;
         }
     }
     alice.input(room, json!("the last")).await;
@@ -285,14 +285,18 @@ async fn a_damaged_snapshot_is_shown_and_put_aside(mut site: Site) {
         output.text
     );
     let stored = bus.get(bucket, &key).await.unwrap().unwrap();
-    assert_eq!(stored.value.unwrap(), damaged, "it stays as it is");
+    assert_eq!(
+        stored.value.unwrap(),
+        damaged,
+        "the damaged snapshot stays stored"
+    );
     let counted = site
         .owner()
         .metric("grandstand_worker_snapshots_damaged_total");
     assert_eq!(counted.await, Some(1.0));
 }
 
-/// Lets NATS forget a room's entries before one of them.
+/// Purges a room's entries before entry `keep_from` from NATS.
 async fn purge(nats: &NatsServer, room: &str, keep_from: u64) {
     let room: RoomId = room.parse().unwrap();
     let partition = room.partition(BusOptions::default().partitions);

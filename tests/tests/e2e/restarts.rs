@@ -1,4 +1,4 @@
-//! The process that owns the rooms dies, or is ended, and comes again.
+//! The owner of the rooms dies or ends, and is started again.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,17 @@ on! {
 const ROOM: &str = "relay-1";
 /// Inputs of each player between two deaths.
 const BETWEEN: u64 = 100;
-/// Inputs that a player has under way.
+/// A player's maximum number of unanswered inputs.
 const UNDER_WAY: usize = 16;
 
-/// What the tasks that play and watch are told.
+/// Signals to the tasks that play and watch.
 #[derive(Clone)]
 struct Told {
-    /// Who loses its connection may connect anew.
+    /// Whether clients without a connection may reconnect.
     up: watch::Receiver<bool>,
-    /// Players send no more.
+    /// Whether players must stop sending.
     stop: watch::Receiver<bool>,
-    /// How many inputs there were in the end.
+    /// The final number of inputs.
     total: watch::Receiver<Option<u64>>,
 }
 
@@ -38,7 +38,7 @@ impl Told {
     }
 }
 
-/// Sends numbered inputs until it is stopped and all are acked; `sent` says how many they are.
+/// Sends numbered inputs until it is stopped and all are acked. `sent` is their number.
 async fn number(mut client: Client, sent: watch::Sender<u64>, mut told: Told) -> Client {
     loop {
         let (room, so_far) = (&client.rooms[ROOM], *sent.borrow());
@@ -75,7 +75,7 @@ async fn watch_all(mut client: Client, mut told: Told) -> Client {
     }
 }
 
-/// What each player's updates say, in order.
+/// Returns the numbers in the updates by player, in order.
 fn numbers(client: &Client) -> BTreeMap<String, Vec<u64>> {
     let mut numbers = BTreeMap::<_, Vec<_>>::new();
     for update in &client.rooms[ROOM].updates {
@@ -127,7 +127,7 @@ async fn inputs_survive(mut site: Site, how: How) {
         if death == 2 {
             break;
         }
-        // Whoever loses its connection waits until it can be had again.
+        // A client that loses its connection waits until the process is back.
         up.send_replace(!site.is_one_process());
         match how {
             How::Kill => site.owner().kill9(),
@@ -152,7 +152,7 @@ async fn inputs_survive(mut site: Site, how: How) {
     for viewer in viewers {
         clients.push(viewer.await.unwrap());
     }
-    // Nothing was lost for whoever comes later either.
+    // A late client finds all inputs, too.
     let mut late = site.client(1, "lily").await;
     late.join(ROOM, json!({"role": "spectator"})).await;
     clients.push(late);
@@ -160,7 +160,7 @@ async fn inputs_survive(mut site: Site, how: How) {
         client
             .until("all inputs show", |c| c.rooms[ROOM].view["count"] == sum)
             .await;
-        // A snapshot may stand for some, but none comes twice, or before an earlier one.
+        // A snapshot may cover several inputs, but no input comes twice or before an earlier one.
         for (player, numbers) in numbers(client) {
             let ordered = numbers.is_sorted_by(|a, b| a < b);
             assert!(ordered, "{player}: {numbers:?}");
@@ -168,7 +168,7 @@ async fn inputs_survive(mut site: Site, how: How) {
     }
 }
 
-/// A player whose edge dies goes on at another one, with what was not acked.
+/// When an edge dies, its player continues at another edge and sends unacked inputs again.
 async fn an_edge_dies_and_its_players_move(mut site: Site) {
     let mut alice = site.client(0, "alice").await;
     let mut bob = site.client(1, "bob").await;
@@ -177,22 +177,22 @@ async fn an_edge_dies_and_its_players_move(mut site: Site) {
     for number in 1..=20 {
         alice.input(ROOM, json!({"number": number})).await;
     }
-    bob.until("some arrive", |c| !c.rooms[ROOM].updates.is_empty())
+    bob.until("some inputs show", |c| !c.rooms[ROOM].updates.is_empty())
         .await;
     site.edges[0].kill9();
     alice.until_closed().await;
-    bob.until("the others see that alice is lost", |c| {
+    bob.until("alice is lost for bob", |c| {
         c.presence(ROOM)
             .is_some_and(|players| players[0] == json!({"id": "alice", "state": "lost"}))
     })
     .await;
     alice.reconnect(site.address(1)).await;
     alice
-        .until("it is in again", |c| c.rooms[ROOM].is_shown())
+        .until("alice is in the room again", |c| c.rooms[ROOM].is_shown())
         .await;
     alice.input(ROOM, json!({"number": 21})).await;
     alice.until_answered(ROOM).await;
-    bob.until("all arrive, and alice is back", |c| {
+    bob.until("all inputs show and alice is connected", |c| {
         c.rooms[ROOM].view["count"] == 21
             && c.presence(ROOM)
                 .is_some_and(|players| players[0] == json!({"id": "alice", "state": "connected"}))
@@ -218,7 +218,7 @@ async fn a_game_survives_kill_9(mut site: Site) {
         .await;
     players[0].until_answered(room).await;
     let open = |c: &Client| c.rooms[room].view["open"] == json!([5]);
-    players[1].until("the card shows", open).await;
+    players[1].until("the card is open", open).await;
     let before = players[0].rooms[room].view["cards"].clone();
 
     site.owner().kill9();

@@ -1,4 +1,4 @@
-//! Spectators with a service of their own: less often, and later.
+//! Spectators with a reduced rate and with a delay.
 
 use std::time::Duration;
 
@@ -49,8 +49,11 @@ async fn spectators_get_the_latest_of_each_key(site: Site) {
     }
     let values = early.rooms[room].updates.iter();
     let values = values.filter(|update| update["key"] == "at").count();
-    assert!(values < 60, "{values}: what is not the latest is left out");
-    assert_eq!(early.rooms[room].view["count"], 6, "what has no key is not");
+    assert!(values < 60, "{values}: outdated values are skipped");
+    assert_eq!(
+        early.rooms[room].view["count"], 6,
+        "updates without a key are not skipped"
+    );
 }
 
 async fn spectators_see_nothing_before_its_time(site: Site) {
@@ -62,14 +65,16 @@ async fn spectators_see_nothing_before_its_time(site: Site) {
         .await;
     let mut first = site.client(1, "emil").await;
     first.ask_in(room, json!({"role": "spectator"})).await;
-    first.until("it is in", |c| c.has("joined", room)).await;
+    first
+        .until("the spectator has joined", |c| c.has("joined", room))
+        .await;
     let joined = first.log.iter().find(|m| m["type"] == "joined");
     assert!(
         joined.is_some_and(|m| m.get("instance").is_none()),
         "{joined:?}"
     );
     first
-        .until("it is shown", |c| c.has("snapshot", room))
+        .until("the room is shown", |c| c.has("snapshot", room))
         .await;
     assert!(created.elapsed() >= delay);
     for value in 1..=3 {
@@ -77,16 +82,16 @@ async fn spectators_see_nothing_before_its_time(site: Site) {
         alice.input(room, json!({"say": value})).await;
         alice.until_answered(room).await;
         first
-            .until("it is said", |c| c.rooms[room].view["count"] == value)
+            .until("the update shows", |c| c.rooms[room].view["count"] == value)
             .await;
         assert!(said.elapsed() >= delay, "{:?}", said.elapsed());
     }
-    // Who comes now is shown what the others see.
+    // A late spectator sees what the others see.
     let said = Instant::now();
     alice.input(room, json!({"say": 4})).await;
     alice.until_answered(room).await;
     let mut late = watcher(&site, 1, "lily", room).await;
-    late.until("it is said", |c| c.rooms[room].view["count"] == 4)
+    late.until("the update shows", |c| c.rooms[room].view["count"] == 4)
         .await;
     assert!(said.elapsed() >= delay);
 }

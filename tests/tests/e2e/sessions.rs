@@ -1,4 +1,4 @@
-//! Who is in which room, from which connection, and as what.
+//! Players in rooms: several rooms, several connections, and roles.
 
 use grandstand_common::envelope::Role;
 use grandstand_harness::client::Client;
@@ -35,10 +35,10 @@ async fn a_second_connection_replaces_the_first(site: Site) {
 
     let mut second = site.client(1, "alice").await;
     second.join(ROOM, json!({})).await;
-    assert_eq!(second.rooms[ROOM].acked, 2, "the numbers go on");
+    assert_eq!(second.rooms[ROOM].acked, 2, "sequence numbers continue");
     let left = first.expect("left", json!({"room": ROOM})).await;
     assert_eq!(left["code"], "replaced");
-    // It has another room left.
+    // The connection is in another room.
     first.settle().await;
     first
         .send(json!({"type": "input", "room": ROOM, "seq": 3, "data": "x"}))
@@ -62,7 +62,10 @@ async fn a_second_connection_replaces_the_first(site: Site) {
         .iter()
         .filter_map(|u| u["data"].as_str())
         .collect();
-    assert!("abc".ends_with(&said.concat()), "in order: {said:?}");
+    assert!(
+        "abc".ends_with(&said.concat()),
+        "inputs show in order: {said:?}"
+    );
 }
 
 async fn a_room_is_left_and_joined_again(site: Site) {
@@ -79,7 +82,7 @@ async fn a_room_is_left_and_joined_again(site: Site) {
         .await;
     let left = alice.expect("left", json!({"room": ROOM})).await;
     assert_eq!((&left["code"], &left["id"]), (&json!("left"), &json!(7)));
-    bob.until("bob sees that alice left", |c| {
+    bob.until("alice has left for bob", |c| {
         let presence = c.log.iter().rev().find(|m| m["type"] == "presence");
         presence.is_some_and(|p| p["players"] == json!([{"id": "bob", "state": "connected"}]))
     })
@@ -89,7 +92,7 @@ async fn a_room_is_left_and_joined_again(site: Site) {
     alice.settle().await;
     assert_eq!(
         alice.rooms[ROOM].view["count"], 1,
-        "nothing comes of a room that was left"
+        "no message about a room comes after leaving it"
     );
     alice
         .send(json!({"type": "leave", "room": ROOM, "id": 8}))
@@ -117,7 +120,9 @@ async fn many_rooms_share_a_connection(site: Site) {
     }
     for client in [&mut alice, &mut bob] {
         client
-            .until("all rooms show", |c| c.rooms.values().all(|r| r.is_shown()))
+            .until("all rooms are shown", |c| {
+                c.rooms.values().all(|r| r.is_shown())
+            })
             .await;
     }
     for text in ["a", "b", "c"] {
@@ -134,7 +139,7 @@ async fn many_rooms_share_a_connection(site: Site) {
         }
         alice.until_answered(room).await;
     }
-    // A repeated join changes nothing, and is answered again.
+    // A repeated join changes nothing and is answered again.
     let room = &rooms[0];
     alice
         .send(json!({"type": "join", "room": room, "id": 5}))
@@ -177,7 +182,7 @@ async fn encodings_meet_in_a_room(site: Site) {
 }
 
 async fn live_messages_pass(site: Site) {
-    // The built-in games send none; that of a spectator is refused, that of a player taken without a word.
+    // The built-in games ignore live messages: a player's is accepted silently, a spectator's is refused.
     let mut alice = site.client(0, "alice").await;
     alice.join(ROOM, json!({})).await;
     let live = json!({"type": "live", "room": ROOM, "data": {"x": 1}});
@@ -210,7 +215,7 @@ async fn what_may_not_be_joined_is_refused(site: Site) {
             json!({"code": "room_full", "id": 1, "room": "memory-1"}),
         )
         .await;
-    // Who is refused may still watch.
+    // A rejected player may still watch.
     carol.join("memory-1", json!({"role": "spectator"})).await;
     assert_eq!(
         carol.rooms["memory-1"].view["players"],
@@ -239,7 +244,7 @@ async fn what_may_not_be_joined_is_refused(site: Site) {
         .await;
     dave.expect("error", json!({"code": "forbidden", "id": 5}))
         .await;
-    // A spectator waits for a room that is not there yet.
+    // A spectator waits for a room that does not exist yet.
     dave.ask_in("relay-7", json!({"id": 6})).await;
     let joined = dave.expect("joined", json!({"id": 6})).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! An edge goes away in good order, and NATS without any.
+//! An edge drains; NATS fails.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
         let wait = notice["reconnect_in_ms"].as_u64().unwrap();
         assert!(wait <= 1000, "{notice}");
     }
-    // What is still open works, while alice moves as `draining` asks: the new connection first.
+    // Open connections keep working while alice moves as `draining` asks, opening the new connection first.
     bob.input(ROOM, json!("still here")).await;
     bob.until_answered(ROOM).await;
     let mut moved = site.client(1, "alice").await;
@@ -42,7 +42,7 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
     moved.input(ROOM, json!("here now")).await;
     moved.until_answered(ROOM).await;
     let said = |c: &Client| c.rooms[ROOM].view["count"] == 2;
-    carol.until("carol sees both", said).await;
+    carol.until("both inputs show for carol", said).await;
 }
 
 async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
@@ -58,7 +58,9 @@ async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
     site.nats.as_mut().unwrap().kill9();
     for client in [&mut alice, &mut bob, &mut sue] {
         client
-            .until("they are told", |c| c.has_notice("degraded"))
+            .until("clients are notified of the outage", |c| {
+                c.has_notice("degraded")
+            })
             .await;
     }
     for number in 2..=4 {
@@ -66,13 +68,15 @@ async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
         bob.input(ROOM, json!(number)).await;
     }
     let mut late = site.client(0, "lily").await;
-    late.until("whoever comes is told", |c| c.has_notice("degraded"))
-        .await;
+    late.until("a new client is notified of the outage", |c| {
+        c.has_notice("degraded")
+    })
+    .await;
     late.ask_in(ROOM, json!({"role": "spectator"})).await;
     site.nats.as_mut().unwrap().restart().await;
     for client in [&mut alice, &mut bob, &mut sue, &mut late] {
         client
-            .until("all shows again", |c| {
+            .until("all inputs show", |c| {
                 c.has_notice("recovered") && c.rooms[ROOM].view["count"] == 7
             })
             .await;
@@ -96,7 +100,7 @@ async fn nats_stalls_and_the_game_goes_on(site: Site) {
         alice.input(ROOM, json!(number)).await;
         bob.input(ROOM, json!(number)).await;
     }
-    // Without renewals the worker suspends itself, and later finds its leases as they were.
+    // Without renewals the worker suspends itself. Later it finds its leases unchanged.
     while get(worker.admin(), "/ready").await.unwrap().0 == 200 {
         alice.settle().await;
         tokio::time::sleep(Duration::from_millis(50)).await;

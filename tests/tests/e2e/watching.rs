@@ -1,4 +1,4 @@
-//! What an edge serves by itself, and what a client gets that was away.
+//! An edge serves spectators from its cache, and a returning client gets what it missed.
 
 use grandstand_harness::client::Client;
 use grandstand_harness::site::Site;
@@ -20,7 +20,7 @@ async fn say(client: &mut Client, texts: &[&str]) {
 
 async fn until_count(client: &mut Client, count: u64) {
     client
-        .until(&format!("{count} were said"), |c| {
+        .until(&format!("{count} updates show"), |c| {
             c.rooms[ROOM].view["count"] == count
         })
         .await;
@@ -70,7 +70,10 @@ async fn who_was_away_gets_what_it_missed(site: Site) {
         until_count(away, 5).await;
         away.settle().await;
         let room = &away.rooms[ROOM];
-        assert_eq!(room.snapshots, before, "only what was missed: {room:?}");
+        assert_eq!(
+            room.snapshots, before,
+            "only missed updates are sent: {room:?}"
+        );
         let said: Vec<_> = room
             .updates
             .iter()
@@ -79,7 +82,7 @@ async fn who_was_away_gets_what_it_missed(site: Site) {
         assert_eq!(said, ["a", "b", "c", "d", "e"]);
     }
 
-    // Another epoch's version says nothing.
+    // The version of another epoch is not comparable.
     sue.lose();
     say(&mut alice, &["f"]).await;
     let mut other = site.client(1, "sue").await;

@@ -1,11 +1,11 @@
-//! The stored part of a bus: log and keys, with sequences and revisions as NATS gives them.
+//! The stored part of a bus: log and keys, with sequence numbers and revisions as NATS assigns them.
 
 use std::collections::BTreeMap;
 
 use grandstand_common::bus::{Bucket, KvEntry, LogEntry};
 use grandstand_common::subject;
 
-/// What survives everything.
+/// The state that survives all faults.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) log: Vec<LogEntry>,
@@ -21,7 +21,7 @@ fn name(bucket: Bucket) -> String {
 }
 
 impl Store {
-    /// Appends, and gives the sequence.
+    /// Appends an entry and returns its sequence number.
     pub(crate) fn append(&mut self, subject: String, payload: bytes::Bytes, time_ms: u64) -> u64 {
         let seq = self.log.len() as u64 + 1;
         let last = self.log.last().map_or(0, |e| e.time_ms);
@@ -34,7 +34,7 @@ impl Store {
         seq
     }
 
-    /// The entries of a partition from `from` on.
+    /// The entries of a partition, beginning with `from`.
     pub(crate) fn read(&self, partition: u16, from: u64) -> Vec<LogEntry> {
         let new = self.log.get(from.max(1) as usize - 1..).unwrap_or_default();
         let ours =
@@ -47,7 +47,7 @@ impl Store {
         self.keys.get(&(name(bucket), key.to_owned())).cloned()
     }
 
-    /// Writes if the revision is the expected one.
+    /// Writes the key if it has the expected revision.
     pub(crate) fn put(
         &mut self,
         bucket: Bucket,

@@ -1,4 +1,5 @@
-//! A client by the book: it resends what was not answered, resumes with `since`, and joins anew after a gap.
+//! A client that follows the protocol: it sends unanswered inputs again, resumes with `since`, and joins again after a
+//! gap.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ledger;
 
-/// A client, across its connections.
+/// A client across its connections.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) name: String,
@@ -15,7 +16,7 @@ pub(crate) struct Client {
     pub(crate) player: bool,
     /// How the room's spectators are served.
     pub(crate) service: Spectating,
-    /// Its connection: the edge, and which of that edge's connections.
+    /// The connection: the edge and the index among that edge's connections.
     pub(crate) at: Option<(usize, u32)>,
     pub(crate) attempt: u32,
     pub(crate) joined: bool,
@@ -24,14 +25,14 @@ pub(crate) struct Client {
     pub(crate) version: u64,
     pub(crate) view: Option<Value>,
     pub(crate) direct: Option<Value>,
-    /// The inputs that it has made, which of them are acked, and which were rejected.
+    /// The number of inputs so far.
     pub(crate) made: u64,
     pub(crate) acked: u64,
     pub(crate) rejected: BTreeSet<u64>,
     pub(crate) errors: Vec<String>,
-    /// Who plays, and whether they are there, as last shown.
+    /// The players and their states, from the last `presence`.
     pub(crate) presence: Vec<(String, String)>,
-    /// It is gone for good.
+    /// It has left for good.
     pub(crate) quit: bool,
 }
 
@@ -59,7 +60,7 @@ impl Client {
         }
     }
 
-    /// What it says first on a new connection.
+    /// The first message of a new connection.
     pub(crate) fn join(&mut self, resume: bool) -> Value {
         self.joined = false;
         self.attempt += 1;
@@ -75,7 +76,7 @@ impl Client {
         join
     }
 
-    /// Its next input.
+    /// The next input.
     pub(crate) fn input(&mut self) -> Value {
         self.made += 1;
         self.input_of(self.made)
@@ -85,19 +86,19 @@ impl Client {
         json!({"type": "input", "room": self.room, "seq": seq, "data": seq})
     }
 
-    /// Takes a message; returns what it answers.
+    /// Handles a message and returns the answers.
     pub(crate) fn take(&mut self, message: &Value, now_ms: u64) -> Vec<Value> {
         let field = |name: &str| {
             message[name]
                 .as_u64()
                 .unwrap_or_else(|| panic!("{name} of {message}"))
         };
-        match message["type"].as_str().expect("every message has a type") {
+        match message["type"].as_str().expect("a message has no type") {
             "joined" => {
                 self.joined = true;
                 let instance = message["instance"].as_str().map(str::to_owned);
                 if let (Some(old), Some(new)) = (&self.instance, &instance) {
-                    assert_eq!(old, new, "nobody deletes a room here");
+                    assert_eq!(old, new, "no room is deleted in the simulation");
                 }
                 self.instance = instance.or(self.instance.take());
                 if self.player {
@@ -156,28 +157,28 @@ impl Client {
             "error" => self.errors.push(message.to_string()),
             "presence" => {
                 let text = |value: &Value| value.as_str().expect("a text").to_owned();
-                let players = message["players"].as_array().expect("they are few");
+                let players = message["players"].as_array().expect("`players` is a list");
                 let players = players.iter().map(|p| (text(&p["id"]), text(&p["state"])));
                 self.presence = players.collect();
             }
             "welcome" | "live" | "pong" | "notice" => {}
             "left" => {
-                // Its own earlier connection was replaced; anything else is a fault.
+                // Its own earlier connection was replaced; any other code is an error.
                 assert_eq!(message["code"], "replaced", "{}: {message}", self.name);
                 self.joined = false;
             }
-            other => panic!("{other} is no message of version 1"),
+            other => panic!("{other} is not a message of version 1"),
         }
         Vec::new()
     }
 
-    /// A delayed spectator's client never holds the present.
+    /// A delayed spectator's client never has the present view.
     fn check_delay(&self, now_ms: u64) {
         let at = self.view.as_ref().and_then(|view| view["at"].as_u64());
         let delay = u64::from(self.service.delay_ms);
         assert!(
             self.player || at.is_none_or(|at| at + delay <= now_ms),
-            "{} sees at {now_ms} what happened at {at:?}",
+            "{} sees an event of {at:?} already at {now_ms}",
             self.name
         );
     }

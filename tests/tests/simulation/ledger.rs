@@ -1,4 +1,4 @@
-//! A game that remembers all that it was told, so that a view shows what was applied, and in which order.
+//! A game that records all its inputs, so that a view shows what was applied and in which order.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What was applied.
+/// The record of applied inputs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     lines: Vec<(String, u64)>,
     latest: BTreeMap<String, u64>,
-    /// When the last line was written.
+    /// The time of the last line.
     at: u64,
     spectating: Spectating,
 }
@@ -26,7 +26,7 @@ impl Game for Ledger {
     fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
         let spectating = serde_json::from_value(setup.params.clone());
         Ok(Self {
-            spectating: spectating.expect("the clients say how spectators are served"),
+            spectating: spectating.expect("the parameters say how spectators are served"),
             ..Self::default()
         })
     }
@@ -49,7 +49,8 @@ impl Game for Ledger {
             );
             effects.direct(
                 player,
-                self.private(player).expect("it always has something"),
+                self.private(player)
+                    .expect("every player has a private view"),
             );
         }
     }
@@ -60,7 +61,7 @@ impl Game for Ledger {
 
     fn view(&self, _: Lane) -> Data {
         let view = json!({"lines": self.lines, "latest": self.latest, "at": self.at});
-        Data::json(&view).expect("it is JSON")
+        Data::json(&view).expect("the view is JSON")
     }
 
     fn private(&self, player: &PlayerId) -> Option<Data> {

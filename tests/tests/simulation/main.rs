@@ -1,7 +1,8 @@
-//! Sessions, hub and rooms, in one thread, over a bus that delays, drops and repeats; workers and connections die at any time.
+//! Sessions, hub and rooms in one thread, over a bus that delays, drops and repeats, with crashes of workers and
+//! connections.
 //!
-//! Everything random comes from the seed, which a failure names: `SEED=17 cargo test -p grandstand-tests --test simulation`.
-//! `SEEDS=5000` runs more of each of the five plans; 60 of each are run by default.
+//! All randomness comes from the seed, which a failure prints: `SEED=17 cargo test -p grandstand-tests --test
+//! simulation` repeats it. `SEEDS=5000` runs more seeds of each of the five plans; the default is 60.
 
 mod bus;
 mod client;
@@ -30,7 +31,7 @@ fn run(plan: fn() -> Plan) -> u64 {
             Err(_) => panic!("the simulation with seed {seed} fails: SEED={seed} repeats it"),
         }
     }
-    assert!(applied > 0, "nothing was played");
+    assert!(applied > 0, "no input was applied");
     heated
 }
 
@@ -59,7 +60,7 @@ fn workers_that_die_too() {
     run(Plan::default);
 }
 
-/// With much disorder: a `Lost` overtakes its `Joined`, an edge dies with its entries under way.
+/// With much reordering: a `Lost` overtakes its `Joined`, and an edge dies while its entries are in flight.
 #[test]
 fn players_who_quit_and_edges_that_die() {
     run(|| Plan {
@@ -89,5 +90,5 @@ fn d22_hot_rooms_that_come_and_go() {
         outages: 3,
         ..Plan::default()
     });
-    assert!(heated > 0, "no room was hot");
+    assert!(heated > 0, "no room became hot");
 }

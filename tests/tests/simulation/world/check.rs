@@ -1,15 +1,15 @@
-//! What must hold in the end.
+//! The conditions at the end of a run.
 
 use super::*;
 
 impl World {
-    /// Everybody is well.
+    /// Checks every client and returns the number of applied inputs.
     pub(super) fn check(&self) -> u64 {
         let mut applied = 0;
         for room in 0..ROOMS {
             let room = format!("ledger-{room}");
             let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
-            let view = clients[2].view.as_ref().expect("it has a view");
+            let view = clients[2].view.as_ref().expect("the spectator has a view");
             let quitters: Vec<_> = clients.iter().filter(|c| c.quit).collect();
             for client in &quitters {
                 let lines = lines(view, &client.name);
@@ -24,22 +24,26 @@ impl World {
                     let wanted = if is_gone { "lost" } else { "connected" };
                     assert_eq!(state, wanted, "{player} for {}", client.name);
                 }
-                assert!(client.joined, "{} is in", client.name);
+                assert!(client.joined, "{} is not in the room", client.name);
                 assert_eq!(client.errors, Vec::<String>::new());
                 assert_eq!(
                     client.view.as_ref(),
                     Some(view),
-                    "{} sees what all see",
+                    "{} has another view than the room's spectator",
                     client.name
                 );
                 let lines = lines(view, &client.name);
                 let made: Vec<u64> = (1..=client.made).filter(|seq| seq % 7 != 0).collect();
                 assert_eq!(
                     lines, made,
-                    "{}: applied exactly once, in order",
+                    "{}: inputs are applied exactly once and in order",
                     client.name
                 );
-                assert_eq!(client.acked, client.made, "{}: all is acked", client.name);
+                assert_eq!(
+                    client.acked, client.made,
+                    "{}: all inputs are acked",
+                    client.name
+                );
                 if client.player && client.made > 0 {
                     assert_eq!(client.direct, Some(made.len().into()), "{}", client.name);
                 }
@@ -50,7 +54,7 @@ impl World {
     }
 }
 
-/// The numbers of a player's inputs that were applied, in order.
+/// The numbers of a player's applied inputs, in order.
 fn lines(view: &Value, player: &str) -> Vec<u64> {
     let lines = view["lines"].as_array().expect("a list").iter();
     let lines = lines.filter(|line| line[0] == player);

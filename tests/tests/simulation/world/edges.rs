@@ -1,8 +1,8 @@
-//! Edges that die, and the worker that finds out.
+//! Edges that die, and their detection by the worker.
 
 use super::*;
 
-/// Between two questions of the worker's, and how many answers must be missing.
+/// Interval of the worker's probes.
 const PROBE_MS: u64 = 250;
 const MISSES: u32 = 4;
 
@@ -12,7 +12,7 @@ impl Edge {
             partitions: PARTITIONS,
             rooms: RoomConfig {
                 linger: Duration::from_secs(3),
-                // Little, so that an edge now and then does not get round to somebody in time.
+                // Small, so that an edge sometimes overflows a client's outbox.
                 outbox_bytes: 700,
                 ..RoomConfig::default()
             },
@@ -35,7 +35,7 @@ fn edge_id(i: usize, generation: u64) -> EdgeId {
 }
 
 impl World {
-    /// Something for an edge as it is now.
+    /// Sends an event to the current generation of an edge.
     pub(super) fn to_edge(
         &self,
         i: usize,
@@ -44,13 +44,13 @@ impl World {
         Happening::Edge(i, self.edges[i].generation, Box::new(tell))
     }
 
-    /// Which edge this is the id of, if it lives.
+    /// Returns the index of the edge with this subject if it is alive.
     pub(super) fn edge_of(&self, subject: &str) -> Option<usize> {
         let is = |i: &usize| subject == subject::edge(&edge_id(*i, self.edges[*i].generation));
         (0..EDGES).find(is)
     }
 
-    /// An edge is gone with all its connections; another takes its place.
+    /// Replaces an edge; all its connections are lost.
     pub(super) fn edge_dies(&mut self, i: usize) {
         let (now, seed) = (self.now(), self.rng.random());
         let edge = &mut self.edges[i];

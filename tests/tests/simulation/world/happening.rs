@@ -1,38 +1,38 @@
-//! What happens, and when.
+//! Events of the simulation.
 
 use super::*;
 
 type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
 type ToOwner = Box<dyn FnOnce(&mut Engine, Now)>;
 
-/// What happens at a time.
+/// An event at a time.
 pub(super) enum Happening {
-    /// A client does its next thing.
+    /// A client takes its next action.
     Turn(usize),
-    /// An edge's core of this generation hears.
+    /// The core of an edge's generation receives an event.
     Edge(usize, u64, ToEdge),
-    /// A request of an edge's to a partition's owner is answered, or given up.
+    /// An edge's request to a partition's owner is answered or times out.
     Answer(usize, u64, Option<Bytes>),
-    /// The worker of this generation hears.
+    /// The worker of this generation receives an event.
     Engine(u64, ToOwner),
-    /// The store is written, and somebody may hear of it.
+    /// The store is written, and its watchers are notified.
     Store(Box<dyn FnOnce(&mut World)>),
-    /// Bytes from a client reach its edge.
+    /// Bytes of a client reach its edge.
     Bytes(usize, u32, Vec<u8>),
     /// Messages reach a client.
     Shown(usize, u32, Vec<Value>),
     /// A full socket has drained.
     Drained(usize, u32),
-    /// An edge gets round to more of its clients.
+    /// An edge flushes more of its clients.
     Flush(usize),
     Tick,
     Die,
     EdgeDies(usize),
-    /// The worker asks whether the edges are there.
+    /// The worker probes the edges.
     Probe,
-    /// A client comes for a moment, then is gone for good.
+    /// A client joins and soon leaves for good.
     Quit(usize),
-    /// An edge loses the bus, or has it back.
+    /// An edge loses the bus or has it back.
     Bus(usize, bool),
 }
 
@@ -49,7 +49,7 @@ impl World {
         self.at(ms, what);
     }
 
-    /// Sends along a path: in order, unless it is one of those that are reordered.
+    /// Sends along a path: in order unless this one is reordered.
     pub(super) fn along(&mut self, path: (u64, usize), what: Happening) {
         if self.chance(self.plan.reordered) {
             self.after(0..300, what);

@@ -1,4 +1,4 @@
-//! Edges, a worker, clients and the bus between them, in virtual time.
+//! Edges, a worker, clients and the bus between them in virtual time.
 
 mod plan;
 
@@ -66,7 +66,7 @@ const SERVED: [Spectating; ROOMS] = [
         delay_ms: 3_000,
     },
 ];
-/// Trouble ends here; what is not well by [`END_MS`] never will be.
+/// Faults end here. All must have recovered by [`END_MS`].
 const CALM_MS: u64 = 20_000;
 const END_MS: u64 = 60_000;
 
@@ -77,11 +77,11 @@ struct Edge {
     sessions: HashMap<u32, Decoder>,
     clients: HashMap<u32, usize>,
     next: u32,
-    /// It will get round to more of its clients.
+    /// Whether a flush is scheduled.
     flushes: bool,
 }
 
-/// All of it.
+/// The whole simulation.
 pub(crate) struct World {
     plan: Plan,
     rng: StdRng,
@@ -96,17 +96,17 @@ pub(crate) struct World {
     generation: u64,
     epoch: u64,
     readers: BTreeMap<u16, u64>,
-    /// The keys that it reads.
+    /// The keys that the worker watches.
     watched: BTreeSet<(u16, KvSource)>,
-    /// The requests of edges to partitions' owners that are not answered, by number.
+    /// The unanswered requests of edges to partitions' owners, by number.
     asked: HashMap<u64, (usize, InterestTag)>,
-    /// How often in a row an edge did not answer the worker.
+    /// The number of consecutive probes that an edge did not answer.
     misses: HashMap<ProcessId, u32>,
-    /// When what was sent on a path last arrives: what comes later arrives later, unless it is reordered.
+    /// The last arrival time on each path. Later sends arrive later unless they are reordered.
     paths: HashMap<(u64, usize), u64>,
     clients: Vec<Client>,
     deaths: usize,
-    /// Which edges are reached on which hot rooms' subjects.
+    /// The edges that receive the subjects of hot rooms.
     routes: BTreeSet<(usize, String)>,
     away: [bool; EDGES],
     heated: u64,
@@ -214,7 +214,7 @@ impl World {
         !self.calm() && self.rng.random_bool(of)
     }
 
-    /// Plays it out, and returns how many inputs were applied, and how often rooms became hot.
+    /// Runs to the end. Returns the number of applied inputs and how often rooms became hot.
     pub(crate) fn run(mut self) -> (u64, u64) {
         while let Some(Reverse((ms, _, key))) = self.queue.pop() {
             if ms > END_MS {
@@ -231,7 +231,7 @@ impl World {
         (self.check(), self.heated)
     }
 
-    /// Another worker, with a higher epoch, takes over all partitions.
+    /// Another worker with a higher epoch takes over all partitions.
     fn take_all(&mut self) {
         self.epoch += 1;
         let now = self.now();
@@ -258,11 +258,11 @@ impl World {
         }
     }
 
-    /// Carries out what has come of it: flushes, commands, bytes to clients.
+    /// Carries out the outputs of the cores: flushes, commands, bytes to clients.
     fn settle(&mut self) {
         let now = self.now();
         for i in 0..EDGES {
-            // Others come and go, and more comes from owners, before all have what there is.
+            // Other events come between two visits, before all clients have everything.
             let mut visits = self.rng.random_range(0..8);
             let edge = &mut self.edges[i];
             while edge.core.needs_flush() && visits > 0 {
@@ -289,7 +289,11 @@ impl World {
                 self.after(0..20, Happening::Drained(i, index));
             }
             for (index, why) in std::mem::take(&mut self.edges[i].sockets.closed) {
-                assert_eq!(why, ErrorKind::Replaced, "nobody else is closed");
+                assert_eq!(
+                    why,
+                    ErrorKind::Replaced,
+                    "only replaced connections are closed"
+                );
                 self.hang_up(i, index);
             }
         }

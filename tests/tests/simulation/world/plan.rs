@@ -1,27 +1,27 @@
-//! What goes wrong in a run.
+//! The faults of a run.
 
-/// What goes wrong, and how often.
+/// The kinds and rates of faults.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Of messages, appends, requests, tags.
+    /// Share of messages, appends, requests and tags that are lost.
     pub(crate) lost: f64,
-    /// Of appends and batches.
+    /// Share of appends and batches that are repeated.
     pub(crate) repeated: f64,
-    /// Of messages that are late and so overtaken.
+    /// Share of messages that are late and therefore overtaken.
     pub(crate) reordered: f64,
-    /// Times that the worker dies and another takes over.
+    /// How often the worker dies and another takes over.
     pub(crate) worker_restarts: usize,
-    /// Of a client's turns in which its connection drops.
+    /// Share of a client's actions in which its connection drops.
     pub(crate) connection_drops: f64,
-    /// Of sends to a client's socket that find it full.
+    /// Share of sends to a client's socket that find it full.
     pub(crate) slow: f64,
-    /// Of rooms of whose players one leaves for good, without a word.
+    /// Share of rooms in which a player leaves for good without a message.
     pub(crate) quits: f64,
-    /// Times that an edge dies and another takes its place.
+    /// How often an edge dies and is replaced.
     pub(crate) edge_restarts: usize,
-    /// Rooms are hot as soon as all edges watch them.
+    /// Whether rooms are hot as soon as all edges watch them.
     pub(crate) hot: bool,
-    /// Times that an edge loses the bus for a while.
+    /// How often an edge loses the bus for a while.
     pub(crate) outages: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Clients' connections: what they say in pieces of frames, and what they are shown.
+//! Clients' connections: split frames in one direction, messages in the other.
 
 use super::*;
 
@@ -7,7 +7,7 @@ use super::*;
 pub(super) struct Sockets {
     pub(super) sent: Vec<(u32, Bytes)>,
     pub(super) full: HashSet<u32>,
-    /// They take more, and what waited for them was dropped.
+    /// Sockets whose queued frames were dropped and that accept bytes again.
     pub(super) discarded: Vec<u32>,
     pub(super) gone: HashSet<u32>,
     pub(super) closed: Vec<(u32, ErrorKind)>,
@@ -39,7 +39,7 @@ impl Transport for Sockets {
 }
 
 impl World {
-    /// A client does its next thing.
+    /// A client takes its next action.
     pub(super) fn turn(&mut self, i: usize) {
         let calm = self.calm();
         if self.clients[i].quit {
@@ -86,7 +86,7 @@ impl World {
         self.say((e, index), &join);
     }
 
-    /// Comes and goes before it is in, so that its `Lost` may come before its `Joined`; then is gone for good.
+    /// Joins and disconnects at once, so that `Lost` may come before `Joined`, then leaves for good.
     pub(super) fn quit(&mut self, i: usize) {
         let is_first = !std::mem::replace(&mut self.clients[i].quit, true);
         if let Some((edge, index)) = self.clients[i].at {
@@ -115,7 +115,7 @@ impl World {
         }
     }
 
-    /// A client's message, masked and framed, in pieces.
+    /// Sends a client's message, masked and framed, in pieces.
     pub(super) fn say(&mut self, (edge, index): (usize, u32), message: &Value) {
         if let Some(i) = self.edges[edge].clients.get(&index)
             && std::env::var("TRACE").is_ok_and(|name| name == self.clients[*i].name)
@@ -150,7 +150,7 @@ impl World {
         let (mut input, mut inflater) = (&mut bytes[..], Inflater::default());
         while let Some(event) = session
             .handle_bytes(&mut input, &mut inflater)
-            .expect("clients keep to the protocol")
+            .expect("clients send valid frames")
         {
             match event {
                 Frame::Text(text) => {

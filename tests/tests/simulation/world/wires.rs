@@ -1,4 +1,4 @@
-//! What edges and the worker ask of the bus, carried out with its faults.
+//! Carries out the commands of edges and the worker on the bus, with its faults.
 
 use super::*;
 
@@ -64,7 +64,7 @@ impl World {
                 self.after(1..10, answer);
             }
             core::Command::Subscribe { room } => {
-                // Routed only after a while.
+                // The route takes effect only after a while.
                 let route = move |world: &mut World| {
                     world.routes.insert((i, subject::hot(&room)));
                 };
@@ -97,7 +97,7 @@ impl World {
             move |core: &mut Core, now: Now, _: &mut Sockets| core.handle_appended(tag, stored, now)
         };
         if self.chance(self.plan.lost) {
-            // Either at once, as on a disconnect, or never.
+            // The answer fails at once, as on a disconnect, or never comes.
             if self.rng.random_bool(0.5) {
                 let answer = self.to_edge(i, answer(None));
                 self.after(1..50, answer);
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// The worker reads what is new in the log.
+    /// The worker reads new entries of the log.
     pub(super) fn feed_owner(&mut self) {
         let now = self.now();
         let places: Vec<_> = self.readers.iter().map(|(&p, &from)| (p, from)).collect();
@@ -149,7 +149,7 @@ impl World {
             C::Reply { to, payload } => {
                 let parts: Vec<u64> = to
                     .split('.')
-                    .map(|n| n.parse().expect("as given"))
+                    .map(|n| n.parse().expect("the reply address consists of numbers"))
                     .collect();
                 let edge = parts[0] as usize;
                 if !self.chance(self.plan.lost) {
@@ -252,11 +252,11 @@ impl World {
                 self.tell_lease(partition.0, true);
             }
             C::Released { .. } => {}
-            C::Lost { partition, .. } => panic!("{partition} is nobody else's"),
+            C::Lost { partition, .. } => panic!("partition {partition} has another owner"),
         }
     }
 
-    /// A message of the worker's, to one edge or to all that watch a hot room.
+    /// Sends a message of the worker to one edge, or to all edges that watch a hot room.
     fn publish(&mut self, subject: &str, payload: &Bytes) {
         let is_hot = subject.starts_with("hot.");
         for edge in 0..EDGES {
@@ -285,7 +285,7 @@ impl World {
         }
     }
 
-    /// A write of the worker's: it happens even if the worker is dead by then, and its answer may be lost.
+    /// Runs a write of the worker. It happens even if the worker has died, and its answer may be lost.
     pub(super) fn write(&mut self, put: Put, token: Token) {
         if self.chance(self.plan.lost) {
             return self.outcome(token, Outcome::Failed);
@@ -320,7 +320,7 @@ impl World {
         self.after(late, Happening::Store(Box::new(store)));
     }
 
-    /// The worker's reader delivers a key that has changed.
+    /// Delivers a changed key to the worker's reader.
     fn tell_watcher(&mut self, bucket: Bucket, key: &str) {
         let Some(entry) = self.store.get(bucket, key) else {
             return;
