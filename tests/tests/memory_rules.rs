@@ -89,7 +89,7 @@ fn a_game_from_the_first_join_to_the_scores() {
 }
 
 #[test]
-fn what_is_not_allowed_is_rejected_and_changes_nothing() {
+fn an_illegal_input_is_rejected_and_changes_nothing() {
     let mut room = room(json!({}), 1);
     room.join("alice");
     assert_eq!(flip(&mut room, "alice", 0).code(), Some("not_started"));
@@ -129,7 +129,7 @@ fn a_turn_that_runs_out_hides_the_one_open_card() {
 }
 
 #[test]
-fn who_drops_may_return_before_and_during_the_pause() {
+fn a_dropped_player_may_return_before_and_during_the_pause() {
     let mut room = two(json!({}));
     room.lost("bob");
     room.pass(29_999);
@@ -184,7 +184,7 @@ fn an_abandoned_game_is_won_by_the_others() {
 }
 
 #[test]
-fn who_leaves_for_good_is_replaced_at_once() {
+fn a_player_who_leaves_for_good_is_replaced_at_once() {
     let mut room = two(json!({}));
     assert_eq!(room.left("alice").kinds(), ["replaced"]);
     assert_eq!(room.pass(800).kinds(), ["flipped"]);
@@ -194,7 +194,7 @@ fn who_leaves_for_good_is_replaced_at_once() {
 }
 
 #[test]
-fn two_who_drop_have_each_their_time() {
+fn each_of_two_dropped_players_has_a_grace_period() {
     let mut room = two(json!({}));
     room.lost("alice");
     room.pass(10_000);
@@ -227,7 +227,7 @@ fn cards_that_are_open_when_the_game_pauses_are_hidden_in_time() {
 }
 
 #[test]
-fn before_the_start_a_place_becomes_free() {
+fn before_the_start_an_absent_player_frees_a_place() {
     let mut room = room(json!({}), 1);
     room.join("alice");
     assert_eq!(room.left("alice").kinds(), ["waiting"]);

@@ -16,7 +16,7 @@ type Room = Solo<Memory>;
 
 /// An update names a face only when a card is opened. A view shows it only while the card is open or after it was
 /// matched.
-fn hold_faces(room: &Room, outcome: &Outcome, seed: u64) {
+fn check_faces(room: &Room, outcome: &Outcome, seed: u64) {
     for update in &outcome.updates {
         let shows = update.get("face").is_some();
         assert_eq!(shows, update["kind"] == "flipped", "seed {seed}: {update}");
@@ -38,7 +38,7 @@ fn hold_faces(room: &Room, outcome: &Outcome, seed: u64) {
 }
 
 /// The displayed deadline is the due time of a timer, except for the second in which two cards are shown.
-fn hold_deadlines(room: &Room, seed: u64) {
+fn check_deadlines(room: &Room, seed: u64) {
     let view = &room.views[0];
     let deadline = view["deadline_ms"].as_u64();
     let open = view["open"].as_array().unwrap().len();
@@ -58,7 +58,7 @@ fn hold_deadlines(room: &Room, seed: u64) {
 }
 
 #[test]
-fn random_games_show_what_they_are_and_no_hidden_face() {
+fn views_of_random_games_match_the_state_and_hide_faces() {
     let mut ends = 0;
     for seed in 0..400 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -109,8 +109,8 @@ fn random_games_show_what_they_are_and_no_hidden_face() {
                 }
                 _ => continue,
             };
-            hold_faces(&room, &outcome, seed);
-            hold_deadlines(&room, seed);
+            check_faces(&room, &outcome, seed);
+            check_deadlines(&room, seed);
             if room.finished {
                 ends += 1;
                 assert!(room.timers.is_empty(), "seed {seed}");

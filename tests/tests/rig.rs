@@ -29,7 +29,7 @@ async fn processes_of_a_cluster_die_and_come_back() {
     rig.workers[second].try_term().unwrap();
     let ended = rig.workers[second].try_ended(PATIENCE).await;
     assert!(ended.unwrap().success());
-    rig.workers[first].again().await;
+    rig.workers[first].restart().await;
     rig.nats.restart().await;
     rig.edges[1].pause();
     alice.input(name, json!("two")).await;
@@ -48,7 +48,7 @@ async fn processes_of_a_cluster_die_and_come_back() {
         assert!(Instant::now() < deadline);
         sleep(Duration::from_millis(10)).await;
     }
-    rig.workers[second].again().await;
+    rig.workers[second].restart().await;
     let mut bob = Client::connect(rig.door(1, "bob")).await;
     bob.join(name, json!({})).await;
     assert_eq!(bob.rooms[name].view["count"], 2);

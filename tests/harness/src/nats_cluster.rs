@@ -110,7 +110,7 @@ impl NatsCluster {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub async fn again(&mut self, server: usize) -> Result<(), RigError> {
+    pub async fn restart(&mut self, server: usize) -> Result<(), RigError> {
         let server = &mut self.servers[server];
         server.child.kill9();
         server.child = spawn(&server.dir, &server.log)?;

@@ -324,7 +324,7 @@ impl Process {
     ///
     /// # Panics
     /// If it does not become ready.
-    pub async fn again(&mut self) {
+    pub async fn restart(&mut self) {
         self.relaunch().unwrap_or_else(|e| panic!("{e}"));
         let ready = self.try_ready(PATIENCE).await;
         ready.unwrap_or_else(|e| panic!("{e}"));

@@ -69,7 +69,7 @@ fn start_child(dir: &Path) -> (Child, impl Iterator<Item = String> + use<>) {
 }
 
 #[tokio::test]
-async fn all_that_was_acked_is_there_after_a_kill() {
+async fn acked_entries_survive_a_kill() {
     let dir = TempDir::new("killed");
     let mut log: HashMap<u64, String> = HashMap::new();
     let mut put: Option<(String, u64, String)> = None;
@@ -212,7 +212,7 @@ async fn another_layout_is_refused() {
 }
 
 #[tokio::test]
-async fn what_left_memory_is_read_from_the_folder() {
+async fn entries_that_left_memory_are_read_from_the_folder() {
     let dir = TempDir::new("small");
     let small = BusOptions {
         log_memory: 4096,
@@ -243,7 +243,7 @@ async fn what_left_memory_is_read_from_the_folder() {
 }
 
 #[tokio::test]
-async fn the_folder_forgets_what_is_too_old_and_says_so_to_who_is_behind() {
+async fn the_folder_forgets_old_entries_and_tells_readers_that_are_behind() {
     let dir = TempDir::new("old");
     let short = BusOptions {
         log_max_age: Duration::from_secs(1),
@@ -265,7 +265,7 @@ async fn the_folder_forgets_what_is_too_old_and_says_so_to_who_is_behind() {
 }
 
 #[tokio::test]
-async fn a_folder_is_looked_at_as_it_is() {
+async fn inspecting_a_folder_changes_nothing() {
     let dir = TempDir::new("look");
     let nothing = dir.path().join("nothing");
     let error = Bus::inspect_folder(&nothing, &options()).await.unwrap_err();

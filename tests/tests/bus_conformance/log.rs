@@ -34,7 +34,7 @@ pub(crate) async fn appends_are_stored_in_order_with_growing_sequences(rig: Rig)
     }
 }
 
-pub(crate) async fn partitions_share_a_stream_and_are_read_apart(rig: Rig) {
+pub(crate) async fn partitions_that_share_a_stream_are_read_separately(rig: Rig) {
     let mut seqs = Vec::new();
     for i in 0..6 {
         let subject = format!("in.{}.room", [0, 2, 1][i % 3]);

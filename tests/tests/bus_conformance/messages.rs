@@ -61,7 +61,7 @@ pub(crate) async fn wildcards_match_and_others_do_not(rig: Rig) {
     assert_eq!(seen[2], ["live.7"]);
 }
 
-pub(crate) async fn nobody_listens_is_known_at_once(rig: Rig) {
+pub(crate) async fn a_request_without_a_listener_fails_at_once(rig: Rig) {
     let began = Instant::now();
     let asked = rig.bus.request(
         "worker.x.alive".to_owned(),
@@ -145,7 +145,7 @@ pub(crate) async fn a_full_subscription_drops_and_counts(rig: Rig) {
     assert!(full.try_next().is_none());
 }
 
-pub(crate) async fn what_is_too_big_is_refused(rig: Rig) {
+pub(crate) async fn payloads_over_the_limit_are_refused(rig: Rig) {
     let max = rig.bus.max_payload();
     assert_eq!(max, 1 << 20);
     let size = max + 1;
@@ -207,7 +207,7 @@ pub(crate) async fn bad_subjects_are_refused(rig: Rig) {
     assert_eq!(refused, Err(AppendError::Unavailable));
 }
 
-pub(crate) async fn it_works_from_other_threads(rig: Rig) {
+pub(crate) async fn the_bus_works_from_other_threads(rig: Rig) {
     let thread = |bus: Bus, subject: &'static str| {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -236,7 +236,7 @@ pub(crate) async fn it_works_from_other_threads(rig: Rig) {
     assert_eq!(rig.bus.log_state(P0).await.unwrap().last, 100);
 }
 
-pub(crate) async fn counters_count(rig: Rig) {
+pub(crate) async fn counters_count_messages_appends_and_requests(rig: Rig) {
     append(&rig.bus, "in.0.room", 1).await;
     rig.bus
         .put_if(Bucket::Cluster, "settings", text("{}"), 0)

@@ -213,7 +213,7 @@ async fn a_wiped_server_gets_its_streams_again_and_readers_are_lost() {
 }
 
 #[tokio::test]
-async fn another_configuration_is_an_error_that_says_what() {
+async fn another_configuration_is_an_error_that_names_the_difference() {
     let server = NatsServer::start().await;
     Bus::connect_nats(&server.url(), &options()).await.unwrap();
     Bus::connect_nats(&server.url(), &options()).await.unwrap();
@@ -246,7 +246,7 @@ async fn another_configuration_is_an_error_that_says_what() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_one_clear_line_soon() {
+async fn an_unreachable_server_is_reported_soon_in_one_line() {
     let began = Instant::now();
     // Port 1 refuses connections. The documentation network (RFC 5737) drops packets. The name does not exist (RFC
     // 2606).
@@ -273,7 +273,7 @@ async fn an_unreachable_server_is_one_clear_line_soon() {
 }
 
 #[tokio::test]
-async fn the_log_forgets_what_is_too_old() {
+async fn the_log_forgets_old_entries() {
     let server = NatsServer::start().await;
     let options = BusOptions {
         log_max_age: Duration::from_secs(1),
@@ -303,7 +303,7 @@ fn the_configuration_that_is_shipped_is_valid() {
 }
 
 #[tokio::test]
-async fn a_cluster_is_looked_at_as_it_is() {
+async fn inspecting_a_cluster_changes_nothing() {
     let server = NatsServer::start().await;
     let look = || async { Bus::inspect_nats(&server.url(), &options()).await };
     let error = look().await.unwrap_err();

@@ -101,7 +101,7 @@ impl Readers {
 
 /// A deleted consumer gives no sign: it is silent, and later entries do not come.
 #[tokio::test]
-async fn d20_a_consumer_that_was_deleted_is_made_anew_from_the_last_entry() {
+async fn d20_a_deleted_consumer_is_created_again_from_the_last_entry() {
     let mut readers = Readers::start().await;
     readers.write(50).await;
     readers.read(1..=20).await;
@@ -130,7 +130,7 @@ async fn d20_a_consumer_that_was_deleted_is_made_anew_from_the_last_entry() {
 /// The connection stays open but silent. Later everything that was held up arrives, including messages of the old
 /// consumer.
 #[tokio::test]
-async fn d20_a_consumer_that_is_silent_is_made_anew_from_the_last_entry() {
+async fn d20_a_silent_consumer_is_created_again_from_the_last_entry() {
     let mut readers = Readers::start().await;
     readers.write(20).await;
     readers.read(1..=20).await;
@@ -145,13 +145,13 @@ async fn d20_a_consumer_that_is_silent_is_made_anew_from_the_last_entry() {
 
 /// The sequence number of the next message reveals the gap.
 #[tokio::test]
-async fn d20_a_lost_message_is_seen_by_the_next_one() {
+async fn d20_the_next_message_reveals_a_lost_one() {
     third_is_lost(20).await;
 }
 
 /// No message follows; the heartbeat names the last sequence number.
 #[tokio::test]
-async fn d20_the_last_message_is_missed_by_a_heartbeat() {
+async fn d20_a_heartbeat_reveals_the_loss_of_the_last_message() {
     third_is_lost(0).await;
 }
 

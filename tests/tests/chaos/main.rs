@@ -54,7 +54,7 @@ fn tool() -> Start {
 }
 
 #[tokio::test]
-async fn the_tool_reports() {
+async fn the_tool_reports_a_run() {
     let dir = TempDir::new("report");
     let file = dir.path().join("report.json");
     let done = tool()
@@ -76,7 +76,7 @@ async fn the_tool_reports() {
 }
 
 #[tokio::test]
-async fn the_tool_says_what_is_missing() {
+async fn the_tool_rejects_bad_settings() {
     let no_nats = tool().env("GRANDSTAND_NATS_SERVER", "/nowhere/nats-server");
     let told = no_nats.output().await;
     assert_eq!(told.code, Some(69), "{}", told.text);

@@ -71,7 +71,7 @@ async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_newer_of_two_connections_wins_on_whatever_edge() {
+async fn the_newer_of_two_connections_wins_on_any_edge() {
     let plan = Plan {
         workers: 2,
         edges: 2,

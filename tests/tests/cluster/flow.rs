@@ -92,8 +92,8 @@ impl Flow {
             late.until("all inputs show", |c| c.rooms[name].view["count"] == sent)
                 .await;
             for client in [player, watcher] {
-                hold_order(&client, name);
-                hold_epochs(&client, name);
+                check_order(&client, name);
+                check_epochs(&client, name);
                 clients.push(client);
             }
         }
@@ -102,14 +102,14 @@ impl Flow {
 }
 
 /// A snapshot may cover several inputs, but no input comes twice or before an earlier one.
-fn hold_order(client: &Client, room: &str) {
+fn check_order(client: &Client, room: &str) {
     let updates = client.rooms[room].updates.iter();
     let numbers: Vec<_> = updates.map(|u| u["data"].as_u64().unwrap()).collect();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{room}: {numbers:?}");
 }
 
 /// An epoch that was replaced does not come back (D15).
-fn hold_epochs(client: &Client, room: &str) {
+fn check_epochs(client: &Client, room: &str) {
     let epochs = epochs(client, room);
     let mut once = epochs.clone();
     once.sort_unstable();

@@ -31,7 +31,7 @@ async fn limit_all(bus: &Bus, bytes: i64) {
 /// Inputs that do not fit are neither acked nor lost. Clients are notified, and the inputs are stored once there is
 /// space.
 #[tokio::test]
-async fn a_full_log_is_told_and_loses_nothing() {
+async fn a_full_log_is_reported_and_loses_nothing() {
     let mut plan = Plan {
         workers: 1,
         edges: 2,

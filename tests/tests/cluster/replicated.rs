@@ -91,7 +91,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
         "the leader of IN_0 is killed: every room continues after {:?}",
         killed.elapsed()
     );
-    nats.again(leader).await.unwrap();
+    nats.restart(leader).await.unwrap();
 
     let meta = soon("there is a meta leader", async || nats.meta_leader().await).await;
     let killed = Instant::now();
@@ -101,7 +101,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
         "the meta leader is killed: every room continues after {:?}",
         killed.elapsed()
     );
-    nats.again(meta).await.unwrap();
+    nats.restart(meta).await.unwrap();
 
     // A worker's death is detected as fast as before.
     let killed = Instant::now();

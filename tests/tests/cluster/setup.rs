@@ -58,7 +58,7 @@ impl Tried {
 }
 
 #[tokio::test]
-async fn streams_with_a_wrong_setting_are_told_with_what_is_wanted_and_how_to_mend_it() {
+async fn a_wrong_setting_of_a_stream_is_reported_with_the_wanted_value_and_the_fix() {
     let tried = Tried::new().await;
     let url = tried.nats.url();
     let wrong: [(&str, Value, &[&str]); 12] = [
@@ -158,7 +158,7 @@ impl Tried {
 }
 
 #[tokio::test]
-async fn replicas_that_are_not_there_are_told() {
+async fn missing_replicas_are_reported() {
     let tried = Tried::new().await;
     let three = |start: Start| {
         let start = start.env("GRANDSTAND_WORKER_CLUSTER_REPLICAS", 3);
@@ -181,7 +181,7 @@ async fn replicas_that_are_not_there_are_told() {
 }
 
 #[tokio::test]
-async fn who_would_not_understand_the_others_is_refused_and_another_build_is_welcome() {
+async fn another_bus_protocol_is_refused_and_another_build_is_accepted() {
     let tried = Tried::new().await;
     let _first = Process::start(tried.worker_on_own_ports(), false).await;
     let words = ["cluster.streams 2", "IN_0"];

@@ -20,7 +20,7 @@ fn said(output: &Output, code: i32, words: &[&[&str]]) {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_told_all_at_once() {
+async fn all_errors_of_a_configuration_are_reported_at_once() {
     let dir = TempDir::new("config");
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -71,7 +71,7 @@ async fn a_bad_configuration_is_told_all_at_once() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_told() {
+async fn a_taken_port_is_reported() {
     let (taken, free) = (Port::take(), Port::take());
     let _holder = TcpListener::bind(taken.address()).unwrap();
     let (taken, free) = (taken.address().to_string(), free.address().to_string());
@@ -92,7 +92,7 @@ async fn a_taken_port_is_told() {
 }
 
 #[tokio::test]
-async fn a_nats_that_cannot_be_reached_is_told() {
+async fn an_unreachable_nats_is_reported() {
     let ports = [(); 3].map(|()| Port::take());
     let [nats, listen, admin] = ports.each_ref().map(|p| p.address().to_string());
     let url = format!("nats://{nats}");
@@ -106,7 +106,7 @@ async fn a_nats_that_cannot_be_reached_is_told() {
 }
 
 #[tokio::test]
-async fn who_disagrees_with_the_cluster_is_told() {
+async fn a_disagreement_with_the_cluster_is_reported() {
     let nats = NatsServer::start().await;
     let worker = || Start::worker().flag("--nats", nats.url());
     let _first = Process::start(worker(), false).await;

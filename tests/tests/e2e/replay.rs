@@ -14,9 +14,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 on! {
-    on_nats: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, what_is_not_there_says_so,
-        a_damaged_snapshot_is_shown_and_put_aside, a_room_whose_beginning_is_gone_says_so;
-    on_disk: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, what_is_not_there_says_so;
+    on_nats: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, bad_requests_to_replay_are_reported,
+        a_damaged_snapshot_is_shown_and_put_aside, a_room_without_its_first_entries_is_reported;
+    on_disk: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, bad_requests_to_replay_are_reported;
 }
 
 /// Runs `grandstand replay`. A folder's process is ended first.
@@ -148,7 +148,7 @@ async fn a_relay_whose_owner_died_is_equal(mut site: Site) {
         if site.is_one_process() {
             alice.until_closed().await;
         }
-        site.owner().again().await;
+        site.owner().restart().await;
         if site.is_one_process() {
             alice.reconnect(site.address(0)).await;
             let shown = |c: &grandstand_harness::client::Client| c.rooms[room].is_shown();
@@ -171,7 +171,7 @@ async fn a_relay_whose_owner_died_is_equal(mut site: Site) {
     assert_eq!(applied, (1..=61).collect::<Vec<_>>());
 }
 
-async fn what_is_not_there_says_so(mut site: Site) {
+async fn bad_requests_to_replay_are_reported(mut site: Site) {
     let mut alice = site.client(0, "alice").await;
     alice.join("relay-1", json!({})).await;
     if site.is_one_process() {
@@ -272,7 +272,7 @@ async fn a_damaged_snapshot_is_shown_and_put_aside(mut site: Site) {
             output.text
         );
     }
-    site.owner().again().await;
+    site.owner().restart().await;
     let told = json!({"room": "relay-1", "code": "room_unavailable"});
     alice.expect("error", told).await;
     alice.input("relay-2", json!("still here")).await;
@@ -320,7 +320,7 @@ async fn purge(nats: &NatsServer, room: &str, keep_from: u64) {
     }
 }
 
-async fn a_room_whose_beginning_is_gone_says_so(mut site: Site) {
+async fn a_room_without_its_first_entries_is_reported(mut site: Site) {
     let room = "relay-1";
     let mut alice = site.client(0, "alice").await;
     alice.join(room, json!({})).await;

@@ -136,7 +136,7 @@ async fn inputs_survive(mut site: Site, how: How) {
                 assert!(site.owner().ended().await.success());
             }
         }
-        site.owner().again().await;
+        site.owner().restart().await;
         up.send_replace(true);
     }
     stop.send_replace(true);
@@ -227,7 +227,7 @@ async fn a_game_survives_kill_9(mut site: Site) {
             player.until_closed().await;
         }
     }
-    site.owner().again().await;
+    site.owner().restart().await;
     for (edge, player) in players.iter_mut().enumerate() {
         let epoch = player.rooms[room].epoch.clone();
         if site.is_one_process() {

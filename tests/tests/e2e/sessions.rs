@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 on! {
     embedded: a_second_connection_replaces_the_first, a_room_is_left_and_joined_again,
         many_rooms_share_a_connection, encodings_meet_in_a_room, live_messages_pass,
-        what_may_not_be_joined_is_refused;
+        forbidden_joins_are_refused;
     on_nats: a_second_connection_replaces_the_first, a_room_is_left_and_joined_again,
         many_rooms_share_a_connection, encodings_meet_in_a_room, live_messages_pass,
-        what_may_not_be_joined_is_refused;
+        forbidden_joins_are_refused;
 }
 
 const ROOM: &str = "relay-1";
@@ -200,7 +200,7 @@ async fn live_messages_pass(site: Site) {
         .await;
 }
 
-async fn what_may_not_be_joined_is_refused(site: Site) {
+async fn forbidden_joins_are_refused(site: Site) {
     let mut players = Vec::new();
     for name in ["alice", "bob"] {
         let mut player = site.client(players.len(), name).await;

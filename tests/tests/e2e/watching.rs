@@ -5,8 +5,8 @@ use grandstand_harness::site::Site;
 use serde_json::json;
 
 on! {
-    one_shard: who_was_away_gets_what_it_missed;
-    on_nats: who_was_away_gets_what_it_missed, a_late_spectator_needs_no_worker;
+    one_shard: a_returning_client_gets_what_it_missed;
+    on_nats: a_returning_client_gets_what_it_missed, a_late_spectator_needs_no_worker;
 }
 
 const ROOM: &str = "relay-1";
@@ -47,7 +47,7 @@ async fn a_late_spectator_needs_no_worker(site: Site) {
     until_count(&mut late, 4).await;
 }
 
-async fn who_was_away_gets_what_it_missed(site: Site) {
+async fn a_returning_client_gets_what_it_missed(site: Site) {
     let mut alice = site.client(0, "alice").await;
     alice.join(ROOM, json!({})).await;
     let mut bob = site.client(1, "bob").await;

@@ -225,7 +225,7 @@ impl Director {
     }
 
     /// Records a violation for every panic in the logs.
-    pub(super) fn hold_logs(&self, field: &mut Field) {
+    pub(super) fn check_logs(&self, field: &mut Field) {
         field.now();
         let logs = self.rig.workers.iter().chain(&self.rig.edges);
         for process in logs {

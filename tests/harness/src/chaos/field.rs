@@ -189,7 +189,7 @@ impl Field {
         }
         *over = 0;
         self.now();
-        self.hold_views(&room);
+        self.check_views(&room);
         self.ledger.close(&room);
         self.counts.games_over += 1;
         self.slots[slot].generation += 1;
@@ -205,7 +205,7 @@ impl Field {
     }
 
     /// Checks that all clients of a room show its newest known version.
-    pub(super) fn hold_views(&mut self, room: &str) {
+    pub(super) fn check_views(&mut self, room: &str) {
         let seats = self.seats.values().filter(|seat| seat.room == room);
         let late: Vec<_> = seats
             .filter_map(|seat| {

@@ -130,14 +130,14 @@ impl Page {
         let until = Instant::now() + wait;
         while Instant::now() < until {
             tokio::time::sleep(TICK.min(wait)).await;
-            self.hold_patience();
+            self.check_patience();
         }
     }
 
-    fn hold_patience(&mut self) {
+    fn check_patience(&mut self) {
         let field = &mut self.field.borrow_mut();
         for seat in &mut self.seats {
-            seat.hold_patience(field);
+            seat.check_patience(field);
         }
     }
 
@@ -157,7 +157,7 @@ impl Page {
             if let Ok(Ok(socket)) = timeout(CONNECT, self.door.try_open()).await {
                 return Some(Box::new(socket));
             }
-            self.hold_patience();
+            self.check_patience();
         }
         None
     }
@@ -269,7 +269,7 @@ impl Page {
         let mut send = Vec::new();
         for seat in &mut self.seats {
             send.extend(seat.tick(field, self.plan.pace, &mut self.rng));
-            seat.hold_patience(field);
+            seat.check_patience(field);
         }
         send
     }

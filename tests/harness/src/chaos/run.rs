@@ -240,10 +240,10 @@ impl Run {
         field.now();
         for slot in 0..field.rooms() {
             let room = field.room(slot);
-            field.hold_views(&room);
+            field.check_views(&room);
         }
         field.ledger.close_all();
-        self.director.hold_logs(field);
+        self.director.check_logs(field);
         Ok(())
     }
 

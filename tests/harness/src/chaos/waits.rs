@@ -10,7 +10,7 @@ use super::schedule::Kind;
 /// The waits of all seats of players.
 #[derive(Debug, Default)]
 pub struct Waits {
-    places: Vec<Wait>,
+    seats: Vec<Wait>,
     /// The last event; `None` before the first.
     last: Option<Kind>,
     /// The time of the last event.
@@ -43,43 +43,43 @@ pub struct Pauses {
 
 impl Waits {
     /// Adds a seat and returns its number.
-    pub fn place(&mut self) -> usize {
-        self.places.push(Wait::default());
-        self.places.len() - 1
+    pub fn add_seat(&mut self) -> usize {
+        self.seats.push(Wait::default());
+        self.seats.len() - 1
     }
 
     /// Records the answer to an input that was sent at `sent`. `oldest` is when the oldest unanswered input was sent.
     pub fn answered(
         &mut self,
-        place: usize,
+        seat: usize,
         sent: Duration,
         oldest: Option<Duration>,
         now: Duration,
     ) {
-        let place = &mut self.places[place];
+        let seat = &mut self.seats[seat];
         let wait = now.saturating_sub(sent.max(self.since));
-        place.longest = place.longest.max(wait);
-        place.oldest = oldest;
+        seat.longest = seat.longest.max(wait);
+        seat.oldest = oldest;
     }
 
     /// Records that an input was sent.
-    pub fn sent(&mut self, place: usize, now: Duration) {
-        self.places[place].oldest.get_or_insert(now);
+    pub fn sent(&mut self, seat: usize, now: Duration) {
+        self.seats[seat].oldest.get_or_insert(now);
     }
 
     /// Forgets the unanswered inputs of a seat because its room is over.
-    pub fn cleared(&mut self, place: usize) {
-        self.places[place].oldest = None;
+    pub fn cleared(&mut self, seat: usize) {
+        self.seats[seat].oldest = None;
     }
 
     /// Records an event, or the run's end. Waits until now count for the event before.
     pub fn mark(&mut self, kind: Option<Kind>, now: Duration) {
         let samples = self.samples.entry(self.last).or_default();
-        for place in &mut self.places {
-            let since = place.oldest.map(|sent| sent.max(self.since));
+        for seat in &mut self.seats {
+            let since = seat.oldest.map(|sent| sent.max(self.since));
             let waiting = since.map(|since| now.saturating_sub(since));
-            let longest = place.longest.max(waiting.unwrap_or_default());
-            place.longest = Duration::ZERO;
+            let longest = seat.longest.max(waiting.unwrap_or_default());
+            seat.longest = Duration::ZERO;
             if !longest.is_zero() {
                 samples.push(longest);
             }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_wait_counts_for_the_event_before_it() {
         let mut waits = Waits::default();
-        let (a, b) = (waits.place(), waits.place());
+        let (a, b) = (waits.add_seat(), waits.add_seat());
         waits.sent(a, ms(0));
         waits.answered(a, ms(0), None, ms(3));
         waits.mark(Some(Kind::WorkerKilled), ms(100));

@@ -220,7 +220,7 @@ impl Room {
             }
             _ => {}
         }
-        self.hold_faces(message)
+        self.check_faces(message)
     }
 
     fn on_joined(&mut self, message: &Value) {
@@ -262,7 +262,7 @@ impl Room {
 
     /// Checks that a `memory` message reveals the faces of visible cards only. Faces are texts of one letter; players'
     /// names are longer.
-    fn hold_faces(&self, message: &Value) -> Result<(), Broken> {
+    fn check_faces(&self, message: &Value) -> Result<(), Broken> {
         if !self.name.starts_with("memory") {
             return Ok(());
         }

@@ -85,7 +85,7 @@ impl Seat {
     }
 
     /// Records a violation, once, if the client waits too long.
-    pub(in crate::chaos) fn hold_patience(&mut self, field: &mut Field) {
+    pub(in crate::chaos) fn check_patience(&mut self, field: &mut Field) {
         let now = field.now();
         let waiting = self.waiting.front().map(|(_, sent)| *sent);
         let since = [waiting, self.hidden_since].into_iter().flatten().min();
