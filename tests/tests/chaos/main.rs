@@ -78,20 +78,24 @@ async fn the_tool_reports_a_run() {
 #[tokio::test]
 async fn the_tool_rejects_bad_settings() {
     let no_nats = tool().env("GRANDSTAND_NATS_SERVER", "/nowhere/nats-server");
-    let told = no_nats.output().await;
-    assert_eq!(told.code, Some(69), "{}", told.text);
-    assert!(told.text.contains("/nowhere/nats-server"), "{}", told.text);
-    let no_programs = tool().env("GRANDSTAND_BIN_DIR", "/nowhere");
-    let told = no_programs.output().await;
-    assert_eq!(told.code, Some(66), "{}", told.text);
+    let output = no_nats.output().await;
+    assert_eq!(output.code, Some(69), "{}", output.text);
     assert!(
-        told.text.contains("cargo build --workspace"),
+        output.text.contains("/nowhere/nats-server"),
         "{}",
-        told.text
+        output.text
+    );
+    let no_programs = tool().env("GRANDSTAND_BIN_DIR", "/nowhere");
+    let output = no_programs.output().await;
+    assert_eq!(output.code, Some(66), "{}", output.text);
+    assert!(
+        output.text.contains("cargo build --workspace"),
+        "{}",
+        output.text
     );
     let no_file = tool().flag("--report", "/nowhere/report.json");
-    let told = no_file.output().await;
-    assert_eq!(told.code, Some(66), "{}", told.text);
+    let output = no_file.output().await;
+    assert_eq!(output.code, Some(66), "{}", output.text);
     let never = tool().flag("--minutes", "-1").output().await;
     assert_eq!(never.code, Some(64), "{}", never.text);
 }

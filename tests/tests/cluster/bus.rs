@@ -36,11 +36,11 @@ async fn until_ready(process: &Process, ready: bool) {
 async fn games_continue_after_nats_stalls_for_ten_seconds() {
     let rig = Rig::start(plan(2, 2)).await.unwrap();
     let mut flow = Flow::start(6, |edge, name| rig.door(edge, name)).await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     rig.nats.pause();
     sleep(Duration::from_secs(10)).await;
     rig.nats.resume();
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     for client in flow.end(rig.door(0, "lily")).await {
         assert!(
             client.has_notice("degraded"),
@@ -62,7 +62,7 @@ async fn an_edge_is_cut_off_from_nats_and_heals() {
     let mut flow = Flow::start(4, |edge, name| rig.door(edge, name)).await;
     let mut sue = Client::connect(rig.door(1, "sue")).await;
     let mut bob = Client::connect(rig.door(0, "bob")).await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     let told = |client: &Client, code: &str| {
         let notices = client.log.iter();
         notices
@@ -86,7 +86,7 @@ async fn an_edge_is_cut_off_from_nats_and_heals() {
             told(c, "recovered") > round
         })
         .await;
-        flow.goes_on(20).await;
+        flow.advance(20).await;
     }
     flow.end(rig.door(0, "lily")).await;
     // The other edge was not affected.
@@ -106,7 +106,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
     let has = |some: bool| move |of: &dyn Fn(&str) -> usize| (of("worker-2") > 0) == some;
     owners::until(&bus, PARTITIONS, "the worker has its share", has(true)).await;
     let mut flow = Flow::start(8, |edge, name| rig.door(edge, name)).await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     for (round, swallow) in [false, true].into_iter().enumerate() {
         if swallow {
             proxy.swallow();
@@ -122,7 +122,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
             "swallow: {swallow}: suspended after {suspended:?}, taken over after {:?}",
             cut.elapsed()
         );
-        flow.goes_on(20).await;
+        flow.advance(20).await;
         proxy.heal();
         let deadline = Instant::now() + PATIENCE;
         let dead = "grandstand_worker_found_dead_total";
@@ -140,7 +140,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
             has(true),
         )
         .await;
-        flow.goes_on(20).await;
+        flow.advance(20).await;
     }
     flow.end(rig.door(0, "lily")).await;
     for watching in watching {

@@ -61,7 +61,7 @@ impl Flow {
     }
 
     /// Waits until `more` inputs are acked in every room.
-    pub(crate) async fn goes_on(&mut self, more: u64) {
+    pub(crate) async fn advance(&mut self, more: u64) {
         for room in &mut self.rooms {
             let now = *room.acked.borrow();
             let on = room.acked.wait_for(|acked| *acked >= now + more);

@@ -71,7 +71,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
         Door::new(doors[edge % doors.len()]).token(&token(name, 3600, &everywhere()))
     };
     let mut flow = Flow::start(4, door).await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     for worker in &workers {
         soon("a second observer (D17)", async || {
             let metric = worker.metric("grandstand_worker_second_observer").await;
@@ -86,7 +86,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
     .await;
     let killed = Instant::now();
     nats.kill9(leader);
-    flow.goes_on(10).await;
+    flow.advance(10).await;
     println!(
         "the leader of IN_0 is killed: every room continues after {:?}",
         killed.elapsed()
@@ -96,7 +96,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
     let meta = soon("there is a meta leader", async || nats.meta_leader().await).await;
     let killed = Instant::now();
     nats.kill9(meta);
-    flow.goes_on(10).await;
+    flow.advance(10).await;
     println!(
         "the meta leader is killed: every room continues after {:?}",
         killed.elapsed()
@@ -117,7 +117,7 @@ async fn a_cluster_loses_its_leaders_and_games_go_on() {
         "kill -9 of a worker: all partitions have owners after {:?}",
         killed.elapsed()
     );
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     flow.end(door(0, "lily")).await;
     for process in workers[1..].iter_mut().chain(&mut edges) {
         assert!(process.status().is_none(), "no process ended");

@@ -34,7 +34,7 @@ async fn workers_come_and_go_and_games_go_on() {
         player.join("memory-1", slow).await;
         players.push(tokio::spawn(play(player, name, "memory-1")));
     }
-    flow.goes_on(20).await;
+    flow.advance(20).await;
 
     // A worker joins and gets its share.
     let joined = rig.add_worker().await.unwrap();
@@ -45,7 +45,7 @@ async fn workers_come_and_go_and_games_go_on() {
         of("worker-3") > 0 && all(of) == usize::from(PARTITIONS)
     })
     .await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
 
     // A worker leaves and hands its share over.
     rig.workers[0].term();
@@ -57,7 +57,7 @@ async fn workers_come_and_go_and_games_go_on() {
         |of| of("worker-0") == 0,
     )
     .await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
 
     // A worker is killed.
     let killed = Instant::now();
@@ -70,7 +70,7 @@ async fn workers_come_and_go_and_games_go_on() {
         "kill -9: all partitions have owners after {:?}",
         killed.elapsed()
     );
-    flow.goes_on(20).await;
+    flow.advance(20).await;
 
     // A worker stalls, and the last one takes over all partitions. Messages that the stalled worker had in flight have
     // no effect after it resumes.
@@ -87,7 +87,7 @@ async fn workers_come_and_go_and_games_go_on() {
         "SIGSTOP: all partitions have owners after {:?}",
         stalled.elapsed()
     );
-    flow.goes_on(20).await;
+    flow.advance(20).await;
     rig.workers[2].resume();
     let deadline = Instant::now() + PATIENCE;
     let found_dead = "grandstand_worker_found_dead_total";
@@ -105,7 +105,7 @@ async fn workers_come_and_go_and_games_go_on() {
         |of| of("worker-2") > 0,
     )
     .await;
-    flow.goes_on(20).await;
+    flow.advance(20).await;
 
     let mut views = Vec::new();
     for player in players {

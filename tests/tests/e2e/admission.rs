@@ -16,8 +16,8 @@ const RELAY: [(&str, Role); 1] = [("relay-*", Role::Player)];
 
 async fn refused(door: Door, error: &str, code: u16) {
     let mut client = Client::connect(door).await;
-    let told = client.expect("error", json!({})).await;
-    assert_eq!(told["code"], error, "{told}");
+    let message = client.expect("error", json!({})).await;
+    assert_eq!(message["code"], error, "{message}");
     assert_eq!(client.until_closed().await, code);
     assert_eq!(client.log.len(), 1, "{:?}", client.log);
 }

@@ -23,7 +23,7 @@ async fn a_game_is_played_to_its_end(site: Site) {
         site.client(1, "sam")
     );
     // One spectator comes before the room exists.
-    first.ask_in(ROOM, spectator.clone()).await;
+    first.start_join(ROOM, spectator.clone()).await;
     let joined = first.expect("joined", json!({"room": ROOM})).await;
     assert_eq!(joined["instance"], Value::Null, "{joined}");
     alice.join(ROOM, json!({"params": {"hide_ms": 50}})).await;

@@ -9,7 +9,7 @@ use grandstand_harness::site::{SECRET, Site, edge};
 
 /// Checks the exit code, and that for each group one line contains all of its words.
 #[track_caller]
-fn said(output: &Output, code: i32, words: &[&[&str]]) {
+fn check_output(output: &Output, code: i32, words: &[&[&str]]) {
     let Output { code: found, text } = output;
     assert_eq!(*found, Some(code), "{text}");
     for words in words {
@@ -29,45 +29,45 @@ async fn all_errors_of_a_configuration_are_reported_at_once() {
     };
     let wrong = "[edge]\nshards = \"many\"\nlitsen = \"0.0.0.0:1\"\n[limits]\nrooms = 0\n[auth]\nsecret = \"s\"\n";
     let wrong = file("wrong.toml", wrong);
-    let told: &[&[&str]] = &[
+    let expected: &[&[&str]] = &[
         &["edge.shards", "wrong.toml:2"],
         &["edge.litsen", "wrong.toml:3", "edge.listen"],
         &["limits.rooms", "wrong.toml:5"],
     ];
     let edge = || Start::edge().flag("--config", &wrong);
-    said(&edge().output().await, 78, told);
-    said(&edge().arg("--check").output().await, 78, told);
+    check_output(&edge().output().await, 78, expected);
+    check_output(&edge().arg("--check").output().await, 78, expected);
     let lean = Start::program("grandstand-edge").flag("--config", &wrong);
-    said(&lean.output().await, 78, told);
+    check_output(&lean.output().await, 78, expected);
     let by_flag = edge()
         .flag("--shards", "9999")
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "soon");
-    let told: &[&[&str]] = &[
+    let expected: &[&[&str]] = &[
         &["edge.shards", "--shards"],
         &["edge.drain_ms", "GRANDSTAND_EDGE_EDGE_DRAIN_MS"],
     ];
-    said(&by_flag.output().await, 78, told);
+    check_output(&by_flag.output().await, 78, expected);
 
     let worker = file(
         "worker.toml",
         "[rooms]\nring_bytes = 1\n[worker]\nname = \"a b\"\n",
     );
     let worker = Start::worker().flag("--config", worker);
-    let told: &[&[&str]] = &[
+    let expected: &[&[&str]] = &[
         &["rooms.ring_bytes", "worker.toml:2"],
         &["worker.name", "worker.toml:4"],
     ];
-    said(&worker.arg("--check").output().await, 78, told);
+    check_output(&worker.arg("--check").output().await, 78, expected);
 
     let no_secret = Start::edge().arg("--check");
-    said(&no_secret.output().await, 78, &[&["auth", "secret"]]);
+    check_output(&no_secret.output().await, 78, &[&["auth", "secret"]]);
     let right = file("right.toml", "[auth]\nsecret = \"s\"\n[edge]\nshards = 2\n");
     let right = Start::edge().flag("--config", right);
-    said(&right.arg("--check").output().await, 0, &[&["right.toml"]]);
+    check_output(&right.arg("--check").output().await, 0, &[&["right.toml"]]);
     let missing = Start::edge().flag("--config", "/nowhere/edge.toml");
-    said(&missing.output().await, 66, &[&["/nowhere/edge.toml"]]);
+    check_output(&missing.output().await, 66, &[&["/nowhere/edge.toml"]]);
     let typo = Start::grandstand("dev").arg("--prot");
-    said(&typo.output().await, 64, &[&["--prot"]]);
+    check_output(&typo.output().await, 64, &[&["--prot"]]);
 }
 
 #[tokio::test]
@@ -79,16 +79,16 @@ async fn a_taken_port_is_reported() {
         let dev = Start::grandstand("dev");
         dev.flag("--listen", listen).flag("--admin", admin)
     };
-    let told = dev(&taken, &free).output().await;
-    said(&told, 98, &[&["--listen", &taken]]);
-    let told = dev(&free, &taken).output().await;
-    said(&told, 98, &[&["--admin", &taken]]);
+    let output = dev(&taken, &free).output().await;
+    check_output(&output, 98, &[&["--listen", &taken]]);
+    let output = dev(&free, &taken).output().await;
+    check_output(&output, 98, &[&["--admin", &taken]]);
     let edge = edge("nats://127.0.0.1:1")
         .flag("--listen", &taken)
         .flag("--admin", &free);
-    said(&edge.output().await, 98, &[&["edge.listen", &taken]]);
+    check_output(&edge.output().await, 98, &[&["edge.listen", &taken]]);
     let worker = Start::worker().flag("--admin", &taken);
-    said(&worker.output().await, 98, &[&["worker.admin", &taken]]);
+    check_output(&worker.output().await, 98, &[&["worker.admin", &taken]]);
 }
 
 #[tokio::test]
@@ -97,12 +97,12 @@ async fn an_unreachable_nats_is_reported() {
     let [nats, listen, admin] = ports.each_ref().map(|p| p.address().to_string());
     let url = format!("nats://{nats}");
     let worker = Start::worker().flag("--nats", &url).flag("--admin", &admin);
-    said(&worker.output().await, 69, &[&["NATS", &nats]]);
+    check_output(&worker.output().await, 69, &[&["NATS", &nats]]);
     let edge = edge(&url).flag("--listen", &listen).flag("--admin", &admin);
-    said(&edge.output().await, 69, &[&["NATS", &nats]]);
+    check_output(&edge.output().await, 69, &[&["NATS", &nats]]);
     let dev = Start::grandstand("dev").flag("--nats", &url);
     let dev = dev.flag("--listen", &listen).flag("--admin", &admin);
-    said(&dev.output().await, 69, &[&["NATS", &nats]]);
+    check_output(&dev.output().await, 69, &[&["NATS", &nats]]);
 }
 
 #[tokio::test]
@@ -112,12 +112,12 @@ async fn a_disagreement_with_the_cluster_is_reported() {
     let _first = Process::start(worker(), false).await;
     let ports = [(); 2].map(|()| Port::take());
     let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
-    let told: &[&[&str]] = &[&["cluster.partitions is 8", "the cluster's other processes"]];
+    let expected: &[&[&str]] = &[&["cluster.partitions is 8", "the cluster's other processes"]];
     let worker = worker().env("GRANDSTAND_WORKER_CLUSTER_PARTITIONS", 8);
-    said(&worker.flag("--admin", &admin).output().await, 78, told);
+    check_output(&worker.flag("--admin", &admin).output().await, 78, expected);
     let edge = edge(&nats.url()).env("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", 8);
     let edge = edge.flag("--listen", &listen).flag("--admin", &admin);
-    said(&edge.output().await, 78, told);
+    check_output(&edge.output().await, 78, expected);
 }
 
 #[tokio::test]
@@ -128,10 +128,10 @@ async fn a_folder_belongs_to_one_process() {
     let folder = site.folder().display().to_string();
     let second = Start::grandstand("dev").flag("--data", &folder);
     let second = second.flag("--listen", &listen).flag("--admin", &admin);
-    let told = second.output().await;
-    assert_ne!(told.code, Some(0));
-    assert!(told.text.contains(&folder), "{}", told.text);
-    assert!(!told.text.contains("panicked"), "{}", told.text);
+    let output = second.output().await;
+    assert_ne!(output.code, Some(0));
+    assert!(output.text.contains(&folder), "{}", output.text);
+    assert!(!output.text.contains("panicked"), "{}", output.text);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn replay(site: &mut Site, arguments: &[&str]) -> Output {
 }
 
 /// Ends the process that uses the folder. NATS continues to run.
-async fn quiet(site: &mut Site) {
+async fn end_process(site: &mut Site) {
     if site.is_one_process() {
         site.owner().term();
         assert!(site.owner().ended().await.success());
@@ -87,7 +87,7 @@ async fn a_played_game_is_equal(mut site: Site) {
     let (alice, _bob) = tokio::join!(play(alice, "alice", room), play(bob, "bob", room));
     let view = alice.rooms[room].view.clone();
     let version = alice.rooms[room].version;
-    quiet(&mut site).await;
+    end_process(&mut site).await;
     let output = replay_when_stored(&mut site, room).await;
     assert_eq!(output.code, Some(0), "{}", output.text);
     for part in [
@@ -157,7 +157,7 @@ async fn a_relay_whose_owner_died_is_equal(mut site: Site) {
     }
     alice.input(room, json!("the last")).await;
     alice.until_answered(room).await;
-    quiet(&mut site).await;
+    end_process(&mut site).await;
     let output = replay_when_stored(&mut site, room).await;
     assert_eq!(output.code, Some(0), "{}", output.text);
     assert!(output.text.contains("61 inputs"), "{}", output.text);
@@ -183,7 +183,7 @@ async fn bad_requests_to_replay_are_reported(mut site: Site) {
             output.text
         );
     }
-    quiet(&mut site).await;
+    end_process(&mut site).await;
     for (arguments, code, part) in [
         (&["relay-2"][..], 66, "there is no room relay-2"),
         (
@@ -273,8 +273,8 @@ async fn a_damaged_snapshot_is_shown_and_put_aside(mut site: Site) {
         );
     }
     site.owner().restart().await;
-    let told = json!({"room": "relay-1", "code": "room_unavailable"});
-    alice.expect("error", told).await;
+    let unavailable = json!({"room": "relay-1", "code": "room_unavailable"});
+    alice.expect("error", unavailable).await;
     alice.input("relay-2", json!("still here")).await;
     alice.until_answered("relay-2").await;
     let output = replay(&mut site, &["relay-1"]).await;

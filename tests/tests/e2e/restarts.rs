@@ -22,7 +22,7 @@ const UNDER_WAY: usize = 16;
 
 /// Signals to the tasks that play and watch.
 #[derive(Clone)]
-struct Told {
+struct Signals {
     /// Whether clients without a connection may reconnect.
     up: watch::Receiver<bool>,
     /// Whether players must stop sending.
@@ -31,7 +31,7 @@ struct Told {
     total: watch::Receiver<Option<u64>>,
 }
 
-impl Told {
+impl Signals {
     async fn reconnect(&mut self, client: &mut Client) {
         self.up.wait_for(|up| *up).await.unwrap();
         client.reconnect_here().await;
@@ -39,10 +39,10 @@ impl Told {
 }
 
 /// Sends numbered inputs until it is stopped and all are acked. `sent` is their number.
-async fn number(mut client: Client, sent: watch::Sender<u64>, mut told: Told) -> Client {
+async fn number(mut client: Client, sent: watch::Sender<u64>, mut signals: Signals) -> Client {
     loop {
         let (room, so_far) = (&client.rooms[ROOM], *sent.borrow());
-        let stop = *told.stop.borrow();
+        let stop = *signals.stop.borrow();
         if stop && room.unanswered() == 0 {
             return client;
         }
@@ -50,27 +50,27 @@ async fn number(mut client: Client, sent: watch::Sender<u64>, mut told: Told) ->
             sent.send_replace(so_far + 1);
             client.input(ROOM, json!({"number": so_far + 1})).await;
         } else if client.next().await.is_none() {
-            told.reconnect(&mut client).await;
+            signals.reconnect(&mut client).await;
         }
     }
 }
 
 /// Watches until all inputs show.
-async fn watch_all(mut client: Client, mut told: Told) -> Client {
+async fn watch_all(mut client: Client, mut signals: Signals) -> Client {
     loop {
-        let total = *told.total.borrow_and_update();
+        let total = *signals.total.borrow_and_update();
         if total.is_some_and(|total| client.rooms[ROOM].view["count"] == total) {
             return client;
         }
         let read = tokio::select! {
             read = client.next() => read,
-            changed = told.total.changed() => {
+            changed = signals.total.changed() => {
                 changed.unwrap();
                 continue;
             }
         };
         if read.is_none() {
-            told.reconnect(&mut client).await;
+            signals.reconnect(&mut client).await;
         }
     }
 }
@@ -103,7 +103,7 @@ async fn inputs_survive(mut site: Site, how: How) {
     let (up, is_up) = watch::channel(true);
     let (stop, stopped) = watch::channel(false);
     let (total, is_total) = watch::channel(None);
-    let told = Told {
+    let signals = Signals {
         up: is_up,
         stop: stopped,
         total: is_total,
@@ -115,8 +115,11 @@ async fn inputs_survive(mut site: Site, how: How) {
         let mut viewer = site.client(edge, "sue").await;
         viewer.join(ROOM, json!({"role": "spectator"})).await;
         let (sent, progress) = watch::channel(0);
-        players.push((tokio::spawn(number(player, sent, told.clone())), progress));
-        viewers.push(tokio::spawn(watch_all(viewer, told.clone())));
+        players.push((
+            tokio::spawn(number(player, sent, signals.clone())),
+            progress,
+        ));
+        viewers.push(tokio::spawn(watch_all(viewer, signals.clone())));
     }
     for death in 0..=2 {
         for (_, progress) in &mut players {

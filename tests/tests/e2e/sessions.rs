@@ -57,14 +57,14 @@ async fn a_second_connection_replaces_the_first(site: Site) {
     second.input("relay-2", json!("d")).await;
     second.until_answered("relay-2").await;
     until_count(&mut second, ROOM, 3).await;
-    let said: Vec<_> = second.rooms[ROOM]
+    let texts: Vec<_> = second.rooms[ROOM]
         .updates
         .iter()
         .filter_map(|u| u["data"].as_str())
         .collect();
     assert!(
-        "abc".ends_with(&said.concat()),
-        "inputs show in order: {said:?}"
+        "abc".ends_with(&texts.concat()),
+        "inputs show in order: {texts:?}"
     );
 }
 
@@ -115,8 +115,8 @@ async fn many_rooms_share_a_connection(site: Site) {
     let mut alice = site.client(0, "alice").await;
     let mut bob = site.client(1, "bob").await;
     for room in &rooms {
-        alice.ask_in(room, json!({})).await;
-        bob.ask_in(room, json!({})).await;
+        alice.start_join(room, json!({})).await;
+        bob.start_join(room, json!({})).await;
     }
     for client in [&mut alice, &mut bob] {
         client
@@ -208,7 +208,7 @@ async fn forbidden_joins_are_refused(site: Site) {
         players.push(player);
     }
     let mut carol = site.client(1, "carol").await;
-    carol.ask_in("memory-1", json!({"id": 1})).await;
+    carol.start_join("memory-1", json!({"id": 1})).await;
     carol
         .expect(
             "error",
@@ -222,7 +222,7 @@ async fn forbidden_joins_are_refused(site: Site) {
         json!(["alice", "bob"])
     );
     carol
-        .ask_in("memory-2", json!({"id": 2, "params": {"players": 9}}))
+        .start_join("memory-2", json!({"id": 2, "params": {"players": 9}}))
         .await;
     carol
         .expect("error", json!({"code": "bad_params", "id": 2}))
@@ -231,21 +231,21 @@ async fn forbidden_joins_are_refused(site: Site) {
     let rooms = [("chess-*", Role::Player), ("relay-7", Role::Spectator)];
     let door = grandstand_harness::client::Door::new(site.address(1));
     let mut dave = Client::connect(door.token(&token("dave", 3600, &rooms))).await;
-    dave.ask_in("chess-1", json!({"id": 3})).await;
+    dave.start_join("chess-1", json!({"id": 3})).await;
     dave.expect("error", json!({"code": "no_such_game", "id": 3}))
         .await;
-    dave.ask_in("relay-8", json!({"id": 4})).await;
+    dave.start_join("relay-8", json!({"id": 4})).await;
     dave.expect(
         "error",
         json!({"code": "forbidden", "id": 4, "room": "relay-8"}),
     )
     .await;
-    dave.ask_in("relay-7", json!({"id": 5, "role": "player"}))
+    dave.start_join("relay-7", json!({"id": 5, "role": "player"}))
         .await;
     dave.expect("error", json!({"code": "forbidden", "id": 5}))
         .await;
     // A spectator waits for a room that does not exist yet.
-    dave.ask_in("relay-7", json!({"id": 6})).await;
+    dave.start_join("relay-7", json!({"id": 6})).await;
     let joined = dave.expect("joined", json!({"id": 6})).await;
     assert_eq!(
         (&joined["role"], &joined["instance"]),

@@ -41,8 +41,8 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
     assert!(site.edges[0].ended().await.success());
     moved.input(ROOM, json!("here now")).await;
     moved.until_answered(ROOM).await;
-    let said = |c: &Client| c.rooms[ROOM].view["count"] == 2;
-    carol.until("both inputs show for carol", said).await;
+    let both = |c: &Client| c.rooms[ROOM].view["count"] == 2;
+    carol.until("both inputs show for carol", both).await;
 }
 
 async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
@@ -72,7 +72,7 @@ async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {
         c.has_notice("degraded")
     })
     .await;
-    late.ask_in(ROOM, json!({"role": "spectator"})).await;
+    late.start_join(ROOM, json!({"role": "spectator"})).await;
     site.nats.as_mut().unwrap().restart().await;
     for client in [&mut alice, &mut bob, &mut sue, &mut late] {
         client

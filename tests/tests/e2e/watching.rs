@@ -60,8 +60,8 @@ async fn a_returning_client_gets_what_it_missed(site: Site) {
     until_count(&mut bob, 2).await;
     until_count(&mut sue, 2).await;
 
-    bob.lose();
-    sue.lose();
+    bob.drop_connection();
+    sue.drop_connection();
     say(&mut alice, &["c", "d", "e"]).await;
     until_count(&mut otto, 5).await;
     for away in [&mut bob, &mut sue] {
@@ -74,16 +74,16 @@ async fn a_returning_client_gets_what_it_missed(site: Site) {
             room.snapshots, before,
             "only missed updates are sent: {room:?}"
         );
-        let said: Vec<_> = room
+        let texts: Vec<_> = room
             .updates
             .iter()
             .map(|u| u["data"]["say"].clone())
             .collect();
-        assert_eq!(said, ["a", "b", "c", "d", "e"]);
+        assert_eq!(texts, ["a", "b", "c", "d", "e"]);
     }
 
     // The version of another epoch is not comparable.
-    sue.lose();
+    sue.drop_connection();
     say(&mut alice, &["f"]).await;
     let mut other = site.client(1, "sue").await;
     let since = json!({"role": "spectator", "since": 2, "epoch": "another"});

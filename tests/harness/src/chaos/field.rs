@@ -161,7 +161,7 @@ impl Field {
     }
 
     /// Adds a client to a slot and returns the number of its seat.
-    pub(super) fn sit(&mut self, slot: usize, state: SeatState) -> usize {
+    pub(super) fn add_seat(&mut self, slot: usize, state: SeatState) -> usize {
         self.slots[slot].members += 1;
         self.next_seat += 1;
         self.seats.insert(self.next_seat, state);

@@ -36,7 +36,7 @@ struct RoomLog {
 /// The record of a lane by version. The first element is version 1.
 #[derive(Debug, Default)]
 struct LaneLog {
-    updates: Vec<Option<Said>>,
+    updates: Vec<Option<SeenUpdate>>,
     /// Hashes of views.
     views: Vec<Option<u64>>,
     /// The newest version of which a client or the bus has received anything.
@@ -47,7 +47,7 @@ struct LaneLog {
 
 /// An update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Said {
+struct SeenUpdate {
     hash: u64,
     /// The player and the content of the input that the update shows.
     by: Option<(String, u64)>,
@@ -170,15 +170,15 @@ impl Ledger {
         let Some(log) = self.rooms.get_mut(place.room) else {
             return;
         };
-        let said = Said {
+        let seen = SeenUpdate {
             hash: hash(update),
-            by: log.game.said(update),
+            by: log.game.shown_input(update),
         };
         let lane = &mut log.lanes[place.lane.index()];
         lane.top = lane.top.max(version);
         let known = slot(&mut lane.updates, version);
         if let Some(known) = known {
-            if *known == said {
+            if *known == seen {
                 return;
             }
             let expected = format!(
@@ -188,7 +188,7 @@ impl Ledger {
             let (room, who) = (place.room, place.who);
             self.blame(Rule::Views, (room, who), &expected, &update.to_string());
         } else {
-            *known = Some(said);
+            *known = Some(seen);
         }
     }
 

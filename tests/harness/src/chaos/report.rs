@@ -106,7 +106,7 @@ impl fmt::Display for Report {
         };
         line("(before the first)", None, self.undisturbed.as_ref())?;
         for (kind, times) in &self.events {
-            line(kind.words(), Some(*times), self.pauses.get(kind))?;
+            line(kind.label(), Some(*times), self.pauses.get(kind))?;
         }
         if self.is_good() {
             return write!(

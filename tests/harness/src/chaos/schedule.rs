@@ -94,7 +94,7 @@ impl Event {
 
 impl Kind {
     /// The kind's label in reports.
-    pub fn words(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker killed",
             Self::WorkerStopped => "worker paused",

@@ -76,7 +76,7 @@ impl Game {
     }
 
     /// Returns the player and the identifying number of the input that an update shows.
-    pub fn said(self, update: &Value) -> Option<(String, u64)> {
+    pub fn shown_input(self, update: &Value) -> Option<(String, u64)> {
         let (player, what) = match self {
             Self::Relay => (&update["from"], &update["data"]["seq"]),
             Self::Memory if update["kind"] == "flipped" => (&update["by"], &update["card"]),

@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// Drops the connection without a close frame, as a network failure does.
-    pub fn lose(&mut self) {
+    pub fn drop_connection(&mut self) {
         self.socket = None;
     }
 
@@ -176,13 +176,13 @@ impl Client {
 
     /// Joins a room and waits until the room is shown.
     pub async fn join(&mut self, room: &str, more: Value) {
-        self.ask_in(room, more).await;
+        self.start_join(room, more).await;
         self.until(&format!("{room} shows"), |c| c.rooms[room].is_shown())
             .await;
     }
 
     /// Sends a `join` with further fields.
-    pub async fn ask_in(&mut self, room: &str, more: Value) {
+    pub async fn start_join(&mut self, room: &str, more: Value) {
         let mut join = json!({"type": "join", "room": room});
         for (key, value) in more.as_object().into_iter().flatten() {
             join[key] = value.clone();

@@ -40,8 +40,8 @@ impl World {
         &self,
         i: usize,
         tell: impl FnOnce(&mut Core, Now, &mut Sockets) + 'static,
-    ) -> Happening {
-        Happening::Edge(i, self.edges[i].generation, Box::new(tell))
+    ) -> SimEvent {
+        SimEvent::Edge(i, self.edges[i].generation, Box::new(tell))
     }
 
     /// Returns the index of the edge with this subject if it is alive.
@@ -88,6 +88,6 @@ impl World {
                 self.owner.handle_process_gone(now, &process);
             }
         }
-        self.at(self.ms + PROBE_MS, Happening::Probe);
+        self.at(self.ms + PROBE_MS, SimEvent::Probe);
     }
 }

@@ -2,7 +2,7 @@
 
 mod plan;
 
-mod happening;
+mod event;
 
 mod wires;
 
@@ -45,7 +45,7 @@ use crate::client::Client;
 use crate::ledger::Ledger;
 pub(crate) use plan::Plan;
 
-use happening::Happening;
+use event::SimEvent;
 use sockets::{Sockets, messages};
 
 const PARTITIONS: u16 = 3;
@@ -89,7 +89,7 @@ pub(crate) struct World {
     ms: u64,
     order: u64,
     queue: BinaryHeap<Reverse<(u64, u64, usize)>>,
-    happenings: HashMap<usize, Happening>,
+    events: HashMap<usize, SimEvent>,
     pub(crate) store: Store,
     edges: Vec<Edge>,
     owner: Engine,
@@ -156,7 +156,7 @@ impl World {
             ms: 0,
             order: 0,
             queue: BinaryHeap::new(),
-            happenings: HashMap::new(),
+            events: HashMap::new(),
             store: Store::default(),
             edges: (0..EDGES).map(edge).collect(),
             owner: owner_of(1, now, plan.hot),
@@ -176,26 +176,26 @@ impl World {
         };
         world.take_all();
         for i in 0..world.clients.len() {
-            world.after(0..500, Happening::Turn(i));
+            world.after(0..500, SimEvent::Turn(i));
         }
         for _ in 0..world.deaths {
-            world.after(1_000..CALM_MS, Happening::Die);
+            world.after(1_000..CALM_MS, SimEvent::Die);
         }
         for _ in 0..world.plan.edge_restarts {
             let edge = world.rng.random_range(0..EDGES);
-            world.after(1_000..CALM_MS, Happening::EdgeDies(edge));
+            world.after(1_000..CALM_MS, SimEvent::EdgeDies(edge));
         }
         for room in 0..ROOMS {
             if world.rng.random_bool(world.plan.quits) {
-                world.after(1_000..CALM_MS + 1, Happening::Quit(room));
+                world.after(1_000..CALM_MS + 1, SimEvent::Quit(room));
             }
         }
         for _ in 0..world.plan.outages {
             let edge = world.rng.random_range(0..EDGES);
-            world.after(1_000..CALM_MS, Happening::Bus(edge, false));
+            world.after(1_000..CALM_MS, SimEvent::Bus(edge, false));
         }
-        world.after(1..2, Happening::Tick);
-        world.after(1..2, Happening::Probe);
+        world.after(1..2, SimEvent::Tick);
+        world.after(1..2, SimEvent::Probe);
         world
     }
 
@@ -221,7 +221,7 @@ impl World {
                 break;
             }
             self.ms = ms;
-            let Some(what) = self.happenings.remove(&key) else {
+            let Some(what) = self.events.remove(&key) else {
                 continue;
             };
             self.happen(what);
@@ -270,7 +270,7 @@ impl World {
                 visits -= 1;
             }
             if edge.core.needs_flush() && !std::mem::replace(&mut edge.flushes, true) {
-                self.after(0..3, Happening::Flush(i));
+                self.after(0..3, SimEvent::Flush(i));
             }
             while let Some(command) = self.edges[i].core.poll_command() {
                 self.edge_command(i, command);
@@ -279,14 +279,14 @@ impl World {
                 let messages = messages(&frames);
                 self.in_order(
                     (u64::from(index) << 8 | 1, i),
-                    Happening::Shown(i, index, messages),
+                    SimEvent::Shown(i, index, messages),
                 );
                 if self.chance(self.plan.slow) && self.edges[i].sockets.full.insert(index) {
-                    self.after(10..400, Happening::Drained(i, index));
+                    self.after(10..400, SimEvent::Drained(i, index));
                 }
             }
             for index in std::mem::take(&mut self.edges[i].sockets.discarded) {
-                self.after(0..20, Happening::Drained(i, index));
+                self.after(0..20, SimEvent::Drained(i, index));
             }
             for (index, why) in std::mem::take(&mut self.edges[i].sockets.closed) {
                 assert_eq!(

@@ -60,7 +60,7 @@ impl World {
             }
         }
         if !calm || self.clients[i].at.is_none() {
-            self.after(20..600, Happening::Turn(i));
+            self.after(20..600, SimEvent::Turn(i));
         }
     }
 
@@ -94,7 +94,7 @@ impl World {
         }
         if is_first {
             self.connect(i);
-            self.after(0..20, Happening::Quit(i));
+            self.after(0..20, SimEvent::Quit(i));
         }
     }
 
@@ -110,7 +110,7 @@ impl World {
             self.clients[i].at = None;
             self.clients[i].joined = false;
             if self.calm() {
-                self.after(20..600, Happening::Turn(i));
+                self.after(20..600, SimEvent::Turn(i));
             }
         }
     }
@@ -136,7 +136,7 @@ impl World {
             let piece: Vec<u8> = frame.drain(..cut).collect();
             self.in_order(
                 (u64::from(index) << 8 | 2, edge),
-                Happening::Bytes(edge, index, piece),
+                SimEvent::Bytes(edge, index, piece),
             );
         }
     }

@@ -30,9 +30,9 @@ impl World {
                 self.asked.insert(id, (i, tag));
                 let ready = |(p, _, ready)| p == partition && ready;
                 if !self.owner.partitions().any(ready) {
-                    return self.after(1..5, Happening::Answer(i, id, None));
+                    return self.after(1..5, SimEvent::Answer(i, id, None));
                 }
-                self.at(self.ms + 1000, Happening::Answer(i, id, None));
+                self.at(self.ms + 1000, SimEvent::Answer(i, id, None));
                 if self.chance(self.plan.lost) {
                     return;
                 }
@@ -41,7 +41,7 @@ impl World {
                 let ask = move |owner: &mut Engine, now: Now| {
                     owner.handle_interest(now, partition, &interest, Some(to));
                 };
-                self.after(0..5, Happening::Engine(self.generation, Box::new(ask)));
+                self.after(0..5, SimEvent::Engine(self.generation, Box::new(ask)));
             }
             core::Command::Link {
                 payload,
@@ -68,7 +68,7 @@ impl World {
                 let route = move |world: &mut World| {
                     world.routes.insert((i, subject::hot(&room)));
                 };
-                self.after(0..200, Happening::Store(Box::new(route)));
+                self.after(0..200, SimEvent::Store(Box::new(route)));
             }
             core::Command::Unsubscribe { room } => {
                 self.routes.remove(&(i, subject::hot(&room)));
@@ -81,7 +81,7 @@ impl World {
                 let hear = move |owner: &mut Engine, now: Now| {
                     owner.handle_live(now, partition, live);
                 };
-                self.after(0..5, Happening::Engine(generation, Box::new(hear)));
+                self.after(0..5, SimEvent::Engine(generation, Box::new(hear)));
             }
         }
     }
@@ -112,11 +112,11 @@ impl World {
             let store = move |world: &mut World| {
                 let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
                 if heard {
-                    let answer = Happening::Edge(i, generation, Box::new(answer(Some(seq))));
+                    let answer = SimEvent::Edge(i, generation, Box::new(answer(Some(seq))));
                     world.after(0..4, answer);
                 }
             };
-            self.along((1 << 40, i), Happening::Store(Box::new(store)));
+            self.along((1 << 40, i), SimEvent::Store(Box::new(store)));
         }
     }
 
@@ -138,7 +138,7 @@ impl World {
     pub(super) fn outcome(&mut self, token: Token, outcome: Outcome) {
         let generation = self.generation;
         let tell = move |owner: &mut Engine, now: Now| owner.handle_outcome(now, token, outcome);
-        self.after(0..5, Happening::Engine(generation, Box::new(tell)));
+        self.after(0..5, SimEvent::Engine(generation, Box::new(tell)));
     }
 
     pub(super) fn owner_command(&mut self, command: command::Command) {
@@ -153,7 +153,7 @@ impl World {
                     .collect();
                 let edge = parts[0] as usize;
                 if !self.chance(self.plan.lost) {
-                    let answer = Happening::Answer(edge, parts[1], Some(payload));
+                    let answer = SimEvent::Answer(edge, parts[1], Some(payload));
                     self.after(0..5, answer);
                 }
             }
@@ -177,7 +177,7 @@ impl World {
                         },
                     );
                 };
-                self.after(0..5, Happening::Store(Box::new(store)));
+                self.after(0..5, SimEvent::Store(Box::new(store)));
             }
             C::PutIf {
                 bucket,
@@ -317,7 +317,7 @@ impl World {
         } else {
             0..5
         };
-        self.after(late, Happening::Store(Box::new(store)));
+        self.after(late, SimEvent::Store(Box::new(store)));
     }
 
     /// Delivers a changed key to the worker's reader.
@@ -336,7 +336,7 @@ impl World {
         let deliver = move |owner: &mut Engine, now: Now| {
             owner.handle_kv(now, (Partition(p), source), entry, 0);
         };
-        let deliver = Happening::Engine(self.generation, Box::new(deliver));
+        let deliver = SimEvent::Engine(self.generation, Box::new(deliver));
         self.in_order((1 << 41, usize::from(p)), deliver);
     }
 }

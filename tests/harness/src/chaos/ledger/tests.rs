@@ -25,17 +25,17 @@ fn place(who: &str) -> Place<'_> {
     }
 }
 
-fn said(player: &str, seq: u64) -> Value {
+fn update(player: &str, seq: u64) -> Value {
     json!({"from": player, "data": {"seq": seq}})
 }
 
 /// Returns the rules that these updates of the players' lane break.
 fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
     let mut ledger = ledger();
-    for (version, update) in (1..).zip(updates) {
+    for (version, input) in (1..).zip(updates) {
         let view = json!({"count": version});
-        if let Some((player, seq)) = update {
-            ledger.updated(place("alice"), version, &said(player, *seq));
+        if let Some((player, seq)) = input {
+            ledger.updated(place("alice"), version, &update(player, *seq));
         }
         if version as usize == updates.len() {
             ledger.shows(place("bob"), version, &view);
@@ -106,12 +106,12 @@ fn a_wrong_order_is_reported() {
 #[test]
 fn one_version_with_two_contents_is_reported() {
     let mut ledger = ledger();
-    ledger.updated(place("alice"), 1, &said("alice", 1));
-    ledger.updated(place("bob"), 1, &said("alice", 1));
+    ledger.updated(place("alice"), 1, &update("alice", 1));
+    ledger.updated(place("bob"), 1, &update("alice", 1));
     ledger.shows(place("alice"), 1, &json!({"count": 1}));
     ledger.shows(place("bob"), 1, &json!({"count": 1}));
     assert_eq!(ledger.violations.total, 0);
-    ledger.updated(place("bus"), 1, &said("bob", 1));
+    ledger.updated(place("bus"), 1, &update("bob", 1));
     ledger.shows(place("bob"), 1, &json!({"count": 2}));
     let rules: Vec<_> = ledger.violations.first.iter().map(|v| v.rule).collect();
     assert_eq!(rules, [Rule::Views, Rule::Views]);

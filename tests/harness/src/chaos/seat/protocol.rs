@@ -54,7 +54,7 @@ impl Seat {
             probes: false,
             over: false,
         };
-        let numbers = (field.sit(slot, state), field.waits.add_seat());
+        let numbers = (field.add_seat(slot, state), field.waits.add_seat());
         let now = field.now();
         Self {
             room: room(&name, lane, field.game(slot), slot),

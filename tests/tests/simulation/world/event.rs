@@ -6,7 +6,7 @@ type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
 type ToOwner = Box<dyn FnOnce(&mut Engine, Now)>;
 
 /// An event at a time.
-pub(super) enum Happening {
+pub(super) enum SimEvent {
     /// A client takes its next action.
     Turn(usize),
     /// The core of an edge's generation receives an event.
@@ -37,20 +37,20 @@ pub(super) enum Happening {
 }
 
 impl World {
-    pub(super) fn at(&mut self, ms: u64, what: Happening) {
+    pub(super) fn at(&mut self, ms: u64, what: SimEvent) {
         self.order += 1;
         self.queue
             .push(Reverse((ms, self.order, self.order as usize)));
-        self.happenings.insert(self.order as usize, what);
+        self.events.insert(self.order as usize, what);
     }
 
-    pub(super) fn after(&mut self, ms: std::ops::Range<u64>, what: Happening) {
+    pub(super) fn after(&mut self, ms: std::ops::Range<u64>, what: SimEvent) {
         let ms = self.ms + self.rng.random_range(ms);
         self.at(ms, what);
     }
 
     /// Sends along a path: in order unless this one is reordered.
-    pub(super) fn along(&mut self, path: (u64, usize), what: Happening) {
+    pub(super) fn along(&mut self, path: (u64, usize), what: SimEvent) {
         if self.chance(self.plan.reordered) {
             self.after(0..300, what);
         } else {
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    pub(super) fn in_order(&mut self, path: (u64, usize), what: Happening) {
+    pub(super) fn in_order(&mut self, path: (u64, usize), what: SimEvent) {
         let at = self.ms + self.rng.random_range(0..5);
         let last = self.paths.entry(path).or_default();
         *last = at.max(*last);
@@ -66,50 +66,50 @@ impl World {
         self.at(at, what);
     }
 
-    pub(super) fn happen(&mut self, what: Happening) {
+    pub(super) fn happen(&mut self, what: SimEvent) {
         let now = self.now();
         match what {
-            Happening::Turn(client) => self.turn(client),
-            Happening::Edge(i, generation, does) => {
+            SimEvent::Turn(client) => self.turn(client),
+            SimEvent::Edge(i, generation, does) => {
                 let edge = &mut self.edges[i];
                 if edge.generation == generation {
                     does(&mut edge.core, now, &mut edge.sockets);
                 }
             }
-            Happening::Engine(generation, does) => {
+            SimEvent::Engine(generation, does) => {
                 if generation == self.generation {
                     does(&mut self.owner, now);
                 }
             }
-            Happening::Answer(i, id, reply) => {
+            SimEvent::Answer(i, id, reply) => {
                 if let Some((_, tag)) = self.asked.remove(&id) {
                     let core = &mut self.edges[i].core;
                     core.handle_interest_reply(tag, reply, now);
                 }
             }
-            Happening::Store(does) => does(self),
-            Happening::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
-            Happening::Shown(edge, index, messages) => self.shown(edge, index, &messages),
-            Happening::Flush(edge) => self.edges[edge].flushes = false,
-            Happening::Drained(edge, index) => {
+            SimEvent::Store(does) => does(self),
+            SimEvent::Bytes(edge, index, bytes) => self.bytes(edge, index, bytes),
+            SimEvent::Shown(edge, index, messages) => self.shown(edge, index, &messages),
+            SimEvent::Flush(edge) => self.edges[edge].flushes = false,
+            SimEvent::Drained(edge, index) => {
                 let edge = &mut self.edges[edge];
                 edge.sockets.full.remove(&index);
                 edge.core.handle_drained(conn(index), &mut edge.sockets);
             }
-            Happening::Tick => {
+            SimEvent::Tick => {
                 for edge in &mut self.edges {
                     edge.core.handle_timeout(now, &mut edge.sockets);
                 }
-                self.at(self.ms + 50, Happening::Tick);
+                self.at(self.ms + 50, SimEvent::Tick);
             }
-            Happening::Bus(edge, up) => {
+            SimEvent::Bus(edge, up) => {
                 self.away[edge] = !up;
                 self.edges[edge].core.handle_bus(up, now);
                 if !up {
-                    self.after(1..1_000, Happening::Bus(edge, true));
+                    self.after(1..1_000, SimEvent::Bus(edge, true));
                 }
             }
-            Happening::Die => {
+            SimEvent::Die => {
                 self.generation += 1;
                 self.heated += self.owner.counts().rooms_heated;
                 self.owner = owner_of(self.generation, now, self.plan.hot);
@@ -118,9 +118,9 @@ impl World {
                 self.misses.clear();
                 self.take_all();
             }
-            Happening::EdgeDies(i) => self.edge_dies(i),
-            Happening::Probe => self.probe(),
-            Happening::Quit(i) => self.quit(i),
+            SimEvent::EdgeDies(i) => self.edge_dies(i),
+            SimEvent::Probe => self.probe(),
+            SimEvent::Quit(i) => self.quit(i),
         }
     }
 }
