@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         rig: Plan {
             workers: args.workers as usize,
             edges: args.edges as usize,
-            apart: true,
+            own_group: true,
             logs: args.logs.clone(),
             ..Plan::default()
         },

@@ -28,15 +28,15 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts `command` and appends its output to the file `log`. With `apart`, Ctrl-C on the terminal does not reach
+    /// Starts `command` and appends its output to the file `log`. With `own_group`, Ctrl-C on the terminal does not reach
     /// it.
     pub(crate) fn spawn(
         mut command: Command,
         name: &str,
         log: &Path,
-        apart: bool,
+        own_group: bool,
     ) -> Result<Self, RigError> {
-        if apart {
+        if own_group {
             command.process_group(0);
         }
         let append = || append(log).map_err(|source| file_error(log, source));

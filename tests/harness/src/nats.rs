@@ -25,7 +25,7 @@ pub struct NatsServer {
     port: Port,
     dir: TempDir,
     log: Log,
-    apart: bool,
+    own_group: bool,
 }
 
 /// A folder in the system's temporary folder, deleted when dropped.
@@ -87,21 +87,21 @@ impl NatsServer {
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Starts a server and waits until it answers. With `apart` it gets a process group of its own, so that Ctrl-C on
+    /// Starts a server and waits until it answers. With `own_group` it gets a process group of its own, so that Ctrl-C on
     /// the terminal does not reach it. `logs` is the folder of its log; `None` is the usual folder.
     ///
     /// # Errors
     /// If it cannot be started, ends, or does not answer in time.
-    pub async fn try_start(apart: bool, logs: Option<&Path>) -> Result<Self, RigError> {
+    pub async fn try_start(own_group: bool, logs: Option<&Path>) -> Result<Self, RigError> {
         let dir = TempDir::try_new("nats")?;
         let port = Port::try_take()?;
         let log = Log::new("nats-server", logs)?;
         let mut server = Self {
-            child: spawn(dir.path(), &port, &log, apart)?,
+            child: spawn(dir.path(), &port, &log, own_group)?,
             port,
             dir,
             log,
-            apart,
+            own_group,
         };
         server.try_ready(START).await?;
         Ok(server)
@@ -194,7 +194,7 @@ impl NatsServer {
     /// If it cannot be started.
     pub fn relaunch(&mut self) -> Result<(), RigError> {
         self.kill9();
-        self.child = spawn(self.dir.path(), &self.port, &self.log, self.apart)?;
+        self.child = spawn(self.dir.path(), &self.port, &self.log, self.own_group)?;
         Ok(())
     }
 
@@ -247,14 +247,14 @@ impl NatsServer {
     }
 }
 
-fn spawn(dir: &Path, port: &Port, log: &Log, apart: bool) -> Result<Child, RigError> {
+fn spawn(dir: &Path, port: &Port, log: &Log, own_group: bool) -> Result<Child, RigError> {
     let mut command = Command::new(programs::find_nats()?);
     let port = port.address().port().to_string();
     command
         .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream"])
         .arg("--store_dir")
         .arg(dir.join("store"));
-    Child::spawn(command, "nats-server", log.path(), apart)
+    Child::spawn(command, "nats-server", log.path(), own_group)
 }
 
 /// Whether a NATS server on this port greets clients.

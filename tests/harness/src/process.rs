@@ -27,7 +27,7 @@ pub struct Start {
     program: Option<&'static str>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    apart: bool,
+    own_group: bool,
     logs: Option<PathBuf>,
 }
 
@@ -58,7 +58,7 @@ impl Start {
             program,
             arguments: Vec::new(),
             environment: Vec::new(),
-            apart: false,
+            own_group: false,
             logs: None,
         }
     }
@@ -85,8 +85,8 @@ impl Start {
 
     /// Puts the process into a process group of its own, so that Ctrl-C on the terminal does not reach it.
     #[must_use]
-    pub fn apart(mut self) -> Self {
-        self.apart = true;
+    pub fn own_group(mut self) -> Self {
+        self.own_group = true;
         self
     }
 
@@ -119,7 +119,7 @@ impl Start {
     }
 
     fn spawn(&self, log: &Log) -> Result<Child, RigError> {
-        Child::spawn(self.command()?, self.name, log.path(), self.apart)
+        Child::spawn(self.command()?, self.name, log.path(), self.own_group)
     }
 
     /// Runs the process until it ends.

@@ -29,7 +29,7 @@ pub struct Plan {
     /// The log filter of the processes, for example `info`.
     pub log: String,
     /// Keeps Ctrl-C on the terminal from the processes.
-    pub apart: bool,
+    pub own_group: bool,
     /// The folder for logs; `None` is the usual one.
     pub logs: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ impl Default for Plan {
             partitions: BusOptions::default().partitions,
             variables: Vec::new(),
             log: "info".to_owned(),
-            apart: false,
+            own_group: false,
             logs: None,
         }
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 1000)
@@ -79,8 +79,8 @@ impl Plan {
                 start = start.env(name, value);
             }
         }
-        if self.apart {
-            start = start.apart();
+        if self.own_group {
+            start = start.own_group();
         }
         match &self.logs {
             Some(dir) => start.logs(dir),
@@ -108,7 +108,7 @@ impl Rig {
     /// If a program is missing, cannot be started, or does not become ready.
     pub async fn start(plan: Plan) -> Result<Self, RigError> {
         programs::grandstand()?;
-        let nats = NatsServer::try_start(plan.apart, plan.logs.as_deref()).await?;
+        let nats = NatsServer::try_start(plan.own_group, plan.logs.as_deref()).await?;
         let url = nats.url();
         let mut rig = Self {
             edges: Vec::new(),
