@@ -244,7 +244,7 @@ pub(super) fn answer(
         answer.shared = frames.unwrap_or_default();
         membership.request = None;
         match membership.slot {
-            Some(slot) => shown.served(slot),
+            Some(slot) => shown.mark_current(slot),
             None => membership.slot = Some(shown.add(conn, form)),
         }
         sessions.answer(membership.session, &mut answer.after, encoding, id);

@@ -1,4 +1,4 @@
-//! What those need who come late or return.
+//! The frames for clients that join late or return.
 
 use bytes::Bytes;
 use grandstand_common::data::Data;
@@ -9,19 +9,19 @@ use super::frame_log::FORMS;
 use super::update_ring::UpdateRing;
 use crate::codec::{Deflater, WireFormat, put_formed, put_message};
 
-/// What clients are sent that come late or return: a snapshot and the updates since.
+/// A lane's snapshot and the updates since, for clients that join late or return.
 #[derive(Debug, Default)]
 pub(crate) struct CatchUp {
     epoch: String,
     snapshot: Option<(u64, Data)>,
     version: u64,
     ring: UpdateRing,
-    /// Made once for all clients of a form.
+    /// The encoded snapshot and updates per format, made on demand and shared by all clients.
     frames: [Option<Bytes>; FORMS],
 }
 
 impl CatchUp {
-    /// Begins again with nothing, in this epoch.
+    /// Drops everything, and begins with this epoch.
     pub(crate) fn reset(&mut self, epoch: String) {
         *self = Self {
             epoch,
@@ -39,18 +39,18 @@ impl CatchUp {
         self.snapshot.as_ref().map(|(_, data)| data)
     }
 
-    /// The last version, if there is a snapshot to apply it to.
+    /// The last version; `None` without a snapshot.
     pub(crate) fn version(&self) -> Option<u64> {
         self.snapshot.as_ref().map(|_| self.version)
     }
 
-    /// Goes on from `version`, which the next snapshot shows.
+    /// Drops all updates. The next snapshot has this version.
     pub(crate) fn restart(&mut self, version: u64) {
         self.ring.restart(version);
         self.version = version;
     }
 
-    /// Replaces the snapshot. Keeps about `ring_bytes` of updates, and all since the snapshot.
+    /// Replaces the snapshot. Keeps about `ring_bytes` of updates, and all updates since the snapshot.
     pub(crate) fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.snapshot = Some((version, data));
         self.frames = [const { None }; FORMS];
@@ -66,7 +66,7 @@ impl CatchUp {
         self.ring.trim(ring_bytes, base);
     }
 
-    /// All that a client needs who has version `since` of `epoch`, if the ring holds it; `None` if it does not.
+    /// The updates after version `since` of `epoch`; `None` if the ring does not hold them all.
     pub(crate) fn missed(
         &self,
         room: &RoomId,
@@ -85,8 +85,8 @@ impl CatchUp {
         Some(out.into())
     }
 
-    /// The snapshot and the updates since: all that a client needs who knows nothing, made once for all who need it in this
-    /// form. `None` if there is no snapshot yet.
+    /// The snapshot and the updates since, encoded once for all clients of this format. `None` if there is no snapshot
+    /// yet.
     pub(crate) fn frames(
         &mut self,
         room: &RoomId,
@@ -113,7 +113,7 @@ impl CatchUp {
         Some(frames)
     }
 
-    /// Hands what leads from `since` to the lane's version to `put`; `None` if the ring does not hold it any more.
+    /// Calls `put` with each update after version `since`; `None` if the ring does not hold them all.
     fn changes(
         &self,
         room: &RoomId,

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use grandstand_common::wire::{Body, Entry};
 use prost::Message;
 
-/// How a chain repeats what gets lost, and how much may wait.
+/// The size of a chain's window, and when its entries are appended again.
 #[derive(Debug, Clone, Copy)]
 pub struct ChainConfig {
-    /// Entries that may wait until the owner reports them.
+    /// The most entries in the window.
     pub window: usize,
-    /// Bytes of entries that may wait.
+    /// The most bytes of encoded entries in the window.
     pub window_bytes: usize,
-    /// Without a receipt for this long the first entry is repeated.
+    /// How long after an unanswered append the first entry is appended again.
     pub receipt_timeout: Duration,
-    /// The longest that those repeats back off to.
+    /// The longest backoff of both timeouts.
     pub max_backoff: Duration,
-    /// Stored but not processed for this long: the whole window is appended again.
+    /// How long after the owner's last progress the whole window is appended again.
     pub progress_timeout: Duration,
 }
 
@@ -38,16 +38,16 @@ impl Default for ChainConfig {
 struct Unacked {
     entry: Entry,
     bytes: usize,
-    /// Its sequence in the log in this round; none before its receipt.
+    /// Its sequence in the log in this round; `None` until the log has confirmed it.
     stored: Option<u64>,
 }
 
-/// What to append next: the entry and what its receipt is told apart by.
+/// An entry to append, with the numbers that identify its result.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outgoing {
-    /// Its place in the chain.
+    /// The entry's number in the chain.
     pub(crate) n: u64,
-    /// The round that it is of.
+    /// The round in which it is appended.
     pub(crate) round: u32,
     /// The encoded [`Entry`].
     pub(crate) payload: bytes::Bytes,
@@ -66,7 +66,7 @@ pub(crate) struct Chain {
     outgoing: VecDeque<Outgoing>,
     /// When the owner last reported progress, or the window stopped being empty.
     progress_at: Instant,
-    /// When the first entry is repeated or the round begun anew.
+    /// When the first entry is appended again.
     deadline: Instant,
     progress_timeout: Duration,
     backoff: Duration,
@@ -74,7 +74,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// A chain that begins with nothing; push its `Joined` first.
+    /// Creates an empty chain. Its first entry must be `Joined`.
     pub(crate) fn new(
         player: &str,
         session: u64,
@@ -99,11 +99,11 @@ impl Chain {
         }
     }
 
-    /// Puts the next entry into the window and has it appended.
+    /// Adds an entry to the window, and queues it for the log.
     pub(crate) fn push(&mut self, body: Body, now: Instant) {
         if self.window.is_empty() {
             self.progress_at = now;
-            self.settle(now);
+            self.arm(now);
         }
         let entry = Entry {
             player: self.player.clone(),
@@ -124,8 +124,8 @@ impl Chain {
         });
     }
 
-    /// Whether nothing more should be pushed until [`processed`](Self::processed) makes room.
-    /// What has been read already may still be pushed.
+    /// Whether the window is full. The caller then stops reading from the client; messages that are read already may
+    /// still be pushed.
     pub(crate) fn is_full(&self) -> bool {
         self.window.len() >= self.config.window || self.bytes >= self.config.window_bytes
     }
@@ -135,19 +135,20 @@ impl Chain {
         self.window.is_empty()
     }
 
-    /// Which round this is.
+    /// The number of the current round.
     pub(crate) fn round(&self) -> u32 {
         self.round
     }
 
-    /// What is to be appended now. Call until `None`, after every call of another method.
+    /// The next entry to append. Call until `None`, after every call of another method.
     pub(crate) fn poll_outgoing(&mut self) -> Option<Outgoing> {
         self.outgoing.pop_front()
     }
 
-    /// The log has entry `n` of `round` under sequence `seq`. Starts a new round if that is not behind its predecessor.
+    /// Notes that entry `n` of `round` is stored under sequence `seq`. Starts a new round if the log has it before its
+    /// predecessor.
     pub(crate) fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
-        let Some(at) = self.place(n).filter(|_| round == self.round) else {
+        let Some(at) = self.index_of(n).filter(|_| round == self.round) else {
             return;
         };
         let seq = self.window[at]
@@ -160,22 +161,23 @@ impl Chain {
             self.restart(now);
         } else if at == 0 {
             self.backoff = self.config.receipt_timeout;
-            self.settle(now);
+            self.arm(now);
         }
     }
 
-    /// Entry `n` of `round` is not in the log, as far as is known (a disconnect, or no stream takes it). It is repeated sooner
-    /// than without a word, and backs off like that.
+    /// Notes that entry `n` of `round` may not be stored, because of a disconnect or a stream that rejects it. The
+    /// first entry is appended again after a fifth of the current backoff.
     pub(crate) fn failed(&mut self, n: u64, round: u32, now: Instant) {
-        if round == self.round && self.place(n).is_some() {
+        if round == self.round && self.index_of(n).is_some() {
             self.deadline = self.deadline.min(now + self.backoff / 5);
-            if let Some(at) = self.place(n) {
+            if let Some(at) = self.index_of(n) {
                 self.window[at].stored = None;
             }
         }
     }
 
-    /// The owner has processed all up to `n`. `gap` names the round in which it missed the next one.
+    /// Notes that the owner has processed all entries up to `n`. `gap` is the round in which the owner found the next
+    /// one missing.
     pub(crate) fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
         let before = self.window.len();
         while self.window.front().is_some_and(|w| w.entry.n <= n) {
@@ -187,27 +189,27 @@ impl Chain {
             self.progress_at = now;
             self.progress_timeout = self.config.progress_timeout;
             self.backoff = self.config.receipt_timeout;
-            self.settle(now);
+            self.arm(now);
         }
         if gap == Some(self.round) && !self.window.is_empty() {
             self.restart(now);
         }
     }
 
-    /// Appends the whole window again, in a new round (D3): after disorder, a gap, a reconnect or a new owner.
+    /// Appends the whole window again, in a new round: after disorder, a gap, a reconnect or a change of owner (D3).
     pub(crate) fn restart(&mut self, now: Instant) {
         if self.window.is_empty() {
             return;
         }
         self.round += 1;
         self.outgoing.clear();
-        for waiting in &mut self.window {
-            waiting.stored = None;
-            waiting.entry.round = self.round;
-            self.outgoing.push_back(Self::outgoing_of(&waiting.entry));
+        for unacked in &mut self.window {
+            unacked.stored = None;
+            unacked.entry.round = self.round;
+            self.outgoing.push_back(Self::outgoing_of(&unacked.entry));
         }
         self.progress_at = now;
-        self.settle(now);
+        self.arm(now);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
@@ -216,7 +218,7 @@ impl Chain {
             .then(|| self.deadline.min(self.progress_at + self.progress_timeout))
     }
 
-    /// Repeats what is overdue.
+    /// Appends overdue entries again.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let Some(first) = self.window.front() else {
             return;
@@ -229,15 +231,17 @@ impl Chain {
                 self.outgoing.push_back(Self::outgoing_of(&first.entry));
                 self.backoff = (self.backoff * 2).min(self.config.max_backoff);
             }
-            self.settle(now);
+            self.arm(now);
         }
     }
 
-    fn settle(&mut self, now: Instant) {
+    /// Sets the deadline of the first entry.
+    fn arm(&mut self, now: Instant) {
         self.deadline = now + self.backoff;
     }
 
-    fn place(&self, n: u64) -> Option<usize> {
+    /// The index of entry `n` in the window.
+    fn index_of(&self, n: u64) -> Option<usize> {
         let first = self.window.front()?.entry.n;
         let at = usize::try_from(n.checked_sub(first)?).ok()?;
         (at < self.window.len()).then_some(at)
@@ -293,7 +297,7 @@ mod tests {
         assert_eq!(
             drain(&mut chain),
             [],
-            "a receipt of an earlier round says nothing"
+            "a result from an earlier round is ignored"
         );
     }
 
@@ -325,7 +329,7 @@ mod tests {
         assert_eq!(
             at,
             now + Duration::from_secs(1),
-            "stored, but not processed"
+            "the entry is stored but not processed"
         );
         chain.handle_timeout(at);
         assert_eq!(drain(&mut chain), [(1, 1)]);
@@ -351,7 +355,7 @@ mod tests {
         assert_eq!(
             waits,
             [100, 200, 400, 300],
-            "then all of the window is repeated"
+            "the last wait ends in a repeat of the whole window"
         );
     }
 

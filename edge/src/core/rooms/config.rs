@@ -1,25 +1,25 @@
-//! How rooms are configured.
+//! The configuration of rooms.
 
 use std::time::Duration;
 
 use super::chain::ChainConfig;
 use super::delay::DeliveryPolicy;
 
-/// How rooms are served.
+/// The settings of all rooms of a core.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomConfig {
-    /// Bytes of updates kept per lane for clients that request. The same as the workers'.
+    /// Bytes of updates that each lane keeps for clients that return. The same as the workers'.
     pub ring_bytes: usize,
-    /// The least delay and the highest rate at which spectators are served; rooms may be slower and later.
+    /// The minimum delay and the maximum rate of spectators' lanes. Games may set a longer delay and a lower rate.
     pub spectators: DeliveryPolicy,
-    /// Bytes that are delayed per room.
+    /// The most bytes of delayed events per room.
     pub delay_bytes: usize,
-    /// Bytes of a lane that may wait for one member, in its outbox or for the flush. A member that lacks more gets a
-    /// snapshot.
+    /// The most bytes of frames that may wait for one member, in its outbox or in the lane's log. A member with more
+    /// gets a snapshot instead.
     pub outbox_bytes: usize,
-    /// How long an empty room stays watched.
+    /// How long a room without clients stays watched.
     pub linger: Duration,
-    /// How chains repeat lost entries.
+    /// The settings of sessions' chains.
     pub chain: ChainConfig,
 }
 

@@ -1,8 +1,9 @@
-//! Conflation and delay: what a lane's members are not shown yet.
+//! Conflation and delay: the events that a lane's members do not see yet.
 //!
-//! Events from the owner are grouped into releases. A lane with a highest rate has at most so many releases a second; of
-//! the updates of one release, only those that a member needs to be current are kept. A delayed lane is shown each release
-//! that much later, with snapshots, presence, a new epoch and the end, so that no client holds the present (D22).
+//! Events from the owner are grouped into releases. A lane with a maximum rate has at most that many releases per
+//! second. A release keeps only the updates that a member needs to be current (conflation). A delayed lane gets each
+//! release after its delay, including snapshots, presence, a new epoch and the end, so that no spectator's client has
+//! data before it is due (D22).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -14,22 +15,22 @@ use super::event::{EVENT_OVERHEAD, LaneEvent, UpdateOutcome};
 #[cfg(test)]
 mod tests;
 
-/// What a release weighs beside its events.
+/// The weight of an empty release, in bytes.
 const RELEASE_OVERHEAD: usize = 1024;
-/// Bytes of lossy messages that share a release; older ones are dropped.
+/// The most bytes of live messages in one release. Beyond that the oldest are dropped.
 const LIVE_BYTES: usize = 64 * 1024;
 
-/// How a lane's members are served.
+/// The rate and the delay at which a lane's members get events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeliveryPolicy {
-    /// The least time between two releases; none if 0.
+    /// The least time between two releases; 0 for no limit and no conflation.
     pub interval: Duration,
-    /// How much later than it came everything is shown.
+    /// The time between the arrival of an event and its release.
     pub delay: Duration,
 }
 
 impl DeliveryPolicy {
-    /// From how often a second (0: any number of times) and how much later in milliseconds.
+    /// Creates a policy from releases per second (0: no limit) and a delay in milliseconds.
     pub fn new(max_rate_hz: u32, delay_ms: u32) -> Self {
         let interval = match max_rate_hz {
             0 => Duration::ZERO,
@@ -41,7 +42,7 @@ impl DeliveryPolicy {
         }
     }
 
-    /// The slower and the later of both.
+    /// The longer interval and the longer delay of both.
     pub fn max(self, other: Self) -> Self {
         Self {
             interval: self.interval.max(other.interval),
@@ -49,45 +50,50 @@ impl DeliveryPolicy {
         }
     }
 
-    /// Whether everything is shown at once.
+    /// Whether events are applied at once, without conflation.
     pub fn is_plain(self) -> bool {
         self == Self::default()
     }
 }
 
-/// What is shown at one time.
+/// Events that are released at one time.
 #[derive(Debug)]
 struct Release {
+    /// The time of the release without the delay.
     at: Instant,
+    /// The time of the release.
     due: Instant,
-    /// In order of their coming.
+    /// The events by number, in order of arrival.
     events: BTreeMap<u64, LaneEvent>,
-    /// Where the last update of each key is.
+    /// The number of the last update of each key.
     keys: HashMap<String, u64>,
-    /// What members would be sent of updates and snapshots.
+    /// The bytes of updates and snapshots that members would be sent.
     cost: usize,
+    /// The numbers of the live messages, oldest first.
     live: VecDeque<u64>,
     live_bytes: usize,
 }
 
-/// What waits to be shown to a lane's members.
+/// The events of a lane that are not due yet.
 #[derive(Debug)]
 pub(crate) struct DelayBuffer {
     policy: DeliveryPolicy,
-    /// The last version that came of the epoch that came last.
+    /// The last version that has arrived in the latest epoch; `None` if a snapshot is needed.
     head: Option<u64>,
     releases: VecDeque<Release>,
-    /// The last release, shown or not.
+    /// The time of the latest release without the delay.
     last: Option<Instant>,
+    /// The number of the last event.
     order: u64,
+    /// The weight of all releases and events.
     bytes: usize,
     cap: usize,
-    /// More came than it takes: nothing new is taken until half of it was shown.
+    /// An update has exceeded `cap`: all but a new epoch, presence and the end is dropped until half of `cap` is free.
     full: bool,
 }
 
 impl DelayBuffer {
-    /// For a lane whose last version that came is `head`. Takes about `cap` bytes.
+    /// Creates a buffer of about `cap` bytes for a lane at version `head`.
     pub(crate) fn new(policy: DeliveryPolicy, head: Option<u64>, cap: usize) -> Self {
         Self {
             policy,
@@ -101,23 +107,23 @@ impl DelayBuffer {
         }
     }
 
-    /// The last version that came, if a snapshot has come.
+    /// The last version that has arrived; `None` if a snapshot is needed.
     pub(crate) fn head(&self) -> Option<u64> {
         self.head
     }
 
-    /// What it holds, in bytes.
+    /// The weight of its contents, in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Serves what comes from now on like this.
+    /// Sets the policy for events from now on.
     pub(crate) fn set_policy(&mut self, policy: DeliveryPolicy) {
         self.policy = policy;
     }
 
-    /// Whether nothing waits and nothing needs to.
+    /// Whether the buffer is empty and the policy needs none.
     pub(crate) fn is_done(&self) -> bool {
         self.policy.is_plain() && self.releases.is_empty() && !self.full
     }
@@ -127,7 +133,7 @@ impl DelayBuffer {
         self.releases.front().map(|release| release.due)
     }
 
-    /// The next event whose time has come. Call until `None`.
+    /// The next event that is due. Call until `None`, again at [`next`](Self::next).
     pub(crate) fn poll(&mut self, now: Instant) -> Option<LaneEvent> {
         loop {
             let release = self
@@ -143,14 +149,14 @@ impl DelayBuffer {
         }
     }
 
-    /// Whether it was full and takes again: the owner has then to be asked for what was missed.
+    /// Whether the buffer was full and is no longer. The caller then asks the owner for a snapshot.
     pub(crate) fn take_recovered(&mut self) -> bool {
         let recovered = self.full && self.bytes <= self.cap / 2;
         self.full &= !recovered;
         recovered
     }
 
-    /// Takes the next event.
+    /// Adds an event.
     pub(crate) fn push(&mut self, now: Instant, event: LaneEvent) -> UpdateOutcome {
         match event {
             LaneEvent::Begin(..) => self.begin(now, event),
@@ -172,7 +178,7 @@ impl DelayBuffer {
         self.head = None;
         let at = self.open(now);
         if self.conflates() && !self.has_end(at) {
-            // Nothing of what was before holds any more.
+            // The events of the earlier epoch are obsolete.
             self.drop_events(at, |_| true);
         }
         self.releases[at].keys.clear();
@@ -183,10 +189,10 @@ impl DelayBuffer {
         if self.full || self.head.is_some_and(|head| version < head) {
             return UpdateOutcome::Old;
         }
-        let behind = self.head.is_none_or(|head| version > head);
+        let is_newer = self.head.is_none_or(|head| version > head);
         self.head = Some(version);
         let at = self.open(now);
-        let mut whole = behind;
+        let mut whole = is_newer;
         if self.conflates() {
             whole |= self.releases[at].cost > data.len() + EVENT_OVERHEAD;
             let superseded = |event: &LaneEvent| match event {
@@ -232,9 +238,9 @@ impl DelayBuffer {
             }
             _ => None,
         };
-        let place = self.add(now, event);
+        let number = self.add(now, event);
         if let Some(key) = key
-            && let Some(earlier) = self.releases[at].keys.insert(key, place)
+            && let Some(earlier) = self.releases[at].keys.insert(key, number)
         {
             self.remove(at, earlier);
         }
@@ -243,9 +249,9 @@ impl DelayBuffer {
 
     fn live(&mut self, now: Instant, event: LaneEvent) {
         let (at, weight) = (self.open(now), event.weight());
-        let place = self.add(now, event);
+        let number = self.add(now, event);
         let release = &mut self.releases[at];
-        release.live.push_back(place);
+        release.live.push_back(number);
         release.live_bytes += weight;
         while self.releases[at].live_bytes > LIVE_BYTES {
             let Some(oldest) = self.releases[at].live.pop_front() else {
@@ -271,7 +277,7 @@ impl DelayBuffer {
         events.any(|event| matches!(event, LaneEvent::End(_)))
     }
 
-    /// The release that what comes now is for.
+    /// The index of the release for events that arrive at `now`. Adds a release if the last one is in the past.
     fn open(&mut self, now: Instant) -> usize {
         if self.releases.back().is_none_or(|release| release.at < now) {
             let at = self
@@ -297,6 +303,7 @@ impl DelayBuffer {
         self.releases.len() - 1
     }
 
+    /// Adds an event to the current release; returns the event's number.
     fn add(&mut self, now: Instant, event: LaneEvent) -> u64 {
         let at = self.open(now);
         self.order += 1;
@@ -306,8 +313,9 @@ impl DelayBuffer {
         self.order
     }
 
-    fn remove(&mut self, at: usize, place: u64) -> usize {
-        let Some(event) = self.releases[at].events.remove(&place) else {
+    /// Removes an event from a release; returns its weight in bytes.
+    fn remove(&mut self, at: usize, number: u64) -> usize {
+        let Some(event) = self.releases[at].events.remove(&number) else {
             return 0;
         };
         self.bytes -= event.weight();
@@ -315,24 +323,26 @@ impl DelayBuffer {
         event.weight()
     }
 
+    /// Removes the matching events from a release.
     fn drop_events(&mut self, at: usize, which: impl Fn(&LaneEvent) -> bool) {
         let release = &mut self.releases[at];
         let bytes = &mut self.bytes;
         release.events.retain(|_, event| {
-            let goes = which(event);
-            if goes {
+            let dropped = which(event);
+            if dropped {
                 *bytes -= event.weight();
                 release.cost -= cost(event);
             }
-            !goes
+            !dropped
         });
         let (events, live) = (&release.events, &mut release.live);
-        live.retain(|place| events.contains_key(place));
-        let weight = |place: &u64| events.get(place).map_or(0, LaneEvent::weight);
+        live.retain(|number| events.contains_key(number));
+        let weight = |number: &u64| events.get(number).map_or(0, LaneEvent::weight);
         release.live_bytes = live.iter().map(weight).sum();
     }
 }
 
+/// The bytes that members would be sent of an update or a snapshot.
 fn cost(event: &LaneEvent) -> usize {
     match event {
         LaneEvent::Update { .. } | LaneEvent::Snapshot { whole: true, .. } => event.weight(),

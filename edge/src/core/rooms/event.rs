@@ -1,4 +1,4 @@
-//! What happens to a lane, and what comes of it.
+//! Events of a lane, and their outcomes.
 
 use std::sync::Arc;
 
@@ -7,42 +7,42 @@ use grandstand_common::envelope::{Players, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, RoomId};
 use grandstand_common::wire::Presence;
 
-/// What an event weighs beside its data, in bytes.
+/// The weight of an event beside its data, in bytes.
 pub(super) const EVENT_OVERHEAD: usize = 128;
 
-/// What happens to a lane.
+/// An event of a lane.
 #[derive(Debug, Clone)]
 pub(crate) enum LaneEvent {
-    /// Another owner, or another room of that name (D15).
+    /// A new owner, or a new room of the same name (D15).
     Begin(Epoch, Instance),
-    /// The whole view.
+    /// A snapshot.
     Snapshot {
         /// The version that it shows.
         version: u64,
-        /// The view.
+        /// The snapshot's data.
         data: Data,
-        /// Members need it; else updates bring them there, and it is for those who come late.
+        /// Members need it. Otherwise their updates lead to it, and only clients that join later need it.
         whole: bool,
     },
-    /// A change.
+    /// An update.
     Update {
         /// The version that it leads to.
         version: u64,
-        /// Of those with the same key the latest suffices; empty if each is needed.
+        /// Of the updates with the same key, only the latest is needed. Empty if all are needed.
         key: String,
-        /// The change.
+        /// The update's data.
         data: Data,
     },
-    /// A lossy message.
+    /// A live message.
     Live(Data),
-    /// Who is there.
+    /// The players in the room and the number of viewers.
     Presence(Arc<Presence>),
-    /// Everybody leaves, for this reason.
+    /// The end of the room, with the code that `left` tells clients.
     End(String),
 }
 
 impl LaneEvent {
-    /// What it weighs while it is delayed, in bytes.
+    /// The memory that it takes while it is delayed, in bytes.
     pub(super) fn weight(&self) -> usize {
         EVENT_OVERHEAD
             + match self {
@@ -54,40 +54,40 @@ impl LaneEvent {
     }
 }
 
-/// What became of an update.
+/// The outcome of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpdateOutcome {
-    /// It is on its way to the members.
+    /// The update is queued or delayed.
     New,
-    /// The lane had it.
+    /// The update is dropped: the lane has it already, or needs a snapshot first.
     Old,
-    /// One before it is missing, or there is no snapshot to apply it to: ask the owner.
+    /// An earlier update or the snapshot is missing: the caller asks the owner for it.
     Gap,
 }
 
-/// What becomes of an event that is offered to a lane.
+/// The outcome of an event that is offered to a lane.
 #[derive(Debug)]
 pub(crate) enum Offer {
-    /// The lane is not delayed: the event is to be applied now.
+    /// The lane is not delayed. The caller applies the event now.
     Due(LaneEvent),
-    /// The lane shows it later.
+    /// The lane has delayed the event.
     Delayed(UpdateOutcome),
 }
 
-/// What comes of an event that a lane was shown.
+/// The outcome of an event that is applied to a lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// Nothing beyond the lane.
+    /// The event concerns the lane only.
     Nothing,
-    /// The lane has a snapshot: clients that wait for it can be answered.
+    /// The lane has a snapshot, so waiting clients can be answered.
     HasSnapshot,
-    /// An update was taken, or not.
+    /// An update was applied or dropped.
     Updated(UpdateOutcome),
-    /// All members leave, for this reason.
+    /// All members leave, with this code.
     Ended(String),
 }
 
-/// What clients are told of who is in a room.
+/// The message that tells clients a room's presence.
 pub(crate) fn presence_message<'a>(room: &'a RoomId, presence: &'a Presence) -> ServerMessage<'a> {
     let players = if presence.players.len() < presence.count as usize {
         Players::Count(presence.count)

@@ -1,4 +1,4 @@
-//! Frames for a whole lane, encoded once, for as long as some member may lack them.
+//! The frames of a lane, encoded once and kept until all members have been sent them.
 
 use std::collections::VecDeque;
 
@@ -8,43 +8,45 @@ use grandstand_common::envelope::{Encoding, ServerMessage};
 use crate::codec::{Deflater, WireFormat, put_deflated, put_message};
 use crate::conn::key::ConnKey;
 
-/// A member of the lane.
+/// A member of a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Member {
-    /// Its connection.
+    /// The connection.
     pub(crate) conn: ConnKey,
-    /// In which form it is sent its messages.
+    /// The wire format of its messages.
     pub(crate) form: WireFormat,
-    /// It was sent, or needs not be sent, the lane's frames up to this position.
+    /// The position up to which it has been sent, or does not need, the lane's frames.
     pub(crate) offset: u64,
-    /// It could not keep up: it is served anew, from the snapshot, when its socket has drained.
+    /// It is slow: it gets no frames until a snapshot is sent once its outbox is empty.
     pub(crate) stale: bool,
 }
 
-/// How many forms there are.
+/// The number of wire formats.
 pub(crate) const FORMS: usize = WireFormat::ALL.len();
 
-/// Where a frame ends in each form, in bytes since the lane's begin, and who must not get it.
+/// The end of a frame in each wire format, in bytes since the lane began, and the member that must not get the frame.
 #[derive(Debug, Clone, Copy)]
 struct FrameEnd {
     ends: [u64; FORMS],
     except: Option<ConnKey>,
 }
 
-/// The last frames of a lane: whatever a member lacks is one piece of it, from where it was served to the end.
+/// The last frames of a lane. A member's unsent frames are one slice of it, from the member's offset to the end.
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {
-    /// The frames in one piece, which writes share.
+    /// The frames in one buffer per format, which writes share.
     frozen: [Bytes; FORMS],
-    /// Where that piece begins.
+    /// The position in bytes at which the frozen buffer begins.
     begins: [u64; FORMS],
-    /// What came since.
+    /// The frames since the last [`freeze`](Self::freeze).
     fresh: [Vec<u8>; FORMS],
+    /// The ends of all frames, frozen and fresh.
     frames: VecDeque<FrameEnd>,
-    /// The position of the last frame that is gone.
+    /// The position of the last frame that was dropped.
     from: u64,
-    /// Where that frame ends.
+    /// The end of that frame, in bytes.
     start: [u64; FORMS],
+    /// The number of frames that some member must not get.
     exceptions: usize,
 }
 
@@ -54,13 +56,13 @@ impl FrameLog {
         self.from + self.frames.len() as u64
     }
 
-    /// Counts a frame that nobody is there to see. Only while it is [cleared](Self::clear).
+    /// Counts a frame of a lane without members. Must be called only after [`clear`](Self::clear).
     pub(crate) fn skip(&mut self) {
         self.from += 1;
     }
 
-    /// Appends a message in the forms that are `wanted`, encoded once and compressed once for each encoding; returns how
-    /// often it was encoded.
+    /// Appends a message in the `wanted` formats, encoded once and compressed once for each encoding. Returns how often
+    /// it was encoded.
     pub(crate) fn push(
         &mut self,
         message: &ServerMessage<'_>,
@@ -102,8 +104,8 @@ impl FrameLog {
         encoded
     }
 
-    /// Puts what came since the last call into one piece with what is still lacked of what was before: a copy of what
-    /// fits between two visits to a member, once for each time that something came.
+    /// Moves the fresh frames into the frozen buffer, behind the frozen frames that some member has not been sent.
+    /// Copies both unless no such frames are left.
     pub(crate) fn freeze(&mut self) {
         for (at, fresh) in self.fresh.iter_mut().enumerate() {
             if fresh.is_empty() {
@@ -125,7 +127,7 @@ impl FrameLog {
         }
     }
 
-    /// What `member` lacks of what is frozen; empty if nothing, `None` if some of that is gone.
+    /// Returns the frozen bytes that `member` has not been sent; `None` if some were dropped.
     pub(crate) fn unsent(&self, member: &Member) -> Option<Bytes> {
         let skip = usize::try_from(member.offset.checked_sub(self.from)?).ok()?;
         if skip >= self.frames.len() {
@@ -138,14 +140,14 @@ impl FrameLog {
             _ => self.frames[skip - 1].ends[at],
         };
         let place = |end: u64| (end - begin) as usize;
-        let spared = |frame: &FrameEnd| frame.except == Some(member.conn);
-        if self.exceptions == 0 || !self.frames.range(skip..).any(spared) {
+        let excluded = |frame: &FrameEnd| frame.except == Some(member.conn);
+        if self.exceptions == 0 || !self.frames.range(skip..).any(excluded) {
             return Some(frozen.slice(place(start)..));
         }
         let (mut rest, mut from) = (Vec::new(), place(start));
         for frame in self.frames.range(skip..) {
             let end = place(frame.ends[at]);
-            if !spared(frame) {
+            if !excluded(frame) {
                 rest.extend_from_slice(&frozen[from..end]);
             }
             from = end;
@@ -153,7 +155,7 @@ impl FrameLog {
         Some(rest.into())
     }
 
-    /// Forgets the frames up to `position`: nobody lacks them, or who does is served anew.
+    /// Drops the frames up to `position`. Members that have not been sent them need a snapshot.
     pub(crate) fn forget(&mut self, position: u64) {
         while self.from < position
             && let Some(frame) = self.frames.pop_front()
@@ -164,7 +166,7 @@ impl FrameLog {
         }
     }
 
-    /// Forgets the oldest frames beyond `cap` bytes in a form.
+    /// Drops the oldest frames until each format has at most `cap` bytes. The latest frame always stays.
     pub(crate) fn bound(&mut self, cap: usize) {
         while self.frames.len() > 1
             && self.frames.back().is_some_and(|last| {
@@ -175,7 +177,7 @@ impl FrameLog {
         }
     }
 
-    /// What it holds, in bytes.
+    /// The size in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let frozen = self.frozen.iter().map(Bytes::len);
@@ -183,7 +185,7 @@ impl FrameLog {
         frozen.chain(fresh).sum()
     }
 
-    /// Forgets all frames.
+    /// Drops all frames.
     pub(crate) fn clear(&mut self) {
         *self = Self {
             from: self.position(),

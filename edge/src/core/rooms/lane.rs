@@ -1,10 +1,10 @@
-//! One audience of a room: what it is shown, who is in it, and what waits to be sent to all of them.
+//! One audience of a room: its state, its members, and the frames that wait for them.
 //!
-//! Everything for the whole lane is encoded once per encoding and kept in its `FrameLog` until all members have it. A flush
-//! goes round the members in slices, for as long as somebody lacks something, and writes to each what it lacks by then:
-//! what comes in the middle of a round goes along with the rest of that round, and nobody waits for the next one to begin.
-//! A member carries the position up to which it has been served (D21), so that who joined in the middle of it all gets
-//! each frame exactly once.
+//! A message for the whole lane is encoded once per encoding and kept in the `FrameLog` until all members have been
+//! sent it. A flush visits the members in turn, in slices, until all are current, and writes to each its unsent frames.
+//! Messages that arrive during a round are sent with the rest of that round, so no member waits for the next round to
+//! begin. Each member has the position up to which it has been sent frames (D21), so a client that joins during a round
+//! gets each frame exactly once.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,18 +38,19 @@ pub(crate) struct Lane {
     audience: usize,
     /// Clients that wait for the first snapshot.
     waiting: Vec<ConnKey>,
-    /// The owner was asked for the lane.
+    /// The lane is requested from the owner.
     watched: bool,
-    /// Events that the members are shown later; `None` if they are shown everything at once.
+    /// Events that are not due yet; `None` if the lane is not delayed.
     delay: Option<Box<DelayBuffer>>,
     ring_bytes: usize,
+    /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
     encoded: u64,
-    /// It stands in the queue of lanes to flush.
+    /// The lane is in the queue of lanes to flush.
     queued: bool,
 }
 
 impl Lane {
-    /// An empty lane that keeps so many bytes of updates.
+    /// Creates an empty lane that keeps about `ring_bytes` of updates.
     pub(crate) fn new(id: LaneId, ring_bytes: usize) -> Self {
         Self {
             id,
@@ -67,12 +68,12 @@ impl Lane {
         }
     }
 
-    /// The last version, if the lane has a snapshot to apply it to.
+    /// The last version that the members see; `None` without a snapshot.
     pub(crate) fn version(&self) -> Option<u64> {
         self.catch_up.version()
     }
 
-    /// The last version that came, shown or delayed; `None` if no snapshot came.
+    /// The last version that has arrived, delayed or not; `None` if a snapshot is needed.
     pub(crate) fn known_version(&self) -> Option<u64> {
         match &self.delay {
             Some(delay) => delay.head(),
@@ -80,22 +81,22 @@ impl Lane {
         }
     }
 
-    /// Notes that the owner is asked for the lane; returns whether that is news.
+    /// Notes that the lane is requested from the owner; returns whether it was not before.
     pub(crate) fn watch(&mut self) -> bool {
         !std::mem::replace(&mut self.watched, true)
     }
 
-    /// Notes that the owner is to send the lane no more.
+    /// Notes that the lane is no longer requested from the owner.
     pub(crate) fn unwatch(&mut self) {
         self.watched = false;
     }
 
-    /// Whether the owner was asked for the lane.
+    /// Whether the lane is requested from the owner.
     pub(crate) fn is_watched(&self) -> bool {
         self.watched
     }
 
-    /// Changes the rate and the delay at which the members are served. At most about `cap` bytes are delayed.
+    /// Sets the delivery policy. At most about `cap` bytes are delayed.
     pub(crate) fn set_policy(&mut self, policy: DeliveryPolicy, cap: usize) {
         let head = self.version();
         match &mut self.delay {
@@ -105,7 +106,7 @@ impl Lane {
         }
     }
 
-    /// Delays an event, or returns it if it is due at once.
+    /// Delays an event, or returns it if it is due now.
     pub(crate) fn offer(&mut self, event: LaneEvent, now: Instant) -> Offer {
         match &mut self.delay {
             Some(delay) => Offer::Delayed(delay.push(now, event)),
@@ -123,8 +124,8 @@ impl Lane {
         self.delay.as_ref()?.next()
     }
 
-    /// Ends the delay if nothing is delayed and nothing has to be. Returns whether events were dropped because too many
-    /// were delayed: the owner has to be asked for them now.
+    /// Drops the delay buffer if it is empty and no longer needed. Returns whether the buffer was full and has space
+    /// again. The caller then asks the owner for the events that were dropped.
     pub(crate) fn settle_delay(&mut self) -> bool {
         let Some(delay) = &mut self.delay else {
             return false;
@@ -136,7 +137,7 @@ impl Lane {
         recovered
     }
 
-    /// Shows the members what has happened.
+    /// Applies an event, and queues its message for the members.
     pub(crate) fn apply(
         &mut self,
         room: &RoomId,
@@ -158,7 +159,7 @@ impl Lane {
                 }
                 return Applied::HasSnapshot;
             }
-            // Without a snapshot there is nothing to change; it is on its way, or its loss is seen by number.
+            // Without a snapshot, no update can be applied. The snapshot is on its way, or the owner is asked for it.
             LaneEvent::Update { .. } if self.version().is_none() => {
                 return Applied::Updated(UpdateOutcome::Old);
             }
@@ -179,23 +180,23 @@ impl Lane {
         Applied::Nothing
     }
 
-    /// A new owner or a new room of that name: nothing that was known holds any more (D15).
+    /// Drops the state of the former owner, or of the former room of the same name (D15).
     fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.instance = instance;
         self.catch_up.reset(client_epoch(epoch, instance, self.id));
     }
 
-    /// Which room of that name it shows; 0 if none yet.
+    /// The instance of the room that the lane shows; 0 if none yet.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// Who is in the room, as the members were last told.
+    /// The room's presence as the members were last told.
     pub(crate) fn presence(&self) -> Option<&Presence> {
         self.presence.as_deref()
     }
 
-    /// Tells the members who is in the room, but not before they see the room.
+    /// Sets the room's presence, and tells the members once the lane has a snapshot.
     pub(crate) fn set_presence(
         &mut self,
         room: &RoomId,
@@ -208,13 +209,14 @@ impl Lane {
         }
     }
 
+    /// Queues the presence message for the members.
     fn tell_presence(&mut self, room: &RoomId, deflater: &mut Deflater) {
         if let Some(presence) = self.presence.clone() {
             self.queue(&presence_message(room, &presence), None, deflater);
         }
     }
 
-    /// Takes a snapshot. Members that lack what it shows get it; returns whether that was so.
+    /// Takes a snapshot, and sends it to the members if it is newer than the lane. Returns whether it was newer.
     fn snapshot(
         &mut self,
         room: &RoomId,
@@ -224,15 +226,15 @@ impl Lane {
         deflater: &mut Deflater,
     ) -> bool {
         let own = self.version();
-        let behind = own.is_none_or(|own| version > own);
-        if !behind && own.is_some_and(|own| version < own) {
+        let is_newer = own.is_none_or(|own| version > own);
+        if !is_newer && own.is_some_and(|own| version < own) {
             return false;
         }
-        if behind {
+        if is_newer {
             self.catch_up.restart(version);
         }
         self.rebase(version, data, ring_bytes);
-        if behind {
+        if is_newer {
             if let Some(data) = self.catch_up.snapshot() {
                 let snapshot = ServerMessage::Snapshot {
                     room,
@@ -246,15 +248,15 @@ impl Lane {
                 self.tell_presence(room, deflater);
             }
         }
-        behind
+        is_newer
     }
 
-    /// Takes a snapshot that members need not get, since updates bring them there: for those who come late.
+    /// Takes a snapshot for clients that join later. The members' updates lead to the same state.
     fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.catch_up.rebase(version, data, ring_bytes);
     }
 
-    /// Takes an update to `version` from the version before it.
+    /// Takes the update from version `version - 1` to `version`.
     fn update(
         &mut self,
         room: &RoomId,
@@ -276,7 +278,7 @@ impl Lane {
         UpdateOutcome::New
     }
 
-    /// Takes an update that, with those before it that were left out, leads from the lane's version to `version`.
+    /// Takes an update from the lane's version to `version`. Conflation may have left out the updates in between.
     fn advance(
         &mut self,
         room: &RoomId,
@@ -305,7 +307,7 @@ impl Lane {
         self.encoded += self.members.queue(message, except, deflater);
     }
 
-    /// How many messages were encoded since the last call.
+    /// The number of messages encoded since the last call.
     pub(crate) fn take_encoded(&mut self) -> u64 {
         std::mem::take(&mut self.encoded)
     }
@@ -315,12 +317,12 @@ impl Lane {
         self.audience
     }
 
-    /// Counts a client that will be a member.
+    /// Adds a client to the audience.
     pub(crate) fn enter(&mut self) {
         self.audience += 1;
     }
 
-    /// Forgets a client. Returns which members have moved to which slot, in order.
+    /// Removes a client from the audience. Returns the members that have moved and their new slots, in order.
     pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
         self.audience -= 1;
         match slot {
@@ -352,12 +354,12 @@ impl Lane {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Notes that the lane waits for the flush; returns whether that is news.
+    /// Marks a dirty lane as queued for the flush; returns whether the caller has to queue it.
     pub(crate) fn enqueue(&mut self) -> bool {
         self.is_dirty() && !std::mem::replace(&mut self.queued, true)
     }
 
-    /// Notes whether the lane still waits for the flush.
+    /// Notes whether the lane is queued for the flush.
     pub(crate) fn set_queued(&mut self, queued: bool) {
         self.queued = queued;
     }
@@ -367,22 +369,22 @@ impl Lane {
         self.members.as_slice()
     }
 
-    /// Adds a member that has been served all there is; returns its slot.
+    /// Adds a member that has been sent the lane's current state; returns its slot.
     pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
         self.members.add(conn, form)
     }
 
-    /// Notes that the member at `slot` has been served all there is.
-    pub(crate) fn served(&mut self, slot: u32) {
-        self.members.served(slot);
+    /// Notes that the member at `slot` has been sent the lane's current state.
+    pub(crate) fn mark_current(&mut self, slot: u32) {
+        self.members.mark_current(slot);
     }
 
-    /// Notes that the member at `slot` could not keep up.
+    /// Notes that the member at `slot` is slow and needs a snapshot.
     pub(crate) fn mark_stale(&mut self, slot: u32) {
         self.members.mark_stale(slot);
     }
 
-    /// Whether something waits to be flushed.
+    /// Whether a member has not been sent all frames.
     pub(crate) fn is_dirty(&self) -> bool {
         self.members.is_dirty()
     }
@@ -397,7 +399,7 @@ impl Lane {
         self.members.flush(most, cap, write)
     }
 
-    /// All that a client needs that has version `since` of `epoch`; `None` if the ring does not hold it any more.
+    /// The updates after version `since` of `epoch`; `None` if the lane does not hold them all.
     pub(crate) fn missed(
         &self,
         room: &RoomId,
@@ -408,7 +410,7 @@ impl Lane {
         self.catch_up.missed(room, encoding, since, epoch)
     }
 
-    /// All that a client needs that knows nothing; `None` if there is no snapshot yet.
+    /// The snapshot and the updates since; `None` if there is no snapshot yet.
     pub(crate) fn catch_up(
         &mut self,
         room: &RoomId,

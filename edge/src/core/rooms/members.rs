@@ -1,4 +1,4 @@
-//! The members of a lane, and how a flush visits them.
+//! The members of a lane, and the order in which a flush visits them.
 
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
@@ -7,17 +7,18 @@ use super::frame_log::{FORMS, FrameLog, Member};
 use crate::codec::{Deflater, WireFormat};
 use crate::conn::key::ConnKey;
 
-/// The members of a lane, with the frames that some of them still lack.
+/// The members of a lane, and the frames that some of them have not been sent.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     members: Vec<Member>,
     log: FrameLog,
     /// The slot that is visited next.
     cursor: usize,
-    /// How many members are still to be visited before all have everything.
+    /// The number of visits until all members have been sent all frames.
     pending_visits: usize,
-    /// The position when this round began: all before the cursor have been sent as much.
+    /// The position at which this round began. Members before the cursor have been sent the frames up to it.
     round: u64,
+    /// The number of members per wire format.
     by_form: [u32; FORMS],
 }
 
@@ -43,15 +44,15 @@ impl Members {
         self.log.push(message, except, wanted, deflater)
     }
 
-    /// The bytes of the frames that some member still lacks.
+    /// The size in bytes of the frames that some member has not been sent.
     #[cfg(test)]
     pub(crate) fn log_bytes(&self) -> usize {
         self.log.bytes()
     }
 
-    /// Adds a member that has been served all there is; returns its slot.
+    /// Adds a member that has been sent the lane's current state; returns its slot.
     pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
-        // The first of its form would find the frames gathered so far missing, but needs none of them.
+        // If it is the first of its format, the log has no earlier frames for it, but it needs none.
         self.by_form[form.index()] += 1;
         self.members.push(Member {
             conn,
@@ -63,12 +64,12 @@ impl Members {
         self.members.len() as u32 - 1
     }
 
-    /// Removes the member at `slot`. Returns who has moved to which slot for it, in order.
+    /// Removes the member at `slot`. Returns the members that have moved and their new slots, in order.
     pub(crate) fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
         self.by_form[self.members[slot].form.index()] -= 1;
         if slot < self.cursor {
-            // The gap must not be filled by one whom this round has not come to yet (D21).
+            // A member that this round has not visited yet must not move before the cursor (D21).
             self.cursor -= 1;
             if slot != self.cursor {
                 self.members.swap(slot, self.cursor);
@@ -82,28 +83,28 @@ impl Members {
         }
         self.visit_one_more();
         if self.members.is_empty() {
-            self.rest();
+            self.end_round();
         }
         moved
     }
 
-    /// Who is where has changed, perhaps by one place for those who are due.
+    /// Adds one visit after members have moved, because a member that is due may now be one slot further.
     fn visit_one_more(&mut self) {
         if self.pending_visits > 0 {
             self.pending_visits = (self.pending_visits + 1).min(self.members.len());
         }
     }
 
-    /// All members have everything.
-    fn rest(&mut self) {
+    /// Ends the round: all members have been sent all frames.
+    fn end_round(&mut self) {
         self.log.clear();
         self.cursor = 0;
         self.pending_visits = 0;
         self.round = self.log.position();
     }
 
-    /// Notes that the member at `slot` has been served all there is.
-    pub(crate) fn served(&mut self, slot: u32) {
+    /// Notes that the member at `slot` has been sent the lane's current state.
+    pub(crate) fn mark_current(&mut self, slot: u32) {
         let position = self.log.position();
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.offset = position;
@@ -111,21 +112,21 @@ impl Members {
         }
     }
 
-    /// Notes that the member at `slot` could not keep up.
+    /// Notes that the member at `slot` is slow and needs a snapshot.
     pub(crate) fn mark_stale(&mut self, slot: u32) {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.stale = true;
         }
     }
 
-    /// Whether something waits to be flushed.
+    /// Whether a member has not been sent all frames.
     pub(crate) fn is_dirty(&self) -> bool {
         self.pending_visits > 0
     }
 
-    /// Visits up to `most` of the members that are due, and hands what each lacks to `write`, which returns whether the
-    /// member kept up. Who lacks more than `cap` bytes has not kept up either, and is handed `None`. Returns whether the
-    /// lane is clean.
+    /// Visits up to `most` of the members that are due, and calls `write` with each member's unsent frames. `write`
+    /// gets `None` for a member that lacks more than `cap` bytes, and returns whether the member keeps up. Returns
+    /// whether the lane is clean.
     pub(crate) fn flush(
         &mut self,
         most: usize,
@@ -141,7 +142,7 @@ impl Members {
         for _ in 0..most.min(self.pending_visits) {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
-                // All have been visited since.
+                // All members have been visited since the last round began.
                 self.log
                     .forget(std::mem::replace(&mut self.round, position));
             }
@@ -149,16 +150,16 @@ impl Members {
             self.cursor += 1;
             self.pending_visits -= 1;
             if !member.stale {
-                let rest = self.log.unsent(member);
-                let lacks = rest.as_ref().is_none_or(|rest| !rest.is_empty());
-                member.stale = lacks && !write(member.conn, rest);
+                let unsent = self.log.unsent(member);
+                let is_due = unsent.as_ref().is_none_or(|unsent| !unsent.is_empty());
+                member.stale = is_due && !write(member.conn, unsent);
             }
             member.offset = position;
         }
         if self.pending_visits > 0 {
             return false;
         }
-        self.rest();
+        self.end_round();
         true
     }
 }

@@ -1,4 +1,4 @@
-//! The rooms of a core: lanes with their members, and sessions of players.
+//! The rooms of a core: lanes with their members, and players' sessions.
 
 mod config;
 
@@ -44,9 +44,9 @@ pub(crate) use room::Room;
 pub(crate) struct Rooms {
     rooms: Slab<Room>,
     names: HashMap<RoomId, RoomKey>,
-    /// The number of rooms that were ever opened.
+    /// The number of rooms that were ever opened; wraps around.
     generation: u32,
-    /// When the delayed lanes of which rooms have something to show.
+    /// The times at which delayed lanes have due events, with their rooms.
     releases: BTreeSet<(Instant, RoomKey)>,
     /// Compresses messages for all members of a lane.
     deflater: Deflater,
@@ -55,7 +55,7 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    /// No rooms yet.
+    /// Creates an empty table.
     pub(crate) fn new(config: RoomConfig, partitions: u16, deflate: DeflateOptions) -> Self {
         Self {
             rooms: Slab::new(),
@@ -68,7 +68,7 @@ impl Rooms {
         }
     }
 
-    /// How rooms are served.
+    /// The settings of rooms.
     pub(crate) fn config(&self) -> &RoomConfig {
         &self.config
     }
@@ -78,7 +78,7 @@ impl Rooms {
         self.names.get(id).copied()
     }
 
-    /// The room of this name; a new one if it is not known.
+    /// The room of this name. Creates it if it is not known.
     pub(crate) fn open(&mut self, id: &RoomId) -> RoomKey {
         if let Some(&key) = self.names.get(id) {
             return key;
@@ -119,7 +119,7 @@ impl Rooms {
         (room.address().key == key).then_some(room)
     }
 
-    /// A room, with the compressor for what all members of a lane are sent.
+    /// A room, with the compressor for its lanes' messages.
     pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Deflater)> {
         let room = self.rooms.get_mut(key.index())?;
         (room.address().key == key).then_some((room, &mut self.deflater))
@@ -140,12 +140,12 @@ impl Rooms {
         self.rooms.len()
     }
 
-    /// What was compressed so far for all members of a lane.
+    /// The compressor, for its counters.
     pub(crate) fn deflater(&self) -> &Deflater {
         &self.deflater
     }
 
-    /// Notes when the room's delayed lane has something to show.
+    /// Notes when the room's delayed lane has its next due event.
     pub(crate) fn schedule_release(&mut self, key: RoomKey) {
         let room = self.get(key);
         if let Some(at) = room.and_then(|room| room.lane(LaneId::Spectators).next_release()) {
@@ -153,7 +153,7 @@ impl Rooms {
         }
     }
 
-    /// The next room whose delayed lane has something to show. Call until `None`, again at
+    /// The next room whose delayed lane has a due event. Call until `None`, again at
     /// [`next_release`](Self::next_release).
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<RoomKey> {
         let (_, key) = *self.releases.first().filter(|(at, _)| *at <= now)?;

@@ -1,4 +1,4 @@
-//! A player's session in a room: its chain of entries, and what only its client is told.
+//! A player's session in a room: its chain of entries, and the messages for this player only.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;
 
-/// Rejects that a session keeps, to answer a repeat or a request.
+/// The number of rejects that a session keeps, to answer repeated inputs and `join`s.
 const KEPT_REJECTS: usize = 64;
 
 /// An input that the game rejected.
@@ -47,35 +47,34 @@ impl Reject {
 #[derive(Debug)]
 pub(crate) struct PlayerSession {
     player: PlayerId,
-    /// Its connection, if it still has one here.
+    /// Its connection; `None` once the client is gone.
     conn: Option<(ConnKey, Encoding)>,
-    /// Its entries on their way to the owner.
     chain: Chain,
-    /// The owner has taken its `Joined`.
+    /// The owner has processed its `Joined`.
     joined: bool,
-    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are only kept: they come
-    /// with the answer, behind the snapshot.
+    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are kept, because
+    /// they follow the snapshot in that answer.
     answered: bool,
-    /// The player's last input that the owner reported.
+    /// The player's last processed input.
     processed: u64,
-    /// The last input for which the client was sent an `ack`.
+    /// The last acked input.
     acked: u64,
     /// The `seq` that the next input must have.
     next_seq: u64,
-    /// The latest message that only this player may see.
+    /// The latest `direct` message.
     direct: Option<Data>,
     /// The latest rejects.
     rejects: VecDeque<Reject>,
-    /// The owner's epoch that last reported the session.
+    /// The epoch of the owner that last reported the session.
     epoch: Epoch,
-    /// Whether its connection is not read from because the window is full.
+    /// Reading from its connection is paused because the window is full.
     paused: bool,
     /// When the chain's timer expires.
     timer: Option<Instant>,
 }
 
 impl PlayerSession {
-    /// A session of a connection. Its `Joined` is still to be pushed.
+    /// Creates a session. The caller pushes its `Joined`.
     pub(crate) fn new(player: PlayerId, conn: ConnKey, encoding: Encoding, chain: Chain) -> Self {
         Self {
             player,
@@ -99,17 +98,17 @@ impl PlayerSession {
         &self.player
     }
 
-    /// The session's connection and its encoding, if it still has one here.
+    /// The session's connection and its encoding; `None` once the client is gone.
     pub(crate) fn conn(&self) -> Option<(ConnKey, Encoding)> {
         self.conn
     }
 
-    /// The session's connection if its `join` is answered.
+    /// The session's connection and its encoding, if its `join` is answered.
     pub(super) fn answered_conn(&self) -> Option<(ConnKey, Encoding)> {
         self.conn.filter(|_| self.answered)
     }
 
-    /// Whether the owner has taken its `Joined`.
+    /// Whether the owner has processed its `Joined`.
     pub(crate) fn is_joined(&self) -> bool {
         self.joined
     }
@@ -119,7 +118,7 @@ impl PlayerSession {
         self.next_seq
     }
 
-    /// The last input for which the client was sent an `ack`.
+    /// The last acked input.
     pub(crate) fn acked(&self) -> u64 {
         self.acked
     }
@@ -134,7 +133,7 @@ impl PlayerSession {
         self.chain.is_empty()
     }
 
-    /// Which round of the chain this is.
+    /// The number of the chain's current round.
     pub(super) fn round(&self) -> u32 {
         self.chain.round()
     }
@@ -144,7 +143,7 @@ impl PlayerSession {
         self.chain.push(body, now);
     }
 
-    /// Expects the input after the next one.
+    /// Counts an input, so that the next one must have the following `seq`.
     pub(super) fn count_input(&mut self) {
         self.next_seq += 1;
     }
@@ -154,7 +153,7 @@ impl PlayerSession {
         self.conn = None;
     }
 
-    /// Notes what became of an append.
+    /// Notes the result of an append.
     pub(super) fn on_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Instant) {
         match stored {
             Some(seq) => self.chain.stored(tag.n, tag.round, seq, now),
@@ -162,7 +161,7 @@ impl PlayerSession {
         }
     }
 
-    /// Repeats overdue entries, if the bus is up. Returns whether the whole window was appended again.
+    /// Appends overdue entries again, if the bus is up. Returns whether the whole window was appended again.
     pub(super) fn on_timer(&mut self, bus_up: bool, now: Instant) -> bool {
         self.timer = None;
         if !bus_up {
@@ -181,11 +180,11 @@ impl PlayerSession {
         self.chain.restart(now);
     }
 
-    /// Takes the owner's report. Returns whether it is the first.
+    /// Takes an owner's report. Returns whether it is the first.
     pub(super) fn on_processed(&mut self, epoch: Epoch, report: &Processed, now: Now) -> bool {
         self.chain.processed(report.n, report.gap, now.at);
         if self.epoch != epoch && self.epoch != Epoch(0) {
-            // The former owner may have taken entries that the new owner has never seen (D3).
+            // The former owner may have processed entries that the new owner has not seen (D3).
             self.chain.restart(now.at);
         }
         self.epoch = epoch;
@@ -193,7 +192,7 @@ impl PlayerSession {
         self.processed = self.processed.max(report.last_seq);
         self.next_seq = self.next_seq.max(self.processed + 1);
         if first {
-            // All rejects that there are have come with it.
+            // All earlier rejects came with the first report.
             self.acked = self.processed;
         }
         first
@@ -222,7 +221,7 @@ impl PlayerSession {
         }
     }
 
-    /// Whether its connection is not read from because the window is full.
+    /// Whether reading from its connection is paused because the window is full.
     pub(super) fn is_paused(&self) -> bool {
         self.paused
     }
@@ -233,7 +232,7 @@ impl PlayerSession {
         std::mem::replace(&mut self.paused, full) != full
     }
 
-    /// The `ack` that the client is still to be sent, which it then has been.
+    /// Takes the `ack` that is due: the connection, its encoding and the `seq`.
     pub(super) fn take_ack(&mut self) -> Option<(ConnKey, Encoding, u64)> {
         let is_due = self.answered && self.processed > self.acked;
         let (conn, encoding) = self.conn.filter(|_| is_due)?;
@@ -241,7 +240,7 @@ impl PlayerSession {
         Some((conn, encoding, self.acked))
     }
 
-    /// Completes the answer to its `join` by what only its client is told: the latest `direct`, the kept rejects, the
+    /// Appends the frames for this client only to the answer to its `join`: the latest `direct`, the kept rejects, the
     /// `ack`. Returns whether another `ack` is due.
     pub(super) fn answer(&mut self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) -> bool {
         self.answered = true;
@@ -258,7 +257,7 @@ impl PlayerSession {
         self.processed > self.acked
     }
 
-    /// Keeps the latest message that only this player may see.
+    /// Keeps the latest `direct` message.
     pub(super) fn keep_direct(&mut self, data: Data) {
         self.direct = Some(data);
     }

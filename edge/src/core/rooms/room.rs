@@ -1,4 +1,4 @@
-//! A room as an edge sees it: two lanes, and the sessions of the players who are connected here.
+//! A room as an edge sees it: two lanes, and the sessions of the players on this edge.
 
 use std::time::Instant;
 
@@ -13,26 +13,26 @@ use crate::core::command::Command;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
 
-/// A room that has members on this edge, or had some lately.
+/// A room that has clients on this edge, or had some recently.
 #[derive(Debug)]
 pub(crate) struct Room {
     address: RoomAddress,
-    /// The epoch of the owner that was last heard of it.
+    /// The highest epoch of the owners that have sent a batch about the room.
     epoch: Epoch,
-    /// The instance that the owner last told; 0 before that.
+    /// The latest instance; 0 before the owner has sent one.
     instance: Instance,
     lanes: [Lane; 2],
     sessions: Sessions,
-    /// The owner said that there is no such room yet.
+    /// The owner has no such room yet.
     missing: bool,
     /// The room's own subject; `None` if the room is not hot.
     hot: Option<Box<HotStream>>,
-    /// Since when the room has been empty.
+    /// The time at which the room became empty.
     empty_since: Option<Instant>,
 }
 
 impl Room {
-    /// A room of which nothing is known yet.
+    /// Creates a room whose owner has not sent a batch yet.
     pub(crate) fn new(address: RoomAddress, ring_bytes: usize) -> Self {
         Self {
             address,
@@ -46,7 +46,7 @@ impl Room {
         }
     }
 
-    /// Where the room is found.
+    /// The room's identity in this core and on the bus.
     pub(crate) fn address(&self) -> &RoomAddress {
         &self.address
     }
@@ -61,27 +61,27 @@ impl Room {
         self.address.partition
     }
 
-    /// The epoch of the owner that was last heard of the room.
+    /// The highest epoch of the owners that have sent a batch about the room.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// The instance that the owner last told; 0 before that.
+    /// The latest instance; 0 before the owner has sent one.
     pub(crate) fn instance(&self) -> Instance {
         self.instance
     }
 
-    /// Notes that another owner, or another room of that name, is heard of (D15). The lanes are still to be told.
+    /// Notes a new owner, or a new room of the same name (D15). The caller delivers the event to the lanes.
     pub(crate) fn begin(&mut self, epoch: Epoch, instance: Instance) {
         self.epoch = epoch;
         self.instance = instance;
         self.missing = false;
-        // The last messages of the owner before it may be lost.
+        // The last batches of the former owner may be lost.
         let joined = self.sessions.has_joined();
         self.sessions.set_syncing(joined);
     }
 
-    /// Whether the owner said that there is no such room yet.
+    /// Whether the owner has no such room yet.
     pub(crate) fn is_missing(&self) -> bool {
         self.missing
     }
@@ -117,18 +117,18 @@ impl Room {
         (&self.address.id, lane, &mut self.sessions)
     }
 
-    /// Adds a client to an audience's number.
+    /// Adds a client to an audience.
     pub(crate) fn enter(&mut self, lane: LaneId) {
         self.lanes[lane.index()].enter();
         self.empty_since = None;
     }
 
-    /// Whether nobody is here and no entry waits for the owner.
+    /// Whether the room has no clients and no sessions.
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(|lane| lane.audience() == 0) && self.sessions.is_empty()
     }
 
-    /// Notes since when the room is empty; returns whether that is news.
+    /// Notes that the room has become empty at `now`, if it has; returns whether it has.
     pub(crate) fn linger(&mut self, now: Now) -> bool {
         let begins = self.is_idle() && self.empty_since.is_none();
         if begins {
@@ -137,17 +137,17 @@ impl Room {
         begins
     }
 
-    /// Since when the room has been empty, if it is.
+    /// The time at which the room became empty; `None` if it is not.
     pub(crate) fn empty_since(&self) -> Option<Instant> {
         self.empty_since.filter(|_| self.is_idle())
     }
 
-    /// Whether the owner was asked for a lane.
+    /// Whether a lane is requested from the owner.
     pub(crate) fn is_watched(&self) -> bool {
         self.lanes.iter().any(Lane::is_watched)
     }
 
-    /// Notes that the owner is to send no lane any more.
+    /// Notes that no lane is requested from the owner any more.
     pub(crate) fn unwatch(&mut self) {
         for lane in &mut self.lanes {
             lane.unwatch();
@@ -166,7 +166,7 @@ impl Room {
         }
     }
 
-    /// Subscribes to the room's own subject, or replaces the stream that is expected there.
+    /// Subscribes to the room's own subject, or replaces the stream if the edge is subscribed already.
     pub(crate) fn start_hot(&mut self, stream: HotStream, effects: &mut Effects) {
         match &mut self.hot {
             Some(old) => **old = stream,
@@ -186,7 +186,7 @@ impl Room {
         }
     }
 
-    /// What the owner is told of the room. With `sync`, its reply brings what the edge lacks.
+    /// The description of the room for its owner. With `sync`, the owner sends what this edge has missed.
     pub(crate) fn interest(&self, sync: bool) -> RoomInterest {
         let known = |lane: LaneId| {
             let lane = self.lane(lane);
@@ -205,7 +205,7 @@ impl Room {
             viewers: self.lane(LaneId::Spectators).audience() as u32,
             sessions: self.sessions.ids(true),
             sync,
-            // A session whose `Joined` is not reported may not have reached the owner: it would be taken for gone.
+            // The `Joined` of these sessions may not have reached the owner, which would otherwise answer `gone`.
             joining: self.sessions.ids(false),
             hot: hot.map_or(0, |hot| hot.reached(self.epoch)),
             subscribed: hot.is_some(),

@@ -1,4 +1,4 @@
-//! The sessions of a room's players who are, or were, connected here, until the owner lets go of them.
+//! The sessions of a room's players on this edge. A session outlives its connection until the owner has ended it.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use crate::core::ids::RoomAddress;
 
 pub(crate) use super::player_session::{PlayerSession, Reject};
 
-/// What an owner's report means for a session.
+/// The effect of an owner's report on a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionChange {
-    /// There is no such session here.
+    /// This edge has no such session.
     Unknown,
     /// The session is over.
     Ended,
-    /// The owner has taken the session's `Joined`: its `join` can be answered.
+    /// The owner has processed the session's `Joined`, so its `join` can be answered.
     Joined(ConnKey),
-    /// The session goes on.
+    /// The session continues.
     Continues,
 }
 
@@ -36,12 +36,12 @@ pub(crate) struct Sessions {
     sessions: BTreeMap<u64, PlayerSession>,
     /// Sessions that may be due an `ack`.
     ack_due: Vec<u64>,
-    /// A batch about the room was, or may have been, lost: rejects may still arrive before an `ack` may be sent (D4).
+    /// A batch about the room may be lost. Acks wait, because rejects that precede them may still arrive (D4).
     syncing: bool,
 }
 
 impl Sessions {
-    /// Adds a session, and appends its first entry.
+    /// Adds a session, and appends its `Joined`.
     pub(crate) fn open(
         &mut self,
         address: &RoomAddress,
@@ -64,29 +64,29 @@ impl Sessions {
         self.sessions.is_empty()
     }
 
-    /// Whether the owner has taken a `Joined`.
+    /// Whether the owner has processed the `Joined` of some session.
     pub(crate) fn has_joined(&self) -> bool {
         self.sessions.values().any(PlayerSession::is_joined)
     }
 
-    /// Whether an entry is not yet reported as processed.
+    /// Whether the owner has not yet reported some entry as processed.
     pub(crate) fn has_unprocessed(&self) -> bool {
         self.sessions.values().any(|player| !player.is_processed())
     }
 
-    /// The sessions whose `Joined` the owner has, or has not, taken.
+    /// The sessions whose `Joined` the owner has (`true`) or has not (`false`) processed.
     pub(crate) fn ids(&self, joined: bool) -> Vec<u64> {
         let sessions = self.sessions.iter();
         let sessions = sessions.filter(|(_, player)| player.is_joined() == joined);
         sessions.map(|(&session, _)| session).collect()
     }
 
-    /// Whether rejects may still arrive before an `ack` may be sent.
+    /// Whether acks wait, because rejects that precede them may still arrive.
     pub(crate) fn is_syncing(&self) -> bool {
         self.syncing
     }
 
-    /// Notes whether rejects may still arrive before an `ack` may be sent.
+    /// Sets whether acks wait, because rejects that precede them may still arrive.
     pub(crate) fn set_syncing(&mut self, syncing: bool) {
         self.syncing = syncing;
     }
@@ -106,7 +106,7 @@ impl Sessions {
         }
     }
 
-    /// Appends the input that a session was expected to send next.
+    /// Appends a session's next input.
     pub(crate) fn push_input(
         &mut self,
         address: &RoomAddress,
@@ -122,7 +122,7 @@ impl Sessions {
         }
     }
 
-    /// Appends the last entry of a session whose client is gone. Its window stays until the owner has reported it.
+    /// Appends a session's last entry. Its window stays until the owner has processed it.
     pub(crate) fn end(
         &mut self,
         address: &RoomAddress,
@@ -137,12 +137,12 @@ impl Sessions {
         self.push(address, session, last, now, effects);
     }
 
-    /// Drops a session without a further entry.
+    /// Removes a session without a further entry.
     pub(crate) fn remove(&mut self, session: u64) -> Option<PlayerSession> {
         self.sessions.remove(&session)
     }
 
-    /// Drops all sessions; returns their connections.
+    /// Removes all sessions; returns their connections.
     pub(crate) fn clear(&mut self) -> Vec<ConnKey> {
         let sessions = std::mem::take(&mut self.sessions).into_values();
         sessions
@@ -151,7 +151,7 @@ impl Sessions {
             .collect()
     }
 
-    /// Notes that an append was stored under a sequence, or (`None`) may not have been.
+    /// Notes the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
     pub(crate) fn on_appended(
         &mut self,
         address: &RoomAddress,
@@ -166,7 +166,7 @@ impl Sessions {
         }
     }
 
-    /// Repeats overdue entries of a session, if the bus is up.
+    /// Appends a session's overdue entries again, if the bus is up.
     pub(crate) fn on_timer(
         &mut self,
         address: &RoomAddress,
@@ -185,7 +185,7 @@ impl Sessions {
         }
     }
 
-    /// Appends all windows again after the bus was away: unreported entries may have been lost or reordered (D3).
+    /// Appends all windows again after the bus was away, because entries may have been lost or reordered (D3).
     pub(crate) fn restart(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
         for (&session, player) in &mut self.sessions {
             player.restart(now.at);
@@ -193,8 +193,8 @@ impl Sessions {
         }
     }
 
-    /// Appends again the windows of sessions that were not reported yet. A new owner is silent about entries that it read
-    /// while it took over, and is told only of sessions that were reported (D3).
+    /// Appends again the windows of sessions that the owner has not reported yet (D3). A new owner does not report
+    /// entries that it reads during its takeover, and requests name only sessions that were reported.
     pub(crate) fn repeat_joins(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
         let unreported = self
             .sessions
@@ -206,7 +206,7 @@ impl Sessions {
         }
     }
 
-    /// Takes an owner's report of a session.
+    /// Takes an owner's report on a session.
     pub(crate) fn on_processed(
         &mut self,
         address: &RoomAddress,
@@ -238,10 +238,11 @@ impl Sessions {
         }
     }
 
-    /// Drops a session that the owner does not count any more, and returns it.
+    /// Removes and returns a session that the owner does not have.
     ///
-    /// Unless the answer is to an entry that overtook its session's `Joined`, of which nothing was heard yet: then both are
-    /// appended again. Dropped, the session could leave a player connected whom no client stands for.
+    /// If the owner has not reported the session's `Joined`, and a later entry has overtaken it, both are appended
+    /// again and the session stays. Without the session, its `Joined` could leave a player connected that has no
+    /// client.
     pub(crate) fn on_gone(
         &mut self,
         address: &RoomAddress,
@@ -263,7 +264,7 @@ impl Sessions {
         self.sessions.remove(&gone.session)
     }
 
-    /// Keeps the latest message that only one player may see, and sends it behind the players' updates.
+    /// Keeps a player's latest `direct` message, and sends it after the players' updates.
     pub(crate) fn on_direct(
         &mut self,
         room: &RoomId,
@@ -281,7 +282,7 @@ impl Sessions {
         player.keep_direct(data.detach());
     }
 
-    /// Keeps a reject, and sends it behind the players' updates.
+    /// Keeps a reject, and sends it after the players' updates.
     pub(crate) fn on_rejected(
         &mut self,
         room: &RoomId,
@@ -301,7 +302,7 @@ impl Sessions {
         player.keep_reject(reject);
     }
 
-    /// Sends the acks that are due behind the players' updates, unless rejects may still arrive before them (D4).
+    /// Sends the acks that are due after the players' updates, unless rejects that precede them may still arrive (D4).
     pub(crate) fn send_acks(&mut self, room: &RoomId, effects: &mut Effects) {
         if self.syncing {
             return;
@@ -315,7 +316,7 @@ impl Sessions {
         }
     }
 
-    /// Completes the answer to a session's `join` by what only its client is told.
+    /// Appends the frames for this client only to the answer to its `join`.
     pub(crate) fn answer(
         &mut self,
         session: u64,
@@ -330,7 +331,7 @@ impl Sessions {
         }
     }
 
-    /// Whether a session's connection is not read from because its window is full.
+    /// Whether reading from a session's connection is paused because its window is full.
     pub(crate) fn is_paused(&self, session: u64) -> bool {
         self.get(session).is_some_and(PlayerSession::is_paused)
     }

@@ -1,50 +1,52 @@
-//! The last changes of a lane, for those who come late or return.
+//! The last updates of a lane, for clients that join late or return.
 
 use std::collections::VecDeque;
 
 use grandstand_common::data::Data;
 
-/// A change that the lane was shown.
+/// An update that the lane was shown.
 #[derive(Debug)]
 pub(crate) struct Change {
+    /// The version that it leads to.
     pub(crate) version: u64,
     pub(crate) data: Data,
 }
 
-/// All changes behind one version. Where some were left out because later ones suffice (conflation), what is here
-/// suffices from any version in between.
+/// All updates after one version. Updates that conflation has left out are not needed from any version before the next
+/// update that is kept.
 #[derive(Debug, Default)]
 pub(crate) struct UpdateRing {
     changes: VecDeque<Change>,
     bytes: usize,
-    /// The version that the first change goes on from.
+    /// The version before the first update.
     from: u64,
 }
 
 impl UpdateRing {
-    /// Begins anew: `version` is known some other way.
+    /// Drops all updates. The next one follows `version`.
     pub(crate) fn restart(&mut self, version: u64) {
         self.changes.clear();
         self.bytes = 0;
         self.from = version;
     }
 
+    /// Adds an update.
     pub(crate) fn push(&mut self, version: u64, data: Data) {
         self.bytes += data.len();
         self.changes.push_back(Change { version, data });
     }
 
-    /// Drops the oldest until `cap` bytes are left, but none behind `base`, which is still needed.
+    /// Drops the oldest updates until at most `cap` bytes are left. Keeps the updates after version `base`.
     pub(crate) fn trim(&mut self, cap: usize, base: u64) {
         while self.bytes > cap && self.changes.front().is_some_and(|c| c.version <= base) {
-            if let Some(gone) = self.changes.pop_front() {
-                self.bytes -= gone.data.len();
-                self.from = gone.version;
+            if let Some(dropped) = self.changes.pop_front() {
+                self.bytes -= dropped.data.len();
+                self.from = dropped.version;
             }
         }
     }
 
-    /// The changes behind `since`; `None` if some of them are gone.
+    /// The updates after version `since`; `None` if some were dropped.
     pub(crate) fn since(&self, since: u64) -> Option<impl Iterator<Item = &Change>> {
         (since >= self.from).then(|| self.changes.iter().filter(move |c| c.version > since))
     }

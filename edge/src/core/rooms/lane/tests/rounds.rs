@@ -81,7 +81,7 @@ fn a_slow_member_is_left_alone_until_it_is_served() {
     flush(&mut lane, 10, |_, _| false);
     lane.update(&room(), 2, &data(2), 100, &mut deflater());
     flush(&mut lane, 10, |_, _| panic!("it is stale"));
-    lane.served(slot);
+    lane.mark_current(slot);
     lane.update(&room(), 3, &data(3), 100, &mut deflater());
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
@@ -143,7 +143,7 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
         }
     }
     visit(&mut lane, 2);
-    lane.served(slots[2]);
+    lane.mark_current(slots[2]);
     lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
     visit(&mut lane, 100);
     assert_eq!(anew, [0, 1]);
