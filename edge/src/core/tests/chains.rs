@@ -1,4 +1,4 @@
-//! What players do, kept and repeated until the owner has reported it.
+//! Chains: entries are kept and repeated until the owner has reported them.
 
 use super::*;
 
@@ -7,13 +7,13 @@ fn d02_a_full_window_stops_the_reading_until_the_owner_reports() {
     let mut bench = Bench::new();
     let (conn, session) = bench.player(1, "alice");
     for seq in 1..=64 {
-        bench.says(
+        bench.send(
             conn,
             serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1}),
         );
     }
     assert!(bench.clients.paused.contains(&conn));
-    bench.owner(vec![processed(session, 10, 10)]);
+    bench.receive(vec![processed(session, 10, 10)]);
     assert!(bench.clients.paused.is_empty());
 }
 
@@ -21,24 +21,24 @@ fn d02_a_full_window_stops_the_reading_until_the_owner_reports() {
 fn d02_a_window_outlives_its_connection() {
     let mut bench = Bench::new();
     let (conn, session) = bench.player(1, "alice");
-    bench.says(
+    bench.send(
         conn,
         serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
     );
     bench.core.handle_closed(conn, bench.now);
     let sent = bench.entries();
     assert!(matches!(sent.last().unwrap().body, Some(Body::Lost(_))));
-    bench.passes(1100);
+    bench.advance(1100);
     let again: Vec<_> = bench.entries().iter().map(|e| (e.n, e.round)).collect();
     assert_eq!(again, [(1, 1), (2, 1)]);
-    bench.owner(vec![ItemKind::Processed(Processed {
+    bench.receive(vec![ItemKind::Processed(Processed {
         session,
         n: 2,
         last_seq: 1,
         ended: true,
         ..Processed::default()
     })]);
-    bench.passes(5000);
+    bench.advance(5000);
     assert!(bench.entries().is_empty());
 }
 
@@ -49,20 +49,20 @@ fn d03_a_join_that_was_not_reported_is_repeated_to_a_new_owner_at_once() {
     let bob = bench.open(2, "bob");
     bench.join(bob, "player");
     let first = bench.entries();
-    bench.own(2);
+    bench.set_epoch(2);
     let again = bench.entries();
     let of = |entries: &[Entry]| entries.iter().map(|e| e.session).collect::<Vec<_>>();
-    assert_eq!(of(&again), of(&first), "bob's, and his alone");
+    assert_eq!(of(&again), of(&first), "only bob's `Joined` is repeated");
 }
 
 #[test]
-fn clients_are_told_while_nothing_is_stored() {
+fn clients_are_notified_while_appends_fail_and_when_one_is_stored() {
     let mut bench = Bench::new();
     let (conn, _) = bench.player(1, "alice");
     bench.commands();
-    bench.take(conn);
+    bench.take_types(conn);
     let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
-    bench.says(conn, input);
+    bench.send(conn, input);
     let tags = |bench: &mut Bench| {
         let appends = bench.commands().into_iter().filter_map(|c| match c {
             Command::Append { tag, .. } => Some(tag),
@@ -75,18 +75,18 @@ fn clients_are_told_while_nothing_is_stored() {
         for tag in tags(&mut bench) {
             bench.core.handle_appended(tag, None, bench.now);
         }
-        bench.passes(50);
+        bench.advance(50);
         bench.flush();
-        let said = bench.got(conn).into_iter();
+        let said = bench.take_messages(conn).into_iter();
         notices.extend(said.filter(|m| m["type"] == "notice"));
     }
     assert_eq!(notices.len(), 1, "{notices:?}");
     assert_eq!(notices[0]["code"], "degraded");
-    bench.passes(5_000);
+    bench.advance(5_000);
     let again = tags(&mut bench);
     bench.core.handle_appended(again[0], Some(9), bench.now);
     bench.flush();
-    let said = bench.got(conn);
+    let said = bench.take_messages(conn);
     assert_eq!(said.last().unwrap()["code"], "recovered", "{said:?}");
 }
 
@@ -104,18 +104,22 @@ fn d03_what_overtook_its_unreported_join_is_repeated_with_it_although_it_is_gone
         n: 1,
         round,
     };
-    bench.owner(vec![ItemKind::Gone(gone(0))]);
+    bench.receive(vec![ItemKind::Gone(gone(0))]);
     let of = |entries: &[Entry]| entries.iter().map(|e| (e.n, e.round)).collect::<Vec<_>>();
     assert_eq!(of(&bench.entries()), [(0, 1), (1, 1)]);
-    bench.owner(vec![ItemKind::Gone(gone(0))]);
-    assert_eq!(of(&bench.entries()), [], "of an earlier round");
-    let joined = Gone { n: 0, ..gone(1) };
-    bench.owner(vec![ItemKind::Gone(joined)]);
-    bench.passes(5_000);
+    bench.receive(vec![ItemKind::Gone(gone(0))]);
     assert_eq!(
         of(&bench.entries()),
         [],
-        "its own `Joined` is gone: dropped"
+        "a reply to an earlier round is ignored"
+    );
+    let joined = Gone { n: 0, ..gone(1) };
+    bench.receive(vec![ItemKind::Gone(joined)]);
+    bench.advance(5_000);
+    assert_eq!(
+        of(&bench.entries()),
+        [],
+        "the session is dropped if its `Joined` is gone"
     );
 }
 
@@ -124,15 +128,15 @@ fn d04_what_is_gone_after_it_was_reported_is_dropped() {
     let mut bench = Bench::new();
     let (conn, session) = bench.player(1, "alice");
     let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
-    bench.says(conn, input);
+    bench.send(conn, input);
     assert_eq!(bench.entries().len(), 1);
-    bench.owner(vec![ItemKind::Gone(Gone {
+    bench.receive(vec![ItemKind::Gone(Gone {
         session,
         code: "not_joined".into(),
         n: 1,
         round: 0,
     })]);
-    assert_eq!(bench.take(conn), ["left"]);
-    bench.passes(5_000);
+    assert_eq!(bench.take_types(conn), ["left"]);
+    bench.advance(5_000);
     assert!(bench.entries().is_empty());
 }

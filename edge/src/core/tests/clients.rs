@@ -1,9 +1,9 @@
-//! What clients say and are told.
+//! Clients: joins, inputs, errors, tokens.
 
 use super::*;
 
 #[test]
-fn a_player_joins_and_plays_in_the_protocols_order() {
+fn a_player_gets_joined_snapshot_direct_rejects_and_ack_in_this_order() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
     bench.join(conn, "player");
@@ -24,56 +24,56 @@ fn a_player_joins_and_plays_in_the_protocols_order() {
         code: "no".into(),
         message: "No.".into(),
     });
-    bench.owner(vec![snapshot(0, 4), direct, kept, processed(session, 0, 3)]);
-    let got = bench.got(conn);
+    bench.receive(vec![snapshot(0, 4), direct, kept, processed(session, 0, 3)]);
+    let got = bench.take_messages(conn);
     let types: Vec<_> = got.iter().map(|m| m["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["joined", "snapshot", "direct", "reject", "ack"]);
     assert_eq!(
         (&got[0]["last_seq"], &got[0]["instance"]),
         (&3.into(), &"7".into())
     );
-    bench.says(
+    bench.send(
         conn,
         serde_json::json!({"type": "input", "room": ROOM, "seq": 4, "data": 1}),
     );
     let entry = &bench.entries()[0];
     assert_eq!((entry.n, entry.session), (1, session));
-    bench.owner(vec![update(5, 1), processed(session, 1, 4)]);
+    bench.receive(vec![update(5, 1), processed(session, 1, 4)]);
     assert_eq!(
-        bench.take(conn),
+        bench.take_types(conn),
         ["update", "ack"],
-        "what came of it, then that it is durable"
+        "the update precedes the ack"
     );
 }
 
 #[test]
-fn inputs_out_of_place_are_refused_and_repeats_answered_again() {
+fn inputs_with_a_wrong_seq_are_rejected_and_repeats_are_answered_again() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
     let input = |seq: u64| serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1, "id": 9});
     let code = |bench: &mut Bench| {
-        let got = bench.got(conn);
+        let got = bench.take_messages(conn);
         assert_eq!(got.len(), 1, "{got:?}");
         (
             got[0]["code"].as_str().unwrap().to_owned(),
             got[0]["id"].as_u64(),
         )
     };
-    bench.says(conn, input(1));
+    bench.send(conn, input(1));
     assert_eq!(code(&mut bench), ("not_joined".into(), Some(9)));
     bench.join(conn, "player");
-    bench.says(conn, input(1));
+    bench.send(conn, input(1));
     assert_eq!(code(&mut bench), ("not_joined".into(), Some(9)));
     let session = bench.entries()[0].session;
-    bench.owner(vec![snapshot(0, 0), processed(session, 0, 2)]);
-    bench.take(conn);
+    bench.receive(vec![snapshot(0, 0), processed(session, 0, 2)]);
+    bench.take_types(conn);
     for seq in [0, 4] {
-        bench.says(conn, input(seq));
+        bench.send(conn, input(seq));
         assert_eq!(code(&mut bench), ("bad_seq".into(), Some(9)));
     }
-    bench.says(conn, input(2));
-    assert_eq!(bench.take(conn), ["ack"]);
-    assert!(bench.entries().is_empty(), "nothing of it went to the log");
+    bench.send(conn, input(2));
+    assert_eq!(bench.take_types(conn), ["ack"]);
+    assert!(bench.entries().is_empty(), "no input went to the log");
 }
 
 #[test]
@@ -84,49 +84,49 @@ fn a_spectator_waits_for_a_room_that_does_not_exist_yet() {
     let asked = bench.interests();
     assert!(asked[0].rooms[0].sync && asked[0].rooms[0].players.is_none());
     assert_eq!(asked[0].rooms[0].viewers, 1);
-    bench.owner_of(0, vec![ItemKind::Absent(Empty {})]);
-    let got = bench.got(conn);
+    bench.receive_of(0, vec![ItemKind::Absent(Empty {})]);
+    let got = bench.take_messages(conn);
     assert_eq!(
         (&got[0]["type"], got[0].get("instance")),
         (&"joined".into(), None)
     );
-    bench.owner(vec![snapshot(1, 0), update(0, 1)]);
-    assert_eq!(bench.take(conn), ["snapshot", "update"]);
+    bench.receive(vec![snapshot(1, 0), update(0, 1)]);
+    assert_eq!(bench.take_types(conn), ["snapshot", "update"]);
     let late = bench.open(2, "dan");
     bench.join(late, "spectator");
     assert_eq!(
-        bench.take(late),
+        bench.take_types(late),
         ["joined", "snapshot", "update"],
-        "from the edge's own"
+        "the edge has the room already"
     );
     assert!(bench.interests().is_empty(), "the owner is not asked");
 }
 
 #[test]
-fn a_slow_spectator_converges() {
+fn a_slow_spectator_gets_a_snapshot_once_its_outbox_is_empty() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "eve");
     bench.join(conn, "spectator");
-    bench.owner(vec![snapshot(1, 0)]);
-    assert_eq!(bench.take(conn), ["joined", "snapshot"]);
+    bench.receive(vec![snapshot(1, 0)]);
+    assert_eq!(bench.take_types(conn), ["joined", "snapshot"]);
     bench.clients.blocked.insert(conn);
-    bench.owner(vec![update(0, 1)]);
-    bench.owner(vec![update(0, 2), snapshot(1, 2)]);
-    bench.owner(vec![update(0, 3)]);
-    assert_eq!(bench.take(conn), [""; 0]);
+    bench.receive(vec![update(0, 1)]);
+    bench.receive(vec![update(0, 2), snapshot(1, 2)]);
+    bench.receive(vec![update(0, 3)]);
+    assert_eq!(bench.take_types(conn), [""; 0]);
     bench.clients.blocked.clear();
     bench.core.handle_drained(conn, &mut bench.clients);
-    assert_eq!(bench.take(conn), ["snapshot", "update"]);
-    bench.owner(vec![update(0, 4)]);
-    let got = bench.got(conn);
+    assert_eq!(bench.take_types(conn), ["snapshot", "update"]);
+    bench.receive(vec![update(0, 4)]);
+    let got = bench.take_messages(conn);
     assert_eq!((&got[0]["version"], got.len()), (&4.into(), 1));
 }
 
 #[test]
-fn a_refused_join_says_why_and_leaves_nothing_behind() {
+fn a_refused_join_is_answered_with_its_code_and_its_room_is_unwatched() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
-    bench.says(
+    bench.send(
         conn,
         serde_json::json!({"type": "join", "room": ROOM, "id": 3}),
     );
@@ -136,14 +136,14 @@ fn a_refused_join_says_why_and_leaves_nothing_behind() {
         code: "room_full".into(),
         message: "Two play.".into(),
     };
-    bench.owner(vec![ItemKind::Refused(refused)]);
-    let got = bench.got(conn);
+    bench.receive(vec![ItemKind::Refused(refused)]);
+    let got = bench.take_messages(conn);
     assert_eq!(
         (&got[0]["code"], &got[0]["id"]),
         (&"room_full".into(), &3.into())
     );
-    bench.passes(31_000);
-    bench.passes(1_000);
+    bench.advance(31_000);
+    bench.advance(1_000);
     let asked = bench.interests();
     assert!(
         asked
@@ -154,7 +154,7 @@ fn a_refused_join_says_why_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn both_encodings_say_the_same() {
+fn a_protobuf_client_gets_binary_frames() {
     let mut bench = Bench::new();
     let conn = ConnKey {
         index: 9,
@@ -190,7 +190,7 @@ fn both_encodings_say_the_same() {
 }
 
 #[test]
-fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
+fn a_client_is_notified_once_for_each_token_that_expires_soon() {
     use grandstand_common::auth::{Claims, Signer};
     let verifier = Arc::new(Verifier::hs256(b"s").unwrap());
     let mut bench = Bench::with(CoreConfig::default(), Some(Arc::clone(&verifier)));
@@ -215,38 +215,42 @@ fn a_token_that_ends_soon_is_told_at_once_and_a_renewal_leaves_one_timer() {
         bench.now = now;
     };
     after(&mut bench, 100);
-    assert_eq!(bench.take(conn), ["welcome", "notice"], "30 s are left");
+    assert_eq!(
+        bench.take_types(conn),
+        ["welcome", "notice"],
+        "the token expires in 30 s"
+    );
     for _ in 0..10 {
         let auth = serde_json::json!({"type": "auth", "token": token(1200)});
-        bench.says(conn, auth);
-        assert_eq!(bench.take(conn), ["notice"]);
+        bench.send(conn, auth);
+        assert_eq!(bench.take_types(conn), ["notice"]);
     }
-    // Those of the earlier tokens.
+    // The timers of the earlier tokens do not fire.
     after(&mut bench, 139_900);
-    assert_eq!(bench.take(conn), Vec::<String>::new());
+    assert_eq!(bench.take_types(conn), Vec::<String>::new());
     after(&mut bench, 140_100);
-    assert_eq!(bench.take(conn), ["notice"]);
+    assert_eq!(bench.take_types(conn), ["notice"]);
     assert!(bench.clients.closed.is_empty());
     after(&mut bench, 200_100);
     assert_eq!(bench.clients.closed[&conn], ErrorKind::Unauthenticated);
 }
 
 #[test]
-fn who_is_not_let_in_for_a_newer_connection_is_answered_by_id() {
+fn a_join_replaced_by_a_newer_connection_is_answered_with_left_and_its_id() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
-    bench.says(
+    bench.send(
         conn,
         serde_json::json!({"type": "join", "room": ROOM, "id": 3}),
     );
     let session = bench.entries()[0].session;
     let code = "replaced".into();
-    bench.owner(vec![ItemKind::Gone(Gone {
+    bench.receive(vec![ItemKind::Gone(Gone {
         session,
         code,
         ..Gone::default()
     })]);
-    let got = bench.got(conn);
+    let got = bench.take_messages(conn);
     assert_eq!(
         got[0],
         serde_json::json!({"type": "left", "id": 3, "room": ROOM, "code": "replaced"})

@@ -1,4 +1,4 @@
-//! The core against an owner played by hand.
+//! Tests of the core. Each test plays the clients and the owners.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,13 +32,15 @@ mod since;
 use crate::conn::transport::SendStatus;
 use crate::websocket::frame::frame_len;
 
+/// Clients that record the core's output.
 #[derive(Default)]
 struct Clients {
     got: HashMap<ConnKey, Vec<serde_json::Value>>,
     closed: HashMap<ConnKey, ErrorKind>,
     paused: HashSet<ConnKey>,
+    /// Clients whose outboxes are full.
     blocked: HashSet<ConnKey>,
-    /// Only counts what it is sent.
+    /// Counts writes without recording messages.
     quiet: bool,
     writes: usize,
 }
@@ -88,11 +90,14 @@ impl Transport for Clients {
     }
 }
 
+/// A core with its clients, its owner and its clock.
 struct Bench {
     core: Core,
     clients: Clients,
     now: Now,
+    /// The number of the owner's last batch.
     number: u64,
+    /// The owner's epoch.
     epoch: u64,
 }
 
@@ -103,7 +108,7 @@ impl Bench {
         Self::with(CoreConfig::default(), None)
     }
 
-    /// With a configuration and a verifier of its own.
+    /// Creates a core with this configuration and verifier.
     fn with(config: CoreConfig, verifier: Option<Arc<Verifier>>) -> Self {
         let now = Now {
             at: tokio::time::Instant::now().into_std(),
@@ -117,15 +122,15 @@ impl Bench {
             number: 0,
             epoch: 1,
         };
-        bench.own(1);
+        bench.set_epoch(1);
         bench
     }
 
-    fn own(&mut self, epoch: u64) {
-        self.own_by("w", epoch);
+    fn set_epoch(&mut self, epoch: u64) {
+        self.set_owner("w", epoch);
     }
 
-    fn own_by(&mut self, worker: &str, epoch: u64) {
+    fn set_owner(&mut self, worker: &str, epoch: u64) {
         self.epoch = epoch;
         let lease = Lease {
             worker: Some(worker.parse().unwrap()),
@@ -137,7 +142,7 @@ impl Bench {
         }
     }
 
-    /// What the room's owner is asked as.
+    /// The tag of requests to the room's owner.
     fn tag(&self) -> InterestTag {
         InterestTag {
             partition: ROOM.parse::<RoomId>().unwrap().partition(64),
@@ -158,11 +163,11 @@ impl Bench {
             self.now,
             &mut self.clients,
         );
-        assert_eq!(self.take(conn), ["welcome"]);
+        assert_eq!(self.take_types(conn), ["welcome"]);
         conn
     }
 
-    fn says(&mut self, conn: ConnKey, message: serde_json::Value) {
+    fn send(&mut self, conn: ConnKey, message: serde_json::Value) {
         let text = message.to_string();
         self.core
             .handle_message(conn, false, text.as_bytes(), self.now, &mut self.clients);
@@ -170,23 +175,23 @@ impl Bench {
     }
 
     fn join(&mut self, conn: ConnKey, role: &str) {
-        self.says(
+        self.send(
             conn,
             serde_json::json!({"type": "join", "room": ROOM, "role": role}),
         );
     }
 
-    fn owner(&mut self, items: Vec<ItemKind>) {
-        self.owner_of(7, items);
+    fn receive(&mut self, items: Vec<ItemKind>) {
+        self.receive_of(7, items);
     }
 
-    fn owner_of(&mut self, instance: u64, items: Vec<ItemKind>) {
+    fn receive_of(&mut self, instance: u64, items: Vec<ItemKind>) {
         let batch = self.batch(instance, items);
         self.core.handle_batch(batch, self.now, &mut self.clients);
         self.flush();
     }
 
-    /// The owner's next message.
+    /// The owner's next batch.
     fn batch(&mut self, instance: u64, items: Vec<ItemKind>) -> Bytes {
         self.number += 1;
         let items = items
@@ -213,19 +218,19 @@ impl Bench {
         while self.core.flush(3, &mut self.clients) {}
     }
 
-    fn passes(&mut self, ms: u64) {
+    fn advance(&mut self, ms: u64) {
         self.now.at += Duration::from_millis(ms);
         self.now.unix_ms += ms;
         self.core.handle_timeout(self.now, &mut self.clients);
         self.flush();
     }
 
-    fn got(&mut self, conn: ConnKey) -> Vec<serde_json::Value> {
+    fn take_messages(&mut self, conn: ConnKey) -> Vec<serde_json::Value> {
         self.clients.got.remove(&conn).unwrap_or_default()
     }
 
-    fn take(&mut self, conn: ConnKey) -> Vec<String> {
-        self.got(conn)
+    fn take_types(&mut self, conn: ConnKey) -> Vec<String> {
+        self.take_messages(conn)
             .iter()
             .map(|m| m["type"].as_str().unwrap().to_owned())
             .collect()
@@ -251,13 +256,13 @@ impl Bench {
         self.commands().into_iter().filter_map(interest).collect()
     }
 
-    /// A player who is in.
+    /// Joins a player, and returns its connection and its session.
     fn player(&mut self, index: u32, name: &str) -> (ConnKey, u64) {
         let conn = self.open(index, name);
         self.join(conn, "player");
         let session = self.entries()[0].session;
-        self.owner(vec![snapshot(0, 0), processed(session, 0, 0)]);
-        assert_eq!(self.take(conn)[..2], ["joined", "snapshot"]);
+        self.receive(vec![snapshot(0, 0), processed(session, 0, 0)]);
+        assert_eq!(self.take_types(conn)[..2], ["joined", "snapshot"]);
         (conn, session)
     }
 }

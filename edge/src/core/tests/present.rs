@@ -1,4 +1,4 @@
-//! Who is here, when the owner takes it otherwise.
+//! Presence: the owner and the edge disagree about connected players.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn d06_a_session_that_the_owner_took_for_lost_says_that_it_is_here() {
     let mut bench = Bench::new();
     let (_, session) = bench.player(1, "alice");
-    bench.owner(vec![ItemKind::Processed(Processed {
+    bench.receive(vec![ItemKind::Processed(Processed {
         session,
         n: 0,
         lost: true,
@@ -16,11 +16,11 @@ fn d06_a_session_that_the_owner_took_for_lost_says_that_it_is_here() {
 }
 
 #[test]
-fn an_empty_room_is_unwatched_and_forgotten() {
+fn an_empty_room_is_unwatched_and_removed() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "eve");
     bench.join(conn, "spectator");
-    bench.owner(vec![snapshot(1, 0)]);
+    bench.receive(vec![snapshot(1, 0)]);
     let tag = bench.tag();
     let reply = InterestReply {
         worker: "w".into(),
@@ -32,7 +32,7 @@ fn an_empty_room_is_unwatched_and_forgotten() {
         .handle_interest_reply(tag, Some(reply.encode_to_vec().into()), bench.now);
     bench.core.handle_closed(conn, bench.now);
     for _ in 0..32 {
-        bench.passes(1_000);
+        bench.advance(1_000);
         bench
             .core
             .handle_interest_reply(tag, Some(reply.encode_to_vec().into()), bench.now);
@@ -45,7 +45,7 @@ fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
     let mut bench = Bench::new();
     let (_, session) = bench.player(1, "alice");
     bench.interests();
-    bench.owner(vec![processed(session + 1, 0, 0)]);
+    bench.receive(vec![processed(session + 1, 0, 0)]);
     let asked = bench.interests();
     assert_eq!(asked[0].rooms[0].sessions, [session]);
     let answered = |bench: &mut Bench| {
@@ -60,7 +60,7 @@ fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
     };
     answered(&mut bench);
     for (lost, ended) in [(true, false), (false, true)] {
-        bench.owner(vec![ItemKind::Processed(Processed {
+        bench.receive(vec![ItemKind::Processed(Processed {
             session: session + 1,
             lost,
             ended,
@@ -68,7 +68,7 @@ fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
         })]);
         assert!(
             bench.interests().is_empty(),
-            "it takes nobody for connected"
+            "the owner takes no player for connected"
         );
     }
 }
@@ -81,7 +81,7 @@ fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
         let rooms = asked.into_iter().flat_map(|interest| interest.rooms);
         rooms.collect::<Vec<_>>()
     };
-    bench.owner(vec![processed(9, 0, 0)]);
+    bench.receive(vec![processed(9, 0, 0)]);
     let stranger = RoomInterest {
         room: ROOM.into(),
         ..RoomInterest::default()
@@ -89,12 +89,12 @@ fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
     assert_eq!(ask(&mut bench), std::slice::from_ref(&stranger));
     let tag = bench.tag();
     bench.core.handle_interest_reply(tag, None, bench.now);
-    bench.passes(100);
+    bench.advance(100);
     assert_eq!(ask(&mut bench), [stranger]);
     let reply = InterestReply::default().encode_to_vec().into();
     bench
         .core
         .handle_interest_reply(tag, Some(reply), bench.now);
-    bench.passes(5_000);
+    bench.advance(5_000);
     assert_eq!(ask(&mut bench), []);
 }

@@ -1,4 +1,4 @@
-//! Clients that do not read: memory stays bounded, and they converge when they read again.
+//! Clients that do not read: memory is bounded, and a client that reads again becomes current.
 
 use std::io::IoSlice;
 
@@ -11,7 +11,7 @@ const CAP: usize = 256 * 1024;
 const MEMBERS: u32 = 10_000;
 const BIG: usize = 2_000;
 
-/// Sockets of which every other one takes nothing.
+/// Sockets. The ones with odd indexes accept no bytes.
 #[derive(Default)]
 struct Sockets {
     outboxes: HashMap<u32, Outbox>,
@@ -28,7 +28,7 @@ impl Transport for Sockets {
         let outbox = self.outboxes.entry(conn.index);
         let outbox = outbox.or_insert_with(|| {
             let mut outbox = Outbox::new(CAP);
-            // It takes the beginning of the first message.
+            // The socket has accepted the first byte of the first message.
             outbox.push_rest(frames.clone(), 1, false);
             outbox
         });
@@ -49,7 +49,7 @@ impl Transport for Sockets {
 }
 
 impl Sockets {
-    /// What all outboxes hold: frames that several share count once.
+    /// The bytes of all outboxes. Frames that several outboxes share count once.
     fn bytes(&self) -> usize {
         let (mut seen, mut bytes) = (HashSet::new(), 0);
         for outbox in self.outboxes.values() {
@@ -68,7 +68,7 @@ impl Sockets {
 }
 
 #[test]
-fn memory_is_bounded_with_half_of_the_viewers_not_reading_at_all() {
+fn memory_is_bounded_if_half_of_the_viewers_do_not_read() {
     let mut bench = Bench::new();
     let mut sockets = Sockets::default();
     let conn = |index| ConnKey {
@@ -122,24 +122,24 @@ fn memory_is_bounded_with_half_of_the_viewers_not_reading_at_all() {
             most = most.max(sockets.bytes());
         }
     }
-    // A place in the queue for each that waits, and what waits once.
-    let (places, shared) = (5_000 * 128 * 64, 2 * CAP);
-    assert!(most < places + shared, "{most} bytes");
-    assert!(most > shared / 4, "{most}: something waited");
+    // The queue entries of each slow client, and the frames that they share.
+    let (entries, shared) = (5_000 * 128 * 64, 2 * CAP);
+    assert!(most < entries + shared, "{most} bytes");
+    assert!(most > shared / 4, "{most} bytes: frames waited");
     let now = sockets.bytes();
     assert!(
         now < 5_000 * 64 + shared,
-        "{now} bytes: who fell behind waits for a snapshot"
+        "{now} bytes: slow clients wait for a snapshot only"
     );
     assert_eq!(bench.core.counts().stale, 5_000);
     assert_eq!(sockets.closed, 0);
     let written = &sockets.written;
     assert!(
         (0..MEMBERS).step_by(2).all(|i| written[&i] >= 300),
-        "others lack nothing"
+        "other clients get every update"
     );
 
-    // One of them reads again: it gets what all see now, and goes on from there.
+    // A slow client that reads again gets the current state.
     let mut outbox = sockets.outboxes.remove(&1).unwrap();
     outbox.advance(outbox.weight().min(BIG * 2).min({
         let mut slices = [IoSlice::new(&[]); 1];
@@ -148,7 +148,7 @@ fn memory_is_bounded_with_half_of_the_viewers_not_reading_at_all() {
     }));
     assert!(outbox.is_empty());
     bench.core.handle_drained(conn(1), &mut bench.clients);
-    let got = bench.got(conn(1));
+    let got = bench.take_messages(conn(1));
     assert_eq!(got[0]["type"], "snapshot");
     assert_eq!(got.last().unwrap()["version"], 300);
 }

@@ -1,4 +1,4 @@
-//! What showing an update to a room of many costs, counted.
+//! The cost of an update to a large room, in allocations, writes and encodings.
 
 use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
 
@@ -12,7 +12,7 @@ use crate::server::connections::Connections;
 use crate::shard::flush::drive_flush;
 use crate::shard::handle::Shard;
 
-/// A room with so many spectators, in all forms in turn, who have seen the snapshot and some updates.
+/// A room with `by` spectators, in all wire formats in turn, that have been sent the snapshot and some updates.
 fn watched(by: u32) -> Bench {
     let mut bench = Bench::new();
     bench.player(0, "ann");
@@ -44,17 +44,17 @@ fn watched(by: u32) -> Bench {
         let binary = encoding == Encoding::Proto;
         core.handle_message(conn, binary, &message, bench.now, clients);
     }
-    bench.owner(vec![snapshot(1, 0)]);
+    bench.receive(vec![snapshot(1, 0)]);
     for version in 1..=8 {
-        bench.owner(vec![update(version, version)]);
+        bench.receive(vec![update(version, version)]);
     }
     bench
 }
 
-/// What one more update costs: allocations, writes, encodings.
+/// The cost of one more update: allocations, writes, encodings.
 fn cost(bench: &mut Bench, version: u64) -> (u64, usize, u64) {
     let (writes, encodings) = (bench.clients.writes, bench.core.counts().encodings);
-    let allocations = allocations(|| bench.owner(vec![update(version, version)]));
+    let allocations = allocations(|| bench.receive(vec![update(version, version)]));
     (
         allocations,
         bench.clients.writes - writes,
@@ -67,21 +67,21 @@ fn a_delivery_allocates_nothing_and_an_update_is_encoded_once_for_all() {
     let (few, many) = (&mut watched(4), &mut watched(400));
     for version in 9..=12 {
         let (allocations, writes, encodings) = cost(few, version);
-        // The player's lane in one encoding, the spectators' in two.
+        // The player's lane has one encoding, the spectators' lane two.
         assert_eq!((writes, encodings), (5, 3));
         assert_eq!(cost(many, version), (allocations, 401, 3));
     }
 }
 
 #[test]
-fn what_has_gathered_is_one_write_a_member() {
+fn queued_updates_are_one_write_per_member() {
     let mut bench = watched(50);
     let before = bench.clients.writes;
-    bench.owner((9..=20).map(|version| update(version, version)).collect());
+    bench.receive((9..=20).map(|version| update(version, version)).collect());
     assert_eq!(bench.clients.writes - before, 51);
 }
 
-/// How many writes there are for 12 updates that come one after the other, to a player and three spectators.
+/// The number of writes for 12 successive updates to a player and three spectators.
 fn writes_of_twelve(interval: Duration) -> u64 {
     let mut bench = watched(3);
     let batches: Vec<_> = (9..=20)
@@ -111,8 +111,8 @@ fn writes_of_twelve(interval: Duration) -> u64 {
 }
 
 #[test]
-fn what_comes_within_a_flush_interval_waits_and_goes_out_together() {
+fn updates_within_a_flush_interval_are_written_together() {
     assert_eq!(writes_of_twelve(Duration::ZERO), 12 * 4);
-    // The first goes out at once.
+    // The first update is written at once.
     assert_eq!(writes_of_twelve(Duration::from_secs(3600)), 4);
 }

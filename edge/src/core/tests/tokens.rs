@@ -1,10 +1,10 @@
-//! What clients are told about their tokens.
+//! Notices about tokens.
 
 use grandstand_common::auth::{Claims, Signer, Verifier};
 
 use super::*;
 
-/// A client whose token ends `ms` from now.
+/// Opens a client whose token expires in `ms` milliseconds.
 fn open(bench: &mut Bench, ms: u64) -> ConnKey {
     let conn = ConnKey {
         index: 1,
@@ -21,38 +21,38 @@ fn open(bench: &mut Bench, ms: u64) -> ConnKey {
         bench.now,
         &mut bench.clients,
     );
-    assert_eq!(bench.take(conn), ["welcome"]);
+    assert_eq!(bench.take_types(conn), ["welcome"]);
     conn
 }
 
 fn codes(bench: &mut Bench, conn: ConnKey) -> Vec<String> {
-    let got = bench.got(conn);
+    let got = bench.take_messages(conn);
     got.iter()
         .map(|m| m["code"].as_str().unwrap().to_owned())
         .collect()
 }
 
 #[test]
-fn a_client_is_told_before_its_token_ends_and_why_it_is_closed() {
+fn a_client_is_notified_before_its_token_expires_and_gets_an_error_when_it_has() {
     let mut bench = Bench::new();
     let conn = open(&mut bench, 3_600_000);
     for _ in 0..3_539 {
-        bench.passes(1_000);
+        bench.advance(1_000);
     }
     assert!(codes(&mut bench, conn).is_empty());
-    bench.passes(1_200);
+    bench.advance(1_200);
     assert_eq!(codes(&mut bench, conn), ["token_expiring"]);
-    bench.passes(58_000);
+    bench.advance(58_000);
     assert!(codes(&mut bench, conn).is_empty());
-    bench.passes(2_000);
+    bench.advance(2_000);
     assert_eq!(codes(&mut bench, conn), ["unauthenticated"]);
     assert_eq!(bench.clients.closed[&conn], ErrorKind::Unauthenticated);
 }
 
 #[test]
-fn a_token_that_ends_soon_is_told_of_at_once() {
+fn a_client_is_notified_at_once_if_its_token_expires_soon() {
     let mut bench = Bench::new();
     let conn = open(&mut bench, 20_000);
-    bench.passes(200);
+    bench.advance(200);
     assert_eq!(codes(&mut bench, conn), ["token_expiring"]);
 }

@@ -37,7 +37,7 @@ fn update(version: u64, key: &str) -> LaneEvent {
     }
 }
 
-/// What is shown at a time, in short.
+/// The events that are due at `now`, in short.
 fn shown(buffer: &mut DelayBuffer, now: Instant) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(event) = buffer.poll(now) {
@@ -55,7 +55,7 @@ fn shown(buffer: &mut DelayBuffer, now: Instant) -> Vec<String> {
 }
 
 #[test]
-fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
+fn a_lane_with_a_maximum_rate_gets_the_latest_update_of_each_key() {
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(10, 0), None, CAP),
         start(),
@@ -64,7 +64,7 @@ fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
     assert_eq!(
         shown(&mut buffer, now),
         ["snapshot 1"],
-        "nothing was shown before"
+        "the first event is due at once"
     );
     for (version, key) in [(2, "a"), (3, ""), (4, "b"), (5, "a"), (6, "a")] {
         assert_eq!(
@@ -80,7 +80,7 @@ fn a_limited_lane_gets_the_latest_of_each_key_at_its_next_turn() {
     assert_eq!(
         shown(&mut buffer, now + ms(350)),
         ["7"],
-        "its release has long come"
+        "the interval is over"
     );
 }
 
@@ -97,7 +97,7 @@ fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
     buffer.push(now + ms(20), LaneEvent::Presence(Arc::default()));
     buffer.push(now + ms(20), LaneEvent::Live(data("{}")));
     buffer.push(now + ms(30), LaneEvent::End("finished".into()));
-    assert_eq!(buffer.head(), Some(3), "the owner is told what came");
+    assert_eq!(buffer.head(), Some(3), "the version that arrived");
     assert_eq!(shown(&mut buffer, now + ms(999)), [""; 0]);
     assert_eq!(
         shown(&mut buffer, now + ms(1000)),
@@ -106,7 +106,7 @@ fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
     assert_eq!(shown(&mut buffer, now + ms(1010)), ["2", "3"]);
     assert_eq!(shown(&mut buffer, now + ms(1029)), ["presence 0", "live 2"]);
     assert_eq!(shown(&mut buffer, now + ms(1030)), ["finished"]);
-    // Whoever is served sooner from now on is not shown things out of order.
+    // A shorter delay does not change the order of events.
     buffer.push(now + ms(1040), update(4, ""));
     buffer.set_policy(DeliveryPolicy::default());
     buffer.push(now + ms(1050), update(5, ""));
@@ -116,7 +116,7 @@ fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
 }
 
 #[test]
-fn a_snapshot_is_sent_where_that_is_less() {
+fn a_release_has_the_snapshot_if_it_is_smaller_than_the_updates() {
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(1, 0), None, CAP),
         start(),
@@ -132,7 +132,7 @@ fn a_snapshot_is_sent_where_that_is_less() {
     buffer.push(now + ms(1101), snapshot(19));
     buffer.push(now + ms(1102), update(20, ""));
     assert_eq!(shown(&mut buffer, now + ms(2000)), ["snapshot 19", "20"]);
-    // One that goes on from nothing known is needed, whatever is less.
+    // A snapshot after a gap is needed, whatever its size.
     buffer.push(now + ms(2100), update(21, ""));
     assert_eq!(
         buffer.push(now + ms(2100), update(23, "")),
@@ -147,7 +147,7 @@ fn a_snapshot_is_sent_where_that_is_less() {
 }
 
 #[test]
-fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
+fn a_new_epoch_drops_the_waiting_events_but_not_the_end() {
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(1, 0), None, CAP),
         start(),
@@ -172,7 +172,7 @@ fn a_new_epoch_makes_what_waits_worthless_but_not_the_end() {
 }
 
 #[test]
-fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
+fn a_full_buffer_drops_events_until_half_of_it_is_free() {
     let cap = 100_000;
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(0, 10_000), None, cap),
@@ -189,11 +189,7 @@ fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
         assert!(!buffer.take_recovered());
     }
     assert!(taken > 50, "{taken}");
-    assert_eq!(
-        buffer.head(),
-        None,
-        "the owner is told that something lacks"
-    );
+    assert_eq!(buffer.head(), None, "a snapshot is needed");
     assert_eq!(
         buffer.push(now + ms(9_999), snapshot(9_999)),
         UpdateOutcome::Old
@@ -207,7 +203,7 @@ fn it_takes_no_more_than_its_cap_and_goes_on_when_it_has_shown_half() {
 }
 
 #[test]
-fn lossy_messages_that_share_a_turn_are_bounded() {
+fn live_messages_of_one_release_are_bounded() {
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(1, 0), None, 1 << 24),
         start(),
@@ -225,12 +221,12 @@ fn lossy_messages_that_share_a_turn_are_bounded() {
     assert_eq!(
         all.last().map(String::as_str),
         Some("live 199"),
-        "the latest"
+        "the latest live message is kept"
     );
     assert_eq!(buffer.bytes(), 0);
 }
 
-/// What a client sees: the latest of each key, and all that has none.
+/// A client's state: the latest version of each key, and all versions without a key.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct View {
     keyed: BTreeMap<String, u64>,
@@ -249,12 +245,12 @@ impl View {
 }
 
 #[test]
-fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
+fn conflated_updates_lead_to_the_same_state_as_all_updates() {
     for seed in 0..300 {
         let mut rng = StdRng::seed_from_u64(seed);
         let policy = DeliveryPolicy::new(rng.random_range(0..20), rng.random_range(0..2) * 500);
         let (mut buffer, start) = (DelayBuffer::new(policy, None, CAP), start());
-        // By version, what the room looked like.
+        // The room's state by version.
         let mut truth = vec![View::default()];
         let (mut seen, mut base) = ((0, View::default()), View::default());
         buffer.push(start, snapshot(0));
@@ -292,8 +288,15 @@ fn whatever_is_left_out_everybody_sees_the_same_in_the_end() {
             }
             if due.is_some() {
                 let there = &truth[seen.0 as usize];
-                assert_eq!(&seen.1, there, "seed {seed}: {} is right", seen.0);
-                assert_eq!(&base, there, "seed {seed}: for those who come now");
+                assert_eq!(
+                    &seen.1, there,
+                    "seed {seed}: members see the state of version {}",
+                    seen.0
+                );
+                assert_eq!(
+                    &base, there,
+                    "seed {seed}: clients that join now see it too"
+                );
             }
         }
         let end = start + ms(at + 2000);

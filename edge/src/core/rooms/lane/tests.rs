@@ -35,10 +35,10 @@ fn lane() -> Lane {
     lane
 }
 
-/// Visits up to `most` members, of whom nobody lacks too much.
+/// Visits up to `most` members, none of which lacks too many bytes.
 fn flush(lane: &mut Lane, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
     lane.flush(most, usize::MAX, |conn, frames| {
-        write(conn, frames.expect("all that it lacks"))
+        write(conn, frames.expect("the unsent frames"))
     })
 }
 
@@ -88,7 +88,7 @@ fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
 }
 
 #[test]
-fn since_gets_just_what_was_missed_if_the_ring_holds_it() {
+fn since_gets_exactly_the_missed_updates_if_the_ring_holds_them() {
     let mut lane = lane();
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     for version in 1..=5 {
@@ -100,12 +100,16 @@ fn since_gets_just_what_was_missed_if_the_ring_holds_it() {
     };
     assert_eq!(missed(3, &epoch), Some(vec![4, 5]));
     assert_eq!(missed(5, &epoch), Some(vec![]));
-    assert_eq!(missed(6, &epoch), None, "from the future");
+    assert_eq!(
+        missed(6, &epoch),
+        None,
+        "a version that the lane does not have"
+    );
     assert_eq!(missed(3, "another"), None);
 }
 
 #[test]
-fn the_ring_is_bounded_but_never_behind_the_snapshot() {
+fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
     let mut lane = lane();
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     let big = Data::json(&"x".repeat(100)).unwrap();
@@ -122,7 +126,7 @@ fn the_ring_is_bounded_but_never_behind_the_snapshot() {
     );
     assert!(
         !lane.snapshot(&room(), 20, data(20), 500, &mut deflater()),
-        "nobody lacks it"
+        "the members have this version"
     );
     assert_eq!(
         versions(
@@ -140,7 +144,7 @@ fn the_ring_is_bounded_but_never_behind_the_snapshot() {
 }
 
 #[test]
-fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
+fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
     let mut lane = lane();
     lane.add(conn(1), Encoding::Json.into());
     assert_eq!(
@@ -165,7 +169,7 @@ fn a_gap_is_seen_and_a_later_snapshot_heals_it() {
 }
 
 #[test]
-fn live_messages_spare_their_sender() {
+fn live_messages_are_not_sent_to_their_sender() {
     let mut lane = lane();
     lane.add(conn(1), Encoding::Json.into());
     lane.add(conn(2), Encoding::Proto.into());

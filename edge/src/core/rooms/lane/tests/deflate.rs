@@ -1,13 +1,13 @@
-//! What is compressed for those who asked for it.
+//! Compression for clients that negotiated it.
 
 use super::*;
 use crate::codec::WireFormat;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::inflate::Inflater;
 
-/// What a client reads in frames, of which some are compressed.
+/// The messages in frames, some of which are compressed.
 fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
-    // A session reads masked frames: with a mask of zeros they are the same but for the bit and four bytes.
+    // The decoder expects masked frames. A mask of zeros adds only the mask bit and four bytes.
     let (mut masked, mut at) = (Vec::new(), 0);
     while let Some(len) = crate::websocket::frame::frame_len(&frames[at..]) {
         let header = match frames[at + 1] {
@@ -22,9 +22,9 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
         masked.extend_from_slice(&frames[at + header..at + len]);
         at += len;
     }
-    let mut session = Decoder::new(1 << 20).with_deflate(true);
+    let mut decoder = Decoder::new(1 << 20).with_deflate(true);
     let (mut input, mut inflater, mut all) = (&mut masked[..], Inflater::default(), Vec::new());
-    while let Some(event) = session.handle_bytes(&mut input, &mut inflater).unwrap() {
+    while let Some(event) = decoder.handle_bytes(&mut input, &mut inflater).unwrap() {
         let Event::Text(text) = event else {
             panic!("{event:?}")
         };
@@ -34,7 +34,7 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_all() {
+fn an_update_is_compressed_once_per_encoding_and_small_ones_are_not() {
     let (mut lane, mut deflater) = (lane(), deflater());
     let deflate = |encoding| WireFormat {
         encoding,
@@ -47,7 +47,7 @@ fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_a
     }
     let big = Data::json(&vec!["the same again"; 100]).unwrap();
     lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater);
-    assert_eq!(deflater.counts().messages, 0, "too small");
+    assert_eq!(deflater.counts().messages, 0, "the update is too small");
     lane.update(&room(), 2, &big, 1 << 16, &mut deflater);
     assert_eq!(deflater.counts().messages, 2, "once for each encoding");
     assert_eq!(lane.take_encoded(), 4);
@@ -61,7 +61,7 @@ fn an_update_is_compressed_once_for_all_who_asked_for_it_and_small_ones_not_at_a
     assert!(seen[&0].len() * 4 < seen[&200].len());
     assert_eq!(inflated(&seen[&0]), texts(&seen[&200]));
 
-    // Who comes late gets the same, compressed once for all of them.
+    // Clients that join later get the same, compressed once for all of them.
     let plain = lane.catch_up(&room(), Encoding::Json.into(), &mut deflater);
     let made = deflater.counts().messages;
     let late = lane.catch_up(&room(), deflate(Encoding::Json), &mut deflater);

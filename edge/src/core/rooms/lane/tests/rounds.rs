@@ -1,4 +1,4 @@
-//! Flushes: who is served when, and with what.
+//! Rounds of a flush over the members.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -74,13 +74,13 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
 }
 
 #[test]
-fn a_slow_member_is_left_alone_until_it_is_served() {
+fn a_slow_member_gets_no_frames_until_it_is_current() {
     let mut lane = lane();
     let slot = lane.add(conn(1), Encoding::Json.into());
     lane.update(&room(), 1, &data(1), 100, &mut deflater());
     flush(&mut lane, 10, |_, _| false);
     lane.update(&room(), 2, &data(2), 100, &mut deflater());
-    flush(&mut lane, 10, |_, _| panic!("it is stale"));
+    flush(&mut lane, 10, |_, _| panic!("the member is stale"));
     lane.mark_current(slot);
     lane.update(&room(), 3, &data(3), 100, &mut deflater());
     let mut seen = Vec::new();
@@ -92,7 +92,7 @@ fn a_slow_member_is_left_alone_until_it_is_served() {
 }
 
 #[test]
-fn what_comes_in_the_middle_of_a_round_goes_along_with_the_rest_of_it() {
+fn updates_during_a_round_are_sent_with_the_rest_of_it() {
     let mut lane = lane();
     for i in 0..10 {
         lane.add(conn(i), Encoding::Json.into());
@@ -107,7 +107,7 @@ fn what_comes_in_the_middle_of_a_round_goes_along_with_the_rest_of_it() {
     lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater());
     assert!(!visit(&mut lane, 6));
     lane.update(&room(), 2, &data(2), 1 << 16, &mut deflater());
-    assert!(!visit(&mut lane, 7), "three are behind");
+    assert!(!visit(&mut lane, 7), "three members are behind");
     assert!(visit(&mut lane, 100));
     let expected = (0..6)
         .map(|i| (i, vec![1]))
@@ -117,17 +117,17 @@ fn what_comes_in_the_middle_of_a_round_goes_along_with_the_rest_of_it() {
 }
 
 #[test]
-fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
+fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
     let mut lane = lane();
     let slots: Vec<_> = (0..3)
         .map(|i| lane.add(conn(i), Encoding::Json.into()))
         .collect();
     let big = Data::json(&"x".repeat(1000)).unwrap();
-    let mut anew = Vec::new();
+    let mut late = Vec::new();
     let mut visit = |lane: &mut Lane, most| {
         lane.flush(most, 5000, |key, frames| {
             assert!(frames.as_ref().is_none_or(|f| f.len() <= 5000));
-            anew.extend(frames.is_none().then_some(key.index));
+            late.extend(frames.is_none().then_some(key.index));
             true
         });
     };
@@ -146,6 +146,10 @@ fn who_is_not_come_to_in_time_is_served_anew_and_what_waits_is_bounded() {
     lane.mark_current(slots[2]);
     lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
     visit(&mut lane, 100);
-    assert_eq!(anew, [0, 1]);
-    assert_eq!(lane.members.log_bytes(), 0, "nobody lacks anything");
+    assert_eq!(late, [0, 1]);
+    assert_eq!(
+        lane.members.log_bytes(),
+        0,
+        "all members have been sent all frames"
+    );
 }
