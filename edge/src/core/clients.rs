@@ -77,7 +77,7 @@ pub(crate) type Memberships = SmallVec<[Membership; 1]>;
 /// A connected client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    form: WireFormat,
+    format: WireFormat,
     grants: Grants,
     memberships: Memberships,
     budget: TokenBucket,
@@ -89,13 +89,13 @@ pub(crate) struct Client {
 
 impl Client {
     /// The wire format of messages to the client.
-    pub(crate) fn form(&self) -> WireFormat {
-        self.form
+    pub(crate) fn format(&self) -> WireFormat {
+        self.format
     }
 
     /// The encoding of the client's messages, in both directions.
     pub(crate) fn encoding(&self) -> Encoding {
-        self.form.encoding
+        self.format.encoding
     }
 
     /// The client's rights.
@@ -170,13 +170,13 @@ impl Clients {
     pub(crate) fn open(
         &mut self,
         conn: ConnKey,
-        form: WireFormat,
+        format: WireFormat,
         grants: Grants,
         now: Now,
         effects: &mut Effects,
     ) {
         let client = Client {
-            form,
+            format,
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
             budget: TokenBucket::new(self.config.message_burst as f32, self.coarse(now.at)),

@@ -95,8 +95,8 @@ fn apply(
     let Some((room, deflater)) = hub.rooms.get_mut(key) else {
         return UpdateOutcome::Old;
     };
-    let (id, shown, _) = room.parts(lane);
-    match shown.apply(id, event, deflater) {
+    let (id, lane_state, _) = room.parts(lane);
+    match lane_state.apply(id, event, deflater) {
         Applied::Nothing => {}
         Applied::HasSnapshot => join::answer_waiting(hub, effects, key, lane),
         Applied::Updated(taken) => {
@@ -120,11 +120,11 @@ fn end_lane(
     let Some((room, deflater)) = hub.rooms.get_mut(key) else {
         return;
     };
-    let (id, shown, sessions) = room.parts(lane);
+    let (id, lane_state, sessions) = room.parts(lane);
     let id = id.clone();
     let mut written = 0;
-    while shown.is_dirty() {
-        shown.flush(usize::MAX, cap, |conn, frames| {
+    while lane_state.is_dirty() {
+        lane_state.flush(usize::MAX, cap, |conn, frames| {
             let unreached = frames.is_none();
             written += u64::from(!unreached);
             let action = frames.map_or(ClientAction::Discard, ClientAction::Data);
@@ -133,13 +133,13 @@ fn end_lane(
         });
     }
     effects.counts().writes += written;
-    effects.counts().encodings += shown.take_encoded();
-    let mut conns = shown.take_waiting();
-    conns.extend(shown.members().iter().map(|member| member.conn));
+    effects.counts().encodings += lane_state.take_encoded();
+    let mut conns = lane_state.take_waiting();
+    conns.extend(lane_state.members().iter().map(|member| member.conn));
     if lane == LaneId::Players {
         conns.extend(sessions.clear());
     }
-    shown.set_presence(&id, None, deflater);
+    lane_state.set_presence(&id, None, deflater);
     for conn in conns {
         let Some(membership) = join::dismiss(hub, effects, conn, key, now) else {
             continue;

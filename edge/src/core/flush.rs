@@ -117,8 +117,8 @@ fn flush_lane(
     };
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
-    let shown = room.lane_mut(lane);
-    let clean = shown.flush(most, cap, |conn, frames| {
+    let lane_state = room.lane_mut(lane);
+    let clean = lane_state.flush(most, cap, |conn, frames| {
         let Some(frames) = frames else {
             unreached.push(conn);
             return false;
@@ -130,8 +130,8 @@ fn flush_lane(
         }
         !full
     });
-    shown.set_queued(!clean);
-    let encoded = shown.take_encoded();
+    lane_state.set_queued(!clean);
+    let encoded = lane_state.take_encoded();
     if !clean {
         effects.mark_dirty(key, lane);
     }

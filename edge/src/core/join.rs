@@ -88,15 +88,15 @@ pub(super) fn on_join(
     state.owners.add(room.partition(), key);
     room.enter(lane);
     if role != Role::Player {
-        let shown = room.lane(lane);
-        let has_version = shown.version().is_some() || shown.known_version().is_some();
+        let lane_state = room.lane(lane);
+        let has_version = lane_state.version().is_some() || lane_state.known_version().is_some();
         if room.is_missing() || has_version {
             answer(hub, effects, conn, (key, lane));
             watch(hub, effects, key, lane);
         } else {
-            let shown = room.lane_mut(lane);
-            shown.wait(conn);
-            shown.watch();
+            let lane_state = room.lane_mut(lane);
+            lane_state.wait(conn);
+            lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
         }
         return effects.tell_owner(key, Tell::Viewers);
@@ -197,22 +197,22 @@ pub(super) fn answer(
     let Some((room, deflater)) = hub.rooms.get_mut(key) else {
         return;
     };
-    let Some(form) = hub.clients.get(conn).map(|client| client.form()) else {
+    let Some(format) = hub.clients.get(conn).map(|client| client.format()) else {
         return;
     };
-    let encoding = form.encoding;
+    let encoding = format.encoding;
     let Some(membership) = hub.clients.membership(conn, key) else {
         return;
     };
-    let (id, shown, sessions) = room.parts(lane);
+    let (id, lane_state, sessions) = room.parts(lane);
     let mut answer = Answer::default();
     if let Some(request) = &mut membership.request
         && !request.joined_sent
     {
-        let instance = match shown.version() {
+        let instance = match lane_state.version() {
             // The room is delayed, and spectators must not see it yet.
-            None if shown.known_version().is_some() => Instance(0),
-            _ => shown.instance(),
+            None if lane_state.known_version().is_some() => Instance(0),
+            _ => lane_state.instance(),
         };
         let name = instance.to_string();
         let session = sessions.get(membership.session);
@@ -233,22 +233,23 @@ pub(super) fn answer(
         membership.answered = true;
     }
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
-    let missed = since.and_then(|(version, epoch)| shown.missed(id, encoding, *version, epoch));
-    let frames = missed.or_else(|| shown.catch_up(id, form, deflater));
+    let missed =
+        since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
+    let frames = missed.or_else(|| lane_state.catch_up(id, format, deflater));
     if frames.is_none() && membership.slot.is_none() {
-        if !shown.is_waiting(conn) {
-            shown.wait(conn);
+        if !lane_state.is_waiting(conn) {
+            lane_state.wait(conn);
         }
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
         membership.request = None;
         match membership.slot {
-            Some(slot) => shown.mark_current(slot),
-            None => membership.slot = Some(shown.add(conn, form)),
+            Some(slot) => lane_state.mark_current(slot),
+            None => membership.slot = Some(lane_state.add(conn, format)),
         }
         sessions.answer(membership.session, &mut answer.after, encoding, id);
-        if let Some(presence) = shown.presence() {
+        if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
             put_message(&mut answer.after, encoding, &message);
         }

@@ -93,13 +93,13 @@ impl Core {
     pub fn handle_open(
         &mut self,
         conn: ConnKey,
-        form: WireFormat,
+        format: WireFormat,
         grants: Grants,
         now: Now,
         transport: &mut impl Transport,
     ) {
         let (state, effects) = (&mut self.state, &mut self.effects);
-        ingress::on_open(state, effects, (conn, form), grants, now);
+        ingress::on_open(state, effects, (conn, format), grants, now);
         self.finish(now, transport);
     }
 

@@ -25,14 +25,14 @@ use input::Numbered;
 pub(super) fn on_open(
     state: &mut State,
     effects: &mut Effects,
-    (conn, form): (ConnKey, WireFormat),
+    (conn, format): (ConnKey, WireFormat),
     grants: Grants,
     now: Now,
 ) {
     let random = state.rng.random::<u64>() & 0xffff_ffff_ffff;
     let name = format!("{}-{random:012x}", state.edge);
     let clients = &mut state.hub.clients;
-    clients.open(conn, form, grants, now, effects);
+    clients.open(conn, format, grants, now, effects);
     let welcome = ServerMessage::Welcome {
         connection: &name,
         edge: state.edge.as_str(),

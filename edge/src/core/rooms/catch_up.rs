@@ -5,7 +5,7 @@ use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
-use super::frame_log::FORMS;
+use super::frame_log::FORMATS;
 use super::update_ring::UpdateRing;
 use crate::codec::{Deflater, WireFormat, put_formed, put_message};
 
@@ -17,7 +17,7 @@ pub(crate) struct CatchUp {
     version: u64,
     ring: UpdateRing,
     /// The encoded snapshot and updates per format, made on demand and shared by all clients.
-    frames: [Option<Bytes>; FORMS],
+    frames: [Option<Bytes>; FORMATS],
 }
 
 impl CatchUp {
@@ -53,7 +53,7 @@ impl CatchUp {
     /// Replaces the snapshot. Keeps about `ring_bytes` of updates, and all updates since the snapshot.
     pub(crate) fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.snapshot = Some((version, data));
-        self.frames = [const { None }; FORMS];
+        self.frames = [const { None }; FORMATS];
         self.ring.trim(ring_bytes, version);
     }
 
@@ -61,7 +61,7 @@ impl CatchUp {
     pub(crate) fn advance(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.version = version;
         self.ring.push(version, data);
-        self.frames = [const { None }; FORMS];
+        self.frames = [const { None }; FORMATS];
         let base = self.snapshot.as_ref().map_or(0, |(version, _)| *version);
         self.ring.trim(ring_bytes, base);
     }
@@ -79,7 +79,7 @@ impl CatchUp {
             return None;
         }
         let mut out = Vec::new();
-        self.changes(room, since, |update| {
+        self.updates(room, since, |update| {
             put_message(&mut out, encoding, update)
         })?;
         Some(out.into())
@@ -90,10 +90,10 @@ impl CatchUp {
     pub(crate) fn frames(
         &mut self,
         room: &RoomId,
-        form: WireFormat,
+        format: WireFormat,
         deflater: &mut Deflater,
     ) -> Option<Bytes> {
-        if let Some(frames) = &self.frames[form.index()] {
+        if let Some(frames) = &self.frames[format.index()] {
             return Some(frames.clone());
         }
         let (version, data) = self.snapshot.as_ref()?;
@@ -104,31 +104,31 @@ impl CatchUp {
             version: *version,
             data,
         };
-        put_formed(&mut out, form, &snapshot, deflater);
-        self.changes(room, *version, |update| {
-            put_formed(&mut out, form, update, deflater);
+        put_formed(&mut out, format, &snapshot, deflater);
+        self.updates(room, *version, |update| {
+            put_formed(&mut out, format, update, deflater);
         })?;
         let frames = Bytes::from(out);
-        self.frames[form.index()] = Some(frames.clone());
+        self.frames[format.index()] = Some(frames.clone());
         Some(frames)
     }
 
     /// Calls `put` with each update after version `since`; `None` if the ring does not hold them all.
-    fn changes(
+    fn updates(
         &self,
         room: &RoomId,
         since: u64,
         mut put: impl FnMut(&ServerMessage<'_>),
     ) -> Option<()> {
         let mut prev = since;
-        for change in self.ring.since(since)? {
+        for update in self.ring.since(since)? {
             put(&ServerMessage::Update {
                 room,
-                version: change.version,
+                version: update.version,
                 prev,
-                data: &change.data,
+                data: &update.data,
             });
-            prev = change.version;
+            prev = update.version;
         }
         Some(())
     }

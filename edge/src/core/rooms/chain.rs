@@ -148,18 +148,18 @@ impl Chain {
     /// Notes that entry `n` of `round` is stored under sequence `seq`. Starts a new round if the log has it before its
     /// predecessor.
     pub(crate) fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
-        let Some(at) = self.index_of(n).filter(|_| round == self.round) else {
+        let Some(index) = self.index_of(n).filter(|_| round == self.round) else {
             return;
         };
-        let seq = self.window[at]
+        let seq = self.window[index]
             .stored
             .map_or(seq, |earlier| earlier.min(seq));
-        self.window[at].stored = Some(seq);
-        let before = at.checked_sub(1).and_then(|i| self.window[i].stored);
-        let after = self.window.get(at + 1).and_then(|w| w.stored);
+        self.window[index].stored = Some(seq);
+        let before = index.checked_sub(1).and_then(|i| self.window[i].stored);
+        let after = self.window.get(index + 1).and_then(|w| w.stored);
         if before.is_some_and(|b| b >= seq) || after.is_some_and(|a| a <= seq) {
             self.restart(now);
-        } else if at == 0 {
+        } else if index == 0 {
             self.backoff = self.config.receipt_timeout;
             self.arm(now);
         }
@@ -170,8 +170,8 @@ impl Chain {
     pub(crate) fn failed(&mut self, n: u64, round: u32, now: Instant) {
         if round == self.round && self.index_of(n).is_some() {
             self.deadline = self.deadline.min(now + self.backoff / 5);
-            if let Some(at) = self.index_of(n) {
-                self.window[at].stored = None;
+            if let Some(index) = self.index_of(n) {
+                self.window[index].stored = None;
             }
         }
     }
@@ -243,8 +243,8 @@ impl Chain {
     /// The index of entry `n` in the window.
     fn index_of(&self, n: u64) -> Option<usize> {
         let first = self.window.front()?.entry.n;
-        let at = usize::try_from(n.checked_sub(first)?).ok()?;
-        (at < self.window.len()).then_some(at)
+        let index = usize::try_from(n.checked_sub(first)?).ok()?;
+        (index < self.window.len()).then_some(index)
     }
 
     fn outgoing_of(entry: &Entry) -> Outgoing {

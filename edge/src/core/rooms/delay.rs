@@ -176,12 +176,12 @@ impl DelayBuffer {
 
     fn begin(&mut self, now: Instant, event: LaneEvent) {
         self.head = None;
-        let at = self.open(now);
-        if self.conflates() && !self.has_end(at) {
+        let index = self.open(now);
+        if self.conflates() && !self.has_end(index) {
             // The events of the earlier epoch are obsolete.
-            self.drop_events(at, |_| true);
+            self.drop_events(index, |_| true);
         }
-        self.releases[at].keys.clear();
+        self.releases[index].keys.clear();
         self.add(now, event);
     }
 
@@ -191,20 +191,20 @@ impl DelayBuffer {
         }
         let is_newer = self.head.is_none_or(|head| version > head);
         self.head = Some(version);
-        let at = self.open(now);
+        let index = self.open(now);
         let mut whole = is_newer;
         if self.conflates() {
-            whole |= self.releases[at].cost > data.len() + EVENT_OVERHEAD;
+            whole |= self.releases[index].cost > data.len() + EVENT_OVERHEAD;
             let superseded = |event: &LaneEvent| match event {
                 LaneEvent::Update { .. } => whole,
                 LaneEvent::Snapshot { whole: other, .. } => whole || !*other,
                 _ => false,
             };
-            if !self.has_end(at) {
-                self.drop_events(at, superseded);
+            if !self.has_end(index) {
+                self.drop_events(index, superseded);
             }
             if whole {
-                self.releases[at].keys.clear();
+                self.releases[index].keys.clear();
             }
         }
         self.add(
@@ -231,7 +231,7 @@ impl DelayBuffer {
             return UpdateOutcome::Old;
         }
         self.head = Some(version);
-        let at = self.open(now);
+        let index = self.open(now);
         let key = match &event {
             LaneEvent::Update { key, .. } if self.conflates() && !key.is_empty() => {
                 Some(key.clone())
@@ -240,31 +240,31 @@ impl DelayBuffer {
         };
         let number = self.add(now, event);
         if let Some(key) = key
-            && let Some(earlier) = self.releases[at].keys.insert(key, number)
+            && let Some(earlier) = self.releases[index].keys.insert(key, number)
         {
-            self.remove(at, earlier);
+            self.remove(index, earlier);
         }
         UpdateOutcome::New
     }
 
     fn live(&mut self, now: Instant, event: LaneEvent) {
-        let (at, weight) = (self.open(now), event.weight());
+        let (index, weight) = (self.open(now), event.weight());
         let number = self.add(now, event);
-        let release = &mut self.releases[at];
+        let release = &mut self.releases[index];
         release.live.push_back(number);
         release.live_bytes += weight;
-        while self.releases[at].live_bytes > LIVE_BYTES {
-            let Some(oldest) = self.releases[at].live.pop_front() else {
+        while self.releases[index].live_bytes > LIVE_BYTES {
+            let Some(oldest) = self.releases[index].live.pop_front() else {
                 return;
             };
-            let freed = self.remove(at, oldest);
-            self.releases[at].live_bytes -= freed;
+            let freed = self.remove(index, oldest);
+            self.releases[index].live_bytes -= freed;
         }
     }
 
     fn presence(&mut self, now: Instant, event: LaneEvent) {
-        let at = self.open(now);
-        self.drop_events(at, |event| matches!(event, LaneEvent::Presence(_)));
+        let index = self.open(now);
+        self.drop_events(index, |event| matches!(event, LaneEvent::Presence(_)));
         self.add(now, event);
     }
 
@@ -272,8 +272,8 @@ impl DelayBuffer {
         !self.policy.interval.is_zero()
     }
 
-    fn has_end(&self, at: usize) -> bool {
-        let mut events = self.releases[at].events.values();
+    fn has_end(&self, index: usize) -> bool {
+        let mut events = self.releases[index].events.values();
         events.any(|event| matches!(event, LaneEvent::End(_)))
     }
 
@@ -305,27 +305,27 @@ impl DelayBuffer {
 
     /// Adds an event to the current release; returns the event's number.
     fn add(&mut self, now: Instant, event: LaneEvent) -> u64 {
-        let at = self.open(now);
+        let index = self.open(now);
         self.order += 1;
         self.bytes += event.weight();
-        self.releases[at].cost += cost(&event);
-        self.releases[at].events.insert(self.order, event);
+        self.releases[index].cost += cost(&event);
+        self.releases[index].events.insert(self.order, event);
         self.order
     }
 
     /// Removes an event from a release; returns its weight in bytes.
-    fn remove(&mut self, at: usize, number: u64) -> usize {
-        let Some(event) = self.releases[at].events.remove(&number) else {
+    fn remove(&mut self, index: usize, number: u64) -> usize {
+        let Some(event) = self.releases[index].events.remove(&number) else {
             return 0;
         };
         self.bytes -= event.weight();
-        self.releases[at].cost -= cost(&event);
+        self.releases[index].cost -= cost(&event);
         event.weight()
     }
 
     /// Removes the matching events from a release.
-    fn drop_events(&mut self, at: usize, which: impl Fn(&LaneEvent) -> bool) {
-        let release = &mut self.releases[at];
+    fn drop_events(&mut self, index: usize, which: impl Fn(&LaneEvent) -> bool) {
+        let release = &mut self.releases[index];
         let bytes = &mut self.bytes;
         release.events.retain(|_, event| {
             let dropped = which(event);

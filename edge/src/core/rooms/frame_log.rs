@@ -14,7 +14,7 @@ pub(crate) struct Member {
     /// The connection.
     pub(crate) conn: ConnKey,
     /// The wire format of its messages.
-    pub(crate) form: WireFormat,
+    pub(crate) format: WireFormat,
     /// The position up to which it has been sent, or does not need, the lane's frames.
     pub(crate) offset: u64,
     /// It is slow: it gets no frames until a snapshot is sent once its outbox is empty.
@@ -22,12 +22,12 @@ pub(crate) struct Member {
 }
 
 /// The number of wire formats.
-pub(crate) const FORMS: usize = WireFormat::ALL.len();
+pub(crate) const FORMATS: usize = WireFormat::ALL.len();
 
 /// The end of a frame in each wire format, in bytes since the lane began, and the member that must not get the frame.
 #[derive(Debug, Clone, Copy)]
 struct FrameEnd {
-    ends: [u64; FORMS],
+    ends: [u64; FORMATS],
     except: Option<ConnKey>,
 }
 
@@ -35,17 +35,17 @@ struct FrameEnd {
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {
     /// The frames in one buffer per format, which writes share.
-    frozen: [Bytes; FORMS],
+    frozen: [Bytes; FORMATS],
     /// The position in bytes at which the frozen buffer begins.
-    begins: [u64; FORMS],
+    begins: [u64; FORMATS],
     /// The frames since the last [`freeze`](Self::freeze).
-    fresh: [Vec<u8>; FORMS],
+    fresh: [Vec<u8>; FORMATS],
     /// The ends of all frames, frozen and fresh.
     frames: VecDeque<FrameEnd>,
     /// The position of the last frame that was dropped.
     from: u64,
     /// The end of that frame, in bytes.
-    start: [u64; FORMS],
+    start: [u64; FORMATS],
     /// The number of frames that some member must not get.
     exceptions: usize,
 }
@@ -67,22 +67,22 @@ impl FrameLog {
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
-        wanted: [bool; FORMS],
+        wanted: [bool; FORMATS],
         deflater: &mut Deflater,
     ) -> u64 {
         let mut encoded = 0;
         let (plain, deflated) = self.fresh.split_at_mut(Encoding::ALL.len());
         for encoding in Encoding::ALL {
-            let form = WireFormat::from(encoding);
+            let format = WireFormat::from(encoding);
             let deflate = WireFormat {
                 deflate: true,
-                ..form
+                ..format
             };
             let (plain, deflated) = (
                 &mut plain[encoding.index()],
                 &mut deflated[encoding.index()],
             );
-            let wants = (wanted[form.index()], wanted[deflate.index()]);
+            let wants = (wanted[format.index()], wanted[deflate.index()]);
             if wants == (false, false) {
                 continue;
             }
@@ -96,8 +96,8 @@ impl FrameLog {
                 plain.truncate(start);
             }
         }
-        let ends = std::array::from_fn(|at| {
-            self.begins[at] + (self.frozen[at].len() + self.fresh[at].len()) as u64
+        let ends = std::array::from_fn(|index| {
+            self.begins[index] + (self.frozen[index].len() + self.fresh[index].len()) as u64
         });
         self.exceptions += usize::from(except.is_some());
         self.frames.push_back(FrameEnd { ends, except });
@@ -107,15 +107,15 @@ impl FrameLog {
     /// Moves the fresh frames into the frozen buffer, behind the frozen frames that some member has not been sent.
     /// Copies both unless no such frames are left.
     pub(crate) fn freeze(&mut self) {
-        for (at, fresh) in self.fresh.iter_mut().enumerate() {
+        for (index, fresh) in self.fresh.iter_mut().enumerate() {
             if fresh.is_empty() {
                 continue;
             }
-            let gone = (self.start[at] - self.begins[at]) as usize;
-            let old = self.frozen[at].split_off(gone.min(self.frozen[at].len()));
-            let gone_fresh = gone - self.frozen[at].len();
-            self.begins[at] = self.start[at];
-            self.frozen[at] = if old.is_empty() && gone_fresh == 0 {
+            let gone = (self.start[index] - self.begins[index]) as usize;
+            let old = self.frozen[index].split_off(gone.min(self.frozen[index].len()));
+            let gone_fresh = gone - self.frozen[index].len();
+            self.begins[index] = self.start[index];
+            self.frozen[index] = if old.is_empty() && gone_fresh == 0 {
                 std::mem::take(fresh).into()
             } else {
                 let mut whole = Vec::with_capacity(old.len() + fresh.len() - gone_fresh);
@@ -133,11 +133,11 @@ impl FrameLog {
         if skip >= self.frames.len() {
             return Some(Bytes::new());
         }
-        let at = member.form.index();
-        let (frozen, begin) = (&self.frozen[at], self.begins[at]);
+        let index = member.format.index();
+        let (frozen, begin) = (&self.frozen[index], self.begins[index]);
         let start = match skip {
-            0 => self.start[at],
-            _ => self.frames[skip - 1].ends[at],
+            0 => self.start[index],
+            _ => self.frames[skip - 1].ends[index],
         };
         let place = |end: u64| (end - begin) as usize;
         let excluded = |frame: &FrameEnd| frame.except == Some(member.conn);
@@ -146,7 +146,7 @@ impl FrameLog {
         }
         let (mut rest, mut from) = (Vec::new(), place(start));
         for frame in self.frames.range(skip..) {
-            let end = place(frame.ends[at]);
+            let end = place(frame.ends[index]);
             if !excluded(frame) {
                 rest.extend_from_slice(&frozen[from..end]);
             }
@@ -170,7 +170,7 @@ impl FrameLog {
     pub(crate) fn bound(&mut self, cap: usize) {
         while self.frames.len() > 1
             && self.frames.back().is_some_and(|last| {
-                (0..FORMS).any(|at| last.ends[at] - self.start[at] > cap as u64)
+                (0..FORMATS).any(|index| last.ends[index] - self.start[index] > cap as u64)
             })
         {
             self.forget(self.from + 1);

@@ -370,8 +370,8 @@ impl Lane {
     }
 
     /// Adds a member that has been sent the lane's current state; returns its slot.
-    pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
-        self.members.add(conn, form)
+    pub(crate) fn add(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
+        self.members.add(conn, format)
     }
 
     /// Notes that the member at `slot` has been sent the lane's current state.
@@ -414,9 +414,9 @@ impl Lane {
     pub(crate) fn catch_up(
         &mut self,
         room: &RoomId,
-        form: WireFormat,
+        format: WireFormat,
         deflater: &mut Deflater,
     ) -> Option<Bytes> {
-        self.catch_up.frames(room, form, deflater)
+        self.catch_up.frames(room, format, deflater)
     }
 }

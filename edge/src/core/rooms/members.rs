@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 
-use super::frame_log::{FORMS, FrameLog, Member};
+use super::frame_log::{FORMATS, FrameLog, Member};
 use crate::codec::{Deflater, WireFormat};
 use crate::conn::key::ConnKey;
 
@@ -19,7 +19,7 @@ pub(crate) struct Members {
     /// The position at which this round began. Members before the cursor have been sent the frames up to it.
     round: u64,
     /// The number of members per wire format.
-    by_form: [u32; FORMS],
+    by_format: [u32; FORMATS],
 }
 
 impl Members {
@@ -39,7 +39,7 @@ impl Members {
             self.log.skip();
             return 0;
         }
-        let wanted = self.by_form.map(|members| members > 0);
+        let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
         self.log.push(message, except, wanted, deflater)
     }
@@ -51,12 +51,12 @@ impl Members {
     }
 
     /// Adds a member that has been sent the lane's current state; returns its slot.
-    pub(crate) fn add(&mut self, conn: ConnKey, form: WireFormat) -> u32 {
+    pub(crate) fn add(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
         // If it is the first of its format, the log has no earlier frames for it, but it needs none.
-        self.by_form[form.index()] += 1;
+        self.by_format[format.index()] += 1;
         self.members.push(Member {
             conn,
-            form,
+            format,
             offset: self.log.position(),
             stale: false,
         });
@@ -67,7 +67,7 @@ impl Members {
     /// Removes the member at `slot`. Returns the members that have moved and their new slots, in order.
     pub(crate) fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
-        self.by_form[self.members[slot].form.index()] -= 1;
+        self.by_format[self.members[slot].format.index()] -= 1;
         if slot < self.cursor {
             // A member that this round has not visited yet must not move before the cursor (D21).
             self.cursor -= 1;

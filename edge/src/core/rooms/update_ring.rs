@@ -6,7 +6,7 @@ use grandstand_common::data::Data;
 
 /// An update that the lane was shown.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct Update {
     /// The version that it leads to.
     pub(crate) version: u64,
     pub(crate) data: Data,
@@ -16,7 +16,7 @@ pub(crate) struct Change {
 /// update that is kept.
 #[derive(Debug, Default)]
 pub(crate) struct UpdateRing {
-    changes: VecDeque<Change>,
+    updates: VecDeque<Update>,
     bytes: usize,
     /// The version before the first update.
     from: u64,
@@ -25,7 +25,7 @@ pub(crate) struct UpdateRing {
 impl UpdateRing {
     /// Drops all updates. The next one follows `version`.
     pub(crate) fn restart(&mut self, version: u64) {
-        self.changes.clear();
+        self.updates.clear();
         self.bytes = 0;
         self.from = version;
     }
@@ -33,13 +33,18 @@ impl UpdateRing {
     /// Adds an update.
     pub(crate) fn push(&mut self, version: u64, data: Data) {
         self.bytes += data.len();
-        self.changes.push_back(Change { version, data });
+        self.updates.push_back(Update { version, data });
     }
 
     /// Drops the oldest updates until at most `cap` bytes are left. Keeps the updates after version `base`.
     pub(crate) fn trim(&mut self, cap: usize, base: u64) {
-        while self.bytes > cap && self.changes.front().is_some_and(|c| c.version <= base) {
-            if let Some(dropped) = self.changes.pop_front() {
+        while self.bytes > cap
+            && self
+                .updates
+                .front()
+                .is_some_and(|update| update.version <= base)
+        {
+            if let Some(dropped) = self.updates.pop_front() {
                 self.bytes -= dropped.data.len();
                 self.from = dropped.version;
             }
@@ -47,7 +52,11 @@ impl UpdateRing {
     }
 
     /// The updates after version `since`; `None` if some were dropped.
-    pub(crate) fn since(&self, since: u64) -> Option<impl Iterator<Item = &Change>> {
-        (since >= self.from).then(|| self.changes.iter().filter(move |c| c.version > since))
+    pub(crate) fn since(&self, since: u64) -> Option<impl Iterator<Item = &Update>> {
+        (since >= self.from).then(|| {
+            self.updates
+                .iter()
+                .filter(move |update| update.version > since)
+        })
     }
 }

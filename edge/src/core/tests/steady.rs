@@ -22,11 +22,11 @@ fn watched(by: u32) -> Bench {
             generation: 0,
         };
         let grants = Grants::trusted("viewer".parse().unwrap());
-        let form = WireFormat::ALL[index as usize % WireFormat::ALL.len()];
-        let encoding = form.encoding;
+        let format = WireFormat::ALL[index as usize % WireFormat::ALL.len()];
+        let encoding = format.encoding;
         let (core, clients) = (&mut bench.core, &mut bench.clients);
         clients.quiet = true;
-        core.handle_open(conn, form, grants, bench.now, clients);
+        core.handle_open(conn, format, grants, bench.now, clients);
         let join = ClientMessage {
             id: None,
             kind: ClientKind::Join(Join {
