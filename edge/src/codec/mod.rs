@@ -8,7 +8,9 @@ use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 
 use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
 
-pub use crate::websocket::deflate::{DeflateOptions, DeflateStats, Deflater};
+use crate::websocket::deflate::Deflater;
+
+pub use crate::websocket::deflate::{DeflateOptions, DeflateStats};
 
 /// The form in which a connection is sent its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,25 +84,41 @@ pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
     out.into()
 }
 
-/// Appends `message` in this form as one frame to `out`, compressed if that makes it smaller.
-pub fn put_formed(
-    out: &mut Vec<u8>,
-    form: WireFormat,
-    message: &ServerMessage<'_>,
-    deflater: &mut Deflater,
-) {
-    if !form.deflate {
-        return put_message(out, form.encoding, message);
-    }
-    let mut plain = Vec::new();
-    put_message(&mut plain, form.encoding, message);
-    put_deflated(out, form.encoding, &plain, deflater);
+/// Encodes messages in all wire formats. One encoder serves all connections, because each message is compressed on its
+/// own.
+#[derive(Debug)]
+pub struct Encoder {
+    deflater: Deflater,
 }
 
-/// Appends a message that is one plain frame, compressed if that makes it smaller.
-pub fn put_deflated(out: &mut Vec<u8>, encoding: Encoding, frame: &[u8], deflater: &mut Deflater) {
-    let payload = payload_of(frame);
-    deflater.put_frame(out, opcode_of(encoding), payload);
+impl Encoder {
+    /// Creates an encoder that compresses with these options.
+    pub fn new(options: DeflateOptions) -> Self {
+        Self {
+            deflater: Deflater::new(options),
+        }
+    }
+
+    /// The counters of compressed messages.
+    pub fn stats(&self) -> DeflateStats {
+        self.deflater.counts()
+    }
+
+    /// Appends `message` in this format as one frame to `out`, compressed if that makes it smaller.
+    pub fn put(&mut self, out: &mut Vec<u8>, format: WireFormat, message: &ServerMessage<'_>) {
+        if !format.deflate {
+            return put_message(out, format.encoding, message);
+        }
+        let mut plain = Vec::new();
+        put_message(&mut plain, format.encoding, message);
+        self.put_deflated(out, format.encoding, &plain);
+    }
+
+    /// Appends the message in `frame`, one plain frame, to `out`, compressed if that makes it smaller.
+    pub fn put_deflated(&mut self, out: &mut Vec<u8>, encoding: Encoding, frame: &[u8]) {
+        let payload = payload_of(frame);
+        self.deflater.put_frame(out, opcode_of(encoding), payload);
+    }
 }
 
 /// The payload of a whole frame of ours.

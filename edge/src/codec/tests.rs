@@ -3,7 +3,9 @@ use crate::websocket::deflate::tests::{deflater, frames_payload, inflate};
 
 #[test]
 fn a_frame_of_any_encoding_and_length_is_compressed_as_its_message() {
-    let mut deflater = deflater(3);
+    let mut encoder = Encoder {
+        deflater: deflater(3),
+    };
     for size in [1, 100, 125, 126, 1000, 65_535, 70_000] {
         let text = "na ".repeat(size / 3 + 1);
         let message = ServerMessage::Error {
@@ -16,7 +18,7 @@ fn a_frame_of_any_encoding_and_length_is_compressed_as_its_message() {
         for encoding in Encoding::ALL {
             let plain = super::message(encoding, &message);
             let mut out = Vec::new();
-            put_deflated(&mut out, encoding, &plain, &mut deflater);
+            encoder.put_deflated(&mut out, encoding, &plain);
             assert_eq!(out[0] & 0xBF, plain[0]);
             let payload = frames_payload(&plain);
             assert_eq!(out[0] & 0x40 != 0, out.len() < plain.len(), "{size}");

@@ -92,11 +92,11 @@ fn apply(
     event: LaneEvent,
     now: Now,
 ) -> UpdateOutcome {
-    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
         return UpdateOutcome::Old;
     };
     let (id, lane_state, _) = room.parts(lane);
-    match lane_state.apply(id, event, deflater) {
+    match lane_state.apply(id, event, encoder) {
         Applied::Nothing => {}
         Applied::HasSnapshot => join::answer_waiting(hub, effects, key, lane),
         Applied::Updated(taken) => {
@@ -117,7 +117,7 @@ fn end_lane(
     now: Now,
 ) {
     let cap = hub.rooms.config().outbox_bytes;
-    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
         return;
     };
     let (id, lane_state, sessions) = room.parts(lane);
@@ -139,7 +139,7 @@ fn end_lane(
     if lane == LaneId::Players {
         conns.extend(sessions.clear());
     }
-    lane_state.set_presence(&id, None, deflater);
+    lane_state.set_presence(&id, None, encoder);
     for conn in conns {
         let Some(membership) = join::dismiss(hub, effects, conn, key, now) else {
             continue;

@@ -135,7 +135,7 @@ fn flush_lane(
     if !clean {
         effects.mark_dirty(key, lane);
     }
-    let deflated = hub.rooms.deflater().counts();
+    let deflated = hub.rooms.encoder().stats();
     let counts = effects.counts();
     counts.writes += written as u64;
     counts.encodings += encoded;

@@ -194,7 +194,7 @@ pub(super) fn answer(
     conn: ConnKey,
     (key, lane): (RoomKey, LaneId),
 ) {
-    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
         return;
     };
     let Some(format) = hub.clients.get(conn).map(|client| client.format()) else {
@@ -235,7 +235,7 @@ pub(super) fn answer(
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let missed =
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
-    let frames = missed.or_else(|| lane_state.catch_up(id, format, deflater));
+    let frames = missed.or_else(|| lane_state.catch_up(id, format, encoder));
     if frames.is_none() && membership.slot.is_none() {
         if !lane_state.is_waiting(conn) {
             lane_state.wait(conn);

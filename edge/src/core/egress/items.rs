@@ -105,7 +105,7 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
 
 fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOut, now: Now) {
     let Some(data) = &live.data else { return };
-    let Some((room, deflater)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
         return;
     };
     let (id, players, sessions) = room.parts(LaneId::Players);
@@ -113,7 +113,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     let (only, except) = (conn_of(live.session), conn_of(live.except));
     let message = ServerMessage::Live { room: id, data };
     if live.players {
-        players.queue(&message, except.map(|(conn, _)| conn), deflater);
+        players.queue(&message, except.map(|(conn, _)| conn), encoder);
     }
     if let Some((conn, encoding)) = only {
         effects.after_players(conn, codec::message(encoding, &message));

@@ -7,7 +7,7 @@ use grandstand_common::id::RoomId;
 
 use super::frame_log::FORMATS;
 use super::update_ring::UpdateRing;
-use crate::codec::{Deflater, WireFormat, put_formed, put_message};
+use crate::codec::{Encoder, WireFormat, put_message};
 
 /// A lane's snapshot and the updates since, for clients that join late or return.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl CatchUp {
         &mut self,
         room: &RoomId,
         format: WireFormat,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> Option<Bytes> {
         if let Some(frames) = &self.frames[format.index()] {
             return Some(frames.clone());
@@ -104,9 +104,9 @@ impl CatchUp {
             version: *version,
             data,
         };
-        put_formed(&mut out, format, &snapshot, deflater);
+        encoder.put(&mut out, format, &snapshot);
         self.updates(room, *version, |update| {
-            put_formed(&mut out, format, update, deflater);
+            encoder.put(&mut out, format, update);
         })?;
         let frames = Bytes::from(out);
         self.frames[format.index()] = Some(frames.clone());

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 
-use crate::codec::{Deflater, WireFormat, put_deflated, put_message};
+use crate::codec::{Encoder, WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
 /// A member of a lane.
@@ -68,7 +68,7 @@ impl FrameLog {
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
         wanted: [bool; FORMATS],
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> u64 {
         let mut encoded = 0;
         let (plain, deflated) = self.fresh.split_at_mut(Encoding::ALL.len());
@@ -90,7 +90,7 @@ impl FrameLog {
             put_message(plain, encoding, message);
             encoded += 1;
             if wants.1 {
-                put_deflated(deflated, encoding, &plain[start..], deflater);
+                encoder.put_deflated(deflated, encoding, &plain[start..]);
             }
             if !wants.0 {
                 plain.truncate(start);

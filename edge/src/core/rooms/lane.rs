@@ -20,7 +20,7 @@ use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
 use super::frame_log::Member;
 use super::members::Members;
-use crate::codec::{Deflater, WireFormat};
+use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ impl Lane {
         &mut self,
         room: &RoomId,
         event: LaneEvent,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> Applied {
         let ring_bytes = self.ring_bytes;
         match event {
@@ -153,7 +153,7 @@ impl Lane {
                 whole,
             } => {
                 if whole || self.version().is_none() {
-                    self.snapshot(room, version, data, ring_bytes, deflater);
+                    self.snapshot(room, version, data, ring_bytes, encoder);
                 } else {
                     self.rebase(version, data, ring_bytes);
                 }
@@ -164,17 +164,17 @@ impl Lane {
                 return Applied::Updated(UpdateOutcome::Old);
             }
             LaneEvent::Update { version, data, .. } if self.delay.is_some() => {
-                self.advance(room, version, &data, ring_bytes, deflater);
+                self.advance(room, version, &data, ring_bytes, encoder);
                 return Applied::Updated(UpdateOutcome::New);
             }
             LaneEvent::Update { version, data, .. } => {
-                return Applied::Updated(self.update(room, version, &data, ring_bytes, deflater));
+                return Applied::Updated(self.update(room, version, &data, ring_bytes, encoder));
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
-                self.queue(&ServerMessage::Live { room, data: &data }, None, deflater);
+                self.queue(&ServerMessage::Live { room, data: &data }, None, encoder);
             }
-            LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), deflater),
+            LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
             LaneEvent::End(code) => return Applied::Ended(code),
         }
         Applied::Nothing
@@ -201,18 +201,18 @@ impl Lane {
         &mut self,
         room: &RoomId,
         presence: Option<Arc<Presence>>,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) {
         self.presence = presence;
         if self.version().is_some() {
-            self.tell_presence(room, deflater);
+            self.tell_presence(room, encoder);
         }
     }
 
     /// Queues the presence message for the members.
-    fn tell_presence(&mut self, room: &RoomId, deflater: &mut Deflater) {
+    fn tell_presence(&mut self, room: &RoomId, encoder: &mut Encoder) {
         if let Some(presence) = self.presence.clone() {
-            self.queue(&presence_message(room, &presence), None, deflater);
+            self.queue(&presence_message(room, &presence), None, encoder);
         }
     }
 
@@ -223,7 +223,7 @@ impl Lane {
         version: u64,
         data: Data,
         ring_bytes: usize,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> bool {
         let own = self.version();
         let is_newer = own.is_none_or(|own| version > own);
@@ -242,10 +242,10 @@ impl Lane {
                     version,
                     data,
                 };
-                self.encoded += self.members.queue(&snapshot, None, deflater);
+                self.encoded += self.members.queue(&snapshot, None, encoder);
             }
             if own.is_none() {
-                self.tell_presence(room, deflater);
+                self.tell_presence(room, encoder);
             }
         }
         is_newer
@@ -263,7 +263,7 @@ impl Lane {
         version: u64,
         data: &Data,
         ring_bytes: usize,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> UpdateOutcome {
         let Some(own) = self.version() else {
             return UpdateOutcome::Gap;
@@ -274,7 +274,7 @@ impl Lane {
         if version != own + 1 {
             return UpdateOutcome::Gap;
         }
-        self.advance(room, version, data, ring_bytes, deflater);
+        self.advance(room, version, data, ring_bytes, encoder);
         UpdateOutcome::New
     }
 
@@ -285,7 +285,7 @@ impl Lane {
         version: u64,
         data: &Data,
         ring_bytes: usize,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) {
         let update = ServerMessage::Update {
             room,
@@ -293,7 +293,7 @@ impl Lane {
             prev: self.version().unwrap_or_default(),
             data,
         };
-        self.queue(&update, None, deflater);
+        self.queue(&update, None, encoder);
         self.catch_up.advance(version, data.clone(), ring_bytes);
     }
 
@@ -302,9 +302,9 @@ impl Lane {
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) {
-        self.encoded += self.members.queue(message, except, deflater);
+        self.encoded += self.members.queue(message, except, encoder);
     }
 
     /// The number of messages encoded since the last call.
@@ -415,8 +415,8 @@ impl Lane {
         &mut self,
         room: &RoomId,
         format: WireFormat,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> Option<Bytes> {
-        self.catch_up.frames(room, format, deflater)
+        self.catch_up.frames(room, format, encoder)
     }
 }

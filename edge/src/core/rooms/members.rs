@@ -4,7 +4,7 @@ use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 
 use super::frame_log::{FORMATS, FrameLog, Member};
-use crate::codec::{Deflater, WireFormat};
+use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
 /// The members of a lane, and the frames that some of them have not been sent.
@@ -33,7 +33,7 @@ impl Members {
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
-        deflater: &mut Deflater,
+        encoder: &mut Encoder,
     ) -> u64 {
         if self.members.is_empty() {
             self.log.skip();
@@ -41,7 +41,7 @@ impl Members {
         }
         let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.log.push(message, except, wanted, deflater)
+        self.log.push(message, except, wanted, encoder)
     }
 
     /// The size in bytes of the frames that some member has not been sent.

@@ -34,7 +34,7 @@ use slab::Slab;
 
 use super::effects::Effects;
 use super::ids::{RoomAddress, RoomKey};
-use crate::codec::{DeflateOptions, Deflater};
+use crate::codec::{DeflateOptions, Encoder};
 
 pub use config::RoomConfig;
 pub(crate) use room::Room;
@@ -48,8 +48,8 @@ pub(crate) struct Rooms {
     generation: u32,
     /// The times at which delayed lanes have due events, with their rooms.
     releases: BTreeSet<(Instant, RoomKey)>,
-    /// Compresses messages for all members of a lane.
-    deflater: Deflater,
+    /// Encodes messages for all members of a lane.
+    encoder: Encoder,
     config: RoomConfig,
     partitions: u16,
 }
@@ -62,7 +62,7 @@ impl Rooms {
             names: HashMap::new(),
             generation: 0,
             releases: BTreeSet::new(),
-            deflater: Deflater::new(deflate),
+            encoder: Encoder::new(deflate),
             config,
             partitions,
         }
@@ -119,10 +119,10 @@ impl Rooms {
         (room.address().key == key).then_some(room)
     }
 
-    /// A room, with the compressor for its lanes' messages.
-    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Deflater)> {
+    /// A room, with the encoder of its lanes' messages.
+    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Encoder)> {
         let room = self.rooms.get_mut(key.index())?;
-        (room.address().key == key).then_some((room, &mut self.deflater))
+        (room.address().key == key).then_some((room, &mut self.encoder))
     }
 
     /// All rooms.
@@ -140,9 +140,9 @@ impl Rooms {
         self.rooms.len()
     }
 
-    /// The compressor, for its counters.
-    pub(crate) fn deflater(&self) -> &Deflater {
-        &self.deflater
+    /// The encoder, for its counters.
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// Notes when the room's delayed lane has its next due event.

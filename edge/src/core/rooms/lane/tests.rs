@@ -24,14 +24,14 @@ fn data(n: u64) -> Data {
     Data::json(&n).unwrap()
 }
 
-fn deflater() -> Deflater {
-    Deflater::new(DeflateOptions::default())
+fn encoder() -> Encoder {
+    Encoder::new(DeflateOptions::default())
 }
 
 fn lane() -> Lane {
     let mut lane = Lane::new(LaneId::Spectators, 1 << 16);
     lane.reset(Epoch(1), Instance(1));
-    assert!(lane.snapshot(&room(), 0, data(0), 1 << 16, &mut deflater()));
+    assert!(lane.snapshot(&room(), 0, data(0), 1 << 16, &mut encoder()));
     lane
 }
 
@@ -78,7 +78,7 @@ fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
     for i in 0..1000 {
         lane.add(conn(i), Encoding::Json.into());
     }
-    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater());
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder());
     let mut first: Option<*const u8> = None;
     let clean = flush(&mut lane, usize::MAX, |_, frames| {
         assert_eq!(*first.get_or_insert(frames.as_ptr()), frames.as_ptr());
@@ -92,7 +92,7 @@ fn since_gets_exactly_the_missed_updates_if_the_ring_holds_them() {
     let mut lane = lane();
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     for version in 1..=5 {
-        lane.update(&room(), version, &data(version), 1 << 16, &mut deflater());
+        lane.update(&room(), version, &data(version), 1 << 16, &mut encoder());
     }
     let missed = |since, epoch: &str| {
         lane.missed(&room(), Encoding::Json, since, epoch)
@@ -114,24 +114,24 @@ fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     let big = Data::json(&"x".repeat(100)).unwrap();
     for version in 1..=20 {
-        lane.update(&room(), version, &big, 500, &mut deflater());
+        lane.update(&room(), version, &big, 500, &mut encoder());
     }
     assert_eq!(
         versions(
             &lane
-                .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                .catch_up(&room(), Encoding::Json.into(), &mut encoder())
                 .unwrap()
         ),
         (0..=20).collect::<Vec<_>>()
     );
     assert!(
-        !lane.snapshot(&room(), 20, data(20), 500, &mut deflater()),
+        !lane.snapshot(&room(), 20, data(20), 500, &mut encoder()),
         "the members have this version"
     );
     assert_eq!(
         versions(
             &lane
-                .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                .catch_up(&room(), Encoding::Json.into(), &mut encoder())
                 .unwrap()
         ),
         [20]
@@ -148,10 +148,10 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
     let mut lane = lane();
     lane.add(conn(1), Encoding::Json.into());
     assert_eq!(
-        lane.update(&room(), 2, &data(2), 100, &mut deflater()),
+        lane.update(&room(), 2, &data(2), 100, &mut encoder()),
         UpdateOutcome::Gap
     );
-    assert!(lane.snapshot(&room(), 3, data(3), 100, &mut deflater()));
+    assert!(lane.snapshot(&room(), 3, data(3), 100, &mut encoder()));
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
         seen.extend(texts(&frames));
@@ -163,7 +163,7 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
         (&"snapshot".into(), &3.into())
     );
     assert_eq!(
-        lane.update(&room(), 2, &data(2), 100, &mut deflater()),
+        lane.update(&room(), 2, &data(2), 100, &mut encoder()),
         UpdateOutcome::Old
     );
 }
@@ -173,7 +173,7 @@ fn live_messages_are_not_sent_to_their_sender() {
     let mut lane = lane();
     lane.add(conn(1), Encoding::Json.into());
     lane.add(conn(2), Encoding::Proto.into());
-    lane.update(&room(), 1, &data(1), 100, &mut deflater());
+    lane.update(&room(), 1, &data(1), 100, &mut encoder());
     let (room, live) = (room(), data(9));
     lane.queue(
         &ServerMessage::Live {
@@ -181,9 +181,9 @@ fn live_messages_are_not_sent_to_their_sender() {
             data: &live,
         },
         Some(conn(1)),
-        &mut deflater(),
+        &mut encoder(),
     );
-    lane.update(&room, 2, &data(2), 100, &mut deflater());
+    lane.update(&room, 2, &data(2), 100, &mut encoder());
     let mut seen = HashMap::new();
     flush(&mut lane, 10, |key, frames| {
         seen.insert(key, frames);

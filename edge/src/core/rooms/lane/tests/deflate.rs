@@ -35,7 +35,7 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
 
 #[test]
 fn an_update_is_compressed_once_per_encoding_and_small_ones_are_not() {
-    let (mut lane, mut deflater) = (lane(), deflater());
+    let (mut lane, mut encoder) = (lane(), encoder());
     let deflate = |encoding| WireFormat {
         encoding,
         deflate: true,
@@ -46,10 +46,10 @@ fn an_update_is_compressed_once_per_encoding_and_small_ones_are_not() {
         lane.add(conn(200 + i), Encoding::Json.into());
     }
     let big = Data::json(&vec!["the same again"; 100]).unwrap();
-    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater);
-    assert_eq!(deflater.counts().messages, 0, "the update is too small");
-    lane.update(&room(), 2, &big, 1 << 16, &mut deflater);
-    assert_eq!(deflater.counts().messages, 2, "once for each encoding");
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder);
+    assert_eq!(encoder.stats().messages, 0, "the update is too small");
+    lane.update(&room(), 2, &big, 1 << 16, &mut encoder);
+    assert_eq!(encoder.stats().messages, 2, "once for each encoding");
     assert_eq!(lane.take_encoded(), 4);
     let mut seen = HashMap::new();
     flush(&mut lane, usize::MAX, |key, frames| {
@@ -62,11 +62,11 @@ fn an_update_is_compressed_once_per_encoding_and_small_ones_are_not() {
     assert_eq!(inflated(&seen[&0]), texts(&seen[&200]));
 
     // Clients that join later get the same, compressed once for all of them.
-    let plain = lane.catch_up(&room(), Encoding::Json.into(), &mut deflater);
-    let made = deflater.counts().messages;
-    let late = lane.catch_up(&room(), deflate(Encoding::Json), &mut deflater);
-    let later = lane.catch_up(&room(), deflate(Encoding::Json), &mut deflater);
-    assert_eq!(deflater.counts().messages, made + 1);
+    let plain = lane.catch_up(&room(), Encoding::Json.into(), &mut encoder);
+    let made = encoder.stats().messages;
+    let late = lane.catch_up(&room(), deflate(Encoding::Json), &mut encoder);
+    let later = lane.catch_up(&room(), deflate(Encoding::Json), &mut encoder);
+    assert_eq!(encoder.stats().messages, made + 1);
     assert_eq!(late, later);
     assert_eq!(inflated(&late.unwrap()), texts(&plain.unwrap()));
     let missed = lane

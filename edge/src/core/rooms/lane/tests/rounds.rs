@@ -18,7 +18,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                 0..3 => {
                     version += 1;
                     assert_eq!(
-                        lane.update(&room(), version, &data(version), 1 << 16, &mut deflater()),
+                        lane.update(&room(), version, &data(version), 1 << 16, &mut encoder()),
                         UpdateOutcome::New
                     );
                 }
@@ -27,7 +27,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                     next += 1;
                     let served = versions(
                         &lane
-                            .catch_up(&room(), Encoding::Json.into(), &mut deflater())
+                            .catch_up(&room(), Encoding::Json.into(), &mut encoder())
                             .unwrap(),
                     );
                     shown.insert(key, served);
@@ -77,12 +77,12 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
 fn a_slow_member_gets_no_frames_until_it_is_current() {
     let mut lane = lane();
     let slot = lane.add(conn(1), Encoding::Json.into());
-    lane.update(&room(), 1, &data(1), 100, &mut deflater());
+    lane.update(&room(), 1, &data(1), 100, &mut encoder());
     flush(&mut lane, 10, |_, _| false);
-    lane.update(&room(), 2, &data(2), 100, &mut deflater());
+    lane.update(&room(), 2, &data(2), 100, &mut encoder());
     flush(&mut lane, 10, |_, _| panic!("the member is stale"));
     lane.mark_current(slot);
-    lane.update(&room(), 3, &data(3), 100, &mut deflater());
+    lane.update(&room(), 3, &data(3), 100, &mut encoder());
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
         seen.extend(versions(&frames));
@@ -104,9 +104,9 @@ fn updates_during_a_round_are_sent_with_the_rest_of_it() {
             true
         })
     };
-    lane.update(&room(), 1, &data(1), 1 << 16, &mut deflater());
+    lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder());
     assert!(!visit(&mut lane, 6));
-    lane.update(&room(), 2, &data(2), 1 << 16, &mut deflater());
+    lane.update(&room(), 2, &data(2), 1 << 16, &mut encoder());
     assert!(!visit(&mut lane, 7), "three members are behind");
     assert!(visit(&mut lane, 100));
     let expected = (0..6)
@@ -132,7 +132,7 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
         });
     };
     for version in 1..=100 {
-        lane.update(&room(), version, &big, 1 << 20, &mut deflater());
+        lane.update(&room(), version, &big, 1 << 20, &mut encoder());
         if version % 10 == 0 {
             visit(&mut lane, 0);
             assert!(
@@ -144,7 +144,7 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
     }
     visit(&mut lane, 2);
     lane.mark_current(slots[2]);
-    lane.update(&room(), 101, &big, 1 << 20, &mut deflater());
+    lane.update(&room(), 101, &big, 1 << 20, &mut encoder());
     visit(&mut lane, 100);
     assert_eq!(late, [0, 1]);
     assert_eq!(
