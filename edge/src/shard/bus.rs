@@ -39,22 +39,44 @@ pub struct ShardBus {
     pub leases: watch::Receiver<Leases>,
 }
 
-/// Subscribes the shard, and starts these tasks on the running `LocalSet`.
-///
-/// # Errors
-/// If the bus cannot be subscribed to.
-pub(super) async fn start(shard: &Rc<Shard>, to: ShardBus) -> Result<(), BusError> {
-    let batches = to.bus.subscribe(&subject::edge(&to.edge), BATCHES).await?;
-    let hot_rooms = Rc::new(HotRooms::default());
-    spawn_local(drive_batches(
-        Rc::clone(shard),
-        Rc::clone(&hot_rooms),
-        batches,
-    ));
-    spawn_local(drive_link(Rc::clone(shard), to.bus.link()));
-    spawn_local(drive_commands(Rc::clone(shard), hot_rooms, to.bus));
-    spawn_local(drive_leases(Rc::clone(shard), to.leases));
-    Ok(())
+/// The bus tasks of a shard, subscribed and not yet started.
+pub(super) struct BusTasks {
+    bus: Bus,
+    leases: watch::Receiver<Leases>,
+    batches: Subscription,
+    hot_rooms: Rc<HotRooms>,
+}
+
+impl BusTasks {
+    /// Subscribes to the shard's batches.
+    ///
+    /// # Errors
+    /// If the bus refuses the subscription.
+    pub(super) async fn subscribe(shard: ShardBus) -> Result<Self, BusError> {
+        let ShardBus { bus, edge, leases } = shard;
+        let batches = bus.subscribe(&subject::edge(&edge), BATCHES).await?;
+        Ok(Self {
+            bus,
+            leases,
+            batches,
+            hot_rooms: Rc::default(),
+        })
+    }
+
+    /// Starts the tasks on the running `LocalSet`: batches and commands, then whatever `between` starts, then the link and
+    /// the leases. The runtime first polls tasks in the order in which they were started.
+    pub(super) fn start(self, shard: &Rc<Shard>, between: impl FnOnce()) {
+        let link = self.bus.link();
+        spawn_local(drive_batches(
+            Rc::clone(shard),
+            Rc::clone(&self.hot_rooms),
+            self.batches,
+        ));
+        spawn_local(drive_commands(Rc::clone(shard), self.hot_rooms, self.bus));
+        between();
+        spawn_local(drive_link(Rc::clone(shard), link));
+        spawn_local(drive_leases(Rc::clone(shard), self.leases));
+    }
 }
 
 async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: Subscription) {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::BusError;
 
-use bus::ShardBus;
+use bus::{BusTasks, ShardBus};
 use handle::Shard;
 use metrics::ShardMetrics;
 
@@ -48,7 +48,9 @@ pub async fn start(
     flush: FlushOptions,
     metrics: ShardMetrics,
 ) -> Result<(), BusError> {
-    bus::start(shard, bus).await?;
-    flush::start(shard, flush.slice, flush.interval, metrics);
+    let tasks = BusTasks::subscribe(bus).await?;
+    tasks.start(shard, || {
+        flush::start(shard, flush.slice, flush.interval, metrics);
+    });
     Ok(())
 }
