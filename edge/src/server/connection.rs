@@ -74,7 +74,7 @@ impl Connection {
     ) -> Self {
         Self {
             key,
-            decoder: Decoder::new(route.message_bytes).with_deflate(info.form.deflate),
+            decoder: Decoder::new(route.message_bytes).with_deflate(info.format.deflate),
             unread: (!early.is_empty()).then_some(early),
             route: index,
             close_state: CloseState::Open,

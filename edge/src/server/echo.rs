@@ -40,7 +40,7 @@ impl EchoHandler {
 
 impl Handler for EchoHandler {
     fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
-        if info.form.deflate {
+        if info.format.deflate {
             self.deflated.borrow_mut().insert(conn, ());
         }
     }

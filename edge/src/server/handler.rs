@@ -16,7 +16,7 @@ pub struct ConnectInfo {
     /// The path that it asked for, without the query.
     pub path: &'static str,
     /// The encoding that was agreed on, and whether messages may be compressed.
-    pub form: WireFormat,
+    pub format: WireFormat,
     /// The token: `Authorization: Bearer`, else `?token=`, else the subprotocol `bearer.<token>`.
     pub token: Option<String>,
     /// `?user=`, which only a development server trusts.

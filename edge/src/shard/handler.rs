@@ -1,4 +1,4 @@
-//! The handler of `/v1/ws`: connections become clients of the core.
+//! The handler of `/v1/ws`: makes connections clients of the core.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::shard::admission::AdmissionPolicy;
 use crate::shard::handle::Shard;
 use crate::websocket::frame::MessageKind;
 
-/// The endpoint that leads to the core.
+/// Passes connections and their messages to a shard's core.
 #[derive(Debug)]
 pub struct CoreHandler {
     shard: Rc<Shard>,
@@ -22,7 +22,7 @@ pub struct CoreHandler {
 }
 
 impl CoreHandler {
-    /// Leads to this shard's core.
+    /// Creates a handler for this shard's core.
     pub fn new(shard: Rc<Shard>, admission: AdmissionPolicy) -> Self {
         Self { shard, admission }
     }
@@ -30,10 +30,10 @@ impl CoreHandler {
 
 impl Handler for CoreHandler {
     fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
-        let form = info.form;
+        let format = info.format;
         match self.admission.admit(&info, unix_ms()) {
             Ok(grants) => self.shard.run(|core, conns, now| {
-                core.handle_open(conn, form, grants, now, conns);
+                core.handle_open(conn, format, grants, now, conns);
             }),
             Err((kind, message)) => self.shard.run(|core, conns, _| {
                 core.count_refused(kind);
@@ -44,7 +44,7 @@ impl Handler for CoreHandler {
                     room: None,
                     seq: None,
                 };
-                conns.send_control(conn, &codec::message(form.encoding, &error));
+                conns.send_control(conn, &codec::message(format.encoding, &error));
                 conns.close(conn, kind);
             }),
         }

@@ -84,7 +84,7 @@ pub(super) fn connect_info<B>(
         });
     ConnectInfo {
         path,
-        form: WireFormat {
+        format: WireFormat {
             encoding: upgrade.selected.unwrap_or(Encoding::Json),
             deflate: upgrade.deflate.is_some(),
         },

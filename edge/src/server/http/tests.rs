@@ -72,8 +72,8 @@ fn a_handshake_agrees_on_an_encoding_and_brings_the_token() {
                 panic!("not opened");
             };
             assert_eq!(hello.path, "/v1/ws");
-            assert_eq!(hello.form.encoding, encoding);
-            assert!(!hello.form.deflate);
+            assert_eq!(hello.format.encoding, encoding);
+            assert!(!hello.format.deflate);
             assert_eq!(hello.token.as_deref(), token);
             assert_eq!(hello.user.as_deref(), user);
             assert_eq!(hello.origin.is_some(), headers.contains("Origin"));
@@ -116,7 +116,7 @@ fn a_handshake_agrees_on_compression_if_both_want_it() {
             let Told::Open(_, hello) = rig.told().await else {
                 panic!("not opened");
             };
-            assert_eq!(hello.form.deflate, answer.is_some(), "{offer}");
+            assert_eq!(hello.format.deflate, answer.is_some(), "{offer}");
         });
     }
     for bad in ["permessage-deflate; ;", "permessage-deflate, x=\u{e9}"] {

@@ -60,7 +60,7 @@ fn an_echo_inflates_and_compresses_for_those_who_agreed_on_it() {
 fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
     run(deflating(), async |rig| {
         let mut client = compressing(&rig, "/v1/ws").await;
-        assert!(matches!(rig.told().await, Told::Open(_, hello) if hello.form.deflate));
+        assert!(matches!(rig.told().await, Told::Open(_, hello) if hello.format.deflate));
         client.frame(0x41, &HELLO[..2]).await;
         client.frame(0x80, &HELLO[2..]).await;
         client.frame(0x81, b"plain").await;
