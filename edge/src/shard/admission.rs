@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Decides which clients may connect.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use grandstand_common::error::ErrorKind;
 
 use crate::server::handler::ConnectInfo;
 
-/// Who may come in.
+/// Decides which clients may connect, by origin and token.
 #[derive(Debug, Clone)]
 pub struct AdmissionPolicy {
-    /// What verifies tokens; without it none is taken.
+    /// Verifies tokens. If `None`, every token is refused.
     pub verifier: Option<Arc<Verifier>>,
-    /// Origins that browsers may connect from; all if empty.
+    /// Origins from which browsers may connect; all if empty.
     pub origins: Vec<String>,
-    /// Believe `?user=`. For development only.
+    /// Whether to trust `?user=`. For development only.
     pub trust_user: bool,
 }
 
 impl AdmissionPolicy {
-    /// What the client may do, or why it may not come in.
+    /// Returns what the client may do.
     ///
     /// # Errors
-    /// With the reason, for the program and for people.
+    /// If the client is refused: the kind of error, and a message for people.
     pub fn admit(&self, info: &ConnectInfo, unix_ms: u64) -> Result<Grants, (ErrorKind, String)> {
         if let Some(origin) = &info.origin
             && !self.origins.is_empty()

@@ -1,4 +1,4 @@
-//! The tasks between a shard's core and the bus: batches, commands, the link and the leases.
+//! The tasks between a shard's core and the bus: batches, commands, the bus' link and the leases.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,14 +18,15 @@ use crate::core::{Command, Core};
 use crate::shard::handle::Shard;
 use crate::shard::hot_rooms::HotRooms;
 
-/// Messages from the bus that wait for the shard; more are dropped, which the links' numbers show.
+/// The most messages from the bus that may wait for the shard. Further ones are dropped, and the core sees the gap in the
+/// links' sequence numbers.
 const BATCHES: usize = 8192;
-/// Batches taken in before sockets have their turn.
-const BATCHES_A_TURN: usize = 64;
-/// How long an owner may take to answer.
+/// The most batches processed before the task yields to the sockets.
+const BATCHES_PER_TURN: usize = 64;
+/// How long an owner or worker may take to answer a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The owner of each partition. Shards compare it with the one they got before.
+/// The lease of each partition. Shards compare it with the previous one to find the changes.
 pub type Leases = Arc<BTreeMap<u16, Lease>>;
 
 /// A shard's side of the bus.
@@ -33,9 +34,9 @@ pub type Leases = Arc<BTreeMap<u16, Lease>>;
 pub struct ShardBus {
     /// The shard's own connection to the bus.
     pub bus: Bus,
-    /// The shard.
+    /// The shard's id.
     pub edge: EdgeId,
-    /// Who owns which partition.
+    /// The current owner of each partition.
     pub leases: watch::Receiver<Leases>,
 }
 
@@ -83,7 +84,7 @@ async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: S
     while let Some(first) = batches.next().await {
         hot_rooms.drain(&shard);
         shard.run(|core, conns, now| core.handle_batch(first.payload, now, conns));
-        for _ in 1..BATCHES_A_TURN {
+        for _ in 1..BATCHES_PER_TURN {
             let Some(next) = batches.try_next() else {
                 break;
             };
@@ -92,7 +93,9 @@ async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: S
         }
         tokio::task::yield_now().await;
     }
-    tracing::error!("the subscription to this edge's batches has ended: clients get no updates");
+    tracing::error!(
+        "the subscription to this edge's batches has ended: clients receive no updates; restart the edge"
+    );
 }
 
 async fn drive_commands(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, bus: Bus) {
@@ -149,21 +152,21 @@ async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Co
         Command::Unsubscribe { room } => hot_rooms.remove(&room),
         Command::Publish { subject, payload } => {
             if let Err(error) = bus.publish(subject, payload).await {
-                tracing::debug!(%error, "a live message was not sent");
+                tracing::debug!(%error, "cannot publish a live message");
             }
         }
     }
 }
 
-/// Waits in a task of its own, and has the core take what comes.
+/// Awaits `future` in a task of its own, then passes its output to the core.
 fn then<T: 'static>(
     shard: &Rc<Shard>,
-    what: impl Future<Output = T> + 'static,
+    future: impl Future<Output = T> + 'static,
     take: impl FnOnce(&mut Core, T, Now) + 'static,
 ) {
     let shard = Rc::clone(shard);
     spawn_local(async move {
-        let result = what.await;
+        let result = future.await;
         shard.run(|core, _, now| take(core, result, now));
     });
 }
@@ -171,15 +174,15 @@ fn then<T: 'static>(
 async fn drive_link(shard: Rc<Shard>, mut link: watch::Receiver<Link>) {
     let mut last = *link.borrow_and_update();
     while link.changed().await.is_ok() {
-        let now_is = *link.borrow_and_update();
+        let current = *link.borrow_and_update();
         shard.run(|core, _, now| {
-            // A reconnect that was too quick to be seen as down has lost as much.
-            if matches!((last, now_is), (Link::Up(a), Link::Up(b)) if a != b) {
+            // A reconnect too fast to be seen as `Down` loses messages as well.
+            if matches!((last, current), (Link::Up(a), Link::Up(b)) if a != b) {
                 core.handle_bus(false, now);
             }
-            core.handle_bus(matches!(now_is, Link::Up(_)), now);
+            core.handle_bus(matches!(current, Link::Up(_)), now);
         });
-        last = now_is;
+        last = current;
     }
 }
 

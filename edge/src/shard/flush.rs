@@ -1,4 +1,4 @@
-//! The tasks that write to clients on time: flushes in slices, delayed lanes, timers.
+//! The tasks that write to clients: flushes in slices, delayed lanes, timers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,31 +10,33 @@ use crate::server::yielding::yield_cpu;
 use crate::shard::handle::Shard;
 use crate::shard::metrics::ShardMetrics;
 
-/// Members written to between two looks at the clock: a write takes the kernel 3 to 20 µs, the more the colder it is.
+/// Members written to between two readings of the clock. A write takes the kernel 3 to 20 µs, depending on how cold its
+/// caches are.
 const SLICE: usize = 4;
-/// How many slices in a row players are flushed before others have their turn: thousands of small rooms have to keep up with
-/// what comes in, where a crowd of spectators can wait.
+/// How many slices a flush may run while players' frames are pending: thousands of small rooms must keep up with their
+/// input, whereas a crowd of spectators can wait.
 const PLAYERS_SLICES: u32 = 5;
-/// How often timers are looked at: the wheel's tick.
+/// How often the core's timers are checked, half the timer wheel's tick.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Starts these tasks on the running `LocalSet`.
+/// Starts the tasks on the running `LocalSet`.
 pub(super) fn start(shard: &Rc<Shard>, slice: Duration, interval: Duration, metrics: ShardMetrics) {
     spawn_local(drive_flush(Rc::clone(shard), slice, interval));
     spawn_local(drive_releases(Rc::clone(shard)));
     spawn_local(drive_timers(Rc::clone(shard), metrics));
 }
 
+/// Flushes whenever the core has frames, forever: in slices, and at most once per `interval` if it is not zero.
 pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Duration) {
     let mut next = tokio::time::Instant::now();
     loop {
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         while shard.run(|core, conns, _| core.flush(SLICE, conns)) {
-            let most = match shard.read(Core::has_players_to_flush) {
+            let limit = match shard.read(Core::has_players_to_flush) {
                 true => slice * PLAYERS_SLICES,
                 false => slice,
             };
-            if begun.elapsed() >= most {
+            if started.elapsed() >= limit {
                 break;
             }
         }
@@ -42,7 +44,7 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
             yield_cpu().await;
         } else {
             shard.frames.notified().await;
-            // Only what comes soon after a flush waits.
+            // Only frames that arrive within `interval` after a flush wait.
             if !interval.is_zero() {
                 if tokio::time::Instant::now() < next {
                     tokio::time::sleep_until(next).await;
@@ -53,7 +55,7 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
     }
 }
 
-/// Shows held lanes on time: the wheel would be too coarse.
+/// Releases delayed lanes on time. The timer wheel would be too coarse.
 async fn drive_releases(shard: Rc<Shard>) {
     loop {
         let next = shard.read(Core::next_release);
@@ -71,6 +73,7 @@ async fn drive_releases(shard: Rc<Shard>) {
     }
 }
 
+/// Runs the core's timers, and publishes its counts once a second.
 async fn drive_timers(shard: Rc<Shard>, mut metrics: ShardMetrics) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

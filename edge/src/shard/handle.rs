@@ -1,4 +1,4 @@
-//! The handle through which everything on a shard's thread reaches its core.
+//! The handle through which the tasks of a shard's thread reach its core.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 use crate::core::Core;
 use crate::server::connections::Connections;
 
-/// The core of a shard with its connections, as its tasks share them.
+/// A shard's core and connections, shared by its tasks.
 #[derive(Debug)]
 pub struct Shard {
     core: RefCell<Core>,
-    conns: Connections,
+    connections: Connections,
     /// Notified when the core has commands for the bus.
     pub(super) commands: Notify,
     /// Notified when the core has frames to flush.
@@ -26,11 +26,11 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard around a core, whose clients are among `conns`.
-    pub fn new(core: Core, conns: Connections) -> Rc<Self> {
+    /// Creates a shard around a core whose clients are among `connections`.
+    pub fn new(core: Core, connections: Connections) -> Rc<Self> {
         Rc::new(Self {
             core: RefCell::new(core),
-            conns,
+            connections,
             commands: Notify::new(),
             frames: Notify::new(),
             releases: Notify::new(),
@@ -38,10 +38,10 @@ impl Shard {
         })
     }
 
-    /// Runs `does` on the core, then wakes the tasks that have work.
-    pub fn run<T>(&self, does: impl FnOnce(&mut Core, &mut Connections, Now) -> T) -> T {
+    /// Runs `f` on the core, then wakes the tasks that have work.
+    pub fn run<T>(&self, f: impl FnOnce(&mut Core, &mut Connections, Now) -> T) -> T {
         let mut core = self.core.borrow_mut();
-        let result = does(&mut core, &mut self.conns.clone(), now());
+        let result = f(&mut core, &mut self.connections.clone(), now());
         if core.has_commands() {
             self.commands.notify_one();
         }
@@ -55,8 +55,8 @@ impl Shard {
         result
     }
 
-    /// Reads the core.
-    pub fn read<T>(&self, at: impl FnOnce(&Core) -> T) -> T {
-        at(&self.core.borrow())
+    /// Runs `f` on the core without changing it; wakes no task.
+    pub fn read<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
+        f(&self.core.borrow())
     }
 }

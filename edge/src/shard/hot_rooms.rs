@@ -12,8 +12,9 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use crate::shard::handle::Shard;
 
-/// Messages of a hot room that wait for the shard; more are dropped, which their numbers show.
-const WAITING: usize = 1024;
+/// The most messages of a hot room that may wait for the shard. Further ones are dropped, and the core sees the gap in
+/// their sequence numbers.
+const CAPACITY: usize = 1024;
 
 /// The hot rooms that a shard is subscribed to.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Drop for HotRoom {
 }
 
 impl HotRooms {
-    /// A message that is there already.
+    /// A message that has already arrived, from any hot room.
     fn take(&self) -> Option<Message> {
         let rooms = self.0.borrow();
         let mut all = rooms.values();
@@ -43,19 +44,22 @@ impl HotRooms {
         self.0.borrow_mut().remove(room);
     }
 
-    /// Subscribes to a room, and hands its messages to the core as they come.
+    /// Subscribes to a room and passes its messages to the core as they arrive.
     pub(super) async fn subscribe(&self, shard: &Rc<Shard>, bus: &Bus, room: RoomId) {
-        let subscription = match bus.subscribe(&subject::hot(&room), WAITING).await {
+        let subscription = match bus.subscribe(&subject::hot(&room), CAPACITY).await {
             Ok(subscription) => Rc::new(RefCell::new(subscription)),
-            // What comes there comes directly too, as long as nothing has come there.
-            Err(error) => return tracing::warn!(%room, %error, "cannot subscribe to a hot room"),
+            // Until the core sees the first hot message, the owner also sends updates directly.
+            Err(error) => {
+                return tracing::warn!(%room, %error, "cannot subscribe to a hot room: it is served from direct batches");
+            }
         };
         let task = spawn_local(drive(Rc::clone(shard), Rc::clone(&subscription))).abort_handle();
         let mut rooms = self.0.borrow_mut();
         rooms.insert(room, HotRoom { subscription, task });
     }
 
-    /// Takes what is there, so that it is seen before what was sent behind it directly.
+    /// Passes all messages that have arrived to the core. Call it before each direct batch, because the batch may have been
+    /// sent after them.
     pub(super) fn drain(&self, shard: &Shard) {
         while let Some(message) = self.take() {
             shard.run(|core, conns, now| core.handle_hot(message.payload, now, conns));

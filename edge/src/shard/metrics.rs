@@ -1,7 +1,7 @@
-//! What shards count, and how it gets into the process' metrics.
+//! Publishes shards' counts as the process' metrics.
 //!
-//! A core counts in plain numbers of its own; once a second its shard adds what is new to the counters that all shards
-//! share, so that nothing is shared on the hot path.
+//! A core counts in plain numbers of its own. Once a second its shard adds the difference to the counters that all shards
+//! share, so that the hot path shares nothing.
 
 use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
@@ -13,12 +13,12 @@ use prometheus_client::registry::Registry;
 use crate::core::{Core, Counts};
 use crate::server::metrics::ServerMetrics;
 
-/// A counter's name, what it counts, and where a core has it.
+/// A counter's name, its help text, and its value among a core's counts.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
 
 const PLAIN: [Plain; 15] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
-    ("inputs", "Inputs that went to the log", |c| c.inputs),
+    ("inputs", "Inputs appended to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),
     (
         "encodings",
@@ -32,42 +32,44 @@ const PLAIN: [Plain; 15] = [
     ),
     (
         "deflate_out_bytes",
-        "Bytes that they became, sent to each of those who asked for it",
+        "Bytes of these messages after compression, counted once per message",
         |c| c.deflated.to_bytes,
     ),
     ("updates", "Updates taken from owners", |c| c.updates),
     (
         "stale",
-        "Connections that fell behind and were served anew",
+        "Slow clients whose queued frames were dropped and who got a new snapshot",
         |c| c.stale,
     ),
     (
         "appends_failed",
-        "Appends whose receipt did not come",
+        "Appends to the log that were not confirmed",
         |c| c.appends_failed,
     ),
-    ("chain_restarts", "Windows appended again", |c| {
+    ("chain_restarts", "Windows of inputs appended again", |c| {
         c.chain_restarts
     }),
-    ("link_holes", "Holes in workers' numbers", |c| c.gaps),
+    ("link_holes", "Gaps in workers' sequence numbers", |c| {
+        c.gaps
+    }),
     (
         "old_epochs",
-        "Batches of an owner that has been replaced",
+        "Batches ignored because a newer owner has replaced their sender",
         |c| c.old_epochs,
     ),
     (
         "holds_overflowed",
-        "Times that more came for delayed spectators than is held",
+        "Times that the buffer for delayed spectators overflowed",
         |c| c.delays_overflowed,
     ),
     (
         "unreadable",
-        "Messages from the bus that could not be read",
+        "Messages from the bus that could not be decoded",
         |c| c.unreadable,
     ),
     (
         "live_dropped",
-        "Live messages dropped because the bus takes no more",
+        "Live messages dropped because too many commands wait for the bus",
         |c| c.live_dropped,
     ),
 ];
@@ -78,12 +80,12 @@ pub struct EdgeMetrics {
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
-    /// What its connections to the bus count.
+    /// The metrics of its connections to the bus.
     pub bus: BusMetrics,
 }
 
 impl EdgeMetrics {
-    /// Registers them as `grandstand_edge_…`.
+    /// Registers the metrics with the prefix `grandstand_edge_`.
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("edge");
         let bus = BusMetrics::default();
@@ -95,9 +97,9 @@ impl EdgeMetrics {
             registry.register(name, help, counter.clone());
             counter
         });
-        let errors = Counters::register(registry, "errors", "What was refused to clients, and why");
+        let errors = Counters::register(registry, "errors", "Errors sent to clients, by code");
         let rooms = Gauge::default();
-        registry.register("rooms", "Rooms that are known here", rooms.clone());
+        registry.register("rooms", "Rooms open on this edge", rooms.clone());
         Self {
             server,
             plain,
@@ -107,7 +109,7 @@ impl EdgeMetrics {
         }
     }
 
-    /// One shard's part of them.
+    /// One shard's handle to these metrics.
     pub fn shard(&self) -> ShardMetrics {
         ShardMetrics {
             server: self.server.clone(),
@@ -121,21 +123,22 @@ impl EdgeMetrics {
     }
 }
 
-/// One shard's way into the process' metrics.
+/// One shard's handle to the process' metrics.
 pub struct ShardMetrics {
     /// The counters of its server.
     pub server: ServerMetrics,
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
-    /// What the process' connections to the bus count.
+    /// The metrics of the process' connections to the bus.
     pub bus: BusMetrics,
+    /// The core's counts at the last call of [`publish`](Self::publish).
     published: Counts,
     published_rooms: i64,
 }
 
 impl ShardMetrics {
-    /// Adds what the core has counted since the last call.
+    /// Adds the core's counts since the last call.
     pub fn publish(&mut self, core: &Core) {
         let counts = core.counts();
         for (counter, (_, _, of)) in self.plain.iter().zip(PLAIN) {

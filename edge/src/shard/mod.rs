@@ -1,7 +1,7 @@
 //! A shard: the core with its sockets and its bus, on one thread.
 //!
-//! Everything that happens runs to its end in [`handle::Shard::run`]. Tasks pick up its results: `bus` executes commands in
-//! order, `flush` writes frames in slices.
+//! Each event runs to completion in [`handle::Shard::run`]. Tasks pick up the results: `bus` executes commands in order,
+//! `flush` writes frames in slices.
 
 pub mod handle;
 
@@ -32,16 +32,16 @@ use metrics::ShardMetrics;
 /// When a shard flushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlushOptions {
-    /// How long a flush may take before others have their turn.
+    /// How long a flush may run before it yields to other tasks.
     pub slice: Duration,
-    /// The least time from one flush to the next: what comes meanwhile goes out in one write a member.
+    /// The minimum time between two flushes. Updates that arrive in between leave in one write per member.
     pub interval: Duration,
 }
 
-/// Subscribes the shard, and starts its tasks on the running `LocalSet`.
+/// Subscribes the shard and starts its tasks on the running `LocalSet`.
 ///
 /// # Errors
-/// If the bus cannot be subscribed to.
+/// If the bus refuses a subscription.
 pub async fn start(
     shard: &Rc<Shard>,
     bus: ShardBus,

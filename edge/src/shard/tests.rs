@@ -8,7 +8,7 @@ use crate::server::connections::Connections;
 use crate::time::wheel::TimerWheel;
 
 #[test]
-fn a_connection_takes_little_room() {
+fn a_connection_stays_within_its_size_in_bytes() {
     let plain = [
         ("socket", Connections::entry_bytes(), 56),
         ("protocol", ConnMap::<Connection>::slot_bytes(), 120),
@@ -19,7 +19,7 @@ fn a_connection_takes_little_room() {
         ("membership", size_of::<Member>(), 24),
         ("token's timer", TimerWheel::<Timer>::entry_bytes(), 32),
     ];
-    for (what, bytes, most) in plain.into_iter().chain(joined) {
-        assert!(bytes <= most, "{what}: {bytes} bytes");
+    for (part, bytes, most) in plain.into_iter().chain(joined) {
+        assert!(bytes <= most, "{part}: {bytes} bytes, more than {most}");
     }
 }
