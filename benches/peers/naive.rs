@@ -1,5 +1,5 @@
-//! What one writes first: tokio-tungstenite, a task for each connection, and a broadcast channel of tokio's. Whatever comes in
-//! on `/publish` goes to all on `/`. `grandstand bench peers` compares with it.
+//! The straightforward implementation: tokio-tungstenite, one task per connection, and a tokio broadcast channel. Every
+//! message on `/publish` goes to all connections on `/`. `grandstand bench peers` compares with it.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Messages that a connection may be behind before it loses some.
+/// Messages that a connection may lag behind before it loses some.
 const BEHIND: usize = 1024;
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,7 +36,7 @@ async fn serve(stream: TcpStream, sender: Sender<Message>) -> Result<(), Error> 
     if publishes {
         while let Some(message) = socket.next().await.transpose()? {
             if message.is_text() {
-                // An error says that nobody is there.
+                // Fails only if there is no receiver.
                 sender.send(message).ok();
             }
         }

@@ -1,55 +1,55 @@
-//! Why a scenario cannot be run to its end.
+//! Errors of scenarios.
 
 use std::io;
 
 use grandstand_common::exit::Exit;
 use grandstand_harness::error::RigError;
 
-/// Why a scenario cannot be run to its end.
+/// A scenario cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The servers cannot be had.
+    /// The servers are unavailable.
     #[error(transparent)]
     Rig(#[from] RigError),
     /// A generator cannot be started, or ended.
     #[error("the load generator: {0}")]
     Load(io::Error),
-    /// A generator says that it cannot go on.
+    /// A generator reports that it cannot continue.
     #[error("the load generator: {0}")]
     Failed(String),
-    /// A generator says something that it should not.
-    #[error("the load generator answers with something else than what it was asked for")]
+    /// A generator gives an unexpected answer.
+    #[error("the load generator gave another answer than requested")]
     Answer,
-    /// Clients do not get in.
+    /// Clients fail to connect.
     #[error(
-        "{live} of {wanted} clients are in after {seconds} s without a further one{}",
+        "only {live} of {wanted} clients are connected, and none has connected for {seconds} s{}",
         because(error)
     )]
     NotIn {
-        /// How many are in.
+        /// The number of connected clients.
         live: u32,
-        /// How many should be.
+        /// The number of clients that should be connected.
         wanted: u32,
-        /// For how long nobody came.
+        /// The seconds in which no client connected.
         seconds: u64,
-        /// What one of them was told.
+        /// An error of one of the clients.
         error: Option<String>,
     },
-    /// Something that was to come back does not.
+    /// Something does not recover in time.
     #[error("{what} after {seconds} s")]
     Stuck {
-        /// What.
+        /// The state after waiting.
         what: String,
-        /// For how long it was waited for.
+        /// The seconds of waiting.
         seconds: u64,
     },
-    /// A server is gone that was measured.
+    /// A measured server has ended.
     #[error("{what} has ended")]
     Ended {
-        /// Which.
+        /// The server.
         what: String,
     },
-    /// What processes use cannot be read.
+    /// `/proc` cannot be read.
     #[error("/proc: {0}")]
     Proc(io::Error),
     /// Threads cannot be pinned.
@@ -61,24 +61,24 @@ pub enum BenchError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The path.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// None of the servers to compare with is installed.
-    #[error("none of the servers to compare with is there: run `benches/peers/setup` ({why})")]
+    #[error("none of the servers to compare with is installed ({why}): run `benches/peers/setup`")]
     NoPeers {
-        /// What is missing of each.
+        /// The missing part of each.
         why: String,
     },
-    /// The runtime cannot be had.
+    /// The runtime cannot be started.
     #[error("the runtime: {0}")]
     Runtime(io::Error),
 }
 
 impl BenchError {
-    /// What the program ends with.
+    /// The program's exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Rig(error) => error.exit(),

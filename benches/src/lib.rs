@@ -1,7 +1,7 @@
-//! Scenarios that load a real Grandstand and say what it can do, run by `grandstand bench`.
+//! Scenarios that load a real Grandstand and measure it, run by `grandstand bench`.
 //!
-//! Servers are processes of their own, and so are the load generators; a scenario starts both, lets them work, and reads
-//! from `/proc` what they used.
+//! Servers and load generators are separate processes. A scenario starts both, lets them work, and reads their usage
+//! from `/proc`.
 
 pub mod error;
 

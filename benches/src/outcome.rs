@@ -19,7 +19,7 @@ pub struct RunOptions {
     pub seconds: f64,
 }
 
-/// What a scenario found, and how it looks.
+/// The result of a scenario.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// The figures.

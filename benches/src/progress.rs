@@ -1,26 +1,27 @@
-//! How far a long run is, on stderr: a line that is written over on a terminal, now and then a new line elsewhere.
+//! The progress of a long run on stderr: a line that is overwritten on a terminal, and an occasional new line
+//! elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a line is written where it cannot be written over.
+/// Interval of lines where they cannot be overwritten.
 const EVERY: Duration = Duration::from_secs(10);
 const WIDTH: usize = 24;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug)]
 pub struct Progress {
     terminal: bool,
-    /// Which part of several.
+    /// The current part of several.
     within: String,
     phase: String,
     told: Option<Instant>,
 }
 
 impl Progress {
-    /// Says it on stderr.
+    /// Progress on stderr.
     pub fn new() -> Self {
         Self {
             terminal: std::io::stderr().is_terminal(),
@@ -30,18 +31,18 @@ impl Progress {
         }
     }
 
-    /// What begins from now on is a part of this; of nothing, if it is empty.
+    /// Sets the part to which later phases belong; an empty name ends it.
     pub fn within(&mut self, name: &str) {
         name.clone_into(&mut self.within);
     }
 
-    /// Says something that stays, on a line of its own.
+    /// Prints a permanent line.
     pub fn note(&mut self, text: &str) {
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
         writeln!(std::io::stderr(), "{clear}{text}").ok();
     }
 
-    /// Something else begins.
+    /// Starts a phase.
     pub fn phase(&mut self, name: impl Into<String>) {
         let name = name.into();
         self.phase = match self.within.as_str() {
@@ -52,7 +53,7 @@ impl Progress {
         self.step(0.0, "");
     }
 
-    /// So much of it is done (0 to 1), and what stands.
+    /// Shows the share of the phase that is done (0 to 1) and its state.
     pub fn step(&mut self, done: f64, now: &str) {
         let late = self.told.is_none_or(|told| told.elapsed() >= EVERY);
         if !self.terminal && !late {
@@ -61,7 +62,7 @@ impl Progress {
         self.told = Some(Instant::now());
         let mut err = std::io::stderr().lock();
         let line = line(&self.phase, done, now);
-        // Nobody is left to tell if stderr is gone.
+        // Fails only if stderr is closed.
         match self.terminal {
             true => write!(err, "\r\x1b[2K{line}")
                 .and_then(|()| err.flush())

@@ -1,4 +1,4 @@
-//! What a scenario found: one line of JSON, or lines for people.
+//! A scenario's figures, printed as one line of JSON or as a table.
 
 use std::fmt::Write as _;
 
@@ -8,22 +8,22 @@ use serde_json::Value;
 
 use crate::load::tally::Latencies;
 
-/// Names and values in the order in which they were put. A name carries its unit: `p99_ms`.
+/// Names and values in insertion order. A name carries its unit: `p99_ms`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures(Vec<(String, Value)>);
 
 impl Figures {
-    /// Adds one.
+    /// Adds a value.
     pub fn put(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.0.push((name.into(), value.into()));
     }
 
-    /// Adds a number, rounded to what means something.
+    /// Adds a number, rounded to four significant digits.
     pub fn put_number(&mut self, name: impl Into<String>, value: f64) {
         self.put(name, rounded(value));
     }
 
-    /// Adds p50, p99, p99.9 and the longest of latencies, in milliseconds.
+    /// Adds p50, p99, p99.9 and the maximum of latencies in milliseconds.
     pub fn put_latencies(&mut self, name: &str, latencies: &Latencies) {
         for (quantile, share) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
             let value = latencies.quantile_ms(share);
@@ -31,23 +31,23 @@ impl Figures {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value of that name.
+    /// The value of this name.
     fn get(&self, name: &str) -> Option<&Value> {
         let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
         Some(value)
     }
 
-    /// The number of that name.
+    /// The number of this name.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.get(name)?.as_f64()
     }
 
-    /// All of them.
+    /// All names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -63,29 +63,29 @@ impl Serialize for Figures {
     }
 }
 
-/// What a scenario found.
+/// The figures of a scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// Which scenario.
+    /// The scenario.
     pub scenario: &'static str,
-    /// What it was told.
+    /// The options.
     pub settings: Figures,
-    /// What the figures are of, if there are others beside it.
+    /// The name of the variant, if several were measured.
     #[serde(skip_serializing_if = "str::is_empty")]
     name: String,
-    /// What came of it.
+    /// The results.
     pub figures: Figures,
-    /// The least and the most of each, over several rounds.
+    /// The minimum and maximum of each figure over several rounds.
     #[serde(skip_serializing_if = "Figures::is_empty")]
     spread: Figures,
-    /// What was measured in turns with it.
+    /// Variants that were measured in alternation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     beside: Vec<Beside>,
-    /// What the reader should know before believing it.
+    /// Doubts about the figures.
     pub warnings: Vec<String>,
 }
 
-/// Figures of something else that was measured in turns with a report's own.
+/// The figures of another variant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Beside {
     name: String,
@@ -95,7 +95,7 @@ struct Beside {
 }
 
 impl Report {
-    /// Nothing yet.
+    /// A report without figures.
     pub fn new(scenario: &'static str) -> Self {
         Self {
             scenario,
@@ -103,7 +103,7 @@ impl Report {
         }
     }
 
-    /// The median of each figure over rounds of the same, and its least and most. Nothing, if there was no round.
+    /// The median, minimum and maximum of each figure over several rounds; empty if there was no round.
     pub fn median(rounds: &[&Self]) -> Self {
         let Some((&first, others)) = rounds.split_first() else {
             return Self::default();
@@ -113,7 +113,7 @@ impl Report {
             return median;
         }
         median.figures = Figures::default();
-        // What was only found in a later round counts too.
+        // Figures that only a later round has are included.
         let mut all = Figures::default();
         for (name, value) in rounds.iter().flat_map(|round| round.figures.iter()) {
             if all.get(name).is_none() {
@@ -145,12 +145,12 @@ impl Report {
         median
     }
 
-    /// Says what the figures are of.
+    /// Sets the name of the variant.
     pub fn name(&mut self, name: &str) {
         name.clone_into(&mut self.name);
     }
 
-    /// Adds what was measured in turns with it.
+    /// Adds another variant.
     pub fn put_beside(&mut self, name: &str, other: Self) {
         for warning in &other.warnings {
             self.warn_once(&format!("{name}: {warning}"));
@@ -173,25 +173,25 @@ impl Report {
         self.warnings.push(text.into());
     }
 
-    /// Adds how busy the generators were, and a warning if they may have been what was measured.
+    /// Adds the load of the generators, and a warning if they may have limited the figures.
     pub fn put_generator(&mut self, share: f64) {
         self.figures
             .put_number("generator_cpu_percent", share * 100.0);
         if share > 0.9 {
             self.warn(format!(
-                "the load generator was busy for {:.0} % of the time: it may be what limits the figures",
+                "the load generator was busy for {:.0} % of the time and may limit the figures",
                 share * 100.0
             ));
         }
     }
 
-    /// One line.
+    /// Formats the report as one line of JSON.
     pub fn json(&self) -> String {
-        // Names are text and values are JSON already.
+        // Names are texts and values are JSON already, so this cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// For people.
+    /// Formats the report as a table.
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", self.scenario);
         let settings = self.settings.iter();
@@ -229,7 +229,7 @@ impl Report {
     }
 }
 
-/// Lines of cells, those of a column below each other.
+/// Appends lines with aligned columns.
 fn put_lines<L: AsRef<[String]>>(text: &mut String, lines: impl Iterator<Item = L>) {
     let lines: Vec<L> = lines.collect();
     let mut widths = Vec::new();
@@ -248,7 +248,7 @@ fn put_lines<L: AsRef<[String]>>(text: &mut String, lines: impl Iterator<Item = 
     }
 }
 
-/// A figure, with what it was between over several rounds.
+/// Formats a figure with its range over several rounds.
 fn cell(name: &str, value: &Value, spread: &Figures) -> String {
     match spread
         .get(name)
@@ -260,7 +260,7 @@ fn cell(name: &str, value: &Value, spread: &Figures) -> String {
     }
 }
 
-/// Four significant digits, none behind the point from 1000 on.
+/// Rounds to four significant digits, and to an integer from 1000 on.
 fn rounded(value: f64) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return 0.0;
@@ -285,7 +285,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// With a space between groups of three digits.
+/// Separates groups of three digits by a space.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_one_line_in_the_order_of_its_making() {
+    fn a_report_is_one_line_in_insertion_order() {
         let mut report = Report::new("idle");
         report.settings.put("connections", 1_000_000);
         report.figures.put_number("z_ms", 1.23456);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_in_turns_stands_side_by_side() {
+    fn variants_stand_side_by_side() {
         let mut report = Report::new("fanout");
         report.name("json");
         report.figures.put("p99_ms", 12);
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_generator_is_warned_of() {
+    fn a_busy_generator_gives_a_warning() {
         let mut report = Report::new("fanout");
         report.put_generator(0.89);
         assert!(report.warnings.is_empty());

@@ -1,4 +1,4 @@
-//! The command line of `grandstand bench`, and running what it says.
+//! The command line of `grandstand bench`.
 
 use grandstand_common::exit::{Exit, Failure};
 
@@ -8,10 +8,10 @@ use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::{fanout, idle, mixed, pause, peers, rooms, slow, storm};
 
-/// Measure what a Grandstand does on this machine
+/// Measure a Grandstand on this machine
 ///
-/// Starts NATS, workers and edges as processes of their own, and load generators beside them. Workers and edges are this
-/// program (or `grandstand` in GRANDSTAND_BIN_DIR), nats-server is taken from PATH or GRANDSTAND_NATS_SERVER.
+/// Starts NATS, workers, edges and load generators as separate processes. Workers and edges are this program (or
+/// `grandstand` in GRANDSTAND_BIN_DIR); nats-server is taken from PATH or GRANDSTAND_NATS_SERVER.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -30,15 +30,15 @@ enum Scenario {
     Slow(slow::Options),
     Pause(pause::Options),
     Peers(peers::Options),
-    /// Not for people: the load generator
+    /// Internal: the load generator
     #[command(hide = true)]
     Load,
 }
 
-/// Runs the scenario and prints what it found.
+/// Runs the scenario and prints its figures.
 ///
 /// # Errors
-/// If it cannot be run to its end; with what to do about it.
+/// If it cannot be completed. The text says how to fix it.
 pub fn run(args: &Args) -> Result<(), Failure> {
     if let Scenario::Load = args.scenario {
         return load::run()
@@ -57,7 +57,7 @@ fn try_run(args: &Args) -> Result<(), BenchError> {
         let mut progress = Progress::new();
         tokio::select! {
             outcome = measure(&args.scenario, common, &mut progress) => outcome.map(Some),
-            // Servers and generators end as what was measuring is dropped.
+            // Dropping the scenario ends servers and generators.
             _ = tokio::signal::ctrl_c() => Ok(None),
         }
     })?;

@@ -1,5 +1,5 @@
-//! Every scenario once, with tiny numbers: real servers, real generators, the command line as people type it. What is found
-//! is held to what must be so on any machine; how fast it was is none of a test's business.
+//! Every scenario once, with small numbers: real servers, real generators and the real command line. The tests check
+//! rules that hold on any machine, never speed.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -15,7 +15,7 @@ fn bench(arguments: &str, plot: Option<&PathBuf>) -> Output {
     if let Some(plot) = plot {
         command.arg("--json").arg("--plot").arg(plot);
     }
-    command.output().expect("it can be run")
+    command.output().expect("the program can be run")
 }
 
 /// The figures of a scenario.
@@ -23,7 +23,7 @@ fn figures(arguments: &str) -> Value {
     report(arguments)["figures"].clone()
 }
 
-/// The report of a scenario, whose line of JSON and plot are complete.
+/// The report of a scenario, after checks of its line of JSON and its plot.
 fn report(arguments: &str) -> Value {
     let dir = TempDir::new("bench");
     let plot = dir.path().join("plot.svg");
@@ -34,7 +34,7 @@ fn report(arguments: &str) -> Value {
     let report: Value = serde_json::from_str(&out).expect("one line of JSON");
     let scenario = arguments.split(' ').next().expect("a scenario");
     assert_eq!(report["scenario"], scenario);
-    let svg = std::fs::read_to_string(&plot).expect("the plot is there");
+    let svg = std::fs::read_to_string(&plot).expect("the plot was written");
     assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
     assert!(err.contains(" % "), "no progress in {err}");
     report
@@ -46,7 +46,7 @@ fn text(bytes: &[u8]) -> String {
 
 fn number(figures: &Value, name: &str) -> f64 {
     let value = figures[name].as_f64();
-    value.unwrap_or_else(|| panic!("{name} is no number in {figures}"))
+    value.unwrap_or_else(|| panic!("{name} is not a number in {figures}"))
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn idle() {
 }
 
 #[test]
-fn idle_stops_where_the_machine_ends() {
-    // It looks after half a second, when some are in and many are not.
+fn idle_stops_when_memory_runs_short() {
+    // The first check comes after half a second, when some clients are connected and many are not.
     let found = report(
         "idle --connections 60000 --edges 1 --at-once 4 --seconds 0.5 --keep-free-mib 999999999",
     );
@@ -101,7 +101,7 @@ fn variants_are_measured_side_by_side() {
 
 #[test]
 fn peers() {
-    // The others are installed by hand.
+    // The other servers must be installed by hand.
     let found =
         figures("peers --only grandstand-proto,nats,naive --spectators 30 --rates 20 --seconds 1");
     for peer in ["grandstand_proto", "nats", "naive"] {
@@ -162,7 +162,7 @@ fn pause() {
         assert!(of("probe_pauses") > 0.0, "{found}");
         assert!(of("probe_pause_p99_ms") <= of("pause_max_ms"));
         assert!(of("wait_p99_ms") > 0.0);
-        // The time between two inputs is in it, whatever the servers do.
+        // A pause includes the time between two inputs, whatever the servers do.
         assert!(of("probe_pause_p50_ms") > 50.0, "{found}");
     }
     assert_eq!(number(&found, "nats_probe_pauses"), 40.0);
@@ -172,12 +172,12 @@ fn pause() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn missing_programs_are_reported() {
     let program = programs::find("grandstand").unwrap_or_else(|e| panic!("{e}"));
     let run = |name: &str, value: &str| {
         let mut command = Command::new(&program);
         let output = command.args(["bench", "idle"]).env(name, value).output();
-        let output = output.expect("it can be run");
+        let output = output.expect("the program can be run");
         (output.status.code(), text(&output.stderr))
     };
     let (code, err) = run("GRANDSTAND_BIN_DIR", "/nowhere");

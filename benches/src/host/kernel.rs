@@ -1,5 +1,5 @@
-//! What the kernel uses for sockets. It belongs to no process, and is the whole machine's: both ends of a connection over
-//! the loopback, and whatever else runs.
+//! The kernel's memory for sockets. It belongs to no process but to the whole machine: it includes both ends of a
+//! loopback connection and all other sockets.
 
 use std::fs;
 use std::io;
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::proc::field;
 
-/// Bytes of the kernel's.
+/// The kernel's memory in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
-    /// Kernel structures: sockets, files, epoll's items.
+    /// Kernel structures: sockets, files, epoll items.
     pub slab: u64,
-    /// What waits in TCP's buffers.
+    /// Bytes in TCP's buffers.
     pub buffers: u64,
-    /// TCP sockets.
+    /// The number of TCP sockets.
     pub sockets: u64,
-    /// What is left for whoever asks: no kernel's, but the whole machine's too.
+    /// The machine's available memory.
     pub available: u64,
 }
 
 impl Kernel {
-    /// Now.
+    /// Reads the current values.
     ///
     /// # Errors
     /// If `/proc` cannot be read.
@@ -51,7 +51,7 @@ impl Kernel {
         }
     }
 
-    /// All of it.
+    /// Slab and TCP buffers together.
     pub fn memory(&self) -> u64 {
         self.slab + self.buffers
     }

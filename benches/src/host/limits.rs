@@ -1,15 +1,15 @@
-//! Limits of the kernel that very many connections run into, looked at before they do.
+//! Checks of the kernel's limits before a run with very many connections.
 
 use std::fs;
 
-/// What a run asks of the kernel.
+/// The needs of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// Connections; both ends of each are on this machine.
+    /// Connections. Both ends of each are on this machine.
     pub connections: u64,
     /// Connections from one source address.
     pub per_source: u64,
-    /// Connections that may be on their way in at a time.
+    /// Connections that may be connecting at a time.
     pub at_once: u64,
 }
 
@@ -19,8 +19,8 @@ pub struct TooSmall {
     name: &'static str,
     is: String,
     wanted: u64,
-    mend: String,
-    what_happens: &'static str,
+    fix: String,
+    consequence: &'static str,
 }
 
 impl std::fmt::Display for TooSmall {
@@ -29,56 +29,56 @@ impl std::fmt::Display for TooSmall {
             name,
             is,
             wanted,
-            mend,
-            what_happens,
+            fix,
+            consequence,
         } = self;
         write!(
             f,
-            "{name} is {is}, {wanted} are wanted: {what_happens}. Mend: sysctl -w {mend}"
+            "{name} is {is}, {wanted} are needed: {consequence}. Fix: sysctl -w {fix}"
         )
     }
 }
 
-/// A limit, how much of it is wanted, and what comes of too little.
+/// A limit, the value that a run needs, and the consequence of a smaller one.
 struct Limit {
     name: &'static str,
     wanted: fn(&Demand) -> u64,
-    what_happens: &'static str,
+    consequence: &'static str,
 }
 
-/// A value each.
+/// Limits with a single value.
 const LIMITS: [Limit; 5] = [
     Limit {
         name: "net.core.somaxconn",
         wanted: |demand| demand.at_once,
-        what_happens: "connects beyond it are dropped, and tried again only a second later",
+        consequence: "connects beyond it are dropped and retried only a second later",
     },
     Limit {
         name: "net.ipv4.tcp_max_orphans",
-        // When the processes end, all of their sockets close at once.
+        // When the processes end, all their sockets close at once.
         wanted: |demand| demand.connections / 4,
-        what_happens: "at the end the kernel resets connections, and logs it",
+        consequence: "at the end the kernel resets connections and logs it",
     },
     Limit {
         name: "fs.file-max",
         wanted: |demand| demand.connections * 2 + 10_000,
-        what_happens: "sockets cannot be opened beyond it",
+        consequence: "no more sockets can be opened",
     },
     Limit {
         name: "fs.epoll.max_user_watches",
         wanted: |demand| demand.connections * 2 + 10_000,
-        what_happens: "sockets cannot be waited for beyond it",
+        consequence: "no more sockets can be added to epoll",
     },
     Limit {
         name: "net.netfilter.nf_conntrack_max",
         wanted: |demand| demand.connections + 10_000,
-        what_happens: "connects beyond it are dropped",
+        consequence: "connects beyond it are dropped",
     },
 ];
 
 const PORTS: &str = "net.ipv4.ip_local_port_range";
 
-/// Which limits are too small. One that this kernel does not have limits nothing.
+/// Returns the limits that are too small. Limits that this kernel does not have are skipped.
 pub fn too_small(demand: &Demand) -> Vec<TooSmall> {
     check(demand, |name| {
         fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()
@@ -95,15 +95,15 @@ fn check(demand: &Demand, read: impl Fn(&str) -> Option<String>) -> Vec<TooSmall
             .collect::<Option<Vec<u64>>>()
     };
     if let Some([from, to]) = numbers(PORTS).as_deref() {
-        // Once half of the ports of an address are taken, the kernel looks at all of them for each that is wanted.
+        // Once half of an address's ports are taken, the kernel searches all of them for each new connection.
         let (ports, wanted) = (to.saturating_sub(*from) + 1, demand.per_source * 2);
         if ports < wanted {
             found.push(TooSmall {
                 name: PORTS,
                 is: format!("{from} to {to} ({ports} ports)"),
                 wanted,
-                mend: format!("{PORTS}=\"1024 65535\""),
-                what_happens: "connects slow down or fail",
+                fix: format!("{PORTS}=\"1024 65535\""),
+                consequence: "connects slow down or fail",
             });
         }
     }
@@ -116,8 +116,8 @@ fn check(demand: &Demand, read: impl Fn(&str) -> Option<String>) -> Vec<TooSmall
                 name: limit.name,
                 is: is.to_string(),
                 wanted,
-                mend: format!("{}={}", limit.name, wanted.next_power_of_two()),
-                what_happens: limit.what_happens,
+                fix: format!("{}={}", limit.name, wanted.next_power_of_two()),
+                consequence: limit.consequence,
             });
         }
     }
@@ -140,11 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_small_is_named_with_how_to_mend_it() {
+    fn limits_that_are_too_small_are_named_with_the_fix() {
         let small = |name: &str| match name {
             PORTS => Some("32768\t45000\n".to_owned()),
             "net.core.somaxconn" => Some("128\n".to_owned()),
-            // As in a container that does not show it.
+            // As in a container that hides this limit.
             "net.netfilter.nf_conntrack_max" => None,
             "fs.file-max" => Some(u64::from(u32::MAX).to_string()),
             _ => Some("200000\n".to_owned()),
@@ -161,21 +161,21 @@ mod tests {
         let text = check(&DEMAND, small)[1].to_string();
         assert_eq!(
             text,
-            "net.core.somaxconn is 128, 256 are wanted: connects beyond it are dropped, and tried again only a second \
-             later. Mend: sysctl -w net.core.somaxconn=256"
+            "net.core.somaxconn is 128, 256 are needed: connects beyond it are dropped and retried only a second \
+             later. Fix: sysctl -w net.core.somaxconn=256"
         );
         let [ports, ..] = &check(&DEMAND, small)[..] else {
-            panic!("the ports are too few");
+            panic!("no limit is reported");
         };
         assert!(
             ports
                 .to_string()
-                .contains("(12233 ports), 20000 are wanted")
+                .contains("(12233 ports), 20000 are needed")
         );
     }
 
     #[test]
-    fn what_is_enough_or_not_there_is_not_named() {
+    fn sufficient_and_missing_limits_are_not_named() {
         let enough = |name: &str| match name {
             PORTS => Some("1024 65535".to_owned()),
             _ => Some("9223372036854775807".to_owned()),

@@ -1,4 +1,4 @@
-//! The machine under the scenarios: what processes use, which cores they run on, and the servers themselves.
+//! The machine: CPU and memory of processes, cores, and the servers of a scenario.
 
 pub mod pin;
 

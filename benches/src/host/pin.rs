@@ -1,27 +1,27 @@
-//! Which cores threads run on. What a thread starts runs where it does.
+//! Cores of threads. Threads and processes inherit the core of the thread that starts them.
 
 use std::io;
 use std::thread::available_parallelism;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Where servers run and where generators do.
+/// The cores of servers and of generators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cores {
-    /// For servers; none: all.
+    /// The core of the servers; `None` allows all.
     pub server: Option<usize>,
-    /// For generators; none: all.
+    /// The core of the generators; `None` allows all.
     pub client: Option<usize>,
 }
 
 impl Cores {
-    /// All cores for everybody.
+    /// All cores for servers and generators.
     pub const SHARED: Self = Self {
         server: None,
         client: None,
     };
 
-    /// One for servers and another for generators, if there are two.
+    /// One core for servers and another for generators, if there are two.
     pub fn apart() -> Self {
         match all().as_slice() {
             [server, client, ..] => Self {
@@ -43,7 +43,7 @@ pub fn all() -> Vec<usize> {
     }
 }
 
-/// Lets this thread run on these cores only.
+/// Pins this thread to these cores.
 ///
 /// # Errors
 /// If the system does not have them.
@@ -53,14 +53,14 @@ pub fn this_thread(cores: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// While it lives, this thread, and what it starts, runs on one core; then on all again.
+/// Pins this thread, and everything that it starts, to one core until dropped.
 #[derive(Debug)]
 pub struct Pinned {
     before: Vec<usize>,
 }
 
 impl Pinned {
-    /// `None` pins nothing.
+    /// Pins to a core; `None` pins to none.
     ///
     /// # Errors
     /// If the system does not have that core.
@@ -75,7 +75,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // It was so before, so it can be so again.
+        // These cores were allowed before, so this succeeds.
         this_thread(&self.before).ok();
     }
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_is_pinned_and_let_go_again() {
+    fn a_thread_is_pinned_until_the_guard_is_dropped() {
         let before = all();
         {
             let _pinned = Pinned::to(before.last().copied()).unwrap();

@@ -1,4 +1,4 @@
-//! Whose turn it is on a core that several generators share.
+//! Scheduling priority of generators that share a core.
 
 use std::io;
 
@@ -10,25 +10,25 @@ use thread_priority::{RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedu
 /// The nice value of [`Priority::Last`].
 const NICE: i32 = 10;
 
-/// Who goes before whom.
+/// The order in which generators run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Before all others, at once: whose latency is measured must not wait for the core on which it is. Where this user may
-    /// not have it (it takes `CAP_SYS_NICE`), as [`Self::Plain`].
+    /// Before all others and without delay, so that a client whose latency is measured does not wait for its core.
+    /// Needs `CAP_SYS_NICE`; without it, the same as [`Self::Plain`].
     First,
-    /// As everybody.
+    /// The system's default.
     #[default]
     Plain,
-    /// Behind others: a crowd must not delay those whose latency is measured.
+    /// After others, so that a crowd does not delay clients whose latency is measured.
     Last,
 }
 
 impl Priority {
-    /// Gives it to this thread.
+    /// Applies the priority to this thread.
     ///
     /// # Errors
-    /// If the system does not let this process stand back.
+    /// If the system does not let this process lower its priority.
     pub fn take(self) -> io::Result<()> {
         match self {
             Self::First => {

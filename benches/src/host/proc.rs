@@ -1,4 +1,4 @@
-//! What processes use, from `/proc`.
+//! CPU time and memory of processes, read from `/proc`.
 
 use std::fs;
 use std::io;
@@ -6,20 +6,20 @@ use std::ops::Sub;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes and CPU time of a process, or of several together.
+/// CPU time and memory of a process, or of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Seconds of CPU that all its threads used, in user and kernel.
+    /// CPU seconds of all threads, in user and kernel mode.
     pub cpu_s: f64,
-    /// Bytes in memory that are its own, or its share of what it shares (Pss).
+    /// Resident bytes, with a proportional share of shared pages (Pss).
     pub memory: u64,
 }
 
 impl Usage {
-    /// Of a process that runs.
+    /// Reads the usage of a running process.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it does not run.
     pub fn of(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let ticks = ticks(&stat).ok_or_else(|| unreadable("stat"))?;
@@ -29,7 +29,7 @@ impl Usage {
         })
     }
 
-    /// Of several together.
+    /// Sums the usage of several processes.
     ///
     /// # Errors
     /// If one does not run.
@@ -47,7 +47,7 @@ impl Usage {
 impl Sub for Usage {
     type Output = Self;
 
-    /// What came to be in between; memory that was given back counts as none.
+    /// The usage between two readings. Memory that was released counts as zero.
     fn sub(self, before: Self) -> Self {
         Self {
             cpu_s: self.cpu_s - before.cpu_s,
@@ -56,7 +56,7 @@ impl Sub for Usage {
     }
 }
 
-/// The program that a process runs.
+/// Returns the program of a process.
 ///
 /// # Errors
 /// If it does not run.
@@ -78,11 +78,11 @@ fn memory(pid: u32) -> io::Result<u64> {
 fn unreadable(file: &'static str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("/proc/…/{file} looks unlike Linux'"),
+        format!("/proc/…/{file} has an unknown format"),
     )
 }
 
-/// utime and stime, the 14th and 15th field; the second is the name in brackets, which may have spaces and brackets.
+/// Returns utime plus stime, fields 14 and 15. Field 2 is the name in brackets, which may contain spaces and brackets.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
@@ -91,7 +91,7 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// The number behind a name at the beginning of a line.
+/// Returns the number after a name at the beginning of a line.
 pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse().ok()
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_time_is_found_behind_any_name() {
+    fn cpu_time_is_found_after_any_process_name() {
         let stat = "123 (a) b (c) S 1 2 3 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 5 0 1 2 3";
         assert_eq!(ticks(stat), Some(300));
         assert_eq!(ticks("123 (cut) S 1"), None);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_something() {
+    fn this_process_uses_cpu_time_and_memory() {
         let own = std::process::id();
         let before = Usage::of(own).unwrap();
         assert!(before.memory > 100_000, "{before:?}");

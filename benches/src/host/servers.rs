@@ -1,4 +1,4 @@
-//! The servers of a scenario: real processes, pinned if asked for.
+//! The servers of a scenario: real processes, pinned to a core if requested.
 
 use std::net::SocketAddr;
 
@@ -9,21 +9,21 @@ use super::pin::{Cores, Pinned};
 use super::proc::Usage;
 use crate::error::BenchError;
 
-/// What is started.
+/// The servers to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// Workers.
+    /// The number of workers.
     pub workers: usize,
-    /// Edges of one shard each; all on one port.
+    /// The number of edges, of one shard each, all on one port.
     pub edges: usize,
-    /// Where they run.
+    /// Their cores.
     pub cores: Cores,
 }
 
 /// NATS, workers and edges.
 #[derive(Debug)]
 pub struct Servers {
-    /// Edges that share the first one's port. They end before the rest.
+    /// Edges that share the first edge's port. They are dropped before the other processes.
     more_edges: Vec<Process>,
     /// NATS, the workers and the first edge.
     pub rig: Rig,
@@ -31,7 +31,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts all, and waits until they are ready.
+    /// Starts all servers and waits until they are ready.
     ///
     /// # Errors
     /// If a program is missing or does not become ready.
@@ -39,7 +39,7 @@ impl Servers {
         Self::start_with(wanted, &[]).await
     }
 
-    /// As [`Self::start`], with further variables of the edges, as `GRANDSTAND_EDGE_ROOMS_FLUSH_INTERVAL_US`.
+    /// As [`Self::start`] with further variables of the edges, such as `GRANDSTAND_EDGE_ROOMS_FLUSH_INTERVAL_US`.
     ///
     /// # Errors
     /// If a program is missing or does not become ready.
@@ -56,7 +56,7 @@ impl Servers {
         };
         let mut plan = plan
             .env("GRANDSTAND_EDGE_EDGE_EXCLUSIVE", false)
-            // One connection of the generator stands for many players' inputs.
+            // One connection of the generator sends the inputs of many players.
             .env("GRANDSTAND_EDGE_LIMITS_MESSAGES_PER_S", 0);
         plan.variables.extend_from_slice(variables);
         let rig = Rig::start(plan).await?;
@@ -77,12 +77,12 @@ impl Servers {
         })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.rig.address(0)
     }
 
-    /// What is started as long as this is held runs where the servers do.
+    /// Pins this thread to the servers' core, so that everything started while the guard lives runs there.
     ///
     /// # Errors
     /// If it cannot be pinned.
@@ -90,13 +90,13 @@ impl Servers {
         Pinned::to(self.cores.server).map_err(BenchError::Pin)
     }
 
-    /// The edges' processes.
+    /// The process ids of the edges.
     pub fn edges(&self) -> Vec<u32> {
         let edges = self.rig.edges.iter().chain(&self.more_edges);
         edges.map(Process::pid).collect()
     }
 
-    /// What edges, workers and NATS used until now.
+    /// Reads the usage of edges, workers and NATS.
     ///
     /// # Errors
     /// If one has ended.
@@ -111,7 +111,7 @@ impl Servers {
     }
 }
 
-/// What servers used.
+/// The usage of servers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ServersUsage {
     /// All edges.

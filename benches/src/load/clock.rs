@@ -2,7 +2,8 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds of the system's monotonic clock: the same in all processes, so a stamp that one sends can be read by another.
+/// Nanoseconds of the system's monotonic clock. It is the same in all processes, so one process can read the timestamp
+/// of another.
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     // Neither is negative on a monotonic clock.

@@ -1,4 +1,4 @@
-//! The generator's stdin and stdout, without blocking its loop on the first.
+//! The generator's stdin and stdout. Reading never blocks the loop after the first line.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -9,7 +9,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::job::{Command, Job, Reply};
 
-/// Lines in, lines out.
+/// Reads commands and writes replies as lines.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     read: Vec<u8>,
@@ -23,14 +23,14 @@ impl Control {
         serde_json::from_str(&line).map_err(io::Error::other)
     }
 
-    /// From now on, commands wake the loop.
+    /// Registers stdin, so that commands wake the loop.
     pub(super) fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
         let stdin = io::stdin();
         fcntl_setfl(&stdin, fcntl_getfl(&stdin)? | OFlags::NONBLOCK)?;
         registry.register(&mut SourceFd(&stdin.as_raw_fd()), token, Interest::READABLE)
     }
 
-    /// The commands that came; `None` when there will be no more.
+    /// Returns the commands that came; `None` when stdin has ended.
     pub(super) fn commands(&mut self) -> io::Result<Option<Vec<Command>>> {
         let mut ended = false;
         let mut buffer = [0; 4096];
@@ -54,7 +54,7 @@ impl Control {
         Ok((!ended).then_some(commands))
     }
 
-    /// Answers.
+    /// Writes a reply.
     pub(super) fn reply(&self, reply: &Reply) -> io::Result<()> {
         let mut line = serde_json::to_vec(reply).map_err(io::Error::other)?;
         line.push(b'\n');

@@ -1,41 +1,41 @@
-//! What is spoken with a server: ours, or a peer's.
+//! The protocols of Grandstand and of other servers.
 
 use grandstand_common::envelope::Encoding;
 use serde::{Deserialize, Serialize};
 
 use super::stamp;
 
-/// A server's way of speaking.
+/// A server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
-    /// `docs/protocol.md`, in JSON.
+    /// `docs/protocol.md` in JSON.
     Grandstand,
-    /// `docs/protocol.md`, in protobuf.
+    /// `docs/protocol.md` in protobuf.
     GrandstandProto,
-    /// Messages as they are: whatever a publisher on `/publish` sends goes to all on `/`.
+    /// Messages without an envelope. Every message on `/publish` goes to all connections on `/`.
     Raw,
     /// NATS over WebSocket.
     Nats,
     /// Socket.IO 4 over WebSocket, without polling first.
     SocketIo,
-    /// Nchan: a subscriber on `/sub`, a publisher on `/pub`.
+    /// Nchan: subscribers on `/sub`, a publisher on `/pub`.
     Nchan,
 }
 
-/// What to do about a message of a peer.
+/// The reaction to a message of another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Nothing.
+    /// Does nothing.
     Nothing,
-    /// Send this text.
+    /// Sends this text.
     Say(&'static [u8]),
-    /// The connection is in.
+    /// The connection is established.
     In,
 }
 
 impl Dialect {
-    /// How an edge of ours is spoken with.
+    /// Grandstand's protocol in this encoding.
     pub fn of(encoding: Encoding) -> Self {
         match encoding {
             Encoding::Json => Self::Grandstand,
@@ -43,7 +43,7 @@ impl Dialect {
         }
     }
 
-    /// How messages are encoded, if it is ours.
+    /// The encoding of Grandstand's protocol; `None` for other servers.
     pub(crate) fn encoding(self) -> Option<Encoding> {
         match self {
             Self::Grandstand => Some(Encoding::Json),
@@ -64,7 +64,7 @@ impl Dialect {
         }
     }
 
-    /// The subprotocol to ask for.
+    /// The subprotocol to request.
     pub(crate) fn subprotocol(self) -> Option<&'static str> {
         self.encoding().map(Encoding::subprotocol)
     }
@@ -74,7 +74,7 @@ impl Dialect {
         matches!(self, Self::Nats | Self::GrandstandProto)
     }
 
-    /// What a connection of a peer says first.
+    /// The first message of a connection to another server.
     pub(crate) fn greeting(self, publishes: bool) -> Step {
         match (self, publishes) {
             (Self::Raw | Self::Nchan, _) => Step::In,
@@ -86,7 +86,7 @@ impl Dialect {
         }
     }
 
-    /// What to do about what a peer says that is no message with a stamp.
+    /// The reaction to a message without a timestamp.
     pub(crate) fn step(self, text: &[u8]) -> Step {
         match self {
             Self::Nats if text.starts_with(b"PING") => Step::Say(b"PONG\r\n"),
@@ -101,7 +101,7 @@ impl Dialect {
         }
     }
 
-    /// Appends what publishes a message of a peer: `size` bytes that begin with a stamp.
+    /// Appends a message to publish: `size` bytes that begin with a timestamp.
     pub(crate) fn publish(self, due_ns: u64, size: usize, out: &mut Vec<u8>) {
         match self {
             Self::Nats => {
@@ -121,7 +121,7 @@ impl Dialect {
     }
 }
 
-/// Appends `size` bytes, of which the first are a stamp.
+/// Appends `size` bytes that begin with a timestamp.
 pub(crate) fn payload(due_ns: u64, size: usize, out: &mut Vec<u8>) {
     let end = out.len() + size.max(stamp::LEN);
     stamp::put(due_ns, out);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_has_the_size_and_its_stamp() {
+    fn a_published_message_has_its_size_and_timestamp() {
         for dialect in [
             Dialect::Raw,
             Dialect::Nats,
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_answered_until_it_lets_in() {
+    fn a_peers_greeting_is_answered_until_it_accepts() {
         assert_eq!(
             Dialect::SocketIo.step(b"0{\"sid\":\"x\"}"),
             Step::Say(b"40")

@@ -1,31 +1,31 @@
-//! RFC 6455 from a client's side: frames without copies, and nothing kept.
+//! RFC 6455 from a client's side, without copies and without state.
 
-/// Text.
+/// A text frame.
 pub(crate) const TEXT: u8 = 1;
-/// Bytes.
+/// A binary frame.
 pub(crate) const BINARY: u8 = 2;
-/// The end.
+/// A close frame.
 pub(crate) const CLOSE: u8 = 8;
-/// "Are you there?"
+/// A ping.
 pub(crate) const PING: u8 = 9;
-/// "Yes."
+/// A pong.
 pub(crate) const PONG: u8 = 10;
 
-/// One frame. Servers send messages unfragmented here; a continuation is handed on like any other frame.
+/// One frame. The servers here do not fragment messages; a continuation is returned like any other frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
     pub(crate) opcode: u8,
     pub(crate) payload: &'a [u8],
-    /// Bytes from the frame's first to its last.
+    /// The length of the whole frame in bytes.
     pub(crate) len: usize,
 }
 
-/// A server must not mask (RFC 6455, 5.1), nor send frames of 2^63 bytes.
+/// A masked frame (servers must not mask, RFC 6455, 5.1) or one of 2^63 bytes or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame that no server may send")]
 pub(crate) struct BadFrame;
 
-/// The first frame of `bytes`; `None` if it is not all there yet.
+/// Returns the first frame of `bytes`; `None` if it is incomplete.
 pub(crate) fn next(bytes: &[u8]) -> Result<Option<Frame<'_>>, BadFrame> {
     let [first, second, ..] = *bytes else {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(crate) fn next(bytes: &[u8]) -> Result<Option<Frame<'_>>, BadFrame> {
 
 /// Appends a masked frame.
 pub(crate) fn put(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
-    // A server unmasks whatever the key is; this one need not surprise anybody.
+    // A constant, because servers accept any key and a generator needs no protection from proxies.
     const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     out.push(0x80 | opcode);
     match payload.len() {
@@ -79,7 +79,7 @@ pub(crate) fn put(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// As a server would send it.
+    /// A frame as a server sends it.
     fn server(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x80 | opcode];
         match payload.len() {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_masked() {
+    fn sent_frames_are_masked() {
         for len in [0, 5, 126, 70_000] {
             let payload = vec![b'y'; len];
             let mut bytes = Vec::new();

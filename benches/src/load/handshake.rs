@@ -1,8 +1,8 @@
-//! Getting in: the request for a WebSocket, and whether the answer is one.
+//! The WebSocket handshake: the request and the answer.
 
 use memchr::memmem;
 
-/// Where and as whom a client asks to be let in.
+/// The request of a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
@@ -12,7 +12,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Appends it.
+    /// Appends the request.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         let Self { path, host, .. } = self;
         let fixed = format!(
@@ -35,14 +35,14 @@ impl Request<'_> {
     }
 }
 
-/// What came of it so far.
+/// The answer so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The head is not all there.
+    /// The head is incomplete.
     Incomplete,
-    /// In; the WebSocket begins behind so many bytes.
+    /// Accepted; the WebSocket's data begin at this offset.
     Upgraded(usize),
-    /// Something else was answered, with this status.
+    /// Rejected with this status.
     Refused(u16),
 }
 

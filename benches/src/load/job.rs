@@ -1,4 +1,4 @@
-//! What a generator is told, and what it answers: JSON lines on its stdin and stdout.
+//! The job, commands and replies of a generator, as JSON lines on its stdin and stdout.
 
 use std::net::SocketAddr;
 
@@ -8,37 +8,37 @@ use super::dialect::Dialect;
 use super::tally::Tally;
 use crate::host::priority::Priority;
 
-/// The connections that a generator holds. The first line that it is sent.
+/// The connections of a generator. It is the first line on stdin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Where the servers are; connections are spread over them.
+    /// The servers' addresses. Connections are distributed over them.
     pub targets: Vec<SocketAddr>,
-    /// Which source addresses on the loopback (127.0.0.x, 127.0.1.x …) connections come from: there are 28,000 ports per
-    /// address. 1: whichever the kernel takes.
+    /// The first source address on the loopback (127.0.0.x, 127.0.1.x …), because an address has only 28,000 ports.
+    /// With 1, the kernel chooses.
     pub source: u8,
-    /// What is spoken.
+    /// The protocol.
     pub dialect: Dialect,
-    /// What tokens are signed with.
+    /// The key that signs tokens.
     pub secret: String,
-    /// What the connections are in their rooms.
+    /// The role of the connections in their rooms.
     pub role: LoadRole,
-    /// Which rooms, and how connections are spread over them.
+    /// The rooms and the distribution of connections over them.
     pub rooms: Rooms,
-    /// How many connections.
+    /// The number of connections.
     pub connections: u32,
-    /// The number of the first player: names must not be those of other generators.
+    /// The number of the first player. Generators must not share names.
     pub first_player: u32,
-    /// How many connections may be on their way in at a time.
+    /// The number of connections that may be connecting at a time.
     pub at_once: u32,
-    /// Bytes of what an input carries.
+    /// The size of an input's data in bytes.
     pub size: u32,
-    /// How the connections read once they are in.
+    /// How established connections read.
     pub reading: Reading,
-    /// The kernel's receive buffer per connection, bytes; 0: its choice.
+    /// The kernel's receive buffer per connection in bytes; 0 is the kernel's default.
     pub receive_buffer: u32,
-    /// The core that it runs on.
+    /// The generator's core.
     pub core: Option<usize>,
-    /// How it stands to others on that core.
+    /// The generator's priority on that core.
     pub priority: Priority,
 }
 
@@ -46,7 +46,7 @@ pub struct Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadRole {
-    /// Plays: may send inputs.
+    /// Plays and may send inputs.
     Player,
     /// Watches.
     Spectator,
@@ -54,11 +54,11 @@ pub enum LoadRole {
     Idle,
 }
 
-/// Rooms and who is in them: connection `c` is in the rooms `(c / each) * per_connection` and the following ones, so every
-/// room has `each` connections.
+/// Rooms and their connections. Connection `c` is in room `(c / each) * per_connection` and the following ones, so
+/// every room has `each` connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rooms {
-    /// The part of the name before the number: `relay-x-`.
+    /// The part of the name before the number, for example `relay-x-`.
     pub prefix: String,
     /// Connections of each room.
     pub each: u32,
@@ -67,7 +67,7 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// How many rooms that many connections are in.
+    /// The number of rooms of that many connections.
     pub fn count(&self, connections: u32) -> u32 {
         connections.div_ceil(self.each) * self.per_connection
     }
@@ -77,70 +77,70 @@ impl Rooms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
-    /// All that comes.
+    /// Everything at once.
     All,
-    /// So many bytes a second.
+    /// This many bytes a second.
     Slowly(u32),
     /// Nothing.
     Nothing,
 }
 
-/// What it is told later.
+/// A command to a running generator.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Send so many inputs a second, over all rooms and players.
+    /// Sends this many inputs a second, over all rooms and players.
     Rate(f64),
-    /// Send none any more.
+    /// Sends no more inputs.
     Silence,
-    /// Measure what is due between these times of the clock.
+    /// Measures inputs that are due between these two times of the clock.
     Window(u64, u64),
-    /// Answer with what was counted since the last time, and what stands.
+    /// Requests the counts since the last request, and the current state.
     Collect,
-    /// Begin to watch each room for a pause.
+    /// Starts watching each room for a pause.
     Watch,
-    /// Answer with how the rooms are since then.
+    /// Requests the rooms' pauses since then.
     Pauses,
-    /// Read like this from now on.
+    /// Changes how connections read.
     Read(Reading),
-    /// Let so many be on their way in at a time.
+    /// Changes how many connections may be connecting at a time.
     AtOnce(u32),
-    /// Lose all connections at once and connect anew.
+    /// Closes all connections at once and connects again.
     Reconnect,
 }
 
-/// What it answers.
+/// A generator's reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// So many connections are in, and all are when that is all of them. Sent while they are coming.
+    /// The number of established connections, sent while they are being established.
     Connected(u32),
     /// To [`Command::Collect`].
     Tally(Box<Tally>),
     /// To [`Command::Pauses`].
     Pauses(Pauses),
-    /// It cannot go on.
+    /// The generator cannot continue.
     Failed(String),
 }
 
-/// How rooms fared since [`Command::Watch`].
+/// The rooms' pauses since [`Command::Watch`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pauses {
-    /// Rooms that have inputs which were due and are not answered, for longer than half a second.
+    /// Rooms with inputs that have been due for more than half a second and are not answered.
     pub waiting: u32,
-    /// For each room that has a new owner: the pause.
+    /// The pause of each room with a new owner.
     pub moved: Vec<Pause>,
-    /// For each other room.
+    /// The pause of each other room.
     pub stayed: Vec<Pause>,
 }
 
-/// A room's longest silence, in microseconds.
+/// A room's longest pause, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// The longest time between two updates, or from one to the snapshot of a new owner.
+    /// The longest time between two updates, or from an update to the snapshot of a new owner.
     pub gap_us: u64,
-    /// The longest that an input waited for its ack, counted from when it was due.
+    /// The longest time from an input's due time to its ack.
     pub wait_us: u64,
-    /// When the snapshot of the new owner came, after the begin; 0 if none did.
+    /// When the snapshot of the new owner came, after the start of watching; 0 if none did.
     pub back_us: u64,
 }

@@ -1,5 +1,5 @@
-//! The load generator: a process of its own with one thread, which speaks with thousands of connections over one epoll and
-//! one buffer. It is told what to do by lines on stdin, and answers with lines on stdout.
+//! The load generator: a process with one thread that drives thousands of connections with one epoll instance and one
+//! buffer. It reads commands from stdin and writes replies to stdout.
 
 pub mod clock;
 
@@ -31,10 +31,10 @@ pub mod swarm;
 
 pub mod remote;
 
-/// The generator's process: what `grandstand bench load` runs, which is started by the scenarios and by nobody else.
+/// Runs a generator's process. This is `grandstand bench load`, which only scenarios start.
 ///
 /// # Errors
-/// If it has no job, or the system gives it no sockets.
+/// If it gets no job, or the system refuses sockets.
 pub fn run() -> std::io::Result<()> {
     swarm::run()
 }

@@ -1,7 +1,7 @@
-//! When inputs are due: at a fixed rate from a fixed start, whether or not the server keeps up. What is late was still due
-//! at its time, so a stalled server cannot hide behind a client that waited for it (coordinated omission).
+//! The due times of inputs: a fixed rate from a fixed start, even if the server does not keep up. A late input keeps
+//! its due time, so a stalled server cannot hide behind a client that waited for it (coordinated omission).
 
-/// An open loop.
+/// An open-loop schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Schedule {
     start_ns: u64,
@@ -10,7 +10,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// `per_second` inputs from `start_ns` on.
+    /// `per_second` inputs, beginning at `start_ns`.
     pub(crate) fn new(start_ns: u64, per_second: f64) -> Self {
         Self {
             start_ns,
@@ -19,12 +19,12 @@ impl Schedule {
         }
     }
 
-    /// When the next one is due.
+    /// The due time of the next input.
     pub(crate) fn next_ns(&self) -> u64 {
         self.start_ns + (self.next as f64 * 1e9 / self.per_second) as u64
     }
 
-    /// The number of an input that is due, and when it was; `None` if none is by `now_ns`.
+    /// Returns the number and due time of an input that is due by `now_ns`.
     pub(crate) fn poll(&mut self, now_ns: u64) -> Option<(u64, u64)> {
         let due = self.next_ns();
         (due <= now_ns).then(|| {
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_late_was_due_at_its_time() {
+    fn a_late_input_keeps_its_due_time() {
         let mut schedule = Schedule::new(1_000_000_000, 4.0);
         assert_eq!(schedule.poll(999_999_999), None);
         assert_eq!(schedule.poll(1_000_000_000), Some((0, 1_000_000_000)));

@@ -1,4 +1,4 @@
-//! A client's socket: connect, read into the generator's one buffer, write or keep what does not go out yet.
+//! A client's socket: it connects, reads into the generator's one buffer, and keeps unsent bytes.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,21 +7,21 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
 
-/// A socket, and what it could not send yet.
+/// A socket and its unsent bytes.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) stream: TcpStream,
     unsent: Vec<u8>,
     pub(super) connected: bool,
-    /// When it began to connect.
+    /// When the connect began.
     pub(super) since_ns: u64,
 }
 
-/// Bytes that may wait to be sent; an input that would be over it counts as not sent.
+/// The maximum number of unsent bytes. An input that would exceed it counts as unsent.
 const UNSENT: usize = 256 * 1024;
 
 impl Wire {
-    /// Begins to connect, from one of the loopback's addresses.
+    /// Starts to connect from one of the loopback's addresses.
     pub(super) fn connect(
         target: SocketAddr,
         source: Option<Ipv4Addr>,
@@ -30,7 +30,7 @@ impl Wire {
         let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        // Closed at once, by a reset: a port that waits for a minute is one fewer for whoever measures next.
+        // Closes with a reset, because a port in TIME_WAIT is unavailable to the next run for a minute.
         socket.set_linger(Some(Duration::ZERO))?;
         if receive_buffer > 0 {
             socket.set_recv_buffer_size(receive_buffer as usize)?;
@@ -51,7 +51,7 @@ impl Wire {
         })
     }
 
-    /// Whether the connect has come to its end, and how.
+    /// Returns whether the connect is complete.
     pub(super) fn poll_connected(&mut self) -> io::Result<bool> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
@@ -64,12 +64,12 @@ impl Wire {
         Ok(self.connected)
     }
 
-    /// Reads what is there: the bytes' number, and whether there may be more. 0 bytes and `false`: nothing now.
+    /// Reads once. Returns the number of bytes and whether there may be more; 0 and `false` if there is nothing.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-                // A short read took all there was (epoll(7), on edge-triggered stream sockets).
+                // A short read has emptied the socket (epoll(7), on edge-triggered stream sockets).
                 Ok(len) => Ok((len, len == buffer.len())),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => Ok((0, false)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -78,12 +78,12 @@ impl Wire {
         }
     }
 
-    /// Whether an input may still be added to what waits.
+    /// Whether an input may be added to the unsent bytes.
     pub(super) fn has_room(&self) -> bool {
         self.unsent.len() < UNSENT
     }
 
-    /// Sends, or keeps for later.
+    /// Sends bytes, or keeps them for later.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.connected || !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);
@@ -94,7 +94,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends what waits.
+    /// Sends the unsent bytes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.unsent.is_empty() {
             return Ok(());

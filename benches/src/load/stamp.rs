@@ -1,10 +1,10 @@
-//! The time at which a message was due, carried inside it: `@` and 16 hexadecimal digits. Nothing else that servers send
-//! here has an `@`, so a message is counted by its stamp, however a server wraps it.
+//! The timestamp in a message: `@` and 16 hexadecimal digits of its due time. Servers send no other `@` here, so
+//! messages can be counted by their timestamps in any envelope.
 
-/// Bytes that a stamp takes.
+/// The length of a timestamp in bytes.
 pub(crate) const LEN: usize = 17;
 
-/// Appends one.
+/// Appends a timestamp.
 pub(crate) fn put(ns: u64, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'@');
@@ -15,7 +15,7 @@ pub(crate) fn put(ns: u64, out: &mut Vec<u8>) {
     );
 }
 
-/// The first stamp in `bytes`, and where it ends.
+/// Returns the first timestamp in `bytes` and the offset of its end.
 pub(crate) fn find(bytes: &[u8]) -> Option<(u64, usize)> {
     let start = memchr::memchr(b'@', bytes)? + 1;
     let digits = bytes.get(start..start + 16)?;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_found_in_what_surrounds_it() {
+    fn a_stamp_is_found_in_any_envelope() {
         for ns in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
             let mut bytes = b"{\"data\":\"".to_vec();
             put(ns, &mut bytes);

@@ -1,4 +1,4 @@
-//! The generator's loop: one thread, one epoll, one buffer.
+//! The generator's loop: one thread, one epoll instance, one buffer.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,16 +17,16 @@ use super::timer::Timer;
 
 const CONTROL: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
-/// Another address for every so many: once half of an address's ports are taken, the kernel looks at all of them for each
-/// `bind`, and 15,000 connections from one address stall for seconds.
+/// Connections from one source address. Once half of an address's ports are taken, the kernel searches all of them for
+/// each `bind`, and 15,000 connections from one address stall for seconds.
 pub const PER_SOURCE: usize = 10_000;
-/// Connects that begin in one turn: who is connected waits for its request meanwhile, and the server does not for ever.
+/// Connects that start in one turn. More would delay the requests of connected clients until the server gives them up.
 const CONNECTS: usize = 64;
-/// What is read at a time.
+/// The size of a read in bytes.
 const BUFFER: usize = 256 * 1024;
-/// How often slow readers read, and progress is told.
+/// Interval of slow readers' reads and of progress replies.
 const TICK_NS: u64 = 50_000_000;
-/// How long one may take to get in before it is tried again.
+/// How long a client may take to connect before it retries.
 const ENTRY_NS: u64 = 20_000_000_000;
 
 /// Runs until stdin ends.
@@ -67,13 +67,13 @@ struct Swarm {
     job: Job,
     crowd: Crowd,
     wires: Vec<Option<Wire>>,
-    /// Who has no connection and wants one.
+    /// Clients that have no connection and want one.
     waiting: VecDeque<u32>,
-    /// Who failed, and tries again at the next tick.
+    /// Clients that failed and retry at the next tick.
     later: Vec<u32>,
-    /// Who is on the way in, and since when.
+    /// Connecting clients, and since when.
     entering: VecDeque<(u32, u64)>,
-    /// How many were in when that was told last.
+    /// The number of connected clients in the last progress reply.
     told: Option<u32>,
     tick_ns: u64,
     buffer: Vec<u8>,
@@ -174,7 +174,7 @@ impl Swarm {
         }
     }
 
-    /// Reads until nothing is there, or so many bytes.
+    /// Reads until nothing is left, or this many bytes.
     fn read(&mut self, client: usize, limit: usize) {
         let mut left = limit;
         while left > 0 {
@@ -209,7 +209,7 @@ impl Swarm {
         }
     }
 
-    /// Sends what is in `out`.
+    /// Sends the contents of `out`.
     fn send(&mut self, client: usize) {
         if self.out.is_empty() {
             return;
@@ -238,7 +238,7 @@ impl Swarm {
         }
     }
 
-    /// Begins connects that may begin; whether more may than one turn has time for.
+    /// Starts as many connects as allowed. Returns whether more could start than one turn has time for.
     fn open(&mut self, now: u64) -> bool {
         while let Some(&(client, since)) = self.entering.front() {
             let client = client as usize;
@@ -250,10 +250,10 @@ impl Swarm {
             }
             self.entering.pop_front();
             if enters {
-                self.retry(client, "it was not let in within 20 s");
+                self.retry(client, "a client did not connect within 20 s");
             }
         }
-        // Those behind the first may be in already, so what counts is who is in or waits.
+        // Clients may become connected in any order, so the count matters, not the position in the queue.
         for _ in 0..CONNECTS {
             if self.entering() >= self.job.at_once {
                 return false;
@@ -301,7 +301,7 @@ impl Swarm {
     }
 
     fn lose(&mut self, client: usize) {
-        // Closing a socket takes it out of epoll.
+        // Closing a socket removes it from epoll.
         let had = self.wires[client].take().is_some();
         if had || !self.crowd.is_out(client) {
             self.crowd.handle_lost(client);

@@ -1,51 +1,51 @@
-//! What a generator counted.
+//! The counts of a generator.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// Latencies in microseconds, to three digits, of up to ten minutes.
+/// Latencies in microseconds with three significant digits, up to ten minutes.
 #[derive(Debug, Clone)]
 pub struct Latencies(Histogram<u64>);
 
-/// The longest that is told apart.
+/// The longest latency; longer ones count as this.
 const LONGEST_US: u64 = 600_000_000;
 
 impl Default for Latencies {
     fn default() -> Self {
-        // The bounds are constants that the library accepts.
+        // The library accepts these constants.
         Self(Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are sound"))
     }
 }
 
 impl Latencies {
-    /// Counts one.
+    /// Records one latency.
     pub fn record_ns(&mut self, ns: u64) {
         self.record_us(ns / 1000, 1);
     }
 
-    /// Counts `times` of them.
+    /// Records a latency `times` times.
     pub fn record_us(&mut self, us: u64, times: u64) {
         self.0.saturating_record_n(us.clamp(1, LONGEST_US), times);
     }
 
-    /// Adds those of another.
+    /// Adds the latencies of another histogram.
     pub fn add(&mut self, other: &Self) {
         for bar in other.0.iter_recorded() {
             self.record_us(bar.value_iterated_to(), bar.count_at_value());
         }
     }
 
-    /// How many there are.
+    /// The number of latencies.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// Milliseconds that this share (0 to 1) of them does not exceed; none if there are none.
+    /// The quantile `share` (0 to 1) in milliseconds; `None` if there are no latencies.
     pub fn quantile_ms(&self, share: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(share) as f64 / 1000.0)
     }
 
-    /// The longest, in milliseconds.
+    /// The longest latency in milliseconds.
     pub fn max_ms(&self) -> Option<f64> {
         self.quantile_ms(1.0)
     }
@@ -58,7 +58,7 @@ impl PartialEq for Latencies {
 }
 
 impl Serialize for Latencies {
-    /// As pairs of microseconds and count.
+    /// Serializes as pairs of microseconds and count.
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let bars = self.0.iter_recorded();
         to.collect_seq(bars.map(|bar| (bar.value_iterated_to(), bar.count_at_value())))
@@ -75,60 +75,61 @@ impl<'de> Deserialize<'de> for Latencies {
     }
 }
 
-/// What a generator counted since it was last asked, and what stands.
+/// A generator's counts since the last request, and its current state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
-    /// Connections that are in.
+    /// Connected clients now.
     pub live: u32,
-    /// Connections that came in.
+    /// Clients that connected.
     pub entered: u64,
-    /// Messages with a stamp that came.
+    /// Received messages with a timestamp.
     pub received: u64,
-    /// Those of them that were due in the window.
+    /// Received messages that were due in the window.
     pub in_window: u64,
-    /// Bytes that came.
+    /// Received bytes.
     pub bytes: u64,
     /// Reads from the kernel.
     pub reads: u64,
-    /// Inputs sent.
+    /// Sent inputs.
     pub sent: u64,
-    /// Those of them that were due in the window.
+    /// Sent inputs that were due in the window.
     pub sent_in_window: u64,
-    /// Inputs that were due while their connection was not in, or had too much unsent.
+    /// Inputs that were due while their client was not connected or had too many unsent bytes.
     pub unsent: u64,
-    /// Inputs that were acked.
+    /// Acked inputs.
     pub acked: u64,
-    /// Inputs that were rejected.
+    /// Rejected inputs.
     pub rejected: u64,
-    /// Inputs sent and not yet acked, by now.
+    /// Sent inputs that are not acked now.
     pub unacked: u64,
-    /// Clients whose version of their room is older than another's of the same, by now.
+    /// Clients that now have an older version of their room than another client.
     pub behind: u64,
-    /// The newest version of any room, by now.
+    /// The newest version of any room now.
     pub newest: u64,
-    /// Snapshots that came.
+    /// Received snapshots.
     pub snapshots: u64,
-    /// Updates whose `prev` was not the version before.
+    /// Updates whose `prev` was not the client's version.
     pub gaps: u64,
     /// `degraded` notices.
     pub degraded: u64,
-    /// Errors that were told, connections that were closed, handshakes that were refused.
+    /// Error messages, closed connections and rejected handshakes.
     pub errors: u64,
-    /// One of them.
+    /// One of the errors.
     pub error: Option<String>,
-    /// Connects that were tried again.
+    /// Retried connects.
     pub retries: u64,
-    /// From due to received.
+    /// From due time to receipt.
     pub latencies: Latencies,
-    /// From due to acked.
+    /// From due time to ack.
     pub acks: Latencies,
-    /// From the first try to connect until in.
+    /// From the first connect attempt until connected.
     pub entries: Latencies,
 }
 
 impl Tally {
-    /// Adds what another generator, or a later answer of the same, counted; `same` says which, for what stands.
+    /// Adds the counts of another generator, or later counts of the same one. `same` tells them apart, because the
+    /// current state of the same generator is replaced, not summed.
     pub fn add(&mut self, other: &Self, same: bool) {
         if same {
             (self.live, self.unacked, self.behind) = (0, 0, 0);
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_survive_the_way_and_add_up() {
+    fn latencies_survive_encoding_and_add_up() {
         let mut first = Latencies::default();
         for us in 1..=1000 {
             first.record_ns(us * 1000);
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_is_not_summed_up_for_the_same_generator() {
+    fn the_state_of_the_same_generator_is_replaced_not_summed() {
         let tally = |live, received| Tally {
             live,
             received,

@@ -1,4 +1,4 @@
-//! A timer to the microsecond: epoll's own timeout knows milliseconds only.
+//! A timer with microsecond resolution. The timeout of epoll has milliseconds only.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -18,7 +18,7 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    /// One that is not set.
+    /// Creates a timer that is not set.
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let file = timerfd_create(
             TimerfdClockId::Monotonic,

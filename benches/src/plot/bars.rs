@@ -1,4 +1,4 @@
-//! Bars with names, which lie, so that names have room and each value stands behind its bar.
+//! Horizontal bars with names, so that names have space and each value stands at the end of its bar.
 
 use plotters::prelude::*;
 
@@ -6,19 +6,19 @@ use super::line::Line;
 use super::style::{Area, COLOURS, fault, short};
 use crate::error::BenchError;
 
-/// Pixels that names take.
+/// Width of the names in pixels.
 const NAMES: u32 = 250;
-/// Pixels of a group of bars, and of all that is not bars.
+/// Height of a group of bars, and of everything else, in pixels.
 const GROUP: u32 = 26;
 const REST: u32 = 76;
 
-/// How high a panel with so many names is.
+/// The height of a panel with this many names.
 pub(super) fn height(names: usize, lines: usize) -> u32 {
     let bars = GROUP.max(17 * lines as u32 + 8);
     REST + bars * names.max(1) as u32
 }
 
-/// Draws them: for each name one bar of each line.
+/// Draws one bar of each line for each name.
 pub(super) fn draw(
     area: &Area<'_>,
     names: &[String],
@@ -27,7 +27,7 @@ pub(super) fn draw(
 ) -> Result<(), BenchError> {
     let values = lines.iter().flat_map(|line| &line.points);
     let longest = values.map(|point| point.1).fold(0.0, f64::max);
-    // Behind the longest bar stands its value.
+    // The value stands at the end of the longest bar.
     let end = if longest > 0.0 { longest * 1.2 } else { 1.0 };
     let last = names.len().max(1) as f64 - 1.0;
     let mut chart = ChartBuilder::on(area)

@@ -1,20 +1,20 @@
-//! The points of a plot.
+//! The data of a plot.
 
 use crate::load::tally::Latencies;
 
-/// Points that belong together.
+/// A named series of points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// What they are.
+    /// The name.
     pub name: String,
-    /// Where they are.
+    /// The points.
     pub points: Vec<(f64, f64)>,
-    /// What stands behind the bar at that place instead of its value.
+    /// Texts that replace the values of bars at these places.
     pub notes: Vec<(f64, String)>,
 }
 
 impl Line {
-    /// A line.
+    /// A series.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         Self {
             name: name.into(),
@@ -23,7 +23,7 @@ impl Line {
         }
     }
 
-    /// How latencies are spread, for [`Axis::Percentile`](super::Axis::Percentile). One bar is none.
+    /// The distribution of latencies, for [`Axis::Percentile`](super::Axis::Percentile).
     pub fn spread(name: impl Into<String>, latencies: &Latencies) -> Self {
         let steps = (0..=80).map(|step| f64::from(step) / 20.0);
         let points = steps.filter_map(|nines| {

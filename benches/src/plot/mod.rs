@@ -1,4 +1,4 @@
-//! Plots that a person reads at a glance: what was measured over time and how latencies are spread, as SVG.
+//! SVG plots of figures over time and of latency distributions.
 
 mod style;
 
@@ -21,9 +21,9 @@ const PANEL: u32 = 300;
 /// A plot: panels below each other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chart {
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// How it was measured.
+    /// The conditions of the measurement.
     pub subtitle: String,
     /// The panels.
     pub panels: Vec<Panel>,
@@ -32,27 +32,27 @@ pub struct Chart {
 /// One pair of axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What stands along the bottom.
+    /// The horizontal axis.
     pub x: Axis,
-    /// What stands along the side, with its unit.
+    /// The label of the vertical axis, with its unit.
     pub y: &'static str,
     /// The lines.
     pub lines: Vec<Line>,
 }
 
-/// What a panel's bottom means.
+/// A horizontal axis.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Axis {
-    /// Seconds since the begin.
+    /// Seconds since the start.
     Seconds,
-    /// The share of all that is not slower: evenly spaced are 0, 90, 99, 99.9 and 99.99 %.
+    /// Percentiles on a logarithmic scale: 0, 90, 99, 99.9 and 99.99 % are evenly spaced.
     Percentile,
-    /// One bar for each of these names; each line has a point for each.
+    /// One bar for each of these names. Each line has a point for each.
     Names(Vec<String>),
 }
 
 impl Chart {
-    /// Draws it into a file.
+    /// Writes the plot to a file.
     ///
     /// # Errors
     /// If it cannot be drawn or written.
@@ -64,7 +64,7 @@ impl Chart {
         })
     }
 
-    /// Draws it.
+    /// Draws the plot.
     ///
     /// # Errors
     /// If it cannot be drawn.

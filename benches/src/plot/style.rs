@@ -1,4 +1,4 @@
-//! Colours and texts of plots.
+//! Colours and number formats of plots.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use crate::error::BenchError;
 
-/// Colours that can be told apart also by the colour-blind (Okabe and Ito).
+/// Colours that colour-blind readers can distinguish (Okabe and Ito).
 pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -19,7 +19,7 @@ pub(super) const COLOURS: [RGBColor; 6] = [
 
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A number in few characters: `1.5 M`, `200 k`, `0.25`.
+/// Formats a number briefly: `1.5 M`, `200 k`, `0.25`.
 pub fn short(value: f64) -> String {
     let (value, unit) = match value.abs() {
         1e9.. => (value / 1e9, " G"),

@@ -1,4 +1,4 @@
-//! `fanout`: one room, one player who sends, and very many who watch.
+//! `fanout`: one room with one player and very many spectators.
 
 use crate::error::BenchError;
 use crate::load::job::{Command, Job};
@@ -12,27 +12,27 @@ use crate::scenario::measure::{Measured, drain, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{OFFERED, Repeat, Variant};
 
-/// One room with very many spectators: deliveries, latency from the player's send on, CPU per delivery
+/// One room with very many spectators: deliveries, latency from the player's send, CPU per delivery
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Who watches
+    /// Number of spectators
     #[arg(long, default_value_t = 10_000)]
     pub spectators: u32,
     /// Inputs per second of the one player
     #[arg(long, default_value_t = 60.0)]
     pub rate: f64,
-    /// Bytes of what an input carries; the protocol's envelope comes on top
+    /// Size of an input's data in bytes, without the protocol's envelope
     #[arg(long, default_value_t = 128)]
     pub size: u32,
-    /// What is measured side by side, and how often.
+    /// The variants and rounds.
     #[command(flatten)]
     pub repeat: Repeat,
 }
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had.
+/// If servers or clients are unavailable.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
@@ -70,7 +70,7 @@ async fn once(
     let mut loads = [&mut load, player];
     let mut measured = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     loads[1].tell(Command::Silence).await?;
-    progress.phase("waiting for the rest");
+    progress.phase("waiting for late messages");
     drain(&mut loads, &mut measured).await?;
 
     let mut report = Report::new("fanout");

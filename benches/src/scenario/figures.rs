@@ -3,7 +3,7 @@
 use crate::report::Report;
 use crate::scenario::measure::Measured;
 
-/// What was offered and what came: of the first load as watchers, of the second as the publisher.
+/// Adds offered and delivered messages. The first load receives, the second publishes.
 pub fn put_deliveries(report: &mut Report, measured: &Measured, watchers: u32) {
     let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
     let offered = publishing.sent_in_window * u64::from(watchers);
@@ -35,7 +35,7 @@ pub fn put_deliveries(report: &mut Report, measured: &Measured, watchers: u32) {
     }
 }
 
-/// How busy the servers were.
+/// Adds the CPU usage of the servers.
 pub fn put_servers(report: &mut Report, measured: &Measured) {
     let percent = |cpu_s: f64| cpu_s / measured.seconds * 100.0;
     let used = &measured.used;

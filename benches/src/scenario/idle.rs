@@ -1,4 +1,4 @@
-//! `idle`: what a connection costs that only is there.
+//! `idle`: the cost of an idle connection.
 
 use crate::error::BenchError;
 use crate::host::kernel::Kernel;
@@ -16,44 +16,45 @@ use crate::report::Report;
 use crate::scenario::jobs::{job, publisher};
 use crate::scenario::measure::settle;
 
-/// Connections that only are there: how fast they come, and the memory that each takes
+/// Idle connections: connect rate and memory per connection
 ///
-/// Goes as far as the machine does: when memory gets short or connects fail, it stops there, and says how far it came and why.
+/// Opens as many connections as the machine allows. When memory runs short or connects fail, the run stops and reports
+/// the number of connections and the reason.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// How many connections
+    /// Number of connections
     #[arg(long, default_value_t = 15_000)]
     pub connections: u32,
-    /// Edge processes on the one port; 0: as many as the limit of open files asks for
+    /// Edge processes on the one port; 0: as many as the limit of open files requires
     #[arg(long, default_value_t = 0)]
     pub edges: u32,
     /// What connections do: nothing, or watch one room
     #[arg(long, value_enum, default_value_t = Doing::Nothing)]
     pub doing: Doing,
-    /// How many may be on their way in at a time
+    /// Number of connections that may be connecting at a time
     #[arg(long, default_value_t = 256)]
     pub at_once: u32,
-    /// Memory that the machine keeps for others, MiB: with less available, no more connections are opened
+    /// Available memory to keep for the rest of the machine, MiB: no connections are opened below it
     #[arg(long, default_value_t = 1536)]
     pub keep_free_mib: u64,
 }
 
-/// What idle connections do.
+/// The activity of idle connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Doing {
     /// They are connected and authenticated.
     Nothing,
-    /// They also are spectators of one room.
+    /// They are also spectators of one room.
     Watching,
 }
 
-/// What of an edge's open files connections may take, however unevenly the kernel spreads them over edges: with 17,000 each,
-/// one has 17,500 at most.
+/// The share of an edge's open files that connections may take on average. The kernel distributes them unevenly over
+/// edges: at 17,000 on average, one edge has up to 17,500.
 const FILLED_PERCENT: u64 = 85;
-/// What is known to be needed for a connection, both ends, before it is measured: bytes.
+/// An estimate of a connection's memory in bytes, both ends included.
 const ABOUT: u64 = 11_000;
 
-/// What was used at a time.
+/// The memory in use at one time.
 struct Used {
     servers: ServersUsage,
     kernel: Kernel,
@@ -68,10 +69,10 @@ impl Used {
     }
 }
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers cannot be had, or nobody gets in.
+/// If servers are unavailable or no client connects.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
@@ -96,7 +97,7 @@ pub async fn run(
         Doing::Nothing => LoadRole::Idle,
         Doing::Watching => LoadRole::Spectator,
     };
-    // The first connections make buffers and caches that stay: they are no connection's.
+    // The first connections create buffers and caches that stay; they must not count for a connection.
     progress.phase("warming up");
     let target = servers.address();
     let warm = Job {
@@ -105,7 +106,7 @@ pub async fn run(
         ..job(target, LoadRole::Idle, 64 * edges.min(16), cores)
     };
     let warm = Load::enter(&warm, progress).await?;
-    // Who watches a room that nobody has made waits for it.
+    // Spectators of a room that does not exist would wait for it.
     let host = match options.doing {
         Doing::Nothing => None,
         Doing::Watching => Some(Load::enter(&publisher(target, cores, 128), progress).await?),
@@ -122,7 +123,10 @@ pub async fn run(
     let reached = load.ramp(|live| {
         let left = Kernel::now().map_or(0, |kernel| kernel.available) >> 20;
         let done = f64::from(live) / f64::from(options.connections);
-        let now = format!("{live} of {} in, {left} MiB available", options.connections);
+        let now = format!(
+            "{live} of {} connected, {left} MiB available",
+            options.connections
+        );
         progress.step(done, &now);
         if !all_run(&servers) {
             return Some("an edge has ended".to_owned());
@@ -163,7 +167,7 @@ pub async fn run(
     put_connecting(&mut report, &reached, cpu_s);
     put_memory(&mut report, reached.live, &before, &after);
     let figures = &mut report.figures;
-    // They are on the same machine, and in none of the figures above but the last.
+    // The generators run on the same machine. Only the last of the figures above includes them.
     figures.put("generators_memory_bytes", generators);
     let idle_s = (rest.edges - after.servers.edges).cpu_s;
     figures.put_number("edge_cpu_percent_idle", idle_s / common.seconds * 100.0);
@@ -177,13 +181,13 @@ fn all_run(servers: &Servers) -> bool {
     servers.edges().into_iter().all(|pid| program(pid).is_ok())
 }
 
-/// Edges that hold so many connections with so many open files each.
+/// The number of edges for this many connections and open files per edge.
 fn edges(connections: u32, files: u64) -> u32 {
     let each = u32::try_from(files.saturating_mul(FILLED_PERCENT) / 100).unwrap_or(u32::MAX);
     connections.div_ceil(each.max(1)).max(1)
 }
 
-/// Says what will be in the way before it is.
+/// Warns of limits that will stop the run.
 fn look_ahead(options: &Options, report: &mut Report, progress: &mut Progress) {
     let connections = u64::from(options.connections);
     let small = limits::too_small(&Demand {
@@ -196,7 +200,7 @@ fn look_ahead(options: &Options, report: &mut Report, progress: &mut Progress) {
         let free = kernel.available.saturating_sub(options.keep_free_mib << 20);
         if connections * ABOUT > free {
             notes.push(format!(
-                "{connections} connections take about {:.1} GiB with both ends, {:.1} are there: about {} will fit",
+                "{connections} connections need about {:.1} GiB for both ends, {:.1} are available: about {} will fit",
                 gib(connections * ABOUT),
                 gib(free),
                 free / ABOUT
@@ -229,7 +233,7 @@ fn put_connecting(report: &mut Report, reached: &Reached, cpu_s: f64) {
     if reached.tally.retries > 0 {
         let error = reached.tally.error.clone().unwrap_or_default();
         report.warn(format!(
-            "{} connects were tried again: {error}",
+            "{} connects were retried: {error}",
             reached.tally.retries
         ));
     }
@@ -259,7 +263,7 @@ fn put_memory(report: &mut Report, connections: u32, before: &Used, after: &Used
     );
     figures.put_number("sockets_per_connection", each(now.sockets, then.sockets));
     figures.put("edges_memory_bytes", after.servers.edges.memory);
-    // Whatever it is for: edges, kernel, and the generators too.
+    // Includes edges, the kernel and the generators.
     figures.put_number(
         "machine_bytes_per_connection",
         each(then.available, now.available),
@@ -297,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_as_many_edges_as_open_files_ask_for() {
+    fn the_limit_of_open_files_gives_the_number_of_edges() {
         assert_eq!(edges(60_000, 20_000), 4);
         assert_eq!(edges(1_000_000, 20_000), 59);
         assert_eq!(edges(1_000_000, u64::MAX), 1);

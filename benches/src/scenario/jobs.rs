@@ -9,10 +9,10 @@ use crate::host::priority::Priority;
 use crate::load::dialect::Dialect;
 use crate::load::job::{Job, LoadRole, Reading, Rooms};
 
-/// How many clients may be on their way in at a time, where nothing else is measured.
+/// Clients that may be connecting at a time, where nothing else is measured.
 const AT_ONCE: u32 = 256;
 
-/// Clients of an edge, before what is special about them.
+/// Returns the common job of clients of an edge.
 pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
     Job {
         targets: vec![target],
@@ -36,7 +36,7 @@ pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -
     }
 }
 
-/// One player who sends to the room of [`job`].
+/// One player that sends to the room of [`job`].
 pub fn publisher(target: SocketAddr, cores: Cores, size: u32) -> Job {
     Job {
         first_player: 10_000_000,

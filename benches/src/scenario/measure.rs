@@ -1,4 +1,4 @@
-//! Measuring while generators work.
+//! Measurements while generators work.
 
 use std::time::Duration;
 
@@ -13,46 +13,46 @@ use crate::load::remote::Load;
 use crate::load::tally::Tally;
 use crate::progress::Progress;
 
-/// How long generators have to hear of a window, at first, and when that was too short again and again.
+/// Time for generators to receive a window's start: the first value, doubled after each failure up to the second.
 const HEARD: Duration = Duration::from_millis(100);
 const MOST_AHEAD: Duration = Duration::from_secs(10);
 
-/// What is known each second of a measurement.
+/// The figures of one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sample {
-    /// Seconds since its begin.
+    /// Seconds since the start.
     pub at_s: f64,
-    /// Messages received in this second, per second.
+    /// Received messages per second.
     pub received: f64,
-    /// p99 of the latencies in this second, ms.
+    /// p99 of the latencies in milliseconds.
     pub p99_ms: f64,
-    /// Cores that the edges used.
+    /// Cores in use by the edges.
     pub edge_cores: f64,
-    /// Bytes of the edges.
+    /// Memory of the edges in bytes.
     pub edge_memory: u64,
 }
 
-/// What a measurement counted.
+/// The result of a measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// Seconds.
+    /// Its duration in seconds.
     pub seconds: f64,
-    /// By each load in turn.
+    /// The counts of each load.
     pub tallies: Vec<Tally>,
-    /// What the servers used meanwhile.
+    /// The usage of the servers.
     pub used: ServersUsage,
     /// The busiest generator's share of a core.
     pub generator: f64,
-    /// Second by second, of the first load.
+    /// The first load's figures, second by second.
     pub samples: Vec<Sample>,
     /// Messages that the first load received while CPU time was measured.
     pub received: u64,
 }
 
-/// Measures for a while: what is due in that time counts, and is waited for afterwards.
+/// Measures for `seconds`. Inputs that are due in that time count even if they are delivered afterwards.
 ///
 /// # Errors
-/// If a process is gone.
+/// If a process has ended.
 pub async fn measure(
     usage: impl Fn() -> Result<ServersUsage, BenchError>,
     loads: &mut [&mut Load],
@@ -62,10 +62,10 @@ pub async fn measure(
     measure_until(usage, loads, seconds, progress, |_| false).await
 }
 
-/// As [`measure`], and ends before its time when it has come to where `enough` says so.
+/// As [`measure`], but ends early once `enough` returns true.
 ///
 /// # Errors
-/// If a process is gone.
+/// If a process has ended.
 pub async fn measure_until(
     usage: impl Fn() -> Result<ServersUsage, BenchError>,
     loads: &mut [&mut Load],
@@ -80,7 +80,7 @@ pub async fn measure_until(
             .map(|&pid| Usage::of(pid))
             .collect::<Result<Vec<_>, _>>()
     };
-    // What was before does not count; CPU and what is received do from here on, a moment before the window.
+    // Earlier counts are discarded. CPU time and received messages count from here, shortly before the window.
     let start = open_window(loads, seconds).await?;
     measured.tallies = vec![Tally::default(); loads.len()];
     let origin = Instant::now();
@@ -133,8 +133,9 @@ pub async fn measure_until(
     Ok(measured)
 }
 
-/// Lets all count what is due from a time on, which comes soon. All must have heard of it by then, or what is sent at its begin
-/// is counted by some and not by others: they answer in order, so that they answer shows that they have.
+/// Opens the window of all loads at a time in the near future. All generators must know the window before it opens;
+/// otherwise some would miss inputs that others count. They handle commands in order, so an answer proves that they
+/// know it.
 async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, BenchError> {
     let mut ahead = HEARD;
     loop {
@@ -154,10 +155,10 @@ async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, B
     }
 }
 
-/// Waits for what is still under way, until nothing more comes for a second.
+/// Waits for late messages, until none has come for a second.
 ///
 /// # Errors
-/// If a process is gone.
+/// If a process has ended.
 pub async fn drain(loads: &mut [&mut Load], measured: &mut Measured) -> Result<(), BenchError> {
     const ROUNDS: u32 = 60;
     let mut quiet = 0;
@@ -177,7 +178,7 @@ pub async fn drain(loads: &mut [&mut Load], measured: &mut Measured) -> Result<(
     Ok(())
 }
 
-/// Seconds in which all may settle before something is measured.
+/// Waits before a measurement, so that the system settles.
 pub async fn settle(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
 }

@@ -16,30 +16,30 @@ use crate::scenario::variant::{Repeat, Variant};
 /// Two-player rooms on the shard of a room with very many spectators: their latency alone and beside it
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Who watches the giant room
+    /// Number of spectators of the giant room
     #[arg(long, default_value_t = 10_000)]
     pub spectators: u32,
     /// Messages per second of the giant room
     #[arg(long, default_value_t = 5.0)]
     pub giant_rate: f64,
-    /// Two-player rooms
+    /// Number of two-player rooms
     #[arg(long, default_value_t = 100)]
     pub rooms: u32,
     /// Inputs per second, over all two-player rooms
     #[arg(long, default_value_t = 500.0)]
     pub rate: f64,
-    /// Bytes of what an input carries
+    /// Size of an input's data in bytes
     #[arg(long, default_value_t = 128)]
     pub size: u32,
-    /// What is measured side by side, and how often.
+    /// The variants and rounds.
     #[command(flatten)]
     pub repeat: Repeat,
 }
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had.
+/// If servers or clients are unavailable.
 pub async fn run(
     options: &Options,
     common: &RunOptions,

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The scenarios.
 
 pub mod jobs;
 

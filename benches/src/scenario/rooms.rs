@@ -13,26 +13,26 @@ use crate::scenario::figures::put_servers;
 use crate::scenario::jobs::job;
 use crate::scenario::measure::{Measured, drain, measure, settle};
 
-/// Many two-player rooms: input to update and to ack through edge, NATS, the durable log, worker and back
+/// Many two-player rooms: latency from input to update and to ack through edge, NATS, the durable log, worker and back
 ///
 /// NATS, edge, worker and generator share all cores.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Two-player rooms
+    /// Number of two-player rooms
     #[arg(long, default_value_t = 1000)]
     pub rooms: u32,
     /// Inputs per second, over all rooms
     #[arg(long, default_value_t = 5000.0)]
     pub rate: f64,
-    /// Bytes of what an input carries
+    /// Size of an input's data in bytes
     #[arg(long, default_value_t = 64)]
     pub size: u32,
-    /// Workers
+    /// Number of workers
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
 }
 
-/// Players of so many rooms of two.
+/// The players of this many two-player rooms.
 pub fn pairs(servers: &Servers, rooms: u32, size: u32, cores: Cores) -> Job {
     Job {
         rooms: Rooms {
@@ -46,10 +46,10 @@ pub fn pairs(servers: &Servers, rooms: u32, size: u32, cores: Cores) -> Job {
     }
 }
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had.
+/// If servers or clients are unavailable.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
@@ -78,7 +78,7 @@ pub async fn run(
     )
     .await?;
     load.tell(Command::Silence).await?;
-    progress.phase("waiting for the rest");
+    progress.phase("waiting for late messages");
     drain(&mut [&mut load], &mut measured).await?;
 
     let mut report = Report::new("rooms");
@@ -139,7 +139,7 @@ fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
         panels: vec![
             Panel {
                 x: Axis::Percentile,
-                y: "ms from when it was due",
+                y: "ms from due time",
                 lines: vec![
                     Line::spread("input to update", &tally.latencies),
                     Line::spread("input to ack", &tally.acks),

@@ -1,4 +1,4 @@
-//! `slow`: many do not read what they are sent.
+//! `slow`: many spectators do not read.
 
 use std::time::Duration;
 
@@ -17,38 +17,38 @@ use crate::scenario::measure::{Measured, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
-/// Half of the spectators of a room do not read: the edge's memory, and what the others feel
+/// Half of a room's spectators do not read: the edge's memory, and the latency of the others
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Who watches
+    /// Number of spectators
     #[arg(long, default_value_t = 10_000)]
     pub spectators: u32,
     /// Messages per second
     #[arg(long, default_value_t = 60.0)]
     pub rate: f64,
-    /// Bytes of what a message carries
+    /// Size of a message's data in bytes
     #[arg(long, default_value_t = 128)]
     pub size: u32,
-    /// How many of 100 do not read at all
+    /// Percentage of spectators that do not read at all
     #[arg(long, default_value_t = 40)]
     pub stuck_percent: u32,
-    /// How many of 100 read a tenth of what comes
+    /// Percentage of spectators that read a tenth of the data
     #[arg(long, default_value_t = 10)]
     pub slow_percent: u32,
-    /// What is measured side by side, and how often.
+    /// The variants and rounds.
     #[command(flatten)]
     pub repeat: Repeat,
 }
 
-/// How long they may take to be current once they read again.
+/// How long slow readers may take to become current once they read again.
 const STUCK: Duration = Duration::from_secs(60);
-/// What waits for those that do not read is to be the server's matter, not their kernel's.
+/// Small, so that unread data queue in the server and not in the clients' kernel.
 const RECEIVE_BUFFER: u32 = 8192;
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had, or those that were slow do not become current.
+/// If servers or clients are unavailable, or slow readers do not become current.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
@@ -89,19 +89,19 @@ async fn once(
     player.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
 
-    progress.phase("all read");
+    progress.phase("all spectators read");
     let mut loads = [&mut readers, player];
     let before = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
     let [readers, player] = loads;
     let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
-    progress.phase("half do not");
+    progress.phase("half do not read");
     stuck.tell(Command::Read(Reading::Nothing)).await?;
-    // A message of 128 bytes is about 235 on the wire.
+    // A message of 128 bytes takes about 235 bytes on the wire.
     let tenth = options.rate * f64::from(options.size + 107) / 10.0;
     slow.tell(Command::Read(Reading::Slowly(tenth as u32)))
         .await?;
     for load in [&mut stuck, &mut slow] {
-        // The snapshots with which they came in are none of slowness.
+        // The first snapshots are not caused by slow reading.
         load.collect().await?;
     }
     let mut during = measure(
@@ -114,11 +114,11 @@ async fn once(
     let kernel_during = kernel()?;
     player.tell(Command::Silence).await?;
 
-    progress.phase("all read again");
+    progress.phase("all read again, until current");
     settle(1.0).await;
     let rest = readers.collect().await?;
     let newest = rest.newest;
-    // What was on its way at the end counts too.
+    // Messages that were in flight at the end count, too.
     during.tallies[0].add(&rest, true);
     for load in [&mut stuck, &mut slow] {
         load.tell(Command::Read(Reading::All)).await?;
@@ -136,7 +136,7 @@ async fn once(
             }
             if start.elapsed() > STUCK {
                 return Err(BenchError::Stuck {
-                    what: format!("{} who did not read are still behind", tally.behind),
+                    what: format!("{} slow readers are still behind", tally.behind),
                     seconds: STUCK.as_secs(),
                 });
             }
@@ -192,11 +192,11 @@ fn chart(report: &Report, options: &Options, before: &Measured, during: &Measure
     };
     Chart {
         title: format!(
-            "{} spectators, {} % do not read and {} % too slowly",
+            "{} spectators: {} % do not read, {} % read too slowly",
             options.spectators, options.stuck_percent, options.slow_percent
         ),
         subtitle: format!(
-            "p99 of those who read: {:.1} ms before, {:.1} ms meanwhile; all are current {:.1} s after they read again",
+            "p99 of readers: {:.1} ms before, {:.1} ms meanwhile; all are current {:.1} s after they read again",
             figure("all_read_p99_ms"),
             figure("readers_p99_ms"),
             figure("current_again_seconds"),
@@ -207,7 +207,7 @@ fn chart(report: &Report, options: &Options, before: &Measured, during: &Measure
                 y: "memory of the edge, MB",
                 lines: vec![
                     Line::new("all read", memory(before)),
-                    Line::new("half do not", memory(during)),
+                    Line::new("half do not read", memory(during)),
                 ],
             },
             Panel {
@@ -216,7 +216,7 @@ fn chart(report: &Report, options: &Options, before: &Measured, during: &Measure
                 lines: vec![
                     Line::spread("all read", &before.tallies[0].latencies),
                     Line::spread(
-                        "those who read, when half do not",
+                        "readers, while half do not read",
                         &during.tallies[0].latencies,
                     ),
                 ],

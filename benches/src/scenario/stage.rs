@@ -1,4 +1,4 @@
-//! What scenarios with spectators start with: one edge, one worker, and a player whose room all watch.
+//! The setup of scenarios with spectators: one edge, one worker, and a player whose room all watch.
 
 use crate::error::BenchError;
 use crate::host::pin::Cores;
@@ -13,7 +13,7 @@ use crate::scenario::variant::Variant;
 /// Servers on one core, generators on another.
 #[derive(Debug)]
 pub struct Stage {
-    /// Who made the room that all watch, and sends to it. Ends before the servers.
+    /// The player that created the room and sends to it. Dropped before the servers.
     pub player: Load,
     /// NATS, a worker and an edge.
     pub servers: Servers,
@@ -22,10 +22,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts all; the player sends inputs of so many bytes.
+    /// Starts all. The player sends inputs of `size` bytes.
     ///
     /// # Errors
-    /// If servers or the player cannot be had.
+    /// If servers or the player are unavailable.
     pub async fn start(
         variant: &Variant,
         size: u32,
@@ -53,7 +53,7 @@ impl Stage {
         })
     }
 
-    /// Clients of the player's room, before what is special about them.
+    /// Returns the common job of clients of the player's room.
     pub fn job(&self, role: LoadRole, connections: u32) -> Job {
         Job {
             dialect: self.variant.dialect,
@@ -61,12 +61,12 @@ impl Stage {
         }
     }
 
-    /// So many who watch the player's room.
+    /// Spectators of the player's room.
     pub fn spectators(&self, connections: u32) -> Job {
         self.job(LoadRole::Spectator, connections)
     }
 
-    /// Players of so many rooms of two beside it, whose latency is measured.
+    /// Players of other two-player rooms, whose latency is measured.
     pub fn pairs(&self, rooms: u32, size: u32) -> Job {
         Job {
             first_player: 30_000_000,

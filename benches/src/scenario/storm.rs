@@ -1,4 +1,4 @@
-//! `storm`: all come back at once, while others play.
+//! `storm`: all spectators reconnect at once while others play.
 
 use crate::error::BenchError;
 use crate::host::limits::{self, Demand};
@@ -16,39 +16,39 @@ use crate::scenario::measure::{Measured, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
-/// All spectators reconnect at once: when all are back, and what those feel meanwhile who play
+/// All spectators reconnect at once: the time until all are back, and the latency of players meanwhile
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Who reconnects
+    /// Number of clients that reconnect
     #[arg(long, default_value_t = 15_000)]
     pub clients: u32,
-    /// Two-player rooms that go on meanwhile
+    /// Number of two-player rooms that continue meanwhile
     #[arg(long, default_value_t = 100)]
     pub rooms: u32,
-    /// Inputs per second, over all of them
+    /// Inputs per second, over all two-player rooms
     #[arg(long, default_value_t = 500.0)]
     pub rate: f64,
-    /// How often it is done
+    /// Number of storms
     #[arg(long, default_value_t = 3)]
     pub storms: u32,
-    /// What is measured side by side, and how often.
+    /// The variants and rounds.
     #[command(flatten)]
     pub repeat: Repeat,
 }
 
-/// Bytes of what an input carries.
+/// Size of an input's data in bytes.
 const SIZE: u32 = 128;
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had, or clients do not come back.
+/// If servers or clients are unavailable, or clients do not come back.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    // Who knocks when as many wait as the kernel holds is dropped, and knocks again only after a second.
+    // The kernel drops connects beyond its backlog, and a client retries only after a second.
     let small = limits::too_small(&Demand {
         connections: options.clients.into(),
         per_source: options.clients.min(PER_SOURCE as u32).into(),
@@ -106,7 +106,7 @@ async fn once(
         small.tell(Command::Window(now_ns(), u64::MAX)).await?;
         crowd.tell(Command::Reconnect).await?;
         back.push(crowd.entered(progress).await?);
-        // What was due until now counts, and comes within this second.
+        // Inputs that are due until now count; their updates come within this second.
         small.tell(Command::Window(0, 0)).await?;
         during.add(&small.collect().await?, true);
         entered.add(&crowd.collect().await?, true);
@@ -149,7 +149,7 @@ fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) ->
     Chart {
         title: format!("{} clients reconnect at once", options.clients),
         subtitle: format!(
-            "all are back after {:.1} s; p99 of those who play: {:.1} ms before, {:.1} ms meanwhile",
+            "all are back after {:.1} s; p99 of players: {:.1} ms before, {:.1} ms meanwhile",
             figure("back_seconds"),
             figure("before_p99_ms"),
             figure("during_p99_ms"),

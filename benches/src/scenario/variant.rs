@@ -1,4 +1,4 @@
-//! Variants of a scenario measured side by side, in turns, so that what drifts meanwhile is the same for all.
+//! Variants of a scenario, measured in alternation so that drift of the machine affects all of them alike.
 
 use std::str::FromStr;
 
@@ -12,16 +12,17 @@ use crate::plot::Chart;
 use crate::progress::Progress;
 use crate::report::{Figures, Report};
 
-/// What is measured side by side, and how often
+/// The variants and rounds
 #[derive(Debug, Clone, clap::Args)]
 pub struct Repeat {
-    /// How often each is measured, in turns (A B, A B, …) and each time from a fresh start; figures are medians
+    /// Repetitions of each variant, in alternation (A B, A B, …) and with fresh servers; figures are medians
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// How messages are encoded; `json,proto` measures both
+    /// Encoding of messages; `json,proto` measures both
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Coding::Json])]
     pub encoding: Vec<Coding>,
-    /// A key of config/edge.toml, as rooms.flush_interval_us=2000; once more for another, or for another value beside it
+    /// A key of config/edge.toml, for example rooms.flush_interval_us=2000; repeat it for another key, or for another
+    /// value to compare
     #[arg(long, value_name = "KEY=VALUE")]
     pub edge_set: Vec<Setting>,
 }
@@ -51,25 +52,27 @@ impl FromStr for Setting {
                 key: key.trim().to_owned(),
                 value: value.trim().to_owned(),
             }),
-            _ => Err("it must be SECTION.KEY=VALUE, as rooms.flush_interval_us=2000".to_owned()),
+            _ => Err(
+                "it must be SECTION.KEY=VALUE, for example rooms.flush_interval_us=2000".to_owned(),
+            ),
         }
     }
 }
 
 impl Setting {
-    /// The variable that says the same.
+    /// The environment variable of this setting.
     fn variable(&self) -> (String, String) {
         let name = self.key.replace(['.', '-'], "_").to_ascii_uppercase();
         (format!("GRANDSTAND_EDGE_{name}"), self.value.clone())
     }
 }
 
-/// One of those that are measured side by side.
+/// A variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
-    /// What makes it another than the others; empty if there are none.
+    /// The difference from the other variants; empty if there is only one.
     pub name: String,
-    /// What is spoken.
+    /// The protocol.
     pub dialect: Dialect,
     /// Further variables of the edges.
     pub edge: Vec<(String, String)>,
@@ -114,7 +117,8 @@ impl Repeat {
         variants
     }
 
-    /// Measures all variants so often, in turns. Of each the chart is that of the round in which `key` was the median.
+    /// Measures all variants in alternation, `rounds` times. A variant's chart is that of the round with the median of
+    /// `key`.
     ///
     /// # Errors
     /// As `once`.
@@ -175,10 +179,10 @@ fn median(outcomes: &[Outcome], key: &str) -> Outcome {
     }
 }
 
-/// Several in one report and one chart.
+/// Combines variants into one report and one chart.
 fn beside(variants: &[Variant], outcomes: Vec<Outcome>) -> Outcome {
     let mut all = variants.iter().zip(outcomes);
-    // There is one at least: the encodings' default, and nobody can give none.
+    // There is always at least one, because the encodings have a default and cannot be empty.
     let Some((first, mut outcome)) = all.next() else {
         return Outcome::default();
     };
@@ -192,7 +196,7 @@ fn beside(variants: &[Variant], outcomes: Vec<Outcome>) -> Outcome {
         name(&mut other.chart, &variant.name);
         for (panel, other) in outcome.chart.panels.iter_mut().zip(other.chart.panels) {
             for line in other.lines {
-                // What was offered is the same for all.
+                // The offered rate is the same for all.
                 if !panel.lines.iter().any(|known| known.name == line.name) {
                     panel.lines.push(line);
                 }
@@ -214,7 +218,7 @@ fn name(chart: &mut Chart, variant: &str) {
     }
 }
 
-/// The name of a line with what was to be done, which is no variant's.
+/// The name of the line with the offered rate, which belongs to no variant.
 pub const OFFERED: &str = "offered";
 
 #[cfg(test)]
@@ -234,7 +238,7 @@ mod tests {
     fn values_of_a_key_are_variants_and_keys_go_together() {
         let settings = ["rooms.flush_interval_us=0", "tcp.unsent_bytes=1"];
         let [one] = &repeat(&[Coding::Json], &settings).variants()[..] else {
-            panic!("two keys are one variant");
+            panic!("two keys must give one variant");
         };
         assert_eq!((one.name.as_str(), one.dialect), ("", Dialect::Grandstand));
         assert_eq!(
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rounds_are_in_turns_and_end_in_medians() {
+    async fn variants_alternate_and_figures_are_medians() {
         let repeat = repeat(&[Coding::Json, Coding::Proto], &[]);
         let (mut order, mut next) = (Vec::new(), [5.0, 50.0, 9.0, 90.0, 1.0, 10.0].into_iter());
         let mut progress = Progress::new();

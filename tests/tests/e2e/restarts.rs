@@ -236,8 +236,8 @@ async fn a_game_survives_kill_9(mut site: Site) {
         if site.is_one_process() {
             player.reconnect(site.address(edge)).await;
         }
-        let anew = |c: &Client| c.rooms[room].epoch != epoch;
-        player.until("a new owner shows the room", anew).await;
+        let new_owner = |c: &Client| c.rooms[room].epoch != epoch;
+        player.until("a new owner shows the room", new_owner).await;
         assert_eq!(player.rooms[room].view["cards"], before);
         assert_eq!(player.rooms[room].view["open"], json!([5]));
     }

@@ -1,4 +1,4 @@
-//! Thousands of clients without their sockets: bytes and the time in, bytes and counts out.
+//! Thousands of clients without sockets: they take bytes and the time, and return bytes and counts.
 
 mod room;
 
@@ -25,7 +25,7 @@ use state::Phase;
 pub(crate) use state::{Crowd, Gone};
 
 impl Crowd {
-    /// It begins to connect; once the socket is, `out` is to be sent.
+    /// Handles the start of a connect. `out` must be sent once the socket is connected.
     pub(crate) fn handle_connect(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
         let token = self.reader.is_some().then(|| self.token(client));
         let publishes = self.job.role == LoadRole::Player;
@@ -43,7 +43,7 @@ impl Crowd {
         member.phase = Phase::Upgrading;
     }
 
-    /// Its connection is gone, or never came to be.
+    /// Handles a lost or failed connection.
     pub(crate) fn handle_lost(&mut self, client: usize) {
         let member = &mut self.members[client];
         if member.phase == Phase::Live {
@@ -58,10 +58,10 @@ impl Crowd {
         }
     }
 
-    /// Bytes came; what is appended to `out` is to be sent.
+    /// Handles received bytes and appends the answers to `out`.
     ///
     /// # Errors
-    /// If the connection is of no more use.
+    /// If the connection must be closed.
     pub(crate) fn handle_bytes(
         &mut self,
         client: usize,
@@ -86,7 +86,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Handles what is complete, and says how many bytes that was.
+    /// Handles the complete frames and returns their length in bytes.
     fn handle_all(
         &mut self,
         client: usize,
@@ -100,7 +100,7 @@ impl Crowd {
                 Answer::Incomplete => return Ok(0),
                 Answer::Refused(status) => {
                     self.tally
-                        .fail(format!("the handshake was answered with {status}"));
+                        .fail(format!("the handshake failed with status {status}"));
                     return Err(Gone);
                 }
                 Answer::Upgraded(head) => used = head,
@@ -128,7 +128,7 @@ impl Crowd {
                         .first_chunk()
                         .map_or(1005, |&code| u16::from_be_bytes(code));
                     self.tally
-                        .fail(format!("a connection was closed with {code}"));
+                        .fail(format!("a connection was closed with code {code}"));
                     return Err(Gone);
                 }
                 _ => {}
@@ -136,7 +136,7 @@ impl Crowd {
         }
     }
 
-    /// An input that is due: whose, and what to send. `None` in the inner place if the client is not in.
+    /// Appends an input that is due and returns its client. The inner `None` means that the client is not connected.
     pub(crate) fn poll_input(&mut self, now_ns: u64, out: &mut Vec<u8>) -> Option<Option<usize>> {
         let (number, due_ns) = self.schedule.as_mut()?.poll(now_ns)?;
         let rooms = self.tracks.len() as u64;
@@ -154,23 +154,23 @@ impl Crowd {
         Some(Some(client))
     }
 
-    /// When the next input is due.
+    /// The time at which the next input is due.
     pub(crate) fn next_due_ns(&self) -> Option<u64> {
         self.schedule.as_ref().map(Schedule::next_ns)
     }
 
-    /// It could not be sent after all.
+    /// Handles an input that could not be sent.
     pub(crate) fn handle_unsent(&mut self) {
         self.tally.unsent += 1;
     }
 
-    /// A connect is tried again.
+    /// Counts a connect that is retried.
     pub(crate) fn handle_retry(&mut self, why: &str) {
         self.tally.retries += 1;
         self.tally.error.get_or_insert_with(|| why.to_owned());
     }
 
-    /// What concerns counting and sending; the rest is the driver's.
+    /// Handles a command about counting or sending. The driver handles the others.
     pub(crate) fn handle_command(&mut self, command: Command, now_ns: u64) {
         match command {
             Command::Rate(rate) if rate > 0.0 => self.schedule = Some(Schedule::new(now_ns, rate)),
@@ -189,7 +189,7 @@ impl Crowd {
         }
     }
 
-    /// What was counted since the last time.
+    /// Takes the counts since the last call.
     pub(crate) fn take_tally(&mut self) -> Tally {
         let mut tally = std::mem::take(&mut self.tally);
         tally.live = self.live;
@@ -214,7 +214,7 @@ impl Crowd {
         self.all_slots().map(version).filter(old).count() as u64
     }
 
-    /// How the rooms fared since [`Command::Watch`].
+    /// The rooms' pauses since [`Command::Watch`].
     pub(crate) fn pauses(&self, now_ns: u64) -> Pauses {
         const LATE_NS: u64 = 500_000_000;
         let mut pauses = Pauses::default();

@@ -1,4 +1,4 @@
-//! What is spoken with servers that are not ours.
+//! The protocols of other servers.
 
 use super::super::dialect::{Dialect, Step};
 use super::super::{frame, stamp};
@@ -13,7 +13,7 @@ impl Crowd {
         }
     }
 
-    /// A message of a peer: whatever it is wrapped in, each has one stamp.
+    /// Handles a message of another server. Whatever its envelope, each message has one timestamp.
     pub(super) fn handle_peer(
         &mut self,
         client: usize,
@@ -33,7 +33,7 @@ impl Crowd {
         }
     }
 
-    /// Appends what a peer is sent to publish.
+    /// Appends a message to publish.
     pub(super) fn put_publish(&self, due_ns: u64, out: &mut Vec<u8>) {
         let mut text = Vec::with_capacity(self.job.size as usize + 32);
         self.job

@@ -1,4 +1,4 @@
-//! The protocol with an edge.
+//! The protocol of an edge.
 
 use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
 
@@ -44,7 +44,8 @@ impl Crowd {
         });
     }
 
-    /// Appends a frame with what a client says to an edge; nothing if the job's rooms have no names that an edge takes.
+    /// Appends a frame with a client's message to an edge. Appends nothing if an edge does not accept the names of the
+    /// job's rooms.
     fn put(&self, out: &mut Vec<u8>, kind: impl FnOnce(&Reader) -> Option<ClientKind>) {
         let said = self.reader.as_ref().and_then(|reader| {
             let message = ClientMessage {

@@ -11,30 +11,30 @@ use super::super::schedule::Schedule;
 use super::super::tally::Tally;
 use super::room::{Slot, Track};
 
-/// How far a client has come.
+/// The progress of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It has no connection.
+    /// Not connected.
     Out,
-    /// It asked for the WebSocket.
+    /// The WebSocket was requested.
     Upgrading,
-    /// It said who it is and what it wants.
+    /// The `join` was sent.
     Joining,
-    /// It is in.
+    /// Connected and in its rooms.
     Live,
 }
 
-/// A client. What came of a frame that is not all there is all that it buffers.
+/// A client. It buffers only the beginning of an incomplete frame.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) phase: Phase,
     pub(super) rest: Vec<u8>,
-    /// Rooms that it was shown.
+    /// The number of rooms that were shown.
     pub(super) shown: u32,
     pub(super) since_ns: u64,
 }
 
-/// The connection is of no more use.
+/// The connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
@@ -44,10 +44,10 @@ pub(crate) struct Crowd {
     pub(super) job: Job,
     pub(super) host: String,
     pub(super) signer: Option<Signer>,
-    /// If the server is ours.
+    /// `None` for other servers than Grandstand.
     pub(super) reader: Option<Reader>,
     pub(super) members: Vec<Member>,
-    /// By client, and then by which of its rooms.
+    /// By client, then by room of the client.
     pub(super) slots: Vec<Slot>,
     /// By room.
     pub(super) tracks: Vec<Track>,
@@ -59,7 +59,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// All of them, not connected.
+    /// The clients of a job, not connected.
     pub(crate) fn new(job: Job) -> Self {
         let rooms = job.rooms.count(job.connections);
         let slots = job.connections as usize * job.rooms.per_connection as usize;
@@ -90,17 +90,17 @@ impl Crowd {
         }
     }
 
-    /// How many are in.
+    /// The number of connected clients.
     pub(crate) fn live(&self) -> u32 {
         self.live
     }
 
-    /// Whether one is in.
+    /// Whether a client is connected.
     pub(crate) fn is_live(&self, client: usize) -> bool {
         self.members[client].phase == Phase::Live
     }
 
-    /// Whether one came so far that it does not count as connecting any more, or was never connected.
+    /// Whether a client is not connecting: it is connected, or has no connection.
     pub(crate) fn is_out(&self, client: usize) -> bool {
         self.members[client].phase == Phase::Out
     }
@@ -138,7 +138,7 @@ impl Crowd {
         }
     }
 
-    /// The data of an input: a JSON string of the job's size, quotes included.
+    /// The data of an input: a JSON string of the job's size, including quotes.
     pub(super) fn data(&self, due_ns: u64) -> Data {
         let size = self.job.size as usize;
         let mut text = Vec::with_capacity(size + 2);
@@ -148,17 +148,18 @@ impl Crowd {
         Data::Json(text.into())
     }
 
-    /// Where what the client knows of a room is; that it is told of another is an error.
+    /// Returns the index of the client's state of a room. Counts an error if the client is not in that room.
     pub(super) fn slot(&mut self, client: usize, room: u32) -> Option<usize> {
         let first = self.first_room(client);
         if !(first..first + self.job.rooms.per_connection).contains(&room) {
-            self.tally.fail("a message of a room that was not joined");
+            self.tally
+                .fail("a message about a room that was not joined");
             return None;
         }
         Some(self.slot_of(client, room))
     }
 
-    /// Whether a client is the one whose rooms are looked at as rooms.
+    /// Whether a client is the first one of its rooms, which measures the rooms' pauses.
     pub(super) fn is_first(&self, client: usize) -> bool {
         (client as u32).is_multiple_of(self.job.rooms.each)
     }

@@ -39,7 +39,7 @@ fn rooms(each: u32, per_connection: u32) -> Rooms {
     }
 }
 
-/// As an edge sends it.
+/// Encodes a message as an edge does.
 fn server(message: &ServerMessage<'_>) -> Vec<u8> {
     framed(Encoding::Json, message)
 }
@@ -84,7 +84,7 @@ fn update(room: &RoomId, version: u64, due_ns: u64) -> Vec<u8> {
     })
 }
 
-/// A crowd whose client 0 is in.
+/// A crowd whose client 0 is connected.
 fn live(job: Job) -> Crowd {
     let mut crowd = Crowd::new(job);
     let (room, mut out) = ("relay-x-0".parse().unwrap(), Vec::new());
@@ -97,7 +97,7 @@ fn live(job: Job) -> Crowd {
 }
 
 #[test]
-fn a_player_comes_in_sends_what_is_due_and_counts_what_comes_back() {
+fn a_player_connects_sends_due_inputs_and_counts_updates_and_acks() {
     let mut crowd = live(job(LoadRole::Player, 2, rooms(2, 1)));
     let room = "relay-x-0".parse().unwrap();
     crowd.handle_command(Command::Window(0, u64::MAX), 0);
@@ -106,7 +106,7 @@ fn a_player_comes_in_sends_what_is_due_and_counts_what_comes_back() {
     assert_eq!(crowd.poll_input(9_999_999, &mut out), None);
     assert_eq!(crowd.poll_input(12_000_000, &mut out), Some(Some(0)));
     assert!(!out.is_empty());
-    // The other player of the room is not in.
+    // The other player of the room is not connected.
     assert_eq!(crowd.poll_input(12_000_000, &mut out), Some(None));
 
     let mut bytes = update(&room, 8, 10_000_000);
@@ -132,7 +132,7 @@ fn a_player_comes_in_sends_what_is_due_and_counts_what_comes_back() {
 }
 
 #[test]
-fn protobuf_is_spoken_too() {
+fn a_player_can_use_protobuf() {
     let mut job = job(LoadRole::Player, 1, rooms(1, 1));
     job.dialect = Dialect::GrandstandProto;
     let mut crowd = Crowd::new(job);
@@ -171,7 +171,7 @@ fn protobuf_is_spoken_too() {
     out.clear();
     assert_eq!(crowd.poll_input(8_000_000, &mut out), Some(Some(0)));
     let ClientKind::Input { seq: 1, data, .. } = sent(&out) else {
-        panic!("an input is sent");
+        panic!("no input was sent");
     };
     assert_eq!(
         (data.len(), stamp::find(data.bytes()).unwrap().0),
@@ -223,7 +223,7 @@ fn a_pause_is_the_longest_silence_and_the_longest_wait() {
     for due_ms in [90, 190, 290] {
         crowd.poll_input(due_ms * MS, &mut Vec::new()).unwrap();
     }
-    // What was sent meanwhile is in the new owner's snapshot; its ack follows.
+    // The new owner's snapshot contains inputs that were sent meanwhile; their ack follows.
     see(&mut crowd, shown(&room, "e2", 10), 390);
     see(&mut crowd, ack(7), 400);
     see(&mut crowd, update(&room, 11, 449 * MS), 450);
@@ -237,7 +237,7 @@ fn a_pause_is_the_longest_silence_and_the_longest_wait() {
 }
 
 #[test]
-fn inputs_without_an_answer_are_waiting() {
+fn unanswered_inputs_count_as_waiting() {
     let mut crowd = live(job(LoadRole::Player, 1, rooms(1, 1)));
     crowd.handle_command(Command::Rate(1.0), 1_000_000_000);
     crowd.poll_input(1_000_000_000, &mut Vec::new()).unwrap();
@@ -265,7 +265,7 @@ fn rooms_are_spread_over_connections() {
 }
 
 #[test]
-fn a_refusal_a_close_and_an_error_are_told() {
+fn a_rejected_handshake_a_close_and_an_error_are_counted() {
     let mut out = Vec::new();
     let mut crowd = Crowd::new(job(LoadRole::Player, 1, rooms(1, 1)));
     crowd.handle_connect(0, 1, &mut out);

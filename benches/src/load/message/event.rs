@@ -1,9 +1,9 @@
-//! A message of the edge, as far as a load generator reads it.
+//! The parts of an edge's message that a load generator needs.
 
-/// A message of the edge (`docs/protocol.md`). Rooms are the numbers behind their names' prefix.
+/// A message of the edge (`docs/protocol.md`). A room is the number after its name's prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// A change of a room, and when the input behind it was due.
+    /// A change of a room, and the due time of its input.
     Update {
         room: u32,
         version: u64,
@@ -12,7 +12,7 @@ pub(crate) enum Message {
     },
     /// All inputs up to `seq` are processed.
     Ack { room: u32, seq: u64 },
-    /// All of a room.
+    /// The full state of a room.
     Snapshot {
         room: u32,
         epoch: String,
@@ -20,12 +20,12 @@ pub(crate) enum Message {
     },
     /// The client is in the room.
     Joined { room: u32, last_seq: u64 },
-    /// An input was refused.
+    /// An input was rejected.
     Reject,
-    /// The edge cannot reach what it needs.
+    /// The edge has lost NATS or the room's owner.
     Degraded,
-    /// Something that should not be, in words.
+    /// An unexpected message, described.
     Wrong(String),
-    /// Nothing that matters here.
+    /// A message that the generator ignores.
     Other,
 }

@@ -1,10 +1,11 @@
-//! Updates and acks in the order of fields in which edges write them; anything else is for the full decoder.
+//! A fast reader of updates and acks with their fields in the edge's order. The full decoder handles all other
+//! messages.
 
 use super::super::stamp;
 use super::event::Message;
 use super::number::integer;
 
-/// `None` if it is something else, or looks otherwise.
+/// Returns `None` for other messages or another order of fields.
 pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
     let rest = payload.strip_prefix(b"{\"type\":\"")?;
     if let Some(rest) = rest.strip_prefix(b"update\",\"room\":\"") {

@@ -1,6 +1,6 @@
-//! What a load generator must know of an edge's message.
+//! A load generator's reader of an edge's messages.
 //!
-//! What comes a million times a second is read by hand, and no further than to its stamp; all else is decoded in full.
+//! Frequent messages are parsed by hand, only as far as their timestamp. All others are decoded in full.
 
 mod event;
 
@@ -21,7 +21,7 @@ use super::stamp;
 pub(crate) use event::Message;
 use number::number;
 
-/// Reads messages in one encoding, of rooms whose names begin alike.
+/// A reader for one encoding and for rooms with a common prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     encoding: Encoding,
@@ -40,7 +40,7 @@ impl Reader {
         self.encoding
     }
 
-    /// The room of that number.
+    /// The room with this number.
     pub(crate) fn room(&self, number: u32) -> Option<RoomId> {
         format!("{}{number}", self.prefix).parse().ok()
     }
@@ -60,11 +60,12 @@ impl Reader {
             Err(error) if error.kind == ErrorKind::UnknownType => return Message::Other,
             Err(error) => return Message::Wrong(error.to_string()),
         };
-        self.of(event)
-            .unwrap_or_else(|| Message::Wrong("a message of a room that was not joined".to_owned()))
+        self.of(event).unwrap_or_else(|| {
+            Message::Wrong("a message about a room that was not joined".to_owned())
+        })
     }
 
-    /// `None` if it is of another room.
+    /// Translates a decoded message; `None` if it is about another room.
     fn of(&self, event: ServerEvent) -> Option<Message> {
         let number = |room: &RoomId| number(room.as_str().as_bytes(), self.prefix.as_bytes());
         Some(match event {

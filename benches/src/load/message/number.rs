@@ -1,13 +1,13 @@
 //! Decimal numbers in messages.
 
-/// The number behind a room's prefix.
+/// Returns the number after a room's prefix.
 pub(super) fn number(room: &[u8], prefix: &[u8]) -> Option<u32> {
     let digits = room.strip_prefix(prefix)?;
     let (number, rest) = integer(digits)?;
     rest.is_empty().then_some(u32::try_from(number).ok()?)
 }
 
-/// The decimal number at the beginning, and what follows it.
+/// Returns the leading decimal number and the bytes after it.
 pub(super) fn integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     let mut at = 0;

@@ -1,20 +1,21 @@
-//! Updates and acks of `proto/grandstand.proto`, without copies; anything else is for the full decoder.
+//! A fast reader of updates and acks of `proto/grandstand.proto`, without copies. The full decoder handles all other
+//! messages.
 
 use super::super::stamp;
 use super::event::Message;
 use super::number::number;
 
-/// Fields of `ServerMessage`.
+/// Field numbers of `ServerMessage`.
 const UPDATE: u32 = 6;
 const ACK: u32 = 9;
 
-/// A field's value; fixed ones are nowhere used.
+/// A field's value. Fixed-size values do not occur.
 enum Value<'a> {
     Integer(u64),
     Bytes(&'a [u8]),
 }
 
-/// `None` if it is something else, or looks otherwise.
+/// Returns `None` for other messages or another order of fields.
 pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
     let mut rest = payload;
     let (kind, Value::Bytes(mut fields)) = field(&mut rest)? else {
@@ -24,7 +25,7 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
         return None;
     }
     let (mut room, mut integers, mut due_ns) = (None, [0; 2], None);
-    // Room, and then two integers behind it; an update's data come first.
+    // The room is followed by two integers; an update's data come first.
     let (data, first) = match kind {
         UPDATE => (2, 3),
         ACK => (0, 1),
@@ -56,7 +57,7 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
     })
 }
 
-/// Takes the first field, and its number.
+/// Takes the first field and its number.
 fn field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Value<'a>)> {
     let tag = varint(bytes)?;
     let value = match tag & 7 {

@@ -16,7 +16,7 @@ fn encoded(encoding: Encoding, message: &ServerMessage<'_>) -> Vec<u8> {
     out
 }
 
-/// What the quick readers say.
+/// The result of the fast reader.
 fn quick(reader: &Reader, payload: &[u8]) -> Option<Message> {
     match reader.encoding() {
         Encoding::Json => json::read(payload, b"relay-x-"),
@@ -25,7 +25,7 @@ fn quick(reader: &Reader, payload: &[u8]) -> Option<Message> {
 }
 
 #[test]
-fn what_comes_often_is_read_by_hand_as_the_decoder_reads_it() {
+fn the_fast_reader_agrees_with_the_decoder() {
     let room = "relay-x-17".parse().unwrap();
     let data = stamped(77);
     let messages =
@@ -47,7 +47,7 @@ fn what_comes_often_is_read_by_hand_as_the_decoder_reads_it() {
             assert_eq!(read.as_ref(), Some(&reader.decode(&payload)), "{message:?}");
             assert_eq!(read, Some(reader.read(&payload)));
             for cut in 0..payload.len() {
-                // Nothing is made up of what is cut, and nothing panics.
+                // Cut messages never panic and never give a wrong result.
                 if let Some(Message::Ack { .. }) = quick(&reader, &payload[..cut]) {
                     panic!("{message:?} cut at {cut} was read");
                 }
@@ -67,7 +67,7 @@ fn what_comes_often_is_read_by_hand_as_the_decoder_reads_it() {
 }
 
 #[test]
-fn what_comes_seldom_is_decoded() {
+fn rare_messages_are_decoded() {
     let room = "relay-x-5".parse().unwrap();
     let data = Data::Json(b"{\"version\":9}".to_vec().into());
     for encoding in Encoding::ALL {
@@ -112,7 +112,7 @@ fn what_comes_seldom_is_decoded() {
             code: "replaced",
         };
         let Message::Wrong(text) = read(&left) else {
-            panic!("a client that is thrown out is an error");
+            panic!("`left` was not reported as an error");
         };
         assert!(text.contains("replaced"), "{text}");
     }

@@ -14,12 +14,12 @@ use crate::load::job::{Command, Job, Pauses, Reply};
 use crate::load::tally::Tally;
 use crate::progress::Progress;
 
-/// Connections of one process: what it may open, less what else it has open.
+/// The maximum number of connections of one process, below its limit of open files.
 const PER_PROCESS: u32 = 19_000;
-/// For how long nobody may come in until that is an error.
+/// A load fails if no client connects for this long.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// Processes that make up one load.
+/// The processes of one load.
 #[derive(Debug)]
 pub struct Load {
     pub(super) generators: Vec<Generator>,
@@ -35,8 +35,8 @@ pub(super) struct Generator {
 }
 
 impl Load {
-    /// Starts as many processes as the limit of open files asks for. With several, each has its own rooms' players, or all
-    /// are in one room.
+    /// Starts as many processes as the limit of open files requires. If there are several, each has its own rooms'
+    /// players, or all are in one room.
     ///
     /// # Errors
     /// If they cannot be started.
@@ -51,20 +51,20 @@ impl Load {
         })
     }
 
-    /// As [`Self::start`], and waits until all are in.
+    /// As [`Self::start`], and waits until all clients are connected.
     ///
     /// # Errors
-    /// If they cannot be started, or do not get in.
+    /// If they cannot be started or do not connect.
     pub async fn enter(job: &Job, progress: &mut Progress) -> Result<Self, BenchError> {
         let mut load = Self::start(job).await?;
         load.entered(progress).await?;
         Ok(load)
     }
 
-    /// Waits until all are in. Returns the seconds that it took.
+    /// Waits until all clients are connected. Returns the seconds that it took.
     ///
     /// # Errors
-    /// If they do not get in.
+    /// If they do not connect.
     pub async fn entered(&mut self, progress: &mut Progress) -> Result<f64, BenchError> {
         let start = now_ns();
         let mut last = (0, Instant::now());
@@ -76,7 +76,7 @@ impl Load {
             if live != last.0 {
                 last = (live, Instant::now());
                 let done = f64::from(live) / f64::from(self.wanted);
-                progress.step(done, &format!("{live} of {} in", self.wanted));
+                progress.step(done, &format!("{live} of {} connected", self.wanted));
             }
             if last.1.elapsed() > STUCK {
                 return Err(BenchError::NotIn {
@@ -95,10 +95,10 @@ impl Load {
         }
     }
 
-    /// Tells all of them.
+    /// Sends a command to all processes.
     ///
     /// # Errors
-    /// If one is gone.
+    /// If one has ended.
     pub async fn tell(&mut self, command: Command) -> Result<(), BenchError> {
         for generator in &mut self.generators {
             if command == Command::Reconnect {
@@ -109,10 +109,10 @@ impl Load {
         Ok(())
     }
 
-    /// What was counted since the last time.
+    /// Collects the counts since the last call.
     ///
     /// # Errors
-    /// If one is gone.
+    /// If one has ended.
     pub async fn collect(&mut self) -> Result<Tally, BenchError> {
         self.tell(Command::Collect).await?;
         let mut sum = Tally::default();
@@ -125,10 +125,10 @@ impl Load {
         Ok(sum)
     }
 
-    /// How the rooms fared since [`Command::Watch`].
+    /// Collects the rooms' pauses since [`Command::Watch`].
     ///
     /// # Errors
-    /// If one is gone.
+    /// If one has ended.
     pub async fn pauses(&mut self) -> Result<Pauses, BenchError> {
         self.tell(Command::Pauses).await?;
         let mut sum = Pauses::default();
@@ -145,12 +145,12 @@ impl Load {
         Ok(sum)
     }
 
-    /// How many are in, as far as was told.
+    /// The number of connected clients in the latest replies.
     pub fn live(&self) -> u32 {
         self.generators.iter().map(|generator| generator.live).sum()
     }
 
-    /// What their processes use.
+    /// The usage of the processes.
     ///
     /// # Errors
     /// If one has ended.
@@ -158,7 +158,7 @@ impl Load {
         Usage::of_all(&self.pids()).map_err(BenchError::Proc)
     }
 
-    /// Their processes.
+    /// The process ids.
     pub fn pids(&self) -> Vec<u32> {
         self.generators
             .iter()
@@ -200,7 +200,7 @@ impl Generator {
         self.stdin.write_all(&line).await.map_err(BenchError::Load)
     }
 
-    /// The next reply, whatever it is. Nothing is lost if this is dropped.
+    /// The next reply of any kind. Cancellation loses nothing.
     pub(super) async fn reply(&mut self) -> Result<Reply, BenchError> {
         let line = self.stdout.next_line().await.map_err(BenchError::Load)?;
         let Some(line) = line else {
@@ -215,7 +215,7 @@ impl Generator {
         Ok(reply)
     }
 
-    /// The next reply that is an answer.
+    /// The next reply to a request.
     async fn answer(&mut self) -> Result<Reply, BenchError> {
         loop {
             match self.reply().await? {
@@ -232,7 +232,7 @@ fn per_process() -> u32 {
         .map_or(PER_PROCESS, |files| files.clamp(1, PER_PROCESS))
 }
 
-/// A job in parts of at most `limit` connections: of whole rooms, or all in the same one.
+/// Splits a job into parts of at most `limit` connections: whole rooms, or all in the same room.
 fn parts(job: &Job, limit: u32) -> Vec<Job> {
     let processes = job.connections.div_ceil(limit).max(1);
     let size = job.connections.div_ceil(processes);
@@ -259,7 +259,7 @@ mod tests {
     use crate::load::job::{LoadRole, Reading, Rooms};
 
     #[test]
-    fn a_job_is_parted_by_what_a_process_may_open() {
+    fn a_job_is_split_by_the_limit_of_open_files() {
         let job = Job {
             targets: Vec::new(),
             source: 2,

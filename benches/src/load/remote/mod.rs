@@ -1,4 +1,4 @@
-//! A scenario's hold on its generators.
+//! Control of the generators by a scenario.
 
 mod load;
 

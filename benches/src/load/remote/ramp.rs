@@ -1,4 +1,4 @@
-//! Connecting as far as the machine goes.
+//! Connecting as many clients as the machine allows.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::error::BenchError;
 use crate::load::job::Command;
 use crate::load::tally::Tally;
 
-/// How often it is looked whether to go on.
+/// Interval of the checks whether to continue.
 const LOOK: Duration = Duration::from_millis(500);
-/// For how long nobody may come in until that is the end.
+/// Connecting stops if no client connects for this long.
 const STUCK: Duration = Duration::from_secs(30);
-/// For how long nobody must come or go until those on their way are through.
+/// Clients that are connecting are done if the count has not changed for this long.
 const QUIET: Duration = Duration::from_secs(2);
-/// Connects that may be tried again, and one more for each hundred that are in.
+/// Allowed failures of connects, plus one for each hundred connected clients.
 const RETRIES: u64 = 1000;
 
-/// How far it went.
+/// The result.
 #[derive(Debug, Clone, Default)]
 pub struct Reached {
-    /// How many are in.
+    /// The number of connected clients.
     pub live: u32,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// Why it went no further; none if all are in.
+    /// The reason for stopping; `None` if all clients are connected.
     pub stopped: Option<String>,
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
 }
 
 impl Load {
-    /// Lets clients in until all are, or until connects fail, or `look` (how many are in) says why not to go on. Whoever is
-    /// in stays.
+    /// Connects clients until all are connected, or connects fail, or `look` returns a reason to stop (its argument is
+    /// the number of connected clients). Connected clients stay.
     ///
     /// # Errors
-    /// If a generator is gone.
+    /// If a generator has ended.
     pub async fn ramp(
         &mut self,
         mut look: impl FnMut(u32) -> Option<String>,
@@ -66,7 +66,7 @@ impl Load {
         Ok(reached)
     }
 
-    /// Hears what generators say for so long, or until all are in.
+    /// Handles replies for this long, or until all clients are connected.
     async fn listen(&mut self, time: Duration) -> Result<(), BenchError> {
         let end = Instant::now() + time;
         while Instant::now() < end && self.live() < self.wanted {
@@ -79,7 +79,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until those on their way are in, or have given up.
+    /// Waits until all connecting clients are connected or have given up.
     async fn quiet(&mut self) -> Result<(), BenchError> {
         let (start, mut last) = (Instant::now(), (self.live(), Instant::now()));
         while last.1.elapsed() < QUIET && start.elapsed() < STUCK {
@@ -99,7 +99,7 @@ fn failing(live: u32, silent: Duration, tally: &Tally) -> Option<String> {
     };
     if silent > STUCK {
         let seconds = STUCK.as_secs();
-        return Some(format!("nobody came in for {seconds} s{}", because()));
+        return Some(format!("no client connected for {seconds} s{}", because()));
     }
     (tally.retries > RETRIES + u64::from(live) / 100)
         .then(|| format!("{} connects failed{}", tally.retries, because()))
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connects_that_fail_end_it_and_a_few_do_not() {
+    fn many_failed_connects_stop_the_ramp_and_a_few_do_not() {
         let tally = |retries| Tally {
             retries,
             error: Some("refused".to_owned()),
@@ -122,6 +122,6 @@ mod tests {
         assert_eq!(why, "1001 connects failed; one of them: refused");
         assert_eq!(failing(100_000, soon, &tally(RETRIES + 1)), None);
         let why = failing(9, STUCK + soon, &Tally::default()).unwrap();
-        assert_eq!(why, "nobody came in for 30 s");
+        assert_eq!(why, "no client connected for 30 s");
     }
 }

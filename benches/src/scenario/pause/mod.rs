@@ -1,4 +1,4 @@
-//! `pause`: how long rooms stand still when what serves them dies, stops or is replaced.
+//! `pause`: how long rooms pause when their servers die, stop or are replaced.
 
 pub mod options;
 
@@ -24,10 +24,10 @@ pub use options::Options;
 use pauses::Fared;
 use rooms::Watched;
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had, or rooms do not come back.
+/// If servers or clients are unavailable, or rooms do not recover.
 pub async fn run(
     options: &Options,
     _: &RunOptions,

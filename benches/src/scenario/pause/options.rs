@@ -1,40 +1,41 @@
-//! The options of `pause`, and what can be done to servers.
+//! The options of `pause`, and the faults.
 
 use clap::ValueEnum;
 
-/// How long rooms stand still: a worker is killed, stopped or ended, or NATS restarted, while inputs flow
+/// How long rooms pause: a worker is killed, stopped or ended, or NATS restarted, while inputs flow
 ///
-/// A pause is the time from a room's last update before to the first one after, or to the new owner's snapshot, which has
-/// what was sent meanwhile. A part of it is no pause but the time in which nobody played: `probe_interval_ms` at most in
-/// the probe rooms, whose pauses are reported by themselves, and `input_interval_ms` in the others. A wait is the longest
-/// from when an input was due to its ack; 0 in a room in which nobody played meanwhile. Both are of the rooms that got a new owner; for NATS, of all.
+/// A pause is the time from a room's last update before the fault to its first update afterwards, or to the new owner's
+/// snapshot, which contains the inputs sent meanwhile. It includes the time without an input: at most
+/// `probe_interval_ms` in the probe rooms, whose pauses are reported separately, and `input_interval_ms` in the others.
+/// A wait is the longest time from an input's due time to its ack; 0 in a room without inputs meanwhile. Both are of
+/// the rooms that got a new owner; for NATS, of all rooms.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Two-player rooms with inputs flowing
+    /// Number of two-player rooms with inputs
     #[arg(long, default_value_t = 1000)]
     pub rooms: u32,
-    /// How many of the rooms are probes: their inputs come at a short interval, so that they show a pause exactly
+    /// Number of these rooms that are probes: their inputs come at a short interval, so that they show a pause exactly
     #[arg(long, default_value_t = 100)]
     pub probes: u32,
-    /// Milliseconds from one input of a probe room to its next
+    /// Milliseconds between two inputs of a probe room
     #[arg(long, default_value_t = 20.0, value_parser = interval)]
     pub probe_interval_ms: f64,
-    /// Inputs per second, over all rooms that are no probes
+    /// Inputs per second, over all rooms except probes
     #[arg(long, default_value_t = 900.0)]
     pub rate: f64,
-    /// Workers
+    /// Number of workers
     #[arg(long, default_value_t = 3)]
     pub workers: usize,
-    /// How often each is done
+    /// Repetitions of each fault
     #[arg(long, default_value_t = 50)]
     pub kills: u32,
-    /// What is done
+    /// The faults
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = How::ALL)]
     pub how: Vec<How>,
-    /// Rooms whose worker dies at once, to see how fast they are rehydrated; 0: leave that out
+    /// Rooms whose worker dies at once, to measure their rehydration; 0 skips this
     #[arg(long, default_value_t = 10_000)]
     pub takeover_rooms: u32,
-    /// How often that is done
+    /// Repetitions of the takeover
     #[arg(long, default_value_t = 5)]
     pub takeovers: u32,
 }
@@ -42,12 +43,12 @@ pub struct Options {
 fn interval(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(ms) if ms.is_finite() && ms > 0.0 => Ok(ms),
-        _ => Err("it is to be a number of milliseconds above 0".to_owned()),
+        _ => Err("it must be a number of milliseconds above 0".to_owned()),
     }
 }
 
 impl Options {
-    /// How many rooms are probes, and how many are others.
+    /// The number of probes and of other rooms.
     pub(super) fn parted(&self) -> (u32, u32) {
         let probes = self.probes.min(self.rooms);
         (probes, self.rooms - probes)
@@ -59,24 +60,24 @@ impl Options {
     }
 }
 
-/// What is done to the servers.
+/// A fault of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum How {
     /// A worker dies (`kill -9`).
     Kill,
-    /// A worker stands still (SIGSTOP), and goes on once others have its rooms.
+    /// A worker is paused (SIGSTOP), and resumed once others own its rooms.
     Stop,
-    /// A worker is asked to end, and hands over.
+    /// A worker is asked to end and hands its partitions over.
     Handover,
     /// NATS dies and is started again at once.
     Nats,
 }
 
 impl How {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 4] = [Self::Kill, Self::Stop, Self::Handover, Self::Nats];
 
-    /// As in figures' names.
+    /// The name in figures.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -86,12 +87,12 @@ impl How {
         }
     }
 
-    /// For people.
+    /// The label in reports.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Kill => "worker killed (kill -9)",
-            Self::Stop => "worker stopped (SIGSTOP)",
-            Self::Handover => "planned handover (TERM)",
+            Self::Stop => "worker paused (SIGSTOP)",
+            Self::Handover => "planned handover (SIGTERM)",
             Self::Nats => "NATS restarted",
         }
     }
@@ -111,11 +112,11 @@ mod tests {
 
     fn options(line: &str) -> Options {
         let line = Line::try_parse_from(["pause"].into_iter().chain(line.split_whitespace()));
-        line.expect("it is a command line").options
+        line.expect("the command line is valid").options
     }
 
     #[test]
-    fn probes_are_a_part_of_the_rooms_with_an_interval_of_their_own() {
+    fn probes_are_part_of_the_rooms_and_have_their_own_interval() {
         let usual = options("");
         assert_eq!(usual.parted(), (100, 900));
         assert_eq!(usual.probe_rate(), 5000.0);
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_above_nothing() {
+    fn an_interval_is_above_zero() {
         for wrong in ["0", "-1", "nan", "soon"] {
             let line = ["pause".to_owned(), format!("--probe-interval-ms={wrong}")];
             assert!(Line::try_parse_from(line).is_err(), "{wrong}");

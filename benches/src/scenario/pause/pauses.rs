@@ -1,4 +1,4 @@
-//! Pauses and waits of rooms, over all rounds.
+//! Pauses and waits of rooms over all rounds.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,19 +6,19 @@ use super::options::How;
 use crate::load::job::{Pause, Pauses};
 use crate::load::tally::Latencies;
 
-/// How rooms fared over all rounds of one kind.
+/// The pauses and waits over all rounds of one fault.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fared {
     pub(super) rounds: u32,
-    /// Of the probes by themselves.
+    /// The probes.
     pub(super) probes: Spread,
-    /// Of all rooms, the probes among them.
+    /// All rooms, including the probes.
     pub(super) all: Spread,
-    /// The longest wait in rooms that nothing was done to.
+    /// The longest wait in unaffected rooms.
     pub(super) unmoved: Latencies,
 }
 
-/// How rooms that something was done to fared.
+/// Pauses and waits of affected rooms.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spread {
     pub(super) rooms: u64,
@@ -27,7 +27,7 @@ pub(super) struct Spread {
 }
 
 impl Fared {
-    /// Adds a round. NATS does something to all rooms, whether or not they have a new owner.
+    /// Adds a round. A fault of NATS affects all rooms, whether or not they get a new owner.
     pub(super) fn add(&mut self, how: How, probes: &Pauses, others: &Pauses) {
         self.rounds += 1;
         for (pauses, is_probe) in [(probes, true), (others, false)] {
@@ -57,7 +57,7 @@ impl Spread {
 }
 
 impl Display for Fared {
-    /// How it stands, in a word.
+    /// Formats the current state in a few words.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let p99 = |of: &Latencies| of.quantile_ms(0.99).unwrap_or(0.0);
         let (pause, wait) = (p99(&self.probes.pauses), p99(&self.all.waits));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_that_moved_are_counted_by_themselves() {
+    fn probes_that_moved_are_counted_separately() {
         let mut fared = Fared::default();
         fared.add(
             How::Handover,
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn nats_does_something_to_all_rooms() {
+    fn a_fault_of_nats_affects_all_rooms() {
         let mut fared = Fared::default();
         fared.add(How::Nats, &pauses(&[20], &[30]), &pauses(&[], &[50]));
         assert_eq!((fared.probes.rooms, fared.all.rooms), (2, 3));

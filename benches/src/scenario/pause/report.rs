@@ -1,4 +1,4 @@
-//! What is said of it.
+//! The report of `pause`.
 
 use super::options::{How, Options};
 use super::pauses::Fared;

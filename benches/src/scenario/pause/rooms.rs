@@ -1,4 +1,4 @@
-//! The rooms that are watched: probes, which show a pause to within their short interval, and the others.
+//! The watched rooms: probes, which show a pause to within their short interval, and the others.
 
 use super::options::Options;
 use crate::error::BenchError;
@@ -10,7 +10,7 @@ use crate::load::tally::Tally;
 use crate::progress::Progress;
 use crate::scenario::jobs::job;
 
-/// Two loads, so that each has its own rate.
+/// Two loads with separate rates.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) probes: Load,
@@ -51,14 +51,14 @@ impl Watched {
         Ok(watched)
     }
 
-    /// Lets inputs flow.
+    /// Starts the inputs.
     pub(super) async fn play(&mut self, options: &Options) -> Result<(), BenchError> {
         let probing = Command::Rate(options.probe_rate());
         self.probes.tell(probing).await?;
         self.others.tell(Command::Rate(options.rate)).await
     }
 
-    /// Tells both.
+    /// Sends a command to both loads.
     pub(super) async fn tell(&mut self, command: Command) -> Result<(), BenchError> {
         for load in self.loads() {
             load.tell(command).await?;
@@ -66,12 +66,12 @@ impl Watched {
         Ok(())
     }
 
-    /// How the probes fared, and how the others did.
+    /// The pauses of the probes and of the other rooms.
     pub(super) async fn pauses(&mut self) -> Result<(Pauses, Pauses), BenchError> {
         Ok((self.probes.pauses().await?, self.others.pauses().await?))
     }
 
-    /// What both counted.
+    /// The counts of both loads.
     pub(super) async fn collect(&mut self) -> Result<Tally, BenchError> {
         let mut sum = Tally::default();
         for load in self.loads() {

@@ -1,4 +1,4 @@
-//! One time that something is done to the servers, from before it until all is as before.
+//! One round: a fault, and the recovery from it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::BenchError;
 use crate::host::servers::Servers;
 use crate::load::job::{Command, Pauses};
 
-/// How long NATS' end may take to show.
+/// Time until an outage of NATS has its effects.
 const NATS_SETTLES: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run(
@@ -50,8 +50,8 @@ pub(super) async fn run(
     balanced(servers, &mut rooms.loads()).await
 }
 
-/// Waits until no input waits any more, and the other workers own what `without` owned. Returns how the probes and the
-/// other rooms fared.
+/// Waits until no input waits and the other workers own the partitions of `without`. Returns the pauses of the probes
+/// and of the other rooms.
 async fn back(
     rooms: &mut Watched,
     without: Option<usize>,

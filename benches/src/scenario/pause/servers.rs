@@ -1,4 +1,4 @@
-//! The servers of `pause`: started, restarted, and waited for.
+//! The servers of `pause`: start, restart and recovery.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::host::servers::{Servers, Wanted};
 use crate::load::job::Pauses;
 use crate::load::remote::Load;
 
-/// How often it is looked whether rooms are back.
+/// Interval of the checks for recovery.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// How long they may take.
+/// How long recovery may take.
 pub(super) const STUCK: Duration = Duration::from_secs(60);
 pub(super) async fn start(workers: usize) -> Result<Servers, BenchError> {
     let wanted = Wanted {
@@ -29,7 +29,7 @@ pub(super) async fn restart(worker: &mut Process) -> Result<(), BenchError> {
     Ok(worker.try_ready(PATIENCE).await?)
 }
 
-/// Waits until the other workers own all and no room has come back for a second.
+/// Waits until the other workers own all partitions and no room has moved for a second.
 pub(super) async fn all_moved(
     servers: &Servers,
     load: &mut Load,
@@ -54,7 +54,7 @@ pub(super) async fn all_moved(
         }
         if start.elapsed() > STUCK {
             return Err(BenchError::Stuck {
-                what: format!("{last} rooms are back; workers own {owned:?} partitions"),
+                what: format!("{last} rooms have moved; workers own {owned:?} partitions"),
                 seconds: STUCK.as_secs(),
             });
         }
@@ -70,7 +70,7 @@ pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Resu
     while good < 5 {
         sleep(LOOK).await;
         let owned = owned(servers, None).await;
-        // Rendezvous hashing spreads by chance; what counts is that nothing moves any more.
+        // Rendezvous hashing gives random shares, so the condition is that partitions stop moving.
         let settled = owned == last
             && owned.iter().sum::<f64>() == partitions
             && owned.iter().all(|&share| share > 0.0);
@@ -92,7 +92,7 @@ pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Resu
     Ok(())
 }
 
-/// Partitions that each worker owns, but for one.
+/// The number of partitions of each worker except `without`.
 pub(super) async fn owned(servers: &Servers, without: Option<usize>) -> Vec<f64> {
     let mut owned = Vec::new();
     for (index, worker) in servers.rig.workers.iter().enumerate() {

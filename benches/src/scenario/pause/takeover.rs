@@ -1,4 +1,4 @@
-//! How fast very many rooms are back whose worker died: two workers, of which one gets the other's rooms.
+//! Rehydration of very many rooms after their worker dies. Of two workers, one takes over the other's rooms.
 
 use super::options::Options;
 use super::servers::{all_moved, balanced, start};
@@ -13,10 +13,10 @@ use crate::scenario::jobs::job;
 use crate::scenario::measure::settle;
 use grandstand_harness::process::PATIENCE;
 
-/// Rooms of a connection: the edge's limit is 64.
+/// Rooms of a connection. The edge's limit is 64.
 const PER_CONNECTION: u32 = 50;
 
-/// What takeovers took.
+/// Durations of takeovers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Takeover {
     rooms: Vec<u64>,
@@ -81,9 +81,9 @@ pub(super) async fn run(
         )
     })
     .await?;
-    progress.phase("making rooms");
+    progress.phase("creating rooms");
     load.entered(progress).await?;
-    // An input each, so that there is something to keep; then all are stored.
+    // One input each, so that rooms have a state; then all are stored.
     load.tell(Command::Rate(3000.0)).await?;
     settle(f64::from(rooms) / 3000.0).await;
     load.tell(Command::Silence).await?;

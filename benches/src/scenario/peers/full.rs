@@ -1,4 +1,4 @@
-//! One server with its spectators, and what it makes of a rate of messages.
+//! One server with its spectators, and its measurement at a rate of messages.
 
 use grandstand_harness::ports::Port;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::scenario::jobs::{job, publisher};
 use crate::scenario::measure::{Measured, drain, measure_until, settle};
 
-/// What is measured: ours, or a peer.
+/// The measured server: Grandstand or another.
 #[derive(Debug)]
 enum Running {
     Ours(Box<Servers>),
@@ -28,8 +28,8 @@ enum Running {
 impl Running {
     fn usage(&self) -> Result<ServersUsage, BenchError> {
         match self {
-            // All that is needed to deliver a message counts for CPU. Memory is that of who holds the connections: what NATS
-            // and the worker keep does not grow with them.
+            // CPU time includes all processes that deliver a message. Memory is that of the processes with connections,
+            // because the memory of NATS and the worker does not grow with them.
             Self::Ours(servers) => {
                 let used = servers.usage()?;
                 Ok(ServersUsage {
@@ -45,27 +45,27 @@ impl Running {
     }
 }
 
-/// What is left to the rest of the machine, bytes.
+/// Bytes that must stay available to the rest of the machine.
 const LEFT: u64 = 1536 << 20;
 
-/// A server with all its spectators. Generators end before it.
+/// A server with all its spectators. Generators are dropped before it.
 #[derive(Debug)]
 pub(super) struct Full {
     player: Load,
     spectators: Load,
     watchers: u32,
-    /// Of an idle connection.
+    /// Memory per idle connection.
     pub(super) bytes: f64,
     running: Running,
 }
 
-/// Whether the queue of a server that falls behind has eaten so much that others on the machine are in danger.
+/// Whether the queue of an overloaded server endangers other processes of the machine.
 fn memory_is_short() -> bool {
     Kernel::now().is_ok_and(|kernel| kernel.available < LEFT)
 }
 
 impl Full {
-    /// Starts all, and waits until all are in.
+    /// Starts a server and its clients, and waits until all are connected.
     pub(super) async fn start(
         peer: Peer,
         options: &Options,
@@ -94,7 +94,7 @@ impl Full {
         };
         let player = spoken(publisher(target, cores, options.size));
         let player = Load::enter(&player, progress).await?;
-        // What is made once is no connection's.
+        // One-time allocations must not count for a connection.
         let warm = Job {
             source: 250,
             first_player: 20_000_000,
@@ -143,7 +143,7 @@ impl Full {
         };
         let measured = measure_until(|| running.usage(), &mut loads, seconds, progress, hopeless);
         let mut measured = match measured.await {
-            // It has died of it.
+            // The server died of the load.
             Err(BenchError::Proc(_)) => return self.collapse(rate, backlog, start).await,
             measured => measured?,
         };
@@ -156,7 +156,7 @@ impl Full {
         Ok(Fanout::new(rate, watchers, &measured))
     }
 
-    /// It is asked for nothing more, and what it does of what waits shows what it can do.
+    /// Stops sending and measures how fast the server works off its queue.
     async fn collapse(
         &mut self,
         rate: f64,
@@ -167,7 +167,7 @@ impl Full {
         self.player.tell(Command::Silence).await?;
         let mut reached: f64 = 0.0;
         for _ in 0..=MORE_S {
-            // What came in the meantime is counted at once.
+            // The first pass counts messages since the last count.
             self.count(&mut backlog).await?;
             reached = reached.max(backlog.received as f64 / start.elapsed().as_secs_f64());
             settle(1.0).await;

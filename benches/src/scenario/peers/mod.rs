@@ -1,4 +1,4 @@
-//! `peers`: the servers that people would use instead, and ours, in one run.
+//! `peers`: Grandstand and other servers in one run.
 
 mod peer;
 
@@ -22,10 +22,10 @@ pub use options::Options;
 use peer::Peer;
 use row::{Fanout, Row};
 
-/// Runs it.
+/// Runs the scenario.
 ///
 /// # Errors
-/// If servers or clients cannot be had.
+/// If servers or clients are unavailable.
 pub async fn run(
     options: &Options,
     common: &RunOptions,
@@ -36,7 +36,7 @@ pub async fn run(
     peers.retain(|peer| match peer.installed(&options.dir) {
         Ok(()) => true,
         Err(why) => {
-            warnings.push(format!("{} is left out: {why}", peer.label()));
+            warnings.push(format!("{} is skipped: {why}", peer.label()));
             false
         }
     });
@@ -52,7 +52,7 @@ pub async fn run(
                     row.put(&mut report.figures);
                     rows.push(row);
                 }
-                // The others are still to be measured.
+                // The remaining servers are still measured.
                 Err(error) => {
                     let why = format!("{} could not be measured: {error}", peer.label());
                     progress.note(&why);
@@ -95,7 +95,7 @@ fn warn_of_generator(rows: &[Row], report: &mut Report) {
     for row in rows {
         for fanout in row.fanouts.iter().filter(|f| f.generator_percent > 90.0) {
             report.warn(format!(
-                "{} at {}/s: the load generator was busy for {:.0} % of the time: it may be what limits the figures",
+                "{} at {}/s: the load generator was busy for {:.0} % of the time and may limit the figures",
                 row.peer.label(),
                 fanout.rate,
                 fanout.generator_percent
@@ -104,7 +104,7 @@ fn warn_of_generator(rows: &[Row], report: &mut Report) {
     }
 }
 
-/// Everything about one server: each rate with a fresh one, so that what waits in one is not what the next is asked for.
+/// Measures one server, starting it again for each rate, so that no queue carries over to the next rate.
 async fn row(
     peer: Peer,
     options: &Options,
@@ -164,7 +164,7 @@ fn chart(rows: &[Row], options: &Options) -> Chart {
     let memory = memory.map(|(at, row)| (at as f64, row.bytes / 1000.0));
     let how = match options.rounds {
         1 => "one after the other in one run".to_owned(),
-        rounds => format!("medians of {rounds} rounds in turns"),
+        rounds => format!("medians of {rounds} rounds in alternation"),
     };
     Chart {
         title: format!(

@@ -4,28 +4,29 @@ use std::path::PathBuf;
 
 use super::peer::Peer;
 
-/// The same fan-out with other servers, in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, as far as installed
+/// The same fan-out with other servers in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, if installed
 ///
-/// `benches/peers/setup` installs them. Messages carry the same bytes with all; envelopes are each server's own. One that
-/// cannot deliver what is asked collapses: it is not asked for more, and what it reached is reported.
+/// `benches/peers/setup` installs them. Messages have the same data everywhere; each server adds its own envelope. A
+/// server that cannot deliver the offered rate collapses: the rate is not raised further, and its reached rate is
+/// reported.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Who watches
+    /// Number of spectators
     #[arg(long, default_value_t = 10_000)]
     pub spectators: u32,
     /// Messages per second, one measurement for each
     #[arg(long, value_delimiter = ',', default_values_t = [60.0, 200.0])]
     pub rates: Vec<f64>,
-    /// Bytes of a message
+    /// Size of a message in bytes
     #[arg(long, default_value_t = 128)]
     pub size: u32,
-    /// How often each is measured, in turns (A B C, A B C, …) and each time from a fresh start; figures are medians
+    /// Repetitions of each measurement, in alternation (A B C, A B C, …) and with fresh servers; figures are medians
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// The folder with the other servers
+    /// The folder of the other servers
     #[arg(long, default_value = "benches/peers", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Only these
+    /// Only these servers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Peer::ALL)]
     pub only: Vec<Peer>,
     /// Write the table into this file, between its markers

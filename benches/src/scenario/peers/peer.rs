@@ -1,4 +1,4 @@
-//! Which servers are compared, what they speak, and whether they are there.
+//! The compared servers, their protocols, and whether they are installed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use grandstand_harness::programs;
 
 use crate::load::dialect::Dialect;
 
-/// Debian's place for it.
+/// The path of Debian's package.
 const NCHAN: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Peer {
-    /// Ours in JSON: edge, worker and NATS
+    /// Grandstand in JSON: edge, worker and NATS
     Grandstand,
-    /// Ours in protobuf
+    /// Grandstand in protobuf
     GrandstandProto,
     /// Bun's WebSocket server, which is uWebSockets underneath
     Bun,
@@ -35,7 +35,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// All of them.
+    /// All servers.
     pub const ALL: [Self; 9] = [
         Self::Grandstand,
         Self::GrandstandProto,
@@ -48,7 +48,7 @@ impl Peer {
         Self::SocketIo,
     ];
 
-    /// For people.
+    /// The label in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::Grandstand => "Grandstand",
@@ -63,7 +63,7 @@ impl Peer {
         }
     }
 
-    /// In figures' names.
+    /// The name in figures.
     pub fn name(self) -> &'static str {
         match self {
             Self::Grandstand => "grandstand",
@@ -78,12 +78,12 @@ impl Peer {
         }
     }
 
-    /// Whether it is one of ours.
+    /// Whether it is a Grandstand.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Grandstand | Self::GrandstandProto)
     }
 
-    /// What it speaks.
+    /// The protocol.
     pub fn dialect(self) -> Dialect {
         match self {
             Self::Grandstand => Dialect::Grandstand,
@@ -95,7 +95,7 @@ impl Peer {
         }
     }
 
-    /// Whether it is there; what is missing if not.
+    /// Checks that the server is installed; the error names the missing part.
     pub(super) fn installed(self, dir: &Path) -> Result<(), Missing> {
         let file = |path: PathBuf| match path.exists() {
             true => Ok(()),
@@ -136,7 +136,7 @@ impl Peer {
 /// The program that is built with the workspace.
 pub(super) const NAIVE: &str = "naive-broadcast";
 
-/// Bun, as npm installs it.
+/// The path of Bun as npm installs it.
 pub(super) fn bun(dir: &Path) -> PathBuf {
     dir.join("node_modules/.bin/bun")
 }
@@ -146,12 +146,12 @@ fn in_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// Why a server is left out.
+/// The reason to skip a server.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Missing {
-    #[error("{} is not there", .0.display())]
+    #[error("{} is missing", .0.display())]
     File(PathBuf),
-    #[error("there is no {0}")]
+    #[error("{0} is missing")]
     Program(&'static str),
 }
 

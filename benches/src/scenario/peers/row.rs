@@ -1,21 +1,22 @@
-//! What a server did.
+//! The figures of a server.
 
 use super::peer::Peer;
 use crate::report::Figures;
 use crate::scenario::measure::Measured;
 
-/// Seconds that deliveries may be behind what was sent; with more, a server has collapsed.
+/// Deliveries may lag this many seconds behind the messages sent; beyond that, a server has collapsed.
 pub(super) const LAG_S: f64 = 3.0;
-/// What share of what is offered a server must do while it is measured.
+/// The share of the offered rate that a server must deliver during the measurement.
 pub(super) const ENOUGH_PERCENT: f64 = 90.0;
-/// What share must have come when nothing more comes.
+/// The share that must have been delivered in the end.
 const DELIVERED_PERCENT: f64 = 99.0;
 
-/// What a server did at one rate.
+/// A server's figures at one rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fanout {
     pub(super) rate: f64,
-    /// It could not do what was asked; then what it did do is [`Self::per_second`], and the rest says nothing.
+    /// Whether it could not deliver the offered rate. Then [`Self::per_second`] is the rate that it reached, and the
+    /// other figures are meaningless.
     pub(super) collapsed: bool,
     pub(super) delivered_percent: f64,
     pub(super) per_second: f64,
@@ -25,7 +26,7 @@ pub(super) struct Fanout {
 }
 
 impl Fanout {
-    /// Of one that was measured to the end.
+    /// Figures of a complete measurement.
     pub(super) fn new(rate: f64, watchers: u32, measured: &Measured) -> Self {
         let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
         let due = publishing.sent_in_window + publishing.unsent;
@@ -44,7 +45,7 @@ impl Fanout {
         }
     }
 
-    /// Of one that fell behind, or died: what it reached.
+    /// Figures of a server that fell behind or died.
     pub(super) fn collapsed(rate: f64, per_second: f64) -> Self {
         Self {
             rate,
@@ -58,7 +59,7 @@ impl Fanout {
     }
 }
 
-/// What was sent to how many, and what came of it, since it began.
+/// Sent and received messages since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Backlog {
     pub(super) sent: u64,
@@ -72,18 +73,18 @@ impl Backlog {
         self
     }
 
-    /// Whether it is more than [`LAG_S`] behind.
+    /// Whether deliveries lag by more than [`LAG_S`].
     pub(super) fn is_hopeless(self, rate: f64, watchers: u32) -> bool {
         let due = self.sent as f64 * f64::from(watchers);
         due - self.received as f64 > rate * f64::from(watchers) * LAG_S
     }
 }
 
-/// A server.
+/// A server and its figures.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) peer: Peer,
-    /// Of an idle connection.
+    /// Memory per idle connection.
     pub(super) bytes: f64,
     pub(super) fanouts: Vec<Fanout>,
 }
@@ -102,12 +103,12 @@ const FIELDS: [Field; 5] = [
 ];
 
 impl Row {
-    /// At that rate.
+    /// The figures at this rate.
     pub(super) fn fanout(&self, rate: f64) -> Option<&Fanout> {
         self.fanouts.iter().find(|fanout| fanout.rate == rate)
     }
 
-    /// As figures of a report; what says nothing is left out.
+    /// Adds the figures to a report, except meaningless ones.
     pub(super) fn put(&self, figures: &mut Figures) {
         let name = self.peer.name();
         figures.put_number(format!("{name}_bytes_per_connection"), self.bytes);
@@ -126,7 +127,7 @@ impl Row {
         }
     }
 
-    /// The medians of several; one collapses that did so in half of the rounds. None, if there are none.
+    /// The medians over rounds. A server collapses if it did in half of the rounds. `None` if there are no rounds.
     pub(super) fn median(rounds: &[Self]) -> Option<Self> {
         let mut row = rounds.first()?.clone();
         row.bytes = middle(rounds.iter().map(|row| row.bytes));
@@ -186,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn one_collapses_that_is_late_or_loses() {
+    fn a_server_that_lags_or_loses_messages_collapses() {
         let of = |came, late| Fanout::new(60.0, 100, &measured(600, came, late)).collapsed;
         assert!(!of(60_000, 0));
         assert!(!of(59_500, 5_000));
-        assert!(of(60_000, 6_100), "too late");
-        assert!(of(59_000, 0), "it loses some");
+        assert!(of(60_000, 6_100), "it lags too far behind");
+        assert!(of(59_000, 0), "it loses messages");
         let backlog = Backlog::default().with(&measured(600, 42_100, 0));
         assert!(!backlog.is_hopeless(60.0, 100));
         let backlog = Backlog::default().with(&measured(600, 41_900, 0));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn medians_are_of_the_rounds_that_ended_alike() {
+    fn medians_are_of_rounds_with_the_same_outcome() {
         let row = |bytes, fanouts: &[Fanout]| Row {
             peer: Peer::Ws,
             bytes,

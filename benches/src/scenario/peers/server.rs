@@ -17,10 +17,10 @@ use crate::host::pin::{Cores, Pinned};
 use crate::host::proc::Usage;
 use crate::host::servers::ServersUsage;
 
-/// How long a server may take to listen.
+/// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
 
-/// One that runs. Killed when dropped.
+/// A running server. Killed when dropped.
 #[derive(Debug)]
 pub(super) struct Server {
     processes: Vec<Child>,
@@ -29,7 +29,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it, pinned, and waits until it listens.
+    /// Starts a server on its core and waits until it listens.
     pub(super) async fn start(
         peer: Peer,
         dir: &Path,
@@ -101,7 +101,7 @@ impl Server {
         Ok(command)
     }
 
-    /// Starts Redis, and says where it is.
+    /// Starts Redis and returns its URL.
     async fn redis(&mut self) -> Result<String, BenchError> {
         let port = Port::try_take()?;
         let mut command = Command::new("redis-server");
@@ -144,7 +144,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until something listens there.
+    /// Waits until a process listens on this port.
     async fn listening(&mut self, port: &Port) -> Result<(), BenchError> {
         let start = Instant::now();
         loop {
@@ -155,7 +155,10 @@ impl Server {
             let ended = last.is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
             if ended || start.elapsed() > START {
                 return Err(BenchError::Stuck {
-                    what: format!("the server does not listen; it says: {}", self.said()),
+                    what: format!(
+                        "the server does not listen; its last output: {}",
+                        self.said()
+                    ),
                     seconds: start.elapsed().as_secs(),
                 });
             }
@@ -163,7 +166,7 @@ impl Server {
         }
     }
 
-    /// The last that it wrote.
+    /// The end of its output.
     fn said(&self) -> String {
         let read = |name| std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
         let text = read("log") + &read("error.log");
@@ -174,7 +177,7 @@ impl Server {
         lines[lines.len().saturating_sub(3)..].join(" / ")
     }
 
-    /// What it used, with the processes that it started.
+    /// The usage of all its processes and their children.
     pub(super) fn usage(&self) -> Result<ServersUsage, BenchError> {
         let own = self.processes.iter().filter_map(Child::id);
         let pids: Vec<_> = own.flat_map(with_children).collect();
@@ -187,7 +190,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // nginx's worker outlives a master that is killed.
+        // nginx's worker outlives a killed master.
         let own = self.processes.iter().filter_map(Child::id);
         for pid in own
             .flat_map(with_children)

@@ -1,4 +1,4 @@
-//! The table of servers, as Markdown.
+//! The table of servers as Markdown.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::error::BenchError;
 const BEGIN: &str = "<!-- peers: written by `grandstand bench peers --write` -->";
 const END: &str = "<!-- /peers -->";
 
-/// The table; ratios are to ours, if we are in it.
+/// Returns the table. Ratios compare with Grandstand, if it was measured.
 pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String {
     let ours = rows.iter().find(|row| row.peer == Peer::Grandstand);
     let rounds = match options.rounds {
         1 => "one run".to_owned(),
-        rounds => format!("medians of {rounds} rounds in turns"),
+        rounds => format!("medians of {rounds} rounds in alternation"),
     };
     let mut text = format!(
         "{} spectators of one room, messages of {} bytes, {seconds} s each, {rounds}; in brackets: how many times ours. \
@@ -54,7 +54,7 @@ impl Fanout {
         if self.collapsed {
             return format!("collapses at {per_second}");
         }
-        // Of one that collapses, latency and CPU say nothing.
+        // Latency and CPU time of a collapsed server are meaningless.
         let ours = ours.filter(|ours| !ours.collapsed);
         format!(
             "{per_second}, {:.0} ms{}, {:.2} µs{}",
@@ -81,7 +81,7 @@ pub(super) fn per_second(value: f64) -> String {
     }
 }
 
-/// Puts the table between the markers of a file.
+/// Replaces the text between the markers of a file by the table.
 pub(super) fn write(path: &Path, table: &str) -> Result<(), BenchError> {
     let fault = |source| BenchError::File {
         path: path.display().to_string(),
@@ -89,7 +89,7 @@ pub(super) fn write(path: &Path, table: &str) -> Result<(), BenchError> {
     };
     let text = std::fs::read_to_string(path).map_err(fault)?;
     let Some(text) = between(&text, table) else {
-        let missing = format!("it has no lines `{BEGIN}` and `{END}`");
+        let missing = format!("the file has no lines `{BEGIN}` and `{END}`");
         return Err(fault(std::io::Error::other(missing)));
     };
     std::fs::write(path, text).map_err(fault)
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_compared_with_ours_and_what_collapses_is_named() {
+    fn servers_are_compared_with_grandstand_and_collapses_are_named() {
         let rows = [
             row(Peer::Grandstand, 1.0, false),
             row(Peer::Ws, 2.5, true),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_between_the_markers_is_replaced() {
+    fn only_text_between_the_markers_is_replaced() {
         let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
         let once = between(&text, "new\n").unwrap();
         assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}\nb\n"));

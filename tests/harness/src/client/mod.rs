@@ -292,7 +292,7 @@ impl Client {
                 Some(Some(_)) => {}
                 Some(None) if so(self) => return,
                 Some(None) => self.fail(&format!("the connection was closed before: {what}")),
-                None => self.fail(&format!("does not happen in time: {what}")),
+                None => self.fail(&format!("did not happen in time: {what}")),
             }
         }
     }
