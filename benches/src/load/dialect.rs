@@ -3,7 +3,7 @@
 use grandstand_common::envelope::Encoding;
 use serde::{Deserialize, Serialize};
 
-use super::stamp;
+use super::timestamp;
 
 /// A server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +123,8 @@ impl Dialect {
 
 /// Appends `size` bytes that begin with a timestamp.
 pub(crate) fn payload(due_ns: u64, size: usize, out: &mut Vec<u8>) {
-    let end = out.len() + size.max(stamp::LEN);
-    stamp::put(due_ns, out);
+    let end = out.len() + size.max(timestamp::LEN);
+    timestamp::put(due_ns, out);
     out.resize(end, b'.');
 }
 
@@ -143,8 +143,8 @@ mod tests {
             let mut out = Vec::new();
             dialect.publish(99, 128, &mut out);
             assert!(out.len() >= 128);
-            assert_eq!(stamp::find(&out).unwrap().0, 99, "{dialect:?}");
-            let payload = out.iter().filter(|&&b| b == b'.').count() + stamp::LEN;
+            assert_eq!(timestamp::find(&out).unwrap().0, 99, "{dialect:?}");
+            let payload = out.iter().filter(|&&b| b == b'.').count() + timestamp::LEN;
             assert_eq!(payload, 128, "{dialect:?}");
         }
     }

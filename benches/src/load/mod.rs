@@ -13,7 +13,7 @@ mod frame;
 
 mod message;
 
-mod stamp;
+mod timestamp;
 
 mod schedule;
 

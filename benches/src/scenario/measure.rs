@@ -14,7 +14,7 @@ use crate::load::tally::Tally;
 use crate::progress::Progress;
 
 /// Time for generators to receive a window's start: the first value, doubled after each failure up to the second.
-const HEARD: Duration = Duration::from_millis(100);
+const FIRST_AHEAD: Duration = Duration::from_millis(100);
 const MOST_AHEAD: Duration = Duration::from_secs(10);
 
 /// The figures of one second.
@@ -137,7 +137,7 @@ pub async fn measure_until(
 /// otherwise some would miss inputs that others count. They handle commands in order, so an answer proves that they
 /// know it.
 async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, BenchError> {
-    let mut ahead = HEARD;
+    let mut ahead = FIRST_AHEAD;
     loop {
         let start = Instant::now() + ahead;
         let start_ns = now_ns() + ahead.as_nanos() as u64;

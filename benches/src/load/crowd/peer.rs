@@ -1,7 +1,7 @@
 //! The protocols of other servers.
 
 use super::super::dialect::{Dialect, Step};
-use super::super::{frame, stamp};
+use super::super::{frame, timestamp};
 use super::state::Crowd;
 
 impl Crowd {
@@ -21,13 +21,13 @@ impl Crowd {
         now_ns: u64,
         out: &mut Vec<u8>,
     ) {
-        let mut stamps = 0;
-        while let Some((due_ns, end)) = stamp::find(text) {
+        let mut timestamps = 0;
+        while let Some((due_ns, end)) = timestamp::find(text) {
             self.count(due_ns, now_ns);
             text = &text[end..];
-            stamps += 1;
+            timestamps += 1;
         }
-        if stamps == 0 || self.job.dialect == Dialect::Nats {
+        if timestamps == 0 || self.job.dialect == Dialect::Nats {
             let step = self.job.dialect.step(text);
             self.take_step(client, step, now_ns, out);
         }

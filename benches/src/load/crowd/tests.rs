@@ -8,7 +8,7 @@ use grandstand_common::id::RoomId;
 
 use super::super::dialect::{self, Dialect};
 use super::super::job::{Job, Reading, Rooms};
-use super::super::stamp;
+use super::super::timestamp;
 use super::*;
 use crate::host::priority::Priority;
 
@@ -74,7 +74,7 @@ fn shown(room: &RoomId, epoch: &str, version: u64) -> Vec<u8> {
 
 fn update(room: &RoomId, version: u64, due_ns: u64) -> Vec<u8> {
     let mut data = b"\"".to_vec();
-    stamp::put(due_ns, &mut data);
+    timestamp::put(due_ns, &mut data);
     data.push(b'"');
     server(&ServerMessage::Update {
         room,
@@ -174,7 +174,7 @@ fn a_player_can_use_protobuf() {
         panic!("no input was sent");
     };
     assert_eq!(
-        (data.len(), stamp::find(data.bytes()).unwrap().0),
+        (data.len(), timestamp::find(data.bytes()).unwrap().0),
         (64, 8_000_000)
     );
     let update = ServerMessage::Update {
@@ -282,7 +282,7 @@ fn a_rejected_handshake_a_close_and_an_error_are_counted() {
 }
 
 #[test]
-fn every_stamp_of_a_peers_frame_is_a_message() {
+fn every_timestamp_of_a_peers_frame_is_a_message() {
     let mut job = job(LoadRole::Spectator, 1, rooms(1, 1));
     job.dialect = Dialect::Nats;
     let mut crowd = Crowd::new(job);

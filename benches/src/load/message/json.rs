@@ -1,7 +1,7 @@
 //! A fast reader of updates and acks with their fields in the edge's order. The full decoder handles all other
 //! messages.
 
-use super::super::stamp;
+use super::super::timestamp;
 use super::event::Message;
 use super::number::integer;
 
@@ -17,7 +17,7 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
             room: room.try_into().ok()?,
             version,
             prev,
-            due_ns: stamp::find(data).map(|(ns, _)| ns),
+            due_ns: timestamp::find(data).map(|(ns, _)| ns),
         });
     }
     let rest = rest.strip_prefix(b"ack\",\"room\":\"")?;

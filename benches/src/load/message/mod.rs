@@ -17,7 +17,7 @@ use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
-use super::stamp;
+use super::timestamp;
 pub(crate) use event::Message;
 use number::number;
 
@@ -78,7 +78,7 @@ impl Reader {
                 room: number(&room)?,
                 version,
                 prev,
-                due_ns: stamp::find(data.bytes()).map(|(ns, _)| ns),
+                due_ns: timestamp::find(data.bytes()).map(|(ns, _)| ns),
             },
             ServerEvent::Ack { room, seq } => Message::Ack {
                 room: number(&room)?,

@@ -1,7 +1,7 @@
 //! A fast reader of updates and acks of `proto/grandstand.proto`, without copies. The full decoder handles all other
 //! messages.
 
-use super::super::stamp;
+use super::super::timestamp;
 use super::event::Message;
 use super::number::number;
 
@@ -35,7 +35,7 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
         match field(&mut fields)? {
             (at, Value::Bytes(bytes)) if at == first => room = Some(number(bytes, prefix)?),
             (at, Value::Bytes(bytes)) if (1..=data).contains(&at) => {
-                due_ns = stamp::find(bytes).map(|(ns, _)| ns);
+                due_ns = timestamp::find(bytes).map(|(ns, _)| ns);
             }
             (at, Value::Integer(value)) if at == first + 1 => integers[0] = value,
             (at, Value::Integer(value)) if at == first + 2 => integers[1] = value,

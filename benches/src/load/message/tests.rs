@@ -3,9 +3,9 @@ use grandstand_common::envelope::{Role, ServerMessage, encode_server};
 
 use super::*;
 
-fn stamped(due_ns: u64) -> Data {
+fn timestamped(due_ns: u64) -> Data {
     let mut data = b"{\"from\":\"p1\",\"data\":\"".to_vec();
-    stamp::put(due_ns, &mut data);
+    timestamp::put(due_ns, &mut data);
     data.extend_from_slice(b"...\"}");
     Data::Json(data.into())
 }
@@ -27,7 +27,7 @@ fn quick(reader: &Reader, payload: &[u8]) -> Option<Message> {
 #[test]
 fn the_fast_reader_agrees_with_the_decoder() {
     let room = "relay-x-17".parse().unwrap();
-    let data = stamped(77);
+    let data = timestamped(77);
     let messages =
         [(0, 0), (1, 0), (127, 126), (128, 127), (MAX, MAX - 1)].map(|(version, prev)| {
             ServerMessage::Update {

@@ -21,7 +21,7 @@ use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::measure::settle;
 pub use options::Options;
-use pauses::Fared;
+use pauses::FaultPauses;
 use rooms::Watched;
 
 /// Runs the scenario.
@@ -42,15 +42,18 @@ pub async fn run(
         servers::balanced(&servers, &mut rooms.loads()).await?;
         rooms.play(options).await?;
         settle(2.0).await;
-        for &how in &options.how {
-            progress.phase(how.label());
-            let mut fared = Fared::default();
+        for &fault in &options.how {
+            progress.phase(fault.label());
+            let mut totals = FaultPauses::default();
             for kill in 0..options.kills {
-                round::run(how, &mut servers, &mut rooms, &mut fared, kill as usize).await?;
+                round::run(fault, &mut servers, &mut rooms, &mut totals, kill as usize).await?;
                 let done = f64::from(kill + 1) / f64::from(options.kills);
-                progress.step(done, &format!("{} of {}, {fared}", kill + 1, options.kills));
+                progress.step(
+                    done,
+                    &format!("{} of {}, {totals}", kill + 1, options.kills),
+                );
             }
-            all.push((how, fared));
+            all.push((fault, totals));
         }
         rooms.tell(Command::Silence).await?;
         settle(3.0).await;

@@ -30,8 +30,8 @@ pub struct Options {
     #[arg(long, default_value_t = 50)]
     pub kills: u32,
     /// The faults
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = How::ALL)]
-    pub how: Vec<How>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Fault::ALL)]
+    pub how: Vec<Fault>,
     /// Rooms whose worker dies at once, to measure their rehydration; 0 skips this
     #[arg(long, default_value_t = 10_000)]
     pub takeover_rooms: u32,
@@ -62,7 +62,7 @@ impl Options {
 
 /// A fault of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum How {
+pub enum Fault {
     /// A worker dies (`kill -9`).
     Kill,
     /// A worker is paused (SIGSTOP), and resumed once others own its rooms.
@@ -73,7 +73,7 @@ pub enum How {
     Nats,
 }
 
-impl How {
+impl Fault {
     /// All faults.
     pub const ALL: [Self; 4] = [Self::Kill, Self::Stop, Self::Handover, Self::Nats];
 

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::options::How;
+use super::options::Fault;
 use crate::load::job::{Pause, Pauses};
 use crate::load::tally::Latencies;
 
 /// The pauses and waits over all rounds of one fault.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fared {
+pub(super) struct FaultPauses {
     pub(super) rounds: u32,
     /// The probes.
     pub(super) probes: Spread,
@@ -26,13 +26,13 @@ pub(super) struct Spread {
     pub(super) waits: Latencies,
 }
 
-impl Fared {
+impl FaultPauses {
     /// Adds a round. A fault of NATS affects all rooms, whether or not they get a new owner.
-    pub(super) fn add(&mut self, how: How, probes: &Pauses, others: &Pauses) {
+    pub(super) fn add(&mut self, fault: Fault, probes: &Pauses, others: &Pauses) {
         self.rounds += 1;
         for (pauses, is_probe) in [(probes, true), (others, false)] {
-            let (touched, unmoved): (_, &[Pause]) = match how {
-                How::Nats => ([&pauses.moved[..], &pauses.stayed].concat(), &[]),
+            let (touched, unmoved): (_, &[Pause]) = match fault {
+                Fault::Nats => ([&pauses.moved[..], &pauses.stayed].concat(), &[]),
                 _ => (pauses.moved.clone(), &pauses.stayed),
             };
             for pause in &touched {
@@ -56,7 +56,7 @@ impl Spread {
     }
 }
 
-impl Display for Fared {
+impl Display for FaultPauses {
     /// Formats the current state in a few words.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let p99 = |of: &Latencies| of.quantile_ms(0.99).unwrap_or(0.0);
@@ -87,25 +87,25 @@ mod tests {
 
     #[test]
     fn probes_that_moved_are_counted_separately() {
-        let mut fared = Fared::default();
-        fared.add(
-            How::Handover,
+        let mut totals = FaultPauses::default();
+        totals.add(
+            Fault::Handover,
             &pauses(&[20, 30], &[90]),
             &pauses(&[1000], &[5]),
         );
-        fared.add(How::Handover, &pauses(&[40], &[]), &pauses(&[], &[]));
-        assert_eq!(fared.rounds, 2);
-        assert_eq!((fared.probes.rooms, fared.all.rooms), (3, 4));
-        assert_eq!(fared.probes.pauses.max_ms().map(f64::round), Some(40.0));
-        assert_eq!(fared.all.pauses.max_ms().map(f64::round), Some(1000.0));
-        assert_eq!(fared.unmoved.max_ms().map(f64::round), Some(90.0));
+        totals.add(Fault::Handover, &pauses(&[40], &[]), &pauses(&[], &[]));
+        assert_eq!(totals.rounds, 2);
+        assert_eq!((totals.probes.rooms, totals.all.rooms), (3, 4));
+        assert_eq!(totals.probes.pauses.max_ms().map(f64::round), Some(40.0));
+        assert_eq!(totals.all.pauses.max_ms().map(f64::round), Some(1000.0));
+        assert_eq!(totals.unmoved.max_ms().map(f64::round), Some(90.0));
     }
 
     #[test]
     fn a_fault_of_nats_affects_all_rooms() {
-        let mut fared = Fared::default();
-        fared.add(How::Nats, &pauses(&[20], &[30]), &pauses(&[], &[50]));
-        assert_eq!((fared.probes.rooms, fared.all.rooms), (2, 3));
-        assert_eq!(fared.unmoved.count(), 0);
+        let mut totals = FaultPauses::default();
+        totals.add(Fault::Nats, &pauses(&[20], &[30]), &pauses(&[], &[50]));
+        assert_eq!((totals.probes.rooms, totals.all.rooms), (2, 3));
+        assert_eq!(totals.unmoved.count(), 0);
     }
 }

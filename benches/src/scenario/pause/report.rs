@@ -1,7 +1,7 @@
 //! The report of `pause`.
 
-use super::options::{How, Options};
-use super::pauses::Fared;
+use super::options::{Fault, Options};
+use super::pauses::FaultPauses;
 use super::takeover::Takeover;
 use crate::load::tally::{Latencies, Tally};
 use crate::outcome::Outcome;
@@ -10,7 +10,7 @@ use crate::report::Report;
 
 pub(super) fn outcome(
     options: &Options,
-    all: &[(How, Fared)],
+    all: &[(Fault, FaultPauses)],
     counted: &Tally,
     takeover: Option<&Takeover>,
 ) -> Outcome {
@@ -29,15 +29,15 @@ pub(super) fn outcome(
     settings.put("workers", options.workers);
     settings.put("kills", options.kills);
     let figures = &mut report.figures;
-    for (how, fared) in all {
-        let name = how.name();
-        figures.put(format!("{name}_rounds"), fared.rounds);
-        for (of, spread) in [("probe_", &fared.probes), ("", &fared.all)] {
+    for (fault, totals) in all {
+        let name = fault.name();
+        figures.put(format!("{name}_rounds"), totals.rounds);
+        for (of, spread) in [("probe_", &totals.probes), ("", &totals.all)] {
             figures.put(format!("{name}_{of}pauses"), spread.rooms);
             figures.put_latencies(&format!("{name}_{of}pause_"), &spread.pauses);
             figures.put_latencies(&format!("{name}_{of}wait_"), &spread.waits);
         }
-        figures.put_latencies(&format!("{name}_other_rooms_wait_"), &fared.unmoved);
+        figures.put_latencies(&format!("{name}_other_rooms_wait_"), &totals.unmoved);
     }
     if !all.is_empty() {
         figures.put("inputs", counted.sent);
@@ -58,11 +58,11 @@ pub(super) fn outcome(
     }
 }
 
-fn chart(options: &Options, all: &[(How, Fared)], report: &Report) -> Chart {
-    let spread = |of: fn(&Fared) -> &Latencies| {
+fn chart(options: &Options, all: &[(Fault, FaultPauses)], report: &Report) -> Chart {
+    let spread = |of: fn(&FaultPauses) -> &Latencies| {
         let lines = all
             .iter()
-            .map(|(how, fared)| Line::spread(how.label(), of(fared)));
+            .map(|(fault, totals)| Line::spread(fault.label(), of(totals)));
         lines.collect::<Vec<_>>()
     };
     let rehydrated = report.figures.number("rehydrated_rooms_per_s");
@@ -82,12 +82,12 @@ fn chart(options: &Options, all: &[(How, Fared)], report: &Report) -> Chart {
             Panel {
                 x: Axis::Percentile,
                 y: "ms from a probe's last update to its next",
-                lines: spread(|fared| &fared.probes.pauses),
+                lines: spread(|totals| &totals.probes.pauses),
             },
             Panel {
                 x: Axis::Percentile,
                 y: "ms a probe's input waited, at most",
-                lines: spread(|fared| &fared.probes.waits),
+                lines: spread(|totals| &totals.probes.waits),
             },
         ],
     }

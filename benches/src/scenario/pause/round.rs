@@ -5,8 +5,8 @@ use std::time::Duration;
 use grandstand_harness::process::PATIENCE;
 use tokio::time::{Instant, sleep};
 
-use super::options::How;
-use super::pauses::Fared;
+use super::options::Fault;
+use super::pauses::FaultPauses;
 use super::rooms::Watched;
 use super::servers::{LOOK, STUCK, balanced, owned, restart};
 use crate::error::BenchError;
@@ -17,35 +17,35 @@ use crate::load::job::{Command, Pauses};
 const NATS_SETTLES: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run(
-    how: How,
+    fault: Fault,
     servers: &mut Servers,
     rooms: &mut Watched,
-    fared: &mut Fared,
+    totals: &mut FaultPauses,
     number: usize,
 ) -> Result<(), BenchError> {
     let worker = number % servers.rig.workers.len();
     rooms.tell(Command::Watch).await?;
-    match how {
-        How::Kill => servers.rig.workers[worker].kill9(),
-        How::Stop => servers.rig.workers[worker].try_pause()?,
-        How::Handover => servers.rig.workers[worker].try_term()?,
-        How::Nats => {
+    match fault {
+        Fault::Kill => servers.rig.workers[worker].kill9(),
+        Fault::Stop => servers.rig.workers[worker].try_pause()?,
+        Fault::Handover => servers.rig.workers[worker].try_term()?,
+        Fault::Nats => {
             servers.rig.nats.relaunch()?;
             servers.rig.nats.try_ready(PATIENCE).await?;
             sleep(NATS_SETTLES).await;
         }
     }
-    let without = (how != How::Nats).then_some(worker);
+    let without = (fault != Fault::Nats).then_some(worker);
     let (probes, others) = back(rooms, without, servers).await?;
-    fared.add(how, &probes, &others);
-    match how {
-        How::Kill => restart(&mut servers.rig.workers[worker]).await?,
-        How::Stop => servers.rig.workers[worker].try_resume()?,
-        How::Handover => {
+    totals.add(fault, &probes, &others);
+    match fault {
+        Fault::Kill => restart(&mut servers.rig.workers[worker]).await?,
+        Fault::Stop => servers.rig.workers[worker].try_resume()?,
+        Fault::Handover => {
             servers.rig.workers[worker].try_ended(PATIENCE).await;
             restart(&mut servers.rig.workers[worker]).await?;
         }
-        How::Nats => {}
+        Fault::Nats => {}
     }
     balanced(servers, &mut rooms.loads()).await
 }

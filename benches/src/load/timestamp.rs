@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_found_in_any_envelope() {
+    fn a_timestamp_is_found_in_any_envelope() {
         for ns in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
             let mut bytes = b"{\"data\":\"".to_vec();
             put(ns, &mut bytes);
@@ -45,7 +45,12 @@ mod tests {
             assert_eq!(find(&bytes), Some((ns, end)));
             assert_eq!(find(&bytes[end..]), None);
         }
-        for none in [&b""[..], b"@12", b"@000000000000000G", b"no stamp at all"] {
+        for none in [
+            &b""[..],
+            b"@12",
+            b"@000000000000000G",
+            b"no timestamp at all",
+        ] {
             assert_eq!(find(none), None);
         }
     }
