@@ -218,10 +218,15 @@ impl Effects {
         self.dirty[lane.index()].len()
     }
 
+    /// Whether actions wait to be performed.
+    pub(crate) fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// Whether actions or frames wait for the flush.
     pub(crate) fn needs_flush(&self) -> bool {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
-            || !self.actions.is_empty()
+            || self.has_actions()
             || !self.after_players.is_empty()
             || !self.notices.is_empty()
     }

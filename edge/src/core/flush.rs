@@ -21,7 +21,9 @@ pub(super) fn flush(
     most: usize,
     transport: &mut impl Transport,
 ) -> bool {
-    act(hub, effects, transport);
+    if effects.has_actions() {
+        act(hub, effects, transport);
+    }
     let mut left = most;
     for lane in LaneId::ALL {
         for _ in 0..effects.dirty_lanes(lane) {
@@ -104,6 +106,7 @@ fn send(
 }
 
 /// Flushes one slice of a lane; returns how many of `most` writes are left.
+#[inline(never)] // In the task of the shard, the loop over members spills its registers.
 fn flush_lane(
     hub: &mut Hub,
     effects: &mut Effects,
