@@ -45,7 +45,8 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
             }
         }
         (_, Source::Subject) => {
-            if stream.leave(hot.next) {
+            let has_gap = stream.leave(hot.next);
+            if has_gap {
                 effects.tell_owner(key, Tell::Resync);
             }
         }
