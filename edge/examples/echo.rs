@@ -1,4 +1,4 @@
-//! An edge of one shard that only echoes, for the WebSocket conformance suite and for measuring connections:
+//! An edge with one shard that echoes every message, for the WebSocket conformance suite and for measuring connections:
 //! `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
 
 use std::rc::Rc;
@@ -20,10 +20,13 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let conns = Connections::new(Duration::from_secs(25))?;
+    let connections = Connections::new(Duration::from_secs(25))?;
     let route = Route {
         path: "/v1/echo",
-        handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
+        handler: Rc::new(EchoHandler::new(
+            connections.clone(),
+            DeflateOptions::default(),
+        )),
         message_bytes: EchoHandler::LIMIT,
         outbox_bytes: EchoHandler::LIMIT,
     };
@@ -38,7 +41,7 @@ fn main() -> anyhow::Result<()> {
                 deflate: true,
                 ..ServerOptions::default()
             },
-            conns,
+            connections,
             ServerMetrics::default(),
             routes,
         );

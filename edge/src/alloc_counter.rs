@@ -1,4 +1,4 @@
-//! The allocator of this crate's tests, which counts.
+//! The allocator of this crate's tests, which counts allocations per thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,22 +7,22 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Counted;
+struct CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counted = Counted;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn count() {
-    // A thread that ends may have no counter any more.
+    // The counter of a thread that ends may already be destroyed.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
-#[expect(unsafe_code, reason = "an allocator cannot be written without")]
-unsafe impl GlobalAlloc for Counted {
+// SAFETY: all calls are forwarded unchanged to the system allocator.
+#[expect(unsafe_code, reason = "implementing `GlobalAlloc` is unsafe")]
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's promises are those that are asked for here.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`, which is also the callee's.
         unsafe { System.alloc(layout) }
     }
 
@@ -38,9 +38,9 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
-/// How often `does` allocates, in this thread.
-pub(crate) fn allocations(does: impl FnOnce()) -> u64 {
+/// How often `f` allocates or reallocates on this thread.
+pub(crate) fn allocations(f: impl FnOnce()) -> u64 {
     let before = COUNT.get();
-    does();
+    f();
     COUNT.get() - before
 }

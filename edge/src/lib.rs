@@ -1,6 +1,7 @@
-//! An edge holds clients' connections, and knows nothing of the game.
+//! The edge holds clients' connections and knows nothing of the games.
 //!
-//! Read in this order, as data flows.
+//! The modules are listed from the process down to the protocol; each uses only later ones, except that `server` and `core`
+//! do not use each other.
 
 pub mod program;
 

@@ -1,11 +1,11 @@
-//! The edge by itself.
+//! The edge as a program of its own, without games and workers.
 
 use std::process::ExitCode;
 
 use grandstand_common::exit;
 use grandstand_edge::program;
 
-/// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.
+/// Takes the fewest bytes and cycles per connection of the allocators measured in `benches/README.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! The edge as a program: its command line, and what it runs.
+//! The edge as a program: its command line, and its run from start to drain.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,26 +17,26 @@ use crate::server::listen::capped;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
 
-/// Holds players' and spectators' connections, in front of workers on NATS.
+/// Holds the connections of players and spectators, in front of workers on NATS.
 #[derive(Debug, Parser)]
 #[command(version, after_help = grandstand_common::exit::HELP)]
 pub struct Args {
     /// The configuration file; every key is in config/edge.toml
     #[arg(long, value_name = "FILE", env = "GRANDSTAND_EDGE_CONFIG")]
     config: Option<PathBuf>,
-    /// Where clients connect
+    /// Address for clients
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Where operators ask for health and metrics
+    /// Address for health and metrics
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
-    /// The NATS servers, with commas between them
+    /// The NATS servers, separated by commas
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// The name that its shards' ids begin with
+    /// Prefix of the shards' ids
     #[arg(long)]
     name: Option<String>,
-    /// Shards, each a thread with a listener of its own; 0 for one a core
+    /// Number of shards, each a thread with its own listener; 0 for one per core
     #[arg(long)]
     shards: Option<u16>,
     #[command(flatten)]
@@ -54,7 +54,7 @@ impl Args {
     }
 }
 
-/// Runs until TERM or INT, and returns how it went.
+/// Runs the edge until TERM or INT and returns the process' exit code.
 pub fn run(args: &Args) -> ExitCode {
     program::run("grandstand-edge", &args.process, &args.sources(), drive)
 }
@@ -88,8 +88,8 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
         tracing::info!(
             cap,
             wanted,
-            "net.core.somaxconn caps tcp.backlog: of a storm of clients, more have to knock again after a second; mend: \
-             sysctl -w net.core.somaxconn={wanted}"
+            "net.core.somaxconn caps tcp.backlog: clients beyond the cap retry only after a second when many connect at \
+             once; to raise it, run sysctl -w net.core.somaxconn={wanted}"
         );
     }
     tokio::select! {

@@ -1,4 +1,4 @@
-//! Messages as whole WebSocket frames, ready for the socket.
+//! Encodes messages as whole WebSocket frames, in each wire format.
 
 #[cfg(test)]
 mod tests;
@@ -12,17 +12,17 @@ use crate::websocket::deflate::Deflater;
 
 pub use crate::websocket::deflate::{DeflateOptions, DeflateStats};
 
-/// The form in which a connection is sent its messages.
+/// How a connection's messages are encoded and whether they are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WireFormat {
-    /// How they are encoded.
+    /// JSON or protobuf.
     pub encoding: Encoding,
-    /// Whether they may be compressed.
+    /// Whether `permessage-deflate` was negotiated.
     pub deflate: bool,
 }
 
 impl From<Encoding> for WireFormat {
-    /// Without compression.
+    /// The format of this encoding without compression.
     fn from(encoding: Encoding) -> Self {
         Self {
             encoding,
@@ -32,20 +32,20 @@ impl From<Encoding> for WireFormat {
 }
 
 impl WireFormat {
-    /// All forms, by their [`index`](Self::index).
+    /// All formats, at their [`index`](Self::index).
     pub const ALL: [WireFormat; 4] = {
-        const fn form(encoding: Encoding, deflate: bool) -> WireFormat {
+        const fn format(encoding: Encoding, deflate: bool) -> WireFormat {
             WireFormat { encoding, deflate }
         }
         [
-            form(Encoding::Json, false),
-            form(Encoding::Proto, false),
-            form(Encoding::Json, true),
-            form(Encoding::Proto, true),
+            format(Encoding::Json, false),
+            format(Encoding::Proto, false),
+            format(Encoding::Json, true),
+            format(Encoding::Proto, true),
         ]
     };
 
-    /// The place in an array of four.
+    /// The format's index in an array of four.
     pub fn index(self) -> usize {
         self.encoding.index() + if self.deflate { Encoding::ALL.len() } else { 0 }
     }
@@ -64,7 +64,7 @@ pub fn put_message(out: &mut Vec<u8>, encoding: Encoding, message: &ServerMessag
     let start = out.len();
     out.extend_from_slice(&[0; MAX_HEADER]);
     encode_server(encoding, message, out);
-    // Only now is the length known, and with it the header's: the payload moves up to it.
+    // The header's size depends on the payload's length, which is known only now: moves the payload up to the header.
     let payload = start + MAX_HEADER;
     let len = out.len() - payload;
     let header = header_len(len);
@@ -77,7 +77,7 @@ pub fn put_message(out: &mut Vec<u8>, encoding: Encoding, message: &ServerMessag
     );
 }
 
-/// `message` as one frame.
+/// Returns `message` as one uncompressed frame.
 pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
     let mut out = Vec::new();
     put_message(&mut out, encoding, message);
@@ -121,7 +121,7 @@ impl Encoder {
     }
 }
 
-/// The payload of a whole frame of ours.
+/// The payload of a whole server frame.
 fn payload_of(frame: &[u8]) -> &[u8] {
     let header = match frame.get(1) {
         Some(126) => 4,

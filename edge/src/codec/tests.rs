@@ -2,7 +2,7 @@ use super::*;
 use crate::websocket::deflate::tests::{deflater, frames_payload, inflate};
 
 #[test]
-fn a_frame_of_any_encoding_and_length_is_compressed_as_its_message() {
+fn put_deflated_compresses_the_message_of_a_frame_of_any_encoding_and_length() {
     let mut encoder = Encoder {
         deflater: deflater(3),
     };
@@ -29,7 +29,7 @@ fn a_frame_of_any_encoding_and_length_is_compressed_as_its_message() {
             }
         }
     }
-    for (place, form) in WireFormat::ALL.into_iter().enumerate() {
-        assert_eq!(form.index(), place);
+    for (index, format) in WireFormat::ALL.into_iter().enumerate() {
+        assert_eq!(format.index(), index);
     }
 }

@@ -1,10 +1,10 @@
-//! The keys of a shard's connections.
+//! Keys of a shard's connections.
 
-/// A connection of this shard. Never used twice: a late message for a closed one finds nothing.
+/// Identifies a connection of a shard. Keys are never reused, so that a late message for a closed connection finds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnKey {
-    /// Its place in the shard's table.
+    /// The connection's slot in the shard's table.
     pub index: u32,
-    /// How often that place was taken before.
+    /// How many connections used the slot before, modulo 2^32.
     pub generation: u32,
 }

@@ -1,4 +1,4 @@
-//! A map from connections to values: an array indexed by the connection's place in the shard's table.
+//! A map from connections to values: an array indexed by the connection's slot in the shard's table.
 //!
 //! A lookup is one bounds check and one comparison of generations; nothing is hashed and no key is stored. `slotmap` makes
 //! its own keys, whereas these are the server's: every map of a shard is indexed by the same key, so its `SecondaryMap`
@@ -9,7 +9,7 @@ use crate::conn::key::ConnKey;
 #[cfg(test)]
 mod tests;
 
-/// A value a connection. The slots of connections are reused, so that the table stays as dense as the shard's.
+/// One value per connection. Slots of closed connections are reused, so that the array stays as dense as the shard's table.
 #[derive(Debug)]
 pub struct ConnMap<T> {
     slots: Vec<Option<Slot<T>>>,
@@ -32,7 +32,7 @@ impl<T> Default for ConnMap<T> {
 }
 
 impl<T> ConnMap<T> {
-    /// Keeps `value`. What was kept for a former connection at the same place is gone.
+    /// Stores `value` for `conn`, and drops the value of an earlier connection in the same slot.
     pub fn insert(&mut self, conn: ConnKey, value: T) {
         let index = conn.index as usize;
         if index >= self.slots.len() {
@@ -47,19 +47,19 @@ impl<T> ConnMap<T> {
         }
     }
 
-    /// What is kept for this connection.
+    /// The connection's value.
     pub fn get(&self, conn: ConnKey) -> Option<&T> {
         let slot = self.slots.get(conn.index as usize)?.as_ref()?;
         (slot.generation == conn.generation).then_some(&slot.value)
     }
 
-    /// What is kept for this connection, to be changed.
+    /// The connection's value, mutable.
     pub fn get_mut(&mut self, conn: ConnKey) -> Option<&mut T> {
         let slot = self.slots.get_mut(conn.index as usize)?.as_mut()?;
         (slot.generation == conn.generation).then_some(&mut slot.value)
     }
 
-    /// Takes out what is kept for this connection.
+    /// Removes and returns the connection's value.
     pub fn remove(&mut self, conn: ConnKey) -> Option<T> {
         let slot = self.slots.get_mut(conn.index as usize)?;
         let slot = slot.take_if(|slot| slot.generation == conn.generation)?;
@@ -67,7 +67,7 @@ impl<T> ConnMap<T> {
         Some(slot.value)
     }
 
-    /// The connections for which something is kept.
+    /// The connections that have a value, by slot.
     pub fn keys(&self) -> impl Iterator<Item = ConnKey> + '_ {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             Some(ConnKey {
@@ -77,17 +77,17 @@ impl<T> ConnMap<T> {
         })
     }
 
-    /// For how many connections something is kept.
+    /// How many connections have a value.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is kept.
+    /// Whether no connection has a value.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// What one place takes, in bytes.
+    /// The size of one slot, in bytes.
     pub const fn slot_bytes() -> usize {
         size_of::<Option<Slot<T>>>()
     }

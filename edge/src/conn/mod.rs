@@ -1,4 +1,4 @@
-//! What is told of connections: their keys, and what takes bytes for them.
+//! Connections as the core sees them: keys, and the transport that sends their bytes.
 
 pub mod key;
 

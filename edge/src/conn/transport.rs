@@ -5,35 +5,35 @@ use grandstand_common::error::ErrorKind;
 
 use crate::conn::key::ConnKey;
 
-/// What became of bytes for a connection.
+/// What became of bytes that were sent to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendStatus {
-    /// The kernel has them.
+    /// The kernel took all of them.
     Written,
     /// They wait in the connection's outbox for a slow socket.
     Queued,
-    /// They were refused: the outbox is at its cap. Nothing of them was taken.
+    /// All of them were refused because the outbox is at its cap.
     Full,
-    /// There is no such connection (any more).
+    /// The connection is closed or closing.
     Gone,
 }
 
-/// Where the core puts what is for clients: the shard's connections, or a simulation's.
+/// The core's way to its clients: a shard's connections, or a simulation's.
 pub trait Transport {
-    /// Sends whole WebSocket frames, straight to the socket if nothing waits before them.
+    /// Sends whole WebSocket frames: straight to the socket if the outbox is empty, otherwise through the outbox.
     fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
-    /// Like [`send`](Self::send), for what must not be lost while the connection lives: it may exceed the cap, up to twice
-    /// of it, and ends the connection with `too_slow` beyond that.
+    /// Like [`send`](Self::send), for frames that must not be dropped while the connection lives. They may fill the outbox
+    /// up to twice its cap; beyond that the connection is closed with `too_slow`.
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
-    /// Drops what waits in the outbox, except for the rest of a frame that has begun. The core hears of the outbox's
-    /// running empty through `Core::handle_drained`, also if nothing waited.
+    /// Drops the data frames in the outbox, but neither control frames nor the rest of a frame that was partly written.
+    /// `Core::handle_drained` follows once the outbox is empty, even if it was empty before.
     fn discard(&mut self, conn: ConnKey);
 
-    /// Closes with a close frame behind all that waits, then the close handshake.
+    /// Queues a close frame behind the outbox, then performs the close handshake.
     fn close(&mut self, conn: ConnKey, why: ErrorKind);
 
-    /// Stops or resumes reading from the connection (its window is full). Its heartbeat deadline is suspended meanwhile.
+    /// Stops or resumes reading from the connection. Its heartbeat deadline is suspended while it is paused.
     fn pause(&mut self, conn: ConnKey, paused: bool);
 }

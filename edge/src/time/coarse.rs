@@ -1,31 +1,31 @@
-//! A clock of 10 ms, in four bytes.
+//! A clock with a resolution of 10 ms, in four bytes.
 
 use std::time::Duration;
 
 const MILLIS: u64 = 10;
 
-/// A time, of which only differences mean something, and only those of less than 248 days.
+/// A point in time, meaningful only relative to another one less than 248 days away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoarseInstant(u32);
 
 impl CoarseInstant {
-    /// The time at which `elapsed` has passed since some beginning.
+    /// The time `elapsed` after the clock's origin, which all times compared with it must share.
     pub fn new(elapsed: Duration) -> Self {
         Self((elapsed.as_millis() as u64 / MILLIS) as u32)
     }
 
-    /// How long after `earlier` it is; nothing if it is before.
+    /// The time from `earlier` to `self`; zero if `self` is before `earlier`.
     pub fn since(self, earlier: Self) -> Duration {
         let ticks = self.0.wrapping_sub(earlier.0).cast_signed().max(0);
         Duration::from_millis(u64::from(ticks.cast_unsigned()) * MILLIS)
     }
 
-    /// Whether `deadline` is not after it.
+    /// Whether `self` is at or after `deadline`.
     pub fn has_reached(self, deadline: Self) -> bool {
         self.0.wrapping_sub(deadline.0).cast_signed() >= 0
     }
 
-    /// The time `wait` after it.
+    /// The time `wait` after `self`.
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.wrapping_add(Self::new(wait).0))
     }
@@ -38,7 +38,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
-    fn it_goes_on_when_the_bytes_have_run_over() {
+    fn times_compare_correctly_across_an_overflow() {
         for start in [Duration::ZERO, DAY * 248, DAY * 497 + DAY / 24] {
             let (early, late) = (
                 CoarseInstant::new(start),

@@ -1,42 +1,42 @@
-//! A timer wheel for a shard: many deadlines, none of them exact, almost all of them never needed.
+//! A timer wheel for a shard: many coarse deadlines, almost all of which are replaced before they expire.
 
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
 mod tests;
 
-/// How far apart the wheel's slots are, and so how late a key may come out.
+/// The time between two slots, and so the most by which a key can expire late.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// How many slots there are. A deadline beyond the last goes round again (51.2 s each time).
+/// The number of slots. A deadline further away than one round (51.2 s) stays in its slot for several rounds.
 const SLOTS: usize = 512;
 
-/// Keys that come out again at their deadline, in O(1) each.
+/// Keys that expire at their deadline, in O(1) each.
 ///
-/// Nothing is ever taken out before: whoever inserts a key keeps the deadline that counts, compares when the key comes
-/// out, and drops or inserts it again.
+/// A key cannot be removed early. The caller stores the deadline that counts, compares it when the key expires, and drops
+/// the key or inserts it again.
 #[derive(Debug)]
 pub struct TimerWheel<K> {
     start: Instant,
-    /// Everything before this tick has come out.
+    /// All keys of earlier ticks have expired.
     tick: u64,
     slots: Vec<Vec<Entry<K>>>,
-    /// One bit a slot: it is not empty.
+    /// One bit per slot, set if the slot is not empty.
     occupied: [u64; SLOTS / 64],
-    /// What is to come out now, last first.
+    /// Expired keys, in reverse order.
     due: Vec<K>,
     len: usize,
 }
 
 #[derive(Debug)]
 struct Entry<K> {
-    /// Enough for 13 years.
+    /// Wraps after 13 years.
     tick: u32,
     key: K,
 }
 
 impl<K> TimerWheel<K> {
-    /// An empty wheel whose time begins at `now`.
+    /// Creates an empty wheel whose first tick is at `now`.
     pub fn new(now: Instant) -> Self {
         Self {
             start: now,
@@ -48,8 +48,8 @@ impl<K> TimerWheel<K> {
         }
     }
 
-    /// Lets `key` come out at `deadline` or at most a [`TICK`] later. If that has passed, it comes out at the next tick, so
-    /// that inserting again what just came out ends.
+    /// Inserts a key that expires at `deadline` or at most a [`TICK`] later. If `deadline` has passed, the key expires at the
+    /// next tick, so that a loop that inserts expired keys again ends.
     pub fn insert(&mut self, deadline: Instant, key: K) {
         let tick = self.tick_after(deadline).max(self.tick);
         let slot = slot_of(tick);
@@ -61,7 +61,7 @@ impl<K> TimerWheel<K> {
         self.len += 1;
     }
 
-    /// The next key whose deadline has passed. Call it until it returns `None`, again at
+    /// Returns the next key whose deadline has passed. Call it until it returns `None`, and again at
     /// [`next_deadline`](Self::next_deadline).
     pub fn poll_expired(&mut self, now: Instant) -> Option<K> {
         if self.due.is_empty() {
@@ -72,7 +72,7 @@ impl<K> TimerWheel<K> {
         Some(key)
     }
 
-    /// When to poll again: never after the first deadline's tick, possibly before. `None` if the wheel is empty.
+    /// When to poll again: at the tick of the first deadline or earlier. `None` if the wheel is empty.
     pub fn next_deadline(&self) -> Option<Instant> {
         if !self.due.is_empty() {
             return Some(self.time_of(self.tick));
@@ -86,17 +86,17 @@ impl<K> TimerWheel<K> {
         Some(self.time_of(self.tick + ahead))
     }
 
-    /// What one key takes, in bytes.
+    /// The size of one key's entry, in bytes.
     pub const fn entry_bytes() -> usize {
         size_of::<Entry<K>>()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the wheel has no keys.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -108,7 +108,7 @@ impl<K> TimerWheel<K> {
         if passed < self.tick {
             return;
         }
-        // After a long sleep every slot is looked at once, not once per tick.
+        // After a long sleep each slot is visited once, not once per tick.
         let last = passed.min(self.tick + SLOTS as u64 - 1);
         for tick in self.tick..=last {
             let slot = slot_of(tick);

@@ -5,7 +5,7 @@ fn key(index: u32, generation: u32) -> ConnKey {
 }
 
 #[test]
-fn a_late_key_finds_nothing_of_the_connection_that_came_after() {
+fn a_stale_key_does_not_find_the_value_of_a_later_connection() {
     let mut map = ConnMap::default();
     map.insert(key(2, 0), "first");
     assert_eq!(map.remove(key(2, 0)), Some("first"));
@@ -18,7 +18,7 @@ fn a_late_key_finds_nothing_of_the_connection_that_came_after() {
 }
 
 #[test]
-fn keys_and_len_say_who_is_there() {
+fn keys_and_len_cover_the_connections_that_have_a_value() {
     let mut map = ConnMap::default();
     for index in [3, 0, 5] {
         map.insert(key(index, index), index);

@@ -12,7 +12,7 @@ fn expired(wheel: &mut TimerWheel<u32>, now: Instant) -> Vec<u32> {
 }
 
 #[test]
-fn a_key_comes_out_once_at_its_deadline_and_not_before() {
+fn a_key_expires_once_at_its_deadline_and_not_before() {
     let base = start();
     let mut wheel = TimerWheel::new(base);
     wheel.insert(base + Duration::from_millis(250), 1);
@@ -27,7 +27,7 @@ fn a_key_comes_out_once_at_its_deadline_and_not_before() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_comes_out_at_the_next_tick() {
+fn a_key_with_a_past_deadline_expires_at_the_next_tick() {
     let base = start();
     let mut wheel = TimerWheel::new(base);
     let now = base + Duration::from_secs(100);
@@ -58,7 +58,7 @@ fn a_deadline_more_than_a_round_away_waits_for_its_round() {
 }
 
 #[test]
-fn random_deadlines_come_out_within_a_tick_however_time_jumps() {
+fn random_deadlines_expire_within_a_tick_however_time_jumps() {
     for seed in 0..100 {
         let mut rng = StdRng::seed_from_u64(seed);
         let base = start();
