@@ -65,7 +65,7 @@ pub use rooms::chain::ChainConfig;
 pub use rooms::delay::DeliveryPolicy;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// An edge shard's core. See the [module](self).
 #[derive(Debug)]

@@ -1,3 +1,7 @@
+mod flush;
+
+mod slow;
+
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::core::clients::Client;

@@ -19,13 +19,11 @@ mod chains;
 
 mod present;
 
-mod steady;
+pub(crate) mod steady;
 
 mod tokens;
 
 mod lanes;
-
-mod slow;
 
 mod since;
 
@@ -34,7 +32,7 @@ use crate::websocket::frame::frame_len;
 
 /// Clients that record the core's output.
 #[derive(Default)]
-struct Clients {
+pub(crate) struct Clients {
     got: HashMap<ConnKey, Vec<serde_json::Value>>,
     closed: HashMap<ConnKey, ErrorKind>,
     paused: HashSet<ConnKey>,
@@ -91,20 +89,20 @@ impl Transport for Clients {
 }
 
 /// A core with its clients, its owner and its clock.
-struct Bench {
-    core: Core,
-    clients: Clients,
-    now: Now,
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) clients: Clients,
+    pub(crate) now: Now,
     /// The number of the owner's last batch.
-    number: u64,
+    pub(crate) number: u64,
     /// The owner's epoch.
     epoch: u64,
 }
 
-const ROOM: &str = "relay-1";
+pub(crate) const ROOM: &str = "relay-1";
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(CoreConfig::default(), None)
     }
 
@@ -192,7 +190,7 @@ impl Bench {
     }
 
     /// The owner's next batch.
-    fn batch(&mut self, instance: u64, items: Vec<ItemKind>) -> Bytes {
+    pub(crate) fn batch(&mut self, instance: u64, items: Vec<ItemKind>) -> Bytes {
         self.number += 1;
         let items = items
             .into_iter()
@@ -225,7 +223,7 @@ impl Bench {
         self.flush();
     }
 
-    fn take_messages(&mut self, conn: ConnKey) -> Vec<serde_json::Value> {
+    pub(crate) fn take_messages(&mut self, conn: ConnKey) -> Vec<serde_json::Value> {
         self.clients.got.remove(&conn).unwrap_or_default()
     }
 
@@ -271,7 +269,7 @@ fn json(n: u64) -> Option<grandstand_common::data::Data> {
     grandstand_common::data::Data::json(&n).ok()
 }
 
-fn snapshot(lane: u32, version: u64) -> ItemKind {
+pub(crate) fn snapshot(lane: u32, version: u64) -> ItemKind {
     ItemKind::Snapshot(Snapshot {
         lane,
         version,
@@ -280,7 +278,7 @@ fn snapshot(lane: u32, version: u64) -> ItemKind {
     })
 }
 
-fn update(players: u64, spectators: u64) -> ItemKind {
+pub(crate) fn update(players: u64, spectators: u64) -> ItemKind {
     ItemKind::Update(Update {
         players,
         spectators,

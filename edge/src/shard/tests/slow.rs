@@ -1,10 +1,19 @@
 //! Clients that do not read: memory is bounded, and a client that reads again becomes current.
 
+use std::collections::{HashMap, HashSet};
 use std::io::IoSlice;
 
+use bytes::Bytes;
+use grandstand_common::auth::Grants;
 use grandstand_common::data::Data;
+use grandstand_common::envelope::Encoding;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch, Update};
+use prost::Message;
 
-use super::*;
+use crate::conn::key::ConnKey;
+use crate::conn::transport::{SendStatus, Transport};
+use crate::core::tests::{Bench, ROOM, snapshot};
 use crate::server::connections::outbox::Outbox;
 
 const CAP: usize = 256 * 1024;
