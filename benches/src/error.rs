@@ -5,7 +5,7 @@ use std::io;
 use grandstand_common::exit::Exit;
 use grandstand_harness::error::RigError;
 
-/// A scenario cannot be completed.
+/// The reason why a scenario cannot be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The servers are unavailable.
@@ -18,7 +18,7 @@ pub enum BenchError {
     #[error("the load generator: {0}")]
     Failed(String),
     /// A generator gives an unexpected answer.
-    #[error("the load generator gave another answer than requested")]
+    #[error("the load generator sent an unexpected reply")]
     Answer,
     /// Clients fail to connect.
     #[error(

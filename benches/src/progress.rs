@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_filled_as_far_as_it_is_done() {
+    fn the_bar_shows_the_share_that_is_done() {
         assert_eq!(line("x", 0.5, "y").matches('#').count(), WIDTH / 2);
         assert!(line("connecting", 1.0, "9 in").ends_with("] 100 % 9 in"));
         assert!(line("x", 7.0, "").contains("100 %"));

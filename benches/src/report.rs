@@ -199,7 +199,7 @@ impl Report {
             &mut text,
             settings.map(|(name, value)| [name.to_owned(), shown(value)]),
         );
-        writeln!(text, "found").ok();
+        writeln!(text, "figures").ok();
         if self.beside.is_empty() {
             let lines = self.figures.iter();
             put_lines(
@@ -223,7 +223,7 @@ impl Report {
             );
         }
         for warning in &self.warnings {
-            writeln!(text, "beware: {warning}").ok();
+            writeln!(text, "warning: {warning}").ok();
         }
         text
     }
@@ -329,7 +329,7 @@ mod tests {
             report.figures.put_number("p99_ms", p99);
             report.figures.put("count", count);
             report.figures.put("missing", Value::Null);
-            report.warn("beware");
+            report.warn("noisy");
             report
         };
         let rounds = [round(9.0, 4), round(1.5, 8), round(3.0, 6)];
@@ -359,7 +359,7 @@ mod tests {
             text.contains("          json  proto\n  p99_ms  12    9\n"),
             "{text}"
         );
-        assert!(text.contains("beware: proto: slow"), "{text}");
+        assert!(text.contains("warning: proto: slow"), "{text}");
     }
 
     #[test]
@@ -369,6 +369,6 @@ mod tests {
         assert!(report.warnings.is_empty());
         report.put_generator(0.93);
         assert!(report.warnings[0].contains("93 %"));
-        assert!(report.text().contains("beware: "));
+        assert!(report.text().contains("warning: "));
     }
 }

@@ -50,7 +50,7 @@ fn number(figures: &Value, name: &str) -> f64 {
 }
 
 #[test]
-fn idle() {
+fn idle_measures_connects_and_memory() {
     let found = figures("idle --connections 100 --edges 2 --seconds 0.5");
     assert!(number(&found, "connects_per_s") > 0.0);
     assert!(number(&found, "edges_memory_bytes") > 1e6);
@@ -100,7 +100,7 @@ fn variants_are_measured_side_by_side() {
 }
 
 #[test]
-fn peers() {
+fn peers_compares_the_installed_servers() {
     // The other servers must be installed by hand.
     let found =
         figures("peers --only grandstand-proto,nats,naive --spectators 30 --rates 20 --seconds 1");
@@ -111,7 +111,7 @@ fn peers() {
 }
 
 #[test]
-fn fanout() {
+fn fanout_delivers_every_message() {
     let found = figures("fanout --spectators 50 --rate 20 --seconds 2");
     assert!(number(&found, "offered") >= 50.0);
     assert_eq!(number(&found, "delivered_percent"), 100.0);
@@ -120,7 +120,7 @@ fn fanout() {
 }
 
 #[test]
-fn rooms() {
+fn rooms_answers_every_input() {
     let found = figures("rooms --rooms 10 --rate 50 --seconds 2");
     assert!(number(&found, "inputs") > 0.0);
     assert_eq!(number(&found, "updates_missing"), 0.0);
@@ -129,14 +129,14 @@ fn rooms() {
 }
 
 #[test]
-fn mixed() {
+fn mixed_delivers_every_update_of_small_rooms_and_the_giant_one() {
     let found = figures("mixed --spectators 50 --rooms 4 --rate 40 --seconds 1");
     assert_eq!(number(&found, "updates_missing"), 0.0);
     assert_eq!(number(&found, "giant_delivered_percent"), 100.0);
 }
 
 #[test]
-fn storm() {
+fn storm_brings_all_clients_back() {
     let found = figures("storm --clients 60 --rooms 4 --rate 40 --storms 2 --seconds 1");
     assert!(number(&found, "back_seconds") > 0.0);
     assert!(number(&found, "during_p99_ms") > 0.0);
@@ -144,14 +144,14 @@ fn storm() {
 }
 
 #[test]
-fn slow() {
+fn slow_measures_readers_and_the_memory_of_the_edge() {
     let found = figures("slow --spectators 40 --rate 50 --size 1000 --seconds 1");
     assert!(number(&found, "readers_delivered_percent") > 0.0);
     assert!(number(&found, "edge_memory_most_bytes") > 1e6);
 }
 
 #[test]
-fn pause() {
+fn pause_measures_every_fault() {
     let rooms = "--rooms 80 --probes 40 --probe-interval-ms 100 --rate 60";
     let found = figures(&format!(
         "pause {rooms} --kills 1 --takeover-rooms 50 --takeovers 1"

@@ -1,14 +1,14 @@
 //! RFC 6455 from a client's side, without copies and without state.
 
-/// A text frame.
+/// Opcode of a text frame.
 pub(crate) const TEXT: u8 = 1;
-/// A binary frame.
+/// Opcode of a binary frame.
 pub(crate) const BINARY: u8 = 2;
-/// A close frame.
+/// Opcode of a close frame.
 pub(crate) const CLOSE: u8 = 8;
-/// A ping.
+/// Opcode of a ping.
 pub(crate) const PING: u8 = 9;
-/// A pong.
+/// Opcode of a pong.
 pub(crate) const PONG: u8 = 10;
 
 /// One frame. The servers here do not fragment messages; a continuation is returned like any other frame.
@@ -22,7 +22,7 @@ pub(crate) struct Frame<'a> {
 
 /// A masked frame (servers must not mask, RFC 6455, 5.1) or one of 2^63 bytes or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a frame that no server may send")]
+#[error("the server sent an invalid frame")]
 pub(crate) struct BadFrame;
 
 /// Returns the first frame of `bytes`; `None` if it is incomplete.
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_read_once_all_of_it_is_there() {
+    fn a_frame_is_read_once_it_is_complete() {
         for len in [0, 1, 125, 126, 300, 65_535, 65_536] {
             let payload = vec![b'x'; len];
             let bytes = server(TEXT, &payload);

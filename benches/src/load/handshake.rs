@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_says_who_comes() {
+    fn the_request_contains_path_host_subprotocol_and_token() {
         let mut out = Vec::new();
         let request = Request {
             path: "/v1/ws",

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn large_numbers_are_abbreviated_with_a_unit_prefix() {
         for (value, text) in [
             (0.0, "0"),
             (0.25, "0.25"),

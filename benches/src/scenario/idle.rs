@@ -136,7 +136,7 @@ pub async fn run(
     let reached = reached.await?;
     if !all_run(&servers) {
         return Err(BenchError::Ended {
-            what: format!("an edge, with {} connections in all,", reached.live),
+            what: format!("an edge (of {} connections in total)", reached.live),
         });
     }
     if reached.live == 0 {
@@ -200,7 +200,7 @@ fn look_ahead(options: &Options, report: &mut Report, progress: &mut Progress) {
         let free = kernel.available.saturating_sub(options.keep_free_mib << 20);
         if connections * ABOUT > free {
             notes.push(format!(
-                "{connections} connections need about {:.1} GiB for both ends, {:.1} are available: about {} will fit",
+                "{connections} connections need about {:.1} GiB for both ends, but only {:.1} GiB are available, enough for about {}",
                 gib(connections * ABOUT),
                 gib(free),
                 free / ABOUT
@@ -228,7 +228,10 @@ fn put_connecting(report: &mut Report, reached: &Reached, cpu_s: f64) {
     figures.put_number("edge_cpu_us_per_connect", cpu_s * 1e6 / connections);
     figures.put("retries", reached.tally.retries);
     if let Some(why) = &reached.stopped {
-        report.warn(format!("it stopped at {} connections: {why}", reached.live));
+        report.warn(format!(
+            "the run stopped at {} connections: {why}",
+            reached.live
+        ));
     }
     if reached.tally.retries > 0 {
         let error = reached.tally.error.clone().unwrap_or_default();
@@ -276,14 +279,14 @@ fn chart(report: &Report, connections: u32) -> Chart {
     Chart {
         title: format!("{connections} idle connections"),
         subtitle: format!(
-            "connected in {:.1} s ({:.0} a second); {:.0} bytes each in the edge, {:.0} in the kernel for both ends",
+            "connected in {:.1} s ({:.0} per second); {:.0} bytes each in the edge, {:.0} in the kernel for both ends",
             figure("connect_seconds"),
             figure("connects_per_s"),
             figure("user_bytes_per_connection"),
             figure("kernel_bytes_per_connection"),
         ),
         panels: vec![Panel {
-            x: Axis::Names(vec!["memory of a connection".to_owned()]),
+            x: Axis::Names(vec!["memory per connection".to_owned()]),
             y: "bytes",
             lines: vec![
                 bar("the edge", figure("user_bytes_per_connection")),

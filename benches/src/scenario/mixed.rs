@@ -132,11 +132,11 @@ fn chart(report: &Report, options: &Options, alone: &Measured, beside: &Measured
     let figure = |name| report.figures.number(name).unwrap_or(0.0);
     Chart {
         title: format!(
-            "{} two-player rooms beside one that sends {} times a second to {} spectators",
+            "{} two-player rooms beside a room with {} messages per second and {} spectators",
             options.rooms, options.giant_rate, options.spectators
         ),
         subtitle: format!(
-            "p99 from input to update: {:.1} ms alone, {:.1} ms beside it",
+            "p99 from input to update: {:.1} ms alone, {:.1} ms beside the giant room",
             figure("alone_p99_ms"),
             figure("beside_p99_ms"),
         ),

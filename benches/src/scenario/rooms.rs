@@ -1,4 +1,4 @@
-//! `rooms`: many small rooms through the whole path and back.
+//! `rooms`: latency of many small rooms through the whole system.
 
 use crate::error::BenchError;
 use crate::host::pin::Cores;

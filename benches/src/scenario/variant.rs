@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_key_are_variants_and_keys_go_together() {
+    fn variants_are_all_combinations_of_encodings_and_values() {
         let settings = ["rooms.flush_interval_us=0", "tcp.unsent_bytes=1"];
         let [one] = &repeat(&[Coding::Json], &settings).variants()[..] else {
             panic!("two keys must give one variant");
@@ -306,6 +306,9 @@ mod tests {
         let lines = &chart.panels[0].lines;
         let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(names, ["json: latency", "proto: latency", OFFERED]);
-        assert_eq!(lines[1].points[0].1, 50.0, "the round of the median");
+        assert_eq!(
+            lines[1].points[0].1, 50.0,
+            "the chart is not from the median round"
+        );
     }
 }

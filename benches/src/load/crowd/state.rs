@@ -100,7 +100,7 @@ impl Crowd {
         self.members[client].phase == Phase::Live
     }
 
-    /// Whether a client is not connecting: it is connected, or has no connection.
+    /// Whether a client has no connection, not even a pending one.
     pub(crate) fn is_out(&self, client: usize) -> bool {
         self.members[client].phase == Phase::Out
     }

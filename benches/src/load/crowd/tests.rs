@@ -149,7 +149,7 @@ fn a_player_can_use_protobuf() {
     };
     see(&mut crowd, UPGRADED, &mut out);
     let sent = |out: &[u8]| {
-        assert_eq!(out[0], 0x82, "a binary frame");
+        assert_eq!(out[0], 0x82, "the frame is not binary");
         let start = if out[1] & 0x7f == 126 { 8 } else { 6 };
         let key = &out[start - 4..start];
         let payload = out[start..].iter().zip(key.iter().cycle());
@@ -247,7 +247,7 @@ fn unanswered_inputs_count_as_waiting() {
 }
 
 #[test]
-fn rooms_are_spread_over_connections() {
+fn a_client_is_connected_once_it_has_seen_all_its_rooms() {
     let three = rooms(1, 3);
     assert_eq!(three.count(2), 6);
     let crowd = Crowd::new(job(LoadRole::Player, 2, three));

@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Allowed failures of connects, plus one for each hundred connected clients.
 const RETRIES: u64 = 1000;
 
-/// The result.
+/// The result of a ramp.
 #[derive(Debug, Clone, Default)]
 pub struct Reached {
     /// The number of connected clients.
@@ -27,7 +27,7 @@ pub struct Reached {
     pub seconds: f64,
     /// The reason for stopping; `None` if all clients are connected.
     pub stopped: Option<String>,
-    /// The counts.
+    /// The counts of the generators.
     pub tally: Tally,
 }
 

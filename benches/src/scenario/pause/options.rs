@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-/// How long rooms pause: a worker is killed, stopped or ended, or NATS restarted, while inputs flow
+/// Pause of rooms while a worker is killed, paused or shut down, or NATS is restarted
 ///
 /// A pause is the time from a room's last update before the fault to its first update afterwards, or to the new owner's
 /// snapshot, which contains the inputs sent meanwhile. It includes the time without an input: at most

@@ -67,12 +67,12 @@ fn chart(options: &Options, all: &[(Fault, FaultPauses)], report: &Report) -> Ch
     };
     let rehydrated = report.figures.number("rehydrated_rooms_per_s");
     let rehydrated = rehydrated.map_or_else(String::new, |rate| {
-        format!("; {rate:.0} rooms rehydrated a second")
+        format!("; {rate:.0} rooms rehydrated per second")
     });
     let (probes, _) = options.parted();
     Chart {
         title:
-            "Pause of a room whose worker is killed, stopped or ended, or whose NATS is restarted"
+            "Pause of a room whose worker is killed, paused or shut down, or whose NATS restarts"
                 .to_owned(),
         subtitle: format!(
             "{} rooms of two players, {probes} of them probes with an input every {} ms, {} workers, {} times each{rehydrated}",
@@ -86,7 +86,7 @@ fn chart(options: &Options, all: &[(Fault, FaultPauses)], report: &Report) -> Ch
             },
             Panel {
                 x: Axis::Percentile,
-                y: "ms a probe's input waited, at most",
+                y: "longest wait of a probe's input, ms",
                 lines: spread(|totals| &totals.probes.waits),
             },
         ],

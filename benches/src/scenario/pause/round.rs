@@ -13,7 +13,7 @@ use crate::error::BenchError;
 use crate::host::servers::Servers;
 use crate::load::job::{Command, Pauses};
 
-/// Time until an outage of NATS has its effects.
+/// Time until the effects of a NATS restart are visible.
 const NATS_SETTLES: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run(

@@ -1,4 +1,4 @@
-//! Rehydration of very many rooms after their worker dies. Of two workers, one takes over the other's rooms.
+//! Rehydration of thousands of rooms after their worker dies. Of two workers, one takes over the other's rooms.
 
 use super::options::Options;
 use super::servers::{all_moved, balanced, start};
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle() {
+    fn the_median_is_the_middle_value() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[]), 0.0);
     }

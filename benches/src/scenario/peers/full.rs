@@ -54,7 +54,7 @@ pub(super) struct Full {
     player: Load,
     spectators: Load,
     watchers: u32,
-    /// Memory per idle connection.
+    /// Memory per idle connection in bytes.
     pub(super) bytes: f64,
     running: Running,
 }

@@ -7,8 +7,8 @@ use super::peer::Peer;
 /// The same fan-out with other servers in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, if installed
 ///
 /// `benches/peers/setup` installs them. Messages have the same data everywhere; each server adds its own envelope. A
-/// server that cannot deliver the offered rate collapses: the rate is not raised further, and its reached rate is
-/// reported.
+/// server that cannot deliver the offered rate collapses: the load on it stops, and the report has the rate that it
+/// reached.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of spectators

@@ -84,7 +84,7 @@ impl Backlog {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) peer: Peer,
-    /// Memory per idle connection.
+    /// Memory per idle connection in bytes.
     pub(super) bytes: f64,
     pub(super) fanouts: Vec<Fanout>,
 }

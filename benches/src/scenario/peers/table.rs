@@ -19,8 +19,9 @@ pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String 
         rounds => format!("medians of {rounds} rounds in alternation"),
     };
     let mut text = format!(
-        "{} spectators of one room, messages of {} bytes, {seconds} s each, {rounds}; in brackets: how many times ours. \
-         A server collapses that is more than {LAG_S} s behind, loses messages, or does less than {ENOUGH_PERCENT} % of what is asked.\n\n\
+        "{} spectators of one room, messages of {} bytes, {seconds} s per rate, {rounds}. Ratios to Grandstand are in parentheses. \
+         A server collapses if it lags by more than {LAG_S} s, loses messages, or delivers less than {ENOUGH_PERCENT} % of the \
+         offered rate.\n\n\
          | server | memory per idle connection |",
         options.spectators, options.size
     );
