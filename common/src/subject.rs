@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_built_is_parsed() {
+    fn built_subjects_are_parsed_again() {
         let room: RoomId = "memory-42".parse().unwrap();
         let p = Partition(7);
         assert_eq!(log(p, &room), "in.7.memory-42");

@@ -32,7 +32,7 @@ fn role(grants: &Grants, room: &str) -> Option<(Role, Option<Bytes>)> {
 }
 
 #[test]
-fn a_signed_token_grants_what_it_says() {
+fn a_signed_token_grants_its_rooms_and_roles() {
     let claims = Claims::new("alice".parse().unwrap(), NOW_S + 60)
         .allow("memory-42", Role::Player, Some(json!({"colour": "red"})))
         .unwrap()
@@ -76,7 +76,7 @@ fn without_rooms_nothing_is_allowed() {
 }
 
 #[test]
-fn time_counts_with_leeway() {
+fn expiry_and_start_have_a_leeway() {
     let at = |exp: Value| verify(&json!({"sub": "a", "exp": exp})).map(|g| g.expires_ms());
     assert_eq!(
         at(json!(NOW_S - 9)),
@@ -150,7 +150,7 @@ fn wrong_rules_are_named() {
 }
 
 #[test]
-fn a_token_of_somebody_else_is_not_taken() {
+fn a_token_with_a_foreign_signature_or_algorithm_is_rejected() {
     let good = signed(&json!({"sub": "a", "exp": NOW_S + 60}));
     let other = Verifier::hs256(b"another secret").unwrap();
     assert_eq!(other.verify(&good, NOW_MS), Err(AuthError::Signature));
@@ -175,7 +175,7 @@ fn a_token_of_somebody_else_is_not_taken() {
 }
 
 #[test]
-fn audience_and_issuer_are_held_to_what_is_configured() {
+fn audience_and_issuer_must_match_the_configuration() {
     let token = |extra: Value| {
         let mut claims = json!({"sub": "a", "exp": NOW_S + 60});
         claims
@@ -254,7 +254,7 @@ fn public_keys_of_three_kinds_verify() {
 }
 
 #[test]
-fn keys_that_cannot_be_used_say_why() {
+fn an_unusable_key_is_rejected_with_the_reason() {
     let private = include_bytes!("testdata/es256.key.pem");
     assert_eq!(
         Verifier::public_key(private).unwrap_err(),
@@ -268,7 +268,7 @@ fn keys_that_cannot_be_used_say_why() {
 }
 
 #[test]
-fn only_the_same_player_renews() {
+fn only_a_token_of_the_same_player_renews() {
     let alice = Grants::trusted("alice".parse().unwrap());
     let bob = Grants::trusted("bob".parse().unwrap());
     assert_eq!(alice.renews(&alice), Ok(()));
@@ -278,7 +278,7 @@ fn only_the_same_player_renews() {
 }
 
 #[test]
-fn the_section_makes_a_verifier_of_one_key() {
+fn the_configuration_must_have_exactly_one_usable_key() {
     let secret = AuthConfig {
         secret: "s".to_owned(),
         issuer: "login".to_owned(),

@@ -80,7 +80,7 @@ mod tests {
     use crate::process::metrics::{Build, registry, render};
 
     #[tokio::test]
-    async fn sums_are_shown() {
+    async fn metrics_sum_over_several_buses() {
         let metrics = BusMetrics::default();
         for _ in 0..2 {
             let bus = Bus::embedded(&BusOptions::default()).unwrap();

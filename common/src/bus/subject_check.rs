@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nats_would_refuse_is_refused() {
+    fn subjects_that_nats_would_reject_are_rejected() {
         for bad in ["", ".", "a.", ".a", "a..b", "a b", "a.*", "a.>", "a\r\nb"] {
             assert!(subject(bad).is_err(), "{bad:?}");
         }

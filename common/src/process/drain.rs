@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_ends_the_wait_and_tells_who_is_left() {
+    async fn the_deadline_ends_the_wait_and_counts_the_remaining_guards() {
         let (signal, watch) = channel();
         let _held = [watch.guard(), watch.guard()];
         let start = Instant::now();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_comes_late_hears_of_it_and_holds_nothing_up() {
+    async fn a_watch_cloned_after_the_signal_sees_it_and_delays_nothing() {
         let (signal, watch) = channel();
         assert_eq!(watch.deadline(), None);
         let deadline = Instant::now() + Duration::from_secs(1);

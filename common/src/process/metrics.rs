@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_at_its_index() {
+    fn the_index_of_a_label_is_its_position() {
         for (i, kind) in ErrorKind::ALL.iter().enumerate() {
             assert_eq!(kind.index(), i);
         }

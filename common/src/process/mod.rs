@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_keeps_its_code_however_deep_it_lies() {
+    fn an_exit_code_is_found_at_any_depth_of_the_error() {
         let taken = BindError {
             key: "admin.listen",
             address: ([127, 0, 0, 1], 8081).into(),

@@ -160,21 +160,21 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_says_what_is_logged() {
+    fn the_filter_selects_the_log_lines() {
         let text = logged(LogFormat::Text, "grandstand_common=debug");
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("opened") && text.contains("detail"), "{text}");
     }
 
     #[test]
-    fn a_wrong_filter_is_told() {
+    fn an_invalid_filter_is_reported() {
         let error = check_filter("grandstand=loud").unwrap_err();
         assert!(error.to_string().contains("grandstand=loud"), "{error}");
         assert!(check_filter("").is_ok());
     }
 
     #[test]
-    fn formats_have_names() {
+    fn log_formats_parse_from_their_names() {
         for format in [LogFormat::Text, LogFormat::Json] {
             assert_eq!(format.to_string().parse::<LogFormat>().unwrap(), format);
         }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_being_replaced_hides_only_from_who_has_not_read_it() {
+    fn an_unconfirmed_replacement_hides_the_key_only_from_readers_before_it() {
         let mut kv = Kv::default();
         put(&mut kv, "0.a");
         put(&mut kv, "0.b");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_is_limited_and_goes_on_where_it_ended() {
+    fn a_scan_is_limited_and_continues_where_it_ended() {
         let mut kv = Kv::default();
         for i in 0..5 {
             put(&mut kv, &format!("0.{i}"));

@@ -60,7 +60,7 @@ async fn a_lost_append_fails_at_the_deadline_and_is_not_stored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_ack_leaves_the_entry() {
+async fn a_lost_ack_fails_the_append_and_keeps_the_entry() {
     let bus = simulated(Faults {
         lost_ack: 1.0,
         ..Faults::none(1)
@@ -76,7 +76,7 @@ async fn a_lost_ack_leaves_the_entry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_append_is_there_twice() {
+async fn a_repeated_append_is_stored_twice() {
     let bus = simulated(Faults {
         repeated_append: 1.0,
         ..Faults::none(1)
@@ -113,7 +113,7 @@ async fn delayed_messages_keep_their_order_per_subject_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disconnected_client_is_cut_off_and_comes_back() {
+async fn a_disconnected_client_fails_and_later_reconnects() {
     let bus = simulated(Faults::none(1));
     let other = another(&bus);
     let mut subscription = bus.subscribe("edge.a", 8).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_request_fails_with_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_tail_loses_the_reader_that_was_past_it() {
+async fn a_reader_beyond_a_lost_tail_is_lost() {
     let mut lost_some = false;
     for seed in 0..20 {
         let bus = simulated(Faults {
@@ -215,7 +215,7 @@ async fn the_same_seed_gives_the_same_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_is_the_plans_and_can_be_paused() {
+async fn entries_and_expiry_use_the_simulated_time() {
     let bus = simulated(Faults::none(1));
     append(&bus, "a").await.await.unwrap();
     tokio::time::sleep(Duration::from_secs(90)).await;
@@ -248,7 +248,7 @@ async fn time_is_the_plans_and_can_be_paused() {
 }
 
 #[tokio::test]
-async fn a_log_in_memory_is_bounded() {
+async fn a_log_in_memory_drops_its_oldest_entries_at_its_limit() {
     let options = BusOptions {
         streams: 1,
         partitions: 1,
@@ -294,7 +294,7 @@ impl Drop for Folder {
 }
 
 #[tokio::test]
-async fn a_damaged_folder_is_refused_with_its_record_and_nothing_is_lost() {
+async fn a_damaged_folder_is_rejected_naming_the_record_and_stays_unchanged() {
     type Record = (&'static str, &'static [u8], &'static [u8], &'static str);
     let records: [Record; 5] = [
         (

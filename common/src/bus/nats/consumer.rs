@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_seen() {
+    fn a_gap_in_the_sequence_breaks_the_consumer() {
         let mut sequence = SequenceCheck::default();
         assert!(matches!(
             sequence.handle_message(entry(1)),

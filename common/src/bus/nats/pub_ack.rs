@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_to_published_messages_are_read() {
+    fn acks_and_errors_of_publishes_are_parsed() {
         assert_eq!(parse_pub_ack(br#"{"stream":"IN_0","seq":7}"#).unwrap(), 7);
         let wrong = br#"{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"KV","seq":0}"#;
         assert_eq!(

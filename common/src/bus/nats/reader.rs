@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_lost_if_the_stream_is_another_or_was_cut() {
+    fn a_position_is_lost_if_the_stream_is_new_or_truncated() {
         let mut position = Position::new(&info("a", 5, 20), 1);
         assert_eq!(position.looked_at, 4);
         position.advance(10);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_cut_out_of_its_subject() {
+    fn a_key_is_the_subject_without_its_prefix() {
         let spec = ReadSpec {
             stream: "KV_rooms_0".to_owned(),
             filter: String::new(),

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn another_configuration_is_named() {
+    fn a_differing_stream_configuration_is_named() {
         let wanted = wanted(&BusOptions::default()).remove(0);
         let mut found = wanted.clone();
         found.subjects.reverse();

@@ -9,7 +9,7 @@ fn decode(text: &str) -> Result<ClientMessage, Box<DecodeError>> {
 }
 
 #[test]
-fn both_encodings_give_back_what_was_said() {
+fn client_messages_survive_both_encodings() {
     for message in client_messages() {
         for encoding in Encoding::ALL {
             let bytes = encoded_client(encoding, &message);
@@ -19,7 +19,7 @@ fn both_encodings_give_back_what_was_said() {
 }
 
 #[test]
-fn json_is_read_as_people_write_it() {
+fn json_may_have_escapes_spaces_nulls_and_unknown_fields() {
     let message = decode(
         " { \"\\u0074ype\" : \"jo\\u0069n\", \"room\":\"m\\u0065mory-1\", \"more\":[[{}]], \"since\":null,\n \"id\": 0 } ",
     )
@@ -32,7 +32,7 @@ fn json_is_read_as_people_write_it() {
 }
 
 #[test]
-fn data_is_passed_on_as_it_was_written() {
+fn data_is_passed_on_byte_for_byte() {
     let message =
         decode(r#"{"type":"live","room":"r","data": { "a" : 1.50, "b":"\u00e9\/" } }"#).unwrap();
     let data = json(r#"{ "a" : 1.50, "b":"\u00e9\/" }"#);
@@ -46,7 +46,7 @@ fn data_is_passed_on_as_it_was_written() {
 }
 
 #[test]
-fn of_a_repeated_field_the_last_counts() {
+fn the_last_of_repeated_fields_counts() {
     let message = decode(r#"{"type":"nope","type":"leave","room":"a","room":"b"}"#).unwrap();
     assert_eq!(message.kind, ClientKind::Leave { room: room("b") });
 }
@@ -160,13 +160,13 @@ fn every_fault_has_its_kind_and_names_its_field() {
 }
 
 #[test]
-fn not_utf8_is_not_json() {
+fn invalid_utf8_is_not_json() {
     let error = decode_client(Encoding::Json, b"{\"type\":\"\xff\"}").unwrap_err();
     assert_eq!(error.kind, BadJson);
 }
 
 #[test]
-fn a_fault_carries_what_was_understood() {
+fn an_error_carries_the_id_room_and_seq_that_were_valid() {
     let error = decode(r#"{"type":"input","id":9,"room":"r","seq":3}"#).unwrap_err();
     assert_eq!(
         (error.id, error.room, error.seq),
@@ -177,7 +177,7 @@ fn a_fault_carries_what_was_understood() {
 }
 
 #[test]
-fn data_may_nest_64_levels_and_no_more() {
+fn data_may_nest_at_most_64_levels() {
     let deep = |open: &str, close: &str, levels| {
         let value = format!("{}1{}", open.repeat(levels), close.repeat(levels));
         (
@@ -208,7 +208,7 @@ fn data_may_nest_64_levels_and_no_more() {
 }
 
 #[test]
-fn what_is_ignored_may_nest_as_it_likes() {
+fn ignored_fields_may_nest_without_limit() {
     let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
     let message = decode(&format!(r#"{{"type":"ping","x":{deep},"data":{deep}}}"#)).unwrap();
     assert_eq!(message.kind, ClientKind::Ping);
@@ -217,7 +217,7 @@ fn what_is_ignored_may_nest_as_it_likes() {
 }
 
 #[test]
-fn strings_and_numbers_that_all_parsers_take_are_taken() {
+fn data_that_every_json_parser_accepts_is_accepted() {
     for value in [
         r#""\ud83d\ude00""#,
         r#""\\ud800""#,
@@ -288,7 +288,7 @@ fn protobuf_is_checked_like_json() {
 
 /// Every decoded message can be encoded, whatever the bytes were, and nothing panics.
 #[test]
-fn no_bytes_hurt_the_decoder() {
+fn mutated_bytes_never_panic_the_decoder() {
     for seed in 0..300 {
         let mut rng = SmallRng::seed_from_u64(seed);
         for encoding in Encoding::ALL {

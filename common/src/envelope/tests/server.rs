@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn both_encodings_give_back_what_was_said() {
+fn server_messages_survive_both_encodings() {
     let mut count = 0;
     for_each_server_message(|message| {
         count += 1;
@@ -59,7 +59,7 @@ fn bytes_are_standard_base64_in_json() {
 }
 
 #[test]
-fn what_a_client_does_not_know_is_told_apart() {
+fn an_unknown_server_message_has_its_own_error() {
     for (encoding, bytes) in [
         (Encoding::Json, &br#"{"type":"dance"}"#[..]),
         (Encoding::Proto, &[0xA2, 0x06, 0x00]),
@@ -70,7 +70,7 @@ fn what_a_client_does_not_know_is_told_apart() {
 }
 
 #[test]
-fn appends_to_what_is_there() {
+fn encoding_appends_to_the_buffer() {
     let mut out = bytes::BytesMut::from("head");
     let room = room("r");
     encode_server(

@@ -36,7 +36,7 @@ async fn get(admin: &Admin, path: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_parts() {
+async fn readiness_follows_the_components() {
     let status = Status::new();
     let (admin, _) = start(&status);
     assert_eq!(get(&admin, "/ready").await, (503, String::new()));
@@ -62,7 +62,7 @@ async fn readiness_follows_the_parts() {
 }
 
 #[tokio::test]
-async fn metrics_are_told_as_they_are_now() {
+async fn metrics_are_served_with_current_values() {
     let (admin, counter) = start(&Status::new());
     counter.inc_by(7);
     let (head, body) = request(&admin, "GET", "/metrics").await;
@@ -76,7 +76,7 @@ async fn metrics_are_told_as_they_are_now() {
 }
 
 #[tokio::test]
-async fn other_paths_and_methods_get_a_proper_answer() {
+async fn unknown_paths_get_404_and_other_methods_405() {
     let (admin, _) = start(&Status::new());
     assert_eq!(get(&admin, "/").await.0, 404);
     assert_eq!(get(&admin, "/ready/").await.0, 404);
@@ -89,7 +89,7 @@ async fn other_paths_and_methods_get_a_proper_answer() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_its_address_and_key() {
+fn a_port_in_use_is_reported_with_its_address_and_key() {
     let (first, _) = start(&Status::new());
     let address = first.address();
     let registry = Registry::default();

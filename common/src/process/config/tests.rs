@@ -85,7 +85,7 @@ fn merge(
 }
 
 #[test]
-fn nothing_given_makes_the_defaults() {
+fn an_empty_configuration_has_the_defaults() {
     assert_eq!(merge("", &[], &[]), Ok(Test::default()));
 }
 
@@ -121,7 +121,7 @@ fn later_sources_win() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let file = "
 listen = 'nowhere'
 nmae = 'x'
@@ -160,7 +160,7 @@ b = 2
 }
 
 #[test]
-fn a_file_that_is_no_toml_says_where() {
+fn invalid_toml_is_reported_with_its_position() {
     let problems = merge("name = 'a'\nname 'b'\n", &[], &[]).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert!(
@@ -174,7 +174,7 @@ fn a_file_that_is_no_toml_says_where() {
 }
 
 #[test]
-fn values_that_the_type_cannot_hold_are_told() {
+fn values_out_of_range_are_reported() {
     let problems = merge("ports = [70000]\n[limits]\nmessage_bytes = -1", &[], &[]).unwrap_err();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].contains("`ports`"), "{problems:?}");
@@ -185,7 +185,7 @@ fn values_that_the_type_cannot_hold_are_told() {
 }
 
 #[test]
-fn variables_that_kubernetes_adds_do_no_harm() {
+fn variables_that_kubernetes_adds_are_ignored() {
     let environment = [
         ("GRANDSTAND_TEST_SERVICE_HOST", "10.0.0.1"),
         ("GRANDSTAND_TEST_SERVICE_PORT_HTTP", "80"),
@@ -198,7 +198,7 @@ fn variables_that_kubernetes_adds_do_no_harm() {
 }
 
 #[test]
-fn check_tells_and_exits() {
+fn check_reports_problems_and_returns_the_exit_code() {
     let none = Sources::default();
     let mut out = Vec::new();
     assert_eq!(check::<Test>(&none, &mut out).unwrap(), Exit::Ok);

@@ -21,7 +21,7 @@ fn delivery_subjects_of_old_and_new_servers_are_read() {
 }
 
 #[test]
-fn markers_are_known_by_their_headers() {
+fn delete_markers_are_recognised_by_their_headers() {
     assert!(is_marker_block(
         b"NATS/1.0\r\nKV-Operation: DEL\r\nNats-TTL: 1\r\n\r\n"
     ));
