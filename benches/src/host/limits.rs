@@ -1,4 +1,4 @@
-//! Checks of the kernel's limits before a run with very many connections.
+//! Checks of the kernel's limits before a run with many thousands of connections.
 
 use std::fs;
 

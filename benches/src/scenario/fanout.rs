@@ -1,4 +1,4 @@
-//! `fanout`: one room with one player and very many spectators.
+//! `fanout`: one room with one player and thousands of spectators.
 
 use crate::error::BenchError;
 use crate::load::job::{Command, Job};
@@ -12,7 +12,7 @@ use crate::scenario::measure::{Measured, drain, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{OFFERED, Repeat, Variant};
 
-/// One room with very many spectators: deliveries, latency from the player's send, CPU per delivery
+/// One room with thousands of spectators: deliveries, latency from the player's send, CPU per delivery
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of spectators

@@ -28,7 +28,7 @@ pub struct Options {
     /// Edge processes on the one port; 0: as many as the limit of open files requires
     #[arg(long, default_value_t = 0)]
     pub edges: u32,
-    /// What connections do: nothing, or watch one room
+    /// Activity of the connections: nothing, or watching one room
     #[arg(long, value_enum, default_value_t = Doing::Nothing)]
     pub doing: Doing,
     /// Number of connections that may be connecting at a time

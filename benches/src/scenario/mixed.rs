@@ -13,7 +13,7 @@ use crate::scenario::measure::{Measured, drain, measure, settle};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
-/// Two-player rooms on the shard of a room with very many spectators: their latency alone and beside it
+/// Two-player rooms on the shard of a room with thousands of spectators: their latency alone and beside it
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of spectators of the giant room
