@@ -1,4 +1,4 @@
-//! What edges and workers share: names, messages, the bus, and the frame of a process.
+//! Code that edges and workers share: names, messages, the bus, and the frame of a process.
 //!
 //! The modules are declared in the order in which they build on each other; read them in that order.
 

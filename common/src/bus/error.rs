@@ -275,8 +275,8 @@ pub enum PutError {
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Nobody listens on the subject. Known at once.
-    #[error("nobody listens there")]
+    /// The subject has no subscriber. The error comes at once.
+    #[error("nobody listens on the subject")]
     NoResponders,
     /// No answer came in time.
     #[error("no answer in time")]
@@ -299,10 +299,10 @@ pub enum BusError {
     #[error("no answer in time")]
     Timeout,
     /// The service is unavailable: JetStream is down or has no leader.
-    #[error("the service is not available")]
+    #[error("the service is unavailable")]
     Unavailable,
     /// The stream or bucket does not exist.
-    #[error("there is no such stream")]
+    #[error("the stream or bucket does not exist")]
     NoStream,
     /// The subject, pattern, key or prefix is invalid.
     #[error("{0:?} is not a subject, key or prefix")]

@@ -143,7 +143,7 @@ pub struct Join {
 pub struct DecodeError {
     /// The kind: `bad_json`, `bad_message`, `unknown_type`, `bad_data` or `bad_room`.
     pub kind: ErrorKind,
-    /// What is wrong, where, and how to fix it.
+    /// The problem, its place and how to fix it.
     pub message: String,
     /// The message's `id`, if it could be read.
     pub id: Option<u64>,

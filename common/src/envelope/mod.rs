@@ -30,7 +30,7 @@ pub use self::message::{
 /// Decodes a client's message from the payload of one WebSocket message.
 ///
 /// # Errors
-/// What is wrong and how to fix it, with the message's `id`, `room` and `seq` as far as they could be read.
+/// The problem and how to fix it, with the message's `id`, `room` and `seq` as far as they could be read.
 pub fn decode_client(
     encoding: Encoding,
     payload: &[u8],

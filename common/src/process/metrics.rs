@@ -118,7 +118,11 @@ pub struct Build {
 pub fn registry(build: Build) -> Registry {
     let mut registry = Registry::with_prefix("grandstand");
     let labels = vec![("service", build.service), ("version", build.version)];
-    registry.register("build", "What runs here", Info::new(labels));
+    registry.register(
+        "build",
+        "Service and version of this process",
+        Info::new(labels),
+    );
     registry
 }
 

@@ -193,7 +193,7 @@ impl Disk {
             let (key, value) = entry.into_inner()?;
             let (partition, seq) = parse_log_key(&key)?;
             if partition.0 >= partitions {
-                let why = "is of a partition that there is not";
+                let why = "belongs to a partition that does not exist";
                 return Err(Damaged::new("log", &key, why).into());
             }
             let Some((time_ms, ..)) = parse_entry(&value) else {
@@ -216,7 +216,7 @@ impl Disk {
         let name = format!("bucket.{}", self.buckets[bucket]);
         if let Some(mark) = self.meta.get(&name)? {
             let last = number(&mark, 0)
-                .ok_or_else(|| Damaged::new("meta", name.as_bytes(), "is no number"))?;
+                .ok_or_else(|| Damaged::new("meta", name.as_bytes(), "is not a number"))?;
             (state.buckets[bucket].last, state.buckets[bucket].visible) = (last, last);
         }
         let prefix = self.bucket_key(bucket, "");
@@ -224,7 +224,7 @@ impl Disk {
             let (key, found) = entry.into_inner()?;
             let damaged = |why| Damaged::new("index", &key, why);
             let name = std::str::from_utf8(&key[prefix.len()..])
-                .map_err(|_| damaged("has a key that is no text"))?;
+                .map_err(|_| damaged("has a key that is not text"))?;
             let (Some(revision), Some(time_ms), Some(until)) =
                 (number(&found, 0), number(&found, 1), number(&found, 2))
             else {

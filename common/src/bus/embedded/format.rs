@@ -36,7 +36,7 @@ impl Damaged {
 }
 
 /// The fault of a value in `log`.
-pub(super) const NO_ENTRY: &str = "is no entry of the log";
+pub(super) const NO_ENTRY: &str = "is not an entry of the log";
 
 pub(super) fn log_key(partition: Partition, seq: u64) -> [u8; 10] {
     let mut key = [0; 10];
@@ -64,7 +64,7 @@ pub(super) fn encode_entry(entry: &LogEntry) -> Vec<u8> {
 }
 
 pub(super) fn parse_log_key(key: &[u8]) -> Result<(Partition, u64), Damaged> {
-    let wrong = || Damaged::new("log", key, "has a key that is not of 10 bytes");
+    let wrong = || Damaged::new("log", key, "has a key whose length is not 10 bytes");
     let (partition, seq) = key.split_at_checked(2).ok_or_else(wrong)?;
     let partition = u16::from_be_bytes(partition.try_into().map_err(|_| wrong())?);
     let seq = u64::from_be_bytes(seq.try_into().map_err(|_| wrong())?);

@@ -80,7 +80,7 @@ impl Routes {
         }
     }
 
-    /// Whether a message to `subject` would reach anybody now.
+    /// Whether `subject` has a subscriber now.
     pub(super) fn has_listener(&self, subject: &str) -> bool {
         self.listeners(subject).next().is_some()
     }

@@ -67,7 +67,7 @@ pub struct Problem {
     pub key: String,
     /// The source of the value.
     pub origin: Origin,
-    /// What is wrong, or what was expected.
+    /// The problem, or the expected value.
     pub what: String,
 }
 
