@@ -1,4 +1,4 @@
-//! One WebSocket connection: its decoder, its handler and its end.
+//! The protocol side of one WebSocket connection: decoding, dispatch to the handler, and the close handshake.
 
 #[cfg(test)]
 mod tests;
@@ -18,53 +18,56 @@ use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::frame::{self, MessageKind};
 use crate::websocket::inflate::Inflater;
 
-/// How often a connection may read before others have their turn.
+/// The most reads of one connection before other connections are driven.
 const READS_PER_TURN: usize = 4;
 
-/// How far the client has closed.
+/// The client's side of the close handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CloseState {
-    /// It talks.
+    /// The client may send messages.
     Open,
-    /// Its close frame came.
+    /// The client's close frame was received.
     Closed,
-    /// It broke the protocol; what it still sends is read and thrown away until it closes its socket.
+    /// The client broke the protocol. Its further bytes are read and discarded until it closes its socket.
     Broken,
-    /// So it is, and our direction is ended.
+    /// Like `Broken`, and the socket is shut down for writing.
     Shut,
 }
 
-/// What drives one connection to its end.
+/// One connection's protocol state.
 #[derive(Debug)]
 pub(crate) struct Connection {
     key: ConnKey,
     decoder: Decoder,
-    /// What was read and not acted on, because the endpoint paused.
+    /// Bytes read and not yet handled because the handler paused the connection.
     unread: Option<Box<[u8]>>,
-    /// The place of its route among the front's.
+    /// The index of its route among the server's.
     route: u8,
     close_state: CloseState,
-    /// The endpoint knows that it ended.
+    /// Whether the handler's `closed` was called.
     close_reported: bool,
 }
 
-/// What all connections are read with.
+/// The buffers that all connections of a shard are read with.
 #[derive(Debug)]
 pub(super) struct ReadBuffers {
     pub(super) bytes: Vec<u8>,
     pub(super) inflater: Inflater,
 }
 
-/// What to do next.
+/// What the driver does next with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
+    /// Advance it again after other connections.
     Again,
+    /// Wait for an event.
     Wait,
+    /// Remove it.
     End,
 }
 
 impl Connection {
-    /// A connection right after its handshake. `early` came behind the request.
+    /// Creates a connection after its handshake. `early` holds the bytes received behind the request.
     pub(super) fn new(
         key: ConnKey,
         index: u8,
@@ -82,12 +85,12 @@ impl Connection {
         }
     }
 
-    /// Whether bytes were read and not acted on.
+    /// Whether bytes were read and not yet handled.
     pub(super) fn has_input(&self) -> bool {
         self.unread.is_some()
     }
 
-    /// Advances the connection until it blocks. `wary`: more may be there to read than one read brings.
+    /// Advances the connection until it blocks. `wary`: the socket may have more bytes even after a short read.
     pub(super) fn advance(
         &mut self,
         context: &ServerContext,
@@ -107,10 +110,10 @@ impl Connection {
                 continue;
             }
             let now = now();
-            match context.conns.read(self.key, bytes, now) {
+            match context.connections.read(self.key, bytes, now) {
                 Ok(count) if count > 0 => {
                     context.count_received(count);
-                    // A socket that gave less than was asked for is empty (epoll(7)).
+                    // A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
                     more = wary || count == bytes.len();
                     self.feed(context, &mut bytes[..count], inflater, now);
                 }
@@ -127,7 +130,7 @@ impl Connection {
     pub(super) fn report_close(&mut self, context: &ServerContext, why: CloseReason) {
         if !self.close_reported {
             self.close_reported = true;
-            debug!(conn = ?self.key, ?why, "connection ends");
+            debug!(conn = ?self.key, ?why, "connection closed");
             context.metrics.on_closed(why.label());
             context
                 .route(self.route)
@@ -136,12 +139,12 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, and sees whether the connection is at its end.
+    /// Writes the outbox, then checks whether the connection is paused or at its end.
     fn settle(&mut self, context: &ServerContext) -> Progress {
-        let conns = &context.conns;
+        let connections = &context.connections;
         let mut flushed = true;
         loop {
-            match conns.flush(self.key) {
+            match connections.flush(self.key) {
                 FlushStatus::Blocked => flushed = false,
                 FlushStatus::Drained if !self.close_reported => {
                     context.route(self.route).handler.drained(self.key, now());
@@ -151,7 +154,7 @@ impl Connection {
             }
             break;
         }
-        let (state, paused) = conns.state(self.key);
+        let (state, paused) = connections.state(self.key);
         match state {
             ConnState::Open if paused => return Progress::Wait,
             ConnState::Open => {}
@@ -162,7 +165,7 @@ impl Connection {
                 self.report_close(context, CloseReason::Closed(kind));
                 if self.close_state == CloseState::Broken && flushed {
                     self.close_state = CloseState::Shut;
-                    conns.shut(self.key);
+                    connections.shut(self.key);
                 }
             }
         }
@@ -176,13 +179,13 @@ impl Connection {
         inflater: &mut Inflater,
         now: Instant,
     ) {
-        let mut conns = context.conns.clone();
+        let mut connections = context.connections.clone();
         loop {
             let event = match self.decoder.handle_bytes(&mut input, inflater) {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(error) => {
-                    conns.fail(self.key, error);
+                    connections.fail(self.key, error);
                     self.close_state = CloseState::Broken;
                     return self.report_close(context, CloseReason::Protocol(error));
                 }
@@ -196,16 +199,16 @@ impl Connection {
                     handler.message(self.key, MessageKind::Binary, payload, now);
                 }
                 Event::Ping(payload) => {
-                    conns.send_control(self.key, &frame::pong(payload));
+                    connections.send_control(self.key, &frame::pong(payload));
                 }
                 Event::Close(code) => {
-                    conns.answer_close(self.key, code);
+                    connections.answer_close(self.key, code);
                     self.close_state = CloseState::Closed;
                     return self.report_close(context, CloseReason::Client(code));
                 }
                 Event::Text(_) | Event::Binary(_) | Event::Pong => {}
             }
-            match conns.state(self.key) {
+            match connections.state(self.key) {
                 (ConnState::Open, false) => {}
                 (ConnState::Open, true) => {
                     self.unread = (!input.is_empty()).then(|| (&*input).into());

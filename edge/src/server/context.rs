@@ -1,4 +1,4 @@
-//! What the listener, the handshakes and the driver of a shard share.
+//! The state that the listener, the handshakes and the driver of a shard share.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,17 +16,17 @@ use crate::websocket::inflate::InflateStats;
 /// Limits of a shard's listener and handshakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// From accept to upgrade.
+    /// The most time from accept to upgrade.
     pub handshake_timeout: Duration,
-    /// Handshakes at once; more wait in the listener's backlog.
+    /// The most concurrent handshakes. Further connections wait in the listener's backlog.
     pub handshakes: usize,
-    /// Connections accepted, and requests answered, before all else has its turn.
+    /// The most connections accepted, and requests answered, before other tasks run.
     pub accepts: usize,
-    /// The most bytes of a request's header, at least 8192 (hyper's least).
+    /// The most bytes of a request's header, at least 8192 (hyper's minimum).
     pub header_bytes: usize,
-    /// The buffer that all connections are read into.
+    /// Bytes of the buffer into which all connections are read.
     pub scratch_bytes: usize,
-    /// Agree on compression with clients that offer it.
+    /// Whether to accept clients' offers of `permessage-deflate`.
     pub deflate: bool,
 }
 
@@ -45,12 +45,12 @@ impl Default for ServerOptions {
 
 /// The shard's connections, routes, limits and metrics.
 pub(crate) struct ServerContext {
-    pub(crate) conns: Connections,
+    pub(crate) connections: Connections,
     pub(crate) metrics: ServerMetrics,
     pub(crate) options: ServerOptions,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Pages,
-    /// Bytes that were not added to the metrics yet, which all shards share.
+    /// Bytes received and not yet added to the metrics, which all shards share.
     received: Cell<u64>,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) limiter: HandshakeLimiter,
@@ -59,16 +59,16 @@ pub(crate) struct ServerContext {
 impl ServerContext {
     pub(super) fn new(
         options: ServerOptions,
-        conns: Connections,
+        connections: Connections,
         metrics: ServerMetrics,
-        paths: Routes,
+        routes: Routes,
     ) -> Rc<Self> {
         Rc::new(Self {
-            conns,
+            connections,
             metrics,
             options,
-            routes: paths.routes,
-            pages: paths.pages,
+            routes: routes.routes,
+            pages: routes.pages,
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
             limiter: HandshakeLimiter::new(options.accepts),

@@ -1,7 +1,7 @@
-//! One task drives all connections of a shard.
+//! The task that drives all connections of a shard.
 //!
-//! What is kept for each is next to nothing: no read buffer (bytes are read into one that the whole shard shares, and acted
-//! on before anything else runs), no timer and no socket (they are in [`Connections`]).
+//! A connection takes little memory here. It has no read buffer, because bytes are read into one that the whole shard
+//! shares and are handled before anything else runs. Its timer and its socket are in [`Connections`].
 //!
 //! [`Connections`]: crate::server::connections::Connections
 
@@ -20,10 +20,10 @@ use crate::server::handler::CloseReason;
 use crate::server::yielding::yield_cpu;
 use crate::websocket::inflate::Inflater;
 
-/// How many connections are driven before the kernel is asked for news of others.
-const TURNS: usize = 256;
+/// The most woken connections driven before the kernel is polled for others.
+const WAKES_PER_POLL: usize = 256;
 
-/// How long connections are driven before other tasks have their turn: thousands may come or go at once.
+/// How long connections are driven before other tasks run: thousands may connect or disconnect at once.
 const SLICE: Duration = Duration::from_micros(100);
 
 /// The connections of a shard, and the loop that drives them.
@@ -54,10 +54,10 @@ impl Driver {
             early,
         } = upgraded;
         let route = context.route(index);
-        let key = context.conns.insert(socket, route.outbox_bytes)?;
+        let key = context.connections.insert(socket, route.outbox_bytes)?;
         let connection = Connection::new(key, index, route, &info, early);
         if connection.has_input() {
-            context.conns.wake(key);
+            context.connections.wake(key);
         }
         self.connections.borrow_mut().insert(key, connection);
         context.metrics.connections.inc();
@@ -65,35 +65,35 @@ impl Driver {
         Ok(())
     }
 
-    /// Drives all connections, for ever.
+    /// Drives all connections, forever.
     ///
     /// # Errors
-    /// If the runtime cannot watch them, or if they are driven already.
+    /// If the runtime cannot watch them, or if they are already driven.
     pub(crate) async fn drive(self: Rc<Self>) -> io::Result<()> {
         let context = &*self.context;
-        let poll = context.conns.take_poll();
-        let mut ready = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        let poll = context.connections.take_poll();
+        let mut poller = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
         let mut buffers = ReadBuffers {
             bytes: vec![0; context.options.scratch_bytes.max(1024)],
             inflater: Inflater::default(),
         };
-        // Whose clients have hung up: thousands may at once, and nobody waits for what is done then.
+        // Connections whose clients hung up. Thousands may do so at once, and no client waits for their removal.
         let mut leaving = VecDeque::new();
         loop {
             let (mut woken, mut begun) = (0, now());
-            while woken < TURNS
-                && let Some(key) = context.conns.next_woken()
+            while woken < WAKES_PER_POLL
+                && let Some(key) = context.connections.next_woken()
             {
                 woken += 1;
                 self.advance(key, true, &mut buffers);
                 begun = self.yield_if_due(begun).await;
             }
             if woken > 0 || !leaving.is_empty() {
-                ready.look()?;
+                poller.poll_now()?;
             } else {
                 tokio::select! {
-                    news = ready.wait() => news?,
-                    () = context.conns.woken() => ready.clear(),
+                    result = poller.wait() => result?,
+                    () = context.connections.woken() => poller.clear(),
                 }
                 begun = now();
             }
@@ -103,10 +103,10 @@ impl Driver {
                     index,
                     writable,
                     ended,
-                } in ready.news()
+                } in poller.events()
                 {
-                    // Who comes to a place meanwhile of which there was news may be driven for nothing.
-                    match context.conns.on_event(index, writable) {
+                    // If the event was for an earlier connection in this slot, the new one is driven needlessly.
+                    match context.connections.on_event(index, writable) {
                         Some(key) if ended => {
                             hung_up += 1;
                             leaving.push_back(key);
@@ -119,8 +119,9 @@ impl Driver {
                 if hung_up < Poller::MOST {
                     break;
                 }
-                // Readiness come in the order in which things happened: behind those of thousands who leave may be who plays.
-                ready.look()?;
+                // Events come in the order in which they happened, so events of active players may be behind those of
+                // thousands of clients that hung up.
+                poller.poll_now()?;
             }
             context.limiter.set_overloaded(false);
             self.end_leaving(&mut leaving, &mut buffers);
@@ -129,8 +130,7 @@ impl Driver {
         }
     }
 
-    /// Lets others have their turn if what has `begun` has lasted for its slice, and there is more to do; returns when the
-    /// present slice began.
+    /// Yields to other tasks if the slice that started at `begun` is over. Returns the start of the current slice.
     async fn yield_if_due(&self, begun: Instant) -> Instant {
         if now().duration_since(begun) < SLICE {
             return begun;
@@ -140,7 +140,7 @@ impl Driver {
         now()
     }
 
-    /// Ends connections whose clients have hung up, for one slice.
+    /// Removes connections whose clients hung up, for at most one slice.
     fn end_leaving(&self, leaving: &mut VecDeque<ConnKey>, buffers: &mut ReadBuffers) {
         let begun = now();
         while let Some(key) = leaving.pop_front() {
@@ -151,7 +151,7 @@ impl Driver {
         }
     }
 
-    /// Lets one connection do what it can. `wary`: there may be more to read than a read brings.
+    /// Advances one connection until it blocks. `wary`: the socket may have more bytes even after a short read.
     fn advance(&self, key: ConnKey, wary: bool, buffers: &mut ReadBuffers) {
         let context = &*self.context;
         let mut connections = self.connections.borrow_mut();
@@ -159,12 +159,12 @@ impl Driver {
             return;
         };
         match connection.advance(context, wary, buffers) {
-            Progress::Again => context.conns.wake(key),
+            Progress::Again => context.connections.wake(key),
             Progress::Wait => {}
             Progress::End => {
                 connection.report_close(context, CloseReason::Lost);
                 connections.remove(key);
-                context.conns.remove(key);
+                context.connections.remove(key);
                 context.metrics.connections.dec();
             }
         }

@@ -1,4 +1,4 @@
-//! The endpoint of `/v1/echo`.
+//! The handler of `/v1/echo`.
 
 use std::cell::RefCell;
 use std::time::Instant;
@@ -13,25 +13,26 @@ use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::websocket::deflate::{DeflateOptions, Deflater};
 use crate::websocket::frame::{MessageKind, Opcode, put_frame};
 
-/// Sends every message back as it came, for the conformance suite.
+/// Sends every message back to its client, for the conformance suite.
 ///
-/// Who may be sent compressed messages is. It reads no further while a client has not taken the answer, so it never holds more than a message for anybody.
+/// Replies are compressed if the client negotiated compression. A connection is paused until the client has read the
+/// reply, so that at most one message is queued per client.
 #[derive(Debug)]
 pub struct EchoHandler {
-    conns: Connections,
-    /// Those that are answered with compressed messages.
+    connections: Connections,
+    /// Connections that negotiated compression.
     deflated: RefCell<ConnMap<()>>,
     deflater: RefCell<Deflater>,
 }
 
 impl EchoHandler {
-    /// The most bytes that a message, and an outbox, may have here.
+    /// The most bytes of a message and of an outbox on an echo route.
     pub const LIMIT: u32 = 32 << 20;
 
-    /// An echo on these connections.
-    pub fn new(conns: Connections, deflate: DeflateOptions) -> Self {
+    /// Creates an echo handler that sends through `connections`.
+    pub fn new(connections: Connections, deflate: DeflateOptions) -> Self {
         Self {
-            conns,
+            connections,
             deflated: RefCell::default(),
             deflater: RefCell::new(Deflater::new(deflate)),
         }
@@ -58,16 +59,16 @@ impl Handler for EchoHandler {
                 .put_frame(&mut out, opcode, payload),
             None => put_frame(&mut out, opcode, payload),
         }
-        let mut conns = self.conns.clone();
-        match conns.send(conn, &out.into()) {
-            SendStatus::Queued => conns.pause(conn, true),
-            SendStatus::Full => conns.close(conn, ErrorKind::TooSlow),
+        let mut connections = self.connections.clone();
+        match connections.send(conn, &out.into()) {
+            SendStatus::Queued => connections.pause(conn, true),
+            SendStatus::Full => connections.close(conn, ErrorKind::TooSlow),
             SendStatus::Written | SendStatus::Gone => {}
         }
     }
 
     fn drained(&self, conn: ConnKey, _: Instant) {
-        self.conns.clone().pause(conn, false);
+        self.connections.clone().pause(conn, false);
     }
 
     fn closed(&self, conn: ConnKey, _: CloseReason, _: Instant) {

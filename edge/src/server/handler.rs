@@ -1,4 +1,4 @@
-//! The seam between connections and what answers them.
+//! The interface between connections and the code that handles their messages.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,12 +10,12 @@ use crate::conn::key::ConnKey;
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::MessageKind;
 
-/// What a client said of itself when it connected. Nothing of it is verified yet.
+/// What a client said of itself when it connected, unverified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectInfo {
-    /// The path that it asked for, without the query.
+    /// The requested path, without the query.
     pub path: &'static str,
-    /// The encoding that was agreed on, and whether messages may be compressed.
+    /// The negotiated encoding and compression.
     pub format: WireFormat,
     /// The token: `Authorization: Bearer`, else `?token=`, else the subprotocol `bearer.<token>`.
     pub token: Option<String>,
@@ -23,18 +23,19 @@ pub struct ConnectInfo {
     pub user: Option<String>,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
-    /// The other end of the socket.
+    /// The remote address of the socket.
     pub peer: SocketAddr,
 }
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The client closed, with this code if it gave one.
+    /// The client closed the connection, with this code if it sent one.
     Client(Option<u16>),
     /// The client broke the WebSocket protocol.
     Protocol(ProtocolError),
-    /// The edge closed it: the core by [`Transport::close`](crate::conn::transport::Transport::close), or because the client was silent or too slow.
+    /// The edge closed the connection: through [`Transport::close`](crate::conn::transport::Transport::close), or because the
+    /// client was silent or too slow.
     Closed(ErrorKind),
     /// The socket ended or failed without a close frame.
     Lost,
@@ -52,33 +53,35 @@ impl CloseReason {
     }
 }
 
-/// The client's code, the close code and the metric of a protocol error.
+/// The kind of error that a protocol error is reported as.
 pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
     match error {
         ProtocolError::CloseReason | ProtocolError::Utf8 => ErrorKind::BadUtf8,
-        // 1007, as for text that is not UTF-8: the frames are valid, their content is not. RFC 7692 names no code.
+        // Closed with 1007, like text that is not UTF-8: the frames are valid, their content is not. RFC 7692 names no code.
         ProtocolError::Deflate => ErrorKind::BadDeflate,
         ProtocolError::TooBig { .. } => ErrorKind::TooBig,
         _ => ErrorKind::Protocol,
     }
 }
 
-/// What connections of one path lead to: the game core, or an echo.
+/// Handles the connections of one path: the core, or an echo.
 ///
-/// All calls come from the shard's thread, never from within a call to [`Transport`](crate::conn::transport::Transport), and one at a time; an implementation
-/// that keeps state keeps it in a `RefCell`. For one connection the order is `open`, then messages, then `closed` once.
+/// Calls come from the shard's thread, one at a time and never from within a call to
+/// [`Transport`](crate::conn::transport::Transport), so that an implementation can keep its state in a `RefCell`. Each
+/// connection gets `open`, then its messages, then `closed` once.
 pub trait Handler {
-    /// A connection is there, and can be sent to.
+    /// A connection opened and accepts frames.
     fn open(&self, conn: ConnKey, info: ConnectInfo, now: Instant);
 
-    /// A whole message came. Text is known to be UTF-8. After [`pause`](crate::conn::transport::Transport::pause) none comes until it is resumed.
+    /// A complete message arrived; text is valid UTF-8. A connection that is paused with
+    /// [`pause`](crate::conn::transport::Transport::pause) delivers no messages until it is resumed.
     fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], now: Instant);
 
-    /// The outbox, which had been in use, ran empty.
+    /// The connection's outbox became empty.
     fn drained(&self, conn: ConnKey, now: Instant);
 
-    /// The connection ended, or is closing: nothing comes any more, and nothing sent gets there. Also called for what was
-    /// closed by [`close`](crate::conn::transport::Transport::close).
+    /// The connection closed or is closing, also through [`close`](crate::conn::transport::Transport::close): no message
+    /// follows, and frames sent to it are dropped.
     fn closed(&self, conn: ConnKey, why: CloseReason, now: Instant);
 }
 

@@ -1,21 +1,21 @@
-//! Handshakes take turns: however many requests have come, only so many are answered before all else has had its turn, and
-//! only one while those who are connected wait.
+//! Limits how many handshakes a shard answers before its other tasks run: a few, or one while connected clients wait.
 
 use std::cell::Cell;
 
 use tokio::sync::{Notify, Semaphore};
 
-/// The turns of one shard.
+/// The limiter of one shard's handshakes.
 #[derive(Debug)]
 pub(crate) struct HandshakeLimiter {
-    each: usize,
+    /// Handshakes per turn of the other tasks.
+    per_turn: usize,
     free: Semaphore,
     waiting: Cell<usize>,
     overloaded: Cell<bool>,
     bell: Notify,
 }
 
-/// Somebody waits.
+/// Counts a handshake that waits for its turn.
 struct Waiting<'a>(&'a HandshakeLimiter);
 
 impl Drop for Waiting<'_> {
@@ -25,10 +25,10 @@ impl Drop for Waiting<'_> {
 }
 
 impl HandshakeLimiter {
-    /// `each` turns between two looks at everything else.
-    pub(crate) fn new(each: usize) -> Self {
+    /// Creates a limiter of `per_turn` handshakes, at least one, per turn of the other tasks.
+    pub(crate) fn new(per_turn: usize) -> Self {
         Self {
-            each: each.max(1),
+            per_turn: per_turn.max(1),
             free: Semaphore::new(0),
             waiting: Cell::new(0),
             overloaded: Cell::new(false),
@@ -36,7 +36,7 @@ impl HandshakeLimiter {
         }
     }
 
-    /// Waits for a turn: first come, first served.
+    /// Waits for a turn, in the order of the calls.
     pub(crate) async fn take(&self) {
         self.waiting.set(self.waiting.get() + 1);
         let _waiting = Waiting(self);
@@ -47,23 +47,27 @@ impl HandshakeLimiter {
         }
     }
 
-    /// Says whether there are clients with news who have not had their turn yet. Each handshake brings another one: if more
-    /// are let in than are heard in a turn, all wait ever longer.
+    /// Sets whether connected clients wait to be read. While they do, one handshake per turn is answered: each handshake adds
+    /// a client, and with more new clients per turn than are read per turn the waiting time grows without bound.
     pub(crate) fn set_overloaded(&self, overloaded: bool) {
         self.overloaded.set(overloaded);
     }
 
-    /// Gives turns, for ever. What yields here goes on when all other tasks have run, and the sockets were looked at.
+    /// Grants turns, forever. A yield here returns when all other tasks have run and the sockets were polled.
     pub(crate) async fn drive(&self) {
         loop {
             self.bell.notified().await;
             while self.waiting.get() > 0 {
-                let each = if self.overloaded.get() { 1 } else { self.each };
+                let per_turn = if self.overloaded.get() {
+                    1
+                } else {
+                    self.per_turn
+                };
                 let left = self.free.available_permits();
-                self.free.add_permits(each.saturating_sub(left));
+                self.free.add_permits(per_turn.saturating_sub(left));
                 tokio::task::yield_now().await;
             }
-            self.free.forget_permits(self.each);
+            self.free.forget_permits(self.per_turn);
         }
     }
 }
@@ -75,12 +79,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn one_is_let_in_at_a_time_while_those_inside_wait_to_be_heard() {
-        const EACH: usize = 4;
+    async fn an_overloaded_limiter_grants_one_turn_at_a_time() {
+        const PER_TURN: usize = 4;
         tokio::task::LocalSet::new()
             .run_until(async {
-                let (limiter, inside) =
-                    (Rc::new(HandshakeLimiter::new(EACH)), Rc::new(Cell::new(0)));
+                let (limiter, inside) = (
+                    Rc::new(HandshakeLimiter::new(PER_TURN)),
+                    Rc::new(Cell::new(0)),
+                );
                 for _ in 0..100 {
                     let (limiter, inside) = (Rc::clone(&limiter), Rc::clone(&inside));
                     tokio::task::spawn_local(async move {
@@ -88,12 +94,12 @@ mod tests {
                         inside.set(inside.get() + 1);
                     });
                 }
-                let giving = Rc::clone(&limiter);
+                let driver = Rc::clone(&limiter);
                 limiter.set_overloaded(true);
-                tokio::task::spawn_local(async move { giving.drive().await });
-                for (overloaded, most) in [(true, 1), (false, EACH), (true, 1)] {
+                tokio::task::spawn_local(async move { driver.drive().await });
+                for (overloaded, most) in [(true, 1), (false, PER_TURN), (true, 1)] {
                     limiter.set_overloaded(overloaded);
-                    // What was given before is taken first.
+                    // Turns granted before are used up first.
                     tokio::task::yield_now().await;
                     tokio::task::yield_now().await;
                     let before = inside.get();

@@ -1,4 +1,4 @@
-//! What a shard counts about its sockets.
+//! Metrics of a shard's sockets.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -6,12 +6,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Why a connection could not be accepted.
+/// Why an accept failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum AcceptFailure {
-    /// The process or the machine has no file descriptors or memory left.
+    /// The process or the machine is out of file descriptors or memory.
     Exhausted,
-    /// The connection was gone before it was accepted, or the network failed.
+    /// The connection ended before it was accepted, or the network failed.
     Connection,
 }
 
@@ -25,22 +25,22 @@ struct Why {
     reason: &'static str,
 }
 
-/// A shard's counters. Clones count together.
+/// The metrics of the sockets. Clones share their counters.
 #[derive(Debug, Clone, Default)]
 pub struct ServerMetrics {
-    /// WebSocket connections, those that are closing included.
+    /// WebSocket connections, including those that are closing.
     pub connections: Gauge,
     /// Connections before their upgrade.
     pub handshakes: Gauge,
     /// Connections accepted.
     pub accepted: Counter,
-    /// Times that nobody was accepted because as many handshakes were in progress as may be.
+    /// Times that accepting paused at the limit of concurrent handshakes.
     pub accept_waits: Counter,
     /// Bytes read from WebSocket connections.
     pub received_bytes: Counter,
-    /// Bytes of compressed messages, as they came.
+    /// Bytes of clients' compressed messages, as received.
     pub inflate_in_bytes: Counter,
-    /// What they became.
+    /// Bytes of clients' compressed messages, inflated.
     pub inflate_out_bytes: Counter,
     accept_failures: Family<Failed, Counter>,
     refused: Family<Why, Counter>,
@@ -48,7 +48,7 @@ pub struct ServerMetrics {
 }
 
 impl ServerMetrics {
-    /// Puts them into a registry, whose prefix is `grandstand_edge`.
+    /// Registers the metrics with a registry whose prefix is `grandstand_edge`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "connections",
@@ -63,7 +63,7 @@ impl ServerMetrics {
         registry.register("accepted", "Connections accepted", self.accepted.clone());
         registry.register(
             "accept_waits",
-            "Times that nobody was accepted because as many handshakes were in progress as may be",
+            "Times that accepting paused at the limit of concurrent handshakes",
             self.accept_waits.clone(),
         );
         registry.register(
@@ -73,7 +73,7 @@ impl ServerMetrics {
         );
         registry.register(
             "inflate_in_bytes",
-            "Bytes of clients' compressed messages, as they came",
+            "Bytes of clients' compressed messages, as received",
             self.inflate_in_bytes.clone(),
         );
         registry.register(
@@ -83,7 +83,7 @@ impl ServerMetrics {
         );
         registry.register(
             "accept_failures",
-            "Connections that could not be accepted, by reason",
+            "Failed accepts, by reason",
             self.accept_failures.clone(),
         );
         registry.register(
@@ -93,7 +93,7 @@ impl ServerMetrics {
         );
         registry.register(
             "closed",
-            "WebSocket connections that ended, by reason",
+            "Closed WebSocket connections, by reason",
             self.closed.clone(),
         );
     }

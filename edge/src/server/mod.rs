@@ -1,4 +1,4 @@
-//! Clients' sockets: from the listener to whole messages.
+//! Clients' sockets: from the listener to complete messages.
 
 pub mod listen;
 
@@ -40,7 +40,7 @@ use driver::Driver;
 use metrics::ServerMetrics;
 use routes::Routes;
 
-/// How long to sleep at most before looking at the timers again: one that is set meanwhile may come before all others.
+/// The longest sleep between two checks of the timers, because a timer set during the sleep may be due first.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// The server of one shard.
@@ -50,20 +50,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server for these routes, whose endpoints send through `conns`.
+    /// Creates a server for these routes, whose handlers send through `connections`.
     pub fn new(
         options: ServerOptions,
-        conns: Connections,
+        connections: Connections,
         metrics: ServerMetrics,
-        paths: Routes,
+        routes: Routes,
     ) -> Self {
-        let context = ServerContext::new(options, conns, metrics, paths);
+        let context = ServerContext::new(options, connections, metrics, routes);
         let driver = Driver::new(Rc::clone(&context));
         Self { context, driver }
     }
 
-    /// Starts the tasks of handshakes and connections on the running `LocalSet`. They run as long as that, also when no
-    /// connection is accepted any more.
+    /// Starts the tasks for handshakes and connections on the running `LocalSet`. They run until it is dropped, even after
+    /// the server stops accepting.
     pub fn start(&self) {
         spawn_local(drive_timers(Rc::clone(&self.context)));
         let context = Rc::clone(&self.context);
@@ -71,15 +71,15 @@ impl Server {
         let driver = Rc::clone(&self.driver);
         spawn_local(async move {
             if let Err(error) = driver.drive().await {
-                tracing::error!(%error, "connections are not driven any more");
+                tracing::error!(%error, "the connections of a shard have stopped; restart the edge");
             }
         });
     }
 
-    /// Accepts connections forever. Dropping the future stops the accepting and nothing else.
+    /// Accepts connections forever. Dropping the future only stops accepting.
     ///
     /// # Errors
-    /// If the listener cannot be used with the running runtime. Once it accepts it never ends by itself.
+    /// If the listener cannot be registered with the running runtime.
     pub fn accept(&self, listener: TcpListener) -> impl Future<Output = io::Result<()>> + 'static {
         listen::drive_accept(Rc::clone(&self.driver), listener)
     }
@@ -90,12 +90,12 @@ impl Server {
     }
 }
 
-/// Runs heartbeats and deadlines of all connections, forever.
+/// Runs the heartbeats and deadlines of all connections, forever.
 async fn drive_timers(context: Rc<ServerContext>) {
     loop {
         let now = tokio::time::Instant::now();
         let longest = now + LONGEST_SLEEP;
-        let next = context.conns.handle_timeouts(now.into_std());
+        let next = context.connections.handle_timeouts(now.into_std());
         context.publish_received();
         let until = next.map_or(longest, |next| longest.min(next.into()));
         tokio::time::sleep_until(until).await;

@@ -5,35 +5,35 @@ use std::rc::Rc;
 
 use crate::server::handler::Handler;
 
-/// A path on which WebSockets are spoken.
+/// A path at which clients open WebSockets.
 pub struct Route {
-    /// The path, like `/v1/ws`.
+    /// The path, for example `/v1/ws`.
     pub path: &'static str,
-    /// What its connections lead to.
+    /// Handles the connections of this path.
     pub handler: Rc<dyn Handler>,
-    /// The most bytes of a client's message.
+    /// The most bytes of a message from a client.
     pub message_bytes: u32,
-    /// The most bytes that wait for a slow client.
+    /// The most bytes queued for a slow client.
     pub outbox_bytes: u32,
 }
 
 /// A page for browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// Its `Content-Type`.
+    /// The `Content-Type` header.
     pub content_type: &'static str,
-    /// What it is.
+    /// The response's body.
     pub body: &'static [u8],
 }
 
-/// The pages that are served beside the WebSockets, by path.
+/// The pages served beside the WebSockets, by path.
 pub type Pages = BTreeMap<&'static str, Page>;
 
-/// What is served.
+/// Everything that a server serves.
 #[derive(Default)]
 pub struct Routes {
-    /// Where WebSockets are spoken.
+    /// The WebSocket paths.
     pub routes: Vec<Route>,
-    /// What is shown beside them.
+    /// The pages.
     pub pages: Pages,
 }

@@ -1,25 +1,26 @@
-//! Giving way to other processes on the same core.
+//! Yields the CPU to other processes on the same core.
 //!
-//! NATS or a worker may wait for this core with what others wait for, and needs it for some hundred microseconds: to yield
-//! lets it have its turn at once, where the kernel would let a shard go on for milliseconds. But who always computes would
-//! take as many milliseconds at every yield, and the shard would get less than its share; so after a long one it keeps the
-//! core for a while, and the kernel divides it.
+//! NATS or a worker may wait for this core to do a few hundred microseconds of work on which clients wait. A yield runs it
+//! at once, whereas the kernel would let the shard continue for milliseconds. A process that computes without pause,
+//! however, would take milliseconds at every yield, and the shard would get less than its share of the core. After a long
+//! absence the shard therefore does not yield for a while, and the kernel's scheduler divides the core.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// The longest that somebody takes the core who only answers a message. One who computes takes the kernel's slice (3 ms).
+/// The longest absence after a yield to a process that only handles a message. A process that computes keeps the core for
+/// the kernel's time slice (3 ms).
 const SHORT: Duration = Duration::from_millis(2);
 
-/// How many times as long as it was away a shard keeps the core then.
-const KEPT: u32 = 4;
+/// How long a shard does not yield after a long absence, as a multiple of the absence.
+const HOLD_OFF: u32 = 4;
 
 thread_local! {
-    /// Of this thread's shard.
+    /// The policy of this thread's shard.
     static POLICY: Cell<YieldPolicy> = const { Cell::new(YieldPolicy { not_before: None }) };
 }
 
-/// When to yield.
+/// When to yield the CPU next; `None` for at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct YieldPolicy {
     not_before: Option<Instant>,
@@ -30,16 +31,17 @@ impl YieldPolicy {
         self.not_before.is_none_or(|at| at <= now)
     }
 
-    /// The core was given away from one time to another.
+    /// The policy after a yield that lasted from `begun` to `back`.
     fn after(begun: Instant, back: Instant) -> Self {
         let away = back.saturating_duration_since(begun);
         Self {
-            not_before: (away > SHORT).then(|| back + away * KEPT),
+            not_before: (away > SHORT).then(|| back + away * HOLD_OFF),
         }
     }
 }
 
-/// Lets other tasks have their turn, and other processes. Alone on the core, that costs next to nothing.
+/// Yields to other tasks and, if the policy allows, to other processes. Without other processes on the core this costs
+/// next to nothing.
 pub(crate) async fn yield_cpu() {
     let begun = now();
     if POLICY.get().is_due(begun) {
@@ -58,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_takes_long_is_made_way_for_less_often() {
+    fn the_cpu_is_yielded_less_often_after_a_long_absence() {
         let begun = now();
         let back = begun + SHORT;
         assert!(YieldPolicy::after(begun, back).is_due(back));
         let away = SHORT * 2;
         let back = begun + away;
         let policy = YieldPolicy::after(begun, back);
-        assert!(!policy.is_due(back + away * KEPT - Duration::from_nanos(1)));
-        assert!(policy.is_due(back + away * KEPT));
+        assert!(!policy.is_due(back + away * HOLD_OFF - Duration::from_nanos(1)));
+        assert!(policy.is_due(back + away * HOLD_OFF));
     }
 }

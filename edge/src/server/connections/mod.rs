@@ -1,8 +1,8 @@
 //! A shard's connections: sockets, outboxes and heartbeats.
 //!
-//! The core writes here straight to sockets, without waking anybody. Sockets are registered with a poll of the shard's own
-//! (`Poller`), not with the runtime's: to the runtime all connections are one file descriptor and one task, so that a
-//! connection costs neither a task nor a registration there (together 512 to 640 bytes).
+//! The core writes straight to sockets, without waking a task. Sockets are registered with a poll of the shard's own
+//! (`Poller`), not with the runtime's. To the runtime all connections are one file descriptor and one task, which saves a
+//! task and a registration per connection (together 512 to 640 bytes).
 
 pub mod outbox;
 
@@ -31,35 +31,35 @@ use table::Table;
 pub(crate) use poller::{Poller, Readiness};
 pub(crate) use socket::{ConnState, FlushStatus};
 
-/// A socket that was upgraded, and what is known of its client.
+/// An upgraded socket and what its client said of itself.
 #[derive(Debug)]
 pub(crate) struct UpgradedSocket {
     pub(crate) socket: std::net::TcpStream,
-    /// The place of its route among the front's.
+    /// The index of its route among the server's.
     pub(crate) route: u8,
     pub(crate) info: ConnectInfo,
-    /// What came behind the handshake.
+    /// Bytes received behind the handshake.
     pub(crate) early: Box<[u8]>,
 }
 
-/// The connections of one shard. Clones are handles to the same.
+/// The connections of one shard. Clones are handles to the same connections.
 #[derive(Debug, Clone)]
 pub struct Connections(Rc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     table: RefCell<Table>,
-    /// Until somebody drives them.
+    /// `None` once the driver has taken it.
     poll: RefCell<Option<mio::Poll>>,
-    /// Rung when a connection is to be driven of which the kernel has no news.
+    /// Notified when a connection must be driven without an event of its socket.
     bell: Rc<Notify>,
 }
 
 impl Connections {
-    /// No connections yet. One that is silent for `heartbeat` is sent a ping, and after as long again is closed.
+    /// Creates an empty table. A connection that is silent for `heartbeat` is pinged, and closed after the same time again.
     ///
     /// # Errors
-    /// If the process may not open more files.
+    /// If the process cannot open another file descriptor.
     pub fn new(heartbeat: Duration) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let bell = Rc::new(Notify::new());
@@ -72,72 +72,72 @@ impl Connections {
         })))
     }
 
-    /// The kernel's side of all connections, for the one that drives them; `None` if it was taken before.
+    /// The poll with which all sockets are registered; `None` if it was already taken.
     pub(crate) fn take_poll(&self) -> Option<mio::Poll> {
         self.0.poll.borrow_mut().take()
     }
 
-    /// What one connection takes in the table, in bytes.
+    /// The size of one connection's slot, in bytes.
     #[cfg(test)]
     pub(crate) const fn entry_bytes() -> usize {
         size_of::<Option<socket::ConnEntry>>()
     }
 
-    /// Waits until [`next_woken`](Self::next_woken) may have something.
+    /// Waits until [`next_woken`](Self::next_woken) may return a connection.
     pub(crate) async fn woken(&self) {
         self.0.bell.notified().await;
     }
 
-    /// How many there are, those that are closing included.
+    /// The number of connections, including those that are closing.
     pub fn len(&self) -> usize {
         self.0.table.borrow().len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Those that are not closing, to close them when the edge goes away.
+    /// The connections that are not closing.
     pub fn open_keys(&self) -> Vec<ConnKey> {
         self.0.table.borrow().open_keys()
     }
 
-    /// Pings who is silent and ends who stays so. Returns when to call it again.
+    /// Pings silent connections and closes those that stay silent. Returns when to call it again.
     pub(crate) fn handle_timeouts(&self, now: Instant) -> Option<Instant> {
         self.0.table.borrow_mut().handle_timeouts(now)
     }
 
-    /// Takes a socket whose handshake is done, with an outbox of at most `cap` bytes.
+    /// Adds an upgraded socket, with an outbox of at most `cap` bytes.
     ///
     /// # Errors
-    /// If the kernel cannot watch one more.
+    /// If the kernel cannot watch another socket.
     pub(crate) fn insert(&self, socket: std::net::TcpStream, cap: u32) -> io::Result<ConnKey> {
         let socket = mio::net::TcpStream::from_std(socket);
         self.0.table.borrow_mut().insert(socket, cap, now())
     }
 
-    /// Drops the socket.
+    /// Removes the connection and closes its socket.
     pub(crate) fn remove(&self, key: ConnKey) {
         self.0.table.borrow_mut().remove(key);
     }
 
-    /// Has the connection driven soon.
+    /// Schedules the connection to be driven.
     pub(crate) fn wake(&self, key: ConnKey) {
         self.0.table.borrow_mut().wake(key);
     }
 
-    /// The next connection to be driven that was woken by somebody else than the kernel.
+    /// The next connection that was scheduled by [`wake`](Self::wake).
     pub(crate) fn next_woken(&self) -> Option<ConnKey> {
         self.0.table.borrow_mut().next_woken()
     }
 
-    /// The connection at this place, of which the kernel has news.
+    /// Notes an event of the socket in slot `index`, and returns the connection in it.
     pub(crate) fn on_event(&self, index: usize, writable: bool) -> Option<ConnKey> {
         self.0.table.borrow_mut().on_event(index, writable)
     }
 
-    /// How the connection stands, and whether it is paused.
+    /// The connection's state and whether it is paused; [`ConnState::Dead`] if it was removed.
     pub(crate) fn state(&self, key: ConnKey) -> (ConnState, bool) {
         match self.0.table.borrow_mut().get_mut(key) {
             Some(conn) => (conn.state, conn.paused),
@@ -145,7 +145,7 @@ impl Connections {
         }
     }
 
-    /// Writes what waits.
+    /// Writes the connection's outbox to its socket.
     pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now());
@@ -155,10 +155,10 @@ impl Connections {
         conn.flush(now)
     }
 
-    /// Reads what is there into `scratch`; 0 bytes are the end.
+    /// Reads available bytes into `scratch`. Returns 0 at the end of the stream.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing is there; anything else is the end.
+    /// `WouldBlock` if no bytes are available; any other error means that the connection is lost.
     pub(crate) fn read(&self, key: ConnKey, scratch: &mut [u8], now: Instant) -> io::Result<usize> {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now);
@@ -168,7 +168,7 @@ impl Connections {
         conn.read(scratch, now)
     }
 
-    /// Answers the client's close frame, unless ours went first.
+    /// Replies to the client's close frame, unless the edge has already sent one.
     pub(crate) fn answer_close(&self, key: ConnKey, code: Option<u16>) {
         let mut table = self.0.table.borrow_mut();
         if table.end(key, &frame::close_reply(code), ConnState::Closed, now()) {
@@ -181,7 +181,7 @@ impl Connections {
         }
     }
 
-    /// Closes because of what the client sent.
+    /// Closes the connection because of the client's protocol error.
     pub(crate) fn fail(&self, key: ConnKey, error: ProtocolError) {
         let kind = error_kind(error);
         let close = frame::close(kind.close_code(), &error.to_string());
@@ -189,8 +189,8 @@ impl Connections {
         self.0.table.borrow_mut().end(key, &close, state, now());
     }
 
-    /// Ends our direction, so that the client sees the end and what it has sent does not reset the connection before it
-    /// has read the close frame.
+    /// Shuts the socket down for writing, so that the client sees the end of the stream. The socket stays open for reading,
+    /// because closing it with unread bytes would reset the connection before the client has read the close frame.
     pub(crate) fn shut(&self, key: ConnKey) {
         if let Some(conn) = self.0.table.borrow_mut().get_mut(key) {
             conn.shut();

@@ -1,8 +1,8 @@
-//! What waits for a blocked socket.
+//! The queue of frames for a blocked socket.
 //!
-//! A connection has an outbox only while its socket takes no more; else what is sent goes straight to the kernel. Every
-//! item begins and ends at a frame's boundary, so a frame that the socket took a part of can always be told from those
-//! that it has not seen: only the former must be kept when the rest is thrown away.
+//! A connection has an outbox only while its socket is blocked; otherwise frames go straight to the kernel. Every item
+//! begins and ends at a frame's boundary, so that a partly written frame can be told from unwritten ones. Only the former
+//! must be kept when the queue is discarded.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -15,18 +15,18 @@ use crate::websocket::frame::frame_len;
 #[cfg(test)]
 mod tests;
 
-/// The most items that may be thrown away: they share their frames with other outboxes, but not their places in the queue.
+/// The most data items. They share their bytes with other outboxes, but not their places in the queue.
 const MAX_ITEMS: usize = 128;
 
-/// Frames for one blocked socket, in order, with a cap on what they hold.
+/// Frames for one blocked socket, in order, up to a cap.
 ///
 /// The cap counts an item's bytes and its place in the queue, so that a flood of tiny items is bounded too.
 #[derive(Debug)]
 pub struct Outbox {
     items: VecDeque<Item>,
-    /// How many bytes of the first item the socket has.
+    /// Bytes of the first item that are already written.
     written: usize,
-    /// What the items weigh, the first one's written bytes included.
+    /// The weight of all items, including the written bytes of the first.
     weight: usize,
     cap: usize,
 }
@@ -34,7 +34,7 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Item {
     frames: Bytes,
-    /// Must not be lost while the connection lives.
+    /// Must not be dropped while the connection lives.
     control: bool,
 }
 
@@ -45,7 +45,7 @@ impl Item {
 }
 
 impl Outbox {
-    /// An empty outbox that takes `cap` bytes.
+    /// Creates an empty outbox that holds up to `cap` bytes of data items.
     pub fn new(cap: usize) -> Self {
         Self {
             items: VecDeque::new(),
@@ -55,16 +55,19 @@ impl Outbox {
         }
     }
 
-    /// Takes the rest of an item of which the socket has `written` bytes, whatever the cap: a frame that has begun must
-    /// end. Only for an empty outbox.
+    /// Queues the rest of an item of which `written` bytes are written, regardless of the cap, because a partly written frame
+    /// must be completed. The outbox must be empty.
     pub fn push_rest(&mut self, frames: Bytes, written: usize, control: bool) {
-        debug_assert!(self.items.is_empty(), "only the first item can have begun");
+        debug_assert!(
+            self.items.is_empty(),
+            "only the first item can be partly written"
+        );
         self.written = written;
         self.push(frames, control);
     }
 
-    /// Takes whole frames that may be thrown away: [`SendStatus::Queued`], or [`SendStatus::Full`] if that would exceed the cap.
-    /// An empty outbox takes anything, so that a message larger than the cap can pass at all.
+    /// Queues whole data frames, which [`discard`](Self::discard) may drop. Returns [`SendStatus::Full`] if they would exceed
+    /// the cap. An empty outbox accepts any size, so that a message larger than the cap can be sent.
     pub fn push_data(&mut self, frames: Bytes) -> SendStatus {
         if self.items.len() >= MAX_ITEMS {
             return SendStatus::Full;
@@ -72,22 +75,23 @@ impl Outbox {
         self.push_within(frames, false, self.cap)
     }
 
-    /// Takes whole frames that must not be lost, up to twice the cap. [`SendStatus::Full`] means that the connection must end.
+    /// Queues whole control frames, which must not be dropped. Returns [`SendStatus::Full`] if they would exceed twice the cap;
+    /// the caller must then close the connection.
     pub fn push_control(&mut self, frames: Bytes) -> SendStatus {
         self.push_within(frames, true, self.cap.saturating_mul(2))
     }
 
-    /// Takes the connection's last frame, whatever the cap.
+    /// Queues the connection's last frame, regardless of the cap.
     pub fn push_last(&mut self, frames: Bytes) {
         self.push(frames, true);
     }
 
-    /// Throws away what may be, but keeps what remains of a frame that has begun.
+    /// Drops the data frames, but keeps the rest of a partly written frame.
     pub fn discard(&mut self) {
         self.retain(|item| item.control);
     }
 
-    /// Throws away everything but what remains of a frame that has begun.
+    /// Drops all frames, but keeps the rest of a partly written frame.
     pub fn discard_all(&mut self) {
         self.retain(|_| false);
     }
@@ -114,7 +118,7 @@ impl Outbox {
         self.weight = self.items.iter().map(Item::weight).sum();
     }
 
-    /// Puts what is to be written next into `slices` and returns how many it filled.
+    /// Fills `slices` with the bytes to write next and returns the number of slices filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.written;
         let mut filled = 0;
@@ -126,7 +130,7 @@ impl Outbox {
         filled
     }
 
-    /// The socket took the next `count` bytes.
+    /// Removes the next `count` bytes, which are written.
     pub fn advance(&mut self, count: usize) {
         self.written += count;
         while let Some(first) = self.items.front() {
@@ -138,15 +142,15 @@ impl Outbox {
             self.weight -= first.weight();
             self.items.pop_front();
         }
-        debug_assert_eq!(self.written, 0, "the socket took more than there was");
+        debug_assert_eq!(self.written, 0, "more bytes were written than were queued");
     }
 
-    /// Whether nothing waits.
+    /// Whether no frames are queued.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// What it holds, as the cap counts it.
+    /// The bytes that the cap counts.
     pub fn weight(&self) -> usize {
         self.weight
     }
@@ -170,7 +174,7 @@ impl Outbox {
     }
 }
 
-/// Where the frame that the byte before `written` belongs to ends.
+/// The end of the frame that contains the byte before `written`.
 fn end_of_frame(frames: &[u8], written: usize) -> usize {
     let mut end = 0;
     while end < written {

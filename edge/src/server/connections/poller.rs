@@ -1,4 +1,4 @@
-//! The kernel's news of a shard's connections.
+//! Readiness events of a shard's sockets.
 
 use std::io;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use mio::{Events, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What the kernel says of one connection.
+/// A readiness event of one connection's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Readiness {
-    /// Its place.
+    /// The connection's slot in the shard's table.
     pub(crate) index: usize,
-    /// Its socket takes bytes.
+    /// The socket accepts bytes.
     pub(crate) writable: bool,
-    /// The client has ended its direction: what is read may be followed by the end without further news.
+    /// The client has shut down its direction: the end of the stream may follow without another event.
     pub(crate) ended: bool,
 }
 
-/// A poll inside the runtime's own.
+/// A poll of its own, registered with the runtime's.
 ///
-/// Readiness are edges: they come once for what has changed.
+/// Events are edge-triggered: each change is reported once.
 #[derive(Debug)]
 pub(crate) struct Poller {
     poll: AsyncFd<Poll>,
@@ -28,17 +28,17 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    /// The most connections of which one look brings news.
+    /// The most events that one poll returns.
     pub(crate) const MOST: usize = 256;
 
-    /// Watches the poll with the running runtime.
+    /// Registers the poll with the running runtime.
     ///
     /// # Errors
-    /// If the runtime cannot watch it.
-    #[expect(unsafe_code, reason = "the only way to register a descriptor")]
+    /// If the runtime cannot register it.
+    #[expect(unsafe_code, reason = "`AsyncFd` has no safe way to register a `Poll`")]
     pub(crate) fn new(poll: Poll) -> io::Result<Self> {
-        // SAFETY: the `Poll` owns its descriptor, which stays the same and open for as long as it lives, and it lives in
-        // the `AsyncFd`: nothing here takes it out or puts another one in its place.
+        // SAFETY: the `Poll` owns its descriptor, which stays open and unchanged as long as the `Poll` lives. The `Poll`
+        // lives in the `AsyncFd`, from which nothing here removes or replaces it.
         let poll = unsafe { AsyncFd::register_with_interest(poll, Interest::READABLE) }?;
         Ok(Self {
             poll,
@@ -46,17 +46,17 @@ impl Poller {
         })
     }
 
-    /// Waits until there is news. May be dropped while it waits.
+    /// Waits for events. Dropping the future loses none.
     ///
     /// # Errors
-    /// If the runtime ends.
+    /// If the runtime shuts down or the kernel's poll fails.
     pub(crate) async fn wait(&mut self) -> io::Result<()> {
         loop {
             let mut guard = self.poll.readable_mut().await?;
-            look(guard.get_inner_mut(), &mut self.events)?;
+            poll_now(guard.get_inner_mut(), &mut self.events)?;
             let count = self.events.iter().count();
             if count < Self::MOST {
-                // What comes from here on, the runtime tells.
+                // All events are taken, so the runtime reports the next one.
                 guard.clear_ready();
             }
             if count > 0 {
@@ -65,21 +65,21 @@ impl Poller {
         }
     }
 
-    /// Looks whether there is news, without waiting.
+    /// Polls for events without waiting.
     ///
     /// # Errors
-    /// If the kernel cannot say.
-    pub(crate) fn look(&mut self) -> io::Result<()> {
-        look(self.poll.get_mut(), &mut self.events)
+    /// If the kernel's poll fails.
+    pub(crate) fn poll_now(&mut self) -> io::Result<()> {
+        poll_now(self.poll.get_mut(), &mut self.events)
     }
 
-    /// Forgets the news of the last look.
+    /// Drops the events of the last poll.
     pub(crate) fn clear(&mut self) {
         self.events.clear();
     }
 
-    /// The news of the last look.
-    pub(crate) fn news(&self) -> impl Iterator<Item = Readiness> + '_ {
+    /// The events of the last poll.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> + '_ {
         self.events.iter().map(|event| Readiness {
             index: event.token().0,
             writable: event.is_writable() || event.is_error(),
@@ -88,7 +88,7 @@ impl Poller {
     }
 }
 
-fn look(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
+fn poll_now(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
     match poll.poll(events, Some(Duration::ZERO)) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             events.clear();

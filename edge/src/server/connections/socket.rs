@@ -1,4 +1,4 @@
-//! One connection's socket: reads, writes, queues what the socket does not take, shuts.
+//! One connection's socket: reads, writes, queues unwritten frames, shuts down.
 
 use std::io::{self, IoSlice, Read, Write};
 
@@ -9,64 +9,64 @@ use mio::net::TcpStream;
 use crate::server::connections::outbox::Outbox;
 use crate::time::coarse::CoarseInstant;
 
-/// How many items of an outbox are offered to the kernel at once.
+/// The most items of an outbox in one vectored write.
 const SLICES: usize = 64;
 
-/// How a connection stands.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnState {
     /// Messages flow.
     Open,
-    /// Our close frame is written or queued, as the last; the client's is awaited.
+    /// The edge's close frame is written or queued as the last frame; the client's has not arrived.
     Closing(ErrorKind),
     /// Both close frames are written or queued.
     Closed,
-    /// The socket failed, or took too long to close.
+    /// The socket failed, or the close handshake took too long.
     Dead,
 }
 
-/// What a flush found.
+/// The result of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FlushStatus {
-    /// There was nothing to write.
+    /// The outbox was empty before.
     Idle,
-    /// The outbox has just run empty.
+    /// The outbox became empty.
     Drained,
-    /// The socket takes no more. When it does, the kernel says so.
+    /// The socket accepts no more bytes. An event follows when it does.
     Blocked,
 }
 
-/// One connection.
+/// A connection's entry in the table.
 #[derive(Debug)]
 pub(super) struct ConnEntry {
     pub(super) socket: TcpStream,
     pub(super) generation: u32,
-    /// Only while the socket is blocked.
+    /// `None` unless the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
-    /// When something was last heard of it, or a blocked socket took something.
+    /// When bytes were last received, or a blocked socket last accepted bytes.
     pub(super) last_activity: CoarseInstant,
-    /// When its entry in the wheel that counts comes out.
+    /// When the entry of the timer wheel that counts expires.
     pub(super) deadline: CoarseInstant,
     /// The outbox's cap.
     pub(super) cap: u32,
     pub(super) state: ConnState,
-    /// A ping is out since `alive`.
+    /// Whether a ping was sent since `last_activity`.
     pub(super) pinged: bool,
     pub(super) paused: bool,
-    /// The socket took no more when it was last written to; the kernel says when it does.
+    /// The socket accepted no more bytes at the last write. An event follows when it does.
     pub(super) blocked: bool,
-    /// It stands in the queue of those to be driven.
+    /// Whether the connection is in the queue of connections to be driven.
     pub(super) woken: bool,
 }
 
 impl ConnEntry {
-    /// Something was heard of it.
+    /// Notes activity, which restarts the heartbeat.
     pub(super) fn on_activity(&mut self, now: CoarseInstant) {
         self.last_activity = now;
         self.pinged = false;
     }
 
-    /// How many bytes the socket takes now.
+    /// Writes to the socket. Returns the number of bytes that it accepted, 0 if it is blocked.
     pub(super) fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
         loop {
             match self.socket.write(frames) {
@@ -80,14 +80,14 @@ impl ConnEntry {
         }
     }
 
-    /// Queues what the socket did not take.
+    /// Queues `frames`, of which `written` bytes are written.
     pub(super) fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
         let mut outbox = Box::new(Outbox::new(self.cap as usize));
         outbox.push_rest(frames.clone(), written, control);
         self.outbox = Some(outbox);
     }
 
-    /// Writes or queues without regard to the cap, as the last.
+    /// Writes or queues the connection's last frame, regardless of the cap.
     pub(super) fn send_last(&mut self, frame: &Bytes) {
         if let Some(outbox) = &mut self.outbox {
             outbox.push_last(frame.clone());
@@ -100,10 +100,10 @@ impl ConnEntry {
         }
     }
 
-    /// Writes what waits in the outbox.
+    /// Writes the outbox to the socket.
     pub(super) fn flush(&mut self, now: CoarseInstant) -> FlushStatus {
         while let Some(outbox) = &mut self.outbox {
-            // Also if nothing is left after a discard: what comes next is to be for a socket that takes it.
+            // Even if a discard has emptied the outbox: `Drained` promises a socket that accepts bytes.
             if self.blocked {
                 return FlushStatus::Blocked;
             }
@@ -129,7 +129,7 @@ impl ConnEntry {
         FlushStatus::Idle
     }
 
-    /// Reads what is there into `buffer`; 0 bytes are the end.
+    /// Reads available bytes into `buffer`. Returns 0 at the end of the stream.
     pub(super) fn read(&mut self, buffer: &mut [u8], now: CoarseInstant) -> io::Result<usize> {
         let count = loop {
             match self.socket.read(buffer) {
@@ -141,7 +141,7 @@ impl ConnEntry {
         Ok(count)
     }
 
-    /// Ends our direction.
+    /// Shuts the socket down for writing.
     pub(super) fn shut(&mut self) {
         let socket = socket2::SockRef::from(&self.socket);
         if socket.shutdown(std::net::Shutdown::Write).is_err() {

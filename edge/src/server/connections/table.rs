@@ -1,4 +1,4 @@
-//! The connections themselves, and what is done to one of them.
+//! The table of a shard's connections, with their heartbeats and deadlines.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,23 +20,23 @@ use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
 
-/// How long a connection may take to close.
+/// The most time for the close handshake.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 /// An empty ping.
 const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
-/// The connections of a shard by their place, with their heartbeats and deadlines.
+/// The connections of a shard by slot, with their heartbeats and deadlines.
 #[derive(Debug)]
 pub(super) struct Table {
     conns: Slab<ConnEntry>,
-    /// How often each place was taken before.
+    /// How many connections used each slot before.
     generations: Vec<u32>,
     wheel: TimerWheel<ConnKey>,
     heartbeat: Duration,
     start: Instant,
     registry: Registry,
-    /// Those to be driven though the kernel has no news of them: each at most once.
+    /// Connections to be driven without an event of their sockets, each at most once.
     woken: VecDeque<ConnKey>,
     bell: Rc<Notify>,
 }
@@ -73,7 +73,7 @@ impl Table {
         self.conns.iter().filter(open).map(key).collect()
     }
 
-    /// The time as connections keep it.
+    /// Converts a time to the resolution that connections store.
     pub(super) fn coarse(&self, now: Instant) -> CoarseInstant {
         CoarseInstant::new(now.saturating_duration_since(self.start))
     }
@@ -121,7 +121,7 @@ impl Table {
             .filter(|conn| conn.generation == key.generation)
     }
 
-    /// Who is at this place, of whom the kernel has news.
+    /// Notes an event of the socket in slot `index`, and returns the connection in it.
     pub(super) fn on_event(&mut self, index: usize, writable: bool) -> Option<ConnKey> {
         let conn = self.conns.get_mut(index)?;
         conn.blocked &= !writable;
@@ -135,12 +135,12 @@ impl Table {
         if self.get_mut(key).is_some() {
             let index = key.index as usize;
             self.generations[index] = self.generations[index].wrapping_add(1);
-            // To close the socket takes it out of the poll.
+            // Closing the socket removes it from the poll.
             self.conns.remove(index);
         }
     }
 
-    /// Has the connection driven.
+    /// Queues the connection to be driven.
     pub(super) fn wake(&mut self, key: ConnKey) {
         if let Some(conn) = self.get_mut(key)
             && !std::mem::replace(&mut conn.woken, true)
@@ -150,7 +150,7 @@ impl Table {
         }
     }
 
-    /// The next that is to be driven.
+    /// The next connection to be driven.
     pub(super) fn next_woken(&mut self) -> Option<ConnKey> {
         let key = self.woken.pop_front()?;
         if let Some(conn) = self.get_mut(key) {
@@ -194,7 +194,7 @@ impl Table {
         };
         match &mut conn.outbox {
             Some(outbox) => outbox.discard(),
-            // An empty one is seen as drained when the connection is driven.
+            // The driver finds an empty outbox drained, and the core is notified.
             None => {
                 conn.outbox = Some(Box::new(Outbox::new(conn.cap as usize)));
                 self.wake(key);
@@ -213,7 +213,7 @@ impl Table {
         self.end(key, &close, ConnState::Closing(why), now);
     }
 
-    /// Sends the last frame and sets the deadline for the rest; whether the connection was open.
+    /// Sends the last frame and starts the deadline of the close handshake. Returns whether the connection was open.
     pub(super) fn end(
         &mut self,
         key: ConnKey,
@@ -234,11 +234,11 @@ impl Table {
         true
     }
 
-    /// Looks at the connections whose time has come; returns when the next one's comes.
+    /// Handles the connections whose deadlines have passed. Returns when to call it again.
     pub(super) fn handle_timeouts(&mut self, now: Instant) -> Option<Instant> {
         let coarse = self.coarse(now);
         while let Some(key) = self.wheel.poll_expired(now) {
-            // What was armed anew has a later entry, which comes out in its time.
+            // A connection with a later deadline has a later entry in the wheel.
             if self
                 .get_mut(key)
                 .is_some_and(|c| coarse.has_reached(c.deadline))
@@ -259,7 +259,7 @@ impl Table {
             self.wake(key);
             return;
         }
-        // Nothing can be heard of it while nothing is read. If it does not even take what waits for it, it is gone.
+        // A paused connection is not read, so its silence means nothing, unless it does not accept queued frames either.
         let queued = conn.outbox.is_some();
         if conn.paused && !queued {
             conn.on_activity(coarse);

@@ -1,32 +1,32 @@
-//! The HTTP errors of handshakes.
+//! HTTP errors that end handshakes.
 
 use hyper::StatusCode;
 
 /// Why a handshake was answered with an HTTP error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HttpError {
-    /// Not HTTP.
+    /// The request is not valid HTTP/1.1.
     BadRequest,
-    /// No `Sec-WebSocket-Key`, or not 16 bytes in base64.
+    /// `Sec-WebSocket-Key` is missing or not 16 bytes in base64.
     BadKey,
-    /// A `Sec-WebSocket-Extensions` that is none.
+    /// `Sec-WebSocket-Extensions` is malformed.
     BadExtensions,
-    /// No such path.
+    /// The path is unknown.
     NotFound,
-    /// Not a GET.
+    /// The method is not supported at this path.
     Method,
-    /// Took longer than the deadline.
+    /// The request was not complete at the deadline.
     Deadline,
-    /// A plain request where a WebSocket is to be opened.
+    /// A plain request for a path at which clients open WebSockets.
     NotUpgrade,
-    /// A `Sec-WebSocket-Version` other than 13.
+    /// `Sec-WebSocket-Version` is not 13.
     Version,
-    /// A header over the limit.
+    /// The request's header exceeds the limit.
     HeaderTooBig,
 }
 
 impl HttpError {
-    /// What hyper refused by itself.
+    /// The error for a request that hyper refused.
     pub(super) fn from_parse(error: &hyper::Error) -> Self {
         if error.is_parse_too_large() {
             Self::HeaderTooBig
@@ -35,7 +35,7 @@ impl HttpError {
         }
     }
 
-    /// The code in the answer's body and in metrics.
+    /// The code in the response's body and in metrics.
     pub fn code(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
@@ -62,7 +62,7 @@ impl HttpError {
         }
     }
 
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::BadRequest => "this is not an HTTP/1.1 request",

@@ -1,6 +1,6 @@
-//! From an accepted socket to an open connection: HTTP/1.1 with a deadline, until the upgrade.
+//! Handshakes: HTTP/1.1 on an accepted socket, with a deadline, until the upgrade.
 //!
-//! hyper speaks the HTTP; once it has written the 101 it gives the socket back, and nothing of it stays in memory.
+//! hyper handles the HTTP. After it has written the 101 response it returns the socket and its memory is freed.
 
 mod error;
 
@@ -36,22 +36,22 @@ use crate::server::handler::ConnectInfo;
 
 pub use error::HttpError;
 
-/// How long a client has to read a refusal before its socket is closed.
+/// How long a client has to read an error response before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much of what a refused client still sends is read meanwhile.
+/// The most bytes read from a refused client in this time.
 const LINGER_BYTES: usize = 256 << 10;
 
-/// Speaks HTTP on a socket; returns the socket if it was upgraded.
+/// Serves HTTP on a socket. Returns the socket if it was upgraded.
 pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
     socket: TcpStream,
     peer: SocketAddr,
 ) -> Option<UpgradedSocket> {
     let deadline = Instant::now() + context.options.handshake_timeout;
-    // Who says nothing yet takes next to nothing.
+    // A client that has sent nothing costs no HTTP state.
     let asked = async {
-        // The runtime takes a new socket to be readable, so it must be tried.
+        // The runtime assumes that a new socket is readable, so only a peek shows whether bytes have arrived.
         let begun = socket.peek(&mut [0]).await;
         context.limiter.take().await;
         begun
@@ -106,7 +106,7 @@ async fn drive_http(
             }
             debug!(%peer, %error, "handshake failed");
         }
-        // Between two requests there is nobody to answer.
+        // Between two requests no request waits for a response.
         Err(_) if service.answered.get() > 0 && parts.read_buf.is_empty() => {}
         Err(_) => {
             refuse_late(&context, socket, peer).await;
@@ -117,7 +117,7 @@ async fn drive_http(
     None
 }
 
-/// Tells a client that it took too long.
+/// Responds to a client that exceeded the deadline.
 async fn refuse_late(context: &ServerContext, mut socket: TcpStream, peer: SocketAddr) {
     context.metrics.on_refused(HttpError::Deadline.code());
     let answer = response::deadline(context.options.handshake_timeout);
@@ -126,7 +126,8 @@ async fn refuse_late(context: &ServerContext, mut socket: TcpStream, peer: Socke
     let _ = timeout(LINGER, linger(socket)).await;
 }
 
-/// Lets the client read the answer. To close a socket with bytes unread would reset it, and take the answer away.
+/// Gives the client time to read the response. Closing a socket with unread bytes would reset the connection, and the
+/// client could lose the response.
 async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut rest = [0; 1024];
@@ -140,7 +141,7 @@ async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Answers the requests on one socket, and keeps what the one that upgrades it asked for.
+/// Responds to the requests on one socket, and stores the route and client of the one that upgrades it.
 struct HttpService {
     context: Rc<ServerContext>,
     peer: SocketAddr,
@@ -166,10 +167,10 @@ impl HttpService {
             .zip(&self.context.routes)
             .find(|(_, r)| r.path == path)
         {
-            Some((place, route)) => {
+            Some((index, route)) => {
                 request::upgrade(request, self.context.options.deflate).map(|upgrade| {
                     let info = request::connect_info(request, &upgrade, route.path, self.peer);
-                    self.upgrade.replace(Some((place, info)));
+                    self.upgrade.replace(Some((index, info)));
                     response::upgraded(&upgrade)
                 })
             }

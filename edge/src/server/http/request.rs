@@ -1,4 +1,4 @@
-//! What a request asks for. Nothing here touches a socket.
+//! Parses requests: upgrades and what clients say of themselves. Performs no I/O.
 
 use std::net::SocketAddr;
 
@@ -12,22 +12,22 @@ use crate::server::handler::ConnectInfo;
 use crate::server::http::error::HttpError;
 use crate::websocket::extensions::{self, DeflateParams};
 
-/// The subprotocol prefix that brings a token, for browsers, which cannot set headers.
+/// The prefix of a subprotocol that carries a token, because browsers cannot set headers.
 const BEARER: &str = "bearer.";
 
-/// What a good WebSocket request settled.
+/// The result of a valid WebSocket request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Upgrade {
-    /// Its `Sec-WebSocket-Key`.
+    /// The request's `Sec-WebSocket-Key`.
     pub(super) key: String,
-    /// The subprotocol to answer with: the first of ours that was offered. If there is none, nothing is selected, since a
-    /// token must not be echoed; browsers then refuse the connection, other clients speak JSON.
+    /// The subprotocol for the response: the first supported one that was offered. `None` if no supported one was offered,
+    /// because a token must not be echoed. Browsers then fail the connection, and other clients use JSON.
     pub(super) selected: Option<Encoding>,
-    /// Messages may be compressed.
+    /// The negotiated compression.
     pub(super) deflate: Option<DeflateParams>,
 }
 
-/// Whether the request opens a WebSocket (RFC 6455 section 4.2.1), whose messages may be compressed if `deflate`.
+/// Checks a request to open a WebSocket (RFC 6455 section 4.2.1). `deflate`: offers of compression are accepted.
 pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade, HttpError> {
     if request.method() != Method::GET {
         return Err(HttpError::Method);
@@ -56,7 +56,7 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
     })
 }
 
-/// Whether the request reads a page.
+/// Checks a request for a page.
 pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
     match *request.method() {
         Method::GET | Method::HEAD => Ok(()),
@@ -64,7 +64,7 @@ pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
     }
 }
 
-/// What the client says of itself.
+/// Collects what the client says of itself.
 pub(super) fn connect_info<B>(
     request: &Request<B>,
     upgrade: &Upgrade,
@@ -95,7 +95,7 @@ pub(super) fn connect_info<B>(
     }
 }
 
-/// What comes of the extensions that are offered.
+/// Negotiates the offered extensions.
 fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, HttpError> {
     let lines = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let lines: Result<Vec<_>, _> = lines.into_iter().map(HeaderValue::to_str).collect();
@@ -103,12 +103,12 @@ fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, HttpErro
     extensions::negotiate(lines).map_err(|_| HttpError::BadExtensions)
 }
 
-/// A header's value, if it is plain text.
+/// A header's value; `None` if it is missing or not visible ASCII.
 fn text<B>(request: &Request<B>, name: HeaderName) -> Option<&str> {
     request.headers().get(name)?.to_str().ok().map(str::trim)
 }
 
-/// The values of a header that is a list, over all of its lines.
+/// The elements of a list header, over all of its lines.
 fn listed<B>(request: &Request<B>, name: HeaderName) -> impl Iterator<Item = &str> {
     request
         .headers()
@@ -119,7 +119,7 @@ fn listed<B>(request: &Request<B>, name: HeaderName) -> impl Iterator<Item = &st
         .map(str::trim)
 }
 
-/// 16 bytes in base64: 22 digits and two signs of equality.
+/// Whether `key` is 16 bytes in base64: 22 digits and `==`.
 fn is_key(key: &str) -> bool {
     key.len() == 24
         && key.strip_suffix("==").is_some_and(|digits| {
@@ -129,7 +129,7 @@ fn is_key(key: &str) -> bool {
         })
 }
 
-/// The first parameter of this name in a query, decoded. `None` also if it is not UTF-8.
+/// The first query parameter of this name, decoded; `None` if it is missing or not UTF-8.
 fn parameter(query: &str, name: &str) -> Option<String> {
     query
         .split('&')
@@ -138,9 +138,9 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .and_then(|(_, value)| decode(value))
 }
 
-/// Decodes a value of a form: percent-encoding, and `+` for a space. A `%` without two digits is itself.
+/// Decodes percent-encoding, and `+` as a space. A `%` without two hexadecimal digits stays as it is.
 ///
-/// `form_urlencoded` would replace bytes that are not UTF-8 instead of refusing them.
+/// `form_urlencoded` would replace invalid UTF-8 instead of refusing it.
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;

@@ -1,4 +1,4 @@
-//! What a request is answered with.
+//! Responses to requests.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::server::http::error::HttpError;
 use crate::server::http::request::Upgrade;
 use crate::server::routes::Page;
 
-/// 101: the socket is a WebSocket from here on.
+/// 101, which makes the socket a WebSocket.
 pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -33,7 +33,7 @@ pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
     response
 }
 
-/// 200: a page.
+/// 200 with a page.
 pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(page.body)));
     let headers = response.headers_mut();
@@ -49,7 +49,7 @@ pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
     response
 }
 
-/// An HTTP error that says how to mend it.
+/// An HTTP error whose body says how to fix the request.
 pub(super) fn refused(
     error: HttpError,
     paths: impl Iterator<Item = &'static str>,
@@ -85,7 +85,7 @@ pub(super) fn refused(
     response
 }
 
-/// The answer to a request that never ended, as bytes for the bare socket.
+/// The 408 response to an incomplete request, as bytes for the bare socket.
 pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
     let mut body = body(HttpError::Deadline);
     body["timeout_ms"] = (timeout.as_millis() as u64).into();

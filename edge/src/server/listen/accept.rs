@@ -1,4 +1,4 @@
-//! The loop that accepts from a listener.
+//! The accept loop of a listener.
 
 use std::io;
 use std::rc::Rc;
@@ -14,17 +14,17 @@ use crate::server::driver::Driver;
 use crate::server::http::drive_handshake;
 use crate::server::metrics::AcceptFailure;
 
-/// The first pause after the system ran out of what a connection needs; doubled up to [`MAX_PAUSE`].
+/// The first pause after an accept fails for lack of resources, doubled at each failure up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections for ever and starts their tasks on the running `LocalSet`. Dropping it stops the accepting and
-/// nothing else.
+/// Accepts connections forever and starts their handshakes on the running `LocalSet`. Dropping the future only stops
+/// accepting.
 ///
 /// # Errors
-/// If the listener cannot be used with the running runtime. Once it accepts it never ends by itself.
+/// If the listener cannot be registered with the running runtime.
 pub(crate) async fn drive_accept(
     driver: Rc<Driver>,
     listener: std::net::TcpListener,
@@ -53,7 +53,7 @@ pub(crate) async fn drive_accept(
             }
             Err(error) if is_exhaustion(&error) => {
                 context.metrics.on_accept_failure(AcceptFailure::Exhausted);
-                warn!(%error, pause_ms = pause.as_millis() as u64, "cannot accept connections");
+                warn!(%error, pause_ms = pause.as_millis() as u64, "cannot accept connections: out of file descriptors or memory; raise the limit of open files");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
@@ -62,7 +62,7 @@ pub(crate) async fn drive_accept(
     }
 }
 
-/// Runs a handshake in a task of its own, whose memory is free when the connection is open.
+/// Runs a handshake in a task of its own, whose memory is freed when the connection opens.
 fn start(
     driver: &Rc<Driver>,
     socket: TcpStream,
@@ -80,12 +80,13 @@ fn start(
             && let Err(error) = driver.open(upgraded)
         {
             context.metrics.on_accept_failure(AcceptFailure::Exhausted);
-            warn!(%error, "cannot keep a connection");
+            warn!(%error, "cannot open a connection: the kernel cannot watch another socket");
         }
     });
 }
 
-/// Whether waiting may help. Other errors are of the one connection that would have been accepted (accept(2)).
+/// Whether the error is a lack of resources, so that waiting may help. Other errors concern only the connection that would
+/// have been accepted (accept(2)).
 pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

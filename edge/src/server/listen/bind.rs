@@ -1,4 +1,4 @@
-//! Sockets that listen, tuned.
+//! Creates and tunes listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-/// How to listen.
+/// How to listen on an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenOptions {
-    /// Where. Port 0 takes a free one; `[::]` takes IPv4 as well.
+    /// The address. Port 0 picks a free port; `[::]` accepts IPv4 as well.
     pub addr: SocketAddr,
-    /// Connections that the kernel holds until they are accepted (it may hold fewer: `net.core.somaxconn`).
+    /// Connections that the kernel queues before accept, capped by `net.core.somaxconn`.
     pub backlog: i32,
-    /// Refuse an address on which somebody listens already, even one who would share it.
+    /// Whether to refuse an address on which another process listens, even if that process shares it.
     pub exclusive: bool,
-    /// The kernel's send buffer of each connection, bytes. `None`: the kernel tunes it.
+    /// The kernel's send buffer per connection, in bytes; `None` for the kernel's choice.
     pub send_buffer: Option<usize>,
-    /// The kernel's receive buffer of each connection, bytes. `None`: the kernel tunes it.
+    /// The kernel's receive buffer per connection, in bytes; `None` for the kernel's choice.
     pub receive_buffer: Option<usize>,
-    /// Bytes that the kernel takes for a connection beyond what it has sent. More wait in the outbox, where what a slow
-    /// client need not see any more can be thrown away. `None`: as many as its send buffer holds, which may be megabytes.
+    /// Unsent bytes that the kernel accepts per connection. Further bytes wait in the outbox, where outdated updates for a
+    /// slow client can be dropped. `None`: as many as the send buffer holds, which may be megabytes.
     pub unsent: Option<u32>,
-    /// How long sent bytes may stay without the peer's acknowledgement before the connection is dropped.
+    /// How long sent bytes may stay unacknowledged before the kernel drops the connection.
     pub user_timeout: Option<Duration>,
-    /// How long a connection may be silent before the kernel probes it. Heartbeats do this too, and better.
+    /// How long a connection may be silent before the kernel probes it. Heartbeats also detect a client whose process hangs.
     pub keepalive: Option<Duration>,
 }
 
 impl ListenOptions {
-    /// The defaults, on this address.
+    /// The default options for this address.
     pub fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
@@ -44,16 +44,16 @@ impl ListenOptions {
     }
 }
 
-/// Why an address cannot be listened on.
+/// Why listening on an address failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Somebody else does.
+    /// Another process listens on the address.
     #[error("{addr} is taken: another process listens there; stop it or choose another port")]
     Taken {
         /// The address.
         addr: SocketAddr,
     },
-    /// The port is for privileged users.
+    /// The port is reserved for privileged users.
     #[error(
         "{addr} may not be used by this user; choose a port above 1023 or grant CAP_NET_BIND_SERVICE"
     )]
@@ -69,17 +69,17 @@ pub enum ListenError {
         /// The address.
         addr: SocketAddr,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("cannot listen on {addr}: {source}")]
     Other {
         /// The address.
         addr: SocketAddr,
-        /// What the kernel says.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
-/// Listens `count` times on one address; the kernel spreads connections over the listeners.
+/// Creates `count` listeners on one address. The kernel spreads connections over them.
 ///
 /// # Errors
 /// See [`ListenError`].
@@ -92,8 +92,8 @@ pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, L
         _ => ListenError::Other { addr, source },
     };
     if options.exclusive && addr.port() != 0 {
-        // Who shares a port gets a part of its connections, and nobody is told. A bind that does not share is refused if
-        // anybody is there.
+        // With SO_REUSEPORT, another process could take connections unnoticed. A bind without it fails if any socket listens
+        // on the address.
         socket(options, addr, false).map_err(|error| fail(addr, error))?;
     }
     let mut listeners = Vec::with_capacity(count);
@@ -105,8 +105,8 @@ pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, L
     Ok(listeners)
 }
 
-/// What this kernel makes of a backlog, if it is less: who comes when so many wait is dropped, and comes again only after a
-/// second.
+/// The kernel's cap of the backlog, if it is lower than `backlog`. The kernel drops connects beyond the cap, and clients
+/// retry only after a second.
 pub fn capped(backlog: i32) -> Option<i32> {
     let cap = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
     cap.trim().parse().ok().filter(|&cap| cap < backlog)

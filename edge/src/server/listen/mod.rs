@@ -1,4 +1,4 @@
-//! Listeners: one per shard on the same address, and the loop that accepts from one.
+//! Listeners: one per shard on the same address, and their accept loops.
 
 mod bind;
 
