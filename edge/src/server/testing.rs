@@ -1,4 +1,4 @@
-//! A shard of real sockets in the test's own thread, with an endpoint that remembers.
+//! A shard with real sockets on the test's own thread, and a handler that records its calls.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,14 +24,14 @@ use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::MessageKind;
 use crate::websocket::frame::frame_len;
 
-/// How long a test waits for anything.
+/// The most time that a test waits for a condition.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A request that opens a WebSocket at `/v1/ws`, but for its last line's end.
+/// A request that opens a WebSocket at `/v1/ws`, without the empty line at its end.
 pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, \
      Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// What the endpoint was told.
+/// A call of the recording handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
     Open(ConnKey, ConnectInfo),
@@ -43,7 +43,7 @@ pub(crate) enum Told {
 #[derive(Default)]
 struct Recorder {
     told: RefCell<VecDeque<Told>>,
-    /// Pauses at every message.
+    /// If set, every message pauses its connection.
     pausing: RefCell<Option<Connections>>,
 }
 
@@ -66,7 +66,7 @@ impl Handler for Recorder {
     }
 }
 
-/// The shard.
+/// A shard under test.
 pub(crate) struct Rig {
     pub(crate) server: Server,
     pub(crate) conns: Connections,
@@ -74,7 +74,7 @@ pub(crate) struct Rig {
     recorder: Rc<Recorder>,
 }
 
-/// Its settings.
+/// The settings of a [`Rig`].
 #[derive(Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) options: ServerOptions,
@@ -126,7 +126,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         let metrics = ServerMetrics::default();
         let server = Server::new(setup.options, conns.clone(), metrics, routes);
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
-        // Small buffers, so that a client that does not read is soon felt.
+        // A small buffer, so that the outbox of a client that does not read fills soon.
         options.send_buffer = Some(16 << 10);
         let listener = bind(&options, 1).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
@@ -143,7 +143,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
 }
 
 impl Rig {
-    /// A bare connection.
+    /// Opens a TCP connection.
     pub(crate) async fn connect(&self) -> Peer {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(self.addr),
@@ -157,7 +157,7 @@ impl Rig {
         Peer(TcpStream::from_std(socket.into()).unwrap())
     }
 
-    /// A WebSocket at `/v1/ws`.
+    /// Opens a WebSocket at `/v1/ws`.
     pub(crate) async fn open(&self) -> (Peer, ConnKey) {
         let mut peer = self.connect().await;
         peer.write(&format!("{UPGRADE}\r\n")).await;
@@ -169,17 +169,17 @@ impl Rig {
         }
     }
 
-    /// The next that the endpoint is told.
+    /// Waits for the handler's next call.
     pub(crate) async fn told(&self) -> Told {
         self.until(|| self.try_told()).await
     }
 
-    /// The next that the endpoint was told.
+    /// The handler's next call, if it has happened.
     pub(crate) fn try_told(&self) -> Option<Told> {
         self.recorder.told.borrow_mut().pop_front()
     }
 
-    /// Waits until there is something.
+    /// Waits until `poll` returns a value.
     pub(crate) async fn until<T>(&self, mut poll: impl FnMut() -> Option<T>) -> T {
         let wait = async {
             loop {
@@ -191,16 +191,16 @@ impl Rig {
         };
         tokio::time::timeout(PATIENCE, wait)
             .await
-            .expect("what the test waits for does not happen")
+            .expect("the awaited condition did not occur in time")
     }
 
-    /// Lets the endpoint pause its connections at every message.
+    /// Makes the handler pause a connection at every message.
     pub(crate) fn pause_at_messages(&self) {
         *self.recorder.pausing.borrow_mut() = Some(self.conns.clone());
     }
 }
 
-/// A client.
+/// A client's socket.
 pub(crate) struct Peer(pub(crate) TcpStream);
 
 impl Peer {
@@ -208,7 +208,7 @@ impl Peer {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// A frame of up to 125 bytes, masked with zeros.
+    /// Sends a frame of up to 125 bytes, masked with zeros.
     pub(crate) async fn frame(&mut self, first: u8, payload: &[u8]) {
         let mut bytes = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
         bytes.extend_from_slice(payload);
@@ -217,19 +217,19 @@ impl Peer {
 
     async fn byte(&mut self) -> Option<u8> {
         let read = tokio::time::timeout(PATIENCE, self.0.read_u8()).await;
-        read.expect("nothing comes").ok()
+        read.expect("no byte arrived in time").ok()
     }
 
-    /// An HTTP response's head.
+    /// Reads an HTTP response's head.
     pub(crate) async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.byte().await.expect("the head does not end"));
+            head.push(self.byte().await.expect("the stream ended inside the head"));
         }
         String::from_utf8(head).unwrap()
     }
 
-    /// An HTTP response's head, and its body by its length.
+    /// Reads an HTTP response: the head in lower case, and the body.
     pub(crate) async fn response(&mut self) -> (String, String) {
         let head = self.head().await.to_lowercase();
         let length = head
@@ -240,13 +240,13 @@ impl Peer {
         (head, String::from_utf8(body).unwrap())
     }
 
-    /// The next server frame: its first byte and payload. `None`: the end, without a reset.
+    /// Reads the next server frame: its first byte and its payload. `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut bytes = vec![self.byte().await?];
         let len = loop {
             match frame_len(&bytes) {
                 Some(len) => break len,
-                None => bytes.push(self.byte().await.expect("a frame is cut off")),
+                None => bytes.push(self.byte().await.expect("the stream ended inside a frame")),
             }
         };
         let header = bytes.len();
@@ -255,12 +255,12 @@ impl Peer {
         Some((bytes[0], bytes.split_off(header)))
     }
 
-    /// Everything up to the end.
+    /// Reads to the end of the stream.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let read = self.0.read_to_end(&mut rest);
         let read = tokio::time::timeout(PATIENCE, read).await;
-        read.expect("it does not end").unwrap();
+        read.expect("the stream did not end in time").unwrap();
         rest
     }
 }

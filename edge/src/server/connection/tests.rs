@@ -22,7 +22,7 @@ fn text(conn: ConnKey, text: &str) -> Told {
 }
 
 #[test]
-fn to_send_what_a_socket_takes_allocates_nothing() {
+fn sending_to_a_socket_that_is_not_blocked_allocates_nothing() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         let (mut conns, frame) = (rig.conns.clone(), frame::text("x"));
@@ -39,7 +39,7 @@ fn to_send_what_a_socket_takes_allocates_nothing() {
 }
 
 #[test]
-fn a_client_that_closes_is_answered_with_its_code() {
+fn a_close_frame_is_answered_with_its_code() {
     run(Setup::default(), async |rig| {
         for (payload, code) in [(&b"\x03\xE8bye"[..], Some(1000)), (b"", None)] {
             let (mut client, conn) = rig.open().await;
@@ -61,7 +61,7 @@ fn a_client_that_closes_is_answered_with_its_code() {
 }
 
 #[test]
-fn a_fault_is_answered_and_can_be_read_though_the_client_goes_on_sending() {
+fn a_client_that_keeps_sending_after_a_protocol_error_can_read_the_close_frame() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         client.frame(0x81, b"good").await;
@@ -83,7 +83,7 @@ fn a_fault_is_answered_and_can_be_read_though_the_client_goes_on_sending() {
 }
 
 #[test]
-fn the_core_closes_and_hears_of_it_once() {
+fn a_close_by_the_core_is_reported_to_it_once() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         let mut conns = rig.conns.clone();
@@ -93,7 +93,7 @@ fn the_core_closes_and_hears_of_it_once() {
         let reason = CloseReason::Closed(ErrorKind::Replaced);
         assert_eq!(rig.told().await, Told::Closed(conn, reason));
         assert_eq!(client.next().await, close_frame(4009, "replaced"));
-        // What the client said meanwhile counts no more.
+        // Messages that the client sends after the close are ignored.
         client.frame(0x81, b"too late").await;
         client.frame(0x88, &4009_u16.to_be_bytes()).await;
         assert_eq!(client.next().await, None);
@@ -107,7 +107,7 @@ fn the_core_closes_and_hears_of_it_once() {
 }
 
 #[test]
-fn a_client_that_vanishes_is_lost() {
+fn a_socket_closed_without_a_close_frame_is_reported_as_lost() {
     run(Setup::default(), async |rig| {
         let (client, conn) = rig.open().await;
         drop(client);
@@ -116,30 +116,30 @@ fn a_client_that_vanishes_is_lost() {
     });
 }
 
-/// The kernel tells what has happened in its order, and of so many at a time.
+/// The kernel reports events in their order, at most [`Poller::MOST`] per poll.
 #[test]
-fn who_plays_is_heard_before_hundreds_who_hung_up_earlier() {
+fn a_players_message_is_handled_before_hundreds_of_earlier_hangups() {
     run(Setup::default(), async |rig| {
         let (player, conn) = rig.open().await;
         let mut crowd = Vec::new();
         for _ in 0..2 * Poller::MOST {
             crowd.push(rig.open().await.0);
         }
-        // Nothing of this waits for the shard, so it finds all of it at once.
+        // None of this yields to the shard, so its next poll finds all events.
         drop(crowd);
         let frame = [&[0x81, 0x84, 0, 0, 0, 0], &b"move"[..]].concat();
         assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
         assert_eq!(rig.told().await, text(conn, "move"));
         for _ in 0..2 * Poller::MOST {
             let Told::Closed(_, CloseReason::Lost) = rig.told().await else {
-                panic!("nobody else said anything");
+                panic!("only hangups are expected after the move");
             };
         }
     });
 }
 
 #[test]
-fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
+fn a_paused_connection_delivers_no_messages_until_it_is_resumed_and_loses_none() {
     run(Setup::default(), async |rig| {
         rig.pause_at_messages();
         let (mut client, conn) = rig.open().await;
@@ -147,7 +147,7 @@ fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
         for i in 0..50_u8 {
             bytes.extend_from_slice(&[0x82, 0x81, 0, 0, 0, 0, i]);
         }
-        // In two writes, cut inside a frame.
+        // Two writes, split inside a frame.
         client.write(&bytes[..100]).await;
         for i in 0..50_u8 {
             if i == 10 {
@@ -156,7 +156,11 @@ fn a_paused_connection_says_nothing_until_it_is_resumed_and_loses_nothing() {
             let message = Told::Message(conn, MessageKind::Binary, vec![i]);
             assert_eq!(rig.told().await, message);
             tokio::task::yield_now().await;
-            assert_eq!(rig.try_told(), None, "paused after {i}");
+            assert_eq!(
+                rig.try_told(),
+                None,
+                "a message was delivered during the pause after {i}"
+            );
             rig.conns.clone().pause(conn, false);
         }
     });
@@ -175,7 +179,7 @@ async fn answer_ping(client: &mut Client) {
 }
 
 #[test]
-fn a_silent_client_is_pinged_and_at_last_closed() {
+fn a_silent_client_is_pinged_and_then_closed() {
     run(heartbeat(Duration::from_millis(200)), async |rig| {
         let (mut client, conn) = rig.open().await;
         for _ in 0..3 {
@@ -190,11 +194,11 @@ fn a_silent_client_is_pinged_and_at_last_closed() {
 }
 
 #[test]
-fn a_paused_client_is_not_held_to_its_heartbeat() {
+fn the_heartbeat_of_a_paused_client_is_suspended() {
     run(heartbeat(Duration::from_millis(100)), async |rig| {
         let (mut client, conn) = rig.open().await;
         rig.conns.clone().pause(conn, true);
-        // Another one, which is not paused, is closed meanwhile.
+        // A client that is not paused is closed in the same time.
         let (mut other, _) = rig.open().await;
         while other.next().await.is_some_and(|(first, _)| first != 0x88) {}
         assert!(matches!(rig.told().await, Told::Closed(c, _) if c != conn));

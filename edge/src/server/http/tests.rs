@@ -16,7 +16,7 @@ fn brief(handshake_timeout: Duration) -> Setup {
 }
 
 #[test]
-fn a_handshake_agrees_on_an_encoding_and_brings_the_token() {
+fn a_handshake_negotiates_the_encoding_and_carries_the_token() {
     let json = Some("sec-websocket-protocol: grandstand.v1.json");
     let proto = Some("sec-websocket-protocol: grandstand.v1.proto");
     let cases = [
@@ -83,14 +83,14 @@ fn a_handshake_agrees_on_an_encoding_and_brings_the_token() {
     });
 }
 
-/// Offers, whether the edge compresses, and the answer.
 #[test]
-fn a_handshake_agrees_on_compression_if_both_want_it() {
+fn compression_is_negotiated_if_client_and_edge_support_it() {
     const TAKEN: &str =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     let extensions = |offer: &str| format!("Sec-WebSocket-Extensions: {offer}\r\n");
     let good = extensions("permessage-deflate; client_max_window_bits");
     let small = extensions("permessage-deflate; server_max_window_bits=9");
+    // The offers, whether the edge supports compression, and the response.
     let cases = [
         (good.clone(), true, Some(TAKEN)),
         (good.clone(), false, None),
@@ -134,7 +134,7 @@ fn a_handshake_agrees_on_compression_if_both_want_it() {
 }
 
 #[test]
-fn what_is_wrong_is_answered_with_how_to_mend_it() {
+fn an_invalid_handshake_gets_an_error_that_says_how_to_fix_it() {
     let whole = format!("{UPGRADE}\r\n");
     let without = |line: &str| {
         let lines = whole.split_inclusive("\r\n");
@@ -178,7 +178,7 @@ fn what_is_wrong_is_answered_with_how_to_mend_it() {
             assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
             assert!(head.contains(header), "{head}");
             assert!(body.contains(code), "{body}");
-            // It is HTTP still: the same socket takes a better request.
+            // The connection is still HTTP, so a valid request on the same socket succeeds.
             peer.write(&whole).await;
             let head = peer.head().await;
             assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -192,7 +192,7 @@ fn what_is_wrong_is_answered_with_how_to_mend_it() {
 }
 
 #[test]
-fn a_header_of_20_kib_is_refused_and_the_client_can_read_that() {
+fn a_header_over_the_limit_is_refused_and_the_client_can_read_the_error() {
     run(Setup::default(), async |rig| {
         for padding in [20 << 10, 100 << 10] {
             let mut peer = rig.connect().await;
@@ -211,7 +211,7 @@ fn a_header_of_20_kib_is_refused_and_the_client_can_read_that() {
 }
 
 #[test]
-fn a_handshake_that_never_ends_is_answered_at_its_deadline() {
+fn an_incomplete_handshake_gets_408_at_its_deadline() {
     run(brief(Duration::from_millis(100)), async |rig| {
         for begun in ["", "GET /v1", UPGRADE] {
             let mut peer = rig.connect().await;
@@ -220,7 +220,7 @@ fn a_handshake_that_never_ends_is_answered_at_its_deadline() {
             assert!(rest.starts_with("HTTP/1.1 408 "), "{rest}");
             assert!(rest.contains("handshake_timeout"), "{rest}");
         }
-        // Who was answered and asks nothing more is just closed, who asks half a question is told.
+        // After a response, the deadline closes the socket silently unless another request is incomplete.
         for (more, answer) in [("", ""), ("GET /", "HTTP/1.1 408 ")] {
             let mut peer = rig.connect().await;
             peer.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -267,7 +267,7 @@ fn frames_right_behind_the_handshake_are_not_lost() {
 }
 
 #[test]
-fn handshakes_at_once_are_bounded_and_the_rest_wait() {
+fn concurrent_handshakes_are_bounded_and_further_ones_wait() {
     let mut setup = brief(Duration::from_millis(300));
     setup.options.handshakes = 2;
     run(setup, async |rig| {

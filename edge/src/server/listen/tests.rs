@@ -17,7 +17,7 @@ fn any() -> SocketAddr {
 }
 
 #[test]
-fn all_listeners_of_a_call_share_one_port() {
+fn all_listeners_of_one_bind_share_a_port() {
     let listeners = bind(&options(any()), 3).unwrap();
     let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
     assert_eq!(ports.len(), 3);
@@ -25,7 +25,7 @@ fn all_listeners_of_a_call_share_one_port() {
 }
 
 #[test]
-fn a_taken_port_is_refused_by_name() {
+fn the_error_for_a_taken_port_names_the_address() {
     let alone = std::net::TcpListener::bind(any()).unwrap();
     let addr = alone.local_addr().unwrap();
     for exclusive in [true, false] {
@@ -38,7 +38,7 @@ fn a_taken_port_is_refused_by_name() {
 }
 
 #[test]
-fn a_port_is_shared_with_another_process_only_if_asked_for() {
+fn a_port_is_shared_with_another_process_only_if_not_exclusive() {
     let first = bind(&options(any()), 2).unwrap();
     let mut options = options(first[0].local_addr().unwrap());
     assert!(matches!(
@@ -74,7 +74,7 @@ fn accepted_sockets_have_the_listeners_settings() {
 }
 
 #[test]
-fn ipv6_works() {
+fn handshakes_succeed_over_ipv6() {
     let setup = Setup {
         addr: "[::1]:0",
         ..Setup::default()
@@ -87,7 +87,7 @@ fn ipv6_works() {
 }
 
 #[test]
-fn a_backlog_is_capped_only_if_it_is_more_than_the_kernel_holds() {
+fn a_backlog_is_capped_only_above_the_kernels_limit() {
     assert_eq!(capped(1), None);
     if cfg!(target_os = "linux") {
         assert!(capped(i32::MAX).is_some_and(|cap| cap >= 1));
@@ -95,12 +95,12 @@ fn a_backlog_is_capped_only_if_it_is_more_than_the_kernel_holds() {
 }
 
 #[test]
-fn only_a_lack_of_resources_makes_it_wait() {
+fn only_a_lack_of_resources_pauses_accepting() {
     assert!(is_exhaustion(&io::Error::from_raw_os_error(24)));
     assert!(!is_exhaustion(&io::ErrorKind::ConnectionAborted.into()));
 }
 
-/// A shard with bounds on its handshakes.
+/// Settings with these limits on handshakes.
 fn bounded(handshakes: usize, accepts: usize) -> Setup {
     let options = ServerOptions {
         handshakes,
@@ -114,7 +114,7 @@ fn bounded(handshakes: usize, accepts: usize) -> Setup {
 }
 
 #[test]
-fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
+fn a_storm_of_clients_stays_within_the_handshake_limit_and_all_connect() {
     const CLIENTS: usize = 120;
     const BOUND: usize = 8;
     run(bounded(BOUND, 3), async |rig| {
@@ -125,7 +125,7 @@ fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
         let (mut inside, mut open) = (Vec::new(), 0);
         let metrics = &rig.server.context().metrics;
         while open < CLIENTS {
-            // Nobody asks for anything: they fill what there is, and the rest stay with the kernel.
+            // The clients send no requests, so they occupy all handshakes; the rest stay in the backlog.
             let full = open + BOUND.min(CLIENTS - open);
             rig.until(|| (metrics.accepted.get() >= full as u64).then_some(()))
                 .await;
@@ -134,7 +134,7 @@ fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
             }
             assert_eq!(metrics.accepted.get(), full as u64);
             assert_eq!(metrics.handshakes.get(), (full - open) as i64);
-            // The kernel hands them over in the order in which they came.
+            // The kernel's backlog is first in, first out.
             for mut peer in waiting.drain(..full - open) {
                 peer.write(format!("{UPGRADE}\r\n")).await;
                 inside.push(peer);
@@ -150,7 +150,7 @@ fn in_a_storm_no_more_handshakes_are_in_progress_than_allowed_and_all_get_in() {
 }
 
 #[test]
-fn requests_that_come_together_are_answered_a_few_at_a_time() {
+fn simultaneous_requests_are_answered_a_few_per_turn() {
     const CLIENTS: usize = 60;
     const EACH: usize = 4;
     run(bounded(CLIENTS, EACH), async |rig| {
@@ -166,13 +166,13 @@ fn requests_that_come_together_are_answered_a_few_at_a_time() {
         }
         let (mut open, mut rounds) = (0, 0);
         while open < CLIENTS {
-            // Goes on when everybody else has had a turn.
+            // Returns when all other tasks have run.
             tokio::task::yield_now().await;
             let mut now = 0;
             while rig.try_told().is_some() {
                 now += 1;
             }
-            // Some of the last round's may be among them.
+            // Includes some connections of the previous round.
             assert!(now <= 2 * EACH, "{now} at once");
             open += now;
             rounds += usize::from(now > 0);

@@ -1,8 +1,8 @@
-//! Who agreed on compression.
+//! Clients that negotiated compression.
 
 use super::*;
 
-/// A client that offered compression, at a path.
+/// A client that negotiated compression at `path`.
 async fn compressing(rig: &Rig, path: &str) -> Client {
     let mut client = rig.connect().await;
     let request = UPGRADE.replace("/v1/ws", path);
@@ -19,11 +19,11 @@ fn deflating() -> Setup {
     setup
 }
 
-/// "Hello" (RFC 7692 section 7.2.3.1).
+/// "Hello", compressed (RFC 7692 section 7.2.3.1).
 const HELLO: [u8; 7] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
 
 #[test]
-fn an_echo_inflates_and_compresses_for_those_who_agreed_on_it() {
+fn an_echo_is_compressed_for_clients_that_negotiated_compression() {
     run(deflating(), async |rig| {
         let mut client = compressing(&rig, "/v1/echo").await;
         client.frame(0xC1, &HELLO).await;
@@ -38,7 +38,7 @@ fn an_echo_inflates_and_compresses_for_those_who_agreed_on_it() {
         client.frame(0xC2, &payload).await;
         assert_eq!(client.next().await, Some((0xC2, payload)));
 
-        // Who has its place next, and did not offer it, is sent none.
+        // The next client in the same slot did not negotiate compression and gets uncompressed replies.
         client.frame(0x88, b"").await;
         assert_eq!(client.next().await, Some((0x88, vec![])));
         rig.until(|| rig.conns.is_empty().then_some(())).await;
@@ -57,7 +57,7 @@ fn an_echo_inflates_and_compresses_for_those_who_agreed_on_it() {
 }
 
 #[test]
-fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
+fn compressed_messages_reach_the_handler_inflated_and_are_counted() {
     run(deflating(), async |rig| {
         let mut client = compressing(&rig, "/v1/ws").await;
         assert!(matches!(rig.told().await, Told::Open(_, hello) if hello.format.deflate));
@@ -83,7 +83,7 @@ fn compressed_messages_reach_the_endpoint_inflated_and_are_counted() {
 }
 
 #[test]
-fn what_is_held_while_paused_is_inflated_later() {
+fn messages_buffered_during_a_pause_are_inflated_later() {
     run(deflating(), async |rig| {
         rig.pause_at_messages();
         let mut client = compressing(&rig, "/v1/ws").await;

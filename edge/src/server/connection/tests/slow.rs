@@ -1,10 +1,10 @@
-//! Who does not read as fast as it is sent something.
+//! Clients that read more slowly than the edge sends.
 
 use bytes::Bytes;
 
 use super::*;
 
-/// Sends frames of 1000 bytes until the sink does not take them any more; returns how many it took.
+/// Sends frames of 1000 bytes until the outbox is full. Returns the number of frames accepted.
 fn fill(rig: &Rig, conn: ConnKey) -> usize {
     let frame = frame::binary(&[7; 1000]);
     let mut taken = 0;
@@ -18,7 +18,7 @@ fn fill(rig: &Rig, conn: ConnKey) -> usize {
 }
 
 #[test]
-fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
+fn a_discard_drops_whole_frames_and_is_followed_by_drained() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         let mut conns = rig.conns.clone();
@@ -48,7 +48,7 @@ fn a_slow_reader_loses_whole_frames_and_the_core_hears_when_it_has_caught_up() {
 }
 
 #[test]
-fn a_discard_that_leaves_nothing_is_followed_by_drained_too() {
+fn a_discard_of_all_frames_is_followed_by_drained() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         fill(&rig, conn);
@@ -62,7 +62,7 @@ fn a_discard_that_leaves_nothing_is_followed_by_drained_too() {
 }
 
 #[test]
-fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
+fn a_discard_of_an_empty_outbox_is_followed_by_drained() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         rig.conns.clone().discard(conn);
@@ -74,7 +74,7 @@ fn a_discard_where_nothing_waits_is_followed_by_drained_too() {
 }
 
 #[test]
-fn too_much_that_must_not_be_lost_ends_the_connection() {
+fn control_frames_beyond_twice_the_cap_close_the_connection() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         let mut conns = rig.conns.clone();

@@ -29,7 +29,7 @@ fn drain(outbox: &mut Outbox, at_once: usize) -> Vec<u8> {
 }
 
 #[test]
-fn bytes_come_out_in_order_however_little_the_socket_takes() {
+fn bytes_are_written_in_order_whatever_the_size_of_the_writes() {
     for at_once in 1..40 {
         let mut outbox = Outbox::new(10_000);
         let mut expected = Vec::new();
@@ -43,7 +43,7 @@ fn bytes_come_out_in_order_however_little_the_socket_takes() {
 }
 
 #[test]
-fn the_rest_of_an_item_goes_on_where_the_socket_stopped() {
+fn the_rest_of_an_item_continues_behind_its_written_bytes() {
     let item = frames(&[10]);
     let mut outbox = Outbox::new(1);
     outbox.push_rest(item.clone(), 5, false);
@@ -51,7 +51,7 @@ fn the_rest_of_an_item_goes_on_where_the_socket_stopped() {
 }
 
 #[test]
-fn data_is_refused_at_the_cap_and_control_at_twice_the_cap() {
+fn data_frames_are_refused_at_the_cap_and_control_frames_at_twice_the_cap() {
     let item = frames(&[98]);
     let weight = 100 + size_of::<Item>();
     let mut outbox = Outbox::new(3 * weight);
@@ -69,14 +69,14 @@ fn data_is_refused_at_the_cap_and_control_at_twice_the_cap() {
 }
 
 #[test]
-fn an_empty_outbox_takes_what_is_larger_than_the_cap() {
+fn an_empty_outbox_accepts_an_item_larger_than_the_cap() {
     let mut outbox = Outbox::new(10);
     assert_eq!(outbox.push_data(frames(&[1000])), SendStatus::Queued);
     assert_eq!(outbox.push_data(frames(&[1])), SendStatus::Full);
 }
 
 #[test]
-fn discarding_keeps_just_the_rest_of_the_frame_that_has_begun() {
+fn a_discard_keeps_only_the_rest_of_a_partly_written_frame() {
     // Three frames of 2 + 10, 4 + 200 and 2 + 5 bytes in one item.
     let item = frames(&[10, 200, 5]);
     for written in 0..item.len() {
@@ -94,7 +94,7 @@ fn discarding_keeps_just_the_rest_of_the_frame_that_has_begun() {
 }
 
 #[test]
-fn discarding_keeps_control_in_order() {
+fn a_discard_keeps_control_frames_in_order() {
     let mut outbox = Outbox::new(10_000);
     let (a, b) = (frames(&[1, 1]), frames(&[2]));
     outbox.push_control(a.clone());
@@ -112,7 +112,7 @@ fn discarding_keeps_control_in_order() {
 }
 
 #[test]
-fn nothing_is_kept_when_the_socket_stopped_between_two_frames() {
+fn a_discard_between_two_frames_keeps_no_data() {
     let mut outbox = Outbox::new(10_000);
     outbox.push_data(frames(&[10, 10]));
     outbox.advance(12);
