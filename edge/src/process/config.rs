@@ -15,45 +15,45 @@ use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
 
-/// An edge process.
+/// The configuration of an edge process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeConfig {
-    /// Who it is and where it listens.
+    /// The edge's name, addresses and shards.
     pub edge: EdgeSection,
-    /// The bus.
+    /// The connection to NATS and the cluster's layout.
     pub cluster: ClusterSettings,
-    /// Which tokens are trusted.
+    /// How tokens are verified.
     pub auth: AuthConfig,
-    /// What a client may not exceed.
+    /// Limits per client and per shard.
     pub limits: LimitsSection,
     /// Compression of messages.
     pub compression: CompressionSection,
-    /// How rooms are shown.
+    /// How updates of rooms are delivered.
     pub rooms: RoomsSection,
-    /// How sockets are set up.
+    /// Socket options.
     pub tcp: TcpSection,
 }
 
-/// Who it is and where it listens.
+/// The edge's name, addresses and shards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdgeSection {
-    /// The name that its shards' ids begin with.
+    /// Prefix of the shards' ids.
     pub name: String,
-    /// Where clients connect.
+    /// Address for clients.
     pub listen: SocketAddr,
-    /// Where operators ask for health and metrics.
+    /// Address for health and metrics.
     pub admin: SocketAddr,
-    /// Shards, each a thread with a listener of its own; 0 for one a core.
+    /// Number of shards, each a thread with its own listener; 0 for one per core.
     pub shards: u16,
-    /// Refuse to start if another process listens on the address, even one that would share it.
+    /// Whether to refuse to start if another process listens on the address, even if that process shares it.
     pub exclusive: bool,
-    /// Origins that browsers may connect from; all if empty.
+    /// Origins from which browsers may connect; all if empty.
     pub origins: Vec<String>,
-    /// Milliseconds of silence after which a client is pinged, and as many later closed.
+    /// Milliseconds of silence after which a client is pinged; after the same time again it is closed.
     pub heartbeat_ms: u64,
-    /// Milliseconds over which clients are told to connect anew when the edge ends.
+    /// Milliseconds over which clients are told to reconnect when the edge shuts down.
     pub drain_ms: u64,
 }
 
@@ -72,27 +72,27 @@ impl Default for EdgeSection {
     }
 }
 
-/// What a client may not exceed.
+/// Limits per client and per shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsSection {
-    /// Bytes of a client's message.
+    /// The most bytes of a client's message.
     pub message_bytes: u32,
-    /// Rooms that a connection may be in.
+    /// The most rooms per connection.
     pub rooms: u16,
-    /// Messages per second, on average; 0 for any number.
+    /// The most messages of a client per second, on average; 0 for unlimited.
     pub messages_per_s: u32,
-    /// Messages at once.
+    /// The most messages that a client may send at once.
     pub message_burst: u32,
-    /// Bytes that may wait for a slow client.
+    /// The most bytes queued for a slow client.
     pub outbox_bytes: u32,
-    /// Close players that cannot keep up (4008) instead of serving them anew when they can.
+    /// Whether to close slow players (4008) instead of sending them a snapshot once their outboxes are empty.
     pub close_slow_players: bool,
-    /// Milliseconds from accept to upgrade.
+    /// The most milliseconds from accept to upgrade.
     pub handshake_ms: u64,
-    /// Handshakes at once, per shard.
+    /// The most concurrent handshakes per shard.
     pub handshakes: u32,
-    /// Connections accepted, and handshakes answered, before a shard does all else that there is to do.
+    /// The most connections accepted, and handshakes answered, before the other tasks of a shard run.
     pub accepts: u32,
 }
 
@@ -116,11 +116,11 @@ impl Default for LimitsSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompressionSection {
-    /// Agree on it with clients that offer it.
+    /// Whether to accept clients' offers.
     pub enabled: bool,
-    /// From 1, the fastest, to 9, the smallest.
+    /// The level, from 1 (fastest) to 9 (smallest).
     pub level: u32,
-    /// Bytes below which a message is sent as it is.
+    /// Messages with fewer bytes are not compressed.
     pub min_bytes: u32,
 }
 
@@ -135,23 +135,23 @@ impl Default for CompressionSection {
     }
 }
 
-/// How rooms are shown.
+/// How updates of rooms are delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoomsSection {
     /// Bytes of updates kept per lane for clients that resume. The same as the workers'.
     pub ring_bytes: u32,
-    /// Milliseconds for which a room is still watched when nobody is here any more.
+    /// Milliseconds for which the edge keeps watching a room after its last client left.
     pub linger_ms: u64,
-    /// Microseconds that a flush may take before others have their turn.
+    /// Microseconds that a flush may run before it yields to other tasks.
     pub flush_slice_us: u64,
-    /// The least microseconds from one flush to the next; 0 for as soon as possible.
+    /// The minimum microseconds between two flushes; 0 for as soon as possible.
     pub flush_interval_us: u64,
-    /// How often a second spectators are sent something, at most; 0 for as often as there is something.
+    /// The most updates to a spectator per second; 0 for unlimited.
     pub spectator_max_rate_hz: u32,
-    /// Milliseconds by which spectators see everything later, at least.
+    /// The minimum delay for spectators, in milliseconds.
     pub spectator_delay_ms: u32,
-    /// Bytes that are held per room for spectators who see it later or less often.
+    /// The most bytes held back per room for delayed or rate-limited spectators.
     pub hold_bytes: u32,
 }
 
@@ -169,17 +169,17 @@ impl Default for RoomsSection {
     }
 }
 
-/// How sockets are set up.
+/// Socket options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpSection {
-    /// Connections that the kernel holds until they are accepted.
+    /// Connections that the kernel queues before accept.
     pub backlog: u32,
-    /// The kernel's send buffer of a connection, bytes; 0 for the kernel's choice.
+    /// The kernel's send buffer per connection, in bytes; 0 for the kernel's choice.
     pub send_buffer_bytes: u32,
-    /// The kernel's receive buffer of a connection, bytes; 0 for the kernel's choice.
+    /// The kernel's receive buffer per connection, in bytes; 0 for the kernel's choice.
     pub receive_buffer_bytes: u32,
-    /// Bytes that the kernel takes for a connection beyond what it has sent; 0 for any number.
+    /// Unsent bytes that the kernel accepts per connection; 0 for unlimited.
     pub unsent_bytes: u32,
     /// Milliseconds that sent bytes may stay unacknowledged; 0 for the kernel's choice.
     pub user_timeout_ms: u64,
@@ -213,7 +213,7 @@ impl Config for EdgeConfig {
         checks.require(
             "edge.admin",
             admin != listen || admin.port() == 0,
-            || "must be another address than `edge.listen`",
+            || "must differ from `edge.listen`",
         );
         checks.range("edge.shards", self.edge.shards.into(), 0..=1024);
         checks.range(
@@ -264,7 +264,7 @@ impl Config for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// What the core is told.
+    /// The core's configuration.
     pub fn core(&self) -> CoreConfig {
         CoreConfig {
             partitions: self.cluster.partitions,
@@ -295,7 +295,7 @@ impl EdgeConfig {
         }
     }
 
-    /// What the front is told.
+    /// The server's options.
     pub fn server(&self) -> ServerOptions {
         ServerOptions {
             handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
@@ -306,7 +306,7 @@ impl EdgeConfig {
         }
     }
 
-    /// How messages are compressed for those who agreed on it.
+    /// The options of compression.
     pub fn deflate(&self) -> DeflateOptions {
         DeflateOptions {
             level: self.compression.level,
@@ -314,7 +314,7 @@ impl EdgeConfig {
         }
     }
 
-    /// How to listen.
+    /// The listeners' options.
     pub fn listener(&self) -> ListenOptions {
         let some = |bytes: u32| (bytes > 0).then_some(bytes as usize);
         ListenOptions {
@@ -329,7 +329,7 @@ impl EdgeConfig {
         }
     }
 
-    /// How many shards that makes on this machine.
+    /// The number of shards on this machine.
     pub fn shards(&self) -> usize {
         match self.edge.shards {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_and_admin_need_an_address_each() {
+    fn the_addresses_for_clients_and_admin_must_differ() {
         let sources = |admin| {
             Sources::new(None)
                 .environment([("GRANDSTAND_EDGE_AUTH_SECRET", "s")])

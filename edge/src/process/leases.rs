@@ -1,4 +1,4 @@
-//! The process' one watcher of KV `leases`: who owns which partition.
+//! The process' only watcher of the KV bucket `leases`, which holds each partition's owner.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::shard::bus::Leases;
 
-/// How long to wait before the watch is begun anew.
+/// The pause before a failed watch is started again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Keeps `leases` current for ever. Its first change comes when all that is stored has been read.
+/// Keeps `leases` current, forever. The first change is sent when all stored leases have been read.
 pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
     loop {
         match bus.watch(Bucket::Leases, "").await {
@@ -35,7 +35,7 @@ pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "cannot watch the leases: trying again"),
+            Err(error) => tracing::warn!(%error, "cannot watch the leases: retrying"),
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -50,7 +50,7 @@ fn take(all: &mut BTreeMap<u16, Lease>, entry: &KvEntry) {
             Ok(lease) => {
                 all.insert(partition, lease);
             }
-            Err(error) => tracing::warn!(%error, partition, "a lease cannot be read"),
+            Err(error) => tracing::warn!(%error, partition, "cannot decode a lease: ignoring it"),
         },
         None => {
             all.remove(&partition);

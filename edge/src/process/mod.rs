@@ -1,4 +1,4 @@
-//! The process around the shards.
+//! The edge process: starts the shards, watches the leases, answers probes, drains.
 
 mod thread;
 
@@ -26,7 +26,7 @@ use thread::ShardThread;
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
-/// A running edge. Dropped, it goes on; see [`Edge::end`].
+/// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] does.
 #[derive(Debug)]
 pub struct Edge {
     address: SocketAddr,
@@ -37,30 +37,30 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until a shard ends by itself, which none should.
+    /// Waits until a shard fails.
     pub async fn failed(&mut self) -> EdgeError {
         self.ended.recv().await;
         EdgeError::Ended
     }
 
-    /// Stops to accept, tells clients to connect anew, and ends when they have gone or the drain time is over.
+    /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
     pub async fn end(mut self) {
         self.stop.send_replace(true);
         let gone = async { while self.ended.recv().await.is_some() {} };
         let grace = self.drain + Duration::from_secs(5);
         if tokio::time::timeout(grace, gone).await.is_err() {
-            tracing::warn!("connections were still open when the drain time was over");
+            tracing::warn!("connections were still open at the end of the drain time");
         }
         self.alive.abort();
     }
 }
 
-/// Starts an edge: its shards, each on a thread of its own. Ready when this returns.
+/// Starts an edge with each shard on a thread of its own. The edge is ready when this returns.
 ///
 /// # Errors
 /// See [`EdgeError`].
@@ -85,7 +85,7 @@ pub async fn start(
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
-        // The name was checked with the configuration.
+        // The configuration's validation has checked the name.
         .map(|shard| EdgeId::of_shard(&config.edge.name, shard, random))
         .collect::<Result<Vec<_>, IdError>>()
         .map_err(std::io::Error::other)?;

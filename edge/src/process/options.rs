@@ -1,4 +1,4 @@
-//! What an edge is started with beside its configuration, and why it does not start.
+//! Start options beside the configuration file, and the errors of a start.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
 use crate::shard::admission::AdmissionPolicy;
 
-/// Why an edge does not start, or ends.
+/// Why an edge did not start, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
-    /// Its address cannot be listened on.
+    /// It cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// It cannot connect to the bus.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The cluster does not want it.
+    /// It cannot join the cluster.
     #[error(transparent)]
     Join(#[from] JoinError),
-    /// The bus does not take its subscriptions.
+    /// The bus refused a subscription.
     #[error("cannot subscribe on the bus: {0}")]
     Subscribe(#[from] BusError),
-    /// A thread or runtime cannot be had.
+    /// A thread, a runtime or a file descriptor is unavailable.
     #[error("cannot start a shard: {0}")]
     Thread(#[from] std::io::Error),
-    /// A shard ended by itself.
-    #[error("a shard has ended by itself; the log says why")]
+    /// A shard failed.
+    #[error("a shard has failed; the log says why")]
     Ended,
 }
 
 impl EdgeError {
-    /// The code that the process ends with.
+    /// The process' exit code for this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Listen(ListenError::Taken { .. }) => Exit::AddressInUse,
@@ -49,32 +49,32 @@ impl EdgeError {
     }
 }
 
-/// How shards get to the bus.
+/// How shards connect to the bus.
 #[derive(Debug, Clone)]
 pub enum BusSource {
-    /// Each connects to NATS by itself, as the configuration says.
+    /// Each shard has its own connection to NATS, as configured.
     Nats,
-    /// All use this one: the embedded bus.
+    /// All shards share this embedded bus.
     Shared(Bus),
 }
 
-/// What the configuration file does not say.
+/// Start options that are not in the configuration file.
 #[derive(Debug, Clone)]
 pub struct EdgeOptions {
-    /// How shards get to the bus.
+    /// How shards connect to the bus.
     pub bus: BusSource,
-    /// Who may come in.
+    /// Decides which clients may connect.
     pub admission: AdmissionPolicy,
-    /// Pages to serve beside the WebSockets.
+    /// Pages served beside the WebSockets.
     pub pages: Pages,
-    /// Serve `/v1/echo`.
+    /// Whether to serve `/v1/echo`.
     pub echo: bool,
 }
 
-/// Makes an [`AdmissionPolicy`] from the configuration.
+/// Creates the [`AdmissionPolicy`] of the configuration.
 ///
 /// # Errors
-/// If the key cannot be used.
+/// If the key for tokens is missing or invalid.
 pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AuthConfigError> {
     Ok(AdmissionPolicy {
         verifier: Some(Arc::new(config.auth.verifier()?)),

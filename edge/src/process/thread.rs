@@ -1,4 +1,4 @@
-//! One shard's thread: its runtime, from its start to its drain.
+//! A shard's thread, from its start to its drain.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{self, FlushOptions};
 
-/// What a shard's thread starts with.
+/// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
     pub(super) config: EdgeConfig,
     pub(super) options: EdgeOptions,
@@ -51,7 +51,7 @@ impl ShardThread {
             if let Err(error) = self.drive().await
                 && let Err(unheard) = ready.send(Err(error)).await
             {
-                tracing::error!(error = ?unheard.0, "a shard has ended");
+                tracing::error!(error = ?unheard.0, "a shard has failed");
             }
         });
     }
@@ -63,18 +63,18 @@ impl ShardThread {
                 self.metrics.bus.add(&bus);
                 bus
             }
-            // Counted by the process.
+            // The process has registered the shared bus' metrics.
             BusSource::Shared(bus) => bus.clone(),
         };
         let core = self.config.core();
-        let conns = Connections::new(core.heartbeat)?;
+        let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
         let shard = Shard::new(
             {
                 let now = clock::now();
                 Core::new(core, self.edge.clone(), verifier, rand::random(), now)
             },
-            conns.clone(),
+            connections.clone(),
         );
         let flush = FlushOptions {
             slice: Duration::from_micros(self.config.rooms.flush_slice_us),
@@ -85,25 +85,25 @@ impl ShardThread {
             edge: self.edge.clone(),
             leases: self.leases.clone(),
         };
-        let server = self.server(&shard, conns.clone());
+        let server = self.server(&shard, connections.clone());
         shard::start(&shard, to, flush, self.metrics).await?;
         server.start();
         let accepting = tokio::task::spawn_local(server.accept(self.listener));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
-        // A process that is gone without a word stops too.
+        // A dropped sender also stops the shard.
         stopped.wait_for(|stop| *stop).await.ok();
         accepting.abort();
         drain(
             &shard,
-            conns,
+            connections,
             Duration::from_millis(self.config.edge.drain_ms),
         )
         .await;
         Ok(())
     }
 
-    fn server(&self, shard: &Rc<Shard>, conns: Connections) -> Server {
+    fn server(&self, shard: &Rc<Shard>, connections: Connections) -> Server {
         let limits = &self.config.limits;
         let mut routes = vec![Route {
             path: "/v1/ws",
@@ -117,7 +117,7 @@ impl ShardThread {
         if self.options.echo {
             routes.push(Route {
                 path: "/v1/echo",
-                handler: Rc::new(EchoHandler::new(conns.clone(), self.config.deflate())),
+                handler: Rc::new(EchoHandler::new(connections.clone(), self.config.deflate())),
                 message_bytes: EchoHandler::LIMIT,
                 outbox_bytes: EchoHandler::LIMIT,
             });
@@ -126,29 +126,30 @@ impl ShardThread {
         let pages = self.options.pages.clone();
         Server::new(
             self.config.server(),
-            conns,
+            connections,
             metrics,
             Routes { routes, pages },
         )
     }
 }
 
-/// Tells clients to connect anew, and waits for them to go; closes those that are left.
-async fn drain(shard: &Rc<Shard>, mut conns: Connections, within: Duration) {
-    const LOOK: Duration = Duration::from_millis(20);
+/// Tells clients to reconnect at times spread over `within`, waits for them to leave, and closes the remaining connections.
+async fn drain(shard: &Rc<Shard>, mut connections: Connections, within: Duration) {
+    const POLL_INTERVAL: Duration = Duration::from_millis(20);
     shard.run(|core, _, _| core.drain(within));
-    // Who was told to go last has a while to do so; nobody has if there is no time at all.
+    // Clients that are told last get up to a second more, or nothing if `within` is zero.
     let end = tokio::time::Instant::now() + within + within.min(Duration::from_secs(1));
-    while !conns.is_empty() && tokio::time::Instant::now() < end {
-        tokio::time::sleep(LOOK).await;
+    while !connections.is_empty() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    for conn in conns.open_keys() {
-        conns.close(conn, ErrorKind::GoingAway);
+    for conn in connections.open_keys() {
+        connections.close(conn, ErrorKind::GoingAway);
     }
-    // What players did last, and that they are lost, is to be in the log and reported, or nobody repeats it.
+    // The last inputs, and the entries that the players are lost, must be stored and processed, because no other process
+    // appends them again.
     let end = tokio::time::Instant::now() + Duration::from_secs(1);
-    let is_done = || conns.is_empty() && !shard.read(Core::has_unprocessed);
+    let is_done = || connections.is_empty() && !shard.read(Core::has_unprocessed);
     while !is_done() && tokio::time::Instant::now() < end {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
