@@ -1,8 +1,8 @@
-//! The server's side of one WebSocket connection, without I/O: bytes in, events out (RFC 6455).
+//! Decodes what a client sends on one WebSocket connection, without I/O: bytes in, events out (RFC 6455).
 //!
-//! An idle session owns no buffer. Bytes are read into a buffer that all connections share and are unmasked where they
-//! lie; a frame that came whole is handed on from there. Only what is incomplete is copied. Compressed messages (RFC 7692)
-//! are inflated, once they are whole, by an [`Inflater`] that all connections share.
+//! An idle decoder owns no buffer. Bytes are read into a buffer that all connections share and are unmasked in place. The
+//! payload of a complete frame is borrowed from there; only incomplete ones are copied. Complete compressed messages
+//! (RFC 7692) are inflated by an [`Inflater`] that all connections share.
 
 #[cfg(test)]
 mod deflate_tests;
@@ -17,19 +17,19 @@ use crate::websocket::header::{self, Header, MAX_HEADER};
 use crate::websocket::inflate::{self, Inflater};
 use crate::websocket::payload::{self, Utf8};
 
-/// What a client sent.
+/// A message or control frame from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A whole text message, known to be UTF-8.
+    /// A complete text message, valid UTF-8.
     Text(&'a [u8]),
-    /// A whole binary message.
+    /// A complete binary message.
     Binary(&'a [u8]),
-    /// A ping: send a pong with the same payload.
+    /// A ping. The caller must send a pong with the same payload.
     Ping(&'a [u8]),
-    /// A pong, asked for or not.
+    /// A pong, solicited or not.
     Pong,
-    /// The client closes, with this code if it gave one. Nothing comes after it: answer with
-    /// [`frame::close_reply`] (unless a close frame was sent before) and end the connection.
+    /// A close frame, with this code if it has one. No event follows. The caller must reply with
+    /// [`frame::close_reply`](crate::websocket::frame::close_reply), unless it has sent a close frame, and end the connection.
     Close(Option<u16>),
 }
 
@@ -42,32 +42,33 @@ impl<'a> Event<'a> {
     }
 }
 
-/// A frame whose header is known and whose payload has not fully come.
+/// A frame whose header is known and whose payload is incomplete.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
+    /// Bytes of the payload that have not arrived.
     left: u32,
     mask: [u8; 4],
     opcode: Opcode,
     fin: bool,
-    /// Some of the payload was copied already.
+    /// Whether part of the payload has been copied.
     begun: bool,
 }
 
-/// A control frame that came in pieces.
+/// The payload of a control frame that arrived in pieces.
 #[derive(Debug)]
 struct Control {
     len: u8,
     payload: [u8; MAX_CONTROL_PAYLOAD],
 }
 
-/// Where an event's payload lies.
+/// Where an event's payload is stored.
 enum PayloadSource<'b> {
     Input(&'b [u8]),
     Message,
     Control,
 }
 
-/// What is complete. Borrows nothing of the session, so that a fault can still change it.
+/// A complete event, which borrows nothing from the decoder so that an error can still change the decoder.
 enum Complete {
     Message(MessageKind),
     Ping,
@@ -75,29 +76,30 @@ enum Complete {
     Close(Option<u16>),
 }
 
-/// One connection's protocol machine.
+/// Decodes the byte stream of one connection.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The message so far, if it did not come whole.
+    /// The message so far, if it did not arrive in one piece.
     buffer: Vec<u8>,
     control: Option<Box<Control>>,
     frame: Option<Frame>,
-    /// The most bytes that a message may have.
+    /// The most bytes of a message.
     limit: u32,
     head: [u8; MAX_HEADER],
     head_len: u8,
-    /// The message that has begun and not ended.
+    /// The type of the incomplete message; `None` between messages.
     message: Option<MessageKind>,
     utf8: Utf8,
-    /// Compression was agreed on.
+    /// Whether compression was negotiated.
     deflate: bool,
-    /// The message that has begun, or was the last, is compressed.
+    /// Whether the incomplete message, or else the last one, is compressed.
     deflated: bool,
+    /// Whether the client has closed or broken the protocol.
     over: bool,
 }
 
 impl Decoder {
-    /// A session right after the handshake, for messages of at most `limit` bytes.
+    /// Creates a decoder for a new connection with messages of at most `limit` bytes.
     pub fn new(limit: u32) -> Self {
         Self {
             buffer: Vec::new(),
@@ -114,19 +116,19 @@ impl Decoder {
         }
     }
 
-    /// The same, for a client whose messages may be compressed, each by itself, if `deflate`.
+    /// Sets whether the client's messages may be compressed, each on its own.
     pub fn with_deflate(self, deflate: bool) -> Self {
         Self { deflate, ..self }
     }
 
-    /// Takes bytes off the front of `input`, which it unmasks in place, up to the next event. A compressed message lies in
+    /// Consumes `input`, which it unmasks in place, up to the next event. A compressed message's event borrows from
     /// `inflater`.
     ///
-    /// Call it until it returns `None`: then the input is used up, and what is incomplete is kept. Once it returned a
-    /// close or a fault, it takes all further input and says nothing.
+    /// Call it until it returns `None`: then all input is consumed, and incomplete frames are kept. After a close event or an
+    /// error it discards all input and returns `None`.
     ///
     /// # Errors
-    /// If the client broke the protocol. What it sent before was returned before.
+    /// If the client broke the protocol. All earlier events have been returned.
     pub fn handle_bytes<'e, 'b: 'e>(
         &'e mut self,
         input: &mut &'b mut [u8],
@@ -177,17 +179,17 @@ impl Decoder {
         }))
     }
 
-    /// Whether the client has closed, or broken the protocol.
+    /// Whether the client has closed or broken the protocol.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
-    /// How many bytes of buffers it owns: 0 when it waits for nothing but a new frame.
+    /// The bytes of buffers that it owns: 0 between messages.
     pub fn buffered(&self) -> usize {
         self.buffer.capacity() + self.control.as_ref().map_or(0, |_| size_of::<Control>())
     }
 
-    /// Frees what the last event was borrowed from.
+    /// Frees the buffers from which the last event borrowed.
     fn release(&mut self) {
         if self.message.is_none() {
             self.buffer = Vec::new();
@@ -248,7 +250,7 @@ impl Decoder {
         }
     }
 
-    /// The next header; what there is of one that is not whole is kept.
+    /// Consumes the next header; an incomplete one is kept, and the result is `None`.
     fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
         if self.head_len == 0
             && let Some(header) = header::parse(input, self.deflate)?
@@ -270,7 +272,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Checks a header against the message that it belongs to, before a byte of payload is kept.
+    /// Checks a header against the current message and the limits, before any payload is stored.
     fn on_header(&mut self, header: Header) -> Result<Frame, ProtocolError> {
         match (header.opcode, self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
@@ -329,8 +331,8 @@ impl Decoder {
         Ok(last.then_some((Complete::Message(kind), PayloadSource::Message)))
     }
 
-    /// Appends to the message's buffer. It grows with what has come, not with what a header announces, but never beyond
-    /// that either.
+    /// Appends to the message's buffer. Its capacity follows the bytes received, not the announced length, and never exceeds
+    /// the latter.
     fn keep(&mut self, piece: &[u8], left: u32) {
         let len = self.buffer.len();
         let needed = len + piece.len();

@@ -1,56 +1,56 @@
-//! What may be wrong with what a client sends.
+//! Violations of the WebSocket protocol by a client.
 
-/// How a client broke the protocol. The connection is to be closed.
+/// How a client broke the protocol. The connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// RSV1 to RSV3 are set where no extension that was agreed on has a meaning for them.
+    /// A bit of RSV1 to RSV3 is set to which no negotiated extension gives a meaning.
     #[error("reserved bits are set")]
     ReservedBits,
-    /// An opcode that RFC 6455 reserves.
+    /// The opcode is reserved by RFC 6455.
     #[error("reserved opcode")]
     Opcode,
-    /// A client's frame without a mask.
+    /// The frame is not masked.
     #[error("frame is not masked")]
     Unmasked,
-    /// A close, ping or pong that says that it goes on.
+    /// A close, ping or pong does not have the FIN bit.
     #[error("control frame is fragmented")]
     FragmentedControl,
-    /// A close, ping or pong of more than 125 bytes.
+    /// A close, ping or pong is longer than 125 bytes.
     #[error("control frame is longer than 125 bytes")]
     LongControl,
-    /// A length that takes more bytes than it must, or has its top bit set.
+    /// The length is not encoded in the fewest bytes, or its top bit is set.
     #[error("length is not encoded in the fewest bytes")]
     Length,
-    /// A continuation, but no message has begun.
+    /// A continuation frame arrived outside a message.
     #[error("continuation of nothing")]
     NothingToContinue,
-    /// A new message inside another one.
+    /// A new message started inside a fragmented one.
     #[error("message inside a message")]
     Interleaved,
-    /// A close frame of one byte.
+    /// The payload of a close frame is one byte long.
     #[error("close frame of one byte")]
     CloseLength,
-    /// A close code that must not be sent.
+    /// The close code must not be sent on the wire.
     #[error("close code {0} must not be sent")]
     CloseCode(u16),
-    /// A close reason that is not UTF-8.
+    /// The close reason is not UTF-8.
     #[error("close reason is not UTF-8")]
     CloseReason,
-    /// A text message that is not UTF-8.
+    /// A text message is not UTF-8.
     #[error("text is not UTF-8")]
     Utf8,
-    /// A compressed message that is not deflate, or ends in the middle of it.
+    /// A compressed message is not valid DEFLATE data, or is truncated.
     #[error("message cannot be inflated")]
     Deflate,
-    /// A message over the limit.
+    /// A message is longer than the limit.
     #[error("message is longer than {limit} bytes")]
     TooBig {
-        /// The limit.
+        /// The limit in bytes.
         limit: u32,
     },
 }
 
-/// Checks a close frame's payload (RFC 6455 sections 5.5.1 and 7.4).
+/// Checks a close frame's payload and returns its code, if any (RFC 6455 sections 5.5.1 and 7.4).
 pub(super) fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     let (code, reason) = match payload {
         [] => return Ok(None),

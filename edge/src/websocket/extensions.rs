@@ -1,28 +1,27 @@
-//! The offers of `Sec-WebSocket-Extensions`, and what is agreed on: `permessage-deflate` (RFC 7692) without context
-//! takeover, or nothing.
+//! Negotiates `Sec-WebSocket-Extensions`: `permessage-deflate` (RFC 7692) without context takeover, or none.
 //!
-//! Without context takeover each message is compressed by itself. Only so is it the same bytes for every receiver, and
-//! only so does an idle connection keep no window of its own.
+//! Without context takeover each message is compressed on its own. This is required to send the same bytes to every
+//! receiver, and to keep no window per idle connection.
 
 use std::borrow::Cow;
 
-/// The only extension that is known here.
+/// The only supported extension.
 const NAME: &str = "permessage-deflate";
 
-/// The window of all that is compressed here, in bits: deflate's largest. An offer that asks for a smaller one is declined,
-/// since frames are shared between connections.
+/// The base-2 logarithm of the server's window, DEFLATE's largest. An offer that asks for a smaller one is declined, because
+/// connections share compressed frames.
 const WINDOW_BITS: u8 = 15;
 
-/// That `permessage-deflate` is agreed on.
+/// The negotiated parameters of `permessage-deflate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeflateParams {
-    /// The offer limits the server's window, so the answer must, too (RFC 7692 section 7.1.2.1).
+    /// The offer limits the server's window, so the response must do so too (RFC 7692 section 7.1.2.1).
     names_window: bool,
 }
 
 impl DeflateParams {
-    /// The value of the answer's `Sec-WebSocket-Extensions`. What the client may not do holds though its offer did not
-    /// mention it (RFC 7692 section 7.1.1.2).
+    /// The value of the response's `Sec-WebSocket-Extensions`. It may forbid the client's context takeover even if the offer
+    /// does not mention it (RFC 7692 section 7.1.1.2).
     pub fn answer(self) -> &'static str {
         match self.names_window {
             false => "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
@@ -33,14 +32,14 @@ impl DeflateParams {
     }
 }
 
-/// The header is not what RFC 6455 section 9.1 says; the handshake must fail.
+/// The header violates RFC 6455 section 9.1; the handshake must fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The first offer, over all lines of the header, that can be accepted.
+/// Returns the parameters of the first acceptable offer, over all lines of the header; `None` if there is none.
 ///
 /// # Errors
-/// If a line is malformed, be it behind that offer.
+/// If a line is malformed, even behind the accepted offer.
 pub fn negotiate<'a>(
     lines: impl IntoIterator<Item = &'a str>,
 ) -> Result<Option<DeflateParams>, Malformed> {
@@ -65,15 +64,15 @@ pub fn negotiate<'a>(
     Ok(chosen)
 }
 
-/// One offer, as far as it concerns `permessage-deflate`.
+/// One offer of an extension, reduced to what matters for `permessage-deflate`.
 #[derive(Debug, Default)]
 struct Offer {
-    /// Another extension, or a parameter that is unknown, repeated or wrong.
+    /// Another extension, or a parameter that is unknown, repeated or invalid.
     declined: bool,
     server_no_context: bool,
     client_no_context: bool,
     server_window: Option<u8>,
-    /// How large a window the client can do with; it need not be answered.
+    /// Whether the client can limit its own window, which needs no response.
     client_window: bool,
 }
 
@@ -85,7 +84,7 @@ impl Offer {
         })
     }
 
-    /// Takes a parameter (RFC 7692 section 7.1).
+    /// Adds a parameter (RFC 7692 section 7.1).
     fn take(&mut self, name: &str, value: Option<&str>) {
         let bits = value.and_then(window_bits);
         let good = match name {
@@ -108,14 +107,14 @@ impl Offer {
     }
 }
 
-/// A decimal number from 8 to 15, without zeros before it.
+/// Parses a decimal number from 8 to 15 without leading zeros.
 fn window_bits(value: &str) -> Option<u8> {
     let bits = value.parse().ok().filter(|bits| (8..=15).contains(bits))?;
     let digits = if bits < 10 { 1 } else { 2 };
     (value.len() == digits).then_some(bits)
 }
 
-/// What is left of a line.
+/// The unparsed rest of a line.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a>(&'a str);
 
@@ -128,7 +127,7 @@ impl<'a> Cursor<'a> {
         self.0.starts_with(sign)
     }
 
-    /// Takes a sign, and the space around it.
+    /// Consumes `sign` and the space around it. Returns whether it was there.
     fn eat(&mut self, sign: char) -> bool {
         self.skip_space();
         let Some(rest) = self.0.strip_prefix(sign) else {
@@ -139,7 +138,7 @@ impl<'a> Cursor<'a> {
         true
     }
 
-    /// An extension with its parameters.
+    /// Parses an extension with its parameters.
     fn offer(&mut self) -> Result<Offer, Malformed> {
         let mut offer = Offer {
             declined: self.token()? != NAME,
@@ -166,7 +165,7 @@ impl<'a> Cursor<'a> {
         Ok(token)
     }
 
-    /// A token, or a quoted string that is one without its quotes.
+    /// Parses a token, or a quoted string whose content is a token.
     fn value(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let Some(quoted) = self.0.strip_prefix('"') else {
             return self.token().map(Cow::Borrowed);
@@ -191,7 +190,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What a token is made of (RFC 9110 section 5.6.2).
+/// Whether a token may contain this character (RFC 9110 section 5.6.2).
 fn is_token(sign: char) -> bool {
     sign.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(sign)
 }
@@ -208,9 +207,8 @@ mod tests {
     const NONE: Result<Option<DeflateParams>, Malformed> = Ok(None);
     const BAD: Result<Option<DeflateParams>, Malformed> = Err(Malformed);
 
-    /// Parameters of one offer, and what comes of it.
     #[test]
-    fn an_offer_is_taken_only_if_each_parameter_is_right() {
+    fn an_offer_is_accepted_only_if_every_parameter_is_valid() {
         let table = [
             ("", PLAIN),
             ("; server_no_context_takeover", PLAIN),
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_good_offer_of_several_is_taken_and_all_are_read() {
+    fn the_first_acceptable_offer_is_accepted_and_all_are_parsed() {
         let small = "permessage-deflate; server_max_window_bits=10";
         let table: [(&[&str], _); 11] = [
             (&[], NONE),
@@ -310,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_an_offer_that_would_be_taken() {
+    fn the_response_would_be_an_acceptable_offer() {
         for deflate in [PLAIN, WINDOW] {
             let answer = deflate.unwrap().unwrap().answer();
             assert_eq!(negotiate([answer]), deflate);

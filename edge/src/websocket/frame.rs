@@ -1,31 +1,31 @@
-//! Server frames: written whole, never masked, and so the same bytes for every receiver.
+//! Server frames. They are never fragmented or masked, so every receiver gets the same bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The most bytes that a control frame's payload may have (RFC 6455 section 5.5).
+/// The most bytes of a control frame's payload (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// The most bytes that a server frame's header has.
+/// The most bytes of a server frame's header.
 pub const MAX_HEADER: usize = 10;
 
 const FIN: u8 = 0x80;
 
-/// RSV1 of a message's first frame: the message is compressed (RFC 7692 section 6).
+/// RSV1, which marks a message as compressed in its first frame (RFC 7692 section 6).
 pub(super) const DEFLATED: u8 = 0x40;
 
-/// What a frame is (RFC 6455 section 5.2).
+/// The opcode of a frame (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
-    /// Goes on with a message that an earlier frame began.
+    /// Continues a fragmented message.
     Continuation = 0,
-    /// A message of UTF-8 text.
+    /// Starts a message of UTF-8 text.
     Text = 1,
-    /// A message of bytes.
+    /// Starts a message of bytes.
     Binary = 2,
-    /// The end.
+    /// Closes the connection.
     Close = 8,
-    /// Wants a pong.
+    /// Requests a pong.
     Ping = 9,
     /// Answers a ping.
     Pong = 10,
@@ -44,13 +44,13 @@ impl Opcode {
         })
     }
 
-    /// Whether it is close, ping or pong.
+    /// Whether the frame is a close, ping or pong.
     pub fn is_control(self) -> bool {
         self as u8 & 8 != 0
     }
 }
 
-/// What a message is made of.
+/// The type of a message's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
     /// UTF-8.
@@ -59,7 +59,7 @@ pub enum MessageKind {
     Binary,
 }
 
-/// How many bytes the header of a server frame with such a payload has.
+/// The length of a server frame's header, for a payload of this length.
 pub fn header_len(payload_len: usize) -> usize {
     match payload_len {
         0..=125 => 2,
@@ -68,12 +68,12 @@ pub fn header_len(payload_len: usize) -> usize {
     }
 }
 
-/// Appends the header of a final frame; exactly `payload_len` bytes must follow.
+/// Appends the header of an unfragmented frame; exactly `payload_len` bytes must follow.
 pub fn put_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
     put_head(buf, FIN | opcode as u8, payload_len);
 }
 
-/// Appends the header of a compressed message's only frame.
+/// Appends the header of an unfragmented frame with a compressed message.
 pub fn put_deflated_header(buf: &mut impl BufMut, opcode: Opcode, payload_len: usize) {
     put_head(buf, FIN | DEFLATED | opcode as u8, payload_len);
 }
@@ -99,27 +99,27 @@ pub fn put_frame(buf: &mut impl BufMut, opcode: Opcode, payload: &[u8]) {
     buf.put_slice(payload);
 }
 
-/// A text message as one frame.
+/// Returns a text message as one frame.
 pub fn text(payload: &str) -> Bytes {
     whole(Opcode::Text, payload.as_bytes())
 }
 
-/// A binary message as one frame.
+/// Returns a binary message as one frame.
 pub fn binary(payload: &[u8]) -> Bytes {
     whole(Opcode::Binary, payload)
 }
 
-/// A ping. The payload is cut to what a control frame may have.
+/// Returns a ping. The payload is truncated to [`MAX_CONTROL_PAYLOAD`].
 pub fn ping(payload: &[u8]) -> Bytes {
     whole(Opcode::Ping, control(payload))
 }
 
-/// A pong. The payload is cut to what a control frame may have.
+/// Returns a pong. The payload is truncated to [`MAX_CONTROL_PAYLOAD`].
 pub fn pong(payload: &[u8]) -> Bytes {
     whole(Opcode::Pong, control(payload))
 }
 
-/// A close frame. The reason is cut, between two characters, to what a control frame may have.
+/// Returns a close frame. The reason is truncated at a character's boundary to fit a control frame.
 pub fn close(code: u16, reason: &str) -> Bytes {
     let mut end = reason.len().min(MAX_CONTROL_PAYLOAD - 2);
     while !reason.is_char_boundary(end) {
@@ -133,7 +133,7 @@ pub fn close(code: u16, reason: &str) -> Bytes {
     buf.freeze()
 }
 
-/// The close frame that answers a peer's: its code if it gave one, else nothing.
+/// Returns the reply to a peer's close frame: the same code, or an empty payload if the peer sent none.
 pub fn close_reply(code: Option<u16>) -> Bytes {
     match code {
         Some(code) => close(code, ""),
@@ -141,9 +141,9 @@ pub fn close_reply(code: Option<u16>) -> Bytes {
     }
 }
 
-/// How long the server frame at the start of `bytes` is, header and payload; `None` if not even its header is whole.
+/// The length of the server frame at the start of `bytes`, header and payload; `None` if its header is incomplete.
 ///
-/// What was queued is read with this, to find where a frame that the socket took a part of ends.
+/// Outboxes use it to find the end of a partly written frame.
 pub fn frame_len(bytes: &[u8]) -> Option<usize> {
     let payload = match *bytes.get(1)? & 0x7F {
         126 => usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),

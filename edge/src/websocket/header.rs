@@ -1,32 +1,30 @@
-//! The header of a client's frame, and what may be wrong with it.
+//! Parses the headers of client frames.
 
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 
-/// The most bytes that a client frame's header has.
+/// The most bytes of a client frame's header.
 pub(super) const MAX_HEADER: usize = 14;
 
 /// A client frame's header (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The message's last frame.
+    /// Whether the frame ends its message.
     pub(super) fin: bool,
-    /// It begins a compressed message.
+    /// Whether the frame starts a compressed message.
     pub(super) deflated: bool,
-    /// What it is.
     pub(super) opcode: Opcode,
-    /// What its payload is masked with.
     pub(super) mask: [u8; 4],
-    /// The payload's length.
+    /// The payload's length in bytes.
     pub(super) len: u64,
-    /// The header's own length.
+    /// The header's length in bytes.
     pub(super) size: usize,
 }
 
-/// Reads the header at the start of `bytes`; `None` if it goes on beyond them. With `deflate`, a message's first frame may
-/// say that the message is compressed (RFC 7692 section 6).
+/// Parses the header at the start of `bytes`; `None` if it is incomplete. With `deflate`, a message's first frame may mark
+/// the message as compressed (RFC 7692 section 6).
 ///
-/// Whatever is wrong is found at the first byte that shows it, so it does not matter how the bytes are cut.
+/// An error is reported at the first byte that shows it, so the result does not depend on how the bytes are split.
 pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
@@ -68,7 +66,7 @@ pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, Proto
     }))
 }
 
-/// The payload's length and where the mask begins. A length must take the fewest bytes possible.
+/// Parses the payload's length, which must be encoded in the fewest bytes. Returns it and the offset of the mask.
 fn length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
     let (len, at, least) = match short {
         126 => {

@@ -1,27 +1,27 @@
-//! Compressed messages (RFC 7692): each is inflated by itself, into a buffer that all connections share.
+//! Decompression of messages (RFC 7692). Each is inflated on its own, into a buffer that all connections share.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::MessageKind;
 
-/// What the sender left out of the message's end, and an empty last block: only where a message ends as it should does
-/// deflate end behind it (RFC 7692 section 7.2.2).
+/// The four bytes that senders omit from the end of a message (RFC 7692 section 7.2.2), and an empty final block: DEFLATE
+/// reaches its end behind them only if the message is complete.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
 
-/// What the buffer has at first.
-const LEAST: usize = 4096;
+/// The initial size of the buffer, in bytes.
+const INITIAL_BYTES: usize = 4096;
 
-/// What the buffer may keep for the next message.
-const KEPT: usize = 256 << 10;
+/// The largest buffer, in bytes, that is kept for the next message.
+const MAX_KEPT_BYTES: usize = 256 << 10;
 
-/// How many bytes a compressed message may have as it comes, if `limit` is what it may have when inflated: noise becomes
-/// longer, by 5 bytes a block, and some clients end a block every 127 bytes.
+/// The most bytes of a compressed message whose inflated size is at most `limit`. Incompressible data grows by 5 bytes per
+/// block, and some clients end a block every 127 bytes.
 pub(super) fn deflated_limit(limit: u32) -> u32 {
     limit.saturating_add(limit / 16).saturating_add(64)
 }
 
-/// Inflates a whole message of at most `limit` bytes, and checks that text is UTF-8.
+/// Inflates a complete message of at most `limit` bytes, and validates the UTF-8 of text.
 pub(super) fn message<'i>(
     inflater: &'i mut Inflater,
     kind: MessageKind,
@@ -35,40 +35,40 @@ pub(super) fn message<'i>(
     Ok(inflated)
 }
 
-/// Inflates messages one after the other. There is one for all connections of a shard, since nothing of a message is needed
-/// for the next.
+/// Inflates messages one after the other. All connections of a shard share one, because no state is carried from a message to
+/// the next.
 #[derive(Debug, Default)]
 pub struct Inflater {
-    /// Made when the first message comes: it takes 47 KB.
+    /// Created with the first message, because it takes 47 KB.
     machine: Option<Box<Decompress>>,
-    /// The message, and room for more of it.
+    /// The inflated message and spare space.
     buffer: Vec<u8>,
     counts: InflateStats,
 }
 
-/// What an [`Inflater`] has done.
+/// The counters of an [`Inflater`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InflateStats {
-    /// Bytes of compressed messages, as they came.
+    /// Bytes of compressed messages, as received.
     pub from_bytes: u64,
-    /// What they became.
+    /// Bytes of the same messages, inflated.
     pub to_bytes: u64,
 }
 
 impl Inflater {
-    /// What was inflated since the last call.
+    /// Returns and resets the counters.
     pub fn take_counts(&mut self) -> InflateStats {
         std::mem::take(&mut self.counts)
     }
 
-    /// How many bytes its buffer has.
+    /// The capacity of its buffer, in bytes.
     pub fn buffered(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Inflates a message. Not more than one byte beyond `limit` is ever written, or kept room for.
+    /// Inflates a message. At most one byte more than `limit` is written or allocated.
     fn inflate(&mut self, payload: &[u8], limit: u32) -> Result<&[u8], ProtocolError> {
-        if self.buffer.len() > KEPT {
+        if self.buffer.len() > MAX_KEPT_BYTES {
             self.buffer = Vec::new();
         }
         let machine = self
@@ -81,7 +81,7 @@ impl Inflater {
             ended: true,
             limit,
         };
-        // Some clients send nothing at all for an empty message, and some end with a last block and nothing behind it.
+        // Some clients send no bytes for an empty message, and some end a message with a final block.
         message.take(payload)?;
         if !message.ended {
             message.take(&TAIL)?;
@@ -96,19 +96,19 @@ impl Inflater {
     }
 }
 
-/// One message on its way.
+/// A message that is being inflated.
 struct Message<'i> {
     machine: &'i mut Decompress,
     buffer: &'i mut Vec<u8>,
-    /// How much of the buffer is the message.
+    /// The inflated bytes in the buffer.
     len: usize,
-    /// Nothing was begun, or deflate has ended; what comes then begins anew, as RFC 7692 section 7.2.3.4 has it.
+    /// No DEFLATE stream has started, or the last one has ended. Further input starts a new one (RFC 7692 section 7.2.3.4).
     ended: bool,
     limit: u32,
 }
 
 impl Message<'_> {
-    /// Inflates `input` to its end.
+    /// Inflates all of `input`.
     fn take(&mut self, mut input: &[u8]) -> Result<(), ProtocolError> {
         let most = self.limit as usize + 1;
         while !input.is_empty() || self.len == self.buffer.len() && !self.ended {
@@ -117,8 +117,8 @@ impl Message<'_> {
                 self.ended = false;
             }
             if self.len == self.buffer.len() {
-                let room = (self.len * 2).clamp(LEAST.min(most), most);
-                // Exactly: what grows by itself would double beyond the limit.
+                let room = (self.len * 2).clamp(INITIAL_BYTES.min(most), most);
+                // Exact, because amortized growth could exceed the limit.
                 self.buffer.reserve_exact(room - self.len);
                 self.buffer.resize(room, 0);
             }

@@ -1,6 +1,6 @@
-//! What is done to payload bytes as they come in: the mask comes off, and text is checked.
+//! Unmasks payload bytes and validates text as they arrive.
 
-/// Takes the mask off in place. `mask` is already turned so that its first byte is for the payload's first.
+/// Unmasks `payload` in place. `mask` is rotated so that its first byte applies to the payload's first byte.
 pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
@@ -15,20 +15,20 @@ pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// Checks text that comes in pieces cut anywhere, and finds the first byte that cannot be right as soon as it comes.
+/// Validates UTF-8 in pieces that may be split anywhere. Reports an error at the first byte that makes the text invalid.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Utf8 {
-    /// The beginning of a character whose end has not come.
+    /// The first bytes of an incomplete character.
     tail: [u8; 3],
     len: u8,
 }
 
-/// Not UTF-8, whatever may follow.
+/// The text is not UTF-8, whatever bytes may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadUtf8;
 
 impl Utf8 {
-    /// Takes the next piece.
+    /// Validates the next piece.
     pub(super) fn handle_piece(&mut self, mut piece: &[u8]) -> Result<(), BadUtf8> {
         while self.len > 0 {
             let Some((&next, rest)) = piece.split_first() else {
@@ -45,7 +45,7 @@ impl Utf8 {
         self.check(piece)
     }
 
-    /// Whether the text may end here.
+    /// Whether the text ends at a character's boundary.
     pub(super) fn is_whole(self) -> bool {
         self.len == 0
     }

@@ -95,7 +95,7 @@ fn a_large_message_is_not_remembered_by_the_buffer() {
     deflater.put_frame(&mut out, Opcode::Binary, &vec![7; 4 << 20]);
     assert!(out.len() < 1 << 18);
     deflater.put_frame(&mut out, Opcode::Binary, &[7; 4000]);
-    assert!(deflater.buffer.capacity() <= KEPT);
+    assert!(deflater.buffer.capacity() <= MAX_KEPT_BYTES);
 }
 
 #[test]
