@@ -7,7 +7,7 @@ use grandstand_edge::process::config::EdgeConfig;
 use grandstand_worker::process::WorkerSettings;
 use grandstand_worker::process::config::WorkerConfig;
 
-use super::Args;
+use super::args::Args;
 
 /// How long clients may take to go when the server ends.
 const DRAIN_MS: u64 = 250;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use grandstand_common::id::EdgeId;
 
-use super::state::{Presence, State};
+use super::players::Presence;
+use super::state::State;
 
 /// How many connected players each edge holds.
 #[derive(Debug)]

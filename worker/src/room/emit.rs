@@ -4,6 +4,8 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, SessionId};
 use grandstand_common::wire::{self, ItemKind};
 
+use super::players::Player;
+
 /// One thing that an entry caused, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Emit {
@@ -40,6 +42,24 @@ pub(crate) struct Welcome {
 }
 
 impl Welcome {
+    /// The welcome of `player`'s current session.
+    pub(super) fn of(player: &Player, direct: Option<Data>) -> Self {
+        let session = player.session.0;
+        let rejects = player.rejects.iter().map(|reject| wire::Rejected {
+            session,
+            seq: reject.seq,
+            code: reject.code.clone(),
+            message: reject.message.clone(),
+        });
+        Self {
+            edge: player.edge.clone(),
+            session: player.session,
+            direct,
+            rejects: rejects.collect(),
+            processed: player.processed(),
+        }
+    }
+
     /// The items, in order.
     pub(crate) fn into_items(self) -> impl Iterator<Item = ItemKind> {
         let session = self.session.0;

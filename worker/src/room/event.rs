@@ -6,10 +6,15 @@ use grandstand_common::wire::{self, ItemKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::{DELETE_TIMER, Emit, FINISHED_FOR_MS, Room};
+use super::actor::Room;
+use super::emit::Emit;
+use super::state::DELETE_TIMER;
 use grandstand_game::host::{Panicked, guard};
 use grandstand_game::{Effect, Effects};
 use grandstand_game::{Event, EventKind, Refusal};
+
+/// How long a finished room can be read (D12).
+const FINISHED_FOR_MS: u64 = 60_000;
 
 /// What the game made of an event, beside what was emitted.
 #[derive(Debug, Default)]

@@ -4,7 +4,9 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 use grandstand_common::wire::Joined;
 
-use super::{Emit, Logged, Room};
+use super::actor::Room;
+use super::emit::Emit;
+use super::logged::Logged;
 use grandstand_game::Games;
 use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;

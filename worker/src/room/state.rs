@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use grandstand_common::id::{EdgeId, Instance, PlayerId, SessionId};
+use grandstand_common::id::{Instance, PlayerId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use grandstand_game::Refusal;
 
-/// Rejects kept per player (D4).
-const KEPT_REJECTS: usize = 64;
-/// Sessions remembered per player (D1), the current one not counted.
-const KEPT_SESSIONS: usize = 8;
+use super::players::{Player, Presence};
+
+/// The timer that deletes a finished room. Games cannot have timers whose names begin with `=`.
+pub(crate) const DELETE_TIMER: &str = "=delete";
 /// Refused sessions remembered per room, so that a repeated `Joined` is answered as the first was.
 const KEPT_REFUSALS: usize = 32;
 /// Players who left that are remembered, for their `last_seq` and sessions.
@@ -45,47 +45,6 @@ pub(crate) struct Armed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RefusedSession {
     pub(crate) session: SessionId,
-    pub(crate) code: String,
-    pub(crate) message: String,
-}
-
-/// Whether a player is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Presence {
-    Connected,
-    Lost,
-    Left,
-}
-
-/// A player of a room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Player {
-    pub(crate) session: SessionId,
-    pub(crate) edge: EdgeId,
-    pub(crate) presence: Presence,
-    /// The session's own last entry ended it.
-    pub(crate) ended: bool,
-    /// The last processed entry of the session's chain.
-    pub(crate) n: u64,
-    /// The last processed input, across sessions.
-    pub(crate) last_seq: u64,
-    pub(crate) client: String,
-    pub(crate) attempt: u32,
-    /// Earlier sessions, oldest first.
-    pub(crate) sessions: VecDeque<SessionId>,
-    pub(crate) rejects: VecDeque<Reject>,
-    /// The room's event counter when the player left.
-    pub(crate) left_at: u64,
-    /// The round of the last gap that was named: the edge is told once a round.
-    #[serde(skip)]
-    pub(crate) gap_round: Option<u32>,
-}
-
-/// An input that was refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reject {
-    pub(crate) seq: u64,
     pub(crate) code: String,
     pub(crate) message: String,
 }
@@ -141,49 +100,5 @@ impl State {
             };
             self.players.remove(&id);
         }
-    }
-}
-
-impl Player {
-    pub(crate) fn new(session: SessionId, edge: EdgeId) -> Self {
-        Self {
-            session,
-            edge,
-            presence: Presence::Connected,
-            ended: false,
-            n: 0,
-            last_seq: 0,
-            client: String::new(),
-            attempt: 0,
-            sessions: VecDeque::new(),
-            rejects: VecDeque::new(),
-            left_at: 0,
-            gap_round: None,
-        }
-    }
-
-    /// Whether the session is held by an edge that gets what is for the player.
-    pub(crate) fn is_reachable(&self) -> bool {
-        !self.ended
-    }
-
-    pub(crate) fn begin(&mut self, session: SessionId, edge: EdgeId) {
-        if self.sessions.len() == KEPT_SESSIONS {
-            self.sessions.pop_front();
-        }
-        self.sessions.push_back(self.session);
-        self.session = session;
-        self.edge = edge;
-        self.presence = Presence::Connected;
-        self.ended = false;
-        self.n = 0;
-        self.gap_round = None;
-    }
-
-    pub(crate) fn keep_reject(&mut self, reject: Reject) {
-        if self.rejects.len() == KEPT_REJECTS {
-            self.rejects.pop_front();
-        }
-        self.rejects.push_back(reject);
     }
 }

@@ -1,13 +1,39 @@
-//! Players who drop, return and leave.
+//! Players who join, drop, return and leave.
 
-use grandstand_game::PlayerId;
+use grandstand_game::{Effects, PlayerId};
 
 use super::params::OnDrop;
-use super::update::{Phase, Players, Update};
-use super::{COMPUTER, EMPTY, Hand, Memory, TURN, away};
-use grandstand_game::Effects;
+use super::table::{Hand, Memory, Phase, Seat};
+use super::timer::{COMPUTER, EMPTY, TURN, away};
+use super::update::{Players, Update};
 
 impl Memory {
+    pub(super) fn on_joined(&mut self, player: &PlayerId, effects: &mut Effects) {
+        if self.phase == Phase::Over {
+            return effects.reject("finished", "the game is over");
+        }
+        // Who comes again after the computer took over only watches.
+        if self.seat(player).is_some() {
+            return;
+        }
+        if self.phase != Phase::Waiting {
+            return effects.reject("room_full", "all places are taken");
+        }
+        self.seats.push(Seat {
+            player: player.clone(),
+            score: 0,
+            hand: Hand::Here,
+        });
+        effects.clear_timer(EMPTY);
+        if self.seats.len() < self.params.players {
+            effects.update(&Update::Waiting {
+                players: Players(&self.seats),
+            });
+        } else {
+            self.start(effects);
+        }
+    }
+
     pub(super) fn on_left(&mut self, player: &PlayerId, effects: &mut Effects) {
         let Some(seat) = self.seat(player) else {
             return;
@@ -118,7 +144,7 @@ impl Memory {
 
     /// Pauses the game if a player is missing, until the first such player's time is up, and resumes it if none is.
     fn set_pause(&mut self, effects: &mut Effects) {
-        let until_ms = |seat: &super::Seat| match seat.hand {
+        let until_ms = |seat: &Seat| match seat.hand {
             Hand::Missing { until_ms } => Some(until_ms),
             _ => None,
         };

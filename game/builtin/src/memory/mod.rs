@@ -25,6 +25,10 @@
 
 mod params;
 
+mod table;
+
+mod timer;
+
 mod update;
 
 mod play;
@@ -32,74 +36,16 @@ mod play;
 mod drops;
 
 pub use params::{OnDrop, Params};
-pub use update::Phase;
+pub use table::{Memory, Phase};
 
-use grandstand_game::{Data, Lane, PlayerId};
+use grandstand_game::{Data, Effects, Event, EventKind, Game, Lane, PlayerId, Refusal, Setup};
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use grandstand_game::Effects;
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
-use update::{Players, Scores, Update, View};
-
-/// What cards show.
-const FACES: &[&str] = &[
-    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",
-    "T", "U", "V", "W", "X", "Y", "Z", "2", "3", "4", "5", "6", "7",
-];
-
-/// The turn runs out.
-const TURN: &str = "turn";
-/// Two different cards are hidden again.
-const HIDE: &str = "hide";
-/// The computer flips a card.
-const COMPUTER: &str = "computer";
-/// Nobody came to a room in which nobody waits.
-const EMPTY: &str = "empty";
-/// `away:{player}`: the player's time to return runs out.
-const AWAY: &str = "away:";
-
-/// A game of `memory`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Memory {
-    params: Params,
-    phase: Phase,
-    /// Each card's face, by its index in [`FACES`]. Never shown as a whole.
-    deck: Vec<usize>,
-    /// Which cards were matched.
-    matched: Vec<bool>,
-    /// The one or two cards that are open and not matched.
-    open: Vec<usize>,
-    /// When two different open cards are hidden.
-    hide_ms: Option<u64>,
-    /// Who plays, in the order of their turns.
-    seats: Vec<Seat>,
-    /// Whose turn it is, while there is one.
-    turn: usize,
-    deadline_ms: Option<u64>,
-    winners: Option<Vec<PlayerId>>,
-}
-
-/// A place in the game.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Seat {
-    player: PlayerId,
-    score: u32,
-    hand: Hand,
-}
-
-/// Who plays in a seat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Hand {
-    /// Its player, who is connected.
-    Here,
-    /// Its player, who dropped a short while ago.
-    Away,
-    /// Its player, for whom the game is paused until then.
-    Missing { until_ms: u64 },
-    /// The computer, or, where the game was abandoned, nobody.
-    Gone,
-}
+use params::FACES;
+use table::Hand;
+use timer::{AWAY, COMPUTER, EMPTY, HIDE, TURN};
+use update::{Players, Scores, View};
 
 /// A player's input.
 #[derive(Deserialize)]
@@ -166,32 +112,6 @@ impl Game for Memory {
 }
 
 impl Memory {
-    fn on_joined(&mut self, player: &PlayerId, effects: &mut Effects) {
-        if self.phase == Phase::Over {
-            return effects.reject("finished", "the game is over");
-        }
-        // Who comes again after the computer took over only watches.
-        if self.seat(player).is_some() {
-            return;
-        }
-        if self.phase != Phase::Waiting {
-            return effects.reject("room_full", "all places are taken");
-        }
-        self.seats.push(Seat {
-            player: player.clone(),
-            score: 0,
-            hand: Hand::Here,
-        });
-        effects.clear_timer(EMPTY);
-        if self.seats.len() < self.params.players {
-            effects.update(&Update::Waiting {
-                players: Players(&self.seats),
-            });
-        } else {
-            self.start(effects);
-        }
-    }
-
     fn on_timer(&mut self, name: &str, effects: &mut Effects) {
         match name {
             TURN => self.pass(effects),
@@ -241,19 +161,6 @@ impl Memory {
             _ => Ok(card),
         }
     }
-
-    fn seat(&self, player: &PlayerId) -> Option<usize> {
-        self.seats.iter().position(|seat| &seat.player == player)
-    }
-
-    fn is_open(&self, card: usize) -> bool {
-        self.matched[card] || self.open.contains(&card)
-    }
-}
-
-/// The name of a player's timer.
-fn away(player: &PlayerId) -> String {
-    format!("{AWAY}{player}")
 }
 
 #[cfg(test)]

@@ -4,8 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use grandstand_game::Refusal;
 
+use crate::params::read;
+
+/// What cards show.
+pub(super) const FACES: &[&str] = &[
+    "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",
+    "T", "U", "V", "W", "X", "Y", "Z", "2", "3", "4", "5", "6", "7",
+];
+
 /// The most cards that a room may have: two of each face.
-const MAX_CARDS: usize = 2 * super::FACES.len();
+const MAX_CARDS: usize = 2 * FACES.len();
 
 /// `join`'s `params`. What is not given has its default, what is not known is ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +72,7 @@ impl Params {
     /// `bad_params`, and which one is wrong and how.
     pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Refusal> {
         let bad = |message: String| Err(Refusal::new("bad_params", message));
-        let params: Self = crate::params(params)?;
+        let params: Self = read(params)?;
         if !(2..=4).contains(&params.players) {
             return bad(format!("players is {}, must be 2 to 4", params.players));
         }

@@ -1,11 +1,12 @@
 //! Turns and cards.
 
-use grandstand_game::PlayerId;
+use grandstand_game::{Effects, PlayerId};
 use rand::seq::IteratorRandom;
 
-use super::update::{Phase, Players, Scores, Update};
-use super::{COMPUTER, EMPTY, FACES, HIDE, Hand, Memory, TURN, away};
-use grandstand_game::Effects;
+use super::params::FACES;
+use super::table::{Hand, Memory, Phase};
+use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away};
+use super::update::{Players, Scores, Update};
 
 impl Memory {
     /// All are in.

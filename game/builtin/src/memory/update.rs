@@ -2,23 +2,9 @@
 
 use grandstand_game::PlayerId;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
-use super::Seat;
-
-/// How far the game is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Players are missing.
-    Waiting,
-    /// Somebody's turn.
-    Playing,
-    /// A player who dropped is waited for.
-    Paused,
-    /// The end.
-    Over,
-}
+use super::table::{Phase, Seat};
 
 /// The whole of it.
 #[derive(Serialize)]

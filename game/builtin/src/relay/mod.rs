@@ -20,6 +20,7 @@ use grandstand_game::{Data, Lane, PlayerId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::params::read;
 use grandstand_game::{Effects, LiveEffects};
 use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
 use put::{Put, Values};
@@ -83,7 +84,7 @@ impl Game for Relay {
     type Volatile = ();
 
     fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
-        let params: Params = crate::params(setup.params)?;
+        let params: Params = read(setup.params)?;
         if !(100..=86_400_000).contains(&params.idle_ms) {
             let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
             return Err(Refusal::new("bad_params", message));

@@ -5,8 +5,11 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, PlayerId, SessionId};
 use grandstand_common::wire::{self, Body, ItemKind};
 
-use super::state::Reject;
-use super::{DELETE_TIMER, Emit, Logged, Player, Presence, Room, processed, welcome};
+use super::actor::Room;
+use super::emit::{Emit, Welcome};
+use super::logged::Logged;
+use super::players::{Player, Presence, Reject};
+use super::state::DELETE_TIMER;
 use grandstand_game::host::{Panicked, guard};
 use grandstand_game::{EventKind, Refusal};
 
@@ -116,7 +119,7 @@ impl Room {
             return Ok(());
         }
         player.presence = Presence::Lost;
-        let report = processed(player);
+        let report = player.processed();
         let who = &sender.player;
         self.apply(time_ms, EventKind::Lost { player: who }, None, emits)?;
         let edge = sender.edge.clone();
@@ -220,7 +223,7 @@ impl Room {
                 player.gap_round = Some(entry.round);
                 let report = wire::Processed {
                     gap: Some(entry.round),
-                    ..processed(player)
+                    ..player.processed()
                 };
                 emits.push(Emit::ToEdge(
                     sender.edge.clone(),
@@ -353,7 +356,7 @@ impl Room {
 
     fn report(&self, sender: &Sender, emits: &mut Vec<Emit>) {
         if let Some(player) = self.state.players.get(&sender.player) {
-            let report = ItemKind::Processed(processed(player));
+            let report = ItemKind::Processed(player.processed());
             emits.push(Emit::ToEdge(sender.edge.clone(), report));
         }
     }
@@ -366,7 +369,10 @@ impl Room {
     ) -> Result<(), Panicked> {
         if let Some(player) = self.state.players.get(&sender.player) {
             let private = guard(|| self.game.private(&sender.player))?;
-            emits.push(Emit::Joined(Box::new(welcome(player, private.or(direct)))));
+            emits.push(Emit::Joined(Box::new(Welcome::of(
+                player,
+                private.or(direct),
+            ))));
             emits.push(Emit::Presence);
         }
         Ok(())

@@ -1,0 +1,15 @@
+//! Reading a room's `params`.
+
+use grandstand_game::Refusal;
+use serde::de::DeserializeOwned;
+
+/// Reads a room's `params`.
+///
+/// # Errors
+/// `bad_params`, and what is wrong with them.
+pub(crate) fn read<T: DeserializeOwned>(params: &serde_json::Value) -> Result<T, Refusal> {
+    if !params.is_object() {
+        return Err(Refusal::new("bad_params", "params must be an object"));
+    }
+    T::deserialize(params).map_err(|error| Refusal::new("bad_params", format!("params: {error}")))
+}

@@ -1,0 +1,237 @@
+//! A room in memory: its making and what others read of it.
+
+use std::fmt;
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
+use grandstand_common::wire::{self, Joined};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use grandstand_game::host::{AnyGame, Maker, Panicked, guard};
+use grandstand_game::{LiveEffects, LiveTo};
+use grandstand_game::{Refusal, Setup, Spectating};
+
+use super::connected::Connected;
+use super::emit::Welcome;
+use super::logged::Logged;
+use super::players::Presence;
+use super::state::State;
+
+/// The most players that are listed in a presence; above it is their count alone.
+const PRESENCE_LISTED: usize = 64;
+
+/// A room that is in memory.
+pub(crate) struct Room {
+    pub(super) id: RoomId,
+    pub(super) game: Box<dyn AnyGame>,
+    pub(super) state: State,
+    /// The last entry that was applied.
+    pub(super) last: u64,
+    pub(super) connected: Connected,
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room")
+            .field("id", &self.id)
+            .field("last", &self.last)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Room {
+    /// Makes the room that a `Joined` asks for; the entry itself is still to be handled.
+    pub(crate) fn create(
+        maker: Maker,
+        id: &RoomId,
+        logged: &Logged,
+        joined: &Joined,
+    ) -> Result<Result<Self, Refusal>, Panicked> {
+        let mut seed = [0; 32];
+        for (to, from) in seed.iter_mut().zip(&joined.seed) {
+            *to = *from;
+        }
+        let params = match joined.params.as_ref() {
+            b"" => serde_json::Value::Object(serde_json::Map::new()),
+            text => match serde_json::from_slice(text) {
+                Ok(params) => params,
+                Err(_) => {
+                    return Ok(Err(Refusal::new("bad_message", "params must be JSON")));
+                }
+            },
+        };
+        let mut setup = Setup {
+            params: &params,
+            rng: &mut ChaCha8Rng::from_seed(seed),
+            now_ms: logged.time_ms,
+        };
+        let game = maker.create(&mut setup)?;
+        Ok(game.map(|game| Self {
+            id: id.clone(),
+            game,
+            state: State::new(
+                Instance::of(logged.seq, logged.time_ms),
+                seed,
+                logged.time_ms,
+            ),
+            last: logged.seq,
+            connected: Connected::default(),
+        }))
+    }
+
+    /// A room as a snapshot has it.
+    pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: State, last: u64) -> Self {
+        let connected = Connected::of(&state);
+        Self {
+            id,
+            game,
+            state,
+            last,
+            connected,
+        }
+    }
+
+    /// The edges that hold connected players' sessions.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = &EdgeId> {
+        self.connected.edges()
+    }
+
+    /// Whether [`edges`](Self::edges) may say something else than when this was last asked.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        self.connected.take_moved()
+    }
+
+    /// The connected players whose sessions an edge holds.
+    pub(crate) fn sessions_on(
+        &self,
+        edge: &EdgeId,
+    ) -> impl Iterator<Item = (&PlayerId, SessionId)> {
+        let some = self.connected.has(edge);
+        let players = some
+            .then(|| self.state.players.iter())
+            .into_iter()
+            .flatten();
+        players
+            .filter(move |(_, p)| p.presence == Presence::Connected && p.edge == *edge)
+            .map(|(id, p)| (id, p.session))
+    }
+
+    pub(crate) fn game(&self) -> &dyn AnyGame {
+        self.game.as_ref()
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// What it applied behind `last` is no more in the log (D11): what is stored there now is new.
+    pub(crate) fn cut(&mut self, last: u64) {
+        self.last = self.last.min(last);
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        self.state.instance
+    }
+
+    /// A lane's view as the edges get it.
+    pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
+        let (data, served) = guard(|| {
+            let served = match lane {
+                Lane::Players => Spectating::default(),
+                Lane::Spectators => self.game.spectating(),
+            };
+            (self.game.view(lane), served)
+        })?;
+        Ok(wire::Snapshot {
+            lane: lane.index() as u32,
+            version: self.state.versions[lane.index()],
+            max_rate_hz: served.max_rate_hz,
+            delay_ms: served.delay_ms,
+            data: Some(data),
+        })
+    }
+
+    /// What a session's edge gets when it asks for what it lacks. `None` if it is not a player's current one.
+    pub(crate) fn welcome(&self, session: SessionId) -> Option<Result<Welcome, Panicked>> {
+        let (id, player) = self.state.player_of(session)?;
+        Some(guard(|| self.game.private(id)).map(|direct| Welcome::of(player, direct)))
+    }
+
+    /// Whether the session was a player's before the current one.
+    pub(crate) fn was_replaced(&self, session: SessionId) -> bool {
+        let mut players = self.state.players.values();
+        players.any(|p| p.sessions.contains(&session))
+    }
+
+    /// Where a player's session is held, if it can be reached.
+    pub(crate) fn reach(&self, player: &PlayerId) -> Option<(&EdgeId, SessionId)> {
+        let player = self.state.players.get(player)?;
+        player
+            .is_reachable()
+            .then_some((&player.edge, player.session))
+    }
+
+    /// Whether this is a player's current session, held by this edge.
+    pub(crate) fn is_held_by(&self, session: SessionId, edge: &EdgeId) -> bool {
+        let player = self.state.player_of(session);
+        player.is_some_and(|(_, p)| p.is_reachable() && p.edge == *edge)
+    }
+
+    /// Whether a player's session is held by this edge.
+    pub(crate) fn has_player_on(&self, edge: &EdgeId) -> bool {
+        let mut players = self.state.players.values();
+        players.any(|p| p.is_reachable() && p.edge == *edge)
+    }
+
+    /// Who is there.
+    pub(crate) fn presence(&self, viewers: u64) -> wire::Presence {
+        let here = || {
+            let players = self.state.players.iter();
+            players.filter(|(_, p)| p.presence != Presence::Left)
+        };
+        let count = here().count();
+        let listed = if count <= PRESENCE_LISTED {
+            usize::MAX
+        } else {
+            0
+        };
+        let players = here().take(listed).map(|(id, p)| wire::PlayerPresence {
+            id: id.to_string(),
+            lost: p.presence == Presence::Lost,
+        });
+        wire::Presence {
+            players: players.collect(),
+            count: count as u32,
+            viewers,
+        }
+    }
+
+    /// A lossy message from a session; nothing if it is not a player's current one.
+    pub(crate) fn live(
+        &mut self,
+        session: SessionId,
+        player: &PlayerId,
+        data: Data,
+    ) -> Result<Vec<(LiveTo, Data)>, Panicked> {
+        let reach = self.reach(player);
+        if reach.is_none_or(|(_, current)| current != session) {
+            return Ok(Vec::new());
+        }
+        let mut effects = LiveEffects::default();
+        guard(|| self.game.live(player, data, &mut effects))?;
+        Ok(effects.into_list())
+    }
+
+    /// Moves the volatile part on.
+    pub(crate) fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
+        let mut effects = LiveEffects::default();
+        guard(|| self.game.tick(&mut effects))?;
+        Ok(effects.into_list())
+    }
+}

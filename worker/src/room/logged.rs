@@ -1,0 +1,11 @@
+//! Entries of the log.
+
+use grandstand_common::wire;
+
+/// An entry of the log, decoded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Logged {
+    pub(crate) seq: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) entry: wire::Entry,
+}
