@@ -1,4 +1,4 @@
-//! Which room of a name is replayed, and whether it can be.
+//! Chooses the room of a name to replay, or says why none can be replayed.
 
 use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
@@ -7,99 +7,99 @@ use super::request::Request;
 use super::scan::{Life, Scan};
 use super::stored::{Key, Snapshot, Stored};
 
-/// Why there is nothing to replay.
+/// The reason why no room can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoom {
-    /// Nothing of it is anywhere.
+    /// Neither the log nor the buckets have anything of the room.
     #[error(
-        "there is no room {room}: neither the log nor what is stored has anything of it (the log keeps entries for a \
-         while only: cluster.log_max_age_s)"
+        "there is no room {room}: it has neither entries in the log nor a stored snapshot (the log keeps entries only \
+         for cluster.log_max_age_s)"
     )]
     Never {
         /// The room.
         room: RoomId,
     },
-    /// Nothing of it is anywhere, and this program would not have its game.
+    /// Neither the log nor the buckets have anything of the room, and this program does not have its game.
     #[error(
-        "there is no room {room}: neither the log nor what is stored has anything of it, and no game is named {game:?} in \
+        "there is no room {room}: it has neither entries in the log nor a stored snapshot, and no game is named {game:?} in \
          this program (it has {known})"
     )]
     NeverOfGame {
         /// The room.
         room: RoomId,
-        /// The game that its name asks for.
+        /// The game in the room's name.
         game: String,
-        /// Those that the program has.
+        /// The program's games.
         known: String,
     },
-    /// All who wanted in were refused.
+    /// Every join was refused.
     #[error(
-        "there never was a room {room}: its log has {entries} entries, and nobody was let in ({why})"
+        "no room {room} was ever created: the log has {entries} entries of it, and every join was refused ({why})"
     )]
     Refused {
         /// The room.
         room: RoomId,
-        /// What the log has.
+        /// The number of the room's entries in the log.
         entries: u64,
         /// The last refusal.
         why: String,
     },
-    /// It cannot be replayed from its beginning.
+    /// The log no longer has the room's first entry.
     #[error("{}", gone(.room, *.first, .also))]
     BeginningGone {
         /// The room.
         room: RoomId,
         /// The first entry that the log still has.
         first: u64,
-        /// What can be done.
+        /// A way out, appended to the error text.
         also: &'static str,
     },
-    /// The log is another one than the room was made from.
+    /// The log is not the one that the stored snapshot was made from.
     #[error(
-        "the entry that created {room} is not in the log, though the log has its beginning: the log was made anew since, \
-         or entries were removed, so the room cannot be replayed from its beginning; --from-snapshot replays what came \
-         after the stored snapshot"
+        "the entry that created {room} is not in the log, although the log has its first entries: the log was created \
+         again, or entries were removed, so the room cannot be replayed from its beginning; --from-snapshot replays \
+         the entries after the stored snapshot"
     )]
     OtherLog {
         /// The room.
         room: RoomId,
     },
-    /// There is none that this entry created.
-    #[error("no room {room} was created by entry {asked}; the log has those of {there}")]
+    /// No room was created by this entry.
+    #[error("no room {room} was created by entry {asked}; the log has rooms created by {there}")]
     NoInstance {
         /// The room.
         room: RoomId,
         /// The entry.
         asked: u64,
-        /// Those that there are.
+        /// The entries that created rooms.
         there: String,
     },
-    /// This program does not have its game.
+    /// This program does not have the room's game.
     #[error(
         "no game is named {game:?} in this program (it has {known}): replay the room with the program whose workers run \
-         it; its log has {entries} entries, which --json shows all the same"
+         it; the log has {entries} entries of the room, which --json shows"
     )]
     NoSuchGame {
         /// The game.
         game: String,
-        /// Those that it has.
+        /// The program's games.
         known: String,
-        /// How many entries the log has.
+        /// The number of the room's entries in the log.
         entries: u64,
     },
-    /// It begins behind the last entry that was asked for.
+    /// The room was created after the last requested entry.
     #[error(
-        "there is no room {room} at entry {until}: the first that the log has was created by entry {first}"
+        "there is no room {room} at entry {until}: the first room of this name in the log was created by entry {first}"
     )]
     Later {
         /// The room.
         room: RoomId,
-        /// The last entry that was asked for.
+        /// The last requested entry.
         until: u64,
-        /// The first entry of a room.
+        /// The first entry that created a room.
         first: u64,
     },
-    /// There is no snapshot to begin with.
+    /// No snapshot is stored to begin with.
     #[error("there is no stored snapshot to begin with: {0}")]
     Snapshot(String),
 }
@@ -111,10 +111,10 @@ fn gone(room: &RoomId, first: u64, also: &str) -> String {
     )
 }
 
-const FROM_SNAPSHOT: &str = "; --from-snapshot replays what came after the stored snapshot";
+const FROM_SNAPSHOT: &str = "; --from-snapshot replays the entries after the stored snapshot";
 
 impl NoRoom {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoSuchGame { .. } => Exit::Unavailable,
@@ -123,18 +123,18 @@ impl NoRoom {
     }
 }
 
-/// What is replayed.
+/// The room to replay.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) life: Life,
-    /// The other rooms of the name.
+    /// The entries that created the other rooms of the name.
     pub(super) others: Vec<u64>,
     pub(super) is_newest: bool,
-    /// Begin with it.
+    /// The snapshot that the replay begins with; `None` replays from the first entry.
     pub(super) snapshot: Option<Snapshot>,
 }
 
-/// Chooses among what was found.
+/// Chooses among the rooms that the scan found.
 pub(super) fn choose(
     scan: &Scan,
     stored: &Stored,
@@ -199,7 +199,7 @@ pub(super) fn choose(
     }
 }
 
-/// There is no room among the log's entries.
+/// The error for a log whose entries created no room.
 fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom {
     let room = room.clone();
     let nothing_stored = stored.is_nothing();
@@ -228,9 +228,9 @@ fn no_instance(room: &RoomId, asked: u64, scan: &Scan) -> NoRoom {
 
 fn why_none(key: &Key) -> String {
     match key {
-        Key::Nothing => "nothing is stored of it".to_owned(),
+        Key::Nothing => "nothing is stored of the room".to_owned(),
         Key::Marker(_) | Key::Deleted(_) => "the room was deleted".to_owned(),
-        Key::Unreadable(error) => format!("what is stored {error}"),
+        Key::Unreadable(error) => format!("the stored snapshot {error}"),
         Key::Room(_) => String::new(),
     }
 }

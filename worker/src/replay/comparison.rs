@@ -1,75 +1,75 @@
-//! The replayed state beside the stored one.
+//! The comparison of the replayed state with the stored one.
 
 use grandstand_game::host::StateHash;
 
 use super::diff::Differences;
 
-/// How the replayed state and the stored one stand to each other.
+/// The result of comparing the replayed state with the stored one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Comparison {
-    /// They are the same.
+    /// The states are equal.
     Equal {
         /// The last entry that is in the snapshot.
         seq: u64,
         /// The state's hash.
         hash: StateHash,
-        /// The snapshot is of a build that writes the same state otherwise.
+        /// Whether another build wrote the snapshot and serializes the same state differently.
         rewritten: bool,
     },
-    /// They are not.
+    /// The states differ.
     Differs {
         /// The last entry that is in the snapshot.
         seq: u64,
         /// The stored state's hash.
         stored: StateHash,
-        /// The replayed state's.
+        /// The replayed state's hash.
         replayed: StateHash,
-        /// The hash that the snapshot says, if its state has another: it was damaged.
+        /// The hash in a damaged snapshot, whose state has another one.
         damaged: Option<StateHash>,
-        /// The log lost what the room had applied from this entry on (D11).
+        /// The first entry that the room had applied and the log has lost (D11).
         cut: Option<u64>,
-        /// Where: stored, replayed.
+        /// The differences: stored, replayed.
         differences: Differences,
     },
     /// Only one of them has a room.
     Fate {
-        /// What is stored says that it was deleted.
+        /// Whether the room is deleted in storage rather than in the replay.
         stored_deleted: bool,
-        /// By, or as of, which entry.
+        /// The entry that deleted the room in storage, or the snapshot's last entry.
         stored_at: Option<u64>,
-        /// Which entry deleted it in the replay.
+        /// The entry that deleted the room in the replay.
         replayed: Option<u64>,
     },
-    /// Both say that it was deleted.
+    /// The room is deleted in both.
     BothDeleted {
-        /// By which entry, if the stored one still says.
+        /// The entry that deleted it, if the stored record still names it.
         seq: Option<u64>,
     },
-    /// Nothing is stored yet, or nothing that one could compare with.
+    /// Nothing comparable is stored yet.
     NotStored,
-    /// What is stored is of a later entry.
+    /// The stored snapshot is of a later entry.
     NotReached {
-        /// Of which.
+        /// That entry.
         seq: u64,
     },
-    /// What is stored is of another room of the same name.
+    /// The stored snapshot is of another room of the same name.
     OtherInstance,
-    /// It is not the newest room of its name.
+    /// The replayed room is not the newest of its name.
     Older,
     /// The replay began with the snapshot.
     BegunThere {
-        /// The last entry that is in it.
+        /// The last entry that the snapshot covers.
         seq: u64,
     },
-    /// The snapshot cannot be read: why.
+    /// The snapshot cannot be read.
     Unreadable {
-        /// Why.
+        /// The reason.
         error: String,
     },
 }
 
 impl Comparison {
-    /// Whether what is stored is not what it should be.
+    /// Whether the stored room differs from the replayed one or cannot be read.
     pub fn is_different(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Where two states differ, as paths into their JSON.
+//! Differences between two states, as paths into their JSON.
 
 use std::fmt;
 
@@ -7,30 +7,30 @@ use serde_json::{Map, Value, json};
 
 use crate::stored::snapshot::StoredState;
 
-/// How many differences are shown.
+/// The maximum number of differences that are kept.
 const SHOWN: usize = 20;
-/// How much of a value is shown, characters.
+/// The maximum length of a printed value in characters.
 const VALUE: usize = 60;
 
-/// Where two states differ.
+/// The differences between two states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Differences {
-    /// The first of them.
+    /// The first differences.
     pub list: Vec<Difference>,
-    /// How many more there are.
+    /// The number of further differences.
     pub more: usize,
 }
 
 /// One place where two states differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// Where: `game.deck[3]`.
+    /// The path, for example `game.deck[3]`.
     pub path: String,
-    /// What the one has there, if it has something.
+    /// The value in the first state; `None` if it has none there.
     pub one: Option<Value>,
-    /// What the other has there.
+    /// The value in the second state; `None` if it has none there.
     pub other: Option<Value>,
-    /// Lists with the same items in another order.
+    /// Whether the values are lists with the same items in another order.
     pub reordered: bool,
 }
 
@@ -108,7 +108,7 @@ impl Differences {
         });
     }
 
-    /// A table of them; the columns are named.
+    /// Writes a table of the differences with these column names.
     pub(super) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -124,7 +124,7 @@ impl Differences {
             let path = &difference.path;
             write!(f, "             {path:paths$}  {a:ones$}  {b}")?;
             match difference.reordered {
-                true => writeln!(f, "  (the same in another order)")?,
+                true => writeln!(f, "  (the same items in another order)")?,
                 false => writeln!(f)?,
             }
         }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn another_order_of_the_same_items_is_told_as_such() {
+    fn a_reordered_list_is_reported_as_reordered() {
         let mut found = Differences::default();
         found.compare(
             &mut String::new(),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn many_and_long_ones_are_cut() {
+    fn long_lists_and_long_values_are_cut() {
         let one = Value::from_iter((0..100).map(|i| (format!("k{i}"), json!("x".repeat(100)))));
         let mut found = Differences::default();
         found.compare(&mut String::new(), &one, &json!({}));

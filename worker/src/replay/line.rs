@@ -1,4 +1,4 @@
-//! One entry of a room's history: what it says, and what came of it.
+//! One entry of a room's history with its effects.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::SessionId;
@@ -12,51 +12,51 @@ use super::time;
 use crate::room::{Emit, Logged, Room, State};
 use grandstand_game::host::StateHash;
 
-/// An entry, and what came of it. What there is not is left out.
+/// An entry with its effects. Its JSON omits empty fields.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Line {
-    /// Its place in the log.
+    /// The sequence number in the log.
     pub seq: u64,
-    /// When it was stored, RFC 3339.
+    /// The time at which the log stored it, RFC 3339.
     pub time: String,
-    /// The same, Unix milliseconds.
+    /// The same time in Unix milliseconds.
     pub time_ms: u64,
-    /// What it is: `joined`, `left`, `lost`, `here`, `input`, `timer`, `edge_lost`, or `unreadable`.
+    /// The kind: `joined`, `left`, `lost`, `here`, `input`, `timer`, `edge_lost`, or `unreadable`.
     pub kind: &'static str,
-    /// Whose it is.
+    /// The player.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub player: String,
     /// The session, 16 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// Its number in the session's chain.
+    /// The entry's number in the session's chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
     /// The edge that holds the session.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub edge: String,
-    /// An input's number.
+    /// The sequence number of an input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
     /// An input's data, `join`'s params and options, a timer's name and arming.
     #[serde(flatten)]
     pub said: Said,
-    /// Why it changed nothing: `repeat`, `gap`, `replaced`, `not_joined`, `stale`, `no_room`.
+    /// The reason why the entry changed nothing: `repeat`, `gap`, `replaced`, `not_joined`, `stale`, `no_room`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
-    /// The room was created by it.
+    /// Whether the entry created the room.
     #[serde(skip_serializing_if = "is_false")]
     pub created: bool,
-    /// What the lanes were sent.
+    /// The updates of the lanes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<UpdateLine>,
-    /// What players were sent alone.
+    /// The messages to single players.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directs: Vec<DirectLine>,
-    /// Inputs that were refused.
+    /// The rejected inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<RejectLine>,
-    /// Why a player was not let in.
+    /// The refusal of a join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<RejectLine>,
     /// Timers that were armed.
@@ -65,21 +65,21 @@ pub struct Line {
     /// Timers that were disarmed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timers_cleared: Vec<String>,
-    /// The game ended the room.
+    /// Whether the game ended the room.
     #[serde(skip_serializing_if = "is_false")]
     pub finished: bool,
-    /// The room was deleted.
+    /// Whether the entry deleted the room.
     #[serde(skip_serializing_if = "is_false")]
     pub deleted: bool,
-    /// Why the replay ends here: the game panics, or its state cannot be stored.
+    /// The reason why the replay ends here: the game panics, or its state cannot be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
-    /// The hash of the state after it.
+    /// The hash of the state after the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<StateHash>,
 }
 
-/// What an entry carries.
+/// The content of an entry or a message.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Said {
     /// JSON.
@@ -97,7 +97,7 @@ pub struct Said {
     /// A timer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timer: Option<String>,
-    /// Which arming of it.
+    /// The number of the timer's arming.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arming: Option<u64>,
 }
@@ -111,7 +111,7 @@ pub struct UpdateLine {
     /// The spectators' lane's new version.
     #[serde(skip_serializing_if = "is_zero")]
     pub spectators: u64,
-    /// Of updates with the same key the latest suffices.
+    /// The coalescing key: of updates with the same key the latest suffices.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// The change.
@@ -119,36 +119,36 @@ pub struct UpdateLine {
     pub said: Said,
 }
 
-/// What one player was sent.
+/// A message to one player.
 #[derive(Debug, Clone, Serialize)]
 pub struct DirectLine {
-    /// Who.
+    /// The player's name.
     pub player: String,
-    /// What.
+    /// The content.
     #[serde(flatten)]
     pub said: Said,
 }
 
-/// Something that was refused.
+/// A rejected input or a refused join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RejectLine {
-    /// The input's number.
+    /// The input's sequence number; 0 for a join.
     #[serde(skip_serializing_if = "is_zero")]
     pub input: u64,
-    /// For programs.
+    /// The code for programs.
     pub code: String,
-    /// For people.
+    /// The text for people.
     pub message: String,
 }
 
 /// A timer that was armed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TimerLine {
-    /// Its name.
+    /// The timer's name.
     pub name: String,
-    /// When it is due, RFC 3339.
+    /// The due time, RFC 3339.
     pub due: String,
-    /// Which arming of it.
+    /// The number of the timer's arming.
     pub arming: u64,
 }
 
@@ -177,10 +177,10 @@ impl Said {
     }
 }
 
-/// JSON as it was sent, but on one line.
+/// The JSON text without line breaks.
 fn raw(text: &[u8]) -> Option<Box<RawValue>> {
     let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
-    // Within strings they are written `\n`.
+    // Within strings, line breaks are escaped.
     match text.iter().any(is_break) {
         false => serde_json::from_slice(text).ok(),
         true => {
@@ -191,7 +191,7 @@ fn raw(text: &[u8]) -> Option<Box<RawValue>> {
 }
 
 impl Line {
-    /// An entry that cannot be read.
+    /// The line of an entry that cannot be read.
     pub(super) fn unreadable(seq: u64, time_ms: u64) -> Self {
         Self {
             seq,
@@ -202,7 +202,7 @@ impl Line {
         }
     }
 
-    /// What an entry says, before anything came of it.
+    /// The line of an entry, without effects.
     pub(super) fn of(logged: &Logged) -> Self {
         let entry = &logged.entry;
         let mut line = Self::unreadable(logged.seq, logged.time_ms);
@@ -234,7 +234,7 @@ impl Line {
         line
     }
 
-    /// Adds what came of it. `before` is the room's state before it.
+    /// Adds the entry's effects. `before` is the room's state before the entry.
     pub(super) fn add(&mut self, stepped: &Stepped, before: &Before, after: Option<&Room>) {
         self.hash = stepped.hashed.as_ref().map(|hashed| hashed.hash);
         match &stepped.step {
@@ -321,7 +321,7 @@ impl Line {
     }
 }
 
-/// What a line needs to know of the state before its entry.
+/// The parts of the state before an entry that its line needs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Before {
     pub(super) hash: Option<StateHash>,
@@ -356,7 +356,7 @@ pub(super) fn kind(body: &Body) -> &'static str {
     }
 }
 
-/// Why an entry changed nothing.
+/// Returns the reason why an entry changed nothing.
 fn skipped(kind: &str, emits: &[Emit]) -> String {
     let told = emits.iter().find_map(|emit| match emit {
         Emit::ToEdge(_, ItemKind::Gone(gone)) => Some(gone.code.as_str()),

@@ -1,11 +1,11 @@
-//! The flight recorder: a room again, from the entries of its log, and whether that is the room that is stored.
+//! The flight recorder: runs a room again from the entries of its log and compares it with the stored room.
 //!
-//! [`replay`] looks what is stored of a room, reads the room's entries once to see where rooms of its name begin and end,
-//! and once more to run the one that is wanted, three times side by side: as it is, once more, and stored and loaded after
-//! every entry. Since a room is made by its log alone (D7), all must be the same after each entry, and the same as the
-//! stored snapshot after the snapshot's last. Where they are not, the [`Report`] says so.
+//! [`replay`] reads the stored records of a room, then its entries twice: once to find where rooms of its name begin and
+//! end, and once to run the requested room. It runs three replicas side by side, one of which is stored and loaded after
+//! every entry. Because a room is a function of its log (D7), all replicas must be equal after each entry, and equal to
+//! the stored snapshot after the last entry that the snapshot covers. The [`Report`] contains every difference.
 //!
-//! A worker of your own games offers it to people by calling [`replay`] with its games, and printing the report.
+//! A program with its own games calls [`replay`] with these games and prints the report.
 
 mod request;
 

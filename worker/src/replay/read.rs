@@ -1,4 +1,4 @@
-//! Replaying a room from a bus: what is read, and in which order.
+//! Replays a room from a bus: reads the buckets first, then the room's entries twice.
 
 use std::io;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use super::scan::Scan;
 use super::stored::Stored;
 use grandstand_game::Games;
 
-/// How long nothing may come from the log before it is given up.
+/// After this long without an entry the replay is given up.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How often it is said how far the reading is.
+/// Interval of progress reports.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// Why there is no replay.
@@ -29,22 +29,22 @@ pub enum ReplayError {
     /// The bus cannot be read.
     #[error("the bus cannot be read: {0}")]
     Bus(#[from] BusError),
-    /// The log changed under the reader's hands, or could not be had.
-    #[error("the log could not be read to its end: its place was lost; try again")]
+    /// The log changed during the read, or is unavailable.
+    #[error("the log cannot be read to its end: the reader lost its place; try again")]
     Lost,
-    /// Nothing comes.
-    #[error("nothing comes from the log for {} s", SILENCE.as_secs())]
+    /// The log sends nothing.
+    #[error("the log has sent nothing for {} s", SILENCE.as_secs())]
     Silent,
-    /// There is no such room to replay.
+    /// No such room can be replayed.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
-    /// A line was not taken.
+    /// A line of the history cannot be written.
     #[error("cannot write: {0}")]
     Output(io::Error),
 }
 
 impl ReplayError {
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Bus(_) | Self::Lost | Self::Silent => Exit::Unavailable,
@@ -54,10 +54,11 @@ impl ReplayError {
     }
 }
 
-/// Replays a room of the log, and compares it with what is stored of it.
+/// Replays a room from its log and compares it with its stored snapshot.
 ///
 /// # Errors
-/// If there is no such room, its first entry is not in the log any more, or the bus cannot be read.
+/// If there is no such room, the log no longer has its first entry, the bus cannot be read, or a line cannot be
+/// written.
 pub async fn replay(
     bus: &Bus,
     games: &Games,
@@ -111,7 +112,7 @@ pub async fn replay(
     ))
 }
 
-/// A room whose game is not there can be shown, not played.
+/// Outputs the entries of a room whose game this program does not have. Returns the error.
 async fn unknown_game(
     bus: &Bus,
     (games, room): (&Games, &RoomId),
@@ -145,7 +146,7 @@ async fn unknown_game(
     .into())
 }
 
-/// What the buckets have, before the log is read: what is stored then is in the log.
+/// Reads the buckets. This comes before the log is read, so that the log has every entry that the snapshot covers.
 async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
     let partition = room.partition(bus.partitions());
     let key = subject::room_key(partition, room);
@@ -158,7 +159,7 @@ async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
     Ok(Stored::new(entry, quarantine, checkpoint, log))
 }
 
-/// A room's entries, up to one that was stored when the reading began.
+/// A reader of a room's entries, up to one that was stored before the first read.
 struct Entries {
     reader: LogReader,
     until: u64,

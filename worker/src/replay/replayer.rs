@@ -1,4 +1,4 @@
-//! The replay of one room, entry by entry.
+//! Replays one room entry by entry.
 
 use grandstand_common::bus::LogEntry;
 use grandstand_common::id::{Instance, RoomId};
@@ -16,7 +16,7 @@ use crate::room::{Logged, Room};
 use crate::stored::snapshot::DecodeError;
 use grandstand_game::Games;
 
-/// An entry of the log; nothing but its place if it cannot be read.
+/// Decodes an entry of the log; `None` if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
     Some(Logged {
         seq: entry.seq,
@@ -25,7 +25,7 @@ pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
     })
 }
 
-/// A room that is replayed.
+/// The replay of a room.
 #[derive(Debug)]
 pub(super) struct Replayer {
     games: Games,
@@ -37,14 +37,14 @@ pub(super) struct Replayer {
     pub(super) comparison: Option<Comparison>,
     /// The state after the last entry.
     pub(super) hashed: Option<Hashed>,
-    /// The last state of a room that was deleted since.
+    /// The last state of a room that has been deleted.
     pub(super) before_deletion: Option<Hashed>,
     pub(super) deleted: Option<u64>,
     pub(super) stopped: Option<(u64, Stopped)>,
 }
 
 impl Replayer {
-    /// From the entry that created it.
+    /// Begins before the entry that created the room.
     pub(super) fn new(games: &Games, id: &RoomId, life: &Life, stored: Stored) -> Self {
         let nothing = || Ok::<_, std::convert::Infallible>(None);
         let replicas = match Replicas::new(games, id, nothing) {
@@ -54,7 +54,7 @@ impl Replayer {
         Self::with(games, (id, life.instance), stored, replicas)
     }
 
-    /// From a stored snapshot.
+    /// Begins with a stored snapshot.
     pub(super) fn from_snapshot(
         games: &Games,
         id: &RoomId,
@@ -92,7 +92,7 @@ impl Replayer {
         }
     }
 
-    /// Takes the next entry. Nothing is done with those behind the room's end.
+    /// Replays the next entry. Returns `None` for entries after the room's end.
     pub(super) fn handle(&mut self, entry: &LogEntry) -> Option<Line> {
         if self.deleted.is_some() || self.stopped.is_some() {
             return None;
@@ -130,7 +130,7 @@ impl Replayer {
         Some(line)
     }
 
-    /// All entries were handed over, up to `until` or all there are.
+    /// Compares the result after the last entry, which is `until` or the last one in the log.
     pub(super) fn finish(&mut self, life: &Life, is_newest: bool, until: Option<u64>) {
         let last = until.unwrap_or(self.stored.log.last);
         if self.comparison.is_some() {
@@ -147,7 +147,7 @@ impl Replayer {
             Key::Deleted(seq) if *seq > last && is_alive => {
                 Some(Comparison::NotReached { seq: *seq })
             }
-            // It was made anew since.
+            // The room was created again after that deletion.
             Key::Deleted(seq) if *seq < life.created => Some(Comparison::NotStored),
             Key::Deleted(seq) => Some(Comparison::Fate {
                 stored_deleted: true,
@@ -172,7 +172,7 @@ impl Replayer {
         };
     }
 
-    /// Compares the state with the snapshot, whose last entry was the last that was handled.
+    /// Compares the state with the snapshot. Call it after the last entry that the snapshot covers.
     fn compare(&mut self) {
         if let (None, Some(snapshot)) = (&self.comparison, self.stored.snapshot()) {
             self.comparison = Some(self.compared(snapshot));
@@ -203,7 +203,7 @@ impl Replayer {
                 rewritten,
             };
         }
-        // A build with other fields stores the same state otherwise.
+        // A build with other fields serializes the same state differently.
         let loaded = snapshot.load(&self.games, &self.id).ok().flatten();
         let loaded = loaded.and_then(|room: Room| Hashed::of(&room).ok());
         if loaded.is_some_and(|loaded| loaded.hash == hash) {

@@ -1,4 +1,4 @@
-//! One replica of a room: what an owner makes of the room's entries, without anything around it.
+//! One replica of a room: applies the room's entries as an owner does, without bus and timers.
 
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
@@ -9,7 +9,7 @@ use grandstand_game::Games;
 use grandstand_game::Refusal;
 use grandstand_game::host::Panicked;
 
-/// A replica.
+/// A room, or the lack of one, between two entries.
 #[derive(Debug)]
 pub(super) struct Replica {
     games: Games,
@@ -17,32 +17,32 @@ pub(super) struct Replica {
     room: Option<Room>,
 }
 
-/// What became of an entry.
+/// The result of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There is no room, and the entry made none.
+    /// There is no room, and the entry created none.
     NoRoom,
-    /// It asked for a room, and there is none: the game's refusal, if it is not among what was emitted.
+    /// The entry asked for a room and none was created. Contains the game's refusal unless that was emitted.
     Refused(Option<Refusal>),
-    /// It made the room.
+    /// The entry created the room.
     Opened,
     /// The room handled it.
     Handled,
-    /// It deleted the room.
+    /// The entry deleted the room.
     Deleted,
 }
 
-/// Why a room is not what it was after it was stored and loaded.
+/// The reason why a room cannot be stored and loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReloadError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    #[error("what is stored {0}")]
+    #[error("the stored state {0}")]
     Decode(#[from] DecodeError),
 }
 
 impl Replica {
-    /// Before its first entry.
+    /// A replica before the room's first entry.
     pub(super) fn new(games: &Games, id: &RoomId) -> Self {
         Self {
             games: games.clone(),
@@ -51,7 +51,7 @@ impl Replica {
         }
     }
 
-    /// Going on with a room.
+    /// Continues with `room`.
     pub(super) fn with(mut self, room: Room) -> Self {
         self.room = Some(room);
         self
@@ -66,12 +66,12 @@ impl Replica {
         self.room
     }
 
-    /// There is no room.
+    /// Drops the room.
     pub(super) fn clear(&mut self) {
         self.room = None;
     }
 
-    /// Takes the next entry; after a panic there is no room.
+    /// Applies the next entry. After a panic there is no room.
     pub(super) fn step(
         &mut self,
         logged: &Logged,
@@ -105,7 +105,7 @@ impl Replica {
         )
     }
 
-    /// As if the worker had died: the room is stored, and loaded by another.
+    /// Stores and loads the room, as after the death of a worker.
     pub(super) fn reload(&mut self) -> Result<(), ReloadError> {
         if let Some(room) = self.room.take() {
             let last = room.last();

@@ -1,5 +1,5 @@
-//! The same entries through several replicas side by side: where they part, the game is not deterministic, or does not
-//! survive being stored.
+//! Runs the same entries through several replicas side by side. A divergence shows that the game is not deterministic,
+//! or that storing loses part of its state.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::RoomId;
@@ -16,50 +16,50 @@ use grandstand_game::host::Panicked;
 use grandstand_game::host::StateHash;
 use grandstand_game::host::hash::of_json;
 
-/// The first entry at which a replica was not as the first one.
+/// The first entry at which a replica differs from the first replica.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Divergence {
     /// The entry.
     pub seq: u64,
-    /// Which replica.
+    /// The replica that differs.
     pub twin: Twin,
-    /// What was different.
+    /// The difference.
     pub what: Diverged,
 }
 
-/// What a replica does otherwise than the first one, which it should be equal to.
+/// A replica that must be equal to the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Twin {
-    /// Nothing.
+    /// Runs as the first replica does.
     Again,
-    /// It is stored and loaded after every entry, as if the worker had died.
+    /// Is stored and loaded after every entry, as after the death of a worker.
     Reloaded,
 }
 
-/// What was different.
+/// A difference between two replicas.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Diverged {
-    /// The state: the first one's beside the other's.
+    /// The states differ: the first replica's and the other's.
     State(Differences),
-    /// What was sent to clients, though the state is the same.
+    /// The messages to clients differ, although the states are equal.
     Emitted,
     /// Only one of them panicked.
     Panicked,
     /// Only one of them has a room.
     Existence,
-    /// The other could not be stored or loaded: why.
+    /// The other replica cannot be stored or loaded, for this reason.
     NotStored(String),
 }
 
-/// Why the replay cannot go on.
+/// The reason why the replay cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
-    /// The game panics, twice, as it would in a worker.
+    /// The game panics on both attempts; a worker makes two as well.
     #[error("the game panics")]
     Panicked,
-    /// The state cannot be stored: why.
+    /// The state cannot be stored, for this reason.
     #[error("the state cannot be stored: {0}")]
     NotStored(String),
 }
@@ -79,7 +79,7 @@ impl From<EncodeError> for Stopped {
     }
 }
 
-/// A room's state, and its hash.
+/// A room's state with its hash.
 #[derive(Debug, Clone)]
 pub(super) struct Hashed {
     pub(super) state: StoredState,
@@ -94,27 +94,27 @@ impl Hashed {
     }
 }
 
-/// What became of an entry.
+/// The result of an entry.
 #[derive(Debug)]
 pub(super) struct Stepped {
     pub(super) step: Step,
     pub(super) emits: Vec<Emit>,
-    /// The state after it, if there is a room.
+    /// The state after the entry; `None` without a room.
     pub(super) hashed: Option<Hashed>,
 }
 
-/// Some replicas of a room.
+/// The replicas of a room. A replica that differs is dropped.
 #[derive(Debug)]
 pub(super) struct Replicas {
     first: Replica,
     again: Option<Replica>,
     reloaded: Option<Replica>,
-    /// What was found so far, at most one of each twin.
+    /// The divergences so far, at most one of each twin.
     pub(super) divergences: Vec<Divergence>,
 }
 
 impl Replicas {
-    /// `begin` makes the rooms to go on with, if it is not from the beginning.
+    /// `begin` returns the room that a replica begins with; `None` before the room's first entry.
     pub(super) fn new<E>(
         games: &Games,
         id: &RoomId,
@@ -139,12 +139,12 @@ impl Replicas {
         self.first.room()
     }
 
-    /// Hands them all the next entry.
+    /// Applies the next entry to all replicas.
     pub(super) fn step(&mut self, logged: &Logged) -> Result<Stepped, Stopped> {
         let mut emits = Vec::new();
         let step = match self.first.step(logged, &mut emits) {
             Ok(step) => step,
-            // As a worker does: once more, from what is known to be whole.
+            // A worker also makes a second attempt, with a room that the panic has not touched.
             Err(Panicked) => {
                 let mut again = self.again.take().ok_or(Panicked)?;
                 let step = again.step(logged, &mut emits)?;
@@ -170,7 +170,7 @@ impl Replicas {
             let found = found.or_else(|| after_reload(&mut reloaded, &stepped));
             match found {
                 None => self.reloaded = Some(reloaded),
-                // What differs from run to run differs here too.
+                // A game that differs between two runs differs here, too.
                 Some(_) if self.again.is_none() => {}
                 Some(what) => self.push(logged.seq, Twin::Reloaded, what),
             }
@@ -215,7 +215,7 @@ fn after_reload(replica: &mut Replica, first: &Stepped) -> Option<Diverged> {
     }
 }
 
-/// What clients are shown, in a form in which an object's order does not count.
+/// Digests of the messages to clients. The order of an object's keys does not matter.
 fn shown(emits: &[Emit]) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
     emits.iter().filter_map(|emit| match emit {
         Emit::Update(update) => {

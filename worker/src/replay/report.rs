@@ -1,4 +1,4 @@
-//! What came of a replay.
+//! The result of a replay.
 
 use std::collections::BTreeMap;
 
@@ -19,64 +19,64 @@ use grandstand_game::host::StateHash;
 /// A player at the end of the replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlayerReport {
-    /// Who.
+    /// The player's name.
     pub id: String,
-    /// `connected`, `lost`, `left`; nothing if the room forgot the player.
+    /// `connected`, `lost` or `left`; `None` if the room has forgotten the player.
     pub presence: Option<&'static str>,
-    /// What was counted.
+    /// The player's counts.
     pub tally: PlayerTally,
 }
 
 /// The state at the end of the replay.
 #[derive(Debug, Clone)]
 pub struct FinalState {
-    /// Its hash.
+    /// The state's hash.
     pub hash: StateHash,
     /// `{"room":…,"game":…}`.
     pub json: Value,
-    /// Bytes of it.
+    /// The size of the stored form in bytes.
     pub bytes: usize,
     /// The versions of the lanes, players first.
     pub versions: [u64; 2],
-    /// The armed timers: name and due time, Unix milliseconds.
+    /// The armed timers: name and due time in Unix milliseconds.
     pub timers: Vec<(String, u64)>,
 }
 
-/// What came of a replay. Its `Display` is for people.
+/// The result of a replay. `Display` writes it as text for people.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The room.
     pub room: RoomId,
     /// Its partition.
     pub partition: Partition,
-    /// Which room of the name, and where it begins.
+    /// The replayed room among those of its name.
     pub life: Life,
-    /// The entries that created the others that the log has, oldest first.
+    /// The entries that created the other rooms of the name in the log, oldest first.
     pub others: Vec<u64>,
-    /// Where the replay was to end.
+    /// The requested last entry.
     pub until: Option<u64>,
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
     /// The players at the end.
     pub players: Vec<PlayerReport>,
-    /// The state at the end; just before it was deleted, if it was.
+    /// The state at the end; for a deleted room, the state before its deletion.
     pub state: Option<FinalState>,
-    /// The entry that deleted it.
+    /// The entry that deleted the room.
     pub deleted: Option<u64>,
-    /// Who wrote the snapshot, when (Unix milliseconds), and its last entry.
+    /// The stored snapshot: the epoch of its owner, the time in Unix milliseconds, and the last entry.
     pub snapshot: Option<(Epoch, u64, u64)>,
-    /// How the replayed state and the stored one stand to each other.
+    /// The comparison of the replayed state with the stored one.
     pub comparison: Comparison,
-    /// Where the game turned out not to be deterministic, or not to survive being stored.
+    /// The entries at which the game is not deterministic, or at which storing loses part of its state.
     pub divergences: Vec<Divergence>,
-    /// Where the replay could not go on.
+    /// The entry at which the replay cannot continue, and the reason.
     pub stopped: Option<(u64, Stopped)>,
-    /// If it is in quarantine.
+    /// The record of the room's quarantine.
     pub quarantine: Option<QuarantineRecord>,
 }
 
 impl Report {
-    /// Whether the replay gives what is stored, and the same each time.
+    /// Whether all replicas agree, with each other and with the stored room.
     pub fn is_well(&self) -> bool {
         !self.comparison.is_different() && self.divergences.is_empty() && self.stopped.is_none()
     }

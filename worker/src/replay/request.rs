@@ -1,4 +1,4 @@
-//! A request for a replay, and its output while it goes on.
+//! A request for a replay, and its output during the replay.
 
 use std::io;
 
@@ -6,37 +6,38 @@ use grandstand_common::id::RoomId;
 
 use super::line::Line;
 
-/// What is to be replayed.
+/// The room and the range to replay.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The room.
     pub room: RoomId,
-    /// Which room of the name, by the sequence of the entry that created it; the newest if not said.
+    /// The sequence number of the entry that created the room; `None` means the newest room of the name.
     pub instance: Option<u64>,
-    /// The last entry that is replayed.
+    /// The last entry to replay; `None` replays all.
     pub until: Option<u64>,
-    /// Begin with the stored snapshot instead of the room's first entry.
+    /// Begins with the stored snapshot instead of the room's first entry.
     pub from_snapshot: bool,
 }
 
-/// How far the reading is.
+/// The progress of reading the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Entries of the room that were read.
+    /// The number of the room's entries read so far.
     pub read: u64,
-    /// Entries that are still to come.
+    /// The number of entries still to read.
     pub behind: u64,
-    /// It is the second time, for the replay: first it is looked where rooms of the name begin and end.
+    /// Whether this is the second reading, which replays the room. The first finds where rooms of the name begin and
+    /// end.
     pub second: bool,
 }
 
-/// Takes lines, and fails if it cannot.
+/// Writes a line of the history.
 pub type TakeLine<'a> = dyn FnMut(&Line) -> io::Result<()> + 'a;
 
-/// Where the lines and the progress of a replay go.
+/// The receivers of a replay's lines and progress.
 pub struct Output<'a> {
-    /// Takes a line for each entry of the room, in order.
+    /// Receives a line for each entry of the room, in order.
     pub line: Option<&'a mut TakeLine<'a>>,
-    /// Takes the progress, about once a second.
+    /// Receives the progress about once a second.
     pub progress: &'a mut dyn FnMut(Progress),
 }

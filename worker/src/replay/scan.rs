@@ -1,4 +1,4 @@
-//! Which rooms of one name the log has: where each begins and ends.
+//! Finds the rooms of one name in the log: where each begins and ends.
 
 use std::collections::VecDeque;
 
@@ -11,44 +11,44 @@ use crate::room::{Logged, Room};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 
-/// The most lives that are remembered; of a name that is used again and again the latest.
+/// The maximum number of lives that are kept. The newest are kept.
 const KEPT_LIVES: usize = 256;
 
-/// One room among those that had the name.
+/// One of the rooms that had the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Life {
-    /// Which it is.
+    /// The room's instance.
     pub instance: Instance,
-    /// The entry that created it; 0 if that is not known.
+    /// The entry that created it; 0 if unknown.
     pub created: u64,
-    /// When that was stored, Unix milliseconds.
+    /// The time of that entry in Unix milliseconds.
     pub begun_ms: u64,
     /// Its last entry.
     pub last: u64,
     /// The entry that deleted it.
     pub deleted: Option<u64>,
-    /// An entry that shows that it was not the first of its name, though the log has none before it: its own beginning
-    /// is not there any more.
+    /// An entry that belongs to an earlier beginning of this room: the entry that appears to create the room did not, and
+    /// the log no longer has the one that did.
     #[serde(skip)]
     pub(super) older: Option<u64>,
 }
 
-/// Follows a room's entries.
+/// The scan of a room's entries.
 #[derive(Debug)]
 pub(super) struct Scan {
     replica: Replica,
-    /// The instance that is stored: the entry that made it did so, whatever else this replay would say.
+    /// The instance in the stored snapshot. Its entry is known to have created a room, even if this build disagrees.
     pinned: Option<Instance>,
-    /// The log has no beginning any more.
+    /// Whether the log has lost its first entries.
     trimmed: bool,
-    /// A game panicked: there is a room, and none that could be asked.
+    /// Whether a game panicked: the room exists, but has no state to ask.
     stuck: bool,
     pub(super) lives: VecDeque<Life>,
-    /// All lives, those that are not remembered too.
+    /// The number of all lives, including those that are not kept.
     pub(super) count: u64,
-    /// Entries, whatever they are.
+    /// The number of all entries, including unreadable ones.
     pub(super) entries: u64,
-    /// The last refusal of somebody who would have made a room.
+    /// The last refusal of a join that would have created a room.
     pub(super) refusal: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl Scan {
         }
     }
 
-    /// An entry of this sequence and time; `None` if it cannot be read.
+    /// Handles the next entry; `logged` is `None` if the entry cannot be read.
     pub(super) fn handle(&mut self, (seq, time_ms): (u64, u64), logged: Option<&Logged>) {
         self.entries += 1;
         if self.pinned == Some(Instance::of(seq, time_ms)) {
@@ -121,7 +121,7 @@ impl Scan {
     }
 }
 
-/// Whether an entry cannot be of the room that it meets: it tells of a session or a timer that this one never had.
+/// Whether an entry cannot be of this room, because it is of a session or a timer that the room never had.
 fn is_of_older(room: &Room, logged: &Logged) -> bool {
     let entry = &logged.entry;
     let state = room.state();

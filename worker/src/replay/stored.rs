@@ -1,4 +1,4 @@
-//! What the buckets have of a room.
+//! The records of a room in the buckets.
 
 use grandstand_common::bus::{KvEntry, LogState};
 use grandstand_common::id::{Epoch, Instance};
@@ -12,27 +12,27 @@ use grandstand_common::id::RoomId;
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 
-/// What the buckets have of a room, and the log's place.
+/// The records of a room in the buckets, and the log's bounds.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) key: Key,
-    /// If it is in quarantine.
+    /// The record of the room's quarantine.
     pub(super) quarantine: Option<QuarantineRecord>,
     pub(super) log: LogState,
 }
 
-/// A room's key.
+/// The value of a room's key.
 #[derive(Debug, Clone)]
 pub(super) enum Key {
-    /// There is none.
+    /// The key does not exist.
     Nothing,
-    /// The marker of its deletion, written then (Unix ms).
+    /// A marker: the key was deleted at this time in Unix milliseconds.
     Marker(u64),
-    /// That there is no room after this entry.
+    /// No room exists after this entry.
     Deleted(u64),
     /// A snapshot.
     Room(Box<Snapshot>),
-    /// What cannot be read, and why.
+    /// The value cannot be read, for this reason.
     Unreadable(String),
 }
 
@@ -40,19 +40,19 @@ pub(super) enum Key {
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     value: bytes::Bytes,
-    /// Who wrote it.
+    /// The epoch of the owner that wrote it.
     pub(super) epoch: Epoch,
-    /// When, Unix milliseconds.
+    /// The time of the write in Unix milliseconds.
     pub(super) time_ms: u64,
-    /// The last entry of the log that is in it.
+    /// The last entry of the log that it covers.
     pub(super) last: u64,
-    /// Where the log lost entries that are in it (D11).
+    /// The first covered entry that the log has lost (D11).
     pub(super) cut: Option<u64>,
     pub(super) instance: Instance,
     pub(super) state: StoredState,
-    /// The hash that was stored with it; builds before it stored none.
+    /// The hash that was stored with the state; `None` if an early build wrote the snapshot.
     pub(super) says: Option<StateHash>,
-    /// The hash that its state has.
+    /// The hash computed from the stored state.
     pub(super) is: StateHash,
 }
 
@@ -62,7 +62,7 @@ struct Identity {
 }
 
 impl Stored {
-    /// Of the room's key, its quarantine record, its partition's checkpoint and log.
+    /// Decodes the room's key, its quarantine record, and the checkpoint of its partition.
     pub(super) fn new(
         key: Option<KvEntry>,
         quarantine: Option<KvEntry>,
@@ -79,7 +79,7 @@ impl Stored {
         }
     }
 
-    /// Whether no bucket has anything of the room.
+    /// Whether no bucket has a record of the room.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(self.key, Key::Nothing) && self.quarantine.is_none()
     }
@@ -135,12 +135,12 @@ fn read(value: &bytes::Bytes, checkpoint: Option<&Checkpoint>) -> Result<Read, D
 }
 
 impl Snapshot {
-    /// The hash that was stored, if the state has another one.
+    /// The stored hash if it does not match the state.
     pub(super) fn damaged(&self) -> Option<StateHash> {
         self.says.filter(|says| *says != self.is)
     }
 
-    /// The room.
+    /// Loads the room; `None` if the snapshot has none.
     pub(super) fn load(&self, games: &Games, id: &RoomId) -> Result<Option<Room>, DecodeError> {
         snapshot::decode(games, id, &self.value, self.last)
     }

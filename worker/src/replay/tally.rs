@@ -4,43 +4,43 @@ use std::collections::BTreeMap;
 
 use super::line::Line;
 
-/// What was counted while replaying.
+/// The counts of a replay.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Entries.
     pub entries: u64,
     /// Entries by kind.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// Entries that changed nothing, by why.
+    /// Entries that changed nothing, by reason.
     pub skipped: BTreeMap<String, u64>,
     /// Updates sent.
     pub updates: u64,
     /// Messages to one player.
     pub directs: u64,
-    /// Inputs refused, by code.
+    /// Rejected inputs by code.
     pub rejects: BTreeMap<String, u64>,
-    /// Players not let in, by code.
+    /// Refused joins by code.
     pub refused: BTreeMap<String, u64>,
-    /// By player.
+    /// The counts by player.
     pub players: BTreeMap<String, PlayerTally>,
-    /// The first and the last entry: sequence and Unix milliseconds.
+    /// The first entry: sequence and Unix milliseconds.
     pub first: Option<(u64, u64)>,
-    /// The last.
+    /// The last entry: sequence and Unix milliseconds.
     pub last: Option<(u64, u64)>,
     /// The entry that ended the room.
     pub finished: Option<u64>,
-    /// The largest that the state was, bytes, and after which entry.
+    /// The largest size of the state in bytes, and the entry after which it had that size.
     pub largest: (usize, u64),
 }
 
-/// What was counted of a player.
+/// The counts of a player.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlayerTally {
-    /// Sessions begun.
+    /// Sessions that began.
     pub joins: u64,
-    /// Inputs handed to the game.
+    /// Inputs that the game handled.
     pub inputs: u64,
-    /// Inputs refused.
+    /// Rejected inputs.
     pub rejects: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Times for people.
+//! Formats times for people.
 
 /// `2026-11-22T07:01:12.345Z`.
 pub(super) fn utc(unix_ms: u64) -> String {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn times_follow_the_gregorian_calendar() {
         for (ms, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_the_units_that_people_use() {
+    fn spans_use_the_two_largest_units() {
         for (ms, text) in [
             (0, "0 ms"),
             (999, "999 ms"),

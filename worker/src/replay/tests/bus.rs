@@ -1,4 +1,4 @@
-//! The driver, on an embedded bus.
+//! Replays from an embedded bus.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn run(bus: &Bus, room: &str) -> (Result<Report, ReplayError>, Vec<Line>) 
 }
 
 #[tokio::test]
-async fn a_room_is_read_among_others_and_compared() {
+async fn a_room_among_others_is_replayed_and_compared() {
     let bus = bus(BusOptions::default());
     let rooms: [RoomId; 2] = ["odd-1".parse().unwrap(), "odd-2".parse().unwrap()];
     for n in 0..300 {
@@ -88,7 +88,7 @@ async fn a_room_is_read_among_others_and_compared() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_ends_with_its_code() {
+async fn missing_rooms_games_and_entries_have_their_exit_codes() {
     let small = BusOptions {
         log_memory: 2 * 2048,
         ..BusOptions::default()
@@ -100,7 +100,7 @@ async fn what_is_not_there_ends_with_its_code() {
     let unknown: RoomId = "chess-1".parse().unwrap();
     let (report, _) = run(&bus, "chess-1").await;
     let error = report.unwrap_err();
-    assert_eq!(error.exit(), Exit::NoInput, "nobody ever asked for it");
+    assert_eq!(error.exit(), Exit::NoInput, "no entry is of the room");
     let said = error.to_string();
     assert!(said.contains("no room chess-1"), "{said}");
     assert!(said.contains("it has odd"), "{said}");
@@ -111,7 +111,7 @@ async fn what_is_not_there_ends_with_its_code() {
     assert_eq!(
         report.unwrap_err().exit(),
         Exit::Unavailable,
-        "there is one, of a game that is not here"
+        "the room exists, but its game does not"
     );
     let marker = bus.delete_if(bucket, &key, revision, Duration::from_secs(1));
     marker.await.unwrap();
@@ -136,7 +136,7 @@ async fn what_is_not_there_ends_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_line_that_cannot_be_written_ends_it() {
+async fn a_line_that_cannot_be_written_ends_the_replay() {
     let bus = bus(BusOptions::default());
     let room: RoomId = "odd-1".parse().unwrap();
     append(&bus, &room, &joined("alice", 10, 7)).await;

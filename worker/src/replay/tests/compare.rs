@@ -1,4 +1,4 @@
-//! The replayed state beside the stored one.
+//! The comparison of the replayed state with the stored one.
 
 use grandstand_common::record::{Checkpoint, Cut};
 
@@ -6,7 +6,7 @@ use super::desk::*;
 use super::*;
 
 #[test]
-fn it_is_equal_at_the_snapshot_and_goes_on_behind_it() {
+fn the_states_are_equal_at_the_snapshot_and_the_replay_continues_after_it() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "timer", "map", "reject", "roll", "set"]);
     for stored in &seqs[..5] {
@@ -20,12 +20,16 @@ fn it_is_equal_at_the_snapshot_and_goes_on_behind_it() {
         let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
         assert_eq!(stored["state_hash"], hash.to_string());
         assert_eq!(report.tally.entries, 7);
-        assert_ne!(report.state.unwrap().hash, hash, "the log goes on");
+        assert_ne!(
+            report.state.unwrap().hash,
+            hash,
+            "the log continues after the snapshot"
+        );
     }
 }
 
 #[test]
-fn a_snapshot_of_entries_of_others_behind_the_rooms_last_is_equal() {
+fn a_snapshot_after_later_entries_of_other_rooms_is_equal() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll"]);
     desk.store_as(seqs[1], seqs[1] + 2);
@@ -37,7 +41,7 @@ fn a_snapshot_of_entries_of_others_behind_the_rooms_last_is_equal() {
 fn a_difference_is_shown_with_its_path() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll", "roll"]);
-    // As if a worker had applied an input that is not in the log there.
+    // As if a worker had applied an input that the log does not have by then.
     desk.store_as(seqs[3], seqs[2]);
     let report = desk.replay().unwrap();
     let Comparison::Differs {
@@ -63,7 +67,7 @@ fn a_difference_is_shown_with_its_path() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_told_from_other_rules() {
+fn a_damaged_snapshot_is_distinguished_from_other_rules() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll"]);
     desk.store(seqs[2]);
@@ -87,11 +91,11 @@ fn a_damaged_snapshot_is_told_from_other_rules() {
 }
 
 #[test]
-fn a_snapshot_of_another_build_may_be_written_otherwise() {
+fn a_snapshot_that_another_build_serialized_differently_is_equal() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll"]);
     desk.store(seqs[1]);
-    // A field that this build does not have, and none of the hashes that it would check.
+    // Adds a field that this build does not have, and removes the hash that it would check.
     let text = desk.key.clone().unwrap().value.unwrap();
     let mut stored: serde_json::Value = serde_json::from_slice(&text).unwrap();
     stored["room"]["new"] = 1.into();
@@ -106,7 +110,7 @@ fn a_snapshot_of_another_build_may_be_written_otherwise() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_snapshot() {
+fn an_unreadable_snapshot_is_reported() {
     for text in [
         "nonsense",
         r#"{"format":7,"epoch":1,"generation":0,"last":4}"#,
@@ -126,11 +130,11 @@ fn what_cannot_be_read_is_no_snapshot() {
 }
 
 #[test]
-fn what_the_log_lost_explains_a_difference() {
+fn entries_that_the_log_lost_explain_a_difference() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll", "roll"]);
     desk.store(seqs[3]);
-    // The last two are lost, and others come in their place.
+    // The log loses the last two entries, and another one takes their place.
     desk.log.truncate(2);
     desk.next_seq = seqs[2];
     desk.input(("alice", 10), 2, "map");
@@ -153,12 +157,12 @@ fn what_the_log_lost_explains_a_difference() {
 }
 
 #[test]
-fn it_ends_where_it_is_told_to() {
+fn the_replay_ends_after_the_requested_entry() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll", "roll"]);
     desk.store(seqs[2]);
     let Comparison::Equal { hash, .. } = desk.replay().unwrap().comparison else {
-        panic!("they are equal");
+        panic!("the states are equal");
     };
     desk.request.until = Some(seqs[2]);
     let report = desk.replay().unwrap();
@@ -172,7 +176,7 @@ fn it_ends_where_it_is_told_to() {
 }
 
 #[test]
-fn it_can_begin_with_the_snapshot() {
+fn the_replay_can_begin_with_the_snapshot() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "timer", "map", "roll"]);
     let whole = desk.replay().unwrap().state.unwrap().hash;

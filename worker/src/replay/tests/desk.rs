@@ -1,4 +1,4 @@
-//! A log and buckets, and a replay from them.
+//! A log and buckets in memory, and replays of them.
 
 use bytes::Bytes;
 use grandstand_common::bus::{KvEntry, LogEntry, LogState};
@@ -21,7 +21,7 @@ use crate::room::Room;
 use crate::stored::snapshot::{self, SnapshotHead};
 use grandstand_game::Games;
 
-/// What a test sets up, and asks.
+/// The log, the buckets and the request of a test.
 pub(super) struct Desk {
     pub(super) games: Games,
     pub(super) room: RoomId,
@@ -63,7 +63,7 @@ impl Desk {
         }
     }
 
-    /// Appends; between two entries of the room are those of others.
+    /// Appends an entry. Entries of other rooms lie between two entries of the room.
     pub(super) fn append(&mut self, entry: &Entry) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 3;
@@ -81,12 +81,12 @@ impl Desk {
         self.append(&joined(player, session, 7))
     }
 
-    /// The session's nth entry is the player's nth input.
+    /// Appends an input that is the nth entry of its session and the nth input of its player.
     pub(super) fn input(&mut self, of: (&str, u64), n: u64, text: &str) -> u64 {
         self.append(&input(of, (n, n), text))
     }
 
-    /// Alice joins and does these.
+    /// Alice joins and sends these inputs. Returns the sequence numbers.
     pub(super) fn alice(&mut self, texts: &[&str]) -> Vec<u64> {
         let mut seqs = vec![self.join("alice", 10)];
         for (n, text) in (1..).zip(texts) {
@@ -104,7 +104,7 @@ impl Desk {
         })
     }
 
-    /// The room as a worker has it after an entry.
+    /// The room after an entry, as its owner has it.
     pub(super) fn room_at(&self, seq: u64) -> Option<Room> {
         let mut replica = Replica::new(&self.games, &self.room);
         for logged in self.log.iter().filter(|e| e.seq <= seq).filter_map(decode) {
@@ -118,7 +118,7 @@ impl Desk {
         self.store_as(seq, seq);
     }
 
-    /// As if it were that of another entry.
+    /// Stores the snapshot of the room after entry `seq` as if `last` were its last entry.
     pub(super) fn store_as(&mut self, seq: u64, last: u64) {
         let place = SnapshotHead {
             epoch: Epoch(5),
@@ -150,7 +150,7 @@ impl Desk {
         });
     }
 
-    /// Changes the stored text.
+    /// Replaces a part of the stored snapshot's text.
     pub(super) fn tamper(&mut self, is: &str, becomes: &str) {
         let text = self.key.as_ref().unwrap().value.clone().unwrap();
         let text = String::from_utf8(text.to_vec()).unwrap();
@@ -159,13 +159,13 @@ impl Desk {
         self.put(Some(changed.into()));
     }
 
-    /// Forgets what is before `first`, as the log does.
+    /// Drops entries before `first`, as the log does with old ones.
     pub(super) fn trim(&mut self, first: u64) {
         self.log.retain(|entry| entry.seq >= first);
         self.log_first = first;
     }
 
-    /// What `read` does, without a bus.
+    /// Replays the room as `read` does, without a bus.
     pub(super) fn replay(&mut self) -> Result<Report, NoRoom> {
         let checkpoint = self.checkpoint.as_ref().map(|checkpoint| KvEntry {
             key: String::new(),

@@ -1,10 +1,10 @@
-//! Games that are not deterministic, that do not survive being stored, and that panic.
+//! Games that are not deterministic, that do not serialize their whole state, or that panic.
 
 use super::desk::*;
 use super::odd::PANICS;
 use super::*;
 
-/// Plays these, and says what diverged and at which of them.
+/// Plays these inputs and returns each divergence with the index of its input.
 fn diverges(texts: &[&str]) -> Vec<(usize, Twin, Diverged)> {
     let mut desk = Desk::new();
     let seqs = desk.alice(texts);
@@ -16,7 +16,7 @@ fn diverges(texts: &[&str]) -> Vec<(usize, Twin, Diverged)> {
 }
 
 #[test]
-fn what_a_game_may_do_does_not_diverge() {
+fn allowed_actions_do_not_diverge() {
     let all = [
         "roll", "map", "show", "timer", "clear", "reject", "direct", "grow", "shrink", "map",
         "show",
@@ -25,7 +25,7 @@ fn what_a_game_may_do_does_not_diverge() {
 }
 
 #[test]
-fn a_clock_is_found_at_the_entry_that_looks_at_it() {
+fn the_use_of_a_clock_is_found_at_its_entry() {
     let found = diverges(&["roll", "roll", "clock", "roll", "clock"]);
     let [(2, Twin::Again, Diverged::State(differences))] = &found[..] else {
         panic!("{found:?}");
@@ -34,7 +34,7 @@ fn a_clock_is_found_at_the_entry_that_looks_at_it() {
 }
 
 #[test]
-fn a_sets_order_is_found() {
+fn the_order_of_a_hash_set_in_the_state_is_found() {
     let found = diverges(&["roll", "set"]);
     let [(1, Twin::Again, Diverged::State(differences))] = &found[..] else {
         panic!("{found:?}");
@@ -44,13 +44,13 @@ fn a_sets_order_is_found() {
 }
 
 #[test]
-fn what_clients_are_told_must_not_depend_on_order_either() {
+fn the_order_of_a_hash_map_in_an_update_is_found() {
     let found = diverges(&["map", "list"]);
     assert_eq!(found, [(1, Twin::Again, Diverged::Emitted)]);
 }
 
 #[test]
-fn a_field_that_is_not_stored_is_found_when_it_matters() {
+fn a_field_that_is_not_stored_is_found_once_the_state_depends_on_it() {
     let found = diverges(&["forget", "roll", "remember", "roll"]);
     let [(2, Twin::Reloaded, Diverged::State(differences))] = &found[..] else {
         panic!("{found:?}");
@@ -68,7 +68,7 @@ fn a_state_that_cannot_be_loaded_is_found() {
 }
 
 #[test]
-fn a_state_that_cannot_be_stored_ends_it() {
+fn a_state_that_cannot_be_stored_ends_the_replay() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "keys", "roll"]);
     let report = desk.replay().unwrap();
@@ -79,7 +79,7 @@ fn a_state_that_cannot_be_stored_ends_it() {
 }
 
 #[test]
-fn a_panic_ends_it_and_says_where() {
+fn a_panic_ends_the_replay_and_names_the_entry() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "panic", "roll"]);
     desk.store(seqs[1]);
@@ -94,7 +94,7 @@ fn a_panic_ends_it_and_says_where() {
     assert_eq!(report.stopped, Some((seqs[2], Stopped::Panicked)));
     assert!(matches!(report.comparison, Comparison::Equal { .. }));
     assert!(!report.is_well());
-    assert_eq!(report.tally.entries, 3, "the one that panics is the last");
+    assert_eq!(report.tally.entries, 3, "the entry that panics is the last");
     let text = report.to_string();
     for part in [&format!("at entry {}", seqs[2]), "room_unavailable", "0.9"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
@@ -103,11 +103,11 @@ fn a_panic_ends_it_and_says_where() {
 }
 
 #[test]
-fn a_panic_that_does_not_come_again_is_no_end() {
+fn a_panic_that_a_second_attempt_avoids_does_not_end_the_replay() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "once", "roll"]);
     desk.store(seqs[3]);
-    // One for the look at where rooms begin, and it is stuck there; one for the first replica.
+    // The first panic is in the scan, which stays stuck after it. The second is in the first replica.
     PANICS.set(2);
     let report = desk.replay().unwrap();
     assert_eq!((PANICS.get(), report.stopped.clone()), (0, None));
@@ -120,7 +120,7 @@ fn a_panic_that_does_not_come_again_is_no_end() {
 }
 
 #[test]
-fn a_panic_at_the_beginning_is_told_too() {
+fn a_panic_at_the_first_entry_is_reported() {
     let mut desk = Desk::new();
     let mut first = joined("alice", 10, 7);
     if let Some(grandstand_common::wire::Body::Joined(joined)) = &mut first.body {

@@ -1,4 +1,4 @@
-//! What is told of each entry.
+//! The line of each entry, and the text of a report.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::desk::*;
 use super::*;
 
 #[test]
-fn a_line_says_what_came_and_what_came_of_it() {
+fn a_line_has_the_entry_and_its_effects() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["direct", "reject", "timer", "clear", "timer", "finish"]);
     let repeat = desk.append(&input(("alice", 10), (3, 3), "timer"));
@@ -93,7 +93,7 @@ fn a_line_says_what_came_and_what_came_of_it() {
 }
 
 #[test]
-fn entries_that_cannot_be_read_and_players_not_let_in_are_told() {
+fn unreadable_entries_and_refused_joins_are_reported() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll"]);
     let bad = desk.next_seq;
@@ -106,7 +106,7 @@ fn entries_that_cannot_be_read_and_players_not_let_in_are_told() {
 }
 
 #[test]
-fn a_line_is_one_line() {
+fn line_breaks_in_json_are_removed() {
     let mut desk = Desk::new();
     desk.join("alice", 10);
     let pretty = "{\r\n  \"a\": [\n1,\n 2],\n\"b\": \"x\\ny\"\n}";
@@ -123,7 +123,7 @@ fn a_line_is_one_line() {
 }
 
 #[test]
-fn the_text_says_what_one_wants_to_know() {
+fn the_text_names_players_entries_timers_and_sizes() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "reject", "timer", "grow", "shrink"]);
     desk.join("zoë", 20);
@@ -139,7 +139,7 @@ fn the_text_says_what_one_wants_to_know() {
         "entries      9: 5 input, 2 joined, 2 left".to_owned(),
         "             1 of them changed nothing: 1 repeat".to_owned(),
         "timers       t at ".to_owned(),
-        "it was largest after entry 13: 39 KiB".to_owned(),
+        "the state was largest after entry 13: 39 KiB".to_owned(),
         format!(
             "EQUAL        after entry {} the replay has the stored state",
             seqs[5]

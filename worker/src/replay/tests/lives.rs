@@ -1,9 +1,9 @@
-//! Rooms that are not there, not any more, or several.
+//! Rooms that do not exist, that have lost entries, or that share a name.
 
 use super::desk::*;
 use super::*;
 
-/// Alice plays and ends the room; then it is deleted. Its first and last entry.
+/// Alice plays and ends the room, and the room is deleted. Returns its first and last entry.
 fn deleted(desk: &mut Desk, session: u64) -> (u64, u64) {
     let first = desk.join("alice", session);
     desk.input(("alice", session), 1, "roll");
@@ -17,7 +17,7 @@ fn code(desk: &mut Desk) -> (u8, String) {
 }
 
 #[test]
-fn a_room_that_never_was_is_told() {
+fn a_room_without_entries_is_an_error() {
     let mut desk = Desk::new();
     let (code, told) = code(&mut desk);
     assert_eq!(code, 66);
@@ -25,7 +25,7 @@ fn a_room_that_never_was_is_told() {
 }
 
 #[test]
-fn a_room_that_nobody_was_let_into_is_told() {
+fn a_room_whose_joins_were_all_refused_is_an_error_with_the_code() {
     let mut desk = Desk::new();
     let mut first = joined("alice", 10, 7);
     if let Some(grandstand_common::wire::Body::Joined(joined)) = &mut first.body {
@@ -39,7 +39,7 @@ fn a_room_that_nobody_was_let_into_is_told() {
 }
 
 #[test]
-fn a_room_without_a_snapshot_is_replayed_only() {
+fn a_room_without_a_snapshot_is_replayed_without_a_comparison() {
     let mut desk = Desk::new();
     desk.alice(&["roll"]);
     let report = desk.replay().unwrap();
@@ -48,7 +48,7 @@ fn a_room_without_a_snapshot_is_replayed_only() {
 }
 
 #[test]
-fn a_deleted_room_is_replayed_as_long_as_its_entries_are_there() {
+fn a_deleted_room_is_replayed_while_the_log_has_its_entries() {
     let mut desk = Desk::new();
     let (_, last) = deleted(&mut desk, 10);
     for (stored, seq) in [(Some(last), Some(last)), (None, None)] {
@@ -68,7 +68,7 @@ fn a_deleted_room_is_replayed_as_long_as_its_entries_are_there() {
 }
 
 #[test]
-fn a_deletion_that_only_one_of_them_knows_is_a_difference() {
+fn a_deletion_in_only_the_log_or_only_the_storage_is_a_difference() {
     let mut desk = Desk::new();
     let (_, last) = deleted(&mut desk, 10);
     desk.store_as(last - 3, last + 1);
@@ -80,7 +80,7 @@ fn a_deletion_that_only_one_of_them_knows_is_a_difference() {
             ..
         }
     ));
-    assert!(!report.is_well() && report.to_string().contains("has a room"));
+    assert!(!report.is_well() && report.to_string().contains("has the room"));
 
     for marker in [false, true] {
         let mut desk = Desk::new();
@@ -98,12 +98,12 @@ fn a_deletion_that_only_one_of_them_knows_is_a_difference() {
                 ..
             }
         ));
-        assert!(!report.is_well() && report.to_string().contains("it lives"));
+        assert!(!report.is_well() && report.to_string().contains("the room exists"));
     }
 }
 
 #[test]
-fn of_several_rooms_the_newest_is_replayed_or_the_one_that_is_named() {
+fn the_newest_of_several_rooms_is_replayed_unless_another_is_named() {
     let mut desk = Desk::new();
     let (first, first_end) = deleted(&mut desk, 10);
     let (second, _) = deleted(&mut desk, 11);
@@ -147,7 +147,7 @@ fn of_several_rooms_the_newest_is_replayed_or_the_one_that_is_named() {
 }
 
 #[test]
-fn a_new_room_whose_snapshot_is_not_stored_yet_is_not_compared_with_the_old_ones() {
+fn a_new_room_without_a_snapshot_is_not_compared_with_earlier_rooms() {
     let mut desk = Desk::new();
     let (_, end) = deleted(&mut desk, 10);
     for marker in [false, true] {
@@ -164,7 +164,7 @@ fn a_new_room_whose_snapshot_is_not_stored_yet_is_not_compared_with_the_old_ones
 }
 
 #[test]
-fn a_room_whose_beginning_is_gone_is_told() {
+fn a_room_whose_first_entry_is_gone_is_an_error() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll", "roll", "timer"]);
     desk.join("bob", 20);
@@ -175,11 +175,11 @@ fn a_room_whose_beginning_is_gone_is_told() {
     for part in [seqs[2].to_string(), "--from-snapshot".into()] {
         assert!(told.contains(&part), "{part} is not in {told}");
     }
-    // The stream may begin before, with entries of others.
+    // The stream may have earlier entries, of other rooms.
     desk.log_first = 1;
     assert!(matches!(desk.replay(), Err(NoRoom::OtherLog { .. })));
-    // Without a snapshot bob's join looks like a room's first, but for the entries of what was there before.
-    for of_before in [
+    // Without a snapshot bob's join looks like a room's first entry. Only entries of the earlier room reveal it.
+    for of_earlier in [
         input(("alice", 10), (4, 4), "roll"),
         input(("bob", 20), (1, 7), "roll"),
         left(("alice", 10), 4),
@@ -187,7 +187,7 @@ fn a_room_whose_beginning_is_gone_is_told() {
         let mut desk = Desk::new();
         desk.alice(&["roll", "roll", "timer"]);
         let bob = desk.join("bob", 20);
-        desk.append(&of_before);
+        desk.append(&of_earlier);
         desk.trim(bob);
         let (exit, told) = code(&mut desk);
         assert_eq!(exit, 66);
@@ -199,7 +199,7 @@ fn a_room_whose_beginning_is_gone_is_told() {
     desk.fire("t", 1);
     desk.trim(bob);
     assert_eq!(code(&mut desk).0, 66);
-    // Entries alone, without one that could have made the room.
+    // No remaining entry could have created the room.
     let mut desk = Desk::new();
     let seqs = desk.alice(&["roll"]);
     desk.trim(seqs[1]);
@@ -209,7 +209,7 @@ fn a_room_whose_beginning_is_gone_is_told() {
 }
 
 #[test]
-fn a_room_that_is_whole_in_a_log_that_was_trimmed_is_replayed() {
+fn a_room_with_all_its_entries_is_replayed_from_a_trimmed_log() {
     let mut desk = Desk::new();
     deleted(&mut desk, 10);
     let first = desk.join("alice", 11);
@@ -224,7 +224,7 @@ fn a_room_that_is_whole_in_a_log_that_was_trimmed_is_replayed() {
 }
 
 #[test]
-fn a_log_that_was_made_anew_is_told() {
+fn a_log_that_was_created_again_is_an_error() {
     for other in [joined("alice", 10, 9), left(("alice", 10), 1)] {
         let mut desk = Desk::new();
         let seqs = desk.alice(&["roll"]);
@@ -235,14 +235,14 @@ fn a_log_that_was_made_anew_is_told() {
         desk.input(("alice", 10), 2, "roll");
         let (exit, told) = code(&mut desk);
         assert_eq!(exit, 66);
-        assert!(told.contains("made anew"), "{told}");
+        assert!(told.contains("created again"), "{told}");
     }
 }
 
 #[test]
-fn the_stored_instance_counts_whatever_came_before() {
+fn the_stored_instance_decides_which_entry_created_the_room() {
     let mut desk = Desk::new();
-    // A build refused this one, this build would not.
+    // Another build refused this join; this build would accept it.
     desk.join("zoe", 30);
     desk.input(("zoe", 30), 1, "roll");
     let first = desk.join("alice", 10);

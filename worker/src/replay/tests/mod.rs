@@ -1,4 +1,4 @@
-//! Replays of a game that does as it is told, of random games, and from a bus.
+//! Replays of a game that breaks rules on request, of random games, and from a bus.
 
 mod desk;
 

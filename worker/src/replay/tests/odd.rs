@@ -1,4 +1,4 @@
-//! A game that does as it is told, be it right or wrong.
+//! A game whose inputs make it behave well or break a rule.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,13 +12,13 @@ use grandstand_game::Effects;
 use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
 
 thread_local! {
-    /// What is neither in the log nor in the seed.
+    /// State that is neither in the log nor in the seed.
     static OUTSIDE: Cell<u64> = const { Cell::new(0) };
-    /// How often `once` still panics.
+    /// The number of further panics of `once`.
     pub(super) static PANICS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Some of its fields are as they must not be.
+/// A game with some fields that break the rules of stored state.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Odd {
     count: u64,
@@ -28,9 +28,9 @@ pub(super) struct Odd {
     #[serde(skip)]
     forgotten: u64,
     padding: String,
-    /// Becomes a number that JSON cannot have.
+    /// Becomes a number that JSON cannot represent.
     number: f64,
-    /// Keys that JSON cannot have.
+    /// Keys that JSON cannot represent.
     keys: BTreeMap<Option<u8>, Vec<u8>>,
 }
 

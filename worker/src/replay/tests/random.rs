@@ -1,5 +1,5 @@
-//! Random games of what comes with Grandstand: a snapshot written at any time carries the hash that a replay from the
-//! room's creation gives, and no replay differs from another.
+//! Random matches of the built-in games. A snapshot written at any time has the hash that a replay from the room's
+//! creation computes, and all replicas agree.
 
 use grandstand_common::bus::LogEntry;
 use grandstand_common::id::Instance;
@@ -17,7 +17,7 @@ use crate::room::Room;
 
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// Somebody who plays.
+/// A random player.
 struct Player {
     name: &'static str,
     session: u64,
@@ -25,10 +25,10 @@ struct Player {
     seq: u64,
 }
 
-/// A room under random hands.
+/// A room with random players.
 struct Play {
     desk: Desk,
-    /// The room as it is, for its timers.
+    /// The room's current state, which has the armed timers.
     live: Replica,
     rng: StdRng,
     players: Vec<Player>,
@@ -78,7 +78,7 @@ impl Play {
         }
     }
 
-    /// The next entry.
+    /// Appends the next random entry.
     fn act(&mut self) {
         self.desk.now_ms += self.rng.random_range(0..700);
         if self.rng.random_bool(0.5) && self.fire_due() {
@@ -152,7 +152,7 @@ impl Play {
         self.entry(at, 0, Body::Joined(joined))
     }
 
-    /// So far beyond the last entry and the last input; 0 repeats them.
+    /// An input `ahead` entries and `seq_ahead` inputs after the player's last; 0 repeats the last.
     fn input(&mut self, at: usize, ahead: u64, seq_ahead: u64) -> Entry {
         let data = grandstand_common::data::Data::json(&(self.data)(&mut self.rng)).unwrap();
         let player = &mut self.players[at];
@@ -167,7 +167,7 @@ impl Play {
         self.entry(at, n, Body::Input(input))
     }
 
-    /// Appends a timer that is due, as owners do, and sometimes one that is not armed any more.
+    /// Appends a timer that is due, as owners do, and sometimes one that is no longer armed.
     fn fire_due(&mut self) -> bool {
         let now_ms = self.desk.now_ms;
         let Some(timers) = self.live.room().map(|room| &room.state().timers) else {
@@ -188,7 +188,7 @@ impl Play {
         true
     }
 
-    /// Looks at snapshots that were stored at some of the entries.
+    /// Compares replays with snapshots stored after some of the entries.
     fn check(&mut self) -> Option<Report> {
         let seqs: Vec<_> = self.desk.log.iter().map(|entry| entry.seq).collect();
         let mut last = None;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// Where the second column begins.
+/// The second column's position.
 const BEGIN: usize = 13;
 
 pub(super) fn line(f: &mut Formatter<'_>, label: &str, text: impl Display) -> fmt::Result {

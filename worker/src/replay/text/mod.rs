@@ -1,7 +1,6 @@
-//! A report, for people.
+//! A report as text for people.
 
 mod line;
-
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -12,10 +11,11 @@ use super::report::Report;
 use super::time::{clock, readable, span};
 use line::line;
 
-/// How many players are listed.
+/// The maximum number of listed players.
 const PLAYERS: usize = 20;
-/// How many other rooms of the name are listed.
+/// The maximum number of other listed rooms of the name.
 const OTHERS: usize = 8;
+
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (room, game, partition) = (&self.room, self.room.game(), self.partition);
@@ -135,7 +135,7 @@ impl Report {
                 count(tally.directs, "message")
             ));
         }
-        for (what, of) in [("rejected", &tally.rejects), ("not let in", &tally.refused)] {
+        for (what, of) in [("rejected", &tally.rejects), ("refused", &tally.refused)] {
             if !of.is_empty() {
                 sent.push(format!("{what}: {}", list(of)));
             }
@@ -148,7 +148,7 @@ impl Report {
             return Ok(());
         };
         let when = match self.deleted {
-            Some(_) => "before it was deleted: ",
+            Some(_) => "before the deletion: ",
             None => "",
         };
         let [players, spectators] = state.versions;
@@ -166,7 +166,7 @@ impl Report {
             line(
                 f,
                 "",
-                format!("it was largest after entry {at}: {}", bytes(largest)),
+                format!("the state was largest after entry {at}: {}", bytes(largest)),
             )?;
         }
         if state.timers.is_empty() || self.deleted.is_some() {

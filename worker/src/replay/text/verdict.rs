@@ -1,4 +1,4 @@
-//! What a report says of what is stored, and of whether the replay gives that.
+//! The part of a report about the stored snapshot, the quarantine record, the comparison and the divergences.
 
 use std::fmt::{self, Formatter};
 
@@ -25,12 +25,12 @@ impl Report {
         line(
             f,
             "quarantine",
-            format!("{code}, by build {build}: what is behind its snapshot begins at entry {seq}"),
+            format!("{code}, by build {build}: the entries after its snapshot begin at {seq}"),
         )?;
         line(
             f,
             "",
-            format!("clients are told {code}; a worker of another build tries it once more"),
+            format!("clients get {code}; a worker of another build tries the room once more"),
         )
     }
 
@@ -50,7 +50,7 @@ impl Report {
                     true => line(
                         f,
                         "",
-                        "(the snapshot is of a build that writes the same state otherwise)",
+                        "(another build wrote the snapshot and serializes the same state differently)",
                     ),
                     false => Ok(()),
                 }
@@ -58,12 +58,12 @@ impl Report {
             Comparison::BothDeleted { seq: Some(seq) } => line(
                 f,
                 "EQUAL",
-                format!("what is stored, too, says that entry {seq} deleted it"),
+                format!("the stored record also says that entry {seq} deleted the room"),
             ),
             Comparison::BothDeleted { seq: None } => line(
                 f,
                 "EQUAL",
-                "nothing is stored of it any more, as is right for a deleted room",
+                "nothing is stored of the room, which is correct after its deletion",
             ),
             Comparison::Differs { .. } => self.write_difference(f),
             Comparison::Fate {
@@ -76,7 +76,7 @@ impl Report {
                     f,
                     "DIFFERS",
                     format!(
-                        "what is stored says that it was deleted{by}; {}",
+                        "the stored record says that the room was deleted{by}; {}",
                         self.fate()
                     ),
                 )
@@ -87,7 +87,7 @@ impl Report {
                     f,
                     "DIFFERS",
                     format!(
-                        "the stored snapshot of entry {seq} has a room; {}",
+                        "the stored snapshot of entry {seq} has the room; {}",
                         self.fate()
                     ),
                 )
@@ -95,7 +95,7 @@ impl Report {
             Comparison::Unreadable { error } => line(
                 f,
                 "DIFFERS",
-                format!("what is stored cannot be read: it {error}"),
+                format!("the stored record cannot be read: it {error}"),
             ),
             other => line(f, "replayed", uncompared(other)),
         }
@@ -103,8 +103,8 @@ impl Report {
 
     fn fate(&self) -> String {
         match self.deleted {
-            Some(seq) => format!("in the replay entry {seq} deletes it"),
-            None => "in the replay it lives".to_owned(),
+            Some(seq) => format!("in the replay entry {seq} deletes the room"),
+            None => "in the replay the room exists".to_owned(),
         }
     }
 
@@ -124,14 +124,14 @@ impl Report {
             f,
             "DIFFERS",
             format!(
-                "after entry {seq} the stored state's hash is {stored}, the replayed one's {replayed}"
+                "after entry {seq} the stored state has the hash {stored}, the replayed state {replayed}"
             ),
         )?;
         if let Some(says) = damaged {
             line(
                 f,
                 "",
-                format!("the snapshot is damaged: it says that its state's hash is {says}"),
+                format!("the snapshot is damaged: its state was stored with the hash {says}"),
             )?;
         }
         if let Some(cut) = cut {
@@ -139,7 +139,7 @@ impl Report {
                 f,
                 "",
                 format!(
-                    "the log lost what the room had applied from entry {cut} on, so they cannot be equal"
+                    "the log lost entries from {cut} on that the room had applied, so the states cannot be equal"
                 ),
             )?;
         }
@@ -150,12 +150,12 @@ impl Report {
             line(
                 f,
                 "",
-                "the same entries always give the replayed state here: the room was run by a build with other rules,",
+                "all replays agree, so the room was run by a build with other rules,",
             )?;
             line(
                 f,
                 "",
-                "or by something that is neither in its log nor in its seed (a clock, an address, a file)",
+                "or its game used something that is neither in the log nor in the seed (a clock, an address, a file)",
             )?;
         }
         Ok(())
@@ -168,11 +168,10 @@ impl Report {
         if let Some((seq, stopped)) = &self.stopped {
             let what = match stopped {
                 Stopped::Panicked => {
-                    "the game panics at it, also when it is tried once more; the replay ends there"
-                        .to_owned()
+                    "the game panics, also on a second attempt; the replay ends here".to_owned()
                 }
                 Stopped::NotStored(error) => {
-                    format!("the state after it cannot be stored ({error}); the replay ends there")
+                    format!("the state after it cannot be stored ({error}); the replay ends here")
                 }
             };
             return line(f, "STOPPED", format!("at entry {seq}: {what}"));
@@ -198,11 +197,11 @@ fn write_divergence(f: &mut Formatter<'_>, divergence: &Divergence) -> fmt::Resu
         ),
     };
     let differ = match what {
-        Diverged::State(_) => "part",
-        Diverged::Emitted => "have the same state, but send clients something else",
-        Diverged::Panicked => "part: only one of them panics",
-        Diverged::Existence => "part: only one of them has a room",
-        Diverged::NotStored(_) => "part: the state cannot be stored and loaded",
+        Diverged::State(_) => "differ",
+        Diverged::Emitted => "have the same state, but send clients different messages",
+        Diverged::Panicked => "differ: only one of them panics",
+        Diverged::Existence => "differ: only one of them has a room",
+        Diverged::NotStored(_) => "differ: the state cannot be stored and loaded",
     };
     line(f, label, format!("first at entry {seq}: {of} {differ}"))?;
     match what {
@@ -212,11 +211,11 @@ fn write_divergence(f: &mut Formatter<'_>, divergence: &Divergence) -> fmt::Resu
     }
     let hint = match twin {
         Twin::Again => {
-            "the game is not deterministic: chance must come from effects.rng() and time from the event, and the order of a \
-             HashMap or HashSet must not count"
+            "the game is not deterministic: take random numbers from effects.rng() and the time from the event, and do not \
+             depend on the order of a HashMap or HashSet"
         }
         Twin::Reloaded => {
-            "not all of the game's state is kept: look for fields that are skipped or written otherwise than they are read"
+            "storing loses part of the game's state: look for fields that are skipped, or serialized differently than they are read"
         }
     };
     line(f, "", hint)
@@ -224,10 +223,12 @@ fn write_divergence(f: &mut Formatter<'_>, divergence: &Divergence) -> fmt::Resu
 
 fn uncompared(comparison: &Comparison) -> String {
     match comparison {
-        Comparison::NotStored => "nothing is stored of it yet to compare with".to_owned(),
-        Comparison::NotReached { seq } => format!("not compared: what is stored is of entry {seq}"),
+        Comparison::NotStored => "not compared: nothing of the room is stored yet".to_owned(),
+        Comparison::NotReached { seq } => {
+            format!("not compared: the stored record is of entry {seq}")
+        }
         Comparison::OtherInstance => {
-            "not compared: what is stored is of another room of this name".to_owned()
+            "not compared: the stored snapshot is of another room of this name".to_owned()
         }
         Comparison::Older => "not compared: there was a later room of this name".to_owned(),
         Comparison::BegunThere { seq } => format!("from the stored snapshot of entry {seq}"),
