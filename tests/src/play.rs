@@ -28,7 +28,7 @@ pub async fn play(mut client: Client, me: &str, room: &str) -> Client {
                 .input(room, json!({"op": "flip", "card": card}))
                 .await;
         }
-        client.next().await.expect("the connection stands");
+        client.next().await.expect("the connection is open");
     }
     client
 }

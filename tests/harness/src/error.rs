@@ -11,7 +11,7 @@ use grandstand_common::exit::Exit;
 pub enum RigError {
     /// A program of the workspace was not built.
     #[error(
-        "{} is not there: run `cargo build --workspace --all-features` (with `--release` if this is a release build), or name the \
+        "{} does not exist: run `cargo build --workspace --all-features` (with `--release` if this is a release build), or name the \
          folder with the programs in GRANDSTAND_BIN_DIR",
         path.display()
     )]
@@ -55,7 +55,7 @@ pub enum RigError {
         log: String,
     },
     /// A signal cannot be sent.
-    #[error("{program} cannot be sent a signal: {source}")]
+    #[error("cannot send a signal to {program}: {source}")]
     Signal {
         /// The program's name.
         program: String,
@@ -79,7 +79,7 @@ pub enum RigError {
         /// The NATS client's error.
         why: String,
     },
-    /// The bus says no.
+    /// The bus returned an error.
     #[error("the bus: {0}")]
     Bus(#[from] grandstand_common::bus::BusError),
     /// The bus cannot be reached.

@@ -144,7 +144,7 @@ impl Start {
 pub struct Output {
     /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// All that it wrote to stdout and stderr.
+    /// The output on stdout and stderr.
     pub text: String,
 }
 
@@ -191,7 +191,7 @@ impl Process {
         Ok(process)
     }
 
-    /// As [`Self::try_start`].
+    /// Starts the process as [`Self::try_start`] does.
     ///
     /// # Panics
     /// If it cannot be started, ends, or does not become ready in time.

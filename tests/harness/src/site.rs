@@ -90,7 +90,7 @@ impl Site {
         }
     }
 
-    /// Makes a site of running processes.
+    /// A site of processes that already run.
     pub fn of(edges: Vec<Process>, worker: Option<Process>, nats: Option<NatsServer>) -> Self {
         Self {
             edges,

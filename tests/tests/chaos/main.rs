@@ -42,11 +42,7 @@ async fn rooms_survive_a_minute_of_chaos() {
     let (_stop, stopped) = watch::channel(false);
     let report = run(settings, &mut progress, stopped).await.unwrap();
     println!("{report}");
-    assert!(
-        report.is_good(),
-        "{} things are wrong",
-        report.violations.total
-    );
+    assert!(report.is_good(), "{} violations", report.violations.total);
 }
 
 fn tool() -> Start {

@@ -20,7 +20,7 @@ fn is(player: &'static str, state: &'static str, room: &str) -> impl FnMut(&Clie
 }
 
 #[tokio::test]
-async fn players_of_a_dead_edge_are_lost_and_return_elsewhere() {
+async fn players_of_a_dead_edge_are_lost_until_they_return_elsewhere() {
     let plan = Plan {
         workers: 2,
         edges: 2,

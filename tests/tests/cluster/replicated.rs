@@ -45,7 +45,7 @@ async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// Clients notice only a pause: connections stay open, every acked input is there once, and no process is restarted.
 #[tokio::test]
-async fn a_cluster_loses_its_leaders_and_games_go_on() {
+async fn games_continue_when_nats_loses_its_leaders() {
     let mut nats = NatsCluster::start().await.unwrap();
     let plan = plan();
     let options = BusOptions {

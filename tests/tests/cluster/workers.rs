@@ -18,7 +18,7 @@ const STREAMS: u16 = 4;
 /// Through all changes of workers no acked input is lost or applied twice, every client sees increasing epochs, and a
 /// game is played to its end.
 #[tokio::test]
-async fn workers_come_and_go_and_games_go_on() {
+async fn games_continue_while_workers_join_leave_and_die() {
     let plan = Plan {
         partitions: PARTITIONS,
         ..Plan::default()

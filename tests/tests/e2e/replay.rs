@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 on! {
     on_nats: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, bad_requests_to_replay_are_reported,
-        a_damaged_snapshot_is_shown_and_put_aside, a_room_without_its_first_entries_is_reported;
+        a_damaged_snapshot_is_reported_and_quarantined, a_room_without_its_first_entries_is_reported;
     on_disk: a_played_game_is_equal, a_relay_whose_owner_died_is_equal, bad_requests_to_replay_are_reported;
 }
 
@@ -239,7 +239,7 @@ async fn bus(site: &Site) -> Bus {
         .unwrap()
 }
 
-async fn a_damaged_snapshot_is_shown_and_put_aside(mut site: Site) {
+async fn a_damaged_snapshot_is_reported_and_quarantined(mut site: Site) {
     let mut alice = site.client(0, "alice").await;
     for room in ["relay-1", "relay-2"] {
         alice.join(room, json!({})).await;

@@ -36,7 +36,7 @@ fn run(plan: fn() -> Plan) -> u64 {
 }
 
 #[test]
-fn a_perfect_bus() {
+fn rooms_stay_consistent_on_a_perfect_bus() {
     run(|| Plan {
         lost: 0.0,
         repeated: 0.0,
@@ -48,7 +48,7 @@ fn a_perfect_bus() {
 }
 
 #[test]
-fn a_bus_that_delays_drops_and_repeats() {
+fn rooms_survive_a_bus_that_delays_drops_and_repeats() {
     run(|| Plan {
         worker_restarts: 0,
         ..Plan::default()
@@ -56,13 +56,13 @@ fn a_bus_that_delays_drops_and_repeats() {
 }
 
 #[test]
-fn workers_that_die_too() {
+fn rooms_survive_workers_that_die() {
     run(Plan::default);
 }
 
 /// With much reordering: a `Lost` overtakes its `Joined`, and an edge dies while its entries are in flight.
 #[test]
-fn players_who_quit_and_edges_that_die() {
+fn rooms_survive_players_who_quit_and_edges_that_die() {
     run(|| Plan {
         lost: 0.15,
         reordered: 0.15,
@@ -74,7 +74,7 @@ fn players_who_quit_and_edges_that_die() {
 }
 
 #[test]
-fn slow_clients_too() {
+fn rooms_survive_slow_clients() {
     run(|| Plan {
         slow: 0.3,
         ..Plan::default()

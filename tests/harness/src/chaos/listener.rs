@@ -2,8 +2,8 @@
 //!
 //! Every batch names its worker and, for each room, the epoch. This reveals an epoch with two owners. It also reveals
 //! the order in which each edge applied the owners' updates, because an edge drops rooms of an older epoch than it has
-//! seen. The updates go into the ledger, which compares them with the clients' messages. So two owners that disagree
-//! are found even without a client in the room.
+//! seen. The updates go into the ledger, which compares them with the clients' messages. Two owners that disagree are
+//! therefore found even without a client in the room.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! Chaos: real processes are killed, paused and restarted while clients play, and the guarantees must hold all the
-//! same.
+//! Chaos: real processes are killed, paused and restarted while clients play, and every guarantee must hold.
 //!
 //! `schedule` says which faults happen when, and `director` applies them to a [`Rig`](crate::rig::Rig). `crowd`
 //! distributes the clients over rooms. Each `page` is a connection that reconnects whenever it is lost. It has a `seat`

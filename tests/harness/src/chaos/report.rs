@@ -114,7 +114,7 @@ impl fmt::Display for Report {
                 "\nall is well: every acked input is in its room once and in order, and all clients show the same"
             );
         }
-        writeln!(f, "\n{} things are wrong:", self.violations.total)?;
+        writeln!(f, "\n{} violations:", self.violations.total)?;
         for violation in &self.violations.first {
             writeln!(f, "{violation}")?;
         }

@@ -95,7 +95,7 @@ impl Door {
     }
 }
 
-/// A client. What it knows survives a reconnect.
+/// A client. Its knowledge of rooms survives a reconnect.
 #[derive(Debug)]
 pub struct Client {
     door: Door,
