@@ -1,6 +1,6 @@
 //! What a game needs: `use grandstand::prelude::*`.
 
 pub use grandstand_game::{
-    Data, Effects, Event, EventKind, Game, Games, Lane, LiveEffects, PlayerId, Refusal, Setup,
+    Data, Effects, Event, EventKind, Game, Games, Lane, LiveEffects, PlayerId, Reject, Setup,
     Spectating,
 };

@@ -1,11 +1,11 @@
-//! What comes of an event: updates, private messages, refusals, timers, the end.
+//! What comes of an event: updates, private messages, rejects, timers, the end.
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::reject::Refusal;
+use crate::reject::Reject;
 
 /// One effect of an event, in the order in which the game made them.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Effects {
     now_ms: u64,
     rng: ChaCha8Rng,
     list: Vec<Effect>,
-    refusal: Option<Refusal>,
+    reject: Option<Reject>,
 }
 
 impl Effects {
@@ -58,7 +58,7 @@ impl Effects {
             now_ms,
             rng,
             list: Vec::new(),
-            refusal: None,
+            reject: None,
         }
     }
 
@@ -104,10 +104,10 @@ impl Effects {
         });
     }
 
-    /// Refuses the `Joined` or `Input` that this event is. The first refusal counts.
+    /// Refuses the `Joined` or `Input` that this event is. The first reject counts.
     pub fn reject(&mut self, code: &str, message: impl Into<String>) {
-        self.refusal
-            .get_or_insert_with(|| Refusal::new(code, message));
+        self.reject
+            .get_or_insert_with(|| Reject::new(code, message));
     }
 
     /// Arms the timer `name` to fire `after_ms` from now, in place of what it was armed for.
@@ -141,8 +141,8 @@ impl Effects {
     }
 
     /// What the game did, and whether it refused the event.
-    pub fn into_parts(self) -> (Vec<Effect>, Option<Refusal>) {
-        (self.list, self.refusal)
+    pub fn into_parts(self) -> (Vec<Effect>, Option<Reject>) {
+        (self.list, self.reject)
     }
 
     /// # Panics

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::live::LiveEffects;
-use crate::reject::Refusal;
+use crate::reject::Reject;
 use crate::serving::Spectating;
 use crate::setup::Setup;
 
@@ -32,8 +32,8 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Makes a room's first state. The event of its first player follows.
     ///
     /// # Errors
-    /// If the parameters are not to the game's liking: there is no room then, and the player gets the refusal as an `error`.
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal>;
+    /// If the parameters are not to the game's liking: there is no room then, and the player gets the reject as an `error`.
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject>;
 
     /// Takes the next event. Everything that comes of it goes through `effects`.
     ///

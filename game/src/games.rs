@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::game::Game;
-use crate::host::erased::Maker;
+use crate::host::erased::GameKind;
 
 /// The games that a worker can run, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Games {
-    games: BTreeMap<&'static str, Maker>,
+    games: BTreeMap<&'static str, GameKind>,
 }
 
 impl Games {
@@ -19,7 +19,7 @@ impl Games {
 
     /// Adds a game; one of the same name is replaced.
     pub fn add<G: Game>(&mut self) {
-        self.games.insert(G::NAME, Maker::of::<G>());
+        self.games.insert(G::NAME, GameKind::of::<G>());
     }
 
     /// [`add`](Self::add)s a game.
@@ -35,7 +35,7 @@ impl Games {
     }
 
     /// How rooms of the game with this name are made and loaded.
-    pub fn get(&self, name: &str) -> Option<Maker> {
+    pub fn get(&self, name: &str) -> Option<GameKind> {
         self.games.get(name).copied()
     }
 }

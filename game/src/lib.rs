@@ -27,6 +27,6 @@ pub use games::Games;
 pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId};
 pub use live::{LiveEffects, LiveTo};
-pub use reject::Refusal;
+pub use reject::Reject;
 pub use serving::Spectating;
 pub use setup::Setup;

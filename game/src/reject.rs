@@ -1,16 +1,16 @@
-//! A game's refusal.
+//! A game's reject.
 
 /// Why a game refuses something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Reject {
     /// For programs: `[a-z_]+`.
     pub code: String,
     /// For people.
     pub message: String,
 }
 
-impl Refusal {
-    /// A refusal with its code and what to tell people.
+impl Reject {
+    /// A reject with its code and what to tell people.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
 use grandstand_game::{Effect, Effects};
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub struct Outcome {
     /// The updates of all lanes, in order.
     pub updates: Vec<Value>,
     /// The reject.
-    pub refusal: Option<Refusal>,
+    pub reject: Option<Reject>,
 }
 
 impl Outcome {
@@ -46,7 +46,7 @@ impl Outcome {
 
     /// The reject's code.
     pub fn code(&self) -> Option<&str> {
-        self.refusal.as_ref().map(|refusal| refusal.code.as_str())
+        self.reject.as_ref().map(|reject| reject.code.as_str())
     }
 }
 
@@ -55,7 +55,7 @@ impl<G: Game> Solo<G> {
     ///
     /// # Errors
     /// If the game rejects the parameters.
-    pub fn new(params: &Value, seed: u64, reduce: fn(&mut Value, &Value)) -> Result<Self, Refusal> {
+    pub fn new(params: &Value, seed: u64, reduce: fn(&mut Value, &Value)) -> Result<Self, Reject> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now_ms = 1_767_225_600_000;
         let game = G::create(&mut Setup {
@@ -79,9 +79,9 @@ impl<G: Game> Solo<G> {
         let now_ms = self.now_ms;
         let mut effects = Effects::new(now_ms, ChaCha8Rng::seed_from_u64(self.rng.random()));
         self.game.apply(&Event { now_ms, kind }, &mut effects);
-        let (list, refusal) = effects.into_parts();
+        let (list, reject) = effects.into_parts();
         let mut outcome = Outcome {
-            refusal,
+            reject,
             ..Outcome::default()
         };
         for effect in list {

@@ -255,9 +255,9 @@ fn bad_params_say_what_is_wrong() {
         (json!({"turn_ms": 5}), "turn_ms"),
         (json!([]), "object"),
     ] {
-        let refusal = Room::new(&params, 1, memory::apply).err().unwrap();
-        assert_eq!(refusal.code, "bad_params");
-        assert!(refusal.message.contains(word), "{}", refusal.message);
+        let reject = Room::new(&params, 1, memory::apply).err().unwrap();
+        assert_eq!(reject.code, "bad_params");
+        assert!(reject.message.contains(word), "{}", reject.message);
     }
 }
 

@@ -76,7 +76,7 @@ fn views_of_random_games_match_the_state_and_hide_faces() {
                 0..10 => match states[who] {
                     0 => {
                         let outcome = room.join(&name);
-                        states[who] = u8::from(outcome.refusal.is_none());
+                        states[who] = u8::from(outcome.reject.is_none());
                         outcome
                     }
                     1 if rng.random_bool(0.3) => {

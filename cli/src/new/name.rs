@@ -50,7 +50,7 @@ const TYPES: &[&str] = &[
     "Ok",
     "Option",
     "PlayerId",
-    "Refusal",
+    "Reject",
     "Result",
     "Serialize",
     "Setup",

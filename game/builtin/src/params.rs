@@ -1,15 +1,15 @@
 //! Reading a room's `params`.
 
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 use serde::de::DeserializeOwned;
 
 /// Reads a room's `params`.
 ///
 /// # Errors
 /// `bad_params`, and what is wrong with them.
-pub(crate) fn read<T: DeserializeOwned>(params: &serde_json::Value) -> Result<T, Refusal> {
+pub(crate) fn read<T: DeserializeOwned>(params: &serde_json::Value) -> Result<T, Reject> {
     if !params.is_object() {
-        return Err(Refusal::new("bad_params", "params must be an object"));
+        return Err(Reject::new("bad_params", "params must be an object"));
     }
-    T::deserialize(params).map_err(|error| Refusal::new("bad_params", format!("params: {error}")))
+    T::deserialize(params).map_err(|error| Reject::new("bad_params", format!("params: {error}")))
 }

@@ -11,20 +11,20 @@ use crate::effects::Effects;
 use crate::event::Event;
 use crate::game::Game;
 use crate::live::LiveEffects;
-use crate::reject::Refusal;
+use crate::reject::Reject;
 use crate::serving::Spectating;
 use crate::setup::Setup;
 
 /// How rooms of one game are made and loaded.
 #[derive(Debug, Clone, Copy)]
-pub struct Maker {
-    create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Refusal>,
+pub struct GameKind {
+    create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Reject>,
     load: fn(&str) -> Result<Box<dyn AnyGame>, serde_json::Error>,
     /// The period of [`Game::tick`].
     pub tick: Option<Duration>,
 }
 
-impl Maker {
+impl GameKind {
     pub(crate) fn of<G: Game>() -> Self {
         Self {
             create: |setup| G::create(setup).map(Hosted::<G>::boxed),
@@ -40,7 +40,7 @@ impl Maker {
     pub fn create(
         &self,
         setup: &mut Setup<'_>,
-    ) -> Result<Result<Box<dyn AnyGame>, Refusal>, Panicked> {
+    ) -> Result<Result<Box<dyn AnyGame>, Reject>, Panicked> {
         guard(|| (self.create)(setup))
     }
 

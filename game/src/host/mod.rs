@@ -4,5 +4,5 @@ pub mod erased;
 
 pub mod hash;
 
-pub use erased::{AnyGame, Maker, Panicked, guard};
+pub use erased::{AnyGame, GameKind, Panicked, guard};
 pub use hash::StateHash;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
 use grandstand_game::Effects;
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ impl Game for Ledger {
     const NAME: &'static str = "ledger";
     type Volatile = ();
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
         let spectating = serde_json::from_value(setup.params.clone());
         Ok(Self {
             spectating: spectating.expect("the parameters say how spectators are served"),

@@ -5,7 +5,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::{self, Body, Entry, ItemKind};
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 use prost::Message;
 
@@ -100,7 +100,7 @@ fn turn_away(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {
-        let refusal = Refusal::new(code, "the room cannot be had now");
+        let refusal = Reject::new(code, "the room cannot be had now");
         refuse(state, cx, id, entry, &refusal);
         return;
     }
@@ -118,7 +118,7 @@ fn refuse(
     cx: &mut Context,
     id: &RoomId,
     entry: &Entry,
-    refusal: &Refusal,
+    refusal: &Reject,
 ) {
     let refused = wire::Refused {
         session: entry.session,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::replica::Step;
 use super::replicas::Stepped;
 use super::time;
-use crate::room::{Emit, Logged, Room, State};
+use crate::room::{Emit, Logged, Room, RoomState};
 use grandstand_game::host::StateHash;
 
 /// An entry with its effects. Its JSON omits empty fields.
@@ -263,7 +263,7 @@ impl Line {
         }
     }
 
-    fn add_emit(&mut self, emit: &Emit, state: Option<&State>) {
+    fn add_emit(&mut self, emit: &Emit, state: Option<&RoomState>) {
         let player = |session: u64| {
             let found = state.and_then(|state| state.player_of(SessionId(session)));
             found.map_or_else(|| format!("{session:016x}"), |(id, _)| id.to_string())
@@ -302,7 +302,7 @@ impl Line {
         }
     }
 
-    fn add_timers(&mut self, before: &Before, state: &State) {
+    fn add_timers(&mut self, before: &Before, state: &RoomState) {
         for (name, armed) in &state.timers {
             if armed.arming > before.armings {
                 self.timers_set.push(TimerLine {

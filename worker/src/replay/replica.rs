@@ -6,7 +6,7 @@ use grandstand_common::wire::Body;
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotHead};
 use grandstand_game::Games;
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
 /// A room, or the lack of one, between two entries.
@@ -22,8 +22,8 @@ pub(super) struct Replica {
 pub(super) enum Step {
     /// There is no room, and the entry created none.
     NoRoom,
-    /// The entry asked for a room and none was created. Contains the game's refusal unless that was emitted.
-    Refused(Option<Refusal>),
+    /// The entry asked for a room and none was created. Contains the game's reject unless that was emitted.
+    Refused(Option<Reject>),
     /// The entry created the room.
     Opened,
     /// The room handled it.

@@ -8,15 +8,15 @@ use grandstand_common::wire::{self, Joined};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use grandstand_game::host::{AnyGame, Maker, Panicked, guard};
+use grandstand_game::host::{AnyGame, GameKind, Panicked, guard};
 use grandstand_game::{LiveEffects, LiveTo};
-use grandstand_game::{Refusal, Setup, Spectating};
+use grandstand_game::{Reject, Setup, Spectating};
 
 use super::connected::Connected;
 use super::emit::Welcome;
 use super::logged::Logged;
 use super::players::Presence;
-use super::state::State;
+use super::state::RoomState;
 
 /// The most players that are listed in a presence; above it is their count alone.
 const PRESENCE_LISTED: usize = 64;
@@ -25,7 +25,7 @@ const PRESENCE_LISTED: usize = 64;
 pub(crate) struct Room {
     pub(super) id: RoomId,
     pub(super) game: Box<dyn AnyGame>,
-    pub(super) state: State,
+    pub(super) state: RoomState,
     /// The last entry that was applied.
     pub(super) last: u64,
     pub(super) connected: Connected,
@@ -44,11 +44,11 @@ impl fmt::Debug for Room {
 impl Room {
     /// Makes the room that a `Joined` asks for; the entry itself is still to be handled.
     pub(crate) fn create(
-        maker: Maker,
+        kind: GameKind,
         id: &RoomId,
         logged: &Logged,
         joined: &Joined,
-    ) -> Result<Result<Self, Refusal>, Panicked> {
+    ) -> Result<Result<Self, Reject>, Panicked> {
         let mut seed = [0; 32];
         for (to, from) in seed.iter_mut().zip(&joined.seed) {
             *to = *from;
@@ -58,7 +58,7 @@ impl Room {
             text => match serde_json::from_slice(text) {
                 Ok(params) => params,
                 Err(_) => {
-                    return Ok(Err(Refusal::new("bad_message", "params must be JSON")));
+                    return Ok(Err(Reject::new("bad_message", "params must be JSON")));
                 }
             },
         };
@@ -67,11 +67,11 @@ impl Room {
             rng: &mut ChaCha8Rng::from_seed(seed),
             now_ms: logged.time_ms,
         };
-        let game = maker.create(&mut setup)?;
+        let game = kind.create(&mut setup)?;
         Ok(game.map(|game| Self {
             id: id.clone(),
             game,
-            state: State::new(
+            state: RoomState::new(
                 Instance::of(logged.seq, logged.time_ms),
                 seed,
                 logged.time_ms,
@@ -82,7 +82,7 @@ impl Room {
     }
 
     /// A room as a snapshot has it.
-    pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: State, last: u64) -> Self {
+    pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: RoomState, last: u64) -> Self {
         let connected = Connected::of(&state);
         Self {
             id,
@@ -122,7 +122,7 @@ impl Room {
         self.game.as_ref()
     }
 
-    pub(crate) fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &RoomState {
         &self.state
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use grandstand_common::id::EdgeId;
 
 use super::players::Presence;
-use super::state::State;
+use super::state::RoomState;
 
 /// How many connected players each edge holds.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Default for Connected {
 }
 
 impl Connected {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &RoomState) -> Self {
         let mut counted = Self::default();
         for player in state.players.values() {
             if player.presence == Presence::Connected {

@@ -11,7 +11,7 @@ use super::emit::Emit;
 use super::state::DELETE_TIMER;
 use grandstand_game::host::{Panicked, guard};
 use grandstand_game::{Effect, Effects};
-use grandstand_game::{Event, EventKind, Refusal};
+use grandstand_game::{Event, EventKind, Reject};
 
 /// How long a finished room can be read (D12).
 const FINISHED_FOR_MS: u64 = 60_000;
@@ -19,7 +19,7 @@ const FINISHED_FOR_MS: u64 = 60_000;
 /// What the game made of an event, beside what was emitted.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
-    pub(super) refusal: Option<Refusal>,
+    pub(super) reject: Option<Reject>,
     /// The last private message to the player that is being welcomed; it comes with the welcome.
     pub(super) direct: Option<Data>,
 }
@@ -45,8 +45,8 @@ impl Room {
         let event = Event { now_ms, kind };
         let mut effects = Effects::new(now_ms, rng);
         guard(|| self.game.apply(&event, &mut effects))?;
-        let (list, refusal) = effects.into_parts();
-        applied.refusal = refusal;
+        let (list, reject) = effects.into_parts();
+        applied.reject = reject;
         for effect in list {
             match effect {
                 Effect::Direct { player, data } if welcomed == Some(&player) => {

@@ -26,4 +26,4 @@ pub(crate) use emit::{Emit, Welcome};
 pub(crate) use logged::Logged;
 pub(crate) use open::Opened;
 pub(crate) use players::Presence;
-pub(crate) use state::{Armed, State};
+pub(crate) use state::{Armed, RoomState};

@@ -8,7 +8,7 @@ use super::actor::Room;
 use super::emit::Emit;
 use super::logged::Logged;
 use grandstand_game::Games;
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
 /// What became of a `Joined` for a room that does not exist.
@@ -18,7 +18,7 @@ pub(crate) enum Opened {
     /// Its first player was refused by the game, as was emitted, so there is no room.
     Empty,
     /// There is no such game, or it does not like the parameters.
-    Refused(Refusal),
+    Refused(Reject),
 }
 
 impl Room {
@@ -30,15 +30,15 @@ impl Room {
         emits: &mut Vec<Emit>,
     ) -> Result<Opened, Panicked> {
         emits.clear();
-        let Some(maker) = games.get(id.game()) else {
-            return Ok(Opened::Refused(Refusal::new(
+        let Some(kind) = games.get(id.game()) else {
+            return Ok(Opened::Refused(Reject::new(
                 ErrorKind::NoSuchGame.code(),
                 format!("there is no game named {:?}", id.game()),
             )));
         };
-        let mut room = match Self::create(maker, id, logged, joined)? {
+        let mut room = match Self::create(kind, id, logged, joined)? {
             Ok(room) => room,
-            Err(refusal) => return Ok(Opened::Refused(refusal)),
+            Err(reject) => return Ok(Opened::Refused(reject)),
         };
         room.handle(logged, emits)?;
         Ok(match room.state.players.is_empty() {

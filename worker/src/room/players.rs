@@ -36,7 +36,7 @@ pub(crate) struct Player {
     pub(crate) attempt: u32,
     /// Earlier sessions, oldest first.
     pub(crate) sessions: VecDeque<SessionId>,
-    pub(crate) rejects: VecDeque<Reject>,
+    pub(crate) rejects: VecDeque<KeptReject>,
     /// The room's event counter when the player left.
     pub(crate) left_at: u64,
     /// The round of the last gap that was named: the edge is told once a round.
@@ -46,7 +46,7 @@ pub(crate) struct Player {
 
 /// An input that was refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reject {
+pub(crate) struct KeptReject {
     pub(crate) seq: u64,
     pub(crate) code: String,
     pub(crate) message: String,
@@ -88,7 +88,7 @@ impl Player {
         self.gap_round = None;
     }
 
-    pub(crate) fn keep_reject(&mut self, reject: Reject) {
+    pub(crate) fn keep_reject(&mut self, reject: KeptReject) {
         if self.rejects.len() == KEPT_REJECTS {
             self.rejects.pop_front();
         }

@@ -8,10 +8,10 @@ use grandstand_common::wire::{self, Body, ItemKind};
 use super::actor::Room;
 use super::emit::{Emit, Welcome};
 use super::logged::Logged;
-use super::players::{Player, Presence, Reject};
+use super::players::{KeptReject, Player, Presence};
 use super::state::DELETE_TIMER;
 use grandstand_game::host::{Panicked, guard};
-use grandstand_game::{EventKind, Refusal};
+use grandstand_game::{EventKind, Reject};
 
 /// Whose entry it is, and which.
 struct Sender {
@@ -181,9 +181,9 @@ impl Room {
                     options: &options,
                 };
                 let applied = self.apply(time_ms, kind, Some(who), emits)?;
-                if let Some(refusal) = applied.refusal {
-                    self.state.remember_refused(sender.session, &refusal);
-                    emits.push(sender.refused(&refusal.code, &refusal.message));
+                if let Some(reject) = applied.reject {
+                    self.state.remember_refused(sender.session, &reject);
+                    emits.push(sender.refused(&reject.code, &reject.message));
                     return Ok(());
                 }
                 direct = applied.direct;
@@ -303,22 +303,22 @@ impl Room {
             return Ok(());
         }
         player.last_seq = input.seq;
-        let refusal = if self.state.finished {
-            Some(Refusal::new(ErrorKind::Finished.code(), "the room is over"))
+        let reject = if self.state.finished {
+            Some(Reject::new(ErrorKind::Finished.code(), "the room is over"))
         } else {
             let none = Data::Json(bytes::Bytes::from_static(b"null"));
             let kind = EventKind::Input {
                 player: &sender.player,
                 data: input.data.as_ref().unwrap_or(&none),
             };
-            self.apply(time_ms, kind, None, emits)?.refusal
+            self.apply(time_ms, kind, None, emits)?.reject
         };
         let player = self.state.players.get_mut(&sender.player);
-        if let (Some(refusal), Some(player)) = (refusal, player) {
-            player.keep_reject(Reject {
+        if let (Some(reject), Some(player)) = (reject, player) {
+            player.keep_reject(KeptReject {
                 seq: input.seq,
-                code: refusal.code,
-                message: refusal.message,
+                code: reject.code,
+                message: reject.message,
             });
             push_kept(player, input.seq, &sender.edge, emits);
         }

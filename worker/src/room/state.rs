@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use grandstand_common::id::{Instance, PlayerId, SessionId};
 use serde::{Deserialize, Serialize};
 
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 
 use super::players::{Player, Presence};
 
@@ -18,7 +18,7 @@ const KEPT_LEFT: usize = 256;
 
 /// A room's own durable part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
+pub(crate) struct RoomState {
     pub(crate) instance: Instance,
     pub(crate) seed: [u8; 32],
     /// How many events the game has seen: numbers their random streams.
@@ -49,7 +49,7 @@ pub(crate) struct RefusedSession {
     pub(crate) message: String,
 }
 
-impl State {
+impl RoomState {
     pub(crate) fn new(instance: Instance, seed: [u8; 32], now_ms: u64) -> Self {
         Self {
             instance,
@@ -76,14 +76,14 @@ impl State {
         self.timers.insert(name, Armed { arming, due_ms });
     }
 
-    pub(crate) fn remember_refused(&mut self, session: SessionId, refusal: &Refusal) {
+    pub(crate) fn remember_refused(&mut self, session: SessionId, reject: &Reject) {
         if self.refused.len() == KEPT_REFUSALS {
             self.refused.pop_front();
         }
         self.refused.push_back(RefusedSession {
             session,
-            code: refusal.code.clone(),
-            message: refusal.message.clone(),
+            code: reject.code.clone(),
+            message: reject.message.clone(),
         });
     }
 

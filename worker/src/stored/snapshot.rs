@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
-use crate::room::{Room, State};
+use crate::room::{Room, RoomState};
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 use grandstand_game::host::guard;
@@ -171,7 +171,7 @@ pub(crate) fn decode(
     if !whole {
         return Err(DecodeError::Damaged);
     }
-    let state: State = serde_json::from_str(state.get())?;
+    let state: RoomState = serde_json::from_str(state.get())?;
     let maker = games
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;

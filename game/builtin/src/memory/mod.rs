@@ -38,7 +38,7 @@ mod drops;
 pub use params::{OnDrop, Params};
 pub use table::{Memory, Phase};
 
-use grandstand_game::{Data, Effects, Event, EventKind, Game, Lane, PlayerId, Refusal, Setup};
+use grandstand_game::{Data, Effects, Event, EventKind, Game, Lane, PlayerId, Reject, Setup};
 use rand::seq::SliceRandom;
 use serde::Deserialize;
 
@@ -58,7 +58,7 @@ impl Game for Memory {
     const NAME: &'static str = "memory";
     type Volatile = ();
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
         let params = Params::parse(setup.params)?;
         let mut deck: Vec<usize> = (0..params.cards()).map(|card| card / 2).collect();
         deck.shuffle(setup.rng);
@@ -84,7 +84,7 @@ impl Game for Memory {
             EventKind::Returned { player } => self.on_returned(player, effects),
             EventKind::Input { player, data } => match self.check(player, data) {
                 Ok(card) => self.flip(card, effects),
-                Err(refusal) => effects.reject(&refusal.code, refusal.message),
+                Err(reject) => effects.reject(&reject.code, reject.message),
             },
             EventKind::Timer { name } => self.on_timer(name, effects),
         }
@@ -127,8 +127,8 @@ impl Memory {
     }
 
     /// Whether a player may flip a card now, and which.
-    fn check(&self, player: &PlayerId, data: &Data) -> Result<usize, Refusal> {
-        let refuse = |code, message: &str| Err(Refusal::new(code, message));
+    fn check(&self, player: &PlayerId, data: &Data) -> Result<usize, Reject> {
+        let refuse = |code, message: &str| Err(Reject::new(code, message));
         let flip = match data {
             Data::Json(text) => serde_json::from_slice::<Flip>(text).ok(),
             Data::Binary(_) => None,

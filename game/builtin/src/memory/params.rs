@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use grandstand_game::Refusal;
+use grandstand_game::Reject;
 
 use crate::params::read;
 
@@ -70,8 +70,8 @@ impl Params {
     ///
     /// # Errors
     /// `bad_params`, and which one is wrong and how.
-    pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Refusal> {
-        let bad = |message: String| Err(Refusal::new("bad_params", message));
+    pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Reject> {
+        let bad = |message: String| Err(Reject::new("bad_params", message));
         let params: Self = read(params)?;
         if !(2..=4).contains(&params.players) {
             return bad(format!("players is {}, must be 2 to 4", params.players));

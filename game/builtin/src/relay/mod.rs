@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::params::read;
 use grandstand_game::{Effects, LiveEffects};
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup, Spectating};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
 use put::{Put, Values};
 
 mod put;
@@ -83,15 +83,15 @@ impl Game for Relay {
     const NAME: &'static str = "relay";
     type Volatile = ();
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
         let params: Params = read(setup.params)?;
         if !(100..=86_400_000).contains(&params.idle_ms) {
             let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
-            return Err(Refusal::new("bad_params", message));
+            return Err(Reject::new("bad_params", message));
         }
         if params.delay_ms > 3_600_000 {
             let message = format!("delay_ms is {}, must be 0 to 3600000", params.delay_ms);
-            return Err(Refusal::new("bad_params", message));
+            return Err(Reject::new("bad_params", message));
         }
         Ok(Self {
             counts: [0; 2],
@@ -178,7 +178,7 @@ impl Relay {
                 .into_iter()
                 .filter(|to| lane.is_none_or(|lane| lane == *to))
         };
-        if let Some(why) = lanes().find_map(|to| put.refusal(&self.values[to.index()])) {
+        if let Some(why) = lanes().find_map(|to| put.check(&self.values[to.index()])) {
             return effects.reject("bad_input", why);
         }
         let data = Data::json(&json!({"from": from.as_str(), "key": put.key, "value": put.value}));

@@ -46,7 +46,7 @@ pub(super) fn parse(data: &Data) -> Option<Put> {
 
 impl Put {
     /// Why it cannot be done.
-    pub(super) fn refusal(&self, values: &Values) -> Option<String> {
+    pub(super) fn check(&self, values: &Values) -> Option<String> {
         if self.key.is_empty() || self.key.len() > MAX_KEY {
             return Some(format!("a key has 1 to {MAX_KEY} bytes"));
         }

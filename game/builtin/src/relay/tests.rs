@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::*;
 use grandstand_game::{Effect, LiveTo};
 
-fn relay(params: &Value) -> Result<Relay, Refusal> {
+fn relay(params: &Value) -> Result<Relay, Reject> {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);
     Relay::create(&mut Setup {
         params,
@@ -14,7 +14,7 @@ fn relay(params: &Value) -> Result<Relay, Refusal> {
     })
 }
 
-fn apply(relay: &mut Relay, kind: EventKind<'_>) -> (Vec<Effect>, Option<Refusal>) {
+fn apply(relay: &mut Relay, kind: EventKind<'_>) -> (Vec<Effect>, Option<Reject>) {
     let mut effects = Effects::new(1_000, ChaCha8Rng::seed_from_u64(1));
     let event = Event {
         now_ms: 1_000,
@@ -34,7 +34,7 @@ fn room(names: &[&str]) -> (Relay, Vec<PlayerId>) {
     (room, players)
 }
 
-fn say(room: &mut Relay, player: &PlayerId, data: Data) -> (Vec<Effect>, Option<Refusal>) {
+fn say(room: &mut Relay, player: &PlayerId, data: Data) -> (Vec<Effect>, Option<Reject>) {
     let data = &data;
     apply(room, EventKind::Input { player, data })
 }
@@ -74,13 +74,13 @@ fn what_one_sends_goes_to_all() {
 fn the_first_player_may_keep_it_from_spectators() {
     let (mut room, players) = room(&["alice", "bob"]);
     let config = |on: Value| Data::json(&json!({"op": "config", "players_only": on})).unwrap();
-    let (effects, refusal) = say(&mut room, &players[1], config(json!(true)));
+    let (effects, reject) = say(&mut room, &players[1], config(json!(true)));
     assert_eq!(
-        (effects, refusal.unwrap().code.as_str()),
+        (effects, reject.unwrap().code.as_str()),
         (vec![], "forbidden")
     );
-    let (_, refusal) = say(&mut room, &players[0], config(json!(1)));
-    assert_eq!(refusal.unwrap().code, "bad_input");
+    let (_, reject) = say(&mut room, &players[0], config(json!(1)));
+    assert_eq!(reject.unwrap().code, "bad_input");
     let (effects, _) = say(&mut room, &players[0], config(json!(true)));
     assert_eq!(only_update(&effects), (None, json!({"players_only": true})));
     let (effects, _) = say(&mut room, &players[1], Data::Json("7".into()));
@@ -161,8 +161,8 @@ fn of_values_the_latest_suffices() {
     let (mut room, players) = room(&["alice"]);
     let put = |value| Data::json(&json!({"op": "put", "key": "score", "value": value})).unwrap();
     say(&mut room, &players[0], put(1));
-    let (effects, refusal) = say(&mut room, &players[0], put(2));
-    assert!(refusal.is_none());
+    let (effects, reject) = say(&mut room, &players[0], put(2));
+    assert!(reject.is_none());
     let [
         Effect::Update {
             key,
@@ -178,12 +178,12 @@ fn of_values_the_latest_suffices() {
     assert_eq!(update, json!({"from": "alice", "key": "score", "value": 2}));
     let expected = json!({"count": 0, "players_only": false, "values": {"score": 2}});
     assert_eq!(view(&room, Lane::Spectators), expected);
-    let (_, refusal) = say(
+    let (_, reject) = say(
         &mut room,
         &players[0],
         Data::json(&json!({"op": "put", "key": "", "value": 2})).unwrap(),
     );
-    assert_eq!(refusal.unwrap().code, "bad_input");
+    assert_eq!(reject.unwrap().code, "bad_input");
     for i in 1..256 {
         let data = Data::json(&json!({"op": "put", "key": format!("k{i}")})).unwrap();
         assert!(say(&mut room, &players[0], data).1.is_none());
@@ -207,8 +207,8 @@ fn params_say_how_spectators_are_served() {
         relay(&json!({})).unwrap().spectating(),
         Spectating::default()
     );
-    let refusal = relay(&json!({"delay_ms": 3_600_001})).unwrap_err();
-    assert_eq!(refusal.code, "bad_params");
+    let reject = relay(&json!({"delay_ms": 3_600_001})).unwrap_err();
+    assert_eq!(reject.code, "bad_params");
     // A room that an earlier build stored.
     let stored = r#"{"counts":[1,1],"players_only":false,"players":[],"idle_ms":100}"#;
     let room: Relay = serde_json::from_str(stored).unwrap();

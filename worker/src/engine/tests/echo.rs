@@ -8,7 +8,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use grandstand_game::{Effects, LiveEffects};
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 
 /// Remembers all that it is told, and does what its inputs say.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,9 +28,9 @@ impl Game for Echo {
     const TICK: Option<Duration> = Some(Duration::from_secs(5));
     type Volatile = u32;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
         if setup.params.get("bad").is_some() {
-            return Err(Refusal::new("bad_params", "no"));
+            return Err(Reject::new("bad_params", "no"));
         }
         Ok(Self {
             log: Vec::new(),

@@ -9,7 +9,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use grandstand_game::Effects;
-use grandstand_game::{Event, EventKind, Game, Refusal, Setup};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 
 thread_local! {
     /// State that is neither in the log nor in the seed.
@@ -38,10 +38,10 @@ impl Game for Odd {
     const NAME: &'static str = "odd";
     type Volatile = ();
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Refusal> {
+    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
         assert!(setup.params.get("panic").is_none(), "as told");
         match setup.params.get("bad") {
-            Some(_) => Err(Refusal::new("bad_params", "no")),
+            Some(_) => Err(Reject::new("bad_params", "no")),
             None => Ok(Self {
                 dice: setup.rng.random(),
                 ..Self::default()
