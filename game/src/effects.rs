@@ -1,4 +1,4 @@
-//! What comes of an event: updates, private messages, rejects, timers, the end.
+//! Effects of an event: updates, private messages, rejects, timers, the end of the room.
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
@@ -7,42 +7,42 @@ use serde::Serialize;
 
 use crate::reject::Reject;
 
-/// One effect of an event, in the order in which the game made them.
+/// One effect of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A change of one lane's view, or (`None`) of both.
     Update {
-        /// For whom.
+        /// The lane, or both.
         lane: Option<Lane>,
-        /// Of updates with the same key the latest suffices.
+        /// Of updates with the same key only the latest matters.
         key: Option<String>,
         /// The change.
         data: Data,
     },
-    /// For one player only.
+    /// A message for one player only.
     Direct {
-        /// Who.
+        /// The recipient.
         player: PlayerId,
-        /// What.
+        /// The message.
         data: Data,
     },
-    /// A timer is armed; one of the same name is replaced.
+    /// Arms a timer, in place of any of the same name.
     SetTimer {
         /// Its name.
         name: String,
-        /// When, Unix milliseconds.
+        /// The time at which it fires, Unix milliseconds.
         due_ms: u64,
     },
-    /// A timer is disarmed.
+    /// Disarms a timer.
     ClearTimer {
         /// Its name.
         name: String,
     },
-    /// The room is over: it takes no more inputs, and is deleted a minute later.
+    /// Ends the room: it accepts no more inputs and is deleted a minute later.
     Finish,
 }
 
-/// Collects what a game does in [`Game::apply`](crate::game::Game::apply).
+/// Collects the effects of [`Game::apply`](crate::game::Game::apply).
 #[derive(Debug)]
 pub struct Effects {
     now_ms: u64,
@@ -52,7 +52,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// For an event at `now_ms`, with chance from `rng`.
+    /// Effects of an event at `now_ms`, with random numbers from `rng`.
     pub fn new(now_ms: u64, rng: ChaCha8Rng) -> Self {
         Self {
             now_ms,
@@ -62,23 +62,23 @@ impl Effects {
         }
     }
 
-    /// A change that everybody in the room sees.
+    /// Sends a change to both lanes.
     pub fn update(&mut self, change: &impl Serialize) {
         self.push_update(None, None, change);
     }
 
-    /// A change that one lane sees.
+    /// Sends a change to one lane.
     pub fn update_lane(&mut self, lane: Lane, change: &impl Serialize) {
         self.push_update(Some(lane), None, change);
     }
 
-    /// A change of which, among those with the same `key`, only the latest matters: a view to which the earlier ones were not
-    /// applied is the same in the end, whatever other changes came between them.
+    /// Sends a change to both lanes. Of the changes with the same `key` only the latest matters: a client that misses
+    /// the earlier ones ends with the same view, whatever other changes came between them.
     pub fn update_keyed(&mut self, key: &str, change: &impl Serialize) {
         self.push_update(None, Some(key.to_owned()), change);
     }
 
-    /// A change in whatever form, for one lane or (`None`) both.
+    /// Sends a change in any format to one lane or (`None`) both.
     pub fn update_data(&mut self, lane: Option<Lane>, data: Data) {
         self.list.push(Effect::Update {
             lane,
@@ -87,7 +87,7 @@ impl Effects {
         });
     }
 
-    /// Like [`update_keyed`](Self::update_keyed), in whatever form, for one lane or (`None`) both.
+    /// Like [`update_keyed`](Self::update_keyed), in any format and to one lane or (`None`) both.
     pub fn update_keyed_data(&mut self, lane: Option<Lane>, key: &str, data: Data) {
         self.list.push(Effect::Update {
             lane,
@@ -96,7 +96,8 @@ impl Effects {
         });
     }
 
-    /// Something for one player only: what [`Game::private`](crate::game::Game::private) would now return.
+    /// Sends a message to one player only: the value that [`Game::private`](crate::game::Game::private) would return
+    /// now.
     pub fn direct(&mut self, player: &PlayerId, data: Data) {
         self.list.push(Effect::Direct {
             player: player.clone(),
@@ -104,13 +105,13 @@ impl Effects {
         });
     }
 
-    /// Refuses the `Joined` or `Input` that this event is. The first reject counts.
+    /// Rejects this `Joined` or `Input`. Only the first reject of an event counts.
     pub fn reject(&mut self, code: &str, message: impl Into<String>) {
         self.reject
             .get_or_insert_with(|| Reject::new(code, message));
     }
 
-    /// Arms the timer `name` to fire `after_ms` from now, in place of what it was armed for.
+    /// Arms the timer `name` to fire in `after_ms`. A timer of this name that is armed already is replaced.
     pub fn set_timer(&mut self, name: &str, after_ms: u64) {
         self.list.push(Effect::SetTimer {
             name: name.to_owned(),
@@ -125,28 +126,28 @@ impl Effects {
         });
     }
 
-    /// Ends the room: everything is shown as it is for a minute, then deleted.
+    /// Ends the room. Clients can read it for another minute, then it is deleted.
     pub fn finish(&mut self) {
         self.list.push(Effect::Finish);
     }
 
-    /// Chance, the same in every replay.
+    /// Random numbers, the same in every replay.
     pub fn rng(&mut self) -> &mut ChaCha8Rng {
         &mut self.rng
     }
 
-    /// The event's time, Unix milliseconds.
+    /// The event's time by the log's clock, Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
     }
 
-    /// What the game did, and whether it refused the event.
+    /// The effects in their order, and the reject if the game rejected the event.
     pub fn into_parts(self) -> (Vec<Effect>, Option<Reject>) {
         (self.list, self.reject)
     }
 
     /// # Panics
-    /// If `change` cannot be JSON; the room is then treated like any whose game panics.
+    /// If `change` cannot be serialized as JSON. The worker treats this like any panic of a game.
     fn push_update(&mut self, lane: Option<Lane>, key: Option<String>, change: &impl Serialize) {
         let data = Data::json(change).expect("an update must be serializable as JSON");
         self.list.push(Effect::Update { lane, key, data });

@@ -1,4 +1,4 @@
-//! What a room's log tells its game.
+//! Events, which a game receives from its room's log.
 
 use grandstand_types::data::Data;
 use grandstand_types::id::PlayerId;
@@ -6,45 +6,46 @@ use grandstand_types::id::PlayerId;
 /// An event from the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event<'a> {
-    /// When, by the log's clock, Unix milliseconds; never before the event before it, nor a timer's due time.
+    /// The time by the log's clock, Unix milliseconds. It never precedes that of the previous event, nor the due time
+    /// of the timer.
     pub now_ms: u64,
-    /// What happened.
+    /// The event itself.
     pub kind: EventKind<'a>,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind<'a> {
-    /// A player came who was not in the room (or had left it).
+    /// A player joined who was not in the room or had left it.
     Joined {
-        /// Who.
+        /// The player.
         player: &'a PlayerId,
-        /// The token's options for this room; `null` if it has none.
+        /// The options for this room in the player's token; `null` if it has none.
         options: &'a serde_json::Value,
     },
     /// A player left for good.
     Left {
-        /// Who.
+        /// The player.
         player: &'a PlayerId,
     },
     /// A player's connection dropped.
     Lost {
-        /// Who.
+        /// The player.
         player: &'a PlayerId,
     },
     /// A player whose connection had dropped is back.
     Returned {
-        /// Who.
+        /// The player.
         player: &'a PlayerId,
     },
-    /// What a player did.
+    /// A player sent an input.
     Input {
-        /// Who.
+        /// The sender.
         player: &'a PlayerId,
-        /// What.
+        /// The content of the input.
         data: &'a Data,
     },
-    /// A timer came due that [`Effects::set_timer`](crate::Effects::set_timer) set.
+    /// A timer of [`Effects::set_timer`](crate::Effects::set_timer) fired.
     Timer {
         /// Its name.
         name: &'a str,

@@ -1,8 +1,8 @@
-//! What a game developer writes: one `impl Game`.
+//! The trait that a game implements.
 //!
-//! A game is a deterministic state machine with a volatile skin. The durable part (`Self`) changes only in
-//! [`Game::apply`], by events that are in the log: the same log gives the same room, on whichever worker. The
-//! volatile part ([`Game::Volatile`]) is for what may be lost: positions, cursors.
+//! A game is a deterministic state machine with a volatile part. The durable part (`Self`) changes only in
+//! [`Game::apply`], by events of the log, so that the same log gives the same room on every worker. The volatile part
+//! ([`Game::Volatile`]) holds state that may be lost, such as positions and cursors.
 
 use std::time::Duration;
 
@@ -20,44 +20,44 @@ use crate::setup::Setup;
 
 /// A game's rules.
 pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
-    /// The part of the room's id before the first `-`.
+    /// The name of the game: the part of a room's id before the first `-`.
     const NAME: &'static str;
 
-    /// How often [`Game::tick`] is called while somebody is in the room; never by default.
+    /// The period of [`Game::tick`] while a client is in the room. By default `tick` is never called.
     const TICK: Option<Duration> = None;
 
-    /// What is neither logged nor kept.
+    /// The volatile state, neither logged nor stored.
     type Volatile: Default + Send + 'static;
 
-    /// Makes a room's first state. The event of its first player follows.
+    /// Creates a room's first state. The `Joined` of its first player follows.
     ///
     /// # Errors
-    /// If the parameters are not to the game's liking: there is no room then, and the player gets the reject as an `error`.
+    /// If the game rejects the parameters. No room is created, and the player receives the reject as an `error`.
     fn create(setup: &mut Setup<'_>) -> Result<Self, Reject>;
 
-    /// Takes the next event. Everything that comes of it goes through `effects`.
+    /// Applies the next event. All its consequences outside of `self` go through `effects`.
     ///
-    /// A [`reject`](Effects::reject) of a `Joined` keeps the player out; one of an `Input` tells its sender that it
-    /// was refused. Neither undoes what was changed before it, so check first.
+    /// A [`reject`](Effects::reject) of a `Joined` keeps the player out; one of an `Input` is sent to the player. A
+    /// reject undoes no change of the state, so check the event before changing anything.
     fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
 
-    /// The whole view of a lane: what a client that comes now is shown.
-    /// Applying the updates that went to the lane to an earlier view gives this one.
+    /// The full view of a lane, which clients receive as a snapshot. An earlier view with the later updates of the lane
+    /// applied must equal this one.
     fn view(&self, lane: Lane) -> Data;
 
-    /// How spectators of this room are served: every update at once, if a game does not say otherwise. May depend on what
-    /// the room was created with; a change takes effect with the next snapshot that edges get.
+    /// The rate and delay for spectators of this room. By default they receive every update at once. The value may
+    /// depend on the state; a change takes effect with the next snapshot that edges receive.
     fn spectating(&self) -> Spectating {
         Spectating::default()
     }
 
-    /// What only this player may see, as it is now. Sent as `direct` on a join and whenever the player may have missed
-    /// some.
+    /// The part of the view that only this player may see. It is sent as `direct` on a join and whenever the player may
+    /// have missed a `direct`.
     fn private(&self, _player: &PlayerId) -> Option<Data> {
         None
     }
 
-    /// A lossy message from a player. By default it goes to everybody else in the room.
+    /// Handles a lossy message from a player. By default everybody else in the room receives it.
     fn live(
         &self,
         _volatile: &mut Self::Volatile,
@@ -68,6 +68,6 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         effects.others(from, data);
     }
 
-    /// Called every [`Game::TICK`].
+    /// Advances the volatile state. Called every [`Game::TICK`].
     fn tick(&self, _volatile: &mut Self::Volatile, _effects: &mut LiveEffects) {}
 }

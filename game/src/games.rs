@@ -1,4 +1,4 @@
-//! The games that a worker can run, with their types erased.
+//! The set of games of a worker.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ pub struct Games {
 }
 
 impl Games {
-    /// None yet.
+    /// An empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a game; one of the same name is replaced.
+    /// Adds a game, in place of any of the same name.
     pub fn add<G: Game>(&mut self) {
         self.games.insert(G::NAME, GameKind::of::<G>());
     }
 
-    /// [`add`](Self::add)s a game.
+    /// Returns the set with a game [added](Self::add).
     #[must_use]
     pub fn with<G: Game>(mut self) -> Self {
         self.add::<G>();
@@ -34,7 +34,7 @@ impl Games {
         self.games.keys().copied()
     }
 
-    /// How rooms of the game with this name are made and loaded.
+    /// The game of this name.
     pub fn get(&self, name: &str) -> Option<GameKind> {
         self.games.get(name).copied()
     }

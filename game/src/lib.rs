@@ -1,4 +1,4 @@
-//! What a game's author writes, and what runs one instance of a game.
+//! The API for authors of games, and the host of one game instance.
 //!
 //! A game is one `impl` of [`Game`].
 

@@ -1,9 +1,9 @@
-//! What a game sends that may be lost.
+//! Live messages: lossy, neither logged nor stored.
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 
-/// Who gets a live message.
+/// The recipients of a live message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LiveTo {
     /// A lane, or (`None`) both.
@@ -14,34 +14,34 @@ pub enum LiveTo {
     Player(PlayerId),
 }
 
-/// Collects what a game emits in [`Game::live`](crate::game::Game::live) and [`Game::tick`](crate::game::Game::tick).
+/// Collects the live messages of [`Game::live`](crate::game::Game::live) and [`Game::tick`](crate::game::Game::tick).
 #[derive(Debug, Default)]
 pub struct LiveEffects {
     list: Vec<(LiveTo, Data)>,
 }
 
 impl LiveEffects {
-    /// To everybody in the room.
+    /// Sends to everybody in the room.
     pub fn all(&mut self, data: Data) {
         self.list.push((LiveTo::Lane(None), data));
     }
 
-    /// To one lane.
+    /// Sends to one lane.
     pub fn lane(&mut self, lane: Lane, data: Data) {
         self.list.push((LiveTo::Lane(Some(lane)), data));
     }
 
-    /// To everybody but this player.
+    /// Sends to everybody in the room except `player`.
     pub fn others(&mut self, player: &PlayerId, data: Data) {
         self.list.push((LiveTo::Others(player.clone()), data));
     }
 
-    /// To one player.
+    /// Sends to `player` only.
     pub fn player(&mut self, player: &PlayerId, data: Data) {
         self.list.push((LiveTo::Player(player.clone()), data));
     }
 
-    /// What was emitted.
+    /// The messages in their order.
     pub fn into_list(self) -> Vec<(LiveTo, Data)> {
         self.list
     }

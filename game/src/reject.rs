@@ -1,16 +1,15 @@
-//! A game's reject.
+//! Rejects of inputs, joins and new rooms.
 
-/// Why a game refuses something.
+/// The reason for which a game rejects an input, a join or the parameters of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// For programs: `[a-z_]+`.
+    /// The reason for programs, `[a-z_]+`.
     pub code: String,
-    /// For people.
+    /// The reason for people.
     pub message: String,
 }
 
 impl Reject {
-    /// A reject with its code and what to tell people.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),

@@ -1,15 +1,15 @@
-//! How a room's spectators are served.
+//! Rate and delay of the updates for spectators.
 
 use serde::{Deserialize, Serialize};
 
-/// How a room's spectators are served.
+/// Rate and delay of the updates for a room's spectators.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spectating {
-    /// How often a second a spectator is sent something, at most; 0 for as often as there is something. Of updates that wait
-    /// for their turn only the latest with the same [key](crate::effects::Effects::update_keyed) is sent, and
-    /// a snapshot in their place where that is less.
+    /// The most messages a second that a spectator receives; 0 for no limit. Of queued updates with the same
+    /// [key](crate::effects::Effects::update_keyed) only the latest is sent, and a snapshot instead of all of them
+    /// where that is smaller.
     pub max_rate_hz: u32,
-    /// How many milliseconds later than it happens a spectator is shown anything, so that nobody plays by what another's
-    /// screen shows.
+    /// How many milliseconds later than players spectators receive updates, so that no player gains from watching a
+    /// spectator's screen.
     pub delay_ms: u32,
 }

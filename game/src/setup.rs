@@ -1,14 +1,14 @@
-//! What a room is created with.
+//! The setup of a new room.
 
 use rand_chacha::ChaCha8Rng;
 
-/// What a room is created with.
+/// The values that a room is created with.
 #[derive(Debug)]
 pub struct Setup<'a> {
-    /// `join`'s `params`, `{}` if there were none.
+    /// The `params` of the first player's `join`; `{}` if it had none.
     pub params: &'a serde_json::Value,
-    /// Seeded from the room: use it for all chance.
+    /// The only source of random numbers that replays repeat: its seed is in the log.
     pub rng: &'a mut ChaCha8Rng,
-    /// When, by the log's clock, Unix milliseconds.
+    /// The time by the log's clock, Unix milliseconds.
     pub now_ms: u64,
 }

@@ -1,4 +1,4 @@
-//! A game of whatever type.
+//! Games with their types erased.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::reject::Reject;
 use crate::serving::Spectating;
 use crate::setup::Setup;
 
-/// How rooms of one game are made and loaded.
+/// A kind of game: creates and loads its rooms.
 #[derive(Debug, Clone, Copy)]
 pub struct GameKind {
     create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Reject>,
@@ -33,10 +33,10 @@ impl GameKind {
         }
     }
 
-    /// Makes a room's first state.
+    /// Creates a room's first state.
     ///
     /// # Errors
-    /// If the game refuses the parameters, or panics.
+    /// If the game rejects the parameters or panics.
     pub fn create(
         &self,
         setup: &mut Setup<'_>,
@@ -61,7 +61,7 @@ impl GameKind {
 #[error("the game panicked")]
 pub struct Panicked;
 
-/// Runs a game's code. What it was given must not be used again after a panic.
+/// Runs a game's code. After a panic the state that `run` changed must not be used again.
 ///
 /// # Errors
 /// If the code panics.
@@ -69,7 +69,7 @@ pub fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
 
-/// A [`Game`] of whatever type, with its volatile part.
+/// A [`Game`] of any type, with its volatile part.
 pub trait AnyGame: Send {
     /// Calls [`Game::apply`].
     fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
@@ -86,7 +86,7 @@ pub trait AnyGame: Send {
     /// The game's state as JSON.
     ///
     /// # Errors
-    /// If it cannot be JSON.
+    /// If the state cannot be serialized as JSON.
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error>;
 }
 

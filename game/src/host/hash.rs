@@ -1,8 +1,8 @@
-//! A room's durable state as one number, the same in every process that has the same state.
+//! The hash of a room's durable state, equal in all processes that have the same state.
 //!
-//! It is taken of the state's JSON: an object's members count whatever their order (a game may keep a `HashMap`), all
-//! else counts as it is written. What says who stored a state, and when, is not part of it: epoch, generation, the last
-//! entry.
+//! It covers the state's JSON. The order of an object's members does not matter, because a game may keep a `HashMap`;
+//! all other text is hashed as written. The hash leaves out the owner and age of a snapshot: its epoch, generation and
+//! last entry.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,18 +19,18 @@ const MEMBER: u64 = 4;
 const ARRAY: u64 = 5;
 const OBJECT: u64 = 6;
 
-/// The hash of a room's durable state: sixteen hexadecimal digits for people and in snapshots.
+/// The hash of a room's durable state. Its text has 16 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StateHash(u64);
 
-/// A text that is no hash.
+/// The error for text that is not a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a state's hash has 16 hexadecimal digits")]
 pub struct NotAHash;
 
 impl StateHash {
-    /// Of what the room keeps and what its game keeps, as JSON.
+    /// The hash of a room's own state and its game's state, both JSON.
     pub fn of(room: &RawValue, game: &RawValue) -> Self {
         Self(pair(
             of_json(room.get().as_bytes()),
@@ -106,7 +106,7 @@ impl Open {
     }
 }
 
-/// Of text that is known to be JSON; of anything else it is some number. Takes no stack however deep the JSON is.
+/// The hash of JSON. Text that is not JSON gives an arbitrary number. The nesting of the JSON uses no stack.
 pub fn of_json(text: &[u8]) -> u64 {
     let mut open: Vec<Open> = Vec::new();
     let mut hash = 0;
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn an_objects_order_and_blanks_do_not_count() {
+    fn order_of_members_and_blanks_do_not_change_the_hash() {
         let a = r#"{"a":1,"b":{"c":[1,2],"d":"x"}}"#;
         let b = r#" { "b" : { "d" : "x", "c" : [ 1, 2 ] }, "a" : 1 } "#;
         assert_eq!(hash(a), hash(b));
     }
 
     #[test]
-    fn all_else_counts() {
+    fn every_other_difference_changes_the_hash() {
         let all = [
             "1",
             "\"1\"",
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_byte_of_a_state_shows() {
+    fn each_changed_byte_of_a_state_changes_the_hash() {
         let state =
             json!({"deck": [3, 1, 2], "players": {"zoë": {"n": 7, "left": false}, "a\"b": null}});
         let text = state.to_string();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_and_what_is_deep_does_no_harm() {
+    fn invalid_and_deeply_nested_json_is_harmless() {
         for text in [
             "", "\"", "\"\\", "{", "}", "[}", "{\"a\"", "]]]", ":", "tru",
         ] {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_text() {
+    fn a_hash_equals_its_parsed_text() {
         let hash = StateHash(0xab);
         assert_eq!(hash.to_string(), "00000000000000ab");
         assert_eq!("00000000000000ab".parse(), Ok(hash));
@@ -287,7 +287,7 @@ mod tests {
 
     /// Snapshots are checked by builds that come later: the hash of a given text never changes.
     #[test]
-    fn a_hash_stays_what_it_is() {
+    fn hashes_are_stable_across_versions() {
         let room =
             RawValue::from_string(r#"{"seed":[1,2],"players":{"a":{"n":1}}}"#.into()).unwrap();
         let game = RawValue::from_string(r#"{"deck":[1,"x",null,1.5]}"#.into()).unwrap();

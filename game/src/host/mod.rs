@@ -1,4 +1,4 @@
-//! What a worker needs to run games of types that it does not know.
+//! The host of a game: runs games of unknown types for a worker.
 
 pub mod erased;
 
