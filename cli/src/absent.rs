@@ -1,4 +1,4 @@
-//! Commands that this program was built without.
+//! Commands of features with which this program was not built.
 
 use std::ffi::OsString;
 
@@ -11,7 +11,7 @@ pub(crate) struct Args {
     _all: Vec<OsString>,
 }
 
-/// Says how to build the program with the command.
+/// The failure, which says how to build the program with the command.
 pub(crate) fn failure(command: &str) -> Failure {
     let message = format!(
         "this program was built without `{command}`; build it with the feature: \

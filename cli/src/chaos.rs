@@ -1,4 +1,4 @@
-//! `grandstand chaos`: a cluster of real processes that die and come back, and what must hold all the same.
+//! `grandstand chaos`: fault injection into a cluster of real processes, and checks that no input is lost.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -11,42 +11,42 @@ use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-/// How often a line is written if standard error is no terminal.
+/// The period of progress lines if standard error is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Kill, stop and restart workers, edges and NATS while rooms are played, and check that nothing was lost
+/// Kill, pause and restart workers, edges and NATS under load, and check that no input is lost
 ///
-/// Starts 3 workers, 2 edges and a NATS server of its own on ports of its own, with players and spectators in many
-/// rooms, and lets happen to the processes what the seed says. Afterwards every room must hold each acked input exactly
-/// once and in order, all clients must show the same, and no room may have had two owners. Ctrl-C ends it early, with its
-/// report. Needs nats-server in PATH or in GRANDSTAND_NATS_SERVER. Ends with 0 if all is well and with 1 if something was wrong.
+/// Starts workers, edges and a NATS server on free ports, with players and spectators in many rooms. The seed
+/// determines the faults. At the end every room must hold each acked input exactly once and in order, all clients must
+/// show the same view, and no room may have had two owners. Ctrl-C ends the run early and prints the report.
+/// nats-server must be in PATH or GRANDSTAND_NATS_SERVER. Exits with 0 if every check passes and with 1 otherwise.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How long things go wrong
+    /// Duration of the faults, minutes
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = minutes)]
     minutes: f64,
-    /// What the schedule is made from; a random one if not given
+    /// Seed of the schedule; random by default
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Rooms that are played at a time, of relay and memory in turns
+    /// Number of concurrent rooms, half relay and half memory
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rooms: u32,
-    /// Workers
+    /// Number of workers
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
-    /// Edges
+    /// Number of edges
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     edges: u32,
-    /// The mean time between two inputs of a player in a room, ms
+    /// Mean time between two inputs of a player in a room, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pace_ms: u64,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Write the report as JSON to this file too
+    /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Write the logs of the processes to this folder, and keep them
+    /// Write the logs of the processes to this folder and keep them
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
 }
@@ -61,7 +61,7 @@ fn minutes(text: &str) -> Result<f64, &'static str> {
 /// Runs to the end of the schedule, or until TERM or INT.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(file) = &args.report {
-        // Not after half an hour.
+        // Reports a bad path now instead of after the run.
         write(file, "")?;
     }
     let seed = args.seed.unwrap_or_else(rand::random);
@@ -136,7 +136,7 @@ fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// How far it is: a bar on a terminal, lines elsewhere.
+/// The progress of the run: a bar on a terminal, lines elsewhere.
 struct Shown {
     bar: Option<ProgressBar>,
     duration: Duration,

@@ -43,7 +43,7 @@ enum Command {
     New(new::Args),
 }
 
-/// Runs the command that the process was started with, and returns how it went.
+/// Runs the command of the command line, and returns the exit code.
 pub(crate) fn run(games: Games) -> ExitCode {
     let args: Args = match exit::parse() {
         Ok(args) => args,
@@ -78,7 +78,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
     }
 }
 
-/// Checks that the program has the games whose rooms a command plays.
+/// Checks that the program has the games that a command needs.
 #[cfg(any(feature = "bench", feature = "chaos"))]
 fn needs(games: &Games, command: &str, needed: &[&str]) -> Result<(), Failure> {
     match needed.iter().find(|name| games.get(name).is_none()) {

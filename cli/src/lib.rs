@@ -1,7 +1,7 @@
-//! Grandstand as a library: a program of one's own games.
+//! Grandstand as a library, for programs with their own games.
 //!
-//! [`main`] makes a function that adds games a whole program, with the commands `dev`, `edge`, `worker`, `replay` and
-//! `token`, and with the features of these names `chaos` and `bench`.
+//! [`main`] runs a complete program for the games that it is given. Its commands are `dev`, `edge`, `worker`, `replay`
+//! and `token`. The features `chaos` and `bench` add the commands of these names.
 
 mod command;
 
@@ -29,19 +29,19 @@ use std::process::ExitCode;
 
 pub use grandstand_game::Games;
 
-/// The fewest bytes and cycles per connection of the allocators that were tried: see `benches/README.md`.
+/// This allocator needs the fewest bytes and cycles per connection of those measured in `benches/README.md`.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the command that the process was started with, for the games that `add` adds.
+/// Runs the command of the command line with the games that `add` adds.
 pub fn main(add: impl FnOnce(&mut Games)) -> ExitCode {
     let mut games = Games::new();
     add(&mut games);
     command::run(games)
 }
 
-/// The examples of the README, which are compiled with those of the documentation.
+/// Compiles the examples of the README with those of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;

@@ -1,4 +1,4 @@
-//! `grandstand replay`: a room again from its log, and whether that is what is stored of it.
+//! `grandstand replay`: replays a room from its log and compares the result with its stored snapshot.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -13,38 +13,37 @@ use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
 
-/// Run a room again from its log, and say whether that gives what is stored of it
+/// Replay a room from its log and compare the result with its stored snapshot
 ///
-/// Reads only, and needs nothing but the bus: no worker takes part. Which partitions and streams there are is read
-/// from the cluster, or the folder, itself. What is printed is all that the room knows: hidden cards and the seed of its
-/// chance too.
+/// Reads the bus and writes nothing; no worker takes part. Partitions and streams are read from the cluster or the
+/// folder. The output shows the room's whole state, including hidden cards and the random seed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {
-    /// The room, like memory-42
+    /// Room to replay, for example memory-42
     room: RoomId,
-    /// The NATS servers, with commas between them [default: what --config says, or nats://127.0.0.1:4222]
+    /// NATS servers, separated by commas [default: those of --config, or nats://127.0.0.1:4222]
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// A worker's configuration: where NATS is, and its credentials
+    /// Configuration file of a worker, with the addresses and credentials of NATS
     #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
     config: Option<PathBuf>,
-    /// The folder of a `grandstand dev --data` that does not run now
+    /// Folder of a `grandstand dev --data` that is not running
     #[arg(long, value_name = "DIR", conflicts_with = "nats")]
     data: Option<PathBuf>,
-    /// Which room of the name, by the sequence of the entry that created it [default: the newest]
+    /// Sequence of the entry that created the room, if several had the name [default: the newest]
     #[arg(long, value_name = "SEQ")]
     instance: Option<u64>,
     /// Replay up to this entry
     #[arg(long, value_name = "SEQ")]
     until: Option<u64>,
-    /// Begin with the stored snapshot, for a room whose first entry is no longer in the log
+    /// Start from the stored snapshot, for a room whose first entry is no longer in the log
     #[arg(long, conflicts_with_all = ["instance", "until"])]
     from_snapshot: bool,
-    /// Print the room's history instead: one JSON object a line
+    /// Print the room's history, one JSON object per line, instead of the report
     #[arg(long, conflicts_with = "state")]
     json: bool,
-    /// Print the state at the end instead, as JSON
+    /// Print the final state as JSON instead of the report
     #[arg(long)]
     state: bool,
 }
@@ -53,7 +52,7 @@ const HELP: &str = "Exit codes: 0 the replay gives what is stored, 1 it differs,
                     on, 66 there is no such room or its first entry is no longer in the log, 69 NATS, the folder or \
                     the game cannot be had";
 
-/// Replays, and prints.
+/// Replays the room and prints the result.
 pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     tell_panics_once();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -62,7 +61,7 @@ pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
     let report = match runtime.block_on(drive(&args, games)) {
         Ok(report) => report,
-        // Whoever read has seen enough.
+        // The reader closed the pipe and needs no more output.
         Err(ReplayEnd::Unread) => return Ok(()),
         Err(ReplayEnd::Failed(failure)) => return Err(failure),
     };
@@ -74,7 +73,7 @@ pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     }
 }
 
-/// Why there is nothing to print.
+/// The failure that leaves nothing to print.
 enum ReplayEnd {
     Unread,
     Failed(Failure),
@@ -149,7 +148,7 @@ fn print(args: &Args, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// What is wrong, in a line.
+/// The fault in one line.
 fn verdict(report: &Report) -> String {
     let room = &report.room;
     match (&report.stopped, report.divergences.first()) {
@@ -176,7 +175,7 @@ fn tell_progress(progress: Progress) {
     eprintln!("grandstand: {doing}: {read} entries so far, {behind} to come");
 }
 
-/// Nobody reads what is printed: no fault.
+/// The failure of a write. A closed pipe is not a fault.
 fn unread(error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
@@ -188,7 +187,7 @@ fn cannot_print(error: io::Error) -> Failure {
     Failure::new(Exit::Internal, format!("cannot print: {error}"))
 }
 
-/// A game that panics does so in each replica: its message is wanted once, in a line.
+/// Prints a game's panic once and in one line, because the game panics in each replica.
 fn tell_panics_once() {
     let last = AtomicU64::new(0);
     std::panic::set_hook(Box::new(move |panic| {

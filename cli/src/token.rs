@@ -1,4 +1,4 @@
-//! `grandstand token`: a token for trying. In production a game's own login signs them.
+//! `grandstand token`: tokens for development. In production the game's own login service signs them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,26 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::PlayerId;
 use serde_json::Value;
 
-/// Make a token that lets a player into rooms, and print it
+/// Create and print a token that admits a player to rooms
 ///
-/// The secret is that of the edges (`auth.secret`, or `grandstand dev --secret`).
+/// The secret must be the edges' (`auth.secret`, or `grandstand dev --secret`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
-    /// Whose token it is
+    /// Name of the player
     #[arg(long, value_name = "NAME")]
     user: PlayerId,
-    /// A room, or a prefix of rooms ending in `*`, and the role there; may be given several times, and the longest that
-    /// fits a room counts
+    /// Room, or prefix of rooms ending in `*`, and the role there; may be repeated, and the longest match applies to a
+    /// room
     #[arg(long = "room", value_name = "ROOM=player|spectator", required = true)]
     rooms: Vec<Rule>,
-    /// What the game is told about the player, JSON
+    /// Options that the game receives with the player's join, as JSON
     #[arg(long, value_name = "JSON", alias = "option", value_parser = json)]
     options: Option<Value>,
-    /// How long it holds: 90s, 15m, 1h, 7d
+    /// Lifetime of the token: 90s, 15m, 1h, 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
     ttl: Duration,
-    /// What it is signed with (others can see it in the list of processes)
+    /// Secret that signs the token (visible to other users in the list of processes)
     #[arg(
         long,
         value_name = "TEXT",
@@ -39,7 +39,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     secret: Option<String>,
-    /// A file with what it is signed with; a newline at its end does not count
+    /// File with the secret that signs the token; a newline at its end is ignored
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
@@ -47,14 +47,14 @@ pub(crate) struct Args {
 const EXAMPLE: &str = "Example: grandstand token --user alice --room memory-42=player --room 'memory-*=spectator' \
                        --secret-file secret.txt";
 
-/// A room or prefix, and what the player may be there.
+/// A room or prefix, and the player's role there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     pattern: String,
     role: Role,
 }
 
-/// What is wrong with an argument.
+/// An error in an argument.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum ArgError {
     #[error("write a room and a role: memory-42=player or 'memory-*=spectator'")]

@@ -14,20 +14,20 @@ use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use tokio::time::Instant;
 
-/// Own rooms and run their games, behind edges on NATS
+/// Run a worker, which owns rooms and runs their games
 #[derive(Debug, clap::Args)]
 #[command(version, after_help = grandstand_common::exit::HELP)]
 pub(crate) struct Args {
-    /// The configuration file; every key is in config/worker.toml
+    /// Configuration file; config/worker.toml lists every key
     #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
     config: Option<PathBuf>,
-    /// Where operators ask for health and metrics
+    /// Address for health checks and metrics
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
-    /// The NATS servers, with commas between them
+    /// NATS servers, separated by commas
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
-    /// The name that its id begins with
+    /// Name of the worker, with which its id begins
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ impl Args {
     }
 }
 
-/// Runs until TERM or INT, and returns how it went.
+/// Runs until TERM or INT, and returns the exit code.
 pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
     let sources = args.sources();
     process::run(

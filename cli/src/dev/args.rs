@@ -5,31 +5,31 @@ use std::path::PathBuf;
 
 use grandstand_common::process::telemetry::LogFormat;
 
-/// Run a whole server in this process: edge, worker and bus, with a page to play on
+/// Run edge, worker and bus in one process, with a page to play on
 ///
-/// Every other key of config/edge.toml and config/worker.toml may be set in the environment:
+/// Environment variables set the other keys of config/edge.toml and config/worker.toml, for example
 /// GRANDSTAND_EDGE_LIMITS_ROOMS=8.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where players and spectators connect
+    /// Address for players and spectators
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
-    /// Where health and metrics are
+    /// Address for health checks and metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     pub(super) admin: SocketAddr,
-    /// Keep rooms in this folder, so that they are there after a restart
+    /// Store rooms in this folder, so that they survive a restart
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
-    /// Use these NATS servers instead of a bus in this process
+    /// Connect to these NATS servers instead of running a bus in this process
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(super) nats: Option<String>,
-    /// Shards of the edge, each a thread with a listener of its own; 0 for one a core
+    /// Number of shards of the edge, each a thread with its own listener; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) shards: u16,
-    /// Add /v1/echo, which sends every message back as it came: for testing WebSockets
+    /// Add /v1/echo, which returns every message unchanged, for testing WebSockets
     #[arg(long)]
     pub(super) echo: bool,
-    /// What tokens are signed with; a random one if not given
+    /// Secret that signs tokens; random by default
     #[arg(
         long,
         value_name = "TEXT",
@@ -38,10 +38,10 @@ pub(crate) struct Args {
         value_parser = clap::builder::NonEmptyStringValueParser::new()
     )]
     pub(super) secret: Option<String>,
-    /// How the log's lines look
+    /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     pub(super) log_format: LogFormat,
-    /// What is logged, on stderr: levels and targets, like info,grandstand_edge=debug
+    /// Levels and targets to log on standard error, for example info,grandstand_edge=debug
     #[arg(
         long,
         value_name = "FILTER",

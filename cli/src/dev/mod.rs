@@ -1,4 +1,4 @@
-//! `grandstand dev`: a whole server in one process.
+//! `grandstand dev`: edge, worker and bus in one process.
 
 mod args;
 
@@ -28,7 +28,7 @@ use banner::Banner;
 use settings::Settings;
 use worker::WorkerThread;
 
-/// How long the worker may take to store its rooms and give its partitions free.
+/// The time limit for the worker to store its rooms and release its partitions.
 const WORKER_DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs until TERM or INT.

@@ -1,4 +1,4 @@
-//! What edge and worker are told: their own defaults, but for what the command line says.
+//! The configuration of edge and worker: their defaults, overridden by the command line and the environment.
 
 use grandstand_common::exit::Failure;
 use grandstand_common::process::config::{self, Sources};
@@ -9,21 +9,21 @@ use grandstand_worker::process::config::WorkerConfig;
 
 use super::args::Args;
 
-/// How long clients may take to go when the server ends.
+/// The drain time of the edge. It is short because clients have no other edge to move to.
 const DRAIN_MS: u64 = 250;
 
-/// The configuration of both.
+/// The configuration of the edge and the worker.
 #[derive(Debug)]
 pub(super) struct Settings {
-    /// The edge's. Its section `cluster` counts for both.
+    /// The edge's configuration. Its section `cluster` applies to the worker too.
     pub(super) edge: EdgeConfig,
     worker: WorkerConfig,
-    /// The secret, if none was given.
+    /// The random secret, if none was given.
     pub(super) made_secret: Option<String>,
 }
 
 impl Settings {
-    /// From flags and environment.
+    /// Reads flags and environment.
     pub(super) fn load(args: &Args) -> Result<Self, Failure> {
         Self::from(args, Sources::new(None))
     }
@@ -42,11 +42,10 @@ impl Settings {
         let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
         let mut worker: WorkerConfig = config::load(&sources).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
-        // Clients are told, but there is no other edge that they could go to.
         edge.edge.drain_ms = DRAIN_MS;
         worker.worker.name = "dev".to_owned();
         worker.cluster = edge.cluster.clone();
-        // Both keep the same updates.
+        // Edge and worker keep the same updates.
         worker.rooms.ring_bytes = edge.rooms.ring_bytes;
         Ok(Self {
             edge,
@@ -55,7 +54,7 @@ impl Settings {
         })
     }
 
-    /// What the worker is told.
+    /// The worker's settings.
     pub(super) fn worker(&self, bus: &BusSource) -> WorkerSettings {
         WorkerSettings {
             alone: matches!(bus, BusSource::Shared(_)),
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_only_if_none_is_given() {
+    fn a_random_secret_is_created_only_if_none_is_given() {
         let given = settings(&["--secret", "s"], &[]).unwrap();
         assert_eq!(
             (given.edge.auth.secret.as_str(), given.made_secret),
@@ -120,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_flag() {
+    fn errors_name_the_flag() {
         let failure = settings(&["--shards", "2000"], &[]).unwrap_err();
         assert_eq!(failure.exit().code(), 78);
         assert!(failure.to_string().contains("--shards"), "{failure}");
     }
 
     #[test]
-    fn an_empty_secret_is_refused_by_the_name_of_its_flag() {
+    fn an_empty_secret_is_an_error_that_names_its_flag() {
         let refused = Line::try_parse_from(["dev", "--secret", ""]).err();
         let told = refused.expect("it is empty").to_string();
         assert!(told.contains("--secret"), "{told}");

@@ -1,4 +1,4 @@
-//! `grandstand new`: a program with a game of one's own, to begin with.
+//! `grandstand new`: the first version of a program with an own game.
 
 mod name;
 
@@ -10,17 +10,18 @@ use grandstand_common::exit::{Exit, Failure};
 
 use name::GameName;
 
-/// Write a program with a game of your own into a new folder
+/// Create a folder with a program for a game of your own
 ///
-/// The game is the one of Grandstand's README: two players count to 21. The program has every command of this one.
+/// The game is the one in Grandstand's README, in which two players count to 21. The program has the same commands as
+/// this one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The game, which also names the folder and the program: small letters, digits and _
+    /// Name of the game, the folder and the program: lower-case letters, digits and _
     #[arg(value_name = "NAME")]
     name: GameName,
 }
 
-/// Writes the folder, and says what to do next.
+/// Writes the folder and prints the next steps.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let folder = Path::new(args.name.as_str());
     write(folder, &args.name, &dependency()).map_err(|error| failure(folder, &error))?;
@@ -69,7 +70,7 @@ fn fill(template: &str, name: &GameName, dependency: &str) -> String {
         .replace("DEPENDENCY", dependency)
 }
 
-/// What stands behind `grandstand =` in Cargo.toml: the checkout that this program was built from if there is one, else
+/// The value of `grandstand =` in Cargo.toml: the path of the checkout that built this program if it exists, otherwise
 /// this version.
 fn dependency() -> String {
     match checkout() {
@@ -78,7 +79,7 @@ fn dependency() -> String {
     }
 }
 
-/// This crate in a checkout. The sources of a registry have no workspace around them.
+/// The path of this crate in a checkout; `None` in a registry's sources, which have no workspace around them.
 fn checkout() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let has = |file: PathBuf| file.is_file();

@@ -1,11 +1,11 @@
-//! The name of a game that is yet to be written.
+//! The name of a new game.
 
 use std::str::FromStr;
 
 /// The most bytes of a name. The id of a room, which begins with it, has at most 64.
 const MAX_BYTES: usize = 32;
 
-/// Names of built-in games, and of packages that the program depends on.
+/// Names of built-in games, and of packages and folders with which the program's package would collide.
 const TAKEN: &[&str] = &[
     "memory",
     "relay",
