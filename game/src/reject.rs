@@ -10,6 +10,7 @@ pub struct Reject {
 }
 
 impl Reject {
+    /// A reject with `code` and `message`.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
