@@ -1,4 +1,4 @@
-//! Which program this is: a room that one build put in quarantine is tried once more by another (D14).
+//! The id of this build. Another build retries the rooms that this one put in quarantine (D14).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::Xxh3;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const CHUNK: usize = 64 * 1024;
 
-/// The version, and a number of the program's own file: rules that were mended are another build whether or not somebody
-/// thought of a new version. Reads the file; call it once.
+/// The version and a hash of the program's file, so that a fixed game is another build even under the same version.
+/// Reads the whole file; call it once.
 pub fn id() -> String {
     let file = std::env::current_exe().and_then(|path| hash(&path));
     match file {

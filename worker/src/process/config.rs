@@ -12,27 +12,27 @@ use super::build_id;
 use super::metrics::WorkerMetrics;
 use super::settings::WorkerSettings;
 
-/// A worker process.
+/// The configuration of a worker process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// Who it is.
+    /// The process.
     pub worker: WorkerSection,
-    /// The bus.
+    /// The bus and the partitions.
     pub cluster: ClusterSettings,
-    /// How rooms are kept.
+    /// The rooms.
     pub rooms: RoomsSection,
 }
 
-/// Who it is.
+/// The configuration of the process: name, admin address, drain time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSection {
-    /// What its id begins with.
+    /// The prefix of the worker's id.
     pub name: String,
-    /// Where operators ask for health and metrics.
+    /// The address for health and metrics.
     pub admin: SocketAddr,
-    /// Milliseconds in which it must have given its partitions away when it ends.
+    /// The time limit for releasing all partitions at the end, milliseconds.
     pub drain_ms: u64,
 }
 
@@ -46,23 +46,24 @@ impl Default for WorkerSection {
     }
 }
 
-/// How rooms are kept.
+/// The configuration of rooms: update rings, snapshots, unloading, hot rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoomsSection {
-    /// Bytes of updates between two snapshots of a lane. The same as the edges'.
+    /// The most bytes of updates between two snapshots of a lane. Must equal the edges' value.
     pub ring_bytes: u32,
-    /// Entries of a room that no stored snapshot covers, after which one is written.
+    /// The number of uncovered entries of a room after which its snapshot is written.
     pub snapshot_entries: u32,
-    /// Milliseconds for which an entry stays uncovered.
+    /// The time after which an uncovered entry causes a snapshot, milliseconds.
     pub snapshot_delay_ms: u64,
-    /// Milliseconds after which a room that nobody is connected to and nobody watches leaves memory; 0 for never.
+    /// The time after which a room without players and spectators is unloaded, milliseconds; 0 for never.
     pub idle_ms: u64,
-    /// A room that more edges watch than this is hot: what concerns all of them is published once, on a subject of its own.
+    /// A room with more watching edges than this is hot: items for all edges are published once, on the room's own
+    /// subject.
     pub hot_edges: u32,
-    /// With fewer edges than this a room is not hot any more,
+    /// A hot room with fewer watching edges than this becomes cold after `cold_after_ms`.
     pub cold_edges: u32,
-    /// when it has been so for this many milliseconds.
+    /// The time that a hot room must stay below `cold_edges` to become cold, milliseconds.
     pub cold_after_ms: u64,
 }
 
@@ -117,7 +118,7 @@ impl Config for WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// What the driver is told, for a worker on NATS.
+    /// The settings of the driver of a worker on NATS.
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
             name: self.worker.name.clone(),

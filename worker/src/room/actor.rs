@@ -1,4 +1,4 @@
-//! A room in memory: its making and what others read of it.
+//! A room in memory: creating, restoring and reading it.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use super::logged::Logged;
 use super::players::Presence;
 use super::state::RoomState;
 
-/// The most players that are listed in a presence; above it is their count alone.
+/// The most players that a presence lists. Presences of larger rooms contain only the count.
 const PRESENCE_LISTED: usize = 64;
 
 /// A room that is in memory.
@@ -26,7 +26,7 @@ pub(crate) struct Room {
     pub(super) id: RoomId,
     pub(super) game: Box<dyn AnyGame>,
     pub(super) state: RoomState,
-    /// The last entry that was applied.
+    /// The sequence of the last applied entry.
     pub(super) last: u64,
     pub(super) connected: Connected,
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for Room {
 }
 
 impl Room {
-    /// Makes the room that a `Joined` asks for; the entry itself is still to be handled.
+    /// Creates the room that a `Joined` asks for. The caller must still pass the entry to [`Room::handle`].
     pub(crate) fn create(
         kind: GameKind,
         id: &RoomId,
@@ -81,7 +81,7 @@ impl Room {
         }))
     }
 
-    /// A room as a snapshot has it.
+    /// The room of a snapshot.
     pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: RoomState, last: u64) -> Self {
         let connected = Connected::of(&state);
         Self {
@@ -98,7 +98,7 @@ impl Room {
         self.connected.edges()
     }
 
-    /// Whether [`edges`](Self::edges) may say something else than when this was last asked.
+    /// Whether [`edges`](Self::edges) may have changed since the last call.
     pub(crate) fn take_moved(&mut self) -> bool {
         self.connected.take_moved()
     }
@@ -130,7 +130,8 @@ impl Room {
         self.last
     }
 
-    /// What it applied behind `last` is no more in the log (D11): what is stored there now is new.
+    /// Lowers the last applied sequence to `last`, because the log lost the entries behind it (D11): entries with these
+    /// sequences are new.
     pub(crate) fn cut(&mut self, last: u64) {
         self.last = self.last.min(last);
     }
@@ -139,7 +140,7 @@ impl Room {
         self.state.instance
     }
 
-    /// A lane's view as the edges get it.
+    /// The snapshot of a lane for edges.
     pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
         let (data, served) = guard(|| {
             let served = match lane {
@@ -157,19 +158,19 @@ impl Room {
         })
     }
 
-    /// What a session's edge gets when it asks for what it lacks. `None` if it is not a player's current one.
+    /// The welcome of a session, for an edge that requests it. `None` if it is not a player's current session.
     pub(crate) fn welcome(&self, session: SessionId) -> Option<Result<Welcome, Panicked>> {
         let (id, player) = self.state.player_of(session)?;
         Some(guard(|| self.game.private(id)).map(|direct| Welcome::of(player, direct)))
     }
 
-    /// Whether the session was a player's before the current one.
+    /// Whether the session is an earlier one of a player.
     pub(crate) fn was_replaced(&self, session: SessionId) -> bool {
         let mut players = self.state.players.values();
         players.any(|p| p.sessions.contains(&session))
     }
 
-    /// Where a player's session is held, if it can be reached.
+    /// A player's edge and session; `None` if the session has ended.
     pub(crate) fn reach(&self, player: &PlayerId) -> Option<(&EdgeId, SessionId)> {
         let player = self.state.players.get(player)?;
         player
@@ -177,19 +178,19 @@ impl Room {
             .then_some((&player.edge, player.session))
     }
 
-    /// Whether this is a player's current session, held by this edge.
+    /// Whether the session is a player's current one and held by this edge.
     pub(crate) fn is_held_by(&self, session: SessionId, edge: &EdgeId) -> bool {
         let player = self.state.player_of(session);
         player.is_some_and(|(_, p)| p.is_reachable() && p.edge == *edge)
     }
 
-    /// Whether a player's session is held by this edge.
+    /// Whether this edge holds a player's session.
     pub(crate) fn has_player_on(&self, edge: &EdgeId) -> bool {
         let mut players = self.state.players.values();
         players.any(|p| p.is_reachable() && p.edge == *edge)
     }
 
-    /// Who is there.
+    /// The players who have not left, with `viewers` as the count of clients.
     pub(crate) fn presence(&self, viewers: u64) -> wire::Presence {
         let here = || {
             let players = self.state.players.iter();
@@ -212,7 +213,7 @@ impl Room {
         }
     }
 
-    /// A lossy message from a session; nothing if it is not a player's current one.
+    /// Passes a lossy message to the game. Returns nothing if the session is not the player's current one.
     pub(crate) fn live(
         &mut self,
         session: SessionId,
@@ -228,7 +229,7 @@ impl Room {
         Ok(effects.into_list())
     }
 
-    /// Moves the volatile part on.
+    /// Advances the volatile state.
     pub(crate) fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
         let mut effects = LiveEffects::default();
         guard(|| self.game.tick(&mut effects))?;

@@ -1,4 +1,4 @@
-//! Which edges hold connected players' sessions, counted as entries come, so that nobody has to look at all players.
+//! The edges of connected players' sessions, counted per entry so that no query iterates over all players.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use grandstand_common::id::EdgeId;
 use super::players::Presence;
 use super::state::RoomState;
 
-/// How many connected players each edge holds.
+/// The number of connected players by edge.
 #[derive(Debug)]
 pub(super) struct Connected {
     edges: BTreeMap<EdgeId, u32>,
-    /// Another edge holds some, or one none any more. At first true: nobody has looked.
+    /// Whether an edge was added or removed after the last [`take_moved`](Self::take_moved). Starts as true.
     moved: bool,
 }
 
@@ -35,7 +35,7 @@ impl Connected {
         counted
     }
 
-    /// A player was connected by one edge (or not), and is now by another (or not).
+    /// Counts a player whose edge was `before` and is `now`; `None` while not connected.
     pub(super) fn count(&mut self, before: Option<EdgeId>, now: Option<EdgeId>) {
         if before == now {
             return;

@@ -1,4 +1,4 @@
-//! What comes of an entry, for whoever carries it to the edges.
+//! The output of a room for the edges.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, SessionId};
@@ -6,37 +6,37 @@ use grandstand_common::wire::{self, ItemKind};
 
 use super::players::Player;
 
-/// One thing that an entry caused, in order.
+/// One output of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Emit {
-    /// To every edge that watches one of the lanes that it is for.
+    /// An update for each edge that watches one of its lanes.
     Update(wire::Update),
-    /// To one edge, about one of its sessions.
+    /// An item for one edge, about one of its sessions.
     ToEdge(EdgeId, ItemKind),
-    /// A session begins: its edge watches the players' lane from now on, and gets the lane's snapshot if it did not,
-    /// then these.
+    /// A session begins. Its edge watches the players' lane from now on. It receives the lane's snapshot if it did not
+    /// watch the lane before, then the welcome.
     Joined(Box<Welcome>),
-    /// Who is there has changed.
+    /// The presence has changed.
     Presence,
-    /// The room is to be deleted.
+    /// The room must be deleted.
     Deleted,
 }
 
 impl Emit {
-    /// Whether it says that an input was refused.
+    /// Whether it reports the reject of an input.
     pub(crate) fn is_reject(&self) -> bool {
         matches!(self, Self::ToEdge(_, ItemKind::Rejected(_)))
     }
 }
 
-/// What a session's edge gets at its begin, or when it asks for what it lacks.
+/// The items that a session's edge receives when the session begins, or on request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Welcome {
     pub(crate) edge: EdgeId,
     pub(crate) session: SessionId,
-    /// What only the player may see.
+    /// The private view of the player, or the game's last private message.
     pub(crate) direct: Option<Data>,
-    /// The kept rejects.
+    /// The kept rejects, oldest first.
     pub(crate) rejects: Vec<wire::Rejected>,
     pub(crate) processed: wire::Processed,
 }

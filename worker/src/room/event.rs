@@ -1,4 +1,4 @@
-//! One event through the game: its time, its chance, and what its effects change.
+//! Applying one event to the game: its time, its random numbers and its effects.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
@@ -13,19 +13,19 @@ use grandstand_game::host::{Panicked, guard};
 use grandstand_game::{Effect, Effects};
 use grandstand_game::{Event, EventKind, Reject};
 
-/// How long a finished room can be read (D12).
+/// The time for which a finished room can be read, milliseconds (D12).
 const FINISHED_FOR_MS: u64 = 60_000;
 
-/// What the game made of an event, beside what was emitted.
+/// The results of an event that are not emitted.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
     pub(super) reject: Option<Reject>,
-    /// The last private message to the player that is being welcomed; it comes with the welcome.
+    /// The last private message to the joining player, for the welcome.
     pub(super) direct: Option<Data>,
 }
 
 impl Room {
-    /// Gives the game an event of the log's time `time_ms`. A finished room's game gets none any more.
+    /// Applies an event to the game, at the log's time `time_ms`. Does nothing in a finished room.
     pub(super) fn apply(
         &mut self,
         time_ms: u64,

@@ -2,7 +2,7 @@
 
 use grandstand_common::wire;
 
-/// An entry of the log, decoded.
+/// A decoded entry of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Logged {
     pub(crate) seq: u64,

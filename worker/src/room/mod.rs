@@ -1,7 +1,7 @@
 //! The room actor: a game's state, its players and timers, driven by the entries of its log (D1 to D7).
 //!
-//! It knows nothing of edges' interest, snapshots in flight or the clock: an entry goes in, [`Emit`]s come out, and the
-//! same entries give the same room.
+//! A room takes entries and returns [`Emit`]s. It uses neither the clock nor the bus, so that the same entries give the
+//! same room.
 
 mod actor;
 

@@ -1,4 +1,4 @@
-//! The first entry of a room (D5).
+//! Opening a room with its first entry (D5).
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
@@ -11,18 +11,18 @@ use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
-/// What became of a `Joined` for a room that does not exist.
+/// The result of a `Joined` for a room that does not exist.
 pub(crate) enum Opened {
-    /// There is one now.
+    /// The room was created.
     Room(Box<Room>),
-    /// Its first player was refused by the game, as was emitted, so there is no room.
+    /// The game rejected the first player, so no room was created. The reject is among the emits.
     Empty,
-    /// There is no such game, or it does not like the parameters.
+    /// The game does not exist, or it rejected the parameters.
     Refused(Reject),
 }
 
 impl Room {
-    /// Makes the room and hands it the entry. What was emitted before is dropped.
+    /// Creates the room and handles the entry. Clears `emits` first.
     pub(crate) fn open(
         games: &Games,
         id: &RoomId,

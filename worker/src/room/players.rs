@@ -6,12 +6,12 @@ use grandstand_common::id::{EdgeId, SessionId};
 use grandstand_common::wire;
 use serde::{Deserialize, Serialize};
 
-/// Rejects kept per player (D4).
+/// The most rejects kept per player (D4).
 const KEPT_REJECTS: usize = 64;
-/// Sessions remembered per player (D1), the current one not counted.
+/// The most earlier sessions kept per player (D1).
 const KEPT_SESSIONS: usize = 8;
 
-/// Whether a player is there.
+/// Whether a player is connected, lost or has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Presence {
@@ -26,11 +26,11 @@ pub(crate) struct Player {
     pub(crate) session: SessionId,
     pub(crate) edge: EdgeId,
     pub(crate) presence: Presence,
-    /// The session's own last entry ended it.
+    /// Whether an entry of the session's chain ended the session.
     pub(crate) ended: bool,
-    /// The last processed entry of the session's chain.
+    /// The number of the last processed entry of the session's chain.
     pub(crate) n: u64,
-    /// The last processed input, across sessions.
+    /// The `seq` of the last processed input of all sessions.
     pub(crate) last_seq: u64,
     pub(crate) client: String,
     pub(crate) attempt: u32,
@@ -39,12 +39,12 @@ pub(crate) struct Player {
     pub(crate) rejects: VecDeque<KeptReject>,
     /// The room's event counter when the player left.
     pub(crate) left_at: u64,
-    /// The round of the last gap that was named: the edge is told once a round.
+    /// The round of the last reported gap. A gap is reported once per round.
     #[serde(skip)]
     pub(crate) gap_round: Option<u32>,
 }
 
-/// An input that was refused.
+/// The reject of an input, kept so that a repeat of the input receives the same answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeptReject {
     pub(crate) seq: u64,
@@ -70,7 +70,7 @@ impl Player {
         }
     }
 
-    /// Whether the session is held by an edge that gets what is for the player.
+    /// Whether an edge holds the session and can deliver messages to the player.
     pub(crate) fn is_reachable(&self) -> bool {
         !self.ended
     }

@@ -1,4 +1,4 @@
-//! What an entry means for its session: chains, repeats, gaps, and who is there (D1, D2, D4, D6).
+//! Handling of entries by session: chains, repeats, gaps and presence (D1, D2, D4, D6).
 
 use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
@@ -13,7 +13,7 @@ use super::state::DELETE_TIMER;
 use grandstand_game::host::{Panicked, guard};
 use grandstand_game::{EventKind, Reject};
 
-/// Whose entry it is, and which.
+/// The sender of an entry and the entry's place in its chain.
 struct Sender {
     player: PlayerId,
     session: SessionId,
@@ -23,7 +23,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// `None` if a name is not one: such an entry is nobody's.
+    /// The sender of `entry`; `None` if the player or edge is not a valid name.
     fn of(entry: &wire::Entry) -> Option<Self> {
         Some(Self {
             player: entry.player.parse().ok()?,
@@ -55,7 +55,7 @@ impl Sender {
 }
 
 impl Room {
-    /// Takes the next entry of the log. After a panic the room must not be used any more.
+    /// Handles the next entry of the log. After a panic the room must not be used again.
     pub(crate) fn handle(
         &mut self,
         logged: &Logged,
@@ -197,7 +197,7 @@ impl Room {
         self.push_welcome(sender, direct, emits)
     }
 
-    /// An entry of a session's chain that is not its first.
+    /// Handles an entry of a session's chain other than its first.
     fn on_chained(
         &mut self,
         logged: &Logged,
@@ -288,7 +288,8 @@ impl Room {
             return Ok(());
         }
         if input.seq != player.last_seq + 1 {
-            // The entry counts as processed, or the chain would block; the input was not applied, so its number stays free.
+            // The entry counts as processed because the chain would block otherwise. The input was not applied, so the
+            // client can use its seq again.
             let message = format!("the next seq is {}", player.last_seq + 1);
             let reject = wire::Rejected {
                 session: sender.session.0,
@@ -336,7 +337,7 @@ impl Room {
         }
     }
 
-    /// An entry that was processed before is answered as it was then.
+    /// Repeats the answer to an entry that was processed before.
     fn on_repeat(
         &mut self,
         sender: &Sender,

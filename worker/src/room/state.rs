@@ -1,4 +1,4 @@
-//! What a room keeps beside its game's state: players, timers, counters. All of it is in the snapshot.
+//! A room's own state beside its game's: players, timers and counters. Snapshots contain all of it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,25 +9,25 @@ use grandstand_game::Reject;
 
 use super::players::{Player, Presence};
 
-/// The timer that deletes a finished room. Games cannot have timers whose names begin with `=`.
+/// The timer that deletes a finished room. Names that begin with `=` are reserved, so no game has a timer of this name.
 pub(crate) const DELETE_TIMER: &str = "=delete";
-/// Refused sessions remembered per room, so that a repeated `Joined` is answered as the first was.
+/// The most refused sessions kept per room, so that a repeated `Joined` receives the same answer.
 const KEPT_REFUSALS: usize = 32;
-/// Players who left that are remembered, for their `last_seq` and sessions.
+/// The most players kept after they left, for their `last_seq` and sessions.
 const KEPT_LEFT: usize = 256;
 
-/// A room's own durable part.
+/// A room's own durable state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RoomState {
     pub(crate) instance: Instance,
     pub(crate) seed: [u8; 32],
-    /// How many events the game has seen: numbers their random streams.
+    /// The number of events that the game has received. It selects the random stream of an event.
     pub(crate) events: u64,
     pub(crate) last_event_ms: u64,
     pub(crate) finished: bool,
-    /// The lanes' output counters.
+    /// The version of each lane's view, by [`Lane::index`](grandstand_common::id::Lane::index).
     pub(crate) versions: [u64; 2],
-    /// How often a timer was armed.
+    /// The number of timers armed so far.
     pub(crate) armings: u64,
     pub(crate) timers: BTreeMap<String, Armed>,
     pub(crate) players: BTreeMap<PlayerId, Player>,
@@ -41,7 +41,7 @@ pub(crate) struct Armed {
     pub(crate) due_ms: u64,
 }
 
-/// A session whose `Joined` the game refused.
+/// A session whose `Joined` the game rejected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RefusedSession {
     pub(crate) session: SessionId,
@@ -87,7 +87,7 @@ impl RoomState {
         });
     }
 
-    /// Forgets those who left longest ago, beyond what is kept.
+    /// Removes the players who left first, down to [`KEPT_LEFT`].
     pub(crate) fn forget_left(&mut self) {
         let left = |p: &Player| p.presence == Presence::Left;
         while self.players.values().filter(|p| left(p)).count() > KEPT_LEFT {
