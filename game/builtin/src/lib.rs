@@ -14,7 +14,7 @@ pub fn register(games: &mut Games) {
     games.add::<relay::Relay>();
 }
 
-/// The games of this crate, and no others.
+/// The games of this crate.
 pub fn all() -> Games {
     let mut games = Games::new();
     register(&mut games);

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 /// Reads a room's `params`.
 ///
 /// # Errors
-/// `bad_params`, and what is wrong with them.
+/// `bad_params`, with the reason.
 pub(crate) fn read<T: DeserializeOwned>(params: &serde_json::Value) -> Result<T, Reject> {
     if !params.is_object() {
         return Err(Reject::new("bad_params", "params must be an object"));

@@ -12,7 +12,7 @@ impl Memory {
         if self.phase == Phase::Over {
             return effects.reject("finished", "the game is over");
         }
-        // Who comes again after the computer took over only watches.
+        // A player whom the computer replaced may join again, but only watches.
         if self.seat(player).is_some() {
             return;
         }
@@ -59,7 +59,7 @@ impl Memory {
 
     pub(super) fn on_returned(&mut self, player: &PlayerId, effects: &mut Effects) {
         let Some(seat) = self.seat(player) else {
-            // The place was given free while the player was away: perhaps there is one again.
+            // The place was freed while the player was away. Another may be free now.
             if self.phase == Phase::Waiting {
                 self.on_joined(player, effects);
             }
@@ -75,7 +75,7 @@ impl Memory {
         }
     }
 
-    /// A player's time to return has run out: the first, or the second.
+    /// Handles the end of a player's time to return: pauses the game, or gives up on the player after the pause.
     pub(super) fn on_away(&mut self, player: &str, effects: &mut Effects) {
         let Some(seat) = self
             .seats
@@ -97,7 +97,7 @@ impl Memory {
         }
     }
 
-    /// Frees a place before the start. A room that nobody comes to again ends by itself.
+    /// Frees a place before the start. An empty room ends after the time of a pause.
     fn free(&mut self, seat: usize, effects: &mut Effects) {
         let seat = self.seats.remove(seat);
         effects.clear_timer(&away(&seat.player));
@@ -109,7 +109,7 @@ impl Memory {
         }
     }
 
-    /// Goes on without a player.
+    /// Replaces a player, or ends the game if it is abandoned.
     fn give_up(&mut self, seat: usize, effects: &mut Effects) {
         if self.seats[seat].hand == Hand::Gone {
             return;

@@ -1,27 +1,27 @@
 //! `memory`: two to four players take turns at finding pairs among hidden cards.
 //!
-//! It starts when `params.players` are in. Input is `{"op":"flip","card":5}`; two equal cards stay open, score one and
-//! keep the turn, two different ones are hidden again after a second, and the turn passes. Both lanes see the same, and
-//! the face of a hidden card is in no message to anybody.
+//! The game starts when `params.players` players have joined. The input is `{"op":"flip","card":5}`. Two equal cards
+//! stay open, score one point and keep the turn. Two different cards are hidden after a second, and the turn passes.
+//! Both lanes have the same view, and no message contains the face of a hidden card.
 //!
-//! A player who drops has 30 s to return while the game goes on, then it pauses for up to two minutes, then the
-//! computer plays on or the others win ([`OnDrop`]). Who leaves for good is replaced at once. When nobody is left whom
-//! the computer did not replace, the game is over.
+//! A player whose connection drops has 30 s to return while the game continues. Then the game pauses for up to two
+//! minutes. Then the computer plays on or the others win ([`OnDrop`]). A player who leaves is replaced at once. The
+//! game ends when the computer has replaced every player.
 //!
 //! | reject | when |
 //! | --- | --- |
 //! | `bad_input` | not `{"op":"flip","card":number}` |
-//! | `bad_card` | there is no card of that number |
+//! | `bad_card` | no card has this number |
 //! | `finished` | the game is over |
-//! | `not_playing` | a player of the room who has no place in the game |
+//! | `not_playing` | the player has no place in the game |
 //! | `replaced` | the computer plays in the player's place |
 //! | `not_started` | players are missing |
 //! | `paused` | the game is paused |
-//! | `not_your_turn` | it is another's |
+//! | `not_your_turn` | another player has the turn |
 //! | `two_open` | two different cards are still open |
 //! | `card_open` | the card is open |
 //!
-//! A join is refused with `room_full` when all places are taken, and with `finished` at the end.
+//! A join is rejected with `room_full` when all places are taken, and with `finished` after the end.
 
 mod params;
 
@@ -126,7 +126,7 @@ impl Memory {
         }
     }
 
-    /// Whether a player may flip a card now, and which.
+    /// The card that an input flips, or the reason why the player may not flip it.
     fn check(&self, player: &PlayerId, data: &Data) -> Result<usize, Reject> {
         let refuse = |code, message: &str| Err(Reject::new(code, message));
         let flip = match data {

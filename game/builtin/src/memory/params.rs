@@ -1,4 +1,4 @@
-//! What a `memory` room is created with.
+//! The parameters of a `memory` room.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,40 +6,40 @@ use grandstand_game::Reject;
 
 use crate::params::read;
 
-/// What cards show.
+/// The faces of cards, each on two cards.
 pub(super) const FACES: &[&str] = &[
     "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P", "Q", "R", "S",
     "T", "U", "V", "W", "X", "Y", "Z", "2", "3", "4", "5", "6", "7",
 ];
 
-/// The most cards that a room may have: two of each face.
+/// The most cards of a room: two of each face.
 const MAX_CARDS: usize = 2 * FACES.len();
 
-/// `join`'s `params`. What is not given has its default, what is not known is ignored.
+/// The `params` of the first player's `join`. Missing ones have their defaults, unknown ones are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Params {
-    /// How many play, 2 to 4; the game starts when that many are in. 2 by default.
+    /// The number of players, 2 to 4. The game starts when all have joined. 2 by default.
     pub players: usize,
     /// Rows of cards. 4 by default.
     pub rows: usize,
     /// Columns of cards; `rows * cols` is even and at most 64. 4 by default.
     pub cols: usize,
-    /// What happens in the place of a player who does not return. `computer` by default.
+    /// The replacement of a player who does not return. `computer` by default.
     pub on_drop: OnDrop,
-    /// How long a turn lasts. 20 s by default, 100 ms to 10 min.
+    /// The duration of a turn. 20 s by default, 100 ms to 10 min.
     pub turn_ms: u64,
-    /// How long two different cards stay open. 1 s by default, 10 ms to 10 s.
+    /// The time for which two different cards stay open. 1 s by default, 10 ms to 10 s.
     pub hide_ms: u64,
-    /// How long the game goes on without a player who dropped. 30 s by default, 10 ms to 10 min.
+    /// The time for which the game continues after a player's connection dropped. 30 s by default, 10 ms to 10 min.
     pub grace_ms: u64,
-    /// How long the game is paused for such a player after that. 2 min by default, 10 ms to 1 h.
+    /// The time for which the game then pauses for this player. 2 min by default, 10 ms to 1 h.
     pub pause_ms: u64,
-    /// How long the computer player thinks about a card. 800 ms by default, 10 ms to 10 s.
+    /// The delay of the computer player before it flips a card. 800 ms by default, 10 ms to 10 s.
     pub computer_ms: u64,
 }
 
-/// What happens in the place of a player who does not return.
+/// The replacement of a player who does not return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDrop {
@@ -66,10 +66,10 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Reads and checks them.
+    /// Reads and checks `params`.
     ///
     /// # Errors
-    /// `bad_params`, and which one is wrong and how.
+    /// `bad_params`, naming the wrong parameter and its bounds.
     pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Reject> {
         let bad = |message: String| Err(Reject::new("bad_params", message));
         let params: Self = read(params)?;
@@ -99,7 +99,7 @@ impl Params {
         Ok(params)
     }
 
-    /// How many cards there are.
+    /// The number of cards.
     pub(super) fn cards(&self) -> usize {
         self.rows * self.cols
     }

@@ -9,7 +9,7 @@ use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away};
 use super::update::{Players, Scores, Update};
 
 impl Memory {
-    /// All are in.
+    /// Starts the game.
     pub(super) fn start(&mut self, effects: &mut Effects) {
         self.phase = Phase::Playing;
         self.turn = 0;
@@ -21,7 +21,7 @@ impl Memory {
         });
     }
 
-    /// Opens a card for whose turn it is; whether that is allowed has been checked.
+    /// Opens a card for the player who has the turn. The caller must have checked that the flip is allowed.
     pub(super) fn flip(&mut self, card: usize, effects: &mut Effects) {
         self.open.push(card);
         effects.update(&Update::Flipped {
@@ -59,14 +59,14 @@ impl Memory {
         }
     }
 
-    /// Two different cards were open long enough.
+    /// Hides two different open cards and passes the turn.
     pub(super) fn hide(&mut self, effects: &mut Effects) {
         if self.hide_ms.is_some() {
             self.pass(effects);
         }
     }
 
-    /// Ends the turn: hides what is open, and the next player is on.
+    /// Ends the turn: hides the open cards and gives the turn to the next player.
     pub(super) fn pass(&mut self, effects: &mut Effects) {
         self.cover(effects);
         self.turn = (self.turn + 1) % self.seats.len();
@@ -90,8 +90,8 @@ impl Memory {
         }
     }
 
-    /// Begins the turn of `self.turn`, or its next part. If two cards are still open (the game was paused meanwhile) it
-    /// is over when they are hidden.
+    /// Begins or continues the turn of `self.turn`. If two cards are still open after a pause, the turn ends when they
+    /// are hidden.
     pub(super) fn begin_turn(&mut self, effects: &mut Effects) {
         let deadline_ms = match self.hide_ms {
             Some(hide_ms) => {
@@ -114,7 +114,7 @@ impl Memory {
         deadline_ms
     }
 
-    /// Lets the computer think about its next card, if it is its turn to flip one.
+    /// Arms the computer's next flip if the computer has the turn.
     pub(super) fn arm_computer(&mut self, effects: &mut Effects) {
         if self.seats[self.turn].hand == Hand::Gone && self.open.len() < 2 {
             effects.set_timer(COMPUTER, self.params.computer_ms);
@@ -123,7 +123,7 @@ impl Memory {
         }
     }
 
-    /// The computer remembers nothing, and flips whatever is hidden.
+    /// Flips a random hidden card for the computer, which remembers no cards.
     pub(super) fn play_computer(&mut self, effects: &mut Effects) {
         let on = self.phase == Phase::Playing && self.open.len() < 2;
         if !on || self.seats[self.turn].hand != Hand::Gone {
@@ -135,7 +135,7 @@ impl Memory {
         }
     }
 
-    /// Those with the most points.
+    /// The players with the most points.
     pub(super) fn best(&self) -> Vec<PlayerId> {
         let best = self.seats.iter().map(|seat| seat.score).max();
         self.seats
@@ -145,7 +145,7 @@ impl Memory {
             .collect()
     }
 
-    /// The end of the game, and a minute later of the room.
+    /// Ends the game and finishes the room.
     pub(super) fn end(&mut self, winners: Vec<PlayerId>, effects: &mut Effects) {
         self.cover(effects);
         self.phase = Phase::Over;

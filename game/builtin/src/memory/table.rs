@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use super::params::Params;
 
-/// How far the game is.
+/// The phase of a game.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Players are missing.
     Waiting,
-    /// Somebody's turn.
+    /// A player has the turn.
     Playing,
-    /// A player who dropped is waited for.
+    /// The game waits for a player whose connection dropped.
     Paused,
-    /// The end.
+    /// The game has ended.
     Over,
 }
 
@@ -24,17 +24,17 @@ pub enum Phase {
 pub struct Memory {
     pub(super) params: Params,
     pub(super) phase: Phase,
-    /// Each card's face, by its index in [`FACES`]. Never shown as a whole.
+    /// Each card's face, as an index into the faces. Secret: no view contains all of it.
     pub(super) deck: Vec<usize>,
-    /// Which cards were matched.
+    /// Whether each card is matched.
     pub(super) matched: Vec<bool>,
     /// The one or two cards that are open and not matched.
     pub(super) open: Vec<usize>,
-    /// When two different open cards are hidden.
+    /// The time at which two different open cards are hidden, Unix milliseconds.
     pub(super) hide_ms: Option<u64>,
-    /// Who plays, in the order of their turns.
+    /// The players in the order of their turns.
     pub(super) seats: Vec<Seat>,
-    /// Whose turn it is, while there is one.
+    /// The seat that has the turn. Meaningless before the start and after the end.
     pub(super) turn: usize,
     pub(super) deadline_ms: Option<u64>,
     pub(super) winners: Option<Vec<PlayerId>>,
@@ -48,16 +48,16 @@ pub(super) struct Seat {
     pub(super) hand: Hand,
 }
 
-/// Who plays in a seat.
+/// The one who plays in a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hand {
-    /// Its player, who is connected.
+    /// The player, connected.
     Here,
-    /// Its player, who dropped a short while ago.
+    /// The player, whose connection dropped. The game continues.
     Away,
-    /// Its player, for whom the game is paused until then.
+    /// The player, for whom the game is paused until `until_ms`.
     Missing { until_ms: u64 },
-    /// The computer, or, where the game was abandoned, nobody.
+    /// The computer, or nobody if the game was abandoned.
     Gone,
 }
 

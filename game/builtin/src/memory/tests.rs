@@ -1,9 +1,9 @@
-//! What only the module itself can see; the rules are held to in `tests/tests/memory_views.rs`.
+//! Tests of private items. `tests/tests/memory_rules.rs` and `memory_views.rs` test the rules.
 
 use super::*;
 
 #[test]
-fn there_are_faces_for_the_largest_room_and_each_once() {
+fn the_largest_room_has_enough_distinct_faces() {
     let mut faces = FACES.to_vec();
     faces.sort_unstable();
     faces.dedup();
@@ -13,7 +13,7 @@ fn there_are_faces_for_the_largest_room_and_each_once() {
 }
 
 #[test]
-fn what_is_not_given_has_the_documented_default() {
+fn missing_params_have_the_documented_defaults() {
     let params = Params::parse(&serde_json::json!({"colour": "red"})).unwrap();
     assert_eq!(params, Params::default());
     assert_eq!((params.turn_ms, params.hide_ms), (20_000, 1_000));

@@ -2,18 +2,18 @@
 
 use grandstand_game::PlayerId;
 
-/// The turn runs out.
+/// Ends the turn.
 pub(super) const TURN: &str = "turn";
-/// Two different cards are hidden again.
+/// Hides two different cards.
 pub(super) const HIDE: &str = "hide";
-/// The computer flips a card.
+/// Lets the computer flip a card.
 pub(super) const COMPUTER: &str = "computer";
-/// Nobody came to a room in which nobody waits.
+/// Ends a room without players before the start.
 pub(super) const EMPTY: &str = "empty";
-/// `away:{player}`: the player's time to return runs out.
+/// The prefix of `away:{player}`, which ends the player's time to return.
 pub(super) const AWAY: &str = "away:";
 
-/// The name of a player's timer.
+/// The name of the timer of `player`'s time to return.
 pub(super) fn away(player: &PlayerId) -> String {
     format!("{AWAY}{player}")
 }

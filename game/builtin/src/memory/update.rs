@@ -1,4 +1,4 @@
-//! What clients are shown of a `memory` room: its snapshot, and its updates, one event each.
+//! The snapshot and the updates of a `memory` room.
 
 use grandstand_game::PlayerId;
 use serde::ser::SerializeMap;
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::table::{Phase, Seat};
 
-/// The whole of it.
+/// The snapshot.
 #[derive(Serialize)]
 pub(super) struct View<'a> {
     pub(super) phase: Phase,
@@ -17,21 +17,21 @@ pub(super) struct View<'a> {
     /// The cards that are open and not yet matched, in the order in which they were flipped.
     pub(super) open: &'a [usize],
     pub(super) turn: Option<&'a PlayerId>,
-    /// When the turn or the pause ends. While two different cards are open it is still that of the turn, which is over
-    /// when they are hidden.
+    /// The end of the turn or the pause, Unix milliseconds. Unchanged while two different cards are open, although the
+    /// turn ends when they are hidden.
     pub(super) deadline_ms: Option<u64>,
     pub(super) players: Players<'a>,
     pub(super) scores: Scores<'a>,
     pub(super) winners: Option<&'a [PlayerId]>,
 }
 
-/// A change of it.
+/// An update.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(super) enum Update<'a> {
-    /// Who is in, before the start.
+    /// The players have changed before the start.
     Waiting { players: Players<'a> },
-    /// All are in.
+    /// The game has started.
     Started {
         turn: &'a PlayerId,
         deadline_ms: u64,
@@ -51,22 +51,22 @@ pub(super) enum Update<'a> {
     },
     /// Open cards were hidden again: two different ones, or one when its turn ran out.
     Hidden { cards: &'a [usize] },
-    /// Whose turn it is, and until when: at every new turn, after every match, and after a pause. When cards are hidden
-    /// during a pause the deadline is the pause's.
+    /// The turn and its deadline: at every new turn, after every match, and after a pause. When cards are hidden during
+    /// a pause, the deadline is that of the pause.
     Turn {
         player: &'a PlayerId,
         deadline_ms: u64,
     },
-    /// The game waits for a player, or waits with another deadline.
+    /// The game pauses for a player, or the deadline of the pause has changed.
     Paused { deadline_ms: u64 },
-    /// The game goes on. A `turn` follows.
+    /// The game continues. A `turn` follows.
     Resumed,
-    /// Somebody else plays for a player who did not return.
+    /// The computer plays for a player who did not return.
     Replaced {
         player: &'a PlayerId,
         by: &'static str,
     },
-    /// The end. `turn` and `deadline_ms` are null, and no card is `open` but unmatched any more.
+    /// The game has ended. `turn` and `deadline_ms` become null, and `open` becomes empty.
     Over {
         scores: Scores<'a>,
         winners: &'a [PlayerId],

@@ -1,18 +1,19 @@
-//! `relay`: whatever a player sends goes to all in the room. For chat-like rooms, tools and load tests.
+//! `relay`: sends each player's messages to everybody in the room. For chat-like rooms, tools and load tests.
 //!
-//! Snapshot: `{"count":7,"players_only":false}`, where `count` says how many messages the lane was sent. Updates:
-//! `{"from":"alice","data":…}` (or `data_b64` for bytes) adds one to it, `{"players_only":true}` sets that.
+//! Snapshot: `{"count":7,"players_only":false}`, where `count` is the number of messages that the lane was sent.
+//! Updates: `{"from":"alice","data":…}` (or `data_b64` for bytes) adds one to `count`, `{"players_only":true}` sets
+//! `players_only`.
 //!
-//! The input `{"op":"config","players_only":true}` of the room's first player (of those who have not left) is no
-//! message: from then on spectators are sent none, nor live messages, until it says `false`. Of
-//! anybody else it is rejected with `forbidden`, and with `bad_input` without a boolean.
+//! The input `{"op":"config","players_only":true}` is not a message. After it spectators receive neither messages nor
+//! live messages, until another sets `false`. Only the first of the players who have not left may send it; others are
+//! rejected with `forbidden`. A value that is not a boolean is rejected with `bad_input`.
 //!
-//! The input `{"op":"put","key":"k","value":…}` sets one of up to 256 values that all see, of which the latest suffices: the
-//! snapshot has them as `values`, and the update is `{"from":"alice","key":"k","value":…}`.
+//! The input `{"op":"put","key":"k","value":…}` sets one of up to 256 values, of which only the latest matters. The
+//! snapshot contains them as `values`, and the update is `{"from":"alice","key":"k","value":…}`.
 //!
-//! `params.max_rate_hz` and `params.delay_ms` say how spectators are served ([`Spectating`]).
+//! `params.max_rate_hz` and `params.delay_ms` set the rate and delay for spectators ([`Spectating`]).
 //!
-//! A room in which no player has been for `params.idle_ms` (an hour if not given) is finished.
+//! A room without connected players for `params.idle_ms` (an hour by default) is finished.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,7 @@ use put::{Put, Values};
 
 mod put;
 
-/// Nobody was here for long.
+/// The timer that finishes an idle room.
 const IDLE: &str = "idle";
 
 /// A room of `relay`.
@@ -36,7 +37,7 @@ pub struct Relay {
     /// By [`Lane::index`].
     counts: [u64; 2],
     players_only: bool,
-    /// Who is in, in the order of their coming, and whether they are connected.
+    /// The players in the order of their joins, and whether they are connected.
     players: Vec<(PlayerId, bool)>,
     idle_ms: u64,
     #[serde(default)]
@@ -64,7 +65,7 @@ impl Default for Params {
     }
 }
 
-/// What a message that may be a `config` is looked at for.
+/// The fields of an input that may be a `config`.
 #[derive(Deserialize)]
 struct Op {
     op: Option<serde_json::Value>,
@@ -212,12 +213,12 @@ impl Relay {
     }
 }
 
-/// `players_only` of a `config`, `Null` if it has none; `None` if this is a message like any other.
+/// The `players_only` of a `config`, `Null` if it has none; `None` for any other input.
 fn config(data: &Data) -> Option<serde_json::Value> {
     let Data::Json(text) = data else {
         return None;
     };
-    // Looks before it parses: almost nothing is one, and messages may be large and many.
+    // Searches before it parses, because configs are rare and messages may be large and frequent.
     if !std::str::from_utf8(text).ok()?.contains("\"config\"") {
         return None;
     }
@@ -225,7 +226,7 @@ fn config(data: &Data) -> Option<serde_json::Value> {
     (op.op? == "config").then(|| op.players_only.unwrap_or_default())
 }
 
-/// The update for a message. JSON goes into it as it is: it was checked where it came in.
+/// The update for a message. JSON is copied unchanged because the edge has checked it.
 fn message(from: &PlayerId, data: &Data) -> Data {
     let mut text = Vec::with_capacity(from.as_str().len() + data.len() * 4 / 3 + 32);
     text.extend_from_slice(b"{\"from\":");

@@ -1,4 +1,4 @@
-//! Values that all see, and of which the latest suffices.
+//! Keyed values of which only the latest matters.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const MAX_VALUES: usize = 256;
 /// The most bytes of a key.
 const MAX_KEY: usize = 64;
 
-/// What a lane sees.
+/// The values of a lane.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Values(BTreeMap<String, Value>);
@@ -22,7 +22,7 @@ impl Values {
     }
 }
 
-/// A value that is to be set.
+/// An input that sets a value.
 #[derive(Deserialize)]
 pub(super) struct Put {
     op: String,
@@ -31,12 +31,12 @@ pub(super) struct Put {
     pub(super) value: Value,
 }
 
-/// The `put` that a message is, if it is one.
+/// Reads a `put`; `None` for any other input.
 pub(super) fn parse(data: &Data) -> Option<Put> {
     let Data::Json(text) = data else {
         return None;
     };
-    // Looks before it parses, as for a `config`.
+    // Searches before it parses, as for a `config`.
     if !std::str::from_utf8(text).ok()?.contains("\"put\"") {
         return None;
     }
@@ -45,7 +45,7 @@ pub(super) fn parse(data: &Data) -> Option<Put> {
 }
 
 impl Put {
-    /// Why it cannot be done.
+    /// The reason why the value cannot be set; `None` if it can.
     pub(super) fn check(&self, values: &Values) -> Option<String> {
         if self.key.is_empty() || self.key.len() > MAX_KEY {
             return Some(format!("a key has 1 to {MAX_KEY} bytes"));

@@ -53,7 +53,7 @@ fn only_update(effects: &[Effect]) -> (Option<Lane>, Value) {
 }
 
 #[test]
-fn what_one_sends_goes_to_all() {
+fn messages_go_to_everybody_in_the_room() {
     let (mut room, players) = room(&["al\"ice", "bob"]);
     let data = Data::Json(r#"{"x": [1.0, "config"]}"#.into());
     let (effects, _) = say(&mut room, &players[0], data);
@@ -71,7 +71,7 @@ fn what_one_sends_goes_to_all() {
 }
 
 #[test]
-fn the_first_player_may_keep_it_from_spectators() {
+fn the_first_player_may_hide_messages_from_spectators() {
     let (mut room, players) = room(&["alice", "bob"]);
     let config = |on: Value| Data::json(&json!({"op": "config", "players_only": on})).unwrap();
     let (effects, reject) = say(&mut room, &players[1], config(json!(true)));
@@ -136,7 +136,7 @@ fn a_room_that_all_have_left_ends() {
 }
 
 #[test]
-fn bad_params_are_refused() {
+fn bad_params_are_rejected() {
     for params in [json!({"idle_ms": 1}), json!({"idle_ms": "x"}), json!(7)] {
         assert_eq!(relay(&params).unwrap_err().code, "bad_params");
     }
@@ -157,7 +157,7 @@ fn spectators_see_live_messages_only_while_they_see_the_others() {
 }
 
 #[test]
-fn of_values_the_latest_suffices() {
+fn a_value_replaces_the_earlier_one_of_its_key() {
     let (mut room, players) = room(&["alice"]);
     let put = |value| Data::json(&json!({"op": "put", "key": "score", "value": value})).unwrap();
     say(&mut room, &players[0], put(1));
