@@ -322,3 +322,31 @@ fn snapshots_of_builds_without_the_whole_states_hash_are_read() {
     let hash = &rig.snapshot("echo-1").unwrap()["state_hash"];
     assert_eq!(hash.as_str().unwrap().len(), 16, "{hash}");
 }
+
+#[test]
+fn d14_an_unstored_quarantine_record_follows_a_cut_of_the_log() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.input("echo-1", ("alice", 10), 2, "a");
+    rig.pass(3_000);
+    rig.stuck = "echo-1";
+    PANICS.set(2);
+    rig.input("echo-1", ("alice", 10), 3, "panic");
+    // Entries 2 to 4 are lost. Entries that are stored there later are new to the room.
+    rig.log.retain(|entry| entry.seq <= 1);
+    rig.next_seq = 2;
+    rig.owner.handle_log_lost(P);
+    rig.run();
+    rig.stuck = "none";
+    rig.pass(1_000);
+    let key = subject::room_key(P, &room_id("echo-1"));
+    let record = rig.get(Bucket::Quarantine, &key).unwrap().value.clone();
+    let record: QuarantineRecord = serde_json::from_slice(&record.unwrap()).unwrap();
+    assert_eq!(record.seq, 2);
+    rig.pass(3_000);
+    assert_eq!(rig.checkpoint().seq, 2, "nothing holds the checkpoint back");
+    rig.owner.release(rig.now, P);
+    rig.pass(1_000);
+    assert_eq!(rig.events, ["released"]);
+}
