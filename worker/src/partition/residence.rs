@@ -19,6 +19,8 @@ pub(super) struct KnownRoom {
     pub(super) covered: u64,
     /// The revision of the stored snapshot or marker; 0 if there is none.
     pub(super) revision: u64,
+    /// Panics outside of entries, also of before the room left memory.
+    pub(super) strikes: u32,
 }
 
 /// Where a room is.
@@ -41,8 +43,6 @@ pub(super) enum Residence {
 pub(super) struct Loaded {
     pub(super) room: Room,
     pub(super) restore: RestorePoint,
-    /// Panics outside of entries.
-    pub(super) strikes: u32,
     /// Since when it could leave memory.
     pub(super) idle_since: Option<Instant>,
     /// Between two ticks, if its game has any.
@@ -89,7 +89,6 @@ impl Loaded {
             tick: cx.games.get(id.game()).and_then(|maker| maker.tick),
             room,
             restore,
-            strikes: 0,
             idle_since: None,
         })
     }

@@ -217,6 +217,7 @@ impl Rooms {
                     residence,
                     covered: 0,
                     revision: marker,
+                    strikes: 0,
                 };
                 self.rooms.insert(id.clone(), place);
             }
@@ -240,6 +241,7 @@ impl Rooms {
             residence: Residence::Quarantined(why),
             covered: 0,
             revision: marker,
+            strikes: 0,
         });
         place.residence = Residence::Quarantined(why);
         Change {
@@ -265,6 +267,7 @@ impl Rooms {
             residence: Residence::Quarantined(Why::Unavailable),
             covered: 0,
             revision: entry.revision,
+            strikes: 0,
         };
         let head = snapshot::decode_head(&value);
         let room = head.and_then(|head| {
@@ -345,12 +348,15 @@ impl Rooms {
 
     /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can go on.
     pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> bool {
-        let Some(loaded) = self.loaded_mut(id) else {
+        let Some(place) = self.rooms.get_mut(id) else {
             return true;
         };
-        loaded.strikes += 1;
+        let Residence::Loaded(loaded) = &mut place.residence else {
+            return true;
+        };
+        place.strikes += 1;
         match loaded.restore.build(&cx.games, id) {
-            Ok(room) if loaded.strikes < MAX_STRIKES => {
+            Ok(room) if place.strikes < MAX_STRIKES => {
                 loaded.room = room;
                 true
             }

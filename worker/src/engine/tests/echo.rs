@@ -21,6 +21,8 @@ pub(super) struct Echo {
 thread_local! {
     /// How often `panic` inputs still panic.
     pub(super) static PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// Whether ticks panic.
+    pub(super) static TICKS_PANIC: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 impl Game for Echo {
@@ -85,6 +87,7 @@ impl Game for Echo {
     }
 
     fn tick(&self, volatile: &mut u32, effects: &mut LiveEffects) {
+        assert!(!TICKS_PANIC.get(), "as told");
         *volatile += 1;
         effects.all(Data::json(volatile).unwrap());
     }

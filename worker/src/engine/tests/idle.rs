@@ -169,3 +169,22 @@ fn d13_the_log_is_not_read_on_while_too_much_waits() {
     let told = rig.told("e2", "echo-1");
     assert!(told.contains(&"processed 20 n4500 seq4501".to_owned()));
 }
+
+#[test]
+fn d14_panics_outside_entries_count_across_unloading() {
+    let mut rig = rested();
+    TICKS_PANIC.set(true);
+    for panics in 1..=3 {
+        rig.ask(interest("e3", &["echo-1"], true));
+        rig.pass(5_000);
+        let is_in_service = panics < 3;
+        assert_eq!(rooms(&rig), (usize::from(is_in_service), 0), "{panics}");
+        rig.owner
+            .handle_process_gone(rig.now, &"e3".parse().unwrap());
+        rig.pass(10_000);
+        assert_eq!(rooms(&rig), (0, usize::from(is_in_service)), "{panics}");
+    }
+    TICKS_PANIC.set(false);
+    let told = rig.told("e3", "echo-1");
+    assert_eq!(told.last().unwrap(), "closed room_unavailable");
+}
