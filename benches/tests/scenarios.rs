@@ -182,7 +182,7 @@ fn missing_programs_are_reported() {
     };
     let (code, err) = run("GRANDSTAND_BIN_DIR", "/nowhere");
     assert_eq!(code, Some(66), "{err}");
-    assert!(err.contains("/nowhere/grandstand is not there"), "{err}");
+    assert!(err.contains("/nowhere/grandstand does not exist"), "{err}");
     let (code, err) = run("GRANDSTAND_NATS_SERVER", "/nowhere/nats");
     assert_eq!(code, Some(69), "{err}");
     assert!(err.contains("GRANDSTAND_NATS_SERVER"), "{err}");
