@@ -41,7 +41,7 @@ pub enum NoRoom {
         room: RoomId,
         /// The number of the room's entries in the log.
         entries: u64,
-        /// The last refusal.
+        /// The last reject.
         why: String,
     },
     /// The log no longer has the room's first entry.
@@ -203,7 +203,7 @@ pub(super) fn choose(
 fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom {
     let room = room.clone();
     let nothing_stored = stored.is_nothing();
-    match (&scan.refusal, scan.entries) {
+    match (&scan.reject, scan.entries) {
         (Some(why), entries) if nothing_stored => NoRoom::Refused {
             room,
             entries,

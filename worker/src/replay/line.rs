@@ -56,7 +56,7 @@ pub struct Line {
     /// The rejected inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rejects: Vec<RejectLine>,
-    /// The refusal of a join.
+    /// The reject of a join.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<RejectLine>,
     /// Timers that were armed.
@@ -239,11 +239,11 @@ impl Line {
         self.hash = stepped.hashed.as_ref().map(|hashed| hashed.hash);
         match &stepped.step {
             Step::NoRoom => self.skipped = Some("no_room".to_owned()),
-            Step::Refused(refusal) => {
-                self.refused = refusal.as_ref().map(|refusal| RejectLine {
+            Step::Refused(reject) => {
+                self.refused = reject.as_ref().map(|reject| RejectLine {
                     input: 0,
-                    code: refusal.code.clone(),
-                    message: refusal.message.clone(),
+                    code: reject.code.clone(),
+                    message: reject.message.clone(),
                 });
             }
             Step::Opened => self.created = true,

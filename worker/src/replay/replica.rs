@@ -100,7 +100,7 @@ impl Replica {
                     Step::Opened
                 }
                 Opened::Empty => Step::Refused(None),
-                Opened::Refused(refusal) => Step::Refused(Some(refusal)),
+                Opened::Refused(reject) => Step::Refused(Some(reject)),
             },
         )
     }

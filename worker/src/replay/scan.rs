@@ -48,8 +48,8 @@ pub(super) struct Scan {
     pub(super) count: u64,
     /// The number of all entries, including unreadable ones.
     pub(super) entries: u64,
-    /// The last refusal of a join that would have created a room.
-    pub(super) refusal: Option<String>,
+    /// The last reject of a join that would have created a room.
+    pub(super) reject: Option<String>,
 }
 
 impl Scan {
@@ -62,7 +62,7 @@ impl Scan {
             lives: VecDeque::new(),
             count: 0,
             entries: 0,
-            refusal: None,
+            reject: None,
         }
     }
 
@@ -92,8 +92,8 @@ impl Scan {
                     life.deleted = Some(seq);
                 }
             }
-            Ok(Step::Refused(refusal)) => {
-                self.refusal = refusal.map(|r| format!("{}: {}", r.code, r.message));
+            Ok(Step::Refused(reject)) => {
+                self.reject = reject.map(|r| format!("{}: {}", r.code, r.message));
             }
             Ok(Step::NoRoom | Step::Handled) => {}
             Err(Panicked) => {

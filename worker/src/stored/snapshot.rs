@@ -172,9 +172,9 @@ pub(crate) fn decode(
         return Err(DecodeError::Damaged);
     }
     let state: RoomState = serde_json::from_str(state.get())?;
-    let maker = games
+    let kind = games
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
-    let game = maker.load(game.get())??;
+    let game = kind.load(game.get())??;
     Ok(Some(Room::restore(id.clone(), game, state, last)))
 }

@@ -134,8 +134,8 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
     let Some(Body::Joined(joined)) = &logged[0].entry.body else {
         panic!("the first entry creates");
     };
-    let maker = games.get("echo").unwrap();
-    let mut room = Room::create(maker, &id, &logged[0], joined)
+    let kind = games.get("echo").unwrap();
+    let mut room = Room::create(kind, &id, &logged[0], joined)
         .unwrap()
         .unwrap();
     let mut snapshots = Vec::new();
