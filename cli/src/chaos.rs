@@ -97,7 +97,7 @@ async fn drive(settings: Settings) -> Result<Report, grandstand_harness::error::
     let (stop, stopped) = watch::channel(false);
     let interrupt = tokio::spawn(async move {
         let signal = shutdown::signaled().await;
-        eprintln!("{signal}: ending early; once more ends at once");
+        eprintln!("{signal}: ending the run early; a second signal ends it immediately");
         stop.send_replace(true);
         shutdown::signaled().await;
         std::process::exit(130);
@@ -121,11 +121,8 @@ fn print(args: &Args, report: &Report) -> Result<(), Failure> {
     }
     match report.violations.total {
         0 => Ok(()),
-        1 => Err(Failure::new(Exit::Faults, "one thing is wrong")),
-        many => Err(Failure::new(
-            Exit::Faults,
-            format!("{many} things are wrong"),
-        )),
+        1 => Err(Failure::new(Exit::Faults, "1 violation")),
+        many => Err(Failure::new(Exit::Faults, format!("{many} violations"))),
     }
 }
 

@@ -48,9 +48,9 @@ pub(crate) struct Args {
     state: bool,
 }
 
-const HELP: &str = "Exit codes: 0 the replay gives what is stored, 1 it differs, is not the same each time or cannot go \
-                    on, 66 there is no such room or its first entry is no longer in the log, 69 NATS, the folder or \
-                    the game cannot be had";
+const HELP: &str = "Exit codes: 0 the replay equals the stored snapshot, 1 it differs from the snapshot or between replays, or \
+                    stops before the end, 66 the room does not exist or its first entry is no longer in the log, 69 \
+                    NATS, the folder or the game is unavailable";
 
 /// Replays the room and prints the result.
 pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
@@ -156,13 +156,13 @@ fn verdict(report: &Report) -> String {
             format!("{room} cannot be replayed beyond entry {seq}: {stopped}")
         }
         (None, _) if report.comparison.is_different() => {
-            format!("the replay of {room} does not give what is stored of it")
+            format!("the replay of {room} differs from its stored snapshot")
         }
         (None, Some(divergence)) => format!(
-            "{room} is not the same in each replay, from entry {} on",
+            "{room} differs between replays, from entry {} on",
             divergence.seq
         ),
-        (None, None) => format!("{room} is not as it should be"),
+        (None, None) => format!("the replay of {room} found a fault"),
     }
 }
 
@@ -172,7 +172,7 @@ fn tell_progress(progress: Progress) {
         false => "reading",
     };
     let Progress { read, behind, .. } = progress;
-    eprintln!("grandstand: {doing}: {read} entries so far, {behind} to come");
+    eprintln!("grandstand: {doing}: {read} entries done, {behind} left");
 }
 
 /// The failure of a write. A closed pipe is not a fault.
@@ -196,7 +196,7 @@ fn tell_panics_once() {
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| said.downcast_ref::<&str>().copied())
-            .unwrap_or("it does not say why");
+            .unwrap_or("no message");
         let place = panic
             .location()
             .map_or_else(String::new, ToString::to_string);

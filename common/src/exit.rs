@@ -132,8 +132,8 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// The exit codes, for `--help`.
-pub const HELP: &str = "Exit codes: 0 success, 1 a check found faults, 64 usage, 66 a file cannot be read, 69 NATS unreachable, \
-                        70 internal, 78 configuration, 98 address in use";
+pub const HELP: &str = "Exit codes: 0 success, 1 a check failed, 64 wrong command line, 66 a file cannot be read, 69 NATS is \
+                        unavailable, 70 internal error, 78 wrong configuration, 98 the address is already in use";
 
 /// Parses the command line. For `--help` and for errors, prints them and returns the exit code.
 ///

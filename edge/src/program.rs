@@ -17,7 +17,7 @@ use crate::server::listen::capped;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
 
-/// Holds the connections of players and spectators, in front of workers on NATS.
+/// Hold the connections of players and spectators, in front of workers on NATS
 #[derive(Debug, Parser)]
 #[command(version, after_help = grandstand_common::exit::HELP)]
 pub struct Args {

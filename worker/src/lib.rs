@@ -1,6 +1,6 @@
 //! A worker owns partitions of rooms by lease, runs their games, and reports what it processed.
 //!
-//! Read in this order, as data flows.
+//! The modules are listed in reading order, as data flows.
 
 pub mod lease;
 

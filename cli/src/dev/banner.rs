@@ -1,33 +1,33 @@
-//! What is printed once the server is up: what to open, what to type, where things are.
+//! The text that is printed once the server is up: pages to open, messages to type, and addresses.
 
 use std::fmt;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// What there is to tell.
+/// The values of the text.
 #[derive(Debug)]
 pub(super) struct Banner {
-    /// How this program was called.
+    /// The path with which this program was called.
     pub(super) program: String,
     /// The names of the games.
     pub(super) games: Vec<&'static str>,
-    /// Where clients connect.
+    /// The address for clients.
     pub(super) listen: SocketAddr,
-    /// Where health and metrics are.
+    /// The address of health checks and metrics.
     pub(super) admin: SocketAddr,
     /// The folder that keeps rooms.
     pub(super) data: Option<PathBuf>,
     /// The NATS servers.
     pub(super) nats: Option<String>,
-    /// Whether there is `/v1/echo`.
+    /// Whether the edge serves `/v1/echo`.
     pub(super) echo: bool,
-    /// The secret that was made for tokens.
+    /// The random secret for tokens, if none was given.
     pub(super) secret: Option<String>,
 }
 
 impl Banner {
-    /// To stdout. That nobody reads it is no reason to end.
+    /// Prints the text to standard output. The server runs on if that fails.
     pub(super) fn print(&self) {
         let mut out = std::io::stdout().lock();
         write!(out, "{self}").and_then(|()| out.flush()).ok();
@@ -90,7 +90,7 @@ impl fmt::Display for Banner {
         if !self.listen.ip().is_loopback() {
             writeln!(
                 f,
-                "beware   other machines may reach {}, and ?user= is trusted: anybody may be anybody",
+                "warning  other machines can reach {}, and ?user= is trusted: a client can claim any name",
                 self.listen
             )?;
         }
@@ -99,7 +99,7 @@ impl fmt::Display for Banner {
 }
 
 impl Banner {
-    /// The game whose rooms are joined by hand.
+    /// The game of the example messages.
     fn typed(&self) -> Option<&'static str> {
         let relay = self.games.iter().find(|game| **game == "relay");
         relay.or(self.games.first()).copied()
@@ -108,15 +108,16 @@ impl Banner {
     fn rooms(&self) -> String {
         match (&self.nats, &self.data) {
             (Some(url), _) => format!("in NATS at {}", without_password(url)),
-            (None, Some(dir)) => format!("in {}, also after a restart", dir.display()),
+            (None, Some(dir)) => format!("in {}, kept across restarts", dir.display()),
             (None, None) => {
-                "in memory, until this ends; --data DIR keeps them over a restart".to_owned()
+                "in memory until this program ends; --data DIR keeps them across restarts"
+                    .to_owned()
             }
         }
     }
 }
 
-/// An address to connect to: "all addresses" is none.
+/// The address to connect to; the loopback address in place of "all addresses".
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -126,7 +127,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// NATS addresses without the `user:password@` that each may have.
+/// The NATS addresses without `user:password@`.
 fn without_password(urls: &str) -> String {
     let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
@@ -165,7 +166,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert!(!text.contains("beware") && !text.contains("echo"), "{text}");
+        assert!(
+            !text.contains("warning") && !text.contains("echo"),
+            "{text}"
+        );
         let typed = text.lines().filter(|line| line.starts_with("  {"));
         for line in typed {
             serde_json::from_str::<serde_json::Value>(line.trim()).unwrap();
@@ -194,7 +198,7 @@ mod tests {
     fn an_open_address_can_be_opened_and_is_warned_of() {
         let text = banner("0.0.0.0:80").to_string();
         assert!(text.contains("http://127.0.0.1:80/"), "{text}");
-        assert!(text.contains("beware"), "{text}");
+        assert!(text.contains("warning"), "{text}");
         assert!(banner("[::]:80").to_string().contains("http://[::1]:80/"));
     }
 

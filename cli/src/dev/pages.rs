@@ -1,4 +1,4 @@
-//! The demo page, in the binary.
+//! The demo page, embedded in the binary.
 
 use grandstand_edge::server::routes::{Page, Pages};
 

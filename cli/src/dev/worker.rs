@@ -1,4 +1,4 @@
-//! The worker, on a thread of its own: its future stays where it is.
+//! The worker on its own thread, because its future is not `Send`.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) struct WorkerThread {
 }
 
 impl WorkerThread {
-    /// Starts it. Whatever goes wrong later is told by [`Self::ended`].
+    /// Starts the worker. [`Self::ended`] returns later failures.
     pub(super) fn start(
         cluster: &ClusterSettings,
         (bus, games): (BusSource, Games),
@@ -49,26 +49,26 @@ impl WorkerThread {
         };
         std::thread::Builder::new()
             .name("worker".to_owned())
-            // Nobody listens if the process ends already.
+            // The receiver is gone if the process is already ending.
             .spawn(move || ending.send(run()).ok())
             .map_err(|e| internal(&e))?;
         Ok(Self { signal, ended })
     }
 
-    /// Waits until it ends by itself, which it should not.
+    /// Waits until the worker ends unasked, which is a failure.
     pub(super) async fn ended(&mut self) -> Failure {
         match (&mut self.ended).await {
             Ok(Err(failure)) => failure,
-            Ok(Ok(())) | Err(_) => internal(&"it has ended by itself"),
+            Ok(Ok(())) | Err(_) => internal(&"ended unexpectedly"),
         }
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Ends the worker and waits until it has ended.
     pub(super) async fn end(self, within: Duration) -> Result<(), Failure> {
         self.signal.start(Instant::now() + within);
         match self.ended.await {
             Ok(ended) => ended,
-            Err(_) => Err(internal(&"it has panicked")),
+            Err(_) => Err(internal(&"panicked")),
         }
     }
 }

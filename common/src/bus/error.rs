@@ -100,7 +100,7 @@ pub enum ConnectError {
         replicas: usize,
     },
     /// A stream or folder was created with other settings.
-    #[error("{what} has {field} {found}, but {wanted} is wanted: {fix}")]
+    #[error("{what} has {field} {found}, but {wanted} is required: {fix}")]
     Mismatch {
         /// The stream or folder.
         what: String,

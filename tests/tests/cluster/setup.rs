@@ -174,7 +174,7 @@ async fn missing_replicas_are_reported() {
     let words = [
         "IN_0",
         "replicas 1",
-        "3 is wanted",
+        "3 is required",
         "set cluster.replicas to 1",
     ];
     refuses(&three(tried.worker()).output().await, &words);

@@ -16,7 +16,7 @@ pub fn id() -> String {
     match file {
         Ok(hash) => format!("{VERSION}+{:08x}", hash as u32),
         Err(error) => {
-            tracing::warn!(%error, "the program's own file cannot be read: its build is told by its version alone");
+            tracing::warn!(%error, "cannot read the program's own file: the build id is the version alone");
             VERSION.to_owned()
         }
     }
