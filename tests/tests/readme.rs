@@ -134,7 +134,7 @@ impl Checkout {
         Running(shell.spawn().unwrap())
     }
 
-    /// What a script that ends prints.
+    /// Runs a script to its end and returns its output.
     fn output(&self, script: &str) -> String {
         let output = self.shell(script).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! What the owner asks of its driver, and what the driver answers.
+//! The commands of an engine to its driver, and their outcomes.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl KvSource {
     }
 }
 
-/// What the driver is to do. Those with a token want exactly one [`Outcome`], whatever happens.
+/// A command to the driver. Each command with a token requires exactly one [`Outcome`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Append to the log. Outcome: `Appended` or `Failed`.
@@ -148,7 +148,7 @@ pub enum Command {
     },
 }
 
-/// What became of a [`Command`].
+/// The outcome of a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Appended, at this sequence.
@@ -165,7 +165,7 @@ pub enum Outcome {
     Log(LogState),
 }
 
-/// What an [`Engine`](crate::engine::Engine) is told once.
+/// The configuration of an [`Engine`](crate::engine::Engine).
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// This worker.
@@ -188,7 +188,7 @@ pub struct EngineConfig {
     pub checkpoint_interval: Duration,
     /// The least time between two presences of a room.
     pub presence_interval: Duration,
-    /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
+    /// The time until a room without connections and watchers leaves memory; `None` for never.
     pub idle: Option<Duration>,
     /// A room that more edges watch than this is hot: what concerns all of them is published once.
     pub hot_edges: usize,

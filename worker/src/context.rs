@@ -1,4 +1,4 @@
-//! What all partitions of a worker share during a call.
+//! The state that all partitions of a worker share during a call.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::outbox::Outbox;
 use crate::requests::{Purpose, Requests};
 use grandstand_game::Games;
 
-/// What all partitions of a worker share.
+/// The state that all partitions of a worker share.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The time of the call.

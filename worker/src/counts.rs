@@ -1,8 +1,8 @@
-//! What an engine counts.
+//! The counters of an engine.
 
 use crate::stored::error::DecodeError;
 
-/// What an [`Engine`](crate::engine::Engine) counts.
+/// The counters of an [`Engine`](crate::engine::Engine).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Inputs handed to games; those that a takeover read again are among them.

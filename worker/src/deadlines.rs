@@ -1,4 +1,4 @@
-//! When what is to be looked at next.
+//! The times at which keys are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

@@ -6,7 +6,7 @@ use grandstand_common::id::{Partition, RoomId};
 
 use crate::command::Token;
 
-/// What a command with an outcome is for.
+/// The purpose of a command with an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A step of the takeover.

@@ -152,7 +152,7 @@ impl Bus {
     /// [`Message::reply`](crate::bus::Message).
     ///
     /// # Errors
-    /// At once if nobody listens or the connection is lost; otherwise after `timeout`.
+    /// Fails at once if there is no subscriber or the connection is lost; otherwise after `timeout`.
     pub async fn request(
         &self,
         subject: String,

@@ -27,7 +27,7 @@ pub enum ConnectError {
         /// The cause.
         cause: std::io::Error,
     },
-    /// Nobody answers at the address, or not like NATS.
+    /// No answer from the address, or an answer that is not from NATS.
     #[error("cannot connect to NATS at {url}: {cause}; is it running, and is the address right?")]
     Unreachable {
         /// The address, without its password.

@@ -259,9 +259,9 @@ async fn the_folder_forgets_old_entries_and_tells_readers_that_are_behind() {
     })
     .await;
     assert_eq!(soon("the loss", behind.next()).await, Read::Lost);
-    let mut anew = bus.read_log(P0, 1).await.unwrap();
+    let mut reopened = bus.read_log(P0, 1).await.unwrap();
     append(&bus, "in.0.room", 2).await;
-    assert_eq!(entry(&mut anew).await.0.seq, 2);
+    assert_eq!(entry(&mut reopened).await.0.seq, 2);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::tree::{Crate, Import, Sources, Target, is_within};
 
 /// Which modules may import which.
 pub(crate) struct Layers {
-    /// What is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
@@ -20,7 +20,7 @@ pub(crate) struct Layers {
 
 /// A module that only some import.
 pub(crate) struct Reserved {
-    /// What is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Reserved {
 
 /// Words or crates that modules do not name.
 pub(crate) struct Unnamed {
-    /// What is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
@@ -46,7 +46,7 @@ pub(crate) struct Unnamed {
 
 /// Structs without visible fields.
 pub(crate) struct Closed {
-    /// What is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
@@ -56,7 +56,7 @@ pub(crate) struct Closed {
 
 /// A crate of the workspace and those that it depends on.
 pub(crate) struct Dependents {
-    /// What is printed.
+    /// The name that is printed.
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
@@ -64,7 +64,7 @@ pub(crate) struct Dependents {
     pub(crate) may: &'static [&'static str],
 }
 
-/// What breaks a rule.
+/// A breach of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     /// The crate's folder.
@@ -73,7 +73,7 @@ pub(crate) struct Violation {
     pub(crate) rule: String,
     /// The file and the line.
     pub(crate) place: String,
-    /// What is wrong, and how it is right.
+    /// The fault and its fix.
     pub(crate) what: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a file says of others: its modules, its paths, its structs.
+//! The modules, paths and structs in a source file.
 
 use std::collections::BTreeMap;
 

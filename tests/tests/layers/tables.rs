@@ -2,7 +2,7 @@
 
 use crate::rules::{Closed, Dependents, Layers, Reserved, Unnamed};
 
-/// Who may import whom.
+/// The layers of each crate.
 pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         name: "layers of edge",
@@ -134,7 +134,7 @@ pub(crate) const RESERVED: &[Reserved] = &[Reserved {
     by: &["auth", "cluster"],
 }];
 
-/// What is not named where.
+/// The words that a part of a crate must not contain.
 pub(crate) const UNNAMED: &[Unnamed] = &[
     Unnamed {
         name: "no I/O below edge's shell",

@@ -82,11 +82,11 @@ pub(crate) struct Crate {
 pub(crate) struct Module {
     /// The file, below the root of the workspace.
     pub(crate) file: String,
-    /// What it says.
+    /// Its parsed content.
     pub(crate) source: Source,
 }
 
-/// What a path means.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// A module of the same crate.

@@ -1,4 +1,4 @@
-//! What the bus stores of rooms: snapshots and quarantine records.
+//! The stored form of rooms: snapshots and quarantine records.
 
 pub mod quarantine;
 

@@ -34,7 +34,7 @@ impl Why {
         }
     }
 
-    /// What a record says; an unknown code is `room_unavailable`.
+    /// The reason with this code; an unknown code counts as `room_unavailable`.
     pub(crate) fn from_code(code: &str) -> Self {
         if code == ErrorKind::RoomTooBig.code() {
             Self::TooBig

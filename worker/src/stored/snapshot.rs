@@ -12,7 +12,7 @@ use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 use grandstand_game::host::guard;
 
-/// What readers of another one cannot read.
+/// The version of the format. A reader rejects snapshots of another version.
 const FORMAT: u32 = 1;
 
 /// Where a snapshot stands.
@@ -53,7 +53,7 @@ struct Stored<'a> {
     game: Option<&'a RawValue>,
 }
 
-/// What can be read of a snapshot whatever its room is like.
+/// The fields of a snapshot that can be read without the room.
 #[derive(Deserialize)]
 struct Header {
     format: u32,

@@ -69,7 +69,7 @@ fn short_messages_and_noise_are_sent_as_they_are() {
         put_frame(&mut plain, Opcode::Binary, payload);
         assert!(out == plain, "{}", payload.len());
     }
-    // What was given up does not spoil the next.
+    // The abandoned message does not affect the next one.
     let mut out = Vec::new();
     deflater.put_frame(&mut out, Opcode::Binary, &[b'a'; 32]);
     assert_eq!(out[0], 0xC2);

@@ -6,7 +6,7 @@ use grandstand_game::PlayerId;
 pub(super) const TURN: &str = "turn";
 /// Hides two different cards.
 pub(super) const HIDE: &str = "hide";
-/// Lets the computer flip a card.
+/// Makes the computer flip a card.
 pub(super) const COMPUTER: &str = "computer";
 /// Ends a room without players before the start.
 pub(super) const EMPTY: &str = "empty";
