@@ -1,4 +1,4 @@
-//! Follows a change of a room: the only place where the rest of the partition hears of it.
+//! Follows the change of a room by an entry: tells the machines, then the edges.
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
