@@ -160,6 +160,16 @@ impl Field {
         self.ledger.instance(&self.room(slot)).is_some()
     }
 
+    /// Whether a player has gone to the current room of a slot.
+    pub(super) fn has_player(&self, slot: usize) -> bool {
+        let room = self.room(slot);
+        let mut players = self
+            .seats
+            .values()
+            .filter(|seat| seat.lane == Lane::Players);
+        players.any(|seat| seat.room == room)
+    }
+
     /// Adds a client to a slot and returns the number of its seat.
     pub(super) fn add_seat(&mut self, slot: usize, state: SeatState) -> usize {
         self.slots[slot].members += 1;

@@ -63,9 +63,11 @@ impl Seat {
         Some(message)
     }
 
-    /// Joins the slot's next room if the game here is over.
+    /// Joins the slot's next room if the game here is over. A spectator follows the players: when the run ends just
+    /// then, no player may go there, and the room never exists.
     fn next_room(&mut self, field: &mut Field) -> Vec<Value> {
-        if field.mode != Mode::Play || field.generation(self.slot) == self.generation {
+        let is_open = self.lane == Lane::Players || field.has_player(self.slot);
+        if field.mode != Mode::Play || field.generation(self.slot) == self.generation || !is_open {
             return Vec::new();
         }
         let leave = json!({"type": "leave", "room": self.name});
@@ -103,5 +105,33 @@ impl Seat {
         let expected = format!("an answer within {STUCK:?}");
         let place = (self.name.as_str(), self.who.as_str());
         field.ledger.blame(Rule::Stuck, place, &expected, &found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_spectator_follows_to_the_next_room_only_after_a_player() {
+        let mut field = Field::new(2, Instant::now());
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut tick = |seat: &mut Seat, field: &mut Field| {
+            let messages = seat.tick(field, Duration::ZERO, &mut rng);
+            let kinds = messages.iter().map(|message| message["type"].to_string());
+            kinds.collect::<Vec<_>>()
+        };
+        let mut seats = [Lane::Players, Lane::Spectators]
+            .map(|lane| Seat::new(&mut field, &format!("{lane:?}"), 1, lane));
+        for seat in &mut seats {
+            seat.end(&mut field);
+        }
+        let [player, spectator] = &mut seats;
+        assert_eq!(tick(spectator, &mut field), [""; 0]);
+        assert_eq!(tick(player, &mut field), [r#""join""#]);
+        assert_eq!(tick(spectator, &mut field), [r#""join""#]);
     }
 }

@@ -273,7 +273,7 @@ impl Seat {
     }
 
     /// Ends the seat's part in this room.
-    fn end(&mut self, field: &mut Field) {
+    pub(super) fn end(&mut self, field: &mut Field) {
         if !std::mem::replace(&mut self.over, true) {
             self.waiting.clear();
             field.waits.cleared(self.numbers.1);
