@@ -7,7 +7,7 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, RoomId};
 use grandstand_common::wire::Update;
 
-use super::ring::{UpdateRing, only, version};
+use super::update_ring::{UpdateRing, only, version};
 use crate::deadlines::Deadlines;
 
 /// From how many edges on a room is hot, and for how long.
@@ -80,7 +80,7 @@ impl Audience {
         self.edges.values().map(|w| u64::from(w.viewers)).sum()
     }
 
-    fn direct(&self, lanes: [bool; 2]) -> Vec<(EdgeId, [bool; 2])> {
+    fn direct_edges(&self, lanes: [bool; 2]) -> Vec<(EdgeId, [bool; 2])> {
         let direct = self.edges.iter().filter(|(_, w)| !w.confirmed);
         let direct = direct.filter(|(_, w)| (0..2).any(|at| w.lanes[at] && lanes[at]));
         direct.map(|(edge, w)| (edge.clone(), w.lanes)).collect()
@@ -90,7 +90,7 @@ impl Audience {
         self.edges.values().any(|w| w.lanes[lane.index()])
     }
 
-    fn keep(&mut self, update: &Update, cap: usize) -> [bool; 2] {
+    fn keep_update(&mut self, update: &Update, cap: usize) -> [bool; 2] {
         let mut outgrown = [false; 2];
         if self.edges.is_empty() {
             self.rings = Default::default();
@@ -150,10 +150,10 @@ impl Audiences {
     }
 
     /// The edges that are sent directly what concerns all edges that watch one of these lanes, with their lanes.
-    pub(super) fn direct(&self, id: &RoomId, lanes: [bool; 2]) -> Vec<(EdgeId, [bool; 2])> {
+    pub(super) fn direct_edges(&self, id: &RoomId, lanes: [bool; 2]) -> Vec<(EdgeId, [bool; 2])> {
         let audience = self.rooms.get(id);
         audience
-            .map(|audience| audience.direct(lanes))
+            .map(|audience| audience.direct_edges(lanes))
             .unwrap_or_default()
     }
 
@@ -190,7 +190,7 @@ impl Audiences {
         if audience.edges.is_empty() {
             self.remove(id, exists);
         } else {
-            self.touch_presence(id, now);
+            self.schedule_presence(id, now);
         }
     }
 
@@ -224,7 +224,7 @@ impl Audiences {
     pub(super) fn set_viewers(&mut self, id: &RoomId, edge: &EdgeId, viewers: u32, now: Instant) {
         let watch = self.watch_mut(id, edge);
         if watch.is_some_and(|watch| std::mem::replace(&mut watch.viewers, viewers) != viewers) {
-            self.touch_presence(id, now);
+            self.schedule_presence(id, now);
         }
     }
 
@@ -254,16 +254,16 @@ impl Audiences {
     /// Keeps an update of a room for those who join late. Returns the lanes whose updates outgrew their rings, and the
     /// edges that are sent it directly; `None` if nobody watches.
     #[expect(clippy::type_complexity)]
-    pub(super) fn keep(
+    pub(super) fn keep_update(
         &mut self,
         id: &RoomId,
         update: &Update,
         cap: usize,
     ) -> Option<([bool; 2], Vec<(EdgeId, [bool; 2])>)> {
         let audience = self.rooms.get_mut(id)?;
-        let outgrown = audience.keep(update, cap);
+        let outgrown = audience.keep_update(update, cap);
         let concerns = Lane::ALL.map(|lane| version(update, lane) != 0);
-        Some((outgrown, audience.direct(concerns)))
+        Some((outgrown, audience.direct_edges(concerns)))
     }
 
     /// A lane's snapshot is sent to all. Returns the edges that are sent it directly.
@@ -272,7 +272,7 @@ impl Audiences {
             return Vec::new();
         };
         audience.rings[lane.index()].on_snapshot();
-        audience.direct(Lane::ALL.map(|other| other == lane))
+        audience.direct_edges(Lane::ALL.map(|other| other == lane))
     }
 
     /// A lane's updates behind `known` up to `current`, if all were kept.
@@ -286,7 +286,7 @@ impl Audiences {
     }
 
     /// A room's presence has changed: it is due when the last one is old enough.
-    pub(super) fn touch_presence(&mut self, id: &RoomId, now: Instant) {
+    pub(super) fn schedule_presence(&mut self, id: &RoomId, now: Instant) {
         let Some(audience) = self.rooms.get_mut(id) else {
             return;
         };
@@ -313,7 +313,7 @@ impl Audiences {
         audience.presence = false;
         audience.presence_sent = Some(now);
         self.presences.set(id, None);
-        Some((audience.viewers(), audience.direct([true; 2])))
+        Some((audience.viewers(), audience.direct_edges([true; 2])))
     }
 
     /// The rooms whose presences are due.

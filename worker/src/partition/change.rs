@@ -6,7 +6,7 @@ use grandstand_common::id::{EdgeId, Instance};
 
 use super::residence::Waiting;
 use crate::room::{Emit, Logged};
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// What has become of a room, for all that follow it.
 #[derive(Debug, Default)]
@@ -16,15 +16,15 @@ pub(super) struct Change {
     pub(super) emits: Vec<Emit>,
     /// The edges that hold connected players' sessions; `None` if they are as before.
     pub(super) edges: Option<Vec<EdgeId>>,
-    pub(super) moved: Moved,
+    pub(super) residence: ResidenceChange,
 }
 
 /// How a room's residence has changed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moved {
+pub(super) enum ResidenceChange {
     /// Not at all.
     #[default]
-    No,
+    Unchanged,
     /// It exists from now on; an entry had deleted it before.
     Created(Option<u64>),
     /// It does not exist any more: this instance was deleted.
@@ -49,7 +49,7 @@ pub(super) enum Applied {
     /// The room's game panicked twice, so the room is to go to quarantine.
     Panicked(Logged),
     /// The room is in quarantine.
-    Quarantined(Logged, Why),
+    Quarantined(Logged, QuarantineReason),
     /// The room is stored: the entry is to [`wait`](Rooms::wait).
     Stored(Logged),
     /// There is no such room.

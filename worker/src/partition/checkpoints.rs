@@ -142,20 +142,20 @@ impl Checkpoints {
     }
 
     /// Writes the checkpoint if snapshots cover more entries, up to `covered`, and it was not written just now.
-    /// `hurried`: even if it was.
+    /// `at_once`: even if it was.
     pub(super) fn advance(
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
         covered: u64,
-        hurried: bool,
+        at_once: bool,
     ) {
         if self.writing.is_some() {
             return;
         }
         let is_due = match self.retry_at {
             Some(at) => cx.now.at >= at,
-            None => hurried || cx.now.at >= self.next_at,
+            None => at_once || cx.now.at >= self.next_at,
         };
         let moved = covered > self.stored.seq;
         if is_due && (moved || self.forced) {

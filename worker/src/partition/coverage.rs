@@ -26,7 +26,7 @@ pub(super) struct Limits {
 pub(super) struct Coverage {
     limits: Limits,
     /// The partition is handed over: every room is due.
-    hurried: bool,
+    writes_all_now: bool,
     rooms: BTreeMap<RoomId, Cover>,
     /// The first uncovered entry of each room.
     uncovered: BTreeSet<(u64, RoomId)>,
@@ -59,10 +59,10 @@ struct Cover {
 impl Cover {
     /// When it is to be written. `None` while nothing is uncovered, a write is in flight, or the entries wait for the
     /// room to be read.
-    fn due(&self, limits: Limits, hurried: bool) -> Option<Instant> {
+    fn due(&self, limits: Limits, writes_all_now: bool) -> Option<Instant> {
         self.first.filter(|_| !self.in_flight)?;
         let since = self.since?;
-        let at_once = hurried || self.at_once || self.count >= limits.entries;
+        let at_once = writes_all_now || self.at_once || self.count >= limits.entries;
         let at = if at_once { since } else { since + limits.delay };
         Some(self.not_before.map_or(at, |before| at.max(before)))
     }
@@ -72,7 +72,7 @@ impl Coverage {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            hurried: false,
+            writes_all_now: false,
             rooms: BTreeMap::new(),
             uncovered: BTreeSet::new(),
             deleted: BTreeSet::new(),
@@ -95,7 +95,7 @@ impl Coverage {
         } else if cover.in_flight {
             cover.next.get_or_insert(seq);
         }
-        let due = cover.due(self.limits, self.hurried);
+        let due = cover.due(self.limits, self.writes_all_now);
         self.deadlines.set(id, due);
         due.is_some_and(|at| at <= now)
     }
@@ -109,7 +109,7 @@ impl Coverage {
     }
 
     /// An entry waits for a room that is being read: until it is applied, it holds the checkpoint back.
-    pub(super) fn hold(&mut self, id: &RoomId, seq: u64) {
+    pub(super) fn mark_waiting(&mut self, id: &RoomId, seq: u64) {
         let cover = self.rooms.entry(id.clone()).or_default();
         if cover.first.is_none() {
             cover.first = Some(seq);
@@ -118,7 +118,7 @@ impl Coverage {
     }
 
     /// The entries that waited for a room were applied, or were covered before: what is uncovered is due now.
-    pub(super) fn end_hold(&mut self, id: &RoomId, now: Instant) -> bool {
+    pub(super) fn end_waiting(&mut self, id: &RoomId, now: Instant) -> bool {
         if let Some(cover) = self.rooms.get_mut(id)
             && cover.first.is_some()
             && cover.since.is_none()
@@ -170,7 +170,7 @@ impl Coverage {
     /// Whether a room is to be written now.
     pub(super) fn is_due(&self, id: &RoomId, now: Instant) -> bool {
         let cover = self.rooms.get(id);
-        let due = cover.and_then(|cover| cover.due(self.limits, self.hurried));
+        let due = cover.and_then(|cover| cover.due(self.limits, self.writes_all_now));
         due.is_some_and(|at| at <= now)
     }
 
@@ -185,8 +185,8 @@ impl Coverage {
     }
 
     /// The partition is handed over: returns the uncovered rooms, which are all due.
-    pub(super) fn hurry(&mut self) -> Vec<RoomId> {
-        self.hurried = true;
+    pub(super) fn write_all_now(&mut self) -> Vec<RoomId> {
+        self.writes_all_now = true;
         self.uncovered.iter().map(|(_, id)| id.clone()).collect()
     }
 
@@ -308,7 +308,7 @@ impl Coverage {
             self.deadlines.set(id, None);
             return false;
         }
-        let due = cover.due(self.limits, self.hurried);
+        let due = cover.due(self.limits, self.writes_all_now);
         self.deadlines.set(id, due);
         due.is_some_and(|at| at <= now)
     }

@@ -6,9 +6,9 @@ use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
 
-use super::ring::{for_lanes, version};
 use super::send::{publish_hot, send, send_snapshot, view};
 use super::state::PartitionState;
+use super::update_ring::{for_lanes, version};
 use super::{faults, heat};
 use crate::context::Context;
 use crate::room::{Emit, Welcome};
@@ -20,14 +20,16 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
             Emit::Update(update) => send_update(state, cx, id, &update),
             Emit::ToEdge(edge, kind) => send(state, cx, (id, &edge), kind),
             Emit::Joined(welcome) => on_joined(state, cx, id, *welcome),
-            Emit::Presence => state.audiences.touch_presence(id, cx.now.at),
+            Emit::Presence => state.audiences.schedule_presence(id, cx.now.at),
             Emit::Deleted => {}
         }
     }
 }
 
 fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update: &wire::Update) {
-    let kept = state.audiences.keep(id, update, cx.config.ring_bytes);
+    let kept = state
+        .audiences
+        .keep_update(id, update, cx.config.ring_bytes);
     let Some((outgrown, edges)) = kept else {
         return;
     };
@@ -175,7 +177,9 @@ fn send_live(state: &mut PartitionState, cx: &mut Context, id: &RoomId, list: Ve
         if !state.audiences.is_watched(id) {
             continue;
         }
-        let edges = state.audiences.direct(id, [out.players, out.spectators]);
+        let edges = state
+            .audiences
+            .direct_edges(id, [out.players, out.spectators]);
         publish_hot(state, cx, id, || ItemKind::LiveOut(out.clone()));
         for (edge, _) in edges {
             send(state, cx, (id, &edge), ItemKind::LiveOut(out.clone()));

@@ -4,23 +4,30 @@ use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
 use crate::context::Context;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Takes a room out of service. What is stored of it stays as it is.
-pub(super) fn quarantine(state: &mut PartitionState, cx: &mut Context, id: &RoomId, why: Why) {
+pub(super) fn quarantine(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    why: QuarantineReason,
+) {
     let (head, exists) = (state.head(id), state.rooms.exists(id));
     state.close(cx, &head, exists, why.code());
     let seq = state.coverage.clear(id).unwrap_or(state.log.reached());
     let mut change = state.rooms.quarantine(id, why);
     state.follow(cx, id, &mut change);
     state.follow_ticks(cx, id);
-    state.quarantines.put(cx, state.tenure, id, (why, seq));
+    state
+        .quarantine_records
+        .quarantine(cx, state.tenure, id, (why, seq));
 }
 
 /// A game panicked outside of an entry: its volatile part begins again, or the room goes to quarantine.
 pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     tracing::error!(room = %id, "the game panicked outside of an entry");
     if !state.rooms.rebuild(cx, id) {
-        quarantine(state, cx, id, Why::Unavailable);
+        quarantine(state, cx, id, QuarantineReason::Unavailable);
     }
 }

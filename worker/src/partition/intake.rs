@@ -17,7 +17,7 @@ use super::state::PartitionState;
 use super::{delivery, faults, loading};
 use crate::context::Context;
 use crate::room::{Emit, Logged, Opened, Room};
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Applies a stored entry.
 pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &LogEntry) {
@@ -25,7 +25,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
         return;
     };
     if partition != state.tenure.id
-        || (stored.seq < state.checkpoints.seq() && !state.quarantines.is_retried(&id))
+        || (stored.seq < state.checkpoints.seq() && !state.quarantine_records.is_retried(&id))
     {
         return;
     }
@@ -55,8 +55,14 @@ pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomI
         Applied::Covered => {}
         Applied::Panicked(logged) => {
             cx.counts.replayed += replayed;
-            turn_away(state, cx, id, &logged.entry, Why::Unavailable.code());
-            faults::quarantine(state, cx, id, Why::Unavailable);
+            turn_away(
+                state,
+                cx,
+                id,
+                &logged.entry,
+                QuarantineReason::Unavailable.code(),
+            );
+            faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
         Applied::Quarantined(logged, why) => {
             turn_away(state, cx, id, &logged.entry, why.code());
@@ -88,8 +94,14 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
         }
         Ok(Opened::Refused(refusal)) => refuse(state, cx, id, &logged.entry, &refusal),
         Err(Panicked) => {
-            turn_away(state, cx, id, &logged.entry, Why::Unavailable.code());
-            faults::quarantine(state, cx, id, Why::Unavailable);
+            turn_away(
+                state,
+                cx,
+                id,
+                &logged.entry,
+                QuarantineReason::Unavailable.code(),
+            );
+            faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
     }
 }

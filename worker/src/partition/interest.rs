@@ -9,12 +9,12 @@ use grandstand_game::host::Panicked;
 
 use super::delivery::send_presence;
 use super::residence::Waiting;
-use super::ring::version;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
+use super::update_ring::version;
 use super::{faults, heat, loading, losses};
 use crate::context::Context;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// An edge tells what it watches.
 pub(super) fn handle_interest(
@@ -233,7 +233,7 @@ fn send_gone(
     let code = if room.is_some_and(|room| room.was_replaced(session)) {
         ErrorKind::Replaced.code()
     } else if state.rooms.quarantined(id).is_some() {
-        Why::Unavailable.code()
+        QuarantineReason::Unavailable.code()
     } else {
         ErrorKind::NotJoined.code()
     };

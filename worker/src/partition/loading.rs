@@ -15,14 +15,14 @@ use super::state::PartitionState;
 use super::writing::write_room;
 use crate::command::Command;
 use crate::context::Context;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Lets something wait for a stored room until it is read.
 pub(super) fn wait(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
     let mut pauses = false;
     if let Waiting::Entry(logged) = &what {
-        state.coverage.hold(id, logged.seq);
-        pauses = state.log.hold_entry();
+        state.coverage.mark_waiting(id, logged.seq);
+        pauses = state.log.add_waiting();
     }
     state.rooms.wait(cx, state.tenure, id, what);
     if pauses {
@@ -45,17 +45,17 @@ pub(super) fn on_read(
     };
     let is_entry = |what: &&Waiting| matches!(what, Waiting::Entry(_));
     let entries = read.waiting.iter().filter(is_entry).count();
-    state.log.release_entries(entries);
+    state.log.remove_waiting(entries);
     match read.change {
         Some(change) => settle(state, cx, id, change),
-        None => faults::quarantine(state, cx, id, Why::Unavailable),
+        None => faults::quarantine(state, cx, id, QuarantineReason::Unavailable),
     }
     read.waiting
 }
 
 /// All that waited for a room was handled.
 pub(super) fn end(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    if state.coverage.end_hold(id, cx.now.at) {
+    if state.coverage.end_waiting(id, cx.now.at) {
         write_room(state, cx, id);
     }
     state.follow_idle(cx, id);

@@ -47,13 +47,13 @@ impl LogReading {
     }
 
     /// One more entry waits for its room. Returns whether the reader is to be closed.
-    pub(super) fn hold_entry(&mut self) -> bool {
+    pub(super) fn add_waiting(&mut self) -> bool {
         self.waiting += 1;
         self.waiting >= MAX_WAITING && !std::mem::replace(&mut self.paused, true)
     }
 
     /// So many entries wait no longer.
-    pub(super) fn release_entries(&mut self, count: usize) {
+    pub(super) fn remove_waiting(&mut self, count: usize) {
         self.waiting -= count;
     }
 

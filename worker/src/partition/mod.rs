@@ -6,7 +6,7 @@
 
 mod tenure;
 
-mod restore;
+mod panic_restore;
 
 mod residence;
 
@@ -16,7 +16,7 @@ mod rooms;
 
 mod coverage;
 
-mod quarantine;
+mod quarantine_records;
 
 mod checkpoints;
 
@@ -30,7 +30,7 @@ mod ticks;
 
 mod sessions;
 
-mod ring;
+mod update_ring;
 
 mod audiences;
 
@@ -242,7 +242,7 @@ impl OwnedPartition {
             cut::handle_log_lost(state, cx);
         }
         writing::write_due(state, cx);
-        state.quarantines.handle_timeout(cx, state.tenure);
+        state.quarantine_records.handle_timeout(cx, state.tenure);
         state.rooms.read_again(cx, state.tenure);
         if state.takeover.is_ready() {
             loading::unload_idle(state, cx);
@@ -270,7 +270,7 @@ impl OwnedPartition {
             takeover.poll_timeout(),
             state.log.poll_timeout(),
             state.coverage.poll_timeout(),
-            state.quarantines.poll_timeout(),
+            state.quarantine_records.poll_timeout(),
             state.rooms.poll_reload(),
             writes
                 .then(|| state.checkpoints.poll_timeout(covered))

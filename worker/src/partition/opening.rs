@@ -4,11 +4,11 @@ use grandstand_common::bus::{Bucket, KvEntry, LogState};
 use grandstand_common::subject;
 
 use super::state::PartitionState;
-use super::takeover::{Heads, Step};
+use super::takeover::{Step, StoredRooms};
 use crate::command::{Command, KvSource, Outcome};
 use crate::context::{Context, Fate};
 use crate::requests::Purpose;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Begins, or begins again after something failed.
 pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
@@ -65,7 +65,7 @@ pub(super) fn handle_keys_idle(state: &mut PartitionState, cx: &mut Context, sou
         try_measure(state, cx);
     }
     let claimed = state.checkpoints.revision();
-    state.takeover.on_idle(cx.now.at, source, claimed);
+    state.takeover.check_barrier(cx.now.at, source, claimed);
 }
 
 /// A reader of keys cannot go on.
@@ -95,12 +95,12 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
 
 /// Loads the rooms that were read, and opens the log.
 fn load(state: &mut PartitionState, cx: &mut Context) {
-    let Heads { rooms, records } = state.takeover.finish();
+    let StoredRooms { rooms, records } = state.takeover.finish();
     for (id, entry) in rooms {
         let (partition, revision) = (state.tenure.id, entry.revision);
         let checkpoints = &state.checkpoints;
         let covered = |generation, last| checkpoints.covered(generation, last);
-        match state.rooms.restore(cx, &id, entry, covered) {
+        match state.rooms.load_at_takeover(cx, &id, entry, covered) {
             Ok(mut change) => {
                 state.follow(cx, &id, &mut change);
                 if let Some(deleted) = state.rooms.deleted(&id) {
@@ -114,25 +114,29 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
                     Some((record, revision)) => (record.seq, *revision),
                     None => (state.checkpoints.seq(), 0),
                 };
-                state.quarantines.add(id, (Why::Unavailable, seq), revision);
+                state.quarantine_records.add_unstored(
+                    id,
+                    (QuarantineReason::Unavailable, seq),
+                    revision,
+                );
             }
         }
     }
     let mut from = state.checkpoints.seq();
     for (id, (record, revision)) in records {
         if record.build == cx.config.build || record.seq < state.takeover.log_first() {
-            let why = Why::from_code(&record.code);
+            let why = QuarantineReason::from_code(&record.code);
             let mut change = state.rooms.quarantine(&id, why);
             state.follow(cx, &id, &mut change);
-            state.quarantines.keep(id, &record, revision);
+            state.quarantine_records.add_stored(id, &record, revision);
         } else {
             from = from.min(record.seq);
-            state.quarantines.retry(id, revision);
+            state.quarantine_records.retry(id, revision);
         }
     }
     state.log.seek(from);
-    for id in state.quarantines.unstored() {
-        state.quarantines.write(cx, state.tenure, &id);
+    for id in state.quarantine_records.unstored() {
+        state.quarantine_records.write(cx, state.tenure, &id);
     }
     let partition = state.tenure.id;
     cx.commands.push_back(Command::OpenLog { partition, from });
@@ -144,7 +148,7 @@ pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.catch_up() {
         return;
     }
-    for (id, revision) in state.quarantines.take_cleared() {
+    for (id, revision) in state.quarantine_records.take_cleared() {
         let token = cx.request(state.tenure.id, Purpose::ClearQuarantine);
         cx.commands.push_back(Command::DeleteIf {
             bucket: Bucket::Quarantine,

@@ -13,7 +13,7 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Fate {
     state.takeover.release();
     let partition = state.tenure.id;
     cx.commands.push_back(Command::CloseLog { partition });
-    for id in state.coverage.hurry() {
+    for id in state.coverage.write_all_now() {
         if state.coverage.is_due(&id, cx.now.at) {
             write_room(state, cx, &id);
         }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{EdgeId, Instance, RoomId};
 use grandstand_common::wire::RoomInterest;
 
-use super::restore::RestorePoint;
+use super::panic_restore::RestorePoint;
 use crate::context::Context;
 use crate::room::{Armed, Logged, Room};
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// A room, as far as its partition knows it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct KnownRoom {
     /// The revision of the stored snapshot or marker; 0 if there is none.
     pub(super) revision: u64,
     /// Panics outside of entries, also of before the room left memory.
-    pub(super) strikes: u32,
+    pub(super) panics_outside_entries: u32,
 }
 
 /// Where a room is.
@@ -35,7 +35,7 @@ pub(super) enum Residence {
     /// Entry `.0` deleted it.
     Deleted(u64),
     /// Out of service.
-    Quarantined(Why),
+    Quarantined(QuarantineReason),
 }
 
 /// A room in memory.

@@ -12,9 +12,9 @@ use grandstand_common::wire::Body;
 use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
 
-use super::change::{Applied, Change, Moved, Read};
+use super::change::{Applied, Change, Read, ResidenceChange};
+use super::panic_restore::RestorePoint;
 use super::residence::{KnownRoom, Loaded, Residence, Stored, Waiting};
-use super::restore::RestorePoint;
 use super::tenure::Tenure;
 use crate::command::Command;
 use crate::context::Context;
@@ -22,7 +22,7 @@ use crate::deadlines::Deadlines;
 use crate::requests::Purpose;
 use crate::room::{Armed, Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot;
 
 /// When a stored room is read again, after that failed.
@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Markers whose revisions are remembered; a room that is made again without it finds its revision at its first write.
 const KEPT_MARKERS: usize = 4_096;
 /// Panics outside of entries after which a room goes to quarantine.
-const MAX_STRIKES: u32 = 3;
+const MAX_PANICS_OUTSIDE_ENTRIES: u32 = 3;
 
 /// The rooms of a partition.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Rooms {
     }
 
     /// Why a room is in quarantine, if it is.
-    pub(super) fn quarantined(&self, id: &RoomId) -> Option<Why> {
+    pub(super) fn quarantined(&self, id: &RoomId) -> Option<QuarantineReason> {
         match self.rooms.get(id)?.residence {
             Residence::Quarantined(why) => Some(why),
             _ => None,
@@ -181,7 +181,7 @@ impl Rooms {
                 seq,
                 emits,
                 edges: Some(Vec::new()),
-                moved: Moved::Deleted(instance),
+                residence: ResidenceChange::Deleted(instance),
             });
         }
         loaded.restore.push(logged);
@@ -192,7 +192,7 @@ impl Rooms {
             seq,
             emits,
             edges: moved_edges(&mut loaded.room),
-            moved: Moved::No,
+            residence: ResidenceChange::Unchanged,
         })
     }
 
@@ -217,7 +217,7 @@ impl Rooms {
                     residence,
                     covered: 0,
                     revision: marker,
-                    strikes: 0,
+                    panics_outside_entries: 0,
                 };
                 self.rooms.insert(id.clone(), place);
             }
@@ -227,12 +227,12 @@ impl Rooms {
             seq,
             emits,
             edges,
-            moved: Moved::Created(deleted),
+            residence: ResidenceChange::Created(deleted),
         }
     }
 
     /// Takes a room out of service.
-    pub(super) fn quarantine(&mut self, id: &RoomId, why: Why) -> Change {
+    pub(super) fn quarantine(&mut self, id: &RoomId, why: QuarantineReason) -> Change {
         let marker = self.markers.remove(id).unwrap_or(0);
         self.uncount(id);
         self.idle.set(id, None);
@@ -241,18 +241,18 @@ impl Rooms {
             residence: Residence::Quarantined(why),
             covered: 0,
             revision: marker,
-            strikes: 0,
+            panics_outside_entries: 0,
         });
         place.residence = Residence::Quarantined(why);
         Change {
             edges: Some(Vec::new()),
-            moved: Moved::Quarantined,
+            residence: ResidenceChange::Quarantined,
             ..Change::default()
         }
     }
 
     /// Loads a room as a takeover found it. Fails if the snapshot cannot be used.
-    pub(super) fn restore(
+    pub(super) fn load_at_takeover(
         &mut self,
         cx: &Context,
         id: &RoomId,
@@ -264,10 +264,10 @@ impl Rooms {
             return Ok(Change::default());
         };
         let mut place = KnownRoom {
-            residence: Residence::Quarantined(Why::Unavailable),
+            residence: Residence::Quarantined(QuarantineReason::Unavailable),
             covered: 0,
             revision: entry.revision,
-            strikes: 0,
+            panics_outside_entries: 0,
         };
         let head = snapshot::decode_head(&value);
         let room = head.and_then(|head| {
@@ -278,7 +278,7 @@ impl Rooms {
         let restored = match room {
             Ok(Some(mut room)) => {
                 change.edges = moved_edges(&mut room);
-                change.moved = Moved::Loaded;
+                change.residence = ResidenceChange::Loaded;
                 let restore = RestorePoint::of_snapshot(value, place.covered);
                 place.residence = Residence::Loaded(Loaded::new(cx, id, room, restore));
                 self.loaded += 1;
@@ -354,9 +354,9 @@ impl Rooms {
         let Residence::Loaded(loaded) = &mut place.residence else {
             return true;
         };
-        place.strikes += 1;
+        place.panics_outside_entries += 1;
         match loaded.restore.build(&cx.games, id) {
-            Ok(room) if place.strikes < MAX_STRIKES => {
+            Ok(room) if place.panics_outside_entries < MAX_PANICS_OUTSIDE_ENTRIES => {
                 loaded.room = room;
                 true
             }
@@ -400,7 +400,7 @@ impl Rooms {
         self.stored += 1;
         Some(Change {
             edges: Some(Vec::new()),
-            moved: Moved::Unloaded,
+            residence: ResidenceChange::Unloaded,
             ..Change::default()
         })
     }
@@ -460,7 +460,7 @@ impl Rooms {
             self.stored -= 1;
             self.markers.insert(id.clone(), revision);
             let change = Some(Change {
-                moved: Moved::Wiped,
+                residence: ResidenceChange::Wiped,
                 ..Change::default()
             });
             return Some(Read { waiting, change });
@@ -480,7 +480,7 @@ impl Rooms {
                 self.loaded += 1;
                 Some(Change {
                     edges,
-                    moved: Moved::Loaded,
+                    residence: ResidenceChange::Loaded,
                     ..Change::default()
                 })
             }

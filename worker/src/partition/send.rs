@@ -7,7 +7,7 @@ use grandstand_game::host::Panicked;
 use super::faults;
 use super::state::PartitionState;
 use crate::context::Context;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Sends one item to one edge. A room with an item that no message can carry goes to quarantine.
 pub(super) fn send(
@@ -27,7 +27,7 @@ pub(super) fn send(
     if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
         tracing::error!(room = %id, %error, "a room sends too much");
         if state.rooms.get(id).is_some() {
-            faults::quarantine(state, cx, id, Why::TooBig);
+            faults::quarantine(state, cx, id, QuarantineReason::TooBig);
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn publish_hot(
     }
     if let Err(error) = cx.outbox.push_hot(id, kind()) {
         tracing::error!(room = %id, %error, "a room sends too much");
-        faults::quarantine(state, cx, id, Why::TooBig);
+        faults::quarantine(state, cx, id, QuarantineReason::TooBig);
     }
 }
 

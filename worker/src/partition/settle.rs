@@ -3,7 +3,7 @@
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
-use super::change::{Change, Moved};
+use super::change::{Change, ResidenceChange};
 use super::state::PartitionState;
 use super::{delivery, writing};
 use crate::context::Context;
@@ -23,14 +23,14 @@ pub(super) fn settle(
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
     cx.counts.rejects += rejects.count() as u64;
     if is_ready {
-        if matches!(change.moved, Moved::Created(_)) {
+        if matches!(change.residence, ResidenceChange::Created(_)) {
             // Nobody had anything before, and the snapshots cover the first entry's updates.
             delivery::on_created(state, cx, id);
             change.emits.retain(|emit| !matches!(emit, Emit::Update(_)));
         }
         delivery::deliver(state, cx, id, change.emits);
     }
-    if let Moved::Deleted(instance) = change.moved {
+    if let ResidenceChange::Deleted(instance) = change.residence {
         let head = RoomHead {
             instance,
             ..state.head(id)

@@ -4,11 +4,11 @@ use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
 use super::audiences::{self, Audiences};
-use super::change::{Change, Moved};
+use super::change::{Change, ResidenceChange};
 use super::checkpoints::Checkpoints;
 use super::coverage::{self, Coverage};
 use super::log::LogReading;
-use super::quarantine::Quarantines;
+use super::quarantine_records::QuarantineRecords;
 use super::rooms::Rooms;
 use super::sessions::EdgeSessions;
 use super::takeover::Takeover;
@@ -28,7 +28,7 @@ pub(super) struct PartitionState {
     pub(super) log: LogReading,
     pub(super) rooms: Rooms,
     pub(super) coverage: Coverage,
-    pub(super) quarantines: Quarantines,
+    pub(super) quarantine_records: QuarantineRecords,
     pub(super) timers: Timers,
     pub(super) sessions: EdgeSessions,
     pub(super) ticks: Ticks,
@@ -55,7 +55,7 @@ impl PartitionState {
             log: LogReading::default(),
             rooms: Rooms::default(),
             coverage: Coverage::new(coverage),
-            quarantines: Quarantines::default(),
+            quarantine_records: QuarantineRecords::default(),
             timers: Timers::default(),
             sessions: EdgeSessions::default(),
             ticks: Ticks::default(),
@@ -66,13 +66,13 @@ impl PartitionState {
     /// The first entry that neither a stored snapshot nor a quarantine record covers.
     pub(super) fn covered_to(&self) -> u64 {
         let first = self.coverage.first().into_iter();
-        let first = first.chain(self.quarantines.first()).min();
+        let first = first.chain(self.quarantine_records.first()).min();
         first.unwrap_or(self.log.next_seq())
     }
 
     /// Whether every entry is covered.
     pub(super) fn is_covered(&self) -> bool {
-        self.coverage.first().is_none() && self.quarantines.first().is_none()
+        self.coverage.first().is_none() && self.quarantine_records.first().is_none()
     }
 
     /// For items about a room; instance 0 if it does not exist.
@@ -117,16 +117,19 @@ impl PartitionState {
     pub(super) fn follow(&mut self, cx: &Context, id: &RoomId, change: &mut Change) -> bool {
         let now = cx.now.at;
         let mut is_due = change.seq != 0 && self.coverage.mark(id, change.seq, now);
-        match change.moved {
-            Moved::Created(deleted) => {
+        match change.residence {
+            ResidenceChange::Created(deleted) => {
                 self.coverage.set_deleted(id, false, now);
                 if let Some(deleted) = deleted {
                     self.coverage.remove_deleted(id, deleted);
                 }
             }
-            Moved::Deleted(_) => is_due |= self.coverage.set_deleted(id, true, now),
-            Moved::Wiped => drop(self.coverage.clear(id)),
-            Moved::No | Moved::Loaded | Moved::Unloaded | Moved::Quarantined => {}
+            ResidenceChange::Deleted(_) => is_due |= self.coverage.set_deleted(id, true, now),
+            ResidenceChange::Wiped => drop(self.coverage.clear(id)),
+            ResidenceChange::Unchanged
+            | ResidenceChange::Loaded
+            | ResidenceChange::Unloaded
+            | ResidenceChange::Quarantined => {}
         }
         if self.takeover.is_ready() {
             self.timers.set(id, self.rooms.timers(id), cx.now);

@@ -43,7 +43,7 @@ enum Stage {
 
 /// The stored rooms, and the records of those in quarantine with their revisions.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(super) struct StoredRooms {
     pub(super) rooms: BTreeMap<RoomId, KvEntry>,
     pub(super) records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Heads {
 #[derive(Debug, Default)]
 pub(super) struct Takeover {
     stage: Stage,
-    heads: Heads,
+    stored: StoredRooms,
     /// The revision of the checkpoint that was delivered.
     checkpoint: u64,
     /// The same, as of when all that was stored had been delivered.
@@ -162,8 +162,8 @@ impl Takeover {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
                     let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
                     match record {
-                        Some(record) => self.heads.records.insert(room, (record, entry.revision)),
-                        None => self.heads.records.remove(&room),
+                        Some(record) => self.stored.records.insert(room, (record, entry.revision)),
+                        None => self.stored.records.remove(&room),
                     };
                 }
             }
@@ -177,7 +177,7 @@ impl Takeover {
             }
             KvSource::Rooms => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-                    self.heads.rooms.insert(room, entry);
+                    self.stored.rooms.insert(room, entry);
                 }
             }
         }
@@ -193,7 +193,7 @@ impl Takeover {
     }
 
     /// A reader of keys has nothing more. If the own write is not there, the bucket was wiped or another owner wrote it.
-    pub(super) fn on_idle(&mut self, now: Instant, source: KvSource, claimed: u64) {
+    pub(super) fn check_barrier(&mut self, now: Instant, source: KvSource, claimed: u64) {
         let is_missing = source == KvSource::Rooms && self.through < claimed;
         if self.stage == Stage::Reading && is_missing {
             self.retry_at.get_or_insert(now + RETRY);
@@ -204,11 +204,11 @@ impl Takeover {
     pub(super) fn on_reader_lost(&mut self, cx: &mut Context, tenure: Tenure, source: KvSource) {
         match source {
             KvSource::Rooms => {
-                self.heads.rooms.clear();
+                self.stored.rooms.clear();
                 (self.checkpoint, self.through) = (0, 0);
             }
             KvSource::Quarantine => {
-                self.heads.records.clear();
+                self.stored.records.clear();
                 self.has_records = false;
             }
         }
@@ -245,7 +245,7 @@ impl Takeover {
 
     /// The last entry that a stored room covers; `covered` says where a snapshot of a generation stands.
     pub(super) fn reached(&self, covered: impl Fn(u64, u64) -> u64) -> u64 {
-        let places = self.heads.rooms.values().filter_map(|entry| {
+        let places = self.stored.rooms.values().filter_map(|entry| {
             let place = snapshot::decode_head(entry.value.as_ref()?).ok()?;
             Some(covered(place.generation, place.last))
         });
@@ -258,9 +258,9 @@ impl Takeover {
     }
 
     /// The log is read from now on. Returns what is stored.
-    pub(super) fn finish(&mut self) -> Heads {
+    pub(super) fn finish(&mut self) -> StoredRooms {
         self.stage = Stage::Replaying;
-        std::mem::take(&mut self.heads)
+        std::mem::take(&mut self.stored)
     }
 
     /// Whether the takeover is to begin again.

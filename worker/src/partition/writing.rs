@@ -9,7 +9,7 @@ use super::state::PartitionState;
 use crate::command::{Command, Outcome};
 use crate::context::{Context, Fate};
 use crate::requests::Purpose;
-use crate::stored::quarantine::Why;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Writes a room that is due, or later if too many writes are in flight.
 pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
@@ -23,12 +23,12 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         Some(Ok(value)) if value.len() <= max_bytes => value,
         Some(Ok(value)) => {
             tracing::error!(room = %id, bytes = value.len(), "a room's state is too big");
-            faults::quarantine(state, cx, id, Why::TooBig);
+            faults::quarantine(state, cx, id, QuarantineReason::TooBig);
             return;
         }
         Some(Err(error)) => {
             tracing::error!(room = %id, %error, "a room cannot be written");
-            faults::quarantine(state, cx, id, Why::Unavailable);
+            faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
             return;
         }
         None => return,
@@ -156,12 +156,14 @@ pub(super) fn on_record_written(
     outcome: &Outcome,
 ) {
     if let Outcome::Stored(revision) = outcome {
-        state.quarantines.on_stored(id, *revision);
+        state.quarantine_records.on_stored(id, *revision);
         advance_checkpoint(state, cx);
         return;
     }
     let conflict = *outcome == Outcome::Conflict;
-    state.quarantines.on_failed(cx, state.tenure, id, conflict);
+    state
+        .quarantine_records
+        .on_failed(cx, state.tenure, id, conflict);
 }
 
 /// What the read after a quarantine record's write that failed has found.
@@ -178,7 +180,9 @@ pub(super) fn on_record_read_back(
         Outcome::Value(entry) => Some(entry),
         _ => None,
     };
-    state.quarantines.on_read_back(cx, state.tenure, id, read);
+    state
+        .quarantine_records
+        .on_read_back(cx, state.tenure, id, read);
     Fate::Held
 }
 

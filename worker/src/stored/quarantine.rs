@@ -19,14 +19,14 @@ pub struct QuarantineRecord {
 
 /// Why a room goes to quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum QuarantineReason {
     /// Its game panicked again, or its snapshot cannot be read.
     Unavailable,
     /// Its state or what it sends passes the limit.
     TooBig,
 }
 
-impl Why {
+impl QuarantineReason {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Unavailable => ErrorKind::RoomUnavailable.code(),

@@ -12,14 +12,14 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::deadlines::Deadlines;
 use crate::requests::Purpose;
-use crate::stored::quarantine::{QuarantineRecord, Why};
+use crate::stored::quarantine::{QuarantineReason, QuarantineRecord};
 
 /// When a record's write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(250);
 
 /// The quarantined rooms of a partition.
 #[derive(Debug, Default)]
-pub(super) struct Quarantines {
+pub(super) struct QuarantineRecords {
     rooms: BTreeMap<RoomId, Quarantine>,
     /// Rooms whose records are not stored yet: they hold the checkpoint back.
     unstored: BTreeSet<(u64, RoomId)>,
@@ -31,7 +31,7 @@ pub(super) struct Quarantines {
 /// A room in quarantine.
 #[derive(Debug)]
 struct Quarantine {
-    why: Why,
+    why: QuarantineReason,
     /// The first entry that its snapshot does not cover.
     seq: u64,
     /// The record's revision; 0 if there is none yet.
@@ -42,19 +42,30 @@ struct Quarantine {
     retry_at: Option<Instant>,
 }
 
-impl Quarantines {
+impl QuarantineRecords {
     /// A room goes to quarantine: its record is written.
-    pub(super) fn put(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId, of: (Why, u64)) {
+    pub(super) fn quarantine(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        id: &RoomId,
+        of: (QuarantineReason, u64),
+    ) {
         let (why, seq) = of;
         let revision = self.rooms.get(id).map(|quarantine| quarantine.revision);
         let revision = revision.or(self.retried.get(id).copied());
-        self.add(id.clone(), of, revision.unwrap_or(0));
+        self.add_unstored(id.clone(), of, revision.unwrap_or(0));
         tracing::error!(room = %id, code = why.code(), seq, "a room goes to quarantine");
         self.write(cx, tenure, id);
     }
 
     /// A room whose record is yet to be written, over the one with this revision.
-    pub(super) fn add(&mut self, id: RoomId, (why, seq): (Why, u64), revision: u64) {
+    pub(super) fn add_unstored(
+        &mut self,
+        id: RoomId,
+        (why, seq): (QuarantineReason, u64),
+        revision: u64,
+    ) {
         let quarantine = Quarantine {
             why,
             seq,
@@ -71,9 +82,9 @@ impl Quarantines {
     }
 
     /// A room that this very build put in quarantine stays there.
-    pub(super) fn keep(&mut self, id: RoomId, record: &QuarantineRecord, revision: u64) {
+    pub(super) fn add_stored(&mut self, id: RoomId, record: &QuarantineRecord, revision: u64) {
         let quarantine = Quarantine {
-            why: Why::from_code(&record.code),
+            why: QuarantineReason::from_code(&record.code),
             seq: record.seq,
             revision,
             stored: true,
