@@ -14,7 +14,7 @@ use super::residence::Waiting;
 use super::send::send;
 use super::settle::settle;
 use super::state::PartitionState;
-use super::{delivery, faults, loading};
+use super::{delivery, faults, idle_loading};
 use crate::context::Context;
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::quarantine::QuarantineReason;
@@ -67,7 +67,7 @@ pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomI
         Applied::Quarantined(logged, why) => {
             turn_away(state, cx, id, &logged.entry, why.code());
         }
-        Applied::Stored(logged) => loading::wait(state, cx, id, Waiting::Entry(logged)),
+        Applied::Stored(logged) => idle_loading::wait(state, cx, id, Waiting::Entry(logged)),
         Applied::Absent(logged) => on_absent(state, cx, id, logged),
     }
 }

@@ -12,7 +12,7 @@ use super::residence::Waiting;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
 use super::update_ring::version;
-use super::{faults, heat, loading, losses};
+use super::{faults, heat, idle_loading, losses};
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
@@ -31,7 +31,7 @@ pub(super) fn handle_interest(
         let wants = wanted.sync || wanted.players.is_some() || wanted.spectators.is_some();
         if wants && state.rooms.is_stored(&id) {
             let waiting = Waiting::Interest(edge.clone(), wanted.clone());
-            loading::wait(state, cx, &id, waiting);
+            idle_loading::wait(state, cx, &id, waiting);
         } else {
             on_named(state, cx, (&id, edge), wanted);
         }

@@ -50,7 +50,7 @@ mod settle;
 
 mod losses;
 
-mod loading;
+mod idle_loading;
 
 mod intake;
 
@@ -245,7 +245,7 @@ impl OwnedPartition {
         state.quarantine_records.handle_timeout(cx, state.tenure);
         state.rooms.read_again(cx, state.tenure);
         if state.takeover.is_ready() {
-            loading::unload_idle(state, cx);
+            idle_loading::unload_idle(state, cx);
             for id in state.audiences.due_cooling(now) {
                 heat::check(state, cx, &id);
             }
@@ -298,7 +298,7 @@ impl OwnedPartition {
         if state.tenure.is_superseded_by(entry.as_ref()) {
             return Fate::Lost;
         }
-        for what in loading::on_read(state, cx, id, entry) {
+        for what in idle_loading::on_read(state, cx, id, entry) {
             match what {
                 Waiting::Entry(logged) => intake::on_logged(state, cx, id, logged),
                 Waiting::Interest(edge, wanted) => {
@@ -306,7 +306,7 @@ impl OwnedPartition {
                 }
             }
         }
-        loading::end(state, cx, id);
+        idle_loading::end(state, cx, id);
         Fate::Held
     }
 }
