@@ -9,7 +9,7 @@ use grandstand_game::host::Panicked;
 use super::send::{publish_hot, send, send_snapshot, view};
 use super::state::PartitionState;
 use super::update_ring::{for_lanes, version};
-use super::{faults, heat};
+use super::{faults, hot_rooms};
 use crate::context::Context;
 use crate::room::{Emit, Welcome};
 
@@ -72,8 +72,8 @@ fn on_joined(state: &mut PartitionState, cx: &mut Context, id: &RoomId, welcome:
     for kind in welcome.into_items() {
         send(state, cx, to, kind);
     }
-    heat::check(state, cx, id);
-    heat::greet(state, cx, to);
+    hot_rooms::check(state, cx, id);
+    hot_rooms::greet(state, cx, to);
 }
 
 /// The edges that waited for a room get its lanes, as they are after its first entry.
@@ -86,7 +86,7 @@ pub(super) fn on_created(state: &mut PartitionState, cx: &mut Context, id: &Room
         }
     }
     if state.audiences.is_watched(id) {
-        heat::check(state, cx, id);
+        hot_rooms::check(state, cx, id);
     }
 }
 

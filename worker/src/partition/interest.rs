@@ -12,7 +12,7 @@ use super::residence::Waiting;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
 use super::update_ring::version;
-use super::{faults, heat, idle_loading, losses};
+use super::{faults, hot_rooms, idle_loading, losses};
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
@@ -41,7 +41,7 @@ pub(super) fn handle_interest(
         for id in unnamed_rooms(state, edge, &named) {
             drop_interest(state, cx, (&id, edge), &[]);
             losses::lose_missing(state, cx, (&id, edge), &[]);
-            heat::check(state, cx, &id);
+            hot_rooms::check(state, cx, &id);
             follow(state, cx, &id);
         }
     }
@@ -57,7 +57,7 @@ pub(super) fn on_named(
     let (id, _) = to;
     on_room_interest(state, cx, to, wanted);
     losses::lose_missing(state, cx, to, &sessions(wanted));
-    heat::check(state, cx, id);
+    hot_rooms::check(state, cx, id);
     send_presence(state, cx, id);
     follow(state, cx, id);
 }
@@ -135,8 +135,8 @@ fn on_room_interest(
     }
     let viewers = wanted.viewers;
     state.audiences.set_viewers(id, edge, viewers, cx.now.at);
-    let heat = (wanted.hot, wanted.subscribed);
-    heat::on_known(state, cx, to, heat, wanted.sync || is_new);
+    let stream = (wanted.hot, wanted.subscribed);
+    hot_rooms::on_known(state, cx, to, stream, wanted.sync || is_new);
     if !exists {
         if wanted.sync || is_new {
             send(state, cx, to, ItemKind::Absent(wire::Empty {}));

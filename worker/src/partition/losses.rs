@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use grandstand_common::id::{EdgeId, PlayerId, ProcessId, RoomId, SessionId};
 use grandstand_common::wire::{self, Body, Entry};
 
-use super::heat;
+use super::hot_rooms;
 use super::state::PartitionState;
 use crate::context::Context;
 
@@ -38,7 +38,7 @@ pub(super) fn handle_process_gone(
 fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
     let exists = state.rooms.exists(id);
     state.audiences.unwatch(id, edge, exists, cx.now.at);
-    heat::check(state, cx, id);
+    hot_rooms::check(state, cx, id);
     state.follow_ticks(cx, id);
     state.follow_idle(cx, id);
 }

@@ -40,7 +40,7 @@ mod faults;
 
 mod send;
 
-mod heat;
+mod hot_rooms;
 
 mod delivery;
 
@@ -247,7 +247,7 @@ impl OwnedPartition {
         if state.takeover.is_ready() {
             idle_loading::unload_idle(state, cx);
             for id in state.audiences.due_cooling(now) {
-                heat::check(state, cx, &id);
+                hot_rooms::check(state, cx, &id);
             }
             for id in state.audiences.due_presences(now) {
                 delivery::send_presence(state, cx, &id);

@@ -18,7 +18,7 @@ mod faults;
 
 mod state;
 
-mod strays;
+mod losses;
 
 mod stored;
 
@@ -26,4 +26,4 @@ mod takeover;
 
 mod watching;
 
-mod heat;
+mod hot_rooms;
