@@ -26,15 +26,15 @@ pub(crate) struct Context {
     pub(crate) counts: Counts,
 }
 
-/// How a partition's part in a call ended.
+/// Whether a partition is still owned after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Fate {
-    /// It is held.
+pub(crate) enum Ownership {
+    /// This worker owns it.
     Held,
-    /// Another owner's epoch was seen.
+    /// A later owner's epoch was found.
     Lost,
-    /// It was handed over.
+    /// The handover is complete.
     Released,
 }
 

@@ -12,7 +12,7 @@ use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, L
 use prost::Message;
 
 use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
-use crate::context::{Context, Fate};
+use crate::context::{Context, Ownership};
 use crate::counts::Counts;
 use crate::partition::OwnedPartition;
 use grandstand_game::Games;
@@ -132,7 +132,7 @@ impl Engine {
         self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_log(cx, entry, behind);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -141,7 +141,7 @@ impl Engine {
         self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_log_idle(cx);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -149,7 +149,7 @@ impl Engine {
     pub fn handle_log_lost(&mut self, partition: Partition) {
         self.with(partition, |owned, cx| {
             owned.handle_log_lost(cx);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -173,7 +173,7 @@ impl Engine {
         let (partition, source) = reader;
         self.with(partition, |owned, cx| {
             owned.handle_kv_idle(cx, source);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -182,7 +182,7 @@ impl Engine {
         let (partition, source) = reader;
         self.with(partition, |owned, cx| {
             owned.handle_kv_lost(cx, source);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -231,7 +231,7 @@ impl Engine {
         self.context.now = now;
         self.with(partition, |owned, cx| {
             owned.handle_live(cx, live);
-            Fate::Held
+            Ownership::Held
         });
     }
 
@@ -304,16 +304,16 @@ impl Engine {
     fn with(
         &mut self,
         partition: Partition,
-        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Fate,
+        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Ownership,
     ) {
         let Some(owned) = self.partitions.get_mut(&partition) else {
             return;
         };
         let epoch = owned.epoch();
         let command = match run(owned, &mut self.context) {
-            Fate::Held => return,
-            Fate::Lost => Command::Lost { partition, epoch },
-            Fate::Released => Command::Released { partition, epoch },
+            Ownership::Held => return,
+            Ownership::Lost => Command::Lost { partition, epoch },
+            Ownership::Released => Command::Released { partition, epoch },
         };
         self.drop_partition(partition);
         self.context.commands.push_back(command);

@@ -6,33 +6,33 @@ use grandstand_common::id::{Partition, RoomId};
 
 use crate::command::Token;
 
-/// The purpose of a command with an outcome.
+/// What a command is for, and so where its outcome goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A step of the takeover.
+    /// A step of a takeover.
     Takeover,
-    /// A timer's entry, or that of a lost player: the log shows whether it was stored.
+    /// Appends the entry of a timer or of a lost player. The log shows whether it was stored.
     Append,
-    /// The checkpoint's write.
-    Checkpoint,
-    /// The read after a checkpoint's write that failed.
-    CheckpointBack,
-    /// A room's write.
-    Room(RoomId),
-    /// The read after a room's write that failed.
-    RoomBack(RoomId),
-    /// The deletion of a room's key.
-    Delete(RoomId),
-    /// A quarantine record's write.
-    Quarantine(RoomId),
-    /// The read after a quarantine record's write that failed.
-    QuarantineBack(RoomId),
-    /// The deletion of a quarantine record: another build's attempt went well.
-    ClearQuarantine,
-    /// The read of a stored room.
-    Load(RoomId),
-    /// Where the log ends, after its reader lost its place.
-    LogEnd,
+    /// Writes the checkpoint.
+    WriteCheckpoint,
+    /// Reads the checkpoint after its write failed.
+    ReadBackCheckpoint,
+    /// Writes a room.
+    WriteRoom(RoomId),
+    /// Reads a room after its write failed.
+    ReadBackRoom(RoomId),
+    /// Deletes the key of a deleted room.
+    DeleteRoom(RoomId),
+    /// Writes a quarantine record.
+    WriteRecord(RoomId),
+    /// Reads a quarantine record after its write failed.
+    ReadBackRecord(RoomId),
+    /// Deletes a quarantine record after this build ran the room without a fault.
+    DeleteRecord,
+    /// Reads a stored room to load it.
+    ReadRoom(RoomId),
+    /// Measures the log after its reader failed.
+    MeasureLog,
 }
 
 impl Purpose {
@@ -41,7 +41,10 @@ impl Purpose {
     }
 
     fn is_write(&self) -> bool {
-        matches!(self, Self::Room(_) | Self::RoomBack(_) | Self::Delete(_))
+        matches!(
+            self,
+            Self::WriteRoom(_) | Self::ReadBackRoom(_) | Self::DeleteRoom(_)
+        )
     }
 }
 

@@ -164,7 +164,7 @@ impl Checkpoints {
                 ..self.stored.clone()
             };
             self.forced = false;
-            self.put(cx, tenure, &next, Purpose::Checkpoint);
+            self.put(cx, tenure, &next, Purpose::WriteCheckpoint);
             self.writing = Some(next);
         }
     }
@@ -203,7 +203,7 @@ impl Checkpoints {
         };
         self.retry_at = Some(cx.now.at + after);
         let (bucket, key) = tenure.checkpoint_key();
-        let token = cx.request(tenure.id, Purpose::CheckpointBack);
+        let token = cx.request(tenure.id, Purpose::ReadBackCheckpoint);
         cx.commands.push_back(Command::Get { bucket, key, token });
         false
     }

@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(super) fn handle_log_lost(state: &mut PartitionState, cx: &mut Context) {
     if state.takeover.is_running() {
         let partition = state.tenure.id;
-        let token = cx.request(partition, Purpose::LogEnd);
+        let token = cx.request(partition, Purpose::MeasureLog);
         cx.commands
             .push_back(Command::LogState { partition, token });
     }

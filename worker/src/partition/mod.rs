@@ -70,7 +70,7 @@ use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
 use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Outcome};
-use crate::context::{Context, Fate};
+use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 
 use residence::Waiting;
@@ -150,7 +150,7 @@ impl OwnedPartition {
         cx: &mut Context,
         source: KvSource,
         item: (KvEntry, u64),
-    ) -> Fate {
+    ) -> Ownership {
         opening::handle_key(&mut self.state, cx, source, item)
     }
 
@@ -170,38 +170,38 @@ impl OwnedPartition {
         cx: &mut Context,
         purpose: Purpose,
         outcome: Outcome,
-    ) -> Fate {
+    ) -> Ownership {
         let state = &mut self.state;
-        let fate = match purpose {
+        let ownership = match purpose {
             Purpose::Takeover => opening::on_outcome(state, cx, outcome),
-            Purpose::Checkpoint => {
+            Purpose::WriteCheckpoint => {
                 release::on_checkpoint_written(state, cx, &outcome);
-                Fate::Held
+                Ownership::Held
             }
-            Purpose::CheckpointBack => release::on_checkpoint_read_back(state, cx, outcome),
-            Purpose::Room(id) => {
+            Purpose::ReadBackCheckpoint => release::on_checkpoint_read_back(state, cx, outcome),
+            Purpose::WriteRoom(id) => {
                 writing::on_written(state, cx, &id, outcome);
-                Fate::Held
+                Ownership::Held
             }
-            Purpose::RoomBack(id) => writing::on_read_back(state, cx, &id, outcome),
-            Purpose::Delete(id) => {
+            Purpose::ReadBackRoom(id) => writing::on_read_back(state, cx, &id, outcome),
+            Purpose::DeleteRoom(id) => {
                 writing::on_deletion(state, cx, &id, &outcome);
-                Fate::Held
+                Ownership::Held
             }
-            Purpose::Quarantine(id) => {
+            Purpose::WriteRecord(id) => {
                 writing::on_record_written(state, cx, &id, &outcome);
-                Fate::Held
+                Ownership::Held
             }
-            Purpose::QuarantineBack(id) => writing::on_record_read_back(state, cx, &id, outcome),
-            Purpose::Load(id) => self.on_room_read(cx, &id, outcome),
-            Purpose::LogEnd => {
+            Purpose::ReadBackRecord(id) => writing::on_record_read_back(state, cx, &id, outcome),
+            Purpose::ReadRoom(id) => self.on_room_read(cx, &id, outcome),
+            Purpose::MeasureLog => {
                 cut::on_log_end(state, cx, outcome);
-                Fate::Held
+                Ownership::Held
             }
-            Purpose::Append | Purpose::ClearQuarantine => return Fate::Held,
+            Purpose::Append | Purpose::DeleteRecord => return Ownership::Held,
         };
-        match fate {
-            Fate::Held => release::try_release(&mut self.state, cx),
+        match ownership {
+            Ownership::Held => release::try_release(&mut self.state, cx),
             other => other,
         }
     }
@@ -227,12 +227,12 @@ impl OwnedPartition {
     }
 
     /// Hands the partition over.
-    pub(crate) fn release(&mut self, cx: &mut Context) -> Fate {
+    pub(crate) fn release(&mut self, cx: &mut Context) -> Ownership {
         release::release(&mut self.state, cx)
     }
 
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> Fate {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> Ownership {
         let state = &mut self.state;
         let now = cx.now.at;
         if state.takeover.take_retry(now) {
@@ -286,17 +286,17 @@ impl OwnedPartition {
         always.into_iter().chain(ready).flatten().min()
     }
 
-    fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Fate {
+    fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Ownership {
         let state = &mut self.state;
         let Outcome::Value(entry) = outcome else {
             state.rooms.on_unread(id, cx.now.at);
-            return Fate::Held;
+            return Ownership::Held;
         };
         if !state.rooms.is_stored(id) {
-            return Fate::Held;
+            return Ownership::Held;
         }
         if state.tenure.is_superseded_by(entry.as_ref()) {
-            return Fate::Lost;
+            return Ownership::Lost;
         }
         for what in idle_loading::on_read(state, cx, id, entry) {
             match what {
@@ -307,7 +307,7 @@ impl OwnedPartition {
             }
         }
         idle_loading::end(state, cx, id);
-        Fate::Held
+        Ownership::Held
     }
 }
 

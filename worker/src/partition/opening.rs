@@ -6,7 +6,7 @@ use grandstand_common::subject;
 use super::state::PartitionState;
 use super::takeover::{Step, StoredRooms};
 use crate::command::{Command, KvSource, Outcome};
-use crate::context::{Context, Fate};
+use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 
@@ -17,12 +17,16 @@ pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
 }
 
 /// What became of a step's command.
-pub(super) fn on_outcome(state: &mut PartitionState, cx: &mut Context, outcome: Outcome) -> Fate {
+pub(super) fn on_outcome(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    outcome: Outcome,
+) -> Ownership {
     match state.takeover.on_outcome(cx.now.at, outcome) {
         Step::Wait => {}
         Step::Claim(entry) => {
             if !state.checkpoints.claim(cx, state.tenure, entry) {
-                return Fate::Lost;
+                return Ownership::Lost;
             }
         }
         Step::Claimed(revision) => {
@@ -35,7 +39,7 @@ pub(super) fn on_outcome(state: &mut PartitionState, cx: &mut Context, outcome: 
             load(state, cx);
         }
     }
-    Fate::Held
+    Ownership::Held
 }
 
 /// A key of the partition was delivered; `behind` more were stored when it was sent.
@@ -44,18 +48,18 @@ pub(super) fn handle_key(
     cx: &mut Context,
     source: KvSource,
     (entry, behind): (KvEntry, u64),
-) -> Fate {
+) -> Ownership {
     if !state.takeover.is_reading() {
-        return Fate::Held;
+        return Ownership::Held;
     }
     if !state.takeover.on_key(state.tenure, source, entry) {
-        return Fate::Lost;
+        return Ownership::Lost;
     }
     if behind == 0 {
         state.takeover.on_keys_end(source);
         try_measure(state, cx);
     }
-    Fate::Held
+    Ownership::Held
 }
 
 /// All keys that are stored were delivered.
@@ -149,7 +153,7 @@ pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
         return;
     }
     for (id, revision) in state.quarantine_records.take_cleared() {
-        let token = cx.request(state.tenure.id, Purpose::ClearQuarantine);
+        let token = cx.request(state.tenure.id, Purpose::DeleteRecord);
         cx.commands.push_back(Command::DeleteIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(state.tenure.id, &id),

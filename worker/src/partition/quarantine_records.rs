@@ -145,7 +145,7 @@ impl QuarantineRecords {
             seq: quarantine.seq,
             code: quarantine.why.code().to_owned(),
         };
-        let token = cx.request(tenure.id, Purpose::Quarantine(id.clone()));
+        let token = cx.request(tenure.id, Purpose::WriteRecord(id.clone()));
         cx.commands.push_back(Command::PutIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),
@@ -179,7 +179,7 @@ impl QuarantineRecords {
         };
         quarantine.retry_at = (!conflict).then_some(cx.now.at + RETRY);
         self.deadlines.set(id, quarantine.retry_at);
-        let token = cx.request(tenure.id, Purpose::QuarantineBack(id.clone()));
+        let token = cx.request(tenure.id, Purpose::ReadBackRecord(id.clone()));
         cx.commands.push_back(Command::Get {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),

@@ -3,12 +3,12 @@
 use super::state::PartitionState;
 use super::writing::{advance_checkpoint, delete_keys, write_room};
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Fate};
+use crate::context::{Context, Ownership};
 
 /// Begins the handover. It is done at once if the takeover is not.
-pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Fate {
+pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
     if !state.takeover.is_running() {
-        return Fate::Released;
+        return Ownership::Released;
     }
     state.takeover.release();
     let partition = state.tenure.id;
@@ -22,14 +22,14 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Fate {
 }
 
 /// Ends the handover if nothing is to be written any more.
-pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Fate {
+pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
     if !state.takeover.is_releasing() || !state.is_covered() {
-        return Fate::Held;
+        return Ownership::Held;
     }
     advance_checkpoint(state, cx);
     match state.checkpoints.is_settled() && !state.coverage.has_in_flight() {
-        true => Fate::Released,
-        false => Fate::Held,
+        true => Ownership::Released,
+        false => Ownership::Held,
     }
 }
 
@@ -50,16 +50,16 @@ pub(super) fn on_checkpoint_read_back(
     state: &mut PartitionState,
     cx: &mut Context,
     outcome: Outcome,
-) -> Fate {
+) -> Ownership {
     let is_read = matches!(outcome, Outcome::Value(_));
     if !state
         .checkpoints
         .on_read_back(cx.now.at, state.tenure, outcome)
     {
-        return Fate::Lost;
+        return Ownership::Lost;
     }
     if is_read {
         advance_checkpoint(state, cx);
     }
-    Fate::Held
+    Ownership::Held
 }

@@ -535,7 +535,7 @@ impl Rooms {
 }
 
 fn read_room(cx: &mut Context, tenure: Tenure, id: &RoomId) {
-    let token = cx.request(tenure.id, Purpose::Load(id.clone()));
+    let token = cx.request(tenure.id, Purpose::ReadRoom(id.clone()));
     cx.commands.push_back(Command::Get {
         bucket: Bucket::Rooms(tenure.id),
         key: subject::room_key(tenure.id, id),

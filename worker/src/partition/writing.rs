@@ -7,7 +7,7 @@ use grandstand_common::subject;
 use super::faults;
 use super::state::PartitionState;
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Fate};
+use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 
@@ -34,7 +34,7 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         None => return,
     };
     state.coverage.begin_write(id);
-    let token = cx.request(state.tenure.id, Purpose::Room(id.clone()));
+    let token = cx.request(state.tenure.id, Purpose::WriteRoom(id.clone()));
     cx.commands.push_back(Command::PutIf {
         bucket: Bucket::Rooms(state.tenure.id),
         key: subject::room_key(state.tenure.id, id),
@@ -75,7 +75,7 @@ pub(super) fn on_written(
     }
     let conflict = outcome == Outcome::Conflict;
     state.coverage.on_failed(id, conflict, cx.now.at);
-    let token = cx.request(state.tenure.id, Purpose::RoomBack(id.clone()));
+    let token = cx.request(state.tenure.id, Purpose::ReadBackRoom(id.clone()));
     cx.commands.push_back(Command::Get {
         bucket: Bucket::Rooms(state.tenure.id),
         key: subject::room_key(state.tenure.id, id),
@@ -90,13 +90,13 @@ pub(super) fn on_read_back(
     cx: &mut Context,
     id: &RoomId,
     outcome: Outcome,
-) -> Fate {
+) -> Ownership {
     let read = match outcome {
         Outcome::Value(entry) => {
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
             state.rooms.set_revision(id, revision);
             if state.tenure.is_superseded_by(entry.as_ref()) {
-                return Fate::Lost;
+                return Ownership::Lost;
             }
             true
         }
@@ -104,7 +104,7 @@ pub(super) fn on_read_back(
     };
     state.coverage.on_read_back(id, read, cx.now.at);
     on_progress(state, cx, id);
-    Fate::Held
+    Ownership::Held
 }
 
 /// Deletes the keys of deleted rooms that the checkpoint has passed.
@@ -117,7 +117,7 @@ pub(super) fn delete_keys(state: &mut PartitionState, cx: &mut Context) {
             continue;
         }
         state.coverage.begin_deletion(&id);
-        let token = cx.request(state.tenure.id, Purpose::Delete(id.clone()));
+        let token = cx.request(state.tenure.id, Purpose::DeleteRoom(id.clone()));
         cx.commands.push_back(Command::DeleteIf {
             bucket: Bucket::Rooms(state.tenure.id),
             key: subject::room_key(state.tenure.id, &id),
@@ -172,10 +172,10 @@ pub(super) fn on_record_read_back(
     cx: &mut Context,
     id: &RoomId,
     outcome: Outcome,
-) -> Fate {
+) -> Ownership {
     let read = match outcome {
         Outcome::Value(entry) if state.tenure.is_superseded_by(entry.as_ref()) => {
-            return Fate::Lost;
+            return Ownership::Lost;
         }
         Outcome::Value(entry) => Some(entry),
         _ => None,
@@ -183,7 +183,7 @@ pub(super) fn on_record_read_back(
     state
         .quarantine_records
         .on_read_back(cx, state.tenure, id, read);
-    Fate::Held
+    Ownership::Held
 }
 
 /// Writes the checkpoint if snapshots cover more of the log, and it was not written just now.
