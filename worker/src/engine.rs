@@ -59,7 +59,7 @@ impl Engine {
     /// [`Command::Released`]. At once if the takeover is not done.
     pub fn release(&mut self, now: Now, partition: Partition) {
         self.context.now = now;
-        self.with(partition, |owned, cx| owned.release(cx));
+        self.with_partition(partition, |owned, cx| owned.release(cx));
     }
 
     /// The lease is lost: everything of the partition is forgotten, nothing more of it is written.
@@ -130,7 +130,7 @@ impl Engine {
     /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
         self.context.now = now;
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_log(cx, entry, behind);
             Ownership::Held
         });
@@ -139,7 +139,7 @@ impl Engine {
     /// The reader of a partition's log has delivered all that there is.
     pub fn handle_log_idle(&mut self, now: Now, partition: Partition) {
         self.context.now = now;
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_log_idle(cx);
             Ownership::Held
         });
@@ -147,7 +147,7 @@ impl Engine {
 
     /// The reader of a partition's log ended: it is opened anew, after a look whether the log was cut.
     pub fn handle_log_lost(&mut self, partition: Partition) {
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_log_lost(cx);
             Ownership::Held
         });
@@ -164,14 +164,14 @@ impl Engine {
         self.context.now = now;
         let (partition, source) = reader;
         let item = (entry, behind);
-        self.with(partition, |owned, cx| owned.handle_kv(cx, source, item));
+        self.with_partition(partition, |owned, cx| owned.handle_kv(cx, source, item));
     }
 
     /// A reader of keys has delivered all that there is.
     pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
         self.context.now = now;
         let (partition, source) = reader;
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_kv_idle(cx, source);
             Ownership::Held
         });
@@ -180,7 +180,7 @@ impl Engine {
     /// A reader of keys ended: it is opened anew if it is still needed.
     pub fn handle_kv_lost(&mut self, reader: (Partition, KvSource)) {
         let (partition, source) = reader;
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_kv_lost(cx, source);
             Ownership::Held
         });
@@ -192,7 +192,7 @@ impl Engine {
         let Some((partition, purpose)) = self.context.requests.end(token) else {
             return;
         };
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_outcome(cx, purpose, outcome)
         });
     }
@@ -229,7 +229,7 @@ impl Engine {
     /// A lossy message on `live.{p}`.
     pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
         self.context.now = now;
-        self.with(partition, |owned, cx| {
+        self.with_partition(partition, |owned, cx| {
             owned.handle_live(cx, live);
             Ownership::Held
         });
@@ -260,7 +260,7 @@ impl Engine {
         self.context.now = now;
         let all: Vec<_> = self.partitions.keys().copied().collect();
         for partition in all {
-            self.with(partition, |owned, cx| owned.handle_timeout(cx));
+            self.with_partition(partition, |owned, cx| owned.handle_timeout(cx));
         }
         self.context.outbox.handle_timeout(now.at);
     }
@@ -301,7 +301,7 @@ impl Engine {
         partitions.chain(self.context.outbox.poll_timeout()).min()
     }
 
-    fn with(
+    fn with_partition(
         &mut self,
         partition: Partition,
         run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Ownership,

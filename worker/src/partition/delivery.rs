@@ -72,8 +72,8 @@ fn on_joined(state: &mut PartitionState, cx: &mut Context, id: &RoomId, welcome:
     for kind in welcome.into_items() {
         send(state, cx, to, kind);
     }
-    hot_rooms::check(state, cx, id);
-    hot_rooms::greet(state, cx, to);
+    hot_rooms::update(state, cx, id);
+    hot_rooms::announce(state, cx, to);
 }
 
 /// The edges that waited for a room get its lanes, as they are after its first entry.
@@ -86,7 +86,7 @@ pub(super) fn on_created(state: &mut PartitionState, cx: &mut Context, id: &Room
         }
     }
     if state.audiences.is_watched(id) {
-        hot_rooms::check(state, cx, id);
+        hot_rooms::update(state, cx, id);
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
     };
     let of = (SessionId(live.session), &player);
     let sent = state.rooms.live(&id, of, data);
-    on_live(state, cx, &id, sent);
+    send_live_result(state, cx, &id, sent);
 }
 
 /// Moves the volatile parts of rooms on whose ticks are due.
@@ -129,11 +129,11 @@ pub(super) fn tick(state: &mut PartitionState, cx: &mut Context) {
         };
         state.ticks.advance(&id, at, every, cx.now.at);
         let sent = state.rooms.tick(&id);
-        on_live(state, cx, &id, sent);
+        send_live_result(state, cx, &id, sent);
     }
 }
 
-fn on_live(
+fn send_live_result(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,

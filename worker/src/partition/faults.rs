@@ -17,8 +17,8 @@ pub(super) fn quarantine(
     state.close(cx, &head, exists, why.code());
     let seq = state.coverage.clear(id).unwrap_or(state.log.reached());
     let mut change = state.rooms.quarantine(id, why);
-    state.follow(cx, id, &mut change);
-    state.follow_ticks(cx, id);
+    state.update_machines(cx, id, &mut change);
+    state.update_ticks(cx, id);
     state
         .quarantine_records
         .quarantine(cx, state.tenure, id, (why, seq));

@@ -14,7 +14,7 @@ use super::state::PartitionState;
 use crate::context::Context;
 
 /// Looks whether a room has become hot, or is not any more. To be called after its edges may have changed.
-pub(super) fn check(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
+pub(super) fn update(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     let exists = state.rooms.exists(id);
     match state.audiences.check_heat(id, exists, cx.now.at) {
         Heat::Cold => cx.outbox.forget_hot(id),
@@ -23,10 +23,10 @@ pub(super) fn check(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
             let head = state.head(id);
             cx.outbox.open_hot(cx.now, head);
             cx.counts.rooms_heated += 1;
-            tell_all(state, cx, id, HotWay::Both);
+            send_way_to_all(state, cx, id, HotWay::Both);
         }
         Heat::Cooled => {
-            tell_all(state, cx, id, HotWay::Direct);
+            send_way_to_all(state, cx, id, HotWay::Direct);
             cx.outbox.close_hot(id);
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn check(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
 
 /// An edge has said whether it is reached on the subject of the room's stream. `asks`: it is to be told how it stands in
 /// any case.
-pub(super) fn on_known(
+pub(super) fn on_confirmation(
     state: &mut PartitionState,
     cx: &mut Context,
     to: (&RoomId, &EdgeId),
@@ -47,16 +47,16 @@ pub(super) fn on_known(
     }
     let Some((current, _)) = cx.outbox.hot_place(id) else {
         if subscribed {
-            tell(state, cx, to, HotWay::Direct);
+            send_way(state, cx, to, HotWay::Direct);
         }
         return;
     };
     let confirmed = stream == current;
     let was = state.audiences.confirm(id, edge, confirmed);
     match confirmed {
-        true if !was || asks => tell(state, cx, to, HotWay::Hot),
+        true if !was || asks => send_way(state, cx, to, HotWay::Hot),
         false if was || asks || !subscribed => {
-            tell(state, cx, to, HotWay::Both);
+            send_way(state, cx, to, HotWay::Both);
             cx.outbox.hot_again(cx.now.at, id);
         }
         _ => {}
@@ -64,22 +64,22 @@ pub(super) fn on_known(
 }
 
 /// A session's edge watches a room: if the room is hot, the edge is told so, unless it has confirmed.
-pub(super) fn greet(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
+pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
     let (id, edge) = to;
     let unconfirmed = state.audiences.is_confirmed(id, edge) == Some(false);
     if unconfirmed && cx.outbox.hot_place(id).is_some() {
-        tell(state, cx, to, HotWay::Both);
+        send_way(state, cx, to, HotWay::Both);
         cx.outbox.hot_again(cx.now.at, id);
     }
 }
 
-fn tell_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, way: HotWay) {
+fn send_way_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, way: HotWay) {
     for edge in state.audiences.edges(id) {
-        tell(state, cx, (id, &edge), way);
+        send_way(state, cx, (id, &edge), way);
     }
 }
 
-fn tell(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), way: HotWay) {
+fn send_way(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), way: HotWay) {
     let (stream, next) = cx.outbox.hot_place(to.0).unwrap_or_default();
     let hot = Hot {
         stream,

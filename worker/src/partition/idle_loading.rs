@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
 /// Lets something wait for a stored room until it is read.
-pub(super) fn wait(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
+pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
     let mut pauses = false;
     if let Waiting::Entry(logged) = &what {
         state.coverage.mark_waiting(id, logged.seq);
@@ -31,7 +31,7 @@ pub(super) fn wait(state: &mut PartitionState, cx: &mut Context, id: &RoomId, wh
     }
 }
 
-/// A stored room was read. Returns what waited for it, which is to be handled now; then comes [`end`].
+/// A stored room was read. Returns what waited for it, which is to be handled now; then comes [`finish`].
 pub(super) fn on_read(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -54,11 +54,11 @@ pub(super) fn on_read(
 }
 
 /// All that waited for a room was handled.
-pub(super) fn end(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
+pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     if state.coverage.end_waiting(id, cx.now.at) {
         write_room(state, cx, id);
     }
-    state.follow_idle(cx, id);
+    state.update_idle(cx, id);
     if state.takeover.is_running()
         && let Some(from) = state.log.resume()
     {
@@ -75,7 +75,7 @@ pub(super) fn unload_idle(state: &mut PartitionState, cx: &mut Context) {
         {
             settle(state, cx, &id, change);
         } else {
-            state.follow_idle(cx, &id);
+            state.update_idle(cx, &id);
         }
     }
 }

@@ -41,11 +41,11 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
         time_ms: stored.time_ms,
         entry,
     };
-    on_logged(state, cx, &id, logged);
+    apply(state, cx, &id, logged);
 }
 
 /// Applies an entry to its room, or lets it wait for the room.
-pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
+pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let replayed = u64::from(!state.takeover.is_ready());
     match state.rooms.apply(cx, id, logged) {
         Applied::Done(change) => {
@@ -55,7 +55,7 @@ pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomI
         Applied::Covered => {}
         Applied::Panicked(logged) => {
             cx.counts.replayed += replayed;
-            turn_away(
+            refuse(
                 state,
                 cx,
                 id,
@@ -65,9 +65,9 @@ pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomI
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
         Applied::Quarantined(logged, why) => {
-            turn_away(state, cx, id, &logged.entry, why.code());
+            refuse(state, cx, id, &logged.entry, why.code());
         }
-        Applied::Stored(logged) => idle_loading::wait(state, cx, id, Waiting::Entry(logged)),
+        Applied::Stored(logged) => idle_loading::queue(state, cx, id, Waiting::Entry(logged)),
         Applied::Absent(logged) => on_absent(state, cx, id, logged),
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn on_logged(state: &mut PartitionState, cx: &mut Context, id: &RoomI
 /// An entry for a room that does not exist: only `Joined` creates one (D5).
 fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let Some(Body::Joined(joined)) = &logged.entry.body else {
-        turn_away(state, cx, id, &logged.entry, ErrorKind::NotJoined.code());
+        refuse(state, cx, id, &logged.entry, ErrorKind::NotJoined.code());
         return;
     };
     let mut emits = Vec::new();
@@ -92,9 +92,9 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
                 delivery::deliver(state, cx, id, emits);
             }
         }
-        Ok(Opened::Refused(refusal)) => refuse(state, cx, id, &logged.entry, &refusal),
+        Ok(Opened::Refused(refusal)) => send_refused(state, cx, id, &logged.entry, &refusal),
         Err(Panicked) => {
-            turn_away(
+            refuse(
                 state,
                 cx,
                 id,
@@ -107,13 +107,13 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
 }
 
 /// An entry of a session that there cannot be: its edge hears so (D4).
-fn turn_away(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &Entry, code: &str) {
+fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &Entry, code: &str) {
     if matches!(entry.body, Some(Body::Timer(_) | Body::EdgeLost(_)) | None) {
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {
         let refusal = Reject::new(code, "the room cannot be had now");
-        refuse(state, cx, id, entry, &refusal);
+        send_refused(state, cx, id, entry, &refusal);
         return;
     }
     let gone = wire::Gone {
@@ -122,10 +122,10 @@ fn turn_away(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &
         n: entry.n,
         round: entry.round,
     };
-    answer(state, cx, id, entry, ItemKind::Gone(gone));
+    send_to_sender(state, cx, id, entry, ItemKind::Gone(gone));
 }
 
-fn refuse(
+fn send_refused(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,
@@ -137,10 +137,10 @@ fn refuse(
         code: refusal.code.clone(),
         message: refusal.message.clone(),
     };
-    answer(state, cx, id, entry, ItemKind::Refused(refused));
+    send_to_sender(state, cx, id, entry, ItemKind::Refused(refused));
 }
 
-fn answer(
+fn send_to_sender(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,

@@ -31,41 +31,41 @@ pub(super) fn handle_interest(
         let wants = wanted.sync || wanted.players.is_some() || wanted.spectators.is_some();
         if wants && state.rooms.is_stored(&id) {
             let waiting = Waiting::Interest(edge.clone(), wanted.clone());
-            idle_loading::wait(state, cx, &id, waiting);
+            idle_loading::queue(state, cx, &id, waiting);
         } else {
-            on_named(state, cx, (&id, edge), wanted);
+            on_room_interest(state, cx, (&id, edge), wanted);
         }
         named.insert(id);
     }
     if interest.digest {
         for id in unnamed_rooms(state, edge, &named) {
             drop_interest(state, cx, (&id, edge), &[]);
-            losses::lose_missing(state, cx, (&id, edge), &[]);
-            hot_rooms::check(state, cx, &id);
-            follow(state, cx, &id);
+            losses::lose_unheld_sessions(state, cx, (&id, edge), &[]);
+            hot_rooms::update(state, cx, &id);
+            on_audience_changed(state, cx, &id);
         }
     }
 }
 
 /// An edge tells of a room.
-pub(super) fn on_named(
+pub(super) fn on_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
     to: (&RoomId, &EdgeId),
     wanted: &RoomInterest,
 ) {
     let (id, _) = to;
-    on_room_interest(state, cx, to, wanted);
-    losses::lose_missing(state, cx, to, &sessions(wanted));
-    hot_rooms::check(state, cx, id);
+    answer_room_interest(state, cx, to, wanted);
+    losses::lose_unheld_sessions(state, cx, to, &sessions(wanted));
+    hot_rooms::update(state, cx, id);
     send_presence(state, cx, id);
-    follow(state, cx, id);
+    on_audience_changed(state, cx, id);
 }
 
 /// A room's audience may have changed.
-fn follow(state: &mut PartitionState, cx: &Context, id: &RoomId) {
-    state.follow_ticks(cx, id);
-    state.follow_idle(cx, id);
+fn on_audience_changed(state: &mut PartitionState, cx: &Context, id: &RoomId) {
+    state.update_ticks(cx, id);
+    state.update_idle(cx, id);
 }
 
 /// A digest does not name these rooms of an edge's: it has no session there.
@@ -97,7 +97,7 @@ fn drop_interest(
     }
 }
 
-fn on_room_interest(
+fn answer_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
     to: (&RoomId, &EdgeId),
@@ -136,7 +136,7 @@ fn on_room_interest(
     let viewers = wanted.viewers;
     state.audiences.set_viewers(id, edge, viewers, cx.now.at);
     let stream = (wanted.hot, wanted.subscribed);
-    hot_rooms::on_known(state, cx, to, stream, wanted.sync || is_new);
+    hot_rooms::on_confirmation(state, cx, to, stream, wanted.sync || is_new);
     if !exists {
         if wanted.sync || is_new {
             send(state, cx, to, ItemKind::Absent(wire::Empty {}));

@@ -38,9 +38,9 @@ pub(super) fn handle_process_gone(
 fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
     let exists = state.rooms.exists(id);
     state.audiences.unwatch(id, edge, exists, cx.now.at);
-    hot_rooms::check(state, cx, id);
-    state.follow_ticks(cx, id);
-    state.follow_idle(cx, id);
+    hot_rooms::update(state, cx, id);
+    state.update_ticks(cx, id);
+    state.update_idle(cx, id);
 }
 
 /// Appends the losses that are due, as many as may be in flight.
@@ -60,7 +60,7 @@ pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
 /// An edge tells which sessions of a room it has. A connected player of its whose session is not among them has nobody
 /// behind it: its `Lost` came before its `Joined`, or the edge let go of it. If the edge only did not know of it yet, it
 /// answers with `Here`.
-pub(super) fn lose_missing(
+pub(super) fn lose_unheld_sessions(
     state: &mut PartitionState,
     cx: &mut Context,
     (id, edge): (&RoomId, &EdgeId),
@@ -85,11 +85,11 @@ fn append(
     cx: &mut Context,
     id: &RoomId,
     edge: &EdgeId,
-    such: impl Fn(SessionId) -> bool,
+    is_lost: impl Fn(SessionId) -> bool,
 ) {
     let room = state.rooms.get(id).into_iter();
     let held = room.flat_map(|room| room.sessions_on(edge));
-    for (player, session) in held.filter(|(_, session)| such(*session)) {
+    for (player, session) in held.filter(|(_, session)| is_lost(*session)) {
         let entry = edge_lost(edge, player, session);
         cx.append(state.tenure.id, id, &entry);
     }

@@ -247,7 +247,7 @@ impl OwnedPartition {
         if state.takeover.is_ready() {
             idle_loading::unload_idle(state, cx);
             for id in state.audiences.due_cooling(now) {
-                hot_rooms::check(state, cx, &id);
+                hot_rooms::update(state, cx, &id);
             }
             for id in state.audiences.due_presences(now) {
                 delivery::send_presence(state, cx, &id);
@@ -300,13 +300,13 @@ impl OwnedPartition {
         }
         for what in idle_loading::on_read(state, cx, id, entry) {
             match what {
-                Waiting::Entry(logged) => intake::on_logged(state, cx, id, logged),
+                Waiting::Entry(logged) => intake::apply(state, cx, id, logged),
                 Waiting::Interest(edge, wanted) => {
-                    interest::on_named(state, cx, (id, &edge), &wanted);
+                    interest::on_room_interest(state, cx, (id, &edge), &wanted);
                 }
             }
         }
-        idle_loading::end(state, cx, id);
+        idle_loading::finish(state, cx, id);
         Ownership::Held
     }
 }

@@ -106,7 +106,7 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
         let covered = |generation, last| checkpoints.covered(generation, last);
         match state.rooms.load_at_takeover(cx, &id, entry, covered) {
             Ok(mut change) => {
-                state.follow(cx, &id, &mut change);
+                state.update_machines(cx, &id, &mut change);
                 if let Some(deleted) = state.rooms.deleted(&id) {
                     state.coverage.add_deleted(&id, deleted);
                 }
@@ -131,7 +131,7 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
         if record.build == cx.config.build || record.seq < state.takeover.log_first() {
             let why = QuarantineReason::from_code(&record.code);
             let mut change = state.rooms.quarantine(&id, why);
-            state.follow(cx, &id, &mut change);
+            state.update_machines(cx, &id, &mut change);
             state.quarantine_records.add_stored(id, &record, revision);
         } else {
             from = from.min(record.seq);
@@ -163,7 +163,7 @@ pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     }
     for id in state.rooms.ids() {
         state.timers.set(&id, state.rooms.timers(&id), cx.now);
-        state.follow_idle(cx, &id);
+        state.update_idle(cx, &id);
     }
     cx.commands.push_back(Command::Ready {
         partition: state.tenure.id,

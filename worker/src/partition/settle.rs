@@ -18,7 +18,7 @@ pub(super) fn settle(
     id: &RoomId,
     mut change: Change,
 ) {
-    let is_due = state.follow(cx, id, &mut change);
+    let is_due = state.update_machines(cx, id, &mut change);
     let is_ready = state.takeover.is_ready();
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
     cx.counts.rejects += rejects.count() as u64;
@@ -37,7 +37,7 @@ pub(super) fn settle(
         };
         state.close(cx, &head, true, ErrorKind::Finished.code());
     }
-    state.follow_ticks(cx, id);
+    state.update_ticks(cx, id);
     if is_due {
         writing::write_room(state, cx, id);
     }

@@ -114,7 +114,12 @@ impl PartitionState {
 
     /// Tells the machines of a room's change that need nothing sent or written. Returns whether the room is to be written
     /// now.
-    pub(super) fn follow(&mut self, cx: &Context, id: &RoomId, change: &mut Change) -> bool {
+    pub(super) fn update_machines(
+        &mut self,
+        cx: &Context,
+        id: &RoomId,
+        change: &mut Change,
+    ) -> bool {
         let now = cx.now.at;
         let mut is_due = change.seq != 0 && self.coverage.mark(id, change.seq, now);
         match change.residence {
@@ -141,7 +146,7 @@ impl PartitionState {
     }
 
     /// Starts, keeps or ends a room's ticks: it has some only while somebody watches.
-    pub(super) fn follow_ticks(&mut self, cx: &Context, id: &RoomId) {
+    pub(super) fn update_ticks(&mut self, cx: &Context, id: &RoomId) {
         let every = self.rooms.tick_interval(id);
         let every = every.filter(|_| self.audiences.is_watched(id) && self.takeover.is_ready());
         self.ticks.set(id, every, cx.now.at);
@@ -149,7 +154,7 @@ impl PartitionState {
 
     /// Looks whether a room may leave memory some time: nobody is connected to it or watches it, and its stored snapshot
     /// has all of it.
-    pub(super) fn follow_idle(&mut self, cx: &Context, id: &RoomId) {
+    pub(super) fn update_idle(&mut self, cx: &Context, id: &RoomId) {
         if cx.config.idle.is_some() {
             let is_idle = self.is_idle(id);
             self.rooms.set_idle(cx, id, is_idle);

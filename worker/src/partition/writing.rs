@@ -70,7 +70,7 @@ pub(super) fn on_written(
         let deleted = state.rooms.deleted(id);
         state.coverage.on_written(id, deleted, cx.now.at);
         advance_checkpoint(state, cx);
-        on_progress(state, cx, id);
+        continue_writing(state, cx, id);
         return;
     }
     let conflict = outcome == Outcome::Conflict;
@@ -103,7 +103,7 @@ pub(super) fn on_read_back(
         _ => false,
     };
     state.coverage.on_read_back(id, read, cx.now.at);
-    on_progress(state, cx, id);
+    continue_writing(state, cx, id);
     Ownership::Held
 }
 
@@ -145,7 +145,7 @@ pub(super) fn on_deletion(
         // It stays named until the room is made again, or the next owner deletes it.
         tracing::debug!(room = %id, "a deleted room's key could not be deleted");
     }
-    on_progress(state, cx, id);
+    continue_writing(state, cx, id);
 }
 
 /// What became of a quarantine record's write.
@@ -197,8 +197,8 @@ pub(super) fn advance_checkpoint(state: &mut PartitionState, cx: &mut Context) {
 }
 
 /// After a write of a room: the next one.
-fn on_progress(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
+fn continue_writing(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     delete_keys(state, cx);
     write_if_due(state, cx, id);
-    state.follow_idle(cx, id);
+    state.update_idle(cx, id);
 }
