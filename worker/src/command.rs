@@ -8,21 +8,22 @@ use grandstand_common::id::{Epoch, Partition, WorkerId};
 
 pub use grandstand_common::clock::Now;
 
-/// Names a command until its [`Outcome`] is there. Never used twice.
+/// Identifies a command until its [`Outcome`] arrives. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub(crate) u64);
 
-/// Which keys of a partition a reader streams; all begin with [`partition_prefix`](grandstand_common::subject::partition_prefix).
+/// The keys of a partition that a reader streams. All begin with
+/// [`partition_prefix`](grandstand_common::subject::partition_prefix).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KvSource {
-    /// The checkpoint and the snapshots, in [`Bucket::Rooms`].
+    /// The checkpoint and the stored snapshots, in [`Bucket::Rooms`].
     Rooms,
-    /// The quarantined rooms, in [`Bucket::Quarantine`].
+    /// The quarantine records, in [`Bucket::Quarantine`].
     Quarantine,
 }
 
 impl KvSource {
-    /// The bucket to read.
+    /// Returns the bucket of these keys.
     pub fn bucket(self, partition: Partition) -> Bucket {
         match self {
             Self::Rooms => Bucket::Rooms(partition),
@@ -51,12 +52,13 @@ pub enum Command {
         key: String,
         /// The value.
         value: Bytes,
-        /// The revision of the value or of the marker that is there; 0 if there is neither.
+        /// The revision of the stored value or marker; 0 if there is neither.
         expected: u64,
         /// For the outcome.
         token: Token,
     },
-    /// Delete a key if its revision is the expected one. Outcome: `Stored` (the marker's revision), `Conflict` or `Failed`.
+    /// Delete a key if its revision is the expected one. Outcome: `Stored` (the marker's revision), `Conflict` or
+    /// `Failed`.
     DeleteIf {
         /// The bucket.
         bucket: Bucket,
@@ -76,15 +78,15 @@ pub enum Command {
         /// For the outcome.
         token: Token,
     },
-    /// Look where the partition's stream begins and ends. Outcome: `Log` or `Failed`.
+    /// Look up where the partition's log begins and ends. Outcome: `Log` or `Failed`.
     LogState {
         /// The partition.
         partition: Partition,
         /// For the outcome.
         token: Token,
     },
-    /// Read the partition's log from this sequence on (the first that is there, if that is later): `handle_log…`. Takes
-    /// the place of the reader that there was.
+    /// Read the partition's log from this sequence on, or from the first stored one if that is later. Pass the entries to
+    /// `handle_log…`. Replaces the partition's previous reader.
     OpenLog {
         /// The partition.
         partition: Partition,
@@ -96,8 +98,8 @@ pub enum Command {
         /// The partition.
         partition: Partition,
     },
-    /// Stream keys of the partition, those that are there and those that come: `handle_kv…`. Takes the place of the
-    /// reader that there was.
+    /// Stream keys of the partition, stored and new ones. Pass them to `handle_kv…`. Replaces the previous reader of
+    /// the same keys.
     OpenKv {
         /// The partition.
         partition: Partition,
@@ -111,7 +113,7 @@ pub enum Command {
         /// Which keys.
         source: KvSource,
     },
-    /// Send to an edge; at most once is enough.
+    /// Send to an edge, at most once.
     Publish {
         /// Where.
         subject: String,
@@ -120,30 +122,30 @@ pub enum Command {
     },
     /// Answer a request.
     Reply {
-        /// The request's reply subject, as it was given.
+        /// The reply subject of the request.
         to: String,
         /// The answer.
         payload: Bytes,
     },
-    /// The takeover is done: set the lease's `ready`, answer `ctl` from now on.
+    /// The takeover is complete. Set `ready` in the lease, and answer on `ctl` from now on.
     Ready {
         /// The partition.
         partition: Partition,
         /// Its epoch.
         epoch: Epoch,
     },
-    /// All is stored and nothing of the partition is held any more: the lease may be released.
+    /// The handover is complete: everything is stored and the partition is dropped. The lease may be released.
     Released {
         /// The partition.
         partition: Partition,
         /// Its epoch.
         epoch: Epoch,
     },
-    /// Another owner's epoch was seen: the partition is gone, and nothing of it is held any more.
+    /// A later owner's epoch was found: the partition is lost and dropped.
     Lost {
         /// The partition.
         partition: Partition,
-        /// The epoch that it had here.
+        /// Its epoch on this worker.
         epoch: Epoch,
     },
 }
@@ -151,17 +153,17 @@ pub enum Command {
 /// The outcome of a [`Command`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Appended, at this sequence.
+    /// Appended at this sequence.
     Appended(u64),
-    /// Written, with this revision.
+    /// Written with this revision.
     Stored(u64),
-    /// Not written: the revision is another one.
+    /// Not written, because the stored revision is another one.
     Conflict,
-    /// Not known: it may or may not have been done.
+    /// Unknown: the command may or may not have been carried out.
     Failed,
-    /// The key, its marker, or nothing.
+    /// The key's value or marker; `None` if there is neither.
     Value(Option<KvEntry>),
-    /// The stream.
+    /// Where the log begins and ends.
     Log(LogState),
 }
 
@@ -170,38 +172,39 @@ pub enum Outcome {
 pub struct EngineConfig {
     /// This worker.
     pub worker: WorkerId,
-    /// Names the build: a room that one build put in quarantine is tried once more by another (D14).
+    /// The id of the build. A room that one build put in quarantine is tried again by another build (D14).
     pub build: String,
-    /// The bus' largest payload, bytes.
+    /// The bus' payload limit, bytes.
     pub max_payload: usize,
-    /// How many bytes of updates are kept per lane, and come between two of its snapshots.
+    /// Bytes of updates that are kept per lane. The lane's snapshot is sent again after as many bytes.
     pub ring_bytes: usize,
-    /// The largest snapshot of a room, bytes.
+    /// The limit of a room's stored snapshot, bytes.
     pub state_bytes: usize,
-    /// Uncovered entries after which a room is written.
+    /// The number of uncovered entries after which a room is written.
     pub snapshot_entries: u32,
-    /// How long an entry stays uncovered.
+    /// The time after which a room with an uncovered entry is written.
     pub snapshot_delay: Duration,
-    /// Writes of rooms in flight.
+    /// The limit of writes of rooms in flight.
     pub writes: usize,
-    /// The least time between two writes of a checkpoint.
+    /// The minimum interval between two writes of a checkpoint.
     pub checkpoint_interval: Duration,
-    /// The least time between two presences of a room.
+    /// The minimum interval between two presences of a room.
     pub presence_interval: Duration,
     /// The time until a room without connections and watchers leaves memory; `None` for never.
     pub idle: Option<Duration>,
-    /// A room that more edges watch than this is hot: what concerns all of them is published once.
+    /// A room becomes hot when more edges than this watch it.
     pub hot_edges: usize,
-    /// With fewer edges than this a room is not hot any more,
+    /// A hot room with fewer edges than this stops being hot after `cold_after`.
     pub cold_edges: usize,
-    /// when it has been so for this long.
+    /// How long a hot room must have fewer edges than `cold_edges`.
     pub cold_after: Duration,
-    /// Rooms per partition that are watched but do not exist; more are answered `Absent` and forgotten.
+    /// The limit per partition of watched rooms that do not exist. Further ones are answered with `Absent` and
+    /// forgotten.
     pub absent_rooms: usize,
 }
 
 impl EngineConfig {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new(worker: WorkerId) -> Self {
         Self {
             worker,

@@ -52,12 +52,12 @@ impl Context {
         }
     }
 
-    /// Returns a token for a command whose outcome is for `purpose`.
+    /// Registers a command with an outcome. Returns its token.
     pub(crate) fn request(&mut self, partition: Partition, purpose: Purpose) -> Token {
         self.requests.begin(partition, purpose)
     }
 
-    /// Appends an entry of the owner's own to a room's log.
+    /// Appends an entry of the owner to the log.
     pub(crate) fn append(&mut self, partition: Partition, id: &RoomId, entry: &Entry) {
         let token = self.request(partition, Purpose::Append);
         self.commands.push_back(Command::Append {
@@ -67,7 +67,7 @@ impl Context {
         });
     }
 
-    /// Drops a partition's commands that have not begun, and its requests.
+    /// Forgets a partition's requests, and drops its commands that the driver has not taken yet.
     pub(crate) fn forget(&mut self, partition: Partition) {
         self.requests.forget(partition);
         let requests = &self.requests;

@@ -1,7 +1,7 @@
-//! All that one worker owns, without I/O: partitions, their rooms, and the links to edges.
+//! The state of a worker, without I/O: its partitions, their rooms, and its links to edges.
 //!
-//! A driver pushes in what the bus delivers (`handle_*`), ends its turn with [`Engine::flush`], carries out what
-//! [`Engine::poll_command`] yields, and sleeps no longer than until [`Engine::poll_timeout`].
+//! A driver passes in what the bus delivers (`handle_*`), ends its turn with [`Engine::flush`], carries out the
+//! commands of [`Engine::poll_command`], and sleeps at most until [`Engine::poll_timeout`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -17,10 +17,10 @@ use crate::counts::Counts;
 use crate::partition::OwnedPartition;
 use grandstand_game::Games;
 
-/// Requests that wait for the end of a turn; more are not answered, and their edges ask again.
+/// The most requests that wait for the end of a turn. Further ones are not answered, and their edges ask again.
 const MAX_REPLIES: usize = 4_096;
 
-/// All that one worker owns.
+/// The partitions of a worker, and what they share.
 #[derive(Debug)]
 pub struct Engine {
     context: Context,
@@ -28,7 +28,7 @@ pub struct Engine {
     replies: Vec<PendingReply>,
 }
 
-/// A request whose answer comes behind the turn's batches.
+/// An interest request that is answered after the turn's batches.
 #[derive(Debug)]
 struct PendingReply {
     edge: EdgeId,
@@ -37,7 +37,7 @@ struct PendingReply {
 }
 
 impl Engine {
-    /// Owns nothing yet.
+    /// Creates an engine without partitions.
     pub fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {
             context: Context::new(now, config, games),
@@ -46,8 +46,8 @@ impl Engine {
         }
     }
 
-    /// The lease of a partition was won with this epoch: the takeover begins, and ends with [`Command::Ready`].
-    /// What was held of the partition before is dropped.
+    /// Begins the takeover of a partition whose lease was won with this epoch. It ends with [`Command::Ready`]. Earlier
+    /// state of the partition is dropped.
     pub fn take(&mut self, now: Now, partition: Partition, epoch: Epoch) {
         self.context.now = now;
         self.drop_partition(partition);
@@ -55,14 +55,14 @@ impl Engine {
         self.partitions.insert(partition, owned);
     }
 
-    /// Hands a partition over: takes no more entries, writes what is uncovered and the checkpoint, then
-    /// [`Command::Released`]. At once if the takeover is not done.
+    /// Begins a handover: stops reading the log, writes uncovered rooms and the checkpoint, and ends with
+    /// [`Command::Released`]. It ends at once if the takeover is not complete.
     pub fn release(&mut self, now: Now, partition: Partition) {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| owned.release(cx));
     }
 
-    /// The lease is lost: everything of the partition is forgotten, nothing more of it is written.
+    /// Drops a partition whose lease is lost. Nothing more of it is written.
     pub fn drop_partition(&mut self, partition: Partition) {
         let Some(owned) = self.partitions.remove(&partition) else {
             return;
@@ -84,7 +84,7 @@ impl Engine {
         ]);
     }
 
-    /// This worker is not to own anything any more, and must not even send what it has for edges.
+    /// Drops all partitions, and the items that are not sent to edges yet.
     pub fn drop_all(&mut self) {
         let all: Vec<_> = self.partitions.keys().copied().collect();
         for partition in all {
@@ -94,23 +94,23 @@ impl Engine {
         self.context.outbox.clear();
     }
 
-    /// The partitions that are held, with their epochs and whether they are ready.
+    /// Returns the owned partitions, with their epochs and whether they are ready.
     pub fn partitions(&self) -> impl Iterator<Item = (Partition, Epoch, bool)> + '_ {
         let all = self.partitions.iter();
         all.map(|(id, owned)| (*id, owned.epoch(), owned.is_ready()))
     }
 
-    /// What was counted so far.
+    /// Returns the counters.
     pub fn counts(&self) -> Counts {
         self.context.counts
     }
 
-    /// How many rooms are loaded.
+    /// Returns the number of rooms in memory.
     pub fn rooms(&self) -> usize {
         self.partitions.values().map(OwnedPartition::rooms).sum()
     }
 
-    /// How many rooms are at rest.
+    /// Returns the number of rooms that are stored and not in memory.
     pub fn idle_rooms(&self) -> usize {
         self.partitions
             .values()
@@ -118,7 +118,7 @@ impl Engine {
             .sum()
     }
 
-    /// The processes of the edges that hold connected players' sessions, for probing whether they live.
+    /// Returns the processes of the edges that hold sessions of connected players. They are probed for liveness.
     pub fn session_processes(&self) -> BTreeSet<ProcessId> {
         let mut processes = BTreeSet::new();
         for owned in self.partitions.values() {
@@ -127,7 +127,7 @@ impl Engine {
         processes
     }
 
-    /// The reader of a partition's log delivers an entry; `behind` more were stored when it was sent.
+    /// Handles an entry from the reader of a partition's log. `behind` more entries were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
@@ -136,7 +136,7 @@ impl Engine {
         });
     }
 
-    /// The reader of a partition's log has delivered all that there is.
+    /// Handles the end of a log: its reader has delivered all stored entries.
     pub fn handle_log_idle(&mut self, now: Now, partition: Partition) {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
@@ -145,7 +145,7 @@ impl Engine {
         });
     }
 
-    /// The reader of a partition's log ended: it is opened anew, after a look whether the log was cut.
+    /// Handles the failure of a log's reader: checks whether the log was cut, and opens it again.
     pub fn handle_log_lost(&mut self, partition: Partition) {
         self.with_partition(partition, |owned, cx| {
             owned.handle_log_lost(cx);
@@ -153,7 +153,7 @@ impl Engine {
         });
     }
 
-    /// A reader of keys delivers one; `behind` more were stored when it was sent.
+    /// Handles a key from a reader of keys. `behind` more keys were stored when it was sent.
     pub fn handle_kv(
         &mut self,
         now: Now,
@@ -167,7 +167,7 @@ impl Engine {
         self.with_partition(partition, |owned, cx| owned.handle_kv(cx, source, item));
     }
 
-    /// A reader of keys has delivered all that there is.
+    /// Handles the end of the keys: their reader has delivered all stored ones.
     pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
         self.context.now = now;
         let (partition, source) = reader;
@@ -177,7 +177,7 @@ impl Engine {
         });
     }
 
-    /// A reader of keys ended: it is opened anew if it is still needed.
+    /// Handles the failure of a reader of keys: opens it again if it is still needed.
     pub fn handle_kv_lost(&mut self, reader: (Partition, KvSource)) {
         let (partition, source) = reader;
         self.with_partition(partition, |owned, cx| {
@@ -186,7 +186,7 @@ impl Engine {
         });
     }
 
-    /// What became of a command.
+    /// Handles the outcome of a command.
     pub fn handle_outcome(&mut self, now: Now, token: Token, outcome: Outcome) {
         self.context.now = now;
         let Some((partition, purpose)) = self.context.requests.end(token) else {
@@ -197,8 +197,8 @@ impl Engine {
         });
     }
 
-    /// An edge's request on `ctl.{p}`. Not answered unless the partition is ready: the edge asks again, or hears of the
-    /// lease's `ready`. The answer is a [`Command::Reply`] behind the turn's batches.
+    /// Handles an edge's request on `ctl.{p}`. The answer is a [`Command::Reply`] after the turn's batches. A partition
+    /// that is not ready does not answer; the edge asks again, also when the lease becomes `ready`.
     pub fn handle_interest(
         &mut self,
         now: Now,
@@ -226,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// A lossy message on `live.{p}`.
+    /// Handles a lossy message on `live.{p}`.
     pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
@@ -235,13 +235,14 @@ impl Engine {
         });
     }
 
-    /// An edge saw a hole in the numbers of this worker's batches.
+    /// Answers an edge that found a gap in the numbers of this worker's batches.
     pub fn handle_link_request(&mut self, now: Now, request: &LinkRequest) -> LinkReply {
         self.context.now = now;
         self.context.outbox.handle_request(now.at, request)
     }
 
-    /// An edge process was found dead: its connected players are lost. Call it again and again while it is dead.
+    /// Handles the death of an edge process: its connected players are lost. Call it repeatedly while the process is
+    /// dead.
     pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
         self.context.now = now;
         for owned in self.partitions.values_mut() {
@@ -249,13 +250,13 @@ impl Engine {
         }
     }
 
-    /// The worker's connection to the bus is back: all edges hear at once what the last numbers are.
+    /// Handles a reconnect to the bus: sends each edge the number of its last batch at once.
     pub fn handle_reconnected(&mut self, now: Now) {
         self.context.now = now;
         self.context.outbox.handle_reconnected(now.at);
     }
 
-    /// Does what is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does so too.
+    /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
         let all: Vec<_> = self.partitions.keys().copied().collect();
@@ -265,8 +266,8 @@ impl Engine {
         self.context.outbox.handle_timeout(now.at);
     }
 
-    /// Ends a turn: what gathered for each edge becomes one batch. Call it after some `handle_*` calls (all that the bus
-    /// has ready, up to a few hundred), then [`poll_command`](Self::poll_command).
+    /// Ends a turn: collects the items for each edge into batches. Call it after the `handle_*` calls of a turn (all
+    /// that the bus has ready, up to a few hundred), then [`poll_command`](Self::poll_command).
     pub fn flush(&mut self, now: Now) {
         self.context.now = now;
         self.handle_timeout(now);
@@ -284,7 +285,8 @@ impl Engine {
         }
     }
 
-    /// The next thing to do. Call until `None` after every `flush`; what is asked for in between waits until then.
+    /// Returns the next command. Call it until `None` after every `flush`; commands that arise in between wait until
+    /// then.
     pub fn poll_command(&mut self) -> Option<Command> {
         if let Some((subject, payload)) = self.context.outbox.poll() {
             return Some(Command::Publish { subject, payload });
@@ -292,7 +294,7 @@ impl Engine {
         self.context.commands.pop_front()
     }
 
-    /// When to call [`flush`](Self::flush) although nothing came. Ask again after every `flush`.
+    /// When to call [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let partitions = self
             .partitions
@@ -301,6 +303,7 @@ impl Engine {
         partitions.chain(self.context.outbox.poll_timeout()).min()
     }
 
+    /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.
     fn with_partition(
         &mut self,
         partition: Partition,

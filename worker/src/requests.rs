@@ -1,4 +1,4 @@
-//! Commands whose outcome is awaited: their tokens, what they are for, and how many may be in flight.
+//! Commands whose outcome is awaited: their tokens, their purposes, and the limit of writes in flight.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ impl Purpose {
 pub(crate) struct Requests {
     in_flight: BTreeMap<Token, (Partition, Purpose)>,
     last: u64,
-    /// Writes of rooms in flight, and the most that may be.
+    /// Writes of rooms in flight, and their limit.
     writes: usize,
     max_writes: usize,
     /// Appends in flight.
@@ -71,7 +71,7 @@ impl Requests {
         }
     }
 
-    /// Returns a new token for a command whose outcome is for `purpose`.
+    /// Registers a request. Returns its token.
     pub(crate) fn begin(&mut self, partition: Partition, purpose: Purpose) -> Token {
         self.last += 1;
         let token = Token(self.last);
@@ -81,7 +81,7 @@ impl Requests {
         token
     }
 
-    /// Ends a request. `None` if its partition was dropped.
+    /// Ends a request. Returns `None` if its partition was dropped.
     pub(crate) fn end(&mut self, token: Token) -> Option<(Partition, Purpose)> {
         let (partition, purpose) = self.in_flight.remove(&token)?;
         self.writes -= usize::from(purpose.is_write());
@@ -102,12 +102,12 @@ impl Requests {
         self.in_flight.contains_key(&token)
     }
 
-    /// Whether one more write of a room may be in flight.
+    /// Whether another write of a room may begin.
     pub(crate) fn can_write(&self) -> bool {
         self.writes < self.max_writes
     }
 
-    /// Appends in flight.
+    /// Returns the number of appends in flight.
     pub(crate) fn appends(&self) -> usize {
         self.appends
     }

@@ -1,4 +1,4 @@
-//! The log's reader lost its place: whether the log was cut decides where to go on (D11).
+//! Recovers from the failure of the log's reader: checks whether the log was cut, then reads on (D11).
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::command::{Command, Outcome};
 use crate::context::Context;
 use crate::requests::Purpose;
 
-/// When the log's end is looked up again, after that failed.
+/// The delay before the log is measured again after a failure.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The log's reader cannot go on: looks where the log ends.
+/// Handles the failure of the log's reader: looks up where the log ends.
 pub(super) fn handle_log_lost(state: &mut PartitionState, cx: &mut Context) {
     if state.takeover.is_running() {
         let partition = state.tenure.id;
@@ -23,7 +23,7 @@ pub(super) fn handle_log_lost(state: &mut PartitionState, cx: &mut Context) {
     }
 }
 
-/// Where the log ends: it is read on.
+/// Handles the end of the log: records a cut if entries are gone, and opens the log again.
 pub(super) fn on_log_end(state: &mut PartitionState, cx: &mut Context, outcome: Outcome) {
     if !state.takeover.is_running() {
         return;
@@ -40,7 +40,7 @@ pub(super) fn on_log_end(state: &mut PartitionState, cx: &mut Context, outcome: 
     cx.commands.push_back(Command::OpenLog { partition, from });
 }
 
-/// Entries that were applied may be gone from the log; what they made of the rooms stays (D11).
+/// Records a cut if entries that were applied are gone from the log. The rooms keep their effects (D11).
 fn on_cut(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     let reached = state.log.reached();
     let Some(cut) = state.checkpoints.cut(cx.now.at, reached, log) else {

@@ -1,4 +1,4 @@
-//! Sends what a room emits to the edges that it concerns.
+//! Sends what rooms emit to the edges that need it: updates, private data, presence, live messages.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, PlayerId, RoomId, SessionId};
@@ -13,7 +13,7 @@ use super::{faults, hot_rooms};
 use crate::context::Context;
 use crate::room::{Emit, Welcome};
 
-/// Sends what a room emitted.
+/// Sends what a room emitted to its edges.
 pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId, emits: Vec<Emit>) {
     for emit in emits {
         match emit {
@@ -26,6 +26,7 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
     }
 }
 
+/// Keeps an update for late joiners, and sends it to all edges that watch one of its lanes.
 fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update: &wire::Update) {
     let kept = state
         .audiences
@@ -45,7 +46,8 @@ fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update
     }
 }
 
-/// The lane's updates outgrew the ring: late joiners need a newer snapshot to go on from.
+/// Sends a lane's snapshot to all edges, because the updates since the last one outgrew the ring: updates for late
+/// joiners must follow a newer snapshot.
 fn send_snapshot_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, lane: Lane) {
     if !state.audiences.is_watched(id) {
         return;
@@ -61,7 +63,7 @@ fn send_snapshot_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomI
     }
 }
 
-/// A session begins: its edge watches the players' lane from now on.
+/// Handles the start of a session: its edge watches the players' lane from now on and gets the session's state.
 fn on_joined(state: &mut PartitionState, cx: &mut Context, id: &RoomId, welcome: Welcome) {
     let edge = welcome.edge.clone();
     let to = (id, &edge);
@@ -76,7 +78,7 @@ fn on_joined(state: &mut PartitionState, cx: &mut Context, id: &RoomId, welcome:
     hot_rooms::announce(state, cx, to);
 }
 
-/// The edges that waited for a room get its lanes, as they are after its first entry.
+/// Sends snapshots of a room that was just created to the edges that waited for it.
 pub(super) fn on_created(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     for (edge, lanes) in state.audiences.on_created(id) {
         for lane in Lane::ALL {
@@ -90,7 +92,7 @@ pub(super) fn on_created(state: &mut PartitionState, cx: &mut Context, id: &Room
     }
 }
 
-/// Sends the presence to all edges if it has changed and was not sent just now. Returns whether it did.
+/// Sends the presence to all edges if it has changed and the last one is old enough. Returns whether it was sent.
 pub(super) fn send_presence(state: &mut PartitionState, cx: &mut Context, id: &RoomId) -> bool {
     let Some(room) = state.rooms.get(id) else {
         return false;
@@ -107,7 +109,7 @@ pub(super) fn send_presence(state: &mut PartitionState, cx: &mut Context, id: &R
     true
 }
 
-/// A lossy message from an edge.
+/// Passes a lossy message from an edge to its room, and sends the result.
 pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wire::Live) {
     let (Ok(id), Ok(player)) = (live.room.parse::<RoomId>(), live.player.parse::<PlayerId>())
     else {
@@ -121,7 +123,7 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
     send_live_result(state, cx, &id, sent);
 }
 
-/// Moves the volatile parts of rooms on whose ticks are due.
+/// Runs the ticks that are due, and sends their results.
 pub(super) fn tick(state: &mut PartitionState, cx: &mut Context) {
     for (id, at) in state.ticks.take_due(cx.now.at) {
         let Some(every) = state.rooms.tick_interval(&id) else {
@@ -133,6 +135,7 @@ pub(super) fn tick(state: &mut PartitionState, cx: &mut Context) {
     }
 }
 
+/// Sends the result of a tick or a lossy message, or handles the panic of the game.
 fn send_live_result(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -146,6 +149,7 @@ fn send_live_result(
     }
 }
 
+/// Sends live messages to the edges of their recipients.
 fn send_live(state: &mut PartitionState, cx: &mut Context, id: &RoomId, list: Vec<(LiveTo, Data)>) {
     for (to, data) in list {
         let reach = |player: &PlayerId| -> Option<(EdgeId, u64)> {

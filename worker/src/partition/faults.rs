@@ -1,4 +1,4 @@
-//! Takes rooms out of service that cannot be run, stored or sent (D14).
+//! Puts rooms in quarantine, and handles panics outside entries (D14).
 
 use grandstand_common::id::RoomId;
 
@@ -6,7 +6,8 @@ use super::state::PartitionState;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Takes a room out of service. What is stored of it stays as it is.
+/// Puts a room in quarantine: closes it for its edges and writes a quarantine record. Its stored snapshot stays as it
+/// is.
 pub(super) fn quarantine(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -24,9 +25,10 @@ pub(super) fn quarantine(
         .quarantine(cx, state.tenure, id, (why, seq));
 }
 
-/// A game panicked outside of an entry: its volatile part begins again, or the room goes to quarantine.
+/// Handles a panic of a game outside entries: rebuilds the room with a new volatile part, or puts it in
+/// quarantine.
 pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    tracing::error!(room = %id, "the game panicked outside of an entry");
+    tracing::error!(room = %id, "the game panicked outside an entry");
     if !state.rooms.rebuild(cx, id) {
         quarantine(state, cx, id, QuarantineReason::Unavailable);
     }

@@ -1,9 +1,10 @@
-//! Hot rooms: what concerns all of very many edges is published once, on the room's own subject (D22).
+//! Hot rooms: shared messages of a room with very many edges are published once, on the room's own subject (D22).
 //!
-//! A room is hot from so many edges on, and not any more when it has had far fewer for a while. An edge is told directly,
-//! subscribes, and says so when it has first received something there. Until the owner has heard that, it sends the edge
-//! everything directly too. Then the owner tells it from which number on it gets things on the room's subject alone, so
-//! that nothing is lost and nothing comes twice.
+//! A room becomes hot when more than `hot_edges` edges watch it, and stops being hot when fewer than `cold_edges` have
+//! watched it for `cold_after`. The owner tells each edge directly that the room is hot. The edge subscribes, and
+//! confirms once it has received a message on that subject. Until then the owner also sends it everything directly.
+//! After the confirmation the owner tells the edge from which number on the subject alone counts, so that no message is
+//! lost or applied twice.
 
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{Hot, HotWay, ItemKind};
@@ -13,7 +14,7 @@ use super::send::send;
 use super::state::PartitionState;
 use crate::context::Context;
 
-/// Looks whether a room has become hot, or is not any more. To be called after its edges may have changed.
+/// Makes a room hot or ends its hot state, by the number of its edges. Call it after they may have changed.
 pub(super) fn update(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     let exists = state.rooms.exists(id);
     match state.audiences.check_heat(id, exists, cx.now.at) {
@@ -32,14 +33,14 @@ pub(super) fn update(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
     }
 }
 
-/// An edge has said whether it is reached on the subject of the room's stream. `asks`: it is to be told how it stands in
-/// any case.
+/// Handles what an edge reports about a hot room: the stream from which it has received a message (0 for none), and
+/// whether it is subscribed. The edge gets an answer if its way changes, and in any case if `answers`.
 pub(super) fn on_confirmation(
     state: &mut PartitionState,
     cx: &mut Context,
     to: (&RoomId, &EdgeId),
     (stream, subscribed): (u64, bool),
-    asks: bool,
+    answers: bool,
 ) {
     let (id, edge) = to;
     if state.audiences.is_confirmed(id, edge).is_none() {
@@ -52,10 +53,10 @@ pub(super) fn on_confirmation(
         return;
     };
     let confirmed = stream == current;
-    let was = state.audiences.confirm(id, edge, confirmed);
+    let was_confirmed = state.audiences.confirm(id, edge, confirmed);
     match confirmed {
-        true if !was || asks => send_way(state, cx, to, HotWay::Hot),
-        false if was || asks || !subscribed => {
+        true if !was_confirmed || answers => send_way(state, cx, to, HotWay::Hot),
+        false if was_confirmed || answers || !subscribed => {
             send_way(state, cx, to, HotWay::Both);
             cx.outbox.hot_again(cx.now.at, id);
         }
@@ -63,7 +64,7 @@ pub(super) fn on_confirmation(
     }
 }
 
-/// A session's edge watches a room: if the room is hot, the edge is told so, unless it has confirmed.
+/// Tells the edge of a new session that the room is hot, unless the edge has confirmed.
 pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
     let (id, edge) = to;
     let unconfirmed = state.audiences.is_confirmed(id, edge) == Some(false);
@@ -79,6 +80,7 @@ fn send_way_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, wa
     }
 }
 
+/// Tells an edge on which way it gets the room's shared messages, and the stream's next number.
 fn send_way(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), way: HotWay) {
     let (stream, next) = cx.outbox.hot_place(to.0).unwrap_or_default();
     let hot = Hot {

@@ -1,7 +1,7 @@
-//! Rooms that nobody is in leave memory, and come back when an entry or an edge asks for them (D13).
+//! Unloads idle rooms, and loads them again when an entry or an edge needs them (D13).
 //!
-//! All of a stored room is in its snapshot. Its timers are kept, and entries and edges wait here, in order, until it is
-//! read.
+//! The stored snapshot holds the whole room; only its timers and its instance stay in memory. While the snapshot is
+//! being read, entries and interest requests wait in order.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,8 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Lets something wait for a stored room until it is read.
+/// Queues an entry or an interest request for a stored room, and reads the room. Stops reading the log if too many
+/// entries wait.
 pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
     let mut pauses = false;
     if let Waiting::Entry(logged) = &what {
@@ -31,7 +32,8 @@ pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, w
     }
 }
 
-/// A stored room was read. Returns what waited for it, which is to be handled now; then comes [`finish`].
+/// Puts a room that was read into memory. Returns the entries and requests that waited for it. Handle them, then call
+/// [`finish`].
 pub(super) fn on_read(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -53,7 +55,7 @@ pub(super) fn on_read(
     read.waiting
 }
 
-/// All that waited for a room was handled.
+/// Ends the loading of a room after its waiting entries were handled. Resumes reading the log if few entries wait.
 pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     if state.coverage.end_waiting(id, cx.now.at) {
         write_room(state, cx, id);
@@ -67,7 +69,7 @@ pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
     }
 }
 
-/// Drops the rooms from memory that were idle for long.
+/// Drops rooms from memory that have been idle for the configured time.
 pub(super) fn unload_idle(state: &mut PartitionState, cx: &mut Context) {
     for id in state.rooms.take_idle(cx.now.at) {
         if state.is_idle(&id)

@@ -1,4 +1,4 @@
-//! Entries of the log, to the rooms that they are for.
+//! Applies entries of the log to their rooms.
 
 use grandstand_common::bus::LogEntry;
 use grandstand_common::error::ErrorKind;
@@ -19,7 +19,8 @@ use crate::context::Context;
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::quarantine::QuarantineReason;
 
-/// Applies a stored entry.
+/// Decodes a stored entry and applies it to its room. Skips entries before the checkpoint, unless their room is
+/// retried after a quarantine.
 pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &LogEntry) {
     let Some((partition, id)) = subject::parse_log(&stored.subject) else {
         return;
@@ -32,7 +33,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
     let entry = match Entry::decode(stored.payload.clone()) {
         Ok(entry) => entry,
         Err(error) => {
-            tracing::warn!(room = %id, seq = stored.seq, %error, "an entry cannot be read");
+            tracing::warn!(room = %id, seq = stored.seq, %error, "cannot decode an entry of the log");
             return;
         }
     };
@@ -44,7 +45,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
     apply(state, cx, &id, logged);
 }
 
-/// Applies an entry to its room, or lets it wait for the room.
+/// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.
 pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let replayed = u64::from(!state.takeover.is_ready());
     match state.rooms.apply(cx, id, logged) {
@@ -72,7 +73,7 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
     }
 }
 
-/// An entry for a room that does not exist: only `Joined` creates one (D5).
+/// Handles an entry for a room that does not exist. Only `Joined` creates a room (D5).
 fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let Some(Body::Joined(joined)) = &logged.entry.body else {
         refuse(state, cx, id, &logged.entry, ErrorKind::NotJoined.code());
@@ -106,13 +107,13 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
     }
 }
 
-/// An entry of a session that there cannot be: its edge hears so (D4).
+/// Answers an entry that cannot be applied: a `Joined` with `Refused`, other entries of a session with `Gone` (D4).
 fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &Entry, code: &str) {
     if matches!(entry.body, Some(Body::Timer(_) | Body::EdgeLost(_)) | None) {
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {
-        let refusal = Reject::new(code, "the room cannot be had now");
+        let refusal = Reject::new(code, "the room is unavailable now");
         send_refused(state, cx, id, entry, &refusal);
         return;
     }
@@ -140,6 +141,7 @@ fn send_refused(
     send_to_sender(state, cx, id, entry, ItemKind::Refused(refused));
 }
 
+/// Sends an item to the edge that appended an entry. A replay sends nothing.
 fn send_to_sender(
     state: &mut PartitionState,
     cx: &mut Context,

@@ -1,4 +1,4 @@
-//! What edges watch, and what they lack of it.
+//! Handles interest requests from edges: updates what an edge watches and sends what it lacks.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,8 @@ use super::{faults, hot_rooms, idle_loading, losses};
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
-/// An edge tells what it watches.
+/// Handles an interest request of an edge. A digest also ends the edge's interest in all rooms that it does not name.
+/// Requests for stored rooms wait until the room is loaded.
 pub(super) fn handle_interest(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -47,7 +48,7 @@ pub(super) fn handle_interest(
     }
 }
 
-/// An edge tells of a room.
+/// Handles the part of an interest request that is about one room. The room is not stored, or has just been loaded.
 pub(super) fn on_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -62,13 +63,13 @@ pub(super) fn on_room_interest(
     on_audience_changed(state, cx, id);
 }
 
-/// A room's audience may have changed.
+/// Updates a room's ticks and its idle state after its audience may have changed.
 fn on_audience_changed(state: &mut PartitionState, cx: &Context, id: &RoomId) {
     state.update_ticks(cx, id);
     state.update_idle(cx, id);
 }
 
-/// A digest does not name these rooms of an edge's: it has no session there.
+/// Returns the rooms of an edge that its digest does not name. The edge holds no session there.
 fn unnamed_rooms(
     state: &PartitionState,
     edge: &EdgeId,
@@ -79,7 +80,7 @@ fn unnamed_rooms(
     rooms.filter(|id| !named.contains(*id)).cloned().collect()
 }
 
-/// Not watched any more, unless one of the sessions that the edge has is a player's.
+/// Ends an edge's interest in a room. The players' lane stays watched if the edge has the session of a player (`has`).
 fn drop_interest(
     state: &mut PartitionState,
     cx: &Context,
@@ -97,6 +98,8 @@ fn drop_interest(
     }
 }
 
+/// Updates the lanes that an edge watches of a room, and sends what it lacks: with `sync`, everything; otherwise what
+/// belongs to new lanes.
 fn answer_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -114,7 +117,7 @@ fn answer_room_interest(
     }
     let exists = state.rooms.exists(id);
     if !exists && lanes != [None, None] && cx.games.get(id.game()).is_none() {
-        // Nobody can ever create it: there is nothing to wait for.
+        // No join can ever create this room, so waiting for it is futile.
         send_closed(state, cx, to, ErrorKind::NoSuchGame.code());
         return;
     }
@@ -162,6 +165,7 @@ fn answer_room_interest(
     }
 }
 
+/// Ends the watch of a lane. The players' lane stays watched while the edge holds the session of a player.
 fn unwatch_lane(state: &mut PartitionState, cx: &Context, to: (&RoomId, &EdgeId), lane: Lane) {
     let (id, edge) = to;
     let room = state.rooms.get(id);
@@ -172,7 +176,7 @@ fn unwatch_lane(state: &mut PartitionState, cx: &Context, to: (&RoomId, &EdgeId)
     state.audiences.unwatch_lane(to, lane, exists, cx.now.at);
 }
 
-/// What an edge lacks of a lane: updates if they are still here, else a snapshot.
+/// Sends what an edge lacks of a lane: the missing updates if all are kept, otherwise a snapshot.
 fn send_lane(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -198,6 +202,8 @@ fn send_lane(
     }
 }
 
+/// Sends the state of a session to its edge: private data, rejects and `Processed`, or `Gone` if the room does not know
+/// the session.
 fn send_session(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -222,6 +228,7 @@ fn send_session(
     }
 }
 
+/// Sends `Gone` for a session, with the reason why the room does not have it.
 fn send_gone(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -252,7 +259,7 @@ fn send_closed(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &Edge
     send(state, cx, to, ItemKind::Closed(closed));
 }
 
-/// Sends the presence to the edge that asks; the others hear only if it has changed.
+/// Sends the presence to all edges if it has changed, otherwise only to the edge that asks.
 fn answer_presence(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
     let (id, _) = to;
     if send_presence(state, cx, id) {
@@ -265,7 +272,7 @@ fn answer_presence(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &
     send(state, cx, to, ItemKind::Presence(presence));
 }
 
-/// The sessions that the edge has in a room.
+/// Returns the sessions that an edge has in a room, including those whose join is not processed yet.
 fn sessions(wanted: &RoomInterest) -> Vec<u64> {
     [&wanted.sessions[..], &wanted.joining].concat()
 }

@@ -1,4 +1,4 @@
-//! The loss of players whose sessions nobody holds any more (D6, D17).
+//! Appends `EdgeLost` entries for connected players whose sessions no edge holds (D6, D17).
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::hot_rooms;
 use super::state::PartitionState;
 use crate::context::Context;
 
-/// Entries of the owner's own that are in flight while losses are appended; the rest follow as these are stored.
+/// The most appends in flight while losses are appended. Further losses follow as these are stored.
 const MAX_APPENDS: usize = 2_048;
 
-/// An edge process is dead: its shards' players are lost, after entries say so (D6). Does nothing within a second of the
-/// last time.
+/// Handles the death of an edge process: ends the interest of its shards and appends the loss of their players. The
+/// players are lost once these entries are read (D6). The losses of an edge are not appended again within a second.
 pub(super) fn handle_process_gone(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -34,7 +34,7 @@ pub(super) fn handle_process_gone(
     append_losses(state, cx);
 }
 
-/// An edge watches nothing of a room any more.
+/// Ends an edge's interest in a room.
 fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
     let exists = state.rooms.exists(id);
     state.audiences.unwatch(id, edge, exists, cx.now.at);
@@ -43,7 +43,7 @@ fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &Edg
     state.update_idle(cx, id);
 }
 
-/// Appends the losses that are due, as many as may be in flight.
+/// Appends due losses, up to the limit of appends in flight.
 pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.is_ready() {
         return;
@@ -57,9 +57,9 @@ pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
     state.sessions.expire(cx.now.at);
 }
 
-/// An edge tells which sessions of a room it has. A connected player of its whose session is not among them has nobody
-/// behind it: its `Lost` came before its `Joined`, or the edge let go of it. If the edge only did not know of it yet, it
-/// answers with `Here`.
+/// Appends the loss of an edge's connected players whose sessions are not among those that the edge has (`has`). Such a
+/// session's `Lost` was stored before its `Joined`, or the edge dropped the session. An edge that learns of the session
+/// later answers with `Here`.
 pub(super) fn lose_unheld_sessions(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -75,11 +75,11 @@ pub(super) fn lose_unheld_sessions(
     if lost.is_empty() {
         return;
     }
-    tracing::info!(room = %id, %edge, count = lost.len(), "players without a connection");
+    tracing::info!(room = %id, %edge, count = lost.len(), "append the loss of players whose edge does not hold their sessions");
     append(state, cx, id, edge, |session| lost.contains(&session));
 }
 
-/// Appends the loss of the connected players of an edge whose sessions are such.
+/// Appends the loss of an edge's connected players whose session satisfies `is_lost`.
 fn append(
     state: &PartitionState,
     cx: &mut Context,

@@ -1,8 +1,8 @@
 //! A partition that this worker owns: its rooms, from the takeover to the handover.
 //!
-//! The machines own the state, each its own part, and do not know each other. The handlers are functions over
-//! [`PartitionState`] and [`Context`]. A room changes only in [`rooms`], which says what has changed; [`settle`] tells
-//! the other machines.
+//! Each machine owns a part of the state and knows no other machine. The handlers are functions over [`PartitionState`]
+//! and [`Context`]. A room changes only in [`rooms`], which returns the change. [`settle`] passes the change on to the
+//! other machines.
 
 mod tenure;
 
@@ -84,7 +84,7 @@ pub(crate) struct OwnedPartition {
 }
 
 impl OwnedPartition {
-    /// The lease was won with this epoch: the takeover begins.
+    /// Begins the takeover of a partition whose lease was won with this epoch.
     pub(crate) fn take(cx: &mut Context, id: Partition, epoch: Epoch) -> Self {
         let tenure = Tenure { id, epoch };
         let mut state = PartitionState::new(cx.now, &cx.config, tenure);
@@ -96,12 +96,12 @@ impl OwnedPartition {
         self.state.tenure.epoch
     }
 
-    /// How many rooms are in memory.
+    /// Returns the number of rooms in memory.
     pub(crate) fn rooms(&self) -> usize {
         self.state.rooms.loaded()
     }
 
-    /// How many rooms are stored and not in memory.
+    /// Returns the number of rooms that are stored and not in memory.
     pub(crate) fn stored_rooms(&self) -> usize {
         self.state.rooms.stored()
     }
@@ -110,17 +110,17 @@ impl OwnedPartition {
         self.state.takeover.is_ready()
     }
 
-    /// The rooms that are hot.
+    /// Returns the hot rooms.
     pub(crate) fn hot_rooms(&self) -> impl Iterator<Item = &RoomId> {
         self.state.audiences.hot_rooms()
     }
 
-    /// The processes of the edges that hold connected players' sessions.
+    /// Adds the processes of the edges that hold sessions of connected players.
     pub(crate) fn session_processes(&self, into: &mut BTreeSet<ProcessId>) {
         into.extend(self.state.sessions.processes());
     }
 
-    /// The reader of the log delivers an entry; `behind` more were stored when it was sent.
+    /// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.
     pub(crate) fn handle_log(&mut self, cx: &mut Context, entry: &LogEntry, behind: u64) {
         let state = &mut self.state;
         if state.log.is_paused() || !state.takeover.is_running() {
@@ -134,17 +134,17 @@ impl OwnedPartition {
         }
     }
 
-    /// The reader of the log has delivered all that there is.
+    /// Handles the end of the log: its reader has delivered all stored entries.
     pub(crate) fn handle_log_idle(&mut self, cx: &mut Context) {
         opening::on_caught_up(&mut self.state, cx);
     }
 
-    /// The reader of the log cannot go on.
+    /// Handles the failure of the log's reader.
     pub(crate) fn handle_log_lost(&mut self, cx: &mut Context) {
         cut::handle_log_lost(&mut self.state, cx);
     }
 
-    /// A reader of keys delivers one, with the number of those behind it.
+    /// Handles a key from a reader of keys, with the number of keys that were stored behind it.
     pub(crate) fn handle_kv(
         &mut self,
         cx: &mut Context,
@@ -154,17 +154,17 @@ impl OwnedPartition {
         opening::handle_key(&mut self.state, cx, source, item)
     }
 
-    /// A reader of keys has delivered all that there is.
+    /// Handles the end of the keys: their reader has delivered all stored ones.
     pub(crate) fn handle_kv_idle(&mut self, cx: &mut Context, source: KvSource) {
         opening::handle_keys_idle(&mut self.state, cx, source);
     }
 
-    /// A reader of keys cannot go on.
+    /// Handles the failure of a reader of keys.
     pub(crate) fn handle_kv_lost(&mut self, cx: &mut Context, source: KvSource) {
         opening::handle_keys_lost(&mut self.state, cx, source);
     }
 
-    /// What became of a command.
+    /// Handles the outcome of a command.
     pub(crate) fn handle_outcome(
         &mut self,
         cx: &mut Context,
@@ -206,7 +206,7 @@ impl OwnedPartition {
         }
     }
 
-    /// An edge tells what it watches.
+    /// Handles an interest request of an edge.
     pub(crate) fn handle_interest(
         &mut self,
         cx: &mut Context,
@@ -216,22 +216,22 @@ impl OwnedPartition {
         interest::handle_interest(&mut self.state, cx, edge, interest);
     }
 
-    /// A lossy message from an edge.
+    /// Handles a lossy message from an edge.
     pub(crate) fn handle_live(&mut self, cx: &mut Context, live: wire::Live) {
         delivery::handle_live(&mut self.state, cx, live);
     }
 
-    /// An edge process is dead. To be called again and again while it is.
+    /// Handles the death of an edge process. Call it repeatedly while the process is dead.
     pub(crate) fn handle_process_gone(&mut self, cx: &mut Context, process: &ProcessId) {
         losses::handle_process_gone(&mut self.state, cx, process);
     }
 
-    /// Hands the partition over.
+    /// Begins the handover of the partition.
     pub(crate) fn release(&mut self, cx: &mut Context) -> Ownership {
         release::release(&mut self.state, cx)
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> Ownership {
         let state = &mut self.state;
         let now = cx.now.at;
@@ -286,6 +286,7 @@ impl OwnedPartition {
         always.into_iter().chain(ready).flatten().min()
     }
 
+    /// Handles the outcome of the read of a stored room.
     fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Ownership {
         let state = &mut self.state;
         let Outcome::Value(entry) = outcome else {

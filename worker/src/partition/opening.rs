@@ -10,13 +10,13 @@ use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Begins, or begins again after something failed.
+/// Begins the takeover, or begins it again after a step failed.
 pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
     state.checkpoints.begin();
     state.takeover.begin(cx, state.tenure);
 }
 
-/// What became of a step's command.
+/// Handles the outcome of a step's command.
 pub(super) fn on_outcome(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -42,7 +42,7 @@ pub(super) fn on_outcome(
     Ownership::Held
 }
 
-/// A key of the partition was delivered; `behind` more were stored when it was sent.
+/// Handles a key of the partition. `behind` more keys were stored when it was sent.
 pub(super) fn handle_key(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -62,7 +62,7 @@ pub(super) fn handle_key(
     Ownership::Held
 }
 
-/// All keys that are stored were delivered.
+/// Handles the end of the keys: their reader has delivered all stored ones.
 pub(super) fn handle_keys_idle(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
     if state.takeover.is_reading() {
         state.takeover.on_keys_end(source);
@@ -72,18 +72,20 @@ pub(super) fn handle_keys_idle(state: &mut PartitionState, cx: &mut Context, sou
     state.takeover.check_barrier(cx.now.at, source, claimed);
 }
 
-/// A reader of keys cannot go on.
+/// Handles the failure of a reader of keys during a takeover.
 pub(super) fn handle_keys_lost(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
     if state.takeover.is_reading() {
         state.takeover.on_reader_lost(cx, state.tenure, source);
     }
 }
 
+/// Looks up where the log begins and ends, once the rooms are read up to the barrier (D10).
 fn try_measure(state: &mut PartitionState, cx: &mut Context) {
     let claimed = state.checkpoints.revision();
     state.takeover.try_measure(cx, state.tenure, claimed);
 }
 
+/// Records a cut if the log lacks entries that rooms cover (D11). Otherwise loads the rooms.
 fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     let checkpoints = &state.checkpoints;
     let covered = |generation, last| checkpoints.covered(generation, last);
@@ -97,7 +99,7 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     }
 }
 
-/// Loads the rooms that were read, and opens the log.
+/// Loads the rooms and quarantine records that were read, and opens the log at the first uncovered entry.
 fn load(state: &mut PartitionState, cx: &mut Context) {
     let StoredRooms { rooms, records } = state.takeover.finish();
     for (id, entry) in rooms {
@@ -112,7 +114,7 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
                 }
             }
             Err(error) => {
-                tracing::error!(room = %id, %partition, revision, %error, "a room's snapshot cannot be used, and stays as it is");
+                tracing::error!(room = %id, %partition, revision, %error, "cannot use a stored snapshot; it stays unchanged");
                 cx.counts.count_unusable(&error);
                 let (seq, revision) = match records.get(&id) {
                     Some((record, revision)) => (record.seq, *revision),
@@ -147,7 +149,7 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
     state.checkpoints.on_loaded(cx.now.at);
 }
 
-/// The log was read to the end that it had: the partition is ready.
+/// Makes the partition ready after the log was read to the end that it had at the takeover.
 pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.catch_up() {
         return;

@@ -1,11 +1,11 @@
-//! Hands a partition over: no more entries, everything is written, then the checkpoint.
+//! Hands a partition over: stops reading the log, writes all uncovered rooms, then the checkpoint.
 
 use super::state::PartitionState;
 use super::writing::{advance_checkpoint, delete_keys, write_room};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, Ownership};
 
-/// Begins the handover. It is done at once if the takeover is not.
+/// Begins the handover. It ends at once if the takeover is not complete.
 pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
     if !state.takeover.is_running() {
         return Ownership::Released;
@@ -21,7 +21,7 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership
     try_release(state, cx)
 }
 
-/// Ends the handover if nothing is to be written any more.
+/// Ends the handover if everything is written.
 pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
     if !state.takeover.is_releasing() || !state.is_covered() {
         return Ownership::Held;
@@ -33,7 +33,7 @@ pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Owner
     }
 }
 
-/// What became of the checkpoint's write.
+/// Handles the outcome of a checkpoint's write. Once the checkpoint is stored, keys of deleted rooms are deleted.
 pub(super) fn on_checkpoint_written(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -45,7 +45,7 @@ pub(super) fn on_checkpoint_written(
     }
 }
 
-/// What the read after a checkpoint's write that failed has found.
+/// Handles the read that follows a failed write of the checkpoint.
 pub(super) fn on_checkpoint_read_back(
     state: &mut PartitionState,
     cx: &mut Context,

@@ -1,4 +1,4 @@
-//! Items to edges: to one of them, and to all on a hot room's subject.
+//! Sends items: to one edge, or to all edges on a hot room's subject.
 
 use grandstand_common::id::{EdgeId, Lane, RoomId};
 use grandstand_common::wire::{self, ItemKind};
@@ -9,7 +9,8 @@ use super::state::PartitionState;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Sends one item to one edge. A room with an item that no message can carry goes to quarantine.
+/// Sends one item to one edge. A room goes to quarantine if its item exceeds the payload limit. A quarantined room
+/// sends only `Closed`, `Gone` and `Refused`.
 pub(super) fn send(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -25,14 +26,14 @@ pub(super) fn send(
     }
     let head = state.head(id);
     if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
-        tracing::error!(room = %id, %error, "a room sends too much");
+        tracing::error!(room = %id, %error, "an item of a room exceeds the payload limit");
         if state.rooms.get(id).is_some() {
             faults::quarantine(state, cx, id, QuarantineReason::TooBig);
         }
     }
 }
 
-/// Sends an item to a hot room's subject. Edges that are reached there are not sent it directly.
+/// Publishes an item on a hot room's subject. Edges that have confirmed the subject are not sent the item directly.
 pub(super) fn publish_hot(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -43,12 +44,12 @@ pub(super) fn publish_hot(
         return;
     }
     if let Err(error) = cx.outbox.push_hot(id, kind()) {
-        tracing::error!(room = %id, %error, "a room sends too much");
+        tracing::error!(room = %id, %error, "an item of a room exceeds the payload limit");
         faults::quarantine(state, cx, id, QuarantineReason::TooBig);
     }
 }
 
-/// A lane's view; `None` if the room is not in memory, or its game panicked.
+/// Returns a lane's view, or `None` if the room is not in memory or its game panicked.
 pub(super) fn view(
     state: &mut PartitionState,
     cx: &mut Context,

@@ -1,4 +1,4 @@
-//! Follows the change of a room by an entry: tells the machines, then the edges.
+//! Passes a room's change on to the machines and to the edges.
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
@@ -10,8 +10,7 @@ use crate::context::Context;
 use crate::outbox::RoomHead;
 use crate::room::Emit;
 
-/// Tells every machine of a room's change: coverage, timers, sessions, then the edges; at last the room is written if it
-/// is due.
+/// Passes a room's change on to coverage, timers and sessions, then to the edges, and writes the room if it is due.
 pub(super) fn settle(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -24,7 +23,7 @@ pub(super) fn settle(
     cx.counts.rejects += rejects.count() as u64;
     if is_ready {
         if matches!(change.residence, ResidenceChange::Created(_)) {
-            // Nobody had anything before, and the snapshots cover the first entry's updates.
+            // The snapshots that the edges get contain the first entry's updates.
             delivery::on_created(state, cx, id);
             change.emits.retain(|emit| !matches!(emit, Emit::Update(_)));
         }

@@ -19,7 +19,7 @@ use crate::command::{EngineConfig, Now};
 use crate::context::Context;
 use crate::outbox::RoomHead;
 
-/// All that is known of an owned partition.
+/// The state of an owned partition: its machines.
 #[derive(Debug)]
 pub(super) struct PartitionState {
     pub(super) tenure: Tenure,
@@ -63,19 +63,19 @@ impl PartitionState {
         }
     }
 
-    /// The first entry that neither a stored snapshot nor a quarantine record covers.
+    /// Returns the first entry that neither a stored snapshot nor a quarantine record covers.
     pub(super) fn covered_to(&self) -> u64 {
         let first = self.coverage.first().into_iter();
         let first = first.chain(self.quarantine_records.first()).min();
         first.unwrap_or(self.log.next_seq())
     }
 
-    /// Whether every entry is covered.
+    /// Whether stored snapshots and quarantine records cover every entry.
     pub(super) fn is_covered(&self) -> bool {
         self.coverage.first().is_none() && self.quarantine_records.first().is_none()
     }
 
-    /// For items about a room; instance 0 if it does not exist.
+    /// Returns the head of items about a room. Its instance is 0 if the room does not exist.
     pub(super) fn head(&self, id: &RoomId) -> RoomHead {
         RoomHead {
             room: id.clone(),
@@ -84,7 +84,7 @@ impl PartitionState {
         }
     }
 
-    /// An edge watches a lane from now on. Returns whether it did not before.
+    /// Adds a lane to those that an edge watches. Returns whether the edge did not watch it before.
     pub(super) fn watch(
         &mut self,
         id: &RoomId,
@@ -95,7 +95,8 @@ impl PartitionState {
         self.audiences.watch(id, edge, lane, exists)
     }
 
-    /// Sends all edges that watch a room away. `exists`: the room did.
+    /// Sends `Closed` to all edges that watch a room, and removes its audience. `exists` says whether the room existed
+    /// before.
     pub(super) fn close(&mut self, cx: &mut Context, head: &RoomHead, exists: bool, code: &str) {
         let Some(edges) = self.audiences.close(&head.room, exists) else {
             return;
@@ -105,15 +106,15 @@ impl PartitionState {
             let closed = wire::Closed {
                 code: code.to_owned(),
             };
-            // A `Closed` is always small enough.
+            // A `Closed` never exceeds the payload limit.
             let _ = cx
                 .outbox
                 .push(cx.now.at, &edge, head, ItemKind::Closed(closed));
         }
     }
 
-    /// Tells the machines of a room's change that need nothing sent or written. Returns whether the room is to be written
-    /// now.
+    /// Updates coverage, timers and sessions after a room's change. Sends and writes nothing. Returns whether the room
+    /// is due to be written.
     pub(super) fn update_machines(
         &mut self,
         cx: &Context,
@@ -145,15 +146,14 @@ impl PartitionState {
         is_due
     }
 
-    /// Starts, keeps or ends a room's ticks: it has some only while somebody watches.
+    /// Starts, keeps or ends a room's ticks. A room ticks only while an edge watches it.
     pub(super) fn update_ticks(&mut self, cx: &Context, id: &RoomId) {
         let every = self.rooms.tick_interval(id);
         let every = every.filter(|_| self.audiences.is_watched(id) && self.takeover.is_ready());
         self.ticks.set(id, every, cx.now.at);
     }
 
-    /// Looks whether a room may leave memory some time: nobody is connected to it or watches it, and its stored snapshot
-    /// has all of it.
+    /// Schedules the unloading of a room if it is idle, and cancels it otherwise.
     pub(super) fn update_idle(&mut self, cx: &Context, id: &RoomId) {
         if cx.config.idle.is_some() {
             let is_idle = self.is_idle(id);
@@ -161,7 +161,8 @@ impl PartitionState {
         }
     }
 
-    /// Whether nothing keeps a room in memory.
+    /// Whether a room may leave memory: no player is connected, no edge watches it, and its snapshot covers all its
+    /// entries.
     pub(super) fn is_idle(&self, id: &RoomId) -> bool {
         self.takeover.is_ready()
             && self.coverage.is_clean(id)

@@ -1,4 +1,5 @@
-//! Writes snapshots of rooms behind, and deletes the keys of deleted rooms (D8, D12).
+//! Writes snapshots of rooms, quarantine records and checkpoints, and deletes the keys of deleted rooms (D8, D9, D12,
+//! D14).
 
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::RoomId;
@@ -11,7 +12,8 @@ use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Writes a room that is due, or later if too many writes are in flight.
+/// Writes a room's snapshot, or postpones it if too many writes are in flight. A room that cannot be stored goes to
+/// quarantine.
 pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     if !cx.requests.can_write() {
         state.coverage.postpone(id, cx.now.at);
@@ -22,12 +24,12 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
     let value = match state.rooms.encode(id, place, max_bytes) {
         Some(Ok(value)) if value.len() <= max_bytes => value,
         Some(Ok(value)) => {
-            tracing::error!(room = %id, bytes = value.len(), "a room's state is too big");
+            tracing::error!(room = %id, bytes = value.len(), "a room's state exceeds the size limit");
             faults::quarantine(state, cx, id, QuarantineReason::TooBig);
             return;
         }
         Some(Err(error)) => {
-            tracing::error!(room = %id, %error, "a room cannot be written");
+            tracing::error!(room = %id, %error, "cannot encode a room's snapshot");
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
             return;
         }
@@ -58,7 +60,7 @@ pub(super) fn write_if_due(state: &mut PartitionState, cx: &mut Context, id: &Ro
     }
 }
 
-/// What became of a room's write. If it failed, what is stored is read.
+/// Handles the outcome of a room's write. If the write failed, the stored value is read.
 pub(super) fn on_written(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -83,8 +85,8 @@ pub(super) fn on_written(
     });
 }
 
-/// What the read after a write that failed has found: another epoch's value means that the partition is gone, any other
-/// that its revision is to be written over.
+/// Handles the read that follows a failed write of a room. A later owner's value means that the partition is lost. Any
+/// other value is overwritten: its revision is adopted, never its content.
 pub(super) fn on_read_back(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -107,7 +109,7 @@ pub(super) fn on_read_back(
     Ownership::Held
 }
 
-/// Deletes the keys of deleted rooms that the checkpoint has passed.
+/// Deletes the keys of rooms whose deletion lies before the checkpoint.
 pub(super) fn delete_keys(state: &mut PartitionState, cx: &mut Context) {
     while cx.requests.can_write() {
         let Some(id) = state.coverage.pop_deleted(state.checkpoints.seq()) else {
@@ -127,7 +129,7 @@ pub(super) fn delete_keys(state: &mut PartitionState, cx: &mut Context) {
     }
 }
 
-/// What became of the deletion of a room's key.
+/// Handles the outcome of the deletion of a room's key.
 pub(super) fn on_deletion(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -142,13 +144,13 @@ pub(super) fn on_deletion(
             state.rooms.on_key_deleted(id, *revision);
         }
     } else if is_deleted {
-        // It stays named until the room is made again, or the next owner deletes it.
-        tracing::debug!(room = %id, "a deleted room's key could not be deleted");
+        // The key stays until the room is created again or the next owner deletes the key.
+        tracing::debug!(room = %id, "cannot delete the key of a deleted room");
     }
     continue_writing(state, cx, id);
 }
 
-/// What became of a quarantine record's write.
+/// Handles the outcome of a quarantine record's write. If the write failed, the stored record is read.
 pub(super) fn on_record_written(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -166,7 +168,7 @@ pub(super) fn on_record_written(
         .on_failed(cx, state.tenure, id, conflict);
 }
 
-/// What the read after a quarantine record's write that failed has found.
+/// Handles the read that follows a failed write of a quarantine record.
 pub(super) fn on_record_read_back(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -186,7 +188,8 @@ pub(super) fn on_record_read_back(
     Ownership::Held
 }
 
-/// Writes the checkpoint if snapshots cover more of the log, and it was not written just now.
+/// Writes the checkpoint if snapshots cover more of the log and the last write is old enough. During a handover it is
+/// written at once.
 pub(super) fn advance_checkpoint(state: &mut PartitionState, cx: &mut Context) {
     let releasing = state.takeover.is_releasing();
     if state.takeover.is_running() || releasing {
@@ -196,7 +199,7 @@ pub(super) fn advance_checkpoint(state: &mut PartitionState, cx: &mut Context) {
     }
 }
 
-/// After a write of a room: the next one.
+/// Begins the next writes and deletions after one of a room has ended.
 fn continue_writing(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     delete_keys(state, cx);
     write_if_due(state, cx, id);
