@@ -106,12 +106,15 @@ impl Engine {
     }
 
     /// Returns the number of rooms in memory.
-    pub fn rooms(&self) -> usize {
-        self.partitions.values().map(OwnedPartition::rooms).sum()
+    pub fn loaded_rooms(&self) -> usize {
+        self.partitions
+            .values()
+            .map(OwnedPartition::loaded_rooms)
+            .sum()
     }
 
     /// Returns the number of rooms that are stored and not in memory.
-    pub fn idle_rooms(&self) -> usize {
+    pub fn stored_rooms(&self) -> usize {
         self.partitions
             .values()
             .map(OwnedPartition::stored_rooms)

@@ -97,7 +97,7 @@ impl OwnedPartition {
     }
 
     /// Returns the number of rooms in memory.
-    pub(crate) fn rooms(&self) -> usize {
+    pub(crate) fn loaded_rooms(&self) -> usize {
         self.state.rooms.loaded()
     }
 

@@ -250,8 +250,8 @@ impl<'a> Worker<'a> {
         let counts = self.engine.counts();
         metrics.add(std::mem::replace(&mut self.counted, counts), counts);
         metrics.partitions.set(self.machine.owned() as i64);
-        metrics.rooms.set(self.engine.rooms() as i64);
-        metrics.idle_rooms.set(self.engine.idle_rooms() as i64);
+        metrics.rooms.set(self.engine.loaded_rooms() as i64);
+        metrics.idle_rooms.set(self.engine.stored_rooms() as i64);
     }
 
     /// Says whether the cluster is whole, as far as this worker can tell.

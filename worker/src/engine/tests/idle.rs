@@ -16,7 +16,7 @@ fn resting() -> Rig {
 }
 
 fn rooms(rig: &Rig) -> (usize, usize) {
-    (rig.owner.rooms(), rig.owner.idle_rooms())
+    (rig.owner.loaded_rooms(), rig.owner.stored_rooms())
 }
 
 #[test]
