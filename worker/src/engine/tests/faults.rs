@@ -129,7 +129,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn rooms_are_what_their_log_says_whatever_fails() {
+fn rooms_equal_the_replay_of_their_log_whatever_fails() {
     for seed in 0..300 {
         run(seed);
     }

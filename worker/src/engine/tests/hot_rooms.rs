@@ -66,7 +66,7 @@ fn hot(rig: &mut Rig) -> Vec<(u64, u64, Vec<String>)> {
 }
 
 #[test]
-fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
+fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
     let mut rig = rig();
     for edge in &EDGES[..2] {
         watch(&mut rig, edge, (0, false));
@@ -118,7 +118,7 @@ fn d22_an_edge_is_sent_everything_directly_until_it_has_confirmed() {
 }
 
 #[test]
-fn d22_beats_say_what_the_next_number_is() {
+fn d22_beats_of_a_hot_room_carry_the_next_number() {
     let mut rig = rig();
     for edge in EDGES {
         watch(&mut rig, edge, (0, false));
@@ -135,7 +135,7 @@ fn d22_beats_say_what_the_next_number_is() {
 }
 
 #[test]
-fn d22_a_room_is_cold_again_when_few_have_watched_it_for_long() {
+fn d22_a_room_is_no_longer_hot_after_few_edges_have_watched_it_for_long() {
     let mut rig = rig();
     for edge in EDGES {
         watch(&mut rig, edge, (0, false));

@@ -20,7 +20,7 @@ fn rooms(rig: &Rig) -> (usize, usize) {
 }
 
 #[test]
-fn d13_a_room_that_nobody_is_in_leaves_memory_and_comes_back() {
+fn d13_an_idle_room_leaves_memory_and_a_join_loads_it_again() {
     let mut rig = resting();
     rig.pass(2_000);
     rig.pass(60_000);
@@ -65,7 +65,7 @@ fn rested() -> Rig {
 }
 
 #[test]
-fn d13_a_watch_brings_a_room_back() {
+fn d13_a_viewer_loads_a_stored_room() {
     let mut rig = rested();
     rig.ask(interest("e3", &["echo-1"], true));
     let told = rig.told("e3", "echo-1");
@@ -75,7 +75,7 @@ fn d13_a_watch_brings_a_room_back() {
 }
 
 #[test]
-fn d13_the_timer_of_a_room_at_rest_fires() {
+fn d13_the_timer_of_a_stored_room_fires() {
     let mut rig = Rig::with(|config| config.idle = Some(Duration::from_millis(10)));
     rig.take();
     rig.join("echo-1", "alice", 10);
@@ -94,7 +94,7 @@ fn d13_the_timer_of_a_room_at_rest_fires() {
 }
 
 #[test]
-fn d13_what_comes_while_a_room_is_read_waits_in_order_and_is_not_covered() {
+fn d13_entries_wait_in_order_for_a_room_that_is_read_and_hold_the_checkpoint_back() {
     let mut rig = rested();
     let first = rig.next_seq;
     rig.stuck_reads = true;
@@ -132,7 +132,7 @@ fn d13_a_release_waits_for_a_room_that_is_being_read() {
 }
 
 #[test]
-fn d13_a_room_at_rest_whose_snapshot_is_another_goes_to_quarantine() {
+fn d13_a_stored_room_whose_snapshot_was_changed_goes_to_quarantine() {
     // What becomes of it, and what is counted: damaged, unreadable.
     type Case = (fn(&str) -> String, (u64, u64));
     let cases: [Case; 3] = [
@@ -155,7 +155,7 @@ fn d13_a_room_at_rest_whose_snapshot_is_another_goes_to_quarantine() {
 }
 
 #[test]
-fn d13_the_log_is_not_read_on_while_too_much_waits() {
+fn d13_the_log_is_not_read_while_too_many_entries_wait() {
     let mut rig = rested();
     rig.stuck_reads = true;
     rig.join("echo-1", "alice", 20);

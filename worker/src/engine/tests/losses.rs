@@ -28,7 +28,7 @@ fn losses(rig: &Rig) -> Vec<u64> {
 }
 
 #[test]
-fn d03_an_answer_that_there_is_no_session_names_the_entry() {
+fn d03_gone_names_the_entry_that_it_answers() {
     let mut rig = Rig::started();
     rig.append("echo-1", lost(("alice", 10), 1));
     rig.join("echo-1", "bob", 11);
@@ -83,7 +83,7 @@ fn d06_a_loss_that_was_not_stored_is_appended_again() {
 }
 
 #[test]
-fn d06_a_digest_loses_who_is_in_rooms_that_it_does_not_name() {
+fn d06_a_digest_loses_the_players_of_rooms_that_it_does_not_name() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 11);
@@ -105,7 +105,7 @@ fn d06_a_digest_loses_who_is_in_rooms_that_it_does_not_name() {
 }
 
 #[test]
-fn d17_sessions_are_counted_per_process_as_they_come_and_go() {
+fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     let mut rig = Rig::started();
     let held = |rig: &Rig| {
         let processes = rig.owner.session_processes();
@@ -155,7 +155,7 @@ fn d17_all_shards_of_a_dead_process_lose_their_players() {
 }
 
 #[test]
-fn d17_thousands_of_players_are_lost_in_turn_and_all_of_them() {
+fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
     let mut rig = Rig::started();
     for n in 0..3_000 {
         rig.join(&format!("echo-{n}"), "alice", 100_000 + n);

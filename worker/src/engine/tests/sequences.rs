@@ -8,7 +8,7 @@ use grandstand_common::wire::{Entry, LinkRequest};
 use prost::Message;
 
 #[test]
-fn d03_appends_reordered_over_a_reconnect() {
+fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
     let mut rig = Rig::started();
     let alice = ("alice", 10);
     rig.join("echo-1", "alice", 10);
@@ -37,7 +37,7 @@ fn d03_appends_reordered_over_a_reconnect() {
 }
 
 #[test]
-fn d01_two_devices_of_one_player_with_the_same_seq() {
+fn d01_of_two_devices_with_the_same_seq_only_the_latest_one_is_applied() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 30);
@@ -65,7 +65,7 @@ fn d01_two_devices_of_one_player_with_the_same_seq() {
 }
 
 #[test]
-fn d01_a_late_lost_of_the_edge_before_throws_nobody_out() {
+fn d01_a_late_lost_from_the_previous_edge_disconnects_nobody() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "alice", 20);
@@ -109,7 +109,7 @@ fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
 }
 
 #[test]
-fn d08_a_stale_owner_writes_a_snapshot_after_it_was_replaced() {
+fn d08_a_stale_owners_late_snapshot_is_overwritten_and_drops_no_room() {
     let key = subject::room_key(P, &room_id("echo-1"));
     // Its write is still under way when its successor has read the rooms: nothing is stored of it.
     let mut rig = Rig::started();
@@ -140,7 +140,7 @@ fn d08_a_stale_owner_writes_a_snapshot_after_it_was_replaced() {
 }
 
 #[test]
-fn d09_a_stale_owner_writes_a_checkpoint_after_it_was_replaced() {
+fn d09_a_stale_owner_cannot_write_a_checkpoint_after_its_successors_claim() {
     let mut rig = Rig::started();
     let key = subject::checkpoint_key(P);
     rig.join("echo-1", "alice", 10);
@@ -164,7 +164,7 @@ fn d09_a_stale_owner_writes_a_checkpoint_after_it_was_replaced() {
 }
 
 #[test]
-fn d08_the_answer_to_a_snapshots_write_is_lost() {
+fn d08_snapshots_are_written_on_after_a_lost_answer() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.lose_answers = 1;
@@ -179,7 +179,7 @@ fn d08_the_answer_to_a_snapshots_write_is_lost() {
 }
 
 #[test]
-fn d09_the_answer_to_a_checkpoints_write_is_lost() {
+fn d09_the_checkpoint_advances_after_a_lost_answer() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(1_000);
@@ -196,7 +196,7 @@ fn d09_the_answer_to_a_checkpoints_write_is_lost() {
 }
 
 #[test]
-fn d19_the_last_message_of_a_room_is_lost() {
+fn d19_a_beat_reveals_the_loss_of_a_rooms_last_message() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.told("e1", "echo-1");
@@ -235,7 +235,7 @@ fn d19_the_last_message_of_a_room_is_lost() {
 }
 
 #[test]
-fn d13_an_edge_dies_while_a_partition_has_no_owner() {
+fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
@@ -257,7 +257,7 @@ fn d13_an_edge_dies_while_a_partition_has_no_owner() {
 }
 
 #[test]
-fn d13_rooms_that_nobody_touches_wake_when_their_timers_are_due() {
+fn d13_after_a_takeover_the_timers_of_untouched_rooms_fire() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "timer");
@@ -270,7 +270,7 @@ fn d13_rooms_that_nobody_touches_wake_when_their_timers_are_due() {
 }
 
 #[test]
-fn d15_nats_was_wiped_and_the_room_made_anew_is_another_instance() {
+fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     let first = rig.sent.back().unwrap().1.rooms[0].instance;
@@ -297,7 +297,7 @@ fn d15_nats_was_wiped_and_the_room_made_anew_is_another_instance() {
 }
 
 #[test]
-fn d12_a_room_deleted_and_made_again_is_not_deleted_by_the_timer_before() {
+fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(1_000);

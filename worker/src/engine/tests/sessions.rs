@@ -87,7 +87,7 @@ fn d01_a_lower_attempt_of_the_same_page_is_skipped() {
 }
 
 #[test]
-fn d02_repeats_are_answered_and_gaps_are_named_once_a_round() {
+fn d02_repeats_are_answered_and_gaps_are_reported_once_a_round() {
     let mut rig = Rig::started();
     let alice = ("alice", 10);
     rig.join("echo-1", "alice", 10);
@@ -118,7 +118,7 @@ fn d02_repeats_are_answered_and_gaps_are_named_once_a_round() {
 }
 
 #[test]
-fn d02_seq_goes_on_across_sessions() {
+fn d02_seq_continues_across_sessions() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "a");
@@ -183,7 +183,7 @@ fn d04_a_reject_comes_before_the_report_that_covers_it() {
 }
 
 #[test]
-fn d04_what_is_not_known_is_gone() {
+fn d04_an_entry_of_an_unknown_room_or_session_is_answered_with_gone() {
     let mut rig = Rig::started();
     rig.input("echo-1", ("alice", 10), 1, "a");
     assert_eq!(rig.told("e1", "echo-1"), ["gone 10 not_joined"]);
@@ -194,7 +194,7 @@ fn d04_what_is_not_known_is_gone() {
 }
 
 #[test]
-fn d05_only_a_join_that_is_taken_creates_a_room() {
+fn d05_only_an_accepted_join_creates_a_room() {
     let mut rig = Rig::started();
     rig.join("nothing-1", "alice", 10);
     assert_eq!(rig.told("e1", "nothing-1"), ["refused 10 no_such_game"]);
@@ -220,7 +220,7 @@ fn d05_only_a_join_that_is_taken_creates_a_room() {
 }
 
 #[test]
-fn d05_the_seed_decides_the_chances() {
+fn d05_the_seed_determines_a_rooms_randomness() {
     let dice = |seed: u8| {
         let mut rig = Rig::started();
         let mut entry = joined("alice", 10);
@@ -237,7 +237,7 @@ fn d05_the_seed_decides_the_chances() {
 }
 
 #[test]
-fn d06_an_owners_lost_ends_nothing() {
+fn d06_edge_lost_leaves_the_session_open() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
@@ -269,7 +269,7 @@ fn d06_an_owners_lost_ends_nothing() {
 }
 
 #[test]
-fn a_session_that_its_own_lost_ended_returns_with_another() {
+fn a_player_whose_session_lost_ended_returns_with_another_session() {
     let mut rig = Rig::started();
     rig.join("echo-1", "bob", 20);
     rig.join("echo-1", "alice", 10);

@@ -39,7 +39,7 @@ fn d08_a_room_is_written_after_a_second_or_32_entries() {
 }
 
 #[test]
-fn d08_after_a_lost_answer_or_swap_it_is_written_again() {
+fn d08_a_room_is_written_again_after_a_failed_write_or_a_conflict() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.fail_writes = 1;
@@ -58,7 +58,7 @@ fn d08_after_a_lost_answer_or_swap_it_is_written_again() {
 }
 
 #[test]
-fn d08_one_write_of_a_room_is_in_flight() {
+fn d08_at_most_one_write_of_a_room_is_in_flight() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(2_000);
@@ -76,7 +76,7 @@ fn d08_one_write_of_a_room_is_in_flight() {
 }
 
 #[test]
-fn d08_a_later_epoch_means_that_the_partition_is_gone() {
+fn d08_a_later_epoch_in_a_snapshot_makes_the_owner_drop_its_partition() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     let key = subject::room_key(P, &room_id("echo-1"));
@@ -112,7 +112,7 @@ fn d09_the_checkpoint_is_the_first_uncovered_entry() {
 }
 
 #[test]
-fn d09_a_later_epoch_in_the_checkpoint_means_that_the_partition_is_gone() {
+fn d09_a_later_epoch_in_the_checkpoint_makes_the_owner_drop_its_partition() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     let mut later = rig.checkpoint();
@@ -145,7 +145,7 @@ fn d09_covered_entries_are_skipped_in_a_replay() {
 }
 
 #[test]
-fn d14_a_panic_is_tried_once_more() {
+fn d14_an_entry_that_panics_is_applied_once_more() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "a");
@@ -165,7 +165,7 @@ fn d14_a_panic_is_tried_once_more() {
 }
 
 #[test]
-fn d14_a_room_that_panics_twice_is_put_aside_for_another_build() {
+fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(1_500);
@@ -211,7 +211,7 @@ fn d14_a_room_that_panics_twice_is_put_aside_for_another_build() {
 }
 
 #[test]
-fn d14_what_cannot_be_read_is_put_aside_and_stays() {
+fn d14_a_room_with_an_unreadable_snapshot_goes_to_quarantine_and_keeps_it() {
     let mut rig = Rig::new();
     let key = subject::room_key(P, &room_id("echo-1"));
     rig.put(Bucket::Rooms(P), &key, Some("nonsense".into()));
@@ -226,7 +226,7 @@ fn d14_what_cannot_be_read_is_put_aside_and_stays() {
 }
 
 #[test]
-fn d14_a_state_over_its_limit_is_too_big() {
+fn d14_a_room_whose_state_exceeds_its_limit_goes_to_quarantine() {
     let mut rig = Rig::with(|config| config.state_bytes = 50_000);
     rig.take();
     rig.join("echo-1", "alice", 10);
@@ -254,7 +254,7 @@ fn a_release_stores_everything_and_ends() {
 }
 
 #[test]
-fn what_is_dropped_writes_nothing_more() {
+fn a_dropped_partition_writes_nothing() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     let before = rig.commands.len();
@@ -280,7 +280,7 @@ fn tamper(rig: &mut Rig, room: &str, change: impl Fn(String) -> String) {
 }
 
 #[test]
-fn d14_a_snapshot_whose_state_is_not_the_stored_one_is_put_aside() {
+fn d14_a_room_whose_snapshot_does_not_match_its_hash_goes_to_quarantine() {
     for (is, becomes) in [
         (r#""last_seq":1"#, r#""last_seq":2"#),
         ("joined alice", "joined Alice"),
@@ -305,7 +305,7 @@ fn d14_a_snapshot_whose_state_is_not_the_stored_one_is_put_aside() {
 }
 
 #[test]
-fn snapshots_of_builds_without_the_whole_states_hash_are_read() {
+fn snapshots_without_a_hash_of_the_whole_state_are_read() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.pass(2_000);

@@ -117,7 +117,7 @@ fn d10_a_later_claim_wins() {
 }
 
 #[test]
-fn a_failed_step_of_a_takeover_is_taken_again() {
+fn a_takeover_begins_again_after_a_failed_step() {
     let mut rig = Rig::new();
     rig.fail_writes = 2;
     rig.owner.take(rig.now, P, Epoch(101));
@@ -144,7 +144,7 @@ fn d04_nothing_is_answered_or_emitted_before_the_log_was_read() {
 }
 
 #[test]
-fn d11_a_log_that_was_made_anew_is_read_from_its_beginning() {
+fn d11_a_log_that_was_created_again_is_read_from_its_beginning() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     for n in 1..=10 {
@@ -200,7 +200,7 @@ fn d11_a_log_that_lost_its_tail_is_cut_there() {
 }
 
 #[test]
-fn d11_a_cut_under_a_living_owner_keeps_what_it_applied() {
+fn d11_an_owner_keeps_what_it_applied_before_the_log_was_cut() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     for n in 1..=10 {

@@ -29,7 +29,7 @@ fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
 }
 
 #[test]
-fn a_watched_room_that_does_not_exist_comes_when_it_is_created() {
+fn the_watchers_of_an_absent_room_get_its_snapshot_when_it_is_created() {
     let mut rig = Rig::started();
     let reply = rig.ask(spectators("e5", Known::default(), false));
     assert_eq!(rig.told("e5", "echo-1"), ["absent"]);
@@ -47,7 +47,7 @@ fn a_watched_room_that_does_not_exist_comes_when_it_is_created() {
 }
 
 #[test]
-fn what_an_edge_lacks_comes_as_updates_if_they_are_kept() {
+fn an_edge_is_sent_the_updates_it_lacks_if_they_are_kept_and_otherwise_a_snapshot() {
     let mut rig = Rig::started();
     let instance = rig.join("echo-1", "alice", 10);
     rig.ask(spectators("e5", Known::default(), false));
@@ -83,7 +83,7 @@ fn what_an_edge_lacks_comes_as_updates_if_they_are_kept() {
 }
 
 #[test]
-fn a_snapshot_comes_to_all_when_updates_outgrow_the_ring() {
+fn all_edges_get_a_snapshot_when_the_updates_outgrow_the_ring() {
     let mut rig = Rig::with(|config| config.ring_bytes = 400);
     rig.take();
     rig.join("echo-1", "alice", 10);
@@ -101,7 +101,7 @@ fn a_snapshot_comes_to_all_when_updates_outgrow_the_ring() {
 }
 
 #[test]
-fn a_digest_drops_what_it_does_not_name_but_no_player_whom_it_does() {
+fn a_digest_ends_the_interest_in_unnamed_rooms_but_keeps_players_of_named_ones() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 20);
@@ -228,7 +228,7 @@ fn a_room_ticks_only_while_it_is_watched() {
 }
 
 #[test]
-fn d19_a_hole_is_answered_with_its_rooms() {
+fn d19_a_gap_in_the_numbers_is_answered_with_its_rooms() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 11);
@@ -259,7 +259,7 @@ fn a_single_item_over_the_payload_limit_closes_the_room() {
 }
 
 #[test]
-fn nobody_waits_for_a_room_of_a_game_that_does_not_exist() {
+fn interest_in_a_room_of_an_unknown_game_is_answered_with_closed() {
     let mut rig = Rig::started();
     let mut wanted = interest("e5", &["nosuch-1"], true);
     wanted.rooms[0].spectators = Some(Known::default());
