@@ -66,7 +66,7 @@ impl Game for Echo {
                     "panic" if PANICS.get() > 0 => {
                         PANICS.set(PANICS.get() - 1);
                         self.log.push("half".into());
-                        panic!("as told");
+                        panic!("as ordered");
                     }
                     _ => {}
                 }
@@ -87,7 +87,7 @@ impl Game for Echo {
     }
 
     fn tick(&self, volatile: &mut u32, effects: &mut LiveEffects) {
-        assert!(!TICKS_PANIC.get(), "as told");
+        assert!(!TICKS_PANIC.get(), "as ordered");
         *volatile += 1;
         effects.all(Data::json(volatile).unwrap());
     }

@@ -70,7 +70,7 @@ pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
 }
 
 /// An item in one line.
-pub(super) fn tell(item: &ItemKind) -> String {
+pub(super) fn summary(item: &ItemKind) -> String {
     let text = |data: &Option<Data>| {
         let data = data.as_ref().map(|d| d.bytes().to_vec());
         String::from_utf8(data.unwrap_or_default()).unwrap()
@@ -89,13 +89,13 @@ pub(super) fn tell(item: &ItemKind) -> String {
         ItemKind::Direct(d) => format!("direct {} {}", d.session, text(&d.data).trim_matches('"')),
         ItemKind::Rejected(r) => format!("rejected {} {} {}", r.session, r.seq, r.code),
         ItemKind::Processed(p) => {
-            let mut told = format!("processed {} n{} seq{}", p.session, p.n, p.last_seq);
+            let mut line = format!("processed {} n{} seq{}", p.session, p.n, p.last_seq);
             if let Some(round) = p.gap {
-                told += &format!(" gap{round}");
+                line += &format!(" gap{round}");
             }
-            told += if p.lost { " lost" } else { "" };
-            told += if p.ended { " ended" } else { "" };
-            told
+            line += if p.lost { " lost" } else { "" };
+            line += if p.ended { " ended" } else { "" };
+            line
         }
         ItemKind::Synced(_) => "synced".to_owned(),
         ItemKind::Refused(r) => format!("refused {} {}", r.session, r.code),

@@ -13,14 +13,14 @@ const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
 const PLAYERS: [&str; 3] = ["alice", "bob", "mallory"];
 
 /// What the edges would append, some of it twice, late or out of order.
-fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]) {
-    let (r, p) = (dice.random_range(0..3), dice.random_range(0..3));
+fn step(rig: &mut Rig, rng: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]) {
+    let (r, p) = (rng.random_range(0..3), rng.random_range(0..3));
     let (room, player) = (ROOMS[r], PLAYERS[p]);
     let (session, n, seq) = &mut chains[r][p];
     let of = (player, *session);
-    match dice.random_range(0..20) {
+    match rng.random_range(0..20) {
         0 | 1 => {
-            *session = dice.random_range(10..90);
+            *session = rng.random_range(10..90);
             *n = 0;
             rig.join(room, player, *session);
         }
@@ -45,7 +45,7 @@ fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]
         7 => {
             rig.append(room, input(of, (*n + 3, *seq + 3), "early"));
         }
-        8 if dice.random_bool(0.3) => {
+        8 if rng.random_bool(0.3) => {
             *n += 1;
             *seq += 1;
             rig.append(room, input(of, (*n, *seq), "finish"));
@@ -53,21 +53,21 @@ fn step(rig: &mut Rig, dice: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]
         _ => {
             *n += 1;
             *seq += 1;
-            let text = ["a", "timer", "reject", "direct", "panic"][dice.random_range(0..5)];
+            let text = ["a", "timer", "reject", "direct", "panic"][rng.random_range(0..5)];
             rig.append(room, input(of, (*n, *seq), text));
         }
     }
 }
 
 fn run(seed: u64) {
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let idle = |config: &mut EngineConfig| config.idle = Some(Duration::from_millis(1_500));
-    let mut rig = Rig::with(idle);
+    let mut rig = Rig::with_config(idle);
     rig.take();
     let mut chains = [[(10, 0, 0); 3]; 3];
     for _ in 0..200 {
-        step(&mut rig, &mut dice, &mut chains);
-        match dice.random_range(0..30) {
+        step(&mut rig, &mut rng, &mut chains);
+        match rng.random_range(0..30) {
             0 => {
                 rig.hold_log = false;
                 rig.restart_with(idle);
@@ -77,33 +77,33 @@ fn run(seed: u64) {
                 rig.owner.release(rig.now, P);
                 rig.run();
                 while rig.events.is_empty() {
-                    rig.pass(250);
+                    rig.advance(250);
                 }
                 assert_eq!(rig.events.pop(), Some("released"));
                 rig.restart_with(idle);
             }
-            2 => rig.fail_writes = dice.random_range(1..5),
-            3 => rig.pass(dice.random_range(0..70_000)),
+            2 => rig.fail_writes = rng.random_range(1..5),
+            3 => rig.advance(rng.random_range(0..70_000)),
             4 => PANICS.set(1),
             5 => rig.owner.handle_log_lost(P),
             6 => rig.hold_log = !rig.hold_log,
-            _ => rig.pass(dice.random_range(0..300)),
+            _ => rig.advance(rng.random_range(0..300)),
         }
-        if rig.fail_writes == 0 && dice.random_bool(0.1) {
+        if rig.fail_writes == 0 && rng.random_bool(0.1) {
             rig.hold_log = false;
         }
     }
     rig.hold_log = false;
     for _ in 0..100 {
-        rig.pass(1_000);
+        rig.advance(1_000);
     }
     let mut reference = Rig::new();
     reference.now = rig.now;
     reference.log = rig.log.clone();
     reference.next_seq = rig.next_seq;
     reference.take();
-    reference.pass(2_000);
-    reference.pass(2_000);
+    reference.advance(2_000);
+    reference.advance(2_000);
     assert_eq!(
         reference.log.len(),
         rig.log.len(),

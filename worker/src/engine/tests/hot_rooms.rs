@@ -10,7 +10,7 @@ const EDGES: [&str; 3] = ["e5", "e6", "e7"];
 
 /// A room that is hot with three edges beside that of its player, and cold again after a second with fewer.
 fn rig() -> Rig {
-    let mut rig = Rig::with(|config| {
+    let mut rig = Rig::with_config(|config| {
         (config.hot_edges, config.cold_edges) = (3, 4);
         config.cold_after = Duration::from_secs(1);
     });
@@ -26,8 +26,8 @@ fn watch(rig: &mut Rig, edge: &str, (hot, sync): (u64, bool)) -> Vec<String> {
 /// `heard`: of which stream something was received, and whether the edge is subscribed.
 fn watch_as(rig: &mut Rig, edge: &str, heard: (u64, bool), sync: bool) -> Vec<String> {
     let (hot, subscribed) = heard;
-    rig.told(edge, ROOM);
-    rig.ask(Interest {
+    rig.received(edge, ROOM);
+    rig.send_interest(Interest {
         edge: edge.into(),
         digest: false,
         rooms: vec![RoomInterest {
@@ -39,11 +39,11 @@ fn watch_as(rig: &mut Rig, edge: &str, heard: (u64, bool), sync: bool) -> Vec<St
             ..RoomInterest::default()
         }],
     });
-    rig.told(edge, ROOM)
+    rig.received(edge, ROOM)
 }
 
 fn unwatch(rig: &mut Rig, edge: &str) {
-    rig.ask(Interest {
+    rig.send_interest(Interest {
         edge: edge.into(),
         digest: false,
         rooms: vec![RoomInterest {
@@ -60,7 +60,7 @@ fn hot(rig: &mut Rig) -> Vec<(u64, u64, Vec<String>)> {
         assert_eq!(subject, "hot.echo-1");
         let room = &batch.rooms[0];
         let items = room.items.iter().filter_map(|item| item.kind.as_ref());
-        (room.stream, room.first, items.map(tell).collect())
+        (room.stream, room.first, items.map(summary).collect())
     })
     .collect()
 }
@@ -71,11 +71,17 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
     for edge in &EDGES[..2] {
         watch(&mut rig, edge, (0, false));
     }
-    let told = watch(&mut rig, "e7", (0, false));
-    assert!(told.contains(&"hot Both from 1".to_owned()), "{told:?}");
+    let received = watch(&mut rig, "e7", (0, false));
+    assert!(
+        received.contains(&"hot Both from 1".to_owned()),
+        "{received:?}"
+    );
     for edge in &EDGES[..2] {
-        let told = rig.told(edge, ROOM);
-        assert!(told.contains(&"hot Both from 1".to_owned()), "{told:?}");
+        let received = rig.received(edge, ROOM);
+        assert!(
+            received.contains(&"hot Both from 1".to_owned()),
+            "{received:?}"
+        );
     }
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 1, "a");
@@ -84,16 +90,16 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].2, ["update 2/2 alice a"]);
     for edge in EDGES {
-        assert_eq!(rig.told(edge, ROOM), ["update 0/2 alice a"]);
+        assert_eq!(rig.received(edge, ROOM), ["update 0/2 alice a"]);
     }
     // Subscribed is not yet routed.
     watch_as(&mut rig, "e6", (0, true), false);
-    let told = watch(&mut rig, "e5", (stream, false));
-    assert_eq!(told, [format!("hot Hot from {}", first + 1)]);
+    let received = watch(&mut rig, "e5", (stream, false));
+    assert_eq!(received, [format!("hot Hot from {}", first + 1)]);
     rig.input(ROOM, ("alice", 10), 2, "b");
-    assert_eq!(rig.told("e5", ROOM), [""; 0]);
+    assert_eq!(rig.received("e5", ROOM), [""; 0]);
     for edge in &EDGES[1..] {
-        assert_eq!(rig.told(edge, ROOM), ["update 0/3 alice b"]);
+        assert_eq!(rig.received(edge, ROOM), ["update 0/3 alice b"]);
         watch(&mut rig, edge, (stream, false));
     }
     hot(&mut rig);
@@ -104,17 +110,21 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
         [(stream, first + 2, vec!["update 4/4 alice c".to_owned()])]
     );
     for edge in EDGES {
-        assert_eq!(rig.told(edge, ROOM), [""; 0], "the worker publishes once");
+        assert_eq!(
+            rig.received(edge, ROOM),
+            [""; 0],
+            "the worker publishes once"
+        );
     }
     // One that lost the bus is not reached there for sure.
-    let told = watch(&mut rig, "e5", (0, true));
+    let received = watch(&mut rig, "e5", (0, true));
     assert!(
-        told.contains(&format!("hot Both from {}", first + 3)),
-        "{told:?}"
+        received.contains(&format!("hot Both from {}", first + 3)),
+        "{received:?}"
     );
     rig.input(ROOM, ("alice", 10), 4, "d");
-    assert_eq!(rig.told("e5", ROOM), ["update 0/5 alice d"]);
-    assert_eq!(rig.told("e6", ROOM), [""; 0]);
+    assert_eq!(rig.received("e5", ROOM), ["update 0/5 alice d"]);
+    assert_eq!(rig.received("e6", ROOM), [""; 0]);
 }
 
 #[test]
@@ -123,14 +133,14 @@ fn d22_beats_of_a_hot_room_carry_the_next_number() {
     for edge in EDGES {
         watch(&mut rig, edge, (0, false));
     }
-    rig.pass(5_000);
+    rig.advance(5_000);
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 1, "a");
     let sent = hot(&mut rig);
     let (stream, next) = (sent[0].0, sent[0].1 + 1);
-    rig.pass(100);
+    rig.advance(100);
     assert_eq!(hot(&mut rig), [(stream, next, vec![])]);
-    rig.pass(900);
+    rig.advance(900);
     assert_eq!(hot(&mut rig), [(stream, next, vec![])]);
 }
 
@@ -146,23 +156,26 @@ fn d22_a_room_is_no_longer_hot_after_few_edges_have_watched_it_for_long() {
         watch(&mut rig, edge, (stream, false));
     }
     unwatch(&mut rig, "e7");
-    rig.pass(900);
+    rig.advance(900);
     watch(&mut rig, "e7", (0, false));
-    rig.pass(900);
+    rig.advance(900);
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 2, "b");
     assert_eq!(hot(&mut rig).len(), 1, "it was cool for too short a time");
     unwatch(&mut rig, "e7");
-    rig.told("e5", ROOM);
-    rig.pass(1_000);
-    let told = rig.told("e5", ROOM);
-    assert!(told.iter().any(|t| t.starts_with("hot Direct")), "{told:?}");
+    rig.received("e5", ROOM);
+    rig.advance(1_000);
+    let received = rig.received("e5", ROOM);
+    assert!(
+        received.iter().any(|t| t.starts_with("hot Direct")),
+        "{received:?}"
+    );
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 3, "c");
     assert_eq!(hot(&mut rig), []);
-    assert_eq!(rig.told("e5", ROOM), ["update 0/4 alice c"]);
+    assert_eq!(rig.received("e5", ROOM), ["update 0/4 alice c"]);
     // Hot once more, it has another stream.
-    rig.pass(1_000);
+    rig.advance(1_000);
     watch(&mut rig, "e7", (0, false));
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 4, "d");

@@ -7,8 +7,8 @@ use crate::command::Command;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 
-fn resting() -> Rig {
-    let mut rig = Rig::with(|config| config.idle = Some(Duration::from_secs(5)));
+fn idle_rig() -> Rig {
+    let mut rig = Rig::with_config(|config| config.idle = Some(Duration::from_secs(5)));
     rig.take();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "a");
@@ -21,43 +21,46 @@ fn rooms(rig: &Rig) -> (usize, usize) {
 
 #[test]
 fn d13_an_idle_room_leaves_memory_and_a_join_loads_it_again() {
-    let mut rig = resting();
-    rig.pass(2_000);
-    rig.pass(60_000);
+    let mut rig = idle_rig();
+    rig.advance(2_000);
+    rig.advance(60_000);
     assert_eq!(rooms(&rig), (1, 0), "alice is in");
     rig.append("echo-1", lost(("alice", 10), 2));
-    rig.pass(1_100);
-    rig.pass(3_000);
+    rig.advance(1_100);
+    rig.advance(3_000);
     assert_eq!(rooms(&rig), (1, 0), "her edge watches");
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
-    rig.pass(4_900);
+    rig.advance(4_900);
     assert_eq!(rooms(&rig), (1, 0), "not long enough");
-    rig.pass(100);
+    rig.advance(100);
     assert_eq!(rooms(&rig), (0, 1));
-    rig.pass(100_000);
+    rig.advance(100_000);
     let seq = rig.next_seq;
     assert_eq!(rig.checkpoint().seq, seq);
     // A player returns: what he had is there, and he is told the next number.
     rig.join("echo-1", "alice", 20);
     assert_eq!(rooms(&rig), (1, 0));
-    let told = rig.told("e2", "echo-1");
-    assert!(told.contains(&"snapshot 0 v4 4".to_owned()), "{told:?}");
+    let received = rig.received("e2", "echo-1");
     assert!(
-        told.contains(&"processed 20 n0 seq1".to_owned()),
-        "{told:?}"
+        received.contains(&"snapshot 0 v4 4".to_owned()),
+        "{received:?}"
     );
-    rig.pass(2_000);
+    assert!(
+        received.contains(&"processed 20 n0 seq1".to_owned()),
+        "{received:?}"
+    );
+    rig.advance(2_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], seq);
 }
 
-fn rested() -> Rig {
-    let mut rig = resting();
+fn unloaded_rig() -> Rig {
+    let mut rig = idle_rig();
     rig.append("echo-1", lost(("alice", 10), 2));
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
-    rig.pass(2_000);
-    rig.pass(10_000);
+    rig.advance(2_000);
+    rig.advance(10_000);
     assert_eq!(rooms(&rig), (0, 1));
     rig.sent.clear();
     rig.commands.clear();
@@ -66,65 +69,71 @@ fn rested() -> Rig {
 
 #[test]
 fn d13_a_viewer_loads_a_stored_room() {
-    let mut rig = rested();
-    rig.ask(interest("e3", &["echo-1"], true));
-    let told = rig.told("e3", "echo-1");
-    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
-    assert_eq!(told.last().unwrap(), "synced");
+    let mut rig = unloaded_rig();
+    rig.send_interest(interest("e3", &["echo-1"], true));
+    let received = rig.received("e3", "echo-1");
+    assert!(
+        received.contains(&"snapshot 0 v3 3".to_owned()),
+        "{received:?}"
+    );
+    assert_eq!(received.last().unwrap(), "synced");
     assert_eq!(rooms(&rig), (1, 0));
 }
 
 #[test]
 fn d13_the_timer_of_a_stored_room_fires() {
-    let mut rig = Rig::with(|config| config.idle = Some(Duration::from_millis(10)));
+    let mut rig = Rig::with_config(|config| config.idle = Some(Duration::from_millis(10)));
     rig.take();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "finish");
     rig.append("echo-1", lost(("alice", 10), 2));
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
-    rig.pass(1_500);
-    rig.pass(1_500);
+    rig.advance(1_500);
+    rig.advance(1_500);
     assert_eq!(rooms(&rig), (0, 1));
-    rig.pass(60_000);
-    rig.pass(3_000);
-    rig.pass(3_000);
+    rig.advance(60_000);
+    rig.advance(3_000);
+    rig.advance(3_000);
     assert_eq!(rooms(&rig), (0, 0), "a minute after its end it is deleted");
     assert!(rig.snapshot("echo-1").is_none());
 }
 
 #[test]
 fn d13_entries_wait_in_order_for_a_room_that_is_read_and_hold_the_checkpoint_back() {
-    let mut rig = rested();
+    let mut rig = unloaded_rig();
     let first = rig.next_seq;
-    rig.stuck_reads = true;
+    rig.fail_reads = true;
     rig.join("echo-1", "alice", 20);
-    rig.ask(interest("e3", &["echo-1"], true));
+    rig.send_interest(interest("e3", &["echo-1"], true));
     rig.append("echo-1", input(("alice", 20), (1, 2), "b"));
     rig.join("echo-2", "bob", 30);
-    rig.pass(5_000);
-    assert_eq!(rig.told("e3", "echo-1"), [""; 0]);
+    rig.advance(5_000);
+    assert_eq!(rig.received("e3", "echo-1"), [""; 0]);
     assert_eq!(rig.checkpoint().seq, first, "it holds the checkpoint back");
-    rig.stuck_reads = false;
-    rig.pass(1_000);
-    let told = rig.told("e2", "echo-1");
-    assert!(told.contains(&"update 5/0 alice b".to_owned()), "{told:?}");
-    assert_eq!(told.last().unwrap(), "processed 20 n1 seq2");
-    rig.pass(3_000);
+    rig.fail_reads = false;
+    rig.advance(1_000);
+    let received = rig.received("e2", "echo-1");
+    assert!(
+        received.contains(&"update 5/0 alice b".to_owned()),
+        "{received:?}"
+    );
+    assert_eq!(received.last().unwrap(), "processed 20 n1 seq2");
+    rig.advance(3_000);
     assert_eq!(rig.checkpoint().seq, rig.next_seq);
 }
 
 #[test]
 fn d13_a_release_waits_for_a_room_that_is_being_read() {
-    let mut rig = rested();
-    rig.stuck_reads = true;
+    let mut rig = unloaded_rig();
+    rig.fail_reads = true;
     let seq = rig.join("echo-1", "alice", 20);
     assert_ne!(seq, 0);
     rig.owner.release(rig.now, P);
-    rig.pass(500);
+    rig.advance(500);
     assert_eq!(rig.events, [""; 0]);
-    rig.stuck_reads = false;
-    rig.pass(1_000);
+    rig.fail_reads = false;
+    rig.advance(1_000);
     assert_eq!(rig.events, ["released"]);
     let players = rig.snapshot("echo-1").unwrap()["room"]["players"].clone();
     assert_eq!(players["alice"]["session"], 20);
@@ -141,13 +150,16 @@ fn d13_a_stored_room_whose_snapshot_was_changed_goes_to_quarantine() {
         (|text| text.to_owned(), (1, 0)),
     ];
     for (becomes, counted) in cases {
-        let mut rig = rested();
+        let mut rig = unloaded_rig();
         let key = subject::room_key(P, &room_id("echo-1"));
         let stored = rig.get(Bucket::Rooms(P), &key).unwrap().value.clone();
         let text = String::from_utf8(stored.unwrap().to_vec()).unwrap();
         rig.put(Bucket::Rooms(P), &key, Some(becomes(&text).into()));
         rig.join("echo-1", "alice", 20);
-        assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
+        assert_eq!(
+            rig.received("e2", "echo-1"),
+            ["refused 20 room_unavailable"]
+        );
         assert_eq!(rooms(&rig), (0, 0));
         let counts = rig.owner.counts();
         assert_eq!((counts.damaged, counts.unreadable_snapshots), counted);
@@ -156,35 +168,35 @@ fn d13_a_stored_room_whose_snapshot_was_changed_goes_to_quarantine() {
 
 #[test]
 fn d13_the_log_is_not_read_while_too_many_entries_wait() {
-    let mut rig = rested();
-    rig.stuck_reads = true;
+    let mut rig = unloaded_rig();
+    rig.fail_reads = true;
     rig.join("echo-1", "alice", 20);
     for n in 1..=4_500 {
         rig.append("echo-1", input(("alice", 20), (n, n + 1), "a"));
     }
     let closed = |command: &Command| matches!(command, Command::CloseLog { .. });
     assert_eq!(rig.commands.iter().filter(|c| closed(c)).count(), 1);
-    rig.stuck_reads = false;
-    rig.pass(1_000);
-    let told = rig.told("e2", "echo-1");
-    assert!(told.contains(&"processed 20 n4500 seq4501".to_owned()));
+    rig.fail_reads = false;
+    rig.advance(1_000);
+    let received = rig.received("e2", "echo-1");
+    assert!(received.contains(&"processed 20 n4500 seq4501".to_owned()));
 }
 
 #[test]
 fn d14_panics_outside_entries_count_across_unloading() {
-    let mut rig = rested();
+    let mut rig = unloaded_rig();
     TICKS_PANIC.set(true);
     for panics in 1..=3 {
-        rig.ask(interest("e3", &["echo-1"], true));
-        rig.pass(5_000);
+        rig.send_interest(interest("e3", &["echo-1"], true));
+        rig.advance(5_000);
         let is_in_service = panics < 3;
         assert_eq!(rooms(&rig), (usize::from(is_in_service), 0), "{panics}");
         rig.owner
             .handle_process_gone(rig.now, &"e3".parse().unwrap());
-        rig.pass(10_000);
+        rig.advance(10_000);
         assert_eq!(rooms(&rig), (0, usize::from(is_in_service)), "{panics}");
     }
     TICKS_PANIC.set(false);
-    let told = rig.told("e3", "echo-1");
-    assert_eq!(told.last().unwrap(), "closed room_unavailable");
+    let received = rig.received("e3", "echo-1");
+    assert_eq!(received.last().unwrap(), "closed room_unavailable");
 }

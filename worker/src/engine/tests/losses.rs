@@ -5,7 +5,7 @@ use crate::command::{Command, Outcome};
 use grandstand_common::wire::{Body, Entry, Interest, ItemKind, RoomInterest};
 use prost::Message;
 
-fn has(edge: &str, room: &str, sessions: &[u64], joining: &[u64]) -> Interest {
+fn interest_with_sessions(edge: &str, room: &str, sessions: &[u64], joining: &[u64]) -> Interest {
     Interest {
         edge: edge.into(),
         digest: false,
@@ -33,8 +33,8 @@ fn d03_gone_names_the_entry_that_it_answers() {
     rig.append("echo-1", lost(("alice", 10), 1));
     rig.join("echo-1", "bob", 11);
     rig.append("echo-1", lost(("alice", 12), 3));
-    let told = rig.items("e1", "echo-1");
-    let gone = told.iter().filter_map(|item| match item {
+    let received = rig.items("e1", "echo-1");
+    let gone = received.iter().filter_map(|item| match item {
         ItemKind::Gone(gone) => Some((gone.session, gone.n, gone.round)),
         _ => None,
     });
@@ -47,18 +47,18 @@ fn d06_a_connected_player_whom_the_edge_does_not_have_is_lost() {
     for (player, session) in [("alice", 10), ("bob", 11), ("carol", 12), ("dan", 20)] {
         rig.join("echo-1", player, session);
     }
-    rig.ask(has("e1", "echo-1", &[10], &[12]));
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[10], &[12]));
     assert_eq!(losses(&rig), [11]);
-    rig.ask(has("e1", "echo-1", &[10], &[12]));
-    rig.pass(2_000);
-    rig.ask(has("e1", "echo-1", &[10], &[12]));
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[10], &[12]));
+    rig.advance(2_000);
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[10], &[12]));
     assert_eq!(losses(&rig), [11], "it is lost already");
-    rig.ask(has("e1", "echo-9", &[], &[]));
+    rig.send_interest(interest_with_sessions("e1", "echo-9", &[], &[]));
     assert_eq!(losses(&rig), [11], "there is no such room");
     // It was a mistake: the edge did not know of it yet.
     rig.append("echo-1", here(("bob", 11), 1));
     assert!(
-        rig.told("e2", "echo-1")
+        rig.received("e2", "echo-1")
             .contains(&"update 6/0 returned bob".into())
     );
 }
@@ -68,17 +68,17 @@ fn d06_a_loss_that_was_not_stored_is_appended_again() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.hold_log = true;
-    rig.ask(has("e1", "echo-1", &[], &[]));
-    rig.pass(500);
-    rig.ask(has("e1", "echo-1", &[], &[]));
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[], &[]));
+    rig.advance(500);
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[], &[]));
     assert_eq!(losses(&rig), [10]);
-    rig.pass(600);
-    rig.ask(has("e1", "echo-1", &[], &[]));
+    rig.advance(600);
+    rig.send_interest(interest_with_sessions("e1", "echo-1", &[], &[]));
     assert_eq!(losses(&rig), [10, 10]);
     rig.hold_log = false;
     rig.run();
-    let lost = rig.told("e1", "echo-1");
-    let lost = lost.iter().filter(|told| told.contains("lost"));
+    let lost = rig.received("e1", "echo-1");
+    let lost = lost.iter().filter(|received| received.contains("lost"));
     assert_eq!(lost.count(), 1, "and counts once");
 }
 
@@ -90,17 +90,20 @@ fn d06_a_digest_loses_the_players_of_rooms_that_it_does_not_name() {
     rig.join("echo-3", "carol", 20);
     let digest = Interest {
         digest: true,
-        ..has("e1", "echo-1", &[10], &[])
+        ..interest_with_sessions("e1", "echo-1", &[10], &[])
     };
-    rig.ask(digest);
+    rig.send_interest(digest);
     assert_eq!(losses(&rig), [11]);
-    rig.told("e1", "echo-2");
+    rig.received("e1", "echo-2");
     rig.append("echo-2", input(("bob", 11), (1, 1), "a"));
-    let told = rig.told("e1", "echo-2");
-    assert!(told.contains(&"processed 11 n1 seq1".into()), "{told:?}");
+    let received = rig.received("e1", "echo-2");
     assert!(
-        told[0].starts_with("snapshot"),
-        "it watches again: {told:?}"
+        received.contains(&"processed 11 n1 seq1".into()),
+        "{received:?}"
+    );
+    assert!(
+        received[0].starts_with("snapshot"),
+        "it watches again: {received:?}"
     );
 }
 
@@ -129,14 +132,14 @@ fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     assert_eq!(held(&rig), ["e2", "e3"]);
     rig.append("echo-2", left(("bob", 21), 1));
     assert_eq!(held(&rig), ["e3"]);
-    rig.pass(3_000);
+    rig.advance(3_000);
     rig.restart();
     assert_eq!(
         (held(&rig), rig.owner.loaded_rooms()),
         (vec!["e3".into()], 2)
     );
     rig.input("echo-1", ("alice", 30), 1, "finish");
-    rig.pass(70_000);
+    rig.advance(70_000);
     assert_eq!((held(&rig), rig.owner.loaded_rooms()), (vec![], 1));
 }
 
@@ -177,7 +180,7 @@ fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
     rig.run();
     assert_eq!(losses(&rig).len(), 952);
     for _ in 0..2 {
-        rig.pass(1_000);
+        rig.advance(1_000);
         rig.owner
             .handle_process_gone(rig.now, &"e1".parse().unwrap());
     }

@@ -31,7 +31,7 @@ pub(super) struct Rig {
     revision: u64,
     pub(super) next_seq: u64,
     /// Where the owner's reader of the log is.
-    reader: Option<u64>,
+    log_reader: Option<u64>,
     /// So many writes get no answer, and are not done.
     pub(super) fail_writes: u32,
     /// So many writes are done, but get no answer.
@@ -40,15 +40,15 @@ pub(super) struct Rig {
     pub(super) lose_answers_of: &'static str,
     /// Writes of rooms wait until they are let go on.
     pub(super) hold_writes: bool,
-    pub(super) held: Vec<Command>,
+    pub(super) held_writes: Vec<Command>,
     /// Reads of keys fail.
-    pub(super) stuck_reads: bool,
+    pub(super) fail_reads: bool,
     /// Writes of this room get no answer.
-    pub(super) stuck: &'static str,
+    pub(super) failing_key: &'static str,
     pub(super) hold_log: bool,
     /// The owner's readers of keys, and what they are still to deliver.
-    watched: Vec<(Partition, KvSource)>,
-    changed: VecDeque<(String, KvEntry)>,
+    key_readers: Vec<(Partition, KvSource)>,
+    undelivered: VecDeque<(String, KvEntry)>,
     pub(super) sent: VecDeque<(EdgeId, Batch)>,
     /// What was published for hot rooms.
     pub(super) hot: Vec<(String, Batch)>,
@@ -61,11 +61,11 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Self {
-        Self::with(|_| {})
+        Self::with_config(|_| {})
     }
 
     #[allow(clippy::disallowed_methods)]
-    pub(super) fn with(change: impl Fn(&mut EngineConfig)) -> Self {
+    pub(super) fn with_config(change: impl Fn(&mut EngineConfig)) -> Self {
         let now = Now {
             at: Instant::now(),
             unix_ms: 1_000_000,
@@ -79,17 +79,17 @@ impl Rig {
             kv: BTreeMap::new(),
             revision: 0,
             next_seq: 1,
-            reader: None,
+            log_reader: None,
             fail_writes: 0,
             lose_answers: 0,
             lose_answers_of: "",
             hold_writes: false,
-            held: Vec::new(),
-            stuck_reads: false,
-            stuck: "none",
+            held_writes: Vec::new(),
+            fail_reads: false,
+            failing_key: "none",
             hold_log: false,
-            watched: Vec::new(),
-            changed: VecDeque::new(),
+            key_readers: Vec::new(),
+            undelivered: VecDeque::new(),
             sent: VecDeque::new(),
             hot: Vec::new(),
             replies: Vec::new(),
@@ -112,7 +112,7 @@ impl Rig {
         self.run();
         for _ in 0..10 {
             if self.events.is_empty() {
-                self.pass(250);
+                self.advance(250);
             }
         }
         assert_eq!(self.events.pop(), Some("ready"));
@@ -125,8 +125,8 @@ impl Rig {
 
     pub(super) fn restart_with(&mut self, change: impl Fn(&mut EngineConfig)) {
         self.owner = owner(self.now, change);
-        self.reader = None;
-        self.watched.clear();
+        self.log_reader = None;
+        self.key_readers.clear();
         self.sent.clear();
         self.take();
     }
@@ -140,7 +140,7 @@ impl Rig {
             time_ms: self.now.unix_ms,
         };
         let bucket = format!("{bucket:?}");
-        self.changed.push_back((bucket.clone(), entry.clone()));
+        self.undelivered.push_back((bucket.clone(), entry.clone()));
         self.kv.insert((bucket, key.to_owned()), entry);
         self.revision
     }
@@ -183,13 +183,13 @@ impl Rig {
         self.append(room, input(of, (n, n), text))
     }
 
-    pub(super) fn pass(&mut self, ms: u64) {
+    pub(super) fn advance(&mut self, ms: u64) {
         self.now.at += Duration::from_millis(ms);
         self.now.unix_ms += ms;
         self.run();
     }
 
-    pub(super) fn ask(&mut self, interest: Interest) -> InterestReply {
+    pub(super) fn send_interest(&mut self, interest: Interest) -> InterestReply {
         let reply = Some("r".to_owned());
         self.owner.handle_interest(self.now, P, &interest, reply);
         self.run();
@@ -197,9 +197,9 @@ impl Rig {
     }
 
     /// The writes that wait go on.
-    pub(super) fn let_writes_go(&mut self) {
+    pub(super) fn release_writes(&mut self) {
         self.hold_writes = false;
-        for command in std::mem::take(&mut self.held) {
+        for command in std::mem::take(&mut self.held_writes) {
             self.carry_out(command);
         }
         self.run();
@@ -226,15 +226,15 @@ impl Rig {
     }
 
     /// Like [`items`](Self::items), named and short.
-    pub(super) fn told(&mut self, edge: &str, room: &str) -> Vec<String> {
-        self.items(edge, room).iter().map(tell).collect()
+    pub(super) fn received(&mut self, edge: &str, room: &str) -> Vec<String> {
+        self.items(edge, room).iter().map(summary).collect()
     }
 
     /// Flushes and does all that the owner asks for, until it asks for nothing.
     pub(super) fn run(&mut self) {
         for turn in 0.. {
             assert!(turn < 10_000, "the owner never rests");
-            self.feed();
+            self.deliver();
             self.owner.flush(self.now);
             let mut idle = true;
             let before = self.commands.len();
@@ -245,7 +245,7 @@ impl Rig {
                 self.commands.push(command.clone());
                 self.carry_out(command);
             }
-            if idle && !self.feed() {
+            if idle && !self.deliver() {
                 return;
             }
         }

@@ -12,15 +12,15 @@ fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
     let mut rig = Rig::started();
     let alice = ("alice", 10);
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     // After a reconnect what was queued comes before what was lost.
     rig.input("echo-1", alice, 3, "c");
     rig.input("echo-1", alice, 1, "a");
     rig.input("echo-1", alice, 2, "b");
-    let told = rig.told("e1", "echo-1");
-    assert_eq!(told[0], "processed 10 n0 seq0 gap1");
+    let received = rig.received("e1", "echo-1");
+    assert_eq!(received[0], "processed 10 n0 seq0 gap1");
     assert_eq!(
-        told.last().unwrap(),
+        received.last().unwrap(),
         "processed 10 n2 seq2",
         "3 is still to come"
     );
@@ -30,10 +30,12 @@ fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
         again.round = 2;
         rig.append("echo-1", again);
     }
-    let told = rig.told("e1", "echo-1");
-    let updates = told.iter().filter(|told| told.starts_with("update"));
+    let received = rig.received("e1", "echo-1");
+    let updates = received
+        .iter()
+        .filter(|received| received.starts_with("update"));
     assert_eq!(updates.collect::<Vec<_>>(), ["update 4/0 alice c"]);
-    assert_eq!(told.last().unwrap(), "processed 10 n3 seq3");
+    assert_eq!(received.last().unwrap(), "processed 10 n3 seq3");
 }
 
 #[test]
@@ -47,21 +49,23 @@ fn d01_of_two_devices_with_the_same_seq_only_the_latest_one_is_applied() {
     rig.input("echo-1", ("alice", 10), 2, "old");
     rig.append("echo-1", input(("alice", 20), (1, 2), "new"));
     rig.append("echo-1", input(("alice", 10), (3, 3), "older"));
-    let told = rig.told("e3", "echo-1");
-    let inputs = told
+    let received = rig.received("e3", "echo-1");
+    let inputs = received
         .iter()
-        .filter(|told| told.contains("alice") && !told.contains("joined"));
+        .filter(|received| received.contains("alice") && !received.contains("joined"));
     assert_eq!(
         inputs.collect::<Vec<_>>(),
         ["update 3/0 alice one", "update 4/0 alice new"]
     );
     assert_eq!(
-        rig.told("e2", "echo-1").last().unwrap(),
+        rig.received("e2", "echo-1").last().unwrap(),
         "processed 20 n1 seq2"
     );
-    let told = rig.told("e1", "echo-1");
-    let gone = told.iter().filter(|told| *told == "gone 10 replaced");
-    assert!(gone.count() >= 1, "{told:?}");
+    let received = rig.received("e1", "echo-1");
+    let gone = received
+        .iter()
+        .filter(|received| *received == "gone 10 replaced");
+    assert!(gone.count() >= 1, "{received:?}");
 }
 
 #[test]
@@ -69,16 +73,19 @@ fn d01_a_late_lost_from_the_previous_edge_disconnects_nobody() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "alice", 20);
-    rig.told("e2", "echo-1");
+    rig.received("e2", "echo-1");
     rig.append("echo-1", lost(("alice", 10), 1));
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
-    let told = rig.told("e2", "echo-1");
-    assert!(!told.iter().any(|told| told.contains("lost")), "{told:?}");
+    let received = rig.received("e2", "echo-1");
+    assert!(
+        !received.iter().any(|received| received.contains("lost")),
+        "{received:?}"
+    );
     rig.input("echo-1", ("alice", 20), 1, "on");
     assert_eq!(
-        rig.told("e2", "echo-1").last().unwrap(),
+        rig.received("e2", "echo-1").last().unwrap(),
         "processed 20 n1 seq1"
     );
 }
@@ -114,9 +121,9 @@ fn d08_a_stale_owners_late_snapshot_is_overwritten_and_drops_no_room() {
     // Its write is still under way when its successor has read the rooms: nothing is stored of it.
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.stuck = "echo-1";
-    rig.pass(1_000);
-    rig.stuck = "none";
+    rig.failing_key = "echo-1";
+    rig.advance(1_000);
+    rig.failing_key = "none";
     rig.restart();
     let (outcome, late) = stale_write(&mut rig, &key);
     assert!(
@@ -125,7 +132,7 @@ fn d08_a_stale_owners_late_snapshot_is_overwritten_and_drops_no_room() {
     );
     assert_eq!(rig.get(Bucket::Rooms(P), &key).unwrap().value, Some(late));
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert_eq!(
         rig.events, [""; 0],
         "the rightful owner does not drop the room"
@@ -144,7 +151,7 @@ fn d09_a_stale_owner_cannot_write_a_checkpoint_after_its_successors_claim() {
     let mut rig = Rig::started();
     let key = subject::checkpoint_key(P);
     rig.join("echo-1", "alice", 10);
-    rig.pass(3_000);
+    rig.advance(3_000);
     let written = rig.checkpoint();
     assert_eq!((written.epoch.0, written.seq), (101, 2));
     rig.restart();
@@ -168,11 +175,11 @@ fn d08_snapshots_are_written_on_after_a_lost_answer() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.lose_answers = 1;
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1, "it was written");
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(2_000);
-    rig.pass(2_000);
+    rig.advance(2_000);
+    rig.advance(2_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 2);
     assert_eq!(rig.checkpoint().seq, 3);
     assert_eq!(rig.events, [""; 0]);
@@ -182,15 +189,15 @@ fn d08_snapshots_are_written_on_after_a_lost_answer() {
 fn d09_the_checkpoint_advances_after_a_lost_answer() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(1_000);
+    rig.advance(1_000);
     (rig.lose_answers, rig.lose_answers_of) = (1, "checkpoint");
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(1_000);
-    rig.pass(1_000);
+    rig.advance(1_000);
+    rig.advance(1_000);
     assert_eq!((rig.lose_answers, rig.checkpoint().seq), (0, 3));
     rig.input("echo-1", ("alice", 10), 2, "b");
-    rig.pass(1_000);
-    rig.pass(1_000);
+    rig.advance(1_000);
+    rig.advance(1_000);
     assert_eq!(rig.checkpoint().seq, 4);
     assert_eq!(rig.events, [""; 0]);
 }
@@ -199,14 +206,14 @@ fn d09_the_checkpoint_advances_after_a_lost_answer() {
 fn d19_a_beat_reveals_the_loss_of_a_rooms_last_message() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
-    rig.pass(40_000);
+    rig.received("e1", "echo-1");
+    rig.advance(40_000);
     let before = rig.sent.back().map(|(_, batch)| batch.number).unwrap();
     rig.sent.clear();
     rig.input("echo-1", ("alice", 10), 1, "a");
     // Nothing of it arrives, and nothing comes after it but the beat.
     rig.sent.clear();
-    rig.pass(100);
+    rig.advance(100);
     let (_, beat) = rig.sent.back().cloned().unwrap();
     assert!(beat.beat && beat.number > before, "{beat:?}");
     let request = LinkRequest {
@@ -222,15 +229,19 @@ fn d19_a_beat_reveals_the_loss_of_a_rooms_last_message() {
     rig.sent.clear();
     let mut ask = interest("e1", &["echo-1"], true);
     ask.rooms[0].sessions = vec![10];
-    rig.ask(ask);
-    let told = rig.told("e1", "echo-1");
+    rig.send_interest(ask);
+    let received = rig.received("e1", "echo-1");
     assert!(
-        told.iter().any(|told| told == "snapshot 0 v2 2"),
-        "{told:?}"
+        received
+            .iter()
+            .any(|received| received == "snapshot 0 v2 2"),
+        "{received:?}"
     );
     assert!(
-        told.iter().any(|told| told == "processed 10 n1 seq1"),
-        "{told:?}"
+        received
+            .iter()
+            .any(|received| received == "processed 10 n1 seq1"),
+        "{received:?}"
     );
 }
 
@@ -239,7 +250,7 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
-    rig.pass(3_000);
+    rig.advance(3_000);
     // Its owner dies; e1 dies, and appends nothing; then there is an owner again, which was never told of either.
     rig.restart();
     let held = rig.owner.session_processes();
@@ -250,9 +261,12 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
-    rig.ask(interest("e3", &["echo-1"], true));
-    let told = rig.told("e3", "echo-1");
-    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
+    rig.send_interest(interest("e3", &["echo-1"], true));
+    let received = rig.received("e3", "echo-1");
+    assert!(
+        received.contains(&"snapshot 0 v3 3".to_owned()),
+        "{received:?}"
+    );
     assert_eq!(rig.owner.session_processes().len(), 1);
 }
 
@@ -261,12 +275,15 @@ fn d13_after_a_takeover_the_timers_of_untouched_rooms_fire() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "timer");
-    rig.pass(10);
+    rig.advance(10);
     rig.restart();
-    rig.pass(200);
-    rig.ask(interest("e3", &["echo-1"], true));
-    let told = rig.told("e3", "echo-1");
-    assert!(told.contains(&"snapshot 0 v3 3".to_owned()), "{told:?}");
+    rig.advance(200);
+    rig.send_interest(interest("e3", &["echo-1"], true));
+    let received = rig.received("e3", "echo-1");
+    assert!(
+        received.contains(&"snapshot 0 v3 3".to_owned()),
+        "{received:?}"
+    );
 }
 
 #[test]
@@ -275,7 +292,7 @@ fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
     rig.join("echo-1", "alice", 10);
     let first = rig.sent.back().unwrap().1.rooms[0].instance;
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(3_000);
+    rig.advance(3_000);
     rig.log.clear();
     rig.kv.clear();
     rig.created_ms += 1;
@@ -284,15 +301,15 @@ fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
     rig.restart();
     // Her edge goes on as if nothing had been.
     rig.input("echo-1", ("alice", 10), 2, "b");
-    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 not_joined"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["gone 10 not_joined"]);
     rig.join("echo-1", "alice", 11);
     let again = rig.sent.back().unwrap().1.rooms[0].instance;
     assert_ne!((first, again), (0, 0));
     assert_ne!(first, again);
-    let told = rig.told("e1", "echo-1");
+    let received = rig.received("e1", "echo-1");
     assert!(
-        told.contains(&"processed 11 n0 seq0".to_owned()),
-        "{told:?}"
+        received.contains(&"processed 11 n0 seq0".to_owned()),
+        "{received:?}"
     );
 }
 
@@ -300,10 +317,10 @@ fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
 fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(1_000);
+    rig.advance(1_000);
     let first = rig.snapshot("echo-1").unwrap()["room"]["instance"].clone();
     rig.input("echo-1", ("alice", 10), 1, "finish");
-    rig.pass(61_000);
+    rig.advance(61_000);
     assert_eq!(rig.owner.loaded_rooms(), 0);
     rig.join("echo-1", "alice", 11);
     // A woken old owner appends the timer that deleted the room before.
@@ -314,7 +331,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     let timer = Entry::decode(timer.unwrap().payload.clone()).unwrap();
     rig.append("echo-1", timer);
     assert_eq!(rig.owner.loaded_rooms(), 1);
-    rig.pass(3_000);
+    rig.advance(3_000);
     let stored = rig.snapshot("echo-1").unwrap();
     assert!(stored["room"]["instance"].as_u64() > first.as_u64());
 }

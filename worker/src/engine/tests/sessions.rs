@@ -8,7 +8,7 @@ fn a_join_creates_a_room_and_a_second_edge_gets_its_snapshot() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         [
             "snapshot 0 v1 1",
             "direct 10 secret of alice",
@@ -17,24 +17,24 @@ fn a_join_creates_a_room_and_a_second_edge_gets_its_snapshot() {
         ]
     );
     rig.join("echo-1", "bob", 20);
-    assert_eq!(rig.told("e1", "echo-1"), ["update 2/0 joined bob"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["update 2/0 joined bob"]);
     assert_eq!(
-        rig.told("e2", "echo-1"),
+        rig.received("e2", "echo-1"),
         [
             "snapshot 0 v2 2",
             "direct 20 secret of bob",
             "processed 20 n0 seq0",
         ]
     );
-    rig.pass(500);
-    assert_eq!(rig.told("e2", "echo-1"), ["presence 2 0"]);
+    rig.advance(500);
+    assert_eq!(rig.received("e2", "echo-1"), ["presence 2 0"]);
     rig.input("echo-1", ("bob", 20), 1, "hi");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["presence 2 0", "update 3/0 bob hi"]
     );
     assert_eq!(
-        rig.told("e2", "echo-1"),
+        rig.received("e2", "echo-1"),
         ["update 3/0 bob hi", "processed 20 n1 seq1"]
     );
 }
@@ -43,11 +43,11 @@ fn a_join_creates_a_room_and_a_second_edge_gets_its_snapshot() {
 fn d01_only_the_session_of_the_latest_join_counts() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.join("echo-1", "alice", 20);
-    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 replaced"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["gone 10 replaced"]);
     assert_eq!(
-        rig.told("e2", "echo-1"),
+        rig.received("e2", "echo-1"),
         [
             "snapshot 0 v1 1",
             "direct 20 secret of alice",
@@ -57,10 +57,10 @@ fn d01_only_the_session_of_the_latest_join_counts() {
     // The old edge's late entries, and its repeated join, change nothing.
     rig.append("echo-1", lost(("alice", 10), 1));
     rig.join("echo-1", "alice", 10);
-    assert_eq!(rig.told("e1", "echo-1")[..1], ["gone 10 replaced"]);
+    assert_eq!(rig.received("e1", "echo-1")[..1], ["gone 10 replaced"]);
     rig.input("echo-1", ("alice", 20), 1, "on");
     assert_eq!(
-        rig.told("e2", "echo-1"),
+        rig.received("e2", "echo-1"),
         ["update 2/0 alice on", "processed 20 n1 seq1"]
     );
 }
@@ -78,10 +78,10 @@ fn d01_a_lower_attempt_of_the_same_page_is_skipped() {
     };
     rig.append("echo-1", attempt(20, 2));
     rig.append("echo-1", attempt(10, 1));
-    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 replaced"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["gone 10 replaced"]);
     rig.append("echo-1", attempt(30, 3));
     assert!(
-        rig.told("e2", "echo-1")
+        rig.received("e2", "echo-1")
             .contains(&"gone 20 replaced".to_owned())
     );
 }
@@ -92,27 +92,27 @@ fn d02_repeats_are_answered_and_gaps_are_reported_once_a_round() {
     let alice = ("alice", 10);
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", alice, 1, "a");
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.input("echo-1", alice, 1, "a");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n1 seq1"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n1 seq1"]);
     rig.input("echo-1", alice, 3, "c");
     rig.input("echo-1", alice, 4, "d");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n1 seq1 gap1"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n1 seq1 gap1"]);
     let mut again = input(alice, (3, 3), "c");
     again.round = 2;
     rig.append("echo-1", again);
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n1 seq1 gap2"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n1 seq1 gap2"]);
     rig.input("echo-1", alice, 2, "b");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 3/0 alice b", "processed 10 n2 seq2"]
     );
     // One that comes late again does not take the chain back.
     rig.input("echo-1", alice, 1, "a");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n2 seq2"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n2 seq2"]);
     rig.input("echo-1", alice, 3, "c");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 4/0 alice c", "processed 10 n3 seq3"]
     );
 }
@@ -125,28 +125,31 @@ fn d02_seq_continues_across_sessions() {
     rig.input("echo-1", ("alice", 10), 2, "reject");
     rig.append("echo-1", left(("alice", 10), 3));
     assert!(
-        rig.told("e1", "echo-1")
+        rig.received("e1", "echo-1")
             .contains(&"processed 10 n3 seq2 ended".into())
     );
     rig.join("echo-1", "alice", 20);
-    let told = rig.told("e2", "echo-1");
+    let received = rig.received("e2", "echo-1");
     let wanted = [
         "direct 20 secret of alice",
         "rejected 20 2 no",
         "processed 20 n0 seq2",
     ];
-    assert_eq!(told[1..4], wanted);
+    assert_eq!(received[1..4], wanted);
     // A repeat is answered again, not applied; a gap does not block the chain.
     let alice = ("alice", 20);
     rig.append("echo-1", input(alice, (1, 2), "reject"));
     rig.append("echo-1", input(alice, (2, 1), "a"));
     rig.append("echo-1", input(alice, (3, 9), "z"));
     rig.append("echo-1", input(alice, (4, 3), "c"));
-    rig.pass(0);
-    let told = rig.told("e2", "echo-1");
-    let told: Vec<_> = told.iter().filter(|t| !t.starts_with("presence")).collect();
+    rig.advance(0);
+    let received = rig.received("e2", "echo-1");
+    let received: Vec<_> = received
+        .iter()
+        .filter(|t| !t.starts_with("presence"))
+        .collect();
     assert_eq!(
-        told,
+        received,
         [
             "rejected 20 2 no",
             "processed 20 n1 seq2",
@@ -163,7 +166,7 @@ fn d02_seq_continues_across_sessions() {
 fn d04_a_reject_comes_before_the_report_that_covers_it() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.hold_log = true;
     for (n, text) in [(1, "a"), (2, "reject"), (3, "c")] {
         rig.input("echo-1", ("alice", 10), n, text);
@@ -171,7 +174,7 @@ fn d04_a_reject_comes_before_the_report_that_covers_it() {
     rig.hold_log = false;
     rig.run();
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         [
             "update 2/0 alice a",
             "rejected 10 2 no",
@@ -186,36 +189,36 @@ fn d04_a_reject_comes_before_the_report_that_covers_it() {
 fn d04_an_entry_of_an_unknown_room_or_session_is_answered_with_gone() {
     let mut rig = Rig::started();
     rig.input("echo-1", ("alice", 10), 1, "a");
-    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 not_joined"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["gone 10 not_joined"]);
     assert!(rig.snapshot("echo-1").is_none());
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("bob", 20), 1, "a");
-    assert_eq!(rig.told("e2", "echo-1"), ["gone 20 not_joined"]);
+    assert_eq!(rig.received("e2", "echo-1"), ["gone 20 not_joined"]);
 }
 
 #[test]
 fn d05_only_an_accepted_join_creates_a_room() {
     let mut rig = Rig::started();
     rig.join("nothing-1", "alice", 10);
-    assert_eq!(rig.told("e1", "nothing-1"), ["refused 10 no_such_game"]);
+    assert_eq!(rig.received("e1", "nothing-1"), ["refused 10 no_such_game"]);
     rig.join("echo-1", "mallory", 10);
-    assert_eq!(rig.told("e1", "echo-1"), ["refused 10 room_full"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["refused 10 room_full"]);
     let mut bad = joined("alice", 10);
     if let Some(Body::Joined(joined)) = &mut bad.body {
         joined.params = "{\"bad\":1}".into();
     }
     rig.append("echo-1", bad);
-    assert_eq!(rig.told("e1", "echo-1"), ["refused 10 bad_params"]);
-    rig.pass(3_000);
+    assert_eq!(rig.received("e1", "echo-1"), ["refused 10 bad_params"]);
+    rig.advance(3_000);
     assert!(rig.snapshot("echo-1").is_none());
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "mallory", 20);
     rig.join("echo-1", "mallory", 20);
     assert_eq!(
-        rig.told("e2", "echo-1"),
+        rig.received("e2", "echo-1"),
         ["refused 20 room_full", "refused 20 room_full"]
     );
-    let presence = rig.told("e1", "echo-1").pop().unwrap();
+    let presence = rig.received("e1", "echo-1").pop().unwrap();
     assert_eq!(presence, "presence 1 0");
 }
 
@@ -229,7 +232,7 @@ fn d05_the_seed_determines_a_rooms_randomness() {
         }
         rig.append("echo-1", entry);
         rig.input("echo-1", ("alice", 10), 1, "a");
-        rig.pass(2_000);
+        rig.advance(2_000);
         rig.snapshot("echo-1").unwrap()["game"]["dice"].clone()
     };
     assert_eq!(dice(1), dice(1));
@@ -246,16 +249,20 @@ fn d06_edge_lost_leaves_the_session_open() {
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
-    let told = rig.told("e2", "echo-1");
-    assert_eq!(told.last().unwrap(), "update 3/0 lost alice", "said once");
+    let received = rig.received("e2", "echo-1");
     assert_eq!(
-        rig.told("e1", "echo-1").last().unwrap(),
+        received.last().unwrap(),
+        "update 3/0 lost alice",
+        "said once"
+    );
+    assert_eq!(
+        rig.received("e1", "echo-1").last().unwrap(),
         "processed 10 n0 seq0 lost"
     );
     rig.append("echo-1", here(("alice", 10), 1));
-    let told = rig.told("e1", "echo-1");
+    let received = rig.received("e1", "echo-1");
     assert_eq!(
-        told[..3],
+        received[..3],
         [
             "snapshot 0 v4 4",
             "direct 10 secret of alice",
@@ -263,7 +270,7 @@ fn d06_edge_lost_leaves_the_session_open() {
         ]
     );
     assert!(
-        rig.told("e2", "echo-1")
+        rig.received("e2", "echo-1")
             .contains(&"update 4/0 returned alice".into())
     );
 }
@@ -275,15 +282,18 @@ fn a_player_whose_session_lost_ended_returns_with_another_session() {
     rig.join("echo-1", "alice", 10);
     rig.append("echo-1", lost(("alice", 10), 1));
     assert!(
-        rig.told("e1", "echo-1")
+        rig.received("e1", "echo-1")
             .contains(&"processed 10 n1 seq0 ended".into())
     );
     rig.input("echo-1", ("alice", 10), 2, "late");
     assert_eq!(
-        rig.told("e1", "echo-1")[..1],
+        rig.received("e1", "echo-1")[..1],
         ["processed 10 n1 seq0 ended"]
     );
-    rig.told("e2", "echo-1");
+    rig.received("e2", "echo-1");
     rig.join("echo-1", "alice", 11);
-    assert_eq!(rig.told("e2", "echo-1")[..1], ["update 4/0 returned alice"]);
+    assert_eq!(
+        rig.received("e2", "echo-1")[..1],
+        ["update 4/0 returned alice"]
+    );
 }

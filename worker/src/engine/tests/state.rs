@@ -25,14 +25,14 @@ fn d07_only_the_current_arming_fires() {
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "timer");
     rig.input("echo-1", ("alice", 10), 2, "timer");
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     // A woken old owner appends the first arming, and this one's entry comes twice.
     rig.append("echo-1", timer("t", 1));
-    assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
+    assert_eq!(rig.received("e1", "echo-1"), [""; 0]);
     rig.append("echo-1", timer("t", 2));
     rig.append("echo-1", timer("t", 2));
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 4/0 timer t 1000100"],
         "never before it is due"
     );
@@ -45,21 +45,21 @@ fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
     rig.input("echo-1", ("alice", 10), 1, "timer");
     let stored = rig.log.len();
     rig.hold_log = true;
-    rig.pass(99);
+    rig.advance(99);
     assert_eq!(rig.log.len(), stored);
-    rig.pass(1);
-    rig.pass(500);
+    rig.advance(1);
+    rig.advance(500);
     assert_eq!(rig.log.len(), stored + 1);
-    rig.pass(400);
+    rig.advance(400);
     assert!(rig.snapshot("echo-1").is_some(), "something else was due");
     assert_eq!(rig.log.len(), stored + 1);
-    rig.pass(100);
+    rig.advance(100);
     assert_eq!(rig.log.len(), stored + 2);
     rig.hold_log = false;
-    rig.pass(2_000);
+    rig.advance(2_000);
     assert_eq!(rig.log.len(), stored + 2);
-    let told = rig.told("e1", "echo-1");
-    let fired = told.iter().filter(|t| t.contains("timer t"));
+    let received = rig.received("e1", "echo-1");
+    let fired = received.iter().filter(|t| t.contains("timer t"));
     assert_eq!(fired.collect::<Vec<_>>(), ["update 3/0 timer t 1000100"]);
 }
 
@@ -67,22 +67,22 @@ fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
 fn d07_time_never_goes_back() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(10_000);
+    rig.advance(10_000);
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.now.unix_ms -= 5_000;
     rig.input("echo-1", ("alice", 10), 2, "timer");
     let stored = rig.log.len();
-    rig.pass(5_000);
+    rig.advance(5_000);
     assert_eq!(
         rig.log.len(),
         stored,
         "it is not due before the room's time"
     );
-    rig.pass(100);
-    let told = rig.told("e1", "echo-1");
+    rig.advance(100);
+    let received = rig.received("e1", "echo-1");
     assert!(
-        told.contains(&"update 4/0 timer t 1010100".into()),
-        "{told:?}"
+        received.contains(&"update 4/0 timer t 1010100".into()),
+        "{received:?}"
     );
 }
 
@@ -95,7 +95,7 @@ fn eventful() -> Rig {
         let text = ["a", "reject", "timer", "direct", "grow"][n as usize % 5];
         rig.input("echo-1", ("alice", 10), n, text);
         rig.append("echo-1", input(("bob", 20), (n, n + n / 7), text));
-        rig.pass(37);
+        rig.advance(37);
     }
     rig.append("echo-1", lost(("alice", 10), 40));
     rig.join("echo-1", "mallory", 30);
@@ -156,7 +156,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
 #[test]
 fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
     let mut reference = eventful();
-    reference.pass(2_000);
+    reference.advance(2_000);
     let wanted = reference.snapshot("echo-1").unwrap();
     for died_at in (1..reference.log.len()).step_by(5) {
         let mut rig = Rig::started();
@@ -171,7 +171,7 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
                 rig.run();
             }
         }
-        rig.pass(2_000);
+        rig.advance(2_000);
         let got = rig.snapshot("echo-1").unwrap();
         assert_eq!(got["game"], wanted["game"], "died at {died_at}");
         assert_eq!(got["room"], wanted["room"], "died at {died_at}");
@@ -182,7 +182,7 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
 #[test]
 fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
     let mut rig = eventful();
-    rig.pass(2_000);
+    rig.advance(2_000);
     let games = grandstand_game::Games::new().with::<Echo>();
     let id = room_id("echo-1");
     let key = subject::room_key(P, &id);
@@ -225,26 +225,29 @@ fn d12_a_finished_room_is_readable_for_a_minute_and_then_deleted() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "finish");
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.input("echo-1", ("alice", 10), 2, "more");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["rejected 10 2 finished", "processed 10 n2 seq2"]
     );
     rig.join("echo-1", "bob", 20);
-    assert_eq!(rig.told("e2", "echo-1")[..1], ["snapshot 0 v2 2"]);
-    rig.pass(59_000);
-    rig.ask(interest("e3", &["echo-1"], true));
-    assert_eq!(rig.told("e3", "echo-1")[..1], ["snapshot 0 v2 2"]);
-    rig.pass(1_100);
-    assert_eq!(rig.told("e3", "echo-1").last().unwrap(), "closed finished");
-    rig.pass(2_000);
+    assert_eq!(rig.received("e2", "echo-1")[..1], ["snapshot 0 v2 2"]);
+    rig.advance(59_000);
+    rig.send_interest(interest("e3", &["echo-1"], true));
+    assert_eq!(rig.received("e3", "echo-1")[..1], ["snapshot 0 v2 2"]);
+    rig.advance(1_100);
+    assert_eq!(
+        rig.received("e3", "echo-1").last().unwrap(),
+        "closed finished"
+    );
+    rig.advance(2_000);
     let key = subject::room_key(P, &room_id("echo-1"));
     let marker = rig.get(Bucket::Rooms(P), &key).unwrap();
     assert_eq!(marker.value, None, "only a marker is left");
     rig.input("echo-1", ("alice", 10), 3, "after");
     assert_eq!(
-        rig.told("e1", "echo-1").last().unwrap(),
+        rig.received("e1", "echo-1").last().unwrap(),
         "gone 10 not_joined"
     );
 }
@@ -253,25 +256,25 @@ fn d12_a_finished_room_is_readable_for_a_minute_and_then_deleted() {
 fn d12_a_replayed_tail_does_not_resurrect_a_deleted_room() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(2_000);
+    rig.advance(2_000);
     // Another room holds the checkpoint back, before a join of the first one.
-    rig.stuck = "echo-2";
+    rig.failing_key = "echo-2";
     rig.join("echo-2", "carol", 30);
     rig.join("echo-1", "bob", 20);
     rig.input("echo-1", ("alice", 10), 1, "finish");
-    rig.pass(60_000);
-    rig.pass(5_000);
+    rig.advance(60_000);
+    rig.advance(5_000);
     assert_eq!(rig.checkpoint().seq, 2);
     assert_eq!(
         rig.snapshot("echo-1").unwrap()["room"],
         serde_json::Value::Null
     );
     rig.restart();
-    rig.ask(interest("e5", &["echo-1"], true));
-    assert_eq!(rig.told("e5", "echo-1"), ["absent", "synced"]);
-    rig.stuck = "none";
-    rig.pass(2_000);
-    rig.pass(2_000);
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.received("e5", "echo-1"), ["absent", "synced"]);
+    rig.failing_key = "none";
+    rig.advance(2_000);
+    rig.advance(2_000);
     assert!(rig.checkpoint().seq > 2);
     assert_eq!(rig.snapshot("echo-1"), None, "only a marker is left");
 }
@@ -281,14 +284,14 @@ fn d12_a_room_of_the_same_name_is_another_instance() {
     let mut rig = Rig::started();
     let first = rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "finish");
-    rig.pass(60_000);
+    rig.advance(60_000);
     let second = rig.join("echo-1", "alice", 12);
-    rig.pass(3_000);
+    rig.advance(3_000);
     let stored = rig.snapshot("echo-1").unwrap();
     assert_ne!(first, second);
     assert_eq!(stored["room"]["instance"], second);
     assert_eq!(stored["room"]["finished"], false);
     rig.restart();
-    rig.ask(interest("e5", &["echo-1"], true));
-    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.received("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
 }

@@ -22,11 +22,11 @@ fn record(rig: &Rig, room: &str) -> Option<QuarantineRecord> {
 fn d08_a_room_is_written_after_a_second_or_32_entries() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(999);
+    rig.advance(999);
     assert_eq!(writes(&rig, "echo-1"), 0);
-    rig.pass(1);
+    rig.advance(1);
     assert_eq!(writes(&rig, "echo-1"), 1);
-    rig.pass(5_000);
+    rig.advance(5_000);
     assert_eq!(writes(&rig, "echo-1"), 1);
     for n in 1..=32 {
         rig.input("echo-1", ("alice", 10), n, "a");
@@ -43,16 +43,16 @@ fn d08_a_room_is_written_again_after_a_failed_write_or_a_conflict() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.fail_writes = 1;
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert!(rig.snapshot("echo-1").is_none());
-    rig.pass(250);
+    rig.advance(250);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1);
     // A stale owner overwrites it: its revision is adopted, never its content.
     let key = subject::room_key(P, &room_id("echo-1"));
     let stale = "{\"format\":1,\"epoch\":5,\"generation\":0,\"last\":0,\"hash\":0,\"room\":null,\"game\":null}";
     rig.put(Bucket::Rooms(P), &key, Some(stale.into()));
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 2);
     assert_eq!(rig.events, [""; 0]);
 }
@@ -61,17 +61,21 @@ fn d08_a_room_is_written_again_after_a_failed_write_or_a_conflict() {
 fn d08_at_most_one_write_of_a_room_is_in_flight() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(2_000);
+    rig.advance(2_000);
     rig.hold_writes = true;
     for n in 1..=100 {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
-    rig.pass(5_000);
-    assert_eq!(rig.held.len(), 1, "the next one waits for its answer");
-    rig.let_writes_go();
+    rig.advance(5_000);
+    assert_eq!(
+        rig.held_writes.len(),
+        1,
+        "the next one waits for its answer"
+    );
+    rig.release_writes();
     let stored = rig.snapshot("echo-1").unwrap();
     assert_eq!(stored["last"], 101, "what came meanwhile is written then");
-    rig.pass(2_000);
+    rig.advance(2_000);
     assert_eq!(rig.checkpoint().seq, 102);
 }
 
@@ -82,7 +86,7 @@ fn d08_a_later_epoch_in_a_snapshot_makes_the_owner_drop_its_partition() {
     let key = subject::room_key(P, &room_id("echo-1"));
     let later = "{\"format\":1,\"epoch\":500,\"generation\":0,\"last\":9,\"hash\":0,\"room\":null,\"game\":null}";
     rig.put(Bucket::Rooms(P), &key, Some(later.into()));
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert_eq!(rig.events, ["lost"]);
     assert_eq!(rig.owner.partitions().count(), 0);
     assert_eq!(rig.snapshot("echo-1").unwrap()["epoch"], 500);
@@ -92,20 +96,20 @@ fn d08_a_later_epoch_in_a_snapshot_makes_the_owner_drop_its_partition() {
 fn d09_the_checkpoint_is_the_first_uncovered_entry() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(600);
+    rig.advance(600);
     rig.join("echo-2", "alice", 11);
     rig.input("echo-1", ("alice", 10), 1, "a");
     assert_eq!(rig.checkpoint().seq, 1, "nothing is covered yet");
-    rig.pass(400);
+    rig.advance(400);
     assert_eq!(
         rig.checkpoint().seq,
         2,
         "the first room is, the second is not"
     );
-    rig.pass(2_000);
+    rig.advance(2_000);
     assert_eq!(rig.checkpoint().seq, 4);
     let before = rig.commands.len();
-    rig.pass(60_000);
+    rig.advance(60_000);
     let writes = rig.commands[before..].iter();
     let writes = writes.filter(|c| matches!(c, Command::PutIf { .. }));
     assert_eq!(writes.count(), 0, "nothing changes, nothing is written");
@@ -120,7 +124,7 @@ fn d09_a_later_epoch_in_the_checkpoint_makes_the_owner_drop_its_partition() {
     let value = serde_json::to_vec(&later).unwrap();
     let key = subject::checkpoint_key(P);
     rig.put(Bucket::Rooms(P), &key, Some(value.into()));
-    rig.pass(2_000);
+    rig.advance(2_000);
     assert_eq!(rig.events, ["lost"]);
     assert_eq!(rig.checkpoint(), later, "and nothing was written over it");
 }
@@ -139,9 +143,9 @@ fn d09_covered_entries_are_skipped_in_a_replay() {
     let stored = rig.snapshot("echo-1").unwrap();
     assert_eq!(stored["room"]["players"]["alice"]["presence"], "connected");
     rig.restart();
-    rig.ask(interest("e5", &["echo-1", "echo-2"], true));
-    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v35 35"]);
-    assert_eq!(rig.told("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
+    rig.send_interest(interest("e5", &["echo-1", "echo-2"], true));
+    assert_eq!(rig.received("e5", "echo-1")[..1], ["snapshot 0 v35 35"]);
+    assert_eq!(rig.received("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
 }
 
 #[test]
@@ -149,16 +153,16 @@ fn d14_an_entry_that_panics_is_applied_once_more() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(1_500);
+    rig.advance(1_500);
     rig.input("echo-1", ("alice", 10), 2, "b");
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     PANICS.set(1);
     rig.input("echo-1", ("alice", 10), 3, "panic");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 4/0 alice panic", "processed 10 n3 seq3"]
     );
-    rig.pass(1_000);
+    rig.advance(1_000);
     let stored = rig.snapshot("echo-1").unwrap();
     let log = &stored["game"]["log"];
     assert_eq!(log.as_array().unwrap().len(), 4, "{log}");
@@ -168,16 +172,20 @@ fn d14_an_entry_that_panics_is_applied_once_more() {
 fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(1_500);
-    rig.ask(interest("e3", &["echo-1"], true));
-    rig.told("e3", "echo-1");
+    rig.advance(1_500);
+    rig.send_interest(interest("e3", &["echo-1"], true));
+    rig.received("e3", "echo-1");
     rig.input("echo-1", ("alice", 10), 1, "a");
     PANICS.set(2);
     let at = rig.input("echo-1", ("alice", 10), 2, "panic");
-    let told = rig.told("e1", "echo-1");
-    assert_eq!(told.last().unwrap(), "closed room_unavailable", "{told:?}");
+    let received = rig.received("e1", "echo-1");
     assert_eq!(
-        rig.told("e3", "echo-1").last().unwrap(),
+        received.last().unwrap(),
+        "closed room_unavailable",
+        "{received:?}"
+    );
+    assert_eq!(
+        rig.received("e3", "echo-1").last().unwrap(),
         "closed room_unavailable"
     );
     let stored = record(&rig, "echo-1").unwrap();
@@ -186,10 +194,13 @@ fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
         (at - 1, "room_unavailable")
     );
     rig.join("echo-1", "bob", 20);
-    assert_eq!(rig.told("e2", "echo-1"), ["refused 20 room_unavailable"]);
+    assert_eq!(
+        rig.received("e2", "echo-1"),
+        ["refused 20 room_unavailable"]
+    );
     rig.join("echo-2", "carol", 30);
-    rig.pass(1_500);
-    rig.pass(1_500);
+    rig.advance(1_500);
+    rig.advance(1_500);
     assert_eq!(
         rig.checkpoint().seq,
         at + 3,
@@ -199,12 +210,12 @@ fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
 
     rig.restart();
     rig.input("echo-1", ("alice", 10), 3, "c");
-    assert_eq!(rig.told("e1", "echo-1"), ["gone 10 room_unavailable"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["gone 10 room_unavailable"]);
 
     rig.restart_with(|config| config.build = "mended".into());
     rig.input("echo-1", ("alice", 10), 3, "c");
     assert_eq!(
-        rig.told("e1", "echo-1").last().unwrap(),
+        rig.received("e1", "echo-1").last().unwrap(),
         "processed 10 n3 seq3"
     );
     assert_eq!(record(&rig, "echo-1"), None);
@@ -217,9 +228,12 @@ fn d14_a_room_with_an_unreadable_snapshot_goes_to_quarantine_and_keeps_it() {
     rig.put(Bucket::Rooms(P), &key, Some("nonsense".into()));
     rig.take();
     rig.join("echo-1", "alice", 10);
-    assert_eq!(rig.told("e1", "echo-1"), ["refused 10 room_unavailable"]);
-    rig.ask(interest("e5", &["echo-1"], true));
-    assert_eq!(rig.told("e5", "echo-1"), ["closed room_unavailable"]);
+    assert_eq!(
+        rig.received("e1", "echo-1"),
+        ["refused 10 room_unavailable"]
+    );
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.received("e5", "echo-1"), ["closed room_unavailable"]);
     assert!(record(&rig, "echo-1").is_some());
     let stored = rig.get(Bucket::Rooms(P), &key).unwrap();
     assert_eq!(stored.value.as_deref(), Some("nonsense".as_bytes()));
@@ -227,14 +241,14 @@ fn d14_a_room_with_an_unreadable_snapshot_goes_to_quarantine_and_keeps_it() {
 
 #[test]
 fn d14_a_room_whose_state_exceeds_its_limit_goes_to_quarantine() {
-    let mut rig = Rig::with(|config| config.state_bytes = 50_000);
+    let mut rig = Rig::with_config(|config| config.state_bytes = 50_000);
     rig.take();
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "grow");
-    rig.told("e1", "echo-1");
-    rig.pass(1_000);
+    rig.received("e1", "echo-1");
+    rig.advance(1_000);
     assert_eq!(
-        rig.told("e1", "echo-1").last().unwrap(),
+        rig.received("e1", "echo-1").last().unwrap(),
         "closed room_too_big"
     );
     assert_eq!(record(&rig, "echo-1").unwrap().code, "room_too_big");
@@ -259,7 +273,7 @@ fn a_dropped_partition_writes_nothing() {
     rig.join("echo-1", "alice", 10);
     let before = rig.commands.len();
     rig.owner.drop_all();
-    rig.pass(5_000);
+    rig.advance(5_000);
     let writes = rig.commands[before..].iter();
     assert_eq!(
         writes
@@ -290,14 +304,14 @@ fn d14_a_room_whose_snapshot_does_not_match_its_hash_goes_to_quarantine() {
         rig.join("echo-1", "alice", 10);
         rig.join("echo-2", "bob", 20);
         rig.input("echo-1", ("alice", 10), 1, "a");
-        rig.pass(2_000);
+        rig.advance(2_000);
         tamper(&mut rig, "echo-1", |text| text.replace(is, becomes));
         rig.restart();
         let counts = rig.owner.counts();
         assert_eq!((counts.damaged, counts.unreadable_snapshots), (1, 0));
-        rig.ask(interest("e5", &["echo-1", "echo-2"], true));
-        assert_eq!(rig.told("e5", "echo-1"), ["closed room_unavailable"]);
-        assert_eq!(rig.told("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
+        rig.send_interest(interest("e5", &["echo-1", "echo-2"], true));
+        assert_eq!(rig.received("e5", "echo-1"), ["closed room_unavailable"]);
+        assert_eq!(rig.received("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
         assert!(record(&rig, "echo-1").is_some());
         let stored = rig.snapshot("echo-1").unwrap().to_string();
         assert!(stored.contains(becomes), "as it was: {stored}");
@@ -308,17 +322,17 @@ fn d14_a_room_whose_snapshot_does_not_match_its_hash_goes_to_quarantine() {
 fn snapshots_without_a_hash_of_the_whole_state_are_read() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(2_000);
+    rig.advance(2_000);
     tamper(&mut rig, "echo-1", |text| {
         let at = text.find(r#""state_hash":"#).unwrap();
         let len = text[at..].find(',').unwrap() + 1;
         text[..at].to_owned() + &text[at + len..]
     });
     rig.restart();
-    rig.ask(interest("e5", &["echo-1"], true));
-    assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.received("e5", "echo-1")[..1], ["snapshot 0 v1 1"]);
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.pass(2_000);
+    rig.advance(2_000);
     let hash = &rig.snapshot("echo-1").unwrap()["state_hash"];
     assert_eq!(hash.as_str().unwrap().len(), 16, "{hash}");
 }
@@ -329,8 +343,8 @@ fn d14_an_unstored_quarantine_record_follows_a_cut_of_the_log() {
     rig.join("echo-1", "alice", 10);
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.input("echo-1", ("alice", 10), 2, "a");
-    rig.pass(3_000);
-    rig.stuck = "echo-1";
+    rig.advance(3_000);
+    rig.failing_key = "echo-1";
     PANICS.set(2);
     rig.input("echo-1", ("alice", 10), 3, "panic");
     // Entries 2 to 4 are lost. Entries that are stored there later are new to the room.
@@ -338,15 +352,15 @@ fn d14_an_unstored_quarantine_record_follows_a_cut_of_the_log() {
     rig.next_seq = 2;
     rig.owner.handle_log_lost(P);
     rig.run();
-    rig.stuck = "none";
-    rig.pass(1_000);
+    rig.failing_key = "none";
+    rig.advance(1_000);
     let key = subject::room_key(P, &room_id("echo-1"));
     let record = rig.get(Bucket::Quarantine, &key).unwrap().value.clone();
     let record: QuarantineRecord = serde_json::from_slice(&record.unwrap()).unwrap();
     assert_eq!(record.seq, 2);
-    rig.pass(3_000);
+    rig.advance(3_000);
     assert_eq!(rig.checkpoint().seq, 2, "nothing holds the checkpoint back");
     rig.owner.release(rig.now, P);
-    rig.pass(1_000);
+    rig.advance(1_000);
     assert_eq!(rig.events, ["released"]);
 }

@@ -10,7 +10,7 @@ use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 use grandstand_game::Games;
 
-fn asked(owner: &mut Engine) -> Vec<Command> {
+fn commands(owner: &mut Engine) -> Vec<Command> {
     std::iter::from_fn(|| owner.poll_command()).collect()
 }
 
@@ -29,12 +29,12 @@ fn claim(owner: &mut Engine, rig: &Rig) -> (Bytes, Token) {
         Command::Get { token, .. },
         Command::OpenKv { .. },
         Command::OpenKv { .. },
-    ] = asked(owner)[..]
+    ] = commands(owner)[..]
     else {
         panic!("it begins with the checkpoint");
     };
     owner.handle_outcome(rig.now, token, Outcome::Value(None));
-    let [Command::PutIf { value, token, .. }] = &asked(owner)[..] else {
+    let [Command::PutIf { value, token, .. }] = &commands(owner)[..] else {
         panic!("then it claims it");
     };
     (value.clone(), *token)
@@ -52,13 +52,13 @@ fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
     // Nothing behind it, but the own write has not been seen: a stale write may have moved a room behind it.
     let key = subject::room_key(P, &room_id("echo-1"));
     owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 49), 0);
-    assert_eq!(asked(&mut owner), []);
+    assert_eq!(commands(&mut owner), []);
     let key = subject::checkpoint_key(P);
     owner.handle_kv(rig.now, rooms, entry(&key, value, 50), 1);
-    assert_eq!(asked(&mut owner), []);
+    assert_eq!(commands(&mut owner), []);
     let key = subject::room_key(P, &room_id("echo-2"));
     owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 51), 0);
-    let next = asked(&mut owner);
+    let next = commands(&mut owner);
     assert!(
         matches!(next.last(), Some(Command::LogState { .. })),
         "{next:?}"
@@ -78,9 +78,9 @@ fn d10_the_own_write_may_be_delivered_before_its_answer() {
     let key = subject::checkpoint_key(P);
     owner.handle_kv(rig.now, rooms, entry(&key, value, 50), 1);
     owner.handle_kv(rig.now, rooms, entry(&room, "y".into(), 51), 0);
-    assert_eq!(asked(&mut owner), [], "which write is the own one?");
+    assert_eq!(commands(&mut owner), [], "which write is the own one?");
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
-    let next = asked(&mut owner);
+    let next = commands(&mut owner);
     assert!(matches!(next.last(), Some(Command::LogState { .. })));
 }
 
@@ -91,7 +91,7 @@ fn d10_a_later_claim_wins() {
     let mut owner = Engine::new(rig.now, config(), Games::new());
     let (value, token) = claim(&mut owner, &rig);
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
-    asked(&mut owner);
+    commands(&mut owner);
     let mut later: Checkpoint = serde_json::from_slice(&value).unwrap();
     later.epoch = Epoch(10);
     let later = serde_json::to_vec(&later).unwrap();
@@ -102,15 +102,15 @@ fn d10_a_later_claim_wins() {
     };
     let rooms = (P, KvSource::Rooms);
     owner.handle_kv(rig.now, rooms, claimed.clone(), 0);
-    assert!(asked(&mut owner).last().is_some_and(is_lost));
+    assert!(commands(&mut owner).last().is_some_and(is_lost));
     // It was there before this owner looked.
     let mut owner = Engine::new(rig.now, config(), Games::new());
     owner.take(rig.now, P, Epoch(9));
-    let Command::Get { token, .. } = asked(&mut owner)[0] else {
+    let Command::Get { token, .. } = commands(&mut owner)[0] else {
         panic!("it begins with the checkpoint");
     };
     owner.handle_outcome(rig.now, token, Outcome::Value(Some(claimed)));
-    let then = asked(&mut owner);
+    let then = commands(&mut owner);
     assert!(then.iter().any(is_lost), "{then:?}");
     let writes = |command: &Command| matches!(command, Command::PutIf { .. });
     assert!(!then.iter().any(writes), "{then:?}");
@@ -123,8 +123,8 @@ fn a_takeover_begins_again_after_a_failed_step() {
     rig.owner.take(rig.now, P, Epoch(101));
     rig.run();
     assert_eq!(rig.events, [""; 0]);
-    rig.pass(250);
-    rig.pass(250);
+    rig.advance(250);
+    rig.advance(250);
     assert_eq!(rig.events, ["ready"]);
 }
 
@@ -133,14 +133,14 @@ fn d04_nothing_is_answered_or_emitted_before_the_log_was_read() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.restart();
-    assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
+    assert_eq!(rig.received("e1", "echo-1"), [""; 0]);
     let config = EngineConfig::new("w".parse().unwrap());
     let mut owner = Engine::new(rig.now, config, Games::new());
     claim(&mut owner, &rig);
     let watch = interest("e1", &["echo-1"], true);
     owner.handle_interest(rig.now, P, &watch, Some("r".into()));
     owner.flush(rig.now);
-    assert_eq!(asked(&mut owner), []);
+    assert_eq!(commands(&mut owner), []);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn d11_a_log_that_was_created_again_is_read_from_its_beginning() {
     for n in 1..=10 {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
-    rig.pass(3_000);
+    rig.advance(3_000);
     assert_eq!(rig.checkpoint().seq, 12);
     rig.log.clear();
     rig.created_ms = 78;
@@ -163,15 +163,15 @@ fn d11_a_log_that_was_created_again_is_read_from_its_beginning() {
     assert_eq!((checkpoint.generation, checkpoint.seq), (1, 1));
     rig.input("echo-1", ("alice", 10), 12, "c");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["processed 10 n12 seq12"],
         "what was stored in between was applied too"
     );
-    rig.pass(3_000);
+    rig.advance(3_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["generation"], 1);
     rig.restart();
     rig.input("echo-1", ("alice", 10), 13, "d");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n13 seq13"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n13 seq13"]);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn d11_a_log_that_lost_its_tail_is_cut_there() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 20);
-    rig.pass(3_000);
+    rig.advance(3_000);
     for n in 1..=32 {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
@@ -195,8 +195,8 @@ fn d11_a_log_that_lost_its_tail_is_cut_there() {
     // The edge goes back: what the snapshot has is a repeat, and the second room takes its entry anew.
     rig.input("echo-1", ("alice", 10), 33, "c");
     rig.input("echo-2", ("bob", 20), 1, "b");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n33 seq33"]);
-    assert_eq!(rig.told("e2", "echo-2"), ["processed 20 n1 seq1"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n33 seq33"]);
+    assert_eq!(rig.received("e2", "echo-2"), ["processed 20 n1 seq1"]);
 }
 
 #[test]
@@ -211,16 +211,16 @@ fn d11_an_owner_keeps_what_it_applied_before_the_log_was_cut() {
     rig.owner.handle_log_lost(P);
     rig.run();
     assert_eq!(rig.checkpoint().generation, 1);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.input("echo-1", ("alice", 10), 11, "b");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 12/0 alice b", "processed 10 n11 seq11"]
     );
-    rig.pass(3_000);
+    rig.advance(3_000);
     rig.restart();
     rig.input("echo-1", ("alice", 10), 12, "c");
-    assert_eq!(rig.told("e1", "echo-1"), ["processed 10 n12 seq12"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n12 seq12"]);
 }
 
 #[test]
@@ -229,10 +229,10 @@ fn d20_a_reader_that_lost_its_place_goes_on_from_it() {
     rig.join("echo-1", "alice", 10);
     rig.owner.handle_log_lost(P);
     rig.run();
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.input("echo-1", ("alice", 10), 1, "a");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 2/0 alice a", "processed 10 n1 seq1"]
     );
     assert_eq!(rig.checkpoint().generation, 0);

@@ -31,35 +31,35 @@ fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
 #[test]
 fn the_watchers_of_an_absent_room_get_its_snapshot_when_it_is_created() {
     let mut rig = Rig::started();
-    let reply = rig.ask(spectators("e5", Known::default(), false));
-    assert_eq!(rig.told("e5", "echo-1"), ["absent"]);
+    let reply = rig.send_interest(spectators("e5", Known::default(), false));
+    assert_eq!(rig.received("e5", "echo-1"), ["absent"]);
     assert_eq!(
         (reply.worker.as_str(), reply.epoch, reply.number),
         ("w-1", 101, 1)
     );
     rig.join("echo-1", "alice", 10);
     assert_eq!(
-        rig.told("e5", "echo-1"),
+        rig.received("e5", "echo-1"),
         ["snapshot 1 v1 1", "presence 1 2"]
     );
     rig.input("echo-1", ("alice", 10), 1, "a");
-    assert_eq!(rig.told("e5", "echo-1"), ["update 0/2 alice a"]);
+    assert_eq!(rig.received("e5", "echo-1"), ["update 0/2 alice a"]);
 }
 
 #[test]
 fn an_edge_is_sent_the_updates_it_lacks_if_they_are_kept_and_otherwise_a_snapshot() {
     let mut rig = Rig::started();
     let instance = rig.join("echo-1", "alice", 10);
-    rig.ask(spectators("e5", Known::default(), false));
+    rig.send_interest(spectators("e5", Known::default(), false));
     for n in 1..=3 {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
-    rig.told("e5", "echo-1");
+    rig.received("e5", "echo-1");
     let wanted = known(&rig, 2, instance);
-    rig.ask(spectators("e5", wanted, true));
-    let told = rig.told("e5", "echo-1");
+    rig.send_interest(spectators("e5", wanted, true));
+    let received = rig.received("e5", "echo-1");
     assert_eq!(
-        told,
+        received,
         [
             "update 0/3 alice a",
             "update 0/4 alice a",
@@ -68,32 +68,36 @@ fn an_edge_is_sent_the_updates_it_lacks_if_they_are_kept_and_otherwise_a_snapsho
         ]
     );
     let wanted = known(&rig, 4, instance);
-    rig.ask(spectators("e5", wanted, true));
-    assert_eq!(rig.told("e5", "echo-1"), ["presence 1 2", "synced"]);
+    rig.send_interest(spectators("e5", wanted, true));
+    assert_eq!(rig.received("e5", "echo-1"), ["presence 1 2", "synced"]);
     for other in [
         known(&rig, 2, instance + 1),
         known(&rig, 9, instance),
         Known::default(),
     ] {
-        rig.ask(spectators("e5", other, true));
-        assert_eq!(rig.told("e5", "echo-1")[..1], ["snapshot 1 v4 4"]);
+        rig.send_interest(spectators("e5", other, true));
+        assert_eq!(rig.received("e5", "echo-1")[..1], ["snapshot 1 v4 4"]);
     }
-    rig.ask(spectators("e5", Known::default(), false));
-    assert_eq!(rig.told("e5", "echo-1"), [""; 0], "it is watched already");
+    rig.send_interest(spectators("e5", Known::default(), false));
+    assert_eq!(
+        rig.received("e5", "echo-1"),
+        [""; 0],
+        "it is watched already"
+    );
 }
 
 #[test]
 fn all_edges_get_a_snapshot_when_the_updates_outgrow_the_ring() {
-    let mut rig = Rig::with(|config| config.ring_bytes = 400);
+    let mut rig = Rig::with_config(|config| config.ring_bytes = 400);
     rig.take();
     rig.join("echo-1", "alice", 10);
-    rig.ask(spectators("e5", Known::default(), false));
-    rig.told("e5", "echo-1");
+    rig.send_interest(spectators("e5", Known::default(), false));
+    rig.received("e5", "echo-1");
     for n in 1..=20 {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
-    let told = rig.told("e5", "echo-1");
-    let snapshots = told.iter().filter(|t| t.starts_with("snapshot"));
+    let received = rig.received("e5", "echo-1");
+    let snapshots = received.iter().filter(|t| t.starts_with("snapshot"));
     assert_eq!(
         snapshots.collect::<Vec<_>>(),
         ["snapshot 1 v11 11", "snapshot 1 v21 21"]
@@ -105,9 +109,9 @@ fn a_digest_ends_the_interest_in_unnamed_rooms_but_keeps_players_of_named_ones()
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-2", "bob", 20);
-    rig.ask(interest("e1", &["echo-2"], false));
-    rig.told("e1", "echo-2");
-    rig.ask(Interest {
+    rig.send_interest(interest("e1", &["echo-2"], false));
+    rig.received("e1", "echo-2");
+    rig.send_interest(Interest {
         edge: "e1".into(),
         digest: true,
         rooms: vec![RoomInterest {
@@ -116,14 +120,14 @@ fn a_digest_ends_the_interest_in_unnamed_rooms_but_keeps_players_of_named_ones()
             ..RoomInterest::default()
         }],
     });
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     rig.input("echo-1", ("alice", 10), 1, "a");
     rig.input("echo-2", ("bob", 20), 1, "a");
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         ["update 2/0 alice a", "processed 10 n1 seq1"]
     );
-    assert_eq!(rig.told("e1", "echo-2"), [""; 0]);
+    assert_eq!(rig.received("e1", "echo-2"), [""; 0]);
 }
 
 #[test]
@@ -135,10 +139,10 @@ fn a_new_owner_answers_a_sync_with_all_that_a_session_lacks() {
     let mut wanted = interest("e1", &["echo-1"], true);
     wanted.rooms[0].sessions = vec![10, 99];
     wanted.rooms[0].spectators = None;
-    let reply = rig.ask(wanted);
+    let reply = rig.send_interest(wanted);
     assert_eq!(reply.number, 1);
     assert_eq!(
-        rig.told("e1", "echo-1"),
+        rig.received("e1", "echo-1"),
         [
             "snapshot 0 v1 1",
             "direct 10 secret of alice",
@@ -155,17 +159,17 @@ fn a_new_owner_answers_a_sync_with_all_that_a_session_lacks() {
 fn presence_is_sent_twice_a_second_at_most() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     for viewers in 1..=5 {
         let mut wanted = spectators("e5", Known::default(), false);
         wanted.rooms[0].viewers = viewers;
-        rig.ask(wanted);
-        rig.pass(50);
+        rig.send_interest(wanted);
+        rig.advance(50);
     }
-    let told = rig.told("e1", "echo-1");
-    assert!(told.is_empty(), "{told:?}");
-    rig.pass(300);
-    assert_eq!(rig.told("e1", "echo-1"), ["presence 1 5"]);
+    let received = rig.received("e1", "echo-1");
+    assert!(received.is_empty(), "{received:?}");
+    rig.advance(300);
+    assert_eq!(rig.received("e1", "echo-1"), ["presence 1 5"]);
 }
 
 #[test]
@@ -174,7 +178,7 @@ fn above_64_players_presence_is_a_count() {
     for player in 0..65 {
         rig.join("echo-1", &format!("p{player}"), 1_000 + player);
     }
-    rig.pass(500);
+    rig.advance(500);
     let items = rig.items("e1", "echo-1");
     let presence = items.into_iter().rev().find_map(|item| match item {
         grandstand_common::wire::ItemKind::Presence(p) => Some(p),
@@ -189,8 +193,8 @@ fn live_messages_go_to_the_others_and_are_not_logged() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
-    rig.pass(1_000);
-    rig.told("e2", "echo-1");
+    rig.advance(1_000);
+    rig.received("e2", "echo-1");
     let stored = rig.log.len();
     let live = |session| Live {
         room: "echo-1".into(),
@@ -201,7 +205,7 @@ fn live_messages_go_to_the_others_and_are_not_logged() {
     rig.owner.handle_live(rig.now, P, live(10));
     rig.owner.handle_live(rig.now, P, live(11));
     rig.run();
-    assert_eq!(rig.told("e2", "echo-1"), ["live 7"]);
+    assert_eq!(rig.received("e2", "echo-1"), ["live 7"]);
     assert_eq!(rig.log.len(), stored);
 }
 
@@ -209,22 +213,22 @@ fn live_messages_go_to_the_others_and_are_not_logged() {
 fn a_room_ticks_only_while_it_is_watched() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
-    rig.pass(5_000);
-    rig.pass(5_000);
-    let told = rig.told("e1", "echo-1");
+    rig.advance(5_000);
+    rig.advance(5_000);
+    let received = rig.received("e1", "echo-1");
     assert!(
-        told.ends_with(&["live 1".into(), "live 2".into()]),
-        "{told:?}"
+        received.ends_with(&["live 1".into(), "live 2".into()]),
+        "{received:?}"
     );
     rig.append("echo-1", left(("alice", 10), 1));
-    rig.ask(Interest {
+    rig.send_interest(Interest {
         edge: "e1".into(),
         digest: true,
         rooms: Vec::new(),
     });
-    rig.told("e1", "echo-1");
-    rig.pass(20_000);
-    assert_eq!(rig.told("e1", "echo-1"), [""; 0]);
+    rig.received("e1", "echo-1");
+    rig.advance(20_000);
+    assert_eq!(rig.received("e1", "echo-1"), [""; 0]);
 }
 
 #[test]
@@ -249,13 +253,13 @@ fn d19_a_gap_in_the_numbers_is_answered_with_its_rooms() {
 
 #[test]
 fn a_single_item_over_the_payload_limit_closes_the_room() {
-    let mut rig = Rig::with(|config| config.max_payload = 2_000);
+    let mut rig = Rig::with_config(|config| config.max_payload = 2_000);
     rig.take();
     rig.join("echo-1", "alice", 10);
-    rig.told("e1", "echo-1");
+    rig.received("e1", "echo-1");
     let long = "x".repeat(3_000);
     rig.input("echo-1", ("alice", 10), 1, &long);
-    assert_eq!(rig.told("e1", "echo-1"), ["closed room_too_big"]);
+    assert_eq!(rig.received("e1", "echo-1"), ["closed room_too_big"]);
 }
 
 #[test]
@@ -263,6 +267,6 @@ fn interest_in_a_room_of_an_unknown_game_is_answered_with_closed() {
     let mut rig = Rig::started();
     let mut wanted = interest("e5", &["nosuch-1"], true);
     wanted.rooms[0].spectators = Some(Known::default());
-    rig.ask(wanted);
-    assert_eq!(rig.told("e5", "nosuch-1"), ["closed no_such_game"]);
+    rig.send_interest(wanted);
+    assert_eq!(rig.received("e5", "nosuch-1"), ["closed no_such_game"]);
 }

@@ -7,24 +7,24 @@ use crate::command::Outcome;
 
 impl Rig {
     /// Brings what readers have not had yet. Whether there was any.
-    pub(super) fn feed(&mut self) -> bool {
+    pub(super) fn deliver(&mut self) -> bool {
         let mut fed = false;
-        while let Some((bucket, entry)) = self.changed.pop_front() {
+        while let Some((bucket, entry)) = self.undelivered.pop_front() {
             let reads = |(p, source): &&(Partition, KvSource)| {
                 let prefix = subject::partition_prefix(*p);
                 format!("{:?}", source.bucket(*p)) == bucket && entry.key.starts_with(&prefix)
             };
-            if let Some(reader) = self.watched.iter().find(reads).copied() {
+            if let Some(reader) = self.key_readers.iter().find(reads).copied() {
                 self.owner.handle_kv(self.now, reader, entry, 0);
                 fed = true;
             }
         }
-        while let Some(from) = self.reader.filter(|_| !self.hold_log) {
+        while let Some(from) = self.log_reader.filter(|_| !self.hold_log) {
             let rest: Vec<_> = self.log.iter().filter(|e| e.seq >= from).collect();
             let Some(entry) = rest.first().cloned().cloned() else {
                 break;
             };
-            self.reader = Some(entry.seq + 1);
+            self.log_reader = Some(entry.seq + 1);
             let behind = rest.len() as u64 - 1;
             self.owner.handle_log(self.now, P, &entry, behind);
             fed = true;
@@ -47,7 +47,7 @@ impl Rig {
             Command::PutIf {
                 bucket: Bucket::Rooms(_),
                 ..
-            } if self.hold_writes => self.held.push(command),
+            } if self.hold_writes => self.held_writes.push(command),
             Command::PutIf {
                 bucket,
                 key,
@@ -67,7 +67,7 @@ impl Rig {
                 let outcome = self.write(bucket, &key, None, expected);
                 self.owner.handle_outcome(now, token, outcome);
             }
-            Command::Get { token, .. } if self.stuck_reads => {
+            Command::Get { token, .. } if self.fail_reads => {
                 self.owner.handle_outcome(now, token, Outcome::Failed);
             }
             Command::Get { bucket, key, token } => {
@@ -79,15 +79,16 @@ impl Rig {
                 self.owner.handle_outcome(now, token, Outcome::Log(state));
             }
             Command::OpenLog { from, .. } => {
-                self.reader = Some(from);
+                self.log_reader = Some(from);
                 if self.log.iter().all(|e| e.seq < from) {
                     self.owner.handle_log_idle(now, P);
                 }
             }
-            Command::CloseLog { .. } => self.reader = None,
+            Command::CloseLog { .. } => self.log_reader = None,
             Command::OpenKv { source, partition } => self.stream(partition, source),
             Command::CloseKv { partition, source } => {
-                self.watched.retain(|reader| *reader != (partition, source));
+                self.key_readers
+                    .retain(|reader| *reader != (partition, source));
             }
             Command::Publish { subject, payload } => {
                 let batch = Batch::decode(payload).unwrap();
@@ -120,8 +121,8 @@ impl Rig {
         let all = all.filter(|((b, key), _)| *b == bucket && key.starts_with(&prefix));
         let mut all: Vec<_> = all.map(|(_, entry)| entry.clone()).collect();
         all.sort_by_key(|entry| entry.revision);
-        self.changed.retain(|(of, _)| *of != bucket);
-        self.watched.push((partition, source));
+        self.undelivered.retain(|(of, _)| *of != bucket);
+        self.key_readers.push((partition, source));
         let count = all.len() as u64;
         if count == 0 {
             self.owner.handle_kv_idle(self.now, (partition, source));
@@ -133,7 +134,7 @@ impl Rig {
     }
 
     fn write(&mut self, bucket: Bucket, key: &str, value: Option<Bytes>, expected: u64) -> Outcome {
-        if key.ends_with(self.stuck) {
+        if key.ends_with(self.failing_key) {
             return Outcome::Failed;
         }
         if self.fail_writes > 0 {
