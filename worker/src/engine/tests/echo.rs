@@ -1,4 +1,4 @@
-//! A game to play on the rig.
+//! The game of these tests.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use grandstand_game::{Effects, LiveEffects};
 use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 
-/// Remembers all that it is told, and does what its inputs say.
+/// Records its events, and does what its inputs name: `reject`, `timer`, `finish`, `direct`, `grow`, `panic`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     pub(super) log: Vec<String>,
@@ -19,7 +19,7 @@ pub(super) struct Echo {
 }
 
 thread_local! {
-    /// How often `panic` inputs still panic.
+    /// The number of `panic` inputs that still panic.
     pub(super) static PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
     /// Whether ticks panic.
     pub(super) static TICKS_PANIC: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };

@@ -1,4 +1,4 @@
-//! What edges send, and what they are told, in short.
+//! Entries and interest requests of edges, and summaries of the items that they receive.
 
 use grandstand_common::data::Data;
 use grandstand_common::id::RoomId;
@@ -10,7 +10,7 @@ pub(super) fn room_id(text: &str) -> RoomId {
     text.parse().unwrap()
 }
 
-/// The edge of a session is the first digit of its id.
+/// Returns the edge of a session, which is named by the first digit of its id.
 pub(super) fn edge_of(session: u64) -> String {
     let digits = session.to_string();
     format!("e{}", &digits[..1])
@@ -52,7 +52,7 @@ pub(super) fn here(of: (&str, u64), n: u64) -> Entry {
     entry(of, n, Body::Here(Empty {}))
 }
 
-/// Watches both lanes with nothing known of them.
+/// Returns a request of an edge that watches both lanes and has no state of them.
 pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
     let rooms = rooms.iter().map(|room| RoomInterest {
         room: (*room).to_owned(),
@@ -69,7 +69,7 @@ pub(super) fn interest(edge: &str, rooms: &[&str], sync: bool) -> Interest {
     }
 }
 
-/// An item in one line.
+/// Describes an item in one line.
 pub(super) fn summary(item: &ItemKind) -> String {
     let text = |data: &Option<Data>| {
         let data = data.as_ref().map(|d| d.bytes().to_vec());

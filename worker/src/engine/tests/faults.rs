@@ -1,4 +1,4 @@
-//! Whatever fails or dies, rooms are what their log says.
+//! A random test: whatever fails, the rooms equal the replay of their log.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,7 +12,7 @@ use grandstand_common::bus::Bucket;
 const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
 const PLAYERS: [&str; 3] = ["alice", "bob", "mallory"];
 
-/// What the edges would append, some of it twice, late or out of order.
+/// Appends what an edge might append, some entries repeated, late or out of order.
 fn step(rig: &mut Rig, rng: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3]) {
     let (r, p) = (rng.random_range(0..3), rng.random_range(0..3));
     let (room, player) = (ROOMS[r], PLAYERS[p]);
@@ -107,7 +107,7 @@ fn run(seed: u64) {
     assert_eq!(
         reference.log.len(),
         rig.log.len(),
-        "seed {seed}: nothing was left to do"
+        "seed {seed}: the replay appends nothing"
     );
     for room in ROOMS {
         let (got, wanted) = (rig.snapshot(room), reference.snapshot(room));
@@ -124,7 +124,7 @@ fn run(seed: u64) {
     assert_eq!(
         rig.checkpoint().seq,
         rig.next_seq,
-        "seed {seed}: all is covered"
+        "seed {seed}: everything is covered"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Rooms that very many edges watch (D22).
+//! Hot rooms (D22).
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use grandstand_common::wire::{Interest, Known, RoomInterest};
 const ROOM: &str = "echo-1";
 const EDGES: [&str; 3] = ["e5", "e6", "e7"];
 
-/// A room that is hot with three edges beside that of its player, and cold again after a second with fewer.
+/// Returns a rig with a room that is hot with three edges beside its player's, and no longer hot after one second with
+/// fewer.
 fn rig() -> Rig {
     let mut rig = Rig::with_config(|config| {
         (config.hot_edges, config.cold_edges) = (3, 4);
@@ -23,9 +24,9 @@ fn watch(rig: &mut Rig, edge: &str, (hot, sync): (u64, bool)) -> Vec<String> {
     watch_as(rig, edge, (hot, hot > 0), sync)
 }
 
-/// `heard`: of which stream something was received, and whether the edge is subscribed.
-fn watch_as(rig: &mut Rig, edge: &str, heard: (u64, bool), sync: bool) -> Vec<String> {
-    let (hot, subscribed) = heard;
+/// Requests interest. `reported` is the stream from which the edge received a message, and whether it is subscribed.
+fn watch_as(rig: &mut Rig, edge: &str, reported: (u64, bool), sync: bool) -> Vec<String> {
+    let (hot, subscribed) = reported;
     rig.received(edge, ROOM);
     rig.send_interest(Interest {
         edge: edge.into(),
@@ -53,7 +54,7 @@ fn unwatch(rig: &mut Rig, edge: &str) {
     });
 }
 
-/// What came on the room's subject: the stream, the first number, and what it says.
+/// Returns the batches on the room's subject: stream, first number and items.
 fn hot(rig: &mut Rig) -> Vec<(u64, u64, Vec<String>)> {
     let all = std::mem::take(&mut rig.hot).into_iter();
     all.map(|(subject, batch)| {
@@ -92,7 +93,7 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
     for edge in EDGES {
         assert_eq!(rig.received(edge, ROOM), ["update 0/2 alice a"]);
     }
-    // Subscribed is not yet routed.
+    // The edge has subscribed, but has not confirmed.
     watch_as(&mut rig, "e6", (0, true), false);
     let received = watch(&mut rig, "e5", (stream, false));
     assert_eq!(received, [format!("hot Hot from {}", first + 1)]);
@@ -116,7 +117,7 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
             "the worker publishes once"
         );
     }
-    // One that lost the bus is not reached there for sure.
+    // The edge lost the bus: it is subscribed again, but has not confirmed.
     let received = watch(&mut rig, "e5", (0, true));
     assert!(
         received.contains(&format!("hot Both from {}", first + 3)),
@@ -161,7 +162,11 @@ fn d22_a_room_is_no_longer_hot_after_few_edges_have_watched_it_for_long() {
     rig.advance(900);
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 2, "b");
-    assert_eq!(hot(&mut rig).len(), 1, "it was cool for too short a time");
+    assert_eq!(
+        hot(&mut rig).len(),
+        1,
+        "it has had few edges for less than a second"
+    );
     unwatch(&mut rig, "e7");
     rig.received("e5", ROOM);
     rig.advance(1_000);
@@ -174,7 +179,7 @@ fn d22_a_room_is_no_longer_hot_after_few_edges_have_watched_it_for_long() {
     rig.input(ROOM, ("alice", 10), 3, "c");
     assert_eq!(hot(&mut rig), []);
     assert_eq!(rig.received("e5", ROOM), ["update 0/4 alice c"]);
-    // Hot once more, it has another stream.
+    // Hot again, the room has another stream.
     rig.advance(1_000);
     watch(&mut rig, "e7", (0, false));
     rig.hot.clear();

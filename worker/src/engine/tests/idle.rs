@@ -1,4 +1,4 @@
-//! Rooms at rest (D13).
+//! Unloading and loading of idle rooms (D13).
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn d13_an_idle_room_leaves_memory_and_a_join_loads_it_again() {
     let mut rig = idle_rig();
     rig.advance(2_000);
     rig.advance(60_000);
-    assert_eq!(rooms(&rig), (1, 0), "alice is in");
+    assert_eq!(rooms(&rig), (1, 0), "alice is connected");
     rig.append("echo-1", lost(("alice", 10), 2));
     rig.advance(1_100);
     rig.advance(3_000);
@@ -32,13 +32,13 @@ fn d13_an_idle_room_leaves_memory_and_a_join_loads_it_again() {
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.advance(4_900);
-    assert_eq!(rooms(&rig), (1, 0), "not long enough");
+    assert_eq!(rooms(&rig), (1, 0), "not idle for long enough");
     rig.advance(100);
     assert_eq!(rooms(&rig), (0, 1));
     rig.advance(100_000);
     let seq = rig.next_seq;
     assert_eq!(rig.checkpoint().seq, seq);
-    // A player returns: what he had is there, and he is told the next number.
+    // The player returns: the room has her state, and she is told the next number.
     rig.join("echo-1", "alice", 20);
     assert_eq!(rooms(&rig), (1, 0));
     let received = rig.received("e2", "echo-1");
@@ -95,7 +95,7 @@ fn d13_the_timer_of_a_stored_room_fires() {
     rig.advance(60_000);
     rig.advance(3_000);
     rig.advance(3_000);
-    assert_eq!(rooms(&rig), (0, 0), "a minute after its end it is deleted");
+    assert_eq!(rooms(&rig), (0, 0), "it is deleted a minute after its end");
     assert!(rig.snapshot("echo-1").is_none());
 }
 
@@ -110,7 +110,11 @@ fn d13_entries_wait_in_order_for_a_room_that_is_read_and_hold_the_checkpoint_bac
     rig.join("echo-2", "bob", 30);
     rig.advance(5_000);
     assert_eq!(rig.received("e3", "echo-1"), [""; 0]);
-    assert_eq!(rig.checkpoint().seq, first, "it holds the checkpoint back");
+    assert_eq!(
+        rig.checkpoint().seq,
+        first,
+        "the waiting entry holds the checkpoint back"
+    );
     rig.fail_reads = false;
     rig.advance(1_000);
     let received = rig.received("e2", "echo-1");
@@ -142,7 +146,7 @@ fn d13_a_release_waits_for_a_room_that_is_being_read() {
 
 #[test]
 fn d13_a_stored_room_whose_snapshot_was_changed_goes_to_quarantine() {
-    // What becomes of it, and what is counted: damaged, unreadable.
+    // The change of the stored snapshot, and the counts of damaged and unreadable snapshots.
     type Case = (fn(&str) -> String, (u64, u64));
     let cases: [Case; 3] = [
         (|_| "nonsense".to_owned(), (0, 1)),

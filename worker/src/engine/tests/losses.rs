@@ -1,4 +1,4 @@
-//! Players whose edge does not have them, or is dead (D6, D17).
+//! Losses of players whose edge does not hold their session or is dead (D6, D17).
 
 use super::*;
 use crate::command::{Command, Outcome};
@@ -52,10 +52,10 @@ fn d06_a_connected_player_whom_the_edge_does_not_have_is_lost() {
     rig.send_interest(interest_with_sessions("e1", "echo-1", &[10], &[12]));
     rig.advance(2_000);
     rig.send_interest(interest_with_sessions("e1", "echo-1", &[10], &[12]));
-    assert_eq!(losses(&rig), [11], "it is lost already");
+    assert_eq!(losses(&rig), [11], "the player is lost already");
     rig.send_interest(interest_with_sessions("e1", "echo-9", &[], &[]));
     assert_eq!(losses(&rig), [11], "there is no such room");
-    // It was a mistake: the edge did not know of it yet.
+    // The edge did not know of the session yet, and answers with `Here`.
     rig.append("echo-1", here(("bob", 11), 1));
     assert!(
         rig.received("e2", "echo-1")
@@ -79,7 +79,7 @@ fn d06_a_loss_that_was_not_stored_is_appended_again() {
     rig.run();
     let lost = rig.received("e1", "echo-1");
     let lost = lost.iter().filter(|received| received.contains("lost"));
-    assert_eq!(lost.count(), 1, "and counts once");
+    assert_eq!(lost.count(), 1, "the second entry has no effect");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
     let waiting: Vec<_> = waiting
         .filter(|c| matches!(c, Command::Append { .. }))
         .collect();
-    assert_eq!(waiting.len(), 2_048, "so many are in flight");
+    assert_eq!(waiting.len(), 2_048, "the limit of appends in flight");
     for command in waiting {
         let Command::Append { token, .. } = command else {
             continue;
@@ -185,6 +185,10 @@ fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
             .handle_process_gone(rig.now, &"e1".parse().unwrap());
     }
     rig.run();
-    assert_eq!(losses(&rig).len(), 3_000, "those that failed, again");
+    assert_eq!(
+        losses(&rig).len(),
+        3_000,
+        "the failed ones are appended again"
+    );
     assert!(rig.owner.session_processes().is_empty());
 }

@@ -1,4 +1,4 @@
-//! A worker on a bus in memory that carries out its commands at once.
+//! A worker on a bus in memory, which carries out its commands at once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ mod bus;
 
 pub(super) const P: Partition = Partition(3);
 
-/// The bus, the clock and one worker after the other.
+/// A bus, a clock and a worker, which can be replaced by a successor.
 pub(super) struct Rig {
     pub(super) owner: Engine,
     pub(super) now: Now,
@@ -30,30 +30,30 @@ pub(super) struct Rig {
     pub(super) kv: BTreeMap<(String, String), KvEntry>,
     revision: u64,
     pub(super) next_seq: u64,
-    /// Where the owner's reader of the log is.
+    /// The next sequence of the owner's log reader.
     log_reader: Option<u64>,
-    /// So many writes get no answer, and are not done.
+    /// The number of writes that still fail without an effect.
     pub(super) fail_writes: u32,
-    /// So many writes are done, but get no answer.
+    /// The number of writes that still take effect but get no answer.
     pub(super) lose_answers: u32,
-    /// Those of keys that end like this.
+    /// The end of the keys to which `lose_answers` applies.
     pub(super) lose_answers_of: &'static str,
-    /// Writes of rooms wait until they are let go on.
+    /// Holds writes of rooms back in `held_writes`.
     pub(super) hold_writes: bool,
     pub(super) held_writes: Vec<Command>,
-    /// Reads of keys fail.
+    /// Makes reads of keys fail.
     pub(super) fail_reads: bool,
-    /// Writes of this room get no answer.
+    /// The end of the keys whose writes fail.
     pub(super) failing_key: &'static str,
     pub(super) hold_log: bool,
-    /// The owner's readers of keys, and what they are still to deliver.
+    /// The owner's readers of keys, and the changes that they have not delivered yet.
     key_readers: Vec<(Partition, KvSource)>,
     undelivered: VecDeque<(String, KvEntry)>,
     pub(super) sent: VecDeque<(EdgeId, Batch)>,
-    /// What was published for hot rooms.
+    /// The batches that were published on the subjects of hot rooms.
     pub(super) hot: Vec<(String, Batch)>,
     pub(super) replies: Vec<InterestReply>,
-    /// Ready, Released, Lost.
+    /// The commands `Ready`, `Released` and `Lost` so far.
     pub(super) events: Vec<&'static str>,
     pub(super) commands: Vec<Command>,
     epoch: u64,
@@ -99,7 +99,7 @@ impl Rig {
         }
     }
 
-    /// A worker that takes the partition.
+    /// Returns a rig whose worker has taken the partition over.
     pub(super) fn started() -> Self {
         let mut rig = Self::new();
         rig.take();
@@ -118,7 +118,7 @@ impl Rig {
         assert_eq!(self.events.pop(), Some("ready"));
     }
 
-    /// The worker dies, another takes over.
+    /// Replaces the worker, as if it had died, and lets the new one take over.
     pub(super) fn restart(&mut self) {
         self.restart_with(|_| {});
     }
@@ -162,7 +162,7 @@ impl Rig {
         Some(serde_json::from_slice(entry.value.as_ref()?).unwrap())
     }
 
-    /// Appends, lets the owner read it, and ends the turn. The entry's sequence.
+    /// Appends an entry, lets the owner read it, and ends the turn. Returns the entry's sequence.
     pub(super) fn append(&mut self, room: &str, entry: Entry) -> u64 {
         let seq = self.store(
             subject::log(P, &room_id(room)),
@@ -172,7 +172,7 @@ impl Rig {
         seq
     }
 
-    /// Appends a `Joined`. The instance of the room that it creates, if it does.
+    /// Appends a `Joined`. Returns the instance of the room, if this entry creates it.
     pub(super) fn join(&mut self, room: &str, player: &str, session: u64) -> u64 {
         let time_ms = self.now.unix_ms;
         let seq = self.append(room, joined(player, session));
@@ -196,7 +196,7 @@ impl Rig {
         self.replies.pop().unwrap()
     }
 
-    /// The writes that wait go on.
+    /// Carries out the writes that were held back.
     pub(super) fn release_writes(&mut self) {
         self.hold_writes = false;
         for command in std::mem::take(&mut self.held_writes) {
@@ -205,7 +205,7 @@ impl Rig {
         self.run();
     }
 
-    /// What edge `edge` got about a room since the last call.
+    /// Returns the items about a room that an edge received since the last call.
     pub(super) fn items(&mut self, edge: &str, room: &str) -> Vec<ItemKind> {
         let mut items = Vec::new();
         let sent = std::mem::take(&mut self.sent);
@@ -225,12 +225,12 @@ impl Rig {
         items
     }
 
-    /// Like [`items`](Self::items), named and short.
+    /// Like [`items`](Self::items), each item in one line.
     pub(super) fn received(&mut self, edge: &str, room: &str) -> Vec<String> {
         self.items(edge, room).iter().map(summary).collect()
     }
 
-    /// Flushes and does all that the owner asks for, until it asks for nothing.
+    /// Flushes and carries out commands until the owner has none.
     pub(super) fn run(&mut self) {
         for turn in 0.. {
             assert!(turn < 10_000, "the owner never rests");

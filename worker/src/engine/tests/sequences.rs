@@ -1,4 +1,4 @@
-//! Sequences that lose or double something in systems that do not think of them, the owner's side.
+//! Sequences of events from docs/durability.md that would lose or repeat an input, as the owner sees them.
 
 use super::*;
 use crate::command::{Command, Outcome};
@@ -13,7 +13,7 @@ fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
     let alice = ("alice", 10);
     rig.join("echo-1", "alice", 10);
     rig.received("e1", "echo-1");
-    // After a reconnect what was queued comes before what was lost.
+    // After a reconnect the queued entry is stored before the lost ones.
     rig.input("echo-1", alice, 3, "c");
     rig.input("echo-1", alice, 1, "a");
     rig.input("echo-1", alice, 2, "b");
@@ -22,9 +22,9 @@ fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
     assert_eq!(
         received.last().unwrap(),
         "processed 10 n2 seq2",
-        "3 is still to come"
+        "entry 3 was skipped"
     );
-    // The edge goes back, in another round.
+    // The edge repeats its window in another round.
     for n in 1..=3 {
         let mut again = input(alice, (n, n), ["a", "b", "c"][n as usize - 1]);
         again.round = 2;
@@ -45,7 +45,7 @@ fn d01_of_two_devices_with_the_same_seq_only_the_latest_one_is_applied() {
     rig.join("echo-1", "bob", 30);
     rig.input("echo-1", ("alice", 10), 1, "one");
     rig.join("echo-1", "alice", 20);
-    // Both send their second input; the first device does not know yet that it was replaced.
+    // Both devices send their second input. The first one does not know yet that it was replaced.
     rig.input("echo-1", ("alice", 10), 2, "old");
     rig.append("echo-1", input(("alice", 20), (1, 2), "new"));
     rig.append("echo-1", input(("alice", 10), (3, 3), "older"));
@@ -90,7 +90,7 @@ fn d01_a_late_lost_from_the_previous_edge_disconnects_nobody() {
     );
 }
 
-/// The commands of an owner that was replaced and does not know it: what it still writes must fail.
+/// Carries out the last write of a key again, as a stale owner that does not know of its successor.
 fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
     let stale = rig.commands.iter().rev().find_map(|command| match command {
         Command::PutIf {
@@ -118,7 +118,7 @@ fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
 #[test]
 fn d08_a_stale_owners_late_snapshot_is_overwritten_and_drops_no_room() {
     let key = subject::room_key(P, &room_id("echo-1"));
-    // Its write is still under way when its successor has read the rooms: nothing is stored of it.
+    // The write of the stale owner arrives after its successor has read the rooms.
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.failing_key = "echo-1";
@@ -143,7 +143,11 @@ fn d08_a_stale_owners_late_snapshot_is_overwritten_and_drops_no_room() {
         (&102.into(), &2.into())
     );
     let (outcome, _) = stale_write(&mut rig, &key);
-    assert_eq!(outcome, Outcome::Conflict, "and now it is too late for it");
+    assert_eq!(
+        outcome,
+        Outcome::Conflict,
+        "the successor has written since"
+    );
 }
 
 #[test]
@@ -211,7 +215,7 @@ fn d19_a_beat_reveals_the_loss_of_a_rooms_last_message() {
     let before = rig.sent.back().map(|(_, batch)| batch.number).unwrap();
     rig.sent.clear();
     rig.input("echo-1", ("alice", 10), 1, "a");
-    // Nothing of it arrives, and nothing comes after it but the beat.
+    // The batch is lost, and only a beat follows.
     rig.sent.clear();
     rig.advance(100);
     let (_, beat) = rig.sent.back().cloned().unwrap();
@@ -251,12 +255,12 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
     rig.join("echo-1", "alice", 10);
     rig.join("echo-1", "bob", 20);
     rig.advance(3_000);
-    // Its owner dies; e1 dies, and appends nothing; then there is an owner again, which was never told of either.
+    // The owner and e1 die. The next owner is told of neither.
     rig.restart();
     let held = rig.owner.session_processes();
     assert!(
         held.contains("e1") && held.contains("e2"),
-        "to be asked whether they are there"
+        "both processes are to be probed"
     );
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
@@ -299,7 +303,7 @@ fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
     rig.next_seq = 5;
     rig.log_first = 5;
     rig.restart();
-    // Her edge goes on as if nothing had been.
+    // Her edge continues the old chain.
     rig.input("echo-1", ("alice", 10), 2, "b");
     assert_eq!(rig.received("e1", "echo-1"), ["gone 10 not_joined"]);
     rig.join("echo-1", "alice", 11);
@@ -323,7 +327,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     rig.advance(61_000);
     assert_eq!(rig.owner.loaded_rooms(), 0);
     rig.join("echo-1", "alice", 11);
-    // A woken old owner appends the timer that deleted the room before.
+    // A stale owner appends the timer that deleted the earlier instance.
     let timer = rig.log.iter().rev().find(|stored| {
         let entry = Entry::decode(stored.payload.clone()).unwrap();
         matches!(entry.body, Some(grandstand_common::wire::Body::Timer(_)))

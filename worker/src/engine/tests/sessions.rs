@@ -1,4 +1,4 @@
-//! Entries, sessions and reports (D1, D2, D4, D5, D6).
+//! Sessions, chains and the answers to their entries (D1, D2, D4, D5, D6).
 
 use super::*;
 use grandstand_common::wire::Body;
@@ -54,7 +54,7 @@ fn d01_only_the_session_of_the_latest_join_counts() {
             "processed 20 n0 seq0",
         ]
     );
-    // The old edge's late entries, and its repeated join, change nothing.
+    // Late entries and a repeated join of the old edge have no effect.
     rig.append("echo-1", lost(("alice", 10), 1));
     rig.join("echo-1", "alice", 10);
     assert_eq!(rig.received("e1", "echo-1")[..1], ["gone 10 replaced"]);
@@ -107,7 +107,7 @@ fn d02_repeats_are_answered_and_gaps_are_reported_once_a_round() {
         rig.received("e1", "echo-1"),
         ["update 3/0 alice b", "processed 10 n2 seq2"]
     );
-    // One that comes late again does not take the chain back.
+    // A late repeat does not set the chain back.
     rig.input("echo-1", alice, 1, "a");
     assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n2 seq2"]);
     rig.input("echo-1", alice, 3, "c");
@@ -253,7 +253,7 @@ fn d06_edge_lost_leaves_the_session_open() {
     assert_eq!(
         received.last().unwrap(),
         "update 3/0 lost alice",
-        "said once"
+        "the loss is applied once"
     );
     assert_eq!(
         rig.received("e1", "echo-1").last().unwrap(),

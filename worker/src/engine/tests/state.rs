@@ -1,4 +1,4 @@
-//! The same log gives the same room; timers; the end (D7, D12).
+//! Replays, timers and the end of rooms (D7, D12).
 
 use super::*;
 use crate::room::{Logged, Room};
@@ -26,7 +26,7 @@ fn d07_only_the_current_arming_fires() {
     rig.input("echo-1", ("alice", 10), 1, "timer");
     rig.input("echo-1", ("alice", 10), 2, "timer");
     rig.received("e1", "echo-1");
-    // A woken old owner appends the first arming, and this one's entry comes twice.
+    // A stale owner appends the first arming, and the entry of the current one is stored twice.
     rig.append("echo-1", timer("t", 1));
     assert_eq!(rig.received("e1", "echo-1"), [""; 0]);
     rig.append("echo-1", timer("t", 2));
@@ -51,7 +51,7 @@ fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
     rig.advance(500);
     assert_eq!(rig.log.len(), stored + 1);
     rig.advance(400);
-    assert!(rig.snapshot("echo-1").is_some(), "something else was due");
+    assert!(rig.snapshot("echo-1").is_some(), "the room's write was due");
     assert_eq!(rig.log.len(), stored + 1);
     rig.advance(100);
     assert_eq!(rig.log.len(), stored + 2);
@@ -86,7 +86,7 @@ fn d07_time_never_goes_back() {
     );
 }
 
-/// Everything that a room can meet, twice over.
+/// Returns a rig with a room that has met every kind of entry.
 fn eventful() -> Rig {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
@@ -178,7 +178,6 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
     }
 }
 
-/// What a worker has stored, whenever that was, has the hash that the log gives.
 #[test]
 fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
     let mut rig = eventful();
@@ -257,7 +256,7 @@ fn d12_a_replayed_tail_does_not_resurrect_a_deleted_room() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.advance(2_000);
-    // Another room holds the checkpoint back, before a join of the first one.
+    // Another room holds the checkpoint back at an entry before the second join of the first one.
     rig.failing_key = "echo-2";
     rig.join("echo-2", "carol", 30);
     rig.join("echo-1", "bob", 20);

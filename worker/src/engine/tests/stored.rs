@@ -1,4 +1,4 @@
-//! Snapshots, checkpoints, quarantine (D8, D9, D14).
+//! Stored snapshots, checkpoints and quarantine (D8, D9, D14).
 
 use super::*;
 use crate::command::Command;
@@ -47,7 +47,7 @@ fn d08_a_room_is_written_again_after_a_failed_write_or_a_conflict() {
     assert!(rig.snapshot("echo-1").is_none());
     rig.advance(250);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1);
-    // A stale owner overwrites it: its revision is adopted, never its content.
+    // A stale owner overwrites the snapshot. The revision is adopted, never the content.
     let key = subject::room_key(P, &room_id("echo-1"));
     let stale = "{\"format\":1,\"epoch\":5,\"generation\":0,\"last\":0,\"hash\":0,\"room\":null,\"game\":null}";
     rig.put(Bucket::Rooms(P), &key, Some(stale.into()));
@@ -70,11 +70,14 @@ fn d08_at_most_one_write_of_a_room_is_in_flight() {
     assert_eq!(
         rig.held_writes.len(),
         1,
-        "the next one waits for its answer"
+        "the next write waits for the answer"
     );
     rig.release_writes();
     let stored = rig.snapshot("echo-1").unwrap();
-    assert_eq!(stored["last"], 101, "what came meanwhile is written then");
+    assert_eq!(
+        stored["last"], 101,
+        "entries from meanwhile are written then"
+    );
     rig.advance(2_000);
     assert_eq!(rig.checkpoint().seq, 102);
 }
@@ -104,7 +107,7 @@ fn d09_the_checkpoint_is_the_first_uncovered_entry() {
     assert_eq!(
         rig.checkpoint().seq,
         2,
-        "the first room is, the second is not"
+        "the first room is covered, the second is not"
     );
     rig.advance(2_000);
     assert_eq!(rig.checkpoint().seq, 4);
@@ -112,7 +115,7 @@ fn d09_the_checkpoint_is_the_first_uncovered_entry() {
     rig.advance(60_000);
     let writes = rig.commands[before..].iter();
     let writes = writes.filter(|c| matches!(c, Command::PutIf { .. }));
-    assert_eq!(writes.count(), 0, "nothing changes, nothing is written");
+    assert_eq!(writes.count(), 0, "an unchanged checkpoint is not written");
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn d09_a_later_epoch_in_the_checkpoint_makes_the_owner_drop_its_partition() {
     rig.put(Bucket::Rooms(P), &key, Some(value.into()));
     rig.advance(2_000);
     assert_eq!(rig.events, ["lost"]);
-    assert_eq!(rig.checkpoint(), later, "and nothing was written over it");
+    assert_eq!(rig.checkpoint(), later, "it was not overwritten");
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn d09_covered_entries_are_skipped_in_a_replay() {
     let mut rig = Rig::started();
     rig.join("echo-2", "carol", 30);
     rig.join("echo-1", "alice", 10);
-    // Were this applied once more, she would be lost once more: she is there again.
+    // If this entry were applied again, alice would be lost again.
     rig.append("echo-1", entry(("alice", 10), 0, Body::EdgeLost(Empty {})));
     for n in 1..=32 {
         rig.input("echo-1", ("alice", 10), n, "a");
@@ -204,7 +207,7 @@ fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
     assert_eq!(
         rig.checkpoint().seq,
         at + 3,
-        "it does not hold the checkpoint back"
+        "a quarantined room does not hold the checkpoint back"
     );
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 1, "as it was");
 
@@ -212,7 +215,7 @@ fn d14_a_room_that_panics_twice_stays_in_quarantine_until_another_build() {
     rig.input("echo-1", ("alice", 10), 3, "c");
     assert_eq!(rig.received("e1", "echo-1"), ["gone 10 room_unavailable"]);
 
-    rig.restart_with(|config| config.build = "mended".into());
+    rig.restart_with(|config| config.build = "fixed".into());
     rig.input("echo-1", ("alice", 10), 3, "c");
     assert_eq!(
         rig.received("e1", "echo-1").last().unwrap(),

@@ -1,4 +1,4 @@
-//! The barrier read, and logs that were cut (D10, D11).
+//! Takeovers: the read up to the own write, and logs that were cut (D10, D11).
 
 use super::*;
 use crate::command::{Command, EngineConfig, KvSource, Outcome, Token};
@@ -31,11 +31,11 @@ fn claim(owner: &mut Engine, rig: &Rig) -> (Bytes, Token) {
         Command::OpenKv { .. },
     ] = commands(owner)[..]
     else {
-        panic!("it begins with the checkpoint");
+        panic!("a takeover begins with the checkpoint");
     };
     owner.handle_outcome(rig.now, token, Outcome::Value(None));
     let [Command::PutIf { value, token, .. }] = &commands(owner)[..] else {
-        panic!("then it claims it");
+        panic!("the claim of the checkpoint follows");
     };
     (value.clone(), *token)
 }
@@ -49,7 +49,7 @@ fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     let rooms = (P, KvSource::Rooms);
     owner.handle_kv_idle(rig.now, (P, KvSource::Quarantine));
-    // Nothing behind it, but the own write has not been seen: a stale write may have moved a room behind it.
+    // No key is pending, but the own write was not delivered. A stale write may have moved a room behind this point.
     let key = subject::room_key(P, &room_id("echo-1"));
     owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 49), 0);
     assert_eq!(commands(&mut owner), []);
@@ -78,7 +78,11 @@ fn d10_the_own_write_may_be_delivered_before_its_answer() {
     let key = subject::checkpoint_key(P);
     owner.handle_kv(rig.now, rooms, entry(&key, value, 50), 1);
     owner.handle_kv(rig.now, rooms, entry(&room, "y".into(), 51), 0);
-    assert_eq!(commands(&mut owner), [], "which write is the own one?");
+    assert_eq!(
+        commands(&mut owner),
+        [],
+        "the revision of the own write is unknown"
+    );
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     let next = commands(&mut owner);
     assert!(matches!(next.last(), Some(Command::LogState { .. })));
@@ -103,7 +107,7 @@ fn d10_a_later_claim_wins() {
     let rooms = (P, KvSource::Rooms);
     owner.handle_kv(rig.now, rooms, claimed.clone(), 0);
     assert!(commands(&mut owner).last().is_some_and(is_lost));
-    // It was there before this owner looked.
+    // The later claim is stored before the owner reads the checkpoint.
     let mut owner = Engine::new(rig.now, config(), Games::new());
     owner.take(rig.now, P, Epoch(9));
     let Command::Get { token, .. } = commands(&mut owner)[0] else {
@@ -165,7 +169,7 @@ fn d11_a_log_that_was_created_again_is_read_from_its_beginning() {
     assert_eq!(
         rig.received("e1", "echo-1"),
         ["processed 10 n12 seq12"],
-        "what was stored in between was applied too"
+        "the entry that was stored before the takeover was applied too"
     );
     rig.advance(3_000);
     assert_eq!(rig.snapshot("echo-1").unwrap()["generation"], 1);
@@ -184,7 +188,7 @@ fn d11_a_log_that_lost_its_tail_is_cut_there() {
         rig.input("echo-1", ("alice", 10), n, "a");
     }
     rig.input("echo-2", ("bob", 20), 1, "b");
-    // The first room's snapshot covers 34; entries from 31 on are gone, the second room's with them.
+    // The first room's snapshot covers entry 34. The entries from 31 on are lost, the second room's among them.
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 34);
     rig.log.retain(|entry| entry.seq <= 30);
     rig.next_seq = 31;
@@ -192,7 +196,7 @@ fn d11_a_log_that_lost_its_tail_is_cut_there() {
     let checkpoint = rig.checkpoint();
     assert_eq!(checkpoint.generation, 1);
     assert_eq!(checkpoint.cuts.last().unwrap().seq, 31);
-    // The edge goes back: what the snapshot has is a repeat, and the second room takes its entry anew.
+    // The edges repeat their windows. The first room has its entry already, the second one applies its entry again.
     rig.input("echo-1", ("alice", 10), 33, "c");
     rig.input("echo-2", ("bob", 20), 1, "b");
     assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n33 seq33"]);

@@ -1,4 +1,4 @@
-//! Interest, updates and snapshots, presence, live, numbered links (DESIGN section 4, D19).
+//! Interest, updates and snapshots, presence, live messages, numbered links (D19).
 
 use super::*;
 use grandstand_common::data::Data;
@@ -82,7 +82,7 @@ fn an_edge_is_sent_the_updates_it_lacks_if_they_are_kept_and_otherwise_a_snapsho
     assert_eq!(
         rig.received("e5", "echo-1"),
         [""; 0],
-        "it is watched already"
+        "the lane is watched already"
     );
 }
 

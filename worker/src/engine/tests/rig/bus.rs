@@ -1,4 +1,4 @@
-//! The bus in memory: what becomes of the owner's commands, and what comes to it from its readers.
+//! The bus in memory: carries out the owner's commands, and delivers to its readers.
 
 use grandstand_common::bus::LogState;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::command::Outcome;
 
 impl Rig {
-    /// Brings what readers have not had yet. Whether there was any.
+    /// Delivers new keys and entries to the readers. Returns whether there were any.
     pub(super) fn deliver(&mut self) -> bool {
         let mut fed = false;
         while let Some((bucket, entry)) = self.undelivered.pop_front() {
