@@ -48,7 +48,7 @@ pub(super) fn handle_interest(
     }
 }
 
-/// Handles the part of an interest request that is about one room. The room is not stored, or has just been loaded.
+/// Handles the part of an interest request that is about one room. If the edge watches a stored room, load it first.
 pub(super) fn on_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
