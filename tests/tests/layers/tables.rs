@@ -111,6 +111,7 @@ pub(crate) const LAYERS: &[Layers] = &[
 
 /// Records, and what is below a partition.
 const MACHINES_USE: &[&str] = &[
+    "partition::audience",
     "partition::change",
     "partition::residence",
     "partition::panic_restore",
@@ -232,6 +233,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::coverage", "Coverage"),
             ("partition::quarantine_records", "QuarantineRecords"),
             ("partition::audiences", "Audiences"),
+            ("partition::audience", "Audience"),
             ("partition::update_ring", "UpdateRing"),
             ("partition::sessions", "EdgeSessions"),
             ("partition::timers", "Timers"),

@@ -9,7 +9,7 @@
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{Hot, HotWay, ItemKind};
 
-use super::audiences::Heat;
+use super::audience::Heat;
 use super::send::send;
 use super::state::PartitionState;
 use crate::context::Context;

@@ -32,6 +32,8 @@ mod sessions;
 
 mod update_ring;
 
+mod audience;
+
 mod audiences;
 
 mod state;

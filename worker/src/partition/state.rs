@@ -3,6 +3,7 @@
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
+use super::audience::HeatLimits;
 use super::audiences::{self, Audiences};
 use super::change::{Change, ResidenceChange};
 use super::checkpoints::Checkpoints;
@@ -43,9 +44,11 @@ impl PartitionState {
         };
         let audiences = audiences::Limits {
             presence_interval: config.presence_interval,
-            hot_edges: config.hot_edges,
-            cold_edges: config.cold_edges,
-            cold_after: config.cold_after,
+            heat: HeatLimits {
+                hot_edges: config.hot_edges,
+                cold_edges: config.cold_edges,
+                cold_after: config.cold_after,
+            },
             absent_rooms: config.absent_rooms,
         };
         Self {
