@@ -97,6 +97,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 "partition::checkpoints",
                 "partition::log",
                 "partition::rooms",
+                "partition::room_reads",
                 "partition::coverage",
                 "partition::quarantine_records",
                 "partition::audiences",
@@ -109,10 +110,11 @@ pub(crate) const LAYERS: &[Layers] = &[
     },
 ];
 
-/// Records, and what is below a partition.
+/// The parts and values of the machines, and the modules below a partition.
 const MACHINES_USE: &[&str] = &[
     "partition::audience",
     "partition::change",
+    "partition::known_rooms",
     "partition::residence",
     "partition::panic_restore",
     "partition::update_ring",
@@ -229,6 +231,10 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::checkpoints", "Checkpoints"),
             ("partition::log", "LogReading"),
             ("partition::rooms", "Rooms"),
+            ("partition::room_reads", "RoomReads"),
+            ("partition::known_rooms", "KnownRooms"),
+            ("partition::known_rooms", "KnownRoom"),
+            ("partition::residence", "Loaded"),
             ("partition::panic_restore", "RestorePoint"),
             ("partition::coverage", "Coverage"),
             ("partition::quarantine_records", "QuarantineRecords"),

@@ -1,10 +1,7 @@
 //! What becomes of a room.
 
-use std::collections::VecDeque;
-
 use grandstand_common::id::{EdgeId, Instance};
 
-use super::residence::Waiting;
 use crate::room::{Emit, Logged};
 use crate::stored::quarantine::QuarantineReason;
 
@@ -54,12 +51,4 @@ pub(super) enum Applied {
     Stored(Logged),
     /// There is no such room.
     Absent(Logged),
-}
-
-/// A room that was read.
-#[derive(Debug)]
-pub(super) struct Read {
-    pub(super) waiting: VecDeque<Waiting>,
-    /// `None` if its snapshot cannot be used, so the room is to go to quarantine.
-    pub(super) change: Option<Change>,
 }

@@ -9,7 +9,7 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::RoomId;
 
 use super::faults;
-use super::residence::Waiting;
+use super::room_reads::Waiting;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::write_room;
@@ -25,7 +25,7 @@ pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, w
         state.coverage.mark_waiting(id, logged.seq);
         pauses = state.log.add_waiting();
     }
-    state.rooms.wait(cx, state.tenure, id, what);
+    state.room_reads.wait(cx, state.tenure, id, what);
     if pauses {
         let partition = state.tenure.id;
         cx.commands.push_back(Command::CloseLog { partition });
@@ -40,19 +40,19 @@ pub(super) fn on_read(
     id: &RoomId,
     entry: Option<KvEntry>,
 ) -> VecDeque<Waiting> {
-    let checkpoints = &state.checkpoints;
-    let covered = |generation, last| checkpoints.covered(generation, last);
-    let Some(read) = state.rooms.load(cx, id, entry, covered) else {
+    let Some(waiting) = state.room_reads.take(id) else {
         return VecDeque::new();
     };
     let is_entry = |what: &&Waiting| matches!(what, Waiting::Entry(_));
-    let entries = read.waiting.iter().filter(is_entry).count();
+    let entries = waiting.iter().filter(is_entry).count();
     state.log.remove_waiting(entries);
-    match read.change {
+    let checkpoints = &state.checkpoints;
+    let covered = |generation, last| checkpoints.covered(generation, last);
+    match state.rooms.load(cx, id, entry, covered) {
         Some(change) => settle(state, cx, id, change),
         None => faults::quarantine(state, cx, id, QuarantineReason::Unavailable),
     }
-    read.waiting
+    waiting
 }
 
 /// Ends the loading of a room after its waiting entries were handled. Resumes reading the log if few entries wait.

@@ -10,7 +10,7 @@ use grandstand_game::host::Panicked;
 use prost::Message;
 
 use super::change::Applied;
-use super::residence::Waiting;
+use super::room_reads::Waiting;
 use super::send::send;
 use super::settle::settle;
 use super::state::PartitionState;

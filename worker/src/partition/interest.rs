@@ -8,7 +8,7 @@ use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 use grandstand_game::host::Panicked;
 
 use super::delivery::send_presence;
-use super::residence::Waiting;
+use super::room_reads::Waiting;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
 use super::update_ring::version;

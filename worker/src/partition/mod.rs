@@ -12,7 +12,11 @@ mod residence;
 
 mod change;
 
+mod known_rooms;
+
 mod rooms;
+
+mod room_reads;
 
 mod coverage;
 
@@ -75,7 +79,7 @@ use crate::command::{KvSource, Outcome};
 use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 
-use residence::Waiting;
+use room_reads::Waiting;
 use state::PartitionState;
 use tenure::Tenure;
 
@@ -245,7 +249,7 @@ impl OwnedPartition {
         }
         writing::write_due(state, cx);
         state.quarantine_records.handle_timeout(cx, state.tenure);
-        state.rooms.read_again(cx, state.tenure);
+        state.room_reads.retry_due(cx, state.tenure);
         if state.takeover.is_ready() {
             idle_loading::unload_idle(state, cx);
             for id in state.audiences.due_cooling(now) {
@@ -273,7 +277,7 @@ impl OwnedPartition {
             state.log.poll_timeout(),
             state.coverage.poll_timeout(),
             state.quarantine_records.poll_timeout(),
-            state.rooms.poll_reload(),
+            state.room_reads.poll_timeout(),
             writes
                 .then(|| state.checkpoints.poll_timeout(covered))
                 .flatten(),
@@ -292,7 +296,7 @@ impl OwnedPartition {
     fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Ownership {
         let state = &mut self.state;
         let Outcome::Value(entry) = outcome else {
-            state.rooms.on_unread(id, cx.now.at);
+            state.room_reads.on_failed(id, cx.now.at);
             return Ownership::Held;
         };
         if !state.rooms.is_stored(id) {

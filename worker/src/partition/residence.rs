@@ -1,86 +1,48 @@
 //! Where a room is, and what is kept of it there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use grandstand_common::id::{EdgeId, Instance, RoomId};
-use grandstand_common::wire::RoomInterest;
+use bytes::Bytes;
+use grandstand_common::id::{Instance, RoomId};
+use grandstand_game::host::Panicked;
 
 use super::panic_restore::RestorePoint;
 use crate::context::Context;
-use crate::room::{Armed, Logged, Room};
+use crate::room::{Armed, Emit, Logged, Room};
+use crate::stored::error::EncodeError;
 use crate::stored::quarantine::QuarantineReason;
-
-/// A room, as far as its partition knows it.
-#[derive(Debug)]
-pub(super) struct KnownRoom {
-    pub(super) residence: Residence,
-    /// Entries up to this one are covered by the snapshot that was loaded.
-    pub(super) covered: u64,
-    /// The revision of the stored snapshot or marker; 0 if there is none.
-    pub(super) revision: u64,
-    /// Panics outside of entries, also of before the room left memory.
-    pub(super) panics_outside_entries: u32,
-}
+use crate::stored::snapshot::{self, SnapshotHead};
 
 /// Where a room is.
 #[derive(Debug)]
 pub(super) enum Residence {
-    /// In memory.
+    /// The room is in memory.
     Loaded(Box<Loaded>),
-    /// All of it is in its stored snapshot.
+    /// The room is in its stored snapshot only.
     Stored(Box<Stored>),
-    /// Its stored snapshot is being read; this waits for it, in order.
-    Loading(Box<Stored>, VecDeque<Waiting>),
-    /// Entry `.0` deleted it.
+    /// The entry with this sequence deleted the room.
     Deleted(u64),
-    /// Out of service.
+    /// The room is in quarantine.
     Quarantined(QuarantineReason),
 }
 
 /// A room in memory.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) room: Room,
-    pub(super) restore: RestorePoint,
-    /// Since when it could leave memory.
-    pub(super) idle_since: Option<Instant>,
-    /// Between two ticks, if its game has any.
-    pub(super) tick: Option<Duration>,
+    room: Room,
+    restore: RestorePoint,
+    /// The time since when nothing keeps the room in memory.
+    idle_since: Option<Instant>,
+    /// The interval of the game's ticks, if it has any.
+    tick: Option<Duration>,
 }
 
-/// What is kept in memory of a stored room.
+/// The part of a stored room that stays in memory.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) instance: Instance,
     pub(super) timers: BTreeMap<String, Armed>,
-}
-
-/// What waits for a room that is being read.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Entry(Logged),
-    Interest(EdgeId, RoomInterest),
-}
-
-impl KnownRoom {
-    /// A stored room is read from now on. Returns whether it is to be, because it was not before.
-    pub(super) fn begin_loading(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.residence, Residence::Deleted(0));
-        let is_stored = matches!(before, Residence::Stored(_));
-        self.residence = match before {
-            Residence::Stored(stored) => Residence::Loading(stored, VecDeque::new()),
-            other => other,
-        };
-        is_stored
-    }
-
-    pub(super) fn room(&self) -> Option<&Room> {
-        match &self.residence {
-            Residence::Loaded(loaded) => Some(&loaded.room),
-            _ => None,
-        }
-    }
 }
 
 impl Loaded {
@@ -91,5 +53,70 @@ impl Loaded {
             restore,
             idle_since: None,
         })
+    }
+
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    pub(super) fn room_mut(&mut self) -> &mut Room {
+        &mut self.room
+    }
+
+    /// Returns the interval of the room's ticks, or `None` if the room is finished or its game has none.
+    pub(super) fn tick_interval(&self) -> Option<Duration> {
+        self.tick.filter(|_| !self.room.state().finished)
+    }
+
+    /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied once
+    /// more; the error is a second panic.
+    pub(super) fn handle(
+        &mut self,
+        cx: &mut Context,
+        id: &RoomId,
+        logged: &Logged,
+    ) -> Result<Vec<Emit>, Panicked> {
+        let mut emits = Vec::new();
+        if self.room.handle(logged, &mut emits).is_err() {
+            tracing::error!(room = %id, seq = logged.seq, "the game panicked");
+            cx.counts.panics += 1;
+            emits.clear();
+            let mut room = self.restore.build(&cx.games, id)?;
+            room.handle(logged, &mut emits)?;
+            self.room = room;
+        }
+        Ok(emits)
+    }
+
+    /// Keeps an applied entry for a rebuild, and ends the room's idle time. Returns whether it was idle.
+    pub(super) fn on_applied(&mut self, logged: Logged) -> bool {
+        self.restore.push(logged);
+        self.idle_since.take().is_some()
+    }
+
+    /// Rebuilds the room as it was after the last applied entry. Its volatile state begins again.
+    pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> Result<(), Panicked> {
+        self.room = self.restore.build(&cx.games, id)?;
+        Ok(())
+    }
+
+    /// Encodes the room's snapshot. A snapshot of up to `max_bytes` becomes what the room is rebuilt from.
+    pub(super) fn encode(
+        &mut self,
+        head: SnapshotHead,
+        max_bytes: usize,
+    ) -> Result<Bytes, EncodeError> {
+        let value = snapshot::encode(&self.room, head)?;
+        if value.len() <= max_bytes {
+            self.restore = RestorePoint::of_snapshot(value.clone(), head.last);
+        }
+        Ok(value)
+    }
+
+    /// Begins, continues or (`None`) ends the room's idle time. Returns when it has been idle for `after`.
+    pub(super) fn set_idle(&mut self, after: Option<Duration>, now: Instant) -> Option<Instant> {
+        let since = after.map(|_| self.idle_since.unwrap_or(now));
+        self.idle_since = since;
+        Some(since? + after?)
     }
 }

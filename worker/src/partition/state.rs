@@ -10,6 +10,7 @@ use super::checkpoints::Checkpoints;
 use super::coverage::{self, Coverage};
 use super::log::LogReading;
 use super::quarantine_records::QuarantineRecords;
+use super::room_reads::RoomReads;
 use super::rooms::Rooms;
 use super::sessions::EdgeSessions;
 use super::takeover::Takeover;
@@ -28,6 +29,7 @@ pub(super) struct PartitionState {
     pub(super) checkpoints: Checkpoints,
     pub(super) log: LogReading,
     pub(super) rooms: Rooms,
+    pub(super) room_reads: RoomReads,
     pub(super) coverage: Coverage,
     pub(super) quarantine_records: QuarantineRecords,
     pub(super) timers: Timers,
@@ -57,6 +59,7 @@ impl PartitionState {
             checkpoints: Checkpoints::new(tenure.epoch, now.at),
             log: LogReading::default(),
             rooms: Rooms::default(),
+            room_reads: RoomReads::default(),
             coverage: Coverage::new(coverage),
             quarantine_records: QuarantineRecords::default(),
             timers: Timers::default(),
@@ -135,10 +138,8 @@ impl PartitionState {
             }
             ResidenceChange::Deleted(_) => is_due |= self.coverage.set_deleted(id, true, now),
             ResidenceChange::Wiped => drop(self.coverage.clear(id)),
-            ResidenceChange::Unchanged
-            | ResidenceChange::Loaded
-            | ResidenceChange::Unloaded
-            | ResidenceChange::Quarantined => {}
+            ResidenceChange::Quarantined => self.room_reads.forget(id),
+            ResidenceChange::Unchanged | ResidenceChange::Loaded | ResidenceChange::Unloaded => {}
         }
         if self.takeover.is_ready() {
             self.timers.set(id, self.rooms.timers(id), cx.now);
