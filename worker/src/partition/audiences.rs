@@ -85,7 +85,8 @@ impl Audiences {
         self.absent >= self.limits.absent_rooms && !self.rooms.contains_key(id)
     }
 
-    /// Adds a lane of a room to those that an edge watches. Returns whether it is new. `exists`: whether the room exists.
+    /// Adds a lane of a room to those that an edge watches. Returns whether it is new. `exists`: whether the room
+    /// exists.
     pub(super) fn watch(&mut self, id: &RoomId, edge: &EdgeId, lane: Lane, exists: bool) -> bool {
         let audience = self.rooms.entry(id.clone()).or_insert_with(|| {
             self.absent += usize::from(!exists);
@@ -159,9 +160,9 @@ impl Audiences {
         audience.edge_lanes()
     }
 
-    /// Keeps an update of a room for edges that join late, in rings of up to `cap` bytes. Returns the lanes whose updates
-    /// since the last snapshot outgrew their rings, and the edges to send the update to directly; `None` if no edge
-    /// watches the room.
+    /// Keeps an update of a room for edges that join late, in rings of up to `cap` bytes. Returns the lanes whose
+    /// updates since the last snapshot outgrew their rings, and the edges to send the update to directly; `None` if no
+    /// edge watches the room.
     pub(super) fn keep_update(
         &mut self,
         id: &RoomId,

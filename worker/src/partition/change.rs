@@ -1,54 +1,55 @@
-//! What becomes of a room.
+//! Changes of rooms, and the results of entries.
 
 use grandstand_common::id::{EdgeId, Instance};
 
 use crate::room::{Emit, Logged};
 use crate::stored::quarantine::QuarantineReason;
 
-/// What has become of a room, for all that follow it.
+/// The change of a room, from which the other machines and the edges are updated.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// The entry that did it; 0 if none did.
+    /// The entry that caused it; 0 if none did.
     pub(super) seq: u64,
     pub(super) emits: Vec<Emit>,
-    /// The edges that hold connected players' sessions; `None` if they are as before.
+    /// The edges that hold connected players' sessions; `None` if they have not changed.
     pub(super) edges: Option<Vec<EdgeId>>,
     pub(super) residence: ResidenceChange,
 }
 
-/// How a room's residence has changed.
+/// The change of a room's [`Residence`](super::residence::Residence).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResidenceChange {
-    /// Not at all.
+    /// The room is where it was.
     #[default]
     Unchanged,
-    /// It exists from now on; an entry had deleted it before.
+    /// The room was created. The sequence is that of the entry that deleted an earlier instance whose key is still
+    /// there.
     Created(Option<u64>),
-    /// It does not exist any more: this instance was deleted.
+    /// This instance was deleted.
     Deleted(Instance),
-    /// It came into memory.
+    /// The room was loaded into memory.
     Loaded,
-    /// It left memory.
+    /// The room was dropped from memory and is stored.
     Unloaded,
-    /// It is out of service.
+    /// The room was put in quarantine.
     Quarantined,
-    /// It is not stored any more, so it does not exist.
+    /// The stored room was found missing in its bucket, so it does not exist.
     Wiped,
 }
 
-/// What has become of an entry.
+/// The result of applying an entry.
 #[derive(Debug)]
 pub(super) enum Applied {
-    /// It was applied.
+    /// The entry was applied.
     Done(Change),
-    /// It was applied before.
+    /// The loaded snapshot covers the entry.
     Covered,
-    /// The room's game panicked twice, so the room is to go to quarantine.
+    /// The room's game panicked twice on the entry. The room is to be put in quarantine.
     Panicked(Logged),
     /// The room is in quarantine.
     Quarantined(Logged, QuarantineReason),
-    /// The room is stored: the entry is to [`wait`](Rooms::wait).
+    /// The room is stored, so the entry must wait until it is loaded.
     Stored(Logged),
-    /// There is no such room.
+    /// The room does not exist.
     Absent(Logged),
 }

@@ -1,4 +1,4 @@
-//! The checkpoint, which says how far snapshots cover the log (D9).
+//! The checkpoint: the first entry that stored snapshots do not cover (D9).
 
 use std::time::{Duration, Instant};
 
@@ -11,24 +11,24 @@ use crate::command::{Command, Outcome};
 use crate::context::Context;
 use crate::requests::Purpose;
 
-/// When a write that failed is tried again.
+/// The delay before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(250);
-/// Cuts that are remembered.
+/// The most cuts that a checkpoint lists.
 const KEPT_CUTS: usize = 32;
 
-/// A partition's checkpoint.
+/// The checkpoint of a partition, and its write in flight.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
-    /// As it is stored.
+    /// The checkpoint that is stored.
     stored: Checkpoint,
     revision: u64,
-    /// The one that is being written.
+    /// The checkpoint whose write is in flight.
     writing: Option<Checkpoint>,
-    /// Not before, because it was written just now.
+    /// The earliest time of the next write, by the configured interval.
     next_at: Instant,
-    /// Not before, after a write that failed.
+    /// The time of the next write, after one failed.
     retry_at: Option<Instant>,
-    /// It is to be written whether or not it has moved.
+    /// Whether it is to be written even if it covers no more than before.
     forced: bool,
 }
 
@@ -50,33 +50,34 @@ impl Checkpoints {
         }
     }
 
-    /// The first entry that is not covered, as it is stored.
+    /// Returns the first entry that the stored checkpoint does not cover.
     pub(super) fn seq(&self) -> u64 {
         self.stored.seq
     }
 
-    /// The log's generation: how often it was cut.
+    /// Returns the log's generation, which is the number of its cuts.
     pub(super) fn generation(&self) -> u64 {
         self.stored.generation
     }
 
-    /// The revision of the checkpoint as this owner last wrote or read it.
+    /// Returns the revision that this owner last wrote or read.
     pub(super) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Up to which entry a snapshot covers the log, if it was written in this generation and has entries up to `last`.
+    /// Returns the last entry that a snapshot covers which was written in `generation` and contains entries up to
+    /// `last`.
     pub(super) fn covered(&self, generation: u64, last: u64) -> u64 {
         self.stored.covered(generation, last)
     }
 
-    /// A takeover begins, or begins again.
+    /// Forgets the write in flight: a takeover begins, or begins again.
     pub(super) fn begin(&mut self) {
         self.writing = None;
     }
 
-    /// Takes the checkpoint that the last owner left, and writes it under the own epoch (D10). Returns whether it may: a
-    /// later owner's stays.
+    /// Takes the checkpoint of the last owner, and writes it with the own epoch (D10). Returns false, and writes
+    /// nothing, if a later owner wrote it.
     pub(super) fn claim(
         &mut self,
         cx: &mut Context,
@@ -98,7 +99,7 @@ impl Checkpoints {
         true
     }
 
-    /// The claim, or the cut, is stored.
+    /// Notes that the claim, or the checkpoint of the measured log, is stored.
     pub(super) fn on_takeover_stored(&mut self, revision: u64) {
         self.revision = revision;
         if let Some(next) = self.writing.take() {
@@ -106,26 +107,28 @@ impl Checkpoints {
         }
     }
 
-    /// Writes a cut if the log does not reach entry `reached`, or was made anew (D11). Returns whether there is one.
-    pub(super) fn measure(
+    /// Writes the checkpoint if the log ends before entry `reached`, was created again, or was never measured before
+    /// (D11). Returns whether it does.
+    pub(super) fn write_measured(
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
         reached: u64,
         log: LogState,
     ) -> bool {
-        let next = measured(&self.stored, reached, log);
-        let is_cut = next != self.stored;
-        if is_cut {
+        let next = after_measuring(&self.stored, reached, log);
+        let is_changed = next != self.stored;
+        if is_changed {
             self.put(cx, tenure, &next, Purpose::Takeover);
             self.writing = Some(next);
         }
-        is_cut
+        is_changed
     }
 
-    /// Looks whether entries up to `reached` are gone from the log. Returns the entry that comes next if they are.
+    /// Adds a cut to the checkpoint if the log ends before entry `reached` or was created again (D11). Returns the next
+    /// entry then.
     pub(super) fn cut(&mut self, now: Instant, reached: u64, log: LogState) -> Option<u64> {
-        let next = measured(&self.stored, reached, log);
+        let next = after_measuring(&self.stored, reached, log);
         if next.generation == self.stored.generation {
             return None;
         }
@@ -136,13 +139,13 @@ impl Checkpoints {
         Some(cut)
     }
 
-    /// The partition is loaded: the checkpoint may be written.
+    /// Allows the first write, when the partition is loaded.
     pub(super) fn on_loaded(&mut self, now: Instant) {
         self.next_at = now;
     }
 
-    /// Writes the checkpoint if snapshots cover more entries, up to `covered`, and it was not written just now.
-    /// `at_once`: even if it was.
+    /// Writes the checkpoint if `covered`, the first uncovered entry, is later than the stored one and the interval has
+    /// passed, or the interval is ignored (`at_once`).
     pub(super) fn advance(
         &mut self,
         cx: &mut Context,
@@ -157,8 +160,8 @@ impl Checkpoints {
             Some(at) => cx.now.at >= at,
             None => at_once || cx.now.at >= self.next_at,
         };
-        let moved = covered > self.stored.seq;
-        if is_due && (moved || self.forced) {
+        let is_later = covered > self.stored.seq;
+        if is_due && (is_later || self.forced) {
             let next = Checkpoint {
                 seq: covered.max(self.stored.seq),
                 ..self.stored.clone()
@@ -169,19 +172,19 @@ impl Checkpoints {
         }
     }
 
-    /// When to call [`advance`](Self::advance).
+    /// Returns when to call [`advance`](Self::advance).
     pub(super) fn poll_timeout(&self, covered: u64) -> Option<Instant> {
-        let moved = covered > self.stored.seq || self.forced;
+        let is_wanted = covered > self.stored.seq || self.forced;
         let at = self.retry_at.unwrap_or(self.next_at);
-        (self.writing.is_none() && moved).then_some(at)
+        (self.writing.is_none() && is_wanted).then_some(at)
     }
 
-    /// Whether nothing of it is to be written any more.
+    /// Whether no write is in flight or to be repeated.
     pub(super) fn is_settled(&self) -> bool {
         self.writing.is_none() && !self.forced
     }
 
-    /// What became of a write. Returns whether it is stored; if not, what is stored is read.
+    /// Handles the outcome of a write. Returns whether it is stored; if not, reads the stored value.
     pub(super) fn on_written(
         &mut self,
         cx: &mut Context,
@@ -196,7 +199,7 @@ impl Checkpoints {
             }
             return true;
         }
-        // Another value that was stored can be written over at once; what fails otherwise may go on failing.
+        // After a conflict the next write uses the revision that is read. Other failures may persist.
         let after = match outcome {
             Outcome::Conflict => Duration::ZERO,
             _ => RETRY,
@@ -208,7 +211,7 @@ impl Checkpoints {
         false
     }
 
-    /// What the read after a write that failed has found. Returns whether the partition is still this owner's.
+    /// Handles the outcome of the read after a failed write. Returns whether the partition is still this owner's.
     pub(super) fn on_read_back(&mut self, now: Instant, tenure: Tenure, outcome: Outcome) -> bool {
         self.writing = None;
         self.forced = true;
@@ -240,12 +243,13 @@ impl Checkpoints {
     }
 }
 
-/// The checkpoint for a log that is as `log` says, where entries up to `reached` were applied or covered.
-fn measured(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Checkpoint {
+/// Returns the checkpoint for a log in state `log`. It has a new cut if the log ends before entry `reached`, the last
+/// one applied or covered, or was created again.
+fn after_measuring(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Checkpoint {
     let mut next = checkpoint.clone();
     next.created_ms = log.created_ms;
-    let remade = checkpoint.created_ms != 0 && checkpoint.created_ms != log.created_ms;
-    let cut = if remade {
+    let is_new_log = checkpoint.created_ms != 0 && checkpoint.created_ms != log.created_ms;
+    let cut = if is_new_log {
         log.first
     } else if log.last < reached {
         log.last + 1
@@ -253,7 +257,7 @@ fn measured(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Checkpoint 
         return next;
     };
     next.generation += 1;
-    next.seq = if remade { cut } else { next.seq.min(cut) };
+    next.seq = if is_new_log { cut } else { next.seq.min(cut) };
     next.cuts.push(Cut {
         generation: next.generation,
         seq: cut,

@@ -1,4 +1,4 @@
-//! Which entries of each room no stored snapshot covers, and when the room is to be written (D8).
+//! The entries of each room that no stored snapshot covers, and when the room is to be written (D8).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -7,17 +7,17 @@ use grandstand_common::id::RoomId;
 
 use crate::deadlines::Deadlines;
 
-/// When a write is tried again that found too many in flight.
+/// The delay before a write is tried again that found too many in flight.
 const WRITE_AGAIN: Duration = Duration::from_millis(20);
-/// When a write that failed is tried again.
+/// The delay before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How long rooms may stay uncovered.
+/// The limits of uncovered entries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Uncovered entries after which a room is written.
+    /// The number of entries since its last write at which a room is written.
     pub(super) entries: u32,
-    /// How long an entry stays uncovered.
+    /// The longest time from an entry to the write of its room.
     pub(super) delay: Duration,
 }
 
@@ -25,44 +25,45 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Coverage {
     limits: Limits,
-    /// The partition is handed over: every room is due.
+    /// Whether every room with uncovered entries is due, because the partition is handed over.
     writes_all_now: bool,
-    rooms: BTreeMap<RoomId, Cover>,
+    rooms: BTreeMap<RoomId, RoomCoverage>,
     /// The first uncovered entry of each room.
     uncovered: BTreeSet<(u64, RoomId)>,
-    /// Deleted rooms whose markers are stored, with the entry that deleted them.
+    /// Rooms whose deletion is stored and whose keys are still there, with the entry that deleted each.
     deleted: BTreeSet<(u64, RoomId)>,
-    /// Writes, deletions and reads after a failure.
+    /// The number of rooms with a write, a deletion of the key, or a read after a failed write in flight.
     in_flight: usize,
     deadlines: Deadlines<RoomId>,
 }
 
-/// A room with uncovered entries, or with a write in flight.
+/// The uncovered entries of a room and its write in flight. A room has one while it has either.
 #[derive(Debug, Default)]
-struct Cover {
-    /// The first uncovered entry; holds the checkpoint back.
+struct RoomCoverage {
+    /// The first uncovered entry. The checkpoint cannot pass it.
     first: Option<u64>,
-    /// The first entry behind the write that is in flight.
-    next: Option<u64>,
-    /// Entries since the last write began.
+    /// The first entry after the write in flight began.
+    next_first: Option<u64>,
+    /// The number of entries since the last write began.
     count: u32,
-    /// When the first of these came.
+    /// The time of the first entry since the last write began. `None` also while all uncovered entries wait for the
+    /// room to be loaded.
     since: Option<Instant>,
-    /// A write, or the read after one that failed, is in flight.
+    /// Whether a write, a deletion of the key, or the read after a failed write is in flight.
     in_flight: bool,
-    /// No write before.
+    /// The earliest time of the next write, after one failed.
     not_before: Option<Instant>,
-    /// It is due whatever its count: the room was deleted.
-    at_once: bool,
+    /// Whether the room was deleted. It is due at once then.
+    is_deleted: bool,
 }
 
-impl Cover {
-    /// When it is to be written. `None` while nothing is uncovered, a write is in flight, or the entries wait for the
-    /// room to be read.
+impl RoomCoverage {
+    /// Returns when the room is to be written. `None` while no entry is uncovered, a write is in flight, or the entries
+    /// wait for the room to be loaded.
     fn due(&self, limits: Limits, writes_all_now: bool) -> Option<Instant> {
         self.first.filter(|_| !self.in_flight)?;
         let since = self.since?;
-        let at_once = writes_all_now || self.at_once || self.count >= limits.entries;
+        let at_once = writes_all_now || self.is_deleted || self.count >= limits.entries;
         let at = if at_once { since } else { since + limits.delay };
         Some(self.not_before.map_or(at, |before| at.max(before)))
     }
@@ -81,7 +82,7 @@ impl Coverage {
         }
     }
 
-    /// An entry was applied to a room. Returns whether the room is to be written now.
+    /// Adds an entry that was applied to a room. Returns whether the room is due.
     pub(super) fn mark(&mut self, id: &RoomId, seq: u64, now: Instant) -> bool {
         let cover = match self.rooms.get_mut(id) {
             Some(cover) => cover,
@@ -93,22 +94,22 @@ impl Coverage {
             cover.first = Some(seq);
             self.uncovered.insert((seq, id.clone()));
         } else if cover.in_flight {
-            cover.next.get_or_insert(seq);
+            cover.next_first.get_or_insert(seq);
         }
         let due = cover.due(self.limits, self.writes_all_now);
         self.deadlines.set(id, due);
         due.is_some_and(|at| at <= now)
     }
 
-    /// A room was deleted by its last entry, or made again (`false`).
+    /// Sets whether the last entry deleted the room. Returns whether the room has become due by it.
     pub(super) fn set_deleted(&mut self, id: &RoomId, deleted: bool, now: Instant) -> bool {
         self.rooms
             .get_mut(id)
-            .is_some_and(|cover| std::mem::replace(&mut cover.at_once, deleted) != deleted)
+            .is_some_and(|cover| std::mem::replace(&mut cover.is_deleted, deleted) != deleted)
             && self.reschedule(id, now)
     }
 
-    /// An entry waits for a room that is being read: until it is applied, it holds the checkpoint back.
+    /// Adds an entry that waits for its room to be loaded. The checkpoint cannot pass it until it is applied.
     pub(super) fn mark_waiting(&mut self, id: &RoomId, seq: u64) {
         let cover = self.rooms.entry(id.clone()).or_default();
         if cover.first.is_none() {
@@ -117,7 +118,7 @@ impl Coverage {
         }
     }
 
-    /// The entries that waited for a room were applied, or were covered before: what is uncovered is due now.
+    /// Makes a room due whose waiting entries were applied or found covered. Returns whether it is due now.
     pub(super) fn end_waiting(&mut self, id: &RoomId, now: Instant) -> bool {
         if let Some(cover) = self.rooms.get_mut(id)
             && cover.first.is_some()
@@ -128,7 +129,7 @@ impl Coverage {
         self.reschedule(id, now)
     }
 
-    /// Nothing of a room is to be written any more. Returns its first uncovered entry.
+    /// Drops the uncovered entries of a room that will not be written. Returns the first of them.
     pub(super) fn clear(&mut self, id: &RoomId) -> Option<u64> {
         let cover = self.rooms.get_mut(id)?;
         let first = cover.first.take();
@@ -136,9 +137,9 @@ impl Coverage {
             self.uncovered.remove(&(first, id.clone()));
         }
         let in_flight = cover.in_flight;
-        *cover = Cover {
+        *cover = RoomCoverage {
             in_flight,
-            ..Cover::default()
+            ..RoomCoverage::default()
         };
         if !in_flight {
             self.rooms.remove(id);
@@ -147,67 +148,68 @@ impl Coverage {
         first
     }
 
-    /// The first entry that is uncovered.
+    /// Returns the first uncovered entry of all rooms.
     pub(super) fn first(&self) -> Option<u64> {
         self.uncovered.first().map(|(seq, _)| *seq)
     }
 
-    /// Whether nothing of a room is uncovered or in flight.
+    /// Whether a room has no uncovered entries and nothing in flight.
     pub(super) fn is_clean(&self, id: &RoomId) -> bool {
         !self.rooms.contains_key(id)
     }
 
-    /// Whether a write of a room, or the read after one that failed, is in flight.
+    /// Whether a room has a write, a deletion of its key, or a read after a failed write in flight.
     pub(super) fn is_in_flight(&self, id: &RoomId) -> bool {
         self.rooms.get(id).is_some_and(|cover| cover.in_flight)
     }
 
-    /// Whether writes of rooms, or reads after ones that failed, are in flight.
+    /// Whether any room has something in flight.
     pub(super) fn has_in_flight(&self) -> bool {
         self.in_flight > 0
     }
 
-    /// Whether a room is to be written now.
+    /// Whether a room is due.
     pub(super) fn is_due(&self, id: &RoomId, now: Instant) -> bool {
         let cover = self.rooms.get(id);
         let due = cover.and_then(|cover| cover.due(self.limits, self.writes_all_now));
         due.is_some_and(|at| at <= now)
     }
 
-    /// The rooms that are due; each is to be written or [`postpone`](Self::postpone)d.
+    /// Returns the rooms that are due. The caller must write or [`postpone`](Self::postpone) each.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<RoomId> {
         self.deadlines.take_due(now)
     }
 
-    /// A room that is due cannot be written now.
+    /// Schedules the write of a due room for a little later, because too many writes are in flight.
     pub(super) fn postpone(&mut self, id: &RoomId, now: Instant) {
         self.deadlines.set(id, Some(now + WRITE_AGAIN));
     }
 
-    /// The partition is handed over: returns the uncovered rooms, which are all due.
+    /// Makes every room with uncovered entries due, from now on, for the handover. Returns these rooms.
     pub(super) fn write_all_now(&mut self) -> Vec<RoomId> {
         self.writes_all_now = true;
         self.uncovered.iter().map(|(_, id)| id.clone()).collect()
     }
 
-    /// A room's snapshot is being written as it is now.
+    /// Notes that a write of the room's current state is in flight.
     pub(super) fn begin_write(&mut self, id: &RoomId) {
         let cover = self.rooms.entry(id.clone()).or_default();
         self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
         cover.count = 0;
         cover.since = None;
-        cover.next = None;
+        cover.next_first = None;
         self.deadlines.set(id, None);
     }
 
-    /// A room's snapshot is stored. `deleted`: it says that entry `deleted` deleted the room.
+    /// Notes that a room's write is stored, which covers the entries before it. `deleted` is the entry that deleted the
+    /// room, if the write says that.
     pub(super) fn on_written(&mut self, id: &RoomId, deleted: Option<u64>, now: Instant) {
         let Some(cover) = self.rooms.get_mut(id) else {
             return;
         };
         self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
         cover.not_before = None;
-        let next = cover.next.take();
+        let next = cover.next_first.take();
         if let Some(first) = std::mem::replace(&mut cover.first, next) {
             self.uncovered.remove(&(first, id.clone()));
         }
@@ -220,18 +222,18 @@ impl Coverage {
         self.reschedule(id, now);
     }
 
-    /// A room's write failed, and what is stored is being read. `conflict`: another value was stored, and can be written
-    /// over at once.
+    /// Notes that a room's write failed and the stored value is being read. After a conflict, in which another value
+    /// was stored, the next write need not wait.
     pub(super) fn on_failed(&mut self, id: &RoomId, conflict: bool, now: Instant) {
         let Some(cover) = self.rooms.get_mut(id) else {
             return;
         };
-        cover.next = None;
+        cover.next_first = None;
         cover.since.get_or_insert(now);
         cover.not_before = (!conflict).then_some(now + RETRY);
     }
 
-    /// The read after a write that failed has ended; `read`: with a value.
+    /// Notes that the read after a failed write has ended. `read` is whether it succeeded.
     pub(super) fn on_read_back(&mut self, id: &RoomId, read: bool, now: Instant) {
         let Some(cover) = self.rooms.get_mut(id) else {
             return;
@@ -244,7 +246,7 @@ impl Coverage {
         self.reschedule(id, now);
     }
 
-    /// The next room that was deleted before entry `seq` and whose key is still there.
+    /// Removes and returns a room that was deleted before entry `seq` and whose key is still there.
     pub(super) fn pop_deleted(&mut self, seq: u64) -> Option<RoomId> {
         let (deleted, _) = self.deleted.first()?;
         if *deleted >= seq {
@@ -253,24 +255,24 @@ impl Coverage {
         self.deleted.pop_first().map(|(_, id)| id)
     }
 
-    /// A deleted room's key is still there, as a takeover found it.
+    /// Adds a deleted room whose key a takeover found.
     pub(super) fn add_deleted(&mut self, id: &RoomId, deleted: u64) {
         self.deleted.insert((deleted, id.clone()));
     }
 
-    /// A deleted room was made again: its key stays.
+    /// Removes a deleted room that was created again: its key stays.
     pub(super) fn remove_deleted(&mut self, id: &RoomId, deleted: u64) {
         self.deleted.remove(&(deleted, id.clone()));
     }
 
-    /// A room's key is being deleted.
+    /// Notes that the deletion of a room's key is in flight.
     pub(super) fn begin_deletion(&mut self, id: &RoomId) {
         let cover = self.rooms.entry(id.clone()).or_default();
         self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
         self.deadlines.set(id, None);
     }
 
-    /// The deletion of a room's key has ended.
+    /// Notes that the deletion of a room's key has succeeded or failed.
     pub(super) fn on_deletion(&mut self, id: &RoomId, now: Instant) {
         if let Some(cover) = self.rooms.get_mut(id) {
             self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
@@ -278,7 +280,7 @@ impl Coverage {
         }
     }
 
-    /// The log was cut before entry `cut`, which is the next that comes.
+    /// Lowers uncovered entries to `cut`, the next entry after a cut of the log (D11).
     pub(super) fn cut(&mut self, cut: u64) {
         let mut moved = Vec::new();
         for (id, cover) in &mut self.rooms {
@@ -286,7 +288,7 @@ impl Coverage {
                 cover.first = Some(cut);
                 moved.push((first, id.clone()));
             }
-            cover.next = cover.next.map(|next| next.min(cut));
+            cover.next_first = cover.next_first.map(|next| next.min(cut));
         }
         for (first, id) in moved {
             self.uncovered.remove(&(first, id.clone()));
@@ -298,7 +300,7 @@ impl Coverage {
         self.deadlines.next()
     }
 
-    /// Sets a room's deadline. Returns whether it is due; forgets the room if it is clean.
+    /// Sets a room's deadline, or forgets the room if it is clean. Returns whether it is due.
     fn reschedule(&mut self, id: &RoomId, now: Instant) -> bool {
         let Some(cover) = self.rooms.get(id) else {
             return false;

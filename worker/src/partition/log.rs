@@ -1,25 +1,25 @@
-//! How far a partition's log was read.
+//! The position of a partition in its log.
 
 use std::time::Instant;
 
-/// Entries that may wait for rooms that are being read: beyond it the log is not read on.
+/// The number of entries waiting for stored rooms at which the reading of the log pauses. It resumes below half of it.
 const MAX_WAITING: usize = 4_096;
 
-/// The reading of a partition's log.
+/// The position of a partition in its log, and whether the reading is paused.
 #[derive(Debug, Default)]
 pub(super) struct LogReading {
-    /// Entries before it were handled.
+    /// The next entry. All before it were accepted.
     next_seq: u64,
-    /// Entries that wait for rooms that are being read.
+    /// The number of entries that wait for rooms that are being read.
     waiting: usize,
-    /// So many wait that the log is not read on.
+    /// Whether the reader is closed because too many entries wait.
     paused: bool,
-    /// When its end is looked up again, after that failed.
+    /// When the log is measured again after that failed.
     retry_at: Option<Instant>,
 }
 
 impl LogReading {
-    /// Reads from entry `next_seq` on: at the start, and after a cut.
+    /// Sets the next entry, at the takeover and after a cut.
     pub(super) fn seek(&mut self, next_seq: u64) {
         self.next_seq = next_seq;
     }
@@ -28,12 +28,12 @@ impl LogReading {
         self.next_seq
     }
 
-    /// The last entry that was handled.
+    /// Returns the last entry that was accepted, or 0.
     pub(super) fn reached(&self) -> u64 {
         self.next_seq.saturating_sub(1)
     }
 
-    /// Whether an entry is new.
+    /// Moves the position behind an entry. Returns whether the entry is new.
     pub(super) fn accept(&mut self, seq: u64) -> bool {
         let is_new = seq >= self.next_seq;
         if is_new {
@@ -46,29 +46,30 @@ impl LogReading {
         self.paused
     }
 
-    /// One more entry waits for its room. Returns whether the reader is to be closed.
+    /// Counts an entry that waits for its room. Returns whether the reading pauses, so that the reader is to be closed.
     pub(super) fn add_waiting(&mut self) -> bool {
         self.waiting += 1;
         self.waiting >= MAX_WAITING && !std::mem::replace(&mut self.paused, true)
     }
 
-    /// So many entries wait no longer.
+    /// Counts `count` waiting entries down.
     pub(super) fn remove_waiting(&mut self, count: usize) {
         self.waiting -= count;
     }
 
-    /// Returns from where to read on if the reading was paused and few entries wait by now.
+    /// Resumes a paused reading if few enough entries wait. Returns the entry to read from if it does.
     pub(super) fn resume(&mut self) -> Option<u64> {
         let resumes = self.paused && self.waiting < MAX_WAITING / 2;
         self.paused &= !resumes;
         resumes.then_some(self.next_seq)
     }
 
+    /// Sets when the log is measured again.
     pub(super) fn retry_at(&mut self, at: Instant) {
         self.retry_at = Some(at);
     }
 
-    /// Whether the log's end is to be looked up again.
+    /// Returns whether the log is to be measured again now.
     pub(super) fn take_retry(&mut self, now: Instant) -> bool {
         self.retry_at.take_if(|at| *at <= now).is_some()
     }

@@ -92,8 +92,8 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     let reached = state.takeover.reached(covered);
     let reached = reached.max(checkpoints.seq().saturating_sub(1));
     let tenure = state.tenure;
-    if state.checkpoints.measure(cx, tenure, reached, log) {
-        state.takeover.cut();
+    if state.checkpoints.write_measured(cx, tenure, reached, log) {
+        state.takeover.begin_cut();
     } else {
         load(state, cx);
     }
@@ -101,7 +101,7 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
 
 /// Loads the rooms and quarantine records that were read, and opens the log at the first uncovered entry.
 fn load(state: &mut PartitionState, cx: &mut Context) {
-    let StoredRooms { rooms, records } = state.takeover.finish();
+    let StoredRooms { rooms, records } = state.takeover.begin_replay();
     for (id, entry) in rooms {
         let (partition, revision) = (state.tenure.id, entry.revision);
         let checkpoints = &state.checkpoints;

@@ -1,4 +1,4 @@
-//! What a loaded room can be rebuilt from after a panic.
+//! The snapshot and entries from which a loaded room is rebuilt after a panic.
 
 use bytes::Bytes;
 use grandstand_common::id::RoomId;
@@ -9,43 +9,47 @@ use crate::stored::snapshot;
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 
-/// Entries kept behind the last snapshot. Beyond it (writes are stuck) a panic means quarantine at once.
+/// The most entries kept since the last snapshot. If more follow, because snapshots cannot be stored, the room cannot
+/// be rebuilt, and its next panic puts it in quarantine.
 const KEPT_ENTRIES: usize = 1_024;
 
-/// A snapshot, or the `Joined` that created the room, and the entries since.
+/// A room's last snapshot, if there is one, and the entries since. Without a snapshot the first entry is the `Joined`
+/// that created the room.
 #[derive(Debug, Default)]
 pub(super) struct RestorePoint {
-    base: Option<(Bytes, u64)>,
-    tail: Vec<Logged>,
-    lost: bool,
+    /// The snapshot and the last entry that it covers.
+    snapshot: Option<(Bytes, u64)>,
+    entries: Vec<Logged>,
+    /// Whether entries were dropped because there were more than [`KEPT_ENTRIES`].
+    is_incomplete: bool,
 }
 
 impl RestorePoint {
-    /// A snapshot that covers the log up to entry `last`.
+    /// Begins with a snapshot that covers the log up to entry `last`.
     pub(super) fn of_snapshot(value: Bytes, last: u64) -> Self {
         Self {
-            base: Some((value, last)),
+            snapshot: Some((value, last)),
             ..Self::default()
         }
     }
 
-    /// Keeps an entry that was applied.
+    /// Adds an applied entry.
     pub(super) fn push(&mut self, logged: Logged) {
-        if self.tail.len() >= KEPT_ENTRIES {
-            self.lost = true;
-            self.tail.clear();
+        if self.entries.len() >= KEPT_ENTRIES {
+            self.is_incomplete = true;
+            self.entries.clear();
         }
-        if !self.lost {
-            self.tail.push(logged);
+        if !self.is_incomplete {
+            self.entries.push(logged);
         }
     }
 
-    /// Builds the room as it was after the last entry that was pushed.
+    /// Builds the room as it was after the last entry added. Fails if the game panics again or entries were dropped.
     pub(super) fn build(&self, games: &Games, id: &RoomId) -> Result<Room, Panicked> {
-        if self.lost {
+        if self.is_incomplete {
             return Err(Panicked);
         }
-        let mut room = match (&self.base, self.tail.first()) {
+        let mut room = match (&self.snapshot, self.entries.first()) {
             (Some((value, last)), _) => snapshot::decode(games, id, value, *last)
                 .ok()
                 .flatten()
@@ -60,7 +64,7 @@ impl RestorePoint {
             (None, None) => return Err(Panicked),
         };
         let mut unsent = Vec::new();
-        for logged in &self.tail {
+        for logged in &self.entries {
             room.handle(logged, &mut unsent)?;
             unsent.clear();
         }

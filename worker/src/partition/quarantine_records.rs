@@ -1,4 +1,4 @@
-//! Rooms in quarantine, and the records that say so (D14).
+//! The quarantined rooms and their stored records (D14).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,36 +14,37 @@ use crate::deadlines::Deadlines;
 use crate::requests::Purpose;
 use crate::stored::quarantine::{QuarantineReason, QuarantineRecord};
 
-/// When a record's write that failed is tried again.
+/// The delay before a failed write of a record is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The quarantined rooms of a partition.
+/// The quarantined rooms of a partition and their stored records.
 #[derive(Debug, Default)]
 pub(super) struct QuarantineRecords {
-    rooms: BTreeMap<RoomId, Quarantine>,
-    /// Rooms whose records are not stored yet: they hold the checkpoint back.
+    rooms: BTreeMap<RoomId, Record>,
+    /// Rooms whose records are not stored yet, with their first uncovered entries. The checkpoint cannot pass these.
     unstored: BTreeSet<(u64, RoomId)>,
-    /// Rooms that another build put in quarantine and that are tried again, with their records' revisions.
+    /// Rooms that another build put in quarantine and this one runs again, with the revisions of their records.
     retried: BTreeMap<RoomId, u64>,
     deadlines: Deadlines<RoomId>,
 }
 
-/// A room in quarantine.
+/// The record of a room in quarantine.
 #[derive(Debug)]
-struct Quarantine {
-    why: QuarantineReason,
-    /// The first entry that its snapshot does not cover.
+struct Record {
+    reason: QuarantineReason,
+    /// The first entry that the room's snapshot does not cover.
     seq: u64,
-    /// The record's revision; 0 if there is none yet.
+    /// The revision of the stored record; 0 if there is none.
     revision: u64,
-    /// The record is stored as it is here.
-    stored: bool,
-    /// When the record is written again, after a write that failed.
+    /// Whether this record is stored.
+    is_stored: bool,
+    /// When the record is written again after a failed write.
     retry_at: Option<Instant>,
 }
 
 impl QuarantineRecords {
-    /// A room goes to quarantine: its record is written.
+    /// Adds a room that is put in quarantine, and writes its record. `of` is the reason and the room's first uncovered
+    /// entry.
     pub(super) fn quarantine(
         &mut self,
         cx: &mut Context,
@@ -51,61 +52,63 @@ impl QuarantineRecords {
         id: &RoomId,
         of: (QuarantineReason, u64),
     ) {
-        let (why, seq) = of;
-        let revision = self.rooms.get(id).map(|quarantine| quarantine.revision);
+        let (reason, seq) = of;
+        let revision = self.rooms.get(id).map(|record| record.revision);
         let revision = revision.or(self.retried.get(id).copied());
         self.add_unstored(id.clone(), of, revision.unwrap_or(0));
-        tracing::error!(room = %id, code = why.code(), seq, "a room goes to quarantine");
+        tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
         self.write(cx, tenure, id);
     }
 
-    /// A room whose record is yet to be written, over the one with this revision.
+    /// Adds a room whose record is to be written, over a stored record with this revision. `seq` is the room's first
+    /// uncovered entry.
     pub(super) fn add_unstored(
         &mut self,
         id: RoomId,
-        (why, seq): (QuarantineReason, u64),
+        (reason, seq): (QuarantineReason, u64),
         revision: u64,
     ) {
-        let quarantine = Quarantine {
-            why,
+        let record = Record {
+            reason,
             seq,
             revision,
-            stored: false,
+            is_stored: false,
             retry_at: None,
         };
         self.unstored.insert((seq, id.clone()));
-        if let Some(before) = self.rooms.insert(id.clone(), quarantine)
+        if let Some(before) = self.rooms.insert(id.clone(), record)
             && before.seq != seq
         {
             self.unstored.remove(&(before.seq, id));
         }
     }
 
-    /// A room that this very build put in quarantine stays there.
+    /// Adds a room with a stored record: this build put it in quarantine, so it stays there.
     pub(super) fn add_stored(&mut self, id: RoomId, record: &QuarantineRecord, revision: u64) {
-        let quarantine = Quarantine {
-            why: QuarantineReason::from_code(&record.code),
+        let record = Record {
+            reason: QuarantineReason::from_code(&record.code),
             seq: record.seq,
             revision,
-            stored: true,
+            is_stored: true,
             retry_at: None,
         };
-        if let Some(before) = self.rooms.insert(id.clone(), quarantine) {
+        if let Some(before) = self.rooms.insert(id.clone(), record) {
             self.unstored.remove(&(before.seq, id));
         }
     }
 
-    /// A room that another build put in quarantine is tried again.
+    /// Adds a room that another build put in quarantine and this one runs again.
     pub(super) fn retry(&mut self, id: RoomId, revision: u64) {
         self.retried.insert(id, revision);
     }
 
-    /// Whether a room is tried again: its entries from before the checkpoint count too.
+    /// Whether a room runs again. Its entries from before the checkpoint must then be applied, too.
     pub(super) fn is_retried(&self, id: &RoomId) -> bool {
         self.retried.contains_key(id)
     }
 
-    /// The log was read: the records of the rooms that were tried again, unless they are back in quarantine.
+    /// Ends the runs of other builds' quarantined rooms at the end of the log. Returns those that are not back in
+    /// quarantine, with the revisions of their records, which are to be deleted.
     pub(super) fn take_cleared(&mut self) -> Vec<(RoomId, u64)> {
         let retried = std::mem::take(&mut self.retried).into_iter();
         retried
@@ -113,60 +116,60 @@ impl QuarantineRecords {
             .collect()
     }
 
-    /// The log was cut before entry `cut`, which is the next that comes.
+    /// Lowers the first uncovered entries of unstored records to `cut`, the next entry after a cut of the log (D11).
     pub(super) fn cut(&mut self, cut: u64) {
-        for (id, quarantine) in &mut self.rooms {
-            if !quarantine.stored && quarantine.seq > cut {
-                self.unstored.remove(&(quarantine.seq, id.clone()));
-                quarantine.seq = cut;
+        for (id, record) in &mut self.rooms {
+            if !record.is_stored && record.seq > cut {
+                self.unstored.remove(&(record.seq, id.clone()));
+                record.seq = cut;
                 self.unstored.insert((cut, id.clone()));
             }
         }
     }
 
-    /// The first entry that quarantined rooms hold the checkpoint back to.
+    /// Returns the first uncovered entry of the rooms whose records are not stored.
     pub(super) fn first(&self) -> Option<u64> {
         self.unstored.first().map(|(seq, _)| *seq)
     }
 
-    /// The rooms whose records are not stored.
+    /// Returns the rooms whose records are not stored.
     pub(super) fn unstored(&self) -> Vec<RoomId> {
         self.unstored.iter().map(|(_, id)| id.clone()).collect()
     }
 
-    /// Writes a room's record, if it is not stored.
+    /// Writes a room's record if it is not stored.
     pub(super) fn write(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId) {
-        let Some(quarantine) = self.rooms.get(id).filter(|q| !q.stored) else {
+        let Some(record) = self.rooms.get(id).filter(|record| !record.is_stored) else {
             return;
         };
-        let record = QuarantineRecord {
+        let stored = QuarantineRecord {
             epoch: tenure.epoch,
             build: cx.config.build.clone(),
-            seq: quarantine.seq,
-            code: quarantine.why.code().to_owned(),
+            seq: record.seq,
+            code: record.reason.code().to_owned(),
         };
         let token = cx.request(tenure.id, Purpose::WriteRecord(id.clone()));
         cx.commands.push_back(Command::PutIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),
-            value: serde_json::to_vec(&record).unwrap_or_default().into(),
-            expected: quarantine.revision,
+            value: serde_json::to_vec(&stored).unwrap_or_default().into(),
+            expected: record.revision,
             token,
         });
     }
 
-    /// A record is stored.
+    /// Notes that a room's record is stored.
     pub(super) fn on_stored(&mut self, id: &RoomId, revision: u64) {
-        if let Some(quarantine) = self.rooms.get_mut(id) {
-            quarantine.revision = revision;
-            quarantine.stored = true;
-            quarantine.retry_at = None;
-            self.unstored.remove(&(quarantine.seq, id.clone()));
+        if let Some(record) = self.rooms.get_mut(id) {
+            record.revision = revision;
+            record.is_stored = true;
+            record.retry_at = None;
+            self.unstored.remove(&(record.seq, id.clone()));
             self.deadlines.set(id, None);
         }
     }
 
-    /// A record's write failed: what is stored is read.
+    /// Reads the stored record after a write of it failed. After a conflict the next write follows at once.
     pub(super) fn on_failed(
         &mut self,
         cx: &mut Context,
@@ -174,11 +177,11 @@ impl QuarantineRecords {
         id: &RoomId,
         conflict: bool,
     ) {
-        let Some(quarantine) = self.rooms.get_mut(id) else {
+        let Some(record) = self.rooms.get_mut(id) else {
             return;
         };
-        quarantine.retry_at = (!conflict).then_some(cx.now.at + RETRY);
-        self.deadlines.set(id, quarantine.retry_at);
+        record.retry_at = (!conflict).then_some(cx.now.at + RETRY);
+        self.deadlines.set(id, record.retry_at);
         let token = cx.request(tenure.id, Purpose::ReadBackRecord(id.clone()));
         cx.commands.push_back(Command::Get {
             bucket: Bucket::Quarantine,
@@ -187,7 +190,7 @@ impl QuarantineRecords {
         });
     }
 
-    /// The read after a write that failed has ended; `None` if it failed, too.
+    /// Handles the end of the read after a failed write. `read` is the stored value, or `None` if the read failed, too.
     pub(super) fn on_read_back(
         &mut self,
         cx: &mut Context,
@@ -195,28 +198,28 @@ impl QuarantineRecords {
         id: &RoomId,
         read: Option<Option<KvEntry>>,
     ) {
-        let Some(quarantine) = self.rooms.get_mut(id) else {
+        let Some(record) = self.rooms.get_mut(id) else {
             return;
         };
         match read {
             Some(entry) => {
-                quarantine.revision = entry.map_or(0, |entry| entry.revision);
-                if quarantine.retry_at.is_none() {
+                record.revision = entry.map_or(0, |entry| entry.revision);
+                if record.retry_at.is_none() {
                     self.write(cx, tenure, id);
                 }
             }
             None => {
-                quarantine.retry_at = Some(cx.now.at + RETRY);
-                self.deadlines.set(id, quarantine.retry_at);
+                record.retry_at = Some(cx.now.at + RETRY);
+                self.deadlines.set(id, record.retry_at);
             }
         }
     }
 
-    /// Writes the records again whose writes failed a while ago.
+    /// Writes the records whose failed writes are to be repeated.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context, tenure: Tenure) {
         for id in self.deadlines.take_due(cx.now.at) {
-            if let Some(quarantine) = self.rooms.get_mut(&id) {
-                quarantine.retry_at = None;
+            if let Some(record) = self.rooms.get_mut(&id) {
+                record.retry_at = None;
             }
             self.write(cx, tenure, &id);
         }

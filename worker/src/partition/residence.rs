@@ -68,8 +68,8 @@ impl Loaded {
         self.tick.filter(|_| !self.room.state().finished)
     }
 
-    /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied once
-    /// more; the error is a second panic.
+    /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied
+    /// once more; the error is a second panic.
     pub(super) fn handle(
         &mut self,
         cx: &mut Context,

@@ -73,7 +73,7 @@ impl Rooms {
     /// Returns why a room is in quarantine, if it is.
     pub(super) fn quarantined(&self, id: &RoomId) -> Option<QuarantineReason> {
         match *self.known.get(id)?.residence() {
-            Residence::Quarantined(why) => Some(why),
+            Residence::Quarantined(reason) => Some(reason),
             _ => None,
         }
     }
@@ -116,7 +116,7 @@ impl Rooms {
         let Some(loaded) = known.loaded_mut() else {
             return match known.residence() {
                 Residence::Stored(_) => Applied::Stored(logged),
-                Residence::Quarantined(why) => Applied::Quarantined(logged, *why),
+                Residence::Quarantined(reason) => Applied::Quarantined(logged, *reason),
                 Residence::Deleted(_) | Residence::Loaded(_) => Applied::Absent(logged),
             };
         };
@@ -173,8 +173,8 @@ impl Rooms {
     }
 
     /// Puts a room in quarantine.
-    pub(super) fn quarantine(&mut self, id: &RoomId, why: QuarantineReason) -> Change {
-        self.known.set_residence(id, Residence::Quarantined(why));
+    pub(super) fn quarantine(&mut self, id: &RoomId, reason: QuarantineReason) -> Change {
+        self.known.set_residence(id, Residence::Quarantined(reason));
         self.idle.set(id, None);
         Change {
             edges: Some(Vec::new()),
@@ -208,16 +208,16 @@ impl Rooms {
             }
             Ok(None) => (Residence::Deleted(covered), Ok(Change::default())),
             Err(error) => {
-                let why = QuarantineReason::Unavailable;
-                (Residence::Quarantined(why), Err(error))
+                let reason = QuarantineReason::Unavailable;
+                (Residence::Quarantined(reason), Err(error))
             }
         };
         self.known.insert(id, residence, covered, entry.revision);
         change
     }
 
-    /// Encodes a room's snapshot, or that it was deleted, for its key; `None` if there is nothing to store. A snapshot of
-    /// up to `max_bytes` becomes what the room is rebuilt from after a panic.
+    /// Encodes a room's snapshot, or that it was deleted, for its key; `None` if there is nothing to store. A snapshot
+    /// of up to `max_bytes` becomes what the room is rebuilt from after a panic.
     pub(super) fn encode(
         &mut self,
         id: &RoomId,
@@ -301,8 +301,8 @@ impl Rooms {
         })
     }
 
-    /// Loads a stored room from what was read of its key. Returns `None` if the snapshot cannot be used, so that the room
-    /// is to go to quarantine.
+    /// Loads a stored room from what was read of its key. Returns `None` if the snapshot cannot be used, so that the
+    /// room is to go to quarantine.
     pub(super) fn load(
         &mut self,
         cx: &mut Context,
@@ -331,12 +331,12 @@ impl Rooms {
                 Some(change)
             }
             Ok(_) => {
-                tracing::error!(room = %id, revision, "the snapshot of a stored room is not the one that was stored");
+                tracing::error!(room = %id, revision, "a room's snapshot is not the one that this worker stored");
                 cx.counts.damaged += 1;
                 None
             }
             Err(error) => {
-                tracing::error!(room = %id, revision, %error, "the snapshot of a stored room cannot be used, and stays as it is");
+                tracing::error!(room = %id, revision, %error, "cannot use a stored snapshot; it stays unchanged");
                 cx.counts.count_unusable(&error);
                 None
             }

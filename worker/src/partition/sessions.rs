@@ -1,4 +1,4 @@
-//! Which edges hold the sessions of connected players, and the losses that are still to be appended (D6, D17).
+//! The edges that hold sessions of connected players, and the lost players whose entries are to be appended (D6, D17).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::id::{EdgeId, ProcessId, RoomId, SessionId};
 
-/// How long the entries of a loss are awaited in the log before they are appended again.
+/// The time after which the entries of lost players are appended again if the log has not shown them.
 const APPEND_AGAIN: Duration = Duration::from_secs(1);
 
 /// The edges' sessions in the rooms of a partition.
@@ -14,23 +14,23 @@ const APPEND_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct EdgeSessions {
     by_edge: BTreeMap<EdgeId, BTreeSet<RoomId>>,
     by_room: BTreeMap<RoomId, Vec<EdgeId>>,
-    /// Dead edges, and how far the loss of their players is appended.
+    /// Dead edges with lost players.
     losses: BTreeMap<EdgeId, Loss>,
-    /// Sessions that their edge does not have, and when their loss was appended.
+    /// Sessions that their edge does not hold, each with the time at which its loss was appended.
     lost: BTreeMap<SessionId, Instant>,
 }
 
-/// A dead edge, whose players are lost room by room.
+/// A dead edge, whose lost players are handled room by room.
 #[derive(Debug)]
 struct Loss {
     since: Instant,
-    /// The last room that is done.
+    /// The last room that was handled.
     after: Option<RoomId>,
     done: bool,
 }
 
 impl EdgeSessions {
-    /// The edges that hold sessions in a room are these.
+    /// Sets the edges that hold sessions in a room.
     pub(super) fn set(&mut self, id: &RoomId, edges: Vec<EdgeId>) {
         let before = match edges.is_empty() {
             true => self.by_room.remove(id),
@@ -52,25 +52,25 @@ impl EdgeSessions {
         }
     }
 
-    /// The edges that hold sessions.
+    /// Returns the edges that hold sessions.
     pub(super) fn edges(&self) -> impl Iterator<Item = &EdgeId> {
         self.by_edge.keys()
     }
 
-    /// The processes of those edges.
+    /// Returns the processes of the edges that hold sessions; a process repeats for each of its edges.
     pub(super) fn processes(&self) -> impl Iterator<Item = ProcessId> {
         self.by_edge.keys().map(EdgeId::process)
     }
 
-    /// The rooms in which an edge holds sessions.
+    /// Returns the rooms in which an edge holds sessions.
     pub(super) fn rooms_of(&self, edge: &EdgeId) -> impl Iterator<Item = &RoomId> {
         self.by_edge.get(edge).into_iter().flatten()
     }
 
-    /// An edge is dead: all its players are lost. Does nothing within a second of the last time.
+    /// Begins the loss of all players of a dead edge. Does nothing if that began less than [`APPEND_AGAIN`] ago.
     pub(super) fn lose(&mut self, edge: EdgeId, now: Instant) {
-        let is_new = |loss: &Loss| now >= loss.since + APPEND_AGAIN;
-        if self.by_edge.contains_key(&edge) && self.losses.get(&edge).is_none_or(is_new) {
+        let is_old = |loss: &Loss| now >= loss.since + APPEND_AGAIN;
+        if self.by_edge.contains_key(&edge) && self.losses.get(&edge).is_none_or(is_old) {
             let loss = Loss {
                 since: now,
                 after: None,
@@ -80,7 +80,7 @@ impl EdgeSessions {
         }
     }
 
-    /// The next room in which players are lost, and their edge.
+    /// Returns the next dead edge and room whose lost players are to be appended.
     pub(super) fn next_loss(&mut self) -> Option<(EdgeId, RoomId)> {
         for (edge, loss) in &mut self.losses {
             if loss.done {
@@ -100,13 +100,13 @@ impl EdgeSessions {
         None
     }
 
-    /// Forgets losses that may be appended again.
+    /// Forgets the losses that are done and may begin again.
     pub(super) fn expire(&mut self, now: Instant) {
         self.losses
             .retain(|_, loss| !loss.done || now < loss.since + APPEND_AGAIN);
     }
 
-    /// Those of `sessions` whose loss was not appended just now. It is taken as appended from now on.
+    /// Returns those of `sessions` whose loss was not appended within [`APPEND_AGAIN`], and takes it as appended now.
     pub(super) fn note_lost(
         &mut self,
         sessions: impl Iterator<Item = SessionId>,

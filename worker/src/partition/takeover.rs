@@ -1,5 +1,5 @@
-//! From the won lease to the log: claim the checkpoint, read the rooms up to the barrier, look whether the log was cut
-//! (D9 to D11).
+//! The steps from a won lease to the log: claim the checkpoint, read the rooms up to the barrier, measure the log (D9
+//! to D11).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,72 +16,73 @@ use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineRecord;
 use crate::stored::snapshot;
 
-/// When a takeover that failed begins again.
+/// The delay before a failed takeover begins again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How far a takeover has come.
+/// The stage of a takeover, and later of the tenure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Stage {
     /// Reading the checkpoint.
     #[default]
     Checkpoint,
-    /// Writing it with the own epoch (D10).
+    /// Writing the checkpoint with the own epoch (D10).
     Claiming,
-    /// Reading rooms and quarantine, which began with the takeover, up to the barrier.
+    /// Reading rooms and quarantine records up to the barrier, which is the own checkpoint. The readers were opened
+    /// when the takeover began.
     Reading,
-    /// Looking where the log begins and ends.
+    /// Measuring where the log begins and ends.
     Measuring,
-    /// Writing a cut (D11).
+    /// Writing the checkpoint of the measured log, with a cut if it was cut (D11).
     Cutting,
-    /// Reading the log to its end.
+    /// Reading the log to the end that it had.
     Replaying,
-    /// Done.
+    /// Serving: the takeover is complete.
     Ready,
-    /// Writing what is uncovered, then the checkpoint.
+    /// Writing uncovered rooms, then the checkpoint, for the handover.
     Releasing,
 }
 
-/// The stored rooms, and the records of those in quarantine with their revisions.
+/// The values that a takeover read: of rooms, and of quarantine records with their revisions.
 #[derive(Debug, Default)]
 pub(super) struct StoredRooms {
     pub(super) rooms: BTreeMap<RoomId, KvEntry>,
     pub(super) records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
 }
 
-/// A partition's takeover, and what comes of it.
+/// The takeover of a partition, and its stage until the handover.
 #[derive(Debug, Default)]
 pub(super) struct Takeover {
     stage: Stage,
     stored: StoredRooms,
-    /// The revision of the checkpoint that was delivered.
+    /// The latest revision of the checkpoint that the reader of rooms delivered.
     checkpoint: u64,
-    /// The same, as of when all that was stored had been delivered.
+    /// The value of `checkpoint` when that reader last had delivered all stored keys.
     through: u64,
-    /// All records were delivered.
+    /// Whether all stored records were delivered.
     has_records: bool,
-    /// The first and the last entry that were in the log.
+    /// The first and the last entry in the log when it was measured.
     log_first: u64,
     log_last: u64,
     retry_at: Option<Instant>,
 }
 
-/// What is to be done next.
+/// The next step of a takeover.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Nothing.
+    /// Wait for another outcome.
     Wait,
-    /// Claim the checkpoint, which is this.
+    /// Claim this checkpoint.
     Claim(Option<KvEntry>),
-    /// The checkpoint is claimed, with this revision.
+    /// Go on: the checkpoint is claimed, with this revision.
     Claimed(u64),
-    /// Look whether the log was cut: it is so.
+    /// Find out whether this log was cut.
     Measure(LogState),
-    /// The cut is stored, with this revision.
+    /// Go on: the checkpoint of the measured log is stored, with this revision.
     Cut(u64),
 }
 
 impl Takeover {
-    /// Begins, or begins again after something failed.
+    /// Begins the takeover, or begins it again after a failure.
     pub(super) fn begin(&mut self, cx: &mut Context, tenure: Tenure) {
         *self = Self {
             log_last: u64::MAX,
@@ -90,14 +91,14 @@ impl Takeover {
         let token = cx.request(tenure.id, Purpose::Takeover);
         let (bucket, key) = tenure.checkpoint_key();
         cx.commands.push_back(Command::Get { bucket, key, token });
-        // The stored rooms are read meanwhile: where they end is known when the checkpoint is written.
+        // The stored rooms are read meanwhile. Their end is known once the checkpoint is written.
         for source in [KvSource::Quarantine, KvSource::Rooms] {
             let partition = tenure.id;
             cx.commands.push_back(Command::OpenKv { partition, source });
         }
     }
 
-    /// Whether entries are taken.
+    /// Whether entries are applied.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Replaying | Stage::Ready)
     }
@@ -110,12 +111,12 @@ impl Takeover {
         self.stage == Stage::Releasing
     }
 
-    /// Takes no more entries: the partition is handed over.
+    /// Begins the handover: no more entries are applied.
     pub(super) fn release(&mut self) {
         self.stage = Stage::Releasing;
     }
 
-    /// The log is being read, as of `entry`. Returns whether the takeover is done with it.
+    /// Ends the takeover at the end of the log. Returns whether it was replaying.
     pub(super) fn catch_up(&mut self) -> bool {
         let caught_up = self.stage == Stage::Replaying;
         if caught_up {
@@ -124,17 +125,17 @@ impl Takeover {
         caught_up
     }
 
-    /// The first entry that was in the log.
+    /// Returns the first entry that the log had when it was measured.
     pub(super) fn log_first(&self) -> u64 {
         self.log_first
     }
 
-    /// Whether an entry is the last that was in the log, or a later one.
+    /// Whether an entry is the last that the log had when it was measured, or a later one.
     pub(super) fn is_log_end(&self, seq: u64) -> bool {
         seq >= self.log_last
     }
 
-    /// What became of a step's command.
+    /// Handles the outcome of a step's command.
     pub(super) fn on_outcome(&mut self, now: Instant, outcome: Outcome) -> Step {
         match (self.stage, outcome) {
             (Stage::Checkpoint, Outcome::Value(entry)) => {
@@ -155,7 +156,7 @@ impl Takeover {
         Step::Wait
     }
 
-    /// A key was delivered. Returns whether the partition is still this owner's.
+    /// Handles a key that a reader delivered. Returns whether the partition is still this owner's.
     pub(super) fn on_key(&mut self, tenure: Tenure, source: KvSource, entry: KvEntry) -> bool {
         match source {
             KvSource::Quarantine => {
@@ -184,7 +185,7 @@ impl Takeover {
         true
     }
 
-    /// All keys that are stored were delivered.
+    /// Notes that a reader has delivered all stored keys.
     pub(super) fn on_keys_end(&mut self, source: KvSource) {
         match source {
             KvSource::Rooms => self.through = self.checkpoint,
@@ -192,7 +193,8 @@ impl Takeover {
         }
     }
 
-    /// A reader of keys has nothing more. If the own write is not there, the bucket was wiped or another owner wrote it.
+    /// Schedules a new beginning if the reader of rooms has delivered all stored keys without the claimed checkpoint:
+    /// the bucket was wiped, or another owner wrote it.
     pub(super) fn check_barrier(&mut self, now: Instant, source: KvSource, claimed: u64) {
         let is_missing = source == KvSource::Rooms && self.through < claimed;
         if self.stage == Stage::Reading && is_missing {
@@ -200,7 +202,7 @@ impl Takeover {
         }
     }
 
-    /// A reader of keys cannot go on: it is opened again.
+    /// Drops what a failed reader delivered, and opens the reader again.
     pub(super) fn on_reader_lost(&mut self, cx: &mut Context, tenure: Tenure, source: KvSource) {
         match source {
             KvSource::Rooms => {
@@ -224,7 +226,7 @@ impl Takeover {
         )
     }
 
-    /// Looks where the log ends once everything was delivered that was stored before the own checkpoint, whose revision
+    /// Measures the log once the readers have delivered all that was stored before the own checkpoint, whose revision
     /// is `claimed` (D10).
     pub(super) fn try_measure(&mut self, cx: &mut Context, tenure: Tenure, claimed: u64) {
         let is_read = self.through >= claimed && self.has_records;
@@ -243,27 +245,28 @@ impl Takeover {
             .push_back(Command::LogState { partition, token });
     }
 
-    /// The last entry that a stored room covers; `covered` says where a snapshot of a generation stands.
+    /// Returns the last entry that a stored room covers. `covered` maps the generation and last entry of a snapshot to
+    /// the last entry that it covers.
     pub(super) fn reached(&self, covered: impl Fn(u64, u64) -> u64) -> u64 {
-        let places = self.stored.rooms.values().filter_map(|entry| {
-            let place = snapshot::decode_head(entry.value.as_ref()?).ok()?;
-            Some(covered(place.generation, place.last))
+        let last = self.stored.rooms.values().filter_map(|entry| {
+            let head = snapshot::decode_head(entry.value.as_ref()?).ok()?;
+            Some(covered(head.generation, head.last))
         });
-        places.max().unwrap_or(0)
+        last.max().unwrap_or(0)
     }
 
-    /// A cut is being written.
-    pub(super) fn cut(&mut self) {
+    /// Notes that the checkpoint of the measured log is being written.
+    pub(super) fn begin_cut(&mut self) {
         self.stage = Stage::Cutting;
     }
 
-    /// The log is read from now on. Returns what is stored.
-    pub(super) fn finish(&mut self) -> StoredRooms {
+    /// Begins replaying the log. Returns the values that were read.
+    pub(super) fn begin_replay(&mut self) -> StoredRooms {
         self.stage = Stage::Replaying;
         std::mem::take(&mut self.stored)
     }
 
-    /// Whether the takeover is to begin again.
+    /// Returns whether the takeover is to begin again now.
     pub(super) fn take_retry(&mut self, now: Instant) -> bool {
         let is_due = self.retry_at.take_if(|at| *at <= now).is_some();
         is_due && !self.is_running() && !self.is_releasing()

@@ -1,10 +1,10 @@
-//! Which partition is owned, and under which epoch.
+//! The ownership of a partition.
 
 use grandstand_common::bus::{Bucket, KvEntry};
 use grandstand_common::id::{Epoch, Partition};
 use grandstand_common::subject;
 
-/// The ownership of a partition.
+/// A partition that this worker owns, and the epoch under which it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tenure {
     pub(super) id: Partition,
@@ -12,12 +12,12 @@ pub(super) struct Tenure {
 }
 
 impl Tenure {
-    /// The bucket and key of the partition's checkpoint.
+    /// Returns the bucket and key of the partition's checkpoint.
     pub(super) fn checkpoint_key(self) -> (Bucket, String) {
         (Bucket::Rooms(self.id), subject::checkpoint_key(self.id))
     }
 
-    /// Whether a later owner wrote what is stored.
+    /// Whether a later owner wrote this value.
     pub(super) fn is_superseded_by(self, entry: Option<&KvEntry>) -> bool {
         #[derive(serde::Deserialize)]
         struct Epoched {

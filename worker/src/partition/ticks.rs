@@ -1,4 +1,4 @@
-//! When the volatile parts of watched rooms move on.
+//! The ticks of watched rooms, which advance their volatile parts.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ use grandstand_common::id::RoomId;
 
 use crate::deadlines::Deadlines;
 
-/// The next ticks of rooms.
+/// The next tick of each room that has ticks.
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
     next: Deadlines<RoomId>,
 }
 
 impl Ticks {
-    /// Starts, keeps or (`None`) ends the ticks of a room, `every` so long.
+    /// Starts or keeps the ticks of a room with interval `every`, or ends them (`None`).
     pub(super) fn set(&mut self, id: &RoomId, every: Option<Duration>, now: Instant) {
         match every {
             Some(every) if self.next.get(id).is_none() => self.next.set(id, Some(now + every)),
@@ -22,12 +22,12 @@ impl Ticks {
         }
     }
 
-    /// The rooms whose tick is due, with the time that it was due.
+    /// Returns the rooms whose tick is due, each with the time at which it was due.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<(RoomId, Instant)> {
         self.next.take_due_at(now)
     }
 
-    /// Schedules the tick after one that was due at `at`. Missed ticks are not made up for.
+    /// Schedules the tick after one that was due at `at`. Missed ticks are skipped.
     pub(super) fn advance(&mut self, id: &RoomId, at: Instant, every: Duration, now: Instant) {
         self.next.set(id, Some((at + every).max(now)));
     }

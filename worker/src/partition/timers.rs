@@ -1,4 +1,4 @@
-//! When the timers of rooms are due, and which of them were appended to the log just now.
+//! The deadlines of rooms' timers, and the timers whose entries are on their way through the log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use crate::command::Now;
 use crate::deadlines::Deadlines;
 use crate::room::Armed;
 
-/// How long a timer's entry is awaited in the log before it is appended again.
+/// The time after which a timer's entry is appended again if the log has not shown it.
 const APPEND_AGAIN: Duration = Duration::from_secs(1);
 
 /// The timers of all rooms of a partition.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// When a timer of this arming was last appended.
+    /// The time at which each timer, by its arming, was last appended.
     appended: BTreeMap<RoomId, BTreeMap<u64, Instant>>,
     deadlines: Deadlines<RoomId>,
 }
 
 impl Timers {
-    /// Takes a room's timers as they are now; `None` if it has no state.
+    /// Schedules a room by its timers. `None` clears its deadline: the room does not exist.
     pub(super) fn set(&mut self, id: &RoomId, armed: Option<&BTreeMap<String, Armed>>, now: Now) {
         let Some(armed) = armed.filter(|armed| !armed.is_empty()) else {
             if !self.appended.is_empty() {
@@ -40,12 +40,13 @@ impl Timers {
         self.deadlines.set(id, at.min());
     }
 
-    /// The rooms that may have due timers; each is to be [`set`](Self::set) again.
+    /// Returns the rooms whose timers may be due. The caller must [`set`](Self::set) each again.
     pub(super) fn take_due(&mut self, now: Now) -> Vec<RoomId> {
         self.deadlines.take_due(now.at)
     }
 
-    /// The timers of a room that are due and were not appended just now.
+    /// Returns the timers of a room that are due and were not appended within [`APPEND_AGAIN`], and takes them as
+    /// appended now.
     pub(super) fn append_due(
         &mut self,
         id: &RoomId,

@@ -1,8 +1,8 @@
-//! Why a snapshot cannot be made or read.
+//! The errors of encoding and decoding snapshots.
 
 use grandstand_game::host::Panicked;
 
-/// Why a snapshot cannot be made.
+/// The error of a room that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EncodeError {
     #[error(transparent)]
@@ -11,7 +11,7 @@ pub(crate) enum EncodeError {
     Json(#[from] serde_json::Error),
 }
 
-/// Why a snapshot cannot be read.
+/// The error of a stored snapshot that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
     #[error(transparent)]
@@ -22,6 +22,6 @@ pub(crate) enum DecodeError {
     Format(u32),
     #[error("no game is named {0:?}")]
     NoSuchGame(String),
-    #[error("is damaged: its state is not the one that was stored")]
+    #[error("is damaged: its state does not match its hash")]
     Damaged,
 }

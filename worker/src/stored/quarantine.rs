@@ -1,32 +1,34 @@
-//! Rooms that cannot be loaded or run (D14).
+//! The stored records of quarantined rooms (D14).
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Epoch;
 use serde::{Deserialize, Serialize};
 
-/// A room in quarantine: bucket `quarantine`, key `{p}.{room}`. Its snapshot and its log stay as they are.
+/// The record of a room in quarantine, in bucket `quarantine` under key `{p}.{room}`. The room's snapshot and log stay
+/// unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineRecord {
-    /// The owner that put it there.
+    /// The epoch of the owner that put the room in quarantine.
     pub epoch: Epoch,
-    /// The build that could not run it; another one tries once more.
+    /// The build that could not run the room. Another build runs it again.
     pub build: String,
-    /// The first sequence of its log that its snapshot does not cover.
+    /// The first entry of the room's log that its snapshot does not cover.
     pub seq: u64,
-    /// `room_unavailable` or `room_too_big`: what its clients get.
+    /// The error code that clients receive: `room_unavailable` or `room_too_big`.
     pub code: String,
 }
 
-/// Why a room goes to quarantine.
+/// The reason why a room is in quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QuarantineReason {
-    /// Its game panicked again, or its snapshot cannot be read.
+    /// The game panics, or the room's snapshot cannot be written or read.
     Unavailable,
-    /// Its state or what it sends passes the limit.
+    /// The room's state or an item that it sends exceeds its limit.
     TooBig,
 }
 
 impl QuarantineReason {
+    /// Returns the error code that clients receive.
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Unavailable => ErrorKind::RoomUnavailable.code(),
@@ -34,7 +36,7 @@ impl QuarantineReason {
         }
     }
 
-    /// The reason with this code; an unknown code counts as `room_unavailable`.
+    /// Returns the reason with this code, or `Unavailable` if the code is unknown.
     pub(crate) fn from_code(code: &str) -> Self {
         if code == ErrorKind::RoomTooBig.code() {
             Self::TooBig

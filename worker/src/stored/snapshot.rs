@@ -1,4 +1,4 @@
-//! Snapshots as they are stored: a room at a place in its log (D8), or that it was deleted there (D12).
+//! Stored snapshots: the state of a room at an entry of its log (D8), or its deletion by that entry (D12).
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, RoomId};
@@ -15,14 +15,14 @@ use grandstand_game::host::guard;
 /// The version of the format. A reader rejects snapshots of another version.
 const FORMAT: u32 = 1;
 
-/// Where a snapshot stands.
+/// The writer of a snapshot and the entry that it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SnapshotHead {
-    /// Its writer.
+    /// The epoch of the owner that wrote it.
     pub(crate) epoch: Epoch,
-    /// The log's generation.
+    /// The generation of the log when it was written.
     pub(crate) generation: u64,
-    /// The last entry that is in it.
+    /// The last entry that it contains.
     pub(crate) last: u64,
 }
 
@@ -32,7 +32,7 @@ struct StoredRef<'a> {
     epoch: Epoch,
     generation: u64,
     last: u64,
-    /// xxh3 of the game's serialized state, as builds check it that do not know `state_hash`.
+    /// The xxh3 hash of the game's serialized state, for builds that do not know `state_hash`.
     hash: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_hash: Option<StateHash>,
@@ -44,7 +44,7 @@ struct StoredRef<'a> {
 struct Stored<'a> {
     #[serde(default)]
     hash: u64,
-    /// Snapshots of older builds have none.
+    /// Missing in the snapshots of older builds.
     #[serde(default)]
     state_hash: Option<StateHash>,
     #[serde(borrow)]
@@ -53,7 +53,7 @@ struct Stored<'a> {
     game: Option<&'a RawValue>,
 }
 
-/// The fields of a snapshot that can be read without the room.
+/// The fields of a snapshot besides the room.
 #[derive(Deserialize)]
 struct Header {
     format: u32,
@@ -70,6 +70,7 @@ pub(crate) struct StoredState {
 }
 
 impl StoredState {
+    /// Serializes a room and its game.
     pub(crate) fn of(room: &Room) -> Result<Self, EncodeError> {
         Ok(Self {
             game: guard(|| room.game().state())??,
@@ -81,7 +82,7 @@ impl StoredState {
         StateHash::of(&self.room, &self.game)
     }
 
-    /// `{"room":…,"game":…}`.
+    /// Returns the state as `{"room":…,"game":…}`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let parse = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or_default();
         let (room, game): (serde_json::Value, serde_json::Value) =
@@ -89,19 +90,20 @@ impl StoredState {
         serde_json::json!({ "room": room, "game": game })
     }
 
+    /// Returns the size in bytes.
     pub(crate) fn len(&self) -> usize {
         self.room.get().len() + self.game.get().len()
     }
 }
 
-/// A room at `place`; `room.last()` is taken from the place.
-pub(crate) fn encode(room: &Room, place: SnapshotHead) -> Result<Bytes, EncodeError> {
+/// Encodes a snapshot of a room. Its last entry is that of `head`, not that of `room`.
+pub(crate) fn encode(room: &Room, head: SnapshotHead) -> Result<Bytes, EncodeError> {
     let state = StoredState::of(room)?;
     let stored = StoredRef {
         format: FORMAT,
-        epoch: place.epoch,
-        generation: place.generation,
-        last: place.last,
+        epoch: head.epoch,
+        generation: head.generation,
+        last: head.last,
         hash: xxh3_64(state.game.get().as_bytes()),
         state_hash: Some(state.hash()),
         room: Some(&state.room),
@@ -110,13 +112,13 @@ pub(crate) fn encode(room: &Room, place: SnapshotHead) -> Result<Bytes, EncodeEr
     Ok(serde_json::to_vec(&stored)?.into())
 }
 
-/// That there is no room (any more) after `place.last`.
-pub(crate) fn encode_deleted(place: SnapshotHead) -> Result<Bytes, EncodeError> {
+/// Encodes that entry `head.last` deleted the room.
+pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
     let stored = StoredRef {
         format: FORMAT,
-        epoch: place.epoch,
-        generation: place.generation,
-        last: place.last,
+        epoch: head.epoch,
+        generation: head.generation,
+        last: head.last,
         hash: 0,
         state_hash: None,
         room: None,
@@ -125,7 +127,7 @@ pub(crate) fn encode_deleted(place: SnapshotHead) -> Result<Bytes, EncodeError> 
     Ok(serde_json::to_vec(&stored)?.into())
 }
 
-/// Where a snapshot stands; cheap.
+/// Decodes the head of a snapshot, without its room.
 pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
     let header: Header = serde_json::from_slice(value)?;
     if header.format != FORMAT {
@@ -138,7 +140,7 @@ pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
     })
 }
 
-/// The state of a snapshot as it is stored, and the hash that was stored with it; `None` if the room was deleted.
+/// Decodes the state of a snapshot as it is stored, and the hash stored with it. Returns `None` if the room was deleted.
 pub(crate) fn decode_state(
     value: &[u8],
 ) -> Result<Option<(StoredState, Option<StateHash>)>, DecodeError> {
@@ -153,7 +155,8 @@ pub(crate) fn decode_state(
     Ok(Some((state, stored.state_hash)))
 }
 
-/// The room of a snapshot, as of entry `last` (what of its place counts); `None` if it was deleted.
+/// Decodes the room of a snapshot and checks its hash. Entry `last` counts as the room's last one. Returns `None` if the
+/// room was deleted.
 pub(crate) fn decode(
     games: &Games,
     id: &RoomId,
@@ -164,11 +167,11 @@ pub(crate) fn decode(
     let (Some(state), Some(game)) = (stored.room, stored.game) else {
         return Ok(None);
     };
-    let whole = match stored.state_hash {
+    let is_intact = match stored.state_hash {
         Some(hash) => hash == StateHash::of(state, game),
         None => stored.hash == xxh3_64(game.get().as_bytes()),
     };
-    if !whole {
+    if !is_intact {
         return Err(DecodeError::Damaged);
     }
     let state: RoomState = serde_json::from_str(state.get())?;
