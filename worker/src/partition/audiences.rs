@@ -278,3 +278,6 @@ impl Audiences {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,3 +267,6 @@ fn after_measuring(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Chec
     }
     next
 }
+
+#[cfg(test)]
+mod tests;

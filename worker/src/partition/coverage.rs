@@ -315,3 +315,6 @@ impl Coverage {
         due.is_some_and(|at| at <= now)
     }
 }
+
+#[cfg(test)]
+mod tests;

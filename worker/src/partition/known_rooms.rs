@@ -210,3 +210,6 @@ impl KnownRoom {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

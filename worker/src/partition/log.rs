@@ -78,3 +78,6 @@ impl LogReading {
         self.retry_at
     }
 }
+
+#[cfg(test)]
+mod tests;

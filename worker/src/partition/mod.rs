@@ -68,6 +68,9 @@ mod cut;
 
 mod release;
 
+#[cfg(test)]
+mod testing;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 

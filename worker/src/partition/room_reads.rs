@@ -89,3 +89,6 @@ fn read(cx: &mut Context, tenure: Tenure, id: &RoomId) {
         token,
     });
 }
+
+#[cfg(test)]
+mod tests;
