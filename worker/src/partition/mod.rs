@@ -32,7 +32,7 @@ mod timers;
 
 mod ticks;
 
-mod sessions;
+mod edge_sessions;
 
 mod update_ring;
 

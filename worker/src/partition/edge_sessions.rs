@@ -15,14 +15,14 @@ pub(super) struct EdgeSessions {
     by_edge: BTreeMap<EdgeId, BTreeSet<RoomId>>,
     by_room: BTreeMap<RoomId, Vec<EdgeId>>,
     /// Dead edges with lost players.
-    losses: BTreeMap<EdgeId, Loss>,
+    dead_edges: BTreeMap<EdgeId, DeadEdge>,
     /// Sessions that their edge does not hold, each with the time at which its loss was appended.
-    lost: BTreeMap<SessionId, Instant>,
+    appended: BTreeMap<SessionId, Instant>,
 }
 
 /// A dead edge, whose lost players are handled room by room.
 #[derive(Debug)]
-struct Loss {
+struct DeadEdge {
     since: Instant,
     /// The last room that was handled.
     after: Option<RoomId>,
@@ -69,41 +69,41 @@ impl EdgeSessions {
 
     /// Begins the loss of all players of a dead edge. Does nothing if that began less than [`APPEND_AGAIN`] ago.
     pub(super) fn lose(&mut self, edge: EdgeId, now: Instant) {
-        let is_old = |loss: &Loss| now >= loss.since + APPEND_AGAIN;
-        if self.by_edge.contains_key(&edge) && self.losses.get(&edge).is_none_or(is_old) {
-            let loss = Loss {
+        let is_old = |dead: &DeadEdge| now >= dead.since + APPEND_AGAIN;
+        if self.by_edge.contains_key(&edge) && self.dead_edges.get(&edge).is_none_or(is_old) {
+            let dead = DeadEdge {
                 since: now,
                 after: None,
                 done: false,
             };
-            self.losses.insert(edge, loss);
+            self.dead_edges.insert(edge, dead);
         }
     }
 
-    /// Returns the next dead edge and room whose lost players are to be appended.
+    /// Returns the next dead edge and one of its rooms, whose lost players are to be appended.
     pub(super) fn next_loss(&mut self) -> Option<(EdgeId, RoomId)> {
-        for (edge, loss) in &mut self.losses {
-            if loss.done {
+        for (edge, dead) in &mut self.dead_edges {
+            if dead.done {
                 continue;
             }
-            let after = loss.after.take().map_or(Bound::Unbounded, Bound::Excluded);
+            let after = dead.after.take().map_or(Bound::Unbounded, Bound::Excluded);
             let rooms = self.by_edge.get(edge);
             let next = rooms.and_then(|rooms| rooms.range((after, Bound::Unbounded)).next());
             match next {
                 Some(id) => {
-                    loss.after = Some(id.clone());
+                    dead.after = Some(id.clone());
                     return Some((edge.clone(), id.clone()));
                 }
-                None => loss.done = true,
+                None => dead.done = true,
             }
         }
         None
     }
 
-    /// Forgets the losses that are done and may begin again.
+    /// Forgets dead edges whose losses are done and may begin again.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.losses
-            .retain(|_, loss| !loss.done || now < loss.since + APPEND_AGAIN);
+        self.dead_edges
+            .retain(|_, dead| !dead.done || now < dead.since + APPEND_AGAIN);
     }
 
     /// Returns those of `sessions` whose loss was not appended within [`APPEND_AGAIN`], and takes it as appended now.
@@ -112,10 +112,11 @@ impl EdgeSessions {
         sessions: impl Iterator<Item = SessionId>,
         now: Instant,
     ) -> BTreeSet<SessionId> {
-        self.lost.retain(|_, at| now < *at + APPEND_AGAIN);
-        let new = sessions.filter(|session| !self.lost.contains_key(session));
+        self.appended.retain(|_, at| now < *at + APPEND_AGAIN);
+        let new = sessions.filter(|session| !self.appended.contains_key(session));
         let new: BTreeSet<_> = new.collect();
-        self.lost.extend(new.iter().map(|session| (*session, now)));
+        self.appended
+            .extend(new.iter().map(|session| (*session, now)));
         new
     }
 }
