@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::rules::{Violation, cycles, roofs};
 use crate::source::read;
 use crate::tables;
-use crate::tree::{Crate, Sources};
+use crate::tree::{Crate, Sources, join};
 
 /// A workspace of one crate, `house`.
 fn house(files: &[(&str, &str)]) -> Crate {
@@ -146,6 +146,34 @@ fn each_layer_is_red_on_each_import_that_it_does_not_allow() {
                 assert!(seen || after.len() == before, "{name}: {from} imports {to}");
             }
         }
+    }
+}
+
+#[test]
+fn no_table_allows_an_import_of_its_own_row_or_of_one_above() {
+    for table in tables::LAYERS {
+        let upward: [(&str, &str); 0] = [];
+        assert_eq!(table.upward(), upward, "{}", table.name);
+    }
+}
+
+#[test]
+fn a_file_without_a_row_is_red() {
+    let sources = Sources::workspace();
+    for table in tables::LAYERS {
+        let (Some(of), Some(roof)) = (library(&sources, table.folder), table.complete) else {
+            continue;
+        };
+        let mut planted = of.clone();
+        let file = planted.modules[roof].clone();
+        planted.modules.insert(join(roof, "planted"), file);
+        let rows = |of: &Crate| {
+            let found = table.check(of).into_iter();
+            found
+                .filter(|v| v.what.contains("planted` has no row"))
+                .count()
+        };
+        assert_eq!((rows(&of), rows(&planted)), (0, 1), "{}", table.name);
     }
 }
 

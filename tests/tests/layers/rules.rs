@@ -12,10 +12,13 @@ pub(crate) struct Layers {
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
-    /// Modules, and what they may import besides themselves. The row of the longest module counts for a file.
+    /// Modules from the top to the bottom, and what they may import besides themselves. The row of the longest module counts
+    /// for a file.
     pub(crate) rows: &'static [(&'static [&'static str], &'static [&'static str])],
-    /// Whether each module but the root has a row.
-    pub(crate) complete: bool,
+    /// The module within which each module has a row; empty for the whole crate.
+    pub(crate) complete: Option<&'static str>,
+    /// Whether each row may also import all rows below it.
+    pub(crate) stacked: bool,
 }
 
 /// A module that only some import.
@@ -173,8 +176,12 @@ impl Layers {
                 found.push(violation(of, self.name, "", 1, what));
             }
         }
-        for module in of.modules.keys().filter(|m| !m.is_empty()) {
-            if self.complete && self.row(module).is_none() {
+        let within = |module: &str| {
+            let roof = self.complete;
+            roof.is_some_and(|roof| is_within(module, roof) && module != roof)
+        };
+        for module in of.modules.keys() {
+            if within(module) && self.row(module).is_none() {
                 let what = format!("`{module}` has no row in the table of layers");
                 found.push(violation(of, self.name, module, 1, what));
             }
@@ -184,7 +191,7 @@ impl Layers {
                 continue;
             };
             if !self.allows(&import.from, &import.to) {
-                let may = match may {
+                let may = match may.as_slice() {
                     [] => "nothing".to_owned(),
                     _ => may.join(", "),
                 };
@@ -214,12 +221,37 @@ impl Layers {
     }
 
     /// The row of a module: which of its scopes it is in, and what that may import.
-    fn row(&self, module: &str) -> Option<(&'static str, &'static [&'static str])> {
-        let scopes = self.rows.iter();
-        let scopes = scopes.flat_map(|(of, may)| of.iter().map(move |scope| (*scope, *may)));
-        scopes
-            .filter(|(scope, _)| is_within(module, scope))
-            .max_by_key(|(scope, _)| scope.len())
+    fn row(&self, module: &str) -> Option<(&'static str, Vec<&'static str>)> {
+        let rows = self.rows.iter().enumerate();
+        let scopes = rows.flat_map(|(row, (of, _))| of.iter().map(move |scope| (row, *scope)));
+        let (row, own) = scopes
+            .filter(|(_, scope)| is_within(module, scope))
+            .max_by_key(|(_, scope)| scope.len())?;
+        let mut may = self.rows[row].1.to_vec();
+        if self.stacked {
+            let below = self.rows[row + 1..].iter();
+            may.extend(below.flat_map(|(of, _)| of.iter()));
+        }
+        Some((own, may))
+    }
+
+    /// What rows may import although it is not below them: a module of their own row or of one above.
+    pub(crate) fn upward(&self) -> Vec<(&'static str, &'static str)> {
+        let mut found = Vec::new();
+        for (row, (of, may)) in self.rows.iter().enumerate() {
+            let above: Vec<&str> = self.rows[..=row]
+                .iter()
+                .flat_map(|(of, _)| *of)
+                .copied()
+                .collect();
+            for to in may
+                .iter()
+                .filter(|to| above.iter().any(|scope| is_within(to, scope)))
+            {
+                found.extend(of.iter().map(|from| (*from, *to)));
+            }
+        }
+        found
     }
 }
 

@@ -7,7 +7,8 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         name: "layers of edge",
         folder: "edge",
-        complete: true,
+        complete: Some(""),
+        stacked: false,
         rows: &[
             (&["program"], &["process", "shard", "server"]),
             (
@@ -27,8 +28,19 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         name: "layers of edge's core",
         folder: "edge",
-        complete: false,
+        complete: Some("core"),
+        stacked: true,
         rows: &[
+            (
+                &["core::egress", "core::ingress", "core::flush"],
+                &["codec", "conn"],
+            ),
+            (&["core::delivery"], &["conn"]),
+            (&["core::join"], &["codec", "conn"]),
+            (&["core::reply"], &["codec", "conn"]),
+            (&["core::interest"], &[]),
+            (&["core::state"], &[]),
+            (&["core::config"], &["codec"]),
             (
                 &[
                     "core::clients",
@@ -36,26 +48,18 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "core::owners",
                     "core::health",
                 ],
-                &[
-                    "core::effects",
-                    "core::command",
-                    "core::ids",
-                    "core::counts",
-                    "codec",
-                    "conn",
-                    "time",
-                ],
+                &["codec", "conn", "time"],
             ),
-            (
-                &["core::effects"],
-                &["core::command", "core::ids", "core::counts", "conn", "time"],
-            ),
+            (&["core::effects"], &["conn", "time"]),
+            (&["core::command", "core::counts"], &["codec"]),
+            (&["core::ids"], &[]),
         ],
     },
     Layers {
         name: "layers of worker",
         folder: "worker",
-        complete: true,
+        complete: Some(""),
+        stacked: false,
         rows: &[
             (
                 &["process"],
@@ -90,7 +94,8 @@ pub(crate) const LAYERS: &[Layers] = &[
     Layers {
         name: "machines of the worker's partition",
         folder: "worker",
-        complete: false,
+        complete: None,
+        stacked: false,
         rows: &[(
             &[
                 "partition::takeover",
