@@ -54,7 +54,7 @@ pub(super) fn deliver(
 /// Queues a lane for the flush if it has frames to send and is not queued yet.
 pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
     if let Some(room) = hub.rooms.room_mut(key)
-        && room.lane_mut(lane).enqueue()
+        && room.lane_mut(lane).clients_mut().enqueue()
     {
         effects.mark_dirty(key, lane);
     }
@@ -123,8 +123,9 @@ fn end_lane(
     let (id, lane_state, sessions) = room.parts(lane);
     let id = id.clone();
     let mut written = 0;
-    while lane_state.is_dirty() {
-        lane_state.flush(usize::MAX, cap, |conn, frames| {
+    let clients = lane_state.clients_mut();
+    while clients.is_dirty() {
+        clients.flush(usize::MAX, cap, |conn, frames| {
             let unreached = frames.is_none();
             written += u64::from(!unreached);
             let action = frames.map_or(ClientAction::Discard, ClientAction::Data);
@@ -133,9 +134,9 @@ fn end_lane(
         });
     }
     effects.counts().writes += written;
-    effects.counts().encodings += lane_state.take_encoded();
-    let mut conns = lane_state.take_waiting();
-    conns.extend(lane_state.members().iter().map(|member| member.conn));
+    effects.counts().encodings += clients.take_encoded();
+    let mut conns = clients.take_waiting();
+    conns.extend(clients.members().iter().map(|member| member.conn));
     if lane == LaneId::Players {
         conns.extend(sessions.clear());
     }

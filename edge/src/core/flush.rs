@@ -120,8 +120,8 @@ fn flush_lane(
     };
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
-    let lane_state = room.lane_mut(lane);
-    let clean = lane_state.flush(most, cap, |conn, frames| {
+    let clients = room.lane_mut(lane).clients_mut();
+    let clean = clients.flush(most, cap, |conn, frames| {
         let Some(frames) = frames else {
             unreached.push(conn);
             return false;
@@ -133,8 +133,8 @@ fn flush_lane(
         }
         !full
     });
-    lane_state.set_queued(!clean);
-    let encoded = lane_state.take_encoded();
+    clients.set_queued(!clean);
+    let encoded = clients.take_encoded();
     if !clean {
         effects.mark_dirty(key, lane);
     }
@@ -179,7 +179,8 @@ fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Trans
     for membership in client.memberships() {
         let room = hub.rooms.room_mut(membership.room);
         if let (Some(slot), Some(room)) = (membership.slot, room) {
-            room.lane_mut(membership.lane).mark_stale(slot);
+            let clients = room.lane_mut(membership.lane).clients_mut();
+            clients.mark_stale(slot);
         }
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn on_join(
             watch(hub, effects, key, lane);
         } else {
             let lane_state = room.lane_mut(lane);
-            lane_state.wait(conn);
+            lane_state.clients_mut().wait(conn);
             lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
         }
@@ -237,16 +237,16 @@ pub(super) fn answer(
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
     let frames = missed.or_else(|| lane_state.catch_up(id, format, encoder));
     if frames.is_none() && membership.slot.is_none() {
-        if !lane_state.is_waiting(conn) {
-            lane_state.wait(conn);
+        if !lane_state.clients().is_waiting(conn) {
+            lane_state.clients_mut().wait(conn);
         }
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
         membership.request = None;
         match membership.slot {
-            Some(slot) => lane_state.mark_current(slot),
-            None => membership.slot = Some(lane_state.add(conn, format)),
+            Some(slot) => lane_state.clients_mut().mark_current(slot),
+            None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
         }
         sessions.answer(membership.session, &mut answer.after, encoding, id);
         if let Some(presence) = lane_state.presence() {
@@ -262,7 +262,7 @@ pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    for conn in room.lane_mut(lane).take_waiting() {
+    for conn in room.lane_mut(lane).clients_mut().take_waiting() {
         // A player's `join` is answered only after the owner has reported its `Joined`.
         let membership = hub.clients.membership(conn, key);
         if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
@@ -279,7 +279,7 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
     let is_stale = |m: &&Membership| {
         let room = m.slot.zip(hub.rooms.get(m.room));
         room.is_some_and(|(slot, room)| {
-            let member = room.lane(m.lane).members().get(slot as usize);
+            let member = room.lane(m.lane).clients().members().get(slot as usize);
             member.is_some_and(|member| member.stale)
         })
     };
@@ -315,7 +315,8 @@ pub(super) fn depart(
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    for (moved, slot) in room.lane_mut(lane).leave(conn, membership.slot) {
+    let clients = room.lane_mut(lane).clients_mut();
+    for (moved, slot) in clients.leave(conn, membership.slot) {
         if let Some(membership) = hub.clients.membership(moved, key) {
             membership.slot = Some(slot);
         }

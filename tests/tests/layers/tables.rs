@@ -212,7 +212,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms", "Rooms"),
             ("core::rooms::room", "Room"),
             ("core::rooms::lane", "Lane"),
-            ("core::rooms::members", "Members"),
+            ("core::rooms::lane_clients", "LaneClients"),
             ("core::rooms::catch_up", "CatchUp"),
             ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),

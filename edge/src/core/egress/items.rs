@@ -56,7 +56,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         ItemKind::Absent(Empty {}) => {
             room.set_missing();
             let lane = LaneId::Spectators;
-            for conn in room.lane(lane).waiting().to_vec() {
+            for conn in room.lane(lane).clients().waiting().to_vec() {
                 join::answer(hub, effects, conn, (key, lane));
             }
         }
@@ -113,7 +113,8 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     let (only, except) = (conn_of(live.session), conn_of(live.except));
     let message = ServerMessage::Live { room: id, data };
     if live.players {
-        players.queue(&message, except.map(|(conn, _)| conn), encoder);
+        let except = except.map(|(conn, _)| conn);
+        players.clients_mut().queue(&message, except, encoder);
     }
     if let Some((conn, encoding)) = only {
         effects.after_players(conn, codec::message(encoding, &message));

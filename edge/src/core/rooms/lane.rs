@@ -1,10 +1,4 @@
-//! One audience of a room: its state, its members, and the frames that wait for them.
-//!
-//! A message for the whole lane is encoded once per encoding and kept in the `FrameLog` until all members have been
-//! sent it. A flush visits the members in turn, in slices, until all are current, and writes to each its unsent frames.
-//! Messages that arrive during a round are sent with the rest of that round, so no member waits for the next round to
-//! begin. Each member has the position up to which it has been sent frames (D21), so a client that joins during a round
-//! gets each frame exactly once.
+//! One audience of a room: its view, its delayed events, and its clients.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,10 +12,8 @@ use grandstand_common::wire::Presence;
 use super::catch_up::CatchUp;
 use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
-use super::frame_log::Member;
-use super::members::Members;
+use super::lane_clients::LaneClients;
 use crate::codec::{Encoder, WireFormat};
-use crate::conn::key::ConnKey;
 
 #[cfg(test)]
 mod tests;
@@ -33,20 +25,12 @@ pub(crate) struct Lane {
     instance: Instance,
     catch_up: CatchUp,
     presence: Option<Arc<Presence>>,
-    members: Members,
-    /// The number of clients that are members or will be.
-    audience: usize,
-    /// Clients that wait for the first snapshot.
-    waiting: Vec<ConnKey>,
+    clients: LaneClients,
     /// The lane is requested from the owner.
     watched: bool,
     /// Events that are not due yet; `None` if the lane is not delayed.
     delay: Option<Box<DelayBuffer>>,
     ring_bytes: usize,
-    /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
-    encoded: u64,
-    /// The lane is in the queue of lanes to flush.
-    queued: bool,
 }
 
 impl Lane {
@@ -57,15 +41,21 @@ impl Lane {
             instance: Instance(0),
             catch_up: CatchUp::default(),
             presence: None,
-            members: Members::default(),
-            audience: 0,
-            waiting: Vec::new(),
+            clients: LaneClients::default(),
             watched: false,
             delay: None,
             ring_bytes,
-            encoded: 0,
-            queued: false,
         }
+    }
+
+    /// The lane's clients.
+    pub(crate) fn clients(&self) -> &LaneClients {
+        &self.clients
+    }
+
+    /// The lane's clients, to change them.
+    pub(crate) fn clients_mut(&mut self) -> &mut LaneClients {
+        &mut self.clients
     }
 
     /// The last version that the members see; `None` without a snapshot.
@@ -172,7 +162,8 @@ impl Lane {
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
-                self.queue(&ServerMessage::Live { room, data: &data }, None, encoder);
+                self.clients
+                    .queue(&ServerMessage::Live { room, data: &data }, None, encoder);
             }
             LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
             LaneEvent::End(code) => return Applied::Ended(code),
@@ -212,7 +203,8 @@ impl Lane {
     /// Queues the presence message for the members.
     fn tell_presence(&mut self, room: &RoomId, encoder: &mut Encoder) {
         if let Some(presence) = self.presence.clone() {
-            self.queue(&presence_message(room, &presence), None, encoder);
+            self.clients
+                .queue(&presence_message(room, &presence), None, encoder);
         }
     }
 
@@ -242,7 +234,7 @@ impl Lane {
                     version,
                     data,
                 };
-                self.encoded += self.members.queue(&snapshot, None, encoder);
+                self.clients.queue(&snapshot, None, encoder);
             }
             if own.is_none() {
                 self.tell_presence(room, encoder);
@@ -293,110 +285,8 @@ impl Lane {
             prev: self.version().unwrap_or_default(),
             data,
         };
-        self.queue(&update, None, encoder);
+        self.clients.queue(&update, None, encoder);
         self.catch_up.advance(version, data.clone(), ring_bytes);
-    }
-
-    /// Queues a message for all members but `except`.
-    pub(crate) fn queue(
-        &mut self,
-        message: &ServerMessage<'_>,
-        except: Option<ConnKey>,
-        encoder: &mut Encoder,
-    ) {
-        self.encoded += self.members.queue(message, except, encoder);
-    }
-
-    /// The number of messages encoded since the last call.
-    pub(crate) fn take_encoded(&mut self) -> u64 {
-        std::mem::take(&mut self.encoded)
-    }
-
-    /// The number of clients that are members or will be.
-    pub(crate) fn audience(&self) -> usize {
-        self.audience
-    }
-
-    /// Adds a client to the audience.
-    pub(crate) fn enter(&mut self) {
-        self.audience += 1;
-    }
-
-    /// Removes a client from the audience. Returns the members that have moved and their new slots, in order.
-    pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
-        self.audience -= 1;
-        match slot {
-            Some(slot) => self.members.remove(slot),
-            None => {
-                self.waiting.retain(|&waiting| waiting != conn);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Lets a client wait for the first snapshot.
-    pub(crate) fn wait(&mut self, conn: ConnKey) {
-        self.waiting.push(conn);
-    }
-
-    /// Whether a client waits for the first snapshot.
-    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
-        self.waiting.contains(&conn)
-    }
-
-    /// The clients that wait for the first snapshot.
-    pub(crate) fn waiting(&self) -> &[ConnKey] {
-        &self.waiting
-    }
-
-    /// Takes the clients that wait for the first snapshot.
-    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
-        std::mem::take(&mut self.waiting)
-    }
-
-    /// Marks a dirty lane as queued for the flush; returns whether the caller has to queue it.
-    pub(crate) fn enqueue(&mut self) -> bool {
-        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
-    }
-
-    /// Notes whether the lane is queued for the flush.
-    pub(crate) fn set_queued(&mut self, queued: bool) {
-        self.queued = queued;
-    }
-
-    /// The members.
-    pub(crate) fn members(&self) -> &[Member] {
-        self.members.as_slice()
-    }
-
-    /// Adds a member that has been sent the lane's current state; returns its slot.
-    pub(crate) fn add(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
-        self.members.add(conn, format)
-    }
-
-    /// Notes that the member at `slot` has been sent the lane's current state.
-    pub(crate) fn mark_current(&mut self, slot: u32) {
-        self.members.mark_current(slot);
-    }
-
-    /// Notes that the member at `slot` is slow and needs a snapshot.
-    pub(crate) fn mark_stale(&mut self, slot: u32) {
-        self.members.mark_stale(slot);
-    }
-
-    /// Whether a member has not been sent all frames.
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.members.is_dirty()
-    }
-
-    /// Visits up to `most` of the members that are due; see [`Members::flush`].
-    pub(crate) fn flush(
-        &mut self,
-        most: usize,
-        cap: usize,
-        write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
-    ) -> bool {
-        self.members.flush(most, cap, write)
     }
 
     /// The updates after version `since` of `epoch`; `None` if the lane does not hold them all.

@@ -14,7 +14,7 @@ pub(crate) mod event;
 
 pub(crate) mod lane;
 
-mod members;
+mod lane_clients;
 
 mod catch_up;
 

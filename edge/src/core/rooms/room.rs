@@ -119,13 +119,13 @@ impl Room {
 
     /// Adds a client to an audience.
     pub(crate) fn enter(&mut self, lane: LaneId) {
-        self.lanes[lane.index()].enter();
+        self.lane_mut(lane).clients_mut().enter();
         self.empty_since = None;
     }
 
     /// Whether the room has no clients and no sessions.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.audience() == 0) && self.sessions.is_empty()
+        self.lanes.iter().all(|lane| lane.clients().len() == 0) && self.sessions.is_empty()
     }
 
     /// Notes that the room has become empty at `now`, if it has; returns whether it has.
@@ -202,7 +202,7 @@ impl Room {
             room: self.address.id.as_str().to_owned(),
             players: known(LaneId::Players),
             spectators: known(LaneId::Spectators),
-            viewers: self.lane(LaneId::Spectators).audience() as u32,
+            viewers: self.lane(LaneId::Spectators).clients().len() as u32,
             sessions: self.sessions.ids(true),
             sync,
             // The `Joined` of these sessions may not have reached the owner, which would otherwise answer `gone`.

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use grandstand_common::envelope::Encoding;
 
 use super::*;
+use crate::conn::key::ConnKey;
 use crate::websocket::deflate::DeflateOptions;
 
 mod rounds;
@@ -37,7 +38,7 @@ fn lane() -> Lane {
 
 /// Visits up to `most` members, none of which lacks too many bytes.
 fn flush(lane: &mut Lane, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
-    lane.flush(most, usize::MAX, |conn, frames| {
+    lane.clients_mut().flush(most, usize::MAX, |conn, frames| {
         write(conn, frames.expect("the unsent frames"))
     })
 }
@@ -76,7 +77,8 @@ fn versions(frames: &[u8]) -> Vec<u64> {
 fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
     let mut lane = lane();
     for i in 0..1000 {
-        lane.add(conn(i), Encoding::Json.into());
+        lane.clients_mut()
+            .add_member(conn(i), Encoding::Json.into());
     }
     lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder());
     let mut first: Option<*const u8> = None;
@@ -146,7 +148,8 @@ fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
 #[test]
 fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
     let mut lane = lane();
-    lane.add(conn(1), Encoding::Json.into());
+    lane.clients_mut()
+        .add_member(conn(1), Encoding::Json.into());
     assert_eq!(
         lane.update(&room(), 2, &data(2), 100, &mut encoder()),
         UpdateOutcome::Gap
@@ -171,11 +174,13 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
 #[test]
 fn live_messages_are_not_sent_to_their_sender() {
     let mut lane = lane();
-    lane.add(conn(1), Encoding::Json.into());
-    lane.add(conn(2), Encoding::Proto.into());
+    lane.clients_mut()
+        .add_member(conn(1), Encoding::Json.into());
+    lane.clients_mut()
+        .add_member(conn(2), Encoding::Proto.into());
     lane.update(&room(), 1, &data(1), 100, &mut encoder());
     let (room, live) = (room(), data(9));
-    lane.queue(
+    lane.clients_mut().queue(
         &ServerMessage::Live {
             room: &room,
             data: &live,

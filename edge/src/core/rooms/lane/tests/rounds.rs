@@ -31,7 +31,10 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                             .unwrap(),
                     );
                     shown.insert(key, served);
-                    slots.insert(key, lane.add(key, Encoding::Json.into()));
+                    slots.insert(
+                        key,
+                        lane.clients_mut().add_member(key, Encoding::Json.into()),
+                    );
                 }
                 6 if !slots.is_empty() => {
                     let key = *slots
@@ -39,7 +42,7 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                         .min_by_key(|k| k.index ^ (seed as u32))
                         .unwrap();
                     let slot = slots.remove(&key).unwrap();
-                    for (moved, to) in lane.members.remove(slot) {
+                    for (moved, to) in lane.clients_mut().remove_member(slot) {
                         slots.insert(moved, to);
                     }
                     shown.remove(&key);
@@ -52,7 +55,11 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
                 }
             }
             for (key, slot) in &slots {
-                assert_eq!(lane.members()[*slot as usize].conn, *key, "seed {seed}");
+                assert_eq!(
+                    lane.clients().members()[*slot as usize].conn,
+                    *key,
+                    "seed {seed}"
+                );
             }
         }
         while !flush(&mut lane, 1, |key, frames| {
@@ -76,12 +83,14 @@ fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
 #[test]
 fn a_slow_member_gets_no_frames_until_it_is_current() {
     let mut lane = lane();
-    let slot = lane.add(conn(1), Encoding::Json.into());
+    let slot = lane
+        .clients_mut()
+        .add_member(conn(1), Encoding::Json.into());
     lane.update(&room(), 1, &data(1), 100, &mut encoder());
     flush(&mut lane, 10, |_, _| false);
     lane.update(&room(), 2, &data(2), 100, &mut encoder());
     flush(&mut lane, 10, |_, _| panic!("the member is stale"));
-    lane.mark_current(slot);
+    lane.clients_mut().mark_current(slot);
     lane.update(&room(), 3, &data(3), 100, &mut encoder());
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
@@ -95,7 +104,8 @@ fn a_slow_member_gets_no_frames_until_it_is_current() {
 fn updates_during_a_round_are_sent_with_the_rest_of_it() {
     let mut lane = lane();
     for i in 0..10 {
-        lane.add(conn(i), Encoding::Json.into());
+        lane.clients_mut()
+            .add_member(conn(i), Encoding::Json.into());
     }
     let mut seen = Vec::new();
     let mut visit = |lane: &mut Lane, most| {
@@ -120,12 +130,15 @@ fn updates_during_a_round_are_sent_with_the_rest_of_it() {
 fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
     let mut lane = lane();
     let slots: Vec<_> = (0..3)
-        .map(|i| lane.add(conn(i), Encoding::Json.into()))
+        .map(|i| {
+            lane.clients_mut()
+                .add_member(conn(i), Encoding::Json.into())
+        })
         .collect();
     let big = Data::json(&"x".repeat(1000)).unwrap();
     let mut late = Vec::new();
     let mut visit = |lane: &mut Lane, most| {
-        lane.flush(most, 5000, |key, frames| {
+        lane.clients_mut().flush(most, 5000, |key, frames| {
             assert!(frames.as_ref().is_none_or(|f| f.len() <= 5000));
             late.extend(frames.is_none().then_some(key.index));
             true
@@ -136,19 +149,19 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
         if version % 10 == 0 {
             visit(&mut lane, 0);
             assert!(
-                lane.members.log_bytes() <= 5000,
+                lane.clients().log_bytes() <= 5000,
                 "{} bytes",
-                lane.members.log_bytes()
+                lane.clients().log_bytes()
             );
         }
     }
     visit(&mut lane, 2);
-    lane.mark_current(slots[2]);
+    lane.clients_mut().mark_current(slots[2]);
     lane.update(&room(), 101, &big, 1 << 20, &mut encoder());
     visit(&mut lane, 100);
     assert_eq!(late, [0, 1]);
     assert_eq!(
-        lane.members.log_bytes(),
+        lane.clients().log_bytes(),
         0,
         "all members have been sent all frames"
     );

@@ -1,4 +1,10 @@
-//! The members of a lane, and the order in which a flush visits them.
+//! The clients of a lane, and the order in which a flush visits them.
+//!
+//! A client waits until the lane has a snapshot, then it is a member. A message for all members is encoded once per
+//! encoding and kept in the `FrameLog` until all members have been sent it. A flush visits the members in turn, in slices,
+//! until all are current, and writes to each its unsent frames. Messages that arrive during a round are sent with the rest
+//! of that round, so no member waits for the next round to begin. Each member has the position up to which it has been sent
+//! frames (D21), so a client that joins during a round gets each frame exactly once.
 
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
@@ -7,9 +13,13 @@ use super::frame_log::{FORMATS, FrameLog, Member};
 use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
-/// The members of a lane, and the frames that some of them have not been sent.
+/// The clients of a lane, and the frames that some of its members have not been sent.
 #[derive(Debug, Default)]
-pub(crate) struct Members {
+pub(crate) struct LaneClients {
+    /// The number of clients that are members or will be.
+    count: usize,
+    /// Clients that wait for the first snapshot.
+    waiting: Vec<ConnKey>,
     members: Vec<Member>,
     log: FrameLog,
     /// The slot that is visited next.
@@ -20,28 +30,78 @@ pub(crate) struct Members {
     round: u64,
     /// The number of members per wire format.
     by_format: [u32; FORMATS],
+    /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
+    encoded: u64,
+    /// The lane is in the queue of lanes to flush.
+    queued: bool,
 }
 
-impl Members {
+impl LaneClients {
+    /// The number of clients that are members or will be.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Counts a client that will be a member.
+    pub(crate) fn enter(&mut self) {
+        self.count += 1;
+    }
+
+    /// Removes a client. Returns the members that have moved and their new slots, in order.
+    pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
+        self.count -= 1;
+        match slot {
+            Some(slot) => self.remove_member(slot),
+            None => {
+                self.waiting.retain(|&waiting| waiting != conn);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Adds a client to those that wait for the first snapshot.
+    pub(crate) fn wait(&mut self, conn: ConnKey) {
+        self.waiting.push(conn);
+    }
+
+    /// Whether a client waits for the first snapshot.
+    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
+        self.waiting.contains(&conn)
+    }
+
+    /// The clients that wait for the first snapshot.
+    pub(crate) fn waiting(&self) -> &[ConnKey] {
+        &self.waiting
+    }
+
+    /// Takes the clients that wait for the first snapshot.
+    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
+        std::mem::take(&mut self.waiting)
+    }
+
     /// The members.
-    pub(crate) fn as_slice(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// Queues a message for all members but `except`; returns how often it was encoded.
+    /// Queues a message for all members but `except`.
     pub(crate) fn queue(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
         encoder: &mut Encoder,
-    ) -> u64 {
+    ) {
         if self.members.is_empty() {
-            self.log.skip();
-            return 0;
+            return self.log.skip();
         }
         let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.log.push(message, except, wanted, encoder)
+        self.encoded += self.log.push(message, except, wanted, encoder);
+    }
+
+    /// The number of messages encoded since the last call.
+    pub(crate) fn take_encoded(&mut self) -> u64 {
+        std::mem::take(&mut self.encoded)
     }
 
     /// The size in bytes of the frames that some member has not been sent.
@@ -51,7 +111,7 @@ impl Members {
     }
 
     /// Adds a member that has been sent the lane's current state; returns its slot.
-    pub(crate) fn add(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
+    pub(crate) fn add_member(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
         // If it is the first of its format, the log has no earlier frames for it, but it needs none.
         self.by_format[format.index()] += 1;
         self.members.push(Member {
@@ -65,7 +125,7 @@ impl Members {
     }
 
     /// Removes the member at `slot`. Returns the members that have moved and their new slots, in order.
-    pub(crate) fn remove(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
+    pub(super) fn remove_member(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
         let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
         self.by_format[self.members[slot].format.index()] -= 1;
         if slot < self.cursor {
@@ -122,6 +182,16 @@ impl Members {
     /// Whether a member has not been sent all frames.
     pub(crate) fn is_dirty(&self) -> bool {
         self.pending_visits > 0
+    }
+
+    /// Marks a dirty lane as queued for the flush; returns whether the caller has to queue it.
+    pub(crate) fn enqueue(&mut self) -> bool {
+        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Notes whether the lane is queued for the flush.
+    pub(crate) fn set_queued(&mut self, queued: bool) {
+        self.queued = queued;
     }
 
     /// Visits up to `most` of the members that are due, and calls `write` with each member's unsent frames. `write`
