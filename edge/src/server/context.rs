@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::server::connections::Connections;
-use crate::server::limiter::HandshakeLimiter;
+use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
@@ -52,8 +52,9 @@ pub(crate) struct ServerContext {
     pub(crate) pages: Pages,
     /// Bytes received and not yet added to the metrics, which all shards share.
     received: Cell<u64>,
+    /// A permit for each handshake that may be in progress.
     pub(crate) handshakes: Arc<Semaphore>,
-    pub(crate) limiter: HandshakeLimiter,
+    pub(crate) handshake_turns: HandshakeTurns,
 }
 
 impl ServerContext {
@@ -71,7 +72,7 @@ impl ServerContext {
             pages: routes.pages,
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
-            limiter: HandshakeLimiter::new(options.accepts),
+            handshake_turns: HandshakeTurns::new(options.accepts),
         })
     }
 

@@ -123,7 +123,7 @@ impl Driver {
                 // thousands of clients that hung up.
                 poller.poll_now()?;
             }
-            context.limiter.set_overloaded(false);
+            context.handshake_turns.set_overloaded(false);
             self.end_leaving(&mut leaving, &mut buffers);
             context.count_inflated(buffers.inflater.take_counts());
             yield_cpu().await;
@@ -135,7 +135,7 @@ impl Driver {
         if now().duration_since(begun) < SLICE {
             return begun;
         }
-        self.context.limiter.set_overloaded(true);
+        self.context.handshake_turns.set_overloaded(true);
         yield_cpu().await;
         now()
     }

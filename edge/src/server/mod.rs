@@ -4,7 +4,7 @@ pub mod listen;
 
 pub mod http;
 
-pub(crate) mod limiter;
+pub(crate) mod handshake_turns;
 
 pub mod routes;
 
@@ -67,7 +67,7 @@ impl Server {
     pub fn start(&self) {
         spawn_local(drive_timers(Rc::clone(&self.context)));
         let context = Rc::clone(&self.context);
-        spawn_local(async move { context.limiter.drive().await });
+        spawn_local(async move { context.handshake_turns.drive().await });
         let driver = Rc::clone(&self.driver);
         spawn_local(async move {
             if let Err(error) = driver.drive().await {

@@ -53,7 +53,7 @@ pub(crate) async fn drive_handshake(
     let asked = async {
         // The runtime assumes that a new socket is readable, so only a peek shows whether bytes have arrived.
         let begun = socket.peek(&mut [0]).await;
-        context.limiter.take().await;
+        context.handshake_turns.take().await;
         begun
     };
     match timeout_at(deadline, asked).await {

@@ -1,13 +1,14 @@
-//! Limits how many handshakes a shard answers before its other tasks run: a few, or one while connected clients wait.
+//! The order of a shard's handshakes: a few are answered in each turn, then the shard's other tasks run. While connected
+//! clients wait, each turn answers one.
 
 use std::cell::Cell;
 
 use tokio::sync::{Notify, Semaphore};
 
-/// The limiter of one shard's handshakes.
+/// Grants the handshakes of one shard their turns.
 #[derive(Debug)]
-pub(crate) struct HandshakeLimiter {
-    /// Handshakes per turn of the other tasks.
+pub(crate) struct HandshakeTurns {
+    /// The most handshakes in a turn.
     per_turn: usize,
     free: Semaphore,
     waiting: Cell<usize>,
@@ -16,7 +17,7 @@ pub(crate) struct HandshakeLimiter {
 }
 
 /// Counts a handshake that waits for its turn.
-struct Waiting<'a>(&'a HandshakeLimiter);
+struct Waiting<'a>(&'a HandshakeTurns);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -24,8 +25,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl HandshakeLimiter {
-    /// Creates a limiter of `per_turn` handshakes, at least one, per turn of the other tasks.
+impl HandshakeTurns {
+    /// Creates turns of `per_turn` handshakes each, at least one.
     pub(crate) fn new(per_turn: usize) -> Self {
         Self {
             per_turn: per_turn.max(1),
@@ -79,27 +80,27 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "current_thread")]
-    async fn an_overloaded_limiter_grants_one_turn_at_a_time() {
+    async fn a_turn_has_one_handshake_while_clients_wait_and_a_few_otherwise() {
         const PER_TURN: usize = 4;
         tokio::task::LocalSet::new()
             .run_until(async {
-                let (limiter, inside) = (
-                    Rc::new(HandshakeLimiter::new(PER_TURN)),
+                let (turns, inside) = (
+                    Rc::new(HandshakeTurns::new(PER_TURN)),
                     Rc::new(Cell::new(0)),
                 );
                 for _ in 0..100 {
-                    let (limiter, inside) = (Rc::clone(&limiter), Rc::clone(&inside));
+                    let (turns, inside) = (Rc::clone(&turns), Rc::clone(&inside));
                     tokio::task::spawn_local(async move {
-                        limiter.take().await;
+                        turns.take().await;
                         inside.set(inside.get() + 1);
                     });
                 }
-                let driver = Rc::clone(&limiter);
-                limiter.set_overloaded(true);
+                let driver = Rc::clone(&turns);
+                turns.set_overloaded(true);
                 tokio::task::spawn_local(async move { driver.drive().await });
                 for (overloaded, most) in [(true, 1), (false, PER_TURN), (true, 1)] {
-                    limiter.set_overloaded(overloaded);
-                    // Turns granted before are used up first.
+                    turns.set_overloaded(overloaded);
+                    // Permits granted before are used up first.
                     tokio::task::yield_now().await;
                     tokio::task::yield_now().await;
                     let before = inside.get();
