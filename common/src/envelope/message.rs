@@ -2,6 +2,7 @@
 
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
+use simdutf8::compat::Utf8Error;
 
 use crate::error::ErrorKind;
 
@@ -40,6 +41,36 @@ impl Encoding {
     /// The encoding's place in an array of two: 0 for JSON, 1 for protobuf.
     pub fn index(self) -> usize {
         self as usize
+    }
+}
+
+/// A client's message as it arrived in one WebSocket message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// A text message: JSON.
+    Json(&'a str),
+    /// A binary message: protobuf.
+    Proto(&'a [u8]),
+}
+
+impl<'a> Payload<'a> {
+    /// Creates the payload of a message in this encoding.
+    ///
+    /// # Errors
+    /// If JSON is not UTF-8.
+    pub fn from_bytes(encoding: Encoding, bytes: &'a [u8]) -> Result<Self, Utf8Error> {
+        match encoding {
+            Encoding::Json => simdutf8::compat::from_utf8(bytes).map(Self::Json),
+            Encoding::Proto => Ok(Self::Proto(bytes)),
+        }
+    }
+
+    /// The message's encoding.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Self::Json(_) => Encoding::Json,
+            Self::Proto(_) => Encoding::Proto,
+        }
     }
 }
 

@@ -24,20 +24,17 @@ pub use self::check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
 pub use self::event::{PlayerState, ServerEvent};
 pub use self::message::{
     ClientKind, ClientMessage, DecodeError, Encoding, Join, Limits, MAX_LISTED_PLAYERS, PROTOCOL,
-    Players, Role, ServerMessage,
+    Payload, Players, Role, ServerMessage,
 };
 
-/// Decodes a client's message from the payload of one WebSocket message.
+/// Decodes a client's message.
 ///
 /// # Errors
 /// The problem and how to fix it, with the message's `id`, `room` and `seq` as far as they could be read.
-pub fn decode_client(
-    encoding: Encoding,
-    payload: &[u8],
-) -> Result<ClientMessage, Box<DecodeError>> {
-    match encoding {
-        Encoding::Json => json::decode_client(payload),
-        Encoding::Proto => proto::decode_client(payload),
+pub fn decode_client(payload: Payload<'_>) -> Result<ClientMessage, Box<DecodeError>> {
+    match payload {
+        Payload::Json(text) => json::decode_client(text),
+        Payload::Proto(bytes) => proto::decode_client(bytes),
     }
 }
 

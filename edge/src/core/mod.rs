@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::auth::{Grants, Verifier};
 use grandstand_common::clock::Now;
+use grandstand_common::envelope::Payload;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Lane as LaneId, Partition};
 use grandstand_common::record::Lease;
@@ -113,13 +114,12 @@ impl Core {
     pub fn handle_message(
         &mut self,
         conn: ConnKey,
-        binary: bool,
-        payload: &[u8],
+        payload: Payload<'_>,
         now: Now,
         transport: &mut impl Transport,
     ) {
         let (state, effects) = (&mut self.state, &mut self.effects);
-        ingress::on_message(state, effects, (conn, binary), payload, now);
+        ingress::on_message(state, effects, conn, payload, now);
         self.finish(now, transport);
     }
 

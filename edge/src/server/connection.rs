@@ -15,7 +15,7 @@ use crate::server::context::ServerContext;
 use crate::server::handler::{CloseReason, ConnectInfo};
 use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
-use crate::websocket::frame::{self, MessageKind};
+use crate::websocket::frame;
 use crate::websocket::inflate::Inflater;
 
 /// The most reads of one connection before other connections are driven.
@@ -192,11 +192,8 @@ impl Connection {
             };
             let handler = &context.route(self.route).handler;
             match event {
-                Event::Text(payload) if !self.close_reported => {
-                    handler.message(self.key, MessageKind::Text, payload, now);
-                }
-                Event::Binary(payload) if !self.close_reported => {
-                    handler.message(self.key, MessageKind::Binary, payload, now);
+                Event::Message(message) if !self.close_reported => {
+                    handler.message(self.key, message, now);
                 }
                 Event::Ping(payload) => {
                     connections.send_control(self.key, &frame::pong(payload));
@@ -206,7 +203,7 @@ impl Connection {
                     self.close_state = CloseState::Closed;
                     return self.report_close(context, CloseReason::Client(code));
                 }
-                Event::Text(_) | Event::Binary(_) | Event::Pong => {}
+                Event::Message(_) | Event::Pong => {}
             }
             match connections.state(self.key) {
                 (ConnState::Open, false) => {}

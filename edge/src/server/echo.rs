@@ -11,7 +11,7 @@ use crate::conn::transport::{SendStatus, Transport};
 use crate::server::connections::Connections;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::websocket::deflate::{DeflateOptions, Deflater};
-use crate::websocket::frame::{MessageKind, Opcode, put_frame};
+use crate::websocket::frame::{Message, Opcode, put_frame};
 
 /// Sends every message back to its client, for the conformance suite.
 ///
@@ -46,10 +46,10 @@ impl Handler for EchoHandler {
         }
     }
 
-    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
-        let opcode = match kind {
-            MessageKind::Text => Opcode::Text,
-            MessageKind::Binary => Opcode::Binary,
+    fn message(&self, conn: ConnKey, message: Message<'_>, _: Instant) {
+        let (opcode, payload) = match message {
+            Message::Text(text) => (Opcode::Text, text.as_bytes()),
+            Message::Binary(bytes) => (Opcode::Binary, bytes),
         };
         let mut out = Vec::new();
         match self.deflated.borrow().get(conn) {

@@ -8,7 +8,7 @@ use grandstand_common::error::ErrorKind;
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::websocket::error::ProtocolError;
-use crate::websocket::frame::MessageKind;
+use crate::websocket::frame::Message;
 
 /// What a client said of itself when it connected, unverified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +73,9 @@ pub trait Handler {
     /// A connection opened and accepts frames.
     fn open(&self, conn: ConnKey, info: ConnectInfo, now: Instant);
 
-    /// A complete message arrived; text is valid UTF-8. A connection that is paused with
+    /// A complete message arrived. A connection that is paused with
     /// [`pause`](crate::conn::transport::Transport::pause) delivers no messages until it is resumed.
-    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], now: Instant);
+    fn message(&self, conn: ConnKey, message: Message<'_>, now: Instant);
 
     /// The connection's outbox became empty.
     fn drained(&self, conn: ConnKey, now: Instant);

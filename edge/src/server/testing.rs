@@ -21,8 +21,8 @@ use crate::server::listen::{ListenOptions, bind};
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Page, Pages, Route, Routes};
 use crate::websocket::deflate::DeflateOptions;
-use crate::websocket::frame::MessageKind;
 use crate::websocket::frame::frame_len;
+use crate::websocket::frame::{Message, MessageKind};
 
 /// The most time that a test waits for a condition.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,7 +51,11 @@ impl Handler for Recorder {
     fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
         self.told.borrow_mut().push_back(Told::Open(conn, info));
     }
-    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
+    fn message(&self, conn: ConnKey, message: Message<'_>, _: Instant) {
+        let (kind, payload) = match message {
+            Message::Text(text) => (MessageKind::Text, text.as_bytes()),
+            Message::Binary(bytes) => (MessageKind::Binary, bytes),
+        };
         let told = Told::Message(conn, kind, payload.to_vec());
         self.told.borrow_mut().push_back(told);
         if let Some(conns) = self.pausing.borrow_mut().as_mut() {

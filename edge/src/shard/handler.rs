@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use grandstand_common::clock::unix_ms;
-use grandstand_common::envelope::ServerMessage;
+use grandstand_common::envelope::{Payload, ServerMessage};
 
 use crate::codec;
 use crate::conn::key::ConnKey;
@@ -12,7 +12,7 @@ use crate::conn::transport::Transport;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::shard::admission::AdmissionPolicy;
 use crate::shard::handle::Shard;
-use crate::websocket::frame::MessageKind;
+use crate::websocket::frame::Message;
 
 /// Passes connections and their messages to a shard's core.
 #[derive(Debug)]
@@ -50,10 +50,13 @@ impl Handler for CoreHandler {
         }
     }
 
-    fn message(&self, conn: ConnKey, kind: MessageKind, payload: &[u8], _: Instant) {
-        let binary = kind == MessageKind::Binary;
+    fn message(&self, conn: ConnKey, message: Message<'_>, _: Instant) {
+        let payload = match message {
+            Message::Text(text) => Payload::Json(text),
+            Message::Binary(bytes) => Payload::Proto(bytes),
+        };
         self.shard.run(|core, conns, now| {
-            core.handle_message(conn, binary, payload, now, conns);
+            core.handle_message(conn, payload, now, conns);
         });
     }
 

@@ -12,7 +12,7 @@ mod peer_tests;
 mod tests;
 
 use crate::websocket::error::{ProtocolError, close_code};
-use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, MessageKind, Opcode};
+use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Message, MessageKind, Opcode};
 use crate::websocket::header::{self, Header, MAX_HEADER};
 use crate::websocket::inflate::{self, Inflater};
 use crate::websocket::payload::{self, Utf8};
@@ -20,10 +20,8 @@ use crate::websocket::payload::{self, Utf8};
 /// A message or control frame from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A complete text message, valid UTF-8.
-    Text(&'a [u8]),
-    /// A complete binary message.
-    Binary(&'a [u8]),
+    /// A complete message.
+    Message(Message<'a>),
     /// A ping. The caller must send a pong with the same payload.
     Ping(&'a [u8]),
     /// A pong, solicited or not.
@@ -31,15 +29,6 @@ pub enum Event<'a> {
     /// A close frame, with this code if it has one. No event follows. The caller must reply with
     /// [`frame::close_reply`](crate::websocket::frame::close_reply), unless it has sent a close frame, and end the connection.
     Close(Option<u16>),
-}
-
-impl<'a> Event<'a> {
-    fn message(kind: MessageKind, payload: &'a [u8]) -> Self {
-        match kind {
-            MessageKind::Text => Self::Text(payload),
-            MessageKind::Binary => Self::Binary(payload),
-        }
-    }
 }
 
 /// A frame whose header is known and whose payload is incomplete.
@@ -64,6 +53,8 @@ struct Control {
 /// Where an event's payload is stored.
 enum PayloadSource<'b> {
     Input(&'b [u8]),
+    /// Valid text in the input.
+    Text(&'b str),
     Message,
     Control,
 }
@@ -159,7 +150,7 @@ impl Decoder {
                 _ => self.buffer.as_slice(),
             };
             return match inflate::message(inflater, kind, deflated, self.limit) {
-                Ok(payload) => Ok(Some(Event::message(kind, payload))),
+                Ok(message) => Ok(Some(Event::Message(message))),
                 Err(error) => {
                     self.end();
                     Err(error)
@@ -168,11 +159,17 @@ impl Decoder {
         }
         let payload = match place {
             PayloadSource::Input(payload) => payload,
+            PayloadSource::Text(text) => return Ok(Some(Event::Message(Message::Text(text)))),
             PayloadSource::Message => self.buffer.as_slice(),
             PayloadSource::Control => self.control_payload(),
         };
         Ok(Some(match complete {
-            Complete::Message(kind) => Event::message(kind, payload),
+            Complete::Message(MessageKind::Binary) => Event::Message(Message::Binary(payload)),
+            Complete::Message(MessageKind::Text) => {
+                // Its pieces have been checked, so this does not fail.
+                let text = payload::text(payload).map_err(|_| ProtocolError::Utf8)?;
+                Event::Message(Message::Text(text))
+            }
             Complete::Ping => Event::Ping(payload),
             Complete::Pong => Event::Pong,
             Complete::Close(code) => Event::Close(code),
@@ -313,7 +310,14 @@ impl Decoder {
             return Err(ProtocolError::NothingToContinue);
         };
         let last = complete && frame.fin;
+        let is_whole = last && !frame.begun && self.buffer.is_empty();
         if kind == MessageKind::Text && !self.deflated {
+            if is_whole {
+                self.message = None;
+                let text = payload::text(piece).map_err(|_| ProtocolError::Utf8)?;
+                return Ok(Some((Complete::Message(kind), PayloadSource::Text(text))));
+            }
+            // Pieces are checked as they arrive, so that invalid text is rejected before the message is complete.
             self.utf8
                 .handle_piece(piece)
                 .map_err(|_| ProtocolError::Utf8)?;
@@ -323,7 +327,7 @@ impl Decoder {
         }
         if last {
             self.message = None;
-            if !frame.begun && self.buffer.is_empty() {
+            if is_whole {
                 return Ok(Some((Complete::Message(kind), PayloadSource::Input(piece))));
             }
         }

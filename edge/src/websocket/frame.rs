@@ -59,6 +59,15 @@ pub enum MessageKind {
     Binary,
 }
 
+/// A complete message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+}
+
 /// The length of a server frame's header, for a payload of this length.
 pub fn header_len(payload_len: usize) -> usize {
     match payload_len {

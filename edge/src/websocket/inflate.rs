@@ -3,7 +3,8 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::websocket::error::ProtocolError;
-use crate::websocket::frame::MessageKind;
+use crate::websocket::frame::{Message, MessageKind};
+use crate::websocket::payload;
 
 /// The four bytes that senders omit from the end of a message (RFC 7692 section 7.2.2), and an empty final block: DEFLATE
 /// reaches its end behind them only if the message is complete.
@@ -27,12 +28,14 @@ pub(super) fn message<'i>(
     kind: MessageKind,
     payload: &[u8],
     limit: u32,
-) -> Result<&'i [u8], ProtocolError> {
+) -> Result<Message<'i>, ProtocolError> {
     let inflated = inflater.inflate(payload, limit)?;
-    if kind == MessageKind::Text && simdutf8::basic::from_utf8(inflated).is_err() {
-        return Err(ProtocolError::Utf8);
-    }
-    Ok(inflated)
+    Ok(match kind {
+        MessageKind::Text => {
+            Message::Text(payload::text(inflated).map_err(|_| ProtocolError::Utf8)?)
+        }
+        MessageKind::Binary => Message::Binary(inflated),
+    })
 }
 
 /// Inflates messages one after the other. All connections of a shard share one, because no state is carried from a message to
@@ -74,7 +77,7 @@ impl Inflater {
         let machine = self
             .machine
             .get_or_insert_with(|| Box::new(Decompress::new(false)));
-        let mut message = Message {
+        let mut message = Inflation {
             machine,
             buffer: &mut self.buffer,
             len: 0,
@@ -97,7 +100,7 @@ impl Inflater {
 }
 
 /// A message that is being inflated.
-struct Message<'i> {
+struct Inflation<'i> {
     machine: &'i mut Decompress,
     buffer: &'i mut Vec<u8>,
     /// The inflated bytes in the buffer.
@@ -107,7 +110,7 @@ struct Message<'i> {
     limit: u32,
 }
 
-impl Message<'_> {
+impl Inflation<'_> {
     /// Inflates all of `input`.
     fn take(&mut self, mut input: &[u8]) -> Result<(), ProtocolError> {
         let most = self.limit as usize + 1;

@@ -15,6 +15,11 @@ pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
+/// Validates text that is complete.
+pub(super) fn text(payload: &[u8]) -> Result<&str, BadUtf8> {
+    simdutf8::basic::from_utf8(payload).map_err(|_| BadUtf8)
+}
+
 /// Validates UTF-8 in pieces that may be split anywhere. Reports an error at the first byte that makes the text invalid.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Utf8 {

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{
-    ClientKind, Encoding, Role, ServerMessage, decode_client, encode_server,
+    ClientKind, Encoding, Payload, Role, ServerMessage, decode_client, encode_server,
 };
 use grandstand_common::id::RoomId;
 
@@ -154,7 +154,7 @@ fn a_player_can_use_protobuf() {
         let key = &out[start - 4..start];
         let payload = out[start..].iter().zip(key.iter().cycle());
         let payload: Vec<_> = payload.map(|(byte, key)| byte ^ key).collect();
-        decode_client(Encoding::Proto, &payload).unwrap().kind
+        decode_client(Payload::Proto(&payload)).unwrap().kind
     };
     assert!(matches!(sent(&out), ClientKind::Join(join) if join.room == room));
     let snapshot = ServerMessage::Snapshot {

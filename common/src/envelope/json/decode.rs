@@ -8,11 +8,9 @@ use crate::envelope::json::fields::{self, Field, Fields};
 use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Limits};
 use crate::error::ErrorKind;
 
-pub(in crate::envelope) fn decode_client(
-    payload: &[u8],
-) -> Result<ClientMessage, Box<DecodeError>> {
-    let fields = Fields::parse(payload)
-        .map_err(|error| error.into_decode_error(MessageContext::default()))?;
+pub(in crate::envelope) fn decode_client(text: &str) -> Result<ClientMessage, Box<DecodeError>> {
+    let fields =
+        Fields::parse(text).map_err(|error| error.into_decode_error(MessageContext::default()))?;
     client_message(&fields).map_err(|error| error.into_decode_error(fields.context()))
 }
 
@@ -75,7 +73,9 @@ fn unknown(name: &str) -> MessageError {
 }
 
 pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
-    let fields = Fields::parse(payload)
+    let fields = simdutf8::compat::from_utf8(payload)
+        .map_err(|why| MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))
+        .and_then(Fields::parse)
         .map_err(|error| error.into_decode_error(MessageContext::default()))?;
     server_event(&fields).map_err(|error| error.into_decode_error(fields.context()))
 }

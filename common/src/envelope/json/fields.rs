@@ -80,10 +80,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Finds the fields of the message in `payload`.
-    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, MessageError> {
-        let text = simdutf8::compat::from_utf8(payload)
-            .map_err(|why| MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))?;
+    /// Finds the fields of the message in `text`.
+    pub(super) fn parse(text: &'a str) -> Result<Self, MessageError> {
         serde_json::from_str(text).map_err(|why| match why.classify() {
             Category::Data if serde_json::from_str::<&RawValue>(text).is_ok() => {
                 MessageError::bad_message("a message must be a JSON object")

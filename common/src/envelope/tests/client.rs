@@ -5,7 +5,7 @@ use super::*;
 use crate::error::ErrorKind::*;
 
 fn decode(text: &str) -> Result<ClientMessage, Box<DecodeError>> {
-    decode_client(Encoding::Json, text.as_bytes())
+    decode_client(Payload::Json(text))
 }
 
 #[test]
@@ -13,7 +13,8 @@ fn client_messages_survive_both_encodings() {
     for message in client_messages() {
         for encoding in Encoding::ALL {
             let bytes = encoded_client(encoding, &message);
-            assert_eq!(decode_client(encoding, &bytes), Ok(message.clone()));
+            let payload = Payload::from_bytes(encoding, &bytes).unwrap();
+            assert_eq!(decode_client(payload), Ok(message.clone()));
         }
     }
 }
@@ -161,7 +162,7 @@ fn every_fault_has_its_kind_and_names_its_field() {
 
 #[test]
 fn invalid_utf8_is_not_json() {
-    let error = decode_client(Encoding::Json, b"{\"type\":\"\xff\"}").unwrap_err();
+    let error = decode_server(Encoding::Json, b"{\"type\":\"\xff\"}").unwrap_err();
     assert_eq!(error.kind, BadJson);
 }
 
@@ -264,7 +265,7 @@ fn protobuf_is_checked_like_json() {
     ];
     for (message, kind) in cases {
         let bytes = encoded_client(Encoding::Proto, &message);
-        let error = decode_client(Encoding::Proto, &bytes).unwrap_err();
+        let error = decode_client(Payload::Proto(&bytes)).unwrap_err();
         assert_eq!(error.kind, kind, "{message:?}: {error:?}");
         assert_eq!((error.id, error.room), (Some(5), Some(room("r"))));
     }
@@ -276,12 +277,12 @@ fn protobuf_is_checked_like_json() {
         (&[0x22, 3, 26, 1, b'r'], BadMessage), // input without data
     ];
     for (bytes, kind) in cases {
-        let error = decode_client(Encoding::Proto, bytes).unwrap_err();
+        let error = decode_client(Payload::Proto(bytes)).unwrap_err();
         assert_eq!(error.kind, kind, "{bytes:?}: {error:?}");
     }
     let trimmed = encoded_client(Encoding::Proto, &input(json(" [1]\n"), 1));
     assert_eq!(
-        decode_client(Encoding::Proto, &trimmed),
+        decode_client(Payload::Proto(&trimmed)),
         Ok(input(json("[1]"), 1))
     );
 }
@@ -301,9 +302,13 @@ fn mutated_bytes_never_panic_the_decoder() {
                 for _ in 0..rng.random_range(1..6) {
                     mutate(&mut bytes, &mut rng);
                 }
-                if let Ok(message) = decode_client(encoding, &bytes) {
+                if let Ok(payload) = Payload::from_bytes(encoding, &bytes)
+                    && let Ok(message) = decode_client(payload)
+                {
                     for encoding in Encoding::ALL {
-                        let again = decode_client(encoding, &encoded_client(encoding, &message));
+                        let again = encoded_client(encoding, &message);
+                        let again = Payload::from_bytes(encoding, &again).unwrap();
+                        let again = decode_client(again);
                         assert_eq!(again, Ok(message.clone()), "seed {seed}");
                     }
                 }

@@ -5,7 +5,7 @@ mod input;
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{
-    ClientKind, ClientMessage, Encoding, ServerMessage, decode_client,
+    ClientKind, ClientMessage, Payload, ServerMessage, decode_client,
 };
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
@@ -60,15 +60,15 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now
 pub(super) fn on_message(
     state: &mut State,
     effects: &mut Effects,
-    (conn, binary): (ConnKey, bool),
-    payload: &[u8],
+    conn: ConnKey,
+    payload: Payload<'_>,
     now: Now,
 ) {
     let clients = &mut state.hub.clients;
     let Some(encoding) = clients.get(conn).map(|client| client.encoding()) else {
         return;
     };
-    if binary != (encoding == Encoding::Proto) {
+    if payload.encoding() != encoding {
         effects.counts().error(ErrorKind::Unsupported);
         return effects.act(conn, ClientAction::Close(ErrorKind::Unsupported));
     }
@@ -78,7 +78,7 @@ pub(super) fn on_message(
         let error = ErrorReply::new(ErrorKind::RateLimited, message, None, None);
         return reply::error(clients, effects, conn, &error);
     }
-    match decode_client(encoding, payload) {
+    match decode_client(payload) {
         Ok(message) => take_message(state, effects, conn, message, now),
         Err(error) => reply::error(clients, effects, conn, &ErrorReply::from(&*error)),
     }

@@ -167,8 +167,9 @@ impl Bench {
 
     fn send(&mut self, conn: ConnKey, message: serde_json::Value) {
         let text = message.to_string();
+        let payload = Payload::Json(&text);
         self.core
-            .handle_message(conn, false, text.as_bytes(), self.now, &mut self.clients);
+            .handle_message(conn, payload, self.now, &mut self.clients);
         self.flush();
     }
 

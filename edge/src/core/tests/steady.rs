@@ -34,8 +34,8 @@ pub(crate) fn watched(by: u32) -> Bench {
         };
         let mut message = Vec::new();
         encode_client(encoding, &join, &mut message);
-        let binary = encoding == Encoding::Proto;
-        core.handle_message(conn, binary, &message, bench.now, clients);
+        let payload = Payload::from_bytes(encoding, &message).unwrap();
+        core.handle_message(conn, payload, bench.now, clients);
     }
     bench.receive(vec![snapshot(1, 0)]);
     for version in 1..=8 {

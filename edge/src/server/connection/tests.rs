@@ -7,6 +7,7 @@ use crate::conn::transport::SendStatus;
 use crate::server::connections::Poller;
 use crate::server::testing::{Peer as Client, Rig, Setup, Told, UPGRADE, run};
 use crate::websocket::error::ProtocolError;
+use crate::websocket::frame::MessageKind;
 
 mod slow;
 
@@ -79,6 +80,23 @@ fn a_client_that_keeps_sending_after_a_protocol_error_can_read_the_close_frame()
         drop(client);
         rig.until(|| rig.conns.is_empty().then_some(())).await;
         assert_eq!(rig.try_told(), None);
+    });
+}
+
+#[test]
+fn text_that_is_not_utf8_closes_the_connection_with_1007() {
+    run(Setup::default(), async |rig| {
+        let in_two_frames = [(0x01, &b"a"[..]), (0x80, b"\xFF")];
+        for frames in [&[(0x81, &b"a\xFF"[..])][..], &in_two_frames] {
+            let (mut client, conn) = rig.open().await;
+            for (first, payload) in frames {
+                client.frame(*first, payload).await;
+            }
+            let reason = CloseReason::Protocol(ProtocolError::Utf8);
+            assert_eq!(rig.told().await, Told::Closed(conn, reason));
+            let reason = "text is not UTF-8";
+            assert_eq!(client.next().await, close_frame(1007, reason));
+        }
     });
 }
 

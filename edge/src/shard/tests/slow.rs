@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
 use grandstand_common::data::Data;
-use grandstand_common::envelope::Encoding;
+use grandstand_common::envelope::{Encoding, Payload};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch, Update};
 use prost::Message;
@@ -95,7 +95,7 @@ fn memory_is_bounded_if_half_of_the_viewers_do_not_read() {
             now,
             &mut sockets,
         );
-        core.handle_message(conn(index), false, join.as_bytes(), now, &mut sockets);
+        core.handle_message(conn(index), Payload::Json(&join), now, &mut sockets);
     }
     let say = |bench: &mut Bench, sockets: &mut Sockets, kind: ItemKind| {
         bench.number += 1;

@@ -31,8 +31,8 @@ pub(super) fn feed(decoder: &mut Decoder, bytes: &[u8], pieces: &[usize]) -> Vec
             match decoder.handle_bytes(&mut input, &mut inflater) {
                 Ok(None) => break,
                 Ok(Some(event)) => seen.push(match event {
-                    Event::Text(t) => Seen::Text(t.to_vec()),
-                    Event::Binary(b) => Seen::Binary(b.to_vec()),
+                    Event::Message(Message::Text(t)) => Seen::Text(t.into()),
+                    Event::Message(Message::Binary(b)) => Seen::Binary(b.to_vec()),
                     Event::Ping(p) => Seen::Ping(p.to_vec()),
                     Event::Pong => Seen::Pong,
                     Event::Close(code) => Seen::Close(code),

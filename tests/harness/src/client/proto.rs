@@ -3,12 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grandstand_common::data::Data;
-use grandstand_common::envelope::{Encoding, ServerEvent, decode_client, encode_client};
+use grandstand_common::envelope::{Encoding, Payload, ServerEvent, decode_client, encode_client};
 use serde_json::{Value, json};
 
 /// Encodes a client's message, given as JSON, as protobuf.
 pub(crate) fn encode(message: &Value) -> Vec<u8> {
-    let message = decode_client(Encoding::Json, message.to_string().as_bytes());
+    let message = decode_client(Payload::Json(&message.to_string()));
     let mut out = Vec::new();
     encode_client(Encoding::Proto, &message.expect("a message"), &mut out);
     out

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use grandstand_common::auth::Grants;
 use grandstand_common::bus::{Bucket, LogState};
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::{Encoding, decode_server};
+use grandstand_common::envelope::{Encoding, Payload, decode_server};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::record::Lease;

@@ -1,5 +1,7 @@
 //! Clients' connections: split frames in one direction, messages in the other.
 
+use grandstand_edge::websocket::frame;
+
 use super::*;
 
 /// The sockets of an edge.
@@ -153,9 +155,10 @@ impl World {
             .expect("clients send valid frames")
         {
             match event {
-                Frame::Text(text) => {
+                Frame::Message(frame::Message::Text(text)) => {
+                    let payload = Payload::Json(text);
                     edge.core
-                        .handle_message(conn(index), false, text, now, &mut edge.sockets)
+                        .handle_message(conn(index), payload, now, &mut edge.sockets)
                 }
                 other => panic!("{other:?}"),
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec::WireFormat;
 use crate::websocket::decoder::{Decoder, Event};
+use crate::websocket::frame::Message;
 use crate::websocket::inflate::Inflater;
 
 /// The messages in frames, some of which are compressed.
@@ -25,10 +26,10 @@ fn inflated(frames: &[u8]) -> Vec<serde_json::Value> {
     let mut decoder = Decoder::new(1 << 20).with_deflate(true);
     let (mut input, mut inflater, mut all) = (&mut masked[..], Inflater::default(), Vec::new());
     while let Some(event) = decoder.handle_bytes(&mut input, &mut inflater).unwrap() {
-        let Event::Text(text) = event else {
+        let Event::Message(Message::Text(text)) = event else {
             panic!("{event:?}")
         };
-        all.push(serde_json::from_slice(text).unwrap());
+        all.push(serde_json::from_str(text).unwrap());
     }
     all
 }
