@@ -36,13 +36,8 @@ pub(super) fn on_input(
     Numbered { seq, data }: Numbered,
     now: Now,
 ) {
-    let Some(key) = join::joined_room(hub, effects, (conn, id), room) else {
+    let Some((key, session)) = sender_of(hub, effects, (conn, id), room) else {
         return;
-    };
-    let Some(session) = session_of(hub, conn, key) else {
-        let message = "spectators cannot send messages; join as a player";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
     };
     let Some(known) = hub.rooms.room_mut(key) else {
         return;
@@ -107,13 +102,8 @@ pub(super) fn on_live(
     room: &RoomId,
     data: Data,
 ) {
-    let Some(key) = join::joined_room(hub, effects, (conn, id), room) else {
+    let Some((key, session)) = sender_of(hub, effects, (conn, id), room) else {
         return;
-    };
-    let Some(session) = session_of(hub, conn, key) else {
-        let message = "spectators cannot send messages; join as a player";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
     };
     let Some(known) = hub.rooms.get(key) else {
         return;
@@ -140,6 +130,24 @@ pub(super) fn on_live(
         subject: subject::live(known.partition()),
         payload: live.encode_to_vec().into(),
     });
+}
+
+/// Returns the room and the session of a client that sends a message to it. If the client may not send, sends it an error
+/// instead.
+fn sender_of(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (conn, id): (ConnKey, Option<u64>),
+    room: &RoomId,
+) -> Option<(RoomKey, u64)> {
+    let key = join::joined_room(hub, effects, (conn, id), room)?;
+    let session = session_of(hub, conn, key);
+    if session.is_none() {
+        let message = "spectators cannot send messages; join as a player";
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        reply::error(&hub.clients, effects, conn, &error);
+    }
+    Some((key, session?))
 }
 
 /// A client's session in a room; `None` for spectators.
