@@ -1,4 +1,4 @@
-//! Compressed messages, right and wrong.
+//! Compressed messages, valid and invalid.
 
 use super::*;
 use crate::websocket::decoder::tests::{Seen, client_frame, feed};
@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 const LIMIT: u32 = 60_000;
 
-/// A compressed payload as most clients make it: flushed, without the flush's last four bytes.
+/// Compresses like most clients: flushes, and omits the last four bytes of the flush.
 fn deflate(plain: &[u8], level: u32) -> Vec<u8> {
     let mut machine = Compress::new(Compression::new(level), false);
     let mut out = Vec::with_capacity(plain.len() + plain.len() / 8 + 1000);
@@ -21,7 +21,7 @@ fn deflate(plain: &[u8], level: u32) -> Vec<u8> {
     out
 }
 
-/// Stored blocks of so many bytes.
+/// Encodes `plain` in stored blocks of `block` bytes.
 fn stored(plain: &[u8], block: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for block in plain.chunks(block) {
@@ -47,11 +47,11 @@ fn text(text: &str) -> Seen {
     Seen::Text(text.as_bytes().to_vec())
 }
 
-/// The examples of RFC 7692 section 7.2.3 among them.
+/// Includes the examples of RFC 7692 section 7.2.3.
 #[test]
-fn rules() {
+fn the_rules_of_rfc_7692_hold_however_the_bytes_are_split() {
     use ProtocolError::*;
-    let fault = |fault| vec![Seen::Error(fault)];
+    let error = |error| vec![Seen::Error(error)];
     let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     let stored_hello = [
         0x00, 0x05, 0x00, 0xFA, 0xFF, b'H', b'e', b'l', b'l', b'o', 0x00,
@@ -71,7 +71,7 @@ fn rules() {
         ),
         ("a last block", f(0xC1, &last_hello), vec![text("Hello")]),
         (
-            "a last block and no more",
+            "a last block without the byte behind it",
             f(0xC1, &last_hello[..7]),
             vec![text("Hello")],
         ),
@@ -82,7 +82,7 @@ fn rules() {
             vec![text("HelloHello")],
         ),
         ("empty", f(0xC1, &[0]), vec![text("")]),
-        ("empty, as some say it", f(0xC1, &[]), vec![text("")]),
+        ("empty, without a block", f(0xC1, &[]), vec![text("")]),
         (
             "empty in two frames",
             [f(0x42, &[]), f(0x80, &[0])].concat(),
@@ -111,66 +111,66 @@ fn rules() {
             vec![text("a"), text("Hello"), text("bc"), text("Hello")],
         ),
         (
-            "as long as may be",
+            "exactly at the limit",
             f(0xC1, &deflate(most.as_bytes(), 6)),
             vec![text(&most)],
         ),
         (
-            "noise as long as may be, in the smallest blocks of zlib",
+            "incompressible data at the limit, in the smallest blocks of zlib",
             f(0xC2, &stored(&vec![7; LIMIT as usize], 127)),
             vec![Seen::Binary(vec![7; LIMIT as usize])],
         ),
         (
             "rsv1 of a continuation",
             [f(0x41, &hello[..3]), f(0xC0, &hello[3..])].concat(),
-            fault(ReservedBits),
+            error(ReservedBits),
         ),
         (
             "rsv1 of a continuation of a plain message",
             [f(0x01, b"a"), f(0xC0, b"b")].concat(),
-            fault(ReservedBits),
+            error(ReservedBits),
         ),
-        ("rsv1 of a ping", f(0xC9, b""), fault(ReservedBits)),
-        ("rsv1 of a close", f(0xC8, b""), fault(ReservedBits)),
-        ("rsv1 of opcode 3", f(0xC3, b""), fault(ReservedBits)),
-        ("rsv1 and rsv2", f(0xE1, &hello), fault(ReservedBits)),
-        ("rsv1 and rsv3", f(0xD1, &hello), fault(ReservedBits)),
+        ("rsv1 of a ping", f(0xC9, b""), error(ReservedBits)),
+        ("rsv1 of a close", f(0xC8, b""), error(ReservedBits)),
+        ("rsv1 of opcode 3", f(0xC3, b""), error(ReservedBits)),
+        ("rsv1 and rsv2", f(0xE1, &hello), error(ReservedBits)),
+        ("rsv1 and rsv3", f(0xD1, &hello), error(ReservedBits)),
         (
-            "compressed in a plain one",
+            "a compressed message inside a plain one",
             [f(0x01, b"a"), f(0xC1, &hello)].concat(),
-            fault(Interleaved),
+            error(Interleaved),
         ),
-        ("a block of type 3", f(0xC1, &[0x07]), fault(Deflate)),
+        ("a block of type 3", f(0xC1, &[0x07]), error(Deflate)),
         (
             "a stored block with a wrong length",
             f(0xC1, &[0, 5, 0, 5, 0, 1, 2, 3, 4, 5, 0]),
-            fault(Deflate),
+            error(Deflate),
         ),
         (
             "ends within a stored block",
             f(0xC1, &stored_hello[..8]),
-            fault(Deflate),
+            error(Deflate),
         ),
         (
             "ends within a compressed block",
             f(0xC1, &hello[..4]),
-            fault(Deflate),
+            error(Deflate),
         ),
         (
-            "goes back before the beginning",
+            "a reference before the start of the message",
             f(0xC2, &[0x02, 0x81, 0x00]),
-            fault(Deflate),
+            error(Deflate),
         ),
         (
-            "noise behind a last block",
+            "invalid data behind a last block",
             f(0xC1, &[&last_hello[..7], &[0xFF; 4]].concat()),
-            fault(Deflate),
+            error(Deflate),
         ),
-        ("not UTF-8", f(0xC1, &deflate(b"gr\xFCn", 6)), fault(Utf8)),
+        ("not UTF-8", f(0xC1, &deflate(b"gr\xFCn", 6)), error(Utf8)),
         (
             "half a character at the end",
             f(0xC1, &deflate(b"a\xE2\x82", 6)),
-            fault(Utf8),
+            error(Utf8),
         ),
         (
             "binary need not be UTF-8",
@@ -180,15 +180,15 @@ fn rules() {
         (
             "one byte too many",
             f(0xC2, &deflate(&vec![7; LIMIT as usize + 1], 6)),
-            fault(TooBig { limit: LIMIT }),
+            error(TooBig { limit: LIMIT }),
         ),
         (
-            "far too many",
+            "many bytes too many",
             f(0xC2, &deflate(&vec![7; 4 << 20], 6)),
-            fault(TooBig { limit: LIMIT }),
+            error(TooBig { limit: LIMIT }),
         ),
         (
-            "what came before a fault counts",
+            "messages before an error are decoded",
             [f(0xC1, &hello), f(0xC1, &[0x07]), f(0x81, b"x")].concat(),
             vec![text("Hello"), Seen::Error(Deflate)],
         ),
@@ -198,54 +198,54 @@ fn rules() {
             let mut decoder = decoder();
             let seen = feed(&mut decoder, &bytes, pieces);
             assert!(seen == expected, "{name}: {:.300}", format!("{seen:?}"));
-            assert_eq!(decoder.buffered(), 0, "{name}: keeps a buffer");
+            assert_eq!(decoder.buffered(), 0, "{name}: a buffer is kept");
         }
     }
     let mut plain = Decoder::new(LIMIT);
     let seen = feed(&mut plain, &f(0xC1, &hello), &[usize::MAX]);
-    assert_eq!(seen, fault(ReservedBits), "nothing was agreed on");
+    assert_eq!(seen, error(ReservedBits), "compression was not negotiated");
 }
 
 #[test]
-fn what_is_compressed_is_bounded_before_it_has_come() {
+fn a_compressed_message_over_the_limit_is_rejected_before_it_is_complete() {
     let limit = 1024;
-    let fault = [Seen::Error(ProtocolError::TooBig { limit })];
+    let error = [Seen::Error(ProtocolError::TooBig { limit })];
     let decoder = || Decoder::new(limit).with_deflate(true);
     let payload = vec![0; 1024 + 64 + 64 + 1];
     let whole = f(0xC2, &payload);
-    assert_eq!(feed(&mut decoder(), &whole[..8], &[8]), fault);
+    assert_eq!(feed(&mut decoder(), &whole[..8], &[8]), error);
     let parts = [f(0x42, &payload[..600]), f(0x80, &payload[600..])].concat();
-    assert_eq!(feed(&mut decoder(), &parts[..620], &[100]), fault);
-    // The limit of a plain message behind it is its own.
+    assert_eq!(feed(&mut decoder(), &parts[..620], &[100]), error);
+    // The next message is plain, so the limit without the allowance for compression applies.
     let after = [f(0xC2, &[0]), f(0x82, &payload[..1025])].concat();
-    assert_eq!(feed(&mut decoder(), &after, &[usize::MAX])[1..], fault);
+    assert_eq!(feed(&mut decoder(), &after, &[usize::MAX])[1..], error);
 }
 
 /// 20 MB of zeros in 20 KB.
 #[test]
-fn a_bomb_is_not_inflated_beyond_the_limit() {
+fn a_decompression_bomb_is_not_inflated_beyond_the_limit() {
     let bomb = f(0xC2, &deflate(&vec![0; 20 << 20], 9));
     assert!(bomb.len() < 22_000, "{}", bomb.len());
     let (limit, mut inflater) = (200_000, Inflater::default());
     let mut decoder = Decoder::new(limit).with_deflate(true);
-    let (mut bytes, mut faults) = (bomb, 0);
+    let (mut bytes, mut errors) = (bomb, 0);
     let mut input = bytes.as_mut_slice();
     while !input.is_empty() {
         match decoder.handle_bytes(&mut input, &mut inflater) {
-            Err(fault) => {
-                assert_eq!(fault, ProtocolError::TooBig { limit });
-                faults += 1;
+            Err(error) => {
+                assert_eq!(error, ProtocolError::TooBig { limit });
+                errors += 1;
             }
             Ok(event) => assert!(event.is_none(), "{event:?}"),
         }
     }
-    assert_eq!(faults, 1);
+    assert_eq!(errors, 1);
     assert!(inflater.buffered() <= limit as usize + 1);
     assert_eq!(inflater.take_counts(), InflateStats::default());
 }
 
 #[test]
-fn a_session_keeps_nothing_for_compression_and_a_large_message_is_not_remembered() {
+fn a_decoder_keeps_no_buffer_between_compressed_messages_and_the_shared_buffer_shrinks() {
     let mut inflater = Inflater::default();
     let mut decoder = Decoder::new(32 << 20).with_deflate(true);
     for (size, kept) in [(4 << 20, 8 << 20), (1000, 4096)] {
@@ -271,7 +271,7 @@ fn random_plain(rng: &mut StdRng) -> String {
         .collect()
 }
 
-/// A payload in random frames, with pings between them.
+/// Appends a payload in random frames, with pings between them.
 fn put_frames(rng: &mut StdRng, first: u8, mut payload: &[u8], bytes: &mut Vec<u8>) {
     let mut opcode = first & 0x7F;
     loop {
@@ -295,12 +295,11 @@ fn put_frames(rng: &mut StdRng, first: u8, mut payload: &[u8], bytes: &mut Vec<u
     }
 }
 
-/// A random client says the same with and without compression.
 #[test]
-fn compressed_messages_say_what_plain_ones_do() {
+fn compressed_messages_decode_to_the_same_events_as_plain_ones() {
     for seed in 0..500 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let (mut bytes, mut said) = (Vec::new(), Vec::new());
+        let (mut bytes, mut sent) = (Vec::new(), Vec::new());
         for _ in 0..rng.random_range(1..8) {
             let plain = random_plain(&mut rng).into_bytes();
             let kind = if rng.random_bool(0.6) { 1 } else { 2 };
@@ -313,7 +312,7 @@ fn compressed_messages_say_what_plain_ones_do() {
                 continue;
             }
             put_frames(&mut rng, rsv1 | kind, &payload, &mut bytes);
-            said.push(match kind {
+            sent.push(match kind {
                 1 => Seen::Text(plain),
                 _ => Seen::Binary(plain),
             });
@@ -322,14 +321,13 @@ fn compressed_messages_say_what_plain_ones_do() {
         let pieces: Vec<_> = (0..200).map(|_| rng.random_range(1..=most)).collect();
         let mut seen = feed(&mut decoder(), &bytes, &pieces);
         seen.retain(|event| *event != Seen::Ping(b"between".to_vec()));
-        assert!(seen == said, "seed {seed}");
+        assert!(seen == sent, "seed {seed}");
     }
 }
 
-/// Whatever is damaged, a message comes whole or not at all, the same however the bytes are cut, and never too large.
 #[test]
-fn damaged_streams_never_panic_and_do_not_depend_on_cuts() {
-    let mut faults = 0;
+fn a_damaged_compressed_message_is_complete_or_an_error_however_the_bytes_are_split() {
+    let mut errors = 0;
     for seed in 0..1000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut payload = deflate(random_plain(&mut rng).as_bytes(), rng.random_range(0..=9));
@@ -346,10 +344,10 @@ fn damaged_streams_never_panic_and_do_not_depend_on_cuts() {
         let in_pieces = feed(&mut decoder(), &bytes, &[rng.random_range(1..100)]);
         assert_eq!(at_once, in_pieces, "seed {seed}");
         match at_once.last() {
-            Some(Seen::Error(fault)) => {
-                faults += 1;
+            Some(Seen::Error(error)) => {
+                errors += 1;
                 assert!(
-                    matches!(fault, ProtocolError::Deflate | ProtocolError::TooBig { .. }),
+                    matches!(error, ProtocolError::Deflate | ProtocolError::TooBig { .. }),
                     "seed {seed}"
                 );
             }
@@ -357,5 +355,5 @@ fn damaged_streams_never_panic_and_do_not_depend_on_cuts() {
             other => panic!("seed {seed}: {other:?}"),
         }
     }
-    assert!(faults > 300, "only {faults} were refused");
+    assert!(errors > 300, "only {errors} were rejected");
 }

@@ -1,4 +1,4 @@
-//! Against tungstenite, in both directions.
+//! Comparison with tungstenite, an independent implementation, in both directions.
 
 use std::io::{self, Read, Write};
 
@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
-/// What one side wrote, read by the other in random pieces.
+/// A stream that returns `input` in pieces of at most `most` bytes and collects what is written.
 struct Pipe {
     input: Vec<u8>,
     at: usize,
@@ -60,8 +60,8 @@ fn peer(role: Role, input: Vec<u8>, most: usize) -> WebSocket<Pipe> {
 
 const LIMIT: u32 = 60_000;
 
-/// What tungstenite makes of the same bytes; a fault is just a fault.
-fn as_seen_by(peer: &mut WebSocket<Pipe>) -> (Vec<Seen>, bool) {
+/// The events that tungstenite decodes, and whether it failed. Its errors are not compared with ours.
+fn events_of(peer: &mut WebSocket<Pipe>) -> (Vec<Seen>, bool) {
     let mut seen = Vec::new();
     loop {
         match peer.read() {
@@ -93,7 +93,7 @@ fn random_text(rng: &mut StdRng) -> String {
         .collect()
 }
 
-/// One message in random fragments, with control frames between them; now and then something is wrong.
+/// Appends a message in random fragments with control frames between them; a few of the frames are invalid.
 fn random_message(rng: &mut StdRng, bytes: &mut Vec<u8>) {
     let is_text = rng.random_bool(0.6);
     let mut payload = random_text(rng).into_bytes();
@@ -129,8 +129,8 @@ fn random_message(rng: &mut StdRng, bytes: &mut Vec<u8>) {
 }
 
 #[test]
-fn both_understand_a_client_alike() {
-    let mut faults = 0;
+fn tungstenite_decodes_a_clients_bytes_to_the_same_events() {
+    let mut errors = 0;
     for seed in 0..400 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut bytes = Vec::new();
@@ -142,83 +142,83 @@ fn both_understand_a_client_alike() {
         let failed = matches!(ours.last(), Some(Seen::Error(_)));
         if failed {
             ours.pop();
-            faults += 1;
+            errors += 1;
         }
-        let theirs = as_seen_by(&mut peer(Role::Server, bytes, most));
+        let theirs = events_of(&mut peer(Role::Server, bytes, most));
         assert_eq!((ours, failed), theirs, "seed {seed}");
     }
-    assert!(faults > 30, "only {faults} streams were wrong");
+    assert!(errors > 30, "only {errors} streams were invalid");
 }
 
 #[test]
-fn a_tungstenite_client_is_understood() {
+fn messages_of_a_tungstenite_client_are_decoded() {
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut client = peer(Role::Client, Vec::new(), 1);
-        let mut said = Vec::new();
+        let mut sent = Vec::new();
         for _ in 0..10 {
             let text = random_text(&mut rng);
             let message = match rng.random_range(0..4) {
                 0 => {
-                    said.push(Seen::Binary(text.clone().into_bytes()));
+                    sent.push(Seen::Binary(text.clone().into_bytes()));
                     Message::binary(text.into_bytes())
                 }
                 1 => {
-                    said.push(Seen::Ping(b"hello".to_vec()));
+                    sent.push(Seen::Ping(b"hello".to_vec()));
                     Message::Ping(b"hello"[..].into())
                 }
                 _ => {
-                    said.push(Seen::Text(text.clone().into_bytes()));
+                    sent.push(Seen::Text(text.clone().into_bytes()));
                     Message::text(text)
                 }
             };
             client.send(message).unwrap();
         }
         client.close(None).unwrap();
-        said.push(Seen::Close(None));
+        sent.push(Seen::Close(None));
         let bytes = std::mem::take(&mut client.get_mut().output);
         let seen = feed(
             &mut Decoder::new(200_000),
             &bytes,
             &[rng.random_range(1..5000)],
         );
-        assert_eq!(seen, said, "seed {seed}");
+        assert_eq!(seen, sent, "seed {seed}");
     }
 }
 
 #[test]
-fn a_tungstenite_client_understands_our_frames() {
+fn a_tungstenite_client_decodes_server_frames() {
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut bytes = BytesMut::new();
-        let mut said = Vec::new();
+        let mut sent = Vec::new();
         for _ in 0..10 {
             let text = random_text(&mut rng);
             match rng.random_range(0..5) {
                 0 => {
                     bytes.extend_from_slice(&frame::binary(text.as_bytes()));
-                    said.push(Seen::Binary(text.into_bytes()));
+                    sent.push(Seen::Binary(text.into_bytes()));
                 }
                 1 => {
                     bytes.extend_from_slice(&frame::ping(b"hello"));
-                    said.push(Seen::Ping(b"hello".to_vec()));
+                    sent.push(Seen::Ping(b"hello".to_vec()));
                 }
                 2 => {
                     bytes.extend_from_slice(&frame::pong(b"hello"));
-                    said.push(Seen::Pong);
+                    sent.push(Seen::Pong);
                 }
                 _ => {
                     frame::put_frame(&mut bytes, Opcode::Text, text.as_bytes());
-                    said.push(Seen::Text(text.into_bytes()));
+                    sent.push(Seen::Text(text.into_bytes()));
                 }
             }
         }
         bytes.extend_from_slice(&frame::close(4009, "replaced"));
-        said.push(Seen::Close(Some(4009)));
+        sent.push(Seen::Close(Some(4009)));
         let most = rng.random_range(1..5000);
         let config = WebSocketConfig::default();
         let mut client =
             WebSocket::from_raw_socket(Pipe::new(bytes.to_vec(), most), Role::Client, Some(config));
-        assert_eq!(as_seen_by(&mut client), (said, false), "seed {seed}");
+        assert_eq!(events_of(&mut client), (sent, false), "seed {seed}");
     }
 }

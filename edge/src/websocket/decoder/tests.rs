@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// An event with memory of its own, or how it ended.
+/// An event that owns its payload, or the error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     Text(Vec<u8>),
@@ -15,7 +15,7 @@ pub(super) enum Seen {
     Error(ProtocolError),
 }
 
-/// What a decoder makes of `bytes` that come in pieces of these lengths (the last one again and again).
+/// Decodes `bytes` in pieces of these lengths; the last length repeats.
 pub(super) fn feed(decoder: &mut Decoder, bytes: &[u8], pieces: &[usize]) -> Vec<Seen> {
     let (mut seen, mut inflater) = (Vec::new(), Inflater::default());
     let mut rest = bytes;
@@ -37,15 +37,15 @@ pub(super) fn feed(decoder: &mut Decoder, bytes: &[u8], pieces: &[usize]) -> Vec
                     Event::Pong => Seen::Pong,
                     Event::Close(code) => Seen::Close(code),
                 }),
-                Err(fault) => seen.push(Seen::Error(fault)),
+                Err(error) => seen.push(Seen::Error(error)),
             }
         }
-        assert!(input.is_empty(), "input is left");
+        assert!(input.is_empty(), "the decoder consumes all input");
     }
     seen
 }
 
-/// A client's frame, right or wrong: the two first bytes as given but for the length, which is encoded as it should be.
+/// A client's frame with this first byte, valid or not. The length is encoded in the fewest bytes.
 pub(super) fn client_frame(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -74,11 +74,10 @@ fn texts(seen: &str) -> Seen {
     Seen::Text(seen.as_bytes().to_vec())
 }
 
-/// All of RFC 6455 that a server checks, at once and byte by byte.
 #[test]
-fn rules() {
+fn the_rules_of_rfc_6455_hold_however_the_bytes_are_split() {
     use ProtocolError::*;
-    let fault = |fault| vec![Seen::Error(fault)];
+    let error = |error| vec![Seen::Error(error)];
     let close = |payload: &[u8]| f(0x88, payload);
     let code = |code: u16| f(0x88, &code.to_be_bytes());
     let table: Vec<(&str, Vec<u8>, Vec<Seen>)> = vec![
@@ -114,7 +113,7 @@ fn rules() {
             vec![Seen::Ping(b"p".to_vec()), Seen::Pong, texts("ab")],
         ),
         (
-            "a character cut by fragments",
+            "a character split by fragments",
             [f(0x01, &[0xF0, 0x9F]), f(0x00, &[0x8E]), f(0x80, &[0xB2])].concat(),
             vec![texts("🎲")],
         ),
@@ -123,38 +122,38 @@ fn rules() {
             f(0x82, &[0xC0]),
             vec![Seen::Binary(vec![0xC0])],
         ),
-        ("rsv1", f(0xC1, b"a"), fault(ReservedBits)),
-        ("rsv2", f(0xA1, b"a"), fault(ReservedBits)),
-        ("rsv3 of a control frame", f(0x99, b""), fault(ReservedBits)),
-        ("opcode 3", f(0x83, b""), fault(Opcode)),
-        ("opcode 7", f(0x87, b""), fault(Opcode)),
-        ("opcode 11", f(0x8B, b""), fault(Opcode)),
-        ("opcode 15", f(0x8F, b""), fault(Opcode)),
-        ("unmasked", vec![0x81, 0x01, b'a'], fault(Unmasked)),
-        ("unmasked and empty", vec![0x81, 0x00], fault(Unmasked)),
-        ("ping in fragments", f(0x09, b"a"), fault(FragmentedControl)),
-        ("close in fragments", f(0x08, b""), fault(FragmentedControl)),
-        ("long ping", f(0x89, &[0; 126]), fault(LongControl)),
-        ("long close", f(0x88, &[0; 200]), fault(LongControl)),
+        ("rsv1", f(0xC1, b"a"), error(ReservedBits)),
+        ("rsv2", f(0xA1, b"a"), error(ReservedBits)),
+        ("rsv3 of a control frame", f(0x99, b""), error(ReservedBits)),
+        ("opcode 3", f(0x83, b""), error(Opcode)),
+        ("opcode 7", f(0x87, b""), error(Opcode)),
+        ("opcode 11", f(0x8B, b""), error(Opcode)),
+        ("opcode 15", f(0x8F, b""), error(Opcode)),
+        ("unmasked", vec![0x81, 0x01, b'a'], error(Unmasked)),
+        ("unmasked and empty", vec![0x81, 0x00], error(Unmasked)),
+        ("ping in fragments", f(0x09, b"a"), error(FragmentedControl)),
+        ("close in fragments", f(0x08, b""), error(FragmentedControl)),
+        ("long ping", f(0x89, &[0; 126]), error(LongControl)),
+        ("long close", f(0x88, &[0; 200]), error(LongControl)),
         (
             "16-bit length of 125",
             vec![0x82, 0xFE, 0, 125],
-            fault(Length),
+            error(Length),
         ),
         (
             "64-bit length of 65535",
             vec![0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF],
-            fault(Length),
+            error(Length),
         ),
         (
             "64-bit length with its top bit",
             vec![0x82, 0xFF, 0x80, 0, 0, 0, 0, 1, 0, 0],
-            fault(Length),
+            error(Length),
         ),
         (
-            "continuation of nothing",
+            "continuation without a message",
             f(0x80, b"a"),
-            fault(NothingToContinue),
+            error(NothingToContinue),
         ),
         (
             "continuation after the end",
@@ -164,34 +163,34 @@ fn rules() {
         (
             "text in text",
             [f(0x01, b"a"), f(0x81, b"b")].concat(),
-            fault(Interleaved),
+            error(Interleaved),
         ),
         (
             "binary in text",
             [f(0x01, b"a"), f(0x02, b"b")].concat(),
-            fault(Interleaved),
+            error(Interleaved),
         ),
-        ("not UTF-8", f(0x81, &[b'a', 0xC0, 0x80]), fault(Utf8)),
-        ("surrogate", f(0x81, &[0xED, 0xA0, 0x80]), fault(Utf8)),
+        ("not UTF-8", f(0x81, &[b'a', 0xC0, 0x80]), error(Utf8)),
+        ("surrogate", f(0x81, &[0xED, 0xA0, 0x80]), error(Utf8)),
         (
             "above U+10FFFF",
             f(0x81, &[0xF4, 0x90, 0x80, 0x80]),
-            fault(Utf8),
+            error(Utf8),
         ),
         (
             "half a character at the end",
             f(0x81, &[b'a', 0xE2, 0x82]),
-            fault(Utf8),
+            error(Utf8),
         ),
         (
             "half a character at the end of the last fragment",
             [f(0x01, &[0xE2]), f(0x80, &[0x82])].concat(),
-            fault(Utf8),
+            error(Utf8),
         ),
         (
-            "half a character and no more",
+            "half a character, then an empty fragment",
             [f(0x01, &[0xE2]), f(0x80, b"")].concat(),
-            fault(Utf8),
+            error(Utf8),
         ),
         ("close", close(b""), vec![Seen::Close(None)]),
         (
@@ -200,7 +199,7 @@ fn rules() {
             vec![Seen::Close(Some(1000))],
         ),
         (
-            "nothing counts after close",
+            "bytes after a close are ignored",
             [code(1001), f(0x81, b"x"), vec![0xFF]].concat(),
             vec![Seen::Close(Some(1001))],
         ),
@@ -209,14 +208,14 @@ fn rules() {
             [f(0x01, b"a"), code(1000)].concat(),
             vec![Seen::Close(Some(1000))],
         ),
-        ("close of one byte", close(&[3]), fault(CloseLength)),
+        ("close of one byte", close(&[3]), error(CloseLength)),
         (
             "close reason not UTF-8",
             close(b"\x03\xE8\xFF"),
-            fault(CloseReason),
+            error(CloseReason),
         ),
         (
-            "what came before a fault counts, and nothing after it",
+            "messages before an error are decoded, and none after it",
             [f(0x81, b"a"), f(0x83, b""), f(0x81, b"b")].concat(),
             vec![texts("a"), Seen::Error(Opcode)],
         ),
@@ -230,13 +229,13 @@ fn rules() {
     for bad in [
         0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
     ] {
-        table.push(("bad close code", code(bad), fault(CloseCode(bad))));
+        table.push(("bad close code", code(bad), error(CloseCode(bad))));
     }
     for (name, bytes, expected) in table {
         for pieces in [&[usize::MAX][..], &[1], &[2], &[3], &[7]] {
             let mut decoder = Decoder::new(100_000);
             assert_eq!(feed(&mut decoder, &bytes, pieces), expected, "{name}");
-            assert_eq!(decoder.buffered(), 0, "{name}: keeps a buffer");
+            assert_eq!(decoder.buffered(), 0, "{name}: a buffer is kept");
             let over = matches!(expected.last(), Some(Seen::Close(_) | Seen::Error(_)));
             assert_eq!(decoder.is_over(), over, "{name}");
         }
@@ -244,8 +243,8 @@ fn rules() {
 }
 
 #[test]
-fn wrong_text_is_refused_at_its_first_wrong_byte() {
-    // The frame says 1000 bytes; the third is wrong, and no more comes.
+fn invalid_utf8_is_rejected_at_its_first_invalid_byte() {
+    // The header announces 1000 bytes. The third is invalid, and no more arrive.
     let mut bytes = f(0x01, &[b'a'; 1000]);
     bytes.truncate(8 + 3);
     bytes[8 + 2] ^= b'a' ^ 0xFF;
@@ -253,14 +252,14 @@ fn wrong_text_is_refused_at_its_first_wrong_byte() {
         let seen = feed(&mut Decoder::new(1000), &bytes, pieces);
         assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
     }
-    // F4 90 can begin no character, though two more bytes are missing.
+    // No character begins with F4 90, so the two missing bytes do not matter.
     let bytes = &f(0x01, &[0xF4, 0x90, 0x80, 0x80])[..8];
     let seen = feed(&mut Decoder::new(1000), bytes, &[1]);
     assert_eq!(seen, [Seen::Error(ProtocolError::Utf8)]);
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_by_its_header() {
+fn a_message_over_the_limit_is_rejected_when_its_header_arrives() {
     let limit = ProtocolError::TooBig { limit: 10 };
     let whole = f(0x82, &[0; 11]);
     let mut decoder = Decoder::new(10);
@@ -285,7 +284,7 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
 }
 
 #[test]
-fn memory_is_owned_only_for_what_is_incomplete_and_not_for_what_is_announced() {
+fn buffers_grow_with_received_bytes_and_not_with_announced_lengths() {
     let mut decoder = Decoder::new(32 << 20);
     assert!(size_of::<Decoder>() <= 80, "{}", size_of::<Decoder>());
     let frame = f(0x82, &vec![1; 1 << 20]);
@@ -298,7 +297,7 @@ fn memory_is_owned_only_for_what_is_incomplete_and_not_for_what_is_announced() {
     assert_eq!(decoder.buffered(), 0);
 }
 
-/// What a random client says: mostly right, sometimes wrong.
+/// The bytes of a random client: mostly valid frames, some invalid ones.
 fn random_stream(rng: &mut StdRng) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..rng.random_range(1..12) {
@@ -346,7 +345,7 @@ fn random_pieces(rng: &mut StdRng) -> Vec<usize> {
 }
 
 #[test]
-fn it_does_not_matter_how_the_bytes_are_cut() {
+fn the_events_do_not_depend_on_how_the_bytes_are_split() {
     for seed in 0..1000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let bytes = random_stream(&mut rng);
@@ -363,7 +362,7 @@ fn random_bytes_never_panic() {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut bytes = vec![0; rng.random_range(1..300)];
         rng.fill_bytes(&mut bytes);
-        // Lets some of them get past the first header.
+        // Makes the first header valid in some of them.
         bytes[0] &= 0x8F;
         if let Some(second) = bytes.get_mut(1) {
             *second |= 0x80;
@@ -374,7 +373,7 @@ fn random_bytes_never_panic() {
 }
 
 #[test]
-fn server_frames_have_the_shortest_header_and_tell_their_length() {
+fn server_frames_have_the_shortest_header_and_control_frames_fit_125_bytes() {
     for size in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
         let mut buf = BytesMut::new();
         frame::put_frame(&mut buf, Opcode::Binary, &vec![9; size]);

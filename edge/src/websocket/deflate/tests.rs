@@ -3,7 +3,7 @@ use crate::websocket::frame::{frame_len, header_len};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// What a receiver makes of a compressed payload.
+/// Inflates a compressed payload as a receiver does.
 pub(crate) fn inflate(payload: &[u8]) -> Vec<u8> {
     let mut machine = flate2::Decompress::new(false);
     let mut plain = Vec::with_capacity(1 << 20);
@@ -21,7 +21,7 @@ pub(crate) fn deflater(level: u32) -> Deflater {
 }
 
 #[test]
-fn each_message_is_compressed_by_itself_at_any_level() {
+fn each_message_is_compressed_on_its_own_at_every_level() {
     for level in 1..=9 {
         let mut deflater = deflater(level);
         let mut rng = StdRng::seed_from_u64(level.into());
@@ -47,7 +47,10 @@ fn each_message_is_compressed_by_itself_at_any_level() {
 
             let mut again = Vec::new();
             deflater.put_frame(&mut again, Opcode::Text, text.as_bytes());
-            assert_eq!(again, frame, "the same whatever came before");
+            assert_eq!(
+                again, frame,
+                "the result does not depend on earlier messages"
+            );
         }
     }
 }
@@ -59,7 +62,7 @@ pub(crate) fn frames_payload(frame: &[u8]) -> &[u8] {
 }
 
 #[test]
-fn short_messages_and_noise_are_sent_as_they_are() {
+fn short_or_incompressible_messages_are_sent_uncompressed() {
     let mut deflater = deflater(3);
     let mut noise = vec![0; 60_000];
     StdRng::seed_from_u64(1).fill_bytes(&mut noise);
@@ -89,7 +92,7 @@ fn short_messages_and_noise_are_sent_as_they_are() {
 }
 
 #[test]
-fn a_large_message_is_not_remembered_by_the_buffer() {
+fn the_buffer_shrinks_after_a_large_message() {
     let mut deflater = deflater(1);
     let mut out = Vec::new();
     deflater.put_frame(&mut out, Opcode::Binary, &vec![7; 4 << 20]);
@@ -99,7 +102,7 @@ fn a_large_message_is_not_remembered_by_the_buffer() {
 }
 
 #[test]
-fn once_it_is_warm_to_compress_allocates_nothing() {
+fn compression_allocates_nothing_after_the_first_message() {
     let mut deflater = deflater(3);
     let (payload, mut out) = ([b'z'; 3000], Vec::with_capacity(4000));
     deflater.put_frame(&mut out, Opcode::Text, &payload);
