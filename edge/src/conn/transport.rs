@@ -5,7 +5,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::conn::key::ConnKey;
 
-/// What became of bytes that were sent to a connection.
+/// The result of sending bytes to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendStatus {
     /// The kernel took all of them.
@@ -18,7 +18,7 @@ pub enum SendStatus {
     Gone,
 }
 
-/// The core's way to its clients: a shard's connections, or a simulation's.
+/// Sends the core's frames to its clients: over a shard's connections, or over a simulation's.
 pub trait Transport {
     /// Sends whole WebSocket frames: straight to the socket if the outbox is empty, otherwise through the outbox.
     fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;

@@ -118,11 +118,11 @@ pub(crate) enum TokenEvent {
     Expired,
 }
 
-/// Why a token was not renewed.
+/// The reason why a token was not renewed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenewError {
     /// No verifier is configured.
-    #[error("this edge takes no tokens")]
+    #[error("this edge accepts no tokens, because it has no key to verify them")]
     NoVerifier,
     /// The token is invalid, or grants less than the one before.
     #[error(transparent)]

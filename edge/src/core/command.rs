@@ -27,7 +27,7 @@ pub enum Command {
         /// Returned with the reply.
         tag: InterestTag,
     },
-    /// Asks a worker which rooms were in a gap in its numbers. The reply goes to
+    /// Asks a worker which rooms the missing batches of its link were about. The reply goes to
     /// [`Core::handle_link_reply`](crate::core::Core::handle_link_reply).
     Link {
         /// The subject.

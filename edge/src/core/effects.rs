@@ -24,11 +24,11 @@ pub(crate) enum Timer {
     Chain(RoomKey, u64),
     /// A partition's owner may be due for a request.
     Partition(Partition),
-    /// Changed numbers of viewers are due to be told.
-    Viewers,
+    /// Owners are due to be told changed numbers of spectators.
+    Spectators,
     /// A room has been empty for a while.
     Linger(RoomKey),
-    /// A gap in a worker's numbers is due for a request.
+    /// A gap in a link is due for a request.
     Links,
     /// A token expires soon, or has expired.
     Token(ConnKey),
@@ -59,8 +59,8 @@ impl Notice {
 /// A note for a room's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tell {
-    /// The number of viewers has changed. Owners are told at most twice a second.
-    Viewers,
+    /// The number of spectators has changed. Owners are told at most twice a second.
+    Spectators,
     /// The sessions, the watched lanes or the subscription have changed.
     Changed,
     /// No client of this edge is in the room any more.

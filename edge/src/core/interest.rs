@@ -1,4 +1,4 @@
-//! Requests to workers: the edge's interest in rooms, and questions about missing batches.
+//! Requests to workers: the edge's interest in rooms, and requests about missing batches.
 
 use grandstand_common::clock::Now;
 use grandstand_common::id::WorkerId;
@@ -11,7 +11,7 @@ use super::effects::Effects;
 use super::owners::partition::OwnerRequest;
 use super::state::State;
 
-/// Hands an event's notes to the owners' machine, and sends the requests that are due.
+/// Passes an event's notes to [`Owners`](super::owners::Owners), and sends the requests that are due.
 pub(super) fn tell_owners(state: &mut State, effects: &mut Effects, now: Now) {
     while let Some((key, tell)) = effects.pop_tell() {
         if let Some(room) = state.hub.rooms.get(key) {

@@ -32,13 +32,13 @@ pub(super) fn on_join(
     };
     let room = &join.room;
     let Some((granted, options)) = client.grants().role(room) else {
-        let message = "the token does not allow this room";
+        let message = "the token does not grant access to this room";
         let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     };
     let role = join.role.unwrap_or(granted);
     if role > granted {
-        let message = "the token allows this room to spectators only";
+        let message = "the token allows only spectators in this room; join with role \"spectator\"";
         let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     }
@@ -99,7 +99,7 @@ pub(super) fn on_join(
             lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
         }
-        return effects.tell_owner(key, Tell::Viewers);
+        return effects.tell_owner(key, Tell::Spectators);
     }
     let mut seed = [0; 32];
     state.rng.fill_bytes(&mut seed);
@@ -322,7 +322,7 @@ pub(super) fn depart(
         }
     }
     if lane == LaneId::Spectators {
-        effects.tell_owner(key, Tell::Viewers);
+        effects.tell_owner(key, Tell::Spectators);
     }
     linger(hub, effects, key, now);
 }

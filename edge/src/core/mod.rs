@@ -186,7 +186,7 @@ impl Core {
                     egress::on_chain_timer(state, effects, (room, session), now);
                 }
                 Timer::Partition(partition) => state.owners.on_partition_timer(partition, now),
-                Timer::Viewers => state.owners.on_viewers_timer(),
+                Timer::Spectators => state.owners.on_spectators_timer(),
                 Timer::Linger(room) => join::on_linger_timer(hub, effects, room, now),
                 Timer::Links => egress::on_links_timer(state, effects),
                 Timer::Token(conn) => ingress::on_token_timer(hub, effects, conn, now),

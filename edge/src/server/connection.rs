@@ -55,7 +55,7 @@ pub(super) struct ReadBuffers {
     pub(super) inflater: Inflater,
 }
 
-/// What the driver does next with a connection.
+/// The driver's next step for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Advance it again after other connections.
@@ -90,7 +90,7 @@ impl Connection {
         self.unread.is_some()
     }
 
-    /// Advances the connection until it blocks. `wary`: the socket may have more bytes even after a short read.
+    /// Advances the connection until it blocks. `wary`: whether the socket may have more bytes even after a short read.
     pub(super) fn advance(
         &mut self,
         context: &ServerContext,

@@ -151,7 +151,7 @@ impl Driver {
         }
     }
 
-    /// Advances one connection until it blocks. `wary`: the socket may have more bytes even after a short read.
+    /// Advances one connection until it blocks. `wary`: whether the socket may have more bytes even after a short read.
     fn advance(&self, key: ConnKey, wary: bool, buffers: &mut ReadBuffers) {
         let context = &*self.context;
         let mut connections = self.connections.borrow_mut();

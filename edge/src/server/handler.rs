@@ -10,7 +10,7 @@ use crate::conn::key::ConnKey;
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::Message;
 
-/// What a client said of itself when it connected, unverified.
+/// A client's handshake: its path, its formats and its unverified credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectInfo {
     /// The requested path, without the query.
@@ -57,7 +57,7 @@ impl CloseReason {
 pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
     match error {
         ProtocolError::CloseReason | ProtocolError::Utf8 => ErrorKind::BadUtf8,
-        // Closed with 1007, like text that is not UTF-8: the frames are valid, their content is not. RFC 7692 names no code.
+        // RFC 7692 names no code. 1007 is also the code of text that is not UTF-8: the frames are valid, their content is not.
         ProtocolError::Deflate => ErrorKind::BadDeflate,
         ProtocolError::TooBig { .. } => ErrorKind::TooBig,
         _ => ErrorKind::Protocol,

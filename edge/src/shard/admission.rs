@@ -19,7 +19,7 @@ pub struct AdmissionPolicy {
 }
 
 impl AdmissionPolicy {
-    /// Returns what the client may do.
+    /// Returns the client's rights.
     ///
     /// # Errors
     /// If the client is refused: the kind of error, and a message for people.
@@ -28,7 +28,8 @@ impl AdmissionPolicy {
             && !self.origins.is_empty()
             && !self.origins.contains(origin)
         {
-            let text = format!("this edge takes no connections from pages of {origin}");
+            let text =
+                format!("pages of {origin} may not connect; add the origin to `edge.origins`");
             return Err((ErrorKind::Forbidden, text));
         }
         match (&info.token, &info.user) {
@@ -38,7 +39,7 @@ impl AdmissionPolicy {
                     .map_err(|error| (error.kind(), error.to_string())),
                 None => Err((
                     ErrorKind::Unauthenticated,
-                    "this edge takes no tokens".into(),
+                    "this edge accepts no tokens, because it has no key to verify them".into(),
                 )),
             },
             (None, Some(user)) if self.trust_user => match user.parse() {

@@ -1,13 +1,13 @@
 //! Violations of the WebSocket protocol by a client.
 
-/// How a client broke the protocol. The connection must be closed.
+/// A client's violation of the protocol. The connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// A bit of RSV1 to RSV3 is set to which no negotiated extension gives a meaning.
     #[error("reserved bits are set")]
     ReservedBits,
     /// The opcode is reserved by RFC 6455.
-    #[error("reserved opcode")]
+    #[error("opcode is reserved")]
     Opcode,
     /// The frame is not masked.
     #[error("frame is not masked")]
@@ -22,13 +22,13 @@ pub enum ProtocolError {
     #[error("length is not encoded in the fewest bytes")]
     Length,
     /// A continuation frame arrived outside a message.
-    #[error("continuation of nothing")]
+    #[error("continuation frame outside a message")]
     NothingToContinue,
     /// A new message started inside a fragmented one.
-    #[error("message inside a message")]
+    #[error("new message inside a fragmented message")]
     Interleaved,
     /// The payload of a close frame is one byte long.
-    #[error("close frame of one byte")]
+    #[error("payload of the close frame is one byte long")]
     CloseLength,
     /// The close code must not be sent on the wire.
     #[error("close code {0} must not be sent")]

@@ -134,7 +134,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
     let (address, sessions) = room.sessions_mut();
     let change = sessions.on_processed(address, epoch, report, now, effects);
     match change {
-        // The owner takes the player for connected, so it is told the room's sessions.
+        // The owner considers the player connected, so it is told the room's sessions.
         SessionChange::Unknown if !report.ended && !report.lost => {
             effects.tell_owner(key, Tell::Changed);
         }

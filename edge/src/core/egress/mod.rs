@@ -112,7 +112,7 @@ fn on_room(
     }
 }
 
-/// Whether the owner takes the player of a report for connected.
+/// Whether the owner considers the player of a report connected.
 fn is_connected(processed: &Processed) -> bool {
     !processed.ended && !processed.lost
 }

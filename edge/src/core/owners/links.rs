@@ -51,7 +51,7 @@ impl WorkerLinks {
         }
     }
 
-    /// Takes claimed numbers that have not arrived for missing, because their grace period is over. Returns whether
+    /// Marks claimed numbers that have not arrived as missing, because their grace period is over. Returns whether
     /// there is a gap.
     pub(crate) fn settle(&mut self) -> bool {
         for link in self.links.values_mut() {
@@ -144,7 +144,7 @@ impl Link {
         self.gap = Some((first.min(from), last.max(to)));
     }
 
-    /// Takes the claimed numbers that have not arrived for missing.
+    /// Marks the claimed numbers that have not arrived as missing.
     fn settle(&mut self) {
         if self.claimed > self.last {
             self.miss(self.last + 1, self.claimed);

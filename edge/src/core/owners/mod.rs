@@ -18,8 +18,8 @@ use super::ids::RoomKey;
 use links::WorkerLinks;
 use partition::{OwnerRequest, PartitionOwner};
 
-/// The least time between two requests because of changed numbers of viewers.
-const VIEWERS_EVERY: Duration = Duration::from_millis(500);
+/// The least time between two requests because of changed numbers of spectators.
+const SPECTATORS_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a batch may take to arrive after a reply has named its number.
 const CLAIM_GRACE: Duration = Duration::from_millis(100);
 
@@ -28,8 +28,8 @@ const CLAIM_GRACE: Duration = Duration::from_millis(100);
 pub(crate) struct Owners {
     partitions: Vec<PartitionOwner>,
     links: WorkerLinks,
-    /// Rooms whose number of viewers has changed, until the timer expires.
-    viewers_due: BTreeMap<RoomKey, Partition>,
+    /// Rooms whose number of spectators has changed, until the timer expires.
+    spectators_due: BTreeMap<RoomKey, Partition>,
     /// Partitions whose owners may be due for a request.
     touched: VecDeque<Partition>,
 }
@@ -41,7 +41,7 @@ impl Owners {
         Self {
             partitions: partitions.collect(),
             links: WorkerLinks::default(),
-            viewers_due: BTreeMap::new(),
+            spectators_due: BTreeMap::new(),
             touched: VecDeque::new(),
         }
     }
@@ -59,7 +59,7 @@ impl Owners {
     /// Drops a room that the core no longer knows.
     pub(crate) fn forget(&mut self, partition: Partition, room: RoomKey) {
         self.partition(partition).forget(room);
-        self.viewers_due.remove(&room);
+        self.spectators_due.remove(&room);
         self.links.release(room);
     }
 
@@ -73,11 +73,11 @@ impl Owners {
         effects: &mut Effects,
     ) {
         match tell {
-            Tell::Viewers => {
-                if self.viewers_due.is_empty() {
-                    effects.at(now.at + VIEWERS_EVERY, Timer::Viewers);
+            Tell::Spectators => {
+                if self.spectators_due.is_empty() {
+                    effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
                 }
-                self.viewers_due.insert(room, partition);
+                self.spectators_due.insert(room, partition);
                 return;
             }
             Tell::Changed => self.partition(partition).change(room),
@@ -128,9 +128,9 @@ impl Owners {
         }
     }
 
-    /// Schedules requests about the rooms whose number of viewers has changed.
-    pub(crate) fn on_viewers_timer(&mut self) {
-        for (room, partition) in std::mem::take(&mut self.viewers_due) {
+    /// Schedules requests about the rooms whose number of spectators has changed.
+    pub(crate) fn on_spectators_timer(&mut self) {
+        for (room, partition) in std::mem::take(&mut self.spectators_due) {
             self.partition(partition).change(room);
             self.touch(partition);
         }

@@ -28,7 +28,7 @@ pub(crate) struct OwnerRequest {
     pub(crate) partition: Partition,
     /// Its owner's epoch.
     pub(crate) epoch: Epoch,
-    /// The rooms to describe, and whether the owner shall send what this edge has missed (a sync).
+    /// The rooms to describe, each with whether the owner must send the state and messages that this edge lacks (a sync).
     pub(crate) rooms: Vec<(RoomKey, bool)>,
     /// Rooms that this edge does not have, although the owner's batches are about them.
     pub(crate) unknown_rooms: Vec<RoomId>,

@@ -35,7 +35,7 @@ pub(crate) enum LaneEvent {
     },
     /// A live message.
     Live(Data),
-    /// The players in the room and the number of viewers.
+    /// The players in the room and the number of spectators.
     Presence(Arc<Presence>),
     /// The end of the room, with the code that `left` tells clients.
     End(String),

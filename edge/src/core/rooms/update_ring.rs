@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use grandstand_common::data::Data;
 
-/// An update that the lane was shown.
+/// An update of a lane.
 #[derive(Debug)]
 pub(crate) struct Update {
     /// The version that it leads to.
@@ -12,7 +12,7 @@ pub(crate) struct Update {
     pub(crate) data: Data,
 }
 
-/// All updates after one version. Updates that conflation has left out are not needed from any version before the next
+/// A lane's latest updates: all after one version. Updates that conflation has left out are not needed from any version before the next
 /// update that is kept.
 #[derive(Debug, Default)]
 pub(crate) struct UpdateRing {

@@ -149,12 +149,12 @@ fn d22_first_viewers_of_a_delayed_lane_wait_and_are_told_that_they_are_in() {
 fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
     let mut bench = Bench::new();
     let (player, _) = bench.player(1, "alice");
-    let viewer = bench.open(2, "emil");
-    bench.join(viewer, "spectator");
+    let spectator = bench.open(2, "emil");
+    bench.join(spectator, "spectator");
     bench.receive(vec![snapshot_with(0, (0, 2000))]);
     bench.advance(2000);
     assert_eq!(
-        brief(&bench.take_messages(viewer)),
+        brief(&bench.take_messages(spectator)),
         ["joined", "snapshot 0"]
     );
     bench.receive(vec![update(1, 1)]);
@@ -169,7 +169,7 @@ fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
     bench.receive_of(0, vec![ItemKind::Absent(Empty {})]);
     bench.receive_of(9, vec![snapshot_with(5, (0, 2000)), keyed(6, "")]);
     bench.advance(1000);
-    assert_eq!(bench.take_messages(viewer), [] as [serde_json::Value; 0]);
+    assert_eq!(bench.take_messages(spectator), [] as [serde_json::Value; 0]);
     let late = bench.open(3, "lily");
     bench.join(late, "spectator");
     let got = bench.take_messages(late);
@@ -180,11 +180,11 @@ fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
     );
     assert_eq!(got[0]["instance"], "7");
     bench.advance(1100);
-    assert_eq!(brief(&bench.take_messages(viewer))[..2], ["0>1", "left"]);
+    assert_eq!(brief(&bench.take_messages(spectator))[..2], ["0>1", "left"]);
     assert_eq!(brief(&bench.take_messages(late))[..2], ["0>1", "left"]);
-    bench.join(viewer, "spectator");
+    bench.join(spectator, "spectator");
     bench.advance(1000);
-    let got = brief(&bench.take_messages(viewer));
+    let got = brief(&bench.take_messages(spectator));
     assert!(
         got.ends_with(&["snapshot 5".into(), "5>6".into()]),
         "{got:?}"
@@ -194,17 +194,17 @@ fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
 #[test]
 fn a_delayed_lane_delays_a_new_epoch() {
     let mut bench = Bench::new();
-    let viewer = bench.open(2, "emil");
-    bench.join(viewer, "spectator");
+    let spectator = bench.open(2, "emil");
+    bench.join(spectator, "spectator");
     bench.receive(vec![snapshot_with(3, (0, 500))]);
     bench.advance(500);
-    let first = bench.take_messages(viewer)[1]["epoch"].clone();
+    let first = bench.take_messages(spectator)[1]["epoch"].clone();
     bench.set_epoch(2);
     bench.receive(vec![snapshot_with(3, (0, 500)), presence(4)]);
     bench.advance(400);
-    assert_eq!(bench.take_messages(viewer), [] as [serde_json::Value; 0]);
+    assert_eq!(bench.take_messages(spectator), [] as [serde_json::Value; 0]);
     bench.advance(100);
-    let got = bench.take_messages(viewer);
+    let got = bench.take_messages(spectator);
     assert_eq!(brief(&got), ["snapshot 3", "presence 4"]);
     assert_ne!(got[0]["epoch"], first);
 }
@@ -216,12 +216,12 @@ fn an_edges_minimum_delay_applies_to_spectators_and_not_to_players() {
         ..RoomConfig::default()
     };
     let mut bench = Bench::with_rooms(rooms);
-    let viewer = bench.open(2, "emil");
-    bench.join(viewer, "spectator");
+    let spectator = bench.open(2, "emil");
+    bench.join(spectator, "spectator");
     bench.receive(vec![snapshot_with(3, (5, 10))]);
-    assert_eq!(brief(&bench.take_messages(viewer)), ["joined"]);
+    assert_eq!(brief(&bench.take_messages(spectator)), ["joined"]);
     bench.advance(1000);
-    assert_eq!(brief(&bench.take_messages(viewer)), ["snapshot 3"]);
+    assert_eq!(brief(&bench.take_messages(spectator)), ["snapshot 3"]);
     let (player, _) = bench.player(1, "alice");
     bench.receive(vec![update(1, 4)]);
     assert_eq!(
@@ -238,8 +238,8 @@ fn a_full_delay_buffer_drops_updates_and_later_requests_a_snapshot() {
         ..RoomConfig::default()
     };
     let mut bench = Bench::with_rooms(rooms);
-    let viewer = bench.open(2, "emil");
-    bench.join(viewer, "spectator");
+    let spectator = bench.open(2, "emil");
+    bench.join(spectator, "spectator");
     bench.receive(vec![snapshot_with(0, (0, 1000))]);
     for version in 1..500 {
         bench.receive(vec![keyed(version, "")]);
@@ -248,7 +248,7 @@ fn a_full_delay_buffer_drops_updates_and_later_requests_a_snapshot() {
     bench.commands();
     bench.answer();
     bench.advance(1000);
-    let got = brief(&bench.take_messages(viewer));
+    let got = brief(&bench.take_messages(spectator));
     assert_eq!(got[..3], ["joined", "snapshot 0", "0>1"]);
     assert!(got.len() < 200, "{}", got.len());
     bench.answer();
@@ -258,7 +258,7 @@ fn a_full_delay_buffer_drops_updates_and_later_requests_a_snapshot() {
     bench.receive(vec![snapshot_with(499, (0, 1000)), keyed(500, "")]);
     bench.advance(1000);
     assert_eq!(
-        brief(&bench.take_messages(viewer)),
+        brief(&bench.take_messages(spectator)),
         ["snapshot 499", "499>500"]
     );
     assert_eq!(bench.core.counts().delays_overflowed, 1);

@@ -14,7 +14,7 @@ pub(crate) fn watched(by: u32) -> Bench {
             index,
             generation: 0,
         };
-        let grants = Grants::trusted("viewer".parse().unwrap());
+        let grants = Grants::trusted("spectator".parse().unwrap());
         let format = WireFormat::ALL[index as usize % WireFormat::ALL.len()];
         let encoding = format.encoding;
         let (core, clients) = (&mut bench.core, &mut bench.clients);

@@ -31,7 +31,7 @@ use table::Table;
 pub(crate) use poller::{Poller, Readiness};
 pub(crate) use socket::{ConnState, FlushStatus};
 
-/// An upgraded socket and what its client said of itself.
+/// An upgraded socket, and its client's handshake.
 #[derive(Debug)]
 pub(crate) struct UpgradedSocket {
     pub(crate) socket: std::net::TcpStream,

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-/// Why a handshake was answered with an HTTP error.
+/// The error with which a handshake is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HttpError {
     /// The request is not valid HTTP/1.1.
@@ -62,28 +62,32 @@ impl HttpError {
         }
     }
 
-    /// What is wrong and how to fix it.
+    /// The problem and its fix, for the response's body.
     pub(super) fn message(self) -> &'static str {
         match self {
-            Self::BadRequest => "this is not an HTTP/1.1 request",
+            Self::BadRequest => "the request is not valid HTTP/1.1; use a WebSocket client library",
             Self::BadKey => {
                 "Sec-WebSocket-Key must be 16 random bytes in base64; use a WebSocket client library"
             }
             Self::BadExtensions => {
-                "Sec-WebSocket-Extensions cannot be read (RFC 6455 section 9.1); use a WebSocket client library"
+                "Sec-WebSocket-Extensions is malformed (RFC 6455 section 9.1); use a WebSocket client library"
             }
-            Self::NotFound => "there is nothing here; WebSockets are opened at the paths in `try`",
-            Self::Method => "only GET is answered here",
+            Self::NotFound => {
+                "there is no resource at this path; open WebSockets at the paths in `try`"
+            }
+            Self::Method => "this method is not supported at this path; use GET",
             Self::Deadline => {
-                "the request did not come in time; send it whole right after connecting"
+                "the request was not complete in time; send all of it right after connecting"
             }
             Self::NotUpgrade => {
-                "this is a WebSocket endpoint: connect with ws:// or wss://; a proxy between must pass on the headers \
-                 Upgrade and Connection"
+                "this is a WebSocket endpoint, and the request does not ask for an upgrade; connect with ws:// or wss://, and let \
+                 proxies in between pass on the headers Upgrade and Connection"
             }
-            Self::Version => "Sec-WebSocket-Version must be 13 (RFC 6455)",
+            Self::Version => {
+                "Sec-WebSocket-Version must be 13 (RFC 6455); use a WebSocket client library of this version"
+            }
             Self::HeaderTooBig => {
-                "the request's header is too big; send a shorter token or fewer cookies"
+                "the request's header is too large; send a shorter token or fewer cookies"
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Parses requests: upgrades and what clients say of themselves. Performs no I/O.
+//! Parses requests: upgrades, and the clients' tokens and names. Performs no I/O.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,7 @@ pub(super) struct Upgrade {
     pub(super) deflate: Option<DeflateParams>,
 }
 
-/// Checks a request to open a WebSocket (RFC 6455 section 4.2.1). `deflate`: offers of compression are accepted.
+/// Checks a request to open a WebSocket (RFC 6455 section 4.2.1). `deflate`: whether offers of compression are accepted.
 pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade, HttpError> {
     if request.method() != Method::GET {
         return Err(HttpError::Method);
@@ -64,7 +64,7 @@ pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
     }
 }
 
-/// Collects what the client says of itself.
+/// Collects the client's [`ConnectInfo`] from its request.
 pub(super) fn connect_info<B>(
     request: &Request<B>,
     upgrade: &Upgrade,

@@ -77,7 +77,7 @@ impl Sockets {
 }
 
 #[test]
-fn memory_is_bounded_if_half_of_the_viewers_do_not_read() {
+fn memory_is_bounded_if_half_of_the_spectators_do_not_read() {
     let mut bench = Bench::new();
     let mut sockets = Sockets::default();
     let conn = |index| ConnKey {
