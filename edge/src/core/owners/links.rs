@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d19_a_hole_is_asked_for_until_it_is_answered() {
+    fn d19_a_gap_is_requested_until_the_worker_replies() {
         let mut links = WorkerLinks::default();
         assert!(links.handle_batch("w", 1));
         assert!(links.handle_batch("w", 2));
@@ -166,7 +166,7 @@ mod tests {
         assert!(links.handle_batch("w", 5));
         assert!(
             !links.handle_batch("w", 4),
-            "a late batch was asked for already"
+            "a late batch has been requested already"
         );
         assert_eq!(links.poll_request(), Some(("w".into(), 3, 4)));
         assert_eq!(links.poll_request(), None);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn d19_the_last_message_is_missed_by_a_beat() {
+    fn d19_a_claim_shows_that_the_last_batch_is_missing() {
         let mut links = WorkerLinks::default();
         assert!(links.handle_batch("w", 1));
         links.handle_claim("w", 2, true);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn d19_a_claim_out_of_order_waits() {
+    fn d19_a_claim_out_of_order_waits_for_its_grace_period() {
         let mut links = WorkerLinks::default();
         links.handle_claim("w", 1, false);
         assert_eq!(links.poll_request(), None);

@@ -91,7 +91,7 @@ fn clients_are_notified_while_appends_fail_and_when_one_is_stored() {
 }
 
 #[test]
-fn d03_what_overtook_its_unreported_join_is_repeated_with_it_although_it_is_gone() {
+fn d03_an_entry_that_overtook_its_unreported_joined_is_repeated_with_it_after_gone() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
     bench.join(conn, "player");
@@ -124,7 +124,7 @@ fn d03_what_overtook_its_unreported_join_is_repeated_with_it_although_it_is_gone
 }
 
 #[test]
-fn d04_what_is_gone_after_it_was_reported_is_dropped() {
+fn d04_a_reported_session_is_dropped_when_the_owner_says_gone() {
     let mut bench = Bench::new();
     let (conn, session) = bench.player(1, "alice");
     let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});

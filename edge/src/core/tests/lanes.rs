@@ -107,7 +107,7 @@ fn a_conflated_lane_has_no_gaps_for_early_late_and_returning_clients() {
 }
 
 #[test]
-fn d22_first_viewers_of_a_delayed_lane_wait_and_are_told_that_they_are_in() {
+fn d22_the_first_spectators_of_a_delayed_lane_get_joined_at_once_and_the_snapshot_later() {
     let mut bench = Bench::new();
     let (early, late) = (bench.open(1, "emil"), bench.open(2, "lily"));
     bench.join(early, "spectator");
@@ -146,7 +146,7 @@ fn d22_first_viewers_of_a_delayed_lane_wait_and_are_told_that_they_are_in() {
 }
 
 #[test]
-fn d22_a_delayed_lane_shows_the_end_of_its_room_and_the_next_one_behind_it() {
+fn d22_a_delayed_lane_shows_the_end_of_its_room_before_the_next_room() {
     let mut bench = Bench::new();
     let (player, _) = bench.player(1, "alice");
     let spectator = bench.open(2, "emil");

@@ -48,7 +48,7 @@ fn a_gap_in_a_lanes_versions_requests_a_sync() {
 
 /// The reject was in a lost batch of the former owner. The new owner's numbers have another gap.
 #[test]
-fn d04_another_workers_answer_releases_no_ack() {
+fn d04_another_workers_reply_releases_no_ack() {
     let mut bench = Bench::new();
     let (conn, session) = bench.player(1, "alice");
     for seq in [1, 2] {
@@ -134,7 +134,7 @@ fn d04_nothing_overtakes_the_answer_to_a_join() {
 }
 
 #[test]
-fn d19_a_hole_in_the_numbers_is_asked_for_and_its_rooms_are_synced() {
+fn d19_a_gap_in_a_link_is_requested_and_its_rooms_are_synced() {
     let mut bench = Bench::new();
     bench.player(1, "alice");
     bench.commands();

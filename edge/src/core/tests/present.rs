@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn d06_a_session_that_the_owner_took_for_lost_says_that_it_is_here() {
+fn d06_a_session_that_the_owner_considers_lost_is_reported_as_here() {
     let mut bench = Bench::new();
     let (_, session) = bench.player(1, "alice");
     bench.receive(vec![ItemKind::Processed(Processed {
@@ -41,7 +41,7 @@ fn an_empty_room_is_unwatched_and_removed() {
 }
 
 #[test]
-fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
+fn d06_an_owner_that_considers_an_unknown_session_connected_is_told_the_rooms_sessions() {
     let mut bench = Bench::new();
     let (_, session) = bench.player(1, "alice");
     bench.interests();
@@ -68,13 +68,13 @@ fn d06_an_owner_that_takes_a_stranger_for_connected_is_told_who_is() {
         })]);
         assert!(
             bench.interests().is_empty(),
-            "the owner takes no player for connected"
+            "the owner considers no player connected"
         );
     }
 }
 
 #[test]
-fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
+fn d06_an_unknown_room_is_disowned_until_the_owner_replies() {
     let mut bench = Bench::new();
     let ask = |bench: &mut Bench| {
         let asked = bench.interests();
@@ -82,15 +82,15 @@ fn d06_a_room_that_is_not_known_here_is_disowned_until_that_is_answered() {
         rooms.collect::<Vec<_>>()
     };
     bench.receive(vec![processed(9, 0, 0)]);
-    let stranger = RoomInterest {
+    let unknown = RoomInterest {
         room: ROOM.into(),
         ..RoomInterest::default()
     };
-    assert_eq!(ask(&mut bench), std::slice::from_ref(&stranger));
+    assert_eq!(ask(&mut bench), std::slice::from_ref(&unknown));
     let tag = bench.tag();
     bench.core.handle_interest_reply(tag, None, bench.now);
     bench.advance(100);
-    assert_eq!(ask(&mut bench), [stranger]);
+    assert_eq!(ask(&mut bench), [unknown]);
     let reply = InterestReply::default().encode_to_vec().into();
     bench
         .core

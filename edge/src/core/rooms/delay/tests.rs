@@ -85,7 +85,7 @@ fn a_lane_with_a_maximum_rate_gets_the_latest_update_of_each_key() {
 }
 
 #[test]
-fn d22_a_delayed_lane_delays_everything_and_keeps_all_of_it() {
+fn d22_a_delayed_lane_delays_every_event_and_drops_none() {
     let (mut buffer, now) = (
         DelayBuffer::new(DeliveryPolicy::new(0, 1000), None, CAP),
         start(),

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 
 #[test]
-fn d21_a_flush_in_slices_serves_everybody_once_whoever_comes_and_goes() {
+fn d21_each_member_gets_each_frame_once_while_members_come_and_go() {
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut lane = lane();
