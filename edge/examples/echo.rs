@@ -1,5 +1,5 @@
-//! An edge with one shard that echoes every message, for the WebSocket conformance suite and for measuring connections:
-//! `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
+//! Runs an edge with one shard that sends every message back to its client. The WebSocket conformance suite and the
+//! measurements of connections use it: `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
 
 use std::rc::Rc;
 use std::time::Duration;

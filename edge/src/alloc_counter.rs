@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 }
 
-/// How often `f` allocates or reallocates on this thread.
+/// Runs `f` and returns how often it allocated or reallocated on this thread.
 pub(crate) fn allocations(f: impl FnOnce()) -> u64 {
     let before = COUNT.get();
     f();

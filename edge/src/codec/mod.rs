@@ -12,7 +12,7 @@ use crate::websocket::deflate::Deflater;
 
 pub use crate::websocket::deflate::{DeflateOptions, DeflateStats};
 
-/// How a connection's messages are encoded and whether they are compressed.
+/// The encoding of a connection's messages, and whether they are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WireFormat {
     /// JSON or protobuf.

@@ -5,6 +5,6 @@
 pub struct ConnKey {
     /// The connection's slot in the shard's table.
     pub index: u32,
-    /// How many connections used the slot before, modulo 2^32.
+    /// The number of connections that used the slot before, modulo 2^32.
     pub generation: u32,
 }

@@ -77,7 +77,7 @@ impl<T> ConnMap<T> {
         })
     }
 
-    /// How many connections have a value.
+    /// The number of connections that have a value.
     pub fn len(&self) -> usize {
         self.len
     }

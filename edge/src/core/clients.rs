@@ -18,7 +18,7 @@ use crate::conn::map::ConnMap;
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::TokenBucket;
 
-/// How long before a token expires its client is notified.
+/// The time before a token's expiry at which its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
 
 /// The longest time between two checks of a client's token, because a timer outlives its connection.
@@ -83,7 +83,7 @@ pub(crate) struct Client {
     budget: TokenBucket,
     /// The client was notified that its token expires.
     expiry_notified: bool,
-    /// When the token is checked; `None` if it never expires.
+    /// The time at which the token is checked; `None` if it never expires.
     token_due: Option<CoarseInstant>,
 }
 

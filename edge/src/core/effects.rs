@@ -41,7 +41,7 @@ pub(crate) enum Timer {
 pub(crate) struct Notice {
     /// Names the notice to the client's program.
     pub(crate) code: &'static str,
-    /// When the client should connect again; `None` if it should stay.
+    /// The wait before the client should connect again; `None` if it should stay.
     pub(crate) reconnect_in_ms: Option<u64>,
 }
 

@@ -10,10 +10,10 @@ use grandstand_common::id::Partition;
 
 use super::effects::{Effects, Timer};
 
-/// How long appends to a partition must fail before clients are notified.
+/// The time for which appends to a partition must fail before clients are notified.
 const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long after its last failed append a partition is forgotten, because no session appends to it any more. Longer
+/// The time after its last failed append at which a partition is forgotten, because no session appends to it any more. Longer
 /// than a chain's longest backoff and an append's timeout together.
 const FORGET_AFTER: Duration = Duration::from_secs(12);
 

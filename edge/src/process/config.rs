@@ -23,13 +23,13 @@ pub struct EdgeConfig {
     pub edge: EdgeSection,
     /// The connection to NATS and the cluster's layout.
     pub cluster: ClusterSettings,
-    /// How tokens are verified.
+    /// The verification of tokens.
     pub auth: AuthConfig,
     /// Limits per client and per shard.
     pub limits: LimitsSection,
     /// Compression of messages.
     pub compression: CompressionSection,
-    /// How updates of rooms are delivered.
+    /// The delivery of rooms' updates.
     pub rooms: RoomsSection,
     /// Socket options.
     pub tcp: TcpSection,
@@ -135,7 +135,7 @@ impl Default for CompressionSection {
     }
 }
 
-/// How updates of rooms are delivered.
+/// The delivery of rooms' updates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoomsSection {

@@ -12,7 +12,7 @@ use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
 use crate::shard::admission::AdmissionPolicy;
 
-/// Why an edge did not start, or failed.
+/// An error of an edge, at its start or later.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
     /// It cannot listen on its address.
@@ -49,7 +49,7 @@ impl EdgeError {
     }
 }
 
-/// How shards connect to the bus.
+/// The bus to which shards connect.
 #[derive(Debug, Clone)]
 pub enum BusSource {
     /// Each shard has its own connection to NATS, as configured.
@@ -61,7 +61,7 @@ pub enum BusSource {
 /// Start options that are not in the configuration file.
 #[derive(Debug, Clone)]
 pub struct EdgeOptions {
-    /// How shards connect to the bus.
+    /// The bus to which shards connect.
     pub bus: BusSource,
     /// Decides which clients may connect.
     pub admission: AdmissionPolicy,

@@ -23,7 +23,7 @@ use crate::websocket::inflate::Inflater;
 /// The most woken connections driven before the kernel is polled for others.
 const WAKES_PER_POLL: usize = 256;
 
-/// How long connections are driven before other tasks run: thousands may connect or disconnect at once.
+/// The time for which connections are driven before other tasks run: thousands may connect or disconnect at once.
 const SLICE: Duration = Duration::from_micros(100);
 
 /// The connections of a shard, and the loop that drives them.

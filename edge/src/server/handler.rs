@@ -27,7 +27,7 @@ pub struct ConnectInfo {
     pub peer: SocketAddr,
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
     /// The client closed the connection, with this code if it sent one.

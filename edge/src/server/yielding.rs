@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// the kernel's time slice (3 ms).
 const SHORT: Duration = Duration::from_millis(2);
 
-/// How long a shard does not yield after a long absence, as a multiple of the absence.
+/// The time for which a shard does not yield after a long absence, as a multiple of the absence.
 const HOLD_OFF: u32 = 4;
 
 thread_local! {
@@ -20,7 +20,7 @@ thread_local! {
     static POLICY: Cell<YieldPolicy> = const { Cell::new(YieldPolicy { not_before: None }) };
 }
 
-/// When to yield the CPU next; `None` for at any time.
+/// The time from which the CPU may be yielded again; `None` for at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct YieldPolicy {
     not_before: Option<Instant>,

@@ -19,11 +19,11 @@ use crate::shard::handle::Shard;
 use crate::shard::hot_rooms::HotRooms;
 
 /// The most messages from the bus that may wait for the shard. Further ones are dropped, and the core sees the gap in the
-/// links' sequence numbers.
+/// link's numbers.
 const BATCHES: usize = 8192;
 /// The most batches processed before the task yields to the sockets.
 const BATCHES_PER_TURN: usize = 64;
-/// How long an owner or worker may take to answer a request.
+/// The most time that an owner or worker has to reply to a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The lease of each partition. Shards compare it with the previous one to find the changes.

@@ -13,10 +13,10 @@ use crate::shard::metrics::ShardMetrics;
 /// Members written to between two readings of the clock. A write takes the kernel 3 to 20 µs, depending on how cold its
 /// caches are.
 const SLICE: usize = 4;
-/// How many slices a flush may run while players' frames are pending: thousands of small rooms must keep up with their
+/// The most slices of a flush while players' frames are pending: thousands of small rooms must keep up with their
 /// input, whereas a crowd of spectators can wait.
 const PLAYERS_SLICES: u32 = 5;
-/// How often the core's timers are checked, half the timer wheel's tick.
+/// The time between two checks of the core's timers, half the timer wheel's tick.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Starts the tasks on the running `LocalSet`.

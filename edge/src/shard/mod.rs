@@ -29,10 +29,10 @@ use bus::{BusTasks, ShardBus};
 use handle::Shard;
 use metrics::ShardMetrics;
 
-/// When a shard flushes.
+/// The times of a shard's flushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlushOptions {
-    /// How long a flush may run before it yields to other tasks.
+    /// The time that a flush may run before it yields to other tasks.
     pub slice: Duration,
     /// The minimum time between two flushes. Updates that arrive in between leave in one write per member.
     pub interval: Duration,

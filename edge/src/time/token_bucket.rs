@@ -6,7 +6,7 @@ use crate::time::coarse::CoarseInstant;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenBucket {
     tokens: f32,
-    /// When `tokens` was counted.
+    /// The time at which `tokens` was counted.
     at: CoarseInstant,
 }
 

@@ -50,7 +50,7 @@ struct Control {
     payload: [u8; MAX_CONTROL_PAYLOAD],
 }
 
-/// Where an event's payload is stored.
+/// The place where an event's payload is stored.
 enum PayloadSource<'b> {
     Input(&'b [u8]),
     /// Valid text in the input.

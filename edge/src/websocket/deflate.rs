@@ -13,7 +13,7 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// The largest buffer, in bytes, that is kept for the next message.
 const MAX_KEPT_BYTES: usize = 256 << 10;
 
-/// How messages are compressed.
+/// The options of compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeflateOptions {
     /// The level, from 1 (fastest) to 9 (smallest).

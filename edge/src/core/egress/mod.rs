@@ -27,7 +27,7 @@ use super::state::State;
 
 pub(super) use hot::on_hot;
 
-/// How long after a worker did not reply about a gap it is asked again.
+/// The wait before a worker that did not reply about a gap is asked again.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Handles a worker's message on `edge.{edge}`.

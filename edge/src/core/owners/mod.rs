@@ -20,7 +20,7 @@ use partition::{OwnerRequest, PartitionOwner};
 
 /// The least time between two requests because of changed numbers of spectators.
 const SPECTATORS_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a batch may take to arrive after a reply has named its number.
+/// The time that a batch has to arrive after a reply has named its number.
 const CLAIM_GRACE: Duration = Duration::from_millis(100);
 
 /// The owners of all partitions.
@@ -63,7 +63,7 @@ impl Owners {
         self.links.release(room);
     }
 
-    /// Takes a note for a room's owner.
+    /// Handles a note for a room's owner.
     pub(crate) fn note(
         &mut self,
         partition: Partition,
@@ -94,7 +94,7 @@ impl Owners {
         }
     }
 
-    /// Takes a partition's record in KV `leases`; returns whether an owner has become ready.
+    /// Handles a partition's record in KV `leases`; returns whether an owner has become ready.
     pub(crate) fn on_lease(&mut self, partition: Partition, lease: &Lease) -> bool {
         let owner = self.partitions.get_mut(usize::from(partition.0));
         let ready = owner.is_some_and(|owner| owner.on_lease(lease));
@@ -158,7 +158,7 @@ impl Owners {
         None
     }
 
-    /// Takes an owner's reply; `None` if it did not reply. Returns the request's rooms that need no further request.
+    /// Handles an owner's reply; `None` if it did not reply. Returns the request's rooms that need no further request.
     pub(crate) fn on_reply(
         &mut self,
         tag: InterestTag,

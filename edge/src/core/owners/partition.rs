@@ -111,7 +111,7 @@ impl PartitionOwner {
         }
     }
 
-    /// Takes the partition's record in KV `leases`; returns whether the owner has become ready.
+    /// Handles the partition's record in KV `leases`; returns whether the owner has become ready.
     pub(super) fn on_lease(&mut self, lease: &Lease) -> bool {
         if lease.epoch < self.epoch || (self.epoch == lease.epoch && self.ready == lease.ready) {
             return false;

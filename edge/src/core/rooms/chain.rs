@@ -13,11 +13,11 @@ pub struct ChainConfig {
     pub window: usize,
     /// The most bytes of encoded entries in the window.
     pub window_bytes: usize,
-    /// How long after an unanswered append the first entry is appended again.
+    /// The wait after an unanswered append before the first entry is appended again.
     pub receipt_timeout: Duration,
     /// The longest backoff of both timeouts.
     pub max_backoff: Duration,
-    /// How long after the owner's last progress the whole window is appended again.
+    /// The wait after the owner's last progress before the whole window is appended again.
     pub progress_timeout: Duration,
 }
 
@@ -64,9 +64,9 @@ pub(crate) struct Chain {
     next_n: u64,
     round: u32,
     outgoing: VecDeque<Outgoing>,
-    /// When the owner last reported progress, or the window stopped being empty.
+    /// The time at which the owner last reported progress, or the window stopped being empty.
     progress_at: Instant,
-    /// When the first entry is appended again.
+    /// The time at which the first entry is appended again.
     deadline: Instant,
     progress_timeout: Duration,
     backoff: Duration,

@@ -17,7 +17,7 @@ pub struct RoomConfig {
     /// The most bytes of frames that may wait for one member, in its outbox or in the lane's log. A member with more
     /// gets a snapshot instead.
     pub outbox_bytes: usize,
-    /// How long a room without clients stays watched.
+    /// The time for which a room without clients stays watched.
     pub linger: Duration,
     /// The settings of sessions' chains.
     pub chain: ChainConfig,

@@ -208,7 +208,7 @@ impl Lane {
         }
     }
 
-    /// Takes a snapshot, and sends it to the members if it is newer than the lane. Returns whether it was newer.
+    /// Applies a snapshot, and sends it to the members if it is newer than the lane. Returns whether it was newer.
     fn snapshot(
         &mut self,
         room: &RoomId,
@@ -243,12 +243,12 @@ impl Lane {
         is_newer
     }
 
-    /// Takes a snapshot for clients that join later. The members' updates lead to the same state.
+    /// Applies a snapshot for clients that join later. The members' updates lead to the same state.
     fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
         self.catch_up.rebase(version, data, ring_bytes);
     }
 
-    /// Takes the update from version `version - 1` to `version`.
+    /// Applies the update from version `version - 1` to `version`.
     fn update(
         &mut self,
         room: &RoomId,
@@ -270,7 +270,7 @@ impl Lane {
         UpdateOutcome::New
     }
 
-    /// Takes an update from the lane's version to `version`. Conflation may have left out the updates in between.
+    /// Applies an update from the lane's version to `version`. Conflation may have left out the updates in between.
     fn advance(
         &mut self,
         room: &RoomId,

@@ -69,7 +69,7 @@ pub(crate) struct PlayerSession {
     epoch: Epoch,
     /// Reading from its connection is paused because the window is full.
     paused: bool,
-    /// When the chain's timer expires.
+    /// The time at which the chain's timer expires.
     timer: Option<Instant>,
 }
 
@@ -180,7 +180,7 @@ impl PlayerSession {
         self.chain.restart(now);
     }
 
-    /// Takes an owner's report. Returns whether it is the first.
+    /// Handles an owner's report. Returns whether it is the first.
     pub(super) fn on_processed(&mut self, epoch: Epoch, report: &Processed, now: Now) -> bool {
         self.chain.processed(report.n, report.gap, now.at);
         if self.epoch != epoch && self.epoch != Epoch(0) {

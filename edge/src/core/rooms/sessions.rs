@@ -206,7 +206,7 @@ impl Sessions {
         }
     }
 
-    /// Takes an owner's report on a session.
+    /// Handles an owner's report on a session.
     pub(crate) fn on_processed(
         &mut self,
         address: &RoomAddress,

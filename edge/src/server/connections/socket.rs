@@ -43,9 +43,9 @@ pub(super) struct ConnEntry {
     pub(super) generation: u32,
     /// `None` unless the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
-    /// When bytes were last received, or a blocked socket last accepted bytes.
+    /// The time at which bytes were last received, or a blocked socket last accepted bytes.
     pub(super) last_activity: CoarseInstant,
-    /// When the entry of the timer wheel that counts expires.
+    /// The time at which the entry of the timer wheel that counts expires.
     pub(super) deadline: CoarseInstant,
     /// The outbox's cap.
     pub(super) cap: u32,

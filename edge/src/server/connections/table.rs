@@ -30,7 +30,7 @@ const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 #[derive(Debug)]
 pub(super) struct Table {
     conns: Slab<ConnEntry>,
-    /// How many connections used each slot before.
+    /// The number of connections that used each slot before.
     generations: Vec<u32>,
     wheel: TimerWheel<ConnKey>,
     heartbeat: Duration,

@@ -36,7 +36,7 @@ use crate::server::handler::ConnectInfo;
 
 pub use error::HttpError;
 
-/// How long a client has to read an error response before its socket is closed.
+/// The time that a client has to read an error response before its socket is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The most bytes read from a refused client in this time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-/// How to listen on an address.
+/// An address to listen on, with the options of its sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenOptions {
     /// The address. Port 0 picks a free port; `[::]` accepts IPv4 as well.
@@ -22,9 +22,9 @@ pub struct ListenOptions {
     /// Unsent bytes that the kernel accepts per connection. Further bytes wait in the outbox, where outdated updates for a
     /// slow client can be dropped. `None`: as many as the send buffer holds, which may be megabytes.
     pub unsent: Option<u32>,
-    /// How long sent bytes may stay unacknowledged before the kernel drops the connection.
+    /// The longest time for which sent bytes stay unacknowledged before the kernel drops the connection.
     pub user_timeout: Option<Duration>,
-    /// How long a connection may be silent before the kernel probes it. Heartbeats also detect a client whose process hangs.
+    /// The silence after which the kernel probes a connection. Heartbeats also detect a client whose process hangs.
     pub keepalive: Option<Duration>,
 }
 
@@ -44,7 +44,7 @@ impl ListenOptions {
     }
 }
 
-/// Why listening on an address failed.
+/// An error of listening on an address.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another process listens on the address.
