@@ -1,6 +1,6 @@
-//! Which file may import which: read from the sources as text.
+//! Checks which file may import which. The sources are read as text.
 //!
-//! `cargo nextest run -p grandstand-tests --test layers` tells the rule, the file, the line and the import of each violation.
+//! `cargo nextest run -p grandstand-tests --test layers` prints the rule, the file, the line and the import of each violation.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use rules::{Violation, cycles, roofs};
 use tree::Sources;
 
-/// All that breaks a rule.
+/// Returns all violations of the rules.
 fn violations(sources: &Sources) -> Vec<Violation> {
     let mut found = Vec::new();
     for of in &sources.crates() {

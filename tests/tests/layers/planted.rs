@@ -1,4 +1,4 @@
-//! Violations are planted into copies of the sources, and each is seen.
+//! Plants violations into copies of the sources, and checks that each is found.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The kinds of rules, and the search for what breaks them.
+//! The kinds of rules, and the search for violations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::source::Path;
 use crate::tree::{Crate, Import, Sources, Target, is_within};
 
-/// Which modules may import which.
+/// The modules that each module may import.
 pub(crate) struct Layers {
     /// The name that is printed.
     pub(crate) name: &'static str,
@@ -39,9 +39,9 @@ pub(crate) struct Unnamed {
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
-    /// Where.
+    /// The modules that the rule is about.
     pub(crate) within: &'static [&'static str],
-    /// Modules within that may.
+    /// Those of them that may name the words.
     pub(crate) except: &'static [&'static str],
     /// The words (without `::`), or the beginnings of paths into other crates.
     pub(crate) never: &'static [&'static str],
@@ -76,7 +76,7 @@ pub(crate) struct Violation {
     pub(crate) rule: String,
     /// The file and the line.
     pub(crate) place: String,
-    /// The fault and its fix.
+    /// The problem and its fix.
     pub(crate) what: String,
 }
 
@@ -95,7 +95,7 @@ fn violation(of: &Crate, rule: &str, module: &str, line: usize, what: String) ->
     }
 }
 
-/// `mod.rs`, `lib.rs` and `main.rs` use what is below them; nothing below imports them.
+/// Returns the imports of a `mod.rs`, `lib.rs` or `main.rs` by a file below it.
 pub(crate) fn roofs(of: &Crate) -> Vec<Violation> {
     let upward = |import: &Import| is_within(&import.from, &import.to);
     let imports = of.imports().into_iter().filter(upward);
@@ -110,7 +110,7 @@ pub(crate) fn roofs(of: &Crate) -> Vec<Violation> {
     imports.map(say).collect()
 }
 
-/// No file imports itself through others. What `roofs` finds is left out.
+/// Returns the cycles of files that import each other, without those that [`roofs`] finds.
 pub(crate) fn cycles(of: &Crate) -> Vec<Violation> {
     let mut edges: BTreeMap<String, BTreeMap<String, Import>> = BTreeMap::new();
     for import in of.imports() {
@@ -140,7 +140,7 @@ pub(crate) fn cycles(of: &Crate) -> Vec<Violation> {
 
 type Edges = BTreeMap<String, BTreeMap<String, Import>>;
 
-/// The shortest way from `start` back to it.
+/// Returns the shortest cycle through `start`.
 fn shortest_cycle<'a>(edges: &'a Edges, start: &str) -> Option<Vec<&'a Import>> {
     let mut came: BTreeMap<&str, &Import> = BTreeMap::new();
     let mut next = vec![start];
@@ -167,12 +167,12 @@ fn shortest_cycle<'a>(edges: &'a Edges, start: &str) -> Option<Vec<&'a Import>> 
 }
 
 impl Layers {
-    /// Imports that no row allows, and modules without a row.
+    /// Returns the imports that no row allows, and the modules without a row.
     pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
         let mut found = Vec::new();
         for scope in self.scopes() {
             if !of.modules.contains_key(scope) {
-                let what = format!("the table names `{scope}`, which is not there");
+                let what = format!("the table names `{scope}`, which does not exist");
                 found.push(violation(of, self.name, "", 1, what));
             }
         }
@@ -205,7 +205,7 @@ impl Layers {
         found
     }
 
-    /// The scopes of the rows, and what these name.
+    /// The modules of the rows, and the modules that these may import.
     pub(crate) fn scopes(&self) -> BTreeSet<&'static str> {
         let rows = self.rows.iter();
         let scopes = rows.flat_map(|(of, may)| of.iter().chain(may.iter()));
@@ -220,7 +220,7 @@ impl Layers {
         })
     }
 
-    /// The row of a module: which of its scopes it is in, and what that may import.
+    /// The row of a module: the scope that the module is in, and the scopes that it may import.
     fn row(&self, module: &str) -> Option<(&'static str, Vec<&'static str>)> {
         let rows = self.rows.iter().enumerate();
         let scopes = rows.flat_map(|(row, (of, _))| of.iter().map(move |scope| (row, *scope)));
@@ -235,7 +235,7 @@ impl Layers {
         Some((own, may))
     }
 
-    /// What rows may import although it is not below them: a module of their own row or of one above.
+    /// Returns the imports that a row allows although their target is in the same row or in one above.
     pub(crate) fn upward(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
         for (row, (of, may)) in self.rows.iter().enumerate() {
@@ -256,7 +256,7 @@ impl Layers {
 }
 
 impl Reserved {
-    /// Imports by others.
+    /// Returns the imports by other modules.
     pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
         let may = |from: &str| {
             let mut by = self.by.iter().chain([&self.module]);
@@ -278,7 +278,7 @@ impl Reserved {
 }
 
 impl Unnamed {
-    /// Where they are named.
+    /// Returns the places that name the words.
     pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
         let mut found = BTreeSet::new();
         let applies = |module: &str| {
@@ -314,7 +314,7 @@ impl Unnamed {
 }
 
 impl Closed {
-    /// Those with visible fields, and those that are not where the list says.
+    /// Returns the structs with visible fields, and those that do not exist.
     pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
         let mut found = Vec::new();
         for (module, name) in self.structs {
@@ -334,7 +334,7 @@ impl Closed {
 }
 
 impl Dependents {
-    /// Crates of the workspace in its `[dependencies]` that it may not depend on.
+    /// Returns the crates of the workspace in its `[dependencies]` that it may not depend on.
     pub(crate) fn check(&self, sources: &Sources) -> Vec<Violation> {
         let file = format!("{}/Cargo.toml", self.folder);
         let Some(manifest) = sources.0.get(&file) else {

@@ -24,7 +24,7 @@ pub(crate) struct Source {
 pub(crate) struct Path {
     /// Its segments.
     pub(crate) segments: Vec<String>,
-    /// How many modules are around it within the file.
+    /// The number of modules around it within the file.
     pub(crate) depth: usize,
     /// Whether it stands in a `pub use`.
     pub(crate) public: bool,
@@ -54,7 +54,7 @@ pub(crate) fn read(text: &str) -> Source {
 struct Reader<'a> {
     tokens: &'a [Token],
     source: Source,
-    /// Where the modules around the current token end.
+    /// The ends of the modules around the current token.
     ends: Vec<usize>,
 }
 
@@ -214,7 +214,7 @@ impl Reader<'_> {
         i
     }
 
-    /// Notes which fields of the struct at `i` can be seen from outside.
+    /// Notes the visible fields of the struct at `i`.
     fn fields(&mut self, i: usize) {
         let Some(name) = self.tokens.get(i).filter(|t| t.is_word()) else {
             return;

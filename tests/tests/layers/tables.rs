@@ -1,4 +1,4 @@
-//! The rules of this workspace: the tables of layers, and what is not named where.
+//! The rules of this workspace: the tables of layers, and the words that modules must not contain.
 
 use crate::rules::{Closed, Dependents, Layers, Reserved, Unnamed};
 
@@ -253,7 +253,7 @@ pub(crate) const CLOSED: &[Closed] = &[
     },
 ];
 
-/// Which crates of the workspace depend on which.
+/// The crates of the workspace that each crate may depend on.
 pub(crate) const DEPENDENTS: &[Dependents] = &[
     Dependents {
         name: "crates",

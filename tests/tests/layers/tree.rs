@@ -1,4 +1,4 @@
-//! The sources of the workspace, and which file a path means.
+//! The sources of the workspace, and the resolution of paths to files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FsPath;
@@ -11,13 +11,13 @@ use crate::source::{Path, Source, read};
 pub(crate) struct Sources(pub(crate) BTreeMap<String, String>);
 
 impl Sources {
-    /// Reads those of this workspace.
+    /// Reads the sources of this workspace.
     pub(crate) fn workspace() -> Self {
         let root = FsPath::new(env!("CARGO_MANIFEST_DIR")).join("..");
         Self::load(&root).unwrap()
     }
 
-    /// Reads those of the workspace at `root`.
+    /// Reads the sources of the workspace at `root`.
     pub(crate) fn load(root: &FsPath) -> io::Result<Self> {
         let mut sources = Self::default();
         let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
@@ -134,7 +134,7 @@ impl Crate {
         Self { folder, modules }
     }
 
-    /// The same with another text for one file.
+    /// Returns a copy with another text for one file.
     pub(crate) fn with(&self, module: &str, text: &str) -> Self {
         let mut planted = self.clone();
         if let Some(module) = planted.modules.get_mut(module) {
@@ -153,7 +153,7 @@ impl Crate {
         self.file("").ends_with("main.rs")
     }
 
-    /// Which file or which crate a path of a module means.
+    /// Resolves a path in a module to a file or to another crate.
     pub(crate) fn resolve(&self, module: &str, path: &Path) -> Target {
         self.resolve_within(module, path, 0)
     }
@@ -198,7 +198,7 @@ impl Crate {
         self.descend(base.join("::"), rest, follows)
     }
 
-    /// Goes down from a module along `rest`, as far as there are files, and through what these re-export of other crates.
+    /// Follows `rest` down from a module as far as there are files, and through their re-exports of other crates.
     fn descend(&self, base: String, rest: &[String], follows: usize) -> Target {
         let (mut module, mut rest) = (base, rest);
         while let Some(next) = rest.first().map(|name| join(&module, name))
@@ -222,7 +222,7 @@ impl Crate {
         Target::Module(module)
     }
 
-    /// All imports between its files: those by paths, and those by `mod`, because a module uses its children.
+    /// Returns all imports between its files: by paths, and by `mod`, because a module uses its children.
     pub(crate) fn imports(&self) -> Vec<Import> {
         let mut found: BTreeMap<(&str, String), BTreeSet<(usize, String)>> = BTreeMap::new();
         for (from, module) in &self.modules {
