@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Folder of a `grandstand dev --data` that is not running
     #[arg(long, value_name = "DIR", conflicts_with = "nats")]
     data: Option<PathBuf>,
+    /// Show what can be read of a damaged folder
+    #[arg(long, requires = "data")]
+    accept_loss: bool,
     /// Sequence of the entry that created the room, if several had the name [default: the newest]
     #[arg(long, value_name = "SEQ")]
     instance: Option<u64>,
@@ -49,8 +52,8 @@ pub(crate) struct Args {
 }
 
 const HELP: &str = "Exit codes: 0 the replay equals the stored snapshot, 1 it differs from the snapshot or between replays, or \
-                    stops before the end, 66 the room does not exist or its first entry is no longer in the log, 69 \
-                    NATS, the folder or the game is unavailable";
+                    stops before the end, 65 the folder is damaged, 66 the room does not exist or its first entry is no \
+                    longer in the log, 69 NATS, the folder or the game is unavailable";
 
 /// Replays the room and prints the result.
 pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
@@ -117,7 +120,13 @@ async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
 
 async fn connect(args: &Args) -> Result<Bus, Failure> {
     let bus = match &args.data {
-        Some(dir) => Bus::inspect_folder(dir, &BusOptions::default()).await,
+        Some(dir) => {
+            let options = BusOptions {
+                accept_loss: args.accept_loss,
+                ..BusOptions::default()
+            };
+            Bus::inspect_folder(dir, &options).await
+        }
         None => {
             let sources = Sources::new(args.config.clone());
             let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());

@@ -14,12 +14,16 @@ pub enum Exit {
     Faults = 1,
     /// The command line is wrong.
     Usage = 64,
+    /// Stored data is damaged or missing.
+    Damaged = 65,
     /// A named file or room cannot be read.
     NoInput = 66,
     /// A dependency is unavailable (NATS).
     Unavailable = 69,
     /// A bug of the program.
     Internal = 70,
+    /// The disk is full or fails.
+    Disk = 74,
     /// The configuration is wrong.
     Config = 78,
     /// Another process listens on the address.
@@ -28,13 +32,15 @@ pub enum Exit {
 
 impl Exit {
     /// All codes, for the documentation and its test.
-    pub const ALL: [Exit; 8] = [
+    pub const ALL: [Exit; 10] = [
         Self::Ok,
         Self::Faults,
         Self::Usage,
+        Self::Damaged,
         Self::NoInput,
         Self::Unavailable,
         Self::Internal,
+        Self::Disk,
         Self::Config,
         Self::AddressInUse,
     ];
@@ -132,8 +138,8 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// The exit codes, for `--help`.
-pub const HELP: &str = "Exit codes: 0 success, 1 a check failed, 64 wrong command line, 66 a file cannot be read, 69 NATS is \
-                        unavailable, 70 internal error, 78 wrong configuration, 98 the address is already in use";
+pub const HELP: &str = "Exit codes: 0 success, 1 a check failed, 64 wrong command line, 65 stored data is damaged, 66 a file \
+                        cannot be read, 69 NATS is unavailable, 70 internal error, 74 the disk is full or fails, 78 wrong configuration, 98 the address is already in use";
 
 /// Parses the command line. For `--help` and for errors, prints them and returns the exit code.
 ///

@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Store rooms in this folder, so that they survive a restart
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Go on without what a damaged folder has lost, after an exit with 65; the damaged files stay in the folder
+    #[arg(long, requires = "data")]
+    pub(super) accept_loss: bool,
     /// Connect to these NATS servers instead of running a bus in this process
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(super) nats: Option<String>,

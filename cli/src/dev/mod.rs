@@ -48,7 +48,8 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
     let bus = match &args.nats {
         Some(_) => BusSource::Nats,
         None => {
-            let options = settings.edge.cluster.bus_options("dev");
+            let mut options = settings.edge.cluster.bus_options("dev");
+            options.accept_loss = args.accept_loss;
             let bus = Bus::open_embedded(args.data.as_deref(), &options).await;
             BusSource::Shared(bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?)
         }
@@ -79,6 +80,7 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
     let admin = Admin::start("--admin", args.admin, status, registry)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let names = games.names().collect();
+    let used = bus.clone();
     let mut worker = WorkerThread::start(
         &settings.edge.cluster,
         (bus, games),
@@ -97,18 +99,36 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
     }
     .print();
     tokio::select! {
+        // Edge and worker fail with the store, and do not know why.
+        biased;
+        failure = store_failed(&used) => {
+            edge_component.set(Phase::Draining);
+            edge.end().await;
+            return Err(failure);
+        }
         error = edge.failed() => return Err(edge_failure(&error)),
         ended = worker.ended() => return Err(ended),
         signal = shutdown::signaled() => tracing::info!(signal, "ending"),
     }
     edge_component.set(Phase::Draining);
     tokio::select! {
+        biased;
+        failure = store_failed(&used) => Err(failure),
         ended = async { edge.end().await; worker.end(WORKER_DRAIN).await } => ended,
         signal = shutdown::signaled() => {
             tracing::warn!(signal, "ending at once");
             Ok(())
         }
     }
+}
+
+/// Waits until the disk of the data folder fails.
+async fn store_failed(bus: &BusSource) -> Failure {
+    let BusSource::Shared(bus) = bus else {
+        return std::future::pending().await;
+    };
+    let failure = bus.store_failed().await;
+    Failure::new(failure.exit(), failure.to_string())
 }
 
 fn edge_failure(error: &EdgeError) -> Failure {

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::embedded::{Embedded, Faults};
-use crate::bus::error::{BusError, ConnectError, PublishError, PutError, RequestError};
+use crate::bus::error::{
+    BusError, ConnectError, PublishError, PutError, RequestError, StoreFailure,
+};
 use crate::bus::nats::Nats;
 use crate::bus::options::BusOptions;
 use crate::bus::reader::{KvReader, LogReader, Source};
@@ -59,7 +61,7 @@ impl Bus {
     /// before they are acked; without one, they are in memory.
     ///
     /// # Errors
-    /// If the folder cannot be used, or another process uses it.
+    /// If the folder cannot be used or is damaged, or another process uses it.
     pub async fn open_embedded(
         dir: Option<&Path>,
         options: &BusOptions,
@@ -88,12 +90,30 @@ impl Bus {
         Nats::inspect(url, options).await.map(Self::Nats)
     }
 
-    /// Opens an existing folder to inspect it: takes its partitions and streams, and removes no old entries.
+    /// Opens an existing folder to inspect it: takes its partitions and streams, and reads a copy of it. The folder
+    /// stays as it is; the bus accepts no writes.
     ///
     /// # Errors
-    /// If the folder is empty, or another process uses it.
+    /// If the folder is empty or damaged, or another process uses it.
     pub async fn inspect_folder(dir: &Path, options: &BusOptions) -> Result<Self, ConnectError> {
         Embedded::inspect(dir, options).await.map(Self::Embedded)
+    }
+
+    /// Waits until the disk of an embedded bus' folder fails. Then the bus accepts nothing more, and the process should
+    /// end. Never returns for other buses.
+    pub async fn store_failed(&self) -> StoreFailure {
+        match self {
+            Self::Nats(_) => std::future::pending().await,
+            Self::Embedded(bus) => bus.failed().await,
+        }
+    }
+
+    /// The time of the log now, in Unix milliseconds, if this process makes it (embedded).
+    pub fn log_now_ms(&self) -> Option<u64> {
+        match self {
+            Self::Nats(_) => None,
+            Self::Embedded(bus) => Some(bus.now_ms()),
+        }
     }
 
     /// The number of partitions that rooms are hashed to.

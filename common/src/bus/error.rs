@@ -1,6 +1,7 @@
 //! Errors of the bus, per operation.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::exit::Exit;
@@ -25,7 +26,7 @@ pub enum ConnectError {
         /// The file.
         path: PathBuf,
         /// The cause.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// No answer from the address, or an answer that is not from NATS.
     #[error("cannot connect to NATS at {url}: {cause}; is it running, and is the address right?")]
@@ -147,30 +148,131 @@ pub enum ConnectError {
         /// The folder.
         dir: PathBuf,
         /// The cause.
-        cause: std::io::Error,
+        cause: io::Error,
     },
-    /// The store in the folder cannot be opened.
-    #[error("cannot open the store in {}: {cause}", dir.display())]
-    Store {
-        /// The folder.
-        dir: PathBuf,
-        /// The cause.
-        cause: Box<fjall::Error>,
-    },
-    /// A record in the folder is damaged.
+    /// The folder's disk is full or fails.
+    #[error(transparent)]
+    Disk(#[from] StoreFailure),
+    /// Something in the folder is damaged or missing.
     #[error(
-        "the data folder {} is damaged: {what}; nothing was changed: put a copy of the folder in its place, or name \
-         an empty folder to start again", dir.display()
+        "the data folder {} is damaged: {what}; lost: {lost}; nothing was changed: put a copy of the folder in its place, \
+         or start with --accept-loss to go on without what is lost (the damaged files are kept in the folder)",
+        dir.display()
     )]
     Damaged {
         /// The folder.
         dir: PathBuf,
-        /// The record, and its fault.
+        /// What is damaged, and how.
+        what: String,
+        /// What is lost.
+        lost: String,
+    },
+}
+
+/// Why the store of an embedded bus failed. It accepts nothing more; the process should end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFailure {
+    /// No space is left.
+    #[error(
+        "the disk of {} is full ({cause}); everything that was acked is stored: free space there and start again",
+        dir.display()
+    )]
+    Full {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        cause: String,
+    },
+    /// The disk cannot be read or written.
+    #[error(
+        "the disk of {} fails ({cause}); everything that was acked is stored: check the disk and start again",
+        dir.display()
+    )]
+    Fails {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        cause: String,
+    },
+    /// A record was damaged while the store was open.
+    #[error("the data folder {} is damaged: {what}; start again for a report of what is lost", dir.display())]
+    Damaged {
+        /// The folder.
+        dir: PathBuf,
+        /// The damage.
         what: String,
     },
 }
 
+/// The bytes below which a disk counts as full.
+const FULL_BYTES: u64 = 1 << 20;
+
+impl StoreFailure {
+    /// An error of the disk.
+    pub(crate) fn disk(dir: &Path, error: &io::Error) -> Self {
+        let (dir, cause) = (dir.to_owned(), error.to_string());
+        match is_full(error) || !has_space(&dir) {
+            true => Self::Full { dir, cause },
+            false => Self::Fails { dir, cause },
+        }
+    }
+
+    /// An error of the store: a full disk, a failing one, or damage.
+    pub(crate) fn store(dir: &Path, error: &fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+                Self::disk(dir, error)
+            }
+            // The store does not say why a write in its background failed.
+            fjall::Error::Poisoned => Self::disk(dir, &io::Error::other("a write failed before")),
+            error => Self::Damaged {
+                dir: dir.to_owned(),
+                what: error.to_string(),
+            },
+        }
+    }
+
+    /// The exit code of the process.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Full { .. } | Self::Fails { .. } => Exit::Disk,
+            Self::Damaged { .. } => Exit::Damaged,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+/// Whether the disk of a folder has space left, as far as the system says.
+fn has_space(dir: &Path) -> bool {
+    let free = rustix::fs::statvfs(dir).map(|disk| disk.f_bavail * disk.f_frsize);
+    free.is_ok_and(|bytes| bytes >= FULL_BYTES)
+}
+
 impl ConnectError {
+    /// The error of a folder that cannot be used.
+    pub(crate) fn folder(dir: &Path, cause: io::Error) -> Self {
+        let is_broken = cause.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+        match is_full(&cause) || is_broken {
+            true => StoreFailure::disk(dir, &cause).into(),
+            false => Self::Folder {
+                dir: dir.to_owned(),
+                cause,
+            },
+        }
+    }
+
+    /// The error of a store that is whole and cannot be opened all the same.
+    pub(crate) fn store(dir: &Path, cause: fjall::Error) -> Self {
+        match cause {
+            fjall::Error::Io(cause) => Self::folder(dir, cause),
+            cause => StoreFailure::store(dir, &cause).into(),
+        }
+    }
+
     /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
@@ -187,9 +289,9 @@ impl ConnectError {
             | Self::NoCluster { .. }
             | Self::OtherVersion { .. }
             | Self::Mismatch { .. }
-            | Self::Folder { .. }
-            | Self::Store { .. }
-            | Self::Damaged { .. } => Exit::Config,
+            | Self::Folder { .. } => Exit::Config,
+            Self::Disk(failure) => failure.exit(),
+            Self::Damaged { .. } => Exit::Damaged,
         }
     }
 }
@@ -225,6 +327,9 @@ pub enum PublishError {
     /// The folder's disk failed; nothing more is stored.
     #[error("the store failed and accepts nothing more")]
     StoreFailed,
+    /// The folder was opened to inspect it.
+    #[error("the folder is open for reading only")]
+    ReadOnly,
 }
 
 /// Why an append failed. The entry may be in the log, except after [`AppendError::Unavailable`] and
@@ -348,7 +453,7 @@ impl From<PublishError> for BusError {
         match error {
             PublishError::Disconnected => Self::Disconnected,
             PublishError::BadSubject(subject) => Self::BadSubject(subject),
-            PublishError::StoreFailed => Self::StoreFailed,
+            PublishError::StoreFailed | PublishError::ReadOnly => Self::StoreFailed,
             PublishError::TooBig { .. } => Self::Malformed("the request is too big"),
         }
     }

@@ -31,7 +31,8 @@ pub mod metrics;
 
 pub use self::api::Bus;
 pub use self::error::{
-    AppendError, BusError, ConnectError, PublishError, PutError, RequestError, Unanswered,
+    AppendError, BusError, ConnectError, PublishError, PutError, RequestError, StoreFailure,
+    Unanswered,
 };
 pub use self::options::{BusOptions, Storage};
 pub use self::reader::{KvReader, LogReader};

@@ -38,6 +38,8 @@ pub struct BusOptions {
     /// Embedded only: the most bytes of the log in memory. Without a folder, older entries are gone; with one, they are
     /// read from it.
     pub log_memory: usize,
+    /// Embedded only: goes on without what a damaged folder has lost, instead of refusing to open it.
+    pub accept_loss: bool,
 }
 
 /// Where NATS stores streams.
@@ -62,6 +64,7 @@ impl Default for BusOptions {
             credentials: None,
             inspect_only: false,
             log_memory: 256 << 20,
+            accept_loss: false,
         }
     }
 }

@@ -38,7 +38,13 @@ async fn child() {
             receipts.push(bus.append("in.0.room".to_owned(), payload).await.unwrap());
         }
         let name = format!("0.room-{}", i % 7);
-        let expected = revisions.get(&name).copied().unwrap_or(0);
+        let expected = match revisions.get(&name) {
+            Some(revision) => *revision,
+            None => {
+                let stored = bus.get(Bucket::Rooms(P0), &name).await.unwrap();
+                stored.map_or(0, |entry| entry.revision)
+            }
+        };
         let put = bus
             .put_if(Bucket::Rooms(P0), &name, text(i), expected)
             .await
@@ -112,6 +118,25 @@ async fn acked_entries_survive_a_kill() {
         .await
         .unwrap();
     assert!(next > got.revision);
+}
+
+/// The folder must open after each kill, and hold all that was acked.
+#[tokio::test]
+async fn d30_a_kill_at_any_moment_is_no_damage() {
+    let dir = TempDir::new("killed-often");
+    let mut acked = 0;
+    for round in 0..5 {
+        let (mut child, lines) = start_child(dir.path());
+        let appended = lines.filter(|line| line.starts_with("log "));
+        let last = appended.skip(round * 37).next().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let seq: u64 = last.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(seq > acked, "{seq} follows {acked}");
+        acked = seq;
+        let bus = open(dir.path()).await;
+        assert!(bus.log_state(P0).await.unwrap().last >= acked);
+    }
 }
 
 fn read_line(line: &str, log: &mut HashMap<u64, String>, put: &mut Option<(String, u64, String)>) {

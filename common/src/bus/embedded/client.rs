@@ -14,7 +14,7 @@ use crate::bus::embedded::route::ClientId;
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::embedded::{inspect, open};
-use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
+use crate::bus::error::{BusError, ConnectError, PublishError, RequestError, StoreFailure};
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
@@ -58,7 +58,7 @@ impl Embedded {
         inspect::folder(dir, options).await.map(Self::from_store)
     }
 
-    fn from_store(store: StoreHandle) -> Self {
+    pub(super) fn from_store(store: StoreHandle) -> Self {
         let id = store.shared.state.lock().next_id();
         Self::new(Arc::new(store), id)
     }
@@ -80,6 +80,24 @@ impl Embedded {
             store,
             client: Arc::new(client),
         }
+    }
+
+    /// Waits until the disk of the folder fails.
+    pub(crate) async fn failed(&self) -> StoreFailure {
+        let mut failure = self.shared().failure();
+        loop {
+            if let Some(failure) = failure.borrow_and_update().clone() {
+                return failure;
+            }
+            if failure.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The time of the log, in Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.shared().state.lock().clock.now_ms()
     }
 
     pub(crate) fn max_payload(&self) -> usize {
@@ -110,6 +128,9 @@ impl Embedded {
         }
         if state.failed {
             return Err(PublishError::StoreFailed);
+        }
+        if state.read_only {
+            return Err(PublishError::ReadOnly);
         }
         if self.is_down() {
             return Err(PublishError::Disconnected);
@@ -284,7 +305,10 @@ impl Embedded {
                     None => return Ok(None),
                     Some(record) if record.revision <= kv.visible => {
                         let read = cursor::read_record(self.shared(), bucket, key, record);
-                        return read.map(Some).map_err(|_| BusError::StoreFailed);
+                        return read.map(Some).map_err(|error| {
+                            self.shared().fail(&mut state, &error);
+                            BusError::StoreFailed
+                        });
                     }
                     // The write is not durable yet; wait for it.
                     Some(_) => {}

@@ -2,42 +2,28 @@
 
 use tokio::time::Instant;
 
-/// A clock that never goes backwards.
+/// A clock that goes on from a time, at the pace of the monotonic clock. A jump of the wall clock does not move it (D24).
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// Unix time at an instant of tokio's clock; `None` to use the wall clock.
-    base: Option<(u64, Instant)>,
+    start_ms: u64,
+    start: Instant,
     last_ms: u64,
 }
 
 impl Clock {
-    pub(super) fn wall() -> Self {
+    /// A clock that shows `start_ms` now, in Unix milliseconds. It follows tokio's clock, which tests can pause.
+    pub(super) fn from(start_ms: u64) -> Self {
         Self {
-            base: None,
-            last_ms: 0,
+            start_ms,
+            start: Instant::now(),
+            last_ms: start_ms,
         }
-    }
-
-    /// A clock that starts at `start_ms` and follows tokio's, which tests can pause.
-    pub(super) fn virtual_from(start_ms: u64) -> Self {
-        Self {
-            base: Some((start_ms, Instant::now())),
-            last_ms: 0,
-        }
-    }
-
-    /// Keeps the clock from going below `ms`.
-    pub(super) fn not_before(mut self, ms: u64) -> Self {
-        self.last_ms = self.last_ms.max(ms);
-        self
     }
 
     /// The time in Unix milliseconds.
     pub(super) fn now_ms(&mut self) -> u64 {
-        let now = match self.base {
-            Some((start_ms, start)) => start_ms + start.elapsed().as_millis() as u64,
-            None => crate::clock::unix_ms(),
-        };
+        let now = self.start_ms + self.start.elapsed().as_millis() as u64;
+        // Threads of a paused runtime see different clocks.
         self.last_ms = self.last_ms.max(now);
         self.last_ms
     }

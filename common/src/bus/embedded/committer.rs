@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::bus::embedded::disk::{Disk, Persisted};
 use crate::bus::embedded::format::DiskError;
+use crate::bus::embedded::marks::Marks;
+use crate::bus::embedded::record::Record;
 use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::embedded::store::Shared;
 use grandstand_types::id::Partition;
@@ -12,44 +14,83 @@ use grandstand_types::id::Partition;
 /// The interval at which expired markers and old entries are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
+/// What the committer counts.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) marks: Marks,
+    pub(super) record: Record,
+}
+
+impl Ledger {
+    /// Writes the marks in their second place. Acks wait for it.
+    fn record(&mut self, now_ms: u64) -> Result<(), DiskError> {
+        Ok(self.record.write(&self.marks, now_ms)?)
+    }
+
+    /// Writes the time too, and waits for the disk.
+    fn sync(&mut self, now_ms: u64) -> Result<(), DiskError> {
+        self.record(now_ms)?;
+        Ok(self.record.sync()?)
+    }
+}
+
 /// Runs until it is stopped and has written everything, or the disk fails.
-pub(super) fn run(shared: &Arc<Shared>) {
+pub(super) fn run(shared: &Arc<Shared>, mut ledger: Ledger) {
     let Some(disk) = &shared.disk else { return };
     let mut tidied = tokio::time::Instant::now();
     loop {
-        let (ops, created) = {
+        let (ops, now_ms, ends) = {
             let mut state = shared.state.lock();
             if state.queue.is_empty() && !state.stop {
                 shared.work.wait_for(&mut state, TIDY_EVERY);
             }
-            if state.queue.is_empty() && state.stop {
+            if state.failed {
                 return;
             }
-            let created = state.log.streams.iter().map(|stream| stream.created_ms);
-            let created: Vec<_> = created.collect();
-            (std::mem::take(&mut state.queue), created)
+            let now_ms = state.clock.now_ms();
+            let ops = std::mem::take(&mut state.queue);
+            let ends = ops.is_empty() && state.stop;
+            (ops, now_ms, ends)
         };
-        let mut result = Ok(());
-        if !ops.is_empty() {
-            let persisted = Persisted::by(&ops, created.len());
-            result = disk.commit(&ops, &persisted, &created);
-            if result.is_ok() {
-                publish(&mut shared.state.lock(), &ops, &persisted);
-                ops.into_iter()
-                    .filter_map(|op| op.ack)
-                    .for_each(|ack| ack.send());
+        let result = match ends {
+            true => ledger.sync(now_ms),
+            false => commit(shared, disk, &mut ledger, ops, now_ms),
+        };
+        let is_time = result.is_ok() && !ends && tidied.elapsed() >= TIDY_EVERY;
+        let result = match is_time {
+            true => {
+                tidied = tokio::time::Instant::now();
+                tidy(shared, disk, &mut ledger)
             }
+            false => result,
+        };
+        if let Err(error) = &result {
+            shared.fail(&mut shared.state.lock(), error);
         }
-        if result.is_ok() && tidied.elapsed() >= TIDY_EVERY {
-            tidied = tokio::time::Instant::now();
-            result = tidy(shared, disk);
-        }
-        if let Err(error) = result {
-            tracing::error!(%error, "cannot write to the data folder: the bus accepts nothing more");
-            fail(&mut shared.state.lock());
+        if ends || result.is_err() {
             return;
         }
     }
+}
+
+fn commit(
+    shared: &Shared,
+    disk: &Disk,
+    ledger: &mut Ledger,
+    ops: Vec<PendingWrite>,
+    now_ms: u64,
+) -> Result<(), DiskError> {
+    if ops.is_empty() {
+        return Ok(());
+    }
+    let persisted = Persisted::by(&ops, ledger.marks.streams.len());
+    disk.commit(&ops, &mut ledger.marks)?;
+    ledger.record(now_ms)?;
+    publish(&mut shared.state.lock(), &ops, &persisted);
+    ops.into_iter()
+        .filter_map(|op| op.ack)
+        .for_each(|ack| ack.send());
+    Ok(())
 }
 
 /// Makes written changes visible, and drops them from memory.
@@ -78,43 +119,36 @@ fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
     }
 }
 
-/// Removes expired markers and old entries.
-fn tidy(shared: &Shared, disk: &Disk) -> Result<(), DiskError> {
-    let cutoff_ms = {
+/// Removes expired markers and old entries, and brings the record to the disk.
+fn tidy(shared: &Shared, disk: &Disk, ledger: &mut Ledger) -> Result<(), DiskError> {
+    let now_ms = {
         let mut state = shared.state.lock();
         for bucket in 0..state.buckets.len() {
             state.expire(bucket);
         }
         let now_ms = state.clock.now_ms();
         state.log.trim(now_ms);
-        now_ms.saturating_sub(shared.options.log_max_age.as_millis() as u64)
+        now_ms
     };
+    let cutoff_ms = now_ms.saturating_sub(shared.options.log_max_age.as_millis() as u64);
+    let mut too_old = Vec::new();
     for partition in (0..shared.options.partitions).map(Partition) {
-        let Some(last) = disk.too_old(partition, cutoff_ms)? else {
-            continue;
-        };
-        {
-            // Readers must not look there before the entries are removed.
-            let mut state = shared.state.lock();
-            let stream = state.log.stream_of(partition);
+        let last = disk.too_old(partition, cutoff_ms)?;
+        too_old.extend(last.map(|last| (partition, last)));
+    }
+    {
+        // Readers must not look there before the entries are removed.
+        let mut state = shared.state.lock();
+        for (partition, last) in &too_old {
+            let stream = state.log.stream_of(*partition);
             let partition_log = &mut state.log.partitions[usize::from(partition.0)];
             partition_log.gone_before = partition_log.gone_before.max(last + 1);
             let stream = &mut state.log.streams[stream];
             stream.first = stream.first.max(last + 1);
         }
-        disk.remove_entries(partition, last)?;
     }
-    Ok(())
-}
-
-fn fail(state: &mut State) {
-    state.failed = true;
-    // Dropping an ack reports that the outcome is unknown.
-    state.queue.clear();
-    for partition_log in &state.log.partitions {
-        partition_log.wake.send_replace(());
-    }
-    for bucket in &state.buckets {
-        bucket.wake.send_replace(());
-    }
+    let Ledger { marks, record } = ledger;
+    let write = |marks: &Marks| Ok(record.write(marks, now_ms)?);
+    disk.remove_entries(&too_old, marks, write)?;
+    ledger.sync(now_ms)
 }

@@ -85,7 +85,7 @@ impl LogPosition {
                         (entries, more || more_here())
                     }
                     Err(error) => {
-                        tracing::error!(%error, "cannot read the log");
+                        shared.fail(state, &error);
                         return Lookup::Lost;
                     }
                 }
@@ -144,7 +144,7 @@ impl Position for KvPosition {
             match read_record(shared, self.bucket, key, record) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
-                    tracing::error!(%error, "cannot read a bucket");
+                    shared.fail(state, &error);
                     return Lookup::Lost;
                 }
             }

@@ -1,13 +1,16 @@
-//! The folder's keyspaces.
+//! The folder's keyspaces, and what is written to them.
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
 //! | `log` | partition (2), sequence (8) | time (8), subject's length (2), subject, payload |
-//! | `index` | bucket, 0, key | revision (8), time (8), when a marker expires or 0 (8) |
+//! | `index` | bucket, 0, key | revision (8), time (8), when a marker expires or 0 (8), the value's checksum (8) |
 //! | `value` | bucket, 0, key | the value |
-//! | `meta` | `layout`; `stream.{k}`; `bucket.{name}` | streams and partitions; created, last sequence; last revision |
+//! | `meta` | `layout` | streams (8), partitions (8) |
+//! | `meta` | `commit` | the number of the last commit (8) |
+//! | `meta` | `stream.{k}` | created (8), last sequence (8), number of entries (8), sum of their checksums (8) |
+//! | `meta` | `bucket.{name}` | last revision (8), number of keys (8), sum of the checksums of their `index` (8) |
 //!
-//! Numbers are big endian.
+//! Numbers are big endian. In folders of older versions `index` has no checksum, and `meta` has no counts and no commit.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,22 +18,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::format::{
-    Damaged, DiskError, NO_ENTRY, decode_entry, encode_entry, log_key, number, numbers,
-    parse_entry, parse_log_key,
+    COMMIT, Damaged, DiskError, LAYOUT, NO_ENTRY, decode_entry, encode_entry, log_key, number,
+    numbers, parse_log_key,
 };
-use crate::bus::embedded::kv::{KeyRecord, Value};
-use crate::bus::embedded::state::{Change, PendingWrite, State};
-use crate::bus::error::ConnectError;
+use crate::bus::embedded::kv::Value;
+use crate::bus::embedded::marks::{Marks, checksum};
+use crate::bus::embedded::state::{Change, PendingWrite};
 use crate::bus::options::BusOptions;
 use crate::bus::types::LogEntry;
 use grandstand_types::id::Partition;
 
 const CACHE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
-const LAYOUT: &str = "layout";
+/// The most entries that one commit removes.
+const REMOVED: usize = 16 * 1024;
+/// The names of the keyspaces.
+const KEYSPACES: [&str; 4] = ["log", "index", "value", "meta"];
 
 /// An open folder.
 pub(super) struct Disk {
@@ -39,6 +45,7 @@ pub(super) struct Disk {
     index: Keyspace,
     value: Keyspace,
     meta: Keyspace,
+    made: Vec<&'static str>,
     buckets: Vec<String>,
     streams: u16,
 }
@@ -76,237 +83,199 @@ impl Persisted {
 }
 
 impl Disk {
-    /// Opens or creates the store in `dir`, and returns its state.
-    pub(super) fn open(dir: &Path, options: &BusOptions) -> Result<(Self, State), ConnectError> {
-        let failed = |cause| ConnectError::Store {
-            dir: dir.to_owned(),
-            cause: Box::new(cause),
-        };
-        let disk = Self::open_keyspaces(dir, options).map_err(failed)?;
-        disk.check_layout(dir, options, failed)?;
-        let state = disk.recover(options).map_err(|error| match error {
-            DiskError::Store(cause) => failed(cause),
-            DiskError::Damaged(damaged) => ConnectError::Damaged {
-                dir: dir.to_owned(),
-                what: damaged.to_string(),
-            },
-        })?;
-        Ok((disk, state))
-    }
-
-    /// The numbers of streams and partitions of the store in `dir`.
-    pub(super) fn layout(dir: &Path) -> fjall::Result<Option<(u16, u16)>> {
-        let db = Database::builder(dir).open()?;
-        let meta = db.keyspace("meta", KeyspaceCreateOptions::default)?;
-        let found = meta.get(LAYOUT)?;
-        let field = |i| u16::try_from(number(found.as_deref()?, i)?).ok();
-        Ok(field(0).zip(field(1)))
-    }
-
-    fn open_keyspaces(dir: &Path, options: &BusOptions) -> fjall::Result<Self> {
+    /// Opens the store in `dir`, or creates it. With `threads` 0 it is for reading only.
+    pub(super) fn open(dir: &Path, threads: usize) -> fjall::Result<Self> {
         let db = Database::builder(dir)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(2)
+            .worker_threads_unchecked(threads)
             .manual_journal_persist(true)
             .open()?;
+        let made = KEYSPACES.into_iter();
+        let made = made.filter(|name| !db.keyspace_exists(name)).collect();
         let keyspace = |name| db.keyspace(name, KeyspaceCreateOptions::default);
-        let buckets = options.buckets();
         Ok(Self {
             log: keyspace("log")?,
             index: keyspace("index")?,
             value: keyspace("value")?,
             meta: keyspace("meta")?,
-            buckets: buckets.iter().map(|b| options.bucket_name(*b)).collect(),
-            streams: options.streams,
+            made,
+            buckets: Vec::new(),
+            streams: 1,
             db,
         })
     }
 
-    fn check_layout(
-        &self,
-        dir: &Path,
-        options: &BusOptions,
-        failed: impl Fn(fjall::Error) -> ConnectError,
-    ) -> Result<(), ConnectError> {
-        let wanted = [u64::from(options.streams), u64::from(options.partitions)];
-        let Some(found) = self.meta.get(LAYOUT).map_err(&failed)? else {
-            let insert = self.meta.insert(LAYOUT, numbers(wanted));
-            return insert.map_err(failed);
-        };
-        for (i, field) in ["streams", "partitions"].into_iter().enumerate() {
-            let found = number(&found, i);
-            if found != Some(wanted[i]) {
-                return Err(ConnectError::Mismatch {
-                    what: format!("the data folder {}", dir.display()),
-                    field,
-                    found: found.map_or_else(|| "nothing".to_owned(), |n| n.to_string()),
-                    wanted: wanted[i].to_string(),
-                    fix: "set it as it is there, or use another folder".to_owned(),
-                });
-            }
-        }
-        Ok(())
+    /// Sets the streams and buckets.
+    pub(super) fn arranged(mut self, options: &BusOptions) -> Self {
+        let buckets = options.buckets();
+        self.buckets = buckets.iter().map(|b| options.bucket_name(*b)).collect();
+        self.streams = options.streams;
+        self
     }
 
-    /// Restores the state from the folder. Reads everything, so that damage is found before anything is written.
-    fn recover(&self, options: &BusOptions) -> Result<State, DiskError> {
-        let mut state = State::new(options, Clock::wall(), true);
-        let mut latest_ms = 0;
-        let mut firsts = self.check_log(options.partitions, &mut latest_ms)?;
-        for stream in 0..usize::from(self.streams) {
-            let name = format!("stream.{stream}");
-            let Some(mark) = self.meta.get(&name)? else {
-                if firsts.remove(&stream).is_some() {
-                    let why = "is missing, but there are entries of that stream";
-                    return Err(Damaged::new("meta", name.as_bytes(), why).into());
-                }
-                let created = state.log.streams[stream].created_ms;
-                self.meta.insert(name, numbers([created, 0]))?;
-                continue;
-            };
-            let (Some(created), Some(last)) = (number(&mark, 0), number(&mark, 1)) else {
-                let why = "is not two numbers";
-                return Err(Damaged::new("meta", name.as_bytes(), why).into());
-            };
-            let first = firsts.get(&stream).map_or(last + 1, |first| *first);
-            state
-                .log
-                .restore(stream, first.min(last + 1), last, created);
-        }
-        for bucket in 0..self.buckets.len() {
-            self.recover_bucket(bucket, &mut state, &mut latest_ms)?;
-        }
-        state.clock = Clock::wall().not_before(latest_ms);
-        self.db.persist(PersistMode::SyncAll)?;
-        Ok(state)
+    /// The keyspaces that were not there.
+    pub(super) fn made(&self) -> &[&'static str] {
+        &self.made
     }
 
-    /// Validates every entry, and returns the first sequence of each stream that has any.
-    fn check_log(
-        &self,
-        partitions: u16,
-        latest_ms: &mut u64,
-    ) -> Result<HashMap<usize, u64>, DiskError> {
-        let mut firsts = HashMap::new();
-        for entry in self.log.iter() {
-            let (key, value) = entry.into_inner()?;
-            let (partition, seq) = parse_log_key(&key)?;
-            if partition.0 >= partitions {
-                let why = "belongs to a partition that does not exist";
-                return Err(Damaged::new("log", &key, why).into());
-            }
-            let Some((time_ms, ..)) = parse_entry(&value) else {
-                return Err(Damaged::new("log", &key, NO_ENTRY).into());
-            };
-            *latest_ms = time_ms.max(*latest_ms);
-            let stream = usize::from(partition.0 % self.streams);
-            let first = firsts.entry(stream).or_insert(seq);
-            *first = seq.min(*first);
-        }
-        Ok(firsts)
+    /// The numbers of streams and partitions that it was created with.
+    pub(super) fn layout(&self) -> fjall::Result<Option<(u64, u64)>> {
+        let found = self.meta.get(LAYOUT)?;
+        Ok(found.and_then(|found| number(&found, 0).zip(number(&found, 1))))
     }
 
-    fn recover_bucket(
-        &self,
-        bucket: usize,
-        state: &mut State,
-        latest_ms: &mut u64,
-    ) -> Result<(), DiskError> {
-        let name = format!("bucket.{}", self.buckets[bucket]);
-        if let Some(mark) = self.meta.get(&name)? {
-            let last = number(&mark, 0)
-                .ok_or_else(|| Damaged::new("meta", name.as_bytes(), "is not a number"))?;
-            (state.buckets[bucket].last, state.buckets[bucket].visible) = (last, last);
-        }
-        let prefix = self.bucket_key(bucket, "");
-        for entry in self.index.prefix(&prefix) {
-            let (key, found) = entry.into_inner()?;
-            let damaged = |why| Damaged::new("index", &key, why);
-            let name = std::str::from_utf8(&key[prefix.len()..])
-                .map_err(|_| damaged("has a key that is not text"))?;
-            let (Some(revision), Some(time_ms), Some(until)) =
-                (number(&found, 0), number(&found, 1), number(&found, 2))
-            else {
-                return Err(damaged("is not three numbers").into());
-            };
-            *latest_ms = time_ms.max(*latest_ms);
-            let value = match until {
-                0 if !self.value.contains_key(&key)? => {
-                    return Err(damaged("has no value").into());
-                }
-                0 => Value::OnDisk,
-                until => Value::Marker(until),
-            };
-            let record = KeyRecord {
-                revision,
-                time_ms,
-                value,
-            };
-            state.buckets[bucket].insert(name.into(), record);
-        }
-        Ok(())
+    pub(super) fn log(&self) -> &Keyspace {
+        &self.log
     }
 
-    fn bucket_key(&self, bucket: usize, key: &str) -> Vec<u8> {
+    pub(super) fn index(&self) -> &Keyspace {
+        &self.index
+    }
+
+    pub(super) fn values(&self) -> &Keyspace {
+        &self.value
+    }
+
+    pub(super) fn meta(&self) -> &Keyspace {
+        &self.meta
+    }
+
+    /// The stream of a partition.
+    pub(super) fn stream_of(&self, partition: Partition) -> usize {
+        usize::from(partition.0 % self.streams)
+    }
+
+    /// The name of a bucket's mark in `meta`.
+    pub(super) fn bucket_mark(&self, bucket: usize) -> String {
+        format!("bucket.{}", self.buckets[bucket])
+    }
+
+    /// The key of a bucket's key in `index` and `value`.
+    pub(super) fn bucket_key(&self, bucket: usize, key: &str) -> Vec<u8> {
         let mut bytes = self.buckets[bucket].clone().into_bytes();
         bytes.push(0);
         bytes.extend(key.as_bytes());
         bytes
     }
 
-    /// Writes changes durably.
-    pub(super) fn commit(
-        &self,
-        ops: &[PendingWrite],
-        persisted: &Persisted,
-        created: &[u64],
-    ) -> Result<(), DiskError> {
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+    /// Writes the numbers of streams and partitions, and all marks, durably.
+    pub(super) fn begin(&self, marks: &Marks, partitions: u16) -> fjall::Result<()> {
+        let mut batch = self.batch();
+        let layout = numbers([u64::from(self.streams), u64::from(partitions)]);
+        batch.insert(&self.meta, LAYOUT, layout);
+        for stream in 0..marks.streams.len() {
+            self.mark_stream(&mut batch, marks, stream);
+        }
+        for bucket in 0..marks.buckets.len() {
+            self.mark_bucket(&mut batch, marks, bucket);
+        }
+        batch.insert(&self.meta, COMMIT, numbers([marks.commit]));
+        batch.commit()
+    }
+
+    /// A batch that is durable once it is committed. No batch is written before the one before is durable; therefore a
+    /// batch that follows a broken one shows that it was not the crash of a write that broke it.
+    fn batch(&self) -> OwnedWriteBatch {
+        self.db.batch().durability(Some(PersistMode::SyncAll))
+    }
+
+    fn mark_stream(&self, batch: &mut OwnedWriteBatch, marks: &Marks, stream: usize) {
+        let mark = &marks.streams[stream];
+        let tally = mark.entries;
+        let mark = numbers([mark.created_ms, mark.last, tally.count, tally.sum]);
+        batch.insert(&self.meta, format!("stream.{stream}"), mark);
+    }
+
+    fn mark_bucket(&self, batch: &mut OwnedWriteBatch, marks: &Marks, bucket: usize) {
+        let mark = &marks.buckets[bucket];
+        let mark = numbers([mark.last, mark.keys.count, mark.keys.sum]);
+        batch.insert(&self.meta, self.bucket_mark(bucket), mark);
+    }
+
+    /// Writes changes durably, and counts them in `marks`.
+    pub(super) fn commit(&self, ops: &[PendingWrite], marks: &mut Marks) -> Result<(), DiskError> {
+        let mut batch = self.batch();
+        let mut next = marks.clone();
+        next.commit += 1;
+        let (mut streams, mut buckets) = (vec![false; next.streams.len()], Vec::new());
+        buckets.resize(next.buckets.len(), false);
         // A batch does not keep the order of two changes of one key.
         let mut last_change: HashMap<(usize, &Arc<str>), &Change> = HashMap::new();
         for op in ops {
             match &op.change {
                 Change::Append(partition, entry) => {
-                    let key = log_key(*partition, entry.seq);
-                    batch.insert(&self.log, key, encode_entry(entry));
+                    let (key, value) = (log_key(*partition, entry.seq), encode_entry(entry));
+                    let stream = self.stream_of(*partition);
+                    let mark = &mut next.streams[stream];
+                    mark.entries.add(checksum(&key, &value));
+                    mark.last = mark.last.max(entry.seq);
+                    streams[stream] = true;
+                    batch.insert(&self.log, key, value);
                 }
                 change @ (Change::Put(bucket, key, _) | Change::Remove(bucket, key)) => {
                     last_change.insert((*bucket, key), change);
+                    if let Change::Put(_, _, record) = change {
+                        let last = &mut next.buckets[*bucket].last;
+                        *last = record.revision.max(*last);
+                    }
+                    buckets[*bucket] = true;
                 }
             }
         }
         for ((bucket, key), change) in last_change {
-            self.write_key(&mut batch, self.bucket_key(bucket, key), change);
+            self.write_key(&mut batch, (bucket, key), change, &mut next)?;
         }
-        for (&stream, &last) in &persisted.streams {
-            let mark = numbers([created[stream], last]);
-            batch.insert(&self.meta, format!("stream.{stream}"), mark);
+        let marked =
+            |marks: &[bool]| -> Vec<usize> { (0..marks.len()).filter(|i| marks[*i]).collect() };
+        for stream in marked(&streams) {
+            self.mark_stream(&mut batch, &next, stream);
         }
-        for (&bucket, &last) in &persisted.buckets {
-            let name = format!("bucket.{}", self.buckets[bucket]);
-            batch.insert(&self.meta, name, numbers([last]));
+        for bucket in marked(&buckets) {
+            self.mark_bucket(&mut batch, &next, bucket);
         }
-        Ok(batch.commit()?)
+        batch.insert(&self.meta, COMMIT, numbers([next.commit]));
+        batch.commit()?;
+        *marks = next;
+        Ok(())
     }
 
-    fn write_key(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, change: &Change) {
+    fn write_key(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        (bucket, key): (usize, &str),
+        change: &Change,
+        marks: &mut Marks,
+    ) -> Result<(), DiskError> {
+        let key = self.bucket_key(bucket, key);
+        let tally = &mut marks.buckets[bucket].keys;
+        // What is written is in memory until it is.
+        if let Change::Put(_, _, record) = change
+            && record.value == Value::OnDisk
+        {
+            return Ok(());
+        }
+        if let Some(before) = self.index.get(&key)? {
+            tally.remove(checksum(&key, &before));
+        }
         let Change::Put(_, _, record) = change else {
             batch.remove(&self.index, key.clone());
             batch.remove(&self.value, key);
-            return;
+            return Ok(());
         };
-        let until = match &record.value {
-            Value::Marker(until) => *until,
-            Value::InMemory(_) | Value::OnDisk => 0,
+        let (until, of_value) = match &record.value {
+            Value::Marker(until) => (*until, 0),
+            Value::InMemory(value) => (0, xxh3_64(value)),
+            Value::OnDisk => (0, 0),
         };
-        let index = numbers([record.revision, record.time_ms, until]);
+        let index = numbers([record.revision, record.time_ms, until, of_value]);
+        tally.add(checksum(&key, &index));
         batch.insert(&self.index, key.clone(), index);
         match &record.value {
             Value::InMemory(value) => batch.insert(&self.value, key, &value[..]),
-            Value::Marker(_) => batch.remove(&self.value, key),
-            Value::OnDisk => {}
+            Value::Marker(_) | Value::OnDisk => batch.remove(&self.value, key),
         }
+        Ok(())
     }
 
     /// Reads a key's value.
@@ -353,13 +322,40 @@ impl Disk {
         Ok(last)
     }
 
-    /// Removes a partition's entries up to `last`.
-    pub(super) fn remove_entries(&self, partition: Partition, last: u64) -> Result<(), DiskError> {
-        let range = log_key(partition, 0)..=log_key(partition, last);
-        let mut batch = self.db.batch();
-        for entry in self.log.range(range) {
-            batch.remove(&self.log, entry.key()?);
+    /// Removes the entries of partitions up to a sequence each, in several commits if there are many. `committed` is
+    /// called after each.
+    pub(super) fn remove_entries(
+        &self,
+        up_to: &[(Partition, u64)],
+        marks: &mut Marks,
+        mut committed: impl FnMut(&Marks) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
+        let mut entries = up_to.iter().flat_map(|(partition, last)| {
+            let range = log_key(*partition, 0)..=log_key(*partition, *last);
+            let stream = self.stream_of(*partition);
+            self.log.range(range).map(move |entry| (stream, entry))
+        });
+        loop {
+            let mut batch = self.batch();
+            let mut next = marks.clone();
+            next.commit += 1;
+            for (stream, entry) in entries.by_ref().take(REMOVED) {
+                let (key, value) = entry.into_inner()?;
+                next.streams[stream].entries.remove(checksum(&key, &value));
+                batch.remove(&self.log, key);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for stream in 0..next.streams.len() {
+                if next.streams[stream] != marks.streams[stream] {
+                    self.mark_stream(&mut batch, &next, stream);
+                }
+            }
+            batch.insert(&self.meta, COMMIT, numbers([next.commit]));
+            batch.commit()?;
+            *marks = next;
+            committed(marks)?;
         }
-        Ok(batch.commit()?)
     }
 }

@@ -11,6 +11,9 @@ pub(super) enum DiskError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] fjall::Error),
+    /// The record beside the store cannot be written.
+    #[error("cannot write the record beside the store: {0}")]
+    Record(#[from] std::io::Error),
     /// A record is damaged.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -34,6 +37,12 @@ impl Damaged {
         Self { keyspace, key, why }
     }
 }
+
+/// The key in `meta` of the numbers of streams and partitions.
+pub(super) const LAYOUT: &str = "layout";
+
+/// The key in `meta` under which a batch stores the number of its commit.
+pub(super) const COMMIT: &str = "commit";
 
 /// The fault of a value in `log`.
 pub(super) const NO_ENTRY: &str = "is not an entry of the log";

@@ -15,9 +15,27 @@ mod faults;
 
 mod format;
 
-mod disk;
+mod marks;
+
+mod report;
+
+mod record;
+
+mod journal;
+
+mod tables;
+
+mod copy;
 
 mod state;
+
+mod disk;
+
+mod contents;
+
+mod examine;
+
+mod accept;
 
 mod store;
 

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(super) stop: bool,
     /// The disk failed; nothing more is accepted.
     pub(super) failed: bool,
+    /// The folder was opened to inspect it.
+    pub(super) read_only: bool,
     durable: bool,
 }
 
@@ -94,6 +96,7 @@ impl State {
             queue: Vec::new(),
             stop: false,
             failed: false,
+            read_only: false,
             durable,
         }
     }
@@ -101,6 +104,19 @@ impl State {
     pub(super) fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// Accepts nothing more.
+    pub(super) fn fail(&mut self) {
+        self.failed = true;
+        // Dropping an ack reports that the outcome is unknown.
+        self.queue.clear();
+        for partition_log in &self.log.partitions {
+            partition_log.wake.send_replace(());
+        }
+        for bucket in &self.buckets {
+            bucket.wake.send_replace(());
+        }
     }
 
     /// Appends an entry. It is visible at once in memory, and after the committer's write with a folder.
@@ -158,7 +174,7 @@ impl State {
     pub(super) fn expire(&mut self, bucket: usize) {
         let now_ms = self.clock.now_ms();
         let gone = self.buckets[bucket].expire(now_ms);
-        if self.durable {
+        if self.durable && !self.read_only {
             self.queue.extend(gone.into_iter().map(|key| PendingWrite {
                 change: Change::Remove(bucket, key),
                 ack: None,

@@ -1,16 +1,21 @@
 //! The store that all clients of an embedded bus share, and the handle that ends it.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 // Shared by all threads that use the bus and by the committer; held for one operation.
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Notify, Semaphore};
+use tempfile::TempDir;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 
+use crate::bus::embedded::copy::CopyFolder;
 use crate::bus::embedded::disk::Disk;
+use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::state::{State, bucket_index};
+use crate::bus::error::StoreFailure;
 use crate::bus::options::BusOptions;
 use crate::bus::types::Bucket;
 
@@ -28,10 +33,15 @@ pub(crate) struct Shared {
     pub(super) permits: Arc<Semaphore>,
     pub(super) disk: Option<Disk>,
     pub(super) options: BusOptions,
+    /// The data folder, for messages.
+    dir: PathBuf,
+    /// Why the disk failed, once it has.
+    failure: watch::Sender<Option<StoreFailure>>,
 }
 
 impl Shared {
-    pub(super) fn new(options: &BusOptions, state: State, disk: Option<Disk>) -> Self {
+    pub(super) fn new(options: &BusOptions, state: State, disk: Option<(PathBuf, Disk)>) -> Self {
+        let (dir, disk) = disk.unzip();
         Self {
             state: Mutex::new(state),
             work: Condvar::new(),
@@ -39,12 +49,38 @@ impl Shared {
             permits: Arc::new(Semaphore::new(MAX_QUEUED)),
             disk,
             options: options.clone(),
+            dir: dir.unwrap_or_default(),
+            failure: watch::Sender::new(None),
         }
     }
 
     /// The place of a bucket.
     pub(super) fn bucket(&self, bucket: Bucket) -> usize {
         bucket_index(&self.options, bucket)
+    }
+
+    /// Accepts nothing more, because the disk failed. Those who wait for an ack learn that the outcome is unknown.
+    pub(super) fn fail(&self, state: &mut State, error: &DiskError) {
+        if state.failed {
+            return;
+        }
+        let dir = &self.dir;
+        let failure = match error {
+            DiskError::Store(error) => StoreFailure::store(dir, error),
+            DiskError::Record(error) => StoreFailure::disk(dir, error),
+            DiskError::Damaged(damaged) => StoreFailure::Damaged {
+                dir: dir.clone(),
+                what: damaged.to_string(),
+            },
+        };
+        tracing::error!(%failure, "the bus accepts nothing more");
+        state.fail();
+        self.failure.send_replace(Some(failure));
+    }
+
+    /// Why the disk failed, once it has.
+    pub(super) fn failure(&self) -> watch::Receiver<Option<StoreFailure>> {
+        self.failure.subscribe()
     }
 }
 
@@ -54,8 +90,22 @@ pub(crate) struct StoreHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) committer: Option<JoinHandle<()>>,
     pub(super) delays: Option<AbortHandle>,
+    /// The working copies of a folder that is inspected. Dropped after `shared`.
+    pub(super) copies: Option<(Option<CopyFolder>, TempDir)>,
     /// Locked while the folder is open. Dropped after `shared`.
-    pub(super) _lock: Option<File>,
+    pub(super) lock: Option<File>,
+}
+
+impl StoreHandle {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            committer: None,
+            delays: None,
+            copies: None,
+            lock: None,
+        }
+    }
 }
 
 impl Drop for StoreHandle {

@@ -1,5 +1,17 @@
 //! Faults, limits and time. The conformance suite tests the behaviour that both buses share.
 
+mod crash;
+
+mod damage;
+
+mod loss;
+
+mod older;
+
+mod rig;
+
+mod time;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -272,7 +284,14 @@ struct Folder(std::path::PathBuf);
 impl Folder {
     fn new(name: &str) -> Self {
         let dir = format!("grandstand-bus-{name}-{}", std::process::id());
-        Self(std::env::temp_dir().join(dir))
+        // In memory if that is possible, because these tests wait for the disk often.
+        let memory = std::path::PathBuf::from("/dev/shm");
+        let parent = if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        };
+        Self(parent.join(dir))
     }
 
     /// Changes the store behind the bus' back.

@@ -1,0 +1,71 @@
+//! What a folder should hold: the number of its records, and the sum of their checksums.
+//!
+//! The sums do not depend on an order, so that records can be replaced and removed. Each commit stores the marks of
+//! what it touched, and [`record`](super::record) keeps the newest marks in a second place (D30).
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// The checksum of a record.
+pub(super) fn checksum(key: &[u8], value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, xxh3_64(key))
+}
+
+/// The number of some records, and the sum of their checksums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    pub(super) sum: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, checksum: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(checksum);
+    }
+
+    pub(super) fn remove(&mut self, checksum: u64) {
+        self.count = self.count.saturating_sub(1);
+        self.sum = self.sum.wrapping_sub(checksum);
+    }
+}
+
+/// What a stream should hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StreamMark {
+    pub(super) created_ms: u64,
+    /// The last sequence.
+    pub(super) last: u64,
+    pub(super) entries: Tally,
+}
+
+/// What a bucket should hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BucketMark {
+    /// The last revision.
+    pub(super) last: u64,
+    pub(super) keys: Tally,
+}
+
+/// What a folder should hold after a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// The number of the commit; 0 before the first one.
+    pub(super) commit: u64,
+    pub(super) streams: Vec<StreamMark>,
+    pub(super) buckets: Vec<BucketMark>,
+}
+
+impl Marks {
+    /// The marks of an empty folder.
+    pub(super) fn empty(streams: usize, buckets: usize, created_ms: u64) -> Self {
+        let stream = StreamMark {
+            created_ms,
+            ..StreamMark::default()
+        };
+        Self {
+            commit: 0,
+            streams: vec![stream; streams],
+            buckets: vec![BucketMark::default(); buckets],
+        }
+    }
+}
