@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{Bucket, Bus, BusError, BusOptions, ConnectError, Link, PutError, Storage};
+use crate::bus::{
+    Bucket, Bus, BusError, BusOptions, ConnectError, ConnectionState, PutError, Storage,
+};
 use crate::exit::Exit;
 use crate::process::config::Checks;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
@@ -124,9 +126,12 @@ impl ClusterSettings {
     /// [Joins](Self::join) again after every reconnect, because the bus may have come back without the record. Ends
     /// with the bus.
     pub async fn keep_joined(self, bus: Bus) {
-        let mut link = bus.link();
-        while link.changed().await.is_ok() {
-            if !matches!(*link.borrow_and_update(), Link::Up(_)) {
+        let mut connection_state = bus.connection_state();
+        while connection_state.changed().await.is_ok() {
+            if !matches!(
+                *connection_state.borrow_and_update(),
+                ConnectionState::Up(_)
+            ) {
                 continue;
             }
             while let Err(error) = self.join(&bus).await {

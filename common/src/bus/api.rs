@@ -16,7 +16,7 @@ use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, KvEntry, Link, LogState};
+use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
 use crate::bus::witness::Witness;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
@@ -127,8 +127,8 @@ impl Bus {
     }
 
     /// The state of the connection, and its changes.
-    pub fn link(&self) -> watch::Receiver<Link> {
-        either!(self, bus => bus.link())
+    pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        either!(self, bus => bus.connection_state())
     }
 
     /// The counters of this connection.

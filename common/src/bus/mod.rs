@@ -39,5 +39,7 @@ pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
-pub use self::types::{Bucket, KvEntry, Link, LogEntry, LogState, Message, Read, Standing};
+pub use self::types::{
+    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Standing,
+};
 pub use self::witness::Witness;

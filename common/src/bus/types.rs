@@ -80,7 +80,7 @@ pub struct LogState {
 
 /// The state of the connection to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionState {
     /// Connected. The number counts connections so far, so that a reconnect is a change.
     Up(u64),
     /// Disconnected; the client tries to reconnect.

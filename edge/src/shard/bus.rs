@@ -1,4 +1,4 @@
-//! The tasks between a shard's core and the bus: batches, commands, the bus' link and the leases.
+//! The tasks between a shard's core and the bus: batches, commands, the bus' connection and the leases.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, BusError, Link, Subscription};
+use grandstand_common::bus::{Bus, BusError, ConnectionState, Subscription};
 use grandstand_common::clock::Now;
 use grandstand_common::id::{EdgeId, Partition};
 use grandstand_common::record::Lease;
@@ -64,10 +64,10 @@ impl BusTasks {
         })
     }
 
-    /// Starts the tasks on the running `LocalSet`: batches and commands, then whatever `between` starts, then the link and
-    /// the leases. The runtime first polls tasks in the order in which they were started.
+    /// Starts the tasks on the running `LocalSet`: batches and commands, then whatever `between` starts, then the
+    /// connection's state and the leases. The runtime first polls tasks in the order in which they were started.
     pub(super) fn start(self, shard: &Rc<Shard>, between: impl FnOnce()) {
-        let link = self.bus.link();
+        let connection = self.bus.connection_state();
         spawn_local(drive_batches(
             Rc::clone(shard),
             Rc::clone(&self.hot_rooms),
@@ -75,7 +75,7 @@ impl BusTasks {
         ));
         spawn_local(drive_commands(Rc::clone(shard), self.hot_rooms, self.bus));
         between();
-        spawn_local(drive_link(Rc::clone(shard), link));
+        spawn_local(drive_connection(Rc::clone(shard), connection));
         spawn_local(drive_leases(Rc::clone(shard), self.leases));
     }
 }
@@ -171,16 +171,17 @@ fn then<T: 'static>(
     });
 }
 
-async fn drive_link(shard: Rc<Shard>, mut link: watch::Receiver<Link>) {
-    let mut last = *link.borrow_and_update();
-    while link.changed().await.is_ok() {
-        let current = *link.borrow_and_update();
+async fn drive_connection(shard: Rc<Shard>, mut connection: watch::Receiver<ConnectionState>) {
+    let mut last = *connection.borrow_and_update();
+    while connection.changed().await.is_ok() {
+        let current = *connection.borrow_and_update();
         shard.run(|core, _, now| {
             // A reconnect too fast to be seen as `Down` loses messages as well.
-            if matches!((last, current), (Link::Up(a), Link::Up(b)) if a != b) {
+            if matches!((last, current), (ConnectionState::Up(a), ConnectionState::Up(b)) if a != b)
+            {
                 core.handle_bus(false, now);
             }
-            core.handle_bus(matches!(current, Link::Up(_)), now);
+            core.handle_bus(matches!(current, ConnectionState::Up(_)), now);
         });
         last = current;
     }

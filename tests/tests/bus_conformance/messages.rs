@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{
-    AppendError, Bucket, Bus, BusError, Link, PublishError, PutError, RequestError,
+    AppendError, Bucket, Bus, BusError, ConnectionState, PublishError, PutError, RequestError,
 };
 use grandstand_common::id::Partition;
 use tokio::time::Instant;
@@ -247,5 +247,5 @@ pub(crate) async fn counters_count_messages_appends_and_requests(rig: Rig) {
     assert_eq!(stats.appends.load(Ordering::Relaxed), 1);
     assert_eq!(stats.puts.load(Ordering::Relaxed), 1);
     assert_eq!(stats.reconnects.load(Ordering::Relaxed), 0);
-    assert_eq!(*rig.bus.link().borrow(), Link::Up(1));
+    assert_eq!(*rig.bus.connection_state().borrow(), ConnectionState::Up(1));
 }

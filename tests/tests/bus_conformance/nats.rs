@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{
-    AppendError, Bucket, Bus, BusOptions, ConnectError, Link, PublishError, PutError, Read,
-    RequestError, Storage,
+    AppendError, Bucket, Bus, BusOptions, ConnectError, ConnectionState, PublishError, PutError,
+    Read, RequestError, Storage,
 };
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::{Partition, RoomId};
@@ -20,16 +20,19 @@ use crate::rig::{append, entry, key, options, soon, text};
 
 const P0: Partition = Partition(0);
 
-async fn until(link: &mut watch::Receiver<Link>, wanted: impl FnMut(&Link) -> bool) {
-    let waiting = link.wait_for(wanted);
-    assert!(soon("the link's change", waiting).await.is_ok());
+async fn until(
+    connection_state: &mut watch::Receiver<ConnectionState>,
+    wanted: impl FnMut(&ConnectionState) -> bool,
+) {
+    let waiting = connection_state.wait_for(wanted);
+    assert!(soon("the connection's change", waiting).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_or_repeat() {
     let mut server = NatsServer::start().await;
     let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
-    let mut link = bus.link();
+    let mut connection_state = bus.connection_state();
     let mut log = bus.read_log(P0, 1).await.unwrap();
     let mut watch = bus.watch(Bucket::Rooms(P0), "0.").await.unwrap();
     let mut messages = bus.subscribe("edge.a", 64).await.unwrap();
@@ -77,7 +80,10 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
         killed.elapsed() < Duration::from_secs(3),
         "the request fails at once, not at its deadline"
     );
-    until(&mut link, |link| *link == Link::Down).await;
+    until(&mut connection_state, |state| {
+        *state == ConnectionState::Down
+    })
+    .await;
     assert_eq!(
         bus.append("in.0.room".to_owned(), text("x"))
             .await
@@ -94,7 +100,11 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
     assert_eq!(asked, Err(RequestError::Disconnected));
 
     server.restart().await;
-    until(&mut link, |link| matches!(link, Link::Up(n) if *n > 1)).await;
+    until(
+        &mut connection_state,
+        |state| matches!(state, ConnectionState::Up(n) if *n > 1),
+    )
+    .await;
     let last = bus.log_state(P0).await.unwrap().last;
     assert!(
         (100..=101).contains(&last),

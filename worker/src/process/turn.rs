@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use grandstand_common::bus::{Bus, Link, Read, Standing, Witness};
+use grandstand_common::bus::{Bus, ConnectionState, Read, Standing, Witness};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
@@ -47,7 +47,7 @@ pub(super) struct Worker<'a> {
     watched: mpsc::Receiver<Watched>,
     /// Which watches have shown all that there was: workers, leases.
     loaded: [bool; 2],
-    link: watch::Receiver<Link>,
+    link: watch::Receiver<ConnectionState>,
     shutdown: &'a drain::Watch,
     leave_until: Option<tokio::time::Instant>,
     was_ready: bool,
@@ -99,7 +99,7 @@ impl<'a> Worker<'a> {
             work,
             watched,
             loaded: [false; 2],
-            link: bus.link(),
+            link: bus.connection_state(),
             shutdown,
             leave_until: None,
             was_ready: false,
@@ -223,7 +223,7 @@ impl<'a> Worker<'a> {
 
     fn on_link(&mut self) {
         let now = now();
-        let up = matches!(*self.link.borrow_and_update(), Link::Up(_));
+        let up = matches!(*self.link.borrow_and_update(), ConnectionState::Up(_));
         // A reconnect that was not seen as a loss is one all the same.
         self.machine.handle_link(now.at, false);
         self.edges.handle_link(now.at, up);

@@ -19,7 +19,7 @@ use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, KvEntry, Link, LogState, Message};
+use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState, Message};
 use grandstand_types::id::Partition;
 
 /// The most bytes of a message: the default of NATS.
@@ -36,7 +36,7 @@ pub struct Embedded {
 #[derive(Debug)]
 pub(super) struct Client {
     id: ClientId,
-    link: watch::Sender<Link>,
+    connection_state: watch::Sender<ConnectionState>,
     connections: AtomicU64,
     pub(super) stats: Arc<BusStats>,
 }
@@ -72,7 +72,7 @@ impl Embedded {
     fn new(store: Arc<StoreHandle>, id: ClientId) -> Self {
         let client = Client {
             id,
-            link: watch::Sender::new(Link::Up(1)),
+            connection_state: watch::Sender::new(ConnectionState::Up(1)),
             connections: AtomicU64::new(1),
             stats: Arc::default(),
         };
@@ -104,8 +104,8 @@ impl Embedded {
         MAX_PAYLOAD
     }
 
-    pub(crate) fn link(&self) -> watch::Receiver<Link> {
-        self.client.link.subscribe()
+    pub(crate) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.client.connection_state.subscribe()
     }
 
     pub(crate) fn stats(&self) -> &BusStats {
@@ -117,7 +117,7 @@ impl Embedded {
     }
 
     fn is_down(&self) -> bool {
-        *self.client.link.borrow() == Link::Down
+        *self.client.connection_state.borrow() == ConnectionState::Down
     }
 
     /// Begins every send. `Ok(false)` means that the message goes out and the connection is lost with it.
@@ -159,7 +159,9 @@ impl Embedded {
                 state.log.lose_tail(stream, (last + 1).saturating_sub(lost));
             }
         }
-        self.client.link.send_replace(Link::Down);
+        self.client
+            .connection_state
+            .send_replace(ConnectionState::Down);
         let this = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(outage).await;
@@ -170,7 +172,9 @@ impl Embedded {
                 .set_up(this.client.id, true);
             let count = this.client.connections.fetch_add(1, Ordering::Relaxed) + 1;
             BusStats::count(&this.client.stats.reconnects);
-            this.client.link.send_replace(Link::Up(count));
+            this.client
+                .connection_state
+                .send_replace(ConnectionState::Up(count));
         });
     }
 
@@ -283,7 +287,12 @@ impl Embedded {
             .wake
             .subscribe();
         drop(state);
-        Ok(Cursor::new(self.store.clone(), self.link(), wake, position))
+        Ok(Cursor::new(
+            self.store.clone(),
+            self.connection_state(),
+            wake,
+            position,
+        ))
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -337,7 +346,12 @@ impl Embedded {
             next: 1,
             waits_for: 0,
         };
-        Ok(Cursor::new(self.store.clone(), self.link(), wake, position))
+        Ok(Cursor::new(
+            self.store.clone(),
+            self.connection_state(),
+            wake,
+            position,
+        ))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bus::embedded::log::Found;
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::options::IDLE_HEARTBEAT;
-use crate::bus::types::{KvEntry, Link, LogEntry, Read};
+use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
 use grandstand_types::id::Partition;
 
 /// The most entries that one lookup returns.
@@ -179,7 +179,7 @@ pub(crate) struct Cursor<P: Position> {
     position: P,
     ready: VecDeque<(P::Item, u64)>,
     wake: watch::Receiver<()>,
-    link: watch::Receiver<Link>,
+    connection_state: watch::Receiver<ConnectionState>,
     idle_at: Instant,
     lost: bool,
 }
@@ -187,7 +187,7 @@ pub(crate) struct Cursor<P: Position> {
 impl<P: Position> Cursor<P> {
     pub(super) fn new(
         store: Arc<StoreHandle>,
-        link: watch::Receiver<Link>,
+        connection_state: watch::Receiver<ConnectionState>,
         wake: watch::Receiver<()>,
         position: P,
     ) -> Self {
@@ -196,7 +196,7 @@ impl<P: Position> Cursor<P> {
             position,
             ready: VecDeque::new(),
             wake,
-            link,
+            connection_state,
             idle_at: Instant::now(),
             lost: false,
         }
@@ -210,10 +210,10 @@ impl<P: Position> Cursor<P> {
             if let Some(read) = self.try_next() {
                 return read;
             }
-            let connected = *self.link.borrow_and_update() != Link::Down;
+            let connected = *self.connection_state.borrow_and_update() != ConnectionState::Down;
             let changed = tokio::select! {
                 changed = self.wake.changed() => changed,
-                changed = self.link.changed() => changed,
+                changed = self.connection_state.changed() => changed,
                 () = tokio::time::sleep_until(self.idle_at), if connected => Ok(()),
             };
             if changed.is_err() {
@@ -226,7 +226,7 @@ impl<P: Position> Cursor<P> {
         if self.lost {
             return Some(Read::Lost);
         }
-        if *self.link.borrow() == Link::Down {
+        if *self.connection_state.borrow() == ConnectionState::Down {
             return None;
         }
         if self.ready.is_empty() {

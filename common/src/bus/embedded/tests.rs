@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::bus::embedded::Faults;
 use crate::bus::{
-    AppendError, Bucket, Bus, BusOptions, Link, LogReader, PublishError, PutError, Read, Receipt,
-    RequestError, Unanswered,
+    AppendError, Bucket, Bus, BusOptions, ConnectionState, LogReader, PublishError, PutError, Read,
+    Receipt, RequestError, Unanswered,
 };
 use grandstand_types::id::Partition;
 
@@ -135,7 +135,7 @@ async fn a_disconnected_client_fails_and_later_reconnects() {
         panic!("it is embedded");
     };
     embedded.disconnect(Duration::from_secs(2));
-    assert_eq!(*bus.link().borrow(), Link::Down);
+    assert_eq!(*bus.connection_state().borrow(), ConnectionState::Down);
     let refused = bus.append("in.0.room".to_owned(), Bytes::new()).await;
     assert_eq!(refused.unwrap_err(), PublishError::Disconnected);
     let second = Duration::from_secs(1);
@@ -145,8 +145,11 @@ async fn a_disconnected_client_fails_and_later_reconnects() {
     assert_eq!(asked, Err(RequestError::NoResponders));
     append(&other, "meanwhile").await.await.unwrap();
     assert_eq!(reader.try_next(), None);
-    let mut link = bus.link();
-    link.wait_for(|link| *link == Link::Up(2)).await.unwrap();
+    let mut connection_state = bus.connection_state();
+    connection_state
+        .wait_for(|state| *state == ConnectionState::Up(2))
+        .await
+        .unwrap();
     assert!(matches!(reader.next().await, Read::Item(entry, 0) if entry.payload == "meanwhile"));
     other
         .publish("edge.a".to_owned(), Bytes::from_static(b"x"))

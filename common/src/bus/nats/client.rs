@@ -17,7 +17,7 @@ use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, KvEntry, Link, LogEntry, LogState, Message, Read};
+use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read};
 use crate::subject;
 use grandstand_types::id::Partition;
 
@@ -49,8 +49,8 @@ impl Nats {
         self.inner.connection.client.max_payload()
     }
 
-    pub(crate) fn link(&self) -> watch::Receiver<Link> {
-        self.inner.connection.replies.link()
+    pub(crate) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.inner.connection.replies.connection_state()
     }
 
     pub(crate) fn stats(&self) -> &BusStats {

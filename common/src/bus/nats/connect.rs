@@ -73,7 +73,7 @@ pub(super) async fn connect(
     })?;
     let tasks = vec![
         tokio::spawn(drive_replies(connection.replies.clone(), answers)).abort_handle(),
-        tokio::spawn(drive_link(connection.clone(), wake, options.clone())).abort_handle(),
+        tokio::spawn(drive_connection(connection.clone(), wake, options.clone())).abort_handle(),
     ];
     let within = match options.replicas {
         0 | 1 => CONNECT_DEADLINE,
@@ -148,7 +148,7 @@ async fn drive_replies(replies: Arc<Replies>, mut answers: Subscriber) {
 
 /// Follows the connection's state. Events wake it, but it also polls, because the client library drops events in a
 /// burst.
-async fn drive_link(connection: Connection, wake: Arc<Notify>, options: BusOptions) {
+async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: BusOptions) {
     let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = connection_count(&connection.client);

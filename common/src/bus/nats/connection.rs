@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
-use crate::bus::types::Link;
+use crate::bus::types::ConnectionState;
 
 /// How long the server may take for requests that change something.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,8 +79,10 @@ impl Connection {
 
     async fn down(&self) {
         // `self.replies` keeps the sender alive, so this ends only with the state.
-        let mut link = self.replies.link();
-        let _ = link.wait_for(|link| *link == Link::Down).await;
+        let mut connection_state = self.replies.connection_state();
+        let _ = connection_state
+            .wait_for(|state| *state == ConnectionState::Down)
+            .await;
     }
 
     /// Sends a message whose answer goes to `waiter`.

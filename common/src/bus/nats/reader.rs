@@ -14,7 +14,7 @@ use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
 use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
-use crate::bus::types::{KvEntry, Link, LogEntry, Read};
+use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
 
 /// The most entries that wait for the reader; then flow control stops the server.
 const CAPACITY: usize = 256;
@@ -88,7 +88,7 @@ pub(super) async fn open<T: Send + 'static>(
     spec: ReadSpec,
     decode: Decode<T>,
 ) -> Result<mpsc::Receiver<Read<T>>, BusError> {
-    let link = inner.connection.replies.link();
+    let connection_state = inner.connection.replies.connection_state();
     let info = inner.connection.stream_info(&spec.stream).await?;
     let position = Position::new(&info, spec.from);
     let (sender, receiver) = mpsc::channel(CAPACITY);
@@ -97,7 +97,7 @@ pub(super) async fn open<T: Send + 'static>(
         spec,
         decode,
         position,
-        link,
+        connection_state,
         sender,
     };
     let consumer = reader.create().await?;
@@ -110,7 +110,7 @@ struct Reader<T> {
     spec: ReadSpec,
     decode: Decode<T>,
     position: Position,
-    link: watch::Receiver<Link>,
+    connection_state: watch::Receiver<ConnectionState>,
     sender: mpsc::Sender<Read<T>>,
 }
 
@@ -125,7 +125,7 @@ enum ConsumerEnd {
 
 impl<T> Reader<T> {
     async fn create(&mut self) -> Result<Consumer, BusError> {
-        self.link.mark_unchanged();
+        self.connection_state.mark_unchanged();
         if self.inner.options.replicas > 1 {
             let (stream, filter) = (&self.spec.stream, &self.spec.filter);
             let last = self
@@ -172,7 +172,7 @@ impl<T> Reader<T> {
                 biased;
                 event = consumer.next() => event,
                 () = self.sender.closed() => return ConsumerEnd::ReaderGone,
-                _ = self.link.changed() => return ConsumerEnd::Restart,
+                _ = self.connection_state.changed() => return ConsumerEnd::Restart,
                 () = tokio::time::sleep_until(heard + SILENCE) => return ConsumerEnd::Restart,
             };
             match event {
@@ -236,7 +236,10 @@ impl<T> Reader<T> {
         loop {
             let closed = self.sender.clone();
             let attempt = async {
-                let up = self.link.wait_for(|link| matches!(link, Link::Up(_))).await;
+                let up = self
+                    .connection_state
+                    .wait_for(|state| matches!(state, ConnectionState::Up(_)))
+                    .await;
                 up.map_err(|_| BusError::Disconnected)?;
                 let info = self.inner.connection.stream_info(&self.spec.stream).await?;
                 if !self.position.is_in(&info, self.spec.every_entry)

@@ -17,7 +17,7 @@ use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::pub_ack;
 use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
-use crate::bus::types::Link;
+use crate::bus::types::ConnectionState;
 
 /// The most pending answers; further requests wait to be sent. Less than the capacity of the replies' subscription.
 const MAX_WAITING: usize = 16 * 1024;
@@ -93,9 +93,9 @@ pub(super) struct Replies {
     prefix: String,
     table: Mutex<Table>,
     permits: Arc<Semaphore>,
-    /// The same as `link`, but cheaper to read. Changed while the table is locked.
+    /// The same as `connection_state`, but cheaper to read. Changed while the table is locked.
     up: AtomicBool,
-    link: watch::Sender<Link>,
+    connection_state: watch::Sender<ConnectionState>,
     pub(super) stats: Arc<BusStats>,
 }
 
@@ -129,7 +129,7 @@ impl Replies {
             table: Mutex::default(),
             permits: Arc::new(Semaphore::new(MAX_WAITING)),
             up: AtomicBool::new(false),
-            link: watch::Sender::new(Link::Down),
+            connection_state: watch::Sender::new(ConnectionState::Down),
             stats: Arc::default(),
         }
     }
@@ -149,8 +149,8 @@ impl Replies {
         format!("{}d.{number}", self.prefix)
     }
 
-    pub(super) fn link(&self) -> watch::Receiver<Link> {
-        self.link.subscribe()
+    pub(super) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.connection_state.subscribe()
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -230,9 +230,9 @@ impl Replies {
             table.due.clear();
             std::mem::take(&mut table.entries)
         };
-        self.link.send_if_modified(|link| {
-            let changed = *link != Link::Down;
-            *link = Link::Down;
+        self.connection_state.send_if_modified(|state| {
+            let changed = *state != ConnectionState::Down;
+            *state = ConnectionState::Down;
             changed
         });
         for entry in entries.into_values() {
@@ -249,7 +249,8 @@ impl Replies {
         if count > 1 {
             BusStats::count(&self.stats.reconnects);
         }
-        self.link.send_replace(Link::Up(count));
+        self.connection_state
+            .send_replace(ConnectionState::Up(count));
     }
 }
 

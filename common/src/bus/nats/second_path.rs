@@ -141,10 +141,10 @@ impl Seeker {
                 *last = standing;
                 changed
             });
-            let mut link = self.connection.replies.link();
+            let mut connection_state = self.connection.replies.connection_state();
             tokio::select! {
                 // Another server may know other addresses.
-                _ = link.changed() => {}
+                _ = connection_state.changed() => {}
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
