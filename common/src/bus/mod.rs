@@ -40,6 +40,6 @@ pub use self::receipt::{PutReceipt, Receipt};
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
 pub use self::types::{
-    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Standing,
+    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, SecondConnection,
 };
 pub use self::witness::Witness;

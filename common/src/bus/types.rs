@@ -89,7 +89,7 @@ pub enum ConnectionState {
 
 /// The state of a [`Witness`](crate::bus::Witness).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum SecondConnection {
     /// There is one server, or the bus is in this process, so a second connection would prove nothing.
     NotNeeded,
     /// There are other servers, but none can be reached at the moment.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::bus::error::RequestError;
 use crate::bus::nats::SecondPath;
-use crate::bus::types::Standing;
+use crate::bus::types::SecondConnection;
 
 /// A connection to another server than the bus uses, if there is one. Ends when dropped.
 ///
@@ -18,14 +18,14 @@ pub struct Witness(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    None(watch::Sender<Standing>),
+    None(watch::Sender<SecondConnection>),
     Nats(SecondPath),
 }
 
 impl Witness {
     /// A witness of a bus without servers.
     pub(crate) fn none() -> Self {
-        Self(Kind::None(watch::Sender::new(Standing::NotNeeded)))
+        Self(Kind::None(watch::Sender::new(SecondConnection::NotNeeded)))
     }
 
     pub(crate) fn nats(second: SecondPath) -> Self {
@@ -33,10 +33,10 @@ impl Witness {
     }
 
     /// The state of the connection, and its changes.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
+    pub fn connection(&self) -> watch::Receiver<SecondConnection> {
         match &self.0 {
-            Kind::None(standing) => standing.subscribe(),
-            Kind::Nats(second) => second.standing(),
+            Kind::None(connection) => connection.subscribe(),
+            Kind::Nats(second) => second.connection(),
         }
     }
 

@@ -42,21 +42,21 @@ pub enum LeaseCommand {
     /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`LeaseMachine::handle_put`](super::LeaseMachine::handle_put).
     Put {
         /// Where.
-        place: RecordKey,
+        record: RecordKey,
         /// What.
         value: Bytes,
-        /// In place of which revision.
+        /// In record of which revision.
         expected: u64,
     },
-    /// Look a key up. Answered by exactly one [`LeaseMachine::handle_look`](super::LeaseMachine::handle_look).
-    Look {
+    /// Look a key up. Answered by exactly one [`LeaseMachine::handle_get`](super::LeaseMachine::handle_get).
+    Get {
         /// Where.
-        place: RecordKey,
+        record: RecordKey,
     },
     /// Delete if the key is still at `expected`. Not answered.
-    Forget {
+    Delete {
         /// Where.
-        place: RecordKey,
+        record: RecordKey,
         /// Of which revision.
         expected: u64,
     },
@@ -83,7 +83,7 @@ pub enum LeaseCommand {
     /// Another worker found this one dead: drop everything at once, and begin anew with a new machine under a new id.
     Dead,
     /// The worker left: nothing is its own any more. Comes after [`LeaseMachine::handle_leave`](super::LeaseMachine::handle_leave).
-    Gone,
+    Left,
 }
 
 /// A question to a worker whether it is there.
@@ -119,7 +119,7 @@ pub enum PutOutcome {
 
 /// What a look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
+pub enum GetOutcome {
     /// This.
     Found(KvEntry),
     /// There is no such key.

@@ -7,8 +7,8 @@ use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
 use super::command::{LeaseCommand, RecordKey};
-use super::leases::{Hold, PartitionLease};
-use super::record::{encode, lease};
+use super::leases::{Ownership, PartitionLease};
+use super::record::{self, encode};
 use super::rendezvous;
 use super::state::LeaseState;
 
@@ -19,26 +19,26 @@ const GIVEN_AT_ONCE: usize = 2;
 const KEPT_MS: u64 = 600_000;
 
 /// How often it is looked whose records are that old.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+const DELETE_EVERY: Duration = Duration::from_secs(60);
 
 impl LeaseState {
     /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
     /// says `None`.
     pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
-        if self.wake.is_some_and(|wake| now >= wake) {
+        if self.decide_at.is_some_and(|decide_at| now >= decide_at) {
             self.changed = true;
         }
-        while self.changed && self.commands.is_empty() && !self.over {
+        while self.changed && self.commands.is_empty() && !self.ended {
             self.changed = false;
             self.decide(now, unix_ms);
-            self.wake = self.next_timeout(now);
+            self.decide_at = self.next_timeout(now);
         }
         self.commands.pop_front()
     }
 
     /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.wake.filter(|_| !self.over)
+        self.decide_at.filter(|_| !self.ended)
     }
 
     fn next_timeout(&self, now: Instant) -> Option<Instant> {
@@ -53,21 +53,21 @@ impl LeaseState {
 
     fn decide(&mut self, now: Instant, unix_ms: u64) {
         if let Some((value, expected)) = self.own.renew(now) {
-            let place = RecordKey::Worker(self.own.id.clone());
-            self.put(place, value, expected);
+            let record = RecordKey::Worker(self.own.id.clone());
+            self.push_put(record, value, expected);
         }
         if !self.loaded || !self.may_act(now) {
             return;
         }
-        self.decide_dead(now);
-        self.decide_probes(now);
-        self.decide_forgotten(now, unix_ms);
-        self.decide_partitions(now, unix_ms);
-        self.decide_gone();
+        self.mark_dead(now);
+        self.probe(now);
+        self.delete_old_records(now, unix_ms);
+        self.move_partitions(now, unix_ms);
+        self.leave();
     }
 
-    fn decide_dead(&mut self, now: Instant) {
-        for id in self.peers.found_dead(now, self.settings.alone) {
+    fn mark_dead(&mut self, now: Instant) {
+        for id in self.peers.next_dead(now, self.settings.alone) {
             let peer = &self.peers.all[&id];
             let record = WorkerRecord {
                 state: WorkerState::Dead,
@@ -78,22 +78,22 @@ impl LeaseState {
                     .map_or_else(String::new, |record| record.build.clone()),
             };
             let expected = peer.revision;
-            self.put(RecordKey::Worker(id), encode(&record), expected);
+            self.push_put(RecordKey::Worker(id), encode(&record), expected);
         }
     }
 
-    fn decide_probes(&mut self, now: Instant) {
+    fn probe(&mut self, now: Instant) {
         let probes = self.peers.next_probes(now, &self.own.id);
         self.commands
             .extend(probes.into_iter().map(LeaseCommand::Probe));
     }
 
     /// Records of those who are dead for long are deleted, by the one that should own the first partition.
-    fn decide_forgotten(&mut self, now: Instant, unix_ms: u64) {
-        if self.forget_at.is_some_and(|at| now < at) {
+    fn delete_old_records(&mut self, now: Instant, unix_ms: u64) {
+        if self.delete_at.is_some_and(|at| now < at) {
             return;
         }
-        self.forget_at = Some(now + FORGET_EVERY);
+        self.delete_at = Some(now + DELETE_EVERY);
         let named: BTreeSet<_> = self.leases.iter().filter_map(holder).cloned().collect();
         self.peers.forget_deleted(&named);
         if !self.should_own(Partition(0)) {
@@ -106,26 +106,26 @@ impl LeaseState {
                 && old
                 && !named.contains(id)
             {
-                self.commands.push_back(LeaseCommand::Forget {
-                    place: RecordKey::Worker(id.clone()),
+                self.commands.push_back(LeaseCommand::Delete {
+                    record: RecordKey::Worker(id.clone()),
                     expected: peer.revision,
                 });
             }
         }
     }
 
-    fn decide_partitions(&mut self, now: Instant, unix_ms: u64) {
+    fn move_partitions(&mut self, now: Instant, unix_ms: u64) {
         let moving = self
             .leases
             .iter()
-            .filter(|slot| slot.is_moving(now))
+            .filter(|lease| lease.is_moving(now))
             .count();
-        let has_heirs = self
+        let has_successors = self
             .peers
             .all
             .values()
             .any(|peer| peer.state == WorkerState::Alive);
-        let mut may_give = match has_heirs {
+        let mut may_give = match has_successors {
             true => GIVEN_AT_ONCE.saturating_sub(moving),
             false => usize::MAX,
         };
@@ -134,56 +134,58 @@ impl LeaseState {
             let should = self.should_own(partition);
             let free = self.is_free(index);
             let own = self.own.id.clone();
-            let slot = &mut self.leases[index];
-            if slot.busy {
+            let lease = &mut self.leases[index];
+            if lease.busy {
                 continue;
             }
-            let stored = slot.lease.as_ref();
-            let wanted = match slot.hold {
-                Hold::No if free && should => {
+            let stored = lease.stored.as_ref();
+            let wanted = match lease.ownership {
+                Ownership::NotOwned if free && should => {
                     let last = stored.map_or(Epoch::default(), |lease| lease.epoch);
-                    lease(Some(&own), last.next(unix_ms), false)
+                    record::lease(Some(&own), last.next(unix_ms), false)
                 }
-                Hold::Held { epoch, ready }
+                Ownership::Owned { epoch, ready }
                     if !should && (ready || self.own.state != WorkerState::Alive) =>
                 {
                     if may_give == 0 {
                         continue;
                     }
                     may_give -= 1;
-                    slot.hold = Hold::Stopping { epoch };
-                    slot.given = Some(now);
+                    lease.ownership = Ownership::Stopping { epoch };
+                    lease.given = Some(now);
                     self.commands.push_back(LeaseCommand::Stop { partition });
                     continue;
                 }
-                Hold::Held { epoch, ready: true } if stored.is_some_and(|lease| !lease.ready) => {
-                    lease(Some(&own), epoch, true)
+                Ownership::Owned { epoch, ready: true }
+                    if stored.is_some_and(|lease| !lease.ready) =>
+                {
+                    record::lease(Some(&own), epoch, true)
                 }
-                Hold::Released => {
+                Ownership::Stopped => {
                     let epoch = stored.map_or(Epoch::default(), |lease| lease.epoch);
-                    lease(None, epoch, false)
+                    record::lease(None, epoch, false)
                 }
                 _ => continue,
             };
-            let (value, expected) = (encode(&wanted), slot.revision);
-            slot.busy = true;
-            slot.put = Some(wanted);
-            self.put(RecordKey::Lease(partition), value, expected);
+            let (value, expected) = (encode(&wanted), lease.revision);
+            lease.busy = true;
+            lease.put = Some(wanted);
+            self.push_put(RecordKey::Lease(partition), value, expected);
         }
     }
 
     /// A leaving worker that holds nothing says so, and is gone when that is stored.
-    fn decide_gone(&mut self) {
-        let holds = |slot: &PartitionLease| slot.hold != Hold::No || slot.busy;
+    fn leave(&mut self) {
+        let holds = |lease: &PartitionLease| lease.ownership != Ownership::NotOwned || lease.busy;
         if self.own.state == WorkerState::Alive || self.leases.iter().any(holds) {
             return;
         }
         if self.own.state == WorkerState::Leaving {
             self.own.state = WorkerState::Dead;
-            self.own.hasten();
+            self.own.renew_now();
             self.changed = true;
         } else if self.own.stored == Some(WorkerState::Dead) {
-            self.end(LeaseCommand::Gone);
+            self.end(LeaseCommand::Left);
         }
     }
 
@@ -211,15 +213,15 @@ impl LeaseState {
         }
     }
 
-    fn put(&mut self, place: RecordKey, value: bytes::Bytes, expected: u64) {
+    fn push_put(&mut self, record: RecordKey, value: bytes::Bytes, expected: u64) {
         self.commands.push_back(LeaseCommand::Put {
-            place,
+            record,
             value,
             expected,
         });
     }
 }
 
-fn holder(slot: &PartitionLease) -> Option<&WorkerId> {
-    slot.lease.as_ref()?.worker.as_ref()
+fn holder(lease: &PartitionLease) -> Option<&WorkerId> {
+    lease.stored.as_ref()?.worker.as_ref()
 }

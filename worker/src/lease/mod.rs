@@ -5,7 +5,7 @@
 //!
 //! * A lease changes by compare-and-swap only, and every owner's epoch is higher than that of the one before, so no two
 //!   owners ever share an epoch, and whoever reads what they write and send can tell which counts.
-//! * A lease is taken only if it is free, or after its holder's record was rewritten to `dead` in place of the very
+//! * A lease is taken only if it is free, or after its holder's record was rewritten to `dead` in record of the very
 //!   record that was last seen of it.
 //! * A worker may act ([`LeaseMachine::may_act`]) until 2 s after its last acked renewal was sent, and not between a loss of
 //!   its connection and the first renewal acked after that. Another counts its silence after 3 s of its own clock, which
@@ -35,17 +35,17 @@ mod state;
 mod decide;
 
 pub use command::{
-    LeaseCommand, LeaseSettings, Look, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
+    GetOutcome, LeaseCommand, LeaseSettings, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
 };
 
 use std::time::Instant;
 
-use grandstand_common::bus::{KvEntry, Standing};
+use grandstand_common::bus::{KvEntry, SecondConnection};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::WorkerState;
 
-use leases::{Hold, PartitionLease};
-use own::Heard;
+use leases::{Ownership, PartitionLease};
+use own::RecordEvent;
 use state::LeaseState;
 
 /// One worker's view of who owns what.
@@ -82,7 +82,7 @@ impl LeaseMachine {
         self.state
             .leases
             .iter()
-            .filter(|slot| slot.epoch().is_some())
+            .filter(|lease| lease.epoch().is_some())
             .count()
     }
 
@@ -100,26 +100,31 @@ impl LeaseMachine {
         if id != self.state.own.id {
             return self.state.peers.on_entry(now, id, entry);
         }
-        let heard = self.state.own.on_entry(entry);
-        if heard == Heard::Seen {
+        let event = self.state.own.on_entry(entry);
+        if event == RecordEvent::Seen {
             self.state.peers.on_own_renewal(now);
         }
-        self.state.on_heard(heard);
+        self.state.on_record_event(event);
     }
 
     /// The watch of `leases` shows an entry.
     pub fn handle_lease(&mut self, now: Instant, entry: &KvEntry) {
         self.state.changed = true;
-        let Some((partition, slot)) = entry.key.parse().ok().map(Partition).and_then(|partition| {
-            Some((
-                partition,
-                self.state.leases.get_mut(usize::from(partition.0))?,
-            ))
-        }) else {
+        let Some((partition, lease)) =
+            entry.key.parse().ok().map(Partition).and_then(|partition| {
+                Some((
+                    partition,
+                    self.state.leases.get_mut(usize::from(partition.0))?,
+                ))
+            })
+        else {
             return;
         };
-        let change = slot.on_entry(&self.state.own.id, entry);
-        if let Some(holder) = slot.lease.as_ref().and_then(|lease| lease.worker.as_ref())
+        let change = lease.on_entry(&self.state.own.id, entry);
+        if let Some(holder) = lease
+            .stored
+            .as_ref()
+            .and_then(|lease| lease.worker.as_ref())
             && *holder != self.state.own.id
         {
             self.state.peers.on_named(now, holder);
@@ -134,58 +139,58 @@ impl LeaseMachine {
     }
 
     /// The connection to the bus is there, or is lost. To be told at the start, too.
-    pub fn handle_link(&mut self, now: Instant, up: bool) {
+    pub fn handle_connection(&mut self, now: Instant, up: bool) {
         self.state.changed = true;
-        self.state.peers.on_link(now, up);
+        self.state.peers.on_connection(now, up);
         if up {
-            self.state.own.on_up();
+            self.state.own.renew_now();
         } else {
             self.state.own.on_down(now);
         }
     }
 
     /// What became of a [`LeaseCommand::Put`].
-    pub fn handle_put(&mut self, place: &RecordKey, outcome: PutOutcome) {
+    pub fn handle_put(&mut self, record: &RecordKey, outcome: PutOutcome) {
         self.state.changed = true;
-        match place {
+        match record {
             RecordKey::Worker(id) if *id == self.state.own.id => {
-                let heard = self.state.own.on_put(outcome);
-                self.state.on_heard(heard);
+                let event = self.state.own.on_put(outcome);
+                self.state.on_record_event(event);
             }
             RecordKey::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
                 // The watch shows it, with all that it says.
             }
-            RecordKey::Worker(_) => self.state.look(place.clone()),
+            RecordKey::Worker(_) => self.state.push_get(record.clone()),
             RecordKey::Lease(partition) => {
-                if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
-                    let change = slot.on_put(&self.state.own.id, outcome);
+                if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+                    let change = lease.on_put(&self.state.own.id, outcome);
                     self.state.on_change(*partition, change);
                 }
             }
         }
     }
 
-    /// What a [`LeaseCommand::Look`] found.
-    pub fn handle_look(&mut self, now: Instant, place: &RecordKey, look: &Look) {
+    /// What a [`LeaseCommand::Get`] found.
+    pub fn handle_get(&mut self, now: Instant, record: &RecordKey, outcome: &GetOutcome) {
         self.state.changed = true;
-        match place {
+        match record {
             RecordKey::Worker(id) if *id == self.state.own.id => {
-                let heard = self.state.own.on_look(look);
-                self.state.on_heard(heard);
+                let event = self.state.own.on_get(outcome);
+                self.state.on_record_event(event);
             }
             RecordKey::Worker(id) => {
-                match look {
-                    Look::Found(entry) => self.state.peers.on_entry(now, id.clone(), entry),
-                    Look::Missing => self.state.peers.on_missing(id),
-                    Look::Failed => {}
+                match outcome {
+                    GetOutcome::Found(entry) => self.state.peers.on_entry(now, id.clone(), entry),
+                    GetOutcome::Missing => self.state.peers.on_missing(id),
+                    GetOutcome::Failed => {}
                 }
                 if let Some(peer) = self.state.peers.all.get_mut(id) {
                     peer.marking = false;
                 }
             }
             RecordKey::Lease(partition) => {
-                if let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) {
-                    let change = slot.on_look(&self.state.own.id, look);
+                if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+                    let change = lease.on_get(&self.state.own.id, outcome);
                     self.state.on_change(*partition, change);
                 }
             }
@@ -201,30 +206,30 @@ impl LeaseMachine {
     }
 
     /// Whether there is a second observer, and whether one is needed. Until this is said none is.
-    pub fn handle_second(&mut self, now: Instant, standing: Standing) {
+    pub fn handle_second_connection(&mut self, now: Instant, connection: SecondConnection) {
         self.state.changed = true;
-        self.state.peers.on_second(now, standing);
+        self.state.peers.on_second_connection(now, connection);
     }
 
     /// The worker has read the partition, and answers for it.
     pub fn handle_ready(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) else {
+        let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
             return;
         };
-        if let Hold::Held { epoch, .. } = slot.hold {
-            slot.hold = Hold::Held { epoch, ready: true };
+        if let Ownership::Owned { epoch, .. } = lease.ownership {
+            lease.ownership = Ownership::Owned { epoch, ready: true };
         }
     }
 
     /// The worker has stopped working on the partition, and all its writes are answered.
     pub fn handle_stopped(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(slot) = self.state.leases.get_mut(usize::from(partition.0)) else {
+        let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
             return;
         };
-        if slot.epoch().is_some() {
-            slot.hold = Hold::Released;
+        if lease.epoch().is_some() {
+            lease.ownership = Ownership::Stopped;
         }
     }
 
@@ -233,7 +238,7 @@ impl LeaseMachine {
         self.state.changed = true;
         if self.state.own.state == WorkerState::Alive {
             self.state.own.state = WorkerState::Leaving;
-            self.state.own.hasten();
+            self.state.own.renew_now();
         }
     }
 

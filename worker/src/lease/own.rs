@@ -7,7 +7,7 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
-use super::command::{Look, PutOutcome};
+use super::command::{GetOutcome, PutOutcome};
 use super::record::{decode, encode};
 
 /// How often a worker renews its record.
@@ -48,7 +48,7 @@ struct Renewal {
 
 /// What an event says of the own record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum RecordEvent {
     /// Nothing new.
     Nothing,
     /// A renewal is stored.
@@ -56,7 +56,7 @@ pub(super) enum Heard {
     /// The watch shows a renewal.
     Seen,
     /// It must be looked up what became of a put.
-    Look,
+    Unknown,
     /// Another worker found this one dead, or the record is gone.
     Dead,
 }
@@ -89,7 +89,7 @@ impl OwnRecord {
     }
 
     /// Says at once what has changed in the record.
-    pub(super) fn hasten(&mut self) {
+    pub(super) fn renew_now(&mut self) {
         self.last_sent = None;
     }
 
@@ -100,7 +100,7 @@ impl OwnRecord {
         }
     }
 
-    /// The record as it is to be stored now, and in place of which revision.
+    /// The record as it is to be stored now, and in record of which revision.
     pub(super) fn renew(&mut self, now: Instant) -> Option<(Bytes, u64)> {
         let due = self.last_sent.is_none_or(|sent| now >= sent + RENEW);
         if self.pending.is_some() || !due {
@@ -121,48 +121,48 @@ impl OwnRecord {
         Some((encode(&record), self.revision))
     }
 
-    pub(super) fn on_put(&mut self, outcome: PutOutcome) -> Heard {
+    pub(super) fn on_put(&mut self, outcome: PutOutcome) -> RecordEvent {
         match outcome {
             PutOutcome::Stored(revision) => {
                 self.revision = self.revision.max(revision);
                 self.on_acked()
             }
-            PutOutcome::Conflict | PutOutcome::Unknown => Heard::Look,
+            PutOutcome::Conflict | PutOutcome::Unknown => RecordEvent::Unknown,
         }
     }
 
     /// What the watch says of it.
-    pub(super) fn on_entry(&mut self, entry: &KvEntry) -> Heard {
+    pub(super) fn on_entry(&mut self, entry: &KvEntry) -> RecordEvent {
         if entry.revision <= self.seen {
-            return Heard::Nothing;
+            return RecordEvent::Nothing;
         }
         self.seen = entry.revision;
         match self.read(entry) {
-            Some(_) => Heard::Seen,
-            None => Heard::Dead,
+            Some(_) => RecordEvent::Seen,
+            None => RecordEvent::Dead,
         }
     }
 
     /// What the bucket has of it, looked up because a put's outcome was not plain.
-    pub(super) fn on_look(&mut self, look: &Look) -> Heard {
-        let found = match look {
+    pub(super) fn on_get(&mut self, outcome: &GetOutcome) -> RecordEvent {
+        let found = match outcome {
             // The next put is due in time, and will tell.
-            Look::Failed => {
+            GetOutcome::Failed => {
                 self.pending = None;
-                return Heard::Nothing;
+                return RecordEvent::Nothing;
             }
-            Look::Found(entry) => self.read(entry),
-            Look::Missing if self.revision == 0 => Some(0),
-            Look::Missing => None,
+            GetOutcome::Found(entry) => self.read(entry),
+            GetOutcome::Missing if self.revision == 0 => Some(0),
+            GetOutcome::Missing => None,
         };
         match (found, self.pending) {
-            (None, _) => Heard::Dead,
+            (None, _) => RecordEvent::Dead,
             (Some(beat), Some(pending)) if beat == pending.beat => self.on_acked(),
             // What was sent may still be stored later; then the next put conflicts, and is looked at in turn.
             _ => {
                 self.pending = None;
                 self.last_sent = None;
-                Heard::Nothing
+                RecordEvent::Nothing
             }
         }
     }
@@ -183,20 +183,15 @@ impl OwnRecord {
         self.not_before = Some(now);
     }
 
-    /// The connection is there: renews at once.
-    pub(super) fn on_up(&mut self) {
-        self.last_sent = None;
-    }
-
-    fn on_acked(&mut self) -> Heard {
+    fn on_acked(&mut self) -> RecordEvent {
         let Some(Renewal { state, sent, .. }) = self.pending.take() else {
-            return Heard::Nothing;
+            return RecordEvent::Nothing;
         };
         self.stored = Some(state);
         if self.not_before.is_some_and(|not_before| sent < not_before) {
-            return Heard::Nothing;
+            return RecordEvent::Nothing;
         }
         self.acked = self.acked.max(Some(sent));
-        Heard::Renewed
+        RecordEvent::Renewed
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::{KvEntry, Standing};
+use grandstand_common::bus::{KvEntry, SecondConnection};
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
@@ -41,7 +41,7 @@ pub(super) struct Peer {
     pub(super) revision: u64,
     /// When it was written, by the bus' clock.
     pub(super) time_ms: u64,
-    changed: Instant,
+    changed_at: Instant,
     /// Renewals of our own that the watch showed since it changed.
     own_renewals: u32,
     misses: u32,
@@ -59,14 +59,14 @@ struct Round {
     /// Whom an observer found absent: once for each observer.
     absent: Vec<WorkerId>,
     /// How many observers the own subject answered.
-    sound: usize,
+    own_answers: usize,
     /// How many observers there are.
     observers: usize,
 }
 
 /// The second observer.
 #[derive(Debug, Clone, Copy, Default)]
-enum Second {
+enum SecondObserver {
     /// There is one server: one observer will do.
     #[default]
     NotNeeded,
@@ -84,7 +84,7 @@ pub(super) struct Peers {
     rounds: u64,
     next_round: Option<Instant>,
     up_since: Option<Instant>,
-    second: Second,
+    second: SecondObserver,
     own_renewed: Option<Instant>,
 }
 
@@ -103,7 +103,7 @@ impl Peers {
             record,
             revision: entry.revision,
             time_ms: entry.time_ms,
-            changed: now,
+            changed_at: now,
             own_renewals: 0,
             misses: 0,
             marking: self.all.get(&id).is_some_and(|peer| peer.marking),
@@ -118,7 +118,7 @@ impl Peers {
             record: None,
             revision: 0,
             time_ms: u64::MAX,
-            changed: now,
+            changed_at: now,
             own_renewals: 0,
             misses: 0,
             marking: false,
@@ -134,7 +134,7 @@ impl Peers {
         }
     }
 
-    pub(super) fn on_link(&mut self, now: Instant, up: bool) {
+    pub(super) fn on_connection(&mut self, now: Instant, up: bool) {
         self.up_since = up.then_some(now);
         self.round = None;
         for peer in self.all.values_mut() {
@@ -143,11 +143,11 @@ impl Peers {
     }
 
     /// The second observer came, went, or is another.
-    pub(super) fn on_second(&mut self, now: Instant, standing: Standing) {
-        self.second = match standing {
-            Standing::NotNeeded => Second::NotNeeded,
-            Standing::Missing => Second::Missing,
-            Standing::There(_) => Second::Since(now),
+    pub(super) fn on_second_connection(&mut self, now: Instant, connection: SecondConnection) {
+        self.second = match connection {
+            SecondConnection::NotNeeded => SecondObserver::NotNeeded,
+            SecondConnection::Missing => SecondObserver::Missing,
+            SecondConnection::Connected(_) => SecondObserver::Since(now),
         };
         self.round = None;
         for peer in self.all.values_mut() {
@@ -159,9 +159,9 @@ impl Peers {
     fn is_settled(&self, now: Instant) -> bool {
         let settled = |since: Instant| now >= since + SETTLED;
         let second = match self.second {
-            Second::NotNeeded => true,
-            Second::Missing => false,
-            Second::Since(since) => settled(since),
+            SecondObserver::NotNeeded => true,
+            SecondObserver::Missing => false,
+            SecondObserver::Since(since) => settled(since),
         };
         second && self.up_since.is_some_and(settled)
     }
@@ -175,13 +175,13 @@ impl Peers {
 
     /// Those of whom it is certain enough that they are dead. Whoever is found so is marked by compare-and-swap on the
     /// record that was seen last, so that one renewed meanwhile stays.
-    pub(super) fn found_dead(&mut self, now: Instant, alone: bool) -> Vec<WorkerId> {
+    pub(super) fn next_dead(&mut self, now: Instant, alone: bool) -> Vec<WorkerId> {
         let mut found = Vec::new();
         for (id, peer) in &mut self.all {
             if peer.state == WorkerState::Dead || peer.marking {
                 continue;
             }
-            let silent = now >= peer.changed + SILENCE && peer.own_renewals >= OWN_RENEWALS;
+            let silent = now >= peer.changed_at + SILENCE && peer.own_renewals >= OWN_RENEWALS;
             if alone || silent || peer.misses >= MISSES || peer.revision == 0 {
                 peer.marking = true;
                 found.push(id.clone());
@@ -190,13 +190,13 @@ impl Peers {
         found
     }
 
-    /// When [`found_dead`](Self::found_dead) or [`next_probes`](Self::next_probes) may say something new that no event
+    /// When [`next_dead`](Self::next_dead) or [`next_probes`](Self::next_probes) may say something new that no event
     /// announces.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let silences = self
             .watched()
             .filter(|(_, peer)| peer.own_renewals >= OWN_RENEWALS)
-            .map(|(_, peer)| peer.changed + SILENCE);
+            .map(|(_, peer)| peer.changed_at + SILENCE);
         let round = match &self.round {
             _ if self.up_since.is_none() => None,
             Some(round) if !round.waiting.is_empty() => Some(round.started + ROUND_TIMEOUT),
@@ -215,14 +215,14 @@ impl Peers {
             return Vec::new();
         }
         self.next_round = Some(now + ROUND);
-        let mut workers = self.ring(own, self.is_new(now));
+        let mut workers = self.successors(own, self.is_new(now));
         if workers.is_empty() {
             return Vec::new();
         }
         workers.push(own.clone());
         let observers: &[Observer] = match self.second {
-            Second::Since(_) => &[Observer::First, Observer::Second],
-            Second::NotNeeded | Second::Missing => &[Observer::First],
+            SecondObserver::Since(_) => &[Observer::First, Observer::Second],
+            SecondObserver::NotNeeded | SecondObserver::Missing => &[Observer::First],
         };
         let each = |worker: WorkerId| observers.iter().map(move |by| (worker.clone(), *by));
         let waiting: Vec<_> = workers.into_iter().flat_map(each).collect();
@@ -232,7 +232,7 @@ impl Peers {
             started: now,
             waiting: waiting.clone(),
             absent: Vec::new(),
-            sound: 0,
+            own_answers: 0,
             observers: observers.len(),
         });
         let round = self.rounds;
@@ -262,7 +262,7 @@ impl Peers {
         };
         round.waiting.retain(|waiting| !answered(waiting));
         match outcome {
-            ProbeOutcome::Alive if id == own => round.sound += 1,
+            ProbeOutcome::Alive if id == own => round.own_answers += 1,
             ProbeOutcome::NoResponders if id != own => round.absent.push(id.clone()),
             _ => {
                 if let Some(peer) = self.all.get_mut(id) {
@@ -270,7 +270,7 @@ impl Peers {
                 }
             }
         }
-        if round.waiting.is_empty() && round.sound == round.observers && settled {
+        if round.waiting.is_empty() && round.own_answers == round.observers && settled {
             let found = |id: &WorkerId| round.absent.iter().filter(|absent| *absent == id).count();
             for (id, peer) in &mut self.all {
                 if found(id) == round.observers {
@@ -293,7 +293,7 @@ impl Peers {
     /// Whether the connection is so new that all are probed and not only the successors, until it counts.
     fn is_new(&self, now: Instant) -> bool {
         let is_new = |since: Instant| now < since + SETTLED + ROUND_TIMEOUT;
-        let second = matches!(self.second, Second::Since(since) if is_new(since));
+        let second = matches!(self.second, SecondObserver::Since(since) if is_new(since));
         second || self.up_since.is_some_and(is_new)
     }
 
@@ -304,12 +304,12 @@ impl Peers {
     }
 
     /// The workers that come next in the ring of ids; all of them for one that starts.
-    fn ring(&self, own: &WorkerId, all: bool) -> Vec<WorkerId> {
+    fn successors(&self, own: &WorkerId, all: bool) -> Vec<WorkerId> {
         let ids = || self.watched().map(|(id, _)| id);
-        let ring = ids()
+        let successors = ids()
             .filter(|id| *id > own)
             .chain(ids().filter(|id| *id < own));
         let count = if all { usize::MAX } else { SUCCESSORS };
-        ring.take(count).cloned().collect()
+        successors.take(count).cloned().collect()
     }
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use grandstand_common::id::Partition;
 
 use super::command::{LeaseCommand, LeaseSettings, RecordKey};
-use super::leases::{Hold, LeaseChange, PartitionLease};
-use super::own::{Heard, OwnRecord};
+use super::leases::{LeaseChange, Ownership, PartitionLease};
+use super::own::{OwnRecord, RecordEvent};
 use super::peers::Peers;
 
 /// One worker's view of who owns what.
@@ -20,12 +20,12 @@ pub(super) struct LeaseState {
     /// The watches have shown all that there was.
     pub(super) loaded: bool,
     /// When to look again whose records are old.
-    pub(super) forget_at: Option<Instant>,
-    pub(super) over: bool,
-    /// Something was heard since it was last decided what to do.
+    pub(super) delete_at: Option<Instant>,
+    pub(super) ended: bool,
+    /// Something was event since it was last decided what to do.
     pub(super) changed: bool,
     /// When to decide anew.
-    pub(super) wake: Option<Instant>,
+    pub(super) decide_at: Option<Instant>,
     pub(super) commands: VecDeque<LeaseCommand>,
 }
 
@@ -39,10 +39,10 @@ impl LeaseState {
                 .map(|_| PartitionLease::default())
                 .collect(),
             loaded: false,
-            forget_at: None,
-            over: false,
+            delete_at: None,
+            ended: false,
             changed: true,
-            wake: None,
+            decide_at: None,
             commands: VecDeque::new(),
             settings,
         }
@@ -50,21 +50,21 @@ impl LeaseState {
 
     /// Whether the worker may publish, append and put at `now`.
     pub(super) fn may_act(&self, now: Instant) -> bool {
-        !self.over && self.own.may_act(now)
+        !self.ended && self.own.may_act(now)
     }
 
-    pub(super) fn on_heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Nothing | Heard::Renewed | Heard::Seen => {}
-            Heard::Look => self.look(RecordKey::Worker(self.own.id.clone())),
-            Heard::Dead => self.end(LeaseCommand::Dead),
+    pub(super) fn on_record_event(&mut self, event: RecordEvent) {
+        match event {
+            RecordEvent::Nothing | RecordEvent::Renewed | RecordEvent::Seen => {}
+            RecordEvent::Unknown => self.push_get(RecordKey::Worker(self.own.id.clone())),
+            RecordEvent::Dead => self.end(LeaseCommand::Dead),
         }
     }
 
     pub(super) fn on_change(&mut self, partition: Partition, change: LeaseChange) {
         match change {
             LeaseChange::Nothing => {}
-            LeaseChange::Look => self.look(RecordKey::Lease(partition)),
+            LeaseChange::Unknown => self.push_get(RecordKey::Lease(partition)),
             LeaseChange::Taken(epoch) => self
                 .commands
                 .push_back(LeaseCommand::Start { partition, epoch }),
@@ -77,17 +77,19 @@ impl LeaseState {
         }
     }
 
-    pub(super) fn look(&mut self, place: RecordKey) {
-        self.commands.push_back(LeaseCommand::Look { place });
+    pub(super) fn push_get(&mut self, record: RecordKey) {
+        self.commands.push_back(LeaseCommand::Get { record });
     }
 
     /// The last command.
     pub(super) fn end(&mut self, how: LeaseCommand) {
-        if !self.over {
-            self.over = true;
+        if !self.ended {
+            self.ended = true;
             self.commands.clear();
             self.commands.push_back(how);
-            self.leases.iter_mut().for_each(|slot| slot.hold = Hold::No);
+            self.leases
+                .iter_mut()
+                .for_each(|lease| lease.ownership = Ownership::NotOwned);
         }
     }
 }

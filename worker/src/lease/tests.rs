@@ -50,16 +50,16 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
 fn drain(machine: &mut LeaseMachine, now: Instant, revision: &mut u64) -> Vec<LeaseCommand> {
     let mut all = Vec::new();
     while let Some(command) = machine.poll_command(now, UNIX) {
-        if let LeaseCommand::Put { place, value, .. } = &command {
+        if let LeaseCommand::Put { record, value, .. } = &command {
             *revision += 1;
-            machine.handle_put(place, PutOutcome::Stored(*revision));
+            machine.handle_put(record, PutOutcome::Stored(*revision));
             let shown = KvEntry {
-                key: place.key(),
+                key: record.key(),
                 value: Some(value.clone()),
                 revision: *revision,
                 time_ms: UNIX,
             };
-            match place {
+            match record {
                 RecordKey::Worker(_) => machine.handle_worker(now, &shown),
                 RecordKey::Lease(_) => machine.handle_lease(now, &shown),
             }
@@ -79,7 +79,7 @@ fn starts(commands: &[LeaseCommand]) -> Vec<(Partition, Epoch)> {
 
 fn marks(commands: &[LeaseCommand], worker: &str) -> bool {
     commands.iter().any(|command| {
-        matches!(command, LeaseCommand::Put { place: RecordKey::Worker(id), .. } if id.as_str() == worker)
+        matches!(command, LeaseCommand::Put { record: RecordKey::Worker(id), .. } if id.as_str() == worker)
     })
 }
 
@@ -87,7 +87,7 @@ fn marks(commands: &[LeaseCommand], worker: &str) -> bool {
 fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     assert!(!machine.may_act(now));
     let commands = drain(&mut machine, now, &mut revision);
@@ -102,10 +102,10 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
 
     machine.handle_ready(Partition(2));
     let commands = drain(&mut machine, now, &mut revision);
-    let [LeaseCommand::Put { place, value, .. }] = &commands[..] else {
+    let [LeaseCommand::Put { record, value, .. }] = &commands[..] else {
         panic!("{commands:?}");
     };
-    assert_eq!(*place, RecordKey::Lease(Partition(2)));
+    assert_eq!(*record, RecordKey::Lease(Partition(2)));
     let stored: Lease = decode(value).unwrap();
     assert!(stored.ready && stored.epoch == Epoch(UNIX));
 }
@@ -114,7 +114,7 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
 fn d16_silence_counts_after_three_seconds_and_three_renewals_of_ones_own() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(first, true);
+    machine.handle_connection(first, true);
     machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
     machine.handle_loaded();
     drain(&mut machine, first, &mut revision);
@@ -133,7 +133,7 @@ fn d16_silence_counts_after_three_seconds_and_three_renewals_of_ones_own() {
 fn d16_who_was_found_dead_drops_everything() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     drain(&mut machine, now, &mut revision);
     machine.handle_worker(now, &entry("me", &record(WorkerState::Dead, 1), 99));
@@ -147,7 +147,7 @@ fn d16_who_was_found_dead_drops_everything() {
 fn d17_nobody_answers_twice() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(first, true);
+    machine.handle_connection(first, true);
     machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
     machine.handle_loaded();
     let mut marked = Vec::new();
@@ -173,7 +173,7 @@ fn d17_nobody_answers_twice() {
 fn d17_ones_own_silence_is_not_anothers_death() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(first, true);
+    machine.handle_connection(first, true);
     machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
     machine.handle_loaded();
     for step in 0..28 {
@@ -192,17 +192,17 @@ fn d17_ones_own_silence_is_not_anothers_death() {
 fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(first, true);
+    machine.handle_connection(first, true);
     machine.handle_loaded();
     drain(&mut machine, first, &mut revision);
     let forgets = |machine: &mut LeaseMachine, now, unix_ms| {
         let mut all = Vec::new();
         while let Some(command) = machine.poll_command(now, unix_ms) {
             match command {
-                LeaseCommand::Put { place, .. } if matches!(place, RecordKey::Worker(_)) => {
-                    machine.handle_put(&place, PutOutcome::Stored(1000));
+                LeaseCommand::Put { record, .. } if matches!(record, RecordKey::Worker(_)) => {
+                    machine.handle_put(&record, PutOutcome::Stored(1000));
                 }
-                LeaseCommand::Forget { place, expected } => all.push((place, expected)),
+                LeaseCommand::Delete { record, expected } => all.push((record, expected)),
                 _ => {}
             }
         }
@@ -215,10 +215,10 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
     machine.handle_worker(first, &entry("alive", &record(WorkerState::Leaving, 1), 7));
     // Looked at every minute; kept for ten.
     let later = first + Duration::from_secs(61);
-    machine.handle_link(later, true);
+    machine.handle_connection(later, true);
     assert_eq!(forgets(&mut machine, later, UNIX + 61_000), []);
     let late = first + Duration::from_secs(660);
-    machine.handle_link(late, true);
+    machine.handle_connection(late, true);
     let forgotten = forgets(&mut machine, late, UNIX + 660_000);
     assert_eq!(forgotten, [(RecordKey::Worker(id("old")), 5)]);
     // Nothing is kept of whom the bucket has no record any more.
@@ -229,7 +229,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
     machine.handle_worker(late, &marker);
     assert!(machine.state.peers.all.contains_key(&id("old")));
     let later = late + Duration::from_secs(61);
-    machine.handle_link(later, true);
+    machine.handle_connection(later, true);
     forgets(&mut machine, later, UNIX + 721_000);
     assert!(!machine.state.peers.all.contains_key(&id("old")));
     assert!(machine.state.peers.all.contains_key(&id("named")));
@@ -239,7 +239,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
 fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     drain(&mut machine, now, &mut revision);
     (0..4).map(Partition).for_each(|p| machine.handle_ready(p));
@@ -290,14 +290,14 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
         }
     }
     assert_eq!(all, 4);
-    assert_eq!(last, Some(LeaseCommand::Gone));
+    assert_eq!(last, Some(LeaseCommand::Left));
 }
 
 #[test]
 fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_only() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     drain(&mut machine, now, &mut revision);
     (0..4).map(Partition).for_each(|p| machine.handle_ready(p));
@@ -324,13 +324,13 @@ fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_o
 fn a_lost_connection_suspends_until_a_later_renewal_is_acked() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     drain(&mut machine, now, &mut revision);
-    machine.handle_link(now, false);
+    machine.handle_connection(now, false);
     assert!(!machine.may_act(now));
     let later = now + Duration::from_millis(100);
-    machine.handle_link(later, true);
+    machine.handle_connection(later, true);
     drain(&mut machine, later, &mut revision);
     assert!(machine.may_act(later));
     assert_eq!(machine.owned(), 4);
@@ -340,7 +340,7 @@ fn a_lost_connection_suspends_until_a_later_renewal_is_acked() {
 fn another_owner_s_lease_means_that_the_partition_is_lost() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_loaded();
     drain(&mut machine, now, &mut revision);
     machine.handle_worker(now, &entry("other", &record(WorkerState::Leaving, 1), 69));

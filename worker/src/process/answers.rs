@@ -9,7 +9,7 @@ use grandstand_common::id::ProcessId;
 use tokio::time::timeout;
 
 use crate::command::{Outcome, Token};
-use crate::lease::{Look, Probe, ProbeOutcome, PutOutcome, RecordKey};
+use crate::lease::{GetOutcome, Probe, ProbeOutcome, PutOutcome, RecordKey};
 
 /// How long the lease machine waits for what becomes of a put or a look: a renewal must have another try before the
 /// worker suspends itself.
@@ -23,7 +23,7 @@ pub(super) type Answers<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
 
 /// An answer for the owner.
 #[derive(Debug)]
-pub(super) struct Answered(pub(super) Token, pub(super) Outcome);
+pub(super) struct EngineAnswer(pub(super) Token, pub(super) Outcome);
 
 /// An answer for the lease machine, or about an edge.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) enum LeaseAnswer {
     /// Of a put.
     Put(RecordKey, PutOutcome),
     /// Of a look.
-    Look(RecordKey, Look),
+    Get(RecordKey, GetOutcome),
     /// Of a probe of a worker.
     Probe(Probe, ProbeOutcome),
     /// Whether an edge process answered; `None` if that cannot be said.
@@ -53,18 +53,18 @@ pub(super) async fn lease_put(sent: Result<PutReceipt, PublishError>) -> PutOutc
 }
 
 /// A look at a lease or a worker.
-pub(super) async fn lease_look(
+pub(super) async fn lease_get(
     get: impl Future<Output = Result<Option<KvEntry>, BusError>>,
-) -> Look {
+) -> GetOutcome {
     match timeout(LEASE_DEADLINE, get).await {
-        Ok(Ok(Some(entry))) => Look::Found(entry),
-        Ok(Ok(None)) => Look::Missing,
-        Ok(Err(_)) | Err(_) => Look::Failed,
+        Ok(Ok(Some(entry))) => GetOutcome::Found(entry),
+        Ok(Ok(None)) => GetOutcome::Missing,
+        Ok(Err(_)) | Err(_) => GetOutcome::Failed,
     }
 }
 
 /// A probe.
-pub(super) fn probed<T>(answer: &Result<T, RequestError>) -> ProbeOutcome {
+pub(super) fn probe_outcome<T>(answer: &Result<T, RequestError>) -> ProbeOutcome {
     match answer {
         Ok(_) => ProbeOutcome::Alive,
         Err(RequestError::NoResponders) => ProbeOutcome::NoResponders,
@@ -82,7 +82,7 @@ pub(super) fn edge_answered<T>(answer: &Result<T, RequestError>) -> Option<bool>
 }
 
 /// An owner's put or deletion.
-pub(super) fn put(result: Result<u64, PutError>) -> Outcome {
+pub(super) fn put_outcome(result: Result<u64, PutError>) -> Outcome {
     match result {
         Ok(revision) => Outcome::Stored(revision),
         Err(PutError::WrongRevision) => Outcome::Conflict,

@@ -47,7 +47,7 @@ impl EdgeProbes {
     }
 
     /// The connection to the bus is there, or is lost.
-    pub(super) fn handle_link(&mut self, now: Instant, up: bool) {
+    pub(super) fn handle_connection(&mut self, now: Instant, up: bool) {
         self.up_since = up.then_some(now);
         self.next = up.then_some(now);
         for probed in self.processes.values_mut() {
@@ -122,7 +122,7 @@ mod tests {
         let sessions = || BTreeSet::from([process.clone()]);
         let mut probes = EdgeProbes::default();
         assert!(probes.poll(start, sessions()).is_empty());
-        probes.handle_link(start, true);
+        probes.handle_connection(start, true);
         let mut gone = Vec::new();
         for round in 0..14 {
             let now = start + EVERY * round;
@@ -142,7 +142,7 @@ mod tests {
         let start = tokio::time::Instant::now().into_std();
         let (old, new): (ProcessId, ProcessId) = ("a-1".parse().unwrap(), "a-2".parse().unwrap());
         let mut probes = EdgeProbes::default();
-        probes.handle_link(start, true);
+        probes.handle_connection(start, true);
         let first = probes.poll(start, BTreeSet::from([old.clone()]));
         assert_eq!(first, std::slice::from_ref(&old));
         assert!(!probes.handle_answer(start, &old, Some(false)));

@@ -4,7 +4,9 @@ use grandstand_common::bus::{Bucket, PublishError};
 use grandstand_common::id::ProcessId;
 use grandstand_common::subject;
 
-use super::answers::{LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_look, lease_put, probed};
+use super::answers::{
+    LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_get, lease_put, probe_outcome,
+};
 use super::edge_probes::ANSWER_WITHIN;
 use super::end::End;
 use super::settings::WorkerError;
@@ -22,32 +24,32 @@ impl Worker<'_> {
             };
             match command {
                 LeaseCommand::Put {
-                    place,
+                    record,
                     value,
                     expected,
                 } => {
-                    let (bucket, key) = (bucket(&place), place.key());
+                    let (bucket, key) = (bucket(&record), record.key());
                     let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
                     if matches!(sent, Err(PublishError::StoreFailed)) {
                         return Err(WorkerError::Store);
                     }
                     self.lease_answers.push(Box::pin(async move {
-                        LeaseAnswer::Put(place, lease_put(sent).await)
+                        LeaseAnswer::Put(record, lease_put(sent).await)
                     }));
                 }
-                LeaseCommand::Look { place } => {
+                LeaseCommand::Get { record } => {
                     let bus = self.bus.clone();
                     self.lease_answers.push(Box::pin(async move {
-                        let key = place.key();
-                        let look = lease_look(bus.get(bucket(&place), &key)).await;
-                        LeaseAnswer::Look(place, look)
+                        let key = record.key();
+                        let outcome = lease_get(bus.get(bucket(&record), &key)).await;
+                        LeaseAnswer::Get(record, outcome)
                     }));
                 }
-                LeaseCommand::Forget { place, expected } => {
+                LeaseCommand::Delete { record, expected } => {
                     let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
                     self.lease_answers.push(Box::pin(async move {
-                        let key = place.key();
-                        let deleted = bus.delete_if(bucket(&place), &key, expected, ttl).await;
+                        let key = record.key();
+                        let deleted = bus.delete_if(bucket(&record), &key, expected, ttl).await;
                         if let Err(error) = deleted {
                             tracing::debug!(key, %error, "cannot forget a dead worker");
                         }
@@ -77,7 +79,7 @@ impl Worker<'_> {
                     self.engine.drop_all();
                     return Ok(Some(End::Dead));
                 }
-                LeaseCommand::Gone => return Ok(Some(End::Left)),
+                LeaseCommand::Left => return Ok(Some(End::Left)),
             }
         }
     }
@@ -91,13 +93,13 @@ impl Worker<'_> {
                 self.lease_answers.push(Box::pin(async move {
                     let payload = bytes::Bytes::new();
                     let answer = bus.request(subject, payload, PROBE_DEADLINE).await;
-                    LeaseAnswer::Probe(probe, probed(&answer))
+                    LeaseAnswer::Probe(probe, probe_outcome(&answer))
                 }));
             }
             Observer::Second => {
                 let asked = self.witness.request(subject, PROBE_DEADLINE);
                 self.lease_answers.push(Box::pin(async move {
-                    LeaseAnswer::Probe(probe, probed(&asked.await))
+                    LeaseAnswer::Probe(probe, probe_outcome(&asked.await))
                 }));
             }
         }
@@ -106,8 +108,8 @@ impl Worker<'_> {
     pub(super) fn on_lease_answer(&mut self, answer: LeaseAnswer) {
         let now = now();
         match answer {
-            LeaseAnswer::Put(place, outcome) => self.machine.handle_put(&place, outcome),
-            LeaseAnswer::Look(place, look) => self.machine.handle_look(now.at, &place, &look),
+            LeaseAnswer::Put(record, outcome) => self.machine.handle_put(&record, outcome),
+            LeaseAnswer::Get(record, outcome) => self.machine.handle_get(now.at, &record, &outcome),
             LeaseAnswer::Probe(probe, outcome) => {
                 self.machine.handle_probe(now.at, &probe, outcome);
             }
@@ -134,8 +136,8 @@ impl Worker<'_> {
     }
 }
 
-fn bucket(place: &RecordKey) -> Bucket {
-    match place {
+fn bucket(record: &RecordKey) -> Bucket {
+    match record {
         RecordKey::Worker(_) => Bucket::Workers,
         RecordKey::Lease(_) => Bucket::Leases,
     }

@@ -35,7 +35,7 @@ pub(super) enum Work {
     /// An edge's interest.
     Ctl(Partition, Message),
     /// An edge's question about a hole.
-    Link(Message),
+    LinkRequest(Message),
 }
 
 /// A task's place: a new one takes the place of the one that is there.
@@ -70,15 +70,15 @@ impl Readers {
         }
     }
 
-    /// Whether work came from the task that has its seat now. What an earlier one left in the channel is void.
+    /// Whether work came from the task that has its key now. What an earlier one left in the channel is void.
     pub(super) fn is_current(&self, task: u64, work: &Work) -> bool {
-        let seat = match work {
+        let key = match work {
             Work::Log(partition, _) => ReaderKey::Log(*partition),
             Work::Kv(partition, source, _) => ReaderKey::Kv(*partition, *source),
             Work::Listening(p) | Work::Live(p, _) | Work::Ctl(p, _) => ReaderKey::Listen(*p),
-            Work::Link(_) => return true,
+            Work::LinkRequest(_) => return true,
         };
-        self.tasks.get(&seat).is_some_and(|(id, _)| *id == task)
+        self.tasks.get(&key).is_some_and(|(id, _)| *id == task)
     }
 
     pub(super) fn open_log(&mut self, partition: Partition, from: u64) {
@@ -101,7 +101,7 @@ impl Readers {
                 }
             }
         };
-        self.seat(ReaderKey::Log(partition), id, task);
+        self.start(ReaderKey::Log(partition), id, task);
     }
 
     pub(super) fn open_kv(&mut self, partition: Partition, source: KvSource) {
@@ -109,7 +109,7 @@ impl Readers {
         let task = async move {
             let prefix = subject::partition_prefix(partition);
             let bucket = source.bucket(partition);
-            let hand_on = |read| {
+            let pass_on = |read| {
                 let work = work.clone();
                 async move {
                     work.send((id, Work::Kv(partition, source, read)))
@@ -117,9 +117,9 @@ impl Readers {
                         .is_ok()
                 }
             };
-            read_kv(&bus, bucket, &prefix, false, hand_on).await;
+            read_kv(&bus, bucket, &prefix, false, pass_on).await;
         };
-        self.seat(ReaderKey::Kv(partition, source), id, task);
+        self.start(ReaderKey::Kv(partition, source), id, task);
     }
 
     /// Begins to listen to edges that ask for a partition.
@@ -139,25 +139,25 @@ impl Readers {
                 };
             }
         };
-        self.seat(ReaderKey::Listen(partition), id, task);
+        self.start(ReaderKey::Listen(partition), id, task);
     }
 
-    /// Ends what a seat's task does.
-    pub(super) fn close(&mut self, seat: ReaderKey) {
-        if let Some((_, task)) = self.tasks.remove(&seat) {
+    /// Ends what a key's task does.
+    pub(super) fn close(&mut self, key: ReaderKey) {
+        if let Some((_, task)) = self.tasks.remove(&key) {
             task.abort();
         }
     }
 
     /// Ends all that is done for a partition.
     pub(super) fn close_partition(&mut self, partition: Partition) {
-        for seat in [
+        for key in [
             ReaderKey::Log(partition),
             ReaderKey::Kv(partition, KvSource::Rooms),
             ReaderKey::Kv(partition, KvSource::Quarantine),
             ReaderKey::Listen(partition),
         ] {
-            self.close(seat);
+            self.close(key);
         }
     }
 
@@ -179,7 +179,7 @@ impl Readers {
         let link = async move {
             let mut asked = subscribe(&bus, &subject).await;
             while let Some(message) = asked.next().await {
-                if work.send((0, Work::Link(message))).await.is_err() {
+                if work.send((0, Work::LinkRequest(message))).await.is_err() {
                     return;
                 }
             }
@@ -198,10 +198,10 @@ impl Readers {
         (self.next, self.bus.clone(), self.work.clone())
     }
 
-    fn seat(&mut self, seat: ReaderKey, id: u64, task: impl Future<Output = ()> + 'static) {
-        self.close(seat);
+    fn start(&mut self, key: ReaderKey, id: u64, task: impl Future<Output = ()> + 'static) {
+        self.close(key);
         self.tasks
-            .insert(seat, (id, spawn_local(task).abort_handle()));
+            .insert(key, (id, spawn_local(task).abort_handle()));
     }
 }
 

@@ -6,7 +6,7 @@ use grandstand_common::id::Partition;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
 
-use super::answers::{self, Answered};
+use super::answers::{self, EngineAnswer};
 use super::readers::{ReaderKey, Work};
 use super::settings::WorkerError;
 use super::time::now;
@@ -23,16 +23,16 @@ impl Worker<'_> {
             return Ok(());
         }
         self.engine.flush(now());
-        while self.answers.len() < MAX_ANSWERS && self.machine.may_act(now().at) {
+        while self.engine_answers.len() < MAX_ANSWERS && self.machine.may_act(now().at) {
             match self.engine.poll_command() {
-                Some(command) => self.carry_out(command).await?,
+                Some(command) => self.execute(command).await?,
                 None => break,
             }
         }
         Ok(())
     }
 
-    async fn carry_out(&mut self, command: Command) -> Result<(), WorkerError> {
+    async fn execute(&mut self, command: Command) -> Result<(), WorkerError> {
         match command {
             Command::Append {
                 subject,
@@ -41,7 +41,7 @@ impl Worker<'_> {
             } => {
                 self.settings.metrics.appends.inc();
                 let receipt = check(self.bus.append(subject, payload).await)?;
-                self.answer(token, async move {
+                self.await_outcome(token, async move {
                     match receipt {
                         Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
                         Err(_) => Outcome::Failed,
@@ -58,8 +58,8 @@ impl Worker<'_> {
                 self.count_put(bucket);
                 let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
                 let receipt = check(sent)?;
-                self.answer(token, async move {
-                    answers::put(match receipt {
+                self.await_outcome(token, async move {
+                    answers::put_outcome(match receipt {
                         Ok(receipt) => receipt.await,
                         Err(error) => Err(PutError::NotSent(error)),
                     })
@@ -72,20 +72,20 @@ impl Worker<'_> {
                 token,
             } => {
                 let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
-                self.answer(token, async move {
-                    answers::put(bus.delete_if(bucket, &key, expected, ttl).await)
+                self.await_outcome(token, async move {
+                    answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
                 });
             }
             Command::Get { bucket, key, token } => {
                 let bus = self.bus.clone();
-                self.answer(token, async move {
+                self.await_outcome(token, async move {
                     let entry = bus.get(bucket, &key).await;
                     entry.map_or(Outcome::Failed, Outcome::Value)
                 });
             }
             Command::LogState { partition, token } => {
                 let bus = self.bus.clone();
-                self.answer(token, async move {
+                self.await_outcome(token, async move {
                     let state = bus.log_state(partition).await;
                     state.map_or(Outcome::Failed, Outcome::Log)
                 });
@@ -103,7 +103,7 @@ impl Worker<'_> {
             Command::Reply { to, payload } => self.publish(to, payload).await?,
             Command::Ready { partition, epoch } => {
                 if self.machine.epoch(partition) == Some(epoch) {
-                    self.tell_ready(partition);
+                    self.report_ready(partition);
                 }
             }
             Command::Released { partition, .. } => {
@@ -129,9 +129,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn answer(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
-        let answered = async move { Answered(token, outcome.await) };
-        self.answers.push(Box::pin(answered));
+    fn await_outcome(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
+        let answer = async move { EngineAnswer(token, outcome.await) };
+        self.engine_answers.push(Box::pin(answer));
     }
 
     fn count_put(&self, bucket: Bucket) {
@@ -142,8 +142,8 @@ impl Worker<'_> {
         };
     }
 
-    pub(super) fn on_answer(&mut self, answered: Answered) {
-        let Answered(token, outcome) = answered;
+    pub(super) fn on_engine_answer(&mut self, answer: EngineAnswer) {
+        let EngineAnswer(token, outcome) = answer;
         self.engine.handle_outcome(now(), token, outcome);
     }
 
@@ -171,11 +171,11 @@ impl Worker<'_> {
             }
             Work::Listening(partition) => {
                 self.listening.insert(partition);
-                self.tell_ready(partition);
+                self.report_ready(partition);
             }
             Work::Live(partition, message) => match Live::decode(message.payload) {
                 Ok(live) => self.engine.handle_live(now, partition, live),
-                Err(_) => self.unreadable(),
+                Err(_) => self.count_unreadable(),
             },
             Work::Ctl(partition, message) => match Interest::decode(message.payload) {
                 Ok(interest) => {
@@ -183,15 +183,15 @@ impl Worker<'_> {
                     self.engine
                         .handle_interest(now, partition, &interest, reply);
                 }
-                Err(_) => self.unreadable(),
+                Err(_) => self.count_unreadable(),
             },
-            Work::Link(message) => self.on_link_request(now, message),
+            Work::LinkRequest(message) => self.on_link_request(now, message),
         }
     }
 
     fn on_link_request(&mut self, now: Now, message: grandstand_common::bus::Message) {
         let Ok(request) = LinkRequest::decode(message.payload) else {
-            return self.unreadable();
+            return self.count_unreadable();
         };
         let reply = self.engine.handle_link_request(now, &request);
         if let Some(to) = message.reply {
@@ -206,7 +206,7 @@ impl Worker<'_> {
     }
 
     /// The lease says so when the owner has read all and can be asked.
-    fn tell_ready(&mut self, partition: Partition) {
+    fn report_ready(&mut self, partition: Partition) {
         let mut ready = self.engine.partitions().filter(|(_, _, ready)| *ready);
         if self.listening.contains(&partition) && ready.any(|(p, ..)| p == partition) {
             tracing::debug!(%partition, "ready");
@@ -214,7 +214,7 @@ impl Worker<'_> {
         }
     }
 
-    fn unreadable(&self) {
+    fn count_unreadable(&self) {
         self.settings.metrics.unreadable.inc();
     }
 }

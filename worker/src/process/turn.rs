@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use grandstand_common::bus::{Bus, ConnectionState, Read, Standing, Witness};
+use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 
-use super::answers::{Answered, Answers, LeaseAnswer};
+use super::answers::{Answers, EngineAnswer, LeaseAnswer};
 use super::edge_probes::EdgeProbes;
 use super::end::End;
 use super::readers::{QUEUE, Readers, Work};
@@ -32,7 +32,7 @@ const LEAST_SLEEP: Duration = Duration::from_micros(200);
 pub(super) struct Worker<'a> {
     pub(super) bus: &'a Bus,
     pub(super) witness: &'a Witness,
-    standing: watch::Receiver<Standing>,
+    second_connection: watch::Receiver<SecondConnection>,
     pub(super) settings: &'a WorkerSettings,
     pub(super) machine: LeaseMachine,
     pub(super) engine: Engine,
@@ -41,13 +41,13 @@ pub(super) struct Worker<'a> {
     /// Partitions whose `ctl` and `live` are subscribed to.
     pub(super) listening: BTreeSet<Partition>,
     /// Answers for the owner, and for the lease machine.
-    pub(super) answers: Answers<Answered>,
+    pub(super) engine_answers: Answers<EngineAnswer>,
     pub(super) lease_answers: Answers<LeaseAnswer>,
     work: mpsc::Receiver<(u64, Work)>,
     watched: mpsc::Receiver<Watched>,
     /// Which watches have shown all that there was: workers, leases.
     loaded: [bool; 2],
-    link: watch::Receiver<ConnectionState>,
+    connection: watch::Receiver<ConnectionState>,
     shutdown: &'a drain::Watch,
     leave_until: Option<tokio::time::Instant>,
     was_ready: bool,
@@ -55,17 +55,17 @@ pub(super) struct Worker<'a> {
 }
 
 /// What the loop waits for.
-enum Input {
+enum LoopEvent {
     Leave(tokio::time::Instant),
     LeaveDeadline,
-    Link,
-    LinkGone,
-    Standing,
+    Connection,
+    BusGone,
+    SecondConnection,
     LeaseAnswer(LeaseAnswer),
     Watched(Watched),
-    Answer(Answered),
+    EngineAnswer(EngineAnswer),
     Work(u64, Work),
-    Wake,
+    Timeout,
 }
 
 impl<'a> Worker<'a> {
@@ -94,23 +94,23 @@ impl<'a> Worker<'a> {
             readers,
             edges: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
-            answers: Answers::new(),
+            engine_answers: Answers::new(),
             lease_answers: Answers::new(),
             work,
             watched,
             loaded: [false; 2],
-            link: bus.connection_state(),
+            connection: bus.connection_state(),
             shutdown,
             leave_until: None,
             was_ready: false,
             counted: Counts::default(),
             bus,
             witness,
-            standing: witness.standing(),
+            second_connection: witness.connection(),
             settings,
         };
-        worker.on_link();
-        worker.on_standing();
+        worker.on_connection();
+        worker.on_second_connection();
         worker
     }
 
@@ -118,24 +118,24 @@ impl<'a> Worker<'a> {
     pub(super) async fn drive(mut self, status: &Component) -> Result<End, WorkerError> {
         loop {
             match self.next().await {
-                Input::Leave(deadline) => {
+                LoopEvent::Leave(deadline) => {
                     tracing::info!("leaving");
                     status.set(Phase::Draining);
                     self.leave_until = Some(deadline);
                     self.machine.handle_leave();
                 }
-                Input::LeaveDeadline => {
+                LoopEvent::LeaveDeadline => {
                     tracing::warn!("not all partitions could be given away in time");
                     return Ok(End::Left);
                 }
-                Input::LinkGone => return Err(WorkerError::BusGone),
-                Input::Link => self.on_link(),
-                Input::Standing => self.on_standing(),
-                Input::LeaseAnswer(answer) => self.on_lease_answer(answer),
-                Input::Watched(watched) => self.on_watched(watched),
-                Input::Answer(answer) => self.on_answer(answer),
-                Input::Work(task, work) => self.on_work(now(), task, work),
-                Input::Wake => {}
+                LoopEvent::BusGone => return Err(WorkerError::BusGone),
+                LoopEvent::Connection => self.on_connection(),
+                LoopEvent::SecondConnection => self.on_second_connection(),
+                LoopEvent::LeaseAnswer(answer) => self.on_lease_answer(answer),
+                LoopEvent::Watched(watched) => self.on_watched(watched),
+                LoopEvent::EngineAnswer(answer) => self.on_engine_answer(answer),
+                LoopEvent::Work(task, work) => self.on_work(now(), task, work),
+                LoopEvent::Timeout => {}
             }
             self.take_ready();
             if let Some(end) = self.drive_leases().await? {
@@ -149,23 +149,23 @@ impl<'a> Worker<'a> {
     }
 
     /// Waits for whatever comes first. Nothing is lost if it is dropped.
-    async fn next(&mut self) -> Input {
+    async fn next(&mut self) -> LoopEvent {
         let acting = self.machine.may_act(now().at);
-        let wake = self.next_wake(acting);
+        let timeout = self.next_timeout(acting);
         tokio::select! {
             biased;
-            deadline = self.shutdown.signaled(), if self.leave_until.is_none() => Input::Leave(deadline),
-            () = sleep_or_never(self.leave_until) => Input::LeaveDeadline,
-            changed = self.link.changed() => match changed {
-                Ok(()) => Input::Link,
-                Err(_) => Input::LinkGone,
+            deadline = self.shutdown.signaled(), if self.leave_until.is_none() => LoopEvent::Leave(deadline),
+            () = sleep_or_never(self.leave_until) => LoopEvent::LeaveDeadline,
+            changed = self.connection.changed() => match changed {
+                Ok(()) => LoopEvent::Connection,
+                Err(_) => LoopEvent::BusGone,
             },
-            Ok(()) = self.standing.changed() => Input::Standing,
-            Some(answer) = self.lease_answers.next() => Input::LeaseAnswer(answer),
-            Some(watched) = self.watched.recv() => Input::Watched(watched),
-            Some(answer) = self.answers.next() => Input::Answer(answer),
-            Some((task, work)) = self.work.recv(), if acting => Input::Work(task, work),
-            () = sleep_or_never(wake) => Input::Wake,
+            Ok(()) = self.second_connection.changed() => LoopEvent::SecondConnection,
+            Some(answer) = self.lease_answers.next() => LoopEvent::LeaseAnswer(answer),
+            Some(watched) = self.watched.recv() => LoopEvent::Watched(watched),
+            Some(answer) = self.engine_answers.next() => LoopEvent::EngineAnswer(answer),
+            Some((task, work)) = self.work.recv(), if acting => LoopEvent::Work(task, work),
+            () = sleep_or_never(timeout) => LoopEvent::Timeout,
         }
     }
 
@@ -178,8 +178,8 @@ impl<'a> Worker<'a> {
                 self.on_watched(watched);
             } else if let Some(Some(answer)) = self.lease_answers.next().now_or_never() {
                 self.on_lease_answer(answer);
-            } else if let Some(Some(answer)) = self.answers.next().now_or_never() {
-                self.on_answer(answer);
+            } else if let Some(Some(answer)) = self.engine_answers.next().now_or_never() {
+                self.on_engine_answer(answer);
             } else if let Some((task, work)) = acting.then(|| self.work.try_recv().ok()).flatten() {
                 self.on_work(now, task, work);
             } else {
@@ -188,12 +188,12 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn next_wake(&self, acting: bool) -> Option<tokio::time::Instant> {
+    fn next_timeout(&self, acting: bool) -> Option<tokio::time::Instant> {
         let at = now().at;
         let rooms = [self.engine.poll_timeout(), self.edges.poll_timeout()];
         let rooms = rooms.into_iter().flatten().filter(|_| acting).min();
-        let wake = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
-        Some(wake.max(at + LEAST_SLEEP).into())
+        let timeout = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
+        Some(timeout.max(at + LEAST_SLEEP).into())
     }
 
     fn on_watched(&mut self, watched: Watched) {
@@ -221,28 +221,28 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn on_link(&mut self) {
+    fn on_connection(&mut self) {
         let now = now();
-        let up = matches!(*self.link.borrow_and_update(), ConnectionState::Up(_));
+        let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
         // A reconnect that was not seen as a loss is one all the same.
-        self.machine.handle_link(now.at, false);
-        self.edges.handle_link(now.at, up);
+        self.machine.handle_connection(now.at, false);
+        self.edges.handle_connection(now.at, up);
         if up {
-            self.machine.handle_link(now.at, true);
+            self.machine.handle_connection(now.at, true);
             self.engine.handle_reconnected(now);
         } else {
             tracing::warn!("the connection to the bus is lost");
         }
     }
 
-    fn on_standing(&mut self) {
-        let standing = *self.standing.borrow_and_update();
-        if standing == Standing::Missing {
+    fn on_second_connection(&mut self) {
+        let connection = *self.second_connection.borrow_and_update();
+        if connection == SecondConnection::Missing {
             tracing::debug!("no second server can be asked who is there");
         }
-        let there = matches!(standing, Standing::There(_));
+        let there = matches!(connection, SecondConnection::Connected(_));
         self.settings.metrics.second_observer.set(there.into());
-        self.machine.handle_second(now().at, standing);
+        self.machine.handle_second_connection(now().at, connection);
     }
 
     fn count(&mut self) {

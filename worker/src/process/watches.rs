@@ -29,23 +29,23 @@ pub(super) fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>) -> [AbortHandle;
     watches.map(|(bucket, wrap)| {
         let (bus, watched) = (bus.clone(), watched.clone());
         let task = async move {
-            let hand_on = |read| {
+            let pass_on = |read| {
                 let watched = watched.clone();
                 async move { watched.send(wrap(read)).await.is_ok() }
             };
-            read_kv(&bus, bucket, "", true, hand_on).await;
+            read_kv(&bus, bucket, "", true, pass_on).await;
         };
         spawn_local(task).abort_handle()
     })
 }
 
-/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `anew`.
+/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `restart`.
 pub(super) async fn read_kv<F>(
     bus: &Bus,
     bucket: Bucket,
     prefix: &str,
-    anew: bool,
-    hand_on: impl Fn(Read<KvEntry>) -> F,
+    restart: bool,
+    pass_on: impl Fn(Read<KvEntry>) -> F,
 ) where
     F: Future<Output = bool>,
 {
@@ -61,11 +61,11 @@ pub(super) async fn read_kv<F>(
         loop {
             let read = reader.next().await;
             let lost = read == Read::Lost;
-            if lost && anew {
+            if lost && restart {
                 sleep(RETRY).await;
                 break;
             }
-            if !hand_on(read).await || lost {
+            if !pass_on(read).await || lost {
                 return;
             }
         }

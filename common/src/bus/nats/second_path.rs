@@ -15,7 +15,7 @@ use crate::bus::error::{PublishError, RequestError};
 use crate::bus::nats::connect;
 use crate::bus::nats::connection::Connection;
 use crate::bus::options::BusOptions;
-use crate::bus::types::Standing;
+use crate::bus::types::SecondConnection;
 
 /// The most time for connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ pub(crate) struct SecondPath {
 
 #[derive(Debug)]
 struct Shared {
-    standing: watch::Sender<Standing>,
+    connection: watch::Sender<SecondConnection>,
     client: watch::Sender<Option<Client>>,
 }
 
@@ -63,7 +63,7 @@ impl SecondPath {
         options: BusOptions,
     ) -> Self {
         let state = Arc::new(Shared {
-            standing: watch::Sender::new(Standing::Missing),
+            connection: watch::Sender::new(SecondConnection::Missing),
             client: watch::Sender::new(None),
         });
         let seeker = Seeker {
@@ -76,8 +76,8 @@ impl SecondPath {
         Self { state, task }
     }
 
-    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
-        self.state.standing.subscribe()
+    pub(crate) fn connection(&self) -> watch::Receiver<SecondConnection> {
+        self.state.connection.subscribe()
     }
 
     pub(crate) fn client(&self) -> Option<Client> {
@@ -120,10 +120,14 @@ impl Seeker {
             let server = client.0.server_info().server_name;
             tracing::debug!(server, "connected to a second server");
             self.state.client.send_replace(Some(client.0.clone()));
-            self.state.standing.send_replace(Standing::There(number));
+            self.state
+                .connection
+                .send_replace(SecondConnection::Connected(number));
             self.hold(&client.0, &client.1).await;
             self.state.client.send_replace(None);
-            self.state.standing.send_replace(Standing::Missing);
+            self.state
+                .connection
+                .send_replace(SecondConnection::Missing);
         }
     }
 
@@ -131,14 +135,14 @@ impl Seeker {
     async fn find(&self) -> (Client, Arc<Notify>) {
         loop {
             let gone = Arc::new(Notify::new());
-            let standing = match self.look(&gone).await {
+            let connection = match self.look(&gone).await {
                 Found::Other(client) => return (client, gone),
-                Found::OnlyOwn => Standing::NotNeeded,
-                Found::Unreachable => Standing::Missing,
+                Found::OnlyOwn => SecondConnection::NotNeeded,
+                Found::Unreachable => SecondConnection::Missing,
             };
-            self.state.standing.send_if_modified(|last| {
-                let changed = *last != standing;
-                *last = standing;
+            self.state.connection.send_if_modified(|last| {
+                let changed = *last != connection;
+                *last = connection;
                 changed
             });
             let mut connection_state = self.connection.replies.connection_state();

@@ -23,11 +23,11 @@ const PARTITIONS: u16 = 12;
 const PUT_TIMEOUT: u64 = 1_000;
 
 #[derive(Debug)]
-enum Happens {
+enum Event {
     /// A put or a look arrives at the store.
     Arrives {
         node: usize,
-        link: u64,
+        connection: u64,
         op: Op,
     },
     /// The store's answer is back.
@@ -44,8 +44,8 @@ enum Happens {
     /// The watch shows an entry.
     Shown {
         node: usize,
-        link: u64,
-        place: RecordKey,
+        connection: u64,
+        record: RecordKey,
         entry: KvEntry,
     },
     /// A probe is back.
@@ -65,7 +65,7 @@ enum Happens {
         partition: Partition,
     },
     /// The connection is there again.
-    LinkUp {
+    Connected {
         node: usize,
     },
     /// A paused worker goes on.
@@ -77,14 +77,14 @@ enum Happens {
 #[derive(Debug, Clone)]
 struct Op {
     id: u64,
-    place: RecordKey,
+    record: RecordKey,
     put: Option<(Bytes, u64)>,
 }
 
 #[derive(Debug)]
 enum Answer {
     Put(PutOutcome),
-    Look(Look),
+    Get(GetOutcome),
 }
 
 struct Node {
@@ -92,11 +92,11 @@ struct Node {
     alive: bool,
     up: bool,
     /// Counts connections: what was shown on an earlier one is lost.
-    link: u64,
+    connection: u64,
     paused: bool,
     waiting: BTreeMap<u64, RecordKey>,
     puts: BTreeMap<u64, bool>,
-    held: Vec<Happens>,
+    held: Vec<Event>,
     /// The watch is in order.
     shown_at: u64,
 }
@@ -106,7 +106,7 @@ struct Sim {
     start: Instant,
     ms: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
-    events: BTreeMap<u64, Happens>,
+    events: BTreeMap<u64, Event>,
     count: u64,
     store: BTreeMap<String, (RecordKey, KvEntry)>,
     revision: u64,
@@ -145,7 +145,7 @@ impl Sim {
         self.start + Duration::from_millis(self.ms)
     }
 
-    fn later(&mut self, ms: u64, event: Happens) {
+    fn schedule(&mut self, ms: u64, event: Event) {
         self.count += 1;
         self.queue.push(Reverse((self.ms + ms, self.count)));
         self.events.insert(self.count, event);
@@ -169,15 +169,15 @@ impl Sim {
             alone: false,
         };
         let mut machine = LeaseMachine::new(settings);
-        machine.handle_link(self.now(), true);
+        machine.handle_connection(self.now(), true);
         if self.clustered {
-            machine.handle_second(self.now(), Standing::There(1));
+            machine.handle_second_connection(self.now(), SecondConnection::Connected(1));
         }
         self.nodes.push(Node {
             machine,
             alive: true,
             up: true,
-            link: 1,
+            connection: 1,
             paused: false,
             waiting: BTreeMap::new(),
             puts: BTreeMap::new(),
@@ -192,13 +192,13 @@ impl Sim {
     fn show_all(&mut self, index: usize) {
         let now = self.now();
         let machine = &mut self.nodes[index].machine;
-        for (place, entry) in self.store.values() {
-            world::show(machine, now, place, entry);
+        for (record, entry) in self.store.values() {
+            world::show(machine, now, record, entry);
         }
     }
 
     /// A fault, or a worker that comes or leaves.
-    fn disturb(&mut self) {
+    fn inject_fault(&mut self) {
         let living: Vec<usize> = (0..self.nodes.len())
             .filter(|&n| self.nodes[n].alive)
             .collect();
@@ -214,12 +214,12 @@ impl Sim {
             6 => self.cut_until = self.ms + ms,
             2 if self.nodes[node].up && !self.nodes[node].paused => {
                 self.nodes[node].up = false;
-                self.nodes[node].machine.handle_link(now, false);
-                self.later(ms, Happens::LinkUp { node });
+                self.nodes[node].machine.handle_connection(now, false);
+                self.schedule(ms, Event::Connected { node });
             }
             3 if !self.nodes[node].paused && self.nodes[node].up => {
                 self.nodes[node].paused = true;
-                self.later(ms, Happens::Resumes { node });
+                self.schedule(ms, Event::Resumes { node });
             }
             4 if living.len() < 5 => self.spawn(),
             5 if living.len() > 2 && self.staying() > 2 => self.nodes[node].machine.handle_leave(),
@@ -259,8 +259,8 @@ impl Sim {
         let now = self.now();
         for partition in (0..PARTITIONS).map(Partition) {
             let owned = self.nodes.iter().any(|node| {
-                let slot = &node.machine.state.leases[usize::from(partition.0)];
-                let ready = matches!(slot.hold, Hold::Held { ready: true, .. });
+                let lease = &node.machine.state.leases[usize::from(partition.0)];
+                let ready = matches!(lease.ownership, Ownership::Owned { ready: true, .. });
                 node.alive && node.machine.may_act(now) && ready
             });
             assert!(owned, "seed {}: nobody owns {partition}", self.seed);
@@ -269,7 +269,7 @@ impl Sim {
         let stored: Vec<Lease> = self
             .store
             .values()
-            .filter(|(place, _)| matches!(place, RecordKey::Lease(_)))
+            .filter(|(record, _)| matches!(record, RecordKey::Lease(_)))
             .map(|(_, entry)| decode(entry.value.as_ref().unwrap()).unwrap())
             .collect();
         assert!(
@@ -292,7 +292,7 @@ fn d16_one_owner_at_a_time_and_every_partition_has_one() {
         for _ in 0..sim.rng.random_range(3..15) {
             let until = sim.ms + sim.rng.random_range(0..5_000);
             sim.run(until);
-            sim.disturb();
+            sim.inject_fault();
         }
         sim.calm = true;
         let until = sim.ms + 15_000;

@@ -24,7 +24,7 @@ impl Sim {
                 let Reverse((at, id)) = self.queue.pop().unwrap();
                 self.ms = self.ms.max(at);
                 let event = self.events.remove(&id).unwrap();
-                self.happen(event);
+                self.handle(event);
             } else {
                 // Another millisecond at least: a timeout that nothing comes of must not stop the clock.
                 self.ms = next.max(self.ms + 1);
@@ -42,12 +42,12 @@ impl Sim {
             };
             match command {
                 LeaseCommand::Put {
-                    place,
+                    record,
                     value,
                     expected,
-                } => self.send(index, place, Some((value, expected))),
-                LeaseCommand::Look { place } => self.send(index, place, None),
-                LeaseCommand::Forget { .. } => {}
+                } => self.send(index, record, Some((value, expected))),
+                LeaseCommand::Get { record } => self.send(index, record, None),
+                LeaseCommand::Delete { .. } => {}
                 LeaseCommand::Probe(probe) => self.probe(index, probe),
                 LeaseCommand::Start { partition, epoch } => {
                     let last = self.epochs.insert(partition, epoch);
@@ -57,9 +57,9 @@ impl Sim {
                         self.seed
                     );
                     let ms = self.rng.random_range(0..200);
-                    self.later(
+                    self.schedule(
                         ms,
-                        Happens::Read {
+                        Event::Read {
                             node: index,
                             partition,
                             epoch,
@@ -68,9 +68,9 @@ impl Sim {
                 }
                 LeaseCommand::Stop { partition } => {
                     let ms = self.rng.random_range(0..50);
-                    self.later(
+                    self.schedule(
                         ms,
-                        Happens::Stopped {
+                        Event::Stopped {
                             node: index,
                             partition,
                         },
@@ -81,26 +81,33 @@ impl Sim {
                     self.nodes[index].alive = false;
                     self.spawn();
                 }
-                LeaseCommand::Gone => self.nodes[index].alive = false,
+                LeaseCommand::Left => self.nodes[index].alive = false,
             }
         }
     }
 
-    fn send(&mut self, node: usize, place: RecordKey, put: Option<(Bytes, u64)>) {
+    fn send(&mut self, node: usize, record: RecordKey, put: Option<(Bytes, u64)>) {
         self.count += 1;
-        let (id, link, is_put) = (self.count, self.nodes[node].link, put.is_some());
+        let (id, connection, is_put) = (self.count, self.nodes[node].connection, put.is_some());
         let op = Op {
             id,
-            place: place.clone(),
+            record: record.clone(),
             put,
         };
-        self.nodes[node].waiting.insert(id, place);
+        self.nodes[node].waiting.insert(id, record);
         self.nodes[node].puts.insert(id, is_put);
         if self.nodes[node].up {
             let ms = self.delay();
-            self.later(ms, Happens::Arrives { node, link, op });
+            self.schedule(
+                ms,
+                Event::Arrives {
+                    node,
+                    connection,
+                    op,
+                },
+            );
         }
-        self.later(PUT_TIMEOUT, Happens::TimedOut { node, id });
+        self.schedule(PUT_TIMEOUT, Event::TimedOut { node, id });
     }
 
     fn probe(&mut self, node: usize, probe: Probe) {
@@ -120,9 +127,9 @@ impl Sim {
             Some(target) if target.alive && target.up => (ProbeOutcome::Timeout, 300),
             _ => (ProbeOutcome::NoResponders, 1),
         };
-        self.later(
+        self.schedule(
             ms,
-            Happens::Probed {
+            Event::Probed {
                 node,
                 probe,
                 outcome,
@@ -130,69 +137,73 @@ impl Sim {
         );
     }
 
-    fn happen(&mut self, event: Happens) {
+    fn handle(&mut self, event: Event) {
         match event {
-            Happens::Arrives { .. } if self.ms < self.stalled_until => {
+            Event::Arrives { .. } if self.ms < self.stalled_until => {
                 let ms = self.stalled_until - self.ms;
-                self.later(ms, event);
+                self.schedule(ms, event);
             }
-            Happens::Arrives { node, link, op } => self.store(node, link, op),
-            Happens::Resumes { node } => {
+            Event::Arrives {
+                node,
+                connection,
+                op,
+            } => self.store(node, connection, op),
+            Event::Resumes { node } => {
                 self.nodes[node].paused = false;
                 for event in std::mem::take(&mut self.nodes[node].held) {
-                    self.happen(event);
+                    self.handle(event);
                 }
             }
-            Happens::LinkUp { node } => {
+            Event::Connected { node } => {
                 self.nodes[node].up = true;
-                self.nodes[node].link += 1;
+                self.nodes[node].connection += 1;
                 let now = self.now();
-                self.nodes[node].machine.handle_link(now, true);
+                self.nodes[node].machine.handle_connection(now, true);
                 self.show_all(node);
             }
-            Happens::Answered { node, .. }
-            | Happens::TimedOut { node, .. }
-            | Happens::Shown { node, .. }
-            | Happens::Probed { node, .. }
-            | Happens::Read { node, .. }
-            | Happens::Stopped { node, .. } => {
+            Event::Answered { node, .. }
+            | Event::TimedOut { node, .. }
+            | Event::Shown { node, .. }
+            | Event::Probed { node, .. }
+            | Event::Read { node, .. }
+            | Event::Stopped { node, .. } => {
                 if self.nodes[node].paused {
                     self.nodes[node].held.push(event);
                 } else if self.nodes[node].alive {
-                    self.hear(event);
+                    self.deliver(event);
                 }
             }
         }
     }
 
     /// The store's side.
-    fn store(&mut self, node: usize, link: u64, op: Op) {
-        let key = format!("{:?}", op.place);
+    fn store(&mut self, node: usize, connection: u64, op: Op) {
+        let key = format!("{:?}", op.record);
         let found = self.store.get(&key).map(|(_, entry)| entry.clone());
         let answer = match op.put {
-            None => Answer::Look(found.map_or(Look::Missing, Look::Found)),
+            None => Answer::Get(found.map_or(GetOutcome::Missing, GetOutcome::Found)),
             Some((_, expected)) if found.as_ref().map_or(0, |entry| entry.revision) != expected => {
                 Answer::Put(PutOutcome::Conflict)
             }
             Some((value, _)) => {
                 self.revision += 1;
                 let entry = KvEntry {
-                    key: op.place.key(),
+                    key: op.record.key(),
                     value: Some(value),
                     revision: self.revision,
                     time_ms: 1_000_000 + self.ms,
                 };
-                self.store.insert(key, (op.place.clone(), entry.clone()));
-                self.show(&op.place, &entry);
+                self.store.insert(key, (op.record.clone(), entry.clone()));
+                self.show(&op.record, &entry);
                 Answer::Put(PutOutcome::Stored(self.revision))
             }
         };
         let lost = !self.calm && self.rng.random_bool(0.02);
-        if !lost && self.nodes[node].up && self.nodes[node].link == link {
+        if !lost && self.nodes[node].up && self.nodes[node].connection == connection {
             let ms = self.delay();
-            self.later(
+            self.schedule(
                 ms,
-                Happens::Answered {
+                Event::Answered {
                     node,
                     id: op.id,
                     answer,
@@ -201,21 +212,21 @@ impl Sim {
         }
     }
 
-    fn show(&mut self, place: &RecordKey, entry: &KvEntry) {
+    fn show(&mut self, record: &RecordKey, entry: &KvEntry) {
         for node in 0..self.nodes.len() {
             if !self.nodes[node].alive || !self.nodes[node].up {
                 continue;
             }
             let at = (self.ms + self.delay()).max(self.nodes[node].shown_at);
             self.nodes[node].shown_at = at;
-            let link = self.nodes[node].link;
-            let (place, entry) = (place.clone(), entry.clone());
-            self.later(
+            let connection = self.nodes[node].connection;
+            let (record, entry) = (record.clone(), entry.clone());
+            self.schedule(
                 at - self.ms,
-                Happens::Shown {
+                Event::Shown {
                     node,
-                    link,
-                    place,
+                    connection,
+                    record,
                     entry,
                 },
             );
@@ -223,40 +234,40 @@ impl Sim {
     }
 
     /// The worker's side.
-    fn hear(&mut self, event: Happens) {
+    fn deliver(&mut self, event: Event) {
         let now = self.now();
         match event {
-            Happens::Answered { node, id, answer } => {
+            Event::Answered { node, id, answer } => {
                 let node = &mut self.nodes[node];
-                if let Some(place) = node.waiting.remove(&id) {
+                if let Some(record) = node.waiting.remove(&id) {
                     match answer {
-                        Answer::Put(outcome) => node.machine.handle_put(&place, outcome),
-                        Answer::Look(look) => node.machine.handle_look(now, &place, &look),
+                        Answer::Put(outcome) => node.machine.handle_put(&record, outcome),
+                        Answer::Get(look) => node.machine.handle_get(now, &record, &look),
                     }
                 }
             }
-            Happens::TimedOut { node, id } => {
+            Event::TimedOut { node, id } => {
                 let node = &mut self.nodes[node];
-                if let Some(place) = node.waiting.remove(&id) {
+                if let Some(record) = node.waiting.remove(&id) {
                     if node.puts[&id] {
-                        node.machine.handle_put(&place, PutOutcome::Unknown);
+                        node.machine.handle_put(&record, PutOutcome::Unknown);
                     } else {
-                        node.machine.handle_look(now, &place, &Look::Failed);
+                        node.machine.handle_get(now, &record, &GetOutcome::Failed);
                     }
                 }
             }
-            Happens::Shown {
+            Event::Shown {
                 node,
-                link,
-                place,
+                connection,
+                record,
                 entry,
             } => {
                 let node = &mut self.nodes[node];
-                if node.link == link && node.up {
-                    show(&mut node.machine, now, &place, &entry);
+                if node.connection == connection && node.up {
+                    show(&mut node.machine, now, &record, &entry);
                 }
             }
-            Happens::Probed {
+            Event::Probed {
                 node,
                 probe,
                 outcome,
@@ -264,7 +275,7 @@ impl Sim {
                 let machine = &mut self.nodes[node].machine;
                 machine.handle_probe(now, &probe, outcome);
             }
-            Happens::Read {
+            Event::Read {
                 node,
                 partition,
                 epoch,
@@ -274,7 +285,7 @@ impl Sim {
                     machine.handle_ready(partition);
                 }
             }
-            Happens::Stopped { node, partition } => {
+            Event::Stopped { node, partition } => {
                 self.nodes[node].machine.handle_stopped(partition);
             }
             _ => unreachable!("the others are not for a worker"),
@@ -282,8 +293,8 @@ impl Sim {
     }
 }
 
-pub(super) fn show(machine: &mut LeaseMachine, now: Instant, place: &RecordKey, entry: &KvEntry) {
-    match place {
+pub(super) fn show(machine: &mut LeaseMachine, now: Instant, record: &RecordKey, entry: &KvEntry) {
+    match record {
         RecordKey::Worker(_) => machine.handle_worker(now, entry),
         RecordKey::Lease(_) => machine.handle_lease(now, entry),
     }

@@ -4,18 +4,18 @@ use super::*;
 
 /// When another worker is found dead, in steps of 100 ms, if `answer` says what becomes of a probe.
 fn found_dead(
-    standing: impl Fn(u64) -> Option<Standing>,
+    connection: impl Fn(u64) -> Option<SecondConnection>,
     answer: impl Fn(u64, &Probe) -> ProbeOutcome,
 ) -> Option<u64> {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(first, true);
+    machine.handle_connection(first, true);
     machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
     machine.handle_loaded();
     for step in 0..29 {
         let now = first + Duration::from_millis(100 * step);
-        if let Some(standing) = standing(step) {
-            machine.handle_second(now, standing);
+        if let Some(connection) = connection(step) {
+            machine.handle_second_connection(now, connection);
         }
         let commands = drain(&mut machine, now, &mut revision);
         if marks(&commands, "other") {
@@ -39,13 +39,13 @@ fn only_me(_: u64, probe: &Probe) -> ProbeOutcome {
     }
 }
 
-fn from_the_start(standing: Standing) -> impl Fn(u64) -> Option<Standing> {
-    move |step| (step == 0).then_some(standing)
+fn from_the_start(connection: SecondConnection) -> impl Fn(u64) -> Option<SecondConnection> {
+    move |step| (step == 0).then_some(connection)
 }
 
 #[test]
 fn d17_in_a_cluster_two_observers_must_agree() {
-    let there = || from_the_start(Standing::There(1));
+    let there = || from_the_start(SecondConnection::Connected(1));
     assert_eq!(found_dead(there(), only_me), Some(12));
     // The first one's route to the other worker is cut.
     let split = |step, probe: &Probe| match probe.observer {
@@ -67,20 +67,26 @@ fn d17_an_observer_that_does_not_find_its_own_worker_says_nothing() {
         Observer::First => only_me(step, probe),
         Observer::Second => ProbeOutcome::NoResponders,
     };
-    assert_eq!(found_dead(from_the_start(Standing::There(1)), blind), None);
+    assert_eq!(
+        found_dead(from_the_start(SecondConnection::Connected(1)), blind),
+        None
+    );
 }
 
 #[test]
 fn d17_without_the_second_observer_that_a_cluster_needs_nobody_is_found_dead_at_once() {
-    assert_eq!(found_dead(from_the_start(Standing::Missing), only_me), None);
+    assert_eq!(
+        found_dead(from_the_start(SecondConnection::Missing), only_me),
+        None
+    );
     // It is there from step 10 on, and counts 1 s later.
     let late = |step| match step {
-        0 => Some(Standing::Missing),
-        10 => Some(Standing::There(1)),
+        0 => Some(SecondConnection::Missing),
+        10 => Some(SecondConnection::Connected(1)),
         _ => None,
     };
     assert_eq!(found_dead(late, only_me), Some(22));
     // It is another one every second.
-    let flapping = |step| (step % 10 == 0).then_some(Standing::There(step));
+    let flapping = |step| (step % 10 == 0).then_some(SecondConnection::Connected(step));
     assert_eq!(found_dead(flapping, only_me), None);
 }

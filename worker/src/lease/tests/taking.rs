@@ -5,7 +5,7 @@ use super::*;
 /// A worker alone on its bus, where all is leased to another that was alive.
 fn heir(now: Instant) -> LeaseMachine {
     let mut machine = machine(true);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     machine.handle_worker(now, &entry("old", &record(WorkerState::Alive, 7), 1));
     for p in ["0", "1", "2", "3"] {
         let old = lease(Some(&id("old")), Epoch(5), true);
@@ -19,7 +19,7 @@ fn heir(now: Instant) -> LeaseMachine {
 fn d15_an_epoch_is_higher_than_the_one_before() {
     let (now, mut revision) = (start(), 10);
     let mut machine = machine(false);
-    machine.handle_link(now, true);
+    machine.handle_connection(now, true);
     let last = Epoch(UNIX + 5);
     machine.handle_lease(now, &entry("0", &lease(None, last, false), 3));
     machine.handle_loaded();
@@ -50,7 +50,7 @@ fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
             matches!(
                 command,
                 LeaseCommand::Put {
-                    place: RecordKey::Lease(_),
+                    record: RecordKey::Lease(_),
                     ..
                 }
             )
