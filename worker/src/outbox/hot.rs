@@ -95,7 +95,7 @@ impl Streams {
     }
 
     /// The stream of a hot room and the number of its next item.
-    pub(super) fn place(&self, room: &RoomId) -> Option<(u64, u64)> {
+    pub(super) fn position(&self, room: &RoomId) -> Option<(u64, u64)> {
         self.streams.get(room).map(|s| (s.id, s.next))
     }
 
@@ -140,7 +140,7 @@ impl Streams {
     }
 
     /// Beats follow as after a message.
-    pub(super) fn again(&mut self, now: Instant, room: &RoomId) {
+    pub(super) fn restart_beats(&mut self, now: Instant, room: &RoomId) {
         if let Some(stream) = self.streams.get_mut(room) {
             (stream.sent, stream.beats) = (now, 0);
             self.beats.set(room, Some(stream.next_beat()));
@@ -148,10 +148,10 @@ impl Streams {
     }
 
     /// Beats follow in all rooms as after a message.
-    pub(super) fn all_again(&mut self, now: Instant) {
+    pub(super) fn restart_all_beats(&mut self, now: Instant) {
         let rooms: Vec<_> = self.streams.keys().cloned().collect();
         for room in rooms {
-            self.again(now, &room);
+            self.restart_beats(now, &room);
         }
     }
 

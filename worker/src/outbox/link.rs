@@ -103,10 +103,10 @@ impl Link {
         Some(batch.encode_to_vec().into())
     }
 
-    /// The last number again. `again`: beats follow as after a message.
-    pub(super) fn beat(&mut self, now: Instant, worker: &WorkerId, again: bool) -> Bytes {
+    /// The last number again. `restart`: beats follow as after a message.
+    pub(super) fn beat(&mut self, now: Instant, worker: &WorkerId, restart: bool) -> Bytes {
         self.sent = now;
-        self.beats = if again { 0 } else { self.beats + 1 };
+        self.beats = if restart { 0 } else { self.beats + 1 };
         let batch = Batch {
             worker: worker.to_string(),
             number: self.number,

@@ -70,7 +70,7 @@ impl Outbox {
             return Err(ItemTooBig { bytes });
         }
         if !self.links.contains_key(edge) {
-            self.make_room();
+            self.evict_link();
             self.links.insert(edge.clone(), Link::new(now));
         }
         let Some(link) = self.links.get_mut(edge) else {
@@ -149,7 +149,7 @@ impl Outbox {
         for edge in edges {
             self.beat(now, &edge, true);
         }
-        self.hot.all_again(now);
+        self.hot.restart_all_beats(now);
     }
 
     /// Sends the beats that are due.
@@ -180,7 +180,7 @@ impl Outbox {
         }
     }
 
-    fn beat(&mut self, now: Instant, edge: &EdgeId, again: bool) {
+    fn beat(&mut self, now: Instant, edge: &EdgeId, restart: bool) {
         let Some(link) = self.links.get_mut(edge) else {
             return;
         };
@@ -190,7 +190,7 @@ impl Outbox {
             return;
         }
         if link.is_empty() {
-            let payload = link.beat(now, &self.worker, again);
+            let payload = link.beat(now, &self.worker, restart);
             self.sealed.push_back((subject::edge(edge), payload));
         }
         self.beats.set(edge, link.next_beat());
@@ -213,8 +213,8 @@ impl Outbox {
     }
 
     /// The stream of a hot room, and the number of its next item.
-    pub(crate) fn hot_place(&self, room: &RoomId) -> Option<(u64, u64)> {
-        self.hot.place(room)
+    pub(crate) fn hot_position(&self, room: &RoomId) -> Option<(u64, u64)> {
+        self.hot.position(room)
     }
 
     /// Adds an item to a hot room's stream.
@@ -225,8 +225,8 @@ impl Outbox {
     }
 
     /// An edge is to hear on a room's subject soon: beats follow as after a message.
-    pub(crate) fn hot_again(&mut self, now: Instant, room: &RoomId) {
-        self.hot.again(now, room);
+    pub(crate) fn restart_hot_beats(&mut self, now: Instant, room: &RoomId) {
+        self.hot.restart_beats(now, room);
     }
 
     fn seal_hot(&mut self, sealed: impl IntoIterator<Item = (RoomId, Bytes)>) {
@@ -235,7 +235,7 @@ impl Outbox {
             .extend(sealed.map(|(room, payload)| (subject::hot(&room), payload)));
     }
 
-    fn make_room(&mut self) {
+    fn evict_link(&mut self) {
         if self.links.len() < MAX_LINKS {
             return;
         }

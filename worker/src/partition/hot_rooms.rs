@@ -46,7 +46,7 @@ pub(super) fn on_confirmation(
     if state.audiences.is_confirmed(id, edge).is_none() {
         return;
     }
-    let Some((current, _)) = cx.outbox.hot_place(id) else {
+    let Some((current, _)) = cx.outbox.hot_position(id) else {
         if subscribed {
             send_way(state, cx, to, HotWay::Direct);
         }
@@ -58,7 +58,7 @@ pub(super) fn on_confirmation(
         true if !was_confirmed || answers => send_way(state, cx, to, HotWay::Hot),
         false if was_confirmed || answers || !subscribed => {
             send_way(state, cx, to, HotWay::Both);
-            cx.outbox.hot_again(cx.now.at, id);
+            cx.outbox.restart_hot_beats(cx.now.at, id);
         }
         _ => {}
     }
@@ -68,9 +68,9 @@ pub(super) fn on_confirmation(
 pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
     let (id, edge) = to;
     let unconfirmed = state.audiences.is_confirmed(id, edge) == Some(false);
-    if unconfirmed && cx.outbox.hot_place(id).is_some() {
+    if unconfirmed && cx.outbox.hot_position(id).is_some() {
         send_way(state, cx, to, HotWay::Both);
-        cx.outbox.hot_again(cx.now.at, id);
+        cx.outbox.restart_hot_beats(cx.now.at, id);
     }
 }
 
@@ -82,7 +82,7 @@ fn send_way_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, wa
 
 /// Tells an edge on which way it gets the room's shared messages, and the stream's next number.
 fn send_way(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), way: HotWay) {
-    let (stream, next) = cx.outbox.hot_place(to.0).unwrap_or_default();
+    let (stream, next) = cx.outbox.hot_position(to.0).unwrap_or_default();
     let hot = Hot {
         stream,
         next,

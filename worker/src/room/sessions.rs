@@ -120,8 +120,8 @@ impl Room {
         }
         player.presence = Presence::Lost;
         let report = player.processed();
-        let who = &sender.player;
-        self.apply(time_ms, EventKind::Lost { player: who }, None, emits)?;
+        let id = &sender.player;
+        self.apply(time_ms, EventKind::Lost { player: id }, None, emits)?;
         let edge = sender.edge.clone();
         emits.push(Emit::ToEdge(edge, ItemKind::Processed(report)));
         emits.push(Emit::Presence);
@@ -168,19 +168,19 @@ impl Room {
                     emits.push(Emit::ToEdge(edge, ItemKind::Gone(gone)));
                 }
                 if returned {
-                    let who = &sender.player;
-                    let kind = EventKind::Returned { player: who };
-                    direct = self.apply(time_ms, kind, Some(who), emits)?.direct;
+                    let id = &sender.player;
+                    let kind = EventKind::Returned { player: id };
+                    direct = self.apply(time_ms, kind, Some(id), emits)?.direct;
                 }
             }
             Some((Presence::Left, ..)) | None => {
                 let options = serde_json::from_slice(&joined.options).unwrap_or_default();
-                let who = &sender.player;
+                let id = &sender.player;
                 let kind = EventKind::Joined {
-                    player: who,
+                    player: id,
                     options: &options,
                 };
-                let applied = self.apply(time_ms, kind, Some(who), emits)?;
+                let applied = self.apply(time_ms, kind, Some(id), emits)?;
                 if let Some(reject) = applied.reject {
                     self.state.remember_refused(sender.session, &reject);
                     emits.push(sender.refused(&reject.code, &reject.message));
@@ -233,21 +233,21 @@ impl Room {
             return Ok(());
         }
         player.n = entry.n;
-        let who = &sender.player;
+        let id = &sender.player;
         let was = player.presence;
         match &entry.body {
             Some(Body::Left(_)) => {
                 player.presence = Presence::Left;
                 player.ended = true;
                 player.left_at = self.state.events;
-                self.apply(logged.time_ms, EventKind::Left { player: who }, None, emits)?;
+                self.apply(logged.time_ms, EventKind::Left { player: id }, None, emits)?;
                 emits.push(Emit::Presence);
             }
             Some(Body::Lost(_)) => {
                 player.presence = Presence::Lost;
                 player.ended = true;
                 if was == Presence::Connected {
-                    self.apply(logged.time_ms, EventKind::Lost { player: who }, None, emits)?;
+                    self.apply(logged.time_ms, EventKind::Lost { player: id }, None, emits)?;
                     emits.push(Emit::Presence);
                 }
             }
@@ -255,8 +255,8 @@ impl Room {
                 let mut direct = None;
                 if was == Presence::Lost {
                     player.presence = Presence::Connected;
-                    let kind = EventKind::Returned { player: who };
-                    direct = self.apply(logged.time_ms, kind, Some(who), emits)?.direct;
+                    let kind = EventKind::Returned { player: id };
+                    direct = self.apply(logged.time_ms, kind, Some(id), emits)?.direct;
                 }
                 if let Some(Body::Input(input)) = body {
                     self.on_input(logged.time_ms, sender, input, emits)?;

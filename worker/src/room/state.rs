@@ -12,7 +12,7 @@ use super::players::{Player, Presence};
 /// The timer that deletes a finished room. Names that begin with `=` are reserved, so no game has a timer of this name.
 pub(crate) const DELETE_TIMER: &str = "=delete";
 /// The most refused sessions kept per room, so that a repeated `Joined` receives the same answer.
-const KEPT_REFUSALS: usize = 32;
+const KEPT_REFUSED: usize = 32;
 /// The most players kept after they left, for their `last_seq` and sessions.
 const KEPT_LEFT: usize = 256;
 
@@ -77,7 +77,7 @@ impl RoomState {
     }
 
     pub(crate) fn remember_refused(&mut self, session: SessionId, reject: &Reject) {
-        if self.refused.len() == KEPT_REFUSALS {
+        if self.refused.len() == KEPT_REFUSED {
             self.refused.pop_front();
         }
         self.refused.push_back(RefusedSession {
