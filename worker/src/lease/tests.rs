@@ -84,7 +84,7 @@ fn marks(commands: &[LeaseCommand], worker: &str) -> bool {
 }
 
 #[test]
-fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
+fn a_lone_worker_takes_every_partition_and_stores_which_are_ready() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);
@@ -111,7 +111,7 @@ fn a_lone_worker_takes_all_and_says_when_it_is_ready() {
 }
 
 #[test]
-fn d16_silence_counts_after_three_seconds_and_three_renewals_of_ones_own() {
+fn d16_a_worker_is_silent_after_three_seconds_and_three_own_renewals() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
     machine.handle_connection(first, true);
@@ -130,7 +130,7 @@ fn d16_silence_counts_after_three_seconds_and_three_renewals_of_ones_own() {
 }
 
 #[test]
-fn d16_who_was_found_dead_drops_everything() {
+fn d16_a_worker_that_was_marked_as_dead_drops_everything() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);
@@ -144,7 +144,7 @@ fn d16_who_was_found_dead_drops_everything() {
 }
 
 #[test]
-fn d17_nobody_answers_twice() {
+fn d17_a_worker_without_responders_in_two_rounds_is_marked_as_dead() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
     machine.handle_connection(first, true);
@@ -170,7 +170,7 @@ fn d17_nobody_answers_twice() {
 }
 
 #[test]
-fn d17_ones_own_silence_is_not_anothers_death() {
+fn d17_rounds_in_which_the_own_probe_is_unanswered_mark_no_worker_as_dead() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
     machine.handle_connection(first, true);
@@ -189,7 +189,7 @@ fn d17_ones_own_silence_is_not_anothers_death() {
 }
 
 #[test]
-fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
+fn records_of_dead_workers_are_deleted_after_ten_minutes() {
     let (first, mut revision) = (start(), 10);
     let mut machine = machine(false);
     machine.handle_connection(first, true);
@@ -236,7 +236,7 @@ fn records_of_the_long_dead_are_deleted_while_the_worker_runs() {
 }
 
 #[test]
-fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
+fn a_surplus_partition_is_handed_over_and_a_leaving_worker_gives_all_away() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);
@@ -294,7 +294,7 @@ fn a_surplus_partition_is_handed_over_and_a_leaver_gives_all_away() {
 }
 
 #[test]
-fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_only() {
+fn a_partition_whose_successor_is_never_ready_delays_the_others_by_one_second() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);
@@ -321,7 +321,7 @@ fn a_partition_whose_successor_is_never_ready_holds_up_the_others_for_a_second_o
 }
 
 #[test]
-fn a_lost_connection_suspends_until_a_later_renewal_is_acked() {
+fn a_worker_that_lost_its_connection_acts_only_after_a_later_acked_renewal() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);
@@ -337,7 +337,7 @@ fn a_lost_connection_suspends_until_a_later_renewal_is_acked() {
 }
 
 #[test]
-fn another_owner_s_lease_means_that_the_partition_is_lost() {
+fn a_lease_of_another_worker_means_that_the_partition_is_lost() {
     let (now, mut revision) = (start(), 0);
     let mut machine = machine(false);
     machine.handle_connection(now, true);

@@ -37,7 +37,7 @@ fn batches(outbox: &mut Outbox) -> Vec<Batch> {
 }
 
 #[test]
-fn a_turn_is_one_batch_unless_it_is_too_long() {
+fn a_turn_makes_one_batch_per_edge_unless_it_exceeds_a_message() {
     let (mut outbox, now) = start();
     let edge: EdgeId = "e".parse().unwrap();
     outbox.push(now, &edge, &head("a"), item(10)).unwrap();
@@ -59,7 +59,7 @@ fn a_turn_is_one_batch_unless_it_is_too_long() {
 }
 
 #[test]
-fn d19_beats_follow_when_traffic_stops() {
+fn d19_beats_follow_an_edges_last_batch_with_growing_pauses() {
     let (mut outbox, now) = start();
     let edge: EdgeId = "e".parse().unwrap();
     outbox.push(now, &edge, &head("a"), item(10)).unwrap();
@@ -82,7 +82,7 @@ fn d19_beats_follow_when_traffic_stops() {
 }
 
 #[test]
-fn an_edge_that_is_silent_gets_no_more_beats_and_keeps_its_number() {
+fn a_silent_edge_gets_no_more_beats_and_keeps_its_number() {
     let (mut outbox, now) = start();
     let edge: EdgeId = "e".parse().unwrap();
     outbox.push(now, &edge, &head("a"), item(10)).unwrap();

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_file_is_another_build() {
+    fn different_program_files_have_different_hashes() {
         assert_eq!(id(), id());
         assert!(id().starts_with(&format!("{VERSION}+")), "{}", id());
         let path = std::env::temp_dir().join(format!("grandstand-build-{}", std::process::id()));

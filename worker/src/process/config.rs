@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_said_at_once() {
+    fn every_problem_of_the_configuration_is_reported_at_once() {
         let sources = Sources::new(None)
             .environment([("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_ENTRIES", "0")])
             .flag("--name", "worker.name", Some("a b"));

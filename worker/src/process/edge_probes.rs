@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn d17_an_edge_that_comes_anew_is_asked_in_the_next_round() {
+    fn d17_a_new_edge_process_is_probed_in_the_next_round() {
         let start = tokio::time::Instant::now().into_std();
         let (old, new): (ProcessId, ProcessId) = ("a-1".parse().unwrap(), "a-2".parse().unwrap());
         let mut probes = EdgeProbes::default();

@@ -195,7 +195,7 @@ async fn leases(bus: &Bus) -> Vec<Lease> {
 }
 
 #[tokio::test]
-async fn an_entry_in_the_log_becomes_a_batch_and_a_restart_finds_the_room() {
+async fn an_entry_leads_to_a_batch_and_its_room_survives_a_restart() {
     let bus = bus();
     let mut edge = Edge::new(&bus, "relay-1").await;
     let first = with_worker(&bus, async {
@@ -231,7 +231,7 @@ async fn an_entry_in_the_log_becomes_a_batch_and_a_restart_finds_the_room() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_killed_is_followed_by_one_that_knows_all() {
+async fn a_successor_of_a_killed_worker_has_all_processed_entries() {
     let bus = bus();
     let mut edge = Edge::new(&bus, "relay-2").await;
     {
@@ -322,7 +322,7 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d18_what_a_killed_process_owned_is_free_at_once() {
+async fn d18_partitions_of_a_killed_process_are_free_at_once() {
     let took = owns_after_a_kill(true).await;
     assert!(took < Duration::from_millis(500), "it waited for {took:?}");
     // Where there may be others, their word or their silence is waited for.
@@ -331,7 +331,7 @@ async fn d18_what_a_killed_process_owned_is_free_at_once() {
 }
 
 #[tokio::test]
-async fn two_workers_share_and_the_one_that_is_left_takes_all() {
+async fn two_workers_share_the_partitions_and_the_survivor_takes_all() {
     let bus = bus();
     let settings = |name: &str| WorkerSettings {
         alone: false,

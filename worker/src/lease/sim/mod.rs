@@ -282,7 +282,7 @@ impl Sim {
 }
 
 #[test]
-fn d16_one_owner_at_a_time_and_every_partition_has_one() {
+fn d16_a_partition_has_at_most_one_owner_at_a_time_and_gets_one() {
     let start = tokio::time::Instant::now().into_std();
     for seed in 0..100 {
         let mut sim = Sim::new(seed, start);

@@ -62,7 +62,7 @@ fn d17_in_a_cluster_two_observers_must_agree() {
 }
 
 #[test]
-fn d17_an_observer_that_does_not_find_its_own_worker_says_nothing() {
+fn d17_an_observer_that_does_not_reach_its_own_worker_is_ignored() {
     let blind = |step, probe: &Probe| match probe.observer {
         Observer::First => only_me(step, probe),
         Observer::Second => ProbeOutcome::NoResponders,
@@ -74,7 +74,7 @@ fn d17_an_observer_that_does_not_find_its_own_worker_says_nothing() {
 }
 
 #[test]
-fn d17_without_the_second_observer_that_a_cluster_needs_nobody_is_found_dead_at_once() {
+fn d17_probes_mark_no_worker_as_dead_while_a_needed_second_observer_is_missing() {
     assert_eq!(
         found_dead(from_the_start(SecondConnection::Missing), only_me),
         None

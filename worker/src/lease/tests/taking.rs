@@ -28,7 +28,7 @@ fn d15_an_epoch_is_higher_than_the_one_before() {
 }
 
 #[test]
-fn d18_alone_on_its_bus_a_worker_waits_for_nobody() {
+fn d18_a_worker_alone_on_its_bus_takes_leases_of_other_workers_at_once() {
     let (now, mut revision) = (start(), 10);
     let mut machine = heir(now);
     let commands = drain(&mut machine, now, &mut revision);
