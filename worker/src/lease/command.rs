@@ -1,28 +1,28 @@
-//! What the machine wants done, and what it is told of it.
+//! The commands of the lease machine, their outcomes, and its settings.
 
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 
-/// What a machine is made for.
+/// The settings of a lease machine.
 #[derive(Debug, Clone)]
 pub struct LeaseSettings {
-    /// The worker: its configured name and a part that is random at every start.
+    /// The worker's id: its configured name and a suffix that is random at every start.
     pub id: WorkerId,
-    /// The build, for people.
+    /// The id of the build, for people who read the record.
     pub build: String,
-    /// How many partitions there are.
+    /// The number of partitions of the cluster.
     pub partitions: u16,
-    /// The bus is this process's own (D18): no other worker can be alive.
+    /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
     pub alone: bool,
 }
 
-/// Where a record lies.
+/// The bucket and key of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RecordKey {
-    /// Bucket `workers`, a worker's record.
+    /// The record of a worker, in the bucket `workers`.
     Worker(WorkerId),
-    /// Bucket `leases`, a partition's lease.
+    /// The lease of a partition, in the bucket `leases`.
     Lease(Partition),
 }
 
@@ -36,105 +36,109 @@ impl RecordKey {
     }
 }
 
-/// What the machine wants done.
+/// A command of the lease machine to the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseCommand {
-    /// Write if the key is still at `expected` (0: there is none). Answered by exactly one [`LeaseMachine::handle_put`](super::LeaseMachine::handle_put).
+    /// Write the record if its revision is `expected`. Requires exactly one
+    /// [`LeaseMachine::handle_put`](super::LeaseMachine::handle_put).
     Put {
-        /// Where.
+        /// The record.
         record: RecordKey,
-        /// What.
+        /// The encoded record.
         value: Bytes,
-        /// In record of which revision.
+        /// The revision to replace; 0 if there must be no record.
         expected: u64,
     },
-    /// Look a key up. Answered by exactly one [`LeaseMachine::handle_get`](super::LeaseMachine::handle_get).
+    /// Read the record. Requires exactly one [`LeaseMachine::handle_get`](super::LeaseMachine::handle_get).
     Get {
-        /// Where.
+        /// The record.
         record: RecordKey,
     },
-    /// Delete if the key is still at `expected`. Not answered.
+    /// Delete the record if its revision is `expected`. The machine does not wait for the outcome.
     Delete {
-        /// Where.
+        /// The record.
         record: RecordKey,
-        /// Of which revision.
+        /// The revision to delete.
         expected: u64,
     },
-    /// Request `worker.{id}.alive`. Answered by exactly one [`LeaseMachine::handle_probe`](super::LeaseMachine::handle_probe).
+    /// Send a request to `worker.{id}.alive`. Requires exactly one
+    /// [`LeaseMachine::handle_probe`](super::LeaseMachine::handle_probe).
     Probe(Probe),
-    /// The partition is this worker's. Read it, then say [`LeaseMachine::handle_ready`](super::LeaseMachine::handle_ready).
+    /// Take over the partition, which the worker owns now, then call
+    /// [`LeaseMachine::handle_ready`](super::LeaseMachine::handle_ready).
     Start {
-        /// Which.
+        /// The partition.
         partition: Partition,
-        /// Under which epoch.
+        /// The epoch of the lease.
         epoch: Epoch,
     },
-    /// The partition is to be given away. Stop its intake, let its snapshots be stored, then say
+    /// Stop the intake of the partition, which is to be handed over, and store its snapshots. Then call
     /// [`LeaseMachine::handle_stopped`](super::LeaseMachine::handle_stopped).
     Stop {
-        /// Which.
+        /// The partition.
         partition: Partition,
     },
-    /// The partition is another's: drop it at once, and write nothing more.
+    /// Drop the partition at once and write nothing more, because another worker has its lease.
     Lost {
-        /// Which.
+        /// The partition.
         partition: Partition,
     },
-    /// Another worker found this one dead: drop everything at once, and begin anew with a new machine under a new id.
+    /// Drop everything at once and start again with a new machine and a new id, because another worker has marked this
+    /// one as dead.
     Dead,
-    /// The worker left: nothing is its own any more. Comes after [`LeaseMachine::handle_leave`](super::LeaseMachine::handle_leave).
+    /// End: the worker owns nothing any more. Follows [`LeaseMachine::handle_leave`](super::LeaseMachine::handle_leave).
     Left,
 }
 
-/// A question to a worker whether it is there.
+/// A request to a worker to confirm that it is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// Which round of probes this belongs to.
+    /// The round of probes.
     pub round: u64,
-    /// Who is asked.
+    /// The worker to probe.
     pub worker: WorkerId,
-    /// Over which connection.
+    /// The connection to use.
     pub observer: Observer,
 }
 
-/// A connection over which workers are asked whether they are there.
+/// A connection over which workers are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observer {
-    /// The bus' own.
+    /// The connection of the bus.
     First,
-    /// One to another server of the cluster.
+    /// The connection to another server of the cluster.
     Second,
 }
 
-/// What became of a put.
+/// The outcome of a [`LeaseCommand::Put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// It is stored, with this revision.
+    /// The record is stored, with this revision.
     Stored(u64),
-    /// The key was at another revision.
+    /// The record had another revision.
     Conflict,
-    /// Nobody said.
+    /// There was no answer: the record may be stored or not.
     Unknown,
 }
 
-/// What a look found.
+/// The outcome of a [`LeaseCommand::Get`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GetOutcome {
-    /// This.
+    /// The record.
     Found(KvEntry),
-    /// There is no such key.
+    /// There is no record.
     Missing,
-    /// Nobody said.
+    /// There was no answer.
     Failed,
 }
 
-/// What became of a probe.
+/// The outcome of a [`LeaseCommand::Probe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeOutcome {
     /// The worker answered.
     Alive,
-    /// The bus says that nobody listens there.
+    /// The server knows no subscriber of the worker's subject.
     NoResponders,
-    /// Nothing was heard.
+    /// There was no answer in time.
     Timeout,
 }

@@ -1,4 +1,4 @@
-//! What to do next.
+//! Decides the next command: renew, take, give away, mark dead.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,18 +12,19 @@ use super::record::{self, encode};
 use super::rendezvous;
 use super::state::LeaseState;
 
-/// Partitions that a worker gives away at a time: one that is given away alone is with its successor sooner.
+/// The number of partitions that a worker hands over at a time. The fewer are handed over together, the sooner each has
+/// its successor.
 const GIVEN_AT_ONCE: usize = 2;
 
-/// How long the record of a dead worker is kept, by the clock of the bus: for people who look what happened.
+/// The time for which the record of a dead worker is kept for operators, by the clock of the bus, milliseconds.
 const KEPT_MS: u64 = 600_000;
 
-/// How often it is looked whose records are that old.
+/// The interval of searches for records that are older than [`KEPT_MS`].
 const DELETE_EVERY: Duration = Duration::from_secs(60);
 
 impl LeaseState {
-    /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
-    /// says `None`.
+    /// The next command. Must be called after every event and at [`poll_timeout`](Self::poll_timeout), until it returns
+    /// `None`.
     pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
         if self.decide_at.is_some_and(|decide_at| now >= decide_at) {
             self.changed = true;
@@ -36,7 +37,7 @@ impl LeaseState {
         self.commands.pop_front()
     }
 
-    /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
+    /// The time to call [`poll_command`](Self::poll_command) again if there is no event before.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.decide_at.filter(|_| !self.ended)
     }
@@ -66,6 +67,7 @@ impl LeaseState {
         self.leave();
     }
 
+    /// Marks workers as dead by compare-and-swap.
     fn mark_dead(&mut self, now: Instant) {
         for id in self.peers.next_dead(now, self.settings.alone) {
             let peer = &self.peers.all[&id];
@@ -88,7 +90,7 @@ impl LeaseState {
             .extend(probes.into_iter().map(LeaseCommand::Probe));
     }
 
-    /// Records of those who are dead for long are deleted, by the one that should own the first partition.
+    /// Deletes old records of dead workers. Only the worker that should own the first partition does so.
     fn delete_old_records(&mut self, now: Instant, unix_ms: u64) {
         if self.delete_at.is_some_and(|at| now < at) {
             return;
@@ -114,6 +116,7 @@ impl LeaseState {
         }
     }
 
+    /// Takes free partitions, gives surplus ones away, and stores which are ready or released.
     fn move_partitions(&mut self, now: Instant, unix_ms: u64) {
         let moving = self
             .leases
@@ -174,7 +177,7 @@ impl LeaseState {
         }
     }
 
-    /// A leaving worker that holds nothing says so, and is gone when that is stored.
+    /// Ends a leaving worker that owns nothing any more: stores its record as dead, then ends the machine.
     fn leave(&mut self) {
         let holds = |lease: &PartitionLease| lease.ownership != Ownership::NotOwned || lease.busy;
         if self.own.state == WorkerState::Alive || self.leases.iter().any(holds) {
@@ -189,7 +192,7 @@ impl LeaseState {
         }
     }
 
-    /// Whether this worker is the one of the living that should own the partition.
+    /// Whether this worker has the highest weight of the living workers for the partition.
     fn should_own(&self, partition: Partition) -> bool {
         let own = (self.own.state == WorkerState::Alive).then_some(&self.own.id);
         let living = self
@@ -201,7 +204,7 @@ impl LeaseState {
         rendezvous::owner(partition, living.chain(own)) == Some(&self.own.id)
     }
 
-    /// Whether nobody holds the partition, or somebody who is marked as dead.
+    /// Whether the lease has no holder, or one that is marked as dead.
     fn is_free(&self, index: usize) -> bool {
         match holder(&self.leases[index]) {
             None => true,
@@ -222,6 +225,7 @@ impl LeaseState {
     }
 }
 
+/// The worker in the stored lease.
 fn holder(lease: &PartitionLease) -> Option<&WorkerId> {
     lease.stored.as_ref()?.worker.as_ref()
 }

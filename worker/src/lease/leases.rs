@@ -1,4 +1,4 @@
-//! What the worker does about each partition.
+//! The leases of all partitions, and which of them this worker owns.
 
 use std::time::{Duration, Instant};
 
@@ -9,55 +9,56 @@ use grandstand_common::record::Lease;
 use super::command::{GetOutcome, PutOutcome};
 use super::record::decode;
 
-/// For how long a partition that was given away counts as under way, if no successor says that it is ready.
+/// The time for which a released partition without a ready successor counts as being handed over.
 const GIVEN_FOR: Duration = Duration::from_secs(1);
 
-/// A partition: its lease as it is known, and what this worker has to do with it.
+/// The lease of a partition, as stored and as this worker owns it.
 #[derive(Debug, Default)]
 pub(super) struct PartitionLease {
+    /// The last known stored lease.
     pub(super) stored: Option<Lease>,
-    /// Of the lease; 0 if there is none.
+    /// The revision of `stored`; 0 if there is none.
     pub(super) revision: u64,
     pub(super) ownership: Ownership,
-    /// What is to be stored; `None` while nothing is.
+    /// The lease of the put in flight.
     pub(super) put: Option<Lease>,
-    /// A put or a look at what became of it is under way.
+    /// Whether a put, or a get of its result, is in flight.
     pub(super) busy: bool,
-    /// When it was last given away.
+    /// The time when this worker last began to give the partition away.
     pub(super) given: Option<Instant>,
 }
 
-/// What this worker has to do with a partition.
+/// Whether this worker owns a partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Ownership {
-    /// It is another's, or nobody's.
+    /// Another worker owns the partition, or none.
     #[default]
     NotOwned,
-    /// It is this worker's.
+    /// This worker owns the partition.
     Owned { epoch: Epoch, ready: bool },
-    /// It is this worker's, which stops working on it so as to give it away.
+    /// This worker owns the partition and stops serving it, to give it away.
     Stopping { epoch: Epoch },
-    /// The worker has stopped, and its lease is yet to be released.
+    /// This worker has stopped serving the partition and must release the lease.
     Stopped,
 }
 
-/// What an event means for the partition.
+/// The effect of an event on the ownership of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LeaseChange {
-    /// Nothing.
+    /// The ownership is the same.
     Nothing,
-    /// It must be looked up what became of a put.
+    /// The result of a put is unknown, so the lease must be read.
     Unknown,
-    /// It is this worker's now.
+    /// This worker owns the partition from now on.
     Taken(Epoch),
-    /// It is not this worker's any more.
+    /// This worker does not own the partition any more.
     Lost,
-    /// It is this worker's, but under another epoch than it thought.
+    /// This worker owns the partition, but with another epoch than before.
     Retaken(Epoch),
 }
 
 impl PartitionLease {
-    /// The epoch under which the worker works on it.
+    /// The epoch of the partition while this worker owns it.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         match self.ownership {
             Ownership::Owned { epoch, .. } | Ownership::Stopping { epoch } => Some(epoch),
@@ -65,7 +66,7 @@ impl PartitionLease {
         }
     }
 
-    /// Whether this worker is giving it away, or has just now and nobody answers for it yet.
+    /// Whether this worker is giving the partition away, or has done so within [`GIVEN_FOR`] and no successor is ready.
     pub(super) fn is_moving(&self, now: Instant) -> bool {
         let is_waiting = |given| now < given + GIVEN_FOR && !self.is_ready();
         matches!(
@@ -74,12 +75,12 @@ impl PartitionLease {
         ) || (self.ownership == Ownership::NotOwned && self.given.is_some_and(is_waiting))
     }
 
-    /// Whether it has an owner that is ready.
+    /// Whether the partition has an owner that is ready.
     pub(super) fn is_ready(&self) -> bool {
         self.stored.as_ref().is_some_and(|lease| lease.ready)
     }
 
-    /// What the bucket has of the lease.
+    /// Handles an entry of the bucket.
     pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> LeaseChange {
         if entry.revision <= self.revision {
             return LeaseChange::Nothing;
@@ -94,7 +95,7 @@ impl PartitionLease {
             PutOutcome::Stored(revision) => {
                 self.busy = false;
                 let stored = self.put.take();
-                // The watch may have shown it already, or even what came after it.
+                // The watch may have delivered this lease already, or a later one.
                 if revision > self.revision {
                     self.revision = revision;
                     self.stored = stored;
@@ -114,7 +115,7 @@ impl PartitionLease {
         }
     }
 
-    /// What the lease as it is now means. What is stored counts, not what was meant to be.
+    /// Updates the ownership by the stored lease.
     fn settle(&mut self, own: &WorkerId) -> LeaseChange {
         let mine = self
             .stored

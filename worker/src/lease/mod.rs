@@ -1,22 +1,23 @@
-//! Which partitions this worker owns: a machine without clock or bus (D15 to D18).
+//! Decides which partitions this worker owns: a machine without clock or bus (D15 to D18).
 //!
-//! It is told what the watches of the buckets `workers` and `leases` show, what became of puts, look-ups and probes, and
-//! when; it says what to do next. What it promises:
+//! Its inputs are the watches of the buckets `workers` and `leases`, the outcomes of puts, gets and probes, and the time.
+//! Its outputs are commands. It guarantees:
 //!
-//! * A lease changes by compare-and-swap only, and every owner's epoch is higher than that of the one before, so no two
-//!   owners ever share an epoch, and whoever reads what they write and send can tell which counts.
-//! * A lease is taken only if it is free, or after its holder's record was rewritten to `dead` in record of the very
-//!   record that was last seen of it.
-//! * A worker may act ([`LeaseMachine::may_act`]) until 2 s after its last acked renewal was sent, and not between a loss of
-//!   its connection and the first renewal acked after that. Another counts its silence after 3 s of its own clock, which
-//!   began later. So two workers may act for one partition only if their clocks run at different speeds by half, or if a
-//!   worker lost its connection, has not noticed, and was found dead meanwhile because nobody answers for it; or if it
-//!   stalls between the check and the send. Then the epoch decides, as above: edges drop what is of an older one, and
-//!   its puts fail.
-//! * Nobody is found dead because nobody answers for it unless two observers, connected to two servers, say so; where
-//!   there is but one server, one observer. One whose route to another is cut says so of all who are behind it.
-//! * A partition that nobody living owns is taken by the living worker with the highest weight in rendezvous hashing.
-//!   An owner that another outweighs hands over: it stops, and releases the lease.
+//! * A lease changes by compare-and-swap only, and the epoch of each owner is higher than that of the owner before. So no
+//!   two owners share an epoch, and every reader of their writes and messages can tell which are valid.
+//! * A worker takes a lease only if it is free, or if its holder is marked as `dead`. That mark replaces the last seen
+//!   revision of the holder's record, so that a renewed record is not marked.
+//! * A worker may act ([`LeaseMachine::may_act`]) for 2 s after it sent its last acked renewal. After a loss of its
+//!   connection it may act again when a later renewal is acked. Another worker marks it as dead after 3 s of silence by
+//!   its own clock, which starts later. So two workers act for one partition only if their clocks differ in speed by half,
+//!   if a worker has not noticed the loss of its connection and is marked as dead because its probes have no responders,
+//!   or if a worker stalls between the check and the send. Then the epoch decides: edges drop messages with an older
+//!   epoch, and puts of the older owner fail.
+//! * Probes without responders mark a worker as dead only if two observers, connected to two servers, agree; if there is
+//!   only one server, one observer. A server that has lost its route to another server has no responders for all workers
+//!   behind that route.
+//! * A free partition is taken by the living worker with the highest weight in rendezvous hashing. An owner that another
+//!   worker outweighs hands its partition over: it stops, and releases the lease.
 
 mod command;
 
@@ -48,14 +49,14 @@ use leases::{Ownership, PartitionLease};
 use own::RecordEvent;
 use state::LeaseState;
 
-/// One worker's view of who owns what.
+/// Decides which partitions one worker owns.
 #[derive(Debug)]
 pub struct LeaseMachine {
     state: LeaseState,
 }
 
 impl LeaseMachine {
-    /// A machine that knows nothing yet.
+    /// Creates a machine without any knowledge of records.
     pub fn new(settings: LeaseSettings) -> Self {
         Self {
             state: LeaseState::new(settings),
@@ -67,17 +68,17 @@ impl LeaseMachine {
         &self.state.own.id
     }
 
-    /// Whether the worker may publish, append and put at `now`: to be asked right before it does.
+    /// Whether the worker may publish, append and put at `now`. Call it directly before each of these.
     pub fn may_act(&self, now: Instant) -> bool {
         self.state.may_act(now)
     }
 
-    /// The epoch under which the worker works on a partition, if it is its own.
+    /// The epoch of a partition that the worker owns; `None` for other partitions.
     pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
         self.state.leases.get(usize::from(partition.0))?.epoch()
     }
 
-    /// How many partitions are the worker's.
+    /// The number of owned partitions.
     pub fn owned(&self) -> usize {
         self.state
             .leases
@@ -91,7 +92,7 @@ impl LeaseMachine {
         self.state.loaded && self.state.leases.iter().all(PartitionLease::is_ready)
     }
 
-    /// The watch of `workers` shows an entry.
+    /// Handles an entry of the watch of `workers`.
     pub fn handle_worker(&mut self, now: Instant, entry: &KvEntry) {
         self.state.changed = true;
         let Ok(id) = entry.key.parse::<WorkerId>() else {
@@ -107,7 +108,7 @@ impl LeaseMachine {
         self.state.on_record_event(event);
     }
 
-    /// The watch of `leases` shows an entry.
+    /// Handles an entry of the watch of `leases`.
     pub fn handle_lease(&mut self, now: Instant, entry: &KvEntry) {
         self.state.changed = true;
         let Some((partition, lease)) =
@@ -132,13 +133,13 @@ impl LeaseMachine {
         self.state.on_change(partition, change);
     }
 
-    /// Both watches have shown all that was there when they began.
+    /// Handles that both watches have delivered all entries that existed when they started.
     pub fn handle_loaded(&mut self) {
         self.state.changed = true;
         self.state.loaded = true;
     }
 
-    /// The connection to the bus is there, or is lost. To be told at the start, too.
+    /// Handles a new state of the connection to the bus. Must be called at the start as well.
     pub fn handle_connection(&mut self, now: Instant, up: bool) {
         self.state.changed = true;
         self.state.peers.on_connection(now, up);
@@ -149,7 +150,7 @@ impl LeaseMachine {
         }
     }
 
-    /// What became of a [`LeaseCommand::Put`].
+    /// Handles the outcome of a [`LeaseCommand::Put`].
     pub fn handle_put(&mut self, record: &RecordKey, outcome: PutOutcome) {
         self.state.changed = true;
         match record {
@@ -158,7 +159,7 @@ impl LeaseMachine {
                 self.state.on_record_event(event);
             }
             RecordKey::Worker(_) if matches!(outcome, PutOutcome::Stored(_)) => {
-                // The watch shows it, with all that it says.
+                // The watch delivers the record.
             }
             RecordKey::Worker(_) => self.state.push_get(record.clone()),
             RecordKey::Lease(partition) => {
@@ -170,7 +171,7 @@ impl LeaseMachine {
         }
     }
 
-    /// What a [`LeaseCommand::Get`] found.
+    /// Handles the outcome of a [`LeaseCommand::Get`].
     pub fn handle_get(&mut self, now: Instant, record: &RecordKey, outcome: &GetOutcome) {
         self.state.changed = true;
         match record {
@@ -197,7 +198,7 @@ impl LeaseMachine {
         }
     }
 
-    /// What became of a [`LeaseCommand::Probe`].
+    /// Handles the outcome of a [`LeaseCommand::Probe`].
     pub fn handle_probe(&mut self, now: Instant, probe: &Probe, outcome: ProbeOutcome) {
         self.state.changed = true;
         self.state
@@ -205,13 +206,13 @@ impl LeaseMachine {
             .on_probe(now, &self.state.own.id, probe, outcome);
     }
 
-    /// Whether there is a second observer, and whether one is needed. Until this is said none is.
+    /// Handles a new state of the second connection. Before the first call none is needed.
     pub fn handle_second_connection(&mut self, now: Instant, connection: SecondConnection) {
         self.state.changed = true;
         self.state.peers.on_second_connection(now, connection);
     }
 
-    /// The worker has read the partition, and answers for it.
+    /// Handles that the worker has taken the partition over and serves it.
     pub fn handle_ready(&mut self, partition: Partition) {
         self.state.changed = true;
         let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
@@ -222,7 +223,7 @@ impl LeaseMachine {
         }
     }
 
-    /// The worker has stopped working on the partition, and all its writes are answered.
+    /// Handles that the worker has stopped serving the partition and that no write is in flight.
     pub fn handle_stopped(&mut self, partition: Partition) {
         self.state.changed = true;
         let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
@@ -233,7 +234,7 @@ impl LeaseMachine {
         }
     }
 
-    /// The worker shall end: gives all away.
+    /// Starts to give all partitions away, because the worker is to end.
     pub fn handle_leave(&mut self) {
         self.state.changed = true;
         if self.state.own.state == WorkerState::Alive {
@@ -242,13 +243,13 @@ impl LeaseMachine {
         }
     }
 
-    /// The next thing to do. To be called after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it
-    /// says `None`.
+    /// The next command. Call it after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it returns
+    /// `None`.
     pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
         self.state.poll_command(now, unix_ms)
     }
 
-    /// When to call [`poll_command`](Self::poll_command) again if nothing happens before.
+    /// The time to call [`poll_command`](Self::poll_command) again if no `handle_*` is called before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.state.poll_timeout()
     }

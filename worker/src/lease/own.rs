@@ -1,4 +1,4 @@
-//! The worker's own record: registering, renewing, and until when it may act on it.
+//! The worker's own record: registers the worker, renews it, and limits the time for which it may act.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use grandstand_common::record::{WorkerRecord, WorkerState};
 use super::command::{GetOutcome, PutOutcome};
 use super::record::{decode, encode};
 
-/// How often a worker renews its record.
+/// The interval at which a worker renews its record.
 pub(super) const RENEW: Duration = Duration::from_millis(500);
 
-/// How long after the last acked renewal was sent a worker may act.
+/// The time for which a worker may act after it sent the last acked renewal.
 pub(super) const FRESH: Duration = Duration::from_secs(2);
 
 /// The worker's own record.
@@ -23,22 +23,22 @@ pub(super) struct OwnRecord {
     build: String,
     pub(super) state: WorkerState,
     beat: u64,
-    /// Of the record as it is stored; 0 before it is registered.
+    /// The revision of the stored record; 0 before the worker is registered.
     revision: u64,
-    /// The last that the watch showed.
+    /// The last revision that the watch delivered.
     seen: u64,
-    /// What was last known to be stored.
+    /// The state in the last acked record.
     pub(super) stored: Option<WorkerState>,
-    /// The put that is under way, or a look at what became of it.
+    /// The renewal whose put, or the get of its result, is in flight.
     pending: Option<Renewal>,
     last_sent: Option<Instant>,
-    /// When the last renewal that was acked was sent, unless the connection dropped since.
+    /// The time when the last acked renewal was sent; `None` after a loss of the connection.
     acked: Option<Instant>,
-    /// Acks of what was sent before this do not count: the connection dropped then.
+    /// The time of the last loss of the connection. Acks of earlier renewals do not count.
     not_before: Option<Instant>,
 }
 
-/// A renewal under way.
+/// A renewal in flight.
 #[derive(Debug, Clone, Copy)]
 struct Renewal {
     beat: u64,
@@ -46,18 +46,18 @@ struct Renewal {
     sent: Instant,
 }
 
-/// What an event says of the own record.
+/// The effect of an event on the own record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RecordEvent {
-    /// Nothing new.
+    /// There is nothing to do.
     Nothing,
-    /// A renewal is stored.
+    /// A renewal was acked.
     Renewed,
-    /// The watch shows a renewal.
+    /// The watch delivered a renewal.
     Seen,
-    /// It must be looked up what became of a put.
+    /// The result of a put is unknown, so the record must be read.
     Unknown,
-    /// Another worker found this one dead, or the record is gone.
+    /// Another worker marked this one as dead, or the record is gone.
     Dead,
 }
 
@@ -78,21 +78,23 @@ impl OwnRecord {
         }
     }
 
-    /// Whether the worker may publish, append and put. The bound excludes: at it, another may count the silence.
+    /// Whether the worker may publish, append and put. The bound itself is excluded, because other workers may mark this
+    /// one as dead from then on.
     pub(super) fn may_act(&self, now: Instant) -> bool {
         self.acked.is_some_and(|sent| now < sent + FRESH)
     }
 
-    /// When [`may_act`](Self::may_act) ends if nothing is acked until then.
+    /// The time when [`may_act`](Self::may_act) ends if no further renewal is acked.
     pub(super) fn fresh_until(&self) -> Option<Instant> {
         self.acked.map(|sent| sent + FRESH)
     }
 
-    /// Says at once what has changed in the record.
+    /// Makes a renewal due at once, after a change of the record or a reconnect.
     pub(super) fn renew_now(&mut self) {
         self.last_sent = None;
     }
 
+    /// The time of the next renewal; `None` while one is in flight or due.
     pub(super) fn next_renewal(&self) -> Option<Instant> {
         match self.pending {
             Some(_) => None,
@@ -100,7 +102,7 @@ impl OwnRecord {
         }
     }
 
-    /// The record as it is to be stored now, and in record of which revision.
+    /// Starts a renewal if one is due. Returns the encoded record and the revision to replace.
     pub(super) fn renew(&mut self, now: Instant) -> Option<(Bytes, u64)> {
         let due = self.last_sent.is_none_or(|sent| now >= sent + RENEW);
         if self.pending.is_some() || !due {
@@ -131,7 +133,7 @@ impl OwnRecord {
         }
     }
 
-    /// What the watch says of it.
+    /// Handles an entry of the watch.
     pub(super) fn on_entry(&mut self, entry: &KvEntry) -> RecordEvent {
         if entry.revision <= self.seen {
             return RecordEvent::Nothing;
@@ -143,10 +145,10 @@ impl OwnRecord {
         }
     }
 
-    /// What the bucket has of it, looked up because a put's outcome was not plain.
+    /// Handles the record that was read because the result of a put was unknown.
     pub(super) fn on_get(&mut self, outcome: &GetOutcome) -> RecordEvent {
         let found = match outcome {
-            // The next put is due in time, and will tell.
+            // The next renewal is put soon, and its outcome shows the state of the record.
             GetOutcome::Failed => {
                 self.pending = None;
                 return RecordEvent::Nothing;
@@ -158,7 +160,7 @@ impl OwnRecord {
         match (found, self.pending) {
             (None, _) => RecordEvent::Dead,
             (Some(beat), Some(pending)) if beat == pending.beat => self.on_acked(),
-            // What was sent may still be stored later; then the next put conflicts, and is looked at in turn.
+            // The put may still be stored later. Then the next one conflicts, and the record is read again.
             _ => {
                 self.pending = None;
                 self.last_sent = None;
@@ -167,7 +169,7 @@ impl OwnRecord {
         }
     }
 
-    /// The beat of a record; `None` if it says that this worker is dead.
+    /// The beat of a record; `None` if it marks this worker as dead.
     fn read(&mut self, entry: &KvEntry) -> Option<u64> {
         let record: WorkerRecord = entry.value.as_ref().and_then(decode)?;
         if record.state == WorkerState::Dead && self.state != WorkerState::Dead {
@@ -177,7 +179,7 @@ impl OwnRecord {
         Some(record.beat)
     }
 
-    /// The connection dropped: nothing counts that was sent before.
+    /// Handles a loss of the connection: acks of earlier renewals do not count any more.
     pub(super) fn on_down(&mut self, now: Instant) {
         self.acked = None;
         self.not_before = Some(now);

@@ -1,4 +1,4 @@
-//! The other workers: who lives, who has been silent for too long, and whom nobody answers for.
+//! The other workers: their records, silence and probes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,25 +11,26 @@ use super::command::{Observer, Probe, ProbeOutcome};
 use super::own::RENEW;
 use super::record::decode;
 
-/// How long a worker may be silent.
+/// The silence after which a worker is marked as dead.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
-/// How many own renewals the watch must have shown meanwhile, or the silence is not the other's.
+/// The number of own renewals that the watch must deliver during the silence of another worker. If the watch delivers
+/// fewer, the bus or this worker was silent.
 const OWN_RENEWALS: u32 = 3;
 
-/// Between two rounds of probes.
+/// The interval between rounds of probes.
 const ROUND: Duration = Duration::from_millis(100);
 
-/// When a round is given up.
+/// The time after which a round is given up.
 const ROUND_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long an observer's connection must have been up before its "no responders" counts.
+/// The time for which an observer's connection must be up before its "no responders" counts.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// In how many rounds running nobody must have answered for a worker.
+/// The number of consecutive rounds without responders after which a worker is marked as dead.
 const MISSES: u32 = 2;
 
-/// How many successors in the ring a worker probes.
+/// The number of workers that a worker probes: those whose ids follow its own, and after the last id the first.
 const SUCCESSORS: usize = 2;
 
 /// Another worker.
@@ -37,15 +38,17 @@ const SUCCESSORS: usize = 2;
 pub(super) struct Peer {
     pub(super) state: WorkerState,
     pub(super) record: Option<WorkerRecord>,
-    /// 0 if only a lease names it.
+    /// The revision of the record; 0 if only a lease names the worker.
     pub(super) revision: u64,
-    /// When it was written, by the bus' clock.
+    /// The time of the last write of the record by the clock of the bus, Unix milliseconds.
     pub(super) time_ms: u64,
+    /// The time of the last change of the record.
     changed_at: Instant,
-    /// Renewals of our own that the watch showed since it changed.
+    /// The number of own renewals that the watch delivered after `changed_at`.
     own_renewals: u32,
+    /// The number of consecutive rounds without responders.
     misses: u32,
-    /// A put that marks it dead is under way.
+    /// Whether a put that marks the worker as dead, or a get of its result, is in flight.
     pub(super) marking: bool,
 }
 
@@ -54,25 +57,25 @@ pub(super) struct Peer {
 struct Round {
     number: u64,
     started: Instant,
-    /// The questions that were not answered yet.
+    /// The probes without an outcome so far.
     waiting: Vec<(WorkerId, Observer)>,
-    /// Whom an observer found absent: once for each observer.
+    /// The workers without responders, once for each observer that found none.
     absent: Vec<WorkerId>,
-    /// How many observers the own subject answered.
+    /// The number of observers that reached this worker's own subject.
     own_answers: usize,
-    /// How many observers there are.
+    /// The number of observers in this round.
     observers: usize,
 }
 
-/// The second observer.
+/// The state of the second observer.
 #[derive(Debug, Clone, Copy, Default)]
 enum SecondObserver {
-    /// There is one server: one observer will do.
+    /// The bus has one server, so that one observer is enough.
     #[default]
     NotNeeded,
-    /// There is none now, so what the first one says is not enough.
+    /// The bus has several servers but no second connection, so that no probe counts.
     Missing,
-    /// There is one, since.
+    /// Connected since this time.
     Since(Instant),
 }
 
@@ -96,7 +99,8 @@ impl Peers {
             return;
         }
         let peer = Peer {
-            // What is deleted was dead for long; what cannot be read is of a build that reads ours just as little.
+            // A deleted record was one of a dead worker. An unreadable one belongs to a build that cannot read this
+            // worker's records either.
             state: record
                 .as_ref()
                 .map_or(WorkerState::Dead, |record| record.state),
@@ -111,7 +115,7 @@ impl Peers {
         self.all.insert(id, peer);
     }
 
-    /// A lease names a worker: one that has no record must be given one that says that it is dead.
+    /// Adds a worker that a lease names. If it has no record, it must get one that marks it as dead.
     pub(super) fn on_named(&mut self, now: Instant, id: &WorkerId) {
         self.all.entry(id.clone()).or_insert_with(|| Peer {
             state: WorkerState::Leaving,
@@ -125,7 +129,8 @@ impl Peers {
         });
     }
 
-    /// The watch shows a renewal of our own. Those before a pause do not count: the others may have been held up as well.
+    /// Counts an own renewal that the watch delivered. A pause between two renewals restarts the count, because records
+    /// of other workers may have been delayed as well.
     pub(super) fn on_own_renewal(&mut self, now: Instant) {
         let last = self.own_renewed.replace(now);
         let paused = last.is_some_and(|last| now > last + 2 * RENEW);
@@ -142,7 +147,7 @@ impl Peers {
         }
     }
 
-    /// The second observer came, went, or is another.
+    /// Handles a new state of the second connection.
     pub(super) fn on_second_connection(&mut self, now: Instant, connection: SecondConnection) {
         self.second = match connection {
             SecondConnection::NotNeeded => SecondObserver::NotNeeded,
@@ -155,7 +160,7 @@ impl Peers {
         }
     }
 
-    /// Whether what the observers say counts.
+    /// Whether outcomes of the observers count.
     fn is_settled(&self, now: Instant) -> bool {
         let settled = |since: Instant| now >= since + SETTLED;
         let second = match self.second {
@@ -166,15 +171,15 @@ impl Peers {
         second && self.up_since.is_some_and(settled)
     }
 
-    /// Drops those whose records were deleted and whom no lease names: there are no more of them than there ever were.
+    /// Drops workers whose records were deleted and that no lease names.
     pub(super) fn forget_deleted(&mut self, named: &BTreeSet<WorkerId>) {
         self.all.retain(|id, peer| {
             peer.state != WorkerState::Dead || peer.record.is_some() || named.contains(id)
         });
     }
 
-    /// Those of whom it is certain enough that they are dead. Whoever is found so is marked by compare-and-swap on the
-    /// record that was seen last, so that one renewed meanwhile stays.
+    /// The workers to mark as dead, each once until its put is answered. The put replaces the last seen revision, so that
+    /// a record renewed meanwhile stays.
     pub(super) fn next_dead(&mut self, now: Instant, alone: bool) -> Vec<WorkerId> {
         let mut found = Vec::new();
         for (id, peer) in &mut self.all {
@@ -190,8 +195,8 @@ impl Peers {
         found
     }
 
-    /// When [`next_dead`](Self::next_dead) or [`next_probes`](Self::next_probes) may say something new that no event
-    /// announces.
+    /// The time to call [`next_dead`](Self::next_dead) and [`next_probes`](Self::next_probes) again if there is no event
+    /// before.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let silences = self
             .watched()
@@ -205,7 +210,7 @@ impl Peers {
         silences.chain(round).min()
     }
 
-    /// The questions to be asked now, those to `own` among them.
+    /// Starts a round if one is due, and returns its probes, with those of `own` among them.
     pub(super) fn next_probes(&mut self, now: Instant, own: &WorkerId) -> Vec<Probe> {
         let over = self
             .round
@@ -244,7 +249,7 @@ impl Peers {
         waiting.into_iter().map(probe).collect()
     }
 
-    /// A probe's outcome.
+    /// Handles the outcome of a probe.
     pub(super) fn on_probe(
         &mut self,
         now: Instant,
@@ -275,14 +280,14 @@ impl Peers {
             for (id, peer) in &mut self.all {
                 if found(id) == round.observers {
                     peer.misses += 1;
-                    // A second look is taken at once.
+                    // The next round starts at once.
                     self.next_round = Some(now);
                 }
             }
         }
     }
 
-    /// A look found no record of a worker that had one.
+    /// Handles that a worker's record does not exist any more.
     pub(super) fn on_missing(&mut self, id: &WorkerId) {
         if let Some(peer) = self.all.get_mut(id).filter(|peer| peer.revision > 0) {
             peer.state = WorkerState::Dead;
@@ -290,7 +295,7 @@ impl Peers {
         }
     }
 
-    /// Whether the connection is so new that all are probed and not only the successors, until it counts.
+    /// Whether a connection is so new that all workers are probed and not only the successors.
     fn is_new(&self, now: Instant) -> bool {
         let is_new = |since: Instant| now < since + SETTLED + ROUND_TIMEOUT;
         let second = matches!(self.second, SecondObserver::Since(since) if is_new(since));
@@ -303,7 +308,7 @@ impl Peers {
             .filter(|(_, peer)| peer.state != WorkerState::Dead && !peer.marking)
     }
 
-    /// The workers that come next in the ring of ids; all of them for one that starts.
+    /// The workers to probe, in the order of ids from `own` on and after the last id from the first; all of them if `all`.
     fn successors(&self, own: &WorkerId, all: bool) -> Vec<WorkerId> {
         let ids = || self.watched().map(|(id, _)| id);
         let successors = ids()

@@ -1,4 +1,4 @@
-//! Records as JSON.
+//! Encodes and decodes records as JSON.
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, WorkerId};
@@ -6,19 +6,19 @@ use grandstand_common::record::Lease;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A record as it is stored.
+/// Encodes a record as it is stored.
 pub(super) fn encode(record: &impl Serialize) -> Bytes {
     serde_json::to_vec(record)
         .expect("a record of plain values is JSON")
         .into()
 }
 
-/// A stored record; `None` if it cannot be read.
+/// Decodes a stored record; `None` if it is not readable.
 pub(super) fn decode<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
     serde_json::from_slice(value).ok()
 }
 
-/// The lease of an owner.
+/// Creates the lease of `worker`; a released one for `None`.
 pub(super) fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lease {
     Lease {
         worker: worker.cloned(),

@@ -1,9 +1,9 @@
-//! Who should own what: rendezvous hashing, so that a worker that comes or goes moves only its own share.
+//! Rendezvous hashing: assigns partitions to workers so that a new or lost worker moves only its own share.
 
 use grandstand_common::id::{Partition, WorkerId};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Which of the living workers should own a partition; `None` if there is none.
+/// The living worker that should own a partition; `None` if no worker is alive.
 pub(super) fn owner<'a>(
     partition: Partition,
     living: impl Iterator<Item = &'a WorkerId>,

@@ -1,4 +1,4 @@
-//! One worker's view of who owns what.
+//! The state of the lease machine, and the effects of events on it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,27 +10,27 @@ use super::leases::{LeaseChange, Ownership, PartitionLease};
 use super::own::{OwnRecord, RecordEvent};
 use super::peers::Peers;
 
-/// One worker's view of who owns what.
+/// The state of the lease machine.
 #[derive(Debug)]
 pub(super) struct LeaseState {
     pub(super) settings: LeaseSettings,
     pub(super) own: OwnRecord,
     pub(super) peers: Peers,
     pub(super) leases: Vec<PartitionLease>,
-    /// The watches have shown all that there was.
+    /// Whether both watches have delivered all entries that existed when they started.
     pub(super) loaded: bool,
-    /// When to look again whose records are old.
+    /// The time of the next search for old records of dead workers.
     pub(super) delete_at: Option<Instant>,
+    /// Whether the last command was issued.
     pub(super) ended: bool,
-    /// Something was event since it was last decided what to do.
+    /// Whether there was an event after the last decision.
     pub(super) changed: bool,
-    /// When to decide anew.
+    /// The time of the next decision if there is no event before.
     pub(super) decide_at: Option<Instant>,
     pub(super) commands: VecDeque<LeaseCommand>,
 }
 
 impl LeaseState {
-    /// Knows nothing yet.
     pub(super) fn new(settings: LeaseSettings) -> Self {
         Self {
             own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
@@ -81,7 +81,7 @@ impl LeaseState {
         self.commands.push_back(LeaseCommand::Get { record });
     }
 
-    /// The last command.
+    /// Ends the machine with a last command, in place of all pending ones.
     pub(super) fn end(&mut self, how: LeaseCommand) {
         if !self.ended {
             self.ended = true;

@@ -46,7 +46,7 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
     }
 }
 
-/// All commands, and every put answered as stored from `revision` on.
+/// Polls all commands. Answers each put as stored, with revisions after `revision`.
 fn drain(machine: &mut LeaseMachine, now: Instant, revision: &mut u64) -> Vec<LeaseCommand> {
     let mut all = Vec::new();
     while let Some(command) = machine.poll_command(now, UNIX) {
@@ -118,7 +118,7 @@ fn d16_a_worker_is_silent_after_three_seconds_and_three_own_renewals() {
     machine.handle_worker(first, &entry("other", &record(WorkerState::Alive, 7), 1));
     machine.handle_loaded();
     drain(&mut machine, first, &mut revision);
-    // The bus stalls for ten seconds: nobody's renewals are seen.
+    // The bus stalls for ten seconds: the watch delivers no renewals.
     let now = first + Duration::from_secs(10);
     assert!(!machine.may_act(now));
     for beat in 0..3 {
@@ -213,7 +213,7 @@ fn records_of_dead_workers_are_deleted_after_ten_minutes() {
     let stale = lease(Some(&id("named")), Epoch(5), true);
     machine.handle_lease(first, &entry("3", &stale, 900));
     machine.handle_worker(first, &entry("alive", &record(WorkerState::Leaving, 1), 7));
-    // Looked at every minute; kept for ten.
+    // The search runs every minute; records are kept for ten minutes.
     let later = first + Duration::from_secs(61);
     machine.handle_connection(later, true);
     assert_eq!(forgets(&mut machine, later, UNIX + 61_000), []);
@@ -221,7 +221,7 @@ fn records_of_dead_workers_are_deleted_after_ten_minutes() {
     machine.handle_connection(late, true);
     let forgotten = forgets(&mut machine, late, UNIX + 660_000);
     assert_eq!(forgotten, [(RecordKey::Worker(id("old")), 5)]);
-    // Nothing is kept of whom the bucket has no record any more.
+    // A worker whose record was deleted is forgotten unless a lease names it.
     let marker = KvEntry {
         value: None,
         ..entry("old", &(), 8)
@@ -280,7 +280,7 @@ fn a_surplus_partition_is_handed_over_and_a_leaving_worker_gives_all_away() {
             machine.handle_stopped(partition);
         }
         last = drain(&mut machine, now, &mut revision).pop().or(last);
-        // Their successor is ready.
+        // The successor is ready.
         for p in 0..4 {
             revision += 1;
             let lease = lease(Some(&id("other")), Epoch(UNIX + 9), true);

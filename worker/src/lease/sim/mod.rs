@@ -1,8 +1,8 @@
-//! Several machines over a key-value store that delays, stalls and loses answers, while workers pause, lose their
-//! connections, die and come: by seeds.
+//! A seeded simulation of several machines over a key-value store that delays, stalls and loses answers, while workers
+//! pause, lose their connections, die and start.
 //!
-//! Held to all the time: no two workers that may act work on the same partition, and epochs of a partition only grow.
-//! Held to when it is quiet again: every partition is worked on by the one that should.
+//! It checks at every step that at most one worker that may act owns a partition, and that the epochs of a partition only
+//! grow. It checks after the last fault that every partition has a ready owner.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -24,51 +24,52 @@ const PUT_TIMEOUT: u64 = 1_000;
 
 #[derive(Debug)]
 enum Event {
-    /// A put or a look arrives at the store.
+    /// A put or a get arrives at the store.
     Arrives {
         node: usize,
         connection: u64,
         op: Op,
     },
-    /// The store's answer is back.
+    /// The store's answer arrives at the worker.
     Answered {
         node: usize,
         id: u64,
         answer: Answer,
     },
-    /// The worker waited long enough for an answer.
+    /// The worker gives up waiting for an answer.
     TimedOut {
         node: usize,
         id: u64,
     },
-    /// The watch shows an entry.
+    /// The watch delivers an entry.
     Shown {
         node: usize,
         connection: u64,
         record: RecordKey,
         entry: KvEntry,
     },
-    /// A probe is back.
+    /// The outcome of a probe arrives at the worker.
     Probed {
         node: usize,
         probe: Probe,
         outcome: ProbeOutcome,
     },
-    /// The worker has read, or stopped working on, a partition.
+    /// The worker has taken a partition over.
     Read {
         node: usize,
         partition: Partition,
         epoch: Epoch,
     },
+    /// The worker has stopped serving a partition.
     Stopped {
         node: usize,
         partition: Partition,
     },
-    /// The connection is there again.
+    /// A worker is connected again.
     Connected {
         node: usize,
     },
-    /// A paused worker goes on.
+    /// A paused worker continues.
     Resumes {
         node: usize,
     },
@@ -91,13 +92,13 @@ struct Node {
     machine: LeaseMachine,
     alive: bool,
     up: bool,
-    /// Counts connections: what was shown on an earlier one is lost.
+    /// The number of connections so far. Messages of earlier ones are lost.
     connection: u64,
     paused: bool,
     waiting: BTreeMap<u64, RecordKey>,
     puts: BTreeMap<u64, bool>,
     held: Vec<Event>,
-    /// The watch is in order.
+    /// The time of the last scheduled entry of the watch, which delivers entries in order.
     shown_at: u64,
 }
 
@@ -111,7 +112,7 @@ struct Sim {
     store: BTreeMap<String, (RecordKey, KvEntry)>,
     revision: u64,
     stalled_until: u64,
-    /// Workers probe over two servers, the first of which has no routes until then.
+    /// Whether workers probe over two servers. The first one has no routes until `cut_until`.
     clustered: bool,
     cut_until: u64,
     nodes: Vec<Node>,
@@ -188,7 +189,7 @@ impl Sim {
         self.nodes[index].machine.handle_loaded();
     }
 
-    /// A watch begins with all that is there.
+    /// Delivers all existing entries, as a watch does at its start.
     fn show_all(&mut self, index: usize) {
         let now = self.now();
         let machine = &mut self.nodes[index].machine;
@@ -197,7 +198,7 @@ impl Sim {
         }
     }
 
-    /// A fault, or a worker that comes or leaves.
+    /// Injects a random fault, or starts or stops a worker.
     fn inject_fault(&mut self) {
         let living: Vec<usize> = (0..self.nodes.len())
             .filter(|&n| self.nodes[n].alive)
@@ -232,7 +233,7 @@ impl Sim {
         self.nodes.iter().filter(stays).count()
     }
 
-    /// No two that may act work on the same partition.
+    /// Checks that at most one worker that may act owns each partition.
     fn check(&self) {
         let now = self.now();
         let acting: Vec<&Node> = self
@@ -254,7 +255,7 @@ impl Sim {
         }
     }
 
-    /// Every partition is worked on.
+    /// Checks that every partition has a ready owner, and that not all have the same one.
     fn check_owned(&self) {
         let now = self.now();
         for partition in (0..PARTITIONS).map(Partition) {
@@ -263,7 +264,7 @@ impl Sim {
                 let ready = matches!(lease.ownership, Ownership::Owned { ready: true, .. });
                 node.alive && node.machine.may_act(now) && ready
             });
-            assert!(owned, "seed {}: nobody owns {partition}", self.seed);
+            assert!(owned, "seed {}: {partition} has no owner", self.seed);
         }
         let living = self.nodes.iter().filter(|node| node.alive);
         let stored: Vec<Lease> = self

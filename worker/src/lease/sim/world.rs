@@ -1,4 +1,4 @@
-//! What happens, one event after the other.
+//! Runs a simulation event by event.
 
 use super::*;
 
@@ -26,13 +26,13 @@ impl Sim {
                 let event = self.events.remove(&id).unwrap();
                 self.handle(event);
             } else {
-                // Another millisecond at least: a timeout that nothing comes of must not stop the clock.
+                // At least one millisecond: a timeout without an effect must not stop the clock.
                 self.ms = next.max(self.ms + 1);
             }
         }
     }
 
-    /// What the driver does.
+    /// Executes a machine's commands, as the driver does.
     fn drive(&mut self, index: usize) {
         let now = self.now();
         while self.nodes[index].alive && !self.nodes[index].paused {
@@ -115,7 +115,7 @@ impl Sim {
         let target = target
             .clone()
             .find(|node| *node.machine.id() == probe.worker);
-        // The first server has lost its routes: whoever is connected elsewhere seems to be gone.
+        // A server without routes has no responders for workers of other servers.
         let cut = self.clustered && self.ms < self.cut_until;
         let is_cut = cut
             && probe.observer == Observer::First
@@ -176,7 +176,7 @@ impl Sim {
         }
     }
 
-    /// The store's side.
+    /// Executes an operation in the store.
     fn store(&mut self, node: usize, connection: u64, op: Op) {
         let key = format!("{:?}", op.record);
         let found = self.store.get(&key).map(|(_, entry)| entry.clone());
@@ -233,7 +233,7 @@ impl Sim {
         }
     }
 
-    /// The worker's side.
+    /// Delivers an event to its worker.
     fn deliver(&mut self, event: Event) {
         let now = self.now();
         match event {
@@ -288,7 +288,7 @@ impl Sim {
             Event::Stopped { node, partition } => {
                 self.nodes[node].machine.handle_stopped(partition);
             }
-            _ => unreachable!("the others are not for a worker"),
+            _ => unreachable!("the other events do not go to a worker"),
         }
     }
 }

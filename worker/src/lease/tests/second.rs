@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// When another worker is found dead, in steps of 100 ms, if `answer` says what becomes of a probe.
+/// The step of 100 ms in which another worker is marked as dead. `answer` gives the outcome of each probe.
 fn found_dead(
     connection: impl Fn(u64) -> Option<SecondConnection>,
     answer: impl Fn(u64, &Probe) -> ProbeOutcome,
@@ -31,7 +31,7 @@ fn found_dead(
     None
 }
 
-/// The worker itself is there, the other one is not.
+/// Answers as an observer that reaches this worker and finds no responders of the other one.
 fn only_me(_: u64, probe: &Probe) -> ProbeOutcome {
     match probe.worker.as_str() {
         "me" => ProbeOutcome::Alive,
@@ -47,13 +47,13 @@ fn from_the_start(connection: SecondConnection) -> impl Fn(u64) -> Option<Second
 fn d17_in_a_cluster_two_observers_must_agree() {
     let there = || from_the_start(SecondConnection::Connected(1));
     assert_eq!(found_dead(there(), only_me), Some(12));
-    // The first one's route to the other worker is cut.
+    // The first observer has no route to the other worker.
     let split = |step, probe: &Probe| match probe.observer {
         Observer::First => only_me(step, probe),
         Observer::Second => ProbeOutcome::Alive,
     };
     assert_eq!(found_dead(there(), split), None);
-    // The second one hears nothing.
+    // The second observer gets no answer.
     let deaf = |step, probe: &Probe| match probe.observer {
         Observer::First => only_me(step, probe),
         Observer::Second => ProbeOutcome::Timeout,
@@ -79,14 +79,14 @@ fn d17_probes_mark_no_worker_as_dead_while_a_needed_second_observer_is_missing()
         found_dead(from_the_start(SecondConnection::Missing), only_me),
         None
     );
-    // It is there from step 10 on, and counts 1 s later.
+    // It is connected from step 10 on, and counts 1 s later.
     let late = |step| match step {
         0 => Some(SecondConnection::Missing),
         10 => Some(SecondConnection::Connected(1)),
         _ => None,
     };
     assert_eq!(found_dead(late, only_me), Some(22));
-    // It is another one every second.
+    // It is a new connection every second.
     let flapping = |step| (step % 10 == 0).then_some(SecondConnection::Connected(step));
     assert_eq!(found_dead(flapping, only_me), None);
 }

@@ -1,8 +1,8 @@
-//! Leases that are free, and those that become so.
+//! Taking free leases and those of dead workers.
 
 use super::*;
 
-/// A worker alone on its bus, where all is leased to another that was alive.
+/// A worker alone on its bus. Another worker, whose record says alive, holds all leases.
 fn heir(now: Instant) -> LeaseMachine {
     let mut machine = machine(true);
     machine.handle_connection(now, true);
