@@ -1,4 +1,4 @@
-//! What becomes of what was sent to the bus.
+//! Outcomes of puts, gets and requests on the bus.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ use tokio::time::timeout;
 use crate::command::{Outcome, Token};
 use crate::lease::{GetOutcome, Probe, ProbeOutcome, PutOutcome, RecordKey};
 
-/// How long the lease machine waits for what becomes of a put or a look: a renewal must have another try before the
-/// worker suspends itself.
+/// The time limit for the outcome of a put or a get of the lease machine. A renewal must have a second try before the
+/// worker may not act any more.
 pub(super) const LEASE_DEADLINE: Duration = Duration::from_millis(600);
 
-/// How long a probe waits.
+/// The time limit for the answer to a probe.
 pub(super) const PROBE_DEADLINE: Duration = Duration::from_millis(300);
 
-/// Answers that are waited for.
+/// Futures of answers that have not arrived yet.
 pub(super) type Answers<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
 
-/// An answer for the owner.
+/// The outcome of a command of the engine.
 #[derive(Debug)]
 pub(super) struct EngineAnswer(pub(super) Token, pub(super) Outcome);
 
-/// An answer for the lease machine, or about an edge.
+/// The outcome of a command of the lease machine, or of the probe of an edge process.
 #[derive(Debug)]
 pub(super) enum LeaseAnswer {
-    /// Of a put.
+    /// The outcome of a put.
     Put(RecordKey, PutOutcome),
-    /// Of a look.
+    /// The outcome of a get.
     Get(RecordKey, GetOutcome),
-    /// Of a probe of a worker.
+    /// The outcome of a probe of a worker.
     Probe(Probe, ProbeOutcome),
-    /// Whether an edge process answered; `None` if that cannot be said.
+    /// Whether an edge process answered; `None` if the request was not sent or the connection was lost.
     Edge(ProcessId, Option<bool>),
-    /// Nobody waits for it.
+    /// The end of a task without an outcome.
     Nothing,
 }
 
-/// A lease's or worker's put.
+/// Waits for the outcome of a put of the lease machine.
 pub(super) async fn lease_put(sent: Result<PutReceipt, PublishError>) -> PutOutcome {
     match sent {
         Ok(receipt) => match timeout(LEASE_DEADLINE, receipt).await {
@@ -52,7 +52,7 @@ pub(super) async fn lease_put(sent: Result<PutReceipt, PublishError>) -> PutOutc
     }
 }
 
-/// A look at a lease or a worker.
+/// Waits for the outcome of a get of the lease machine.
 pub(super) async fn lease_get(
     get: impl Future<Output = Result<Option<KvEntry>, BusError>>,
 ) -> GetOutcome {
@@ -63,7 +63,7 @@ pub(super) async fn lease_get(
     }
 }
 
-/// A probe.
+/// The outcome of a probe of a worker.
 pub(super) fn probe_outcome<T>(answer: &Result<T, RequestError>) -> ProbeOutcome {
     match answer {
         Ok(_) => ProbeOutcome::Alive,
@@ -72,7 +72,7 @@ pub(super) fn probe_outcome<T>(answer: &Result<T, RequestError>) -> ProbeOutcome
     }
 }
 
-/// Whether an edge answered.
+/// Whether an edge process answered; `None` if the request was not sent or the connection was lost.
 pub(super) fn edge_answered<T>(answer: &Result<T, RequestError>) -> Option<bool> {
     match answer {
         Ok(_) => Some(true),
@@ -81,7 +81,7 @@ pub(super) fn edge_answered<T>(answer: &Result<T, RequestError>) -> Option<bool>
     }
 }
 
-/// An owner's put or deletion.
+/// The outcome of a put or a deletion of the engine.
 pub(super) fn put_outcome(result: Result<u64, PutError>) -> Outcome {
     match result {
         Ok(revision) => Outcome::Stored(revision),

@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::Xxh3;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const CHUNK: usize = 64 * 1024;
 
-/// The version and a hash of the program's file, so that a fixed game is another build even under the same version.
-/// Reads the whole file; call it once.
+/// The version and a hash of the program's file. The hash makes a build with a fixed game another build, even if the
+/// version is the same. Reads the whole file; call it once.
 pub fn id() -> String {
     let file = std::env::current_exe().and_then(|path| hash(&path));
     match file {

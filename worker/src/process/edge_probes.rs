@@ -1,34 +1,34 @@
-//! Which edge processes are gone: those that hold sessions here are asked every 250 ms (D17).
+//! Finds dead edge processes: probes every 250 ms each process that holds sessions of this worker's rooms (D17).
 //!
-//! A process is asked, not its shards: they are busy at times, and there are many of them.
+//! A probe goes to the process and not to its shards, because shards are many, and busy at times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use grandstand_common::id::ProcessId;
 
-/// Between two questions to a process.
+/// The interval between two probes of a process.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// How long one may take to answer: shorter than [`EVERY`], so that none is left out while an answer is awaited.
+/// The time limit for an answer. It is shorter than [`EVERY`], so that the answer arrives before the next probe.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(240);
 
-/// How many answers in a row must be missing.
+/// The number of consecutive missing answers after which a process is gone.
 const MISSES: u32 = 4;
 
-/// How long the own connection must have been up before a missing answer counts.
+/// The time for which the own connection must be up before a missing answer counts.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Processes that are asked at a time.
+/// The most probes sent at once.
 const AT_ONCE: usize = 1_024;
 
-/// Who is asked, and who did not answer.
+/// The probed processes and their missing answers.
 #[derive(Debug, Default)]
 pub(super) struct EdgeProbes {
     processes: BTreeMap<ProcessId, Probed>,
     up_since: Option<Instant>,
     next: Option<Instant>,
-    /// The bus is this process's own: its connection is never new.
+    /// Whether the bus is embedded in this process, so that its connection is never new.
     alone: bool,
 }
 
@@ -46,7 +46,7 @@ impl EdgeProbes {
         }
     }
 
-    /// The connection to the bus is there, or is lost.
+    /// Handles a new state of the connection to the bus.
     pub(super) fn handle_connection(&mut self, now: Instant, up: bool) {
         self.up_since = up.then_some(now);
         self.next = up.then_some(now);
@@ -60,7 +60,7 @@ impl EdgeProbes {
         self.next.is_some_and(|next| now >= next)
     }
 
-    /// Whom to ask now, of those that hold sessions. Each is answered by one [`handle_answer`](Self::handle_answer).
+    /// The processes to probe now, of those with `sessions`. Each requires one [`handle_answer`](Self::handle_answer).
     pub(super) fn poll(&mut self, now: Instant, sessions: BTreeSet<ProcessId>) -> Vec<ProcessId> {
         if !self.is_due(now) {
             return Vec::new();
@@ -83,8 +83,8 @@ impl EdgeProbes {
             .collect()
     }
 
-    /// Whether a process answered, if that can be said. Says whether it is to be taken for gone: again and again while
-    /// it is.
+    /// Handles whether a process answered; `None` if that is unknown. Returns whether the process is gone, at every
+    /// missing answer while it is.
     #[must_use]
     pub(super) fn handle_answer(
         &mut self,
@@ -129,10 +129,10 @@ mod tests {
             let asked = probes.poll(now, sessions());
             assert_eq!(asked, std::slice::from_ref(&process), "round {round}");
             assert!(probes.poll(now, sessions()).is_empty());
-            // Answers once, in between.
+            // The process answers in round 6 only.
             gone.push(probes.handle_answer(now, &process, Some(round == 6)));
         }
-        // Rounds 0 to 3 are of the first second; 4 and 5 miss, 6 answers, 7 to 10 miss.
+        // Rounds 0 to 3 are in the first second and do not count; 4 and 5 miss, 6 answers, 7 to 10 miss.
         let at: Vec<_> = (0..gone.len()).filter(|&round| gone[round]).collect();
         assert_eq!(at, [10, 11, 12, 13]);
     }
@@ -150,7 +150,7 @@ mod tests {
         let next = start + EVERY;
         assert!(!probes.is_due(start + EVERY / 2));
         assert_eq!(probes.poll(next, both()), [old.clone(), new.clone()]);
-        // Who has no sessions any more is forgotten with its misses.
+        // A process without sessions is forgotten with its misses.
         assert!(!probes.handle_answer(next, &old, Some(false)));
         assert!(!probes.handle_answer(next, &new, Some(true)));
         assert_eq!(

@@ -1,10 +1,10 @@
-//! How a worker ends.
+//! The ways in which a worker ends.
 
-/// How a worker's life under one id ends.
+/// The way in which a worker ends under one id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// As it was told to.
+    /// The worker left after the signal of the shutdown.
     Left,
-    /// Another worker found it dead.
+    /// Another worker marked it as dead.
     Dead,
 }

@@ -1,4 +1,4 @@
-//! What the lease machine wants, carried out.
+//! Executes the lease machine's commands.
 
 use grandstand_common::bus::{Bucket, PublishError};
 use grandstand_common::id::ProcessId;
@@ -15,7 +15,7 @@ use super::turn::Worker;
 use crate::lease::{LeaseCommand, Observer, Probe, RecordKey};
 
 impl Worker<'_> {
-    /// Lets the lease machine act.
+    /// Executes all commands of the lease machine. Returns the last one, if any, as the end of the worker.
     pub(super) async fn drive_leases(&mut self) -> Result<Option<End>, WorkerError> {
         loop {
             let now = now();
@@ -51,7 +51,7 @@ impl Worker<'_> {
                         let key = record.key();
                         let deleted = bus.delete_if(bucket(&record), &key, expected, ttl).await;
                         if let Err(error) = deleted {
-                            tracing::debug!(key, %error, "cannot forget a dead worker");
+                            tracing::debug!(key, %error, "cannot delete the record of a dead worker");
                         }
                         LeaseAnswer::Nothing
                     }));
@@ -61,12 +61,13 @@ impl Worker<'_> {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
                     self.engine.take(now, partition, epoch);
-                    // What comes before the owner is ready is not answered: edges ask when the lease says that it is.
+                    // Requests of edges before the takeover is done get no answer. Edges ask again when the lease is
+                    // ready.
                     self.listening.remove(&partition);
                     self.readers.listen(partition);
                 }
                 LeaseCommand::Stop { partition } => {
-                    tracing::debug!(%partition, "to be handed over");
+                    tracing::debug!(%partition, "handing the partition over");
                     self.engine.release(now, partition);
                 }
                 LeaseCommand::Lost { partition } => {
@@ -84,7 +85,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Asks whether a worker is there.
+    /// Sends a probe to a worker.
     fn probe(&self, probe: Probe) {
         let subject = subject::worker_alive(&probe.worker);
         match probe.observer {
@@ -123,7 +124,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Asks whether an edge process is there.
+    /// Sends a probe to an edge process.
     pub(super) fn ask_edge(&mut self, process: ProcessId) {
         let bus = self.bus.clone();
         self.lease_answers.push(Box::pin(async move {

@@ -1,4 +1,4 @@
-//! What a worker counts: `grandstand_worker_*`.
+//! The metrics of a worker: `grandstand_worker_*`.
 
 use grandstand_common::bus::metrics::BusMetrics;
 use prometheus_client::metrics::counter::Counter;
@@ -12,11 +12,11 @@ use crate::counts::Counts;
 pub struct WorkerMetrics {
     /// Partitions that the worker owns.
     pub partitions: Gauge,
-    /// 1 while a second server of the cluster is asked as well which workers are there.
+    /// 1 while workers are also probed over a second server of the cluster.
     pub second_observer: Gauge,
-    /// Rooms loaded, as of the last few seconds.
+    /// Rooms in memory.
     pub rooms: Gauge,
-    /// Rooms at rest: known, but not in memory.
+    /// Rooms that are stored but not in memory.
     pub idle_rooms: Gauge,
     /// [`Counts::inputs`].
     pub inputs: Counter,
@@ -38,7 +38,7 @@ pub struct WorkerMetrics {
     pub released: Counter,
     /// Partitions lost to another worker.
     pub lost: Counter,
-    /// How often another worker found this one dead.
+    /// Times that another worker marked this one as dead.
     pub found_dead: Counter,
     /// Entries read from the log.
     pub entries: Counter,
@@ -52,12 +52,12 @@ pub struct WorkerMetrics {
     pub batches: Counter,
     /// Messages from the bus that cannot be read.
     pub unreadable: Counter,
-    /// What its connections to the bus count.
+    /// The metrics of its connections to the bus.
     pub bus: BusMetrics,
 }
 
 impl WorkerMetrics {
-    /// Adds what was counted since `before`.
+    /// Adds the differences between two counts.
     pub(crate) fn add(&self, before: Counts, now: Counts) {
         let counters = [
             (&self.inputs, before.inputs, now.inputs),
@@ -77,25 +77,25 @@ impl WorkerMetrics {
         }
     }
 
-    /// Shows them in `registry` as `grandstand_worker_…`.
+    /// Registers all metrics in `registry` with the prefix `worker`.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("worker");
         self.bus.register(registry);
         registry.register("partitions", "Partitions owned", self.partitions.clone());
         registry.register(
             "second_observer",
-            "1 while a second server of the cluster is asked as well which workers are there",
+            "1 while workers are also probed over a second server of the cluster",
             self.second_observer.clone(),
         );
-        registry.register("rooms", "Rooms loaded", self.rooms.clone());
+        registry.register("rooms", "Rooms in memory", self.rooms.clone());
         registry.register(
             "idle_rooms",
-            "Rooms that are known but not in memory",
+            "Rooms that are stored but not in memory",
             self.idle_rooms.clone(),
         );
         let counters = [
             ("inputs", "Inputs handed to games", &self.inputs),
-            ("rejects", "Inputs refused", &self.rejects),
+            ("rejects", "Inputs that games rejected", &self.rejects),
             (
                 "entries_replayed",
                 "Log entries read again by a takeover",
@@ -104,7 +104,7 @@ impl WorkerMetrics {
             ("panics", "Panics of games", &self.panics),
             (
                 "snapshots_damaged",
-                "Snapshots whose state is not the one that was stored",
+                "Snapshots whose state differs from the stored one",
                 &self.damaged,
             ),
             (
@@ -130,7 +130,7 @@ impl WorkerMetrics {
             ),
             (
                 "found_dead",
-                "Times that another worker found this one dead",
+                "Times that another worker marked this one as dead",
                 &self.found_dead,
             ),
             ("entries", "Log entries read", &self.entries),

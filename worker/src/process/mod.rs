@@ -1,9 +1,10 @@
-//! The async shell of a worker: connects the [`Engine`](crate::engine::Engine) and the lease
+//! The async shell of a worker: connects the [`Engine`](crate::engine::Engine) and the
 //! [`LeaseMachine`](crate::lease::LeaseMachine) with the bus.
 //!
-//! One loop on one thread. A turn takes all that is ready (up to a bound), then carries out what the lease machine and
-//! the owner want, so that an edge gets one batch a turn. While the worker may not act ([`LeaseMachine::may_act`]) it takes
-//! nothing but what the lease machine needs: the bus, whose queues are bounded, holds the rest.
+//! A worker is one loop on one thread. A turn takes all events that are ready, up to a limit, then executes the commands
+//! of the lease machine and of the engine, so that an edge gets one batch per turn. While the worker may not act
+//! ([`LeaseMachine::may_act`]) it takes only events for the lease machine; the rest stays in the bounded queues of the
+//! bus.
 //!
 //! [`LeaseMachine::may_act`]: crate::lease::LeaseMachine::may_act
 
@@ -47,13 +48,13 @@ use end::End;
 use grandstand_game::Games;
 use turn::Worker;
 
-/// Runs a worker on this thread until `shutdown` says that it shall end and it has given all away, or until the
-/// shutdown's deadline. `status` is ready while every partition of the cluster is owned.
+/// Runs a worker on this thread. After the signal of `shutdown` it gives all partitions away, and returns when that is
+/// done or at the deadline of the shutdown. `status` is ready while every partition of the cluster has a ready owner.
 ///
-/// The future is not `Send`: give it a thread with a current-thread runtime (the bus may live on another).
+/// The future is not `Send`. It needs a thread with a current-thread runtime; the bus may run on another thread.
 ///
 /// # Errors
-/// If the bus' store failed or the bus is gone. A bus that cannot be reached for a while is no error.
+/// If the store of the embedded bus failed, or the bus has ended. A lost connection to the bus is no error.
 pub async fn run(
     bus: Bus,
     games: Games,
@@ -75,7 +76,9 @@ pub async fn run(
                     End::Left => return Ok(()),
                     End::Dead => {
                         settings.metrics.found_dead.inc();
-                        tracing::warn!("another worker found this one dead: it begins anew");
+                        tracing::warn!(
+                            "another worker marked this one as dead; it starts again under a new id"
+                        );
                     }
                 }
             }
@@ -85,7 +88,7 @@ pub async fn run(
     result
 }
 
-/// The configured name and a part that is random at every start.
+/// The configured name with a random suffix.
 fn new_id(name: &str) -> WorkerId {
     let random = format!("{:08x}", rand::random::<u32>());
     format!("{name}-{random}")

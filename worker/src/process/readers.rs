@@ -1,5 +1,5 @@
-//! The tasks that read the bus for the loop. Each hands on what it reads through one bounded channel, and waits while
-//! that is full.
+//! The tasks that read the bus for the loop. Each sends its items through one bounded channel and waits while that is
+//! full.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,41 +15,41 @@ use super::subscribe::subscribe;
 use super::watches::{self, Watched, read_kv};
 use crate::command::KvSource;
 
-/// What the tasks hand on and the loop has not yet taken.
+/// The most items that wait for the loop.
 pub(super) const QUEUE: usize = 1024;
 
-/// Before what failed is tried again.
+/// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Something for the owner.
+/// An item that a task has read for the engine.
 #[derive(Debug)]
 pub(super) enum Work {
     /// An entry of a partition's log.
     Log(Partition, Read<LogEntry>),
     /// A key of a partition.
     Kv(Partition, KvSource, Read<KvEntry>),
-    /// `ctl.{p}` and `live.{p}` are subscribed to.
+    /// The subscriptions of `ctl.{p}` and `live.{p}` are there.
     Listening(Partition),
     /// A live message.
     Live(Partition, Message),
-    /// An edge's interest.
+    /// A request with an edge's interest.
     Ctl(Partition, Message),
-    /// An edge's question about a hole.
+    /// A request about a gap in the numbers of a link.
     LinkRequest(Message),
 }
 
-/// A task's place: a new one takes the place of the one that is there.
+/// The subject of a task. A new task with the same key replaces the earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ReaderKey {
     /// Reads a partition's log.
     Log(Partition),
-    /// Reads keys of a partition.
+    /// Reads the keys of a partition.
     Kv(Partition, KvSource),
     /// Listens to `ctl.{p}` and `live.{p}`.
     Listen(Partition),
 }
 
-/// The tasks that read for a worker. They end when this is dropped.
+/// The reading tasks of a worker. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Readers {
     bus: Bus,
@@ -70,7 +70,7 @@ impl Readers {
         }
     }
 
-    /// Whether work came from the task that has its key now. What an earlier one left in the channel is void.
+    /// Whether an item is from the current task of its key. Items of earlier tasks are void.
     pub(super) fn is_current(&self, task: u64, work: &Work) -> bool {
         let key = match work {
             Work::Log(partition, _) => ReaderKey::Log(*partition),
@@ -81,6 +81,7 @@ impl Readers {
         self.tasks.get(&key).is_some_and(|(id, _)| *id == task)
     }
 
+    /// Starts to read a partition's log from the sequence `from` on.
     pub(super) fn open_log(&mut self, partition: Partition, from: u64) {
         let (id, bus, work) = self.task();
         let task = async move {
@@ -104,6 +105,7 @@ impl Readers {
         self.start(ReaderKey::Log(partition), id, task);
     }
 
+    /// Starts to read the keys of a partition.
     pub(super) fn open_kv(&mut self, partition: Partition, source: KvSource) {
         let (id, bus, work) = self.task();
         let task = async move {
@@ -122,7 +124,7 @@ impl Readers {
         self.start(ReaderKey::Kv(partition, source), id, task);
     }
 
-    /// Begins to listen to edges that ask for a partition.
+    /// Subscribes to the requests and live messages of edges for a partition.
     pub(super) fn listen(&mut self, partition: Partition) {
         let (id, bus, work) = self.task();
         let task = async move {
@@ -142,14 +144,14 @@ impl Readers {
         self.start(ReaderKey::Listen(partition), id, task);
     }
 
-    /// Ends what a key's task does.
+    /// Ends the task of a key.
     pub(super) fn close(&mut self, key: ReaderKey) {
         if let Some((_, task)) = self.tasks.remove(&key) {
             task.abort();
         }
     }
 
-    /// Ends all that is done for a partition.
+    /// Ends all tasks of a partition.
     pub(super) fn close_partition(&mut self, partition: Partition) {
         for key in [
             ReaderKey::Log(partition),
@@ -161,7 +163,7 @@ impl Readers {
         }
     }
 
-    /// Answers whether this worker is there, and hands on questions about holes.
+    /// Answers probes of this worker, and passes on requests about gaps in links.
     pub(super) fn serve(&mut self, worker: &WorkerId) {
         let (bus, subject) = (self.bus.clone(), subject::worker_alive(worker));
         let alive = async move {
@@ -170,7 +172,7 @@ impl Readers {
                 if let Some(reply) = message.reply
                     && let Err(error) = bus.publish(reply, bytes::Bytes::new()).await
                 {
-                    tracing::debug!(%error, "cannot say that this worker is there");
+                    tracing::debug!(%error, "cannot answer a probe");
                 }
             }
         };
@@ -188,7 +190,7 @@ impl Readers {
         self.fixed.push(spawn_local(link).abort_handle());
     }
 
-    /// Watches who lives and who owns what.
+    /// Watches the records of workers and the leases.
     pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
         self.fixed.extend(watches::watch(&self.bus, watched));
     }

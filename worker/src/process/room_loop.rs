@@ -1,4 +1,4 @@
-//! What the owner wants, carried out, and what it is told.
+//! Executes the engine's commands and passes it their outcomes.
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
@@ -13,11 +13,11 @@ use super::time::now;
 use super::turn::Worker;
 use crate::command::{Command, Now, Outcome, Token};
 
-/// Answers that the owner waits for at a time; beyond that it must wait with what it wants.
+/// The most outcomes that the engine waits for. At this number its commands wait as well.
 const MAX_ANSWERS: usize = 4096;
 
 impl Worker<'_> {
-    /// Ends the owner's turn and does what it wants, as long as the worker may act.
+    /// Ends the turn of the engine and executes its commands, as long as the worker may act.
     pub(super) async fn drive_rooms(&mut self) -> Result<(), WorkerError> {
         if !self.machine.may_act(now().at) {
             return Ok(());
@@ -121,7 +121,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Sends what may be lost: a hole in the numbers shows it.
+    /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.
     async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
         if let Err(error) = check(self.bus.publish(subject, payload).await)? {
             tracing::debug!(%error, "a message was not sent");
@@ -147,7 +147,7 @@ impl Worker<'_> {
         self.engine.handle_outcome(now(), token, outcome);
     }
 
-    /// What a task has read. What one read that was replaced since is void.
+    /// Passes an item of a reading task to the engine, unless another task has replaced that task.
     pub(super) fn on_work(&mut self, now: Now, task: u64, work: Work) {
         if !self.readers.is_current(task, &work) {
             return;
@@ -205,7 +205,7 @@ impl Worker<'_> {
         }
     }
 
-    /// The lease says so when the owner has read all and can be asked.
+    /// Reports a partition as ready if its takeover is done and its subjects are subscribed to.
     fn report_ready(&mut self, partition: Partition) {
         let mut ready = self.engine.partitions().filter(|(_, _, ready)| *ready);
         if self.listening.contains(&partition) && ready.any(|(p, ..)| p == partition) {
@@ -219,7 +219,7 @@ impl Worker<'_> {
     }
 }
 
-/// Passes on all but the one failure that nothing helps against.
+/// Turns the failure of the embedded bus' store, which is final, into the end of the worker.
 fn check<T>(sent: Result<T, PublishError>) -> Result<Result<T, PublishError>, WorkerError> {
     match sent {
         Err(PublishError::StoreFailed) => Err(WorkerError::Store),

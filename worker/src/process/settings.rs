@@ -1,4 +1,4 @@
-//! What a worker is told, and how it fails.
+//! The settings of a worker, and the errors that end it.
 
 use std::time::Duration;
 
@@ -8,39 +8,40 @@ use grandstand_common::id::WorkerId;
 use super::metrics::WorkerMetrics;
 use crate::command::EngineConfig;
 
-/// What a worker is told.
+/// The settings of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// What its id begins with: letters, digits, `-` and `_`, at most 80.
+    /// The prefix of the worker's id: letters, digits, `-` and `_`, at most 80.
     pub name: String,
-    /// Names the program: see [`build`](super::build_id).
+    /// The id of the program's build (see [`build_id`](super::build_id)).
     pub build: String,
-    /// How many partitions there are: as the bus was told.
+    /// The number of partitions of the cluster. Must equal the bus' value.
     pub partitions: u16,
-    /// The bus is this process's own and no other worker is on it: what earlier ones left is free at once (D18).
+    /// Whether the bus is embedded in this process without other workers, so that leases of earlier workers are free at
+    /// once (D18).
     pub alone: bool,
-    /// Bytes of updates between two snapshots of a lane: what edges keep of it.
+    /// The most bytes of updates between two snapshots of a lane. Must equal the edges' value.
     pub ring_bytes: usize,
-    /// Entries of a room that no snapshot covers after which one is written.
+    /// The number of uncovered entries of a room after which its snapshot is written.
     pub snapshot_entries: u32,
-    /// How long an entry stays uncovered.
+    /// The time after which an uncovered entry causes a snapshot.
     pub snapshot_delay: Duration,
-    /// After how long a room that nobody is connected to and nobody watches leaves memory; `None` for never.
+    /// The time after which a room without players and spectators leaves memory; `None` for never.
     pub idle: Option<Duration>,
-    /// A room that more edges watch than this is hot: what concerns all of them is published once.
+    /// A room with more watching edges than this is hot: items for all edges are published once.
     pub hot_edges: usize,
-    /// With fewer edges than this a room is not hot any more,
+    /// A hot room with fewer watching edges than this becomes cold after `cold_after`.
     pub cold_edges: usize,
-    /// when it has been so for this long.
+    /// The time that a hot room must stay below `cold_edges` to become cold.
     pub cold_after: Duration,
-    /// How long the log keeps an entry, and so the bucket a deleted room's marker (D12).
+    /// The time for which the log keeps an entry, and the bucket the marker of a deleted room (D12).
     pub log_max_age: Duration,
-    /// Where it counts.
+    /// The worker's metrics.
     pub metrics: WorkerMetrics,
 }
 
 impl WorkerSettings {
-    /// The defaults, for a bus that was told of `partitions`. An embedded bus is taken to be this worker's alone.
+    /// The defaults for a bus with `partitions`. An embedded bus is assumed to have no other worker.
     pub fn new(name: &str, bus: &Bus, partitions: u16) -> Self {
         Self {
             name: name.to_owned(),
@@ -75,13 +76,13 @@ impl WorkerSettings {
     }
 }
 
-/// Why a worker ended.
+/// An error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The embedded bus cannot write to its folder any more.
-    #[error("the bus' store failed and takes nothing more: look at the disk, then start anew")]
+    /// The embedded bus cannot write to its folder.
+    #[error("the store of the embedded bus failed; check the disk, then start again")]
     Store,
-    /// The bus ended.
+    /// The bus has ended.
     #[error("the bus is gone")]
     BusGone,
 }

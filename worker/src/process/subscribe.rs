@@ -1,17 +1,17 @@
-//! Subscriptions that are tried until they are there.
+//! Subscribing with retries.
 
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, Subscription};
 use tokio::time::sleep;
 
-/// What a subscription holds that its task has not yet taken; what is more is dropped and counted.
+/// The most messages of a subscription that wait for its task; further ones are dropped and counted.
 const SUBSCRIPTION: usize = 8192;
 
-/// Before what failed is tried again.
+/// The pause before a failed subscription is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Subscribes, as often as it takes.
+/// Subscribes to `pattern`. Tries again until it succeeds.
 pub(super) async fn subscribe(bus: &Bus, pattern: &str) -> Subscription {
     loop {
         match bus.subscribe(pattern, SUBSCRIPTION).await {

@@ -1,4 +1,4 @@
-//! The driver on the embedded bus, with the test in the part of an edge.
+//! Tests of a worker on the embedded bus. The test takes the part of an edge.
 
 use std::time::Duration;
 
@@ -44,14 +44,14 @@ async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
     tokio::pin!(worker);
     let result = tokio::select! {
         ended = &mut worker => panic!("the worker ended: {ended:?}"),
-        result = timeout(WAIT, body) => result.expect("what is waited for comes"),
+        result = timeout(WAIT, body) => result.expect("the body ends in time"),
     };
     signal.start(Instant::now() + WAIT);
     timeout(WAIT, worker).await.unwrap().unwrap();
     result
 }
 
-/// The test's end of the bus.
+/// The edge that the test plays.
 struct Edge {
     bus: Bus,
     id: EdgeId,
@@ -112,7 +112,7 @@ impl Edge {
         .await;
     }
 
-    /// Watches both lanes, as often as nobody answers.
+    /// Requests both lanes, again until there is an answer.
     async fn watch(&mut self) -> InterestReply {
         let interest = Interest {
             edge: self.id.to_string(),
@@ -142,7 +142,7 @@ impl Edge {
         }
     }
 
-    /// What comes, until one is as wanted.
+    /// Receives batches until one has a wanted item, and answers probes meanwhile.
     async fn until(&mut self, mut wanted: impl FnMut(&ItemKind) -> bool) -> Batch {
         loop {
             let message = tokio::select! {
@@ -177,7 +177,7 @@ fn snapshot(json: &'static str) -> impl FnMut(&ItemKind) -> bool {
     }
 }
 
-/// All leases as they are now.
+/// All stored leases.
 async fn leases(bus: &Bus) -> Vec<Lease> {
     let mut reader = bus
         .watch(grandstand_common::bus::Bucket::Leases, "")
@@ -199,7 +199,7 @@ async fn an_entry_leads_to_a_batch_and_its_room_survives_a_restart() {
     let bus = bus();
     let mut edge = Edge::new(&bus, "relay-1").await;
     let first = with_worker(&bus, async {
-        // What comes before the takeover is done is not reported, but asked for.
+        // Entries before the end of the takeover are not reported unless they are requested.
         edge.watch().await;
         edge.join().await;
         edge.until(processed(0)).await;
@@ -268,7 +268,7 @@ async fn a_successor_of_a_killed_worker_has_all_processed_entries() {
     .await;
 }
 
-/// In virtual time: how long until a worker owns all that a killed one before it owned.
+/// The virtual time until a worker owns all partitions of a killed one.
 async fn owns_after_a_kill(alone: bool) -> Duration {
     let options = BusOptions {
         partitions: PARTITIONS,
@@ -311,7 +311,7 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
         _ = first => panic!("it ended"),
         owns = timeout(WAIT, all_of("first-")) => owns.expect("it takes all"),
     }
-    // It is dropped, which is as if it had been killed: its leases stand.
+    // Dropping the worker is like killing it: its leases stay.
     let (_next, next) = start("next");
     let killed = Instant::now();
     tokio::select! {
@@ -325,7 +325,7 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
 async fn d18_partitions_of_a_killed_process_are_free_at_once() {
     let took = owns_after_a_kill(true).await;
     assert!(took < Duration::from_millis(500), "it waited for {took:?}");
-    // Where there may be others, their word or their silence is waited for.
+    // Where there may be other workers, their answers or their silence must be awaited.
     let took = owns_after_a_kill(false).await;
     assert!(took >= Duration::from_secs(1), "after {took:?}");
 }
@@ -370,10 +370,10 @@ async fn two_workers_share_the_partitions_and_the_survivor_takes_all() {
     tokio::select! {
         _ = a => panic!("a ended"),
         _ = &mut b => panic!("b ended"),
-        // With unlucky ids one of them has the highest weight everywhere: that is no failure.
+        // With some ids one worker has the highest weight for all partitions, which is no failure.
         _ = timeout(Duration::from_secs(3), shared) => {}
     }
-    // a is dropped: it is as if it had been killed.
+    // Dropping a is like killing it.
     let alone = async {
         loop {
             let all = leases(&bus).await;

@@ -13,7 +13,7 @@ pub(super) fn now() -> Now {
     }
 }
 
-/// Sleeps until then; forever if `None`.
+/// Sleeps until `until`; forever if `None`.
 pub(super) async fn sleep_or_never(until: Option<tokio::time::Instant>) {
     match until {
         Some(until) => sleep_until(until).await,

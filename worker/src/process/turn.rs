@@ -1,4 +1,4 @@
-//! The loop: waits, takes all that is ready, and lets the machine and the owner act.
+//! The loop of a worker: waits for an event, takes all that are ready, and executes the commands that follow.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::engine::Engine;
 use crate::lease::{LeaseMachine, LeaseSettings};
 use grandstand_game::Games;
 
-/// What a turn takes at most, so that edges need not wait long for what came first.
+/// The most events of a turn, so that the output of its first ones does not wait long.
 const TURN: usize = 1024;
 
-/// The least time that the loop sleeps for a deadline, so that one that nothing comes of does not spin it.
+/// The least time that the loop sleeps until a timeout, so that a timeout without an effect does not spin it.
 const LEAST_SLEEP: Duration = Duration::from_micros(200);
 
 /// A worker under one id.
@@ -38,14 +38,13 @@ pub(super) struct Worker<'a> {
     pub(super) engine: Engine,
     pub(super) readers: Readers,
     pub(super) edges: EdgeProbes,
-    /// Partitions whose `ctl` and `live` are subscribed to.
+    /// The partitions whose `ctl` and `live` are subscribed to.
     pub(super) listening: BTreeSet<Partition>,
-    /// Answers for the owner, and for the lease machine.
     pub(super) engine_answers: Answers<EngineAnswer>,
     pub(super) lease_answers: Answers<LeaseAnswer>,
     work: mpsc::Receiver<(u64, Work)>,
     watched: mpsc::Receiver<Watched>,
-    /// Which watches have shown all that there was: workers, leases.
+    /// Whether the watches of `workers` and of `leases` have delivered all entries that existed when they started.
     loaded: [bool; 2],
     connection: watch::Receiver<ConnectionState>,
     shutdown: &'a drain::Watch,
@@ -54,7 +53,7 @@ pub(super) struct Worker<'a> {
     counted: Counts,
 }
 
-/// What the loop waits for.
+/// An event that the loop waits for.
 enum LoopEvent {
     Leave(tokio::time::Instant),
     LeaveDeadline,
@@ -114,7 +113,7 @@ impl<'a> Worker<'a> {
         worker
     }
 
-    /// Runs until the end of this id.
+    /// Runs until the worker ends under this id.
     pub(super) async fn drive(mut self, status: &Component) -> Result<End, WorkerError> {
         loop {
             match self.next().await {
@@ -125,7 +124,7 @@ impl<'a> Worker<'a> {
                     self.machine.handle_leave();
                 }
                 LoopEvent::LeaveDeadline => {
-                    tracing::warn!("not all partitions could be given away in time");
+                    tracing::warn!("the deadline passed before all partitions were given away");
                     return Ok(End::Left);
                 }
                 LoopEvent::BusGone => return Err(WorkerError::BusGone),
@@ -148,7 +147,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Waits for whatever comes first. Nothing is lost if it is dropped.
+    /// Waits for the first event. Dropping the future loses no event.
     async fn next(&mut self) -> LoopEvent {
         let acting = self.machine.may_act(now().at);
         let timeout = self.next_timeout(acting);
@@ -169,7 +168,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes what is there already.
+    /// Handles events that are ready, up to [`TURN`].
     fn take_ready(&mut self) {
         let now = now();
         let acting = self.machine.may_act(now.at);
@@ -224,7 +223,7 @@ impl<'a> Worker<'a> {
     fn on_connection(&mut self) {
         let now = now();
         let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
-        // A reconnect that was not seen as a loss is one all the same.
+        // A reconnect too fast to be seen as a loss is a loss as well.
         self.machine.handle_connection(now.at, false);
         self.edges.handle_connection(now.at, up);
         if up {
@@ -238,7 +237,7 @@ impl<'a> Worker<'a> {
     fn on_second_connection(&mut self) {
         let connection = *self.second_connection.borrow_and_update();
         if connection == SecondConnection::Missing {
-            tracing::debug!("no second server can be asked who is there");
+            tracing::debug!("no second server is reachable to probe workers");
         }
         let there = matches!(connection, SecondConnection::Connected(_));
         self.settings.metrics.second_observer.set(there.into());
@@ -254,7 +253,7 @@ impl<'a> Worker<'a> {
         metrics.idle_rooms.set(self.engine.stored_rooms() as i64);
     }
 
-    /// Says whether the cluster is whole, as far as this worker can tell.
+    /// Sets the status: ready while this worker may act and every partition has a ready owner.
     fn report(&mut self, status: &Component) {
         if self.leave_until.is_some() {
             return;
@@ -271,7 +270,7 @@ impl<'a> Worker<'a> {
         });
     }
 
-    /// Asks the edges that hold sessions here whether they are there, if it is time.
+    /// Probes the edge processes that hold sessions of this worker's rooms, if that is due.
     pub(super) fn drive_edges(&mut self) {
         let now = now();
         if !self.machine.may_act(now.at) || !self.edges.is_due(now.at) {

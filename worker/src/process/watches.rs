@@ -1,4 +1,4 @@
-//! The watches of the buckets `workers` and `leases`, and the reading of keys.
+//! Watches the buckets `workers` and `leases`, and reads keys of buckets.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
 
-/// Before what failed is tried again.
+/// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Something for the lease machine.
+/// An item of a watch for the lease machine.
 #[derive(Debug)]
 pub(super) enum Watched {
-    /// A worker's record.
+    /// Of the bucket `workers`.
     Worker(Read<KvEntry>),
-    /// A lease.
+    /// Of the bucket `leases`.
     Lease(Read<KvEntry>),
 }
 
@@ -39,7 +39,8 @@ pub(super) fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>) -> [AbortHandle;
     })
 }
 
-/// Reads keys until nobody wants them. If the reader loses its place: says so and ends, or begins `restart`.
+/// Reads keys until `pass_on` returns false. When the reader loses its position, starts again from the beginning if
+/// `restart`, else passes the loss on and ends.
 pub(super) async fn read_kv<F>(
     bus: &Bus,
     bucket: Bucket,

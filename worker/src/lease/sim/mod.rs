@@ -37,10 +37,7 @@ enum Event {
         answer: Answer,
     },
     /// The worker gives up waiting for an answer.
-    TimedOut {
-        node: usize,
-        id: u64,
-    },
+    TimedOut { node: usize, id: u64 },
     /// The watch delivers an entry.
     Shown {
         node: usize,
@@ -61,18 +58,11 @@ enum Event {
         epoch: Epoch,
     },
     /// The worker has stopped serving a partition.
-    Stopped {
-        node: usize,
-        partition: Partition,
-    },
+    Stopped { node: usize, partition: Partition },
     /// A worker is connected again.
-    Connected {
-        node: usize,
-    },
+    Connected { node: usize },
     /// A paused worker continues.
-    Resumes {
-        node: usize,
-    },
+    Resumes { node: usize },
 }
 
 #[derive(Debug, Clone)]
