@@ -1,6 +1,6 @@
-//! A worker owns partitions of rooms by lease, runs their games, and reports what it processed.
+//! A worker owns partitions of rooms by lease, runs their games, and reports updates and processed entries to edges.
 //!
-//! The modules are listed in reading order, as data flows.
+//! The modules are declared in reading order, in which data flows.
 
 pub mod lease;
 

@@ -1,8 +1,8 @@
-//! The room that an item is about.
+//! The room of an item.
 
 use grandstand_common::id::{Epoch, Instance, RoomId};
 
-/// The room that an item is about.
+/// The room of an item, with its epoch and instance.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomHead {
     pub(crate) room: RoomId,
@@ -10,9 +10,9 @@ pub(crate) struct RoomHead {
     pub(crate) instance: Instance,
 }
 
-/// An item that no message can carry.
+/// An item that is larger than the largest message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an item of {bytes} bytes is larger than a message may be")]
+#[error("an item of {bytes} bytes is larger than the largest message")]
 pub(crate) struct ItemTooBig {
     pub(crate) bytes: usize,
 }

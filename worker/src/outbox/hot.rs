@@ -1,7 +1,7 @@
-//! What goes to all edges that watch a hot room: once, on the room's own subject (D22).
+//! The streams of hot rooms: items for all edges, published once on the room's own subject (D22).
 //!
-//! A stream numbers its items, so that an edge that gets some of them directly (before it has confirmed that it is reached on
-//! the subject) can tell which it lacks. Beats say what the next number is.
+//! A stream numbers its items. An edge also gets them directly until it has confirmed that it receives the subject, and
+//! the numbers show which it misses. Beats carry the number of the next item.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,20 +15,25 @@ use super::head::{ItemTooBig, RoomHead};
 use super::link::BEATS;
 use crate::deadlines::Deadlines;
 
-/// One hot room.
+/// The stream of one hot room.
 #[derive(Debug)]
 struct Stream {
     id: u64,
     head: RoomHead,
     /// The number of the next item.
     next: u64,
+    /// Items that are not published yet.
     items: Vec<Item>,
+    /// The encoded size of `items`.
     bytes: usize,
+    /// The time of the last batch or beat.
     sent: Instant,
+    /// The number of beats after the last batch.
     beats: usize,
 }
 
 impl Stream {
+    /// Encodes the pending items, which may be none, as a batch.
     fn batch(&mut self, worker: &WorkerId) -> Bytes {
         let items = std::mem::take(&mut self.items);
         self.bytes = 0;
@@ -59,17 +64,18 @@ impl Stream {
     }
 }
 
-/// All hot rooms of a worker.
+/// The streams of all hot rooms of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     streams: BTreeMap<RoomId, Stream>,
+    /// The rooms whose streams got items in this turn.
     touched: Vec<RoomId>,
     beats: Deadlines<RoomId>,
     last_id: u64,
 }
 
 impl Streams {
-    /// A room is hot from now on. `least` keeps its stream's id above those of earlier workers.
+    /// Opens the stream of a room that has become hot. `least` keeps its id above those of earlier workers.
     pub(super) fn open(&mut self, now: Instant, head: RoomHead, least: u64) -> u64 {
         self.last_id = least.max(self.last_id + 1);
         let stream = Stream {
@@ -87,7 +93,7 @@ impl Streams {
         self.last_id
     }
 
-    /// A room is not hot any more. Returns what of it is still to be sent.
+    /// Closes the stream of a room that has become cold. Returns the batch of its pending items, if any.
     pub(super) fn close(&mut self, worker: &WorkerId, room: &RoomId) -> Option<Bytes> {
         let mut stream = self.streams.remove(room)?;
         self.beats.set(room, None);
@@ -99,7 +105,7 @@ impl Streams {
         self.streams.get(room).map(|s| (s.id, s.next))
     }
 
-    /// Adds an item. Returns what had to make room for it.
+    /// Adds an item. Returns the batch of the earlier items if the item does not fit behind them.
     pub(super) fn push(
         &mut self,
         worker: &WorkerId,
@@ -126,7 +132,7 @@ impl Streams {
         Ok(sealed)
     }
 
-    /// What has gathered in a turn.
+    /// Ends a turn. Returns a batch for each room with pending items.
     pub(super) fn flush(&mut self, now: Instant, worker: &WorkerId) -> Vec<(RoomId, Bytes)> {
         let mut sealed = Vec::new();
         for room in std::mem::take(&mut self.touched) {
@@ -139,7 +145,7 @@ impl Streams {
         sealed
     }
 
-    /// Beats follow as after a message.
+    /// Restarts the beats of a room, as after a batch.
     pub(super) fn restart_beats(&mut self, now: Instant, room: &RoomId) {
         if let Some(stream) = self.streams.get_mut(room) {
             (stream.sent, stream.beats) = (now, 0);
@@ -147,7 +153,7 @@ impl Streams {
         }
     }
 
-    /// Beats follow in all rooms as after a message.
+    /// Restarts the beats of all rooms, as after a batch.
     pub(super) fn restart_all_beats(&mut self, now: Instant) {
         let rooms: Vec<_> = self.streams.keys().cloned().collect();
         for room in rooms {
@@ -165,7 +171,7 @@ impl Streams {
             stream.sent = now;
             stream.beats += 1;
             self.beats.set(&room, Some(stream.next_beat()));
-            // What has gathered is as good as a beat.
+            // Pending items go with the beat.
             beats.push((room, stream.batch(worker)));
         }
         beats
@@ -175,7 +181,7 @@ impl Streams {
         self.beats.next()
     }
 
-    /// Forgets what was not sent: its numbers are holes that edges see.
+    /// Drops pending items. Edges notice the gap in the numbers.
     pub(super) fn clear(&mut self) {
         self.touched.clear();
         for stream in self.streams.values_mut() {
@@ -184,7 +190,7 @@ impl Streams {
         }
     }
 
-    /// Forgets a room, and what of it was not sent.
+    /// Drops a room's stream with its pending items.
     pub(super) fn forget(&mut self, room: &RoomId) {
         self.streams.remove(room);
         self.beats.set(room, None);

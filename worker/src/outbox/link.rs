@@ -1,4 +1,4 @@
-//! The link to one edge.
+//! The link to one edge: numbered batches, whose rooms are remembered, and beats.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -10,30 +10,36 @@ use prost::Message;
 
 use super::head::RoomHead;
 
-/// Messages whose rooms are remembered (D19).
+/// The most batches whose rooms are remembered (D19).
 const REMEMBERED: usize = 4_096;
-/// Rooms that are remembered in all of them together.
+/// The most rooms remembered for all batches of a link together.
 const REMEMBERED_ROOMS: usize = 262_144;
-/// When beats follow after traffic stops; the last again and again.
+/// The delays of the first and the second beat after the last batch, and the interval of all further beats.
 pub(super) const BEATS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_secs(1),
     Duration::from_secs(30),
 ];
 
+/// The link to one edge.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// The number of the last batch.
     number: u64,
+    /// The pending items by room.
     rooms: Vec<RoomBatch>,
-    /// Where in `rooms` a room's last part is.
+    /// The index in `rooms` of a room's last part.
     index: BTreeMap<RoomId, usize>,
+    /// The encoded size of `rooms`.
     bytes: usize,
-    /// The rooms of the last messages; the last has `number`.
+    /// The rooms of the last batches; the last one has `number`.
     history: VecDeque<Vec<RoomId>>,
     history_rooms: usize,
-    /// The last message or beat, and how many beats followed the last message.
+    /// The time of the last batch or beat.
     sent: Instant,
+    /// The number of beats after the last batch.
     beats: usize,
+    /// The time when the edge was last heard from.
     heard: Instant,
 }
 
@@ -83,7 +89,7 @@ impl Link {
         });
     }
 
-    /// The batch of what is pending, if anything is.
+    /// Encodes the pending items as the next batch; `None` if there are none.
     pub(super) fn seal(&mut self, now: Instant, worker: &WorkerId) -> Option<Bytes> {
         if self.rooms.is_empty() {
             return None;
@@ -103,7 +109,7 @@ impl Link {
         Some(batch.encode_to_vec().into())
     }
 
-    /// The last number again. `restart`: beats follow as after a message.
+    /// Encodes a beat: the number of the last batch. With `restart`, further beats follow as after a batch.
     pub(super) fn beat(&mut self, now: Instant, worker: &WorkerId, restart: bool) -> Bytes {
         self.sent = now;
         self.beats = if restart { 0 } else { self.beats + 1 };
@@ -125,7 +131,7 @@ impl Link {
         Some(self.sent + after)
     }
 
-    /// The rooms of `from..=to`; `None` if not all of these are remembered.
+    /// The rooms of the batches `from..=to`; `None` if not all of these are remembered.
     pub(super) fn rooms(&self, from: u64, to: u64) -> Option<BTreeSet<&RoomId>> {
         let first = self.number + 1 - self.history.len() as u64;
         if from < first || from == 0 {
@@ -179,7 +185,7 @@ impl Link {
     }
 }
 
-/// A later report of a session takes the place of an earlier plain one, and `Gone` need not be said twice.
+/// Adds an item. A `Processed` replaces an earlier one of its session without a gap, and a repeated `Gone` is dropped.
 fn push_item(items: &mut Vec<Item>, item: Item) {
     match &item.kind {
         Some(ItemKind::Processed(new)) => {

@@ -1,4 +1,4 @@
-//! What goes to edges: gathered per edge and turn, numbered, and remembered so that a loss can be healed (D19).
+//! Batches to edges: collected per turn, numbered, and remembered so that losses can be repaired (D19).
 
 mod head;
 
@@ -21,23 +21,24 @@ pub(crate) use head::{ItemTooBig, RoomHead};
 use hot::Streams;
 use link::Link;
 
-/// What a batch and the frame around it need beside its items.
+/// The most bytes of a batch and its frame beside the items.
 const BATCH_OVERHEAD: usize = 512;
-/// Edges that nothing was heard of for so long get no more beats.
+/// The silence after which an edge gets no more beats.
 const SILENT_AFTER: Duration = Duration::from_secs(600);
-/// Links whose numbers are kept, silent ones included.
+/// The most links whose numbers are kept, silent ones included.
 const MAX_LINKS: usize = 16_384;
-/// The most rooms in an answer to a [`LinkRequest`]; more are `all`.
+/// The most rooms in an answer to a [`LinkRequest`]. For more rooms the answer is `all`.
 const MAX_REPLY_ROOMS: usize = 8_192;
 
-/// The links to all edges.
+/// The links to all edges, and the streams of hot rooms.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     worker: WorkerId,
     max_bytes: usize,
     links: BTreeMap<EdgeId, Link>,
+    /// The edges whose links got items in this turn.
     touched: Vec<EdgeId>,
-    /// What is to be published, and where.
+    /// Encoded batches to publish, with their subjects.
     sealed: VecDeque<(String, Bytes)>,
     beats: Deadlines<EdgeId>,
     hot: Streams,
@@ -56,7 +57,7 @@ impl Outbox {
         }
     }
 
-    /// Adds an item for an edge. It goes out with the turn's batch, or at once with what is before it when that is full.
+    /// Adds an item for an edge to the batch of this turn. A full batch is sealed before, and the item begins the next.
     pub(crate) fn push(
         &mut self,
         now: Instant,
@@ -88,7 +89,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Ends a turn: each edge that has something pending gets its batch.
+    /// Ends a turn: seals the batches of all edges and hot rooms with pending items.
     pub(crate) fn flush(&mut self, now: Instant) {
         let hot = self.hot.flush(now, &self.worker);
         self.seal_hot(hot);
@@ -103,7 +104,7 @@ impl Outbox {
         }
     }
 
-    /// The next batch to publish, and its subject. Call until `None` after [`flush`](Self::flush), or any time.
+    /// The next batch to publish, and its subject. Call it until `None`, at least after [`flush`](Self::flush).
     pub(crate) fn poll(&mut self) -> Option<(String, Bytes)> {
         self.sealed.pop_front()
     }
@@ -113,7 +114,7 @@ impl Outbox {
         self.links.get(edge).map_or(0, Link::number)
     }
 
-    /// The edge lives.
+    /// Records that the edge was heard from.
     pub(crate) fn heard(&mut self, now: Instant, edge: &EdgeId) {
         if let Some(link) = self.links.get_mut(edge) {
             link.heard(now);
@@ -121,7 +122,7 @@ impl Outbox {
         }
     }
 
-    /// Which rooms were in the batches that an edge misses.
+    /// Answers which rooms were in the batches that an edge misses.
     pub(crate) fn handle_request(&mut self, now: Instant, request: &LinkRequest) -> LinkReply {
         let all = LinkReply {
             all: true,
@@ -143,7 +144,7 @@ impl Outbox {
         }
     }
 
-    /// This worker's own connection is back: every edge hears the last number at once.
+    /// Handles a reconnect of this worker: sends every edge a beat with the last number.
     pub(crate) fn handle_reconnected(&mut self, now: Instant) {
         let edges: Vec<_> = self.links.keys().cloned().collect();
         for edge in edges {
@@ -152,7 +153,7 @@ impl Outbox {
         self.hot.restart_all_beats(now);
     }
 
-    /// Sends the beats that are due.
+    /// Adds the beats that are due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for edge in self.beats.take_due(now) {
             self.beat(now, &edge, false);
@@ -170,7 +171,7 @@ impl Outbox {
             .min()
     }
 
-    /// Forgets what is not published; its numbers are holes that the edges ask about.
+    /// Drops all items and batches that are not published. Edges notice the gaps in the numbers and request their rooms.
     pub(crate) fn clear(&mut self) {
         self.sealed.clear();
         self.touched.clear();
@@ -180,6 +181,7 @@ impl Outbox {
         }
     }
 
+    /// Adds a beat for an edge. A silent edge gets none any more, and its remembered rooms are dropped.
     fn beat(&mut self, now: Instant, edge: &EdgeId, restart: bool) {
         let Some(link) = self.links.get_mut(edge) else {
             return;
@@ -196,18 +198,18 @@ impl Outbox {
         self.beats.set(edge, link.next_beat());
     }
 
-    /// A room is hot from now on: it has a stream of its own.
+    /// Opens the stream of a room that has become hot.
     pub(crate) fn open_hot(&mut self, now: Now, head: RoomHead) {
         self.hot.open(now.at, head, now.unix_ms);
     }
 
-    /// A room is not hot any more; what its stream has goes out.
+    /// Closes the stream of a room that has become cold, and seals its pending items.
     pub(crate) fn close_hot(&mut self, room: &RoomId) {
         let rest = self.hot.close(&self.worker, room);
         self.seal_hot(rest.map(|rest| (room.clone(), rest)));
     }
 
-    /// A room is gone, or another's: what its stream has does not go out.
+    /// Drops the stream of a room that is deleted or has another owner, with its pending items.
     pub(crate) fn forget_hot(&mut self, room: &RoomId) {
         self.hot.forget(room);
     }
@@ -224,7 +226,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// An edge is to hear on a room's subject soon: beats follow as after a message.
+    /// Restarts the beats of a hot room, so that a new subscriber soon receives one.
     pub(crate) fn restart_hot_beats(&mut self, now: Instant, room: &RoomId) {
         self.hot.restart_beats(now, room);
     }
@@ -235,6 +237,7 @@ impl Outbox {
             .extend(sealed.map(|(room, payload)| (subject::hot(&room), payload)));
     }
 
+    /// Removes the link without pending items that was not heard from for longest, if there are too many.
     fn evict_link(&mut self) {
         if self.links.len() < MAX_LINKS {
             return;

@@ -142,18 +142,18 @@ impl Room {
 
     /// The snapshot of a lane for edges.
     pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
-        let (data, served) = guard(|| {
-            let served = match lane {
+        let (data, spectating) = guard(|| {
+            let spectating = match lane {
                 Lane::Players => Spectating::default(),
                 Lane::Spectators => self.game.spectating(),
             };
-            (self.game.view(lane), served)
+            (self.game.view(lane), spectating)
         })?;
         Ok(wire::Snapshot {
             lane: lane.index() as u32,
             version: self.state.versions[lane.index()],
-            max_rate_hz: served.max_rate_hz,
-            delay_ms: served.delay_ms,
+            max_rate_hz: spectating.max_rate_hz,
+            delay_ms: spectating.delay_ms,
             data: Some(data),
         })
     }
