@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Status};
-use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
@@ -21,31 +20,13 @@ pub(crate) struct Args {
     /// Configuration file; config/worker.toml lists every key
     #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
     config: Option<PathBuf>,
-    /// Address for health checks and metrics
-    #[arg(long, value_name = "ADDRESS")]
-    admin: Option<String>,
-    /// NATS servers, separated by commas
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    /// Name of the worker, with which its id begins
-    #[arg(long)]
-    name: Option<String>,
     #[command(flatten)]
     process: ProcessArgs,
 }
 
-impl Args {
-    fn sources(&self) -> Sources {
-        Sources::new(self.config.clone())
-            .flag("--admin", "worker.admin", self.admin.as_ref())
-            .flag("--nats", "cluster.url", self.nats.as_ref())
-            .flag("--name", "worker.name", self.name.as_ref())
-    }
-}
-
 /// Runs until TERM or INT, and returns the exit code.
 pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
-    let sources = args.sources();
+    let sources = args.process.sources("worker", args.config.clone());
     process::run(
         "grandstand-worker",
         &args.process,

@@ -27,15 +27,6 @@ pub struct Args {
     /// Address for clients
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Address for health and metrics
-    #[arg(long, value_name = "ADDRESS")]
-    admin: Option<String>,
-    /// The NATS servers, separated by commas
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    /// Prefix of the shards' ids
-    #[arg(long)]
-    name: Option<String>,
     /// Number of shards, each a thread with its own listener; 0 for one per core
     #[arg(long)]
     shards: Option<u16>,
@@ -45,11 +36,9 @@ pub struct Args {
 
 impl Args {
     fn sources(&self) -> Sources {
-        Sources::new(self.config.clone())
+        self.process
+            .sources("edge", self.config.clone())
             .flag("--listen", "edge.listen", self.listen.as_ref())
-            .flag("--admin", "edge.admin", self.admin.as_ref())
-            .flag("--nats", "cluster.url", self.nats.as_ref())
-            .flag("--name", "edge.name", self.name.as_ref())
             .flag("--shards", "edge.shards", self.shards)
     }
 }

@@ -15,24 +15,44 @@ pub mod shutdown;
 
 pub mod sys;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::config::{Config, ConfigError, Sources};
 use self::telemetry::LogFormat;
 use crate::exit::{BindError, Exit, Failure};
 
-/// Flags of every process.
+/// Flags of the processes of a cluster.
 #[derive(Debug, clap::Args)]
 pub struct ProcessArgs {
+    /// Address for health checks and metrics
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// NATS servers, separated by commas
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// Name with which the ids of the process begin
+    #[arg(long)]
+    name: Option<String>,
     /// Validate the configuration, report every problem and exit
     #[arg(long)]
-    pub check: bool,
+    check: bool,
     /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
-    pub log_format: LogFormat,
+    log_format: LogFormat,
     /// Log filter, as in RUST_LOG
     #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
-    pub log: String,
+    log: String,
+}
+
+impl ProcessArgs {
+    /// The sources of a process' configuration: its file, and the flags, which set keys of `section` and `cluster.url`.
+    pub fn sources(&self, section: &str, file: Option<PathBuf>) -> Sources {
+        Sources::new(file)
+            .flag("--admin", &format!("{section}.admin"), self.admin.as_ref())
+            .flag("--nats", "cluster.url", self.nats.as_ref())
+            .flag("--name", &format!("{section}.name"), self.name.as_ref())
+    }
 }
 
 /// Loads the configuration (or only validates it), sets up the log, and runs `drive` to its end.
