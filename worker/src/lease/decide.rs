@@ -47,7 +47,7 @@ impl LeaseState {
         let others = self.peers.next_timeout().filter(|_| may_act && self.loaded);
         let own = [
             self.own.next_renewal(),
-            self.own.fresh_until().filter(|_| may_act),
+            self.own.may_act_until().filter(|_| may_act),
         ];
         own.into_iter().chain([others]).flatten().min()
     }

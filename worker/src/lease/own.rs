@@ -11,10 +11,10 @@ use super::command::{GetOutcome, PutOutcome};
 use super::record::{decode, encode};
 
 /// The interval at which a worker renews its record.
-pub(super) const RENEW: Duration = Duration::from_millis(500);
+pub(super) const RENEWAL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The time for which a worker may act after it sent the last acked renewal.
-pub(super) const FRESH: Duration = Duration::from_secs(2);
+pub(super) const MAY_ACT_FOR: Duration = Duration::from_secs(2);
 
 /// The worker's own record.
 #[derive(Debug)]
@@ -81,12 +81,12 @@ impl OwnRecord {
     /// Whether the worker may publish, append and put. The bound itself is excluded, because other workers may mark this
     /// one as dead from then on.
     pub(super) fn may_act(&self, now: Instant) -> bool {
-        self.acked.is_some_and(|sent| now < sent + FRESH)
+        self.acked.is_some_and(|sent| now < sent + MAY_ACT_FOR)
     }
 
     /// The time when [`may_act`](Self::may_act) ends if no further renewal is acked.
-    pub(super) fn fresh_until(&self) -> Option<Instant> {
-        self.acked.map(|sent| sent + FRESH)
+    pub(super) fn may_act_until(&self) -> Option<Instant> {
+        self.acked.map(|sent| sent + MAY_ACT_FOR)
     }
 
     /// Makes a renewal due at once, after a change of the record or a reconnect.
@@ -98,13 +98,15 @@ impl OwnRecord {
     pub(super) fn next_renewal(&self) -> Option<Instant> {
         match self.pending {
             Some(_) => None,
-            None => self.last_sent.map(|sent| sent + RENEW),
+            None => self.last_sent.map(|sent| sent + RENEWAL_INTERVAL),
         }
     }
 
     /// Starts a renewal if one is due. Returns the encoded record and the revision to replace.
     pub(super) fn renew(&mut self, now: Instant) -> Option<(Bytes, u64)> {
-        let due = self.last_sent.is_none_or(|sent| now >= sent + RENEW);
+        let due = self
+            .last_sent
+            .is_none_or(|sent| now >= sent + RENEWAL_INTERVAL);
         if self.pending.is_some() || !due {
             return None;
         }

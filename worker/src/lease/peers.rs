@@ -8,7 +8,7 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
 use super::command::{Observer, Probe, ProbeOutcome};
-use super::own::RENEW;
+use super::own::RENEWAL_INTERVAL;
 use super::record::decode;
 
 /// The silence after which a worker is marked as dead.
@@ -19,7 +19,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(3);
 const OWN_RENEWALS: u32 = 3;
 
 /// The interval between rounds of probes.
-const ROUND: Duration = Duration::from_millis(100);
+const ROUND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The time after which a round is given up.
 const ROUND_TIMEOUT: Duration = Duration::from_millis(500);
@@ -133,7 +133,7 @@ impl Peers {
     /// of other workers may have been delayed as well.
     pub(super) fn on_own_renewal(&mut self, now: Instant) {
         let last = self.own_renewed.replace(now);
-        let paused = last.is_some_and(|last| now > last + 2 * RENEW);
+        let paused = last.is_some_and(|last| now > last + 2 * RENEWAL_INTERVAL);
         for peer in self.all.values_mut() {
             peer.own_renewals = if paused { 1 } else { peer.own_renewals + 1 };
         }
@@ -219,7 +219,7 @@ impl Peers {
         if !over || self.up_since.is_none() || self.next_round.is_some_and(|next| now < next) {
             return Vec::new();
         }
-        self.next_round = Some(now + ROUND);
+        self.next_round = Some(now + ROUND_INTERVAL);
         let mut workers = self.successors(own, self.is_new(now));
         if workers.is_empty() {
             return Vec::new();

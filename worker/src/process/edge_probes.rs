@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::ProcessId;
 
 /// The interval between two probes of a process.
-const EVERY: Duration = Duration::from_millis(250);
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time limit for an answer. It is shorter than [`EVERY`], so that the answer arrives before the next probe.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(240);
+/// The time limit for an answer. It is shorter than [`PROBE_INTERVAL`], so that the answer arrives before the next
+/// probe.
+pub(super) const ANSWER_DEADLINE: Duration = Duration::from_millis(240);
 
 /// The number of consecutive missing answers after which a process is gone.
 const MISSES: u32 = 4;
@@ -20,7 +21,7 @@ const MISSES: u32 = 4;
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The most probes sent at once.
-const AT_ONCE: usize = 1_024;
+const MAX_PROBES: usize = 1_024;
 
 /// The probed processes and their missing answers.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ pub(super) struct EdgeProbes {
 #[derive(Debug, Default)]
 struct Probed {
     misses: u32,
-    asked: bool,
+    in_flight: bool,
 }
 
 impl EdgeProbes {
@@ -65,7 +66,7 @@ impl EdgeProbes {
         if !self.is_due(now) {
             return Vec::new();
         }
-        self.next = Some(now + EVERY);
+        self.next = Some(now + PROBE_INTERVAL);
         self.processes
             .retain(|process, _| sessions.contains(process));
         for process in sessions {
@@ -74,10 +75,10 @@ impl EdgeProbes {
         let idle = self
             .processes
             .iter_mut()
-            .filter(|(_, probed)| !probed.asked);
-        idle.take(AT_ONCE)
+            .filter(|(_, probed)| !probed.in_flight);
+        idle.take(MAX_PROBES)
             .map(|(process, probed)| {
-                probed.asked = true;
+                probed.in_flight = true;
                 process.clone()
             })
             .collect()
@@ -96,7 +97,7 @@ impl EdgeProbes {
         let Some(probed) = self.processes.get_mut(process) else {
             return false;
         };
-        probed.asked = false;
+        probed.in_flight = false;
         if alive != Some(false) || !settled {
             probed.misses = 0;
             return false;
@@ -125,7 +126,7 @@ mod tests {
         probes.handle_connection(start, true);
         let mut gone = Vec::new();
         for round in 0..14 {
-            let now = start + EVERY * round;
+            let now = start + PROBE_INTERVAL * round;
             let asked = probes.poll(now, sessions());
             assert_eq!(asked, std::slice::from_ref(&process), "round {round}");
             assert!(probes.poll(now, sessions()).is_empty());
@@ -147,16 +148,16 @@ mod tests {
         assert_eq!(first, std::slice::from_ref(&old));
         assert!(!probes.handle_answer(start, &old, Some(false)));
         let both = || BTreeSet::from([old.clone(), new.clone()]);
-        let next = start + EVERY;
-        assert!(!probes.is_due(start + EVERY / 2));
+        let next = start + PROBE_INTERVAL;
+        assert!(!probes.is_due(start + PROBE_INTERVAL / 2));
         assert_eq!(probes.poll(next, both()), [old.clone(), new.clone()]);
         // A process without sessions is forgotten with its misses.
         assert!(!probes.handle_answer(next, &old, Some(false)));
         assert!(!probes.handle_answer(next, &new, Some(true)));
         assert_eq!(
-            probes.poll(next + EVERY, BTreeSet::from([new.clone()])),
+            probes.poll(next + PROBE_INTERVAL, BTreeSet::from([new.clone()])),
             [new]
         );
-        assert_eq!(probes.poll_timeout(), Some(next + 2 * EVERY));
+        assert_eq!(probes.poll_timeout(), Some(next + 2 * PROBE_INTERVAL));
     }
 }

@@ -7,7 +7,7 @@ use grandstand_common::subject;
 use super::answers::{
     LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_get, lease_put, probe_outcome,
 };
-use super::edge_probes::ANSWER_WITHIN;
+use super::edge_probes::ANSWER_DEADLINE;
 use super::end::End;
 use super::settings::WorkerError;
 use super::time::now;
@@ -56,7 +56,7 @@ impl Worker<'_> {
                         LeaseAnswer::Nothing
                     }));
                 }
-                LeaseCommand::Probe(probe) => self.probe(probe),
+                LeaseCommand::Probe(probe) => self.probe_worker(probe),
                 LeaseCommand::Start { partition, epoch } => {
                     tracing::debug!(%partition, epoch = epoch.0, "taken");
                     self.settings.metrics.taken.inc();
@@ -86,7 +86,7 @@ impl Worker<'_> {
     }
 
     /// Sends a probe to a worker.
-    fn probe(&self, probe: Probe) {
+    fn probe_worker(&self, probe: Probe) {
         let subject = subject::worker_alive(&probe.worker);
         match probe.observer {
             Observer::First => {
@@ -98,9 +98,9 @@ impl Worker<'_> {
                 }));
             }
             Observer::Second => {
-                let asked = self.witness.request(subject, PROBE_DEADLINE);
+                let request = self.witness.request(subject, PROBE_DEADLINE);
                 self.lease_answers.push(Box::pin(async move {
-                    LeaseAnswer::Probe(probe, probe_outcome(&asked.await))
+                    LeaseAnswer::Probe(probe, probe_outcome(&request.await))
                 }));
             }
         }
@@ -115,7 +115,7 @@ impl Worker<'_> {
                 self.machine.handle_probe(now.at, &probe, outcome);
             }
             LeaseAnswer::Edge(process, alive) => {
-                if self.edges.handle_answer(now.at, &process, alive) {
+                if self.edge_probes.handle_answer(now.at, &process, alive) {
                     tracing::info!(edge = %process, "an edge is gone");
                     self.engine.handle_process_gone(now, &process);
                 }
@@ -125,12 +125,12 @@ impl Worker<'_> {
     }
 
     /// Sends a probe to an edge process.
-    pub(super) fn ask_edge(&mut self, process: ProcessId) {
+    pub(super) fn probe_edge(&mut self, process: ProcessId) {
         let bus = self.bus.clone();
         self.lease_answers.push(Box::pin(async move {
             let subject = subject::process_alive(&process);
             let answer = bus
-                .request(subject, bytes::Bytes::new(), ANSWER_WITHIN)
+                .request(subject, bytes::Bytes::new(), ANSWER_DEADLINE)
                 .await;
             LeaseAnswer::Edge(process, edge_answered(&answer))
         }));

@@ -55,6 +55,7 @@ pub(super) struct Readers {
     bus: Bus,
     work: mpsc::Sender<(u64, Work)>,
     tasks: BTreeMap<ReaderKey, (u64, AbortHandle)>,
+    /// The tasks that run for as long as the worker.
     fixed: Vec<AbortHandle>,
     next: u64,
 }
@@ -167,8 +168,8 @@ impl Readers {
     pub(super) fn serve(&mut self, worker: &WorkerId) {
         let (bus, subject) = (self.bus.clone(), subject::worker_alive(worker));
         let alive = async move {
-            let mut asked = subscribe(&bus, &subject).await;
-            while let Some(message) = asked.next().await {
+            let mut requests = subscribe(&bus, &subject).await;
+            while let Some(message) = requests.next().await {
                 if let Some(reply) = message.reply
                     && let Err(error) = bus.publish(reply, bytes::Bytes::new()).await
                 {
@@ -179,8 +180,8 @@ impl Readers {
         let (bus, subject) = (self.bus.clone(), subject::worker_link(worker));
         let work = self.work.clone();
         let link = async move {
-            let mut asked = subscribe(&bus, &subject).await;
-            while let Some(message) = asked.next().await {
+            let mut requests = subscribe(&bus, &subject).await;
+            while let Some(message) = requests.next().await {
                 if work.send((0, Work::LinkRequest(message))).await.is_err() {
                     return;
                 }

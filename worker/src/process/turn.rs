@@ -23,7 +23,7 @@ use crate::lease::{LeaseMachine, LeaseSettings};
 use grandstand_game::Games;
 
 /// The most events of a turn, so that the output of its first ones does not wait long.
-const TURN: usize = 1024;
+const MAX_TURN_EVENTS: usize = 1024;
 
 /// The least time that the loop sleeps until a timeout, so that a timeout without an effect does not spin it.
 const LEAST_SLEEP: Duration = Duration::from_micros(200);
@@ -37,7 +37,7 @@ pub(super) struct Worker<'a> {
     pub(super) machine: LeaseMachine,
     pub(super) engine: Engine,
     pub(super) readers: Readers,
-    pub(super) edges: EdgeProbes,
+    pub(super) edge_probes: EdgeProbes,
     /// The partitions whose `ctl` and `live` are subscribed to.
     pub(super) listening: BTreeSet<Partition>,
     pub(super) engine_answers: Answers<EngineAnswer>,
@@ -91,7 +91,7 @@ impl<'a> Worker<'a> {
             }),
             engine: Engine::new(now(), config, games.clone()),
             readers,
-            edges: EdgeProbes::new(settings.alone),
+            edge_probes: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
             engine_answers: Answers::new(),
             lease_answers: Answers::new(),
@@ -168,11 +168,11 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Handles events that are ready, up to [`TURN`].
+    /// Handles events that are ready, up to [`MAX_TURN_EVENTS`].
     fn take_ready(&mut self) {
         let now = now();
         let acting = self.machine.may_act(now.at);
-        for _ in 0..TURN {
+        for _ in 0..MAX_TURN_EVENTS {
             if let Ok(watched) = self.watched.try_recv() {
                 self.on_watched(watched);
             } else if let Some(Some(answer)) = self.lease_answers.next().now_or_never() {
@@ -189,7 +189,7 @@ impl<'a> Worker<'a> {
 
     fn next_timeout(&self, acting: bool) -> Option<tokio::time::Instant> {
         let at = now().at;
-        let rooms = [self.engine.poll_timeout(), self.edges.poll_timeout()];
+        let rooms = [self.engine.poll_timeout(), self.edge_probes.poll_timeout()];
         let rooms = rooms.into_iter().flatten().filter(|_| acting).min();
         let timeout = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
         Some(timeout.max(at + LEAST_SLEEP).into())
@@ -225,7 +225,7 @@ impl<'a> Worker<'a> {
         let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
         // A reconnect too fast to be seen as a loss is a loss as well.
         self.machine.handle_connection(now.at, false);
-        self.edges.handle_connection(now.at, up);
+        self.edge_probes.handle_connection(now.at, up);
         if up {
             self.machine.handle_connection(now.at, true);
             self.engine.handle_reconnected(now);
@@ -273,11 +273,14 @@ impl<'a> Worker<'a> {
     /// Probes the edge processes that hold sessions of this worker's rooms, if that is due.
     pub(super) fn drive_edges(&mut self) {
         let now = now();
-        if !self.machine.may_act(now.at) || !self.edges.is_due(now.at) {
+        if !self.machine.may_act(now.at) || !self.edge_probes.is_due(now.at) {
             return;
         }
-        for process in self.edges.poll(now.at, self.engine.session_processes()) {
-            self.ask_edge(process);
+        for process in self
+            .edge_probes
+            .poll(now.at, self.engine.session_processes())
+        {
+            self.probe_edge(process);
         }
     }
 }
