@@ -95,5 +95,5 @@ pub enum SecondConnection {
     /// There are other servers, but none can be reached at the moment.
     Missing,
     /// Connected to another server. The number counts connections, so that another one is a change.
-    There(u64),
+    Connected(u64),
 }
