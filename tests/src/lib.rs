@@ -1,5 +1,3 @@
-//! Shared parts of the tests: a single room without a bus, and a player of `memory`.
+//! Shared parts of the tests: a player of `memory`.
 
 pub mod play;
-
-pub mod solo;

@@ -1,4 +1,4 @@
-//! Tests of private items. `tests/tests/memory_rules.rs` and `memory_views.rs` test the rules.
+//! Tests of private items. `game/builtin/tests/memory/` tests the rules and views.
 
 use super::*;
 

@@ -2,27 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_common::data::Data;
-use grandstand_common::id::{Lane, PlayerId};
-use grandstand_game::{Effect, Effects};
-use grandstand_game::{Event, EventKind, Game, Reject, Setup};
+use grandstand_game::{
+    Data, Effect, Effects, Event, EventKind, Game, Lane, PlayerId, Reject, Setup,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 /// A game that is played without a bus.
 #[derive(Clone)]
-pub struct Solo<G> {
+pub(crate) struct Solo<G> {
     /// The game.
-    pub game: G,
+    pub(crate) game: G,
     /// The room's clock.
-    pub now_ms: u64,
+    pub(crate) now_ms: u64,
     /// The due time of each armed timer.
-    pub timers: BTreeMap<String, u64>,
+    pub(crate) timers: BTreeMap<String, u64>,
     /// By lane, the view of a client that joined before the first event and applied all updates since.
-    pub views: [Value; 2],
+    pub(crate) views: [Value; 2],
     /// Whether the game ended the room.
-    pub finished: bool,
+    pub(crate) finished: bool,
     /// Applies an update to a client's view.
     reduce: fn(&mut Value, &Value),
     rng: ChaCha8Rng,
@@ -30,22 +29,22 @@ pub struct Solo<G> {
 
 /// The effects of an event.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The updates of all lanes, in order.
-    pub updates: Vec<Value>,
+    pub(crate) updates: Vec<Value>,
     /// The reject.
-    pub reject: Option<Reject>,
+    pub(crate) reject: Option<Reject>,
 }
 
 impl Outcome {
     /// The updates' kinds.
-    pub fn kinds(&self) -> Vec<&str> {
+    pub(crate) fn kinds(&self) -> Vec<&str> {
         let kinds = self.updates.iter().map(|update| update["kind"].as_str());
         kinds.map(Option::unwrap_or_default).collect()
     }
 
     /// The reject's code.
-    pub fn code(&self) -> Option<&str> {
+    pub(crate) fn code(&self) -> Option<&str> {
         self.reject.as_ref().map(|reject| reject.code.as_str())
     }
 }
@@ -55,7 +54,11 @@ impl<G: Game> Solo<G> {
     ///
     /// # Errors
     /// If the game rejects the parameters.
-    pub fn new(params: &Value, seed: u64, reduce: fn(&mut Value, &Value)) -> Result<Self, Reject> {
+    pub(crate) fn new(
+        params: &Value,
+        seed: u64,
+        reduce: fn(&mut Value, &Value),
+    ) -> Result<Self, Reject> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now_ms = 1_767_225_600_000;
         let game = G::create(&mut Setup {
@@ -75,7 +78,7 @@ impl<G: Game> Solo<G> {
     }
 
     /// Handles an event and checks that the updates turn the last view into the next one.
-    pub fn event(&mut self, kind: EventKind<'_>) -> Outcome {
+    pub(crate) fn event(&mut self, kind: EventKind<'_>) -> Outcome {
         let now_ms = self.now_ms;
         let mut effects = Effects::new(now_ms, ChaCha8Rng::seed_from_u64(self.rng.random()));
         self.game.apply(&Event { now_ms, kind }, &mut effects);
@@ -120,7 +123,7 @@ impl<G: Game> Solo<G> {
     }
 
     /// A player joins.
-    pub fn join(&mut self, player: &str) -> Outcome {
+    pub(crate) fn join(&mut self, player: &str) -> Outcome {
         self.event(EventKind::Joined {
             player: &name(player),
             options: &Value::Null,
@@ -128,25 +131,25 @@ impl<G: Game> Solo<G> {
     }
 
     /// A player's connection drops.
-    pub fn lost(&mut self, player: &str) -> Outcome {
+    pub(crate) fn lost(&mut self, player: &str) -> Outcome {
         let player = &name(player);
         self.event(EventKind::Lost { player })
     }
 
     /// A player whose connection dropped returns.
-    pub fn returned(&mut self, player: &str) -> Outcome {
+    pub(crate) fn returned(&mut self, player: &str) -> Outcome {
         let player = &name(player);
         self.event(EventKind::Returned { player })
     }
 
     /// A player leaves for good.
-    pub fn left(&mut self, player: &str) -> Outcome {
+    pub(crate) fn left(&mut self, player: &str) -> Outcome {
         let player = &name(player);
         self.event(EventKind::Left { player })
     }
 
     /// A player sends JSON.
-    pub fn input(&mut self, player: &str, data: &Value) -> Outcome {
+    pub(crate) fn input(&mut self, player: &str, data: &Value) -> Outcome {
         self.event(EventKind::Input {
             player: &name(player),
             data: &Data::json(data).expect("JSON"),
@@ -154,12 +157,12 @@ impl<G: Game> Solo<G> {
     }
 
     /// The due time of the next timer.
-    pub fn next_due(&self) -> Option<u64> {
+    pub(crate) fn next_due(&self) -> Option<u64> {
         self.timers.values().copied().min()
     }
 
     /// Advances the clock to the next timer and fires it.
-    pub fn fire(&mut self) -> Option<(String, Outcome)> {
+    pub(crate) fn fire(&mut self) -> Option<(String, Outcome)> {
         let (name, due_ms) = self.timers.iter().min_by_key(|(_, due_ms)| **due_ms)?;
         let name = name.clone();
         self.now_ms = self.now_ms.max(*due_ms);
@@ -169,7 +172,7 @@ impl<G: Game> Solo<G> {
     }
 
     /// Advances the clock and fires all timers that become due.
-    pub fn pass(&mut self, ms: u64) -> Outcome {
+    pub(crate) fn pass(&mut self, ms: u64) -> Outcome {
         let until = self.now_ms + ms;
         let mut all = Outcome::default();
         while self.next_due().is_some_and(|due| due <= until) {

@@ -1,16 +1,14 @@
 //! Random games of `memory` by seed: an independent reducer's views match the game's views, and no view reveals a
 //! hidden face.
 
-#![allow(clippy::unwrap_used)]
-
-use grandstand_common::id::Lane;
-use grandstand_game::Game;
+use grandstand_game::{Game, Lane};
 use grandstand_games::memory::Memory;
 use grandstand_harness::memory;
-use grandstand_tests::solo::{Outcome, Solo};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+
+use crate::solo::{Outcome, Solo};
 
 type Room = Solo<Memory>;
 
@@ -70,34 +68,34 @@ fn views_of_random_games_match_the_state_and_hide_faces() {
         // The state of each player as the room's log has it: connected, dropped or not in the room.
         let mut states = [0_u8; 5];
         for step in 0..600 {
-            let who = rng.random_range(0..states.len());
-            let name = format!("p{who}");
+            let player = rng.random_range(0..states.len());
+            let name = format!("p{player}");
             let outcome = match rng.random_range(0..100) {
-                0..10 => match states[who] {
+                0..10 => match states[player] {
                     0 => {
                         let outcome = room.join(&name);
-                        states[who] = u8::from(outcome.reject.is_none());
+                        states[player] = u8::from(outcome.reject.is_none());
                         outcome
                     }
                     1 if rng.random_bool(0.3) => {
-                        states[who] = 2;
+                        states[player] = 2;
                         room.lost(&name)
                     }
                     2 => {
-                        states[who] = 1;
+                        states[player] = 1;
                         room.returned(&name)
                     }
                     _ => continue,
                 },
-                10 if step > 50 && states[who] != 0 => {
-                    states[who] = 0;
+                10 if step > 50 && states[player] != 0 => {
+                    states[player] = 0;
                     room.left(&name)
                 }
                 11..40 => match room.fire() {
                     Some((_, outcome)) => outcome,
                     None => continue,
                 },
-                _ if states[who] == 1 => {
+                _ if states[player] == 1 => {
                     let next = room.next_due().unwrap_or(u64::MAX);
                     room.now_ms = next.min(room.now_ms + rng.random_range(0..2_000));
                     let name = match room.views[0]["turn"].as_str() {

@@ -1,11 +1,10 @@
 //! The rules of `memory`, scene by scene. Every event also checks that the updates match the views.
 
-#![allow(clippy::unwrap_used)]
-
 use grandstand_games::memory::Memory;
 use grandstand_harness::memory;
-use grandstand_tests::solo::{Outcome, Solo};
 use serde_json::{Value, json};
+
+use crate::solo::{Outcome, Solo};
 
 type Room = Solo<Memory>;
 
