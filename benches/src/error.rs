@@ -19,13 +19,13 @@ pub enum BenchError {
     Failed(String),
     /// A generator gives an unexpected answer.
     #[error("the load generator sent an unexpected reply")]
-    Answer,
+    UnexpectedReply,
     /// Clients fail to connect.
     #[error(
         "only {live} of {wanted} clients are connected, and none has connected for {seconds} s{}",
         because(error)
     )]
-    NotIn {
+    NotConnected {
         /// The number of connected clients.
         live: u32,
         /// The number of clients that should be connected.
@@ -36,18 +36,18 @@ pub enum BenchError {
         error: Option<String>,
     },
     /// Something does not recover in time.
-    #[error("{what} after {seconds} s")]
-    Stuck {
+    #[error("{state} after {seconds} s")]
+    Timeout {
         /// The state after waiting.
-        what: String,
+        state: String,
         /// The seconds of waiting.
         seconds: u64,
     },
     /// A measured server has ended.
-    #[error("{what} has ended")]
+    #[error("{server} has ended")]
     Ended {
         /// The server.
-        what: String,
+        server: String,
     },
     /// `/proc` cannot be read.
     #[error("/proc: {0}")]

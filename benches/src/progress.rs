@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Interval of lines where they cannot be overwritten.
-const EVERY: Duration = Duration::from_secs(10);
-const WIDTH: usize = 24;
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+const BAR_WIDTH: usize = 24;
 
 /// The progress of a run.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Progress {
     /// The current part of several.
     within: String,
     phase: String,
-    told: Option<Instant>,
+    printed: Option<Instant>,
 }
 
 impl Progress {
@@ -27,7 +27,7 @@ impl Progress {
             terminal: std::io::stderr().is_terminal(),
             within: String::new(),
             phase: String::new(),
-            told: None,
+            printed: None,
         }
     }
 
@@ -49,17 +49,19 @@ impl Progress {
             "" => name,
             within => format!("{within}: {name}"),
         };
-        self.told = None;
+        self.printed = None;
         self.step(0.0, "");
     }
 
     /// Shows the share of the phase that is done (0 to 1) and its state.
     pub fn step(&mut self, done: f64, now: &str) {
-        let late = self.told.is_none_or(|told| told.elapsed() >= EVERY);
+        let late = self
+            .printed
+            .is_none_or(|printed| printed.elapsed() >= LINE_INTERVAL);
         if !self.terminal && !late {
             return;
         }
-        self.told = Some(Instant::now());
+        self.printed = Some(Instant::now());
         let mut err = std::io::stderr().lock();
         let line = line(&self.phase, done, now);
         // Fails only if stderr is closed.
@@ -87,8 +89,8 @@ impl Drop for Progress {
 }
 
 fn line(phase: &str, done: f64, now: &str) -> String {
-    let filled = (done.clamp(0.0, 1.0) * WIDTH as f64).round() as usize;
-    let (full, rest) = ("#".repeat(filled), ".".repeat(WIDTH - filled));
+    let filled = (done.clamp(0.0, 1.0) * BAR_WIDTH as f64).round() as usize;
+    let (full, rest) = ("#".repeat(filled), ".".repeat(BAR_WIDTH - filled));
     format!(
         "{phase:<28} [{full}{rest}] {:>3.0} % {now}",
         done.clamp(0.0, 1.0) * 100.0
@@ -101,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_bar_shows_the_share_that_is_done() {
-        assert_eq!(line("x", 0.5, "y").matches('#').count(), WIDTH / 2);
+        assert_eq!(line("x", 0.5, "y").matches('#').count(), BAR_WIDTH / 2);
         assert!(line("connecting", 1.0, "9 in").ends_with("] 100 % 9 in"));
         assert!(line("x", 7.0, "").contains("100 %"));
     }

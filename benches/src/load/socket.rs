@@ -18,7 +18,7 @@ pub(super) struct Wire {
 }
 
 /// The maximum number of unsent bytes. An input that would exceed it counts as unsent.
-const UNSENT: usize = 256 * 1024;
+const MAX_UNSENT: usize = 256 * 1024;
 
 impl Wire {
     /// Starts to connect from one of the loopback's addresses.
@@ -80,7 +80,7 @@ impl Wire {
 
     /// Whether an input may be added to the unsent bytes.
     pub(super) fn has_room(&self) -> bool {
-        self.unsent.len() < UNSENT
+        self.unsent.len() < MAX_UNSENT
     }
 
     /// Sends bytes, or keeps them for later.

@@ -21,13 +21,13 @@ const TIMER: Token = Token(usize::MAX - 1);
 /// each `bind`, and 15,000 connections from one address stall for seconds.
 pub const PER_SOURCE: usize = 10_000;
 /// Connects that start in one turn. More would delay the requests of connected clients until the server gives them up.
-const CONNECTS: usize = 64;
+const CONNECTS_PER_TURN: usize = 64;
 /// The size of a read in bytes.
-const BUFFER: usize = 256 * 1024;
+const READ_BYTES: usize = 256 * 1024;
 /// Interval of slow readers' reads and of progress replies.
 const TICK_NS: u64 = 50_000_000;
 /// How long a client may take to connect before it retries.
-const ENTRY_NS: u64 = 20_000_000_000;
+const CONNECT_TIMEOUT_NS: u64 = 20_000_000_000;
 
 /// Runs until stdin ends.
 pub(super) fn run() -> io::Result<()> {
@@ -48,7 +48,7 @@ pub(super) fn run() -> io::Result<()> {
         entering: VecDeque::new(),
         told: None,
         tick_ns: 0,
-        buffer: vec![0; BUFFER],
+        buffer: vec![0; READ_BYTES],
         out: Vec::new(),
         crowd: Crowd::new(job.clone()),
         poll,
@@ -245,7 +245,7 @@ impl Swarm {
             let wire = self.wires[client].as_ref();
             let enters =
                 wire.is_some_and(|wire| wire.since_ns == since) && !self.crowd.is_live(client);
-            if enters && now < since + ENTRY_NS {
+            if enters && now < since + CONNECT_TIMEOUT_NS {
                 break;
             }
             self.entering.pop_front();
@@ -254,7 +254,7 @@ impl Swarm {
             }
         }
         // Clients may become connected in any order, so the count matters, not the position in the queue.
-        for _ in 0..CONNECTS {
+        for _ in 0..CONNECTS_PER_TURN {
             if self.entering() >= self.job.at_once {
                 return false;
             }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 pub struct Latencies(Histogram<u64>);
 
 /// The longest latency; longer ones count as this.
-const LONGEST_US: u64 = 600_000_000;
+const MAX_LATENCY_US: u64 = 600_000_000;
 
 impl Default for Latencies {
     fn default() -> Self {
         // The library accepts these constants.
-        Self(Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are sound"))
+        Self(Histogram::new_with_bounds(1, MAX_LATENCY_US, 3).expect("the bounds are sound"))
     }
 }
 
@@ -25,7 +25,8 @@ impl Latencies {
 
     /// Records a latency `times` times.
     pub fn record_us(&mut self, us: u64, times: u64) {
-        self.0.saturating_record_n(us.clamp(1, LONGEST_US), times);
+        self.0
+            .saturating_record_n(us.clamp(1, MAX_LATENCY_US), times);
     }
 
     /// Adds the latencies of another histogram.

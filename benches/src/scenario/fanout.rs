@@ -41,12 +41,12 @@ pub async fn run(
     options
         .repeat
         .run("p99_ms", progress, async |variant, progress| {
-            once(options, common, variant, progress).await
+            run_once(options, common, variant, progress).await
         })
         .await
 }
 
-async fn once(
+async fn run_once(
     options: &Options,
     common: &RunOptions,
     variant: &Variant,
@@ -57,7 +57,7 @@ async fn once(
         size: options.size,
         ..stage.spectators(options.spectators)
     };
-    let mut load = Load::enter(&job, progress).await?;
+    let mut load = Load::connect_all(&job, progress).await?;
     let Stage {
         player, servers, ..
     } = &mut stage;

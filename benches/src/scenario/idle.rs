@@ -7,7 +7,7 @@ use crate::host::pin::Cores;
 use crate::host::proc::program;
 use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Job, LoadRole};
-use crate::load::remote::{Load, Reached};
+use crate::load::remote::{Load, RampOutcome};
 use crate::load::swarm::PER_SOURCE;
 use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
@@ -29,8 +29,8 @@ pub struct Options {
     #[arg(long, default_value_t = 0)]
     pub edges: u32,
     /// Activity of the connections: nothing, or watching one room
-    #[arg(long, value_enum, default_value_t = Doing::Nothing)]
-    pub doing: Doing,
+    #[arg(long, value_enum, default_value_t = Activity::Nothing)]
+    pub doing: Activity,
     /// Number of connections that may be connecting at a time
     #[arg(long, default_value_t = 256)]
     pub at_once: u32,
@@ -41,7 +41,7 @@ pub struct Options {
 
 /// The activity of idle connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Doing {
+pub enum Activity {
     /// They are connected and authenticated.
     Nothing,
     /// They are also spectators of one room.
@@ -52,7 +52,7 @@ pub enum Doing {
 /// edges: at 17,000 on average, one edge has up to 17,500.
 const FILLED_PERCENT: u64 = 85;
 /// An estimate of a connection's memory in bytes, both ends included.
-const ABOUT: u64 = 11_000;
+const ESTIMATED_BYTES: u64 = 11_000;
 
 /// The memory in use at one time.
 struct Used {
@@ -94,8 +94,8 @@ pub async fn run(
     })
     .await?;
     let role = match options.doing {
-        Doing::Nothing => LoadRole::Idle,
-        Doing::Watching => LoadRole::Spectator,
+        Activity::Nothing => LoadRole::Idle,
+        Activity::Watching => LoadRole::Spectator,
     };
     // The first connections create buffers and caches that stay; they must not count for a connection.
     progress.phase("warming up");
@@ -105,11 +105,13 @@ pub async fn run(
         first_player: 20_000_000,
         ..job(target, LoadRole::Idle, 64 * edges.min(16), cores)
     };
-    let warm = Load::enter(&warm, progress).await?;
+    let warm = Load::connect_all(&warm, progress).await?;
     // Spectators of a room that does not exist would wait for it.
     let host = match options.doing {
-        Doing::Nothing => None,
-        Doing::Watching => Some(Load::enter(&publisher(target, cores, 128), progress).await?),
+        Activity::Nothing => None,
+        Activity::Watching => {
+            Some(Load::connect_all(&publisher(target, cores, 128), progress).await?)
+        }
     };
     settle(1.0).await;
 
@@ -136,11 +138,11 @@ pub async fn run(
     let reached = reached.await?;
     if !all_run(&servers) {
         return Err(BenchError::Ended {
-            what: format!("an edge (of {} connections in total)", reached.live),
+            server: format!("an edge (of {} connections in total)", reached.live),
         });
     }
     if reached.live == 0 {
-        return Err(BenchError::NotIn {
+        return Err(BenchError::NotConnected {
             live: 0,
             wanted: options.connections,
             seconds: reached.seconds as u64,
@@ -198,12 +200,12 @@ fn look_ahead(options: &Options, report: &mut Report, progress: &mut Progress) {
     let mut notes: Vec<_> = small.iter().map(ToString::to_string).collect();
     if let Ok(kernel) = Kernel::now() {
         let free = kernel.available.saturating_sub(options.keep_free_mib << 20);
-        if connections * ABOUT > free {
+        if connections * ESTIMATED_BYTES > free {
             notes.push(format!(
                 "{connections} connections need about {:.1} GiB for both ends, but only {:.1} GiB are available, enough for about {}",
-                gib(connections * ABOUT),
+                gib(connections * ESTIMATED_BYTES),
                 gib(free),
-                free / ABOUT
+                free / ESTIMATED_BYTES
             ));
         }
     }
@@ -217,7 +219,7 @@ fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-fn put_connecting(report: &mut Report, reached: &Reached, cpu_s: f64) {
+fn put_connecting(report: &mut Report, reached: &RampOutcome, cpu_s: f64) {
     let connections = f64::from(reached.live);
     let figures = &mut report.figures;
     figures.put("connections_reached", reached.live);

@@ -48,12 +48,12 @@ pub async fn run(
     options
         .repeat
         .run("beside_p99_ms", progress, async |variant, progress| {
-            once(options, common, variant, progress).await
+            run_once(options, common, variant, progress).await
         })
         .await
 }
 
-async fn once(
+async fn run_once(
     options: &Options,
     common: &RunOptions,
     variant: &Variant,
@@ -64,8 +64,8 @@ async fn once(
         priority: Priority::Last,
         ..stage.spectators(options.spectators)
     };
-    let mut crowd = Load::enter(&crowd, progress).await?;
-    let mut small = Load::enter(&stage.pairs(options.rooms, options.size), progress).await?;
+    let mut crowd = Load::connect_all(&crowd, progress).await?;
+    let mut small = Load::connect_all(&stage.pairs(options.rooms, options.size), progress).await?;
     let Stage {
         player: giant,
         servers,

@@ -65,7 +65,7 @@ pub async fn run(
     progress.phase("connecting");
     let mut load =
         Load::start(&pairs(&servers, options.rooms, options.size, Cores::SHARED)).await?;
-    load.entered(progress).await?;
+    load.wait_connected(progress).await?;
     progress.phase("warming up");
     load.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;

@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// How long slow readers may take to become current once they read again.
-const STUCK: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Small, so that unread data queue in the server and not in the clients' kernel.
 const RECEIVE_BUFFER: u32 = 8192;
 
@@ -57,12 +57,12 @@ pub async fn run(
     options
         .repeat
         .run("readers_p99_ms", progress, async |variant, progress| {
-            once(options, common, variant, progress).await
+            run_once(options, common, variant, progress).await
         })
         .await
 }
 
-async fn once(
+async fn run_once(
     options: &Options,
     common: &RunOptions,
     variant: &Variant,
@@ -81,7 +81,7 @@ async fn once(
     let mut stuck = Load::start(&part(2, stuck, RECEIVE_BUFFER)).await?;
     let mut slow = Load::start(&part(3, slow, RECEIVE_BUFFER)).await?;
     for load in [&mut readers, &mut stuck, &mut slow] {
-        load.entered(progress).await?;
+        load.wait_connected(progress).await?;
     }
     let Stage {
         player, servers, ..
@@ -134,10 +134,10 @@ async fn once(
             if tally.newest == newest && tally.behind == 0 {
                 break;
             }
-            if start.elapsed() > STUCK {
-                return Err(BenchError::Stuck {
-                    what: format!("{} slow readers are still behind", tally.behind),
-                    seconds: STUCK.as_secs(),
+            if start.elapsed() > TIMEOUT {
+                return Err(BenchError::Timeout {
+                    state: format!("{} slow readers are still behind", tally.behind),
+                    seconds: TIMEOUT.as_secs(),
                 });
             }
             sleep(Duration::from_millis(20)).await;

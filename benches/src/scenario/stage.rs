@@ -43,7 +43,7 @@ impl Stage {
             dialect: variant.dialect,
             ..publisher(servers.address(), cores, size)
         };
-        let player = Load::enter(&player, progress).await?;
+        let player = Load::connect_all(&player, progress).await?;
         progress.phase("connecting");
         Ok(Self {
             player,

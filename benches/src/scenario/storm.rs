@@ -60,7 +60,7 @@ pub async fn run(
     let mut outcome = options
         .repeat
         .run("during_p99_ms", progress, async |variant, progress| {
-            once(options, common, variant, progress).await
+            run_once(options, common, variant, progress).await
         })
         .await?;
     for limit in small {
@@ -69,7 +69,7 @@ pub async fn run(
     Ok(outcome)
 }
 
-async fn once(
+async fn run_once(
     options: &Options,
     common: &RunOptions,
     variant: &Variant,
@@ -80,8 +80,8 @@ async fn once(
         priority: Priority::Last,
         ..stage.spectators(options.clients)
     };
-    let mut crowd = Load::enter(&crowd, progress).await?;
-    let mut small = Load::enter(&stage.pairs(options.rooms, SIZE), progress).await?;
+    let mut crowd = Load::connect_all(&crowd, progress).await?;
+    let mut small = Load::connect_all(&stage.pairs(options.rooms, SIZE), progress).await?;
     let servers = &stage.servers;
     small.tell(Command::Rate(options.rate)).await?;
     settle(common.seconds.min(3.0)).await;
@@ -95,8 +95,8 @@ async fn once(
     )
     .await?;
     crowd.tell(Command::AtOnce(options.clients)).await?;
-    let mut back = Vec::new();
-    let (mut during, mut entered) = (Tally::default(), Tally::default());
+    let mut recovery_s = Vec::new();
+    let (mut during, mut reconnects) = (Tally::default(), Tally::default());
     let cpu = servers.usage()?.edges;
     for storm in 0..options.storms {
         progress.phase(format!("storm {} of {}", storm + 1, options.storms));
@@ -105,11 +105,11 @@ async fn once(
         crowd.collect().await?;
         small.tell(Command::Window(now_ns(), u64::MAX)).await?;
         crowd.tell(Command::Reconnect).await?;
-        back.push(crowd.entered(progress).await?);
+        recovery_s.push(crowd.wait_connected(progress).await?);
         // Inputs that are due until now count; their updates come within this second.
         small.tell(Command::Window(0, 0)).await?;
         during.add(&small.collect().await?, true);
-        entered.add(&crowd.collect().await?, true);
+        reconnects.add(&crowd.collect().await?, true);
     }
     let cpu = servers.usage()?.edges - cpu;
 
@@ -120,12 +120,15 @@ async fn once(
     settings.put_number("rate_per_s", options.rate);
     settings.put("storms", options.storms);
     let figures = &mut report.figures;
-    let mean_s = back.iter().sum::<f64>() / back.len().max(1) as f64;
+    let mean_s = recovery_s.iter().sum::<f64>() / recovery_s.len().max(1) as f64;
     figures.put_number("back_seconds", mean_s);
-    figures.put_number("back_max_seconds", back.iter().copied().fold(0.0, f64::max));
+    figures.put_number(
+        "back_max_seconds",
+        recovery_s.iter().copied().fold(0.0, f64::max),
+    );
     figures.put_number("connects_per_s", f64::from(options.clients) / mean_s);
-    figures.put_latencies("reconnect_", &entered.entries);
-    figures.put("retries", entered.retries);
+    figures.put_latencies("reconnect_", &reconnects.entries);
+    figures.put("retries", reconnects.retries);
     figures.put_latencies("before_", &before.tallies[0].latencies);
     figures.put_latencies("during_", &during.latencies);
     let p99 = |tally: &Tally| tally.latencies.quantile_ms(0.99).unwrap_or(0.0);
@@ -134,17 +137,17 @@ async fn once(
     let connects = f64::from(options.clients * options.storms).max(1.0);
     figures.put_number("edge_cpu_us_per_connect", cpu.cpu_s * 1e6 / connects);
     figures.put("errors", during.errors);
-    if let Some(error) = during.error.clone().or(entered.error.clone()) {
+    if let Some(error) = during.error.clone().or(reconnects.error.clone()) {
         report.warn(error);
     }
     Ok(Outcome {
-        chart: chart(&report, options, (&before, &during, &entered)),
+        chart: chart(&report, options, (&before, &during, &reconnects)),
         report,
     })
 }
 
 fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) -> Chart {
-    let (before, during, entered) = of;
+    let (before, during, reconnects) = of;
     let figure = |name| report.figures.number(name).unwrap_or(0.0);
     Chart {
         title: format!("{} clients reconnect at once", options.clients),
@@ -166,7 +169,7 @@ fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) ->
             Panel {
                 x: Axis::Percentile,
                 y: "ms until a client is back",
-                lines: vec![Line::spread("reconnect", &entered.entries)],
+                lines: vec![Line::spread("reconnect", &reconnects.entries)],
             },
         ],
     }

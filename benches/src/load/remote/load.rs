@@ -17,7 +17,7 @@ use crate::progress::Progress;
 /// The maximum number of connections of one process, below its limit of open files.
 const PER_PROCESS: u32 = 19_000;
 /// A load fails if no client connects for this long.
-const STUCK: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The processes of one load.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl Load {
     ///
     /// # Errors
     /// If they cannot be started or do not connect.
-    pub async fn enter(job: &Job, progress: &mut Progress) -> Result<Self, BenchError> {
+    pub async fn connect_all(job: &Job, progress: &mut Progress) -> Result<Self, BenchError> {
         let mut load = Self::start(job).await?;
-        load.entered(progress).await?;
+        load.wait_connected(progress).await?;
         Ok(load)
     }
 
@@ -65,7 +65,7 @@ impl Load {
     ///
     /// # Errors
     /// If they do not connect.
-    pub async fn entered(&mut self, progress: &mut Progress) -> Result<f64, BenchError> {
+    pub async fn wait_connected(&mut self, progress: &mut Progress) -> Result<f64, BenchError> {
         let start = now_ns();
         let mut last = (0, Instant::now());
         loop {
@@ -78,11 +78,11 @@ impl Load {
                 let done = f64::from(live) / f64::from(self.wanted);
                 progress.step(done, &format!("{live} of {} connected", self.wanted));
             }
-            if last.1.elapsed() > STUCK {
-                return Err(BenchError::NotIn {
+            if last.1.elapsed() > TIMEOUT {
+                return Err(BenchError::NotConnected {
                     live,
                     wanted: self.wanted,
-                    seconds: STUCK.as_secs(),
+                    seconds: TIMEOUT.as_secs(),
                     error: self.collect().await?.error,
                 });
             }
@@ -119,7 +119,7 @@ impl Load {
         for generator in &mut self.generators {
             match generator.answer().await? {
                 Reply::Tally(tally) => sum.add(&tally, false),
-                _ => return Err(BenchError::Answer),
+                _ => return Err(BenchError::UnexpectedReply),
             }
         }
         Ok(sum)
@@ -139,7 +139,7 @@ impl Load {
                     sum.moved.extend(pauses.moved);
                     sum.stayed.extend(pauses.stayed);
                 }
-                _ => return Err(BenchError::Answer),
+                _ => return Err(BenchError::UnexpectedReply),
             }
         }
         Ok(sum)
@@ -178,7 +178,7 @@ impl Generator {
             .spawn()
             .map_err(BenchError::Load)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(BenchError::Answer);
+            return Err(BenchError::UnexpectedReply);
         };
         let mut generator = Self {
             child,

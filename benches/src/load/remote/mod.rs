@@ -5,4 +5,4 @@ mod load;
 mod ramp;
 
 pub use load::Load;
-pub use ramp::Reached;
+pub use ramp::RampOutcome;

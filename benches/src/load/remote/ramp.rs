@@ -10,17 +10,17 @@ use crate::load::job::Command;
 use crate::load::tally::Tally;
 
 /// Interval of the checks whether to continue.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Connecting stops if no client connects for this long.
-const STUCK: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Clients that are connecting are done if the count has not changed for this long.
-const QUIET: Duration = Duration::from_secs(2);
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Allowed failures of connects, plus one for each hundred connected clients.
 const RETRIES: u64 = 1000;
 
 /// The result of a ramp.
 #[derive(Debug, Clone, Default)]
-pub struct Reached {
+pub struct RampOutcome {
     /// The number of connected clients.
     pub live: u32,
     /// The duration in seconds.
@@ -32,21 +32,21 @@ pub struct Reached {
 }
 
 impl Load {
-    /// Connects clients until all are connected, or connects fail, or `look` returns a reason to stop (its argument is
+    /// Connects clients until all are connected, or connects fail, or `check` returns a reason to stop (its argument is
     /// the number of connected clients). Connected clients stay.
     ///
     /// # Errors
     /// If a generator has ended.
     pub async fn ramp(
         &mut self,
-        mut look: impl FnMut(u32) -> Option<String>,
-    ) -> Result<Reached, BenchError> {
+        mut check: impl FnMut(u32) -> Option<String>,
+    ) -> Result<RampOutcome, BenchError> {
         let start = Instant::now();
-        let mut reached = Reached::default();
+        let mut outcome = RampOutcome::default();
         let mut last = (0, Instant::now());
-        while reached.stopped.is_none() {
-            self.listen(LOOK).await?;
-            reached.tally.add(&self.collect().await?, true);
+        while outcome.stopped.is_none() {
+            self.handle_replies(POLL_INTERVAL).await?;
+            outcome.tally.add(&self.collect().await?, true);
             let live = self.live();
             if live == self.wanted {
                 break;
@@ -54,20 +54,20 @@ impl Load {
             if live != last.0 {
                 last = (live, Instant::now());
             }
-            reached.stopped =
-                look(live).or_else(|| failing(live, last.1.elapsed(), &reached.tally));
+            outcome.stopped =
+                check(live).or_else(|| failing(live, last.1.elapsed(), &outcome.tally));
         }
-        reached.seconds = start.elapsed().as_secs_f64();
-        if reached.stopped.is_some() {
+        outcome.seconds = start.elapsed().as_secs_f64();
+        if outcome.stopped.is_some() {
             self.tell(Command::AtOnce(0)).await?;
-            self.quiet().await?;
+            self.settle().await?;
         }
-        reached.live = self.live();
-        Ok(reached)
+        outcome.live = self.live();
+        Ok(outcome)
     }
 
     /// Handles replies for this long, or until all clients are connected.
-    async fn listen(&mut self, time: Duration) -> Result<(), BenchError> {
+    async fn handle_replies(&mut self, time: Duration) -> Result<(), BenchError> {
         let end = Instant::now() + time;
         while Instant::now() < end && self.live() < self.wanted {
             for generator in &mut self.generators {
@@ -80,10 +80,10 @@ impl Load {
     }
 
     /// Waits until all connecting clients are connected or have given up.
-    async fn quiet(&mut self) -> Result<(), BenchError> {
+    async fn settle(&mut self) -> Result<(), BenchError> {
         let (start, mut last) = (Instant::now(), (self.live(), Instant::now()));
-        while last.1.elapsed() < QUIET && start.elapsed() < STUCK {
-            self.listen(LOOK).await?;
+        while last.1.elapsed() < SETTLED_AFTER && start.elapsed() < TIMEOUT {
+            self.handle_replies(POLL_INTERVAL).await?;
             if self.live() != last.0 {
                 last = (self.live(), Instant::now());
             }
@@ -92,13 +92,13 @@ impl Load {
     }
 }
 
-fn failing(live: u32, silent: Duration, tally: &Tally) -> Option<String> {
+fn failing(live: u32, since_last: Duration, tally: &Tally) -> Option<String> {
     let because = || match &tally.error {
         Some(error) => format!("; one of them: {error}"),
         None => String::new(),
     };
-    if silent > STUCK {
-        let seconds = STUCK.as_secs();
+    if since_last > TIMEOUT {
+        let seconds = TIMEOUT.as_secs();
         return Some(format!("no client connected for {seconds} s{}", because()));
     }
     (tally.retries > RETRIES + u64::from(live) / 100)
@@ -121,7 +121,7 @@ mod tests {
         let why = failing(0, soon, &tally(RETRIES + 1)).unwrap();
         assert_eq!(why, "1001 connects failed; one of them: refused");
         assert_eq!(failing(100_000, soon, &tally(RETRIES + 1)), None);
-        let why = failing(9, STUCK + soon, &Tally::default()).unwrap();
+        let why = failing(9, TIMEOUT + soon, &Tally::default()).unwrap();
         assert_eq!(why, "no client connected for 30 s");
     }
 }

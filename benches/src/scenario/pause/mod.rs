@@ -39,7 +39,7 @@ pub async fn run(
         progress.phase("starting");
         let mut servers = servers::start(options.workers).await?;
         let mut rooms = Watched::start(options, &servers, progress).await?;
-        servers::balanced(&servers, &mut rooms.loads()).await?;
+        servers::wait_balanced(&servers, &mut rooms.loads()).await?;
         rooms.play(options).await?;
         settle(2.0).await;
         for &fault in &options.how {

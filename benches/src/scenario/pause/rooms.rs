@@ -46,7 +46,7 @@ impl Watched {
             others: Load::start(&players("relay-pause-", others, probes * 2)).await?,
         };
         for load in watched.loads() {
-            load.entered(progress).await?;
+            load.wait_connected(progress).await?;
         }
         Ok(watched)
     }

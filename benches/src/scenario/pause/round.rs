@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::options::Fault;
 use super::pauses::FaultPauses;
 use super::rooms::Watched;
-use super::servers::{LOOK, STUCK, balanced, owned, restart};
+use super::servers::{POLL_INTERVAL, TIMEOUT, owned, restart, wait_balanced};
 use crate::error::BenchError;
 use crate::host::servers::Servers;
 use crate::load::job::{Command, Pauses};
@@ -36,7 +36,7 @@ pub(super) async fn run(
         }
     }
     let without = (fault != Fault::Nats).then_some(worker);
-    let (probes, others) = back(rooms, without, servers).await?;
+    let (probes, others) = wait_recovered(rooms, without, servers).await?;
     totals.add(fault, &probes, &others);
     match fault {
         Fault::Kill => restart(&mut servers.rig.workers[worker]).await?,
@@ -47,39 +47,39 @@ pub(super) async fn run(
         }
         Fault::Nats => {}
     }
-    balanced(servers, &mut rooms.loads()).await
+    wait_balanced(servers, &mut rooms.loads()).await
 }
 
 /// Waits until no input waits and the other workers own the partitions of `without`. Returns the pauses of the probes
 /// and of the other rooms.
-async fn back(
+async fn wait_recovered(
     rooms: &mut Watched,
     without: Option<usize>,
     servers: &Servers,
 ) -> Result<(Pauses, Pauses), BenchError> {
     let start = Instant::now();
-    let mut good = 0;
+    let mut settled_checks = 0;
     loop {
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
         let (probes, others) = rooms.pauses().await?;
         let owned = owned(servers, without).await;
         let all = owned.iter().sum::<f64>() >= f64::from(servers.rig.plan().partitions);
         let moved = without.is_none() || !probes.moved.is_empty() || !others.moved.is_empty();
         let waiting = probes.waiting + others.waiting;
-        good = if all && moved && waiting == 0 {
-            good + 1
+        settled_checks = if all && moved && waiting == 0 {
+            settled_checks + 1
         } else {
             0
         };
-        if good == 3 {
+        if settled_checks == 3 {
             return Ok((probes, others));
         }
-        if start.elapsed() > STUCK {
-            return Err(BenchError::Stuck {
-                what: format!(
+        if start.elapsed() > TIMEOUT {
+            return Err(BenchError::Timeout {
+                state: format!(
                     "inputs of {waiting} players still wait; workers own {owned:?} partitions"
                 ),
-                seconds: STUCK.as_secs(),
+                seconds: TIMEOUT.as_secs(),
             });
         }
     }

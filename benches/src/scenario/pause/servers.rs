@@ -12,9 +12,10 @@ use crate::load::job::Pauses;
 use crate::load::remote::Load;
 
 /// Interval of the checks for recovery.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long recovery may take.
-pub(super) const STUCK: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
+
 pub(super) async fn start(workers: usize) -> Result<Servers, BenchError> {
     let wanted = Wanted {
         workers,
@@ -30,45 +31,48 @@ pub(super) async fn restart(worker: &mut Process) -> Result<(), BenchError> {
 }
 
 /// Waits until the other workers own all partitions and no room has moved for a second.
-pub(super) async fn all_moved(
+pub(super) async fn wait_all_moved(
     servers: &Servers,
     load: &mut Load,
     without: usize,
 ) -> Result<Pauses, BenchError> {
     let start = Instant::now();
-    let (mut quiet, mut last) = (0, 0);
+    let (mut quiet_checks, mut last) = (0, 0);
     loop {
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
         let pauses = load.pauses().await?;
         let owned = owned(servers, Some(without)).await;
         let all = owned.iter().sum::<f64>() >= f64::from(servers.rig.plan().partitions);
         let more = pauses.moved.len() != last;
         last = pauses.moved.len();
-        quiet = if all && !more && last > 0 {
-            quiet + 1
+        quiet_checks = if all && !more && last > 0 {
+            quiet_checks + 1
         } else {
             0
         };
-        if quiet == 10 {
+        if quiet_checks == 10 {
             return Ok(pauses);
         }
-        if start.elapsed() > STUCK {
-            return Err(BenchError::Stuck {
-                what: format!("{last} rooms have moved; workers own {owned:?} partitions"),
-                seconds: STUCK.as_secs(),
+        if start.elapsed() > TIMEOUT {
+            return Err(BenchError::Timeout {
+                state: format!("{last} rooms have moved; workers own {owned:?} partitions"),
+                seconds: TIMEOUT.as_secs(),
             });
         }
     }
 }
 
 /// Waits until all workers have their share and no input waits.
-pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Result<(), BenchError> {
+pub(super) async fn wait_balanced(
+    servers: &Servers,
+    loads: &mut [&mut Load],
+) -> Result<(), BenchError> {
     let partitions = f64::from(servers.rig.plan().partitions);
     let start = Instant::now();
-    let mut good = 0;
+    let mut settled_checks = 0;
     let mut last = Vec::new();
-    while good < 5 {
-        sleep(LOOK).await;
+    while settled_checks < 5 {
+        sleep(POLL_INTERVAL).await;
         let owned = owned(servers, None).await;
         // Rendezvous hashing gives random shares, so the condition is that partitions stop moving.
         let settled = owned == last
@@ -79,13 +83,17 @@ pub(super) async fn balanced(servers: &Servers, loads: &mut [&mut Load]) -> Resu
         for load in loads.iter_mut() {
             waiting += load.pauses().await?.waiting;
         }
-        good = if settled && waiting == 0 { good + 1 } else { 0 };
-        if start.elapsed() > STUCK {
-            return Err(BenchError::Stuck {
-                what: format!(
+        settled_checks = if settled && waiting == 0 {
+            settled_checks + 1
+        } else {
+            0
+        };
+        if start.elapsed() > TIMEOUT {
+            return Err(BenchError::Timeout {
+                state: format!(
                     "workers own {last:?} partitions, and {waiting} players' inputs wait"
                 ),
-                seconds: STUCK.as_secs(),
+                seconds: TIMEOUT.as_secs(),
             });
         }
     }

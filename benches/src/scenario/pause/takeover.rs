@@ -1,7 +1,7 @@
 //! Rehydration of thousands of rooms after their worker dies. Of two workers, one takes over the other's rooms.
 
 use super::options::Options;
-use super::servers::{all_moved, balanced, start};
+use super::servers::{start, wait_all_moved, wait_balanced};
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::load::job::{Command, Job, LoadRole, Pause, Rooms};
@@ -82,12 +82,12 @@ pub(super) async fn run(
     })
     .await?;
     progress.phase("creating rooms");
-    load.entered(progress).await?;
+    load.wait_connected(progress).await?;
     // One input each, so that rooms have a state; then all are stored.
     load.tell(Command::Rate(3000.0)).await?;
     settle(f64::from(rooms) / 3000.0).await;
     load.tell(Command::Silence).await?;
-    balanced(&servers, &mut [&mut load]).await?;
+    wait_balanced(&servers, &mut [&mut load]).await?;
     settle(3.0).await;
 
     progress.phase("taking over");
@@ -96,11 +96,11 @@ pub(super) async fn run(
         let worker = number as usize % 2;
         load.tell(Command::Watch).await?;
         servers.rig.workers[worker].kill9();
-        let pauses = all_moved(&servers, &mut load, worker).await?;
+        let pauses = wait_all_moved(&servers, &mut load, worker).await?;
         takeover.add(&pauses.moved);
         servers.rig.workers[worker].relaunch()?;
         servers.rig.workers[worker].try_ready(PATIENCE).await?;
-        balanced(&servers, &mut [&mut load]).await?;
+        wait_balanced(&servers, &mut [&mut load]).await?;
         settle(2.0).await;
         let done = f64::from(number + 1) / f64::from(options.takeovers);
         progress.step(

@@ -46,7 +46,7 @@ impl Running {
 }
 
 /// Bytes that must stay available to the rest of the machine.
-const LEFT: u64 = 1536 << 20;
+const RESERVED_BYTES: u64 = 1536 << 20;
 
 /// A server with all its spectators. Generators are dropped before it.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Full {
 
 /// Whether the queue of an overloaded server endangers other processes of the machine.
 fn memory_is_short() -> bool {
-    Kernel::now().is_ok_and(|kernel| kernel.available < LEFT)
+    Kernel::now().is_ok_and(|kernel| kernel.available < RESERVED_BYTES)
 }
 
 impl Full {
@@ -93,19 +93,19 @@ impl Full {
             ..job
         };
         let player = spoken(publisher(target, cores, options.size));
-        let player = Load::enter(&player, progress).await?;
+        let player = Load::connect_all(&player, progress).await?;
         // One-time allocations must not count for a connection.
         let warm = Job {
             source: 250,
             first_player: 20_000_000,
             ..spoken(job(target, LoadRole::Spectator, 64, cores))
         };
-        let warm = Load::enter(&warm, progress).await?;
+        let warm = Load::connect_all(&warm, progress).await?;
         settle(1.0).await;
         let before = running.usage()?.edges.memory;
         let watchers = options.spectators;
         let spectators = spoken(job(target, LoadRole::Spectator, watchers, cores));
-        let spectators = Load::enter(&spectators, progress).await?;
+        let spectators = Load::connect_all(&spectators, progress).await?;
         settle(3.0).await;
         let memory = running.usage()?.edges.memory.saturating_sub(before);
         drop(warm);
@@ -163,10 +163,10 @@ impl Full {
         mut backlog: Backlog,
         start: Instant,
     ) -> Result<Fanout, BenchError> {
-        const MORE_S: u32 = 3;
+        const DRAIN_S: u32 = 3;
         self.player.tell(Command::Silence).await?;
         let mut reached: f64 = 0.0;
-        for _ in 0..=MORE_S {
+        for _ in 0..=DRAIN_S {
             // The first pass counts messages since the last count.
             self.count(&mut backlog).await?;
             reached = reached.max(backlog.received as f64 / start.elapsed().as_secs_f64());

@@ -45,7 +45,7 @@ impl Server {
         };
         server.launch(peer, dir, port).await?;
         drop(pinned);
-        server.listening(port).await?;
+        server.wait_listening(port).await?;
         Ok(server)
     }
 
@@ -111,7 +111,7 @@ impl Server {
             .arg(port.address().port().to_string())
             .current_dir(self.dir.path());
         self.spawn(command)?;
-        self.listening(&port).await?;
+        self.wait_listening(&port).await?;
         let url = format!("redis://{}", port.address());
         self._ports.push(port);
         Ok(url)
@@ -145,7 +145,7 @@ impl Server {
     }
 
     /// Waits until a process listens on this port.
-    async fn listening(&mut self, port: &Port) -> Result<(), BenchError> {
+    async fn wait_listening(&mut self, port: &Port) -> Result<(), BenchError> {
         let start = Instant::now();
         loop {
             if TcpStream::connect(port.address()).await.is_ok() {
@@ -154,10 +154,10 @@ impl Server {
             let last = self.processes.last_mut();
             let ended = last.is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
             if ended || start.elapsed() > START {
-                return Err(BenchError::Stuck {
-                    what: format!(
+                return Err(BenchError::Timeout {
+                    state: format!(
                         "the server does not listen; its last output: {}",
-                        self.said()
+                        self.output_tail()
                     ),
                     seconds: start.elapsed().as_secs(),
                 });
@@ -167,7 +167,7 @@ impl Server {
     }
 
     /// The end of its output.
-    fn said(&self) -> String {
+    fn output_tail(&self) -> String {
         let read = |name| std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
         let text = read("log") + &read("error.log");
         let lines: Vec<_> = text
