@@ -57,28 +57,28 @@ const HELP: &str = "Exit codes: 0 the replay equals the stored snapshot, 1 it di
 
 /// Replays the room and prints the result.
 pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
-    tell_panics_once();
+    print_panics_once();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
     let report = match runtime.block_on(drive(&args, games)) {
         Ok(report) => report,
-        // The reader closed the pipe and needs no more output.
-        Err(ReplayEnd::Unread) => return Ok(()),
+        Err(ReplayEnd::PipeClosed) => return Ok(()),
         Err(ReplayEnd::Failed(failure)) => return Err(failure),
     };
     let printed = print(&args, &report);
-    printed.or_else(unread).map_err(cannot_print)?;
+    printed.or_else(ignore_closed_pipe).map_err(cannot_print)?;
     match report.is_well() {
         true => Ok(()),
         false => Err(Failure::new(Exit::Faults, verdict(&report))),
     }
 }
 
-/// The failure that leaves nothing to print.
+/// The end of a replay without a report to print.
 enum ReplayEnd {
-    Unread,
+    /// The reader of the output closed the pipe.
+    PipeClosed,
     Failed(Failure),
 }
 
@@ -103,19 +103,19 @@ async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
     };
     let output = Output {
         line: args.json.then_some(&mut write),
-        progress: &mut tell_progress,
+        progress: &mut print_progress,
     };
     let report = replay::replay(&bus, games, &request, output).await;
     let written = out.flush();
     match report {
-        Err(ReplayError::Output(error)) => unread(error).map_err(cannot_print)?,
+        Err(ReplayError::Output(error)) => ignore_closed_pipe(error).map_err(cannot_print)?,
         Err(error) => return Err(Failure::new(error.exit(), error.to_string()).into()),
         Ok(report) => match written {
             Ok(()) => return Ok(report),
-            Err(error) => unread(error).map_err(cannot_print)?,
+            Err(error) => ignore_closed_pipe(error).map_err(cannot_print)?,
         },
     }
-    Err(ReplayEnd::Unread)
+    Err(ReplayEnd::PipeClosed)
 }
 
 async fn connect(args: &Args) -> Result<Bus, Failure> {
@@ -175,17 +175,17 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-fn tell_progress(progress: Progress) {
-    let doing = match progress.second {
+fn print_progress(progress: Progress) {
+    let phase = match progress.second {
         true => "replaying",
         false => "reading",
     };
     let Progress { read, behind, .. } = progress;
-    eprintln!("grandstand: {doing}: {read} entries done, {behind} left");
+    eprintln!("grandstand: {phase}: {read} entries done, {behind} left");
 }
 
-/// The failure of a write. A closed pipe is not a fault.
-fn unread(error: io::Error) -> io::Result<()> {
+/// Passes on the error of a write, unless the reader closed the pipe: it needs no more output.
+fn ignore_closed_pipe(error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),
         _ => Err(error),
@@ -197,14 +197,14 @@ fn cannot_print(error: io::Error) -> Failure {
 }
 
 /// Prints a game's panic once and in one line, because the game panics in each replica.
-fn tell_panics_once() {
+fn print_panics_once() {
     let last = AtomicU64::new(0);
     std::panic::set_hook(Box::new(move |panic| {
-        let said = panic.payload();
-        let text = said
+        let payload = panic.payload();
+        let text = payload
             .downcast_ref::<String>()
             .map(String::as_str)
-            .or_else(|| said.downcast_ref::<&str>().copied())
+            .or_else(|| payload.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
         let place = panic
             .location()
