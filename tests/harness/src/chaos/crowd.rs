@@ -21,7 +21,7 @@ pub(super) fn crowd(
     (seed, pace): (u64, Duration),
 ) -> Vec<Plan> {
     let mut plans: Vec<Plan> = Vec::new();
-    let mut add = |who: String, lane, slots: Vec<usize>| {
+    let mut add = |client: String, lane, slots: Vec<usize>| {
         if slots.is_empty() {
             return;
         }
@@ -30,7 +30,7 @@ pub(super) fn crowd(
         let first = number % edges.len().max(1);
         edges.rotate_left(first);
         plans.push(Plan {
-            who,
+            client,
             lane,
             slots,
             edges,
@@ -64,7 +64,7 @@ pub(super) fn crowd(
 pub(super) fn late(rooms: usize, edges: &[SocketAddr]) -> Vec<Plan> {
     let groups = rooms.div_ceil(MANY);
     let plan = |group: usize| Plan {
-        who: format!("lily-{group}"),
+        client: format!("lily-{group}"),
         lane: Lane::Spectators,
         slots: (0..rooms).filter(|slot| slot / MANY == group).collect(),
         edges: edges
@@ -93,7 +93,7 @@ mod tests {
         for rooms in [1, 7, 33, 200] {
             let plans = crowd(rooms, &edges, (1, Duration::ZERO));
             let mut seats = BTreeMap::<_, usize>::new();
-            let mut names: Vec<_> = plans.iter().map(|plan| &plan.who).collect();
+            let mut names: Vec<_> = plans.iter().map(|plan| &plan.client).collect();
             for plan in &plans {
                 assert!(plan.slots.len() <= MANY);
                 for slot in &plan.slots {

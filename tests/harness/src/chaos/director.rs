@@ -213,12 +213,12 @@ impl Director {
             return;
         }
         let tail = process!(self.rig, target, p => p.log_tail());
-        let who = target.to_string();
+        let process = target.to_string();
         let found = format!("{status}; last lines of the log:\n{tail}");
         let ledger = &mut field.ledger;
         ledger.blame(
             Rule::Process,
-            ("", &who),
+            ("", &process),
             "the process keeps running",
             &found,
         );
@@ -232,9 +232,9 @@ impl Director {
             let text = process.log_text();
             let panics = text.lines().filter(|line| line.contains("panicked at"));
             for line in panics {
-                let who = process.log_path().display().to_string();
+                let log = process.log_path().display().to_string();
                 let ledger = &mut field.ledger;
-                ledger.blame(Rule::Process, ("", &who), "no panic", line);
+                ledger.blame(Rule::Process, ("", &log), "no panic", line);
             }
         }
     }

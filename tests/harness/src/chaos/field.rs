@@ -60,7 +60,7 @@ struct Slot {
 #[derive(Debug, Clone)]
 pub(super) struct SeatState {
     /// The client.
-    pub(super) who: String,
+    pub(super) client: String,
     /// The room.
     pub(super) room: String,
     /// The client's lane.
@@ -221,14 +221,14 @@ impl Field {
             .filter_map(|seat| {
                 let top = self.ledger.top(room, seat.lane);
                 let shows = seat.version;
-                (shows != Some(top)).then(|| (seat.who.clone(), top, shows))
+                (shows != Some(top)).then(|| (seat.client.clone(), top, shows))
             })
             .collect();
-        for (who, top, shows) in late {
+        for (client, top, shows) in late {
             let expected = format!("version {top}");
             let found = format!("version {shows:?}");
             self.ledger
-                .blame(Rule::Behind, (room, &who), &expected, &found);
+                .blame(Rule::Behind, (room, &client), &expected, &found);
         }
     }
 

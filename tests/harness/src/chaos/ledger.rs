@@ -61,15 +61,15 @@ struct PlayerLog {
     rejected: BTreeMap<u64, String>,
 }
 
-/// The receiver of a message, for a violation.
+/// The observer of a message: a client in a room, or the bus.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Observer<'a> {
     /// The room.
     pub room: &'a str,
     /// The lane.
     pub lane: Lane,
     /// The client, or `bus`.
-    pub who: &'a str,
+    pub name: &'a str,
 }
 
 impl Ledger {
@@ -86,12 +86,18 @@ impl Ledger {
     }
 
     /// Records a violation.
-    pub fn blame(&mut self, rule: Rule, (room, who): (&str, &str), expected: &str, found: &str) {
+    pub fn blame(
+        &mut self,
+        rule: Rule,
+        (room, observer): (&str, &str),
+        expected: &str,
+        found: &str,
+    ) {
         self.violations.push(Violation {
             at_s: self.now.as_secs_f64(),
             rule,
             room: room.to_owned(),
-            who: who.to_owned(),
+            observer: observer.to_owned(),
             expected: expected.to_owned(),
             found: found.to_owned(),
         });
@@ -121,7 +127,7 @@ impl Ledger {
     }
 
     /// Records a `joined`. Returns whether the room's instance is the known one.
-    pub fn joined(&mut self, room: &str, who: &str, instance: &str) -> bool {
+    pub fn joined(&mut self, room: &str, client: &str, instance: &str) -> bool {
         let Some(log) = self.rooms.get_mut(room) else {
             return true;
         };
@@ -131,7 +137,7 @@ impl Ledger {
         }
         let expected = format!("instance {known}");
         if !log.over {
-            self.blame(Rule::Restarted, (room, who), &expected, instance);
+            self.blame(Rule::Restarted, (room, client), &expected, instance);
         }
         false
     }
@@ -166,15 +172,15 @@ impl Ledger {
     }
 
     /// Records an update that a client or the bus received.
-    pub fn updated(&mut self, place: Place<'_>, version: u64, update: &Value) {
-        let Some(log) = self.rooms.get_mut(place.room) else {
+    pub fn updated(&mut self, observer: Observer<'_>, version: u64, update: &Value) {
+        let Some(log) = self.rooms.get_mut(observer.room) else {
             return;
         };
         let seen = SeenUpdate {
             hash: hash(update),
             by: log.game.shown_input(update),
         };
-        let lane = &mut log.lanes[place.lane.index()];
+        let lane = &mut log.lanes[observer.lane.index()];
         lane.top = lane.top.max(version);
         let known = slot(&mut lane.updates, version);
         if let Some(known) = known {
@@ -185,19 +191,19 @@ impl Ledger {
                 "update {version} as others received it, which shows {:?}",
                 known.by
             );
-            let (room, who) = (place.room, place.who);
-            self.blame(Rule::Views, (room, who), &expected, &update.to_string());
+            let observer = (observer.room, observer.name);
+            self.blame(Rule::Views, observer, &expected, &update.to_string());
         } else {
             *known = Some(seen);
         }
     }
 
     /// Records that a client shows this version.
-    pub fn shows(&mut self, place: Place<'_>, version: u64, view: &Value) {
-        let Some(log) = self.rooms.get_mut(place.room) else {
+    pub fn shows(&mut self, observer: Observer<'_>, version: u64, view: &Value) {
+        let Some(log) = self.rooms.get_mut(observer.room) else {
             return;
         };
-        let lane = &mut log.lanes[place.lane.index()];
+        let lane = &mut log.lanes[observer.lane.index()];
         if version >= lane.top || lane.last.is_null() {
             lane.top = lane.top.max(version);
             lane.last = view.clone();
@@ -206,8 +212,8 @@ impl Ledger {
         let known = *slot(&mut lane.views, version).get_or_insert(found);
         if known != found {
             let expected = format!("version {version} as others show it, now {}", lane.last);
-            let (room, who) = (place.room, place.who);
-            self.blame(Rule::Views, (room, who), &expected, &view.to_string());
+            let observer = (observer.room, observer.name);
+            self.blame(Rule::Views, observer, &expected, &view.to_string());
         }
     }
 
@@ -244,15 +250,15 @@ impl RoomLog {
         let unseen = (log.top as usize).saturating_sub(log.updates.iter().flatten().count());
         let mut missing = 0;
         for (player, inputs) in &self.players {
-            let taken = inputs.taken();
+            let accepted = inputs.accepted();
             let shown = shown.remove(player.as_str()).unwrap_or_default();
-            missing += taken.len().saturating_sub(shown.len());
-            if let Some(at) = first_out_of_place(&shown, &taken) {
+            missing += accepted.len().saturating_sub(shown.len());
+            if let Some(at) = first_out_of_place(&shown, &accepted) {
                 let again = shown[..at].contains(&shown[at]) && self.game.is_numbered();
                 let rule = if again { Rule::Doubled } else { Rule::Order };
                 wrong.push((
                     rule,
-                    format!("{player}: a subsequence of {}", around(&taken, at)),
+                    format!("{player}: a subsequence of {}", around(&accepted, at)),
                     format!("from {at}: {}", around(&shown, at)),
                 ));
             }
@@ -282,14 +288,14 @@ impl RoomLog {
     fn counts(&self) -> BTreeMap<&str, usize> {
         let players = self.players.iter();
         players
-            .map(|(name, inputs)| (name.as_str(), inputs.taken().len()))
+            .map(|(name, inputs)| (name.as_str(), inputs.accepted().len()))
             .collect()
     }
 }
 
 impl PlayerLog {
     /// The inputs that the game accepted: acked and not rejected.
-    fn taken(&self) -> Vec<u64> {
+    fn accepted(&self) -> Vec<u64> {
         let numbered = (1..).zip(&self.sent);
         numbered
             .take_while(|(seq, _)| *seq <= self.acked)
@@ -299,9 +305,9 @@ impl PlayerLog {
     }
 }
 
-/// Returns the index at which `shown` stops being a subsequence of `taken`.
-fn first_out_of_place(shown: &[u64], taken: &[u64]) -> Option<usize> {
-    let mut rest = taken.iter();
+/// Returns the index at which `shown` stops being a subsequence of `accepted`.
+fn first_out_of_place(shown: &[u64], accepted: &[u64]) -> Option<usize> {
+    let mut rest = accepted.iter();
     shown
         .iter()
         .position(|what| !rest.any(|candidate| candidate == what))

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::field::{Field, Shared};
-use super::ledger::Place;
+use super::ledger::Observer;
 use super::violation::Rule;
 
 /// The observer's name in reports.
@@ -85,9 +85,14 @@ impl Listener {
         });
         if owner != worker {
             let expected = format!("epoch {} of partition {partition} is {owner}'s", room.epoch);
-            let place = (room.room.as_str(), BUS);
+            let observer = (room.room.as_str(), BUS);
             let ledger = &mut field.ledger;
-            ledger.blame(Rule::Owners, place, &expected, &format!("it is {worker}'s"));
+            ledger.blame(
+                Rule::Owners,
+                observer,
+                &expected,
+                &format!("it is {worker}'s"),
+            );
         }
         let key = (edge.to_owned(), room.room.clone());
         let newest = self.newest.entry(key).or_insert(room.epoch);
@@ -109,13 +114,13 @@ impl Listener {
                     .into_iter()
                     .zip([update.players, update.spectators])
                 {
-                    let place = Place {
+                    let observer = Observer {
                         room: &room.room,
                         lane,
-                        who: BUS,
+                        name: BUS,
                     };
                     if version > 0 {
-                        field.ledger.updated(place, version, &data);
+                        field.ledger.updated(observer, version, &data);
                     }
                 }
             }

@@ -32,8 +32,8 @@ const DAY_S: u64 = 24 * 3600;
 /// A client's identity, rooms and behavior.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    /// The player's name.
-    pub(super) who: String,
+    /// The name of the client.
+    pub(super) client: String,
     /// Whether the client plays or watches.
     pub(super) lane: Lane,
     /// The slots of its rooms.
@@ -79,13 +79,13 @@ impl Page {
             let field = &mut field.borrow_mut();
             let slots = plan.slots.iter();
             slots
-                .map(|&slot| Seat::new(field, &plan.who, slot, plan.lane))
+                .map(|&slot| Seat::new(field, &plan.client, slot, plan.lane))
                 .collect()
         };
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let first = plan.edges.first().copied();
         let mut door = Door::new(first.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()));
-        door.token = Some(token(&plan.who, DAY_S, &everywhere()));
+        door.token = Some(token(&plan.client, DAY_S, &everywhere()));
         door.encoding = plan.encoding;
         Self {
             seats,
@@ -235,9 +235,9 @@ impl Page {
             let field = &mut self.field.borrow_mut();
             field.now();
             let expected = format!("{:?}", self.plan.encoding);
-            let who = ("", self.plan.who.as_str());
+            let observer = ("", self.plan.client.as_str());
             let ledger = &mut field.ledger;
-            ledger.blame(Rule::Protocol, who, &expected, &format!("{frame:?}"));
+            ledger.blame(Rule::Protocol, observer, &expected, &format!("{frame:?}"));
         }
         found
     }
@@ -251,9 +251,11 @@ impl Page {
         let Some(about) = message["room"].as_str() else {
             if message["type"] == "error" {
                 field.now();
-                let who = ("", self.plan.who.as_str());
+                let observer = ("", self.plan.client.as_str());
                 let found = message.to_string();
-                field.ledger.blame(Rule::Protocol, who, "no error", &found);
+                field
+                    .ledger
+                    .blame(Rule::Protocol, observer, "no error", &found);
             }
             return Some(Vec::new());
         };

@@ -271,9 +271,9 @@ impl Run {
             self.patience = REST;
         }
         for seat in stuck {
-            let place = (seat.room.as_str(), seat.who.as_str());
+            let observer = (seat.room.as_str(), seat.client.as_str());
             let found = format!("{seat:?}");
-            field.ledger.blame(Rule::Stuck, place, what, &found);
+            field.ledger.blame(Rule::Stuck, observer, what, &found);
         }
     }
 

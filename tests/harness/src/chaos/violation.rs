@@ -43,7 +43,8 @@ pub struct Violation {
     /// The room; empty if the violation concerns no room.
     pub room: String,
     /// The observer: a client, `bus`, or a process.
-    pub who: String,
+    #[serde(rename = "who")]
+    pub observer: String,
     /// The expected state.
     pub expected: String,
     /// The found state.
@@ -56,14 +57,14 @@ impl fmt::Display for Violation {
             at_s,
             rule,
             room,
-            who,
+            observer,
             expected,
             found,
         } = self;
         let room = if room.is_empty() { "-" } else { room };
         write!(
             f,
-            "{at_s:8.3} s  {rule:?}  room {room}, seen by {who}\n            expected: {expected}\n            found:    {found}"
+            "{at_s:8.3} s  {rule:?}  room {room}, seen by {observer}\n            expected: {expected}\n            found:    {found}"
         )
     }
 }

@@ -17,11 +17,11 @@ fn ledger() -> Ledger {
     ledger
 }
 
-fn place(who: &str) -> Place<'_> {
-    Place {
+fn observer(name: &str) -> Observer<'_> {
+    Observer {
         room: ROOM,
         lane: Lane::Players,
-        who,
+        name,
     }
 }
 
@@ -35,15 +35,15 @@ fn broken(updates: &[Option<(&str, u64)>]) -> Vec<Rule> {
     for (version, input) in (1..).zip(updates) {
         let view = json!({"count": version});
         if let Some((player, seq)) = input {
-            ledger.updated(place("alice"), version, &update(player, *seq));
+            ledger.updated(observer("alice"), version, &update(player, *seq));
         }
         if version as usize == updates.len() {
-            ledger.shows(place("bob"), version, &view);
+            ledger.shows(observer("bob"), version, &view);
         }
     }
     ledger.close(ROOM);
     let seen = ledger.violations.first.iter();
-    let players = seen.filter(|v| v.who == lane_name(Lane::Players));
+    let players = seen.filter(|v| v.observer == lane_name(Lane::Players));
     players.map(|v| v.rule).collect()
 }
 
@@ -106,13 +106,13 @@ fn a_wrong_order_is_reported() {
 #[test]
 fn one_version_with_two_contents_is_reported() {
     let mut ledger = ledger();
-    ledger.updated(place("alice"), 1, &update("alice", 1));
-    ledger.updated(place("bob"), 1, &update("alice", 1));
-    ledger.shows(place("alice"), 1, &json!({"count": 1}));
-    ledger.shows(place("bob"), 1, &json!({"count": 1}));
+    ledger.updated(observer("alice"), 1, &update("alice", 1));
+    ledger.updated(observer("bob"), 1, &update("alice", 1));
+    ledger.shows(observer("alice"), 1, &json!({"count": 1}));
+    ledger.shows(observer("bob"), 1, &json!({"count": 1}));
     assert_eq!(ledger.violations.total, 0);
-    ledger.updated(place("bus"), 1, &update("bob", 1));
-    ledger.shows(place("bob"), 1, &json!({"count": 2}));
+    ledger.updated(observer("bus"), 1, &update("bob", 1));
+    ledger.shows(observer("bob"), 1, &json!({"count": 2}));
     let rules: Vec<_> = ledger.violations.first.iter().map(|v| v.rule).collect();
     assert_eq!(rules, [Rule::Views, Rule::Views]);
 }
@@ -140,14 +140,14 @@ fn rejected_flips_may_be_missing_from_the_room() {
         ledger.acked("memory-1", "alice", 3);
         ledger.rejected("memory-1", "alice", (2, "not_your_turn"));
         for lane in Lane::ALL {
-            let place = Place {
+            let observer = Observer {
                 room: "memory-1",
                 lane,
-                who: "alice",
+                name: "alice",
             };
             for (version, card) in (1..).zip(updates) {
                 let flipped = json!({"kind": "flipped", "card": card, "face": "A", "by": "alice"});
-                ledger.updated(place, version, &flipped);
+                ledger.updated(observer, version, &flipped);
             }
         }
         ledger.close("memory-1");

@@ -12,9 +12,9 @@ use crate::chaos::field::{Field, Mode};
 use crate::chaos::violation::Rule;
 
 /// The maximum number of a player's unanswered inputs.
-const UNDER_WAY: usize = 6;
+const MAX_UNANSWERED: usize = 6;
 /// A client that waits longer for an answer or for the room's view is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Seat {
     /// Advances the time of an open connection. Returns the messages to send.
@@ -42,9 +42,9 @@ impl Seat {
     fn play(&mut self, field: &mut Field, pace: Duration, rng: &mut ChaCha8Rng) -> Option<Value> {
         let (now, seq) = (field.now(), self.room.next_seq());
         let (data, what) = match field.mode {
-            Mode::Play if now >= self.next_at && self.room.unanswered() < UNDER_WAY => {
+            Mode::Play if now >= self.next_at && self.room.unanswered() < MAX_UNANSWERED => {
                 self.next_at = now + pace.mul_f64(rng.random_range(0.2..1.8));
-                let player = (self.who.as_str(), seq);
+                let player = (self.client.as_str(), seq);
                 self.game.input(&self.room.view, player, rng)?
             }
             Mode::Probe if !self.probed => {
@@ -58,7 +58,7 @@ impl Seat {
         self.waiting.push_back((seq, now));
         field.waits.sent(self.numbers.1, now);
         field.counts.inputs_sent += 1;
-        field.ledger.sent(&self.name, &self.who, what);
+        field.ledger.sent(&self.name, &self.client, what);
         self.tell(field);
         Some(message)
     }
@@ -91,7 +91,7 @@ impl Seat {
         let now = field.now();
         let waiting = self.waiting.front().map(|(_, sent)| *sent);
         let since = [waiting, self.hidden_since].into_iter().flatten().min();
-        if self.over || self.stuck || since.is_none_or(|since| now < since + STUCK) {
+        if self.over || self.stuck || since.is_none_or(|since| now < since + PATIENCE) {
             return;
         }
         self.stuck = true;
@@ -102,9 +102,9 @@ impl Seat {
             self.hidden_since,
             self.room.is_shown(),
         );
-        let expected = format!("an answer within {STUCK:?}");
-        let place = (self.name.as_str(), self.who.as_str());
-        field.ledger.blame(Rule::Stuck, place, &expected, &found);
+        let expected = format!("an answer within {PATIENCE:?}");
+        let observer = (self.name.as_str(), self.client.as_str());
+        field.ledger.blame(Rule::Stuck, observer, &expected, &found);
     }
 }
 

@@ -7,7 +7,7 @@ use grandstand_common::id::Lane;
 use serde_json::{Value, json};
 
 use crate::chaos::field::{Field, Mode, SeatState};
-use crate::chaos::ledger::Place;
+use crate::chaos::ledger::Observer;
 use crate::chaos::script::Game;
 use crate::chaos::violation::Rule;
 use crate::client::room::Room;
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(in crate::chaos) struct Seat {
     /// The room.
     pub(in crate::chaos) name: String,
-    pub(super) who: String,
+    pub(super) client: String,
     pub(super) slot: usize,
     pub(super) generation: u64,
     pub(super) game: Game,
@@ -43,10 +43,10 @@ pub(in crate::chaos) struct Seat {
 
 impl Seat {
     /// A client for a slot's room.
-    pub(in crate::chaos) fn new(field: &mut Field, who: &str, slot: usize, lane: Lane) -> Self {
+    pub(in crate::chaos) fn new(field: &mut Field, client: &str, slot: usize, lane: Lane) -> Self {
         let name = field.room(slot);
         let state = SeatState {
-            who: who.to_owned(),
+            client: client.to_owned(),
             room: name.clone(),
             lane,
             version: None,
@@ -59,7 +59,7 @@ impl Seat {
         Self {
             room: room(&name, lane, field.game(slot), slot),
             name,
-            who: who.to_owned(),
+            client: client.to_owned(),
             slot,
             generation: field.generation(slot),
             game: field.game(slot),
@@ -114,11 +114,11 @@ impl Seat {
             _ => {}
         }
         if let Err(broken) = self.room.take(message) {
-            let place = (self.name.as_str(), self.who.as_str());
+            let observer = (self.name.as_str(), self.client.as_str());
             let ledger = &mut field.ledger;
             ledger.blame(
                 Rule::Protocol,
-                place,
+                observer,
                 "docs/protocol.md",
                 &broken.to_string(),
             );
@@ -132,11 +132,14 @@ impl Seat {
     }
 
     fn on_joined(&mut self, message: &Value, field: &mut Field) -> bool {
-        let place = (self.name.as_str(), self.who.as_str());
+        let observer = (self.name.as_str(), self.client.as_str());
         let Some(instance) = message["instance"].as_str() else {
             return true;
         };
-        if !field.ledger.joined(self.name.as_str(), &self.who, instance) {
+        if !field
+            .ledger
+            .joined(self.name.as_str(), &self.client, instance)
+        {
             // This is another room of the same name: the earlier game has ended.
             self.end(field);
             return false;
@@ -146,7 +149,7 @@ impl Seat {
         if self.lane == Lane::Players && last < acked {
             let expected = format!("last_seq {acked} or higher");
             let found = message.to_string();
-            field.ledger.blame(Rule::Lost, place, &expected, &found);
+            field.ledger.blame(Rule::Lost, observer, &expected, &found);
         }
         true
     }
@@ -156,10 +159,10 @@ impl Seat {
         let same = self.room.epoch.as_deref() == Some(epoch);
         // Epochs of earlier connections, to other edges, say nothing about the order on this connection.
         if !self.epochs.insert(epoch.to_owned()) && !same {
-            let place = (self.name.as_str(), self.who.as_str());
+            let observer = (self.name.as_str(), self.client.as_str());
             let expected = format!("no epoch that was replaced by {:?}", self.room.epoch);
             let ledger = &mut field.ledger;
-            ledger.blame(Rule::Owners, place, &expected, &message.to_string());
+            ledger.blame(Rule::Owners, observer, &expected, &message.to_string());
         }
         field.counts.snapshots += 1;
     }
@@ -171,21 +174,21 @@ impl Seat {
             field.counts.inputs_rejected += 1;
         }
         let ledger = &mut field.ledger;
-        ledger.rejected(&self.name, &self.who, (seq, code));
+        ledger.rejected(&self.name, &self.client, (seq, code));
     }
 
     /// Handles the consequences of a valid message.
     fn after(&mut self, message: &Value, field: &mut Field, now: Duration) {
         let kind = message["type"].as_str().unwrap_or_default();
-        let place = Place {
+        let observer = Observer {
             room: &self.name,
             lane: self.lane,
-            who: &self.who,
+            name: &self.client,
         };
         if kind == "update" {
             field.counts.updates += 1;
             let ledger = &mut field.ledger;
-            ledger.updated(place, self.room.version, &message["data"]);
+            ledger.updated(observer, self.room.version, &message["data"]);
             self.room.updates.clear();
             // A resumed client gets no snapshot and continues with its earlier epoch.
             if let Some(epoch) = self
@@ -199,7 +202,7 @@ impl Seat {
         }
         if matches!(kind, "update" | "snapshot") {
             let ledger = &mut field.ledger;
-            ledger.shows(place, self.room.version, &self.room.view);
+            ledger.shows(observer, self.room.version, &self.room.view);
         }
         self.settle_answers(field, now);
         let shown = self.room.is_shown();
@@ -222,7 +225,7 @@ impl Seat {
     fn settle_answers(&mut self, field: &mut Field, now: Duration) {
         let answered = self.room.acked;
         if self.lane == Lane::Players {
-            field.ledger.acked(&self.name, &self.who, answered);
+            field.ledger.acked(&self.name, &self.client, answered);
         }
         while let Some(&(seq, sent)) = self.waiting.front() {
             if seq > answered {
@@ -242,11 +245,11 @@ impl Seat {
         if message["code"] == "finished" && field.ledger.is_over(&self.name) {
             return self.end(field);
         }
-        let place = (self.name.as_str(), self.who.as_str());
+        let observer = (self.name.as_str(), self.client.as_str());
         let ledger = &mut field.ledger;
         ledger.blame(
             Rule::Protocol,
-            place,
+            observer,
             "to stay in the room",
             &message.to_string(),
         );
@@ -263,9 +266,9 @@ impl Seat {
             }
             Some("finished" | "not_joined") if over => self.end(field),
             _ => {
-                let place = (self.name.as_str(), self.who.as_str());
+                let observer = (self.name.as_str(), self.client.as_str());
                 let ledger = &mut field.ledger;
-                ledger.blame(Rule::Protocol, place, "no error", &message.to_string());
+                ledger.blame(Rule::Protocol, observer, "no error", &message.to_string());
                 return Err(Unusable);
             }
         }
