@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
 /// The period of progress lines if standard error is not a terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Kill, pause and restart workers, edges and NATS under load, and check that no input is lost
 ///
@@ -182,7 +182,7 @@ impl Shown {
             }
             None => {
                 let due = self.last_line.is_none_or(|(stage, at)| {
-                    stage != progress.stage || progress.elapsed >= at + LINE_EVERY
+                    stage != progress.stage || progress.elapsed >= at + LINE_INTERVAL
                 });
                 if due {
                     self.last_line = Some((progress.stage, progress.elapsed));

@@ -17,7 +17,7 @@ use crate::programs;
 pub(crate) use rustix::process::Signal;
 
 /// Lines of a log that are shown on failure.
-const SHOWN: usize = 60;
+const TAIL_LINES: usize = 60;
 
 /// A child process, running or ended. Killed when dropped.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl Log {
     pub(crate) fn tail(&self) -> String {
         let text = self.text();
         let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// A player's maximum number of unanswered inputs.
-const UNDER_WAY: usize = 4;
+const MAX_UNANSWERED: usize = 4;
 /// Pause between two inputs of a player.
 const PAUSE: Duration = Duration::from_millis(15);
 /// How long a step may take, including the election of new leaders.
@@ -143,7 +143,7 @@ async fn number(
             assert_eq!(known.acked, sent, "{room}");
             return client;
         }
-        if !stop && known.is_shown() && known.unanswered() < UNDER_WAY {
+        if !stop && known.is_shown() && known.unanswered() < MAX_UNANSWERED {
             sent += 1;
             client.input(&room, json!(sent)).await;
             sleep(PAUSE).await;

@@ -16,9 +16,9 @@ on! {
 
 const ROOM: &str = "relay-1";
 /// Inputs of each player between two deaths.
-const BETWEEN: u64 = 100;
+const INPUTS_BETWEEN: u64 = 100;
 /// A player's maximum number of unanswered inputs.
-const UNDER_WAY: usize = 16;
+const MAX_UNANSWERED: usize = 16;
 
 /// Signals to the tasks that play and watch.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ async fn number(mut client: Client, sent: watch::Sender<u64>, mut signals: Signa
         if stop && room.unanswered() == 0 {
             return client;
         }
-        if !stop && room.is_shown() && room.unanswered() < UNDER_WAY {
+        if !stop && room.is_shown() && room.unanswered() < MAX_UNANSWERED {
             sent.send_replace(so_far + 1);
             client.input(ROOM, json!({"number": so_far + 1})).await;
         } else if client.next().await.is_none() {
@@ -124,7 +124,9 @@ async fn inputs_survive(mut site: Site, how: How) {
     for death in 0..=2 {
         for (_, progress) in &mut players {
             let now = *progress.borrow();
-            let more = progress.wait_for(|&sent| sent >= now + BETWEEN).await;
+            let more = progress
+                .wait_for(|&sent| sent >= now + INPUTS_BETWEEN)
+                .await;
             more.unwrap();
         }
         if death == 2 {

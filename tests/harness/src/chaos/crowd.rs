@@ -9,9 +9,9 @@ use grandstand_common::id::Lane;
 use super::page::Plan;
 
 /// Rooms of a connection that is in many rooms.
-const MANY: usize = 16;
+const ROOMS_PER_CONNECTION: usize = 16;
 /// One in this many rooms has players with a connection for that room alone.
-const ALONE: usize = 5;
+const SINGLE_ROOM_EVERY: usize = 5;
 
 /// Returns all clients of `rooms` rooms: two players in each, and a spectator on each edge. Most connections are in
 /// many rooms, some in one. Half of them use protobuf.
@@ -40,20 +40,22 @@ pub(super) fn crowd(
         });
     };
     // The second player's groups of rooms overlap with two groups of the first player.
-    for (name, shift) in [("ann", 0), ("bob", MANY / 2)] {
-        let groups = (rooms + shift).div_ceil(MANY);
+    for (name, shift) in [("ann", 0), ("bob", ROOMS_PER_CONNECTION / 2)] {
+        let groups = (rooms + shift).div_ceil(ROOMS_PER_CONNECTION);
         for group in 0..groups {
-            let slots = (0..rooms).filter(|slot| (slot + shift) / MANY == group);
-            let slots = slots.filter(|slot| slot % ALONE != 0).collect();
+            let slots = (0..rooms).filter(|slot| (slot + shift) / ROOMS_PER_CONNECTION == group);
+            let slots = slots.filter(|slot| slot % SINGLE_ROOM_EVERY != 0).collect();
             add(format!("{name}-{group}"), Lane::Players, slots);
         }
-        for slot in (0..rooms).step_by(ALONE) {
+        for slot in (0..rooms).step_by(SINGLE_ROOM_EVERY) {
             add(format!("{name}-alone-{slot}"), Lane::Players, vec![slot]);
         }
     }
     for edge in 0..edges.len() {
-        for group in 0..rooms.div_ceil(MANY) {
-            let slots = (0..rooms).filter(|slot| slot / MANY == group).collect();
+        for group in 0..rooms.div_ceil(ROOMS_PER_CONNECTION) {
+            let slots = (0..rooms)
+                .filter(|slot| slot / ROOMS_PER_CONNECTION == group)
+                .collect();
             add(format!("sue-{edge}-{group}"), Lane::Spectators, slots);
         }
     }
@@ -62,11 +64,13 @@ pub(super) fn crowd(
 
 /// Returns spectators that come at the end and get the final views.
 pub(super) fn late(rooms: usize, edges: &[SocketAddr]) -> Vec<Plan> {
-    let groups = rooms.div_ceil(MANY);
+    let groups = rooms.div_ceil(ROOMS_PER_CONNECTION);
     let plan = |group: usize| Plan {
         client: format!("lily-{group}"),
         lane: Lane::Spectators,
-        slots: (0..rooms).filter(|slot| slot / MANY == group).collect(),
+        slots: (0..rooms)
+            .filter(|slot| slot / ROOMS_PER_CONNECTION == group)
+            .collect(),
         edges: edges
             .iter()
             .copied()
@@ -95,7 +99,7 @@ mod tests {
             let mut seats = BTreeMap::<_, usize>::new();
             let mut names: Vec<_> = plans.iter().map(|plan| &plan.client).collect();
             for plan in &plans {
-                assert!(plan.slots.len() <= MANY);
+                assert!(plan.slots.len() <= ROOMS_PER_CONNECTION);
                 for slot in &plan.slots {
                     *seats.entry((*slot, plan.lane)).or_default() += 1;
                 }

@@ -13,13 +13,13 @@ use crate::error::RigError;
 use crate::rig::Rig;
 
 /// How long a graceful shutdown may take.
-const END: Duration = Duration::from_secs(30);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a process may take to become ready at the end of a run.
-const READY: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Delay before a process that ended by itself is started again.
-const AGAIN: Duration = Duration::from_millis(250);
+const RESTART_DELAY: Duration = Duration::from_millis(250);
 /// For this long after an outage of NATS, a process may end because it cannot reach NATS.
-const NATS_AWAY: Duration = Duration::from_secs(20);
+const NATS_GRACE: Duration = Duration::from_secs(20);
 
 /// Runs the schedule on the rig.
 #[derive(Debug)]
@@ -108,10 +108,10 @@ impl Director {
             }
         }
         if self.states.contains_key(&Target::Nats) {
-            self.excused = now + NATS_AWAY;
+            self.excused = now + NATS_GRACE;
         }
         for target in self.targets() {
-            self.go_on(target, field, now)?;
+            self.advance(target, field, now)?;
         }
         Ok(begun)
     }
@@ -129,12 +129,12 @@ impl Director {
             }
         }
         self.next = None;
-        self.rig.nats.try_ready(READY).await?;
+        self.rig.nats.try_ready(READY_TIMEOUT).await?;
         for target in self.targets() {
-            let ready = process!(self.rig, target, p => p.try_ready(READY).await);
+            let ready = process!(self.rig, target, p => p.try_ready(READY_TIMEOUT).await);
             if ready.is_err() {
                 // It may have ended because NATS was away.
-                process!(self.rig, target, p => { p.relaunch()?; p.try_ready(READY).await? });
+                process!(self.rig, target, p => { p.relaunch()?; p.try_ready(READY_TIMEOUT).await? });
             }
         }
         Ok(())
@@ -167,7 +167,12 @@ impl Director {
         Ok(())
     }
 
-    fn go_on(&mut self, target: Target, field: &mut Field, now: Duration) -> Result<(), RigError> {
+    fn advance(
+        &mut self,
+        target: Target,
+        field: &mut Field,
+        now: Duration,
+    ) -> Result<(), RigError> {
         match self.states.get(&target).copied() {
             Some(State::Down(until)) if until <= now => {
                 process!(self.rig, target, p => p.relaunch()?);
@@ -179,7 +184,7 @@ impl Director {
             }
             Some(State::Ending(since)) => {
                 let ended = process!(self.rig, target, p => p.status());
-                let late = now > since + END;
+                let late = now > since + SHUTDOWN_TIMEOUT;
                 if ended.is_none() && !late {
                     return Ok(());
                 }
@@ -187,7 +192,7 @@ impl Director {
                 // NATS exits with 1 when a signal ends it.
                 if !well && target != Target::Nats && now > self.excused {
                     let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
-                    let expected = format!("exit code 0 within {END:?} of SIGTERM");
+                    let expected = format!("exit code 0 within {SHUTDOWN_TIMEOUT:?} of SIGTERM");
                     let ledger = &mut field.ledger;
                     ledger.blame(Rule::Process, ("", &target.to_string()), &expected, &found);
                 }
@@ -198,7 +203,7 @@ impl Director {
             None => {
                 if let Some(status) = process!(self.rig, target, p => p.status()) {
                     self.on_end(target, status, field);
-                    self.states.insert(target, State::Down(now + AGAIN));
+                    self.states.insert(target, State::Down(now + RESTART_DELAY));
                 }
             }
         }

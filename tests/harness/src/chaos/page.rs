@@ -21,13 +21,13 @@ use crate::client::{Door, proto};
 use crate::site::{everywhere, token};
 
 /// Interval at which players decide whether to send an input.
-const TICK: Duration = Duration::from_millis(50);
+const TICK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// After this long without a message the client sends a ping; after twice this long it gives the connection up.
-const SILENCE: Duration = Duration::from_secs(5);
+const PING_AFTER: Duration = Duration::from_secs(5);
 /// The lifetime of a token.
-const DAY_S: u64 = 24 * 3600;
+const TOKEN_LIFETIME_S: u64 = 24 * 3600;
 
 /// A client's identity, rooms and behavior.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl Page {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let first = plan.edges.first().copied();
         let mut door = Door::new(first.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()));
-        door.token = Some(token(&plan.client, DAY_S, &everywhere()));
+        door.token = Some(token(&plan.client, TOKEN_LIFETIME_S, &everywhere()));
         door.encoding = plan.encoding;
         Self {
             seats,
@@ -129,7 +129,7 @@ impl Page {
         let wait = Duration::from_millis(self.rng.random_range(most / 2..=most));
         let until = Instant::now() + wait;
         while Instant::now() < until {
-            tokio::time::sleep(TICK.min(wait)).await;
+            tokio::time::sleep(TICK_INTERVAL.min(wait)).await;
             self.check_patience();
         }
     }
@@ -154,7 +154,7 @@ impl Page {
         for _ in 0..self.plan.edges.len() {
             self.door.address = *self.plan.edges.first()?;
             self.plan.edges.rotate_left(1);
-            if let Ok(Ok(socket)) = timeout(CONNECT, self.door.try_open()).await {
+            if let Ok(Ok(socket)) = timeout(CONNECT_TIMEOUT, self.door.try_open()).await {
                 return Some(Box::new(socket));
             }
             self.check_patience();
@@ -172,7 +172,7 @@ impl Page {
         if !self.send(socket, joins).await {
             return Parting::Lost;
         }
-        let mut tick = interval(TICK);
+        let mut tick = interval(TICK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let (mut asked, mut move_at) = (false, None);
         loop {
@@ -198,11 +198,11 @@ impl Page {
                         };
                     }
                     let silent = self.heard.elapsed();
-                    if silent > SILENCE * 2 {
+                    if silent > PING_AFTER * 2 {
                         return Parting::Lost;
                     }
                     let mut send = self.tick();
-                    if silent > SILENCE && !std::mem::replace(&mut asked, true) {
+                    if silent > PING_AFTER && !std::mem::replace(&mut asked, true) {
                         send.push(json!({"type": "ping"}));
                     }
                     send
@@ -298,6 +298,6 @@ impl Page {
             }
             socket.flush().await.is_ok()
         };
-        timeout(SILENCE * 2, sending).await.unwrap_or(false)
+        timeout(PING_AFTER * 2, sending).await.unwrap_or(false)
     }
 }

@@ -20,17 +20,17 @@ use crate::error::RigError;
 use crate::rig::{Plan, Rig};
 
 /// Interval of the director's checks.
-const TICK: Duration = Duration::from_millis(10);
+const TICK_INTERVAL: Duration = Duration::from_millis(10);
 /// Interval of progress reports.
-const TELL: Duration = Duration::from_secs(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long all clients may take to join their rooms.
-const GATHER: Duration = Duration::from_secs(120);
+const JOIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long each step of the recovery may take.
-const HEAL: Duration = Duration::from_secs(90);
+const STEP_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long each later step may take once one has failed.
-const REST: Duration = Duration::from_secs(10);
+const LATER_STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// For this long nothing may change at the end. It is longer than cards of `memory` stay open.
-const CALM: Duration = Duration::from_millis(1_500);
+const SETTLED_AFTER: Duration = Duration::from_millis(1_500);
 
 /// The options of a run.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Run {
             tasks,
             connections: 0,
             start,
-            patience: HEAL,
+            patience: STEP_TIMEOUT,
         };
         let Settings {
             seed, pace, rooms, ..
@@ -175,9 +175,9 @@ impl Run {
     async fn gather(&mut self, progress: &mut dyn FnMut(Progress), stop: &watch::Receiver<bool>) {
         let since = Instant::now();
         let shown = |seat: &SeatState| seat.version.is_some();
-        while !self.all(shown) && since.elapsed() < GATHER && !*stop.borrow() {
+        while !self.all(shown) && since.elapsed() < JOIN_TIMEOUT && !*stop.borrow() {
             progress(self.progress(Stage::Gathering, since, Vec::new()));
-            sleep(TELL / 4).await;
+            sleep(PROGRESS_INTERVAL / 4).await;
         }
     }
 
@@ -189,13 +189,13 @@ impl Run {
         let since = Instant::now();
         let offset = self.field.borrow_mut().now();
         self.director.begin_at(offset);
-        let mut tick = interval(TICK);
-        let mut told = since;
+        let mut tick = interval(TICK_INTERVAL);
+        let mut reported = since;
         while since.elapsed() < self.settings.duration && !*stop.borrow() {
             tick.tick().await;
             let begun = self.director.tick(&mut self.field.borrow_mut())?;
-            if !begun.is_empty() || told.elapsed() >= TELL {
-                told = Instant::now();
+            if !begun.is_empty() || reported.elapsed() >= PROGRESS_INTERVAL {
+                reported = Instant::now();
                 progress(self.progress(Stage::Chaos, since, begun));
             }
         }
@@ -235,7 +235,7 @@ impl Run {
         let shown = |seat: &SeatState| seat.over || seat.version.is_some();
         self.wait("a current view of every room", progress, since, shown)
             .await;
-        self.calm().await;
+        self.settle().await;
         let field = &mut self.field.borrow_mut();
         field.now();
         for slot in 0..field.rooms() {
@@ -247,28 +247,28 @@ impl Run {
         Ok(())
     }
 
-    fn all(&self, so: impl Fn(&SeatState) -> bool) -> bool {
-        self.field.borrow().seats().all(so)
+    fn all(&self, holds: impl Fn(&SeatState) -> bool) -> bool {
+        self.field.borrow().seats().all(holds)
     }
 
-    /// Waits until `so` holds for all seats, and records a violation for each seat for which it does not.
+    /// Waits until `holds` is true for all seats, and records a violation for each seat for which it is false.
     async fn wait(
         &mut self,
         what: &str,
         progress: &mut dyn FnMut(Progress),
         since: Instant,
-        so: impl Fn(&SeatState) -> bool + Copy,
+        holds: impl Fn(&SeatState) -> bool + Copy,
     ) {
         let deadline = Instant::now() + self.patience;
-        while !self.all(so) && Instant::now() < deadline {
+        while !self.all(holds) && Instant::now() < deadline {
             progress(self.progress(Stage::Healing, since, Vec::new()));
-            sleep(TELL / 4).await;
+            sleep(PROGRESS_INTERVAL / 4).await;
         }
         let field = &mut self.field.borrow_mut();
         field.now();
-        let stuck: Vec<_> = field.seats().filter(|seat| !so(seat)).cloned().collect();
+        let stuck: Vec<_> = field.seats().filter(|seat| !holds(seat)).cloned().collect();
         if !stuck.is_empty() {
-            self.patience = REST;
+            self.patience = LATER_STEP_TIMEOUT;
         }
         for seat in stuck {
             let observer = (seat.room.as_str(), seat.client.as_str());
@@ -278,11 +278,11 @@ impl Run {
     }
 
     /// Waits until nothing has changed for a while and all clients show the newest known versions.
-    async fn calm(&mut self) {
+    async fn settle(&mut self) {
         let deadline = Instant::now() + self.patience;
         let (mut before, mut since) = (Vec::new(), Instant::now());
         while Instant::now() < deadline {
-            sleep(TELL / 10).await;
+            sleep(PROGRESS_INTERVAL / 10).await;
             let field = self.field.borrow();
             let seats = field.seats().filter(|seat| !seat.over);
             let now: Vec<_> = seats.map(|seat| seat.version).collect();
@@ -291,7 +291,7 @@ impl Run {
                 seats.all(|seat| seat.version == Some(field.ledger.top(&seat.room, seat.lane)));
             if now != before || !level {
                 (before, since) = (now, Instant::now());
-            } else if since.elapsed() > CALM {
+            } else if since.elapsed() > SETTLED_AFTER {
                 return;
             }
         }

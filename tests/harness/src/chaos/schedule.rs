@@ -8,13 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 /// Delay of the first event, so that players have begun by then.
-const FIRST: Duration = Duration::from_secs(2);
+const FIRST_AT: Duration = Duration::from_secs(2);
 /// Time between two events.
 const GAP_MS: std::ops::Range<u64> = 1_000..5_000;
 /// How long a process is spared after its recovery.
 const RECOVERY: Duration = Duration::from_millis(1_500);
 /// Estimate for a graceful shutdown and a start.
-const RESTART: Duration = Duration::from_secs(6);
+const RESTART_ESTIMATE: Duration = Duration::from_secs(6);
 
 /// A process of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +86,7 @@ impl Event {
         let lasts = match self.action {
             Action::Kill(down) => down,
             Action::Stop(stopped) => stopped,
-            Action::Restart => RESTART,
+            Action::Restart => RESTART_ESTIMATE,
         };
         self.at + lasts + RECOVERY
     }
@@ -144,7 +144,7 @@ pub struct Shape {
 pub fn schedule(seed: u64, duration: Duration, shape: Shape) -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut events: Vec<Event> = Vec::new();
-    let mut at = FIRST;
+    let mut at = FIRST_AT;
     while at < duration {
         let target = match rng.random_range(0..100) {
             0..58 => Target::Worker(rng.random_range(0..shape.workers.max(1))),

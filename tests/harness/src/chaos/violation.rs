@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// The number of violations that are kept in full. All are counted.
-const KEPT: usize = 100;
+const MAX_KEPT: usize = 100;
 
 /// A guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,7 +82,7 @@ impl Violations {
     /// Adds a violation.
     pub fn push(&mut self, violation: Violation) {
         self.total += 1;
-        if self.first.len() < KEPT {
+        if self.first.len() < MAX_KEPT {
             self.first.push(violation);
         }
     }

@@ -18,7 +18,7 @@ fn the_same_seed_gives_the_same_events() {
 #[test]
 fn a_longer_schedule_begins_with_the_shorter_one() {
     let (short, long) = (schedule(3, MINUTE, SHAPE), schedule(3, MINUTE * 10, SHAPE));
-    let until = MINUTE - RESTART - RECOVERY;
+    let until = MINUTE - RESTART_ESTIMATE - RECOVERY;
     let begin = |events: &[Event]| -> Vec<Event> {
         let begin = events.iter().filter(|e| e.at < until);
         begin.copied().collect()

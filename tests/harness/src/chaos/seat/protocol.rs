@@ -13,7 +13,7 @@ use crate::chaos::violation::Rule;
 use crate::client::room::Room;
 
 /// Delay before a join is retried.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// A client in a room.
 #[derive(Debug)]
@@ -253,7 +253,7 @@ impl Seat {
             "to stay in the room",
             &message.to_string(),
         );
-        self.retry_at = Some(now + RETRY);
+        self.retry_at = Some(now + RETRY_DELAY);
     }
 
     fn on_error(&mut self, message: &Value, field: &mut Field) -> Result<Vec<Value>, Unusable> {
@@ -262,7 +262,7 @@ impl Seat {
         match message["code"].as_str() {
             Some("room_unavailable") => {
                 field.counts.unavailable += 1;
-                self.retry_at = Some(now + RETRY);
+                self.retry_at = Some(now + RETRY_DELAY);
             }
             Some("finished" | "not_joined") if over => self.end(field),
             _ => {
