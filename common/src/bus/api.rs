@@ -15,6 +15,7 @@ use crate::bus::options::BusOptions;
 use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
+use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
 use crate::bus::witness::Witness;
@@ -141,6 +142,7 @@ impl Bus {
     /// # Errors
     /// If the message cannot be sent. Success does not mean that it arrives.
     pub async fn publish(&self, subject: String, payload: Bytes) -> Result<(), PublishError> {
+        subject_check::subject(&subject)?;
         either!(self, bus => bus.publish(subject, payload).await)
     }
 
@@ -165,6 +167,7 @@ impl Bus {
         pattern: &str,
         capacity: usize,
     ) -> Result<Subscription, BusError> {
+        subject_check::pattern(pattern)?;
         either!(self, bus => bus.subscribe(pattern, capacity).await)
     }
 
@@ -179,6 +182,7 @@ impl Bus {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
+        subject_check::subject(&subject)?;
         either!(self, bus => bus.request(subject, payload, timeout).await)
     }
 
@@ -197,6 +201,8 @@ impl Bus {
     /// # Errors
     /// If the entry cannot be sent.
     pub async fn append(&self, subject: String, payload: Bytes) -> Result<Receipt, PublishError> {
+        subject_check::subject(&subject)?;
+        BusStats::count(&self.stats().appends);
         either!(self, bus => bus.append(subject, payload).await)
     }
 
@@ -246,6 +252,7 @@ impl Bus {
     /// # Errors
     /// If the server does not answer.
     pub async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
+        subject_check::key(key)?;
         either!(self, bus => bus.get(bucket, key).await)
     }
 
@@ -275,6 +282,8 @@ impl Bus {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
+        subject_check::key(key)?;
+        BusStats::count(&self.stats().puts);
         either!(self, bus => bus.start_put_if(bucket, key, value, expected).await)
     }
 
@@ -290,7 +299,10 @@ impl Bus {
         expected: u64,
         ttl: Duration,
     ) -> Result<u64, PutError> {
-        either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl).await)?.await
+        subject_check::key(key)?;
+        BusStats::count(&self.stats().puts);
+        let ttl_s = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
+        either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl_s).await)?.await
     }
 
     /// Reads the keys with `prefix`: their current values and markers, then changes. An empty prefix means all keys;
@@ -299,6 +311,7 @@ impl Bus {
     /// # Errors
     /// If reading cannot start.
     pub async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
+        subject_check::prefix(prefix)?;
         let source = match self {
             Self::Nats(bus) => Source::Nats(bus.watch(bucket, prefix).await?),
             Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, prefix).await?),

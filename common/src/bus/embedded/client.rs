@@ -17,7 +17,6 @@ use crate::bus::embedded::{inspect, open};
 use crate::bus::error::{BusError, ConnectError, PublishError, RequestError, StoreFailure};
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
-use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState, Message};
 use grandstand_types::id::Partition;
@@ -183,7 +182,6 @@ impl Embedded {
         subject: String,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        subject_check::subject(&subject)?;
         let mut state = self.shared().state.lock();
         if self.before_send(&mut state, payload.len())? {
             let message = Message {
@@ -201,7 +199,6 @@ impl Embedded {
         pattern: &str,
         capacity: usize,
     ) -> Result<Subscription, BusError> {
-        subject_check::pattern(pattern)?;
         if self.is_down() {
             return Err(BusError::Disconnected);
         }
@@ -217,7 +214,6 @@ impl Embedded {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
-        subject_check::subject(&subject)?;
         let (sender, receiver) = oneshot::channel();
         let _asked = {
             let mut state = self.shared().state.lock();
@@ -296,7 +292,6 @@ impl Embedded {
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        subject_check::key(key)?;
         let bucket = self.shared().bucket(bucket);
         let mut wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
         loop {
@@ -334,7 +329,6 @@ impl Embedded {
         bucket: Bucket,
         prefix: &str,
     ) -> Result<Cursor<KvPosition>, BusError> {
-        subject_check::prefix(prefix)?;
         if self.is_down() {
             return Err(BusError::Disconnected);
         }

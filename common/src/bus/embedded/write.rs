@@ -1,7 +1,5 @@
 //! Writes: appends and puts.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
@@ -10,10 +8,9 @@ use crate::bus::embedded::faults::WriteOutcome;
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::state::{Ack, Change, PendingWrite};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
+use crate::bus::options;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
-use crate::bus::stats::BusStats;
 use crate::bus::types::Bucket;
-use crate::bus::{options, subject_check};
 use grandstand_types::id::Partition;
 
 impl Embedded {
@@ -22,8 +19,6 @@ impl Embedded {
         subject: String,
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
-        subject_check::subject(&subject)?;
-        BusStats::count(&self.client.stats.appends);
         let permit = self.permit().await;
         let mut guard = self.shared().state.lock();
         let state = &mut *guard;
@@ -83,11 +78,9 @@ impl Embedded {
         bucket: Bucket,
         key: &str,
         expected: u64,
-        ttl: Duration,
+        ttl_s: u64,
     ) -> Result<PutReceipt, PublishError> {
-        let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
-        let ttl_ms = seconds.max(1) * 1000;
-        let marker = |now_ms| Value::Marker(now_ms + ttl_ms);
+        let marker = |now_ms| Value::Marker(now_ms + ttl_s * 1000);
         self.put(bucket, key, marker, expected).await
     }
 
@@ -98,8 +91,6 @@ impl Embedded {
         value: impl FnOnce(u64) -> Value,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        subject_check::key(key)?;
-        BusStats::count(&self.client.stats.puts);
         let bucket = self.shared().bucket(bucket);
         let permit = self.permit().await;
         let mut guard = self.shared().state.lock();

@@ -15,7 +15,6 @@ use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams}
 use crate::bus::options::BusOptions;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
-use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read};
 use crate::subject;
@@ -73,7 +72,6 @@ impl Nats {
         subject: String,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        subject_check::subject(&subject)?;
         self.inner
             .connection
             .send(subject, None, None, payload)
@@ -89,7 +87,6 @@ impl Nats {
         pattern: &str,
         capacity: usize,
     ) -> Result<Subscription, BusError> {
-        subject_check::pattern(pattern)?;
         let connection = &self.inner.connection;
         let mut messages = connection.subscribe(pattern.to_owned()).await?;
         let (sender, subscription) = Subscription::new(capacity, connection.replies.stats.clone());
@@ -123,7 +120,6 @@ impl Nats {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
-        subject_check::subject(&subject)?;
         let answer = self
             .inner
             .connection
@@ -137,9 +133,7 @@ impl Nats {
         subject: String,
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
-        subject_check::subject(&subject)?;
         let connection = &self.inner.connection;
-        BusStats::count(&connection.replies.stats.appends);
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
             .ask(subject, None, payload, Waiter::Append(sender))
@@ -178,7 +172,6 @@ impl Nats {
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        subject_check::key(key)?;
         let bucket = self.inner.options.bucket_name(bucket);
         let stream = streams::kv_name(&bucket);
         let subject = streams::kv_subject(&bucket, key);
@@ -203,12 +196,11 @@ impl Nats {
         bucket: Bucket,
         key: &str,
         expected: u64,
-        ttl: Duration,
+        ttl_s: u64,
     ) -> Result<PutReceipt, PublishError> {
         let mut headers = expecting(expected);
         headers.insert(jetstream::KV_OPERATION, "DEL");
-        let seconds = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
-        headers.insert(header::NATS_MESSAGE_TTL, seconds.to_string());
+        headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
         self.put(bucket, key, Bytes::new(), headers).await
     }
 
@@ -219,9 +211,7 @@ impl Nats {
         value: Bytes,
         headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
-        subject_check::key(key)?;
         let connection = &self.inner.connection;
-        BusStats::count(&connection.replies.stats.puts);
         let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
@@ -236,7 +226,6 @@ impl Nats {
         bucket: Bucket,
         prefix: &str,
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
-        subject_check::prefix(prefix)?;
         let bucket = self.inner.options.bucket_name(bucket);
         let spec = reader::ReadSpec {
             stream: streams::kv_name(&bucket),
