@@ -93,7 +93,7 @@ impl Servers {
     /// The process ids of the edges.
     pub fn edges(&self) -> Vec<u32> {
         let edges = self.rig.edges.iter().chain(&self.more_edges);
-        edges.map(Process::pid).collect()
+        edges.map(|edge| edge.pid()).collect()
     }
 
     /// Reads the usage of edges, workers and NATS.
@@ -101,7 +101,7 @@ impl Servers {
     /// # Errors
     /// If one has ended.
     pub fn usage(&self) -> Result<ServersUsage, BenchError> {
-        let workers: Vec<_> = self.rig.workers.iter().map(Process::pid).collect();
+        let workers: Vec<_> = self.rig.workers.iter().map(|worker| worker.pid()).collect();
         let of = |pids: &[u32]| Usage::of_all(pids).map_err(BenchError::Proc);
         Ok(ServersUsage {
             edges: of(&self.edges())?,

@@ -1,76 +1,162 @@
 //! A child process with its signals, its exit status and its log.
 
-use std::fs::{File, OpenOptions};
-use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child as Spawned, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use crate::error::RigError;
-use crate::programs;
+use crate::log::Log;
 
-pub(crate) use rustix::process::Signal;
+/// Interval of the checks whether a process is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Lines of a log that are shown on failure.
-const TAIL_LINES: usize = 60;
-
-/// A child process, running or ended. Killed when dropped.
+/// A child process, running or ended. Killed when dropped. If the test fails, the end of its log is shown.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub struct Child {
+    /// The name in error texts.
     name: String,
     spawned: Spawned,
-    ended: Option<ExitStatus>,
+    status: Option<ExitStatus>,
+    log: Log,
+    own_group: bool,
 }
 
 impl Child {
-    /// Starts `command` and appends its output to the file `log`. With `own_group`, Ctrl-C on the terminal does not reach
-    /// it.
+    /// Starts `command` and appends its output to `log`. With `own_group`, Ctrl-C on the terminal does not reach it.
     pub(crate) fn spawn(
-        mut command: Command,
-        name: &str,
-        log: &Path,
+        command: Command,
+        name: impl Into<String>,
+        log: Log,
         own_group: bool,
     ) -> Result<Self, RigError> {
-        if own_group {
-            command.process_group(0);
-        }
-        let append = || append(log).map_err(|source| file_error(log, source));
-        command.stdin(Stdio::null());
-        command.stdout(append()?).stderr(append()?);
-        let spawned = command.spawn().map_err(|source| RigError::Spawn {
-            program: name.to_owned(),
-            source,
-        })?;
+        let name = name.into();
         Ok(Self {
-            name: name.to_owned(),
-            spawned,
-            ended: None,
+            spawned: spawn(command, &name, &log, own_group)?,
+            name,
+            status: None,
+            log,
+            own_group,
         })
     }
 
+    /// Starts `command` in place of this process, which is killed if it still runs. The log continues.
+    pub(crate) fn respawn(&mut self, command: Command) -> Result<(), RigError> {
+        self.kill9();
+        self.spawned = spawn(command, &self.name, &self.log, self.own_group)?;
+        self.status = None;
+        Ok(())
+    }
+
     /// The process id, even after the process has ended.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.spawned.id()
     }
 
-    /// The exit status; `None` while the process runs.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        if self.ended.is_none() {
-            self.ended = self.spawned.try_wait().ok().flatten();
+    /// The path of the log.
+    pub fn log_path(&self) -> &Path {
+        self.log.path()
+    }
+
+    /// The whole log.
+    pub fn log_text(&self) -> String {
+        self.log.text()
+    }
+
+    /// The last lines of the log.
+    pub fn log_tail(&self) -> String {
+        self.log.tail()
+    }
+
+    /// Keeps the log when this value is dropped.
+    pub fn keep_log(&mut self) {
+        self.log.keep();
+    }
+
+    /// Kills the process with SIGKILL, even while it is paused, and reaps it.
+    pub fn kill9(&mut self) {
+        if self.status.is_none() {
+            // Fails only if the process has ended by itself.
+            self.spawned.kill().ok();
+            self.status = self.spawned.wait().ok();
         }
-        self.ended
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn try_term(&self) -> Result<(), RigError> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Pauses the process (SIGSTOP). Its connections stay open.
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn try_pause(&self) -> Result<(), RigError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Resumes a paused process (SIGCONT).
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn try_resume(&self) -> Result<(), RigError> {
+        self.signal(Signal::CONT)
+    }
+
+    /// As [`Self::try_term`].
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn term(&self) {
+        self.try_term().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// As [`Self::try_pause`].
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn pause(&self) {
+        self.try_pause().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// As [`Self::try_resume`].
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn resume(&self) {
+        self.try_resume().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// Sends a signal unless the process is known to have ended, because its id may have been reused.
+    fn signal(&self, signal: Signal) -> Result<(), RigError> {
+        if self.status.is_some() {
+            return Ok(());
+        }
+        kill_process(Pid::from_child(&self.spawned), signal).map_err(|source| RigError::Signal {
+            program: self.name.clone(),
+            source: source.into(),
+        })
+    }
+
+    /// The exit status; `None` while the process runs.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.spawned.try_wait().ok().flatten();
+        }
+        self.status
     }
 
     /// Waits for the process to end; `None` if it still runs after `patience`.
-    pub(crate) async fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+    pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(status) = self.ended() {
+            if let Some(status) = self.status() {
                 return Some(status);
             }
             if Instant::now() >= deadline {
@@ -80,24 +166,43 @@ impl Child {
         }
     }
 
-    /// Kills the process with SIGKILL and reaps it.
-    pub(crate) fn kill9(&mut self) {
-        if self.ended.is_none() {
-            // Fails only if the process has ended by itself.
-            self.spawned.kill().ok();
-            self.ended = self.spawned.wait().ok();
+    /// Waits until `is_ready` is true. Fails if the process ends first, or after `patience`.
+    pub(crate) async fn wait_ready(
+        &mut self,
+        patience: Duration,
+        is_ready: impl AsyncFn() -> bool,
+    ) -> Result<(), RigError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.check_running()?;
+            if is_ready().await {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(self.not_ready());
+            }
+            tokio::time::sleep(READY_INTERVAL).await;
         }
     }
 
-    /// Sends a signal unless the process is known to have ended, because its id may have been reused.
-    pub(crate) fn signal(&self, signal: Signal) -> Result<(), RigError> {
-        if self.ended.is_some() {
-            return Ok(());
+    /// Fails if the process has ended.
+    pub(crate) fn check_running(&mut self) -> Result<(), RigError> {
+        match self.status() {
+            None => Ok(()),
+            Some(status) => Err(RigError::Ended {
+                program: self.name.clone(),
+                status,
+                log: self.log.tail(),
+            }),
         }
-        kill_process(Pid::from_child(&self.spawned), signal).map_err(|source| RigError::Signal {
+    }
+
+    /// The error of a process that does not become ready in time.
+    pub(crate) fn not_ready(&self) -> RigError {
+        RigError::NotReady {
             program: self.name.clone(),
-            source: source.into(),
-        })
+            log: self.log.tail(),
+        }
     }
 }
 
@@ -107,72 +212,19 @@ impl Drop for Child {
     }
 }
 
-/// The file with a process's output.
-#[derive(Debug)]
-pub(crate) struct Log {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Log {
-    /// Names a new log file in `dir`, or in the usual folder if `dir` is `None`.
-    pub(crate) fn new(program: &str, dir: Option<&Path>) -> Result<Self, RigError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = dir.map_or_else(programs::log_dir, Path::to_owned);
-        std::fs::create_dir_all(&dir).map_err(|source| file_error(&dir, source))?;
-        let test = std::thread::current().name().unwrap_or("test").to_owned();
-        let test = test.replace("::", ".");
-        let pid = std::process::id();
-        let path = dir.join(format!("{test}.{pid}.{number}.{program}.log"));
-        Ok(Self { path, kept: false })
+fn spawn(
+    mut command: Command,
+    name: &str,
+    log: &Log,
+    own_group: bool,
+) -> Result<Spawned, RigError> {
+    if own_group {
+        command.process_group(0);
     }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Keeps the file when this value is dropped.
-    pub(crate) fn keep(&mut self) {
-        self.kept = true;
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let bytes = std::fs::read(&self.path).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// The last lines.
-    pub(crate) fn tail(&self) -> String {
-        let text = self.text();
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
-    }
-}
-
-impl Drop for Log {
-    /// Shows the end of the log and keeps the file if the test fails.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "--- last lines of {}:\n{}",
-                self.path.display(),
-                self.tail()
-            );
-        } else if !self.kept {
-            // A leftover file does no harm.
-            std::fs::remove_file(&self.path).ok();
-        }
-    }
-}
-
-pub(crate) fn file_error(path: &Path, source: io::Error) -> RigError {
-    RigError::File {
-        path: path.to_owned(),
+    command.stdin(Stdio::null());
+    command.stdout(log.append()?).stderr(log.append()?);
+    command.spawn().map_err(|source| RigError::Spawn {
+        program: name.to_owned(),
         source,
-    }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    })
 }

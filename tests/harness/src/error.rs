@@ -1,7 +1,7 @@
 //! Errors of real processes.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use grandstand_common::exit::Exit;
@@ -88,6 +88,13 @@ pub enum RigError {
 }
 
 impl RigError {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// The exit code of a program that cannot continue.
     pub fn exit(&self) -> Exit {
         match self {

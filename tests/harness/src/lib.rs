@@ -6,7 +6,9 @@ pub mod ports;
 
 pub mod programs;
 
-mod child;
+mod log;
+
+pub mod child;
 
 pub mod nats;
 

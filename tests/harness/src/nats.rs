@@ -3,18 +3,19 @@
 //! `try_…`, `launch` and `relaunch` return errors, for tools. The other methods panic, for tests.
 
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::child::{Child, Log, Signal, file_error};
+use crate::child::Child;
 use crate::error::RigError;
+use crate::log::Log;
 use crate::ports::Port;
 use crate::programs;
 
+const NAME: &str = "nats-server";
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
@@ -24,8 +25,6 @@ pub struct NatsServer {
     child: Child,
     port: Port,
     dir: TempDir,
-    log: Log,
-    own_group: bool,
 }
 
 /// A folder in the system's temporary folder, deleted when dropped.
@@ -52,7 +51,7 @@ impl TempDir {
         let dir = std::env::temp_dir().join(unique);
         // A process with the same id may have left its folder behind.
         std::fs::remove_dir_all(&dir).ok();
-        std::fs::create_dir_all(&dir).map_err(|source| file_error(&dir, source))?;
+        std::fs::create_dir_all(&dir).map_err(|source| RigError::file(&dir, source))?;
         Ok(Self(dir))
     }
 
@@ -95,13 +94,11 @@ impl NatsServer {
     pub async fn try_start(own_group: bool, logs: Option<&Path>) -> Result<Self, RigError> {
         let dir = TempDir::try_new("nats")?;
         let port = Port::try_take()?;
-        let log = Log::new("nats-server", logs)?;
+        let log = Log::new(NAME, logs)?;
         let mut server = Self {
-            child: spawn(dir.path(), &port, &log, own_group)?,
+            child: Child::spawn(command(dir.path(), &port)?, NAME, log, own_group)?,
             port,
             dir,
-            log,
-            own_group,
         };
         server.try_ready(START).await?;
         Ok(server)
@@ -117,85 +114,13 @@ impl NatsServer {
         self.port.address()
     }
 
-    /// The server's process id.
-    pub fn pid(&self) -> u32 {
-        self.child.pid()
-    }
-
-    /// The last lines of the server's log.
-    pub fn log_tail(&self) -> String {
-        self.log.tail()
-    }
-
-    /// Keeps the server's log when this value is dropped.
-    pub fn keep_log(&mut self) {
-        self.log.keep();
-    }
-
-    /// Kills the server with SIGKILL, even while it is paused.
-    pub fn kill9(&mut self) {
-        self.child.kill9();
-    }
-
-    /// Sends SIGTERM.
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_term(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::TERM)
-    }
-
-    /// Pauses the server (SIGSTOP). Its connections stay open.
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_pause(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::STOP)
-    }
-
-    /// Resumes a paused server (SIGCONT).
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_resume(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::CONT)
-    }
-
-    /// As [`Self::try_pause`].
-    ///
-    /// # Panics
-    /// If the signal cannot be sent.
-    pub fn pause(&self) {
-        self.try_pause().unwrap_or_else(|e| panic!("{e}"));
-    }
-
-    /// As [`Self::try_resume`].
-    ///
-    /// # Panics
-    /// If the signal cannot be sent.
-    pub fn resume(&self) {
-        self.try_resume().unwrap_or_else(|e| panic!("{e}"));
-    }
-
-    /// The exit status; `None` while the server runs.
-    pub fn status(&mut self) -> Option<ExitStatus> {
-        self.child.ended()
-    }
-
-    /// Waits for the server to end; `None` if it still runs after `patience`.
-    pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
-        self.child.wait(patience).await
-    }
-
     /// Starts the server again on the same port and with the same folder, without waiting until it answers. Kills it
     /// first if it still runs.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn relaunch(&mut self) -> Result<(), RigError> {
-        self.kill9();
-        self.child = spawn(self.dir.path(), &self.port, &self.log, self.own_group)?;
-        Ok(())
+        self.child.respawn(command(self.dir.path(), &self.port)?)
     }
 
     /// Starts the server again as [`Self::relaunch`] does and waits until it answers.
@@ -223,38 +148,35 @@ impl NatsServer {
     /// # Errors
     /// If it ends first or does not answer in time.
     pub async fn try_ready(&mut self, patience: Duration) -> Result<(), RigError> {
-        let deadline = Instant::now() + patience;
-        let program = || "nats-server".to_owned();
-        loop {
-            if let Some(status) = self.child.ended() {
-                return Err(RigError::Ended {
-                    program: program(),
-                    status,
-                    log: self.log.tail(),
-                });
-            }
-            if greets(&self.port).await {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(RigError::NotReady {
-                    program: program(),
-                    log: self.log.tail(),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let port = &self.port;
+        self.child
+            .wait_ready(patience, async || greets(port).await)
+            .await
     }
 }
 
-fn spawn(dir: &Path, port: &Port, log: &Log, own_group: bool) -> Result<Child, RigError> {
+impl Deref for NatsServer {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.child
+    }
+}
+
+impl DerefMut for NatsServer {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.child
+    }
+}
+
+fn command(dir: &Path, port: &Port) -> Result<Command, RigError> {
     let mut command = Command::new(programs::find_nats()?);
     let port = port.address().port().to_string();
     command
         .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream"])
         .arg("--store_dir")
         .arg(dir.join("store"));
-    Child::spawn(command, "nats-server", log.path(), own_group)
+    Ok(command)
 }
 
 /// Whether a NATS server on this port greets clients.

@@ -7,8 +7,9 @@ use grandstand_common::bus::Bus;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::child::{Child, Log, file_error};
+use crate::child::Child;
 use crate::error::RigError;
+use crate::log::Log;
 use crate::nats::{TempDir, greets};
 use crate::ports::Port;
 use crate::process::get;
@@ -28,10 +29,10 @@ pub struct NatsCluster {
 struct Server {
     child: Child,
     client: Port,
-    route: Port,
     monitor: Port,
     dir: TempDir,
-    log: Log,
+    /// Kept so that no other test takes it.
+    _route: Port,
 }
 
 impl NatsCluster {
@@ -58,15 +59,15 @@ impl NatsCluster {
                 route.address(),
             );
             let path = dir.path().join("nats.conf");
-            std::fs::write(&path, config).map_err(|source| file_error(&path, source))?;
+            std::fs::write(&path, config).map_err(|source| RigError::file(&path, source))?;
             let log = Log::new("nats-server", None)?;
+            let name = format!("nats-server on {}", route.address());
             servers.push(Server {
-                child: spawn(&dir, &log)?,
+                child: Child::spawn(command(&dir)?, name, log, false)?,
                 client,
-                route,
                 monitor,
                 dir,
-                log,
+                _route: route,
             });
         }
         let mut cluster = Self { servers };
@@ -111,22 +112,23 @@ impl NatsCluster {
     /// # Errors
     /// If it cannot be started.
     pub async fn restart(&mut self, server: usize) -> Result<(), RigError> {
-        let server = &mut self.servers[server];
-        server.child.kill9();
-        server.child = spawn(&server.dir, &server.log)?;
-        let deadline = Instant::now() + PATIENCE;
-        while !greets(&server.client).await {
-            check(server, deadline)?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+        let Server {
+            child, client, dir, ..
+        } = &mut self.servers[server];
+        child.respawn(command(dir)?)?;
+        child
+            .wait_ready(PATIENCE, async || greets(client).await)
+            .await
     }
 
     async fn ready(&mut self) -> Result<(), RigError> {
         let deadline = Instant::now() + PATIENCE;
         while self.meta_leader().await.is_none() {
             for server in &mut self.servers {
-                check(server, deadline)?;
+                server.child.check_running()?;
+                if Instant::now() >= deadline {
+                    return Err(server.child.not_ready());
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -139,26 +141,8 @@ fn index(name: &Value) -> Option<usize> {
     name.as_str()?.strip_prefix('n')?.parse().ok()
 }
 
-fn check(server: &mut Server, deadline: Instant) -> Result<(), RigError> {
-    let program = || format!("nats-server on {}", server.route.address());
-    if let Some(status) = server.child.ended() {
-        return Err(RigError::Ended {
-            program: program(),
-            status,
-            log: server.log.tail(),
-        });
-    }
-    if Instant::now() >= deadline {
-        return Err(RigError::NotReady {
-            program: program(),
-            log: server.log.tail(),
-        });
-    }
-    Ok(())
-}
-
-fn spawn(dir: &TempDir, log: &Log) -> Result<Child, RigError> {
+fn command(dir: &TempDir) -> Result<Command, RigError> {
     let mut command = Command::new(programs::find_nats()?);
     command.arg("-c").arg(dir.path().join("nats.conf"));
-    Child::spawn(command, "nats-server", log.path(), false)
+    Ok(command)
 }

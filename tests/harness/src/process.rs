@@ -3,15 +3,16 @@
 //! `try_…`, `launch` and `relaunch` return errors, for tools. The other methods panic, for tests.
 
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::Instant;
 
-use crate::child::{Child, Log, Signal};
+use crate::child::Child;
 use crate::error::RigError;
+use crate::log::Log;
 use crate::ports::Port;
 use crate::programs;
 
@@ -114,12 +115,9 @@ impl Start {
         Ok(command)
     }
 
-    fn log(&self) -> Result<Log, RigError> {
-        Log::new(self.name, self.logs.as_deref())
-    }
-
-    fn spawn(&self, log: &Log) -> Result<Child, RigError> {
-        Child::spawn(self.command()?, self.name, log.path(), self.own_group)
+    fn spawn(&self) -> Result<Child, RigError> {
+        let log = Log::new(self.name, self.logs.as_deref())?;
+        Child::spawn(self.command()?, self.name, log, self.own_group)
     }
 
     /// Runs the process until it ends.
@@ -127,14 +125,13 @@ impl Start {
     /// # Panics
     /// If it cannot be started or does not end in time.
     pub async fn output(&self) -> Output {
-        let log = self.log().unwrap_or_else(|e| panic!("{e}"));
-        let mut child = self.spawn(&log).unwrap_or_else(|e| panic!("{e}"));
-        let Some(status) = child.wait(PATIENCE).await else {
+        let mut child = self.spawn().unwrap_or_else(|e| panic!("{e}"));
+        let Some(status) = child.try_ended(PATIENCE).await else {
             panic!("{} does not end in time", self.name);
         };
         Output {
             code: status.code(),
-            text: log.text(),
+            text: child.log_text(),
         }
     }
 }
@@ -148,12 +145,11 @@ pub struct Output {
     pub text: String,
 }
 
-/// A program as a process, running or ended. Killed when dropped. If the test fails, the end of its log is shown.
+/// A program as a process with its ports.
 #[derive(Debug)]
 pub struct Process {
     start: Start,
     child: Child,
-    log: Log,
     listen: Option<Port>,
     admin: Port,
 }
@@ -171,11 +167,9 @@ impl Process {
         if let Some(listen) = &listen {
             start = start.flag("--listen", listen.address());
         }
-        let log = start.log()?;
         Ok(Self {
-            child: start.spawn(&log)?,
+            child: start.spawn()?,
             start,
-            log,
             listen,
             admin,
         })
@@ -213,100 +207,12 @@ impl Process {
         self.admin.address()
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.child.pid()
-    }
-
-    /// The path of the log.
-    pub fn log_path(&self) -> &Path {
-        self.log.path()
-    }
-
-    /// The whole log.
-    pub fn log_text(&self) -> String {
-        self.log.text()
-    }
-
-    /// The last lines of the log.
-    pub fn log_tail(&self) -> String {
-        self.log.tail()
-    }
-
-    /// Keeps the log when this value is dropped.
-    pub fn keep_log(&mut self) {
-        self.log.keep();
-    }
-
-    /// Kills the process with SIGKILL, even while it is paused.
-    pub fn kill9(&mut self) {
-        self.child.kill9();
-    }
-
-    /// Sends SIGTERM.
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_term(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::TERM)
-    }
-
-    /// Pauses the process (SIGSTOP). Its connections stay open.
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_pause(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::STOP)
-    }
-
-    /// Resumes a paused process (SIGCONT).
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn try_resume(&self) -> Result<(), RigError> {
-        self.child.signal(Signal::CONT)
-    }
-
-    /// As [`Self::try_term`].
-    ///
-    /// # Panics
-    /// If the signal cannot be sent.
-    pub fn term(&self) {
-        self.try_term().unwrap_or_else(|e| panic!("{e}"));
-    }
-
-    /// As [`Self::try_pause`].
-    ///
-    /// # Panics
-    /// If the signal cannot be sent.
-    pub fn pause(&self) {
-        self.try_pause().unwrap_or_else(|e| panic!("{e}"));
-    }
-
-    /// As [`Self::try_resume`].
-    ///
-    /// # Panics
-    /// If the signal cannot be sent.
-    pub fn resume(&self) {
-        self.try_resume().unwrap_or_else(|e| panic!("{e}"));
-    }
-
-    /// The exit status; `None` while the process runs.
-    pub fn status(&mut self) -> Option<ExitStatus> {
-        self.child.ended()
-    }
-
-    /// Waits for the process to end; `None` if it still runs after `patience`.
-    pub async fn try_ended(&mut self, patience: Duration) -> Option<ExitStatus> {
-        self.child.wait(patience).await
-    }
-
     /// Waits for the process to end.
     ///
     /// # Panics
     /// If it does not end in time.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = self.child.wait(PATIENCE).await;
+        let status = self.child.try_ended(PATIENCE).await;
         status.unwrap_or_else(|| panic!("{} does not end in time", self.start.name))
     }
 
@@ -315,9 +221,7 @@ impl Process {
     /// # Errors
     /// If it cannot be started.
     pub fn relaunch(&mut self) -> Result<(), RigError> {
-        self.kill9();
-        self.child = self.start.spawn(&self.log)?;
-        Ok(())
+        self.child.respawn(self.start.command()?)
     }
 
     /// Starts the process again on the same ports and waits until it is ready.
@@ -335,32 +239,15 @@ impl Process {
     /// # Errors
     /// If it ends first or does not become ready in time.
     pub async fn try_ready(&mut self, patience: Duration) -> Result<(), RigError> {
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.child.ended() {
-                return Err(RigError::Ended {
-                    program: self.start.name.to_owned(),
-                    status,
-                    log: self.log.tail(),
-                });
-            }
-            if self.is_ready().await {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(RigError::NotReady {
-                    program: self.start.name.to_owned(),
-                    log: self.log.tail(),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let admin = self.admin();
+        self.child
+            .wait_ready(patience, async || is_ready(admin).await)
+            .await
     }
 
     /// Whether `/ready` says that the process is ready.
     pub async fn is_ready(&self) -> bool {
-        let answer = get(self.admin.address(), "/ready").await;
-        answer.is_some_and(|(status, _)| status == 200)
+        is_ready(self.admin()).await
     }
 
     /// A metric, summed over its labels; `None` if the process does not answer or has no such metric.
@@ -373,6 +260,25 @@ impl Process {
         });
         lines.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.child
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.child
+    }
+}
+
+async fn is_ready(admin: SocketAddr) -> bool {
+    let answer = get(admin, "/ready").await;
+    answer.is_some_and(|(status, _)| status == 200)
 }
 
 /// Sends a GET request; returns the status and body, `None` if the server does not answer.
