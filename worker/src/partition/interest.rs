@@ -187,7 +187,7 @@ fn send_lane(
     let Some(room) = state.rooms.get(id) else {
         return;
     };
-    let current = room.state().versions[lane.index()];
+    let current = room.progress().versions[lane.index()];
     let is_ours = known.epoch == state.tenure.epoch.0 && known.instance == room.instance().0;
     let versions = (known.version, current);
     let updates = is_ours.then(|| state.audiences.since(id, lane, versions));

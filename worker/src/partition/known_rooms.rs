@@ -6,7 +6,8 @@ use grandstand_common::id::{Instance, RoomId};
 
 use super::residence::{Loaded, Residence};
 use crate::context::Context;
-use crate::room::{Armed, Room};
+use crate::room::Room;
+use grandstand_game::host::Armed;
 
 /// Panics outside of entries after which a room goes to quarantine.
 const MAX_PANICS_OUTSIDE_ENTRIES: u32 = 3;
@@ -170,7 +171,7 @@ impl KnownRoom {
     /// Returns the timers of a room that exists.
     pub(super) fn timers(&self) -> Option<&BTreeMap<String, Armed>> {
         match &self.residence {
-            Residence::Loaded(loaded) => Some(&loaded.room().state().timers),
+            Residence::Loaded(loaded) => Some(&loaded.room().progress().timers),
             Residence::Stored(stored) => Some(&stored.timers),
             Residence::Deleted(_) | Residence::Quarantined(_) => None,
         }

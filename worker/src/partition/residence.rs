@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::id::{Instance, RoomId};
-use grandstand_game::host::Panicked;
+use grandstand_game::host::{Armed, Panicked};
 
 use super::panic_restore::RestorePoint;
 use crate::context::Context;
-use crate::room::{Armed, Emit, Logged, Room};
+use crate::room::{Emit, Logged, Room};
 use crate::stored::error::EncodeError;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotHead};
@@ -65,7 +65,7 @@ impl Loaded {
 
     /// Returns the interval of the room's ticks, or `None` if the room is finished or its game has none.
     pub(super) fn tick_interval(&self) -> Option<Duration> {
-        self.tick.filter(|_| !self.room.state().finished)
+        self.tick.filter(|_| !self.room.progress().finished)
     }
 
     /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied

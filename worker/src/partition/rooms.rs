@@ -9,7 +9,7 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Instance, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::Body;
 use grandstand_game::LiveTo;
-use grandstand_game::host::Panicked;
+use grandstand_game::host::{Armed, Panicked};
 
 use super::change::{Applied, Change, ResidenceChange};
 use super::known_rooms::{KnownRoom, KnownRooms};
@@ -18,7 +18,7 @@ use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
 use crate::context::Context;
 use crate::deadlines::Deadlines;
-use crate::room::{Armed, Emit, Logged, Room};
+use crate::room::{Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotHead};
@@ -288,7 +288,7 @@ impl Rooms {
         let room = known.room()?;
         let stored = Stored {
             instance: room.instance(),
-            timers: room.state().timers.clone(),
+            timers: room.progress().timers.clone(),
         };
         let last = room.last();
         known.set_covered(last);

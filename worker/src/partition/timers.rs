@@ -8,7 +8,7 @@ use grandstand_common::wire;
 
 use crate::command::Now;
 use crate::deadlines::Deadlines;
-use crate::room::Armed;
+use grandstand_game::host::Armed;
 
 /// The time after which a timer's entry is appended again if the log has not shown it.
 const APPEND_AGAIN: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use super::replica::Step;
 use super::replicas::Stepped;
 use super::time;
 use crate::room::{Emit, Logged, Room, RoomState};
-use grandstand_game::host::StateHash;
+use grandstand_game::host::{InstanceState, StateHash};
 
 /// An entry with its effects. Its JSON omits empty fields.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -253,13 +253,12 @@ impl Line {
             }
             Step::Handled => {}
         }
-        let state = after.map(Room::state);
         for emit in &stepped.emits {
-            self.add_emit(emit, state);
+            self.add_emit(emit, after.map(Room::state));
         }
-        if let Some(state) = state {
-            self.finished = state.finished && !before.finished;
-            self.add_timers(before, state);
+        if let Some(progress) = after.map(Room::progress) {
+            self.finished = progress.finished && !before.finished;
+            self.add_timers(before, progress);
         }
     }
 
@@ -302,8 +301,8 @@ impl Line {
         }
     }
 
-    fn add_timers(&mut self, before: &Before, state: &RoomState) {
-        for (name, armed) in &state.timers {
+    fn add_timers(&mut self, before: &Before, progress: &InstanceState) {
+        for (name, armed) in &progress.timers {
             if armed.arming > before.armings {
                 self.timers_set.push(TimerLine {
                     name: name.clone(),
@@ -314,7 +313,7 @@ impl Line {
         }
         let fired = self.said.timer.as_deref();
         for name in &before.timers {
-            if !state.timers.contains_key(name) && fired != Some(name) {
+            if !progress.timers.contains_key(name) && fired != Some(name) {
                 self.timers_cleared.push(name.clone());
             }
         }
@@ -332,14 +331,14 @@ pub(super) struct Before {
 
 impl Before {
     pub(super) fn of(room: Option<&Room>, hash: Option<StateHash>) -> Self {
-        let Some(state) = room.map(Room::state) else {
+        let Some(progress) = room.map(Room::progress) else {
             return Self::default();
         };
         Self {
             hash,
-            finished: state.finished,
-            armings: state.armings,
-            timers: state.timers.keys().cloned().collect(),
+            finished: progress.finished,
+            armings: progress.armings,
+            timers: progress.timers.keys().cloned().collect(),
         }
     }
 }

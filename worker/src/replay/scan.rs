@@ -126,7 +126,7 @@ fn is_of_older(room: &Room, logged: &Logged) -> bool {
     let entry = &logged.entry;
     let state = room.state();
     match &entry.body {
-        Some(Body::Timer(timer)) => timer.arming > state.armings,
+        Some(Body::Timer(timer)) => timer.arming > room.progress().armings,
         Some(Body::Joined(_)) | None => false,
         Some(body) => {
             let session = grandstand_common::id::SessionId(entry.session);

@@ -1,16 +1,10 @@
 //! A room in memory: creating, restoring and reading it.
 
-use std::fmt;
-
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, Joined};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-
-use grandstand_game::host::{AnyGame, GameKind, Panicked, guard};
-use grandstand_game::{LiveEffects, LiveTo};
-use grandstand_game::{Reject, Setup, Spectating};
+use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked};
+use grandstand_game::{LiveTo, Reject};
 
 use super::connected::Connected;
 use super::emit::Welcome;
@@ -22,23 +16,14 @@ use super::state::RoomState;
 const PRESENCE_LISTED: usize = 64;
 
 /// A room that is in memory.
+#[derive(Debug)]
 pub(crate) struct Room {
     pub(super) id: RoomId,
-    pub(super) game: Box<dyn AnyGame>,
+    pub(super) game: GameInstance,
     pub(super) state: RoomState,
     /// The sequence of the last applied entry.
     pub(super) last: u64,
     pub(super) connected: Connected,
-}
-
-impl fmt::Debug for Room {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Room")
-            .field("id", &self.id)
-            .field("last", &self.last)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Room {
@@ -62,27 +47,18 @@ impl Room {
                 }
             },
         };
-        let mut setup = Setup {
-            params: &params,
-            rng: &mut ChaCha8Rng::from_seed(seed),
-            now_ms: logged.time_ms,
-        };
-        let game = kind.create(&mut setup)?;
+        let game = GameInstance::create(kind, &params, seed, logged.time_ms)?;
         Ok(game.map(|game| Self {
             id: id.clone(),
             game,
-            state: RoomState::new(
-                Instance::of(logged.seq, logged.time_ms),
-                seed,
-                logged.time_ms,
-            ),
+            state: RoomState::new(Instance::of(logged.seq, logged.time_ms)),
             last: logged.seq,
             connected: Connected::default(),
         }))
     }
 
     /// The room of a snapshot.
-    pub(crate) fn restore(id: RoomId, game: Box<dyn AnyGame>, state: RoomState, last: u64) -> Self {
+    pub(crate) fn restore(id: RoomId, game: GameInstance, state: RoomState, last: u64) -> Self {
         let connected = Connected::of(&state);
         Self {
             id,
@@ -118,8 +94,13 @@ impl Room {
             .map(|(id, p)| (id, p.session))
     }
 
-    pub(crate) fn game(&self) -> &dyn AnyGame {
-        self.game.as_ref()
+    pub(crate) fn game(&self) -> &GameInstance {
+        &self.game
+    }
+
+    /// The state of the game's instance beside the game's own.
+    pub(crate) fn progress(&self) -> &InstanceState {
+        self.game.state()
     }
 
     pub(crate) fn state(&self) -> &RoomState {
@@ -142,18 +123,12 @@ impl Room {
 
     /// The snapshot of a lane for edges.
     pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
-        let (data, spectating) = guard(|| {
-            let spectating = match lane {
-                Lane::Players => Spectating::default(),
-                Lane::Spectators => self.game.spectating(),
-            };
-            (self.game.view(lane), spectating)
-        })?;
+        let (data, served) = self.game.view(lane)?;
         Ok(wire::Snapshot {
             lane: lane.index() as u32,
-            version: self.state.versions[lane.index()],
-            max_rate_hz: spectating.max_rate_hz,
-            delay_ms: spectating.delay_ms,
+            version: self.progress().versions[lane.index()],
+            max_rate_hz: served.max_rate_hz,
+            delay_ms: served.delay_ms,
             data: Some(data),
         })
     }
@@ -161,7 +136,8 @@ impl Room {
     /// The welcome of a session, for an edge that requests it. `None` if it is not a player's current session.
     pub(crate) fn welcome(&self, session: SessionId) -> Option<Result<Welcome, Panicked>> {
         let (id, player) = self.state.player_of(session)?;
-        Some(guard(|| self.game.private(id)).map(|direct| Welcome::of(player, direct)))
+        let direct = self.game.private(id);
+        Some(direct.map(|direct| Welcome::of(player, direct)))
     }
 
     /// Whether the session is an earlier one of a player.
@@ -172,10 +148,7 @@ impl Room {
 
     /// A player's edge and session; `None` if the session has ended.
     pub(crate) fn reach(&self, player: &PlayerId) -> Option<(&EdgeId, SessionId)> {
-        let player = self.state.players.get(player)?;
-        player
-            .is_reachable()
-            .then_some((&player.edge, player.session))
+        self.state.reach(player)
     }
 
     /// Whether the session is a player's current one and held by this edge.
@@ -224,15 +197,11 @@ impl Room {
         if reach.is_none_or(|(_, current)| current != session) {
             return Ok(Vec::new());
         }
-        let mut effects = LiveEffects::default();
-        guard(|| self.game.live(player, data, &mut effects))?;
-        Ok(effects.into_list())
+        self.game.live(player, data)
     }
 
     /// Advances the volatile state.
     pub(crate) fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
-        let mut effects = LiveEffects::default();
-        guard(|| self.game.tick(&mut effects))?;
-        Ok(effects.into_list())
+        self.game.tick()
     }
 }

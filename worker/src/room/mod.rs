@@ -1,4 +1,4 @@
-//! The room actor: a game's state, its players and timers, driven by the entries of its log (D1 to D7).
+//! The room actor: sessions around an instance of a game, driven by the entries of the room's log (D1 to D7).
 //!
 //! A room takes entries and returns [`Emit`]s. It uses neither the clock nor the bus, so that the same entries give the
 //! same room.
@@ -25,5 +25,5 @@ pub(crate) use actor::Room;
 pub(crate) use emit::{Emit, Welcome};
 pub(crate) use logged::Logged;
 pub(crate) use open::Opened;
-pub(crate) use players::Presence;
-pub(crate) use state::{Armed, RoomState};
+pub(crate) use players::{Player, Presence};
+pub(crate) use state::{RefusedSession, RoomState};

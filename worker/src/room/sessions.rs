@@ -10,7 +10,7 @@ use super::emit::{Emit, Welcome};
 use super::logged::Logged;
 use super::players::{KeptReject, Player, Presence};
 use super::state::DELETE_TIMER;
-use grandstand_game::host::{Panicked, guard};
+use grandstand_game::host::Panicked;
 use grandstand_game::{EventKind, Reject};
 
 /// The sender of an entry and the entry's place in its chain.
@@ -91,12 +91,10 @@ impl Room {
         timer: &wire::Timer,
         emits: &mut Vec<Emit>,
     ) -> Result<(), Panicked> {
-        let armed = self.state.timers.get(&timer.name);
-        let Some(armed) = armed.filter(|armed| armed.arming == timer.arming) else {
+        let Some(due_ms) = self.game.take_timer(&timer.name, timer.arming) else {
             return Ok(());
         };
-        let time_ms = time_ms.max(armed.due_ms);
-        self.state.timers.remove(&timer.name);
+        let time_ms = time_ms.max(due_ms);
         if timer.name == DELETE_TIMER {
             emits.push(Emit::Deleted);
             return Ok(());
@@ -239,7 +237,7 @@ impl Room {
             Some(Body::Left(_)) => {
                 player.presence = Presence::Left;
                 player.ended = true;
-                player.left_at = self.state.events;
+                player.left_at = self.game.state().events;
                 self.apply(logged.time_ms, EventKind::Left { player: id }, None, emits)?;
                 emits.push(Emit::Presence);
             }
@@ -304,7 +302,7 @@ impl Room {
             return Ok(());
         }
         player.last_seq = input.seq;
-        let reject = if self.state.finished {
+        let reject = if self.game.state().finished {
             Some(Reject::new(ErrorKind::Finished.code(), "the room is over"))
         } else {
             let none = Data::Json(bytes::Bytes::from_static(b"null"));
@@ -369,7 +367,7 @@ impl Room {
         emits: &mut Vec<Emit>,
     ) -> Result<(), Panicked> {
         if let Some(player) = self.state.players.get(&sender.player) {
-            let private = guard(|| self.game.private(&sender.player))?;
+            let private = self.game.private(&sender.player)?;
             emits.push(Emit::Joined(Box::new(Welcome::of(
                 player,
                 private.or(direct),

@@ -1,8 +1,8 @@
-//! A room's own state beside its game's: players, timers and counters. Snapshots contain all of it.
+//! A room's state around its game: players and refused sessions. Snapshots contain all of it.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use grandstand_common::id::{Instance, PlayerId, SessionId};
+use grandstand_common::id::{EdgeId, Instance, PlayerId, SessionId};
 use serde::{Deserialize, Serialize};
 
 use grandstand_game::Reject;
@@ -16,29 +16,12 @@ const KEPT_REFUSED: usize = 32;
 /// The most players kept after they left, for their `last_seq` and sessions.
 const KEPT_LEFT: usize = 256;
 
-/// A room's own durable state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A room's durable state around its game.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RoomState {
     pub(crate) instance: Instance,
-    pub(crate) seed: [u8; 32],
-    /// The number of events that the game has received. It selects the random stream of an event.
-    pub(crate) events: u64,
-    pub(crate) last_event_ms: u64,
-    pub(crate) finished: bool,
-    /// The version of each lane's view, by [`Lane::index`](grandstand_common::id::Lane::index).
-    pub(crate) versions: [u64; 2],
-    /// The number of timers armed so far.
-    pub(crate) armings: u64,
-    pub(crate) timers: BTreeMap<String, Armed>,
     pub(crate) players: BTreeMap<PlayerId, Player>,
     pub(crate) refused: VecDeque<RefusedSession>,
-}
-
-/// An armed timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Armed {
-    pub(crate) arming: u64,
-    pub(crate) due_ms: u64,
 }
 
 /// A session whose `Joined` the game rejected.
@@ -50,16 +33,9 @@ pub(crate) struct RefusedSession {
 }
 
 impl RoomState {
-    pub(crate) fn new(instance: Instance, seed: [u8; 32], now_ms: u64) -> Self {
+    pub(crate) fn new(instance: Instance) -> Self {
         Self {
             instance,
-            seed,
-            events: 0,
-            last_event_ms: now_ms,
-            finished: false,
-            versions: [0; 2],
-            armings: 0,
-            timers: BTreeMap::new(),
             players: BTreeMap::new(),
             refused: VecDeque::new(),
         }
@@ -70,10 +46,12 @@ impl RoomState {
         self.players.iter().find(|(_, p)| p.session == session)
     }
 
-    pub(crate) fn arm(&mut self, name: String, due_ms: u64) {
-        self.armings += 1;
-        let arming = self.armings;
-        self.timers.insert(name, Armed { arming, due_ms });
+    /// A player's edge and session; `None` if the session has ended.
+    pub(crate) fn reach(&self, player: &PlayerId) -> Option<(&EdgeId, SessionId)> {
+        let player = self.players.get(player)?;
+        player
+            .is_reachable()
+            .then_some((&player.edge, player.session))
     }
 
     pub(crate) fn remember_refused(&mut self, session: SessionId, reject: &Reject) {

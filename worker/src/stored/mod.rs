@@ -4,4 +4,6 @@ pub mod quarantine;
 
 pub(crate) mod error;
 
+mod room;
+
 pub(crate) mod snapshot;

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
-use crate::room::{Room, RoomState};
+use super::room::RoomRecord;
+use crate::room::Room;
 use grandstand_game::Games;
-use grandstand_game::host::StateHash;
-use grandstand_game::host::guard;
+use grandstand_game::host::{GameInstance, StateHash};
 
 /// The version of the format. A reader rejects snapshots of another version.
 const FORMAT: u32 = 1;
@@ -73,8 +73,8 @@ impl StoredState {
     /// Serializes a room and its game.
     pub(crate) fn of(room: &Room) -> Result<Self, EncodeError> {
         Ok(Self {
-            game: guard(|| room.game().state())??,
-            room: serde_json::value::to_raw_value(room.state())?,
+            game: room.game().game_state()??,
+            room: serde_json::value::to_raw_value(&RoomRecord::of(room))?,
         })
     }
 
@@ -174,10 +174,12 @@ pub(crate) fn decode(
     if !is_intact {
         return Err(DecodeError::Damaged);
     }
-    let state: RoomState = serde_json::from_str(state.get())?;
+    let record: RoomRecord<'_> = serde_json::from_str(state.get())?;
     let kind = games
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
     let game = kind.load(game.get())??;
+    let (progress, state) = record.into_states();
+    let game = GameInstance::restore(game, progress);
     Ok(Some(Room::restore(id.clone(), game, state, last)))
 }

@@ -1,0 +1,82 @@
+//! The part of a snapshot that describes the room around the game's own state.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+
+use grandstand_common::id::{Instance, PlayerId};
+use grandstand_game::host::{Armed, InstanceState};
+use serde::{Deserialize, Serialize};
+
+use crate::room::{Player, RefusedSession, Room, RoomState};
+
+/// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RoomRecord<'a> {
+    instance: Instance,
+    seed: [u8; 32],
+    events: u64,
+    last_event_ms: u64,
+    finished: bool,
+    versions: [u64; 2],
+    armings: u64,
+    timers: Cow<'a, BTreeMap<String, Armed>>,
+    players: Cow<'a, BTreeMap<PlayerId, Player>>,
+    refused: Cow<'a, VecDeque<RefusedSession>>,
+}
+
+impl<'a> RoomRecord<'a> {
+    pub(super) fn of(room: &'a Room) -> Self {
+        let (progress, state) = (room.progress(), room.state());
+        Self {
+            instance: state.instance,
+            seed: progress.seed,
+            events: progress.events,
+            last_event_ms: progress.last_event_ms,
+            finished: progress.finished,
+            versions: progress.versions,
+            armings: progress.armings,
+            timers: Cow::Borrowed(&progress.timers),
+            players: Cow::Borrowed(&state.players),
+            refused: Cow::Borrowed(&state.refused),
+        }
+    }
+
+    pub(super) fn into_states(self) -> (InstanceState, RoomState) {
+        let progress = InstanceState {
+            seed: self.seed,
+            events: self.events,
+            last_event_ms: self.last_event_ms,
+            finished: self.finished,
+            versions: self.versions,
+            armings: self.armings,
+            timers: self.timers.into_owned(),
+        };
+        let state = RoomState {
+            instance: self.instance,
+            players: self.players.into_owned(),
+            refused: self.refused.into_owned(),
+        };
+        (progress, state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A room as builds before this one stored it.
+    const STORED: &str = concat!(
+        r#"{"instance":7,"seed":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31],"#,
+        r#""events":3,"last_event_ms":1767225600000,"finished":false,"versions":[2,3],"armings":4,"#,
+        r#""timers":{"turn":{"arming":4,"due_ms":1767225620000}},"#,
+        r#""players":{"alice":{"session":10,"edge":"edge-1","presence":"connected","ended":false,"n":1,"last_seq":1,"#,
+        r#""client":"","attempt":0,"sessions":[9],"rejects":[{"seq":1,"code":"paused","message":"no"}],"left_at":0}},"#,
+        r#""refused":[{"session":11,"code":"room_full","message":"full"}]}"#,
+    );
+
+    #[test]
+    fn the_stored_text_of_a_room_stays_the_same() {
+        let record: RoomRecord<'_> = serde_json::from_str(STORED).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), STORED);
+    }
+}
