@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_told() {
+    fn wrong_arguments_are_reported() {
         for (line, part) in [
             (&["--room", "memory-42"][..], "memory-42=player"),
             (&["--room", "memory-42=king"], "`player` or `spectator`"),

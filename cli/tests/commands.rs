@@ -1,8 +1,8 @@
-//! The commands of the program, without what they need to run.
+//! Help and configuration checks of the commands.
 
 use std::process::Command;
 
-/// Code, stdout and stderr.
+/// Runs the program and returns its exit code, stdout and stderr.
 fn run(args: &[&str], secret: Option<&str>) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grandstand"));
     command.args(args);
@@ -14,7 +14,7 @@ fn run(args: &[&str], secret: Option<&str>) -> (Option<i32>, String, String) {
     if let Some(secret) = secret {
         command.env("GRANDSTAND_EDGE_AUTH_SECRET", secret);
     }
-    let output = command.output().expect("it can be run");
+    let output = command.output().expect("the program can be run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (
         output.status.code(),

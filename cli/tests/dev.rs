@@ -1,4 +1,4 @@
-//! `grandstand dev` as a process: what it prints, how it fails, that rooms outlive it.
+//! `grandstand dev` as a process: its errors, its end, and rooms that outlive it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,15 +20,15 @@ fn start(args: &[&str]) -> Server {
     Server::start(PROGRAM, args)
 }
 
-/// Ends with how it went: code, and what it said on stderr.
+/// Runs `dev`, which must fail, and returns its exit code and stderr.
 fn fails(args: &[&str]) -> (i32, String) {
     let output = dev(PROGRAM).args(args).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
-    let said = String::from_utf8(output.stderr).unwrap();
-    (output.status.code().unwrap(), said)
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), stderr)
 }
 
-/// A folder of its own, gone when dropped.
+/// A temporary folder, deleted when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -49,7 +49,7 @@ impl Drop for Folder {
 }
 
 #[tokio::test]
-async fn rooms_are_back_after_a_kill() {
+async fn rooms_survive_a_kill() {
     let folder = Folder::new("kill");
     let server = start(&["--data", folder.path()]);
     let mut alice = server.join("alice", "relay-1").await;
@@ -73,14 +73,14 @@ async fn d18_a_folder_is_locked_by_one_process() {
     let server = start(&["--data", folder.path()]);
     let any = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let other = [&any[..], &["--data", folder.path()]].concat();
-    let (code, said) = fails(&other);
-    assert_eq!((code, said.lines().count()), (69, 1), "{said}");
-    assert!(said.contains(folder.path()), "{said}");
-    assert!(said.contains("in use by another process"), "{said}");
-    // The one that has it is not disturbed.
+    let (code, stderr) = fails(&other);
+    assert_eq!((code, stderr.lines().count()), (69, 1), "{stderr}");
+    assert!(stderr.contains(folder.path()), "{stderr}");
+    assert!(stderr.contains("in use by another process"), "{stderr}");
+    // The process that holds the lock is not disturbed.
     let mut alice = server.join("alice", "relay-1").await;
     assert_eq!(alice.next("joined").await["last_seq"], 0);
-    // Nor is the lock left behind by a kill.
+    // A kill releases the lock.
     drop(server);
     let server = start(&["--data", folder.path()]);
     let mut alice = server.join("alice", "relay-1").await;
@@ -88,13 +88,13 @@ async fn d18_a_folder_is_locked_by_one_process() {
 }
 
 #[tokio::test]
-async fn it_ends_when_told_and_says_so_to_clients() {
+async fn sigterm_ends_it_after_a_notice_to_clients() {
     let mut server = start(&[]);
     let mut alice = server.join("alice", "memory-1").await;
     alice.next("joined").await;
     let pid = server.child.id().to_string();
-    let told = Command::new("kill").args(["-TERM", &pid]).status();
-    assert!(told.unwrap().success());
+    let sent = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(sent.unwrap().success());
     assert_eq!(alice.next("notice").await["code"], "draining");
     let closed = loop {
         match alice.0.next().await.unwrap().unwrap() {
@@ -109,7 +109,7 @@ async fn it_ends_when_told_and_says_so_to_clients() {
 }
 
 #[test]
-fn what_is_wrong_is_one_line_and_a_code() {
+fn an_error_is_one_line_and_an_exit_code() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let free = "127.0.0.1:0";
@@ -123,11 +123,15 @@ fn what_is_wrong_is_one_line_and_a_code() {
         (&["--shards", "5000"], 78, "--shards"),
         (&["--log", "grandstand=loud"], 64, "loud"),
     ] {
-        let (found, said) = fails(args);
-        assert_eq!((found, said.lines().count()), (code, 1), "{args:?}: {said}");
+        let (found, stderr) = fails(args);
+        assert_eq!(
+            (found, stderr.lines().count()),
+            (code, 1),
+            "{args:?}: {stderr}"
+        );
         assert!(
-            said.starts_with("grandstand: ") && said.contains(part),
-            "{said}"
+            stderr.starts_with("grandstand: ") && stderr.contains(part),
+            "{stderr}"
         );
     }
 }

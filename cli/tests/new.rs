@@ -13,7 +13,7 @@ use server::Server;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_grandstand");
 
-/// A folder of its own, gone when dropped.
+/// A temporary folder, deleted when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -110,8 +110,8 @@ async fn the_written_program_can_be_played() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told() {
-    let folder = Folder::new("told");
+fn an_unusable_name_is_reported_and_nothing_is_written() {
+    let folder = Folder::new("unusable");
     std::fs::create_dir(folder.0.join("chess")).unwrap();
     for (name, part) in [
         ("chess", "chess exists"),
@@ -120,9 +120,9 @@ fn what_cannot_be_written_is_told() {
         ("match", "reserved"),
     ] {
         let output = new(&folder.0, name);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(64), "{said}");
-        assert!(said.contains(part), "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
     }
     let left = std::fs::read_dir(&folder.0).unwrap().count();
     assert_eq!(left, 1, "nothing is written");

@@ -42,7 +42,7 @@ fn example(language: &str, words: &str) -> &'static str {
     found[0]
 }
 
-/// A checkout whose programs are built, on ports of its own.
+/// A checkout whose programs are built, with its own ports.
 struct Checkout {
     dir: TempDir,
     edge: Port,
@@ -125,7 +125,7 @@ impl Checkout {
         shell
     }
 
-    /// Starts a script that goes on.
+    /// Starts a script that runs until it is killed.
     fn start(&self, script: &str) -> Running {
         let log = self.dir.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
@@ -186,7 +186,7 @@ fn printed(line: &str) -> Value {
     serde_json::from_str(&json).unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
-/// Connects as soon as the server is there, and has the printed conversation with it.
+/// Connects as soon as the server listens, and holds the printed conversation with it.
 async fn converse(checkout: &Checkout, running: &mut Running, query: &str) {
     let door = Door {
         query: query.to_owned(),
@@ -216,7 +216,7 @@ async fn converse(checkout: &Checkout, running: &mut Running, query: &str) {
             ("> ", message) => {
                 while !waiting.is_empty() {
                     let frame = timeout(PATIENCE, socket.next()).await;
-                    let frame = frame.unwrap_or_else(|_| panic!("nothing comes of {waiting:?}"));
+                    let frame = frame.unwrap_or_else(|_| panic!("none of {waiting:?} arrives"));
                     let text = frame.unwrap().unwrap().into_text().unwrap();
                     let message: Value = serde_json::from_str(&text).unwrap();
                     let found = waiting.iter().position(|line| is_printed(line, &message));
@@ -237,7 +237,7 @@ async fn converse(checkout: &Checkout, running: &mut Running, query: &str) {
 }
 
 #[tokio::test]
-async fn one_command_starts_a_server_that_is_spoken_with_by_hand() {
+async fn one_command_starts_a_server_that_holds_the_printed_conversation() {
     let start = example("sh", "cargo run -- dev");
     let start = start.lines().next().unwrap();
     let by_hand = example("sh", "python -m websockets");

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_to_open_and_what_to_type() {
+    fn the_text_has_the_urls_and_messages_to_copy() {
         let text = banner("127.0.0.1:8080").to_string();
         for part in [
             "  http://127.0.0.1:8080/?room=memory-1&user=alice ",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_games_of_an_author_are_named_and_no_page_that_does_not_know_them() {
+    fn without_memory_the_text_names_the_own_game_and_no_page() {
         let mut own = banner("127.0.0.1:8080");
         own.games = vec!["twentyone"];
         let text = own.to_string();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_address_can_be_opened_and_is_warned_of() {
+    fn an_unspecified_address_is_shown_as_loopback_with_a_warning() {
         let text = banner("0.0.0.0:80").to_string();
         assert!(text.contains("http://127.0.0.1:80/"), "{text}");
         assert!(text.contains("warning"), "{text}");

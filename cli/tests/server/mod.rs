@@ -1,4 +1,4 @@
-//! `dev` of a program, as a process, and clients of it.
+//! A program's `dev` as a process, and its clients.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+/// How long a client waits for a message.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `PROGRAM dev`.
@@ -27,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on free ports, and waits until it is ready.
+    /// Starts the server on free ports and waits until it is ready.
     pub(crate) fn start(program: impl AsRef<Path>, args: &[&str]) -> Self {
         let mut child = dev(program)
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
@@ -42,11 +43,11 @@ impl Server {
                 let (_, rest) = line.split_once("ws://")?;
                 Some(rest.split_once('/')?.0.to_owned())
             })
-            .expect("it says what to type");
+            .expect("the server prints its address");
         Self { child, address }
     }
 
-    /// A connection of this player, that has asked to join a room.
+    /// Connects a player and sends its `join` for a room.
     pub(crate) async fn join(&self, user: &str, room: &str) -> Client {
         let url = format!("ws://{}/v1/ws?user={user}", self.address);
         let (socket, _) = connect_async(url).await.unwrap();
@@ -72,7 +73,7 @@ impl Client {
         self.0.send(text).await.unwrap();
     }
 
-    /// The next message of a type.
+    /// Waits for the next message of a type.
     pub(crate) async fn next(&mut self, kind: &str) -> Value {
         let next = async {
             loop {

@@ -281,16 +281,16 @@ impl Client {
         }
     }
 
-    /// Reads until the condition `so` holds; `what` names it in the failure.
+    /// Reads until the condition `holds` is true; `what` names it in the failure.
     ///
     /// # Panics
-    /// If it does not hold in time.
-    pub async fn until(&mut self, what: &str, mut so: impl FnMut(&Self) -> bool) {
+    /// If it is not true in time.
+    pub async fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !so(self) {
+        while !holds(self) {
             match self.next_before(deadline).await {
                 Some(Some(_)) => {}
-                Some(None) if so(self) => return,
+                Some(None) if holds(self) => return,
                 Some(None) => self.fail(&format!("the connection was closed before: {what}")),
                 None => self.fail(&format!("did not happen in time: {what}")),
             }
