@@ -296,6 +296,6 @@ fn faces(value: &Value) -> usize {
     }
 }
 
-fn require(so: bool, else_say: impl FnOnce() -> String) -> Result<(), Broken> {
-    if so { Ok(()) } else { Err(Broken(else_say())) }
+fn require(is_met: bool, violation: impl FnOnce() -> String) -> Result<(), Broken> {
+    if is_met { Ok(()) } else { Err(Broken(violation())) }
 }
