@@ -297,5 +297,9 @@ fn faces(value: &Value) -> usize {
 }
 
 fn require(is_met: bool, violation: impl FnOnce() -> String) -> Result<(), Broken> {
-    if is_met { Ok(()) } else { Err(Broken(violation())) }
+    if is_met {
+        Ok(())
+    } else {
+        Err(Broken(violation()))
+    }
 }
