@@ -1,11 +1,14 @@
 //! The settings that all processes of a cluster share: their bus, and the numbers that they must agree on.
 
+use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{
-    Bucket, Bus, BusError, BusOptions, ConnectError, ConnectionState, PutError, Storage,
+    Bucket, Bus, BusError, BusOptions, ConnectError, ConnectionState, PutError, Servers, Storage,
+    check_credentials,
 };
 use crate::exit::Exit;
 use crate::process::config::Checks;
@@ -13,7 +16,7 @@ use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
 /// The section `[cluster]` of every process' configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterSettings {
     /// NATS servers, separated by commas.
@@ -35,6 +38,23 @@ pub struct ClusterSettings {
     pub memory_storage: bool,
 }
 
+/// Leaves out the login in the URL.
+impl fmt::Debug for ClusterSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = Servers::parse(&self.url).map(|servers| servers.to_string());
+        f.debug_struct("ClusterSettings")
+            .field("url", &url)
+            .field("credentials", &self.credentials)
+            .field("partitions", &self.partitions)
+            .field("streams", &self.streams)
+            .field("replicas", &self.replicas)
+            .field("log_max_age_s", &self.log_max_age_s)
+            .field("log_max_bytes", &self.log_max_bytes)
+            .field("memory_storage", &self.memory_storage)
+            .finish()
+    }
+}
+
 impl Default for ClusterSettings {
     fn default() -> Self {
         Self {
@@ -51,8 +71,24 @@ impl Default for ClusterSettings {
 }
 
 impl ClusterSettings {
-    /// Checks ranges that the types cannot express.
+    /// Checks ranges that the types cannot express, the addresses, and the credentials file.
     pub fn validate(&self, checks: &mut Checks) {
+        let servers = Servers::parse(&self.url);
+        if let Err(error) = &servers {
+            checks.require("cluster.url", false, || format!("is wrong: {error}"));
+        }
+        if !self.credentials.is_empty() {
+            if let Err(error) = check_credentials(Path::new(&self.credentials)) {
+                checks.require("cluster.credentials", false, || {
+                    format!("is wrong: {error}")
+                });
+            }
+            checks.require(
+                "cluster.credentials",
+                !servers.is_ok_and(|servers| servers.has_login()),
+                || "must be empty, because `cluster.url` names a user or token; use one of them",
+            );
+        }
         checks.range("cluster.partitions", self.partitions.into(), 1..=4096);
         let streams = u64::from(self.partitions.max(1));
         checks.range("cluster.streams", self.streams.into(), 1..=streams);

@@ -13,7 +13,7 @@ pub enum ConnectError {
     #[error("bad bus options: {0}")]
     Options(&'static str),
     /// The text is not an address.
-    #[error("{url:?} is not a NATS address (nats://host:4222): {reason}")]
+    #[error("the NATS address {url:?} {reason}; write it like nats://host:4222")]
     BadUrl {
         /// The address, without its password.
         url: String,
@@ -28,9 +28,27 @@ pub enum ConnectError {
         /// The cause.
         cause: io::Error,
     },
+    /// Two logins are given, of which NATS takes one.
+    #[error(
+        "the NATS address names a user or token, and {} gives credentials: use one of them", path.display()
+    )]
+    TwoLogins {
+        /// The credentials file.
+        path: PathBuf,
+    },
     /// No answer from the address, or an answer that is not from NATS.
     #[error("cannot connect to NATS at {url}: {cause}; is it running, and is the address right?")]
     Unreachable {
+        /// The address, without its password.
+        url: String,
+        /// The cause.
+        cause: async_nats::ConnectError,
+    },
+    /// The server refuses the login, or wants one.
+    #[error(
+        "NATS at {url} refuses the login: {cause}; check the user or token in the address, or the credentials file"
+    )]
+    Login {
         /// The address, without its password.
         url: String,
         /// The cause.
@@ -284,6 +302,8 @@ impl ConnectError {
             Self::Credentials { .. } | Self::NothingThere { .. } => Exit::NoInput,
             Self::Options(_)
             | Self::BadUrl { .. }
+            | Self::TwoLogins { .. }
+            | Self::Login { .. }
             | Self::TooOld { .. }
             | Self::OtherCluster { .. }
             | Self::NoCluster { .. }

@@ -34,6 +34,7 @@ pub use self::error::{
     AppendError, BusError, ConnectError, PublishError, PutError, RequestError, StoreFailure,
     Unanswered,
 };
+pub use self::nats::{Servers, check_credentials};
 pub use self::options::{BusOptions, Storage};
 pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};

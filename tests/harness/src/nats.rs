@@ -25,6 +25,7 @@ pub struct NatsServer {
     child: Child,
     port: Port,
     dir: TempDir,
+    args: Vec<String>,
 }
 
 /// A folder in the system's temporary folder, deleted when dropped.
@@ -86,19 +87,38 @@ impl NatsServer {
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
+    /// Starts a server with more arguments and waits until it answers.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_with(args: &[&str]) -> Self {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        let started = Self::launch_with(false, None, args).await;
+        started.unwrap_or_else(|e| panic!("{e}"))
+    }
+
     /// Starts a server and waits until it answers. With `own_group` it gets a process group of its own, so that Ctrl-C on
     /// the terminal does not reach it. `logs` is the folder of its log; `None` is the usual folder.
     ///
     /// # Errors
     /// If it cannot be started, ends, or does not answer in time.
     pub async fn try_start(own_group: bool, logs: Option<&Path>) -> Result<Self, RigError> {
+        Self::launch_with(own_group, logs, Vec::new()).await
+    }
+
+    async fn launch_with(
+        own_group: bool,
+        logs: Option<&Path>,
+        args: Vec<String>,
+    ) -> Result<Self, RigError> {
         let dir = TempDir::try_new("nats")?;
         let port = Port::try_take()?;
         let log = Log::new(NAME, logs)?;
         let mut server = Self {
-            child: Child::spawn(command(dir.path(), &port)?, NAME, log, own_group)?,
+            child: Child::spawn(command(dir.path(), &port, &args)?, NAME, log, own_group)?,
             port,
             dir,
+            args,
         };
         server.try_ready(START).await?;
         Ok(server)
@@ -120,7 +140,8 @@ impl NatsServer {
     /// # Errors
     /// If it cannot be started.
     pub fn relaunch(&mut self) -> Result<(), RigError> {
-        self.child.respawn(command(self.dir.path(), &self.port)?)
+        let command = command(self.dir.path(), &self.port, &self.args)?;
+        self.child.respawn(command)
     }
 
     /// Starts the server again as [`Self::relaunch`] does and waits until it answers.
@@ -169,13 +190,14 @@ impl DerefMut for NatsServer {
     }
 }
 
-fn command(dir: &Path, port: &Port) -> Result<Command, RigError> {
+fn command(dir: &Path, port: &Port, args: &[String]) -> Result<Command, RigError> {
     let mut command = Command::new(programs::find_nats()?);
     let port = port.address().port().to_string();
     command
         .args(["--addr", "127.0.0.1", "--port", &port, "--jetstream"])
         .arg("--store_dir")
-        .arg(dir.join("store"));
+        .arg(dir.join("store"))
+        .args(args);
     Ok(command)
 }
 

@@ -8,7 +8,9 @@
 mod folder;
 mod kv;
 mod log;
+mod logins;
 mod messages;
+
 mod nats;
 mod readers;
 mod rig;

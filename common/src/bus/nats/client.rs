@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
 use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_path::SecondPath;
+use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams};
 use crate::bus::options::BusOptions;
@@ -29,7 +30,7 @@ pub struct Nats {
 impl Nats {
     pub(crate) async fn connect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
         options.check()?;
-        let servers = connect::parse(url)?;
+        let servers = Servers::parse(url)?;
         let (connection, tasks) = connect::connect(&servers, options).await?;
         Ok(Self::new(Inner::new(connection, options, servers, tasks)))
     }

@@ -1,11 +1,12 @@
 //! Connects to NATS and observes the connection.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, Subscriber};
 use rand::RngExt as _;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -14,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use crate::bus::error::ConnectError;
 use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
+use crate::bus::nats::servers::Servers;
 use crate::bus::nats::streams;
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
@@ -40,21 +42,28 @@ const READ_BUFFER: u16 = u16::MAX;
 
 /// Connects and sets the streams up.
 pub(super) async fn connect(
-    servers: &[ServerAddr],
+    servers: &Servers,
     options: &BusOptions,
 ) -> Result<(Connection, Vec<AbortHandle>), ConnectError> {
-    let url = without_credentials(servers);
+    let url = servers.to_string();
     let replies = Arc::new(Replies::new(format!("_INBOX.{}.", random_id())));
     let wake = Arc::new(Notify::new());
-    let connect_options = client_options(options, &replies, &wake).await?;
-    let connecting = connect_options.connect(servers);
+    let connect_options = client_options(servers, options, &replies, &wake).await?;
+    let connecting = connect_options.connect(servers.addresses());
     let client = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
         Ok(Ok(client)) => client,
         Ok(Err(cause)) if cause.kind() == ConnectErrorKind::TimedOut => {
             let after = CONNECT_TIMEOUT;
             return Err(ConnectError::TimedOut { url, after });
         }
-        Ok(Err(cause)) => return Err(ConnectError::Unreachable { url, cause }),
+        Ok(Err(cause)) => {
+            return Err(match cause.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                    ConnectError::Login { url, cause }
+                }
+                _ => ConnectError::Unreachable { url, cause },
+            });
+        }
         Err(_) => {
             let after = CONNECT_DEADLINE;
             return Err(ConnectError::TimedOut { url, after });
@@ -93,12 +102,14 @@ pub(super) async fn connect(
 }
 
 async fn client_options(
+    servers: &Servers,
     options: &BusOptions,
     replies: &Arc<Replies>,
     wake: &Arc<Notify>,
 ) -> Result<ConnectOptions, ConnectError> {
     let (replies, wake) = (replies.clone(), wake.clone());
-    let mut client = ConnectOptions::new()
+    let client = servers
+        .connect_options()
         .name(&options.name)
         .client_capacity(CLIENT_CAPACITY)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
@@ -119,14 +130,39 @@ async fn client_options(
                 wake.notify_one();
             }
         });
-    if let Some(path) = &options.credentials {
-        let with = client.credentials_file(path).await;
-        client = with.map_err(|cause| ConnectError::Credentials {
-            path: path.clone(),
-            cause,
-        })?;
+    with_credentials(client, servers, options).await
+}
+
+/// Adds the credentials file, if there is one.
+pub(super) async fn with_credentials(
+    client: ConnectOptions,
+    servers: &Servers,
+    options: &BusOptions,
+) -> Result<ConnectOptions, ConnectError> {
+    let Some(path) = &options.credentials else {
+        return Ok(client);
+    };
+    if servers.has_login() {
+        return Err(ConnectError::TwoLogins { path: path.clone() });
     }
-    Ok(client)
+    let with = client.credentials_file(path).await;
+    with.map_err(|cause| ConnectError::Credentials {
+        path: path.clone(),
+        cause,
+    })
+}
+
+/// Checks that a credentials file can be read and has a JWT and a key in it.
+///
+/// # Errors
+/// If it has not.
+pub fn check_credentials(path: &Path) -> Result<(), ConnectError> {
+    let text = std::fs::read_to_string(path);
+    let read = text.and_then(|text| ConnectOptions::with_credentials(&text));
+    read.map(drop).map_err(|cause| ConnectError::Credentials {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// No delay at first, then doubling up to 250 ms with up to half of it random, so that many clients do not reconnect at
@@ -202,34 +238,4 @@ pub(super) fn random_id() -> String {
         .take(22)
         .map(char::from)
         .collect()
-}
-
-/// Parses addresses separated by commas.
-pub(super) fn parse(url: &str) -> Result<Vec<ServerAddr>, ConnectError> {
-    url.split(',')
-        .map(|one| {
-            one.trim().parse().map_err(|error: std::io::Error| {
-                // The address is invalid, so the place of a password in it is unknown.
-                let url = one.rsplit('@').next().unwrap_or_default().to_owned();
-                let reason = error.to_string();
-                ConnectError::BadUrl { url, reason }
-            })
-        })
-        .collect()
-}
-
-/// The address of `place` with the scheme and user of `like`.
-pub(super) fn with_address(like: &ServerAddr, place: &ServerAddr) -> Option<ServerAddr> {
-    let mut url = like.clone().into_inner();
-    url.set_host(Some(place.host())).ok()?;
-    url.set_port(Some(place.port())).ok()?;
-    ServerAddr::from_url(url).ok()
-}
-
-/// The addresses without user names and passwords.
-pub(super) fn without_credentials(servers: &[ServerAddr]) -> String {
-    let each = servers
-        .iter()
-        .map(|server| format!("{}://{}:{}", server.scheme(), server.host(), server.port()));
-    each.collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,7 @@
 //! Connects to an existing cluster to inspect it.
 
 use crate::bus::error::{BusError, ConnectError};
+use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, streams};
 use crate::bus::options::BusOptions;
@@ -14,13 +15,13 @@ pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, Co
         inspect_only: true,
         ..options.clone()
     };
-    let servers = connect::parse(url)?;
+    let servers = Servers::parse(url)?;
     let (connection, tasks) = connect::connect(&servers, &options).await?;
     let mut inner = Inner::new(connection, &options, servers, tasks);
     let (record, replicas) = record(&inner).await?;
     if record.bus_protocol != BUS_PROTOCOL {
         return Err(ConnectError::OtherVersion {
-            place: connect::without_credentials(&inner.servers),
+            place: inner.servers.to_string(),
             found: format!("bus protocol {}", record.bus_protocol),
             wanted: BUS_PROTOCOL.to_string(),
         });
@@ -39,7 +40,7 @@ async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
         streams::kv_name(&bucket),
         streams::kv_subject(&bucket, CLUSTER_KEY),
     );
-    let url = || connect::without_credentials(&inner.servers);
+    let url = || inner.servers.to_string();
     let read = async {
         let info = inner.connection.stream_info(&stream).await?;
         let found = inner

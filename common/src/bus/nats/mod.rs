@@ -3,6 +3,8 @@
 //! async-nats' own ack futures, ordered consumers and KV watches are not used, because they neither fail with the
 //! connection nor detect a loss soon (D3, D20).
 
+mod servers;
+
 mod pub_ack;
 
 mod replies;
@@ -28,4 +30,6 @@ mod inspect;
 mod client;
 
 pub use self::client::Nats;
+pub use self::connect::check_credentials;
 pub(crate) use self::second_path::SecondPath;
+pub use self::servers::Servers;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::client::{Client, Request, RequestErrorKind};
 use async_nats::connection::State;
-use async_nats::{ConnectOptions, Event, ServerAddr};
+use async_nats::{Event, ServerAddr};
 use bytes::Bytes;
 use rand::seq::SliceRandom as _;
 use tokio::sync::{Notify, watch};
@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use crate::bus::error::{PublishError, RequestError};
 use crate::bus::nats::connect;
 use crate::bus::nats::connection::Connection;
+use crate::bus::nats::servers::Servers;
 use crate::bus::options::BusOptions;
 use crate::bus::types::SecondConnection;
 
@@ -57,11 +58,7 @@ enum Found {
 
 impl SecondPath {
     /// Starts to look for another server than that of `connection`.
-    pub(super) fn start(
-        connection: Connection,
-        servers: Vec<ServerAddr>,
-        options: BusOptions,
-    ) -> Self {
+    pub(super) fn start(connection: Connection, servers: Servers, options: BusOptions) -> Self {
         let state = Arc::new(Shared {
             connection: watch::Sender::new(SecondConnection::Missing),
             client: watch::Sender::new(None),
@@ -108,7 +105,7 @@ impl SecondPath {
 
 struct Seeker {
     connection: Connection,
-    servers: Vec<ServerAddr>,
+    servers: Servers,
     options: BusOptions,
     state: Arc<Shared>,
 }
@@ -157,7 +154,7 @@ impl Seeker {
     /// Tries all known servers in random order.
     async fn look(&self, gone: &Arc<Notify>) -> Found {
         let own = self.connection.client.server_info();
-        let mut candidates = candidates(&self.servers, &own.connect_urls);
+        let mut candidates = self.servers.candidates(&own.connect_urls);
         if candidates.len() < 2 && own.cluster.is_none() {
             return Found::OnlyOwn;
         }
@@ -177,7 +174,9 @@ impl Seeker {
 
     async fn connect(&self, address: ServerAddr, gone: &Arc<Notify>) -> Option<Client> {
         let gone = gone.clone();
-        let mut options = ConnectOptions::new()
+        let options = self
+            .servers
+            .connect_options()
             .name(format!("{} (second)", self.options.name))
             .client_capacity(CAPACITY)
             .subscription_capacity(CAPACITY)
@@ -192,10 +191,8 @@ impl Seeker {
                     }
                 }
             });
-        if let Some(path) = &self.options.credentials {
-            options = options.credentials_file(path).await.ok()?;
-        }
-        let connecting = options.connect(address);
+        let options = connect::with_credentials(options, &self.servers, &self.options).await;
+        let connecting = options.ok()?.connect(address);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         connected.ok()?.ok()
     }
@@ -216,51 +213,5 @@ impl Seeker {
 
     fn own_server(&self) -> String {
         self.connection.client.server_info().server_id
-    }
-}
-
-/// The configured servers and those that the server announced, each once. Announced addresses have no user and get that
-/// of the first configured one.
-fn candidates(configured: &[ServerAddr], told: &[String]) -> Vec<ServerAddr> {
-    let place = |server: &ServerAddr| (server.host().to_owned(), server.port());
-    let mut all = configured.to_vec();
-    let Some(first) = configured.first() else {
-        return all;
-    };
-    for told in told {
-        let Ok(told) = told.parse::<ServerAddr>() else {
-            continue;
-        };
-        if all.iter().any(|known| place(known) == place(&told)) {
-            continue;
-        }
-        let url = connect::with_address(first, &told);
-        all.extend(url);
-    }
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn d17_told_servers_are_candidates_once_and_with_the_first_one_s_user() {
-        let configured = ["nats://me:secret@a:4222", "nats://b:4222"];
-        let configured: Vec<ServerAddr> = configured.iter().map(|s| s.parse().unwrap()).collect();
-        let told = ["a:4222", "b:4222", "10.0.0.3:4333"].map(str::to_owned);
-        let all = candidates(&configured, &told);
-        let all: Vec<_> = all
-            .iter()
-            .map(|s| (s.host(), s.port(), s.username()))
-            .collect();
-        assert_eq!(
-            all,
-            [
-                ("a", 4222, Some("me")),
-                ("b", 4222, None),
-                ("10.0.0.3", 4333, Some("me"))
-            ]
-        );
     }
 }

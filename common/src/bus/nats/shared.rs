@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_nats::ServerAddr;
 use tokio::task::AbortHandle;
 
 use crate::bus::nats::connection::Connection;
+use crate::bus::nats::servers::Servers;
 use crate::bus::options::BusOptions;
 
 /// The state of clones, subscriptions and readers. The connection ends with the last of them.
@@ -13,7 +13,7 @@ use crate::bus::options::BusOptions;
 pub(super) struct Inner {
     pub(super) connection: Connection,
     pub(super) options: BusOptions,
-    pub(super) servers: Vec<ServerAddr>,
+    pub(super) servers: Servers,
     tasks: Vec<AbortHandle>,
     /// Numbers the deliver subjects of readers.
     readers: AtomicU64,
@@ -31,7 +31,7 @@ impl Inner {
     pub(super) fn new(
         connection: Connection,
         options: &BusOptions,
-        servers: Vec<ServerAddr>,
+        servers: Servers,
         tasks: Vec<AbortHandle>,
     ) -> Self {
         Self {

@@ -1,0 +1,70 @@
+//! Logins in the URL of NATS.
+
+use grandstand_common::bus::{Bus, BusOptions, ConnectError};
+use grandstand_common::id::Partition;
+use grandstand_harness::nats::NatsServer;
+
+use crate::rig::{append, options};
+
+/// Puts a login into a URL.
+fn with(login: &str, url: &str) -> String {
+    url.replace("//", &format!("//{login}@"))
+}
+
+async fn connect(url: &str) -> Result<Bus, ConnectError> {
+    Bus::connect_nats(url, &options()).await
+}
+
+#[tokio::test]
+async fn a_user_and_password_or_a_token_in_the_url_reach_the_server_also_after_a_reconnect() {
+    for (args, good, bad) in [
+        (
+            &["--user", "m@e", "--pass", "p/w,:%"][..],
+            "m%40e:p%2Fw%2C%3A%25",
+            "m%40e:other",
+        ),
+        (&["--auth", "t0/ken"][..], "t0%2Fken", "other"),
+    ] {
+        let mut server = NatsServer::start_with(args).await;
+        let bus = connect(&with(good, &server.url())).await.unwrap();
+        append(&bus, "in.0.room", 1).await;
+        server.restart().await;
+        crate::rig::soon("the log after the restart", async {
+            while bus.log_state(Partition(0)).await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        append(&bus, "in.0.room", 2).await;
+        for url in [with(bad, &server.url()), server.url()] {
+            let error = connect(&url).await.unwrap_err();
+            assert!(matches!(error, ConnectError::Login { .. }), "{error}");
+            assert_eq!(error.exit().code(), 78);
+            let error = error.to_string();
+            assert!(!error.contains("other") && !error.contains('\n'), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_beside_a_credentials_file_is_refused() {
+    let options = BusOptions {
+        credentials: Some("/nowhere/nats.creds".into()),
+        ..options()
+    };
+    let error = Bus::connect_nats("nats://me:pw@127.0.0.1:1", &options).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ConnectError::TwoLogins { .. }), "{error}");
+    assert!(!error.to_string().contains("pw"), "{error}");
+}
+
+#[tokio::test]
+async fn tls_in_the_url_is_required_of_the_server() {
+    let server = NatsServer::start().await;
+    let url = server.url().replace("nats://", "tls://");
+    let error = connect(&url).await.unwrap_err();
+    assert!(error.to_string().contains("tls://"), "{error}");
+    // One such address requires TLS of all, so that no reconnect falls back to plain text.
+    let both = format!("{},tls://127.0.0.1:1", server.url());
+    connect(&both).await.unwrap_err();
+}
