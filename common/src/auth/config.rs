@@ -13,6 +13,9 @@ use crate::process::config::Checks;
 /// The most seconds that clocks may differ by.
 const MAX_LEEWAY_S: u64 = 3600;
 
+/// The least bytes of a secret for HS256 (RFC 7518 section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+
 /// The tokens to trust. Exactly one of `secret` and `public_key_file` is set.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,6 +81,18 @@ impl AuthConfig {
             _ => format!("{section}.public_key_file"),
         };
         checks.require(&key, false, || why.to_string());
+    }
+
+    /// Checks that the secret cannot be guessed from a token.
+    pub fn advise(&self, section: &str, checks: &mut Checks) {
+        let bytes = self.secret.len();
+        let key = format!("{section}.secret");
+        checks.require(&key, bytes == 0 || bytes >= MIN_SECRET_BYTES, || {
+            format!(
+                "has {bytes} bytes, but HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 section 3.2), because a shorter \
+                 one can be guessed from a token; make one with: head -c 32 /dev/urandom | base64"
+            )
+        });
     }
 
     /// Makes the verifier. Reads the key's file.

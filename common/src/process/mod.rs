@@ -77,9 +77,10 @@ fn try_run<C: Config, F>(args: &ProcessArgs, sources: &Sources, drive: F) -> Res
 where
     F: AsyncFnOnce(C) -> Result<(), Failure>,
 {
-    let config = config::load(sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let config: C = config::load(sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     telemetry::init(args.log_format, &args.log)
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    config::warn(&config);
     let files = sys::raise_open_files();
     tracing::debug!(files, "limit of open files");
     let runtime = tokio::runtime::Builder::new_current_thread()

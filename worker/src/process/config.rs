@@ -100,6 +100,13 @@ impl Config for WorkerConfig {
         checks.range("rooms.snapshot_entries", entries, 1..=100_000);
         let delay = self.rooms.snapshot_delay_ms;
         checks.range("rooms.snapshot_delay_ms", delay, 10..=600_000);
+        let age_ms = self.cluster.log_max_age_s.saturating_mul(1000);
+        checks.require("rooms.snapshot_delay_ms", delay <= age_ms / 2, || {
+            format!(
+                "is {delay}, more than half of `cluster.log_max_age_s` ({age_ms} ms): the log could drop an entry before a \
+                 snapshot covers it"
+            )
+        });
         checks.range("rooms.idle_ms", self.rooms.idle_ms, 0..=86_400_000);
         let cold = u64::from(self.rooms.cold_edges);
         checks.range("rooms.hot_edges", self.rooms.hot_edges.into(), 1..=1 << 20);
@@ -147,6 +154,20 @@ mod tests {
     #[test]
     fn the_documented_file_has_every_key_and_its_default() {
         check_documented::<WorkerConfig>(include_str!("../../../config/worker.toml")).unwrap();
+    }
+
+    #[test]
+    fn a_snapshot_is_written_before_the_log_drops_its_entries() {
+        let check = |delay_ms: &str| {
+            let sources = Sources::new(None).environment([
+                ("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_DELAY_MS", delay_ms),
+                ("GRANDSTAND_WORKER_CLUSTER_LOG_MAX_AGE_S", "60"),
+            ]);
+            load::<WorkerConfig>(&sources).map(drop)
+        };
+        check("30000").unwrap();
+        let error = check("30001").unwrap_err().to_string();
+        assert!(error.contains("cluster.log_max_age_s"), "{error}");
     }
 
     #[test]

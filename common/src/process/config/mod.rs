@@ -34,6 +34,10 @@ pub trait Config: Default + Serialize + DeserializeOwned {
 
     /// Checks ranges and combinations that the types cannot express.
     fn validate(&self, checks: &mut Checks);
+
+    /// Checks what a process can run with but should not. `--check` reports it as a problem, a start as a warning, so that
+    /// an update does not stop a process that has run with it.
+    fn advise(&self, _checks: &mut Checks) {}
 }
 
 /// The sources of a configuration.
@@ -93,6 +97,22 @@ impl Sources {
 /// # Errors
 /// If the file cannot be read; otherwise all problems of all sources.
 pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
+    load_with(sources, C::validate)
+}
+
+/// Logs a warning for each piece of [advice](Config::advise).
+pub fn warn<C: Config>(config: &C) {
+    let mut checks = Checks::default();
+    config.advise(&mut checks);
+    for (key, what) in checks.0 {
+        tracing::warn!("`{key}` {what}");
+    }
+}
+
+fn load_with<C: Config>(
+    sources: &Sources,
+    validate: impl FnOnce(&C, &mut Checks),
+) -> Result<C, ConfigError> {
     let text = match &sources.file {
         Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::File {
             path: path.clone(),
@@ -106,7 +126,7 @@ pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
     }
     merged.add_environment(C::ENV_PREFIX, &sources.environment);
     merged.add_flags(&sources.flags);
-    merged.finish(C::validate)
+    merged.finish(validate)
 }
 
 /// Validates a configuration for `--check` and reports the result.
@@ -114,7 +134,11 @@ pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
 /// # Errors
 /// If `out` cannot be written to.
 pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<Exit> {
-    match load::<C>(sources) {
+    let strict = |config: &C, checks: &mut Checks| {
+        config.validate(checks);
+        config.advise(checks);
+    };
+    match load_with(sources, strict) {
         Ok(_) => {
             match &sources.file {
                 Some(path) => writeln!(out, "{}: the configuration is valid", path.display())?,

@@ -1,0 +1,248 @@
+//! The edge's configuration: `config/edge.toml` shows every key.
+
+mod origins;
+
+mod sections;
+
+use std::time::Duration;
+
+use grandstand_common::auth::AuthConfig;
+use grandstand_common::cluster::ClusterSettings;
+use grandstand_common::envelope::{Limits, MAX_JSON_DEPTH};
+use grandstand_common::process::config::{Checks, Config};
+use serde::{Deserialize, Serialize};
+
+use crate::core::{ChainConfig, ClientConfig, CoreConfig, DeliveryPolicy, RoomConfig};
+use crate::server::context::ServerOptions;
+use crate::server::listen::ListenOptions;
+use crate::websocket::deflate::DeflateOptions;
+
+pub use sections::{CompressionSection, EdgeSection, LimitsSection, RoomsSection, TcpSection};
+
+/// The configuration of an edge process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeConfig {
+    /// The edge's name, addresses and shards.
+    pub edge: EdgeSection,
+    /// The connection to NATS and the cluster's layout.
+    pub cluster: ClusterSettings,
+    /// The verification of tokens.
+    pub auth: AuthConfig,
+    /// Limits per client and per shard.
+    pub limits: LimitsSection,
+    /// Compression of messages.
+    pub compression: CompressionSection,
+    /// The delivery of rooms' updates.
+    pub rooms: RoomsSection,
+    /// Socket options.
+    pub tcp: TcpSection,
+}
+
+impl Config for EdgeConfig {
+    const ENV_PREFIX: &'static str = "GRANDSTAND_EDGE";
+
+    fn validate(&self, checks: &mut Checks) {
+        self.edge.validate(checks);
+        self.cluster.validate(checks);
+        self.auth.validate("auth", checks);
+        self.limits.validate(checks);
+        self.compression.validate(checks);
+        self.rooms.validate(checks);
+        self.tcp.validate(checks);
+    }
+
+    fn advise(&self, checks: &mut Checks) {
+        self.auth.advise("auth", checks);
+        let message = self.limits.message_bytes;
+        for (key, bytes, otherwise) in [
+            (
+                "limits.outbox_bytes",
+                self.limits.outbox_bytes,
+                "a slow consumer misses such a message and gets a snapshot instead",
+            ),
+            (
+                "rooms.ring_bytes",
+                self.rooms.ring_bytes,
+                "no client can resume after such a message",
+            ),
+            (
+                "rooms.hold_bytes",
+                self.rooms.hold_bytes,
+                "one such message makes all delayed spectators skip to a snapshot",
+            ),
+        ] {
+            checks.require(key, bytes >= message, || {
+                format!("is {bytes}, less than `limits.message_bytes` ({message}): {otherwise}")
+            });
+        }
+    }
+}
+
+impl EdgeConfig {
+    /// The core's configuration.
+    pub fn core(&self) -> CoreConfig {
+        CoreConfig {
+            partitions: self.cluster.partitions,
+            limits: Limits {
+                message_bytes: self.limits.message_bytes.into(),
+                rooms: self.limits.rooms.into(),
+                window: ChainConfig::default().window as u64,
+                json_depth: MAX_JSON_DEPTH as u64,
+            },
+            heartbeat: Duration::from_millis(self.edge.heartbeat_ms),
+            clients: ClientConfig {
+                messages_per_s: self.limits.messages_per_s,
+                message_burst: self.limits.message_burst,
+                close_slow_players: self.limits.close_slow_players,
+            },
+            rooms: RoomConfig {
+                ring_bytes: self.rooms.ring_bytes as usize,
+                spectators: DeliveryPolicy::new(
+                    self.rooms.spectator_max_rate_hz,
+                    self.rooms.spectator_delay_ms,
+                ),
+                delay_bytes: self.rooms.hold_bytes as usize,
+                outbox_bytes: self.limits.outbox_bytes as usize,
+                linger: Duration::from_millis(self.rooms.linger_ms),
+                chain: ChainConfig::default(),
+            },
+            deflate: self.deflate(),
+        }
+    }
+
+    /// The server's options.
+    pub fn server(&self) -> ServerOptions {
+        ServerOptions {
+            handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
+            handshakes: self.limits.handshakes as usize,
+            accepts: self.limits.accepts as usize,
+            deflate: self.compression.enabled,
+            ..ServerOptions::default()
+        }
+    }
+
+    /// The options of compression.
+    pub fn deflate(&self) -> DeflateOptions {
+        DeflateOptions {
+            level: self.compression.level,
+            min_bytes: self.compression.min_bytes,
+        }
+    }
+
+    /// The listeners' options.
+    pub fn listener(&self) -> ListenOptions {
+        let some = |bytes: u32| (bytes > 0).then_some(bytes as usize);
+        ListenOptions {
+            backlog: i32::try_from(self.tcp.backlog).unwrap_or(i32::MAX),
+            exclusive: self.edge.exclusive,
+            send_buffer: some(self.tcp.send_buffer_bytes),
+            receive_buffer: some(self.tcp.receive_buffer_bytes),
+            unsent: (self.tcp.unsent_bytes > 0).then_some(self.tcp.unsent_bytes),
+            user_timeout: (self.tcp.user_timeout_ms > 0)
+                .then(|| Duration::from_millis(self.tcp.user_timeout_ms)),
+            ..ListenOptions::new(self.edge.listen)
+        }
+    }
+
+    /// The number of shards on this machine.
+    pub fn shards(&self) -> usize {
+        match self.edge.shards {
+            0 => std::thread::available_parallelism().map_or(1, Into::into),
+            shards => shards.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grandstand_common::process::config::{self, Sources, check_documented};
+
+    #[test]
+    fn the_documented_file_has_every_key_and_its_default() {
+        check_documented::<EdgeConfig>(include_str!("../../../../config/edge.toml")).unwrap();
+    }
+
+    fn problems(environment: &[(&str, &str)]) -> String {
+        let secret = (
+            "GRANDSTAND_EDGE_AUTH_SECRET",
+            "0123456789abcdef0123456789abcdef",
+        );
+        let environment = [secret].into_iter().chain(environment.iter().copied());
+        let mut out = Vec::new();
+        let sources = Sources::new(None).environment(environment);
+        config::check::<EdgeConfig>(&sources, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_check_finds_values_that_contradict_each_other() {
+        assert!(problems(&[]).contains("is valid"));
+        for (key, value, part) in [
+            (
+                "EDGE_ORIGINS",
+                "https://play.example/",
+                "https://play.example\"",
+            ),
+            ("CLUSTER_URL", "ws://nats:8080", "WebSocket"),
+            (
+                "CLUSTER_CREDENTIALS",
+                "/nowhere/nats.creds",
+                "/nowhere/nats.creds",
+            ),
+            ("AUTH_SECRET", "", "auth"),
+            ("LIMITS_MESSAGE_BURST", "0", "limits.message_burst"),
+            ("LIMITS_OUTBOX_BYTES", "65535", "limits.message_bytes"),
+            ("ROOMS_RING_BYTES", "65535", "limits.message_bytes"),
+            ("ROOMS_HOLD_BYTES", "65536", "is valid"),
+            ("ROOMS_FLUSH_INTERVAL_US", "1500", "1000"),
+            ("ROOMS_LINGER_MS", "100000000", "rooms.linger_ms"),
+            (
+                "TCP_SEND_BUFFER_BYTES",
+                "4294967295",
+                "tcp.send_buffer_bytes",
+            ),
+            ("TCP_USER_TIMEOUT_MS", "5000000000", "tcp.user_timeout_ms"),
+        ] {
+            let name = format!("GRANDSTAND_EDGE_{key}");
+            let found = problems(&[(name.as_str(), value)]);
+            assert!(found.contains(part), "{key}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_a_problem_for_a_check_and_does_not_stop_a_running_edge() {
+        for (secret, good) in [("x".repeat(31), false), ("x".repeat(32), true)] {
+            let name = "GRANDSTAND_EDGE_AUTH_SECRET";
+            let sources = Sources::new(None).environment([(name, secret)]);
+            config::load::<EdgeConfig>(&sources).unwrap();
+            let mut out = Vec::new();
+            let exit = config::check::<EdgeConfig>(&sources, &mut out).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(exit.code() == 0, good, "{out}");
+            assert_eq!(out.contains("auth.secret"), !good, "{out}");
+            assert!(!out.contains("xxx"), "{out}");
+        }
+    }
+
+    #[test]
+    fn the_addresses_for_clients_and_admin_must_differ() {
+        let sources = |admin| {
+            Sources::new(None)
+                .environment([("GRANDSTAND_EDGE_AUTH_SECRET", "s")])
+                .flag("--listen", "edge.listen", Some("127.0.0.1:9000"))
+                .flag("--admin", "edge.admin", Some(admin))
+        };
+        let error = config::load::<EdgeConfig>(&sources("127.0.0.1:9000")).unwrap_err();
+        assert!(error.to_string().contains("--admin"), "{error}");
+        config::load::<EdgeConfig>(&sources("127.0.0.1:9001")).unwrap();
+        for taken in ["0.0.0.0:9000", "[::]:9000"] {
+            assert!(
+                config::load::<EdgeConfig>(&sources(taken)).is_err(),
+                "{taken}"
+            );
+        }
+        config::load::<EdgeConfig>(&sources("127.0.0.2:9000")).unwrap();
+    }
+}
