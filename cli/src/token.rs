@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::auth::{Claims, Signer, player_name};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
 use grandstand_common::exit::{Exit, Failure};
@@ -19,7 +19,7 @@ use serde_json::Value;
 #[command(after_help = EXAMPLE)]
 pub(crate) struct Args {
     /// Name of the player
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = player_name)]
     user: PlayerId,
     /// Room, or prefix of rooms ending in `*`, and the role there; may be repeated, and the longest match applies to a
     /// room

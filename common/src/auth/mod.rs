@@ -7,6 +7,8 @@ mod error;
 
 mod rules;
 
+mod player;
+
 mod grants;
 
 mod verifier;
@@ -22,4 +24,5 @@ pub use self::claims::{Claims, Signer};
 pub use self::config::{AuthConfig, AuthConfigError};
 pub use self::error::{AuthError, KeyError, RuleError};
 pub use self::grants::{Grants, GrantsCache};
+pub use self::player::player_name;
 pub use self::verifier::Verifier;

@@ -103,6 +103,7 @@ fn wrong_claims_are_named() {
         (json!({"exp": NOW_S + 1}), "sub"),
         (json!({"exp": NOW_S + 1, "sub": 7}), "sub"),
         (json!({"exp": NOW_S + 1, "sub": ""}), "sub"),
+        (json!({"exp": NOW_S + 1, "sub": "ali\u{202e}ce"}), "sub"),
         (json!({"exp": NOW_S + 1, "sub": "a", "nbf": "x"}), "nbf"),
         (
             json!({"exp": NOW_S + 1, "sub": "a", "rooms": ["memory-1"]}),

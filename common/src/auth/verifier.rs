@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::auth::error::{AuthError, KeyError};
 use crate::auth::grants::Grants;
+use crate::auth::player::player_name;
 use crate::auth::rules::Rules;
 
 /// Verifies tokens.
@@ -128,10 +129,10 @@ impl Verifier {
                 return Err(AuthError::TooEarly);
             }
         }
-        let player = text(claims.sub.as_deref()).and_then(|sub| sub.parse().ok());
+        let player = text(claims.sub.as_deref()).and_then(|sub| player_name(&sub).ok());
         let player = player.ok_or(AuthError::Claim {
             claim: "sub",
-            expected: "a player's name, printable and of at most 128 bytes",
+            expected: "a player's name of at most 128 bytes, without control and format characters",
         })?;
         let rooms = Rules::parse(claims.rooms.as_deref())?;
         Ok(Grants::new(player, expires_ms, rooms))

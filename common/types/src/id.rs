@@ -106,7 +106,8 @@ name!(
     RoomId, 64, is_word
 );
 name!(
-    /// A player: the `sub` of a token. Any printable text of at most 128 bytes.
+    /// A player: the `sub` of a token. Text of at most 128 bytes without control characters; the names of players who
+    /// connect are checked more strictly.
     PlayerId, 128, |c| !c.is_control()
 );
 name!(

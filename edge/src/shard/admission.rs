@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grandstand_common::auth::{Grants, Verifier};
+use grandstand_common::auth::{Grants, Verifier, player_name};
 use grandstand_common::error::ErrorKind;
 
 use crate::server::handler::ConnectInfo;
@@ -42,7 +42,7 @@ impl AdmissionPolicy {
                     "this edge accepts no tokens, because it has no key to verify them".into(),
                 )),
             },
-            (None, Some(user)) if self.trust_user => match user.parse() {
+            (None, Some(user)) if self.trust_user => match player_name(user) {
                 Ok(player) => Ok(Grants::trusted(player)),
                 Err(error) => Err((ErrorKind::Unauthenticated, format!("the user {error}"))),
             },
