@@ -102,7 +102,7 @@ async fn sigterm_ends_it_after_a_notice_to_clients() {
             _ => continue,
         }
     };
-    assert_eq!(u16::from(closed), 1001);
+    assert_eq!(u16::from(closed), 1012);
     let ended = tokio::task::spawn_blocking(move || server.child.wait().unwrap());
     let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
     assert_eq!(status.unwrap().code(), Some(0));

@@ -52,7 +52,7 @@ pub enum ErrorKind {
     TooSlow,
     /// The client has been silent for too long.
     Timeout,
-    /// The edge shuts down.
+    /// The edge shuts down or restarts.
     GoingAway,
     /// A bug or failure of the edge.
     Internal,
@@ -129,13 +129,25 @@ impl ErrorKind {
             Self::BadUtf8 | Self::BadDeflate => 1007,
             Self::TooBig => 1009,
             Self::Internal => 1011,
-            Self::GoingAway => 1001,
+            Self::GoingAway => 1012,
             Self::Unauthenticated => 4001,
             Self::Forbidden => 4003,
-            Self::TooSlow => 4008,
+            Self::TooSlow | Self::Timeout => 4008,
             Self::Replaced => 4009,
             Self::RateLimited => 4029,
-            _ => 1008,
+            Self::RoomFull
+            | Self::RoomTooBig
+            | Self::RoomUnavailable
+            | Self::RoomRestarted
+            | Self::NotJoined
+            | Self::BadSeq
+            | Self::BadJson
+            | Self::BadMessage
+            | Self::UnknownType
+            | Self::BadData
+            | Self::BadRoom
+            | Self::NoSuchGame
+            | Self::Finished => 1008,
         }
     }
 }
@@ -150,5 +162,23 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ErrorKind::ALL.len());
+    }
+
+    /// docs/protocol.md calls these codes a bug in the client, after which it does not reconnect.
+    #[test]
+    fn a_close_that_is_not_the_clients_fault_has_a_code_that_says_reconnect() {
+        for kind in [
+            ErrorKind::TooSlow,
+            ErrorKind::Timeout,
+            ErrorKind::GoingAway,
+            ErrorKind::Internal,
+            ErrorKind::RateLimited,
+        ] {
+            let code = kind.close_code();
+            assert!(
+                matches!(code, 1011 | 1012 | 4008 | 4029),
+                "{kind:?}: {code}"
+            );
+        }
     }
 }

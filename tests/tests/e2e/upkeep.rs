@@ -35,7 +35,7 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
     moved.join(ROOM, json!({})).await;
     alice.expect("left", json!({"code": "replaced"})).await;
     assert_eq!(alice.until_closed().await, 4009);
-    assert_eq!(bob.until_closed().await, 1001);
+    assert_eq!(bob.until_closed().await, 1012);
     let ready = get(site.edges[0].admin(), "/ready").await;
     assert!(ready.is_none_or(|(status, _)| status == 503));
     assert!(site.edges[0].ended().await.success());

@@ -205,7 +205,7 @@ fn a_silent_client_is_pinged_and_then_closed() {
         }
         assert_eq!(rig.try_told(), None);
         assert_eq!(client.next().await, Some((0x89, vec![])));
-        assert_eq!(client.next().await, close_frame(1008, "timeout"));
+        assert_eq!(client.next().await, close_frame(4008, "timeout"));
         let reason = CloseReason::Closed(ErrorKind::Timeout);
         assert_eq!(rig.told().await, Told::Closed(conn, reason));
     });

@@ -7,6 +7,12 @@ use hyper::StatusCode;
 pub enum HttpError {
     /// The request is not valid HTTP/1.1.
     BadRequest,
+    /// `Host` is missing, malformed, or there are several.
+    BadHost,
+    /// The request has a body.
+    Body,
+    /// The query's `token` or `user` is not UTF-8.
+    BadQuery,
     /// `Sec-WebSocket-Key` is missing or not 16 bytes in base64.
     BadKey,
     /// `Sec-WebSocket-Extensions` is malformed.
@@ -19,6 +25,8 @@ pub enum HttpError {
     Deadline,
     /// A plain request for a path at which clients open WebSockets.
     NotUpgrade,
+    /// A request for a WebSocket in HTTP/1.0, which has no upgrades.
+    OldHttp,
     /// `Sec-WebSocket-Version` is not 13.
     Version,
     /// The request's header exceeds the limit.
@@ -39,12 +47,16 @@ impl HttpError {
     pub fn code(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
+            Self::BadHost => "bad_host",
+            Self::Body => "unexpected_body",
+            Self::BadQuery => "bad_query",
             Self::BadKey => "bad_key",
             Self::BadExtensions => "bad_extensions",
             Self::NotFound => "not_found",
             Self::Method => "bad_method",
             Self::Deadline => "handshake_timeout",
             Self::NotUpgrade => "not_websocket",
+            Self::OldHttp => "http_1_0",
             Self::Version => "bad_version",
             Self::HeaderTooBig => "header_too_big",
         }
@@ -53,11 +65,16 @@ impl HttpError {
     /// The HTTP status.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::BadKey | Self::BadExtensions => StatusCode::BAD_REQUEST,
+            Self::BadRequest
+            | Self::BadHost
+            | Self::Body
+            | Self::BadQuery
+            | Self::BadKey
+            | Self::BadExtensions => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Deadline => StatusCode::REQUEST_TIMEOUT,
-            Self::NotUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
+            Self::NotUpgrade | Self::OldHttp | Self::Version => StatusCode::UPGRADE_REQUIRED,
             Self::HeaderTooBig => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
@@ -66,6 +83,17 @@ impl HttpError {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::BadRequest => "the request is not valid HTTP/1.1; use a WebSocket client library",
+            Self::BadHost => {
+                "an HTTP/1.1 request has exactly one Host header, a host with an optional port (RFC 9112 section 3.2); let proxies \
+                 in between pass it on unchanged"
+            }
+            Self::Body => {
+                "a request for a WebSocket has no body; send neither Content-Length nor Transfer-Encoding, and WebSocket frames \
+                 only after the response"
+            }
+            Self::BadQuery => {
+                "`token` and `user` in the query must be UTF-8; percent-encode each byte of other characters"
+            }
             Self::BadKey => {
                 "Sec-WebSocket-Key must be 16 random bytes in base64; use a WebSocket client library"
             }
@@ -82,6 +110,10 @@ impl HttpError {
             Self::NotUpgrade => {
                 "this is a WebSocket endpoint, and the request does not ask for an upgrade; connect with ws:// or wss://, and let \
                  proxies in between pass on the headers Upgrade and Connection"
+            }
+            Self::OldHttp => {
+                "this is a WebSocket endpoint, and HTTP/1.0 has no upgrades; use HTTP/1.1, also in proxies in between (nginx: \
+                 proxy_http_version 1.1), and let them pass on the headers Upgrade and Connection"
             }
             Self::Version => {
                 "Sec-WebSocket-Version must be 13 (RFC 6455); use a WebSocket client library of this version"

@@ -161,25 +161,23 @@ impl Service<Request<Incoming>> for HttpService {
 }
 
 impl HttpService {
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    fn accept<B>(&self, request: &Request<B>) -> Result<Response<Full<Bytes>>, HttpError> {
+        request::check_host(request)?;
         let path = request.uri().path();
-        let result = match (0_u8..)
-            .zip(&self.context.routes)
-            .find(|(_, r)| r.path == path)
-        {
-            Some((index, route)) => {
-                request::upgrade(request, self.context.options.deflate).map(|upgrade| {
-                    let info = request::connect_info(request, &upgrade, route.path, self.peer);
-                    self.upgrade.replace(Some((index, info)));
-                    response::upgraded(&upgrade)
-                })
-            }
-            None => match self.context.pages.get(path) {
-                Some(page) => request::page(request).map(|()| response::page(page)),
-                None => Err(HttpError::NotFound),
-            },
+        let mut routes = (0_u8..).zip(&self.context.routes);
+        let Some((index, route)) = routes.find(|(_, route)| route.path == path) else {
+            let page = self.context.pages.get(path).ok_or(HttpError::NotFound)?;
+            request::check_page(request)?;
+            return Ok(response::page(page));
         };
-        result.unwrap_or_else(|error| {
+        let upgrade = request::upgrade(request, self.context.options.deflate)?;
+        let info = request::connect_info(request, &upgrade, route.path, self.peer)?;
+        self.upgrade.replace(Some((index, info)));
+        Ok(response::upgraded(&upgrade))
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        self.accept(request).unwrap_or_else(|error| {
             self.context.metrics.on_refused(error.code());
             let paths = self.context.routes.iter().map(|route| route.path);
             response::refused(error, paths)

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use grandstand_common::envelope::Encoding;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Method, Request};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Version};
 use percent_encoding::percent_decode_str;
 
 use crate::codec::WireFormat;
@@ -34,8 +35,15 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
     }
     let upgrades = listed(request, header::UPGRADE).any(|v| v.eq_ignore_ascii_case("websocket"))
         && listed(request, header::CONNECTION).any(|v| v.eq_ignore_ascii_case("upgrade"));
-    if !upgrades || request.version() != hyper::Version::HTTP_11 {
+    if request.version() < Version::HTTP_11 {
+        return Err(HttpError::OldHttp);
+    }
+    if !upgrades {
         return Err(HttpError::NotUpgrade);
+    }
+    // The bytes of a body would be taken for frames.
+    if has_body(request) {
+        return Err(HttpError::Body);
     }
     if text(request, header::SEC_WEBSOCKET_VERSION) != Some("13") {
         return Err(HttpError::Version);
@@ -56,8 +64,30 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
     })
 }
 
+/// Checks the `Host` header (RFC 9112 section 3.2).
+pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), HttpError> {
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    let valid = match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) if host.is_empty() => true,
+        (Some(host), None) => {
+            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
+        }
+        (Some(_), Some(_)) => false,
+    };
+    valid.then_some(()).ok_or(HttpError::BadHost)
+}
+
+/// Whether a request has a body, also an empty one that is chunked.
+fn has_body<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is_zero = |length: &HeaderValue| length.as_bytes().iter().all(|&digit| digit == b'0');
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || !headers.get_all(header::CONTENT_LENGTH).iter().all(is_zero)
+}
+
 /// Checks a request for a page.
-pub(super) fn page<B>(request: &Request<B>) -> Result<(), HttpError> {
+pub(super) fn check_page<B>(request: &Request<B>) -> Result<(), HttpError> {
     match *request.method() {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(HttpError::Method),
@@ -70,29 +100,31 @@ pub(super) fn connect_info<B>(
     upgrade: &Upgrade,
     path: &'static str,
     peer: SocketAddr,
-) -> ConnectInfo {
+) -> Result<ConnectInfo, HttpError> {
     let query = request.uri().query().unwrap_or_default();
-    let token = text(request, header::AUTHORIZATION)
+    let (in_query, user) = (parameter(query, "token")?, parameter(query, "user")?);
+    let token = joined(request, header::AUTHORIZATION)
+        .as_deref()
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim().to_owned())
-        .or_else(|| parameter(query, "token"))
+        .or(in_query)
         .or_else(|| {
             listed(request, header::SEC_WEBSOCKET_PROTOCOL)
                 .find_map(|offer| offer.strip_prefix(BEARER))
                 .map(str::to_owned)
         });
-    ConnectInfo {
+    Ok(ConnectInfo {
         path,
         format: WireFormat {
             encoding: upgrade.selected.unwrap_or(Encoding::Json),
             deflate: upgrade.deflate.is_some(),
         },
         token,
-        user: parameter(query, "user"),
-        origin: text(request, header::ORIGIN).map(str::to_owned),
+        user,
+        origin: joined(request, header::ORIGIN),
         peer,
-    }
+    })
 }
 
 /// Negotiates the offered extensions.
@@ -106,6 +138,19 @@ fn extensions<B>(request: &Request<B>) -> Result<Option<DeflateParams>, HttpErro
 /// A header's value; `None` if it is missing or not visible ASCII.
 fn text<B>(request: &Request<B>, name: HeaderName) -> Option<&str> {
     request.headers().get(name)?.to_str().ok().map(str::trim)
+}
+
+/// A header's value over all of its lines; `None` only if there is none. A byte that is not text becomes U+FFFD, so that a
+/// value that cannot be read matches nothing, instead of being taken for a missing one.
+fn joined<B>(request: &Request<B>, name: HeaderName) -> Option<String> {
+    let lines = request.headers().get_all(name).into_iter();
+    let text = |value: &HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.trim().to_owned()
+    };
+    lines
+        .map(text)
+        .reduce(|joined, line| format!("{joined}, {line}"))
 }
 
 /// The elements of a list header, over all of its lines.
@@ -129,13 +174,16 @@ fn is_key(key: &str) -> bool {
         })
 }
 
-/// The first query parameter of this name, decoded; `None` if it is missing or not UTF-8.
-fn parameter(query: &str, name: &str) -> Option<String> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name)
-        .and_then(|(_, value)| decode(value))
+/// The first query parameter of this name, decoded; `None` if it is missing.
+///
+/// # Errors
+/// If it is not UTF-8.
+fn parameter(query: &str, name: &str) -> Result<Option<String>, HttpError> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.find(|(key, _)| *key == name);
+    value
+        .map(|(_, value)| decode(value).ok_or(HttpError::BadQuery))
+        .transpose()
 }
 
 /// Decodes percent-encoding, and `+` as a space. A `%` without two hexadecimal digits stays as it is.
@@ -154,11 +202,12 @@ mod tests {
     #[test]
     fn parameters_are_decoded() {
         let query = "a=1&user=Zo%C3%AB+X%zz%4&user=other&token=a.b-c_d&bad=%FF";
-        assert_eq!(parameter(query, "user").unwrap(), "Zoë X%zz%4");
-        assert_eq!(parameter(query, "token").unwrap(), "a.b-c_d");
-        assert_eq!(parameter(query, "bad"), None);
-        assert_eq!(parameter(query, "none"), None);
-        assert_eq!(parameter("user", "user"), None);
+        let text = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(parameter(query, "user"), text("Zoë X%zz%4"));
+        assert_eq!(parameter(query, "token"), text("a.b-c_d"));
+        assert_eq!(parameter(query, "bad"), Err(HttpError::BadQuery));
+        assert_eq!(parameter(query, "none"), Ok(None));
+        assert_eq!(parameter("user", "user"), Ok(None));
     }
 
     #[test]

@@ -70,6 +70,20 @@ pub(super) fn refused(
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         }
+        HttpError::OldHttp => {
+            headers.insert(
+                header::UPGRADE,
+                HeaderValue::from_static("HTTP/1.1, websocket"),
+            );
+            headers.insert(
+                header::CONNECTION,
+                HeaderValue::from_static("Upgrade, close"),
+            );
+        }
+        // What follows cannot be told from the next request.
+        HttpError::BadHost | HttpError::Body => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         HttpError::Version => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(

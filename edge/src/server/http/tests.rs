@@ -1,3 +1,5 @@
+mod refused;
+
 use std::time::Duration;
 
 use grandstand_common::envelope::Encoding;
