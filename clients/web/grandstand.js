@@ -83,10 +83,10 @@ export class Client {
     if (this.#current?.welcome) this.send(this.#current, { type: "auth", token });
   }
 
-  /** Sends a message with a fresh id, and returns the id. */
+  /** Sends a message with a fresh id, and returns the id. It comes first, so that the edge can name even a message that it does not read to its end. */
   send(link, message) {
     const id = this.#nextId++;
-    if (link.socket.readyState === 1) link.socket.send(JSON.stringify({ ...message, id }));
+    if (link.socket.readyState === 1) link.socket.send(JSON.stringify({ id, ...message }));
     return id;
   }
 
@@ -108,11 +108,17 @@ export class Client {
         if (room && (link === this.#current || !this.#current)) room.end(message.code);
         return;
       case "error":
-        if (!room?.handleError(message)) this.#options.on.error?.(message);
+        if (!this.#answered(room, message)) this.#options.on.error?.(message);
         return this.#onJoined();
       default: // unknown messages are ignored, so that the protocol can grow
         if (room?.handle(link, message) === "joined") this.#onJoined();
     }
+  }
+
+  // Hands an error to the room that it answers. Ids are unique, so an error that names no room is found by its id.
+  #answered(room, message) {
+    if (room || message.id === undefined) return room?.handleError(message);
+    return [...this.rooms.values()].some((room) => room.handleError(message));
   }
 
   #onWelcome(link, message) {
@@ -141,7 +147,8 @@ export class Client {
       for (const room of [...this.rooms.values()]) room.end(code === 4009 ? "replaced" : "closed");
       return this.#setState("closed", { code, reason });
     }
-    const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** this.#failures++);
+    const failures = code === 4029 ? Infinity : this.#failures++; // rate limited: as slowly as possible
+    const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures);
     const wait = most * (0.5 + this.#options.random() / 2);
     this.#setState("waiting", { code, reason, retry_in_ms: wait });
     this.#connectIn(wait);

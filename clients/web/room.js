@@ -1,13 +1,14 @@
 // One room of a client: its position in the stream of versions, and its inputs until they are processed.
 
-const RETRY_MS = 2_000; // after room_unavailable
+const RETRY_MS = 2_000; // after room_unavailable and rate_limited
 const FRAME_BYTES = 192; // maximum size of an input message without its data
 
 /** A room that the client has joined or is joining. */
 export class Room {
   #client;
   #options;
-  #pending = []; // inputs neither acked nor rejected, oldest first: { data, seq, id, settle }
+  #pending = []; // inputs neither acked nor rejected, oldest first: { data, seq, id, resent, settle }
+  #resend = null; // a timer that sends them again
   #lastSeq = 0; // the seq of the last input
   #joinId = 0;
   #epoch = null;
@@ -33,7 +34,7 @@ export class Room {
   input(data) {
     return new Promise((settle) => {
       if (this.ended) return settle({ ok: false, code: this.ended, message: "the client left the room" });
-      const item = { data, seq: 0, id: 0, settle };
+      const item = { data, seq: 0, id: 0, resent: false, settle };
       this.#pending.push(item);
       if (this.link) this.#sendInput(item);
     });
@@ -96,7 +97,7 @@ export class Room {
     }
     this.instance = message.instance ?? this.instance;
     this.#lastSeq = Math.max(message.last_seq ?? 0, ...this.#pending.map((item) => item.seq));
-    for (const item of this.#pending) this.#sendInput(item); // a repeat is answered again, not applied again
+    this.#sendPending();
     on.joined?.(message);
   }
 
@@ -110,26 +111,37 @@ export class Room {
     this.#options.on.update?.(message.data, message);
   }
 
+  // A repeat is answered again, not applied again.
+  #sendPending() {
+    clearTimeout(this.#resend);
+    this.#resend = null;
+    if (this.link) for (const item of this.#pending) this.#sendInput(item);
+  }
+
   #sendInput(item) {
     const limit = this.link.welcome.limits?.message_bytes ?? Infinity;
     if (!item.seq && new TextEncoder().encode(JSON.stringify(item.data)).length + FRAME_BYTES > limit) {
       // The edge would close the connection, and the client would resend it forever.
       return this.#settle((other) => other === item, { ok: false, code: "too_big", message: `more than ${limit} bytes` });
     }
+    item.resent = item.seq > 0;
     item.seq ||= ++this.#lastSeq;
     item.id = this.#client.send(this.link, { type: "input", room: this.name, seq: item.seq, data: item.data });
   }
 
   /** For Client: handles an error about this room; false if it answers neither an input nor the last join. */
   handleError(message) {
-    const { id, seq } = message;
+    const { id, seq, code } = message;
     const item = this.#pending.find((item) => item.id && (id === undefined ? item.seq === seq : item.id === id));
-    const join = id === this.#joinId || (id === undefined && seq === undefined && !this.link);
-    if (item) {
+    const join = id === undefined ? seq === undefined && !this.link : id === this.#joinId;
+    if (item?.resent && (code === "rate_limited" || (code === "bad_seq" && this.#resend))) {
+      // It may have been stored before the connection was lost, so it has not failed, and its seq is not free.
+      this.#resend ??= setTimeout(() => this.#sendPending(), RETRY_MS);
+    } else if (item) {
       // The edge did not accept it, so its seq is free again. Later inputs would leave a gap, and fail with it.
       this.#lastSeq = item.seq - 1;
       this.#settle((other) => other.seq >= item.seq, { ok: false, code: message.code, message: message.message });
-    } else if (join && message.code === "room_unavailable") {
+    } else if (join && (code === "room_unavailable" || (code === "rate_limited" && this.instance))) {
       setTimeout(() => this.link || this.ended || this.#client.enter(this), RETRY_MS);
     } else if (join) {
       this.end(message.code);

@@ -44,6 +44,7 @@ fn main() -> anyhow::Result<()> {
             connections,
             ServerMetrics::default(),
             routes,
+            "echo".parse()?,
         );
         server.start();
         for listener in listeners {

@@ -67,6 +67,10 @@ async def messages():
 
     error = await alice.answer({"type": "fly"})
     rule(error["code"] == "unknown_type", "an error echoes the id of its cause", error)
+    start = f'{{"type":"input","id":5.0,"room":"{room}","seq":7.0,"data":'
+    for text in (start + "1}", start + "[1}", start + nested(65) + "}", start[:-7] + "}"):
+        error = await alice.error(text)
+        rule((error.get("id"), error.get("room"), error.get("seq")) == (5, room, 7), "an error names what it answers", text[:80], error)
     await alice.join(room)
     for seq in (0, 2, 100):
         error = await alice.error(f'{{"type":"input","room":"{room}","seq":{seq},"data":1}}')
@@ -209,6 +213,12 @@ async def frames():
         await raw.end()
     rule(not wrong, "each bad frame is closed with its code", wrong)
 
+    raw = await Raw.upgraded("frank")
+    raw.frame(1, ping(LIMIT + 1))
+    error = await raw.message("error")
+    rule((error["code"], error.get("id")) == ("too_big", 1), "a message that is too big is named before the connection closes", error)
+    await raw.end()
+
     # Valid messages at the limits: one of exactly that size, and one in three fragments with a ping between them.
     raw = await Raw.upgraded("frank")
     raw.frame(1, ping(LIMIT))
@@ -243,6 +253,11 @@ async def handshakes():
     await case("no upgrade", 426, Upgrade=None, Connection="keep-alive", Sec_WebSocket_Key=None, Sec_WebSocket_Version=None)
     await case("a header of 20 KiB", 431, X_Long="x" * 20 * 1024)
     await case("another path", 404, path="/nothing/here")
+    await case("no host", 400, Host=None)
+    await case("a malformed host", 400, Host="http://x/")
+    await case("a user that is not UTF-8", 400, path="/v1/ws?user=%FF")
+    await case("a body", 400, Content_Length="4")
+    await case("a chunked body", 400, Transfer_Encoding="chunked")
     rule(not wrong, "each bad handshake gets its status", wrong)
 
     raw = await Raw.open()

@@ -209,6 +209,58 @@ test("a refused input fails together with later ones, and its seq is used again"
   assert.deepEqual(await first, { ok: true });
 });
 
+test("an error that names no room is found by its id", async () => {
+  const { room } = setUp();
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined());
+  const input = room.input("a");
+  const { id } = socket.sent.find(({ seq }) => seq === 1);
+  socket.say({ type: "error", code: "bad_room", message: "", id: id + 1 }, { type: "error", code: "rate_limited", message: "" });
+  assert.deepEqual(seen, [["error", "bad_room"], ["error", "rate_limited"]]);
+  assert.equal(room.ended, null);
+  socket.say({ type: "error", code: "bad_data", message: "", id });
+  assert.equal((await input).code, "bad_data");
+});
+
+test("ids come first, because the edge reads only the start of a message that it refuses", () => {
+  setUp();
+  const socket = FakeSocket.last.welcome();
+  assert.deepEqual(socket.sent.map((message) => Object.keys(message)[0]), ["id", "id"]);
+});
+
+test("inputs that are sent again and meet the rate limit are kept with their seq", async () => {
+  const { room } = setUp();
+  FakeSocket.last.welcome().say(joined(), snapshot(1, "s1"));
+  const outcomes = ["a", "b"].map((data) => room.input(data));
+  FakeSocket.last.lose();
+  timers.tick(250);
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined());
+  const [first, second] = socket.sent.filter(({ seq }) => seq);
+  socket.say({ type: "error", code: "rate_limited", message: "", room: R, seq: 1, id: first.id });
+  socket.say({ type: "error", code: "bad_seq", message: "", room: R, seq: 2, id: second.id });
+  timers.tick(2000);
+  assert.deepEqual(seqs(socket), [1, 2, 1, 2]);
+  socket.say({ type: "ack", room: R, seq: 2 });
+  assert.deepEqual(await Promise.all(outcomes), [{ ok: true }, { ok: true }]);
+});
+
+test("a room that was joined outlives a rate limit of its next join; after 4029 the client waits long", () => {
+  const { client, room } = setUp();
+  FakeSocket.last.welcome().say(joined(), snapshot(1, "s1"));
+  FakeSocket.last.lose(4029);
+  timers.tick(9_999);
+  assert.equal(FakeSocket.all.length, 1);
+  timers.tick(1);
+  const socket = FakeSocket.last.welcome();
+  const { id } = socket.sent.find(({ type }) => type === "join");
+  socket.say({ type: "error", code: "rate_limited", message: "", room: R, id });
+  assert.equal(room.ended, null);
+  timers.tick(2000);
+  assert.equal(socket.got("join").length, 2);
+  assert.equal(client.rooms.size, 1);
+});
+
 test("pings measure the round trip, and a silent link is dropped", () => {
   let now = 0;
   const rtts = [];

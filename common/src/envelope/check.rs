@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::envelope::message::{DecodeError, Role};
+use crate::envelope::message::{DecodeError, MessageContext, Role};
 use crate::error::ErrorKind;
 use grandstand_types::id::RoomId;
 
@@ -21,14 +21,6 @@ pub const MAX_CLIENT_BYTES: usize = 64;
 pub(in crate::envelope) struct MessageError {
     kind: ErrorKind,
     message: String,
-}
-
-/// The fields that were read from a message with a [`MessageError`].
-#[derive(Debug, Default)]
-pub(in crate::envelope) struct MessageContext {
-    pub(in crate::envelope) id: Option<u64>,
-    pub(in crate::envelope) room: Option<RoomId>,
-    pub(in crate::envelope) seq: Option<u64>,
 }
 
 impl MessageError {
@@ -62,6 +54,39 @@ pub(in crate::envelope) fn integer(name: &str, value: u64) -> Result<u64, Messag
         return Err(not_an_integer(name));
     }
     Ok(value)
+}
+
+/// Parses a JSON number that is a whole number, however it is written: `7`, `7.0`, `70e-1`. Exact, unlike a conversion to a
+/// double and back.
+pub(in crate::envelope) fn whole(number: &str) -> Option<u64> {
+    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (number, 0),
+    };
+    let (positive, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => (false, mantissa),
+        None => (true, mantissa),
+    };
+    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || before.bytes().chain(after.bytes());
+    if before.is_empty() || !digits().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // The digits before this place are the whole part.
+    let point = i64::try_from(before.len()).ok()? + i64::from(exponent);
+    let mut value = 0_u64;
+    for (place, digit) in (0_i64..).zip(digits()) {
+        match digit - b'0' {
+            digit if place < point => value = value.checked_mul(10)?.checked_add(digit.into())?,
+            0 => {}
+            _ => return None,
+        }
+    }
+    let zeros = point - i64::try_from(digits().count()).ok()?;
+    if value > 0 && zeros > 0 {
+        value = value.checked_mul(10_u64.checked_pow(u32::try_from(zeros).ok()?)?)?;
+    }
+    (positive || value == 0).then_some(value)
 }
 
 pub(in crate::envelope) fn not_an_integer(name: &str) -> MessageError {

@@ -65,6 +65,14 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// The message's bytes.
+    pub fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Json(text) => text.as_bytes(),
+            Self::Proto(bytes) => bytes,
+        }
+    }
+
     /// The message's encoding.
     pub fn encoding(self) -> Encoding {
         match self {
@@ -166,6 +174,17 @@ pub struct Join {
     pub client: Option<String>,
     /// The number of times that this page has connected.
     pub attempt: u32,
+}
+
+/// What an error that answers a message names: its `id`, room and `seq`, as far as they can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageContext {
+    /// The client's number for the message.
+    pub id: Option<u64>,
+    /// The message's room.
+    pub room: Option<RoomId>,
+    /// The number of the input.
+    pub seq: Option<u64>,
 }
 
 /// A message that cannot be decoded.

@@ -23,8 +23,8 @@ pub(crate) use self::check::is_relayable;
 pub use self::check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
 pub use self::event::{PlayerState, ServerEvent};
 pub use self::message::{
-    ClientKind, ClientMessage, DecodeError, Encoding, Join, Limits, MAX_LISTED_PLAYERS, PROTOCOL,
-    Payload, Players, Role, ServerMessage,
+    ClientKind, ClientMessage, DecodeError, Encoding, Join, Limits, MAX_LISTED_PLAYERS,
+    MessageContext, PROTOCOL, Payload, Players, Role, ServerMessage,
 };
 
 /// Decodes a client's message.
@@ -35,6 +35,19 @@ pub fn decode_client(payload: Payload<'_>) -> Result<ClientMessage, Box<DecodeEr
     match payload {
         Payload::Json(text) => json::decode_client(text),
         Payload::Proto(bytes) => proto::decode_client(bytes),
+    }
+}
+
+/// The most bytes of a message that [`read_context`] looks at.
+pub const MAX_CONTEXT_BYTES: usize = 4096;
+
+/// Reads only what an error that answers the message must name, from its first [`MAX_CONTEXT_BYTES`]. For messages that are
+/// refused without being decoded, and for the start of one that is too big.
+pub fn read_context(encoding: Encoding, payload: &[u8]) -> MessageContext {
+    let payload = &payload[..payload.len().min(MAX_CONTEXT_BYTES)];
+    match encoding {
+        Encoding::Json => json::read_context(payload),
+        Encoding::Proto => proto::read_context(payload),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod key;
 
+pub mod name;
+
 pub mod transport;
 
 pub mod map;

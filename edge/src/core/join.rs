@@ -128,7 +128,7 @@ pub(super) fn on_leave(
     room: &RoomId,
     now: Now,
 ) {
-    let Some(key) = joined_room(hub, effects, (conn, id), room) else {
+    let Some(key) = joined_room(hub, effects, (conn, id), room, None) else {
         return;
     };
     let Some(membership) = dismiss(hub, effects, conn, key, now) else {
@@ -160,18 +160,19 @@ pub(super) fn end_session(
     }
 }
 
-/// Returns the room if the client is in it; else sends the error `not_joined`.
+/// Returns the room if the client is in it; else sends the error `not_joined`, about the input `seq`.
 pub(super) fn joined_room(
     hub: &mut Hub,
     effects: &mut Effects,
     (conn, id): (ConnKey, Option<u64>),
     room: &RoomId,
+    seq: Option<u64>,
 ) -> Option<RoomKey> {
     let key = hub.rooms.find(room.as_str());
     let key = key.filter(|&key| hub.clients.membership(conn, key).is_some());
     if key.is_none() {
         let message = "join the room first";
-        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room));
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
         reply::error(&hub.clients, effects, conn, &error);
     }
     key

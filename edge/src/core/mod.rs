@@ -52,6 +52,7 @@ use rand::RngExt;
 
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
+use crate::conn::name::ConnName;
 use crate::conn::transport::Transport;
 use effects::{Effects, Notice, Timer};
 use state::State;
@@ -120,6 +121,18 @@ impl Core {
     ) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         ingress::on_message(state, effects, conn, payload, now);
+        self.finish(now, transport);
+    }
+
+    /// Answers a client's message that is too big. `start` holds its first bytes.
+    pub fn handle_too_big(
+        &mut self,
+        conn: ConnKey,
+        start: &[u8],
+        now: Now,
+        transport: &mut impl Transport,
+    ) {
+        ingress::on_too_big(&mut self.state, &mut self.effects, conn, start);
         self.finish(now, transport);
     }
 
@@ -259,6 +272,14 @@ impl Core {
     pub fn has_unprocessed(&self) -> bool {
         let mut rooms = self.state.hub.rooms.iter();
         rooms.any(|room| room.sessions().has_unprocessed())
+    }
+
+    /// The name of a connection, as in its `welcome`.
+    pub fn name(&self, conn: ConnKey) -> ConnName<'_> {
+        ConnName {
+            edge: &self.state.edge,
+            key: conn,
+        }
     }
 
     /// Counts a connection that was rejected before it became a client.

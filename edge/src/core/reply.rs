@@ -1,6 +1,6 @@
 //! Replies to one client, and backpressure on its connection.
 
-use grandstand_common::envelope::{DecodeError, ServerMessage};
+use grandstand_common::envelope::{DecodeError, MessageContext, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 
@@ -37,10 +37,21 @@ impl<'a> ErrorReply<'a> {
         }
     }
 
-    /// The same error, about the input `seq`.
-    pub(super) fn about(self, seq: u64) -> Self {
+    /// An error that names what it answers, as far as it is known.
+    pub(super) fn naming(kind: ErrorKind, message: &'a str, about: &'a MessageContext) -> Self {
         Self {
-            seq: Some(seq),
+            kind,
+            message,
+            id: about.id,
+            room: about.room.as_ref(),
+            seq: about.seq,
+        }
+    }
+
+    /// The same error, about the input `seq`.
+    pub(super) fn about(self, seq: impl Into<Option<u64>>) -> Self {
+        Self {
+            seq: seq.into(),
             ..self
         }
     }

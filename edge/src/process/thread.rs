@@ -129,6 +129,7 @@ impl ShardThread {
             connections,
             metrics,
             Routes { routes, pages },
+            self.edge.clone(),
         )
     }
 }

@@ -15,6 +15,7 @@ use crate::server::context::ServerContext;
 use crate::server::handler::{CloseReason, ConnectInfo};
 use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
+use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use crate::websocket::inflate::Inflater;
 
@@ -130,7 +131,8 @@ impl Connection {
     pub(super) fn report_close(&mut self, context: &ServerContext, why: CloseReason) {
         if !self.close_reported {
             self.close_reported = true;
-            debug!(conn = ?self.key, ?why, "connection closed");
+            let connection = context.name(self.key);
+            debug!(%connection, ?why, "connection closed");
             context.metrics.on_closed(why.label());
             context
                 .route(self.route)
@@ -185,6 +187,13 @@ impl Connection {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(error) => {
+                    if let ProtocolError::TooBig { .. } = error {
+                        let start = self.decoder.take_start(inflater);
+                        if !self.close_reported {
+                            let handler = &context.route(self.route).handler;
+                            handler.too_big(self.key, &start, now);
+                        }
+                    }
                     connections.fail(self.key, error);
                     self.close_state = CloseState::Broken;
                     return self.report_close(context, CloseReason::Protocol(error));

@@ -5,8 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grandstand_common::id::EdgeId;
 use tokio::sync::Semaphore;
 
+use crate::conn::key::ConnKey;
+use crate::conn::name::ConnName;
 use crate::server::connections::Connections;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::metrics::ServerMetrics;
@@ -45,6 +48,7 @@ impl Default for ServerOptions {
 
 /// The shard's connections, routes, limits and metrics.
 pub(crate) struct ServerContext {
+    edge: EdgeId,
     pub(crate) connections: Connections,
     pub(crate) metrics: ServerMetrics,
     pub(crate) options: ServerOptions,
@@ -63,8 +67,10 @@ impl ServerContext {
         connections: Connections,
         metrics: ServerMetrics,
         routes: Routes,
+        edge: EdgeId,
     ) -> Rc<Self> {
         Rc::new(Self {
+            edge,
             connections,
             metrics,
             options,
@@ -74,6 +80,14 @@ impl ServerContext {
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
             handshake_turns: HandshakeTurns::new(options.accepts),
         })
+    }
+
+    /// The name of a connection, for the log.
+    pub(super) fn name(&self, key: ConnKey) -> ConnName<'_> {
+        ConnName {
+            edge: &self.edge,
+            key,
+        }
     }
 
     pub(super) fn route(&self, index: u8) -> &Route {

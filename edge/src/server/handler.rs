@@ -77,6 +77,10 @@ pub trait Handler {
     /// [`pause`](crate::conn::transport::Transport::pause) delivers no messages until it is resumed.
     fn message(&self, conn: ConnKey, message: Message<'_>, now: Instant);
 
+    /// A message exceeded the route's limit; `start` holds its first bytes, as far as they have arrived. The connection closes
+    /// afterwards.
+    fn too_big(&self, _conn: ConnKey, _start: &[u8], _now: Instant) {}
+
     /// The connection's outbox became empty.
     fn drained(&self, conn: ConnKey, now: Instant);
 

@@ -32,6 +32,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_common::id::EdgeId;
 use tokio::task::spawn_local;
 
 use connections::Connections;
@@ -50,14 +51,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server for these routes, whose handlers send through `connections`.
+    /// Creates a server for these routes, whose handlers send through `connections`. `edge` names its connections in the log.
     pub fn new(
         options: ServerOptions,
         connections: Connections,
         metrics: ServerMetrics,
         routes: Routes,
+        edge: EdgeId,
     ) -> Self {
-        let context = ServerContext::new(options, connections, metrics, routes);
+        let context = ServerContext::new(options, connections, metrics, routes, edge);
         let driver = Driver::new(Rc::clone(&context));
         Self { context, driver }
     }

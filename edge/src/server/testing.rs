@@ -36,6 +36,7 @@ pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: web
 pub(crate) enum Told {
     Open(ConnKey, ConnectInfo),
     Message(ConnKey, MessageKind, Vec<u8>),
+    TooBig(ConnKey, Vec<u8>),
     Drained(ConnKey),
     Closed(ConnKey, CloseReason),
 }
@@ -61,6 +62,10 @@ impl Handler for Recorder {
         if let Some(conns) = self.pausing.borrow_mut().as_mut() {
             conns.pause(conn, true);
         }
+    }
+    fn too_big(&self, conn: ConnKey, start: &[u8], _: Instant) {
+        let told = Told::TooBig(conn, start.to_vec());
+        self.told.borrow_mut().push_back(told);
     }
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.told.borrow_mut().push_back(Told::Drained(conn));
@@ -128,7 +133,13 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             pages: Pages::from([("/", page)]),
         };
         let metrics = ServerMetrics::default();
-        let server = Server::new(setup.options, conns.clone(), metrics, routes);
+        let server = Server::new(
+            setup.options,
+            conns.clone(),
+            metrics,
+            routes,
+            "edge-0-00000000".parse().unwrap(),
+        );
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
         // A small buffer, so that the outbox of a client that does not read fills soon.
         options.send_buffer = Some(16 << 10);

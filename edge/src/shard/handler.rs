@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::{Payload, ServerMessage};
+use tracing::debug;
 
 use crate::codec;
 use crate::conn::key::ConnKey;
@@ -30,12 +31,16 @@ impl CoreHandler {
 
 impl Handler for CoreHandler {
     fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
-        let format = info.format;
+        let ConnectInfo { format, peer, .. } = info;
         match self.admission.admit(&info, unix_ms()) {
             Ok(grants) => self.shard.run(|core, conns, now| {
+                let connection = core.name(conn);
+                debug!(%connection, %peer, player = %grants.player(), "client connected");
                 core.handle_open(conn, format, grants, now, conns);
             }),
             Err((kind, message)) => self.shard.run(|core, conns, _| {
+                let connection = core.name(conn);
+                debug!(%connection, %peer, code = kind.code(), message, "client refused");
                 core.count_refused(kind);
                 let error = ServerMessage::Error {
                     id: None,
@@ -57,6 +62,12 @@ impl Handler for CoreHandler {
         };
         self.shard.run(|core, conns, now| {
             core.handle_message(conn, payload, now, conns);
+        });
+    }
+
+    fn too_big(&self, conn: ConnKey, start: &[u8], _: Instant) {
+        self.shard.run(|core, conns, now| {
+            core.handle_too_big(conn, start, now, conns);
         });
     }
 

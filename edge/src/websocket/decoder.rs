@@ -9,8 +9,11 @@ mod deflate_tests;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
+mod start_tests;
+#[cfg(test)]
 mod tests;
 
+use crate::websocket::control::Control;
 use crate::websocket::error::{ProtocolError, close_code};
 use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Message, MessageKind, Opcode};
 use crate::websocket::header::{self, Header, MAX_HEADER};
@@ -31,6 +34,9 @@ pub enum Event<'a> {
     Close(Option<u16>),
 }
 
+/// The most bytes that are kept of a message that is too big.
+pub const START_BYTES: usize = 4096;
+
 /// A frame whose header is known and whose payload is incomplete.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
@@ -41,13 +47,6 @@ struct Frame {
     fin: bool,
     /// Whether part of the payload has been copied.
     begun: bool,
-}
-
-/// The payload of a control frame that arrived in pieces.
-#[derive(Debug)]
-struct Control {
-    len: u8,
-    payload: [u8; MAX_CONTROL_PAYLOAD],
 }
 
 /// The place where an event's payload is stored.
@@ -133,10 +132,7 @@ impl Decoder {
         let (complete, place) = match self.advance(input) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(error) => {
-                self.end();
-                return Err(error);
-            }
+            Err(error) => return Err(self.refuse(error)),
         };
         if let Complete::Close(code) = complete {
             self.end();
@@ -149,13 +145,10 @@ impl Decoder {
                 PayloadSource::Input(payload) => payload,
                 _ => self.buffer.as_slice(),
             };
-            return match inflate::message(inflater, kind, deflated, self.limit) {
-                Ok(message) => Ok(Some(Event::Message(message))),
-                Err(error) => {
-                    self.end();
-                    Err(error)
-                }
-            };
+            let inflated = inflate::message(inflater, kind, deflated, self.limit);
+            return inflated
+                .map(|message| Some(Event::Message(message)))
+                .map_err(|error| self.refuse(error));
         }
         let payload = match place {
             PayloadSource::Input(payload) => payload,
@@ -174,6 +167,17 @@ impl Decoder {
             Complete::Pong => Event::Pong,
             Complete::Close(code) => Event::Close(code),
         }))
+    }
+
+    /// The start of a message that was refused because it is too big, as far as it has arrived, with at most [`START_BYTES`].
+    /// Call it once, after the error.
+    pub fn take_start(&mut self, inflater: &mut Inflater) -> Vec<u8> {
+        let mut start = match self.deflated {
+            true => inflater.take_start().to_vec(),
+            false => std::mem::take(&mut self.buffer),
+        };
+        start.truncate(START_BYTES);
+        start
     }
 
     /// Whether the client has closed or broken the protocol.
@@ -196,6 +200,16 @@ impl Decoder {
         }
     }
 
+    fn refuse(&mut self, error: ProtocolError) -> ProtocolError {
+        let start = match error {
+            ProtocolError::TooBig { .. } => std::mem::take(&mut self.buffer),
+            _ => Vec::new(),
+        };
+        self.end();
+        self.buffer = start;
+        error
+    }
+
     fn end(&mut self) {
         self.over = true;
         self.message = None;
@@ -214,7 +228,15 @@ impl Decoder {
                     let Some(header) = self.take_header(input)? else {
                         return Ok(None);
                     };
-                    self.on_header(header)?
+                    let checked = self.on_header(header);
+                    if let Err(ProtocolError::TooBig { .. }) = checked
+                        && !self.deflated
+                    {
+                        let here = input.len().min(START_BYTES).min(header.len as usize);
+                        payload::unmask(&mut input[..here], header.mask);
+                        self.buffer.extend_from_slice(&input[..here]);
+                    }
+                    checked?
                 }
             };
             let here = input
@@ -357,15 +379,8 @@ impl Decoder {
         let place = if complete && !frame.begun {
             PayloadSource::Input(piece)
         } else {
-            let control = self.control.get_or_insert_with(|| {
-                Box::new(Control {
-                    len: 0,
-                    payload: [0; MAX_CONTROL_PAYLOAD],
-                })
-            });
-            let at = usize::from(control.len);
-            control.payload[at..at + piece.len()].copy_from_slice(piece);
-            control.len += piece.len() as u8;
+            let control = self.control.get_or_insert_with(|| Box::new(Control::new()));
+            control.push(piece);
             PayloadSource::Control
         };
         if !complete {
@@ -385,6 +400,6 @@ impl Decoder {
     fn control_payload(&self) -> &[u8] {
         self.control
             .as_deref()
-            .map_or(&[], |c| &c.payload[..usize::from(c.len)])
+            .map_or(&[], |control| control.payload())
     }
 }

@@ -46,6 +46,8 @@ pub struct Inflater {
     machine: Option<Box<Decompress>>,
     /// The inflated message and spare space.
     buffer: Vec<u8>,
+    /// The bytes in the buffer of a message that was too big; 0 otherwise.
+    oversized: usize,
     counts: InflateStats,
 }
 
@@ -62,6 +64,12 @@ impl Inflater {
     /// Returns and resets the counters.
     pub fn take_counts(&mut self) -> InflateStats {
         std::mem::take(&mut self.counts)
+    }
+
+    /// The start of the last message, if it was too big; empty otherwise, and when it is called again.
+    pub fn take_start(&mut self) -> &[u8] {
+        let len = std::mem::take(&mut self.oversized);
+        &self.buffer[..len.min(self.buffer.len())]
     }
 
     /// The capacity of its buffer, in bytes.
@@ -85,14 +93,19 @@ impl Inflater {
             limit,
         };
         // Some clients send no bytes for an empty message, and some end a message with a final block.
-        message.take(payload)?;
-        if !message.ended {
-            message.take(&TAIL)?;
-        }
-        if !message.ended {
+        let taken = message.take(payload).and_then(|()| match message.ended {
+            true => Ok(()),
+            false => message.take(&TAIL),
+        });
+        let (len, ended) = (message.len, message.ended);
+        self.oversized = match taken {
+            Err(ProtocolError::TooBig { .. }) => len,
+            _ => 0,
+        };
+        taken?;
+        if !ended {
             return Err(ProtocolError::Deflate);
         }
-        let len = message.len;
         self.counts.from_bytes += payload.len() as u64;
         self.counts.to_bytes += len as u64;
         Ok(&self.buffer[..len])

@@ -10,6 +10,8 @@ mod header;
 
 mod payload;
 
+mod control;
+
 pub mod inflate;
 
 pub mod deflate;

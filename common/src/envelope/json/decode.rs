@@ -2,16 +2,25 @@
 
 use std::borrow::Cow;
 
-use crate::envelope::check::{self, MessageContext, MessageError};
+use crate::envelope::check::{self, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent};
 use crate::envelope::json::fields::{self, Field, Fields};
-use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Limits};
+use crate::envelope::message::{
+    ClientKind, ClientMessage, DecodeError, Join, Limits, MessageContext,
+};
 use crate::error::ErrorKind;
 
 pub(in crate::envelope) fn decode_client(text: &str) -> Result<ClientMessage, Box<DecodeError>> {
-    let fields =
-        Fields::parse(text).map_err(|error| error.into_decode_error(MessageContext::default()))?;
-    client_message(&fields).map_err(|error| error.into_decode_error(fields.context()))
+    let (fields, parsed) = Fields::parse(text);
+    parsed
+        .and_then(|()| client_message(&fields))
+        .map_err(|error| error.into_decode_error(fields.context()))
+}
+
+/// Reads the start of a message, up to the first byte that is not UTF-8.
+pub(in crate::envelope) fn read_context(start: &[u8]) -> MessageContext {
+    let text = start.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    Fields::parse(text).0.context()
 }
 
 fn client_message(fields: &Fields<'_>) -> Result<ClientMessage, MessageError> {
@@ -73,11 +82,14 @@ fn unknown(name: &str) -> MessageError {
 }
 
 pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
-    let fields = simdutf8::compat::from_utf8(payload)
-        .map_err(|why| MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}")))
-        .and_then(Fields::parse)
-        .map_err(|error| error.into_decode_error(MessageContext::default()))?;
-    server_event(&fields).map_err(|error| error.into_decode_error(fields.context()))
+    let text = simdutf8::compat::from_utf8(payload).map_err(|why| {
+        MessageError::new(ErrorKind::BadJson, format!("not UTF-8: {why}"))
+            .into_decode_error(MessageContext::default())
+    })?;
+    let (fields, parsed) = Fields::parse(text);
+    parsed
+        .and_then(|()| server_event(&fields))
+        .map_err(|error| error.into_decode_error(fields.context()))
 }
 
 fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::envelope::check::{self, MessageContext, MessageError};
+use crate::envelope::check::{self, MessageError};
 use crate::envelope::json::encode;
+use crate::envelope::message::MessageContext;
 use crate::error::ErrorKind;
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;
@@ -50,44 +51,67 @@ fields!(
 /// A message's fields. The last of repeated fields counts; `null` counts as absent, except for `data`.
 pub(super) struct Fields<'a>([Option<&'a RawValue>; Field::COUNT]);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
+/// Stores the fields of a message as they are read, so that those before an error are kept.
+struct Collect<'f, 'a>(&'f mut Fields<'a>);
 
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Collect<'_, 'a> {
+    type Value = ();
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = [None; Field::COUNT];
-                while let Some(field) = map.next_key::<Field>()? {
-                    match fields.get_mut(field as usize) {
-                        Some(place) => *place = Some(map.next_value()?),
-                        None => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+impl<'de: 'a, 'a> Visitor<'de> for Collect<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key::<Field>()? {
+            match self.0.0.get_mut(field as usize) {
+                Some(place) => *place = Some(map.next_value()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
                 }
-                Ok(Fields(fields))
             }
         }
-
-        deserializer.deserialize_map(Object)
+        Ok(())
     }
 }
 
 impl<'a> Fields<'a> {
-    /// Finds the fields of the message in `text`.
-    pub(super) fn parse(text: &'a str) -> Result<Self, MessageError> {
-        serde_json::from_str(text).map_err(|why| match why.classify() {
+    /// Finds the fields of the message in `text`, and whether it is one. Before an error all fields that end before it are
+    /// found.
+    pub(super) fn parse(text: &'a str) -> (Self, Result<(), MessageError>) {
+        let mut fields = Fields([None; Field::COUNT]);
+        let mut json = serde_json::Deserializer::from_str(text);
+        let parsed = Collect(&mut fields)
+            .deserialize(&mut json)
+            .and_then(|()| json.end());
+        let Err(why) = parsed else {
+            return (fields, Ok(()));
+        };
+        fields.forget_cut(text);
+        let error = match why.classify() {
             Category::Data if serde_json::from_str::<&RawValue>(text).is_ok() => {
                 MessageError::bad_message("a message must be a JSON object")
             }
             _ => MessageError::new(ErrorKind::BadJson, format!("not JSON: {why}")),
-        })
+        };
+        (fields, Err(error))
+    }
+
+    /// Forgets a number at the end of an incomplete text, because more digits may be missing.
+    fn forget_cut(&mut self, text: &str) {
+        let end = text.as_bytes().as_ptr_range().end;
+        for field in &mut self.0 {
+            if field.is_some_and(|raw| raw.get().as_bytes().as_ptr_range().end == end) {
+                *field = None;
+            }
+        }
     }
 
     /// The fields that can be read even if another field is invalid.
@@ -111,8 +135,9 @@ impl<'a> Fields<'a> {
         let Some(raw) = self.raw(field) else {
             return Ok(None);
         };
-        let value = raw.get().parse();
-        let value = value.map_err(|_| check::not_an_integer(field.name()))?;
+        let text = raw.get();
+        let value = text.parse().ok().or_else(|| check::whole(text));
+        let value = value.ok_or_else(|| check::not_an_integer(field.name()))?;
         check::integer(field.name(), value).map(Some)
     }
 

@@ -2,34 +2,18 @@
 
 use bytes::BufMut;
 
-use crate::envelope::check::{self, MessageContext, MessageError};
+use crate::envelope::check::{self, MessageError};
 use crate::envelope::message::{ClientKind, ClientMessage, DecodeError, Join, Role};
+use crate::envelope::proto::context::read_context;
 use crate::envelope::proto::{fields, messages};
 use crate::error::ErrorKind;
 
 pub(in crate::envelope) fn decode_client(
     payload: &[u8],
 ) -> Result<ClientMessage, Box<DecodeError>> {
-    let message = fields::decode::<messages::ClientMessage>(payload)?;
-    let context = context(&message);
-    client_message(message).map_err(|error| error.into_decode_error(context))
-}
-
-/// The fields that can be read even if another field is invalid.
-fn context(message: &messages::ClientMessage) -> MessageContext {
-    use messages::ClientKind as Kind;
-    let (room, seq) = match &message.kind {
-        Some(Kind::Join(join)) => (Some(&join.room), None),
-        Some(Kind::Leave(leave)) => (Some(&leave.room), None),
-        Some(Kind::Input(input)) => (Some(&input.room), Some(input.seq)),
-        Some(Kind::Live(live)) => (Some(&live.room), None),
-        Some(Kind::Ping(_) | Kind::Auth(_)) | None => (None, None),
-    };
-    MessageContext {
-        id: message.id.filter(|&id| id <= check::MAX_INTEGER),
-        room: room.and_then(|room| room.parse().ok()),
-        seq: seq.filter(|&seq| seq <= check::MAX_INTEGER),
-    }
+    fields::decode::<messages::ClientMessage>(payload)
+        .and_then(client_message)
+        .map_err(|error| error.into_decode_error(read_context(payload)))
 }
 
 fn client_message(message: messages::ClientMessage) -> Result<ClientMessage, MessageError> {

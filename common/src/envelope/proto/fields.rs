@@ -5,8 +5,7 @@ use grandstand_types::data::Data;
 use prost::Message;
 use serde_json::value::RawValue;
 
-use crate::envelope::check::{self, MessageContext, MessageError};
-use crate::envelope::message::DecodeError;
+use crate::envelope::check::{self, MessageError};
 use crate::error::ErrorKind;
 
 /// Appends `message`. `out` must grow as needed, as all buffers here do.
@@ -16,13 +15,12 @@ pub(super) fn encode(message: &impl Message, out: &mut impl BufMut) {
         .expect("the buffer grows with what is put into it");
 }
 
-pub(super) fn decode<M: Message + Default>(payload: &[u8]) -> Result<M, Box<DecodeError>> {
+pub(super) fn decode<M: Message + Default>(payload: &[u8]) -> Result<M, MessageError> {
     M::decode(payload).map_err(|why| {
         MessageError::new(
             ErrorKind::BadJson,
             format!("not a message of grandstand.proto: {why}"),
         )
-        .into_decode_error(MessageContext::default())
     })
 }
 

@@ -2,9 +2,11 @@
 
 use bytes::BufMut;
 
-use crate::envelope::check::{self, MessageContext, MessageError};
+use crate::envelope::check::{self, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent, state};
-use crate::envelope::message::{DecodeError, Limits, PROTOCOL, Players, Role, ServerMessage};
+use crate::envelope::message::{
+    DecodeError, Limits, MessageContext, PROTOCOL, Players, Role, ServerMessage,
+};
 use crate::envelope::proto::fields::{decode, encode};
 use crate::envelope::proto::messages::{self, ServerKind as Kind};
 use crate::error::ErrorKind;
@@ -182,7 +184,8 @@ fn player(&(id, connected): &(&str, bool)) -> messages::Player {
 }
 
 pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, Box<DecodeError>> {
-    let message = decode::<messages::ServerMessage>(payload)?;
+    let message = decode::<messages::ServerMessage>(payload)
+        .map_err(|error| error.into_decode_error(MessageContext::default()))?;
     let id = message.id;
     server_event(message).map_err(|error| {
         error.into_decode_error(MessageContext {

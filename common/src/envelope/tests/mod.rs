@@ -1,5 +1,7 @@
 mod client;
 
+mod context;
+
 mod proto_file;
 
 mod server;

@@ -36,7 +36,7 @@ pub(super) fn on_input(
     Numbered { seq, data }: Numbered,
     now: Now,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, (conn, id), room) else {
+    let Some((key, session)) = sender_of(hub, effects, (conn, id), room, Some(seq)) else {
         return;
     };
     let Some(known) = hub.rooms.room_mut(key) else {
@@ -102,7 +102,7 @@ pub(super) fn on_live(
     room: &RoomId,
     data: Data,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, (conn, id), room) else {
+    let Some((key, session)) = sender_of(hub, effects, (conn, id), room, None) else {
         return;
     };
     let Some(known) = hub.rooms.get(key) else {
@@ -139,12 +139,13 @@ fn sender_of(
     effects: &mut Effects,
     (conn, id): (ConnKey, Option<u64>),
     room: &RoomId,
+    seq: Option<u64>,
 ) -> Option<(RoomKey, u64)> {
-    let key = join::joined_room(hub, effects, (conn, id), room)?;
+    let key = join::joined_room(hub, effects, (conn, id), room, seq)?;
     let session = session_of(hub, conn, key);
     if session.is_none() {
         let message = "spectators cannot send messages; join as a player";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room)).about(seq);
         reply::error(&hub.clients, effects, conn, &error);
     }
     Some((key, session?))

@@ -5,12 +5,11 @@ mod input;
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{
-    ClientKind, ClientMessage, Payload, ServerMessage, decode_client,
+    ClientKind, ClientMessage, Payload, ServerMessage, decode_client, read_context,
 };
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 use grandstand_common::wire::{Body, Empty};
-use rand::RngExt;
 
 use super::clients::TokenEvent;
 use super::effects::{ClientAction, Effects, Notice};
@@ -19,6 +18,7 @@ use super::reply::{self, ErrorReply};
 use super::state::{Hub, State};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
+use crate::conn::name::ConnName;
 use input::Numbered;
 
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
@@ -29,8 +29,8 @@ pub(super) fn on_open(
     grants: Grants,
     now: Now,
 ) {
-    let random = state.rng.random::<u64>() & 0xffff_ffff_ffff;
-    let name = format!("{}-{random:012x}", state.edge);
+    let edge = &state.edge;
+    let name = ConnName { edge, key: conn }.to_string();
     let clients = &mut state.hub.clients;
     clients.open(conn, format, grants, now, effects);
     let welcome = ServerMessage::Welcome {
@@ -75,13 +75,27 @@ pub(super) fn on_message(
     effects.counts().messages_in += 1;
     if !clients.allow_message(conn, now.at) {
         let message = "too many messages; slow down";
-        let error = ErrorReply::new(ErrorKind::RateLimited, message, None, None);
+        let about = read_context(encoding, payload.as_bytes());
+        let error = ErrorReply::naming(ErrorKind::RateLimited, message, &about);
         return reply::error(clients, effects, conn, &error);
     }
     match decode_client(payload) {
         Ok(message) => take_message(state, effects, conn, message, now),
         Err(error) => reply::error(clients, effects, conn, &ErrorReply::from(&*error)),
     }
+}
+
+/// Answers a message that is too big, of which `start` has arrived.
+pub(super) fn on_too_big(state: &mut State, effects: &mut Effects, conn: ConnKey, start: &[u8]) {
+    let clients = &mut state.hub.clients;
+    let Some(encoding) = clients.get(conn).map(|client| client.encoding()) else {
+        return;
+    };
+    let limit = state.config.limits.message_bytes;
+    let message = format!("a message may have at most {limit} bytes; send less at once");
+    let about = read_context(encoding, start);
+    let error = ErrorReply::naming(ErrorKind::TooBig, &message, &about);
+    reply::error(clients, effects, conn, &error);
 }
 
 fn take_message(

@@ -13,6 +13,8 @@ use super::*;
 
 mod clients;
 
+mod errors;
+
 mod owners;
 
 mod chains;

@@ -184,6 +184,22 @@ fn a_paused_connection_delivers_no_messages_until_it_is_resumed_and_loses_none()
     });
 }
 
+#[test]
+fn a_message_over_the_limit_is_reported_before_the_connection_closes() {
+    run(Setup::default(), async |rig| {
+        let (mut client, conn) = rig.open().await;
+        let mut bytes = vec![0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0];
+        bytes.extend_from_slice(br#"{"type":"input","id":5,"#);
+        client.write(&bytes).await;
+        let start = br#"{"type":"input","id":5,"#.to_vec();
+        assert_eq!(rig.told().await, Told::TooBig(conn, start));
+        let reason = CloseReason::Protocol(ProtocolError::TooBig { limit: 65_536 });
+        assert_eq!(rig.told().await, Told::Closed(conn, reason));
+        let reason = "message is longer than 65536 bytes";
+        assert_eq!(client.next().await, close_frame(1009, reason));
+    });
+}
+
 fn heartbeat(heartbeat: Duration) -> Setup {
     Setup {
         heartbeat,

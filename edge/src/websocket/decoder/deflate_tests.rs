@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 const LIMIT: u32 = 60_000;
 
 /// Compresses like most clients: flushes, and omits the last four bytes of the flush.
-fn deflate(plain: &[u8], level: u32) -> Vec<u8> {
+pub(super) fn deflate(plain: &[u8], level: u32) -> Vec<u8> {
     let mut machine = Compress::new(Compression::new(level), false);
     let mut out = Vec::with_capacity(plain.len() + plain.len() / 8 + 1000);
     machine
