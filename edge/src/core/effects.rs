@@ -109,7 +109,6 @@ pub(crate) struct Effects {
     actions: VecDeque<(ConnKey, ClientAction)>,
     /// Lanes with frames to flush, per audience.
     dirty: [VecDeque<RoomKey>; 2],
-    after_players: Vec<(ConnKey, Bytes)>,
     notices: VecDeque<(ConnKey, Notice)>,
     counts: Counts,
 }
@@ -123,7 +122,6 @@ impl Effects {
             tells: VecDeque::new(),
             actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
-            after_players: Vec::new(),
             notices: VecDeque::new(),
             counts: Counts::default(),
         }
@@ -193,16 +191,6 @@ impl Effects {
         self.notices.pop_front()
     }
 
-    /// Queues frames for one client. They are sent after the players' lanes.
-    pub(crate) fn after_players(&mut self, conn: ConnKey, frames: Bytes) {
-        self.after_players.push((conn, frames));
-    }
-
-    /// Takes the frames that follow the players' lanes.
-    pub(crate) fn take_after_players(&mut self) -> Vec<(ConnKey, Bytes)> {
-        std::mem::take(&mut self.after_players)
-    }
-
     /// Queues a lane for the flush. The caller ensures that it is not queued already.
     pub(crate) fn mark_dirty(&mut self, room: RoomKey, lane: LaneId) {
         self.dirty[lane.index()].push_back(room);
@@ -227,7 +215,6 @@ impl Effects {
     pub(crate) fn needs_flush(&self) -> bool {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
             || self.has_actions()
-            || !self.after_players.is_empty()
             || !self.notices.is_empty()
     }
 

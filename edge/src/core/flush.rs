@@ -12,8 +12,7 @@ use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 
-/// Performs all actions, then writes to up to `most` members: players' lanes, the frames that follow them, spectators'
-/// lanes, notices. Each lane gets one slice in turn. Returns whether frames are left. The caller lets other tasks run,
+/// Performs all actions, then writes to up to `most` members: players' lanes, spectators' lanes, notices. Each lane gets one slice in turn. Returns whether frames are left. The caller lets other tasks run,
 /// and reads the clock, before it calls again.
 pub(super) fn flush(
     hub: &mut Hub,
@@ -34,11 +33,6 @@ pub(super) fn flush(
                 break;
             };
             left = flush_lane(hub, effects, (key, lane), left, transport);
-        }
-        if lane == LaneId::Players {
-            for (conn, frames) in effects.take_after_players() {
-                send(hub, effects, conn, &frames, transport);
-            }
         }
     }
     for _ in 0..left {
@@ -133,11 +127,7 @@ fn flush_lane(
         }
         !full
     });
-    clients.set_queued(!clean);
     let encoded = clients.take_encoded();
-    if !clean {
-        effects.mark_dirty(key, lane);
-    }
     let deflated = hub.rooms.encoder().stats();
     let counts = effects.counts();
     counts.writes += written as u64;
@@ -150,7 +140,44 @@ fn flush_lane(
         // The client reads, but this edge was too slow to reach it.
         send_snapshots_later(hub, conn, transport);
     }
-    most.saturating_sub(written)
+    let mut left = most.saturating_sub(written);
+    if clean {
+        left = flush_private(hub, effects, (key, lane), left, transport);
+    }
+    if let Some(room) = hub.rooms.room_mut(key) {
+        let clients = room.lane_mut(lane).clients_mut();
+        let has_frames = !clean || clients.has_private();
+        clients.set_queued(has_frames);
+        if has_frames {
+            effects.mark_dirty(key, lane);
+        }
+    }
+    left
+}
+
+/// Sends up to `most` clients of a lane the frames for them only. All members have been sent the lane's frames. Returns
+/// how many of `most` writes are left.
+fn flush_private(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    most: usize,
+    transport: &mut impl Transport,
+) -> usize {
+    let mut left = most;
+    while left > 0
+        && let Some(room) = hub.rooms.room_mut(key)
+        && let Some((conn, frames)) = room.lane_mut(lane).clients_mut().pop_private()
+    {
+        let slot = hub.clients.membership(conn, key).and_then(|m| m.slot);
+        let clients = room.lane(lane).clients();
+        // The snapshot that a slow member gets brings its private messages.
+        if slot.is_none_or(|slot| !clients.is_stale(slot)) {
+            send(hub, effects, conn, &frames, transport);
+            left -= 1;
+        }
+    }
+    left
 }
 
 /// Handles a slow client: closes it if it plays and slow players are closed, else drops its queued frames and sends

@@ -279,10 +279,7 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
     };
     let is_stale = |m: &&Membership| {
         let room = m.slot.zip(hub.rooms.get(m.room));
-        room.is_some_and(|(slot, room)| {
-            let member = room.lane(m.lane).clients().members().get(slot as usize);
-            member.is_some_and(|member| member.stale)
-        })
+        room.is_some_and(|(slot, room)| room.lane(m.lane).clients().is_stale(slot))
     };
     let stale = client.memberships().iter().filter(is_stale);
     let stale: Vec<_> = stale.map(|m| (m.room, m.lane)).collect();
@@ -317,6 +314,10 @@ pub(super) fn depart(
         return;
     };
     let clients = room.lane_mut(lane).clients_mut();
+    if let Some(frames) = clients.take_private(conn) {
+        // They belong to messages that the client has sent, so they precede `left`.
+        effects.act(conn, ClientAction::Data(frames));
+    }
     for (moved, slot) in clients.leave(conn, membership.slot) {
         if let Some(membership) = hub.clients.membership(moved, key) {
             membership.slot = Some(slot);

@@ -30,7 +30,10 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         ItemKind::Direct(direct) => {
             if let Some(data) = &direct.data {
                 let (address, sessions) = room.sessions_mut();
-                sessions.on_direct(&address.id, direct.session, data, effects);
+                let frames = sessions.on_direct(&address.id, direct.session, data);
+                frames
+                    .into_iter()
+                    .for_each(|frames| room.queue_private(frames));
             }
         }
         ItemKind::Rejected(rejected) => {
@@ -40,7 +43,10 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
                 message: rejected.message,
             };
             let (address, sessions) = room.sessions_mut();
-            sessions.on_rejected(&address.id, rejected.session, reject, effects);
+            let frames = sessions.on_rejected(&address.id, rejected.session, reject);
+            frames
+                .into_iter()
+                .for_each(|frames| room.queue_private(frames));
         }
         ItemKind::Processed(report) => on_processed(hub, effects, key, &report, now),
         ItemKind::Refused(refused) => departures::on_refused(hub, effects, key, &refused, now),
@@ -117,7 +123,8 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
         players.clients_mut().queue(&message, except, encoder);
     }
     if let Some((conn, encoding)) = only {
-        effects.after_players(conn, codec::message(encoding, &message));
+        let frames = codec::message(encoding, &message);
+        players.clients_mut().queue_private(conn, &frames);
     }
     if live.spectators {
         let event = LaneEvent::Live(data.detach());

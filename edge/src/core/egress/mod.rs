@@ -101,11 +101,11 @@ fn on_room(
         }
     }
     if let Some(room) = hub.rooms.room_mut(key) {
-        let (address, sessions) = room.sessions_mut();
+        let (_, sessions) = room.sessions_mut();
         if sessions.is_syncing() && !state.owners.links().is_held(key) {
             effects.tell_owner(key, Tell::Resync);
         }
-        sessions.send_acks(&address.id, effects);
+        room.queue_acks();
     }
     for lane in LaneId::ALL {
         delivery::mark_dirty(hub, effects, key, lane);
@@ -163,10 +163,10 @@ pub(super) fn on_link_reply(
     }
     for key in state.owners.links().take_released(worker) {
         if let Some(room) = state.hub.rooms.room_mut(key) {
-            let (address, sessions) = room.sessions_mut();
-            sessions.set_syncing(false);
-            sessions.send_acks(&address.id, effects);
+            room.sessions_mut().1.set_syncing(false);
+            room.queue_acks();
         }
+        delivery::mark_dirty(&mut state.hub, effects, key, LaneId::Players);
     }
     interest::ask_for_gaps(state, effects);
 }

@@ -5,6 +5,11 @@
 //! until all are current, and writes to each its unsent frames. Messages that arrive during a round are sent with the rest
 //! of that round, so no member waits for the next round to begin. Each member has the position up to which it has been sent
 //! frames (D21), so a client that joins during a round gets each frame exactly once.
+//!
+//! Frames for one client only, such as acks, wait until that client has been sent the frames that it lacks. So none of
+//! them precedes the update that it belongs to (D31).
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
@@ -32,6 +37,8 @@ pub(crate) struct LaneClients {
     by_format: [u32; FORMATS],
     /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
     encoded: u64,
+    /// Frames for single clients, which follow the frames that the client has not been sent.
+    private: BTreeMap<ConnKey, Vec<u8>>,
     /// The lane is in the queue of lanes to flush.
     queued: bool,
 }
@@ -50,6 +57,7 @@ impl LaneClients {
     /// Removes a client. Returns the members that have moved and their new slots, in order.
     pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
         self.count -= 1;
+        self.private.remove(&conn);
         match slot {
             Some(slot) => self.remove_member(slot),
             None => {
@@ -97,6 +105,36 @@ impl LaneClients {
         let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
         self.encoded += self.log.push(message, except, wanted, encoder);
+    }
+
+    /// Queues frames for one client. They follow the frames that the client has not been sent.
+    pub(crate) fn queue_private(&mut self, conn: ConnKey, frames: &[u8]) {
+        self.private
+            .entry(conn)
+            .or_default()
+            .extend_from_slice(frames);
+    }
+
+    /// Takes the frames for one client only.
+    pub(crate) fn take_private(&mut self, conn: ConnKey) -> Option<Bytes> {
+        self.private.remove(&conn).map(Bytes::from)
+    }
+
+    /// Takes the frames for some client only. The caller sends them; all members have been sent the lane's frames.
+    pub(crate) fn pop_private(&mut self) -> Option<(ConnKey, Bytes)> {
+        let (conn, frames) = self.private.pop_first()?;
+        Some((conn, frames.into()))
+    }
+
+    /// Whether the member at `slot` is slow and gets a snapshot, and with it its private messages, once it reads again.
+    pub(crate) fn is_stale(&self, slot: u32) -> bool {
+        let member = self.members.get(slot as usize);
+        member.is_some_and(|member| member.stale)
+    }
+
+    /// Whether frames for single clients wait.
+    pub(crate) fn has_private(&self) -> bool {
+        !self.private.is_empty()
     }
 
     /// The number of messages encoded since the last call.
@@ -184,9 +222,9 @@ impl LaneClients {
         self.pending_visits > 0
     }
 
-    /// Marks a dirty lane as queued for the flush; returns whether the caller has to queue it.
+    /// Marks a lane with frames as queued for the flush; returns whether the caller has to queue it.
     pub(crate) fn enqueue(&mut self) -> bool {
-        self.is_dirty() && !std::mem::replace(&mut self.queued, true)
+        (self.is_dirty() || self.has_private()) && !std::mem::replace(&mut self.queued, true)
     }
 
     /// Notes whether the lane is queued for the flush.
@@ -194,9 +232,9 @@ impl LaneClients {
         self.queued = queued;
     }
 
-    /// Visits up to `most` of the members that are due, and calls `write` with each member's unsent frames. `write`
-    /// gets `None` for a member that lacks more than `cap` bytes, and returns whether the member keeps up. Returns
-    /// whether the lane is clean.
+    /// Visits up to `most` of the members that are due, and calls `write` with each member's unsent frames, then with
+    /// those for this member only. `write` gets `None` for a member that lacks more than `cap` bytes, and returns whether
+    /// the member keeps up. Returns whether all members have been sent all frames of the lane.
     pub(crate) fn flush(
         &mut self,
         most: usize,
@@ -225,6 +263,13 @@ impl LaneClients {
                 member.stale = is_due && !write(member.conn, unsent);
             }
             member.offset = position;
+            // The snapshot that a slow member gets brings its private messages.
+            if !self.private.is_empty()
+                && let Some(frames) = self.private.remove(&member.conn)
+                && !member.stale
+            {
+                member.stale = !write(member.conn, Some(frames.into()));
+            }
         }
         if self.pending_visits > 0 {
             return false;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use grandstand_common::clock::Now;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
 use grandstand_common::wire::{Known, RoomInterest};
@@ -9,6 +10,7 @@ use grandstand_common::wire::{Known, RoomInterest};
 use super::hot::HotStream;
 use super::lane::Lane;
 use super::sessions::Sessions;
+use crate::conn::key::ConnKey;
 use crate::core::command::Command;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
@@ -115,6 +117,20 @@ impl Room {
     pub(crate) fn parts(&mut self, lane: LaneId) -> (&RoomId, &mut Lane, &mut Sessions) {
         let lane = &mut self.lanes[lane.index()];
         (&self.address.id, lane, &mut self.sessions)
+    }
+
+    /// Queues a player's frames. They follow the updates that the player has not been sent (D31).
+    pub(crate) fn queue_private(&mut self, (conn, frames): (ConnKey, Bytes)) {
+        let players = self.lane_mut(LaneId::Players).clients_mut();
+        players.queue_private(conn, &frames);
+    }
+
+    /// Queues the acks that are due, unless rejects that precede them may still arrive (D4).
+    pub(crate) fn queue_acks(&mut self) {
+        let (id, players, sessions) = self.parts(LaneId::Players);
+        sessions.send_acks(id, |conn, frames| {
+            players.clients_mut().queue_private(conn, &frames);
+        });
     }
 
     /// Adds a client to an audience.

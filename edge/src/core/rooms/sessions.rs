@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
@@ -264,46 +265,39 @@ impl Sessions {
         self.sessions.remove(&gone.session)
     }
 
-    /// Keeps a player's latest `direct` message, and sends it after the players' updates.
+    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates.
     pub(crate) fn on_direct(
         &mut self,
         room: &RoomId,
         session: u64,
         data: &Data,
-        effects: &mut Effects,
-    ) {
-        let Some(player) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        if let Some((conn, encoding)) = player.answered_conn() {
-            let direct = ServerMessage::Direct { room, data };
-            effects.after_players(conn, codec::message(encoding, &direct));
-        }
+    ) -> Option<(ConnKey, Bytes)> {
+        let player = self.sessions.get_mut(&session)?;
         player.keep_direct(data.detach());
+        let (conn, encoding) = player.answered_conn()?;
+        let direct = ServerMessage::Direct { room, data };
+        Some((conn, codec::message(encoding, &direct)))
     }
 
-    /// Keeps a reject, and sends it after the players' updates.
+    /// Keeps a reject. Returns its frames if it is new; they follow the players' updates.
     pub(crate) fn on_rejected(
         &mut self,
         room: &RoomId,
         session: u64,
         reject: Reject,
-        effects: &mut Effects,
-    ) {
-        let Some(player) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        if let Some((conn, encoding)) = player.answered_conn()
-            && player.reject(reject.seq).is_none()
-        {
-            let frames = codec::message(encoding, &reject.message(room));
-            effects.after_players(conn, frames);
-        }
+    ) -> Option<(ConnKey, Bytes)> {
+        let player = self.sessions.get_mut(&session)?;
+        let conn = player.answered_conn();
+        let conn = conn.filter(|_| player.reject(reject.seq).is_none());
+        let frames =
+            conn.map(|(conn, encoding)| (conn, codec::message(encoding, &reject.message(room))));
         player.keep_reject(reject);
+        frames
     }
 
-    /// Sends the acks that are due after the players' updates, unless rejects that precede them may still arrive (D4).
-    pub(crate) fn send_acks(&mut self, room: &RoomId, effects: &mut Effects) {
+    /// Passes the acks that are due to `send`, unless rejects that precede them may still arrive (D4). They follow the
+    /// players' updates.
+    pub(super) fn send_acks(&mut self, room: &RoomId, mut send: impl FnMut(ConnKey, Bytes)) {
         if self.syncing {
             return;
         }
@@ -311,7 +305,7 @@ impl Sessions {
             let player = self.sessions.get_mut(&session);
             if let Some((conn, encoding, seq)) = player.and_then(PlayerSession::take_ack) {
                 let ack = ServerMessage::Ack { room, seq };
-                effects.after_players(conn, codec::message(encoding, &ack));
+                send(conn, codec::message(encoding, &ack));
             }
         }
     }

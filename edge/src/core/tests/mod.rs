@@ -29,6 +29,8 @@ mod lanes;
 
 mod since;
 
+mod order;
+
 use crate::conn::transport::SendStatus;
 use crate::websocket::frame::frame_len;
 
@@ -216,7 +218,19 @@ impl Bench {
     }
 
     fn flush(&mut self) {
-        while self.core.flush(3, &mut self.clients) {}
+        self.flush_by(3);
+    }
+
+    /// Flushes in slices of `most` writes.
+    fn flush_by(&mut self, most: usize) {
+        while self.core.flush(most, &mut self.clients) {}
+    }
+
+    /// Receives items, and flushes one small slice.
+    fn receive_slowly(&mut self, items: Vec<ItemKind>) {
+        let batch = self.batch(7, items);
+        self.core.handle_batch(batch, self.now, &mut self.clients);
+        self.core.flush(2, &mut self.clients);
     }
 
     fn advance(&mut self, ms: u64) {
