@@ -42,8 +42,12 @@ fn every_command_has_help() {
 fn edge_and_worker_check_their_configuration() {
     let (code, out, _) = run(&["worker", "--check"], None);
     assert_eq!(code, Some(0), "{out}");
-    let (code, out, _) = run(&["edge", "--check"], Some("s"));
+    let secret = "a secret of 32 bytes or more, for tests";
+    let (code, out, _) = run(&["edge", "--check"], Some(secret));
     assert_eq!(code, Some(0), "{out}");
+    let (code, out, _) = run(&["edge", "--check"], Some("short"));
+    assert_eq!(code, Some(78), "{out}");
+    assert!(out.contains("auth.secret"), "{out}");
     let (code, out, err) = run(&["edge", "--check"], None);
     assert_eq!(code, Some(78), "{out}{err}");
     assert!(out.contains("auth"), "{out}{err}");

@@ -27,7 +27,7 @@ async fn all_errors_of_a_configuration_are_reported_at_once() {
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let wrong = "[edge]\nshards = \"many\"\nlitsen = \"0.0.0.0:1\"\n[limits]\nrooms = 0\n[auth]\nsecret = \"s\"\n";
+    let wrong = "[edge]\nshards = \"many\"\nlitsen = \"0.0.0.0:1\"\n[limits]\nrooms = 0\n[auth]\nsecret = \"a secret of 32 bytes or more, for tests\"\n";
     let wrong = file("wrong.toml", wrong);
     let expected: &[&[&str]] = &[
         &["edge.shards", "wrong.toml:2"],
@@ -61,7 +61,10 @@ async fn all_errors_of_a_configuration_are_reported_at_once() {
 
     let no_secret = Start::edge().arg("--check");
     check_output(&no_secret.output().await, 78, &[&["auth", "secret"]]);
-    let right = file("right.toml", "[auth]\nsecret = \"s\"\n[edge]\nshards = 2\n");
+    let right = file(
+        "right.toml",
+        "[auth]\nsecret = \"a secret of 32 bytes or more, for tests\"\n[edge]\nshards = 2\n",
+    );
     let right = Start::edge().flag("--config", right);
     check_output(&right.arg("--check").output().await, 0, &[&["right.toml"]]);
     let missing = Start::edge().flag("--config", "/nowhere/edge.toml");

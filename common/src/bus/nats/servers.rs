@@ -51,7 +51,7 @@ impl Servers {
         };
         for text in url.split(',').map(str::trim) {
             servers.add(text).map_err(|reason| ConnectError::BadUrl {
-                url: shown(text),
+                url: shown(text, url.contains('@')),
                 reason,
             })?;
         }
@@ -195,7 +195,7 @@ fn login(text: &str) -> Result<Option<Login>, String> {
 }
 
 /// The host and port in an address that may be invalid, as far as no password can be in them.
-fn shown(text: &str) -> String {
+fn shown(text: &str, has_login: bool) -> String {
     let place = text.rsplit('@').next().unwrap_or_default();
     let (scheme, place) = match place.split_once("://") {
         Some((scheme, place)) => (Some(scheme), place),
@@ -204,7 +204,7 @@ fn shown(text: &str) -> String {
     let place = place.split(['/', '?', '#']).next().unwrap_or_default();
     // A password with a comma in it is cut in two, so this may be its first half.
     let place = match place.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_err() => host,
+        Some((host, port)) if has_login && port.parse::<u16>().is_err() => host,
         _ => place,
     };
     match scheme {
@@ -307,6 +307,7 @@ mod tests {
             let error = wrong(url);
             assert!(!error.contains("hu"), "{url}: {error}");
         }
+        assert!(wrong("a:b").contains("\"a:b\""));
     }
 
     #[test]
