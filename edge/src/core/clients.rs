@@ -16,7 +16,7 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::time::coarse::CoarseInstant;
-use crate::time::token_bucket::TokenBucket;
+use crate::time::token_bucket::{Charge, TokenBucket};
 
 /// The time before a token's expiry at which its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
@@ -27,9 +27,9 @@ const TOKEN_CHECK_MS: u64 = 600_000;
 /// The limits of one client.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientConfig {
-    /// Messages that a client may send per second, on average; 0 for any number.
+    /// Messages that a client may send per second, on average; 0 for any number. Pings, pongs and fragments count as well.
     pub messages_per_s: u32,
-    /// Messages that a client may send at once.
+    /// Messages that a client may send at once. As many again are refused, then the client is closed (4029).
     pub message_burst: u32,
     /// Close slow players (4008) instead of sending them a snapshot once they keep up again.
     pub close_slow_players: bool,
@@ -232,15 +232,17 @@ impl Clients {
         Some(client.memberships.swap_remove(at))
     }
 
-    /// Takes one message from the client's budget; returns whether the budget allowed it.
-    pub(crate) fn allow_message(&mut self, conn: ConnKey, now: Instant) -> bool {
+    /// Charges `count` frames to the client's budget.
+    pub(crate) fn charge(&mut self, conn: ConnKey, count: u32, now: Instant) -> Charge {
         let (rate, burst) = (
             self.config.messages_per_s as f32,
             self.config.message_burst as f32,
         );
         let now = self.coarse(now);
         let client = self.clients.get_mut(conn);
-        client.is_none_or(|client| client.budget.take(rate, burst, now))
+        client.map_or(Charge::Allowed, |client| {
+            client.budget.charge(count, rate, burst, now)
+        })
     }
 
     /// Replaces a client's grants by those of a new token.

@@ -136,6 +136,19 @@ impl Core {
         self.finish(now, transport);
     }
 
+    /// Charges a client for `count` frames that are no messages: pings, pongs and fragments.
+    pub fn handle_frames(
+        &mut self,
+        conn: ConnKey,
+        count: u32,
+        now: Now,
+        transport: &mut impl Transport,
+    ) {
+        let (state, effects) = (&mut self.state, &mut self.effects);
+        ingress::on_frames(state, effects, conn, count, now);
+        flush::act(&mut state.hub, effects, transport);
+    }
+
     /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, transport: &mut impl Transport) {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);

@@ -4,8 +4,10 @@
 mod tests;
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use grandstand_common::error::ErrorKind;
 use tracing::debug;
 
 use crate::conn::key::ConnKey;
@@ -16,11 +18,22 @@ use crate::server::handler::{CloseReason, ConnectInfo};
 use crate::server::routes::Route;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::error::ProtocolError;
-use crate::websocket::frame;
+use crate::websocket::frame::{self, MAX_CONTROL_PAYLOAD, Opcode};
 use crate::websocket::inflate::Inflater;
 
 /// The most reads of one connection before other connections are driven.
 const READS_PER_TURN: usize = 4;
+
+/// The time for which one connection is driven before others, unless one message takes longer. What was read and not
+/// handled by then waits for the connection's next turn.
+const TURN: Duration = Duration::from_micros(100);
+
+/// The most bytes of pongs that one read is answered with. If a client sends more pings, only the last ones are answered
+/// (RFC 6455 section 5.5.3).
+const PONGS_BYTES: usize = 16 * MAX_PONG;
+
+/// The most bytes of a pong.
+const MAX_PONG: usize = 2 + MAX_CONTROL_PAYLOAD;
 
 /// The client's side of the close handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +42,8 @@ enum CloseState {
     Open,
     /// The client's close frame was received.
     Closed,
-    /// The client broke the protocol. Its further bytes are read and discarded until it closes its socket.
+    /// The client broke the protocol or sent far too much. Its further bytes are read and discarded until it closes its
+    /// socket.
     Broken,
     /// Like `Broken`, and the socket is shut down for writing.
     Shut,
@@ -40,7 +54,7 @@ enum CloseState {
 pub(crate) struct Connection {
     key: ConnKey,
     decoder: Decoder,
-    /// Bytes read and not yet handled because the handler paused the connection.
+    /// Bytes read and not yet handled because the handler paused the connection, or because its turn was over.
     unread: Option<Box<[u8]>>,
     /// The index of its route among the server's.
     route: u8,
@@ -54,6 +68,19 @@ pub(crate) struct Connection {
 pub(super) struct ReadBuffers {
     pub(super) bytes: Vec<u8>,
     pub(super) inflater: Inflater,
+    /// Pongs that are not sent yet; empty between two connections.
+    pub(super) pongs: Vec<u8>,
+}
+
+/// One turn of a connection.
+struct Turn<'a> {
+    context: &'a ServerContext,
+    inflater: &'a mut Inflater,
+    pongs: &'a mut Vec<u8>,
+    /// The time of the last read.
+    now: Instant,
+    /// When other connections are due.
+    ends: Instant,
 }
 
 /// The driver's next step for a connection.
@@ -98,33 +125,50 @@ impl Connection {
         wary: bool,
         buffers: &mut ReadBuffers,
     ) -> Progress {
-        let ReadBuffers { bytes, inflater } = buffers;
+        let ReadBuffers {
+            bytes,
+            inflater,
+            pongs,
+        } = buffers;
+        let now = now();
+        let mut turn = Turn {
+            context,
+            inflater,
+            pongs,
+            now,
+            ends: now + TURN,
+        };
         let mut more = true;
-        for _ in 0..READS_PER_TURN {
+        for read in 0..READS_PER_TURN {
             match self.settle(context) {
-                Progress::Again if more => {}
+                Progress::Again if more || self.has_input() => {}
                 Progress::Again => return Progress::Wait,
-                turn => return turn,
+                progress => return progress,
+            }
+            if read > 0 {
+                turn.now = self::now();
+                if turn.now >= turn.ends {
+                    return Progress::Again;
+                }
             }
             if let Some(mut unread) = self.unread.take() {
-                self.feed(context, &mut unread, inflater, now());
+                self.feed(&mut unread, &mut turn);
                 continue;
             }
-            let now = now();
-            match context.connections.read(self.key, bytes, now) {
+            match context.connections.read(self.key, bytes, turn.now) {
                 Ok(count) if count > 0 => {
                     context.count_received(count);
                     // A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
                     more = wary || count == bytes.len();
-                    self.feed(context, &mut bytes[..count], inflater, now);
+                    self.feed(&mut bytes[..count], &mut turn);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Wait,
                 _ => return Progress::End,
             }
         }
         match self.settle(context) {
-            Progress::Again if !more => Progress::Wait,
-            turn => turn,
+            Progress::Again if !more && !self.has_input() => Progress::Wait,
+            progress => progress,
         }
     }
 
@@ -174,57 +218,95 @@ impl Connection {
         Progress::Again
     }
 
-    fn feed(
-        &mut self,
-        context: &ServerContext,
-        mut input: &mut [u8],
-        inflater: &mut Inflater,
-        now: Instant,
-    ) {
-        let mut connections = context.connections.clone();
+    /// Handles bytes until the turn is over, then answers the pings among them.
+    fn feed(&mut self, input: &mut [u8], turn: &mut Turn<'_>) {
+        // The rest of a broken stream is discarded unseen.
+        if matches!(self.close_state, CloseState::Broken | CloseState::Shut) {
+            return;
+        }
+        turn.pongs.clear();
+        self.handle(input, turn);
+        self.answer_pings(turn);
+    }
+
+    /// Handles bytes until the turn is over. Pongs are left in the turn.
+    fn handle(&mut self, mut input: &mut [u8], turn: &mut Turn<'_>) {
+        let (context, now) = (turn.context, turn.now);
+        let handler = &context.route(self.route).handler;
         loop {
-            let event = match self.decoder.handle_bytes(&mut input, inflater) {
-                Ok(Some(event)) => event,
-                Ok(None) => return,
+            let event = match self.decoder.handle_bytes(&mut input, turn.inflater) {
+                Ok(event) => event,
                 Err(error) => {
+                    self.answer_pings(turn);
                     if let ProtocolError::TooBig { .. } = error {
-                        let start = self.decoder.take_start(inflater);
+                        let start = self.decoder.take_start(turn.inflater);
                         if !self.close_reported {
-                            let handler = &context.route(self.route).handler;
                             handler.too_big(self.key, &start, now);
                         }
                     }
-                    connections.fail(self.key, error);
+                    context.connections.fail(self.key, error);
                     self.close_state = CloseState::Broken;
                     return self.report_close(context, CloseReason::Protocol(error));
                 }
             };
-            let handler = &context.route(self.route).handler;
+            let (is_last, mut frames) = (event.is_none(), 0);
             match event {
-                Event::Message(message) if !self.close_reported => {
+                Some(Event::Message(message)) if !self.close_reported => {
                     handler.message(self.key, message, now);
                 }
-                Event::Ping(payload) => {
-                    connections.send_control(self.key, &frame::pong(payload));
+                Some(Event::Ping(payload)) => {
+                    frames = 1;
+                    if turn.pongs.len() + MAX_PONG > PONGS_BYTES {
+                        turn.pongs.clear();
+                    }
+                    frame::put_frame(turn.pongs, Opcode::Pong, payload);
                 }
-                Event::Close(code) => {
-                    connections.answer_close(self.key, code);
+                Some(Event::Pong) => frames = 1,
+                Some(Event::Close(code)) => {
+                    self.answer_pings(turn);
+                    context.connections.answer_close(self.key, code);
                     self.close_state = CloseState::Closed;
                     return self.report_close(context, CloseReason::Client(code));
                 }
-                Event::Message(_) | Event::Pong => {}
+                Some(Event::Message(_)) | None => {}
             }
-            match connections.state(self.key) {
+            frames += self.decoder.take_fragments();
+            if is_last && frames == 0 {
+                return;
+            }
+            if frames > 0 && !self.close_reported {
+                handler.frames(self.key, frames, now);
+            }
+            match context.connections.state(self.key) {
                 (ConnState::Open, false) => {}
-                (ConnState::Open, true) => {
-                    self.unread = (!input.is_empty()).then(|| (&*input).into());
-                    return;
-                }
+                (ConnState::Open, true) => return self.keep(input),
                 (ConnState::Closing(kind), _) => {
-                    self.report_close(context, CloseReason::Closed(kind))
+                    self.report_close(context, CloseReason::Closed(kind));
+                    if kind == ErrorKind::RateLimited {
+                        self.close_state = CloseState::Broken;
+                        return;
+                    }
                 }
                 (ConnState::Closed | ConnState::Dead, _) => return,
             }
+            if !input.is_empty() && self::now() >= turn.ends {
+                return self.keep(input);
+            }
+        }
+    }
+
+    /// Keeps bytes that are not handled yet.
+    fn keep(&mut self, rest: &[u8]) {
+        self.unread = (!rest.is_empty()).then(|| rest.into());
+    }
+
+    /// Sends the pongs of a turn.
+    fn answer_pings(&self, turn: &mut Turn<'_>) {
+        if !turn.pongs.is_empty() {
+            let pongs = Bytes::copy_from_slice(turn.pongs);
+            turn.pongs.clear();
+            let mut connections = turn.context.connections.clone();
+            connections.send_control(self.key, &pongs);
         }
     }
 }

@@ -76,17 +76,23 @@ impl Driver {
         let mut buffers = ReadBuffers {
             bytes: vec![0; context.options.scratch_bytes.max(1024)],
             inflater: Inflater::default(),
+            pongs: Vec::new(),
         };
         // Connections whose clients hung up. Thousands may do so at once, and no client waits for their removal.
         let mut leaving = VecDeque::new();
         loop {
             let (mut woken, mut begun) = (0, now());
+            let until = begun + SLICE;
             while woken < WAKES_PER_POLL
                 && let Some(key) = context.connections.next_woken()
             {
                 woken += 1;
                 self.advance(key, true, &mut buffers);
                 begun = self.yield_if_due(begun).await;
+                // Woken connections may have much input left, and the events of the others come from the kernel.
+                if begun >= until {
+                    break;
+                }
             }
             if woken > 0 || !leaving.is_empty() {
                 poller.poll_now()?;

@@ -67,6 +67,8 @@ impl Handler for EchoHandler {
         }
     }
 
+    fn frames(&self, _: ConnKey, _: u32, _: Instant) {}
+
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.connections.clone().pause(conn, false);
     }

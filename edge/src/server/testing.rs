@@ -1,11 +1,12 @@
 //! A shard with real sockets on the test's own thread, and a handler that records its calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use grandstand_common::error::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
@@ -46,6 +47,9 @@ struct Recorder {
     told: RefCell<VecDeque<Told>>,
     /// If set, every message pauses its connection.
     pausing: RefCell<Option<Connections>>,
+    /// If set, a connection is closed after `frames_left` frames that are no messages.
+    closing: RefCell<Option<Connections>>,
+    frames_left: Cell<u32>,
 }
 
 impl Handler for Recorder {
@@ -66,6 +70,15 @@ impl Handler for Recorder {
     fn too_big(&self, conn: ConnKey, start: &[u8], _: Instant) {
         let told = Told::TooBig(conn, start.to_vec());
         self.told.borrow_mut().push_back(told);
+    }
+    fn frames(&self, conn: ConnKey, count: u32, _: Instant) {
+        let left = self.frames_left.get().saturating_sub(count);
+        self.frames_left.set(left);
+        if left == 0
+            && let Some(conns) = self.closing.borrow_mut().as_mut()
+        {
+            conns.close(conn, ErrorKind::RateLimited);
+        }
     }
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.told.borrow_mut().push_back(Told::Drained(conn));
@@ -207,6 +220,12 @@ impl Rig {
         tokio::time::timeout(PATIENCE, wait)
             .await
             .expect("the awaited condition did not occur in time")
+    }
+
+    /// Makes the handler close a connection (4029) after `count` frames that are no messages.
+    pub(crate) fn close_after_frames(&self, count: u32) {
+        self.recorder.frames_left.set(count);
+        *self.recorder.closing.borrow_mut() = Some(self.conns.clone());
     }
 
     /// Makes the handler pause a connection at every message.

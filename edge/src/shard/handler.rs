@@ -71,6 +71,12 @@ impl Handler for CoreHandler {
         });
     }
 
+    fn frames(&self, conn: ConnKey, count: u32, _: Instant) {
+        self.shard.run(|core, conns, now| {
+            core.handle_frames(conn, count, now, conns);
+        });
+    }
+
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.shard
             .run(|core, conns, _| core.handle_drained(conn, conns));

@@ -2,7 +2,18 @@
 
 use crate::time::coarse::CoarseInstant;
 
-/// Allows a number of events per second on average, and a burst of them at once.
+/// The bucket's answer to a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// The bucket had the tokens.
+    Allowed,
+    /// The bucket is overdrawn.
+    Refused,
+    /// The bucket is overdrawn by more than a burst: the events come faster than allowed, and do not slow down.
+    Exhausted,
+}
+
+/// Allows a number of events per second on average, and a burst of them at once. Refused events are charged as well.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TokenBucket {
     tokens: f32,
@@ -19,20 +30,22 @@ impl TokenBucket {
         }
     }
 
-    /// Takes a token if there is one. `rate` tokens are added per second, up to `burst` (at least one); there is no limit
-    /// if `rate` is 0.
-    pub fn take(&mut self, rate: f32, burst: f32, now: CoarseInstant) -> bool {
+    /// Takes `count` tokens, whether there are as many or not. `rate` tokens are added per second, up to `burst` (at least
+    /// one); there is no limit if `rate` is 0.
+    pub fn charge(&mut self, count: u32, rate: f32, burst: f32, now: CoarseInstant) -> Charge {
         if rate <= 0.0 {
-            return true;
+            return Charge::Allowed;
         }
-        let earned = now.since(self.at).as_secs_f32() * rate;
-        self.tokens = (self.tokens + earned).min(burst.max(1.0));
+        let (burst, earned) = (burst.max(1.0), now.since(self.at).as_secs_f32() * rate);
+        self.tokens = (self.tokens + earned).min(burst) - count as f32;
         self.at = now;
-        let allowed = self.tokens >= 1.0;
-        if allowed {
-            self.tokens -= 1.0;
+        if self.tokens >= 0.0 {
+            Charge::Allowed
+        } else if self.tokens >= -burst {
+            Charge::Refused
+        } else {
+            Charge::Exhausted
         }
-        allowed
     }
 }
 
@@ -46,9 +59,10 @@ mod tests {
         CoarseInstant::new(Duration::from_millis(millis))
     }
 
+    /// The number of single events that are allowed until one is refused, which is charged as well.
     fn taken(bucket: &mut TokenBucket, rate: f32, burst: f32, now: CoarseInstant) -> usize {
         (0..1_000)
-            .take_while(|_| bucket.take(rate, burst, now))
+            .take_while(|_| bucket.charge(1, rate, burst, now) == Charge::Allowed)
             .count()
     }
 
@@ -56,9 +70,19 @@ mod tests {
     fn a_burst_is_allowed_and_then_the_rate() {
         let mut bucket = TokenBucket::new(5.0, at(0));
         assert_eq!(taken(&mut bucket, 10.0, 5.0, at(0)), 5);
-        assert_eq!(taken(&mut bucket, 10.0, 5.0, at(200)), 2);
+        assert_eq!(taken(&mut bucket, 10.0, 5.0, at(300)), 2);
         assert_eq!(taken(&mut bucket, 10.0, 5.0, at(60_000)), 5, "no more");
         assert_eq!(taken(&mut bucket, 10.0, 5.0, at(50_000)), 0, "earlier");
+    }
+
+    #[test]
+    fn refused_events_are_charged_and_exhaust_the_bucket_after_another_burst() {
+        let mut bucket = TokenBucket::new(5.0, at(0));
+        assert_eq!(bucket.charge(5, 10.0, 5.0, at(0)), Charge::Allowed);
+        assert_eq!(bucket.charge(5, 10.0, 5.0, at(0)), Charge::Refused);
+        assert_eq!(bucket.charge(1, 10.0, 5.0, at(0)), Charge::Exhausted);
+        assert_eq!(bucket.charge(1, 10.0, 5.0, at(600)), Charge::Refused);
+        assert_eq!(bucket.charge(1, 10.0, 5.0, at(1_200)), Charge::Allowed);
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub struct Decoder {
     deflated: bool,
     /// Whether the client has closed or broken the protocol.
     over: bool,
+    /// Complete fragments that ended no message, not yet taken.
+    fragments: u32,
 }
 
 impl Decoder {
@@ -103,6 +105,7 @@ impl Decoder {
             deflate: false,
             deflated: false,
             over: false,
+            fragments: 0,
         }
     }
 
@@ -183,6 +186,11 @@ impl Decoder {
     /// Whether the client has closed or broken the protocol.
     pub fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// The number of fragments that ended no message, since the last call.
+    pub fn take_fragments(&mut self) -> u32 {
+        std::mem::take(&mut self.fragments)
     }
 
     /// The bytes of buffers that it owns: 0 between messages.
@@ -266,6 +274,7 @@ impl Decoder {
             if found.is_some() || !complete {
                 return Ok(found);
             }
+            self.fragments += 1;
         }
     }
 

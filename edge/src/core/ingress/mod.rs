@@ -19,6 +19,7 @@ use super::state::{Hub, State};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
+use crate::time::token_bucket::Charge;
 use input::Numbered;
 
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
@@ -73,11 +74,15 @@ pub(super) fn on_message(
         return effects.act(conn, ClientAction::Close(ErrorKind::Unsupported));
     }
     effects.counts().messages_in += 1;
-    if !clients.allow_message(conn, now.at) {
-        let message = "too many messages; slow down";
-        let about = read_context(encoding, payload.as_bytes());
-        let error = ErrorReply::naming(ErrorKind::RateLimited, message, &about);
-        return reply::error(clients, effects, conn, &error);
+    match clients.charge(conn, 1, now.at) {
+        Charge::Allowed => {}
+        Charge::Refused => {
+            let message = "too many messages; slow down, or the connection is closed (4029)";
+            let about = read_context(encoding, payload.as_bytes());
+            let error = ErrorReply::naming(ErrorKind::RateLimited, message, &about);
+            return reply::error(clients, effects, conn, &error);
+        }
+        Charge::Exhausted => return close_flooding(effects, conn),
     }
     match decode_client(payload) {
         Ok(message) => take_message(state, effects, conn, message, now),
@@ -96,6 +101,25 @@ pub(super) fn on_too_big(state: &mut State, effects: &mut Effects, conn: ConnKey
     let about = read_context(encoding, start);
     let error = ErrorReply::naming(ErrorKind::TooBig, &message, &about);
     reply::error(clients, effects, conn, &error);
+}
+
+/// Charges a client for `count` frames that are no messages: pings, pongs and fragments.
+pub(super) fn on_frames(
+    state: &mut State,
+    effects: &mut Effects,
+    conn: ConnKey,
+    count: u32,
+    now: Now,
+) {
+    if state.hub.clients.charge(conn, count, now.at) == Charge::Exhausted {
+        close_flooding(effects, conn);
+    }
+}
+
+/// Closes the connection of a client that stays over its limit (4029).
+fn close_flooding(effects: &mut Effects, conn: ConnKey) {
+    effects.counts().error(ErrorKind::RateLimited);
+    effects.act(conn, ClientAction::Close(ErrorKind::RateLimited));
 }
 
 fn take_message(

@@ -256,3 +256,71 @@ fn a_join_replaced_by_a_newer_connection_is_answered_with_left_and_its_id() {
         serde_json::json!({"type": "left", "id": 3, "room": ROOM, "code": "replaced"})
     );
 }
+
+/// A core whose clients may send ten messages at once.
+fn with_burst_of_ten() -> Bench {
+    let clients = ClientConfig {
+        messages_per_s: 10,
+        message_burst: 10,
+        ..ClientConfig::default()
+    };
+    let config = CoreConfig {
+        clients,
+        ..CoreConfig::default()
+    };
+    Bench::with(config, None)
+}
+
+#[test]
+fn d25_refused_messages_are_charged_and_a_client_that_stays_over_its_limit_is_closed() {
+    let mut bench = with_burst_of_ten();
+    let conn = bench.open(1, "alice");
+    let ping = serde_json::json!({"type": "ping"});
+    // Messages of any kind count, also bad ones and refused joins.
+    bench.send(conn, serde_json::json!({"type": "what"}));
+    bench.send(conn, serde_json::json!({"type": "join", "room": "?"}));
+    for _ in 0..8 {
+        bench.send(conn, ping.clone());
+    }
+    let answers = bench.take_types(conn);
+    assert_eq!(answers[..3], ["error", "error", "pong"]);
+    for _ in 0..10 {
+        bench.send(conn, ping.clone());
+    }
+    for answer in bench.take_messages(conn) {
+        assert_eq!(answer["code"], "rate_limited");
+    }
+    assert!(bench.clients.closed.is_empty());
+    bench.send(conn, ping);
+    assert_eq!(bench.clients.closed[&conn].close_code(), 4029);
+    assert!(bench.take_messages(conn).is_empty());
+}
+
+#[test]
+fn d25_a_client_that_slows_down_is_served_again() {
+    let mut bench = with_burst_of_ten();
+    let conn = bench.open(1, "alice");
+    for _ in 0..20 {
+        bench.send(conn, serde_json::json!({"type": "ping"}));
+    }
+    bench.advance(1_200);
+    bench.take_messages(conn);
+    bench.send(conn, serde_json::json!({"type": "ping"}));
+    assert_eq!(bench.take_types(conn), ["pong"]);
+    assert!(bench.clients.closed.is_empty());
+}
+
+#[test]
+fn d25_pings_and_fragments_count_as_messages() {
+    let mut bench = with_burst_of_ten();
+    let conn = bench.open(1, "alice");
+    let (now, clients) = (bench.now, &mut bench.clients);
+    bench.core.handle_frames(conn, 20, now, clients);
+    assert!(clients.closed.is_empty());
+    bench.send(conn, serde_json::json!({"type": "ping"}));
+    assert_eq!(bench.clients.closed[&conn].close_code(), 4029);
+    let other = bench.open(2, "bob");
+    let (now, clients) = (bench.now, &mut bench.clients);
+    bench.core.handle_frames(other, 21, now, clients);
+    assert_eq!(clients.closed[&other].close_code(), 4029);
+}

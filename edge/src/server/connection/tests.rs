@@ -11,6 +11,10 @@ use crate::websocket::frame::MessageKind;
 
 mod slow;
 
+mod floods;
+
+mod stalls;
+
 mod deflate;
 
 fn close_frame(code: u16, reason: &str) -> Option<(u8, Vec<u8>)> {

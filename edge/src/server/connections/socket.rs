@@ -5,6 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use mio::net::TcpStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::server::connections::outbox::Outbox;
 use crate::time::coarse::CoarseInstant;
@@ -139,6 +140,17 @@ impl ConnEntry {
         };
         self.on_activity(now);
         Ok(count)
+    }
+
+    /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A paused connection is not read,
+    /// so only queued bytes count for it.
+    pub(super) fn has_news(&self) -> bool {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, !self.paused);
+        flags.set(PollFlags::OUT, self.outbox.is_some());
+        let mut socket = [PollFd::new(&self.socket, flags)];
+        // A poll that fails decides nothing: the next read or write does.
+        poll(&mut socket, Some(&Timespec::default())).is_err() || !socket[0].revents().is_empty()
     }
 
     /// Shuts the socket down for writing.

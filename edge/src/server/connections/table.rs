@@ -23,6 +23,9 @@ use crate::websocket::frame;
 /// The most time for the close handshake.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
+/// The part of the heartbeat over which the pings of connections are spread.
+const SPREAD: u32 = 8;
+
 /// An empty ping.
 const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 
@@ -84,8 +87,7 @@ impl Table {
         cap: u32,
         now: Instant,
     ) -> io::Result<ConnKey> {
-        let place = self.conns.vacant_entry();
-        let index = place.key();
+        let index = self.conns.vacant_key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry
             .register(&mut socket, Token(index), interest)?;
@@ -93,8 +95,12 @@ impl Table {
             self.generations.push(0);
         }
         let generation = self.generations[index];
-        let deadline = now + self.heartbeat;
-        place.insert(ConnEntry {
+        let key = ConnKey {
+            index: index as u32,
+            generation,
+        };
+        let deadline = now + self.silence(key);
+        self.conns.insert(ConnEntry {
             socket,
             generation,
             outbox: None,
@@ -107,10 +113,6 @@ impl Table {
             blocked: false,
             woken: false,
         });
-        let key = ConnKey {
-            index: index as u32,
-            generation,
-        };
         self.wheel.insert(deadline, key);
         Ok(key)
     }
@@ -234,10 +236,13 @@ impl Table {
         true
     }
 
-    /// Handles the connections whose deadlines have passed. Returns when to call it again.
-    pub(super) fn handle_timeouts(&mut self, now: Instant) -> Option<Instant> {
+    /// Handles up to `most` connections whose deadlines have passed. Returns when to call it again.
+    pub(super) fn handle_timeouts(&mut self, most: usize, now: Instant) -> Option<Instant> {
         let coarse = self.coarse(now);
-        while let Some(key) = self.wheel.poll_expired(now) {
+        for _ in 0..most {
+            let Some(key) = self.wheel.poll_expired(now) else {
+                return self.wheel.next_deadline();
+            };
             // A connection with a later deadline has a later entry in the wheel.
             if self
                 .get_mut(key)
@@ -246,11 +251,19 @@ impl Table {
                 self.on_timeout(key, now);
             }
         }
-        self.wheel.next_deadline()
+        Some(now)
+    }
+
+    /// The silence after which a connection is pinged: the heartbeat or up to an eighth less, so that connections that were
+    /// silent together are not pinged together for ever.
+    fn silence(&self, key: ConnKey) -> Duration {
+        let part = key.index.wrapping_mul(0x9E37_79B9) >> 16;
+        self.heartbeat - (self.heartbeat / SPREAD * part) / (1 << 16)
     }
 
     fn on_timeout(&mut self, key: ConnKey, now: Instant) {
         let (heartbeat, coarse) = (self.heartbeat, self.coarse(now));
+        let tolerated = self.silence(key);
         let Some(conn) = self.get_mut(key) else {
             return;
         };
@@ -264,6 +277,14 @@ impl Table {
         if conn.paused && !queued {
             conn.on_activity(coarse);
         }
+        if conn.pinged && conn.has_news() {
+            // The process may have stood still, and the client answered meanwhile.
+            conn.on_activity(coarse);
+            self.wake(key);
+        }
+        let Some(conn) = self.get_mut(key) else {
+            return;
+        };
         if conn.pinged {
             let why = if queued {
                 ErrorKind::TooSlow
@@ -275,10 +296,10 @@ impl Table {
             return;
         }
         let silence = coarse.since(conn.last_activity);
-        conn.pinged = silence >= heartbeat;
+        conn.pinged = silence >= tolerated;
         let wait = match conn.pinged {
             true => heartbeat,
-            false => heartbeat - silence,
+            false => tolerated - silence,
         };
         let silent = conn.pinged;
         conn.deadline = coarse.after(wait);
