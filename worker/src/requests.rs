@@ -27,8 +27,8 @@ pub(crate) enum Purpose {
     WriteRecord(RoomId),
     /// Reads a quarantine record after its write failed.
     ReadBackRecord(RoomId),
-    /// Deletes a quarantine record after this build ran the room without a fault.
-    DeleteRecord,
+    /// Deletes a quarantine record after this build ran the room without a fault and stored it.
+    DeleteRecord(RoomId),
     /// Reads a stored room to load it.
     ReadRoom(RoomId),
     /// Measures the log after its reader failed.

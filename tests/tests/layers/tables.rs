@@ -119,6 +119,7 @@ pub(crate) const LAYERS: &[Layers] = &[
 const MACHINES_USE: &[&str] = &[
     "partition::audience",
     "partition::change",
+    "partition::decode_room",
     "partition::known_rooms",
     "partition::residence",
     "partition::panic_restore",

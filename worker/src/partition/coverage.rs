@@ -53,8 +53,8 @@ struct RoomCoverage {
     in_flight: bool,
     /// The earliest time of the next write, after one failed.
     not_before: Option<Instant>,
-    /// Whether the room was deleted. It is due at once then.
-    is_deleted: bool,
+    /// Whether the room is due at once: it was deleted, is in quarantine, or runs again after one.
+    is_urgent: bool,
 }
 
 impl RoomCoverage {
@@ -63,7 +63,7 @@ impl RoomCoverage {
     fn due(&self, limits: Limits, writes_all_now: bool) -> Option<Instant> {
         self.first.filter(|_| !self.in_flight)?;
         let since = self.since?;
-        let at_once = writes_all_now || self.is_deleted || self.count >= limits.entries;
+        let at_once = writes_all_now || self.is_urgent || self.count >= limits.entries;
         let at = if at_once { since } else { since + limits.delay };
         Some(self.not_before.map_or(at, |before| at.max(before)))
     }
@@ -101,12 +101,15 @@ impl Coverage {
         due.is_some_and(|at| at <= now)
     }
 
-    /// Sets whether the last entry deleted the room. Returns whether the room has become due by it.
-    pub(super) fn set_deleted(&mut self, id: &RoomId, deleted: bool, now: Instant) -> bool {
-        self.rooms
-            .get_mut(id)
-            .is_some_and(|cover| std::mem::replace(&mut cover.is_deleted, deleted) != deleted)
-            && self.reschedule(id, now)
+    /// Sets whether the room is due as soon as it has uncovered entries. Returns whether it has become due by this.
+    pub(super) fn set_urgent(&mut self, id: &RoomId, urgent: bool, now: Instant) -> bool {
+        let Some(cover) = self.rooms.get_mut(id) else {
+            return false;
+        };
+        if urgent && cover.first.is_some() && !cover.in_flight {
+            cover.since.get_or_insert(now);
+        }
+        std::mem::replace(&mut cover.is_urgent, urgent) != urgent && self.reschedule(id, now)
     }
 
     /// Adds an entry that waits for its room to be loaded. The checkpoint cannot pass it until it is applied.
@@ -153,6 +156,16 @@ impl Coverage {
         self.uncovered.first().map(|(seq, _)| *seq)
     }
 
+    /// Returns the first uncovered entry of a room.
+    pub(super) fn first_of(&self, id: &RoomId) -> Option<u64> {
+        self.rooms.get(id)?.first
+    }
+
+    /// Returns the number of rooms with uncovered entries.
+    pub(super) fn uncovered(&self) -> usize {
+        self.uncovered.len()
+    }
+
     /// Whether a room has no uncovered entries and nothing in flight.
     pub(super) fn is_clean(&self, id: &RoomId) -> bool {
         !self.rooms.contains_key(id)
@@ -197,6 +210,7 @@ impl Coverage {
         self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
         cover.count = 0;
         cover.since = None;
+        cover.is_urgent = false;
         cover.next_first = None;
         self.deadlines.set(id, None);
     }

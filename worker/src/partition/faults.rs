@@ -1,13 +1,15 @@
-//! Puts rooms in quarantine, and handles panics outside entries (D14).
+//! Puts rooms in quarantine, and handles panics outside entries (D14, D29).
 
 use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
+use super::writing;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
-/// Puts a room in quarantine: closes it for its edges and writes a quarantine record. Its stored snapshot stays as it
-/// is.
+/// Puts a room in quarantine: closes it for its edges and writes a quarantine record. If the room can be rebuilt as it
+/// was before the fault, that state is stored, so that the room outlives its log (D29). Otherwise its stored snapshot
+/// stays as it is.
 pub(super) fn quarantine(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -16,13 +18,22 @@ pub(super) fn quarantine(
 ) {
     let (head, exists) = (state.head(id), state.rooms.exists(id));
     state.close(cx, &head, exists, why.code());
-    let seq = state.coverage.clear(id).unwrap_or(state.log.reached());
-    let mut change = state.rooms.quarantine(id, why);
+    let first = state.coverage.first_of(id);
+    let place = (state.tenure, state.checkpoints.generation());
+    let max_bytes = cx.config.state_bytes;
+    let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, max_bytes));
+    let seq = first.unwrap_or(state.log.reached());
+    match &whole {
+        Some(_) => drop(state.coverage.set_urgent(id, true, cx.now.at)),
+        None => drop(state.coverage.clear(id)),
+    }
+    let mut change = state.rooms.quarantine(id, why, whole);
     state.update_machines(cx, id, &mut change);
     state.update_ticks(cx, id);
     state
         .quarantine_records
         .quarantine(cx, state.tenure, id, (why, seq));
+    writing::write_if_due(state, cx, id);
 }
 
 /// Handles a panic of a game outside entries: rebuilds the room with a new volatile part, or puts it in

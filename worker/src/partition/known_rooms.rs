@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use grandstand_common::id::{Instance, RoomId};
 
 use super::residence::{Loaded, Residence};
@@ -35,6 +36,8 @@ pub(super) struct KnownRoom {
     revision: u64,
     /// Panics outside of entries; the count outlives the room's time in memory.
     panics_outside_entries: u32,
+    /// The last whole state of a quarantined room, until it is stored.
+    whole: Option<Bytes>,
 }
 
 impl KnownRooms {
@@ -90,6 +93,7 @@ impl KnownRooms {
                 covered: 0,
                 revision: self.markers.remove(id).unwrap_or(0),
                 panics_outside_entries: 0,
+                whole: None,
             };
             self.rooms.insert(id.clone(), room);
         }
@@ -175,6 +179,15 @@ impl KnownRoom {
             Residence::Stored(stored) => Some(&stored.timers),
             Residence::Deleted(_) | Residence::Quarantined(_) => None,
         }
+    }
+
+    /// Returns the last whole state of a quarantined room, if it is to be stored.
+    pub(super) fn whole(&self) -> Option<Bytes> {
+        self.whole.clone()
+    }
+
+    pub(super) fn set_whole(&mut self, whole: Option<Bytes>) {
+        self.whole = whole;
     }
 
     pub(super) fn revision(&self) -> u64 {

@@ -12,6 +12,8 @@ mod residence;
 
 mod change;
 
+mod decode_room;
+
 mod known_rooms;
 
 mod rooms;
@@ -207,7 +209,12 @@ impl OwnedPartition {
                 cut::on_log_end(state, cx, outcome);
                 Ownership::Held
             }
-            Purpose::Append | Purpose::DeleteRecord => return Ownership::Held,
+            Purpose::DeleteRecord(id) => {
+                let now = cx.now.at;
+                state.quarantine_records.on_deletion(&id, &outcome, now);
+                Ownership::Held
+            }
+            Purpose::Append => return Ownership::Held,
         };
         match ownership {
             Ownership::Held => release::try_release(&mut self.state, cx),

@@ -1,14 +1,16 @@
 //! Opens a partition: claims its checkpoint, loads its rooms, and catches up with its log (D9 to D11).
 
-use grandstand_common::bus::{Bucket, KvEntry, LogState};
-use grandstand_common::subject;
+use std::collections::BTreeMap;
+
+use grandstand_common::bus::{KvEntry, LogState};
+use grandstand_common::id::{Instance, RoomId};
 
 use super::state::PartitionState;
 use super::takeover::{Step, StoredRooms};
 use crate::command::{Command, KvSource, Outcome};
 use crate::context::{Context, Ownership};
-use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
+use crate::stored::snapshot;
 
 /// Begins the takeover, or begins it again after a step failed.
 pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
@@ -102,7 +104,12 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
 /// Loads the rooms and quarantine records that were read, and opens the log at the first uncovered entry.
 fn load(state: &mut PartitionState, cx: &mut Context) {
     let StoredRooms { rooms, records } = state.takeover.begin_replay();
+    let mut written = BTreeMap::new();
     for (id, entry) in rooms {
+        if records.contains_key(&id) {
+            let head = entry.value.as_deref().map(snapshot::decode_head);
+            written.insert(id.clone(), head.and_then(Result::ok));
+        }
         let (partition, revision) = (state.tenure.id, entry.revision);
         let checkpoints = &state.checkpoints;
         let covered = |generation, last| checkpoints.covered(generation, last);
@@ -130,12 +137,19 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
     }
     let mut from = state.checkpoints.seq();
     for (id, (record, revision)) in records {
-        if record.build == cx.config.build || record.seq < state.takeover.log_first() {
+        if record.build == cx.config.build {
             let why = QuarantineReason::from_code(&record.code);
-            let mut change = state.rooms.quarantine(&id, why);
+            let mut change = state.rooms.quarantine(&id, why, None);
             state.update_machines(cx, &id, &mut change);
             state.quarantine_records.add_stored(id, &record, revision);
         } else {
+            // A later owner's snapshot contains all entries that the log had.
+            let head = written.get(&id).copied().flatten();
+            let is_later = head.is_some_and(|head| head.epoch > record.epoch);
+            let next = head.map_or(0, |head| head.last + 1).max(record.seq);
+            if !is_later && next < state.takeover.log_first() {
+                restart(state, cx, &id, next);
+            }
             from = from.min(record.seq);
             state.quarantine_records.retry(id, revision);
         }
@@ -149,19 +163,29 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
     state.checkpoints.on_loaded(cx.now.at);
 }
 
+/// Lets a room in quarantine go on from its snapshot as another instance, because entries behind the snapshot are gone
+/// from the log (D29). Its clients are told by the new instance that the inputs in between failed.
+fn restart(state: &mut PartitionState, cx: &Context, id: &RoomId, seq: u64) {
+    if state.rooms.get(id).is_none() {
+        tracing::error!(room = %id, seq, "a room in quarantine has no usable snapshot, and its log is gone");
+        return;
+    }
+    tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries behind its snapshot are gone from the log");
+    state.rooms.restart(id, Instance::of(seq, cx.now.unix_ms));
+    state.coverage.mark(id, seq, cx.now.at);
+}
+
 /// Makes the partition ready after the log was read to the end that it had at the takeover.
 pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.catch_up() {
         return;
     }
-    for (id, revision) in state.quarantine_records.take_cleared() {
-        let token = cx.request(state.tenure.id, Purpose::DeleteRecord);
-        cx.commands.push_back(Command::DeleteIf {
-            bucket: Bucket::Quarantine,
-            key: subject::room_key(state.tenure.id, &id),
-            expected: revision,
-            token,
-        });
+    for id in state.quarantine_records.end_retries() {
+        if state.coverage.is_clean(&id) {
+            state.quarantine_records.delete(cx, state.tenure, &id);
+        } else {
+            state.coverage.set_urgent(&id, true, cx.now.at);
+        }
     }
     for id in state.rooms.ids() {
         state.timers.set(&id, state.rooms.timers(&id), cx.now);

@@ -1,4 +1,4 @@
-//! The quarantined rooms and their stored records (D14).
+//! The quarantined rooms and their stored records (D14, D29).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 
 use super::tenure::Tenure;
-use crate::command::Command;
+use crate::command::{Command, Outcome};
 use crate::context::Context;
 use crate::deadlines::Deadlines;
 use crate::requests::Purpose;
@@ -25,6 +25,9 @@ pub(super) struct QuarantineRecords {
     unstored: BTreeSet<(u64, RoomId)>,
     /// Rooms that another build put in quarantine and this one runs again, with the revisions of their records.
     retried: BTreeMap<RoomId, u64>,
+    /// Rooms that this build ran to the end of the log without a fault, with the revisions of their records. A record
+    /// is deleted once a snapshot covers what it protects.
+    cleared: BTreeMap<RoomId, u64>,
     deadlines: Deadlines<RoomId>,
 }
 
@@ -55,6 +58,7 @@ impl QuarantineRecords {
         let (reason, seq) = of;
         let revision = self.rooms.get(id).map(|record| record.revision);
         let revision = revision.or(self.retried.get(id).copied());
+        let revision = self.cleared.remove(id).or(revision);
         self.add_unstored(id.clone(), of, revision.unwrap_or(0));
         tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
         self.write(cx, tenure, id);
@@ -108,12 +112,42 @@ impl QuarantineRecords {
     }
 
     /// Ends the runs of other builds' quarantined rooms at the end of the log. Returns those that are not back in
-    /// quarantine, with the revisions of their records, which are to be deleted.
-    pub(super) fn take_cleared(&mut self) -> Vec<(RoomId, u64)> {
+    /// quarantine: their records are to be deleted once their rooms are stored.
+    pub(super) fn end_retries(&mut self) -> Vec<RoomId> {
         let retried = std::mem::take(&mut self.retried).into_iter();
-        retried
+        self.cleared = retried
             .filter(|(id, _)| !self.rooms.contains_key(id))
-            .collect()
+            .collect();
+        self.cleared.keys().cloned().collect()
+    }
+
+    /// Whether records wait for their deletion.
+    pub(super) fn has_cleared(&self) -> bool {
+        !self.cleared.is_empty()
+    }
+
+    /// Deletes the record of a room that runs again, if there is one. The stored snapshot must cover what it protects.
+    pub(super) fn delete(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId) {
+        let Some(revision) = self.cleared.get(id) else {
+            return;
+        };
+        let token = cx.request(tenure.id, Purpose::DeleteRecord(id.clone()));
+        cx.commands.push_back(Command::DeleteIf {
+            bucket: Bucket::Quarantine,
+            key: subject::room_key(tenure.id, id),
+            expected: *revision,
+            token,
+        });
+    }
+
+    /// Handles the outcome of a record's deletion. After a conflict the record is not the one that was read: an
+    /// unanswered deletion took effect.
+    pub(super) fn on_deletion(&mut self, id: &RoomId, outcome: &Outcome, now: Instant) {
+        match outcome {
+            Outcome::Stored(_) | Outcome::Conflict => drop(self.cleared.remove(id)),
+            _ if self.cleared.contains_key(id) => self.deadlines.set(id, Some(now + RETRY)),
+            _ => {}
+        }
     }
 
     /// Lowers the first uncovered entries of unstored records to `cut`, the next entry after a cut of the log (D11).
@@ -215,13 +249,14 @@ impl QuarantineRecords {
         }
     }
 
-    /// Writes the records whose failed writes are to be repeated.
+    /// Repeats the writes and deletions of records that failed.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context, tenure: Tenure) {
         for id in self.deadlines.take_due(cx.now.at) {
             if let Some(record) = self.rooms.get_mut(&id) {
                 record.retry_at = None;
             }
             self.write(cx, tenure, &id);
+            self.delete(cx, tenure, &id);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Hands a partition over: stops reading the log, writes all uncovered rooms, then the checkpoint.
+//! Hands a partition over: stops reading the log, writes all uncovered rooms, then the checkpoint. What cannot be
+//! written in time is left to the successor (D27).
 
 use super::state::PartitionState;
 use super::writing::{advance_checkpoint, delete_keys, write_room};
@@ -7,10 +8,10 @@ use crate::context::{Context, Ownership};
 
 /// Begins the handover. It ends at once if the takeover is not complete.
 pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
-    if !state.takeover.is_running() {
+    if !state.takeover.is_ready() {
         return Ownership::Released;
     }
-    state.takeover.release();
+    state.takeover.release(cx.now.at);
     let partition = state.tenure.id;
     cx.commands.push_back(Command::CloseLog { partition });
     for id in state.coverage.write_all_now() {
@@ -21,9 +22,19 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership
     try_release(state, cx)
 }
 
-/// Ends the handover if everything is written.
+/// Ends the handover if everything is written, or its time is over. The stored checkpoint says what is covered, so that
+/// the successor reads the rest from the log.
 pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
-    if !state.takeover.is_releasing() || !state.is_covered() {
+    if !state.takeover.is_releasing() {
+        return Ownership::Held;
+    }
+    if state.takeover.is_release_overdue(cx.now.at) {
+        let (partition, from) = (state.tenure.id, state.checkpoints.seq());
+        let rooms = state.coverage.uncovered();
+        tracing::warn!(%partition, from, rooms, "a handover took too long; the next owner reads from entry `from` what is not stored");
+        return Ownership::Released;
+    }
+    if !state.is_covered() {
         return Ownership::Held;
     }
     advance_checkpoint(state, cx);

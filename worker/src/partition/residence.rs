@@ -100,6 +100,11 @@ impl Loaded {
         Ok(())
     }
 
+    /// Returns the room as it was after its last whole entry.
+    pub(super) fn whole(&self, cx: &Context, id: &RoomId) -> Option<Room> {
+        self.restore.build(&cx.games, id).ok()
+    }
+
     /// Encodes the room's snapshot. A snapshot of up to `max_bytes` becomes what the room is rebuilt from.
     pub(super) fn encode(
         &mut self,

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::data::Data;
-use grandstand_common::id::{EdgeId, Instance, PlayerId, RoomId, SessionId};
+use grandstand_common::id::{Instance, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::Body;
 use grandstand_game::LiveTo;
 use grandstand_game::host::{Armed, Panicked};
 
 use super::change::{Applied, Change, ResidenceChange};
+use super::decode_room::{self, changed_edges};
 use super::known_rooms::{KnownRoom, KnownRooms};
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence, Stored};
@@ -172,9 +173,17 @@ impl Rooms {
         }
     }
 
-    /// Puts a room in quarantine.
-    pub(super) fn quarantine(&mut self, id: &RoomId, reason: QuarantineReason) -> Change {
+    /// Puts a room in quarantine. `whole` is its last whole state if that is to be stored.
+    pub(super) fn quarantine(
+        &mut self,
+        id: &RoomId,
+        reason: QuarantineReason,
+        whole: Option<Bytes>,
+    ) -> Change {
         self.known.set_residence(id, Residence::Quarantined(reason));
+        if let Some(known) = self.known.get_mut(id) {
+            known.set_whole(whole);
+        }
         self.idle.set(id, None);
         Change {
             edges: Some(Vec::new()),
@@ -196,16 +205,9 @@ impl Rooms {
             self.known.add_marker(id, entry.revision);
             return Ok(Change::default());
         };
-        let head = snapshot::decode_head(&value);
-        let covered = head
-            .as_ref()
-            .map_or(0, |head| covered(head.generation, head.last));
-        let room = head.and_then(|_| snapshot::decode(&cx.games, id, &value, covered));
+        let (covered, room) = decode_room::decode(cx, id, value, covered);
         let (residence, change) = match room {
-            Ok(Some(room)) => {
-                let (residence, change) = loaded(cx, id, room, (value, covered));
-                (residence, Ok(change))
-            }
+            Ok(Some((residence, change))) => (residence, Ok(change)),
             Ok(None) => (Residence::Deleted(covered), Ok(Change::default())),
             Err(error) => {
                 let reason = QuarantineReason::Unavailable;
@@ -230,12 +232,47 @@ impl Rooms {
             last,
         };
         let known = self.known.get_mut(id)?;
-        if let Residence::Deleted(seq) = *known.residence() {
-            return Some(snapshot::encode_deleted(head(seq)));
+        match *known.residence() {
+            Residence::Deleted(seq) => return Some(snapshot::encode_deleted(head(seq))),
+            Residence::Quarantined(_) => return known.whole().map(Ok),
+            Residence::Loaded(_) | Residence::Stored(_) => {}
         }
         let loaded = known.loaded_mut()?;
         let head = head(loaded.room().last());
         Some(loaded.encode(head, max_bytes))
+    }
+
+    /// Encodes a room in memory as it was after its last whole entry, unless it cannot be rebuilt or has more than
+    /// `max_bytes`.
+    pub(super) fn encode_whole(
+        &self,
+        cx: &Context,
+        id: &RoomId,
+        (tenure, generation): (Tenure, u64),
+        max_bytes: usize,
+    ) -> Option<Bytes> {
+        let whole = self.known.get(id)?.loaded()?.whole(cx, id)?;
+        let head = SnapshotHead {
+            epoch: tenure.epoch,
+            generation,
+            last: whole.last(),
+        };
+        let value = snapshot::encode(&whole, head).ok()?;
+        (value.len() <= max_bytes).then_some(value)
+    }
+
+    /// Forgets the last whole state of a quarantined room: it is stored.
+    pub(super) fn on_whole_stored(&mut self, id: &RoomId) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.set_whole(None);
+        }
+    }
+
+    /// Lets a room go on as another instance, because entries between its snapshot and the log are gone.
+    pub(super) fn restart(&mut self, id: &RoomId, instance: Instance) {
+        if let Some(room) = self.room_mut(id) {
+            room.restart(instance);
+        }
     }
 
     /// Removes a deleted room whose key was deleted. `revision`: that of the delete marker.
@@ -319,14 +356,9 @@ impl Rooms {
                 ..Change::default()
             });
         };
-        let covered = snapshot::decode_head(&value).map(|head| covered(head.generation, head.last));
-        let room = covered.and_then(|covered| {
-            let room = snapshot::decode(&cx.games, id, &value, covered)?;
-            Ok(room.map(|room| (room, covered)))
-        });
+        let (covered, room) = decode_room::decode(cx, id, value, covered);
         match room {
-            Ok(Some((room, covered))) if self.revision(id) == revision => {
-                let (residence, change) = loaded(cx, id, room, (value, covered));
+            Ok(Some((residence, change))) if self.revision(id) == revision => {
                 self.known.insert(id, residence, covered, revision);
                 Some(change)
             }
@@ -358,29 +390,4 @@ impl Rooms {
     fn room_mut(&mut self, id: &RoomId) -> Option<&mut Room> {
         Some(self.known.get_mut(id)?.loaded_mut()?.room_mut())
     }
-}
-
-/// The residence of a room that was loaded from snapshot `value`, which covers the log up to entry `covered`, and its
-/// change.
-fn loaded(
-    cx: &Context,
-    id: &RoomId,
-    mut room: Room,
-    (value, covered): (Bytes, u64),
-) -> (Residence, Change) {
-    let change = Change {
-        edges: changed_edges(&mut room),
-        residence: ResidenceChange::Loaded,
-        ..Change::default()
-    };
-    let restore = RestorePoint::of_snapshot(value, covered);
-    (
-        Residence::Loaded(Loaded::new(cx, id, room, restore)),
-        change,
-    )
-}
-
-/// Returns the edges that hold connected players' sessions, if they may have changed.
-fn changed_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
-    room.take_moved().then(|| room.edges().cloned().collect())
 }

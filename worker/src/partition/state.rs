@@ -76,9 +76,11 @@ impl PartitionState {
         first.unwrap_or(self.log.next_seq())
     }
 
-    /// Whether stored snapshots and quarantine records cover every entry.
+    /// Whether stored snapshots and quarantine records cover every entry, and no record is left that protects nothing.
     pub(super) fn is_covered(&self) -> bool {
-        self.coverage.first().is_none() && self.quarantine_records.first().is_none()
+        self.coverage.first().is_none()
+            && self.quarantine_records.first().is_none()
+            && !self.quarantine_records.has_cleared()
     }
 
     /// Returns the head of items about a room. Its instance is 0 if the room does not exist.
@@ -131,12 +133,12 @@ impl PartitionState {
         let mut is_due = change.seq != 0 && self.coverage.mark(id, change.seq, now);
         match change.residence {
             ResidenceChange::Created(deleted) => {
-                self.coverage.set_deleted(id, false, now);
+                self.coverage.set_urgent(id, false, now);
                 if let Some(deleted) = deleted {
                     self.coverage.remove_deleted(id, deleted);
                 }
             }
-            ResidenceChange::Deleted(_) => is_due |= self.coverage.set_deleted(id, true, now),
+            ResidenceChange::Deleted(_) => is_due |= self.coverage.set_urgent(id, true, now),
             ResidenceChange::Wiped => drop(self.coverage.clear(id)),
             ResidenceChange::Quarantined => self.room_reads.forget(id),
             ResidenceChange::Unchanged | ResidenceChange::Loaded | ResidenceChange::Unloaded => {}

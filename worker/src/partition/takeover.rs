@@ -18,6 +18,8 @@ use crate::stored::snapshot;
 
 /// The delay before a failed takeover begins again.
 const RETRY: Duration = Duration::from_millis(250);
+/// The time limit of a handover. What is not stored by then is left to the successor, which reads it from the log (D27).
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The stage of a takeover, and later of the tenure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(super) struct Takeover {
     log_first: u64,
     log_last: u64,
     retry_at: Option<Instant>,
+    /// When the handover ends at the latest.
+    release_until: Option<Instant>,
 }
 
 /// The next step of a takeover.
@@ -112,8 +116,14 @@ impl Takeover {
     }
 
     /// Begins the handover: no more entries are applied.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, now: Instant) {
         self.stage = Stage::Releasing;
+        self.release_until.get_or_insert(now + RELEASE_LIMIT);
+    }
+
+    /// Whether the time limit of the handover has passed.
+    pub(super) fn is_release_overdue(&self, now: Instant) -> bool {
+        self.release_until.is_some_and(|until| until <= now)
     }
 
     /// Ends the takeover at the end of the log. Returns whether it was replaying.
@@ -273,6 +283,6 @@ impl Takeover {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.retry_at
+        self.retry_at.into_iter().chain(self.release_until).min()
     }
 }

@@ -15,7 +15,9 @@ use crate::stored::quarantine::QuarantineReason;
 /// Writes a room's snapshot, or postpones it if too many writes are in flight. A room that cannot be stored goes to
 /// quarantine.
 pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    if !cx.requests.can_write() {
+    // A room that runs again after a quarantine is written once it has all of its log, so that its snapshot covers what
+    // its record protects (D29).
+    if !cx.requests.can_write() || state.quarantine_records.is_retried(id) {
         state.coverage.postpone(id, cx.now.at);
         return;
     }
@@ -71,6 +73,10 @@ pub(super) fn on_written(
         state.rooms.set_revision(id, revision);
         let deleted = state.rooms.deleted(id);
         state.coverage.on_written(id, deleted, cx.now.at);
+        if state.coverage.is_clean(id) {
+            state.rooms.on_whole_stored(id);
+        }
+        state.quarantine_records.delete(cx, state.tenure, id);
         advance_checkpoint(state, cx);
         continue_writing(state, cx, id);
         return;

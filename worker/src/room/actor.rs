@@ -117,6 +117,11 @@ impl Room {
         self.last = self.last.min(last);
     }
 
+    /// Lets the room go on as another instance, with the same state.
+    pub(crate) fn restart(&mut self, instance: Instance) {
+        self.state.instance = instance;
+    }
+
     pub(crate) fn instance(&self) -> Instance {
         self.state.instance
     }

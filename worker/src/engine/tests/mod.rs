@@ -22,6 +22,10 @@ mod losses;
 
 mod stored;
 
+mod release;
+
+mod quarantine;
+
 mod takeover;
 
 mod watching;

@@ -87,7 +87,7 @@ fn a_deleted_rooms_key_stays_until_the_checkpoint_has_passed_the_deletion() {
     let (mut coverage, now) = (coverage(), start());
     let id = room("echo-1");
     coverage.mark(&id, 8, now);
-    assert!(coverage.set_deleted(&id, true, now), "due at once");
+    assert!(coverage.set_urgent(&id, true, now), "due at once");
     coverage.begin_write(&id);
     coverage.on_written(&id, Some(8), now);
 

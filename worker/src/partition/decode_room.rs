@@ -1,0 +1,56 @@
+//! Turns the stored snapshot of a room into a room in memory.
+
+use bytes::Bytes;
+use grandstand_common::id::{EdgeId, RoomId};
+
+use super::change::{Change, ResidenceChange};
+use super::panic_restore::RestorePoint;
+use super::residence::{Loaded, Residence};
+use crate::context::Context;
+use crate::room::Room;
+use crate::stored::error::DecodeError;
+use crate::stored::snapshot;
+
+/// Decodes a stored snapshot. Returns the last entry that it covers, and the room in memory with its change; `None` if
+/// the snapshot says that the room was deleted. `covered` maps the generation and last entry of a snapshot to the last
+/// entry that it covers.
+pub(super) fn decode(
+    cx: &Context,
+    id: &RoomId,
+    value: Bytes,
+    covered: impl Fn(u64, u64) -> u64,
+) -> (u64, Result<Option<(Residence, Change)>, DecodeError>) {
+    let head = match snapshot::decode_head(&value) {
+        Ok(head) => head,
+        Err(error) => return (0, Err(error)),
+    };
+    let covered = covered(head.generation, head.last);
+    let room = snapshot::decode(&cx.games, id, &value, covered);
+    let loaded = room.map(|room| room.map(|room| loaded(cx, id, room, (value, covered))));
+    (covered, loaded)
+}
+
+/// Returns the edges that hold connected players' sessions, if they may have changed.
+pub(super) fn changed_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
+    room.take_moved().then(|| room.edges().cloned().collect())
+}
+
+/// Returns the residence of a room that was decoded from snapshot `value`, which covers the log up to entry `covered`,
+/// and the room's change.
+fn loaded(
+    cx: &Context,
+    id: &RoomId,
+    mut room: Room,
+    (value, covered): (Bytes, u64),
+) -> (Residence, Change) {
+    let change = Change {
+        edges: changed_edges(&mut room),
+        residence: ResidenceChange::Loaded,
+        ..Change::default()
+    };
+    let restore = RestorePoint::of_snapshot(value, covered);
+    (
+        Residence::Loaded(Loaded::new(cx, id, room, restore)),
+        change,
+    )
+}
