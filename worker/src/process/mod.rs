@@ -66,13 +66,18 @@ pub async fn run(
     settings.metrics.bus.add(&bus);
     let witness = bus.witness();
     let tasks = LocalSet::new();
+    let pulse = status.pulse("worker");
+    pulse.begin();
     let result = tasks
         .run_until(async {
             loop {
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
                 let worker = Worker::new(id, (&bus, &witness), &games, &settings, &shutdown);
-                match worker.drive(&status).await? {
+                // After a panic the state of the rooms is unknown: the worker does not touch anything any more.
+                let supervisor = settings.supervisor.scope("worker");
+                let driving = worker.drive(&status, &pulse);
+                match supervisor.guard("loop", driving).await?? {
                     End::Left => return Ok(()),
                     End::Dead => {
                         settings.metrics.found_dead.inc();
