@@ -102,6 +102,7 @@ function enter() {
       live: (data) => table.live(data),
       presence: showPresence,
       restarted: () => log("The room was created again"),
+      rolledBack: ({ from, to }) => log(`The server lost the inputs ${from} to ${to}`),
       left: ({ code }) => leave(code),
     },
   });

@@ -10,6 +10,7 @@ export class Room {
   #pending = []; // inputs neither acked nor rejected, oldest first: { data, seq, id, resent, settle }
   #resend = null; // a timer that sends them again
   #lastSeq = 0; // the seq of the last input
+  #acked = 0; // the seq of the last input that the server has processed
   #joinId = 0;
   #epoch = null;
   #version = null; // null while a snapshot is needed
@@ -19,7 +20,8 @@ export class Room {
   instance = null;
   ended = null; // the code with which the room ended
 
-  /** Options: on: { joined, snapshot, update, direct, live: each (data, message); presence, reject, error, left, restarted: (message) } */
+  /** Options: on: { joined, snapshot, update, direct, live: each (data, message);
+   * presence, reject, error, left, restarted: (message); rolledBack: ({ room, from, to }), the lost inputs' numbers } */
   constructor(client, name, options) {
     this.#client = client;
     this.#options = { on: {}, ...options };
@@ -80,6 +82,7 @@ export class Room {
       case "presence":
         return on.presence?.(message);
       case "ack":
+        this.#acked = message.seq;
         return this.#settle((item) => item.seq && item.seq <= message.seq, { ok: true });
       case "reject":
         on.reject?.(message);
@@ -93,12 +96,27 @@ export class Room {
     this.role = message.role;
     if (this.instance && message.instance && this.instance !== message.instance) {
       this.#settle(() => true, { ok: false, code: "room_restarted", message: "the room was created again" });
+      this.#acked = 0;
       on.restarted?.(message);
     }
+    this.#rollBack(message.last_seq ?? 0);
+    this.#acked = message.last_seq ?? 0;
     this.instance = message.instance ?? this.instance;
     this.#lastSeq = Math.max(message.last_seq ?? 0, ...this.#pending.map((item) => item.seq));
     this.#sendPending();
     on.joined?.(message);
+  }
+
+  // The server lost acked inputs after `seq`. The pending ones were numbered behind them and cannot follow.
+  #rollBack(seq) {
+    if (seq >= this.#acked) return;
+    const lost = { ok: false, code: "room_rolled_back", message: "the server lost this input or earlier ones" };
+    const from = seq + 1;
+    const to = this.#acked;
+    this.#settle((item) => item.seq, lost);
+    this.#lastSeq = this.#acked = seq;
+    this.#version = this.#epoch = null;
+    this.#options.on.rolledBack?.({ room: this.name, from, to });
   }
 
   #onUpdate(message) {
@@ -132,6 +150,12 @@ export class Room {
   /** For Client: handles an error about this room; false if it answers neither an input nor the last join. */
   handleError(message) {
     const { id, seq, code } = message;
+    if (code === "room_rolled_back") {
+      this.#rollBack(seq ?? 0);
+      this.link = null;
+      this.#client.enter(this);
+      return true;
+    }
     const item = this.#pending.find((item) => item.id && (id === undefined ? item.seq === seq : item.id === id));
     const join = id === undefined ? seq === undefined && !this.link : id === this.#joinId;
     if (item?.resent && (code === "rate_limited" || (code === "bad_seq" && this.#resend))) {

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     RoomUnavailable,
     /// The room was created again; inputs for the earlier room failed.
     RoomRestarted,
+    /// The bus came back without entries that it had acked; inputs after `seq` are lost (D23).
+    RoomRolledBack,
     /// The connection is not in the room of this input, live message or leave.
     NotJoined,
     /// The `seq` is 0 or leaves a gap.
@@ -60,7 +62,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 26] = [
+    pub const ALL: [ErrorKind; 27] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -73,6 +75,7 @@ impl ErrorKind {
         Self::RoomTooBig,
         Self::RoomUnavailable,
         Self::RoomRestarted,
+        Self::RoomRolledBack,
         Self::NotJoined,
         Self::BadSeq,
         Self::TooBig,
@@ -104,6 +107,7 @@ impl ErrorKind {
             Self::RoomTooBig => "room_too_big",
             Self::RoomUnavailable => "room_unavailable",
             Self::RoomRestarted => "room_restarted",
+            Self::RoomRolledBack => "room_rolled_back",
             Self::NotJoined => "not_joined",
             Self::BadSeq => "bad_seq",
             Self::TooBig => "too_big",
@@ -139,6 +143,7 @@ impl ErrorKind {
             | Self::RoomTooBig
             | Self::RoomUnavailable
             | Self::RoomRestarted
+            | Self::RoomRolledBack
             | Self::NotJoined
             | Self::BadSeq
             | Self::BadJson

@@ -4,7 +4,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Connections;
 use grandstand_edge::server::context::ServerOptions;
@@ -47,11 +46,10 @@ fn main() -> anyhow::Result<()> {
             routes,
             "echo".parse()?,
         );
-        let supervisor = Supervisor::default();
-        server.start(&supervisor, Rc::default());
+        server.start();
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
-            server.accept(listener, &supervisor).await?;
+            server.accept(listener).await?;
         }
         Ok(())
     })

@@ -33,7 +33,9 @@ function setUp(options = {}) {
   });
   const note = (what) => (value) => seen.push([what, value?.code ?? value]);
   const on = Object.fromEntries(["snapshot", "update", "direct", "live", "left"].map((what) => [what, note(what)]));
-  const room = client.join(R, { on: { ...on, restarted: () => seen.push(["restarted"]) }, params: { rows: 2 } });
+  const restarted = () => seen.push(["restarted"]);
+  const rolledBack = ({ from, to }) => seen.push(["rolledBack", from, to]);
+  const room = client.join(R, { on: { ...on, restarted, rolledBack }, params: { rows: 2 } });
   return { client, room };
 }
 
@@ -124,6 +126,41 @@ test("inputs for a room that was created again fail", async () => {
   room.input("b");
   assert.deepEqual(seqs(socket), [1]);
   assert.deepEqual(seen.at(-2), ["restarted"]);
+});
+
+test("acked inputs that the server lost are reported, and later ones are numbered after the last that holds", async () => {
+  const { room } = setUp();
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined(), snapshot(4, "s4"));
+  const held = [room.input("a"), room.input("b"), room.input("c")];
+  socket.say({ type: "ack", room: R, seq: 3 });
+  for (const input of held) assert.equal((await input).ok, true);
+  const lost = room.input("d");
+  socket.say({ type: "error", code: "room_rolled_back", message: "", room: R, seq: 1 });
+  assert.equal((await lost).code, "room_rolled_back");
+  assert.deepEqual(seen.at(-1), ["rolledBack", 2, 3]);
+  assert.equal(socket.got("join").length, 2);
+  assert.equal(socket.got("join")[1].since, undefined);
+  socket.say(joined(1), snapshot(2, "s2", "e2"));
+  room.input("e");
+  assert.equal(seqs(socket).at(-1), 2);
+});
+
+test("a join after a rollback on another edge reports the lost inputs, and resends none of them", async () => {
+  const { room } = setUp();
+  FakeSocket.last.welcome().say(joined(), snapshot(4, "s4"));
+  room.input("a");
+  room.input("b");
+  FakeSocket.last.say({ type: "ack", room: R, seq: 2 });
+  const lost = room.input("c");
+  FakeSocket.last.lose();
+  timers.tick(250);
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined(1), snapshot(2, "s2", "e2"));
+  assert.equal((await lost).code, "room_rolled_back");
+  assert.deepEqual(seqs(socket), []);
+  room.input("d");
+  assert.deepEqual(seqs(socket), [2]);
 });
 
 test("a draining edge: the new connection opens before the old one closes, and nothing is lost or seen twice", async () => {

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
-use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -27,21 +26,14 @@ use thread::ShardThread;
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
-/// The most time over which clients are told to reconnect when a part of the edge has failed.
-const FAILED_DRAIN: Duration = Duration::from_secs(3);
-
-/// The time for the last writes to clients and to the log, after the drain time.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] and [`Edge::give_up`] do.
+/// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] does.
 #[derive(Debug)]
 pub struct Edge {
     address: SocketAddr,
-    stop: watch::Sender<Option<Duration>>,
+    stop: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
-    alive: Option<AbortHandle>,
-    supervisor: Supervisor,
+    alive: AbortHandle,
 }
 
 impl Edge {
@@ -50,30 +42,21 @@ impl Edge {
         self.address
     }
 
+    /// Waits until a shard fails.
+    pub async fn failed(&mut self) -> EdgeError {
+        self.ended.recv().await;
+        EdgeError::Ended
+    }
+
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
-    pub async fn end(self) {
-        let within = self.drain;
-        self.stop(within).await;
-    }
-
-    /// As [`end`](Self::end), because a part of the process has failed: clients of a shard that has failed are disconnected
-    /// at once, all others are told to reconnect within 3 s.
-    pub async fn give_up(self) {
-        let within = self.drain.min(FAILED_DRAIN);
-        self.stop(within).await;
-    }
-
-    async fn stop(mut self, within: Duration) {
-        self.supervisor.stand_down();
-        self.stop.send_replace(Some(within));
+    pub async fn end(mut self) {
+        self.stop.send_replace(true);
         let gone = async { while self.ended.recv().await.is_some() {} };
-        let grace = within + GRACE;
+        let grace = self.drain + Duration::from_secs(5);
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!("connections were still open at the end of the drain time");
         }
-        if let Some(alive) = self.alive {
-            alive.abort();
-        }
+        self.alive.abort();
     }
 }
 
@@ -92,22 +75,13 @@ pub async fn start(
         .first()
         .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
     component.set(Phase::Starting("connecting to the bus".into()));
-    let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
-        BusSource::Nats => {
-            config
-                .cluster
-                .connect(&config.edge.name, &supervisor)
-                .await?
-        }
+        BusSource::Nats => config.cluster.connect(&config.edge.name).await?,
         BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
     config.cluster.join(&bus).await?;
-    supervisor.keep(
-        "cluster-record",
-        config.cluster.clone().keep_joined(bus.clone()),
-    );
+    tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -115,22 +89,16 @@ pub async fn start(
         .map(|shard| EdgeId::of_shard(&config.edge.name, shard, random))
         .collect::<Result<Vec<_>, IdError>>()
         .map_err(std::io::Error::other)?;
-    let alive = match edges.first() {
-        Some(edge) => {
-            let answering = liveness::listen(bus.clone(), &edge.process()).await?;
-            Some(supervisor.keep("alive", answering))
-        }
-        None => None,
+    let answering = match edges.first() {
+        Some(edge) => tokio::spawn(liveness::listen(bus.clone(), &edge.process()).await?),
+        None => tokio::spawn(async {}),
     };
-    supervisor.keep("leases", leases::drive_leases(bus, sender));
-    let (stop, stopped) = watch::channel(None);
-    let (running, ended) = mpsc::channel(1);
+    tokio::spawn(leases::drive_leases(bus, sender));
+    let (stop, stopped) = watch::channel(false);
+    let (alive, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
     for (index, (listener, edge)) in listeners.into_iter().zip(edges).enumerate() {
-        let name = format!("edge-{index}");
         let thread = ShardThread {
-            pulse: component.pulse(&name),
-            supervisor: options.supervisor.scope(&name),
             config: config.clone(),
             options: options.clone(),
             edge,
@@ -139,12 +107,13 @@ pub async fn start(
             metrics: metrics.shard(),
             stopped: stopped.clone(),
             ready: ready.clone(),
-            _running: running.clone(),
+            _alive: alive.clone(),
         };
-        let supervisor = thread.supervisor.clone();
-        supervisor.thread(&name, move || thread.run())?;
+        std::thread::Builder::new()
+            .name(format!("edge-{index}"))
+            .spawn(move || thread.run())?;
     }
-    drop((ready, running));
+    drop((ready, alive));
     for _ in 0..config.shards() {
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
     }
@@ -155,7 +124,6 @@ pub async fn start(
         stop,
         ended,
         drain,
-        alive,
-        supervisor: options.supervisor,
+        alive: answering.abort_handle(),
     })
 }

@@ -6,8 +6,6 @@ use std::time::Duration;
 use grandstand_common::clock;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
-use grandstand_common::process::admin::Pulse;
-use grandstand_common::supervisor::Supervisor;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -19,16 +17,12 @@ use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
-use crate::server::farewell;
 use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{self, FlushOptions};
-
-/// The most time for the close handshakes of a shard that has failed.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
@@ -38,12 +32,9 @@ pub(super) struct ShardThread {
     pub(super) listener: std::net::TcpListener,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) metrics: ShardMetrics,
-    pub(super) supervisor: Supervisor,
-    pub(super) pulse: Pulse,
-    /// The time over which clients are told to reconnect, once the shard is to end.
-    pub(super) stopped: watch::Receiver<Option<Duration>>,
+    pub(super) stopped: watch::Receiver<bool>,
     pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
-    pub(super) _running: mpsc::Sender<()>,
+    pub(super) _alive: mpsc::Sender<()>,
 }
 
 impl ShardThread {
@@ -68,10 +59,7 @@ impl ShardThread {
     async fn drive(self) -> Result<(), EdgeError> {
         let bus = match &self.options.bus {
             BusSource::Nats => {
-                let cluster = &self.config.cluster;
-                let bus = cluster
-                    .connect(self.edge.as_str(), &self.supervisor)
-                    .await?;
+                let bus = self.config.cluster.connect(self.edge.as_str()).await?;
                 self.metrics.bus.add(&bus);
                 bus
             }
@@ -81,15 +69,12 @@ impl ShardThread {
         let core = self.config.core();
         let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
-        let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
         let shard = Shard::new(
             {
                 let now = clock::now();
                 Core::new(core, self.edge.clone(), verifier, rand::random(), now)
             },
             connections.clone(),
-            supervisor.clone(),
-            Rc::clone(&pulse),
         );
         let flush = FlushOptions {
             slice: Duration::from_micros(self.config.rooms.flush_slice_us),
@@ -100,81 +85,56 @@ impl ShardThread {
             edge: self.edge.clone(),
             leases: self.leases.clone(),
         };
-        let server = server(
-            (&self.config, &self.options),
-            &self.metrics,
-            &shard,
-            connections.clone(),
-            self.edge.clone(),
-        );
+        let server = self.server(&shard, connections.clone());
         shard::start(&shard, to, flush, self.metrics).await?;
-        pulse.begin();
-        let driving = server.start(&supervisor, pulse);
-        let accepting = server.accept(self.listener, &supervisor);
-        let accepting = supervisor.keep_local("accept", accepting);
+        server.start();
+        let accepting = tokio::task::spawn_local(server.accept(self.listener));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
-        let within = match stopped.wait_for(Option::is_some).await {
-            Ok(within) => within.unwrap_or_default(),
-            // The process has dropped the sender, so it ends.
-            Err(_) => Duration::ZERO,
-        };
+        // A dropped sender also stops the shard.
+        stopped.wait_for(|stop| *stop).await.ok();
         accepting.abort();
-        tokio::select! {
-            biased;
-            () = supervisor.failed() => {}
-            drained = supervisor.guard("drain", drain(&shard, connections.clone(), within)) => {
-                drained.ok();
-            }
-        }
-        if supervisor.has_failed() {
-            // The driver may have died. If it has not, it must not read what the farewell reads.
-            driving.abort();
-            let why = ErrorKind::GoingAway;
-            let farewell = farewell::close_all(connections, why, FAREWELL);
-            supervisor.guard("farewell", farewell).await.ok();
-        }
+        drain(
+            &shard,
+            connections,
+            Duration::from_millis(self.config.edge.drain_ms),
+        )
+        .await;
         Ok(())
     }
-}
 
-fn server(
-    (config, options): (&EdgeConfig, &EdgeOptions),
-    metrics: &ShardMetrics,
-    shard: &Rc<Shard>,
-    connections: Connections,
-    edge: EdgeId,
-) -> Server {
-    let limits = &config.limits;
-    let mut routes = vec![Route {
-        path: "/v1/ws",
-        handler: Rc::new(CoreHandler::new(
-            Rc::clone(shard),
-            options.admission.clone(),
-        )),
-        message_bytes: limits.message_bytes,
-        outbox_bytes: limits.outbox_bytes,
-    }];
-    if options.echo {
-        routes.push(Route {
-            path: "/v1/echo",
-            handler: Rc::new(EchoHandler::new(connections.clone(), config.deflate())),
-            message_bytes: EchoHandler::LIMIT,
-            outbox_bytes: EchoHandler::LIMIT,
-        });
+    fn server(&self, shard: &Rc<Shard>, connections: Connections) -> Server {
+        let limits = &self.config.limits;
+        let mut routes = vec![Route {
+            path: "/v1/ws",
+            handler: Rc::new(CoreHandler::new(
+                Rc::clone(shard),
+                self.options.admission.clone(),
+            )),
+            message_bytes: limits.message_bytes,
+            outbox_bytes: limits.outbox_bytes,
+        }];
+        if self.options.echo {
+            routes.push(Route {
+                path: "/v1/echo",
+                handler: Rc::new(EchoHandler::new(connections.clone(), self.config.deflate())),
+                message_bytes: EchoHandler::LIMIT,
+                outbox_bytes: EchoHandler::LIMIT,
+            });
+        }
+        let metrics = self.metrics.server.clone();
+        let pages = self.options.pages.clone();
+        Server::new(
+            self.config.server(),
+            connections,
+            metrics,
+            Routes { routes, pages },
+            self.edge.clone(),
+        )
     }
-    let pages = options.pages.clone();
-    Server::new(
-        config.server(),
-        connections,
-        metrics.server.clone(),
-        Routes { routes, pages },
-        edge,
-    )
 }
 
-/// Tells clients to reconnect at times spread over the drain time, waits for them to leave, and closes the remaining
-/// connections.
+/// Tells clients to reconnect at times spread over `within`, waits for them to leave, and closes the remaining connections.
 async fn drain(shard: &Rc<Shard>, mut connections: Connections, within: Duration) {
     const POLL_INTERVAL: Duration = Duration::from_millis(20);
     shard.run(|core, _, _| core.drain(within));

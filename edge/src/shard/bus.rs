@@ -12,6 +12,7 @@ use grandstand_common::id::{EdgeId, Partition};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use tokio::sync::watch;
+use tokio::task::spawn_local;
 
 use crate::core::{Command, Core};
 use crate::shard::handle::Shard;
@@ -67,15 +68,15 @@ impl BusTasks {
     /// connection's state and the leases. The runtime first polls tasks in the order in which they were started.
     pub(super) fn start(self, shard: &Rc<Shard>, between: impl FnOnce()) {
         let connection = self.bus.connection_state();
-        let supervisor = &shard.supervisor;
-        let batches = drive_batches(Rc::clone(shard), Rc::clone(&self.hot_rooms), self.batches);
-        supervisor.keep_local("batches", batches);
-        let commands = drive_commands(Rc::clone(shard), self.hot_rooms, self.bus);
-        supervisor.keep_local("commands", commands);
+        spawn_local(drive_batches(
+            Rc::clone(shard),
+            Rc::clone(&self.hot_rooms),
+            self.batches,
+        ));
+        spawn_local(drive_commands(Rc::clone(shard), self.hot_rooms, self.bus));
         between();
-        let following = drive_connection(Rc::clone(shard), connection);
-        supervisor.keep_local("connection", following);
-        supervisor.keep_local("leases", drive_leases(Rc::clone(shard), self.leases));
+        spawn_local(drive_connection(Rc::clone(shard), connection));
+        spawn_local(drive_leases(Rc::clone(shard), self.leases));
     }
 }
 
@@ -92,6 +93,9 @@ async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: S
         }
         tokio::task::yield_now().await;
     }
+    tracing::error!(
+        "the subscription to this edge's batches has ended: clients receive no updates; restart the edge"
+    );
 }
 
 async fn drive_commands(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, bus: Bus) {
@@ -160,10 +164,10 @@ fn then<T: 'static>(
     future: impl Future<Output = T> + 'static,
     take: impl FnOnce(&mut Core, T, Now) + 'static,
 ) {
-    let shard_then = Rc::clone(shard);
-    shard.supervisor.run_local("answer", async move {
+    let shard = Rc::clone(shard);
+    spawn_local(async move {
         let result = future.await;
-        shard_then.run(|core, _, now| take(core, result, now));
+        shard.run(|core, _, now| take(core, result, now));
     });
 }
 

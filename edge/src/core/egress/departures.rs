@@ -7,11 +7,12 @@ use grandstand_common::id::{Instance, Lane as LaneId};
 use grandstand_common::wire::{Gone, Refused};
 
 use crate::codec;
+use crate::conn::key::ConnKey;
 use crate::core::delivery;
-use crate::core::effects::{ClientAction, Effects};
+use crate::core::effects::{ClientAction, Effects, Tell};
 use crate::core::ids::RoomKey;
 use crate::core::join;
-use crate::core::reply;
+use crate::core::reply::{self, ErrorReply};
 use crate::core::rooms::event::LaneEvent;
 use crate::core::state::Hub;
 
@@ -68,6 +69,30 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
             effects.counts().error(ErrorKind::Replaced);
             effects.act(conn, ClientAction::Close(ErrorKind::Replaced));
         }
+    }
+    join::linger(hub, effects, key, now);
+}
+
+/// Handles a session that the owner has in an older state than an earlier owner had reported (D23). The client learns
+/// the last input that holds, and may join again. The owner learns that the session is gone.
+pub(super) fn on_rolled_back(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    key: RoomKey,
+    (conn, last_seq): (Option<ConnKey>, u64),
+    now: Now,
+) {
+    effects.tell_owner(key, Tell::Changed);
+    let id = hub.rooms.get(key).map(|room| room.id().clone());
+    if let (Some(conn), Some(id)) = (conn, id) {
+        let membership = join::dismiss(hub, effects, conn, key, now);
+        let request = membership.and_then(|m| m.request);
+        let request_id = request.and_then(|request| request.id);
+        let message = "inputs after this seq are lost, because the servers' storage returned in an older state; join \
+                       the room again";
+        let error = ErrorReply::new(ErrorKind::RoomRolledBack, message, request_id, Some(&id));
+        reply::error(&hub.clients, effects, conn, &error.about(last_seq));
+        reply::resume_reading(hub, effects, conn);
     }
     join::linger(hub, effects, key, now);
 }

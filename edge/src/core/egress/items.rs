@@ -147,6 +147,9 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
         }
         SessionChange::Unknown => {}
         SessionChange::Ended => join::linger(hub, effects, key, now),
+        SessionChange::RolledBack(conn) => {
+            departures::on_rolled_back(hub, effects, key, (conn, report.last_seq), now);
+        }
         SessionChange::Continues => reply::update_reading(hub, effects, key, report.session),
         SessionChange::Joined(conn) => {
             let lane = LaneId::Players;

@@ -75,6 +75,8 @@ fn on_room(
     };
     if epoch < room.epoch() {
         effects.counts().old_epochs += 1;
+        // If the leases were rolled back, the rightful owner has a lower epoch until it learns this one (D23).
+        effects.tell_owner(key, Tell::Changed);
         return;
     }
     if epoch > room.epoch() || instance != room.instance() {

@@ -135,6 +135,12 @@ impl Chain {
         self.window.is_empty()
     }
 
+    /// Whether the owner has reported an entry behind `n` as processed.
+    pub(crate) fn is_beyond(&self, n: u64) -> bool {
+        let first = self.window.front().map_or(self.next_n, |w| w.entry.n);
+        first > n + 1
+    }
+
     /// The number of the current round.
     pub(crate) fn round(&self) -> u32 {
         self.round

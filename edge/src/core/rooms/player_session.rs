@@ -180,6 +180,12 @@ impl PlayerSession {
         self.chain.restart(now);
     }
 
+    /// Whether an earlier owner has processed entries that are neither in the reported state nor in the window any more.
+    /// The bus has lost them (D23).
+    pub(super) fn is_rolled_back(&self, report: &Processed) -> bool {
+        self.joined && !report.ended && self.chain.is_beyond(report.n)
+    }
+
     /// Handles an owner's report. Returns whether it is the first.
     pub(super) fn on_processed(&mut self, epoch: Epoch, report: &Processed, now: Now) -> bool {
         self.chain.processed(report.n, report.gap, now.at);

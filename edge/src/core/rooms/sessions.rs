@@ -29,6 +29,9 @@ pub(crate) enum SessionChange {
     Joined(ConnKey),
     /// The session continues.
     Continues,
+    /// The bus has lost entries of the session that an earlier owner had processed. The session is removed; this was
+    /// its connection.
+    RolledBack(Option<ConnKey>),
 }
 
 /// The sessions of a room's players.
@@ -220,6 +223,11 @@ impl Sessions {
         let Some(player) = self.sessions.get_mut(&session) else {
             return SessionChange::Unknown;
         };
+        if player.is_rolled_back(report) {
+            let conn = player.conn();
+            self.sessions.remove(&session);
+            return SessionChange::RolledBack(conn.map(|(conn, _)| conn));
+        }
         let first = player.on_processed(epoch, report, now);
         let conn = player.conn();
         if !first {

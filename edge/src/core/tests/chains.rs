@@ -140,3 +140,57 @@ fn d04_a_reported_session_is_dropped_when_the_owner_says_gone() {
     bench.advance(5_000);
     assert!(bench.entries().is_empty());
 }
+
+#[test]
+fn d23_a_session_behind_its_chain_is_reported_and_ended() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let input =
+        |seq: u64| serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1});
+    for seq in 1..=4 {
+        bench.send(conn, input(seq));
+    }
+    bench.receive(vec![processed(session, 4, 4)]);
+    bench.take_messages(conn);
+    // The log and the snapshots came back as they were after the second input.
+    bench.set_epoch(2);
+    bench.commands();
+    bench.receive(vec![snapshot(0, 2), processed(session, 2, 2)]);
+    let said = bench.take_messages(conn);
+    let error = said.iter().find(|m| m["type"] == "error").unwrap();
+    assert_eq!(error["code"], "room_rolled_back");
+    assert_eq!(
+        (error["room"].as_str(), error["seq"].as_u64()),
+        (Some(ROOM), Some(2))
+    );
+    bench.interests();
+    bench
+        .core
+        .handle_interest_reply(bench.tag(), None, bench.now);
+    bench.advance(1_000);
+    let told = bench.interests();
+    let rooms = told.last().unwrap().rooms.iter();
+    assert!(
+        rooms.clone().all(|room| room.sessions.is_empty()),
+        "{told:?}"
+    );
+    // The client joins again, as a new session, and goes on after the last input that holds.
+    bench.join(conn, "player");
+    let joined = bench.entries();
+    assert_ne!(joined.last().unwrap().session, session);
+}
+
+#[test]
+fn d23_a_repeated_report_of_the_same_state_is_no_rollback() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.send(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
+    );
+    bench.receive(vec![processed(session, 1, 1)]);
+    bench.set_epoch(2);
+    bench.take_messages(conn);
+    bench.receive(vec![snapshot(0, 2), processed(session, 1, 1)]);
+    assert!(!bench.take_types(conn).contains(&"error".to_owned()));
+}

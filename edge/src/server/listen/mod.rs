@@ -2,8 +2,6 @@
 
 mod bind;
 
-mod spare;
-
 mod accept;
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
 
 use crate::core::tests::steady::watched;
@@ -22,8 +21,6 @@ fn writes_of_twelve(interval: Duration) -> u64 {
     let shard = Shard::new(
         bench.core,
         Connections::new(Duration::from_secs(25)).unwrap(),
-        Supervisor::default(),
-        Rc::default(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -51,6 +51,8 @@ pub struct Room {
     pub rejected: BTreeMap<u64, String>,
     /// The code of the `left` message.
     pub left: Option<String>,
+    /// The last input that held, if the server said that it lost later ones.
+    pub rolled_back: Option<u64>,
     /// The last `ack` of this connection.
     ack_here: u64,
     next_seq: u64,
@@ -74,6 +76,7 @@ impl Room {
             acked: 0,
             rejected: BTreeMap::new(),
             left: None,
+            rolled_back: None,
             ack_here: 0,
             next_seq: 1,
             waiting: VecDeque::new(),
@@ -171,6 +174,16 @@ impl Room {
             "left" => {
                 self.stage = Stage::Out;
                 self.left = message["code"].as_str().map(str::to_owned);
+            }
+            "error" if message["code"] == "room_rolled_back" => {
+                let seq = number("seq")?;
+                require(seq < self.acked, || {
+                    format!("a rollback that lost no acked input: {message}")
+                })?;
+                self.stage = Stage::Out;
+                self.rolled_back = Some(seq);
+                (self.acked, self.epoch) = (seq, None);
+                self.waiting.clear();
             }
             "snapshot" => {
                 require(self.stage >= Stage::Joined, || {
