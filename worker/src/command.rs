@@ -147,6 +147,14 @@ pub enum Command {
         partition: Partition,
         /// Its epoch on this worker.
         epoch: Epoch,
+        /// The later epoch.
+        later: Epoch,
+    },
+    /// The bucket of a partition's rooms came back in an older state than it had acked (D23): the partition is dropped, and
+    /// must be taken over again with a higher epoch.
+    RolledBack {
+        /// The partition.
+        partition: Partition,
     },
 }
 

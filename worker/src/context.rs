@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::Entry;
 use prost::Message;
@@ -32,8 +32,10 @@ pub(crate) struct Context {
 pub(crate) enum Ownership {
     /// This worker owns it.
     Held,
-    /// A later owner's epoch was found.
-    Lost,
+    /// This later owner's epoch was found.
+    Lost(Epoch),
+    /// The bucket came back in an older state than it had acked (D23).
+    RolledBack,
     /// The handover is complete.
     Released,
 }

@@ -217,6 +217,14 @@ impl Engine {
         let Some(owned) = self.partitions.get_mut(&partition) else {
             return;
         };
+        // The edge knows a later owner. If the leases were rolled back, that one is gone, and this owner needs a higher
+        // epoch (D23).
+        let known = interest.rooms.iter();
+        let known = known.flat_map(|room| [room.players, room.spectators]);
+        let latest = known.flatten().map(|known| Epoch(known.epoch)).max();
+        if let Some(later) = latest.filter(|latest| *latest > owned.epoch()) {
+            return self.with_partition(partition, |_, _| Ownership::Lost(later));
+        }
         if !owned.is_ready() {
             return;
         }
@@ -318,7 +326,12 @@ impl Engine {
         let epoch = owned.epoch();
         let command = match run(owned, &mut self.context) {
             Ownership::Held => return,
-            Ownership::Lost => Command::Lost { partition, epoch },
+            Ownership::Lost(later) => Command::Lost {
+                partition,
+                epoch,
+                later,
+            },
+            Ownership::RolledBack => Command::RolledBack { partition },
             Ownership::Released => Command::Released { partition, epoch },
         };
         self.drop_partition(partition);

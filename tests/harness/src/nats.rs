@@ -154,6 +154,31 @@ impl NatsServer {
         ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
+    /// Copies the store of the running server, as a snapshot of its disk does.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    pub fn backup(&self) -> TempDir {
+        let copy = TempDir::new("nats-backup");
+        self.pause();
+        let copied = copy_dir(&self.dir.path().join("store"), copy.path());
+        self.resume();
+        copied.expect("the store can be copied");
+        copy
+    }
+
+    /// Kills the server and starts it with the store of a backup.
+    ///
+    /// # Panics
+    /// If the store cannot be replaced or the server does not start.
+    pub async fn restart_from(&mut self, backup: &TempDir) {
+        self.kill9();
+        let store = self.dir.path().join("store");
+        std::fs::remove_dir_all(&store).expect("the store can be removed");
+        copy_dir(backup.path(), &store).expect("the backup can be copied");
+        self.restart().await;
+    }
+
     /// Starts the server again with an empty folder.
     ///
     /// # Panics
@@ -199,6 +224,20 @@ fn command(dir: &Path, port: &Port, args: &[String]) -> Result<Command, RigError
         .arg(dir.join("store"))
         .args(args);
     Ok(command)
+}
+
+fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_dir(&from, &to)?;
+        } else {
+            std::fs::copy(from, to)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a NATS server on this port greets clients.

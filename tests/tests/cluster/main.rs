@@ -14,6 +14,8 @@ mod bus;
 
 mod wiped;
 
+mod rolled_back;
+
 mod replicated;
 
 mod setup;

@@ -34,9 +34,3 @@ mod upkeep;
 mod processes;
 
 mod replay;
-
-mod supervision;
-
-mod streams;
-
-mod descriptors;

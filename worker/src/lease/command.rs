@@ -15,6 +15,17 @@ pub struct LeaseSettings {
     pub partitions: u16,
     /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
     pub alone: bool,
+    /// What the process knows from an earlier machine.
+    pub earlier: Earlier,
+}
+
+/// The knowledge that a worker keeps when it starts again with a new machine and a new id.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// Its former id, whose record may still say that it is alive.
+    pub id: Option<WorkerId>,
+    /// The highest epoch of each partition that was seen.
+    pub epochs: Vec<Epoch>,
 }
 
 /// The bucket and key of a record.
@@ -86,6 +97,9 @@ pub enum LeaseCommand {
     /// Drop everything at once and start again with a new machine and a new id, because another worker has marked this
     /// one as dead.
     Dead,
+    /// Drop everything at once and start again with a new machine and a new id, because a bucket came back in an older
+    /// state than it had acked (D23).
+    RolledBack,
     /// End: the worker owns nothing any more. Follows [`LeaseMachine::handle_leave`](super::LeaseMachine::handle_leave).
     Left,
 }

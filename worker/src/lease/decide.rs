@@ -12,6 +12,9 @@ use super::record::{self, encode};
 use super::rendezvous;
 use super::state::LeaseState;
 
+/// The pause before leases whose get failed are read again.
+const VERIFY_RETRY: Duration = Duration::from_millis(100);
+
 /// The number of partitions that a worker hands over at a time. The fewer are handed over together, the sooner each has
 /// its successor.
 const GIVEN_AT_ONCE: usize = 2;
@@ -48,6 +51,7 @@ impl LeaseState {
         let own = [
             self.own.next_renewal(),
             self.own.may_act_until().filter(|_| may_act),
+            self.verify_at,
         ];
         own.into_iter().chain([others]).flatten().min()
     }
@@ -57,6 +61,7 @@ impl LeaseState {
             let record = RecordKey::Worker(self.own.id.clone());
             self.push_put(record, value, expected);
         }
+        self.verify(now);
         if !self.loaded || !self.may_act(now) {
             return;
         }
@@ -65,6 +70,22 @@ impl LeaseState {
         self.delete_old_records(now, unix_ms);
         self.move_partitions(now, unix_ms);
         self.leave();
+    }
+
+    /// Reads the leases of owned partitions after a reconnect, because their bucket may have come back older (D23). Until
+    /// all are read the worker does not act.
+    fn verify(&mut self, now: Instant) {
+        if self.verify_at.is_none_or(|at| now < at) {
+            return;
+        }
+        for (index, lease) in self.leases.iter_mut().enumerate() {
+            if lease.verify() {
+                let record = RecordKey::Lease(Partition(index as u16));
+                self.commands.push_back(LeaseCommand::Get { record });
+            }
+        }
+        let left = self.leases.iter().any(PartitionLease::is_unverified);
+        self.verify_at = left.then_some(now + VERIFY_RETRY);
     }
 
     /// Marks workers as dead by compare-and-swap.
@@ -144,8 +165,7 @@ impl LeaseState {
             let stored = lease.stored.as_ref();
             let wanted = match lease.ownership {
                 Ownership::NotOwned if free && should => {
-                    let last = stored.map_or(Epoch::default(), |lease| lease.epoch);
-                    record::lease(Some(&own), last.next(unix_ms), false)
+                    record::lease(Some(&own), lease.highest().next(unix_ms), false)
                 }
                 Ownership::Owned { epoch, ready }
                     if !should && (ready || self.own.state != WorkerState::Alive) =>

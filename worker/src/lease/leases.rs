@@ -26,6 +26,11 @@ pub(super) struct PartitionLease {
     pub(super) busy: bool,
     /// The time when this worker last began to give the partition away.
     pub(super) given: Option<Instant>,
+    /// The highest epoch of the partition that was seen anywhere. The next one is higher, even if the bucket came back
+    /// without it (D23).
+    highest: Epoch,
+    /// Whether the connection was lost since the lease was last written or read.
+    unverified: bool,
 }
 
 /// Whether this worker owns a partition.
@@ -55,6 +60,8 @@ pub(super) enum LeaseChange {
     Lost,
     /// This worker owns the partition, but with another epoch than before.
     Retaken(Epoch),
+    /// The bucket came back in an older state than it had acked (D23).
+    RolledBack,
 }
 
 impl PartitionLease {
@@ -80,12 +87,54 @@ impl PartitionLease {
         self.stored.as_ref().is_some_and(|lease| lease.ready)
     }
 
-    /// Handles an entry of the bucket.
-    pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> LeaseChange {
-        if entry.revision <= self.revision {
-            return LeaseChange::Nothing;
+    /// A lease that is not known yet. Its next epoch is above `highest`.
+    pub(super) fn above(highest: Option<Epoch>) -> Self {
+        Self {
+            highest: highest.unwrap_or_default(),
+            ..Self::default()
         }
+    }
+
+    /// Notes an epoch of the partition that is stored or was seen elsewhere.
+    pub(super) fn on_epoch(&mut self, epoch: Epoch) {
+        self.highest = self.highest.max(epoch);
+    }
+
+    /// The highest epoch of the partition that was seen.
+    pub(super) fn highest(&self) -> Epoch {
+        self.highest
+    }
+
+    /// Handles an entry of the watch. A watch that was opened again may deliver an older one than is known, because the
+    /// server is behind or because the bucket came back older. A get tells which.
+    pub(super) fn on_entry(&mut self, own: &WorkerId, entry: &KvEntry) -> LeaseChange {
+        if entry.revision > self.revision {
+            return self.on_stored(own, entry);
+        }
+        match entry.revision < self.revision && !std::mem::replace(&mut self.busy, true) {
+            true => LeaseChange::Unknown,
+            false => LeaseChange::Nothing,
+        }
+    }
+
+    /// Handles a loss of the connection: the bucket may come back older.
+    pub(super) fn on_down(&mut self) {
+        self.unverified = true;
+    }
+
+    /// Whether the partition is owned by a lease that may be gone since the connection was lost.
+    pub(super) fn is_unverified(&self) -> bool {
+        self.unverified && self.epoch().is_some()
+    }
+
+    /// Starts a get of an unverified lease, unless one or a put is in flight. Returns whether it did.
+    pub(super) fn verify(&mut self) -> bool {
+        self.is_unverified() && !std::mem::replace(&mut self.busy, true)
+    }
+
+    fn on_stored(&mut self, own: &WorkerId, entry: &KvEntry) -> LeaseChange {
         self.revision = entry.revision;
+        self.unverified = false;
         self.stored = entry.value.as_ref().and_then(decode::<Lease>);
         self.settle(own)
     }
@@ -94,6 +143,7 @@ impl PartitionLease {
         match outcome {
             PutOutcome::Stored(revision) => {
                 self.busy = false;
+                self.unverified = false;
                 let stored = self.put.take();
                 // The watch may have delivered this lease already, or a later one.
                 if revision > self.revision {
@@ -109,14 +159,23 @@ impl PartitionLease {
     pub(super) fn on_get(&mut self, own: &WorkerId, outcome: &GetOutcome) -> LeaseChange {
         self.busy = false;
         self.put = None;
+        self.unverified &= *outcome == GetOutcome::Failed;
         match outcome {
-            GetOutcome::Found(entry) => self.on_entry(own, entry),
-            GetOutcome::Missing | GetOutcome::Failed => LeaseChange::Nothing,
+            // A get is never older than what was acked, and leases are never deleted.
+            GetOutcome::Found(entry) if entry.revision < self.revision => LeaseChange::RolledBack,
+            GetOutcome::Missing if self.revision > 0 => LeaseChange::RolledBack,
+            GetOutcome::Found(entry) if entry.revision > self.revision => {
+                self.on_stored(own, entry)
+            }
+            GetOutcome::Found(_) | GetOutcome::Missing | GetOutcome::Failed => LeaseChange::Nothing,
         }
     }
 
     /// Updates the ownership by the stored lease.
     fn settle(&mut self, own: &WorkerId) -> LeaseChange {
+        if let Some(lease) = &self.stored {
+            self.highest = self.highest.max(lease.epoch);
+        }
         let mine = self
             .stored
             .as_ref()

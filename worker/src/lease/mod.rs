@@ -36,7 +36,8 @@ mod state;
 mod decide;
 
 pub use command::{
-    GetOutcome, LeaseCommand, LeaseSettings, Observer, Probe, ProbeOutcome, PutOutcome, RecordKey,
+    Earlier, GetOutcome, LeaseCommand, LeaseSettings, Observer, Probe, ProbeOutcome, PutOutcome,
+    RecordKey,
 };
 
 use std::time::Instant;
@@ -99,7 +100,10 @@ impl LeaseMachine {
             return;
         };
         if id != self.state.own.id {
-            return self.state.peers.on_entry(now, id, entry);
+            if self.state.peers.on_entry(now, id.clone(), entry) {
+                self.state.push_get(RecordKey::Worker(id));
+            }
+            return;
         }
         let event = self.state.own.on_entry(entry);
         if event == RecordEvent::Seen {
@@ -145,8 +149,14 @@ impl LeaseMachine {
         self.state.peers.on_connection(now, up);
         if up {
             self.state.own.renew_now();
+            self.state.verify_at = Some(now);
         } else {
+            self.state.verify_at = None;
             self.state.own.on_down(now);
+            self.state
+                .leases
+                .iter_mut()
+                .for_each(PartitionLease::on_down);
         }
     }
 
@@ -181,7 +191,11 @@ impl LeaseMachine {
             }
             RecordKey::Worker(id) => {
                 match outcome {
-                    GetOutcome::Found(entry) => self.state.peers.on_entry(now, id.clone(), entry),
+                    GetOutcome::Found(entry) => {
+                        if self.state.peers.on_read(now, id.clone(), entry) {
+                            self.state.end(LeaseCommand::RolledBack);
+                        }
+                    }
                     GetOutcome::Missing => self.state.peers.on_missing(id),
                     GetOutcome::Failed => {}
                 }
@@ -210,6 +224,27 @@ impl LeaseMachine {
     pub fn handle_second_connection(&mut self, now: Instant, connection: SecondConnection) {
         self.state.changed = true;
         self.state.peers.on_second_connection(now, connection);
+    }
+
+    /// Handles an epoch of a partition that was seen outside of its lease: in a stored record, or from an edge. If the
+    /// bucket of leases came back older, it may be higher than that of the lease (D23).
+    pub fn handle_epoch(&mut self, partition: Partition, epoch: Epoch) {
+        if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+            lease.on_epoch(epoch);
+        }
+    }
+
+    /// What a machine that follows this one should know.
+    pub fn earlier(&self) -> Earlier {
+        Earlier {
+            id: Some(self.state.own.id.clone()),
+            epochs: self
+                .state
+                .leases
+                .iter()
+                .map(PartitionLease::highest)
+                .collect(),
+        }
     }
 
     /// Handles that the worker has taken the partition over and serves it.

@@ -59,6 +59,8 @@ pub(super) enum RecordEvent {
     Unknown,
     /// Another worker marked this one as dead, or the record is gone.
     Dead,
+    /// The bucket came back in an older state than it had acked (D23).
+    RolledBack,
 }
 
 impl OwnRecord {
@@ -127,8 +129,9 @@ impl OwnRecord {
 
     pub(super) fn on_put(&mut self, outcome: PutOutcome) -> RecordEvent {
         match outcome {
+            PutOutcome::Stored(revision) if revision < self.revision => RecordEvent::RolledBack,
             PutOutcome::Stored(revision) => {
-                self.revision = self.revision.max(revision);
+                self.revision = revision;
                 self.on_acked()
             }
             PutOutcome::Conflict | PutOutcome::Unknown => RecordEvent::Unknown,
@@ -154,6 +157,10 @@ impl OwnRecord {
             GetOutcome::Failed => {
                 self.pending = None;
                 return RecordEvent::Nothing;
+            }
+            // A get is never older than what was acked.
+            GetOutcome::Found(entry) if entry.revision < self.revision => {
+                return RecordEvent::RolledBack;
             }
             GetOutcome::Found(entry) => self.read(entry),
             GetOutcome::Missing if self.revision == 0 => Some(0),

@@ -89,15 +89,41 @@ pub(super) struct Peers {
     up_since: Option<Instant>,
     second: SecondObserver,
     own_renewed: Option<Instant>,
+    /// The id that this worker has given up, whose record may still say that it is alive.
+    former: Option<WorkerId>,
 }
 
 impl Peers {
-    pub(super) fn on_entry(&mut self, now: Instant, id: WorkerId, entry: &KvEntry) {
-        let record: Option<WorkerRecord> = entry.value.as_ref().and_then(decode);
-        let known = self.all.get(&id).map_or(0, |peer| peer.revision);
-        if entry.revision <= known {
-            return;
+    pub(super) fn new(former: Option<WorkerId>) -> Self {
+        Self {
+            former,
+            ..Self::default()
         }
+    }
+
+    /// Handles an entry of the watch. Returns whether the record must be read: a watch that was opened again may deliver
+    /// an older one than is known, because the server is behind or because the bucket came back older (D23).
+    pub(super) fn on_entry(&mut self, now: Instant, id: WorkerId, entry: &KvEntry) -> bool {
+        let known = self.all.get_mut(&id);
+        if let Some(peer) = known.filter(|peer| entry.revision <= peer.revision) {
+            return entry.revision < peer.revision && !std::mem::replace(&mut peer.marking, true);
+        }
+        self.on_stored(now, id, entry);
+        false
+    }
+
+    /// Handles a record that was read. Returns whether it is older than what was acked, so that the bucket was rolled
+    /// back.
+    pub(super) fn on_read(&mut self, now: Instant, id: WorkerId, entry: &KvEntry) -> bool {
+        let known = self.all.get(&id).map_or(0, |peer| peer.revision);
+        if entry.revision > known {
+            self.on_stored(now, id, entry);
+        }
+        entry.revision < known
+    }
+
+    fn on_stored(&mut self, now: Instant, id: WorkerId, entry: &KvEntry) {
+        let record: Option<WorkerRecord> = entry.value.as_ref().and_then(decode);
         let peer = Peer {
             // A deleted record was one of a dead worker. An unreadable one belongs to a build that cannot read this
             // worker's records either.
@@ -187,7 +213,8 @@ impl Peers {
                 continue;
             }
             let silent = now >= peer.changed_at + SILENCE && peer.own_renewals >= OWN_RENEWALS;
-            if alone || silent || peer.misses >= MISSES || peer.revision == 0 {
+            let given_up = self.former.as_ref() == Some(id);
+            if alone || given_up || silent || peer.misses >= MISSES || peer.revision == 0 {
                 peer.marking = true;
                 found.push(id.clone());
             }

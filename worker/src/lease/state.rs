@@ -25,6 +25,8 @@ pub(super) struct LeaseState {
     pub(super) ended: bool,
     /// Whether there was an event after the last decision.
     pub(super) changed: bool,
+    /// The time of the next get of leases that may be gone since the connection was lost.
+    pub(super) verify_at: Option<Instant>,
     /// The time of the next decision if there is no event before.
     pub(super) decide_at: Option<Instant>,
     pub(super) commands: VecDeque<LeaseCommand>,
@@ -34,14 +36,15 @@ impl LeaseState {
     pub(super) fn new(settings: LeaseSettings) -> Self {
         Self {
             own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
-            peers: Peers::default(),
-            leases: (0..settings.partitions)
-                .map(|_| PartitionLease::default())
+            peers: Peers::new(settings.earlier.id.clone()),
+            leases: (0..usize::from(settings.partitions))
+                .map(|index| PartitionLease::above(settings.earlier.epochs.get(index).copied()))
                 .collect(),
             loaded: false,
             delete_at: None,
             ended: false,
             changed: true,
+            verify_at: None,
             decide_at: None,
             commands: VecDeque::new(),
             settings,
@@ -50,7 +53,9 @@ impl LeaseState {
 
     /// Whether the worker may publish, append and put at `now`.
     pub(super) fn may_act(&self, now: Instant) -> bool {
-        !self.ended && self.own.may_act(now)
+        !self.ended
+            && self.own.may_act(now)
+            && !self.leases.iter().any(PartitionLease::is_unverified)
     }
 
     pub(super) fn on_record_event(&mut self, event: RecordEvent) {
@@ -58,6 +63,7 @@ impl LeaseState {
             RecordEvent::Nothing | RecordEvent::Renewed | RecordEvent::Seen => {}
             RecordEvent::Unknown => self.push_get(RecordKey::Worker(self.own.id.clone())),
             RecordEvent::Dead => self.end(LeaseCommand::Dead),
+            RecordEvent::RolledBack => self.end(LeaseCommand::RolledBack),
         }
     }
 
@@ -68,6 +74,7 @@ impl LeaseState {
             LeaseChange::Taken(epoch) => self
                 .commands
                 .push_back(LeaseCommand::Start { partition, epoch }),
+            LeaseChange::RolledBack => self.end(LeaseCommand::RolledBack),
             LeaseChange::Lost => self.commands.push_back(LeaseCommand::Lost { partition }),
             LeaseChange::Retaken(epoch) => {
                 self.commands.push_back(LeaseCommand::Lost { partition });

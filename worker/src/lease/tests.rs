@@ -10,6 +10,8 @@ mod second;
 
 mod taking;
 
+mod rolled_back;
+
 const UNIX: u64 = 1_767_225_600_000;
 
 fn start() -> Instant {
@@ -26,6 +28,7 @@ fn machine(alone: bool) -> LeaseMachine {
         build: "test".to_owned(),
         partitions: 4,
         alone,
+        earlier: Earlier::default(),
     })
 }
 
@@ -67,6 +70,26 @@ fn drain(machine: &mut LeaseMachine, now: Instant, revision: &mut u64) -> Vec<Le
         all.push(command);
     }
     all
+}
+
+/// Answers the gets of leases with what is known to be stored.
+fn confirm_leases(machine: &mut LeaseMachine, now: Instant, commands: &[LeaseCommand]) {
+    for command in commands {
+        let LeaseCommand::Get {
+            record: RecordKey::Lease(partition),
+        } = command
+        else {
+            continue;
+        };
+        let known = &machine.state.leases[usize::from(partition.0)];
+        let found = entry(
+            &partition.to_string(),
+            known.stored.as_ref().unwrap(),
+            known.revision,
+        );
+        let record = RecordKey::Lease(*partition);
+        machine.handle_get(now, &record, &GetOutcome::Found(found));
+    }
 }
 
 fn starts(commands: &[LeaseCommand]) -> Vec<(Partition, Epoch)> {
@@ -331,7 +354,8 @@ fn a_worker_that_lost_its_connection_acts_only_after_a_later_acked_renewal() {
     assert!(!machine.may_act(now));
     let later = now + Duration::from_millis(100);
     machine.handle_connection(later, true);
-    drain(&mut machine, later, &mut revision);
+    let commands = drain(&mut machine, later, &mut revision);
+    confirm_leases(&mut machine, later, &commands);
     assert!(machine.may_act(later));
     assert_eq!(machine.owned(), 4);
 }

@@ -8,7 +8,7 @@ use grandstand_common::record::{Checkpoint, Cut};
 
 use super::tenure::Tenure;
 use crate::command::{Command, Outcome};
-use crate::context::Context;
+use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 
 /// The delay before a failed write is repeated.
@@ -83,20 +83,20 @@ impl Checkpoints {
         cx: &mut Context,
         tenure: Tenure,
         entry: Option<KvEntry>,
-    ) -> bool {
+    ) -> Result<(), Epoch> {
         self.revision = entry.as_ref().map_or(0, |entry| entry.revision);
         let value = entry.and_then(|entry| entry.value);
         let stored = value.and_then(|value| serde_json::from_slice::<Checkpoint>(&value).ok());
         if let Some(stored) = stored {
             if stored.epoch > tenure.epoch {
-                return false;
+                return Err(stored.epoch);
             }
             self.stored = stored;
         }
         self.stored.epoch = tenure.epoch;
         let claimed = self.stored.clone();
         self.put(cx, tenure, &claimed, Purpose::Takeover);
-        true
+        Ok(())
     }
 
     /// Notes that the claim, or the checkpoint of the measured log, is stored.
@@ -212,19 +212,29 @@ impl Checkpoints {
     }
 
     /// Handles the outcome of the read after a failed write. Returns whether the partition is still this owner's.
-    pub(super) fn on_read_back(&mut self, now: Instant, tenure: Tenure, outcome: Outcome) -> bool {
+    pub(super) fn on_read_back(
+        &mut self,
+        now: Instant,
+        tenure: Tenure,
+        outcome: Outcome,
+    ) -> Ownership {
         self.writing = None;
         self.forced = true;
         match outcome {
             Outcome::Value(entry) => {
-                if tenure.is_superseded_by(entry.as_ref()) {
-                    return false;
+                if let Some(later) = tenure.superseded_by(entry.as_ref()) {
+                    return Ownership::Lost(later);
                 }
-                self.revision = entry.map_or(0, |entry| entry.revision);
+                let revision = entry.map_or(0, |entry| entry.revision);
+                // A get is never older than what was acked.
+                if revision < self.revision {
+                    return Ownership::RolledBack;
+                }
+                self.revision = revision;
             }
             _ => self.retry_at = Some(now + RETRY),
         }
-        true
+        Ownership::Held
     }
 
     fn put(&mut self, cx: &mut Context, tenure: Tenure, checkpoint: &Checkpoint, purpose: Purpose) {

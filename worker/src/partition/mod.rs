@@ -312,8 +312,13 @@ impl OwnedPartition {
         if !state.rooms.is_stored(id) {
             return Ownership::Held;
         }
-        if state.tenure.is_superseded_by(entry.as_ref()) {
-            return Ownership::Lost;
+        if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
+            return Ownership::Lost(later);
+        }
+        // A get is never older than what was acked.
+        let revision = entry.as_ref().map_or(0, |entry| entry.revision);
+        if entry.is_some() && revision < state.rooms.revision(id) {
+            return Ownership::RolledBack;
         }
         for what in idle_loading::on_read(state, cx, id, entry) {
             match what {

@@ -27,8 +27,8 @@ pub(super) fn on_outcome(
     match state.takeover.on_outcome(cx.now.at, outcome) {
         Step::Wait => {}
         Step::Claim(entry) => {
-            if !state.checkpoints.claim(cx, state.tenure, entry) {
-                return Ownership::Lost;
+            if let Err(later) = state.checkpoints.claim(cx, state.tenure, entry) {
+                return Ownership::Lost(later);
             }
         }
         Step::Claimed(revision) => {
@@ -54,8 +54,8 @@ pub(super) fn handle_key(
     if !state.takeover.is_reading() {
         return Ownership::Held;
     }
-    if !state.takeover.on_key(state.tenure, source, entry) {
-        return Ownership::Lost;
+    if let Some(later) = state.takeover.on_key(state.tenure, source, entry) {
+        return Ownership::Lost(later);
     }
     if behind == 0 {
         state.takeover.on_keys_end(source);

@@ -63,14 +63,10 @@ pub(super) fn on_checkpoint_read_back(
     outcome: Outcome,
 ) -> Ownership {
     let is_read = matches!(outcome, Outcome::Value(_));
-    if !state
-        .checkpoints
-        .on_read_back(cx.now.at, state.tenure, outcome)
-    {
-        return Ownership::Lost;
-    }
-    if is_read {
+    let tenure = state.tenure;
+    let ownership = state.checkpoints.on_read_back(cx.now.at, tenure, outcome);
+    if is_read && ownership == Ownership::Held {
         advance_checkpoint(state, cx);
     }
-    Ownership::Held
+    ownership
 }

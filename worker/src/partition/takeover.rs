@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogState};
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 
@@ -166,8 +166,13 @@ impl Takeover {
         Step::Wait
     }
 
-    /// Handles a key that a reader delivered. Returns whether the partition is still this owner's.
-    pub(super) fn on_key(&mut self, tenure: Tenure, source: KvSource, entry: KvEntry) -> bool {
+    /// Handles a key that a reader delivered. Returns the epoch of a later owner if the key has one.
+    pub(super) fn on_key(
+        &mut self,
+        tenure: Tenure,
+        source: KvSource,
+        entry: KvEntry,
+    ) -> Option<Epoch> {
         match source {
             KvSource::Quarantine => {
                 if let Some((_, room)) = subject::parse_room_key(&entry.key) {
@@ -181,8 +186,8 @@ impl Takeover {
             KvSource::Rooms if entry.key == subject::checkpoint_key(tenure.id) => {
                 let stored = entry.value.as_ref();
                 let stored = stored.and_then(|v| serde_json::from_slice::<Checkpoint>(v).ok());
-                if stored.is_some_and(|stored| stored.epoch > tenure.epoch) {
-                    return false;
+                if let Some(later) = stored.filter(|stored| stored.epoch > tenure.epoch) {
+                    return Some(later.epoch);
                 }
                 self.checkpoint = self.checkpoint.max(entry.revision);
             }
@@ -192,7 +197,7 @@ impl Takeover {
                 }
             }
         }
-        true
+        None
     }
 
     /// Notes that a reader has delivered all stored keys.

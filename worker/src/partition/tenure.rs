@@ -17,14 +17,15 @@ impl Tenure {
         (Bucket::Rooms(self.id), subject::checkpoint_key(self.id))
     }
 
-    /// Whether a later owner wrote this value.
-    pub(super) fn is_superseded_by(self, entry: Option<&KvEntry>) -> bool {
+    /// The epoch of the later owner that wrote this value, if one did.
+    pub(super) fn superseded_by(self, entry: Option<&KvEntry>) -> Option<Epoch> {
         #[derive(serde::Deserialize)]
         struct Epoched {
             epoch: Epoch,
         }
         let value = entry.and_then(|entry| entry.value.as_ref());
         let epoched = value.and_then(|value| serde_json::from_slice::<Epoched>(value).ok());
-        epoched.is_some_and(|stored| stored.epoch > self.epoch)
+        let later = epoched.map(|stored| stored.epoch);
+        later.filter(|later| *later > self.epoch)
     }
 }

@@ -101,11 +101,15 @@ pub(super) fn on_read_back(
 ) -> Ownership {
     let read = match outcome {
         Outcome::Value(entry) => {
-            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-            state.rooms.set_revision(id, revision);
-            if state.tenure.is_superseded_by(entry.as_ref()) {
-                return Ownership::Lost;
+            if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
+                return Ownership::Lost(later);
             }
+            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
+            // A get is never older than what was acked. A delete marker may have expired.
+            if entry.is_some() && revision < state.rooms.revision(id) {
+                return Ownership::RolledBack;
+            }
+            state.rooms.set_revision(id, revision);
             true
         }
         _ => false,
@@ -182,10 +186,12 @@ pub(super) fn on_record_read_back(
     outcome: Outcome,
 ) -> Ownership {
     let read = match outcome {
-        Outcome::Value(entry) if state.tenure.is_superseded_by(entry.as_ref()) => {
-            return Ownership::Lost;
+        Outcome::Value(entry) => {
+            if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
+                return Ownership::Lost(later);
+            }
+            Some(entry)
         }
-        Outcome::Value(entry) => Some(entry),
         _ => None,
     };
     state

@@ -7,4 +7,6 @@ pub(super) enum End {
     Left,
     /// Another worker marked it as dead.
     Dead,
+    /// A bucket came back in an older state than it had acked (D23).
+    RolledBack,
 }

@@ -80,6 +80,10 @@ impl Worker<'_> {
                     self.engine.drop_all();
                     return Ok(Some(End::Dead));
                 }
+                LeaseCommand::RolledBack => {
+                    self.engine.drop_all();
+                    return Ok(Some(End::RolledBack));
+                }
                 LeaseCommand::Left => return Ok(Some(End::Left)),
             }
         }

@@ -40,6 +40,8 @@ pub struct WorkerMetrics {
     pub lost: Counter,
     /// Times that another worker marked this one as dead.
     pub found_dead: Counter,
+    /// Times that NATS came back with an older state than it had acked.
+    pub rolled_back: Counter,
     /// Entries read from the log.
     pub entries: Counter,
     /// Entries appended to the log: timers, and players of dead edges.
@@ -132,6 +134,11 @@ impl WorkerMetrics {
                 "found_dead",
                 "Times that another worker marked this one as dead",
                 &self.found_dead,
+            ),
+            (
+                "rolled_back",
+                "Times that NATS came back with an older state than it had acked",
+                &self.rolled_back,
             ),
             ("entries", "Log entries read", &self.entries),
             (

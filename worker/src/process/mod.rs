@@ -48,6 +48,8 @@ use end::End;
 use grandstand_game::Games;
 use turn::Worker;
 
+use crate::lease::Earlier;
+
 /// Runs a worker on this thread. After the signal of `shutdown` it gives all partitions away, and returns when that is
 /// done or at the deadline of the shutdown. `status` is ready while every partition of the cluster has a ready owner.
 ///
@@ -66,19 +68,24 @@ pub async fn run(
     settings.metrics.bus.add(&bus);
     let witness = bus.witness();
     let tasks = LocalSet::new();
-    let pulse = status.pulse("worker");
-    pulse.begin();
     let result = tasks
         .run_until(async {
+            let mut earlier = Earlier::default();
             loop {
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
-                let worker = Worker::new(id, (&bus, &witness), &games, &settings, &shutdown);
-                // After a panic the state of the rooms is unknown: the worker does not touch anything any more.
-                let supervisor = settings.supervisor.scope("worker");
-                let driving = worker.drive(&status, &pulse);
-                match supervisor.guard("loop", driving).await?? {
+                let buses = (&bus, &witness);
+                let worker = Worker::new((id, earlier), buses, &games, &settings, &shutdown);
+                let (end, known) = worker.drive(&status).await?;
+                earlier = known;
+                match end {
                     End::Left => return Ok(()),
+                    End::RolledBack => {
+                        settings.metrics.rolled_back.inc();
+                        tracing::error!(
+                            "NATS came back with an older state than it had acked; this worker starts again under a new id with what is stored, and players whose acked inputs are lost are told so (room_rolled_back)"
+                        );
+                    }
                     End::Dead => {
                         settings.metrics.found_dead.inc();
                         tracing::warn!(

@@ -7,9 +7,8 @@ use std::time::Duration;
 use grandstand_common::bus::{Bus, KvEntry, LogEntry, Message, Read};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::subject;
-use grandstand_common::supervisor::Supervisor;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::subscribe::subscribe;
@@ -59,13 +58,11 @@ pub(super) struct Readers {
     /// The tasks that run for as long as the worker.
     fixed: Vec<AbortHandle>,
     next: u64,
-    supervisor: Supervisor,
 }
 
 impl Readers {
-    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>, supervisor: Supervisor) -> Self {
+    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>) -> Self {
         Self {
-            supervisor,
             bus,
             work,
             tasks: BTreeMap::new(),
@@ -106,7 +103,6 @@ impl Readers {
                 }
             }
         };
-        let task = self.supervisor.run_local("log", task);
         self.start(ReaderKey::Log(partition), id, task);
     }
 
@@ -126,7 +122,6 @@ impl Readers {
             };
             read_kv(&bus, bucket, &prefix, false, pass_on).await;
         };
-        let task = self.supervisor.run_local("keys", task);
         self.start(ReaderKey::Kv(partition, source), id, task);
     }
 
@@ -147,7 +142,6 @@ impl Readers {
                 };
             }
         };
-        let task = self.supervisor.keep_local("listen", task);
         self.start(ReaderKey::Listen(partition), id, task);
     }
 
@@ -193,17 +187,13 @@ impl Readers {
                 }
             }
         };
-        let parts = [
-            self.supervisor.keep_local("alive", alive),
-            self.supervisor.keep_local("link", link),
-        ];
-        self.fixed.extend(parts);
+        self.fixed.push(spawn_local(alive).abort_handle());
+        self.fixed.push(spawn_local(link).abort_handle());
     }
 
     /// Watches the records of workers and the leases.
     pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
-        self.fixed
-            .extend(watches::watch(&self.bus, watched, &self.supervisor));
+        self.fixed.extend(watches::watch(&self.bus, watched));
     }
 
     fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {
@@ -211,9 +201,10 @@ impl Readers {
         (self.next, self.bus.clone(), self.work.clone())
     }
 
-    fn start(&mut self, key: ReaderKey, id: u64, task: AbortHandle) {
+    fn start(&mut self, key: ReaderKey, id: u64, task: impl Future<Output = ()> + 'static) {
         self.close(key);
-        self.tasks.insert(key, (id, task));
+        self.tasks
+            .insert(key, (id, spawn_local(task).abort_handle()));
     }
 }
 

@@ -111,7 +111,16 @@ impl Worker<'_> {
                 self.settings.metrics.released.inc();
                 self.machine.handle_stopped(partition);
             }
-            Command::Lost { partition, .. } => {
+            Command::RolledBack { partition } => {
+                tracing::error!(%partition, "the bucket of rooms came back with an older state than it had acked; the partition is taken over again from what is stored");
+                self.readers.close_partition(partition);
+                self.settings.metrics.rolled_back.inc();
+                self.machine.handle_stopped(partition);
+            }
+            Command::Lost {
+                partition, later, ..
+            } => {
+                self.machine.handle_epoch(partition, later);
                 tracing::warn!(%partition, "another owner's epoch was seen");
                 self.readers.close_partition(partition);
                 self.settings.metrics.lost.inc();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use grandstand_common::bus::Bus;
 use grandstand_common::id::WorkerId;
-use grandstand_common::supervisor::{PartEnded, Supervisor};
 
 use super::metrics::WorkerMetrics;
 use crate::command::EngineConfig;
@@ -39,8 +38,6 @@ pub struct WorkerSettings {
     pub log_max_age: Duration,
     /// The worker's metrics.
     pub metrics: WorkerMetrics,
-    /// Starts the worker's tasks.
-    pub supervisor: Supervisor,
 }
 
 impl WorkerSettings {
@@ -60,7 +57,6 @@ impl WorkerSettings {
             cold_after: Duration::from_secs(60),
             log_max_age: Duration::from_secs(3600),
             metrics: WorkerMetrics::default(),
-            supervisor: Supervisor::default(),
         }
     }
 
@@ -89,7 +85,4 @@ pub enum WorkerError {
     /// The bus has ended.
     #[error("the bus is gone")]
     BusGone,
-    /// The worker's loop panicked.
-    #[error(transparent)]
-    Panicked(#[from] PartEnded),
 }

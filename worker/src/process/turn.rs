@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
 use grandstand_common::id::{Partition, WorkerId};
-use grandstand_common::process::admin::{Component, Phase, Pulse};
+use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 
@@ -19,7 +19,7 @@ use super::time::{now, sleep_or_never};
 use super::watches::Watched;
 use crate::counts::Counts;
 use crate::engine::Engine;
-use crate::lease::{LeaseMachine, LeaseSettings};
+use crate::lease::{Earlier, LeaseMachine, LeaseSettings};
 use grandstand_game::Games;
 
 /// The most events of a turn, so that the output of its first ones does not wait long.
@@ -69,7 +69,7 @@ enum LoopEvent {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
-        id: WorkerId,
+        (id, earlier): (WorkerId, Earlier),
         (bus, witness): (&'a Bus, &'a Witness),
         games: &Games,
         settings: &'a WorkerSettings,
@@ -77,8 +77,7 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let (work_sender, work) = mpsc::channel(QUEUE);
         let (watched_sender, watched) = mpsc::channel(QUEUE);
-        let supervisor = settings.supervisor.scope("worker");
-        let mut readers = Readers::new(bus.clone(), work_sender, supervisor);
+        let mut readers = Readers::new(bus.clone(), work_sender);
         readers.serve(&id);
         readers.watch(&watched_sender);
         let config = settings.engine(id.clone(), bus.max_payload());
@@ -89,6 +88,7 @@ impl<'a> Worker<'a> {
                 build,
                 partitions: settings.partitions,
                 alone: settings.alone,
+                earlier,
             }),
             engine: Engine::new(now(), config, games.clone()),
             readers,
@@ -114,14 +114,15 @@ impl<'a> Worker<'a> {
         worker
     }
 
-    /// Runs until the worker ends under this id. Each turn answers `pulse`.
-    pub(super) async fn drive(
-        mut self,
-        status: &Component,
-        pulse: &Pulse,
-    ) -> Result<End, WorkerError> {
+    /// Runs until the worker ends under this id.
+    pub(super) async fn drive(mut self, status: &Component) -> Result<(End, Earlier), WorkerError> {
+        let end = self.drive_to_end(status).await?;
+        Ok((end, self.machine.earlier()))
+    }
+
+    async fn drive_to_end(&mut self, status: &Component) -> Result<End, WorkerError> {
         loop {
-            match self.next(pulse).await {
+            match self.next().await {
                 LoopEvent::Leave(deadline) => {
                     tracing::info!("leaving");
                     status.set(Phase::Draining);
@@ -149,12 +150,11 @@ impl<'a> Worker<'a> {
             self.drive_rooms().await?;
             self.count();
             self.report(status);
-            pulse.answer();
         }
     }
 
     /// Waits for the first event. Dropping the future loses no event.
-    async fn next(&mut self, pulse: &Pulse) -> LoopEvent {
+    async fn next(&mut self) -> LoopEvent {
         let acting = self.machine.may_act(now().at);
         let timeout = self.next_timeout(acting);
         tokio::select! {
@@ -171,7 +171,6 @@ impl<'a> Worker<'a> {
             Some(answer) = self.engine_answers.next() => LoopEvent::EngineAnswer(answer),
             Some((task, work)) = self.work.recv(), if acting => LoopEvent::Work(task, work),
             () = sleep_or_never(timeout) => LoopEvent::Timeout,
-            () = pulse.asked() => LoopEvent::Timeout,
         }
     }
 

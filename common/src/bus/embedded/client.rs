@@ -162,8 +162,7 @@ impl Embedded {
             .connection_state
             .send_replace(ConnectionState::Down);
         let this = self.clone();
-        let supervisor = &self.shared().options.supervisor;
-        supervisor.run("bus-outage", async move {
+        tokio::spawn(async move {
             tokio::time::sleep(outage).await;
             this.shared()
                 .state

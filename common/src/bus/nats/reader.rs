@@ -101,8 +101,7 @@ pub(super) async fn open<T: Send + 'static>(
         sender,
     };
     let consumer = reader.create().await?;
-    let supervisor = reader.inner.options.supervisor.clone();
-    supervisor.run("bus-reader", async move { reader.drive(consumer).await });
+    tokio::spawn(async move { reader.drive(consumer).await });
     Ok(receiver)
 }
 
@@ -215,13 +214,14 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Whether the log lost its tail (a power cut) and grew past the position again, so that the last entry read no
-    /// longer exists.
+    /// Whether the stream lost its tail (a power cut) and grew past the position again, so that the last entry read no
+    /// longer exists. A bucket removes entries that were replaced, so the absence of one says nothing: then the answer
+    /// is yes, and the bucket is read from the beginning.
     async fn is_rewritten(&self, info: &StreamInfo) -> Result<bool, BusError> {
         let Some((seq, time_ms)) = self.position.last else {
             return Ok(false);
         };
-        if !self.spec.every_entry || seq < info.state.first() {
+        if self.spec.every_entry && seq < info.state.first() {
             return Ok(false);
         }
         let found = self
@@ -257,7 +257,7 @@ impl<T> Reader<T> {
             match result {
                 Ok(consumer) => return Some(consumer),
                 Err(BusError::NoStream) => {
-                    tracing::warn!(stream = self.spec.stream, "a reader lost its position");
+                    tracing::debug!(stream = self.spec.stream, "a reader lost its position");
                     let _ = self.sender.send(Read::Lost).await;
                     return None;
                 }

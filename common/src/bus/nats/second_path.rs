@@ -69,8 +69,7 @@ impl SecondPath {
             options,
             state: state.clone(),
         };
-        let supervisor = seeker.options.supervisor.clone();
-        let task = supervisor.keep("bus-second-path", seeker.drive());
+        let task = tokio::spawn(seeker.drive()).abort_handle();
         Self { state, task }
     }
 

@@ -8,6 +8,7 @@ use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
+use grandstand_common::wire::{Interest, Known, RoomInterest};
 use grandstand_game::Games;
 
 fn commands(owner: &mut Engine) -> Vec<Command> {
@@ -102,7 +103,8 @@ fn d10_a_later_claim_wins() {
     let claimed = entry(&subject::checkpoint_key(P), later.into(), 60);
     let is_lost = |command: &Command| {
         let own = Epoch(9);
-        matches!(command, Command::Lost { epoch, .. } if *epoch == own)
+        let later = Epoch(10);
+        matches!(command, Command::Lost { epoch, later: of, .. } if *epoch == own && *of == later)
     };
     let rooms = (P, KvSource::Rooms);
     owner.handle_kv(rig.now, rooms, claimed.clone(), 0);
@@ -240,4 +242,40 @@ fn d20_a_reader_that_lost_its_place_goes_on_from_it() {
         ["update 2/0 alice a", "processed 10 n1 seq1"]
     );
     assert_eq!(rig.checkpoint().generation, 0);
+}
+
+#[test]
+fn d23_an_edge_that_knows_a_later_epoch_ends_the_ownership() {
+    let rig = Rig::new();
+    let mut owner = Engine::new(
+        rig.now,
+        EngineConfig::new("w".parse().unwrap()),
+        Games::new(),
+    );
+    claim(&mut owner, &rig);
+    let interest = |epoch| Interest {
+        edge: "e1".to_owned(),
+        rooms: vec![RoomInterest {
+            room: "echo-1".to_owned(),
+            spectators: Some(Known {
+                epoch,
+                ..Known::default()
+            }),
+            ..RoomInterest::default()
+        }],
+        ..Interest::default()
+    };
+    owner.handle_interest(rig.now, P, &interest(9), None);
+    assert!(
+        !commands(&mut owner)
+            .iter()
+            .any(|c| matches!(c, Command::Lost { .. }))
+    );
+    owner.handle_interest(rig.now, P, &interest(10), None);
+    let lost = Command::Lost {
+        partition: P,
+        epoch: Epoch(9),
+        later: Epoch(10),
+    };
+    assert_eq!(commands(&mut owner).last(), Some(&lost));
 }

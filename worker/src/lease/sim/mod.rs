@@ -63,6 +63,8 @@ enum Event {
     Connected { node: usize },
     /// A paused worker continues.
     Resumes { node: usize },
+    /// The store is copied, and comes back as this copy later.
+    Backup,
 }
 
 #[derive(Debug, Clone)]
@@ -101,6 +103,7 @@ struct Sim {
     count: u64,
     store: BTreeMap<String, (RecordKey, KvEntry)>,
     revision: u64,
+    backup: (BTreeMap<String, (RecordKey, KvEntry)>, u64),
     stalled_until: u64,
     /// Whether workers probe over two servers. The first one has no routes until `cut_until`.
     clustered: bool,
@@ -122,6 +125,7 @@ impl Sim {
             count: 0,
             store: BTreeMap::new(),
             revision: 0,
+            backup: (BTreeMap::new(), 0),
             stalled_until: 0,
             clustered: seed % 2 == 1,
             cut_until: 0,
@@ -149,7 +153,7 @@ impl Sim {
         }
     }
 
-    fn spawn(&mut self) {
+    fn spawn(&mut self, earlier: Earlier) {
         let index = self.nodes.len();
         let settings = LeaseSettings {
             id: format!("w{}-{index}", self.rng.random_range(0..1000))
@@ -158,6 +162,7 @@ impl Sim {
             build: String::new(),
             partitions: PARTITIONS,
             alone: false,
+            earlier,
         };
         let mut machine = LeaseMachine::new(settings);
         machine.handle_connection(self.now(), true);
@@ -196,10 +201,10 @@ impl Sim {
         let node = living[self.rng.random_range(0..living.len())];
         let ms = self.rng.random_range(0..6_000);
         let now = self.now();
-        match self.rng.random_range(0..7) {
+        match self.rng.random_range(0..9) {
             0 => {
                 self.nodes[node].alive = false;
-                self.spawn();
+                self.spawn(Earlier::default());
             }
             1 => self.stalled_until = self.ms + ms,
             6 => self.cut_until = self.ms + ms,
@@ -212,9 +217,34 @@ impl Sim {
                 self.nodes[node].paused = true;
                 self.schedule(ms, Event::Resumes { node });
             }
-            4 if living.len() < 5 => self.spawn(),
+            4 if living.len() < 5 => self.spawn(Earlier::default()),
+            7 => self.schedule(ms / 2, Event::Backup),
+            8 => self.roll_back(),
             5 if living.len() > 2 && self.staying() > 2 => self.nodes[node].machine.handle_leave(),
             _ => {}
+        }
+    }
+
+    /// The store restarts as it was at the last backup (D23). Workers lose their connections, and what is in flight.
+    fn roll_back(&mut self) {
+        if self.backup.0.is_empty() {
+            return;
+        }
+        (self.store, self.revision) = self.backup.clone();
+        self.events.retain(|_, event| {
+            !matches!(
+                event,
+                Event::Arrives { .. } | Event::Answered { .. } | Event::Shown { .. }
+            )
+        });
+        let now = self.now();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].alive && self.nodes[node].up && !self.nodes[node].paused {
+                self.nodes[node].up = false;
+                self.nodes[node].machine.handle_connection(now, false);
+                let ms = self.rng.random_range(0..500);
+                self.schedule(ms, Event::Connected { node });
+            }
         }
     }
 
@@ -278,7 +308,7 @@ fn d16_a_partition_has_at_most_one_owner_at_a_time_and_gets_one() {
     for seed in 0..100 {
         let mut sim = Sim::new(seed, start);
         for _ in 0..sim.rng.random_range(3..=5) {
-            sim.spawn();
+            sim.spawn(Earlier::default());
         }
         for _ in 0..sim.rng.random_range(3..15) {
             let until = sim.ms + sim.rng.random_range(0..5_000);

@@ -23,8 +23,9 @@ impl Sim {
             if event.is_some_and(|at| at <= next) {
                 let Reverse((at, id)) = self.queue.pop().unwrap();
                 self.ms = self.ms.max(at);
-                let event = self.events.remove(&id).unwrap();
-                self.handle(event);
+                if let Some(event) = self.events.remove(&id) {
+                    self.handle(event);
+                }
             } else {
                 // At least one millisecond: a timeout without an effect must not stop the clock.
                 self.ms = next.max(self.ms + 1);
@@ -77,9 +78,10 @@ impl Sim {
                     );
                 }
                 LeaseCommand::Lost { .. } => {}
-                LeaseCommand::Dead => {
+                LeaseCommand::Dead | LeaseCommand::RolledBack => {
                     self.nodes[index].alive = false;
-                    self.spawn();
+                    let earlier = self.nodes[index].machine.earlier();
+                    self.spawn(earlier);
                 }
                 LeaseCommand::Left => self.nodes[index].alive = false,
             }
@@ -148,6 +150,7 @@ impl Sim {
                 connection,
                 op,
             } => self.store(node, connection, op),
+            Event::Backup => self.backup = (self.store.clone(), self.revision),
             Event::Resumes { node } => {
                 self.nodes[node].paused = false;
                 for event in std::mem::take(&mut self.nodes[node].held) {

@@ -23,7 +23,7 @@ fn stored_by(epoch: u64) -> KvEntry {
 /// Returns checkpoints after a takeover of log 1..=120, with revision 41.
 fn claimed(cx: &mut Context) -> Checkpoints {
     let mut checkpoints = Checkpoints::new(TENURE.epoch, cx.now.at);
-    assert!(checkpoints.claim(cx, TENURE, Some(stored_by(6))));
+    assert_eq!(checkpoints.claim(cx, TENURE, Some(stored_by(6))), Ok(()));
     cx.commands.clear();
     checkpoints.on_takeover_stored(41);
     checkpoints.on_loaded(cx.now.at);
@@ -49,10 +49,16 @@ fn written(cx: &mut Context) -> (Checkpoint, u64) {
 fn a_later_owners_checkpoint_is_not_claimed() {
     let mut cx = context();
     let mut checkpoints = Checkpoints::new(TENURE.epoch, cx.now.at);
-    assert!(!checkpoints.claim(&mut cx, TENURE, Some(stored_by(8))));
+    assert_eq!(
+        checkpoints.claim(&mut cx, TENURE, Some(stored_by(8))),
+        Err(Epoch(8))
+    );
     assert_eq!(cx.commands, []);
 
-    assert!(checkpoints.claim(&mut cx, TENURE, Some(stored_by(6))));
+    assert_eq!(
+        checkpoints.claim(&mut cx, TENURE, Some(stored_by(6))),
+        Ok(())
+    );
     let (claim, expected) = written(&mut cx);
     assert_eq!((claim.epoch, claim.seq, expected), (TENURE.epoch, 100, 40));
 }
@@ -94,7 +100,8 @@ fn a_failed_write_is_repeated_over_the_revision_that_is_read_back() {
 
     let mut own = stored_by(TENURE.epoch.0);
     own.revision = 42;
-    assert!(checkpoints.on_read_back(cx.now.at, TENURE, Outcome::Value(Some(own))));
+    let ownership = checkpoints.on_read_back(cx.now.at, TENURE, Outcome::Value(Some(own)));
+    assert_eq!(ownership, Ownership::Held);
     assert!(!checkpoints.is_settled());
     checkpoints.advance(&mut cx, TENURE, 105, true);
     assert_eq!(cx.commands, [], "not before the delay");
@@ -102,6 +109,20 @@ fn a_failed_write_is_repeated_over_the_revision_that_is_read_back() {
     checkpoints.advance(&mut cx, TENURE, 105, false);
     let (again, expected) = written(&mut cx);
     assert_eq!((again.seq, expected), (105, 42));
+}
+
+#[test]
+fn d23_an_older_checkpoint_than_was_acked_is_a_rollback() {
+    let mut cx = context();
+    let mut checkpoints = claimed(&mut cx);
+    checkpoints.advance(&mut cx, TENURE, 105, false);
+    cx.commands.clear();
+    assert!(!checkpoints.on_written(&mut cx, TENURE, 105, &Outcome::Conflict));
+    let mut older = stored_by(TENURE.epoch.0 - 1);
+    older.revision = 40;
+    let read = Outcome::Value(Some(older));
+    let ownership = checkpoints.on_read_back(cx.now.at, TENURE, read);
+    assert_eq!(ownership, Ownership::RolledBack);
 }
 
 #[test]

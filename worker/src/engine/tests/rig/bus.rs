@@ -103,6 +103,7 @@ impl Rig {
             Command::Ready { .. } => self.events.push("ready"),
             Command::Released { .. } => self.events.push("released"),
             Command::Lost { .. } => self.events.push("lost"),
+            Command::RolledBack { .. } => self.events.push("rolled back"),
         }
     }
 
