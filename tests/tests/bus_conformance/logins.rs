@@ -16,7 +16,7 @@ async fn connect(url: &str) -> Result<Bus, ConnectError> {
 }
 
 #[tokio::test]
-async fn a_user_and_password_or_a_token_in_the_url_reach_the_server_also_after_a_reconnect() {
+async fn d27_a_login_in_the_url_reaches_the_server_and_a_refused_one_is_no_outage() {
     for (args, good, bad) in [
         (
             &["--user", "m@e", "--pass", "p/w,:%"][..],

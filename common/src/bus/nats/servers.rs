@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_says_what_would_be_ignored_is_refused() {
+    fn d27_a_url_that_says_what_would_be_ignored_is_refused() {
         for (url, part) in [
             ("", "is empty"),
             ("nats://a,,nats://b", "is empty"),

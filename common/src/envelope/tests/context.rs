@@ -2,7 +2,7 @@ use super::*;
 use crate::error::ErrorKind::*;
 
 #[test]
-fn an_error_names_what_precedes_the_fault() {
+fn d31_an_error_names_what_precedes_the_fault() {
     let context = |id, room: Option<&str>, seq| MessageContext {
         id,
         room: room.map(|room| room.parse().unwrap()),
@@ -69,7 +69,7 @@ fn an_error_names_what_precedes_the_fault() {
 }
 
 #[test]
-fn what_an_error_names_is_read_without_decoding() {
+fn d31_what_an_error_names_is_read_without_decoding() {
     for message in client_messages() {
         let (room, seq) = match &message.kind {
             ClientKind::Join(join) => (Some(&join.room), None),

@@ -19,7 +19,7 @@ fn error_for(bench: &mut Bench, conn: ConnKey, text: &str) -> serde_json::Value 
 }
 
 #[test]
-fn every_error_that_answers_a_message_names_its_id_room_and_seq() {
+fn d31_every_error_that_answers_a_message_names_its_id_room_and_seq() {
     let mut bench = Bench::new();
     let (player, _) = bench.player(1, "alice");
     bench.take_messages(player);
@@ -86,7 +86,7 @@ fn every_error_that_answers_a_message_names_its_id_room_and_seq() {
 }
 
 #[test]
-fn a_message_over_the_rate_limit_is_named() {
+fn d31_a_message_over_the_rate_limit_is_named() {
     let mut config = CoreConfig::default();
     config.clients.messages_per_s = 1;
     config.clients.message_burst = 1;
@@ -115,7 +115,7 @@ fn a_message_over_the_rate_limit_is_named() {
 }
 
 #[test]
-fn a_message_that_is_too_big_is_named_by_its_start() {
+fn d31_a_message_that_is_too_big_is_named_by_its_start() {
     let mut bench = Bench::new();
     let conn = bench.open(1, "alice");
     let start = br#"{"type":"input","id":5,"room":"relay-1","seq":7,"data":"xxxxxx"#;
@@ -124,4 +124,19 @@ fn a_message_that_is_too_big_is_named_by_its_start() {
     let got = bench.take_messages(conn);
     let wanted = serde_json::json!(["too_big", 5, "relay-1", 7]);
     assert_eq!(named(&got[0]), wanted);
+}
+
+#[test]
+fn welcome_names_the_connection_as_the_log_does() {
+    let mut bench = Bench::new();
+    let conn = ConnKey {
+        index: 31,
+        generation: 2,
+    };
+    let grants = Grants::trusted("alice".parse().unwrap());
+    let (core, clients) = (&mut bench.core, &mut bench.clients);
+    core.handle_open(conn, Encoding::Json.into(), grants, bench.now, clients);
+    let welcome = &bench.take_messages(conn)[0];
+    assert_eq!(welcome["connection"], bench.core.name(conn).to_string());
+    assert_eq!(welcome["connection"], "edge-0-x-1f-2");
 }
