@@ -27,6 +27,10 @@ pub trait Transport {
     /// up to twice its cap; beyond that the connection is closed with `too_slow`.
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
+    /// Whether the socket has accepted all frames, so that [`send`](Self::send) goes straight to it. If it has not,
+    /// `Core::handle_drained` follows once it has.
+    fn is_drained(&self, conn: ConnKey) -> bool;
+
     /// Drops the data frames in the outbox, but neither control frames nor the rest of a frame that was partly written.
     /// `Core::handle_drained` follows once the outbox is empty, even if it was empty before.
     fn discard(&mut self, conn: ConnKey);

@@ -232,6 +232,15 @@ impl Clients {
         Some(client.memberships.swap_remove(at))
     }
 
+    /// Moves a client's membership of a room behind the others.
+    pub(crate) fn move_to_end(&mut self, conn: ConnKey, room: RoomKey) {
+        if let Some(client) = self.clients.get_mut(conn)
+            && let Some(at) = client.memberships.iter().position(|m| m.room == room)
+        {
+            client.memberships[at..].rotate_left(1);
+        }
+    }
+
     /// Charges `count` frames to the client's budget.
     pub(crate) fn charge(&mut self, conn: ConnKey, count: u32, now: Instant) -> Charge {
         let (rate, burst) = (

@@ -87,12 +87,15 @@ pub(crate) enum ClientAction {
 }
 
 /// The answer to a join, in three pieces that are sent as one. They are concatenated when they are sent, so that many
-/// answers that wait share the snapshot.
-#[derive(Debug, Default)]
+/// answers that wait share the snapshot. If the client's socket has not accepted all earlier frames, only `joined` is
+/// sent, and the rest is made again once it has (D26).
+#[derive(Debug)]
 pub(crate) struct Answer {
-    /// The answer must not be dropped.
-    pub(crate) control: bool,
-    /// `joined`.
+    /// The room.
+    pub(crate) room: RoomKey,
+    /// The last version that the client has, and its epoch. The last two pieces begin there.
+    pub(crate) since: Option<(u64, String)>,
+    /// `joined`, which must not be dropped.
     pub(crate) before: Vec<u8>,
     /// The lane's frames that the client has not been sent.
     pub(crate) shared: Bytes,

@@ -7,6 +7,7 @@ use grandstand_common::id::Lane as LaneId;
 use super::clients::Client;
 use super::effects::{Answer, ClientAction, Effects};
 use super::ids::RoomKey;
+use super::join;
 use super::state::Hub;
 use crate::codec;
 use crate::conn::key::ConnKey;
@@ -56,24 +57,37 @@ pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Tra
                 transport.send_control(conn, &frames);
             }
             ClientAction::Answer(answer) => {
-                let Answer {
-                    control,
-                    before,
-                    shared,
-                    after,
-                } = *answer;
-                let frames = concat(before, shared, &after);
-                if control {
-                    transport.send_control(conn, &frames);
-                } else if !frames.is_empty() {
-                    send(hub, effects, conn, &frames, transport);
-                }
+                send_answer(hub, conn, *answer, transport);
             }
             ClientAction::Discard => send_snapshots_later(hub, conn, transport),
             ClientAction::Close(why) => transport.close(conn, why),
             ClientAction::Pause(paused) => transport.pause(conn, paused),
         }
     }
+}
+
+/// Sends the answer to a join, or only `joined` if the socket has not accepted all earlier frames. However many rooms a
+/// client joins at once, the edge queues the frames of one of them (D26).
+fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut impl Transport) {
+    let Answer {
+        room,
+        since,
+        before,
+        shared,
+        after,
+    } = answer;
+    let has_more = !shared.is_empty() || !after.is_empty();
+    if !has_more || transport.is_drained(conn) {
+        let frames = concat(before, shared, &after);
+        if !frames.is_empty() {
+            transport.send_control(conn, &frames);
+        }
+        return;
+    }
+    if !before.is_empty() {
+        transport.send_control(conn, &before.into());
+    }
+    join::postpone(hub, conn, room, since);
 }
 
 fn concat(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {

@@ -1,5 +1,6 @@
 //! Joining and leaving rooms.
 
+use bytes::Bytes;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Join, Role, ServerMessage};
 use grandstand_common::error::ErrorKind;
@@ -206,7 +207,13 @@ pub(super) fn answer(
         return;
     };
     let (id, lane_state, sessions) = room.parts(lane);
-    let mut answer = Answer::default();
+    let mut answer = Answer {
+        room: key,
+        since: None,
+        before: Vec::new(),
+        shared: Bytes::new(),
+        after: Vec::new(),
+    };
     if let Some(request) = &mut membership.request
         && !request.joined_sent
     {
@@ -229,8 +236,7 @@ pub(super) fn answer(
         };
         put_message(&mut answer.before, encoding, &joined);
         request.joined_sent = true;
-        // `joined` is sent once, so it must not be dropped.
-        answer.control = true;
+        request.id = None;
         membership.answered = true;
     }
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
@@ -244,7 +250,7 @@ pub(super) fn answer(
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
-        membership.request = None;
+        answer.since = membership.request.take().and_then(|request| request.since);
         match membership.slot {
             Some(slot) => lane_state.clients_mut().mark_current(slot),
             None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
@@ -272,20 +278,42 @@ pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
     }
 }
 
-/// Sends a client whose outbox is empty the frames that it missed in its rooms.
-pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
-    let Some(client) = hub.clients.get(conn) else {
+/// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
+/// outbox is empty.
+pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option<(u64, String)>) {
+    let Some(membership) = hub.clients.membership(conn, key) else {
         return;
+    };
+    membership.request.get_or_insert_with(|| {
+        Box::new(JoinRequest {
+            id: None,
+            since,
+            joined_sent: true,
+        })
+    });
+    let (slot, lane) = (membership.slot, membership.lane);
+    if let (Some(slot), Some(room)) = (slot, hub.rooms.room_mut(key)) {
+        room.lane_mut(lane).clients_mut().mark_stale(slot);
+    }
+}
+
+/// Sends a client whose outbox is empty the frames that it missed in one of its rooms. Returns whether it missed some.
+pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) -> bool {
+    let Some(client) = hub.clients.get(conn) else {
+        return false;
     };
     let is_stale = |m: &&Membership| {
         let room = m.slot.zip(hub.rooms.get(m.room));
         room.is_some_and(|(slot, room)| room.lane(m.lane).clients().is_stale(slot))
     };
-    let stale = client.memberships().iter().filter(is_stale);
-    let stale: Vec<_> = stale.map(|m| (m.room, m.lane)).collect();
-    for place in stale {
-        answer(hub, effects, conn, place);
-    }
+    let stale = client.memberships().iter().find(is_stale);
+    let Some(place) = stale.map(|m| (m.room, m.lane)) else {
+        return false;
+    };
+    // The next time another room comes first, so that none starves.
+    hub.clients.move_to_end(conn, place.0);
+    answer(hub, effects, conn, place);
+    true
 }
 
 /// Removes a client from a room without a message. Returns its membership.

@@ -152,8 +152,12 @@ impl Core {
     /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, transport: &mut impl Transport) {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
-        join::on_drained(hub, effects, conn);
-        flush::act(hub, effects, transport);
+        while join::on_drained(hub, effects, conn) {
+            flush::act(hub, effects, transport);
+            if !transport.is_drained(conn) {
+                return;
+            }
+        }
     }
 
     /// Handles a worker's message on `edge.{edge}`.

@@ -1,5 +1,7 @@
 mod flush;
 
+mod joins;
+
 mod slow;
 
 use crate::conn::key::ConnKey;

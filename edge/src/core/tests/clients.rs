@@ -169,6 +169,9 @@ fn a_protobuf_client_gets_binary_frames() {
         fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
             self.send(conn, frames)
         }
+        fn is_drained(&self, _: ConnKey) -> bool {
+            true
+        }
         fn discard(&mut self, _: ConnKey) {}
         fn close(&mut self, _: ConnKey, _: ErrorKind) {}
         fn pause(&mut self, _: ConnKey, _: bool) {}

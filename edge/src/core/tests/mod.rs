@@ -79,6 +79,9 @@ impl Transport for Clients {
         }
         sent
     }
+    fn is_drained(&self, conn: ConnKey) -> bool {
+        !self.blocked.contains(&conn)
+    }
     fn discard(&mut self, _: ConnKey) {}
     fn close(&mut self, conn: ConnKey, why: ErrorKind) {
         self.closed.insert(conn, why);

@@ -137,10 +137,11 @@ impl Connections {
         self.0.table.borrow_mut().on_event(index, writable)
     }
 
-    /// The connection's state and whether it is paused; [`ConnState::Dead`] if it was removed.
+    /// The connection's state and whether it is paused, by the handler or because its outbox is over the cap: its client
+    /// is read again once it has read more of the answers. [`ConnState::Dead`] if it was removed.
     pub(crate) fn state(&self, key: ConnKey) -> (ConnState, bool) {
         match self.0.table.borrow_mut().get_mut(key) {
-            Some(conn) => (conn.state, conn.paused),
+            Some(conn) => (conn.state, conn.paused || conn.is_overfull()),
             None => (ConnState::Dead, false),
         }
     }
@@ -212,6 +213,10 @@ impl Transport for Connections {
         table.discard_all(conn);
         table.close(conn, ErrorKind::TooSlow, now());
         SendStatus::Gone
+    }
+
+    fn is_drained(&self, conn: ConnKey) -> bool {
+        self.0.table.borrow().is_drained(conn)
     }
 
     fn discard(&mut self, conn: ConnKey) {

@@ -18,9 +18,15 @@ mod tests;
 /// The most data items. They share their bytes with other outboxes, but not their places in the queue.
 const MAX_ITEMS: usize = 128;
 
+/// The part of the cap up to which data items are copied into one when there are too many. A client in many rooms gets
+/// many small ones.
+const MERGED_PART: usize = 8;
+
 /// Frames for one blocked socket, in order, up to a cap.
 ///
-/// The cap counts an item's bytes and its place in the queue, so that a flood of tiny items is bounded too.
+/// The cap counts an item's bytes and its place in the queue, so that a flood of tiny items is bounded too. It does not
+/// count the first item, which is being written: while a client reads a snapshot larger than the cap, updates have their
+/// space behind it.
 #[derive(Debug)]
 pub struct Outbox {
     items: VecDeque<Item>,
@@ -39,6 +45,14 @@ struct Item {
 }
 
 impl Item {
+    /// A data item; `None` if it has no bytes.
+    fn data(frames: Vec<u8>) -> Option<Self> {
+        (!frames.is_empty()).then(|| Self {
+            frames: frames.into(),
+            control: false,
+        })
+    }
+
     fn weight(&self) -> usize {
         self.frames.len() + size_of::<Self>()
     }
@@ -70,7 +84,13 @@ impl Outbox {
     /// the cap. An empty outbox accepts any size, so that a message larger than the cap can be sent.
     pub fn push_data(&mut self, frames: Bytes) -> SendStatus {
         if self.items.len() >= MAX_ITEMS {
-            return SendStatus::Full;
+            if self.waiting() > self.cap / MERGED_PART {
+                return SendStatus::Full;
+            }
+            self.merge();
+            if self.items.len() >= MAX_ITEMS {
+                return SendStatus::Full;
+            }
         }
         self.push_within(frames, false, self.cap)
     }
@@ -150,13 +170,40 @@ impl Outbox {
         self.items.is_empty()
     }
 
-    /// The bytes that the cap counts.
+    /// The bytes of all items and their places in the queue.
     pub fn weight(&self) -> usize {
         self.weight
     }
 
+    /// Whether more bytes wait than the cap allows for data items, because the client is sent more answers than it reads.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.waiting() > self.cap
+    }
+
+    /// The weight of the items behind the first, which the cap counts.
+    fn waiting(&self) -> usize {
+        self.weight - self.items.front().map_or(0, Item::weight)
+    }
+
+    /// Copies neighbouring data items behind the first into one.
+    fn merge(&mut self) {
+        let mut items = std::mem::take(&mut self.items).into_iter();
+        self.items.extend(items.next());
+        let mut run = Vec::new();
+        for item in items {
+            if item.control {
+                self.items.extend(Item::data(std::mem::take(&mut run)));
+                self.items.push_back(item);
+            } else {
+                run.extend_from_slice(&item.frames);
+            }
+        }
+        self.items.extend(Item::data(run));
+        self.weight = self.items.iter().map(Item::weight).sum();
+    }
+
     fn push_within(&mut self, frames: Bytes, control: bool, cap: usize) -> SendStatus {
-        let weight = self.weight + frames.len() + size_of::<Item>();
+        let weight = self.waiting() + frames.len() + size_of::<Item>();
         if weight > cap && !self.items.is_empty() {
             return SendStatus::Full;
         }

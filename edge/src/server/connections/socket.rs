@@ -67,6 +67,12 @@ impl ConnEntry {
         self.pinged = false;
     }
 
+    /// Whether the outbox is over its cap.
+    pub(super) fn is_overfull(&self) -> bool {
+        let outbox = self.outbox.as_ref();
+        outbox.is_some_and(|outbox| outbox.is_overfull())
+    }
+
     /// Writes to the socket. Returns the number of bytes that it accepted, 0 if it is blocked.
     pub(super) fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
         loop {

@@ -190,6 +190,13 @@ impl Table {
         sent
     }
 
+    /// Whether the connection has no outbox, or is gone.
+    pub(super) fn is_drained(&self, key: ConnKey) -> bool {
+        let conn = self.conns.get(key.index as usize);
+        conn.filter(|conn| conn.generation == key.generation)
+            .is_none_or(|conn| conn.outbox.is_none())
+    }
+
     pub(super) fn discard(&mut self, key: ConnKey) {
         let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
             return;

@@ -46,6 +46,10 @@ impl Transport for Sockets {
     fn send_control(&mut self, _: ConnKey, _: &Bytes) -> SendStatus {
         SendStatus::Written
     }
+    fn is_drained(&self, conn: ConnKey) -> bool {
+        let outbox = self.outboxes.get(&conn.index);
+        outbox.is_none_or(Outbox::is_empty)
+    }
     fn discard(&mut self, conn: ConnKey) {
         if let Some(outbox) = self.outboxes.get_mut(&conn.index) {
             outbox.discard();

@@ -29,6 +29,9 @@ impl Transport for Sockets {
         self.sent.push((conn.index, frames.clone()));
         SendStatus::Written
     }
+    fn is_drained(&self, conn: ConnKey) -> bool {
+        !self.full.contains(&conn.index)
+    }
     fn discard(&mut self, conn: ConnKey) {
         if !self.full.contains(&conn.index) {
             self.discarded.push(conn.index);

@@ -55,17 +55,20 @@ fn data_frames_are_refused_at_the_cap_and_control_frames_at_twice_the_cap() {
     let item = frames(&[98]);
     let weight = 100 + size_of::<Item>();
     let mut outbox = Outbox::new(3 * weight);
-    for _ in 0..3 {
+    // The first item is being written.
+    for _ in 0..4 {
         assert_eq!(outbox.push_data(item.clone()), SendStatus::Queued);
     }
     assert_eq!(outbox.push_data(item.clone()), SendStatus::Full);
-    for _ in 3..6 {
+    assert!(!outbox.is_overfull());
+    for _ in 4..7 {
         assert_eq!(outbox.push_control(item.clone()), SendStatus::Queued);
     }
     assert_eq!(outbox.push_control(item.clone()), SendStatus::Full);
-    assert_eq!(outbox.weight(), 6 * weight);
+    assert!(outbox.is_overfull());
+    assert_eq!(outbox.weight(), 7 * weight);
     outbox.push_last(item.clone());
-    assert_eq!(drain(&mut outbox, 77).len(), 7 * item.len());
+    assert_eq!(drain(&mut outbox, 77).len(), 8 * item.len());
 }
 
 #[test]
@@ -120,4 +123,27 @@ fn a_discard_between_two_frames_keeps_no_data() {
     assert!(outbox.is_empty());
     assert_eq!(outbox.push_data(frames(&[3])), SendStatus::Queued);
     assert_eq!(drain(&mut outbox, 100), frames(&[3]));
+}
+
+#[test]
+fn d26_many_small_items_are_merged_and_few_large_ones_are_not() {
+    let mut outbox = Outbox::new(100_000);
+    let (first, small) = (frames(&[3]), frames(&[20]));
+    outbox.push_control(first.clone());
+    let mut expected = first.to_vec();
+    for i in 0..200 {
+        if i == 50 {
+            outbox.push_control(small.clone());
+            expected.extend_from_slice(&small);
+        }
+        assert_eq!(outbox.push_data(small.clone()), SendStatus::Queued);
+        expected.extend_from_slice(&small);
+    }
+    assert!(outbox.items.len() < MAX_ITEMS);
+    assert_eq!(drain(&mut outbox, 100), expected);
+    let large = frames(&[200]);
+    for _ in 0..MAX_ITEMS {
+        assert_eq!(outbox.push_data(large.clone()), SendStatus::Queued);
+    }
+    assert_eq!(outbox.push_data(large), SendStatus::Full);
 }
