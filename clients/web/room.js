@@ -1,6 +1,6 @@
 // One room of a client: its position in the stream of versions, and its inputs until they are processed.
 
-const RETRY_MS = 2_000; // after room_unavailable and rate_limited
+const RETRY_MS = 2_000; // after room_unavailable and rate_limited, unless they say retry_after_ms
 const FRAME_BYTES = 192; // maximum size of an input message without its data
 
 /** A room that the client has joined or is joining. */
@@ -166,7 +166,7 @@ export class Room {
       this.#lastSeq = item.seq - 1;
       this.#settle((other) => other.seq >= item.seq, { ok: false, code: message.code, message: message.message });
     } else if (join && (code === "room_unavailable" || (code === "rate_limited" && this.instance))) {
-      setTimeout(() => this.link || this.ended || this.#client.enter(this), RETRY_MS);
+      setTimeout(() => this.link || this.ended || this.#client.enter(this), message.retry_after_ms ?? RETRY_MS);
     } else if (join) {
       this.end(message.code);
     } else {

@@ -221,9 +221,12 @@ test("a refused join ends the room; an unavailable room is tried again", () => {
   const id = socket.sent.find(({ type }) => type === "join").id;
   socket.say({ type: "error", code: "room_unavailable", message: "", room: R, id });
   timers.tick(2000);
+  assert.equal(socket.sent.filter(({ type }) => type === "join").length, 2);
+  socket.say({ type: "error", code: "room_unavailable", message: "", room: R, id: socket.sent.at(-1).id, retry_after_ms: 500 });
+  timers.tick(500);
   const joins = socket.sent.filter(({ type }) => type === "join");
-  assert.equal(joins.length, 2);
-  socket.say({ type: "error", code: "room_full", message: "", room: R, id: joins[1].id });
+  assert.equal(joins.length, 3);
+  socket.say({ type: "error", code: "room_full", message: "", room: R, id: joins[2].id });
   assert.deepEqual(seen.at(-1), ["left", "room_full"]);
   assert.equal(client.rooms.size, 0);
 });

@@ -82,6 +82,7 @@ pub enum ServerEvent {
         message: String,
         room: Option<RoomId>,
         seq: Option<u64>,
+        retry_after_ms: Option<u64>,
     },
 }
 
@@ -216,12 +217,14 @@ impl From<&ServerMessage<'_>> for ServerEvent {
                 message,
                 room,
                 seq,
+                retry_after_ms,
             } => Self::Error {
                 id,
                 code: code.to_owned(),
                 message: message.to_owned(),
                 room: room.cloned(),
                 seq,
+                retry_after_ms,
             },
         }
     }

@@ -332,6 +332,8 @@ pub enum ServerMessage<'a> {
         room: Option<&'a RoomId>,
         /// The input that failed.
         seq: Option<u64>,
+        /// The time after which the client may try again, in milliseconds.
+        retry_after_ms: Option<u64>,
     },
 }
 

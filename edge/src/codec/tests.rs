@@ -14,6 +14,7 @@ fn put_deflated_compresses_the_message_of_a_frame_of_any_encoding_and_length() {
             message: &text,
             room: None,
             seq: None,
+            retry_after_ms: None,
         };
         for encoding in Encoding::ALL {
             let plain = super::message(encoding, &message);

@@ -33,6 +33,8 @@ pub struct ClientConfig {
     pub message_burst: u32,
     /// Close slow players (4008) instead of sending them a snapshot once they keep up again.
     pub close_slow_players: bool,
+    /// The time after which a join that is not answered yet gets the error `room_unavailable`.
+    pub join_answer: Duration,
 }
 
 impl Default for ClientConfig {
@@ -41,6 +43,7 @@ impl Default for ClientConfig {
             messages_per_s: 500,
             message_burst: 2000,
             close_slow_players: false,
+            join_answer: Duration::from_secs(2),
         }
     }
 }
@@ -54,6 +57,8 @@ pub(crate) struct JoinRequest {
     pub(crate) since: Option<(u64, String)>,
     /// `joined` was sent.
     pub(crate) joined_sent: bool,
+    /// The time at which the client is told that the room is unavailable; `None` if it was told.
+    pub(crate) due: Option<Instant>,
 }
 
 /// A client's membership of a room.
@@ -205,6 +210,11 @@ impl Clients {
     /// The number of clients.
     pub(crate) fn len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// The time after which a join that is not answered yet gets the error `room_unavailable`.
+    pub(crate) fn join_answer(&self) -> Duration {
+        self.config.join_answer
     }
 
     /// Whether slow players are closed.

@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Linger(RoomKey),
     /// A gap in a link is due for a request.
     Links,
+    /// A client's join may be unanswered for too long.
+    Join(ConnKey, RoomKey),
     /// A token expires soon, or has expired.
     Token(ConnKey),
     /// The bus may have recovered.

@@ -16,6 +16,7 @@ use super::rooms::chain::Chain;
 use super::rooms::event::presence_message;
 use super::rooms::sessions::PlayerSession;
 use super::state::{Hub, State};
+use super::unanswered;
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 
@@ -49,6 +50,7 @@ pub(super) fn on_join(
         id,
         since: join.since.zip(join.epoch.clone()),
         joined_sent: false,
+        due: None,
     };
     let key = hub.rooms.find(room.as_str());
     if let Some(membership) = key.and_then(|key| hub.clients.membership(conn, key)) {
@@ -56,6 +58,9 @@ pub(super) fn on_join(
         if membership.answered {
             let (key, lane) = (membership.room, membership.lane);
             answer(hub, effects, conn, (key, lane));
+        } else {
+            let key = membership.room;
+            unanswered::arm(hub, effects, (conn, key), now);
         }
         return;
     }
@@ -99,6 +104,7 @@ pub(super) fn on_join(
             lane_state.clients_mut().wait(conn);
             lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
+            unanswered::arm(hub, effects, (conn, key), now);
         }
         return effects.tell_owner(key, Tell::Spectators);
     }
@@ -119,6 +125,7 @@ pub(super) fn on_join(
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
     sessions.open(address, (session, player), joined, now, effects);
+    unanswered::arm(hub, effects, (conn, key), now);
 }
 
 /// Handles a client's `leave`.
@@ -289,6 +296,7 @@ pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option
             id: None,
             since,
             joined_sent: true,
+            due: None,
         })
     });
     let (slot, lane) = (membership.slot, membership.lane);

@@ -100,12 +100,14 @@ pub(super) fn error(
         seq,
     } = *error;
     effects.counts().error(kind);
+    let retry_after = clients.join_answer().as_millis() as u64;
     let error = ServerMessage::Error {
         id,
         code: kind.code(),
         message,
         room,
         seq,
+        retry_after_ms: (kind == ErrorKind::RoomUnavailable).then_some(retry_after),
     };
     send(clients, effects, conn, &error);
 }
@@ -128,6 +130,7 @@ pub(super) fn join_error(
         message,
         room: Some(room),
         seq: None,
+        retry_after_ms: None,
     };
     send(clients, effects, conn, &error);
 }

@@ -48,6 +48,7 @@ impl Handler for CoreHandler {
                     message: &message,
                     room: None,
                     seq: None,
+                    retry_after_ms: None,
                 };
                 conns.send_control(conn, &codec::message(format.encoding, &error));
                 conns.close(conn, kind);

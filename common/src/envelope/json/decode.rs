@@ -174,6 +174,7 @@ fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {
                 None => None,
             },
             seq: fields.integer(Field::Seq)?,
+            retry_after_ms: fields.integer(Field::RetryAfterMs)?,
         },
         other => return Err(unknown(other)),
     })

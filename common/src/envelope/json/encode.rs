@@ -104,12 +104,14 @@ pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut 
             message,
             room,
             seq,
+            retry_after_ms,
         } => Object::open("error", out)
             .maybe("id", id)
             .text("code", code)
             .text("message", message)
             .maybe_text("room", room.map(RoomId::as_str))
-            .maybe("seq", seq),
+            .maybe("seq", seq)
+            .maybe("retry_after_ms", retry_after_ms),
     }
     .close();
 }

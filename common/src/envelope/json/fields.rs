@@ -45,7 +45,7 @@ fields!(
     Connection "connection", Edge "edge", Protocol "protocol", HeartbeatMs "heartbeat_ms", Limits "limits",
     Features "features", Instance "instance", LastSeq "last_seq", Code "code", Version "version", Prev "prev",
     Message "message", Players "players", PlayerCount "player_count", Viewers "viewers", TimeMs "time_ms",
-    ReconnectInMs "reconnect_in_ms",
+    ReconnectInMs "reconnect_in_ms", RetryAfterMs "retry_after_ms",
 );
 
 /// A message's fields. The last of repeated fields counts; `null` counts as absent, except for `data`.

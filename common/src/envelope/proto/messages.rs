@@ -257,4 +257,6 @@ pub(super) struct Error {
     pub(super) room: Option<String>,
     #[prost(uint64, optional, tag = "4")]
     pub(super) seq: Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub(super) retry_after_ms: Option<u64>,
 }

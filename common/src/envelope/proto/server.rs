@@ -164,12 +164,14 @@ fn parts(message: &ServerMessage<'_>) -> (Option<u64>, Kind) {
             message,
             room,
             seq,
+            retry_after_ms,
         } => {
             let kind = Kind::Error(messages::Error {
                 code: code.to_owned(),
                 message: message.to_owned(),
                 room: room.map(ToString::to_string),
                 seq,
+                retry_after_ms,
             });
             (id, kind)
         }
@@ -275,6 +277,7 @@ fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, Message
             message: error.message,
             room: error.room.as_deref().map(check::room).transpose()?,
             seq: error.seq,
+            retry_after_ms: error.retry_after_ms,
         },
     })
 }

@@ -142,6 +142,7 @@ fn for_each_server_message(mut f: impl FnMut(&ServerMessage<'_>)) {
             message: "say \"7\"\t\u{7f}\u{1f}",
             room: id.map(|_| room),
             seq: id,
+            retry_after_ms: id,
         });
     }
     for data in [data, binary] {

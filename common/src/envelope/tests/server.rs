@@ -35,7 +35,7 @@ fn json_has_the_documented_fields() {
         r#"{"type":"presence","room":"memory-42","player_count":65,"viewers":120}"#,
         r#"{"type":"pong","time_ms":1767225600000}"#,
         r#"{"type":"notice","code":"draining"}"#,
-        r#"{"type":"error","id":3,"code":"bad_seq","message":"say \"7\"\t\u007f\u001f","room":"memory-42","seq":3}"#,
+        r#"{"type":"error","id":3,"code":"bad_seq","message":"say \"7\"\t\u007f\u001f","room":"memory-42","seq":3,"retry_after_ms":3}"#,
     ] {
         // Our messages have the character, the text here its escape.
         let line = line.replace("\\u007f", "\u{7f}");

@@ -31,6 +31,8 @@ mod since;
 
 mod order;
 
+mod unanswered;
+
 use crate::conn::transport::SendStatus;
 use crate::websocket::frame::frame_len;
 

@@ -95,6 +95,7 @@ impl EdgeConfig {
                 messages_per_s: self.limits.messages_per_s,
                 message_burst: self.limits.message_burst,
                 close_slow_players: self.limits.close_slow_players,
+                join_answer: Duration::from_millis(self.limits.join_answer_ms),
             },
             rooms: RoomConfig {
                 ring_bytes: self.rooms.ring_bytes as usize,

@@ -96,6 +96,8 @@ pub struct LimitsSection {
     pub outbox_bytes: u32,
     /// Whether to close slow players (4008) instead of sending them a snapshot once their outboxes are empty.
     pub close_slow_players: bool,
+    /// The milliseconds after which a join that is not answered yet gets the error `room_unavailable`.
+    pub join_answer_ms: u64,
     /// The most milliseconds from accept to upgrade.
     pub handshake_ms: u64,
     /// The most concurrent handshakes per shard.
@@ -113,6 +115,7 @@ impl Default for LimitsSection {
             message_burst: 2000,
             outbox_bytes: 256 * 1024,
             close_slow_players: false,
+            join_answer_ms: 2_000,
             handshake_ms: 10_000,
             handshakes: 1024,
             accepts: 2,
@@ -130,6 +133,7 @@ impl LimitsSection {
         range("messages_per_s", self.messages_per_s.into(), 0..=1_000_000);
         range("message_burst", self.message_burst.into(), 1..=1_000_000);
         range("outbox_bytes", self.outbox_bytes.into(), 4096..=1 << 30);
+        range("join_answer_ms", self.join_answer_ms, 100..=600_000);
         range("handshake_ms", self.handshake_ms, 100..=600_000);
         range("handshakes", self.handshakes.into(), 1..=1 << 20);
         range("accepts", self.accepts.into(), 1..=1 << 16);

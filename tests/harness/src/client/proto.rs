@@ -74,8 +74,9 @@ pub(crate) fn to_json(event: &ServerEvent) -> Value {
             message,
             room,
             seq,
+            retry_after_ms,
         } => json!({"type": "error", "id": id, "code": code, "message": message,
-                    "room": room.as_ref().map(ToString::to_string), "seq": seq}),
+                    "room": room.as_ref().map(ToString::to_string), "seq": seq, "retry_after_ms": retry_after_ms}),
     }
 }
 
