@@ -124,9 +124,9 @@ fn d30_every_byte_of_a_batch_s_header_counts() {
         .filter(|at| *at < bytes.len())
         .collect();
     let middle = starts[starts.len() / 2];
-    for at in middle..middle + 13 {
+    for (at, byte) in bytes.iter().enumerate().skip(middle).take(13) {
         let copy = rig::copied(&folder.0, "header-flipped");
-        overwrite(&rig::journal(&copy.0), at as u64, &[bytes[at] ^ 0x10]);
+        overwrite(&rig::journal(&copy.0), at as u64, &[byte ^ 0x10]);
         assert!(is_seen(&copy, &before, &format!("byte {at}")), "byte {at}");
     }
 }

@@ -17,7 +17,7 @@ fn d25_an_answer_that_is_not_read_yet_keeps_a_connection_open() {
     run(Setup::default(), async |rig| {
         let (mut client, conn) = rig.open().await;
         let (mut silent, lost) = rig.open().await;
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now().into_std();
         pass(&rig, &mut now);
         assert_eq!(client.next().await, Some((0x89, vec![])));
         assert_eq!(silent.next().await, Some((0x89, vec![])));
@@ -44,7 +44,7 @@ fn d25_a_slow_client_that_has_read_meanwhile_stays_connected() {
             let frame = frame::binary(&[7; 1000]);
             while rig.conns.clone().send(conn, &frame) != SendStatus::Full {}
         }
-        let mut now = Instant::now();
+        let mut now = tokio::time::Instant::now().into_std();
         pass(&rig, &mut now);
         // The kernel reports the space to the poll, which nobody reads before the timer runs.
         let mut buffer = vec![0; 1 << 20];
@@ -71,7 +71,7 @@ fn d25_heartbeats_are_handled_in_slices_and_spread() {
         for _ in 0..64 {
             clients.push(rig.open().await.0);
         }
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now().into_std();
         let due = begun + HEARTBEAT + Duration::from_secs(1);
         for _ in 0..64 / 16 {
             assert_eq!(rig.conns.handle_timeouts(16, due), Some(due));
