@@ -89,10 +89,12 @@ fn d31_every_error_that_answers_a_message_names_its_id_room_and_seq() {
 fn d31_a_message_over_the_rate_limit_is_named() {
     let mut config = CoreConfig::default();
     config.clients.messages_per_s = 1;
-    config.clients.message_burst = 1;
+    config.clients.message_burst = 10;
     let mut bench = Bench::with(config, None);
     let conn = bench.open(1, "alice");
-    bench.send(conn, serde_json::json!({"type": "ping"}));
+    for _ in 0..10 {
+        bench.send(conn, serde_json::json!({"type": "ping"}));
+    }
     bench.take_messages(conn);
     for (text, wanted) in [
         (
