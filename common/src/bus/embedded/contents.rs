@@ -255,6 +255,11 @@ impl Contents {
             let (name, count, last) = (&found.name, wanted.keys.count, found.last);
             let gone = count.saturating_sub(found.tally.count);
             report.lost(match wanted.last > last {
+                true if gone == 0 => format!(
+                    "the changes {} to {} of the bucket {name}",
+                    last + 1,
+                    wanted.last
+                ),
                 true => format!(
                     "{gone} of the {count} keys of the bucket {name}, and its changes {} to {}",
                     last + 1,
@@ -265,7 +270,7 @@ impl Contents {
                 }
             });
         }
-        if differ {
+        if differ && !report.has_faults() {
             report.fault("the store does not hold what it should");
         }
     }

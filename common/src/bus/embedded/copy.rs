@@ -1,10 +1,10 @@
 //! A working copy of a store, to look at it without changing it.
 //!
 //! Opening a store changes it: journals are cut, files are deleted, tables are merged. Therefore it is first opened in a
-//! copy. Journals are copied up to the last whole batch; tables, which never change, are linked.
+//! copy. Of journals the whole batches are copied; tables, which never change, are linked.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use crate::bus::embedded::journal::Journal;
@@ -36,9 +36,12 @@ impl CopyFolder {
             };
         }
         for journal in journals {
-            let mut from = File::open(&journal.path)?.take(journal.whole);
+            let mut from = File::open(&journal.path)?;
             let mut to = File::create(copy.0.join(journal.name()))?;
-            io::copy(&mut from, &mut to)?;
+            for (begin, end) in journal.readable() {
+                from.seek(io::SeekFrom::Start(begin))?;
+                io::copy(&mut (&from).take(end - begin), &mut to)?;
+            }
         }
         for entry in std::fs::read_dir(store.join(TREES))? {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;

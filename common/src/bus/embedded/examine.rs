@@ -49,6 +49,11 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// The folder whose disk has the working copy, for messages.
+    fn disk_of_copy(&self) -> &Path {
+        self.copy_at.parent().unwrap_or(self.dir)
+    }
+
     /// Examines the folder.
     ///
     /// # Errors
@@ -82,7 +87,7 @@ impl Look<'_> {
             }
             // What is missing was reported above.
             Err(error) if error.kind() == io::ErrorKind::NotFound && found.report.has_faults() => {}
-            Err(error) => return Err(ConnectError::folder(self.copy_at, error)),
+            Err(error) => return Err(ConnectError::folder(self.disk_of_copy(), error)),
         }
         found.judge_end(&journals);
         found.compare();
@@ -103,7 +108,7 @@ impl Examined {
         }
         for (i, journal) in journals.iter().enumerate() {
             if let Some(fault) = &journal.fault
-                && (fault.later > 0 || i + 1 < journals.len())
+                && (!fault.later.is_empty() || i + 1 < journals.len())
             {
                 report.fault(Broken { journal, fault });
             }
@@ -132,7 +137,7 @@ impl Examined {
         let (disk, layout) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(fjall::Error::Io(error))) if error.kind() == io::ErrorKind::StorageFull => {
-                return Err(ConnectError::folder(look.copy_at, error));
+                return Err(ConnectError::folder(look.disk_of_copy(), error));
             }
             Ok(Err(error)) => {
                 self.report
@@ -206,7 +211,11 @@ impl Examined {
         let Some(journal) = journals.last() else {
             return;
         };
-        let Some(fault) = journal.fault.as_ref().filter(|fault| fault.later == 0) else {
+        let Some(fault) = journal
+            .fault
+            .as_ref()
+            .filter(|fault| fault.later.is_empty())
+        else {
             return;
         };
         let acked = self.record.newest.as_ref();
@@ -274,7 +283,7 @@ impl fmt::Display for Broken<'_> {
         let name = self.journal.name();
         let Fault { at, why, later } = self.fault;
         write!(f, "store/{name} cannot be read from byte {at} on ({why})")?;
-        match later {
+        match later.len() {
             0 => Ok(()),
             1 => f.write_str(", with one later change"),
             later => write!(f, ", with {later} later changes"),

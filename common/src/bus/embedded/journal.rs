@@ -42,8 +42,8 @@ pub(super) struct Journal {
 pub(super) struct Fault {
     pub(super) at: u64,
     pub(super) why: &'static str,
-    /// Whole batches that follow. A write that was not finished has none.
-    pub(super) later: u64,
+    /// Begin and end of whole batches that follow. A write that was not finished has none.
+    pub(super) later: Vec<(u64, u64)>,
 }
 
 /// A whole batch.
@@ -56,6 +56,12 @@ struct Batch {
 }
 
 impl Journal {
+    /// Begin and end of all that can be read.
+    pub(super) fn readable(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let later = self.fault.iter().flat_map(|fault| &fault.later);
+        [(0, self.whole)].into_iter().chain(later.copied())
+    }
+
     /// The file's name.
     pub(super) fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
@@ -78,7 +84,7 @@ impl Journal {
                 }
                 Err(why) => {
                     let at = at as u64;
-                    let later = later(&bytes, journal.whole as usize + 1);
+                    let later = later(&bytes, journal.whole as usize);
                     journal.fault = Some(Fault { at, why, later });
                 }
             }
@@ -232,19 +238,20 @@ fn batch(bytes: &[u8], at: usize) -> Result<Batch, &'static str> {
     })
 }
 
-/// The number of whole batches from `from` on, wherever they begin.
-fn later(bytes: &[u8], from: usize) -> u64 {
-    let (mut at, mut found) = (from, 0);
+/// The whole batches from `from` on, wherever they begin.
+fn later(bytes: &[u8], from: usize) -> Vec<(u64, u64)> {
+    let (mut at, mut found) = (from, Vec::new());
     while let Some(rest) = bytes.get(at..)
         && let Some(start) = rest.iter().position(|byte| *byte == START)
     {
-        match batch(bytes, at + start) {
+        let start = at + start;
+        at = match batch(bytes, start) {
             Ok(batch) => {
-                found += 1;
-                at = batch.end;
+                found.push((start as u64, batch.end as u64));
+                batch.end
             }
-            Err(_) => at += start + 1,
-        }
+            Err(_) => start + 1,
+        };
     }
     found
 }

@@ -18,7 +18,7 @@ use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::{Copies, Record};
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
-use crate::bus::error::ConnectError;
+use crate::bus::error::{ConnectError, StoreFailure};
 use crate::bus::options::BusOptions;
 use crate::clock::unix_ms;
 
@@ -118,7 +118,19 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         if is_unfinished || !record.exist && !store.exists() {
             return Ok(None);
         }
-        let found = look.examine(record)?;
+        let found = match look.examine(record) {
+            // What is nearly full can still be read.
+            Err(ConnectError::Disk(StoreFailure::Full { .. })) => {
+                let name = format!("grandstand-check-{}", std::process::id());
+                let elsewhere = std::env::temp_dir().join(name);
+                let look = Look {
+                    copy_at: &elsewhere,
+                    ..look
+                };
+                look.examine(Copies::read(dir).map_err(failed)?)?
+            }
+            found => found?,
+        };
         if !found.report.has_faults() {
             return Ok(Some(found));
         }

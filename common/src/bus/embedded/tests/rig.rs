@@ -189,3 +189,13 @@ pub(super) fn journal(dir: &Path) -> PathBuf {
         .find(|path| path.extension().is_some_and(|e| e == "jnl"))
         .unwrap()
 }
+
+/// Damages the commit with the last entry of [`filled`]. Other commits follow it.
+pub(super) fn damage_an_entry(dir: &Path) {
+    let path = journal(dir);
+    let bytes = std::fs::read(&path).unwrap();
+    let payload = b"3 19 3 19 ";
+    let mut windows = bytes.windows(payload.len());
+    let at = windows.position(|window| window == payload).unwrap();
+    overwrite(&path, at as u64, b"X");
+}
