@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::ports::Port;
 use grandstand_harness::process::{Output, Process, Start};
@@ -135,6 +136,27 @@ async fn a_folder_belongs_to_one_process() {
     assert_ne!(output.code, Some(0));
     assert!(output.text.contains(&folder), "{}", output.text);
     assert!(!output.text.contains("panicked"), "{}", output.text);
+}
+
+#[tokio::test]
+async fn d30_a_damaged_folder_ends_dev_and_replay_with_65() {
+    let dir = TempDir::new("damaged");
+    let options = BusOptions::default();
+    drop(
+        Bus::open_embedded(Some(dir.path()), &options)
+            .await
+            .unwrap(),
+    );
+    std::fs::write(dir.path().join("store/version"), "FJL2").unwrap();
+    let folder = dir.path().display().to_string();
+    let expected: &[&[&str]] = &[&[&folder, "store/version", "lost: ", "--accept-loss"]];
+    let ports = [(); 2].map(|()| Port::take());
+    let [listen, admin] = ports.each_ref().map(|p| p.address().to_string());
+    let dev = Start::grandstand("dev").flag("--data", &folder);
+    let dev = dev.flag("--listen", &listen).flag("--admin", &admin);
+    check_output(&dev.output().await, 65, expected);
+    let replay = Start::grandstand("replay").arg("relay-1");
+    check_output(&replay.flag("--data", &folder).output().await, 65, expected);
 }
 
 #[tokio::test]
