@@ -38,6 +38,8 @@ pub enum ErrorKind {
     TooBig,
     /// The client sent more than the limit allows in this time, or has too many of one kind at once.
     RateLimited,
+    /// The game rejected the input, and the reason is not kept any more.
+    Rejected,
     /// The room is over.
     Finished,
     /// The player joined from another connection.
@@ -62,7 +64,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 27] = [
+    pub const ALL: [ErrorKind; 28] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -80,6 +82,7 @@ impl ErrorKind {
         Self::BadSeq,
         Self::TooBig,
         Self::RateLimited,
+        Self::Rejected,
         Self::Finished,
         Self::Replaced,
         Self::Protocol,
@@ -112,6 +115,7 @@ impl ErrorKind {
             Self::BadSeq => "bad_seq",
             Self::TooBig => "too_big",
             Self::RateLimited => "rate_limited",
+            Self::Rejected => "rejected",
             Self::Finished => "finished",
             Self::Replaced => "replaced",
             Self::Protocol => "protocol_error",
@@ -152,6 +156,7 @@ impl ErrorKind {
             | Self::BadData
             | Self::BadRoom
             | Self::NoSuchGame
+            | Self::Rejected
             | Self::Finished => 1008,
         }
     }

@@ -186,7 +186,7 @@ pub struct EngineConfig {
     pub max_payload: usize,
     /// Bytes of updates that are kept per lane. The lane's snapshot is sent again after as many bytes.
     pub ring_bytes: usize,
-    /// The limit of a room's stored snapshot, bytes.
+    /// The limit of the state of a room's game, bytes.
     pub state_bytes: usize,
     /// The number of uncovered entries after which a room is written.
     pub snapshot_entries: u32,

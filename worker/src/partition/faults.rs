@@ -20,8 +20,8 @@ pub(super) fn quarantine(
     state.close(cx, &head, exists, why.code());
     let first = state.coverage.first_of(id);
     let place = (state.tenure, state.checkpoints.generation());
-    let max_bytes = cx.config.state_bytes;
-    let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, max_bytes));
+    let limits = cx.snapshot_limits();
+    let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, limits));
     let seq = first.unwrap_or(state.log.reached());
     match &whole {
         Some(_) => drop(state.coverage.set_urgent(id, true, cx.now.at)),

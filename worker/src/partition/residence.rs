@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::EncodeError;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
 
 /// Where a room is.
 #[derive(Debug)]
@@ -105,16 +105,14 @@ impl Loaded {
         self.restore.build(&cx.games, id).ok()
     }
 
-    /// Encodes the room's snapshot. A snapshot of up to `max_bytes` becomes what the room is rebuilt from.
+    /// Encodes the room's snapshot. The room is rebuilt from it from now on.
     pub(super) fn encode(
         &mut self,
         head: SnapshotHead,
-        max_bytes: usize,
+        limits: SnapshotLimits,
     ) -> Result<Bytes, EncodeError> {
-        let value = snapshot::encode(&self.room, head)?;
-        if value.len() <= max_bytes {
-            self.restore = RestorePoint::of_snapshot(value.clone(), head.last);
-        }
+        let value = snapshot::encode(&self.room, head, limits)?;
+        self.restore = RestorePoint::of_snapshot(value.clone(), head.last);
         Ok(value)
     }
 

@@ -22,7 +22,7 @@ use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
 
 /// The rooms of a partition.
 #[derive(Debug, Default)]
@@ -218,13 +218,13 @@ impl Rooms {
         change
     }
 
-    /// Encodes a room's snapshot, or that it was deleted, for its key; `None` if there is nothing to store. A snapshot
-    /// of up to `max_bytes` becomes what the room is rebuilt from after a panic.
+    /// Encodes a room's snapshot, or that it was deleted, for its key; `None` if there is nothing to store. After
+    /// a panic the room is rebuilt from the snapshot.
     pub(super) fn encode(
         &mut self,
         id: &RoomId,
         (tenure, generation): (Tenure, u64),
-        max_bytes: usize,
+        limits: SnapshotLimits,
     ) -> Option<Result<Bytes, EncodeError>> {
         let head = |last| SnapshotHead {
             epoch: tenure.epoch,
@@ -239,17 +239,17 @@ impl Rooms {
         }
         let loaded = known.loaded_mut()?;
         let head = head(loaded.room().last());
-        Some(loaded.encode(head, max_bytes))
+        Some(loaded.encode(head, limits))
     }
 
-    /// Encodes a room in memory as it was after its last whole entry, unless it cannot be rebuilt or has more than
-    /// `max_bytes`.
+    /// Encodes a room in memory as it was after its last whole entry, unless it cannot be rebuilt or exceeds its
+    /// limits.
     pub(super) fn encode_whole(
         &self,
         cx: &Context,
         id: &RoomId,
         (tenure, generation): (Tenure, u64),
-        max_bytes: usize,
+        limits: SnapshotLimits,
     ) -> Option<Bytes> {
         let whole = self.known.get(id)?.loaded()?.whole(cx, id)?;
         let head = SnapshotHead {
@@ -257,8 +257,7 @@ impl Rooms {
             generation,
             last: whole.last(),
         };
-        let value = snapshot::encode(&whole, head).ok()?;
-        (value.len() <= max_bytes).then_some(value)
+        snapshot::encode(&whole, head, limits).ok()
     }
 
     /// Forgets the last whole state of a quarantined room: it is stored.

@@ -11,6 +11,7 @@ use crate::command::{Command, Outcome};
 use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
+use crate::stored::snapshot::EncodeError;
 
 /// Writes a room's snapshot, or postpones it if too many writes are in flight. A room that cannot be stored goes to
 /// quarantine.
@@ -22,11 +23,11 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         return;
     }
     let place = (state.tenure, state.checkpoints.generation());
-    let max_bytes = cx.config.state_bytes;
-    let value = match state.rooms.encode(id, place, max_bytes) {
-        Some(Ok(value)) if value.len() <= max_bytes => value,
-        Some(Ok(value)) => {
-            tracing::error!(room = %id, bytes = value.len(), "a room's state exceeds the size limit");
+    let limits = cx.snapshot_limits();
+    let value = match state.rooms.encode(id, place, limits) {
+        Some(Ok(value)) => value,
+        Some(Err(error @ EncodeError::TooBig { .. })) => {
+            tracing::error!(room = %id, %error, "a room is too big to be stored");
             faults::quarantine(state, cx, id, QuarantineReason::TooBig);
             return;
         }

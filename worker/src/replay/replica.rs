@@ -4,7 +4,7 @@ use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
 
 use crate::room::{Emit, Logged, Opened, Room};
-use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotHead};
+use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotHead, SnapshotLimits};
 use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
@@ -114,7 +114,7 @@ impl Replica {
                 generation: 0,
                 last,
             };
-            let stored = snapshot::encode(&room, place)?;
+            let stored = snapshot::encode(&room, place, SnapshotLimits::NONE)?;
             self.room = snapshot::decode(&self.games, &self.id, &stored, last)?;
         }
         Ok(())

@@ -74,7 +74,7 @@ impl From<EncodeError> for Stopped {
     fn from(error: EncodeError) -> Self {
         match error {
             EncodeError::Panicked(_) => Self::Panicked,
-            EncodeError::Json(_) => Self::NotStored(error.to_string()),
+            EncodeError::Json(_) | EncodeError::TooBig { .. } => Self::NotStored(error.to_string()),
         }
     }
 }

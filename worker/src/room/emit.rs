@@ -44,18 +44,11 @@ pub(crate) struct Welcome {
 impl Welcome {
     /// The welcome of `player`'s current session.
     pub(super) fn of(player: &Player, direct: Option<Data>) -> Self {
-        let session = player.session.0;
-        let rejects = player.rejects.iter().map(|reject| wire::Rejected {
-            session,
-            seq: reject.seq,
-            code: reject.code.clone(),
-            message: reject.message.clone(),
-        });
         Self {
             edge: player.edge.clone(),
             session: player.session,
             direct,
-            rejects: rejects.collect(),
+            rejects: player.all_rejected().collect(),
             processed: player.processed(),
         }
     }

@@ -17,6 +17,8 @@ mod open;
 
 mod players;
 
+mod rejects;
+
 mod sessions;
 
 mod state;

@@ -2,14 +2,18 @@
 
 use std::collections::VecDeque;
 
-use grandstand_common::id::{EdgeId, SessionId};
+use grandstand_common::id::{EdgeId, PlayerId, SessionId};
 use grandstand_common::wire;
 use serde::{Deserialize, Serialize};
 
-/// The most rejects kept per player (D4).
-const KEPT_REJECTS: usize = 64;
+use super::rejects::{KeptReject, is_zero, stored_len};
+
 /// The most earlier sessions kept per player (D1).
 const KEPT_SESSIONS: usize = 8;
+/// The most bytes of an earlier session in a snapshot.
+pub(super) const SESSION_BYTES: usize = 21;
+/// The most bytes of a player in a snapshot, without names, earlier sessions and rejects.
+const STORED_BYTES: usize = 300;
 
 /// Whether a player is connected, lost or has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,20 +40,16 @@ pub(crate) struct Player {
     pub(crate) attempt: u32,
     /// Earlier sessions, oldest first.
     pub(crate) sessions: VecDeque<SessionId>,
-    pub(crate) rejects: VecDeque<KeptReject>,
+    /// The texts of the last rejects, oldest first.
+    pub(super) rejects: VecDeque<KeptReject>,
     /// The room's event counter when the player left.
     pub(crate) left_at: u64,
+    /// The rejected inputs among the last 64: bit i is that of `last_seq - i`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) refused_seqs: u64,
     /// The round of the last reported gap. A gap is reported once per round.
     #[serde(skip)]
     pub(crate) gap_round: Option<u32>,
-}
-
-/// The reject of an input, kept so that a repeat of the input receives the same answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct KeptReject {
-    pub(crate) seq: u64,
-    pub(crate) code: String,
-    pub(crate) message: String,
 }
 
 impl Player {
@@ -66,6 +66,7 @@ impl Player {
             sessions: VecDeque::new(),
             rejects: VecDeque::new(),
             left_at: 0,
+            refused_seqs: 0,
             gap_round: None,
         }
     }
@@ -88,11 +89,14 @@ impl Player {
         self.gap_round = None;
     }
 
-    pub(crate) fn keep_reject(&mut self, reject: KeptReject) {
-        if self.rejects.len() == KEPT_REJECTS {
-            self.rejects.pop_front();
-        }
-        self.rejects.push_back(reject);
+    pub(crate) fn is_left(&self) -> bool {
+        self.presence == Presence::Left
+    }
+
+    /// The most bytes that the player takes in a snapshot, without the texts of rejects.
+    pub(super) fn stored_bytes(&self, id: &PlayerId) -> usize {
+        let sessions = self.sessions.len() * SESSION_BYTES;
+        stored_bytes(id, &self.edge, &self.client) + sessions
     }
 
     /// The state of the session's chain, for its edge.
@@ -106,4 +110,9 @@ impl Player {
             ended: self.ended,
         }
     }
+}
+
+/// The most bytes that a player without earlier sessions takes in a snapshot.
+pub(super) fn stored_bytes(id: &PlayerId, edge: &EdgeId, client: &str) -> usize {
+    STORED_BYTES + stored_len(id.as_str()) + stored_len(edge.as_str()) + stored_len(client)
 }

@@ -8,7 +8,7 @@ use grandstand_common::wire::{self, Body, ItemKind};
 use super::actor::Room;
 use super::emit::{Emit, Welcome};
 use super::logged::Logged;
-use super::players::{KeptReject, Player, Presence};
+use super::players::{Player, Presence};
 use super::state::DELETE_TIMER;
 use grandstand_game::host::Panicked;
 use grandstand_game::{EventKind, Reject};
@@ -156,7 +156,7 @@ impl Room {
         match before {
             Some((Presence::Connected | Presence::Lost, ended, session, edge)) => {
                 let returned = known.is_some_and(|p| p.presence == Presence::Lost);
-                self.begin(sender);
+                self.begin(sender, &joined.client);
                 if !ended {
                     let gone = wire::Gone {
                         session: session.0,
@@ -172,8 +172,15 @@ impl Room {
                 }
             }
             Some((Presence::Left, ..)) | None => {
-                let options = serde_json::from_slice(&joined.options).unwrap_or_default();
                 let id = &sender.player;
+                if !self.state.make_room(id, &sender.edge, &joined.client) {
+                    let message = "the room has no space for another player";
+                    let reject = Reject::new(ErrorKind::RoomFull.code(), message);
+                    self.state.remember_refused(sender.session, &reject);
+                    emits.push(sender.refused(&reject.code, &reject.message));
+                    return Ok(());
+                }
+                let options = serde_json::from_slice(&joined.options).unwrap_or_default();
                 let kind = EventKind::Joined {
                     player: id,
                     options: &options,
@@ -185,7 +192,7 @@ impl Room {
                     return Ok(());
                 }
                 direct = applied.direct;
-                self.begin(sender);
+                self.begin(sender, &joined.client);
             }
         }
         if let Some(player) = self.state.players.get_mut(&sender.player) {
@@ -238,6 +245,7 @@ impl Room {
                 player.presence = Presence::Left;
                 player.ended = true;
                 player.left_at = self.game.state().events;
+                self.state.reject_bytes -= player.drop_texts();
                 self.apply(logged.time_ms, EventKind::Left { player: id }, None, emits)?;
                 emits.push(Emit::Presence);
             }
@@ -301,7 +309,7 @@ impl Room {
             ));
             return Ok(());
         }
-        player.last_seq = input.seq;
+        self.state.reject_bytes -= player.advance(input.seq);
         let reject = if self.game.state().finished {
             Some(Reject::new(ErrorKind::Finished.code(), "the room is over"))
         } else {
@@ -312,22 +320,32 @@ impl Room {
             };
             self.apply(time_ms, kind, None, emits)?.reject
         };
-        let player = self.state.players.get_mut(&sender.player);
-        if let (Some(reject), Some(player)) = (reject, player) {
-            player.keep_reject(KeptReject {
+        if let Some(reject) = reject {
+            self.state.keep_reject(&sender.player, &reject, self.last);
+            let rejected = wire::Rejected {
+                session: sender.session.0,
                 seq: input.seq,
                 code: reject.code,
                 message: reject.message,
-            });
-            push_kept(player, input.seq, &sender.edge, emits);
+            };
+            emits.push(Emit::ToEdge(
+                sender.edge.clone(),
+                ItemKind::Rejected(rejected),
+            ));
         }
         Ok(())
     }
 
-    fn begin(&mut self, sender: &Sender) {
+    fn begin(&mut self, sender: &Sender, client: &str) {
         let (session, edge) = (sender.session, sender.edge.clone());
+        let fits = self.state.make_room(&sender.player, &edge, client);
         match self.state.players.get_mut(&sender.player) {
-            Some(player) => player.begin(session, edge),
+            Some(player) => {
+                player.begin(session, edge);
+                if !fits {
+                    player.sessions.clear();
+                }
+            }
             None => {
                 let player = Player::new(session, edge);
                 self.state.players.insert(sender.player.clone(), player);
@@ -379,13 +397,7 @@ impl Room {
 }
 
 fn push_kept(player: &Player, seq: u64, edge: &EdgeId, emits: &mut Vec<Emit>) {
-    if let Some(reject) = player.rejects.iter().find(|reject| reject.seq == seq) {
-        let rejected = wire::Rejected {
-            session: player.session.0,
-            seq,
-            code: reject.code.clone(),
-            message: reject.message.clone(),
-        };
+    if let Some(rejected) = player.rejected(seq) {
         emits.push(Emit::ToEdge(edge.clone(), ItemKind::Rejected(rejected)));
     }
 }

@@ -9,6 +9,12 @@ pub(crate) enum EncodeError {
     Panicked(#[from] Panicked),
     #[error("cannot be serialized: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("{what} has {bytes} bytes, which exceeds its limit of {max}")]
+    TooBig {
+        what: &'static str,
+        bytes: usize,
+        max: usize,
+    },
 }
 
 /// The error of a stored snapshot that cannot be used.

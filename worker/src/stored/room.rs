@@ -51,11 +51,9 @@ impl<'a> RoomRecord<'a> {
             armings: self.armings,
             timers: self.timers.into_owned(),
         };
-        let state = RoomState {
-            instance: self.instance,
-            players: self.players.into_owned(),
-            refused: self.refused.into_owned(),
-        };
+        let players = self.players.into_owned();
+        let refused = self.refused.into_owned();
+        let state = RoomState::restore(self.instance, players, refused);
         (progress, state)
     }
 }
@@ -78,5 +76,28 @@ mod tests {
     fn the_stored_text_of_a_room_stays_the_same() {
         let record: RoomRecord<'_> = serde_json::from_str(STORED).unwrap();
         assert_eq!(serde_json::to_string(&record).unwrap(), STORED);
+    }
+
+    /// Earlier builds kept the texts of the last 64 rejects, of any length, and no map of them.
+    #[test]
+    fn d26_rejects_that_an_earlier_build_stored_are_brought_into_bounds() {
+        let mut stored: serde_json::Value = serde_json::from_str(STORED).unwrap();
+        let long = "é".repeat(1_000);
+        let rejects = (20..=80)
+            .step_by(2)
+            .map(|seq| serde_json::json!({"seq": seq, "code": "paused", "message": long}));
+        stored["players"]["alice"]["rejects"] = rejects.collect();
+        stored["players"]["alice"]["last_seq"] = 99.into();
+        stored["refused"][0]["message"] = long.into();
+        let record: RoomRecord<'_> = serde_json::from_value(stored).unwrap();
+        let (_, state) = record.into_states();
+        let answers = state.players.values().next().unwrap().all_rejected();
+        let answers: Vec<_> = answers.map(|r| (r.seq, r.code, r.message.len())).collect();
+        let wanted = (36..=80).step_by(2).map(|seq| match seq {
+            66.. => (seq, "paused".to_owned(), 122),
+            _ => (seq, "rejected".to_owned(), 0),
+        });
+        assert_eq!(answers, wanted.collect::<Vec<_>>());
+        assert_eq!(state.refused[0].message.len(), 118);
     }
 }

@@ -26,6 +26,23 @@ pub(crate) struct SnapshotHead {
     pub(crate) last: u64,
 }
 
+/// The limits of a snapshot, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SnapshotLimits {
+    /// The limit of the game's own state. The rest of the room has bounds of its own (D26).
+    pub(crate) game: usize,
+    /// The limit of the whole snapshot.
+    pub(crate) snapshot: usize,
+}
+
+impl SnapshotLimits {
+    /// No limits, for snapshots that are not stored on the bus.
+    pub(crate) const NONE: Self = Self {
+        game: usize::MAX,
+        snapshot: usize::MAX,
+    };
+}
+
 #[derive(Serialize)]
 struct StoredRef<'a> {
     format: u32,
@@ -97,8 +114,13 @@ impl StoredState {
 }
 
 /// Encodes a snapshot of a room. Its last entry is that of `head`, not that of `room`.
-pub(crate) fn encode(room: &Room, head: SnapshotHead) -> Result<Bytes, EncodeError> {
+pub(crate) fn encode(
+    room: &Room,
+    head: SnapshotHead,
+    limits: SnapshotLimits,
+) -> Result<Bytes, EncodeError> {
     let state = StoredState::of(room)?;
+    check("the game's state", state.game.get().len(), limits.game)?;
     let stored = StoredRef {
         format: FORMAT,
         epoch: head.epoch,
@@ -109,7 +131,16 @@ pub(crate) fn encode(room: &Room, head: SnapshotHead) -> Result<Bytes, EncodeErr
         room: Some(&state.room),
         game: Some(&state.game),
     };
-    Ok(serde_json::to_vec(&stored)?.into())
+    let value = serde_json::to_vec(&stored)?;
+    check("the snapshot", value.len(), limits.snapshot)?;
+    Ok(value.into())
+}
+
+fn check(what: &'static str, bytes: usize, max: usize) -> Result<(), EncodeError> {
+    match bytes > max {
+        true => Err(EncodeError::TooBig { what, bytes, max }),
+        false => Ok(()),
+    }
 }
 
 /// Encodes that entry `head.last` deleted the room.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use grandstand_game::{Effects, LiveEffects};
 use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 
-/// Records its events, and does what its inputs name: `reject`, `timer`, `finish`, `direct`, `grow`, `panic`.
+/// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`, `grow`, `panic`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     pub(super) log: Vec<String>,
@@ -59,6 +59,7 @@ impl Game for Echo {
                 let text = String::from_utf8_lossy(data.bytes()).into_owned();
                 match text.as_str() {
                     "reject" => return effects.reject("no", "because"),
+                    "reject at length" => return effects.reject("no", "because\n".repeat(1_000)),
                     "timer" => effects.set_timer("t", 100),
                     "finish" => effects.finish(),
                     "direct" => effects.direct(player, Data::Json("1".into())),

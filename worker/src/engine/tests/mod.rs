@@ -26,6 +26,8 @@ mod release;
 
 mod quarantine;
 
+mod bounds;
+
 mod takeover;
 
 mod watching;

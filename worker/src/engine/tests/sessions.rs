@@ -132,7 +132,7 @@ fn d02_seq_continues_across_sessions() {
     let received = rig.received("e2", "echo-1");
     let wanted = [
         "direct 20 secret of alice",
-        "rejected 20 2 no",
+        "rejected 20 2 rejected",
         "processed 20 n0 seq2",
     ];
     assert_eq!(received[1..4], wanted);
@@ -151,7 +151,7 @@ fn d02_seq_continues_across_sessions() {
     assert_eq!(
         received,
         [
-            "rejected 20 2 no",
+            "rejected 20 2 rejected",
             "processed 20 n1 seq2",
             "processed 20 n2 seq2",
             "rejected 20 9 bad_seq",

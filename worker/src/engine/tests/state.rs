@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::room::{Logged, Room};
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;
@@ -129,7 +129,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
             generation: 0,
             last: room.last(),
         };
-        snapshot::encode(room, place).unwrap()
+        snapshot::encode(room, place, SnapshotLimits::NONE).unwrap()
     };
     let Some(Body::Joined(joined)) = &logged[0].entry.body else {
         panic!("the first entry creates");

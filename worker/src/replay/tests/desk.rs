@@ -18,7 +18,7 @@ use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;
 use crate::room::Room;
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
 use grandstand_game::Games;
 
 /// The log, the buckets and the request of a test.
@@ -126,7 +126,7 @@ impl Desk {
             last,
         };
         let value = match self.room_at(seq) {
-            Some(room) => snapshot::encode(&room, place).unwrap(),
+            Some(room) => snapshot::encode(&room, place, SnapshotLimits::NONE).unwrap(),
             None => snapshot::encode_deleted(place).unwrap(),
         };
         self.put(Some(value));

@@ -1,0 +1,108 @@
+//! Bounds of what a room keeps beside its game's state (D26).
+
+use super::*;
+
+/// The bound of a room's record beside the state of its game.
+const RECORD_BYTES: usize = 240 * 1024;
+
+/// Returns the bytes of a stored room beside the state of its game.
+fn record_bytes(rig: &Rig, room: &str) -> usize {
+    let snapshot = rig.snapshot(room).unwrap();
+    serde_json::to_vec(&snapshot["room"]).unwrap().len()
+}
+
+/// Returns the answers to inputs, without presences.
+fn answers(rig: &mut Rig, edge: &str) -> Vec<String> {
+    let mut received = rig.received(edge, "echo-1");
+    received.retain(|text| !text.starts_with("presence"));
+    received
+}
+
+#[test]
+fn d26_rejects_never_fill_a_room() {
+    let mut rig = Rig::started();
+    for player in 0..200 {
+        let (name, session) = (format!("player-{player}"), 1_000 + player);
+        rig.join("echo-1", &name, session);
+        for seq in 1..=20 {
+            rig.input("echo-1", (&name, session), seq, "reject at length");
+        }
+    }
+    rig.advance(60_000);
+    assert!(record_bytes(&rig, "echo-1") < RECORD_BYTES);
+    // The room goes on.
+    rig.received("e1", "echo-1");
+    rig.input("echo-1", ("player-7", 1_007), 21, "a");
+    assert!(answers(&mut rig, "e1").contains(&"processed 1007 n21 seq21".to_owned()));
+}
+
+#[test]
+fn d26_each_rejected_input_of_the_window_is_answered_again() {
+    let mut rig = Rig::started();
+    let alice = ("alice", 10);
+    rig.join("echo-1", "alice", 10);
+    for seq in 1..=70 {
+        rig.input(
+            "echo-1",
+            alice,
+            seq,
+            if seq % 2 == 0 { "reject" } else { "a" },
+        );
+    }
+    answers(&mut rig, "e1");
+    for restarted in [false, true] {
+        if restarted {
+            rig.advance(1_000);
+            rig.restart();
+            rig.advance(0);
+        }
+        for (seq, wanted) in [
+            (70, Some("rejected 10 70 no")),
+            (69, None),
+            (56, Some("rejected 10 56 no")),
+            (54, Some("rejected 10 54 rejected")),
+            (8, Some("rejected 10 8 rejected")),
+            (6, None),
+        ] {
+            answers(&mut rig, "e1");
+            rig.append("echo-1", input(alice, (seq, seq), "a"));
+            rig.advance(0);
+            let wanted: Vec<_> = wanted
+                .into_iter()
+                .chain(["processed 10 n70 seq70"])
+                .collect();
+            assert_eq!(answers(&mut rig, "e1"), wanted, "seq {seq}");
+        }
+    }
+}
+
+#[test]
+fn d26_a_room_refuses_players_before_their_records_exceed_its_bound() {
+    let mut rig = Rig::started();
+    let name = |i: u64| format!("{i:-<128}");
+    let mut joined = 0;
+    loop {
+        rig.join("echo-1", &name(joined), 10_000 + joined);
+        let received = answers(&mut rig, "e1");
+        if received.iter().any(|text| text.starts_with("refused")) {
+            assert!(received[0].contains("room_full"), "{received:?}");
+            break;
+        }
+        joined += 1;
+        assert!(joined < 2_000, "the records have no bound");
+    }
+    assert!(joined > 300, "{joined}");
+    rig.advance(60_000);
+    assert!(record_bytes(&rig, "echo-1") < RECORD_BYTES);
+    // A player who leaves makes space; players of the room return as often as they like.
+    rig.append("echo-1", left((&name(0), 10_000), 1));
+    rig.join("echo-1", &name(joined), 15_000);
+    for session in 0..20 {
+        rig.join("echo-1", &name(1), 16_000 + session);
+    }
+    rig.advance(60_000);
+    let stored = rig.snapshot("echo-1").unwrap();
+    let sessions = [joined, 1].map(|i| stored["room"]["players"][name(i)]["session"].clone());
+    assert_eq!(sessions, [15_000, 16_019]);
+    assert!(record_bytes(&rig, "echo-1") < RECORD_BYTES);
+}
