@@ -15,9 +15,13 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// Keeps `leases` current, forever. The first change is sent when all stored leases have been read.
 pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
+    let mut failing = false;
     loop {
         match bus.watch(Bucket::Leases, "").await {
             Ok(mut reader) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("the leases are watched again");
+                }
                 let mut all = BTreeMap::clone(&leases.borrow());
                 let mut current = false;
                 loop {
@@ -35,7 +39,10 @@ pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "cannot watch the leases: retrying"),
+            Err(error) if !std::mem::replace(&mut failing, true) => {
+                tracing::warn!(%error, "cannot watch the leases: retrying until it works");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
     }

@@ -10,6 +10,10 @@ pub mod leases;
 
 pub mod liveness;
 
+mod degraded;
+
+mod readiness;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::server::listen::bind;
+use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::EdgeConfig;
@@ -93,7 +98,8 @@ pub async fn start(
         Some(edge) => tokio::spawn(liveness::listen(bus.clone(), &edge.process()).await?),
         None => tokio::spawn(async {}),
     };
-    tokio::spawn(leases::drive_leases(bus, sender));
+    tokio::spawn(leases::drive_leases(bus.clone(), sender));
+    let refusals = LogRefusals::default();
     let (stop, stopped) = watch::channel(false);
     let (alive, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
@@ -104,6 +110,7 @@ pub async fn start(
             edge,
             listener,
             leases: leases.clone(),
+            refusals: refusals.clone(),
             metrics: metrics.shard(),
             stopped: stopped.clone(),
             ready: ready.clone(),
@@ -118,6 +125,21 @@ pub async fn start(
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
     }
     component.set(Phase::Ready);
+    let watched = readiness::Watched {
+        bus,
+        leases,
+        partitions: config.cluster.partitions,
+        refusals,
+    };
+    let degraded = metrics.degraded.clone();
+    let driven = readiness::drive_readiness(watched, component.clone(), degraded);
+    tokio::spawn(async move {
+        let mut stopped = stopped;
+        tokio::select! {
+            () = driven => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+    });
     let drain = Duration::from_millis(config.edge.drain_ms);
     Ok(Edge {
         address,

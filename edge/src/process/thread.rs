@@ -22,7 +22,7 @@ use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
-use crate::shard::{self, FlushOptions};
+use crate::shard::{self, FlushOptions, LogRefusals};
 
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
@@ -31,6 +31,7 @@ pub(super) struct ShardThread {
     pub(super) edge: EdgeId,
     pub(super) listener: std::net::TcpListener,
     pub(super) leases: watch::Receiver<Leases>,
+    pub(super) refusals: LogRefusals,
     pub(super) metrics: ShardMetrics,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
@@ -84,6 +85,7 @@ impl ShardThread {
             bus,
             edge: self.edge.clone(),
             leases: self.leases.clone(),
+            refusals: self.refusals.clone(),
         };
         let server = self.server(&shard, connections.clone());
         shard::start(&shard, to, flush, self.metrics).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{Bus, BusError, ConnectionState, Subscription};
 use grandstand_common::clock::Now;
@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 use crate::core::{Command, Core};
 use crate::shard::handle::Shard;
 use crate::shard::hot_rooms::HotRooms;
+use crate::shard::log_refusals::LogRefusals;
 
 /// The most messages from the bus that may wait for the shard. Further ones are dropped, and the core sees the gap in the
 /// link's numbers.
@@ -38,6 +39,8 @@ pub struct ShardBus {
     pub edge: EdgeId,
     /// The current owner of each partition.
     pub leases: watch::Receiver<Leases>,
+    /// The refusals of the log, which all shards share.
+    pub refusals: LogRefusals,
 }
 
 /// The bus tasks of a shard, subscribed and not yet started.
@@ -46,6 +49,7 @@ pub(super) struct BusTasks {
     leases: watch::Receiver<Leases>,
     batches: Subscription,
     hot_rooms: Rc<HotRooms>,
+    refusals: LogRefusals,
 }
 
 impl BusTasks {
@@ -54,13 +58,19 @@ impl BusTasks {
     /// # Errors
     /// If the bus refuses the subscription.
     pub(super) async fn subscribe(shard: ShardBus) -> Result<Self, BusError> {
-        let ShardBus { bus, edge, leases } = shard;
+        let ShardBus {
+            bus,
+            edge,
+            leases,
+            refusals,
+        } = shard;
         let batches = bus.subscribe(&subject::edge(&edge), BATCHES).await?;
         Ok(Self {
             bus,
             leases,
             batches,
             hot_rooms: Rc::default(),
+            refusals,
         })
     }
 
@@ -73,7 +83,12 @@ impl BusTasks {
             Rc::clone(&self.hot_rooms),
             self.batches,
         ));
-        spawn_local(drive_commands(Rc::clone(shard), self.hot_rooms, self.bus));
+        spawn_local(drive_commands(
+            Rc::clone(shard),
+            self.hot_rooms,
+            self.bus,
+            self.refusals,
+        ));
         between();
         spawn_local(drive_connection(Rc::clone(shard), connection));
         spawn_local(drive_leases(Rc::clone(shard), self.leases));
@@ -98,31 +113,43 @@ async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: S
     );
 }
 
-async fn drive_commands(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, bus: Bus) {
+async fn drive_commands(
+    shard: Rc<Shard>,
+    hot_rooms: Rc<HotRooms>,
+    bus: Bus,
+    refusals: LogRefusals,
+) {
     loop {
         while let Some(command) = shard.run(|core, _, _| core.poll_command()) {
-            execute(&shard, &hot_rooms, &bus, command).await;
+            execute(&shard, &hot_rooms, (&bus, &refusals), command).await;
         }
         shard.commands.notified().await;
     }
 }
 
-async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Command) {
+async fn execute(
+    shard: &Rc<Shard>,
+    hot_rooms: &HotRooms,
+    (bus, refusals): (&Bus, &LogRefusals),
+    command: Command,
+) {
     match command {
         Command::Append {
             subject,
             payload,
             tag,
         } => {
+            let refusals = refusals.clone();
+            let partition = partition_of(&subject);
             let sent = bus.append(subject, payload).await;
-            let stored = async {
-                match sent {
-                    Ok(stored) => stored.await.map_err(|e| e.to_string()),
-                    Err(error) => Err(error.to_string()),
-                }
+            let stored = async move {
+                let stored = sent.ok()?.await;
+                let result = stored.as_ref().map(|_| ());
+                refusals.note(partition, result, Instant::now());
+                stored.ok()
             };
             then(shard, stored, move |core, stored, now| {
-                core.handle_appended(tag, stored.ok(), now);
+                core.handle_appended(tag, stored, now);
             });
         }
         Command::Interest {
@@ -156,6 +183,12 @@ async fn execute(shard: &Rc<Shard>, hot_rooms: &HotRooms, bus: &Bus, command: Co
             }
         }
     }
+}
+
+/// The partition in the subject of an entry, `in.{p}.{room}`.
+fn partition_of(subject: &str) -> u16 {
+    let partition = subject.split('.').nth(1);
+    partition.and_then(|p| p.parse().ok()).unwrap_or_default()
 }
 
 /// Awaits `future` in a task of its own, then passes its output to the core.

@@ -7,6 +7,7 @@ use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::process::metrics::{CounterSet, Counters};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -74,12 +75,46 @@ const PLAIN: [Plain; 15] = [
     ),
 ];
 
+/// Whether the edge is degraded, since when, and why. Clones share the gauges.
+#[derive(Debug, Clone, Default)]
+pub struct DegradedMetrics {
+    degraded: Family<Vec<(&'static str, &'static str)>, Gauge>,
+    since: Family<Vec<(&'static str, &'static str)>, Gauge>,
+}
+
+impl DegradedMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "degraded",
+            "1 while the edge is degraded, by why: nats, owners, log",
+            self.degraded.clone(),
+        );
+        registry.register(
+            "degraded_since_seconds",
+            "The Unix time since when the edge is degraded, by why; 0 if it is not",
+            self.since.clone(),
+        );
+    }
+
+    /// Sets since when the edge is degraded for this reason; `None` if it is not.
+    pub(crate) fn set(&self, why: &'static str, since: Option<u64>) {
+        let labels = vec![("why", why)];
+        let seconds = since.unwrap_or(0) as i64;
+        self.degraded
+            .get_or_create(&labels)
+            .set(i64::from(since.is_some()));
+        self.since.get_or_create(&labels).set(seconds);
+    }
+}
+
 /// The metrics of an edge process.
 pub struct EdgeMetrics {
     server: ServerMetrics,
     plain: [Counter; PLAIN.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
+    /// Whether the edge is degraded, since when, and why.
+    pub degraded: DegradedMetrics,
     /// The metrics of its connections to the bus.
     pub bus: BusMetrics,
 }
@@ -100,7 +135,10 @@ impl EdgeMetrics {
         let errors = Counters::register(registry, "errors", "Errors sent to clients, by code");
         let rooms = Gauge::default();
         registry.register("rooms", "Rooms open on this edge", rooms.clone());
+        let degraded = DegradedMetrics::default();
+        degraded.register(registry);
         Self {
+            degraded,
             server,
             plain,
             errors: errors.with_labels(&[]),

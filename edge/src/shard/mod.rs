@@ -11,6 +11,8 @@ pub(crate) mod flush;
 
 mod hot_rooms;
 
+mod log_refusals;
+
 pub mod handler;
 
 pub mod admission;
@@ -24,6 +26,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_common::bus::BusError;
+
+pub use log_refusals::LogRefusals;
 
 use bus::{BusTasks, ShardBus};
 use handle::Shard;

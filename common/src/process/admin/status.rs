@@ -89,19 +89,19 @@ impl fmt::Display for Status {
     }
 }
 
-/// A component's handle to the [`Status`].
-#[derive(Debug)]
+/// A component's handle to the [`Status`]. Clones are handles to the same component.
+#[derive(Debug, Clone)]
 pub struct Component {
     status: Status,
     index: usize,
 }
 
 impl Component {
-    /// Sets the component's phase and logs it.
+    /// Sets the component's phase and logs it. A component that drains has no further phase.
     pub fn set(&self, phase: Phase) {
         let mut states = self.status.0.lock();
         let state = &mut states[self.index];
-        if state.phase == phase {
+        if state.phase == phase || state.phase == Phase::Draining {
             return;
         }
         tracing::info!(component = state.name, %phase, "phase");
