@@ -35,6 +35,10 @@ pub struct ClientConfig {
     pub close_slow_players: bool,
     /// The time after which a join that is not answered yet gets the error `room_unavailable`.
     pub join_answer: Duration,
+    /// The most sessions that a client has left and that no owner has ended yet.
+    pub departing: u16,
+    /// The same of all clients of a shard.
+    pub departing_in_all: usize,
 }
 
 impl Default for ClientConfig {
@@ -44,6 +48,8 @@ impl Default for ClientConfig {
             message_burst: 2000,
             close_slow_players: false,
             join_answer: Duration::from_secs(2),
+            departing: 64,
+            departing_in_all: 16_384,
         }
     }
 }
@@ -86,6 +92,8 @@ pub(crate) struct Client {
     grants: Grants,
     memberships: Memberships,
     budget: TokenBucket,
+    /// The sessions that the client has left and that no owner has ended yet.
+    departing: u16,
     /// The client was notified that its token expires.
     expiry_notified: bool,
     /// The time at which the token is checked; `None` if it never expires.
@@ -152,6 +160,8 @@ pub(crate) struct Clients {
     shared: GrantsCache,
     verifier: Option<Arc<Verifier>>,
     start: Instant,
+    /// The sessions that clients have left and that no owner has ended yet, also of clients that are gone.
+    departing: usize,
     config: ClientConfig,
 }
 
@@ -167,6 +177,7 @@ impl Clients {
             shared: GrantsCache::default(),
             verifier,
             start,
+            departing: 0,
             config,
         }
     }
@@ -185,6 +196,7 @@ impl Clients {
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
             budget: TokenBucket::new(self.config.message_burst as f32, self.coarse(now.at)),
+            departing: 0,
             expiry_notified: false,
             token_due: None,
         };
@@ -240,6 +252,35 @@ impl Clients {
         let client = self.clients.get_mut(conn)?;
         let at = client.memberships.iter().position(|m| m.room == room)?;
         Some(client.memberships.swap_remove(at))
+    }
+
+    /// Counts a session that a client has left, until its owner has ended it.
+    pub(crate) fn departing(&mut self, conn: ConnKey) {
+        self.departing += 1;
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.departing = client.departing.saturating_add(1);
+        }
+    }
+
+    /// Notes that a session that a client had left has ended.
+    pub(crate) fn departed(&mut self, conn: ConnKey) {
+        self.departing = self.departing.saturating_sub(1);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.departing = client.departing.saturating_sub(1);
+        }
+    }
+
+    /// Why a client may not join as a player at the moment: too many sessions that were left wait for their owners.
+    pub(crate) fn refuses_player(&self, conn: ConnKey) -> Option<(ErrorKind, &'static str)> {
+        let departing = self.clients.get(conn)?.departing;
+        if departing >= self.config.departing {
+            let message = "too many rooms that this connection has left have not been answered; wait for their workers";
+            return Some((ErrorKind::RateLimited, message));
+        }
+        (self.departing >= self.config.departing_in_all).then_some((
+            ErrorKind::RoomUnavailable,
+            "too many players of this edge have left rooms whose workers do not answer",
+        ))
     }
 
     /// Moves a client's membership of a room behind the others.

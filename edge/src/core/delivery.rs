@@ -10,8 +10,9 @@ use super::effects::{ClientAction, Effects, Tell};
 use super::ids::RoomKey;
 use super::rooms::delay::DeliveryPolicy;
 use super::rooms::event::{Applied, LaneEvent, Offer, UpdateOutcome};
+use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
-use super::{join, reply};
+use super::{join, linger, reply};
 use crate::conn::key::ConnKey;
 
 /// Sets the delivery policy that a snapshot brings for its lane. The players' lane is never delayed.
@@ -135,12 +136,17 @@ fn end_lane(
     }
     effects.counts().writes += written;
     effects.counts().encodings += clients.take_encoded();
-    let mut conns = clients.take_waiting();
+    let (mut conns, mut departed) = (clients.take_waiting(), Vec::new());
     conns.extend(clients.members().iter().map(|member| member.conn));
     if lane == LaneId::Players {
-        conns.extend(sessions.clear());
+        let cleared = sessions.clear();
+        conns.extend(cleared.iter().filter_map(|player| Some(player.conn()?.0)));
+        departed.extend(cleared.iter().filter_map(PlayerSession::departed));
     }
     lane_state.set_presence(&id, None, encoder);
+    for conn in departed {
+        hub.clients.departed(conn);
+    }
     for conn in conns {
         let Some(membership) = join::dismiss(hub, effects, conn, key, now) else {
             continue;
@@ -148,7 +154,7 @@ fn end_lane(
         reply::resume_reading(hub, effects, conn);
         tell_closed(hub, effects, conn, (membership, &id), code);
     }
-    join::linger(hub, effects, key, now);
+    linger::begin(hub, effects, key, now);
 }
 
 fn tell_closed(

@@ -7,7 +7,7 @@ use grandstand_common::wire::{Interest, LinkRequest, RoomInterest};
 use prost::Message;
 
 use super::command::{Command, InterestTag};
-use super::effects::Effects;
+use super::effects::{Effects, Tell};
 use super::owners::partition::OwnerRequest;
 use super::state::State;
 
@@ -16,6 +16,12 @@ pub(super) fn tell_owners(state: &mut State, effects: &mut Effects, now: Now) {
     while let Some((key, tell)) = effects.pop_tell() {
         if let Some(room) = state.hub.rooms.get(key) {
             let partition = room.partition();
+            if tell == Tell::Unwatched && room.is_idle() && !room.is_described() {
+                // The owner has sent nothing about it. The next digest tells it that the room is not watched.
+                state.hub.rooms.remove(key, effects);
+                state.owners.forget(partition, key);
+                continue;
+            }
             state.owners.note(partition, key, tell, now, effects);
         }
     }

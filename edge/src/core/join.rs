@@ -11,6 +11,7 @@ use rand::{Rng, RngExt};
 use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, Tell, Timer};
 use super::ids::RoomKey;
+use super::linger;
 use super::reply::{self, ErrorReply};
 use super::rooms::chain::Chain;
 use super::rooms::event::presence_message;
@@ -67,6 +68,12 @@ pub(super) fn on_join(
     if rooms >= state.config.limits.rooms {
         let message = "this connection is in as many rooms as it may join; leave one first";
         let error = ErrorReply::new(ErrorKind::RateLimited, message, id, Some(room));
+        return reply::error(&hub.clients, effects, conn, &error);
+    }
+    if role == Role::Player
+        && let Some((kind, message)) = hub.clients.refuses_player(conn)
+    {
+        let error = ErrorReply::new(kind, message, id, Some(room));
         return reply::error(&hub.clients, effects, conn, &error);
     }
     let key = hub.rooms.open(room);
@@ -164,7 +171,9 @@ pub(super) fn end_session(
 ) {
     if let Some(room) = hub.rooms.room_mut(membership.room) {
         let (address, sessions) = room.sessions_mut();
-        sessions.end(address, membership.session, last, now, effects);
+        if let Some(conn) = sessions.end(address, membership.session, last, now, effects) {
+            hub.clients.departing(conn);
+        }
     }
 }
 
@@ -362,31 +371,5 @@ pub(super) fn depart(
     if lane == LaneId::Spectators {
         effects.tell_owner(key, Tell::Spectators);
     }
-    linger(hub, effects, key, now);
-}
-
-/// Starts the linger timer of a room that has become empty.
-pub(super) fn linger(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
-    let linger = hub.rooms.config().linger;
-    if let Some(room) = hub.rooms.room_mut(key)
-        && room.linger(now)
-    {
-        effects.at(now.at + linger, Timer::Linger(key));
-    }
-}
-
-/// Tells the owner that the room is no longer watched, if it is still empty.
-pub(super) fn on_linger_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
-    let linger = hub.rooms.config().linger;
-    let Some(room) = hub.rooms.room_mut(key) else {
-        return;
-    };
-    let Some(since) = room.empty_since() else {
-        return;
-    };
-    if now.at < since + linger {
-        return effects.at(since + linger, Timer::Linger(key));
-    }
-    room.unwatch();
-    effects.tell_owner(key, Tell::Unwatched);
+    linger::begin(hub, effects, key, now);
 }

@@ -12,6 +12,8 @@ mod delivery;
 
 mod join;
 
+mod linger;
+
 mod unanswered;
 
 mod reply;
@@ -219,7 +221,7 @@ impl Core {
                 }
                 Timer::Partition(partition) => state.owners.on_partition_timer(partition, now),
                 Timer::Spectators => state.owners.on_spectators_timer(),
-                Timer::Linger(room) => join::on_linger_timer(hub, effects, room, now),
+                Timer::Linger(room) => linger::on_timer(hub, effects, room, now),
                 Timer::Links => egress::on_links_timer(state, effects),
                 Timer::Join(conn, room) => unanswered::on_timer(hub, effects, (conn, room), now),
                 Timer::Token(conn) => ingress::on_token_timer(hub, effects, conn, now),

@@ -37,6 +37,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             ),
             (&["core::delivery"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),
+            (&["core::linger"], &[]),
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),
             (&["core::interest"], &[]),

@@ -12,6 +12,7 @@ use crate::core::delivery;
 use crate::core::effects::{ClientAction, Effects, Tell};
 use crate::core::ids::RoomKey;
 use crate::core::join;
+use crate::core::linger;
 use crate::core::reply::{self, ErrorReply};
 use crate::core::rooms::event::LaneEvent;
 use crate::core::state::Hub;
@@ -31,6 +32,9 @@ pub(super) fn on_refused(
         return;
     };
     let id = room.id().clone();
+    if let Some(conn) = player.departed() {
+        hub.clients.departed(conn);
+    }
     if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
@@ -38,7 +42,7 @@ pub(super) fn on_refused(
         let why = (refused.code.as_str(), refused.message.as_str());
         reply::join_error(&hub.clients, effects, conn, why, (request_id, &id));
     }
-    join::linger(hub, effects, key, now);
+    linger::begin(hub, effects, key, now);
 }
 
 /// Handles a session that the owner does not have: drops its window, and sends its client `left`.
@@ -51,6 +55,9 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
         return;
     };
     let (id, code) = (address.id.clone(), gone.code.as_str());
+    if let Some(conn) = player.departed() {
+        hub.clients.departed(conn);
+    }
     if let Some((conn, encoding)) = player.conn() {
         // If the `join` is not answered yet, this is the answer.
         let membership = join::dismiss(hub, effects, conn, key, now);
@@ -70,7 +77,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
             effects.act(conn, ClientAction::Close(ErrorKind::Replaced));
         }
     }
-    join::linger(hub, effects, key, now);
+    linger::begin(hub, effects, key, now);
 }
 
 /// Handles a session that the owner has in an older state than an earlier owner had reported (D23). The client learns
@@ -94,7 +101,7 @@ pub(super) fn on_rolled_back(
         reply::error(&hub.clients, effects, conn, &error.about(last_seq));
         reply::resume_reading(hub, effects, conn);
     }
-    join::linger(hub, effects, key, now);
+    linger::begin(hub, effects, key, now);
 }
 
 /// Handles a room that is finished or unavailable. All members leave it; spectators of a delayed lane leave after they

@@ -13,6 +13,7 @@ use crate::core::delivery;
 use crate::core::effects::{Effects, Tell};
 use crate::core::ids::RoomKey;
 use crate::core::join;
+use crate::core::linger;
 use crate::core::reply;
 use crate::core::rooms::delay::DeliveryPolicy;
 use crate::core::rooms::event::{LaneEvent, UpdateOutcome};
@@ -146,7 +147,10 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
             effects.tell_owner(key, Tell::Changed);
         }
         SessionChange::Unknown => {}
-        SessionChange::Ended => join::linger(hub, effects, key, now),
+        SessionChange::Ended(conn) => {
+            conn.into_iter().for_each(|conn| hub.clients.departed(conn));
+            linger::begin(hub, effects, key, now);
+        }
         SessionChange::RolledBack(conn) => {
             departures::on_rolled_back(hub, effects, key, (conn, report.last_seq), now);
         }

@@ -49,6 +49,8 @@ pub(crate) struct PlayerSession {
     player: PlayerId,
     /// Its connection; `None` once the client is gone.
     conn: Option<(ConnKey, Encoding)>,
+    /// The connection that it had; `None` while it has one.
+    departed: Option<ConnKey>,
     chain: Chain,
     /// The owner has processed its `Joined`.
     joined: bool,
@@ -79,6 +81,7 @@ impl PlayerSession {
         Self {
             player,
             conn: Some((conn, encoding)),
+            departed: None,
             chain,
             joined: false,
             answered: false,
@@ -148,9 +151,16 @@ impl PlayerSession {
         self.next_seq += 1;
     }
 
-    /// Notes that the connection is gone.
-    pub(super) fn disconnect(&mut self) {
-        self.conn = None;
+    /// The connection that it had; `None` while it has one.
+    pub(crate) fn departed(&self) -> Option<ConnKey> {
+        self.departed
+    }
+
+    /// Notes that the connection is gone. Returns it, unless it was gone before.
+    pub(super) fn disconnect(&mut self) -> Option<ConnKey> {
+        let (conn, _) = self.conn.take()?;
+        self.departed = Some(conn);
+        Some(conn)
     }
 
     /// Notes the result of an append.

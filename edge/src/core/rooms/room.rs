@@ -139,6 +139,11 @@ impl Room {
         self.empty_since = None;
     }
 
+    /// Whether an owner has sent a batch about the room.
+    pub(crate) fn is_described(&self) -> bool {
+        self.epoch != Epoch(0)
+    }
+
     /// Whether the room has no clients and no sessions.
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(|lane| lane.clients().len() == 0) && self.sessions.is_empty()

@@ -23,8 +23,8 @@ pub(crate) use super::player_session::{PlayerSession, Reject};
 pub(crate) enum SessionChange {
     /// This edge has no such session.
     Unknown,
-    /// The session is over.
-    Ended,
+    /// The session of a departed client is over.
+    Ended(Option<ConnKey>),
     /// The owner has processed the session's `Joined`, so its `join` can be answered.
     Joined(ConnKey),
     /// The session continues.
@@ -126,7 +126,8 @@ impl Sessions {
         }
     }
 
-    /// Appends a session's last entry. Its window stays until the owner has processed it.
+    /// Appends a session's last entry. Its window stays until the owner has processed it. Returns the connection that it
+    /// had, unless it had ended before.
     pub(crate) fn end(
         &mut self,
         address: &RoomAddress,
@@ -134,11 +135,11 @@ impl Sessions {
         last: Body,
         now: Now,
         effects: &mut Effects,
-    ) {
-        if let Some(player) = self.sessions.get_mut(&session) {
-            player.disconnect();
-        }
+    ) -> Option<ConnKey> {
+        let player = self.sessions.get_mut(&session);
+        let departed = player.and_then(PlayerSession::disconnect);
         self.push(address, session, last, now, effects);
+        departed
     }
 
     /// Removes a session without a further entry.
@@ -146,13 +147,10 @@ impl Sessions {
         self.sessions.remove(&session)
     }
 
-    /// Removes all sessions; returns their connections.
-    pub(crate) fn clear(&mut self) -> Vec<ConnKey> {
-        let sessions = std::mem::take(&mut self.sessions).into_values();
-        sessions
-            .filter_map(|player| player.conn())
-            .map(|(conn, _)| conn)
-            .collect()
+    /// Removes and returns all sessions.
+    pub(crate) fn clear(&mut self) -> Vec<PlayerSession> {
+        let sessions = std::mem::take(&mut self.sessions);
+        sessions.into_values().collect()
     }
 
     /// Notes the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
@@ -234,8 +232,8 @@ impl Sessions {
             self.ack_due.push(session);
         }
         if report.ended && conn.is_none() {
-            self.sessions.remove(&session);
-            return SessionChange::Ended;
+            let ended = self.sessions.remove(&session);
+            return SessionChange::Ended(ended.and_then(|player| player.departed()));
         }
         if report.lost && conn.is_some() {
             player.push(Body::Here(Empty {}), now.at);

@@ -29,6 +29,8 @@ mod lanes;
 
 mod since;
 
+mod departing;
+
 mod order;
 
 mod unanswered;

@@ -95,6 +95,8 @@ impl EdgeConfig {
                 messages_per_s: self.limits.messages_per_s,
                 message_burst: self.limits.message_burst,
                 close_slow_players: self.limits.close_slow_players,
+                departing: self.limits.departing,
+                departing_in_all: self.limits.departing_in_all as usize,
                 join_answer: Duration::from_millis(self.limits.join_answer_ms),
             },
             rooms: RoomConfig {

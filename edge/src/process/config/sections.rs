@@ -98,6 +98,10 @@ pub struct LimitsSection {
     pub close_slow_players: bool,
     /// The milliseconds after which a join that is not answered yet gets the error `room_unavailable`.
     pub join_answer_ms: u64,
+    /// The most rooms that a player has left and whose workers have not answered.
+    pub departing: u16,
+    /// The same of all clients of a shard.
+    pub departing_in_all: u32,
     /// The most milliseconds from accept to upgrade.
     pub handshake_ms: u64,
     /// The most concurrent handshakes per shard.
@@ -116,6 +120,8 @@ impl Default for LimitsSection {
             outbox_bytes: 256 * 1024,
             close_slow_players: false,
             join_answer_ms: 2_000,
+            departing: 64,
+            departing_in_all: 16_384,
             handshake_ms: 10_000,
             handshakes: 1024,
             accepts: 2,
@@ -134,6 +140,12 @@ impl LimitsSection {
         range("message_burst", self.message_burst.into(), 1..=1_000_000);
         range("outbox_bytes", self.outbox_bytes.into(), 4096..=1 << 30);
         range("join_answer_ms", self.join_answer_ms, 100..=600_000);
+        range("departing", self.departing.into(), 1..=1024);
+        range(
+            "departing_in_all",
+            self.departing_in_all.into(),
+            1..=1 << 24,
+        );
         range("handshake_ms", self.handshake_ms, 100..=600_000);
         range("handshakes", self.handshakes.into(), 1..=1 << 20);
         range("accepts", self.accepts.into(), 1..=1 << 16);
