@@ -33,7 +33,7 @@ pub(crate) const LAYERS: &[Layers] = &[
         rows: &[
             (
                 &["core::egress", "core::ingress", "core::flush"],
-                &["codec", "conn"],
+                &["codec", "conn", "time"],
             ),
             (&["core::delivery"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),

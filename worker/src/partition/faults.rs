@@ -3,7 +3,6 @@
 use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
-use super::writing;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
 
@@ -33,7 +32,6 @@ pub(super) fn quarantine(
     state
         .quarantine_records
         .quarantine(cx, state.tenure, id, (why, seq));
-    writing::write_if_due(state, cx, id);
 }
 
 /// Handles a panic of a game outside entries: rebuilds the room with a new volatile part, or puts it in
