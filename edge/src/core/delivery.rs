@@ -102,6 +102,10 @@ fn apply(
         Applied::HasSnapshot => join::answer_waiting(hub, effects, key, lane),
         Applied::Updated(taken) => {
             effects.counts().updates += u64::from(taken == UpdateOutcome::New);
+            if !lane_state.clients().waiting().is_empty() {
+                // They have seen more than the lane had.
+                join::answer_waiting(hub, effects, key, lane);
+            }
             return taken;
         }
         Applied::Ended(code) => end_lane(hub, effects, (key, lane), &code, now),

@@ -258,7 +258,17 @@ pub(super) fn answer(
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let missed =
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
-    let frames = missed.or_else(|| lane_state.catch_up(id, format, encoder));
+    // Another edge has sent the client more than this one has. It must not see an older state of the same epoch, so it
+    // waits for what the owner sends.
+    let is_ahead = membership.slot.is_none()
+        && since.is_some_and(|(version, epoch)| lane_state.is_behind(*version, epoch));
+    let frames = match is_ahead {
+        true => None,
+        false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
+    };
+    if is_ahead && !answer.before.is_empty() {
+        effects.tell_owner(key, Tell::Resync);
+    }
     if frames.is_none() && membership.slot.is_none() {
         if !lane_state.clients().is_waiting(conn) {
             lane_state.clients_mut().wait(conn);

@@ -300,6 +300,12 @@ impl Lane {
         self.catch_up.missed(room, encoding, since, epoch)
     }
 
+    /// Whether a client has seen a later version of the same epoch than the members.
+    pub(crate) fn is_behind(&self, since: u64, epoch: &str) -> bool {
+        let own = self.version();
+        own.is_some_and(|own| since > own) && epoch == self.catch_up.epoch()
+    }
+
     /// The snapshot and the updates since; `None` if there is no snapshot yet.
     pub(crate) fn catch_up(
         &mut self,

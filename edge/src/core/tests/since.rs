@@ -40,12 +40,35 @@ fn since_resumes_what_the_ring_of_this_epoch_holds() {
     let [_, spectators] = bench.watched();
     assert_eq!(bench.rejoin(3, 1, &spectators), ["joined", "update"]);
     assert_eq!(bench.rejoin(4, 2, &spectators), ["joined"]);
-    let ahead = bench.rejoin(5, 3, &spectators);
-    assert_eq!(
-        ahead[..2],
-        ["joined", "snapshot"],
-        "the lane does not have this version"
-    );
+}
+
+#[test]
+fn d26_a_client_that_has_seen_more_than_this_edge_waits_and_never_goes_back() {
+    let mut bench = Bench::new();
+    let [_, spectators] = bench.watched();
+    bench.interests();
+    // Another edge has sent the client version 4.
+    assert_eq!(bench.rejoin(5, 4, &spectators), ["joined"]);
+    let conn = ConnKey {
+        index: 5,
+        generation: 0,
+    };
+    bench.receive(vec![update(3, 3)]);
+    assert_eq!(bench.take_messages(conn), [] as [serde_json::Value; 0]);
+    bench.receive(vec![update(4, 4), update(5, 5)]);
+    let got = bench.take_messages(conn);
+    let versions: Vec<_> = got.iter().map(|m| (&m["type"], &m["version"])).collect();
+    assert_eq!(versions, [(&"update".into(), &5.into())]);
+    // An owner of a later epoch begins anew.
+    let later = bench.rejoin(6, 9, &spectators);
+    assert_eq!(later, ["joined"]);
+    bench.set_epoch(2);
+    bench.receive(vec![snapshot(0, 0), snapshot(1, 0)]);
+    let conn = ConnKey {
+        index: 6,
+        generation: 0,
+    };
+    assert_eq!(bench.take_types(conn), ["snapshot"]);
 }
 
 #[test]
