@@ -158,9 +158,10 @@ export class Room {
     }
     const item = this.#pending.find((item) => item.id && (id === undefined ? item.seq === seq : item.id === id));
     const join = id === undefined ? seq === undefined && !this.link : id === this.#joinId;
-    if (item?.resent && (code === "rate_limited" || (code === "bad_seq" && this.#resend))) {
-      // It may have been stored before the connection was lost, so it has not failed, and its seq is not free.
-      this.#resend ??= setTimeout(() => this.#sendPending(), RETRY_MS);
+    const waits = code === "busy" || (code === "bad_seq" && this.#resend) || (code === "rate_limited" && item?.resent);
+    if (item && waits) {
+      // It goes out again later, and those behind it too. A resent one may even be stored, so its seq is not free.
+      this.#resend ??= setTimeout(() => this.#sendPending(), message.retry_after_ms ?? RETRY_MS);
     } else if (item) {
       // The edge did not accept it, so its seq is free again. Later inputs would leave a gap, and fail with it.
       this.#lastSeq = item.seq - 1;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::{
-    Bucket, Bus, BusError, BusOptions, ConnectError, ConnectionState, PutError, Servers, Storage,
-    check_credentials,
+    Bucket, Bus, BusError, BusOptions, ConnectError, ConnectionState, LogLimit, PutError, Servers,
+    Storage, check_credentials,
 };
 use crate::exit::Exit;
 use crate::process::config::Checks;
@@ -31,9 +31,9 @@ pub struct ClusterSettings {
     pub replicas: u16,
     /// How long the log keeps an entry, in seconds.
     pub log_max_age_s: u64,
-    /// The most bytes that each stream of the log may hold; 0 for no limit but the server's. Used when a stream is
-    /// created.
-    pub log_max_bytes: u64,
+    /// The most bytes that each stream of the log may hold; 0 for a share of the storage that NATS has left, -1 for no
+    /// limit but the server's. Used when a stream is created.
+    pub log_max_bytes: i64,
     /// Keeps streams in the memory of NATS. For tests and benches: the streams do not survive a restart of NATS.
     pub memory_storage: bool,
 }
@@ -98,8 +98,11 @@ impl ClusterSettings {
             || "must be 1, 3 or 5",
         );
         checks.range("cluster.log_max_age_s", self.log_max_age_s, 60..=31_536_000);
-        let most = i64::MAX.unsigned_abs();
-        checks.range("cluster.log_max_bytes", self.log_max_bytes, 0..=most);
+        checks.require(
+            "cluster.log_max_bytes",
+            self.log_max_bytes >= -1,
+            || "must be a number of bytes, 0 for a share of NATS' storage, or -1 for no limit",
+        );
     }
 
     /// The options of a bus connection called `name`, which the `nats` tool shows.
@@ -108,7 +111,11 @@ impl ClusterSettings {
             streams: self.streams,
             partitions: self.partitions,
             log_max_age: Duration::from_secs(self.log_max_age_s),
-            log_max_bytes: self.log_max_bytes,
+            log_limit: match u64::try_from(self.log_max_bytes) {
+                Ok(0) => LogLimit::Share,
+                Ok(bytes) => LogLimit::Bytes(bytes),
+                Err(_) => LogLimit::Unlimited,
+            },
             replicas: self.replicas.into(),
             storage: if self.memory_storage {
                 Storage::Memory

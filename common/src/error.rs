@@ -40,6 +40,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The game rejected the input, and the reason is not kept any more.
     Rejected,
+    /// The log of the room's partition is full, or too many bytes were sent.
+    Busy,
     /// The room is over.
     Finished,
     /// The player joined from another connection.
@@ -64,7 +66,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 28] = [
+    pub const ALL: [ErrorKind; 29] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -83,6 +85,7 @@ impl ErrorKind {
         Self::TooBig,
         Self::RateLimited,
         Self::Rejected,
+        Self::Busy,
         Self::Finished,
         Self::Replaced,
         Self::Protocol,
@@ -116,6 +119,7 @@ impl ErrorKind {
             Self::TooBig => "too_big",
             Self::RateLimited => "rate_limited",
             Self::Rejected => "rejected",
+            Self::Busy => "busy",
             Self::Finished => "finished",
             Self::Replaced => "replaced",
             Self::Protocol => "protocol_error",
@@ -157,6 +161,7 @@ impl ErrorKind {
             | Self::BadRoom
             | Self::NoSuchGame
             | Self::Rejected
+            | Self::Busy
             | Self::Finished => 1008,
         }
     }

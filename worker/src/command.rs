@@ -184,6 +184,8 @@ pub struct EngineConfig {
     pub build: String,
     /// The bus' payload limit, bytes.
     pub max_payload: usize,
+    /// The bus' limit of a value with its headers, bytes.
+    pub value_bytes: usize,
     /// Bytes of updates that are kept per lane. The lane's snapshot is sent again after as many bytes.
     pub ring_bytes: usize,
     /// The limit of the state of a room's game, bytes.
@@ -218,6 +220,7 @@ impl EngineConfig {
             worker,
             build: env!("CARGO_PKG_VERSION").to_owned(),
             max_payload: 1024 * 1024,
+            value_bytes: 1024 * 1024,
             ring_bytes: 64 * 1024,
             state_bytes: 768 * 1024,
             snapshot_entries: 32,

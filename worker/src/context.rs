@@ -11,11 +11,7 @@ use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
 use crate::outbox::Outbox;
 use crate::requests::{Purpose, Requests};
-use crate::stored::snapshot::SnapshotLimits;
 use grandstand_game::Games;
-
-/// The most bytes of a write's subject and headers, which NATS counts as payload.
-const WRITE_OVERHEAD: usize = 1024;
 
 /// The state that all partitions of a worker share.
 #[derive(Debug)]
@@ -45,14 +41,6 @@ pub(crate) enum Ownership {
 }
 
 impl Context {
-    /// The limits of a room's snapshot.
-    pub(crate) fn snapshot_limits(&self) -> SnapshotLimits {
-        SnapshotLimits {
-            game: self.config.state_bytes,
-            snapshot: self.config.max_payload.saturating_sub(WRITE_OVERHEAD),
-        }
-    }
-
     /// A context without commands, at `now`.
     pub(crate) fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {

@@ -267,6 +267,13 @@ impl Engine {
         self.context.outbox.handle_reconnected(now.at);
     }
 
+    /// Handles the bus' limits of a message and of a value, bytes, which a reconnect can change.
+    pub fn handle_limits(&mut self, max_payload: usize, value_bytes: usize) {
+        let config = &mut self.context.config;
+        (config.max_payload, config.value_bytes) = (max_payload, value_bytes);
+        self.context.outbox.set_max_payload(max_payload);
+    }
+
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;

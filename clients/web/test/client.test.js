@@ -249,6 +249,21 @@ test("a refused input fails together with later ones, and its seq is used again"
   assert.deepEqual(await first, { ok: true });
 });
 
+test("inputs that a busy log refuses are sent again with their seqs, and none fails", async () => {
+  const { room } = setUp();
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined());
+  const inputs = [room.input("a"), room.input("b"), room.input("c")];
+  const about = (seq) => ({ room: R, seq, id: socket.sent.find((message) => message.seq === seq).id, message: "" });
+  socket.say({ type: "error", code: "busy", retry_after_ms: 700, ...about(2) });
+  socket.say({ type: "error", code: "bad_seq", ...about(3) });
+  assert.deepEqual(seqs(socket), [1, 2, 3]);
+  timers.tick(700);
+  assert.deepEqual(seqs(socket), [1, 2, 3, 1, 2, 3]);
+  socket.say({ type: "ack", room: R, seq: 3 });
+  assert.deepEqual(await Promise.all(inputs), [{ ok: true }, { ok: true }, { ok: true }]);
+});
+
 test("an error that names no room is found by its id", async () => {
   const { room } = setUp();
   const socket = FakeSocket.last.welcome();

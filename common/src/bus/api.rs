@@ -122,9 +122,19 @@ impl Bus {
         either!(self, bus => bus.partitions())
     }
 
-    /// The most bytes of a message, an entry or a value.
+    /// The most bytes of a message. It may change with a reconnect.
     pub fn max_payload(&self) -> usize {
         either!(self, bus => bus.max_payload())
+    }
+
+    /// The most bytes of an entry of the log. It may change with a reconnect.
+    pub fn max_entry(&self) -> usize {
+        either!(self, bus => bus.max_entry())
+    }
+
+    /// The most bytes of a value, with its headers. It may change with a reconnect.
+    pub fn max_value(&self) -> usize {
+        either!(self, bus => bus.max_value())
     }
 
     /// The state of the connection, and its changes.

@@ -73,6 +73,19 @@ pub enum ConnectError {
         /// The server's version.
         version: String,
     },
+    /// The server's limit of a message is too low.
+    #[error(
+        "NATS at {url} has max_payload {max}, but at least {least} is needed: raise max_payload in its configuration \
+         (config/nats.conf has 1MB)"
+    )]
+    PayloadTooSmall {
+        /// The address, without its password.
+        url: String,
+        /// The server's limit.
+        max: usize,
+        /// The least usable limit.
+        least: usize,
+    },
     /// JetStream is not enabled on the server.
     #[error(
         "NATS at {url} does not answer for JetStream: enable it (`jetstream {{ store_dir: … }}`)"
@@ -305,6 +318,7 @@ impl ConnectError {
             | Self::TwoLogins { .. }
             | Self::Login { .. }
             | Self::TooOld { .. }
+            | Self::PayloadTooSmall { .. }
             | Self::OtherCluster { .. }
             | Self::NoCluster { .. }
             | Self::OtherVersion { .. }
@@ -370,6 +384,51 @@ pub enum AppendError {
         /// The server's text.
         description: String,
     },
+}
+
+/// What the failure of an append means for the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendFailure {
+    /// It may be appended again soon: an outage, or an unknown result.
+    Retry,
+    /// The log is full. It may be appended again once there is space.
+    Full,
+    /// It exceeds a size limit. Appending it again fails again.
+    TooBig,
+}
+
+/// Error codes of a server without space for an entry.
+const NO_SPACE: [u32; 3] = [10_023, 10_028, 10_047];
+/// The error code of a stream that cannot store an entry; the text tells why.
+const NOT_STORED: u32 = 10_077;
+/// The error code of an entry that exceeds the stream's `max_msg_size`.
+const TOO_BIG: u32 = 10_054;
+
+impl PublishError {
+    /// What it means for the entry of an append.
+    pub fn failure(&self) -> AppendFailure {
+        match self {
+            Self::TooBig { .. } => AppendFailure::TooBig,
+            Self::Disconnected | Self::BadSubject(_) | Self::StoreFailed | Self::ReadOnly => {
+                AppendFailure::Retry
+            }
+        }
+    }
+}
+
+impl AppendError {
+    /// What it means for the entry.
+    pub fn failure(&self) -> AppendFailure {
+        match self {
+            Self::Refused { code: TOO_BIG, .. } => AppendFailure::TooBig,
+            Self::Refused { code, .. } if NO_SPACE.contains(code) => AppendFailure::Full,
+            Self::Refused {
+                code: NOT_STORED,
+                description,
+            } if description.contains("maximum") => AppendFailure::Full,
+            Self::Refused { .. } | Self::Unknown(_) | Self::Unavailable => AppendFailure::Retry,
+        }
+    }
 }
 
 /// Why a put failed.

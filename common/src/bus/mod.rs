@@ -31,11 +31,11 @@ pub mod metrics;
 
 pub use self::api::Bus;
 pub use self::error::{
-    AppendError, BusError, ConnectError, PublishError, PutError, RequestError, StoreFailure,
-    Unanswered,
+    AppendError, AppendFailure, BusError, ConnectError, PublishError, PutError, RequestError,
+    StoreFailure, Unanswered,
 };
 pub use self::nats::{Servers, check_credentials};
-pub use self::options::{BusOptions, Storage};
+pub use self::options::{BusOptions, LogLimit, Storage};
 pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};
 pub use self::stats::BusStats;

@@ -13,6 +13,18 @@ pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
 /// The interval of heartbeats on an idle reader. After two missing ones the reader is lost.
 pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);
 
+/// The limit of each stream of the log, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLimit {
+    /// At most 8 GiB, and all streams together at most half of the storage that NATS has left, so that buckets always
+    /// have space.
+    Share,
+    /// As many bytes.
+    Bytes(u64),
+    /// No limit but the server's.
+    Unlimited,
+}
+
 /// Options of the bus. All processes of a cluster must have the same `streams` and `partitions`.
 #[derive(Debug, Clone)]
 pub struct BusOptions {
@@ -22,9 +34,9 @@ pub struct BusOptions {
     pub partitions: u16,
     /// How long the log keeps an entry.
     pub log_max_age: Duration,
-    /// NATS only: the most bytes of each stream of the log, when it is created; 0 for no limit but the server's.
-    /// Entries over the limit are refused, and appended again until there is room.
-    pub log_max_bytes: u64,
+    /// NATS only: the limit of each stream of the log, when it is created. Entries over the limit are refused, and
+    /// appended again until there is room.
+    pub log_limit: LogLimit,
     /// NATS only: the number of servers that keep each stream (1, 3 or 5).
     pub replicas: usize,
     /// NATS only: where streams are stored.
@@ -57,7 +69,7 @@ impl Default for BusOptions {
             streams: 4,
             partitions: 64,
             log_max_age: Duration::from_secs(3600),
-            log_max_bytes: 0,
+            log_limit: LogLimit::Share,
             replicas: 1,
             storage: Storage::File,
             name: "grandstand".to_owned(),

@@ -84,6 +84,10 @@ pub struct Input {
     /// Data for the game.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,
+    /// The code with which the edge refused the input. Its data is missing, and the game does not get it. Empty for
+    /// all other inputs.
+    #[prost(string, tag = "4")]
+    pub refused: String,
 }
 
 /// A timer is due.

@@ -6,12 +6,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::id::Partition;
 
 use super::effects::{Effects, Timer};
 
 /// The time for which appends to a partition must fail before clients are notified.
 const NOTIFY_AFTER: Duration = Duration::from_secs(1);
+
+/// The time within which a lost connection may come back before clients are notified. A server that closes a connection
+/// because of one message (D27) is there again at once.
+const RECONNECT_WITHIN: Duration = Duration::from_millis(250);
 
 /// The time after its last failed append at which a partition is forgotten, because no session appends to it any more. Longer
 /// than a chain's longest backoff and an append's timeout together.
@@ -22,12 +27,15 @@ const FORGET_AFTER: Duration = Duration::from_secs(12);
 struct Failing {
     since: Instant,
     last: Instant,
+    /// The last one failed because the log is full.
+    full: bool,
 }
 
 /// The health of the bus.
 #[derive(Debug, Default)]
 pub(crate) struct BusHealth {
-    down: bool,
+    /// When the connection was lost, if it has not come back.
+    down: Option<Instant>,
     failing: BTreeMap<Partition, Failing>,
     /// The last notice to clients was `degraded`.
     notified: bool,
@@ -37,7 +45,7 @@ pub(crate) struct BusHealth {
 impl BusHealth {
     /// Whether the connection to the bus is up.
     pub(crate) fn is_up(&self) -> bool {
-        !self.down
+        self.down.is_none()
     }
 
     /// Whether clients were told that the bus is degraded.
@@ -47,30 +55,43 @@ impl BusHealth {
 
     /// Notes whether the connection is up; returns whether that has changed. Failures over the old connection no longer
     /// count.
-    pub(crate) fn set_up(&mut self, up: bool) -> bool {
-        if self.down != up {
+    pub(crate) fn set_up(&mut self, up: bool, now: Instant) -> bool {
+        if self.is_up() == up {
             return false;
         }
-        self.down = !up;
+        self.down = (!up).then_some(now);
         self.failing.clear();
         true
     }
 
     /// Notes the result of an append. While the connection is down, failed appends do not count.
-    pub(crate) fn on_append(&mut self, partition: Partition, stored: bool, now: Instant) {
-        if stored {
-            self.on_stored(partition);
-        } else if !self.down {
-            self.on_failed(partition, now);
+    pub(crate) fn on_append(
+        &mut self,
+        partition: Partition,
+        stored: Result<(), AppendFailure>,
+        now: Instant,
+    ) {
+        match stored {
+            Ok(()) => self.on_stored(partition),
+            Err(_) if self.down.is_some() => {}
+            Err(why) => self.on_failed(partition, why == AppendFailure::Full, now),
         }
     }
 
-    fn on_failed(&mut self, partition: Partition, now: Instant) {
+    /// Whether the log of a partition was full when an entry was last appended.
+    pub(crate) fn is_full(&self, partition: Partition, now: Instant) -> bool {
+        let failing = self.failing.get(&partition);
+        failing.is_some_and(|failing| failing.full && now < failing.last + FORGET_AFTER)
+    }
+
+    fn on_failed(&mut self, partition: Partition, full: bool, now: Instant) {
         let new = Failing {
             since: now,
             last: now,
+            full,
         };
-        self.failing.entry(partition).or_insert(new).last = now;
+        let failing = self.failing.entry(partition).or_insert(new);
+        (failing.last, failing.full) = (now, full);
     }
 
     fn on_stored(&mut self, partition: Partition) {
@@ -84,7 +105,10 @@ impl BusHealth {
         self.failing
             .retain(|_, failing| now < failing.last + FORGET_AFTER);
         let is_long = |failing: &Failing| failing.last >= failing.since + NOTIFY_AFTER;
-        let degraded = self.down || self.failing.values().any(is_long);
+        let is_lost = self
+            .down
+            .is_some_and(|since| now >= since + RECONNECT_WITHIN);
+        let degraded = is_lost || self.failing.values().any(is_long);
         if degraded == self.notified {
             return None;
         }
@@ -114,7 +138,10 @@ impl BusHealth {
             .failing
             .values()
             .map(|failing| failing.last + FORGET_AFTER);
-        forgotten.min()
+        let lost = self.down.filter(|_| !self.notified);
+        forgotten
+            .chain(lost.map(|since| since + RECONNECT_WITHIN))
+            .min()
     }
 }
 
@@ -132,11 +159,11 @@ mod tests {
     fn clients_are_notified_after_a_second_of_failed_appends_and_when_one_is_stored() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
-        health.on_failed(P, start);
+        health.on_failed(P, false, start);
         assert_eq!(health.poll_notice(start), None);
-        health.on_failed(P, at(600)(start));
+        health.on_failed(P, false, at(600)(start));
         assert_eq!(health.poll_notice(at(600)(start)), None);
-        health.on_failed(P, at(1_100)(start));
+        health.on_failed(P, false, at(1_100)(start));
         // Appends to other partitions do not count.
         health.on_stored(Partition(4));
         assert_eq!(health.poll_notice(at(1_100)(start)), Some("degraded"));
@@ -149,8 +176,8 @@ mod tests {
     fn failures_are_forgotten_when_no_session_appends_any_more() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
-        health.on_failed(P, start);
-        health.on_failed(P, at(2_000)(start));
+        health.on_failed(P, false, start);
+        health.on_failed(P, false, at(2_000)(start));
         assert_eq!(health.poll_notice(at(2_000)(start)), Some("degraded"));
         let then = health.poll_timeout().unwrap();
         assert_eq!(then, at(14_000)(start));
@@ -159,13 +186,21 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_notified_of_a_lost_connection_at_once() {
+    fn d27_clients_are_notified_of_a_lost_connection_that_is_not_back_at_once() {
         let start = tokio::time::Instant::now().into_std();
         let mut health = BusHealth::default();
-        health.set_up(false);
-        assert_eq!(health.poll_notice(start), Some("degraded"));
-        health.on_failed(P, start);
-        health.set_up(true);
-        assert_eq!(health.poll_notice(start), Some("recovered"));
+        health.set_up(false, start);
+        assert_eq!(health.poll_notice(start), None);
+        health.set_up(true, at(100)(start));
+        assert_eq!(health.poll_notice(at(100)(start)), None);
+        assert_eq!(health.poll_timeout(), None);
+        health.set_up(false, at(200)(start));
+        let due = health.poll_timeout().unwrap();
+        assert_eq!(due, at(450)(start));
+        assert_eq!(health.poll_notice(due), Some("degraded"));
+        assert_eq!(health.poll_timeout(), None);
+        health.on_failed(P, false, due);
+        health.set_up(true, due);
+        assert_eq!(health.poll_notice(due), Some("recovered"));
     }
 }

@@ -47,6 +47,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::{Grants, Verifier};
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::Payload;
 use grandstand_common::error::ErrorKind;
@@ -60,6 +61,9 @@ use crate::conn::name::ConnName;
 use crate::conn::transport::Transport;
 use effects::{Effects, Notice, Timer};
 use state::State;
+
+/// The most bytes of an entry of the log besides the data of a client's message.
+const ENTRY_OVERHEAD: usize = 2 * 1024;
 
 pub use clients::ClientConfig;
 pub use command::{AppendTag, Command, InterestTag};
@@ -203,8 +207,23 @@ impl Core {
         self.tell_owners(now);
     }
 
-    /// Handles the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
-    pub fn handle_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Now) {
+    /// Handles the most bytes that an entry of the log may have, which a reconnect can change. Returns the limit of a
+    /// client's message if it is now another one.
+    pub fn handle_max_entry(&mut self, bytes: usize) -> Option<u64> {
+        let limits = &mut self.state.config.limits;
+        let before = limits.message_bytes;
+        let fits = bytes.saturating_sub(ENTRY_OVERHEAD) as u64;
+        limits.message_bytes = self.state.message_bytes.min(fits);
+        (limits.message_bytes != before).then_some(limits.message_bytes)
+    }
+
+    /// Handles the result of an append: the entry's sequence in the log, or why the entry may not be stored.
+    pub fn handle_appended(
+        &mut self,
+        tag: AppendTag,
+        stored: Result<u64, AppendFailure>,
+        now: Now,
+    ) {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_appended(state, effects, tag, stored, now);
         self.tell_owners(now);

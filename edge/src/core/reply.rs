@@ -18,6 +18,7 @@ pub(super) struct ErrorReply<'a> {
     id: Option<u64>,
     room: Option<&'a RoomId>,
     seq: Option<u64>,
+    retry_after_ms: Option<u64>,
 }
 
 impl<'a> ErrorReply<'a> {
@@ -34,6 +35,7 @@ impl<'a> ErrorReply<'a> {
             id,
             room,
             seq: None,
+            retry_after_ms: None,
         }
     }
 
@@ -45,6 +47,7 @@ impl<'a> ErrorReply<'a> {
             id: about.id,
             room: about.room.as_ref(),
             seq: about.seq,
+            retry_after_ms: None,
         }
     }
 
@@ -52,6 +55,14 @@ impl<'a> ErrorReply<'a> {
     pub(super) fn about(self, seq: impl Into<Option<u64>>) -> Self {
         Self {
             seq: seq.into(),
+            ..self
+        }
+    }
+
+    /// The same error, with the time after which the message may be sent again.
+    pub(super) fn retry_after(self, ms: u64) -> Self {
+        Self {
+            retry_after_ms: Some(ms),
             ..self
         }
     }
@@ -65,6 +76,7 @@ impl<'a> From<&'a DecodeError> for ErrorReply<'a> {
             id: error.id,
             room: error.room.as_ref(),
             seq: error.seq,
+            retry_after_ms: None,
         }
     }
 }
@@ -98,6 +110,7 @@ pub(super) fn error(
         id,
         room,
         seq,
+        retry_after_ms,
     } = *error;
     effects.counts().error(kind);
     let retry_after = clients.join_answer().as_millis() as u64;
@@ -107,7 +120,8 @@ pub(super) fn error(
         message,
         room,
         seq,
-        retry_after_ms: (kind == ErrorKind::RoomUnavailable).then_some(retry_after),
+        retry_after_ms: retry_after_ms
+            .or((kind == ErrorKind::RoomUnavailable).then_some(retry_after)),
     };
     send(clients, effects, conn, &error);
 }

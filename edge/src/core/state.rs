@@ -18,6 +18,8 @@ use super::rooms::Rooms;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) config: CoreConfig,
+    /// The configured limit of a client's message. That in `config` is lower if the log accepts less.
+    pub(super) message_bytes: u64,
     pub(super) edge: EdgeId,
     pub(super) rng: StdRng,
     pub(super) hub: Hub,
@@ -42,6 +44,7 @@ impl State {
         now: Now,
     ) -> Self {
         Self {
+            message_bytes: config.limits.message_bytes,
             rng: StdRng::seed_from_u64(seed),
             hub: Hub {
                 clients: Clients::new(config.clients, verifier, now.at),

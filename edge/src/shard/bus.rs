@@ -78,6 +78,8 @@ impl BusTasks {
     /// connection's state and the leases. The runtime first polls tasks in the order in which they were started.
     pub(super) fn start(self, shard: &Rc<Shard>, between: impl FnOnce()) {
         let connection = self.bus.connection_state();
+        let limits = self.bus.clone();
+        update_message_limit(shard, &limits);
         spawn_local(drive_batches(
             Rc::clone(shard),
             Rc::clone(&self.hot_rooms),
@@ -90,7 +92,7 @@ impl BusTasks {
             self.refusals,
         ));
         between();
-        spawn_local(drive_connection(Rc::clone(shard), connection));
+        spawn_local(drive_connection(Rc::clone(shard), limits, connection));
         spawn_local(drive_leases(Rc::clone(shard), self.leases));
     }
 }
@@ -143,10 +145,10 @@ async fn execute(
             let partition = partition_of(&subject);
             let sent = bus.append(subject, payload).await;
             let stored = async move {
-                let stored = sent.ok()?.await;
+                let stored = sent.map_err(|error| error.failure())?.await;
                 let result = stored.as_ref().map(|_| ());
                 refusals.note(partition, result, Instant::now());
-                stored.ok()
+                stored.map_err(|error| error.failure())
             };
             then(shard, stored, move |core, stored, now| {
                 core.handle_appended(tag, stored, now);
@@ -204,7 +206,24 @@ fn then<T: 'static>(
     });
 }
 
-async fn drive_connection(shard: Rc<Shard>, mut connection: watch::Receiver<ConnectionState>) {
+/// Lowers the limit that `welcome` tells clients to what the log accepts, or raises it again.
+fn update_message_limit(shard: &Rc<Shard>, bus: &Bus) {
+    let max = bus.max_entry();
+    if let Some(bytes) = shard.run(|core, _, _| core.handle_max_entry(max)) {
+        tracing::warn!(
+            max,
+            bytes,
+            "the limit of a client's message follows that of NATS: make max_payload of NATS, and max_msg_size of its \
+             streams IN_*, larger than limits.message_bytes by 2048"
+        );
+    }
+}
+
+async fn drive_connection(
+    shard: Rc<Shard>,
+    bus: Bus,
+    mut connection: watch::Receiver<ConnectionState>,
+) {
     let mut last = *connection.borrow_and_update();
     while connection.changed().await.is_ok() {
         let current = *connection.borrow_and_update();
@@ -216,6 +235,9 @@ async fn drive_connection(shard: Rc<Shard>, mut connection: watch::Receiver<Conn
             }
             core.handle_bus(matches!(current, ConnectionState::Up(_)), now);
         });
+        if matches!(current, ConnectionState::Up(_)) {
+            update_message_limit(&shard, &bus);
+        }
         last = current;
     }
 }

@@ -93,6 +93,14 @@ impl Child {
         self.signal(Signal::TERM)
     }
 
+    /// Sends SIGHUP, at which some programs read their configuration again.
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP).expect("the signal can be sent");
+    }
+
     /// Pauses the process (SIGSTOP). Its connections stay open.
     ///
     /// # Errors

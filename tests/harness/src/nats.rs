@@ -16,6 +16,8 @@ use crate::ports::Port;
 use crate::programs;
 
 const NAME: &str = "nats-server";
+/// The configuration file in the server's folder.
+const CONFIG: &str = "nats.conf";
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
@@ -93,8 +95,27 @@ impl NatsServer {
     /// If it cannot be started.
     pub async fn start_with(args: &[&str]) -> Self {
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        let started = Self::launch_with(false, None, args).await;
+        let started = Self::launch_with(false, None, args, None).await;
         started.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Starts a server with the text of a configuration file and waits until it answers.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_configured(config: &str) -> Self {
+        let started = Self::launch_with(false, None, Vec::new(), Some(config)).await;
+        started.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Replaces the configuration file and makes the server read it.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn reload(&self, config: &str) {
+        let file = self.dir.path().join(CONFIG);
+        std::fs::write(file, config).expect("the configuration can be written");
+        self.child.hang_up();
     }
 
     /// Starts a server and waits until it answers. With `own_group` it gets a process group of its own, so that Ctrl-C on
@@ -103,15 +124,33 @@ impl NatsServer {
     /// # Errors
     /// If it cannot be started, ends, or does not answer in time.
     pub async fn try_start(own_group: bool, logs: Option<&Path>) -> Result<Self, RigError> {
-        Self::launch_with(own_group, logs, Vec::new()).await
+        Self::launch_with(own_group, logs, Vec::new(), None).await
+    }
+
+    /// Starts a server as [`Self::try_start`] does, with the text of a configuration file.
+    ///
+    /// # Errors
+    /// As [`Self::try_start`].
+    pub async fn try_start_configured(
+        own_group: bool,
+        logs: Option<&Path>,
+        config: Option<&str>,
+    ) -> Result<Self, RigError> {
+        Self::launch_with(own_group, logs, Vec::new(), config).await
     }
 
     async fn launch_with(
         own_group: bool,
         logs: Option<&Path>,
-        args: Vec<String>,
+        mut args: Vec<String>,
+        config: Option<&str>,
     ) -> Result<Self, RigError> {
         let dir = TempDir::try_new("nats")?;
+        if let Some(config) = config {
+            let file = dir.path().join(CONFIG);
+            std::fs::write(&file, config).map_err(|source| RigError::file(&file, source))?;
+            args.extend(["--config".to_owned(), file.display().to_string()]);
+        }
         let port = Port::try_take()?;
         let log = Log::new(NAME, logs)?;
         let mut server = Self {

@@ -32,6 +32,8 @@ pub struct Plan {
     pub own_group: bool,
     /// The folder for logs; `None` is the usual one.
     pub logs: Option<PathBuf>,
+    /// The text of a configuration file for NATS.
+    pub nats_config: Option<String>,
 }
 
 impl Default for Plan {
@@ -45,6 +47,7 @@ impl Default for Plan {
             log: "info".to_owned(),
             own_group: false,
             logs: None,
+            nats_config: None,
         }
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 1000)
     }
@@ -108,7 +111,12 @@ impl Rig {
     /// If a program is missing, cannot be started, or does not become ready.
     pub async fn start(plan: Plan) -> Result<Self, RigError> {
         programs::grandstand()?;
-        let nats = NatsServer::try_start(plan.own_group, plan.logs.as_deref()).await?;
+        let nats = NatsServer::try_start_configured(
+            plan.own_group,
+            plan.logs.as_deref(),
+            plan.nats_config.as_deref(),
+        )
+        .await?;
         let url = nats.url();
         let mut rig = Self {
             edges: Vec::new(),

@@ -28,10 +28,10 @@ async fn limit_all(bus: &Bus, bytes: i64) {
     }
 }
 
-/// Inputs that do not fit are neither acked nor lost. Clients are notified, and the inputs are stored once there is
-/// space.
+/// Inputs that do not fit are refused as `busy`, and those that were taken before are stored once there is space.
+/// Meanwhile rooms are readable, and the worker keeps its leases.
 #[tokio::test]
-async fn a_full_log_is_reported_and_loses_nothing() {
+async fn d26_a_full_log_refuses_inputs_and_loses_nothing() {
     let mut plan = Plan {
         workers: 1,
         edges: 2,
@@ -65,12 +65,46 @@ async fn a_full_log_is_reported_and_loses_nothing() {
     }
     let acked = alice.rooms[room].acked;
     assert!(acked > 0 && acked < sent, "{acked} of {sent}");
+    // An input that comes now is refused.
+    sent += 1;
+    alice.input(room, json!([sent, text])).await;
+    let busy = json!({"code": "busy", "room": room, "seq": sent});
+    let busy = alice.expect("error", busy).await;
+    assert!(busy["retry_after_ms"].is_u64(), "{busy}");
+    // The room is readable, also for a spectator who comes now, and after the time in which a worker without renewals
+    // loses its leases.
+    let mut tim = Client::connect(rig.door(1, "tim")).await;
+    tim.join(room, json!({"role": "spectator"})).await;
+    tim.until("the whole room shows", |c| {
+        c.rooms[room].view["count"] == acked
+    })
+    .await;
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(4) {
+        let pause = busy["retry_after_ms"].as_u64().unwrap();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        alice.send_again(room).await;
+        let again = json!({"code": "busy", "seq": sent});
+        alice.expect("error", again).await;
+    }
+    let mut tom = Client::connect(rig.door(1, "tom")).await;
+    tom.join(room, json!({"role": "spectator"})).await;
+    tom.until("the whole room shows", |c| {
+        c.rooms[room].view["count"] == acked
+    })
+    .await;
+    assert_eq!(
+        tom.rooms[room].epoch, tim.rooms[room].epoch,
+        "the owner has stayed"
+    );
     limit_all(&bus, -1).await;
     alice
         .until("the client is notified of the recovery", |c| {
             c.has_notice("recovered")
         })
         .await;
+    // The input that was refused is sent again, and is no longer refused.
+    alice.send_again(room).await;
     alice.until_answered(room).await;
     assert_eq!(alice.rooms[room].acked, sent);
     for client in [&mut alice, &mut sue] {

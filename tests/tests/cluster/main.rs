@@ -21,3 +21,5 @@ mod replicated;
 mod setup;
 
 mod full;
+
+mod sizes;

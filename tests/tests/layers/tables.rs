@@ -220,6 +220,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),
             ("core::rooms::chain", "Chain"),
+            ("core::rooms::byte_budget", "ByteBudget"),
             ("core::rooms::frame_log", "FrameLog"),
             ("core::rooms::update_ring", "UpdateRing"),
             ("core::rooms::delay", "DelayBuffer"),

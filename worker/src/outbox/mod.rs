@@ -44,17 +44,27 @@ pub(crate) struct Outbox {
     hot: Streams,
 }
 
+/// The most bytes of a batch's items.
+fn max_bytes(max_payload: usize) -> usize {
+    max_payload.saturating_sub(BATCH_OVERHEAD)
+}
+
 impl Outbox {
     pub(crate) fn new(worker: WorkerId, max_payload: usize) -> Self {
         Self {
             worker,
-            max_bytes: max_payload.saturating_sub(BATCH_OVERHEAD),
+            max_bytes: max_bytes(max_payload),
             links: BTreeMap::new(),
             touched: Vec::new(),
             sealed: VecDeque::new(),
             beats: Deadlines::default(),
             hot: Streams::default(),
         }
+    }
+
+    /// Changes the limit of a batch, which a reconnect can change.
+    pub(crate) fn set_max_payload(&mut self, max_payload: usize) {
+        self.max_bytes = max_bytes(max_payload);
     }
 
     /// Adds an item for an edge to the batch of this turn. A full batch is sealed before, and the item begins the next.

@@ -5,6 +5,7 @@ use grandstand_common::id::RoomId;
 use super::state::PartitionState;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
+use crate::stored::snapshot::SnapshotLimits;
 
 /// Puts a room in quarantine: closes it for its edges and writes a quarantine record. If the room can be rebuilt as it
 /// was before the fault, that state is stored, so that the room outlives its log (D29). Otherwise its stored snapshot
@@ -19,7 +20,7 @@ pub(super) fn quarantine(
     state.close(cx, &head, exists, why.code());
     let first = state.coverage.first_of(id);
     let place = (state.tenure, state.checkpoints.generation());
-    let limits = cx.snapshot_limits();
+    let limits = SnapshotLimits::new(cx.config.state_bytes, cx.config.value_bytes);
     let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, limits));
     let seq = first.unwrap_or(state.log.reached());
     match &whole {

@@ -11,7 +11,7 @@ use crate::command::{Command, Outcome};
 use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::EncodeError;
+use crate::stored::snapshot::{EncodeError, SnapshotLimits};
 
 /// Writes a room's snapshot, or postpones it if too many writes are in flight. A room that cannot be stored goes to
 /// quarantine.
@@ -23,7 +23,7 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         return;
     }
     let place = (state.tenure, state.checkpoints.generation());
-    let limits = cx.snapshot_limits();
+    let limits = SnapshotLimits::new(cx.config.state_bytes, cx.config.value_bytes);
     let value = match state.rooms.encode(id, place, limits) {
         Some(Ok(value)) => value,
         Some(Err(error @ EncodeError::TooBig { .. })) => {

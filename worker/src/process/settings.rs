@@ -60,10 +60,11 @@ impl WorkerSettings {
         }
     }
 
-    pub(super) fn engine(&self, worker: WorkerId, max_payload: usize) -> EngineConfig {
+    pub(super) fn engine(&self, worker: WorkerId, bus: &Bus) -> EngineConfig {
         EngineConfig {
             build: self.build.clone(),
-            max_payload,
+            max_payload: bus.max_payload(),
+            value_bytes: bus.max_value(),
             ring_bytes: self.ring_bytes,
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,

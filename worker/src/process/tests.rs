@@ -108,6 +108,7 @@ impl Edge {
         self.append(Body::Input(Input {
             seq,
             data: Some(Data::Json(json.into())),
+            ..Input::default()
         }))
         .await;
     }

@@ -80,7 +80,7 @@ impl<'a> Worker<'a> {
         let mut readers = Readers::new(bus.clone(), work_sender);
         readers.serve(&id);
         readers.watch(&watched_sender);
-        let config = settings.engine(id.clone(), bus.max_payload());
+        let config = settings.engine(id.clone(), bus);
         let build = config.build.clone();
         let mut worker = Self {
             machine: LeaseMachine::new(LeaseSettings {
@@ -234,6 +234,9 @@ impl<'a> Worker<'a> {
         self.edge_probes.handle_connection(now.at, up);
         if up {
             self.machine.handle_connection(now.at, true);
+            let bus = self.bus;
+            self.engine
+                .handle_limits(bus.max_payload(), bus.max_value());
             self.engine.handle_reconnected(now);
         } else {
             tracing::warn!("the connection to the bus is lost");

@@ -310,7 +310,9 @@ impl Room {
             return Ok(());
         }
         self.state.reject_bytes -= player.advance(input.seq);
-        let reject = if self.game.state().finished {
+        let reject = if !input.refused.is_empty() {
+            Some(Reject::new(&input.refused, "the edge refused the input"))
+        } else if self.game.state().finished {
             Some(Reject::new(ErrorKind::Finished.code(), "the room is over"))
         } else {
             let none = Data::Json(bytes::Bytes::from_static(b"null"));

@@ -35,7 +35,18 @@ pub(crate) struct SnapshotLimits {
     pub(crate) snapshot: usize,
 }
 
+/// The most bytes of a write's subject and headers, which NATS counts as payload.
+const WRITE_OVERHEAD: usize = 1024;
+
 impl SnapshotLimits {
+    /// The limits of a game's state and of a value of the bus, bytes.
+    pub(crate) fn new(state_bytes: usize, value_bytes: usize) -> Self {
+        Self {
+            game: state_bytes,
+            snapshot: value_bytes.saturating_sub(WRITE_OVERHEAD),
+        }
+    }
+
     /// No limits, for snapshots that are not stored on the bus.
     pub(crate) const NONE: Self = Self {
         game: usize::MAX,

@@ -103,6 +103,14 @@ impl Embedded {
         MAX_PAYLOAD
     }
 
+    pub(crate) fn max_entry(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
+    pub(crate) fn max_value(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
     pub(crate) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.client.connection_state.subscribe()
     }

@@ -49,6 +49,16 @@ impl Nats {
         self.inner.connection.client.max_payload()
     }
 
+    pub(crate) fn max_entry(&self) -> usize {
+        let limits = self.inner.connection.replies.size_limits();
+        self.max_payload().min(limits.entry)
+    }
+
+    pub(crate) fn max_value(&self) -> usize {
+        let limits = self.inner.connection.replies.size_limits();
+        self.max_payload().min(limits.value)
+    }
+
     pub(crate) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.inner.connection.replies.connection_state()
     }

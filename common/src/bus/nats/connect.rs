@@ -27,6 +27,8 @@ const CLIENT_CAPACITY: usize = 4096;
 /// to a reader, and a message has about 100 bytes with its subject: at most 335,000 messages. Slots are allocated on
 /// demand.
 const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
+/// The least `max_payload` of a server that is usable: entries without data and records of the cluster fit.
+const LEAST_PAYLOAD: usize = 16 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deadline for connecting, several addresses included, and then for setting streams up on one server.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -72,6 +74,14 @@ pub(super) async fn connect(
     if !client.is_server_compatible(2, 11, 0) {
         let version = client.server_info().version;
         return Err(ConnectError::TooOld { url, version });
+    }
+    let max = client.max_payload();
+    if max < LEAST_PAYLOAD {
+        return Err(ConnectError::PayloadTooSmall {
+            url,
+            max,
+            least: LEAST_PAYLOAD,
+        });
     }
     replies.on_up(1);
     let connection = Connection { client, replies };

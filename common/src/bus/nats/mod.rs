@@ -19,6 +19,8 @@ mod connect;
 
 mod shared;
 
+mod size_limits;
+
 mod consumer;
 
 mod reader;

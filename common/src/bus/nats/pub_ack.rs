@@ -13,6 +13,10 @@ pub(super) const NO_META_LEADER: u32 = 10008;
 pub(super) const STREAM_OFFLINE: u32 = 10118;
 pub(super) const NOT_ENOUGH_SERVERS: u32 = 10005;
 pub(super) const NO_CLUSTER: u32 = 10074;
+pub(super) const EXISTS: u32 = 10058;
+pub(super) const NO_RESOURCES: u32 = 10023;
+pub(super) const NO_MEMORY: u32 = 10028;
+pub(super) const NO_STORAGE: u32 = 10047;
 
 /// An error of the server.
 #[derive(Debug, Clone, Deserialize)]

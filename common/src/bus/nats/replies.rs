@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::pub_ack;
+use crate::bus::nats::size_limits::{SharedSizeLimits, SizeLimits};
 use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
 use crate::bus::types::ConnectionState;
@@ -97,6 +98,7 @@ pub(super) struct Replies {
     up: AtomicBool,
     connection_state: watch::Sender<ConnectionState>,
     pub(super) stats: Arc<BusStats>,
+    size_limits: SharedSizeLimits,
 }
 
 /// An entry of the table. Dropping it before [`keep`](Self::keep) removes the entry.
@@ -131,7 +133,17 @@ impl Replies {
             up: AtomicBool::new(false),
             connection_state: watch::Sender::new(ConnectionState::Down),
             stats: Arc::default(),
+            size_limits: SharedSizeLimits::default(),
         }
+    }
+
+    pub(super) fn set_size_limits(&self, limits: SizeLimits) {
+        self.size_limits.set(limits);
+    }
+
+    /// The most bytes that the streams accept in a message.
+    pub(super) fn size_limits(&self) -> SizeLimits {
+        self.size_limits.get()
     }
 
     /// The subject of answer number `id`.

@@ -6,13 +6,22 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 
 use crate::bus::error::{BusError, ConnectError};
 use crate::bus::nats::connection::Connection;
-use crate::bus::nats::pub_ack::{NO_CLUSTER, NO_META_LEADER, NOT_ENOUGH_SERVERS, STREAM_OFFLINE};
-use crate::bus::options::{BusOptions, Storage};
+use crate::bus::nats::pub_ack::{
+    EXISTS, NO_CLUSTER, NO_MEMORY, NO_META_LEADER, NO_RESOURCES, NO_STORAGE, NOT_ENOUGH_SERVERS,
+    STREAM_OFFLINE,
+};
+use crate::bus::nats::size_limits::SizeLimits;
+use crate::bus::options::{BusOptions, LogLimit, Storage};
 use crate::subject;
 use grandstand_types::id::Partition;
 
 /// The prefix of the log's streams.
 const LOG: &str = "IN_";
+
+/// The largest limit of a stream of the log by [`LogLimit::Share`].
+const LARGEST_SHARE: i64 = 8 << 30;
+/// The smallest one. A server without space for it is refused.
+const SMALLEST_SHARE: i64 = 1 << 20;
 
 /// The pause between attempts while a cluster has no leader.
 const RETRY: Duration = Duration::from_millis(500);
@@ -55,9 +64,9 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
             .map(|p| subject::log_partition(Partition(p)))
             .collect(),
         max_age: options.log_max_age,
-        max_bytes: match i64::try_from(options.log_max_bytes) {
-            Ok(0) | Err(_) => -1,
-            Ok(bytes) => bytes,
+        max_bytes: match options.log_limit {
+            LogLimit::Share | LogLimit::Unlimited => -1,
+            LogLimit::Bytes(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
         },
         // Message ids are not used (D3), but the default window must not exceed max_age.
         duplicate_window: options.log_max_age.min(Duration::from_secs(120)),
@@ -89,12 +98,23 @@ pub(super) async fn ensure(
     if options.inspect_only {
         return Ok(());
     }
-    for config in wanted(options) {
+    let mut limits = SizeLimits::default();
+    let mut share = LARGEST_SHARE;
+    for (index, config) in wanted(options).into_iter().enumerate() {
+        let is_log = index < usize::from(options.streams);
         loop {
             let result = match connection.stream_info(&config.name).await {
                 Ok(info) => {
                     check(&config, &info.config, options)?;
+                    limits.lower(is_log, info.config.max_message_size);
+                    if is_log && info.config.max_bytes > 0 {
+                        share = share.min(info.config.max_bytes);
+                    }
                     Ok(())
+                }
+                Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
+                    let missing = i64::from(options.streams) - index as i64;
+                    create_with_share(connection, &config, (missing, &mut share)).await
                 }
                 Err(BusError::NoStream) => connection.create_stream(&config).await,
                 Err(error) => Err(error),
@@ -127,7 +147,54 @@ pub(super) async fn ensure(
             }
         }
     }
+    connection.replies.set_size_limits(limits);
     Ok(())
+}
+
+/// Creates a stream of the log with a share of the storage that NATS has left for the `missing` streams of the log. The
+/// share is at most `share`, that of the streams before, and becomes the next one's limit.
+///
+/// NATS does not tell how much storage it has, but it refuses a limit that exceeds it. A stream with twice the limit of
+/// all missing ones therefore shows that the log leaves at least half to the buckets.
+async fn create_with_share(
+    connection: &Connection,
+    config: &Config,
+    (missing, share): (i64, &mut i64),
+) -> Result<(), BusError> {
+    let mut config = config.clone();
+    loop {
+        config.max_bytes = *share * 2 * missing;
+        match connection.create_stream(&config).await {
+            Ok(()) => break,
+            // Another process has created it.
+            Err(BusError::Server { code: EXISTS, .. }) => return Ok(()),
+            Err(error) if is_out_of_space(&error) && *share > SMALLEST_SHARE => *share /= 2,
+            Err(error) => return Err(error),
+        }
+    }
+    config.max_bytes = *share;
+    connection.update_stream(&config).await?;
+    tracing::info!(
+        stream = config.name,
+        max_bytes = *share,
+        "created a stream of the log"
+    );
+    Ok(())
+}
+
+/// Whether the server has not as much storage as a stream wants.
+fn is_out_of_space(error: &BusError) -> bool {
+    match error {
+        BusError::Server {
+            code: NOT_ENOUGH_SERVERS,
+            description,
+        } => {
+            description.contains("insufficient storage")
+                || description.contains("insufficient memory")
+        }
+        BusError::Server { code, .. } => [NO_RESOURCES, NO_MEMORY, NO_STORAGE].contains(code),
+        _ => false,
+    }
 }
 
 /// Whether a cluster gives this error while servers start and leaders are elected.
@@ -216,7 +283,15 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
         let ttl = ttl.replace('=', "");
         same! { "allow_msg_ttl" allow_message_ttl ttl }
     }
-    if found.max_bytes != wanted.max_bytes {
+    let is_share = is_log && options.log_limit == LogLimit::Share;
+    if is_share && found.max_bytes < 0 {
+        let fix = edit("--max-bytes", LARGEST_SHARE.to_string());
+        tracing::warn!(
+            stream = name,
+            "the stream has no byte limit, so that a full disk would stop all rooms: {fix}, or set \
+             cluster.log_max_bytes to -1"
+        );
+    } else if !is_share && found.max_bytes != wanted.max_bytes {
         let (found, wanted) = (found.max_bytes, wanted.max_bytes);
         let what =
             "the stream keeps the byte limit that it has (-1 is none), whatever is configured";

@@ -9,11 +9,13 @@ mod items;
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
+use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
 use grandstand_common::record::Lease;
 use grandstand_common::wire::{
-    Batch, InterestReply, Item, ItemKind, LinkReply, Processed, RoomBatch,
+    Batch, InterestReply, Item, ItemKind, LinkReply, Processed, Refused, RoomBatch,
 };
 use prost::Message;
 
@@ -22,6 +24,7 @@ use super::delivery;
 use super::effects::{Effects, Notice, Tell, Timer};
 use super::ids::RoomKey;
 use super::interest;
+use super::reply;
 use super::rooms::event::LaneEvent;
 use super::state::State;
 
@@ -219,7 +222,7 @@ pub(super) fn on_lease(
 /// Handles the loss (`false`) or the return of the connection to the bus. Batches sent in between are lost, and
 /// requests may be.
 pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: Now) {
-    if !state.health.set_up(up) {
+    if !state.health.set_up(up, now.at) {
         return;
     }
     if up {
@@ -233,24 +236,49 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
     notify_health(state, effects, now);
 }
 
-/// Handles the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
+/// Handles the result of an append: the entry's sequence in the log, or why the entry may not be stored.
 pub(super) fn on_appended(
     state: &mut State,
     effects: &mut Effects,
     tag: AppendTag,
-    stored: Option<u64>,
+    stored: Result<u64, AppendFailure>,
     now: Now,
 ) {
-    effects.counts().appends_failed += u64::from(stored.is_none());
+    effects.counts().appends_failed += u64::from(stored.is_err());
     let Some(room) = state.hub.rooms.room_mut(tag.room) else {
         return;
     };
     let partition = room.partition();
     let (address, sessions) = room.sessions_mut();
     sessions.on_appended(address, tag, stored, now, effects);
-    let is_stored = stored.is_some();
-    state.health.on_append(partition, is_stored, now.at);
+    if stored == Err(AppendFailure::TooBig) {
+        on_too_big(state, effects, tag, now);
+        return;
+    }
+    state
+        .health
+        .on_append(partition, stored.map(|_| ()), now.at);
     notify_health(state, effects, now);
+}
+
+/// Handles an entry that exceeds a size limit of the log, which concerns its sender only (D27). The game does not get an
+/// input that is too big; a `Joined` that is too big ends the session.
+fn on_too_big(state: &mut State, effects: &mut Effects, tag: AppendTag, now: Now) {
+    let Some(room) = state.hub.rooms.room_mut(tag.room) else {
+        return;
+    };
+    if tag.n == 0 {
+        let refused = Refused {
+            session: tag.session,
+            code: ErrorKind::TooBig.code().to_owned(),
+            message: "the parameters and options of a join must be smaller".to_owned(),
+        };
+        departures::on_refused(&mut state.hub, effects, tag.room, &refused, now);
+        return;
+    }
+    let (address, sessions) = room.sessions_mut();
+    sessions.refuse(address, tag, ErrorKind::TooBig, now, effects);
+    reply::update_reading(&mut state.hub, effects, tag.room, tag.session);
 }
 
 /// Repeats the overdue entries of a session.

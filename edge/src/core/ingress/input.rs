@@ -13,13 +13,24 @@ use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 use crate::core::command::Command;
 use crate::core::effects::{ClientAction, Effects};
+use crate::core::health::BusHealth;
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply::{self, ErrorReply};
+use crate::core::rooms::RoomConfig;
 use crate::core::state::Hub;
 
 /// The number of waiting commands from which on live messages are dropped.
 const MAX_COMMANDS: usize = 8192;
+
+/// The time after which a client may repeat an input that a full log refused, milliseconds.
+const FULL_RETRY_MS: u64 = 1_000;
+
+/// What limits inputs besides their chains.
+pub(super) struct InputLimits<'a> {
+    pub(super) health: &'a BusHealth,
+    pub(super) config: &'a RoomConfig,
+}
 
 /// An input and its `seq`.
 pub(super) struct Numbered {
@@ -29,7 +40,7 @@ pub(super) struct Numbered {
 
 /// Appends an input to the log, answers a repeat, or sends an error.
 pub(super) fn on_input(
-    hub: &mut Hub,
+    (hub, limits): (&mut Hub, InputLimits<'_>),
     effects: &mut Effects,
     (conn, id): (ConnKey, Option<u64>),
     room: &RoomId,
@@ -42,6 +53,7 @@ pub(super) fn on_input(
     let Some(known) = hub.rooms.room_mut(key) else {
         return;
     };
+    let is_full = limits.health.is_full(known.partition(), now.at);
     let (address, sessions) = known.sessions_mut();
     let Some(player) = sessions.get(session) else {
         return;
@@ -52,6 +64,12 @@ pub(super) fn on_input(
         return reply::error(&hub.clients, effects, conn, &error);
     }
     let next = player.next_seq();
+    if is_full && seq >= next {
+        let message = "the log is full; send the input again later";
+        let error = ErrorReply::new(ErrorKind::Busy, message, id, Some(room)).about(seq);
+        let error = error.retry_after(FULL_RETRY_MS);
+        return reply::error(&hub.clients, effects, conn, &error);
+    }
     if seq == 0 || seq > next {
         let message = format!("the next input must have seq {next}; inputs are numbered 1, 2, 3 …");
         let error = ErrorReply::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
@@ -60,9 +78,20 @@ pub(super) fn on_input(
     if seq < next {
         return answer_repeat(hub, effects, conn, (key, session), seq);
     }
+    let wait_ms = sessions.input_wait_ms(session, limits.config, now.at);
+    if wait_ms > 0 {
+        let message = "too many bytes of inputs; send the input again later";
+        let error = ErrorReply::new(ErrorKind::Busy, message, id, Some(room)).about(seq);
+        let error = error.retry_after(wait_ms);
+        return reply::error(&hub.clients, effects, conn, &error);
+    }
     effects.counts().inputs += 1;
     let data = Some(data);
-    let input = Body::Input(wire::Input { seq, data });
+    let input = Body::Input(wire::Input {
+        seq,
+        data,
+        ..wire::Input::default()
+    });
     sessions.push_input(address, session, input, now, effects);
     reply::update_reading(hub, effects, key, session);
 }

@@ -20,7 +20,7 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::time::token_bucket::Charge;
-use input::Numbered;
+use input::{InputLimits, Numbered};
 
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
 pub(super) fn on_open(
@@ -136,7 +136,12 @@ fn take_message(
         ClientKind::Join(join) => join::on_join(state, effects, from, join, now),
         ClientKind::Leave { room } => join::on_leave(hub, effects, from, &room, now),
         ClientKind::Input { room, seq, data } => {
-            input::on_input(hub, effects, from, &room, Numbered { seq, data }, now);
+            let limits = InputLimits {
+                health: &state.health,
+                config: &state.config.rooms,
+            };
+            let to = (hub, limits);
+            input::on_input(to, effects, from, &room, Numbered { seq, data }, now);
         }
         ClientKind::Live { room, data } => input::on_live(hub, effects, from, &room, data),
         ClientKind::Ping => {

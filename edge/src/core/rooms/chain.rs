@@ -182,6 +182,25 @@ impl Chain {
         }
     }
 
+    /// Replaces the data of input `n` of `round` by the code of its refusal, and appends the window again. The entry
+    /// keeps its number, so that the chain has no gap, and the owner answers it in its place.
+    pub(crate) fn refuse(&mut self, n: u64, round: u32, code: &str, now: Instant) {
+        let Some(index) = self.index_of(n).filter(|_| round == self.round) else {
+            return;
+        };
+        let unacked = &mut self.window[index];
+        if let Some(Body::Input(input)) = &mut unacked.entry.body
+            && input.refused.is_empty()
+        {
+            input.data = None;
+            code.clone_into(&mut input.refused);
+            let bytes = unacked.entry.encoded_len();
+            self.bytes = self.bytes - unacked.bytes + bytes;
+            unacked.bytes = bytes;
+            self.restart(now);
+        }
+    }
+
     /// Notes that the owner has processed all entries up to `n`. `gap` is the round in which the owner found the next
     /// one missing.
     pub(crate) fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
@@ -274,7 +293,10 @@ mod tests {
     }
 
     fn input(seq: u64) -> Body {
-        Body::Input(Input { seq, data: None })
+        Body::Input(Input {
+            seq,
+            ..Input::default()
+        })
     }
 
     fn drain(chain: &mut Chain) -> Vec<(u64, u32)> {
@@ -381,6 +403,7 @@ mod tests {
             Body::Input(Input {
                 seq: 1,
                 data: Some(big),
+                ..Input::default()
             }),
             now,
         );

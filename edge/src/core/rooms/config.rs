@@ -19,6 +19,10 @@ pub struct RoomConfig {
     pub outbox_bytes: usize,
     /// The time for which a room without clients stays watched.
     pub linger: Duration,
+    /// The most bytes of a player's inputs to a room per second, on average; 0 for any number.
+    pub player_input_bytes_per_s: u32,
+    /// The most bytes of all inputs to a room per second, on average; 0 for any number.
+    pub room_input_bytes_per_s: u32,
     /// The settings of sessions' chains.
     pub chain: ChainConfig,
 }
@@ -31,6 +35,8 @@ impl Default for RoomConfig {
             delay_bytes: 4 * 1024 * 1024,
             outbox_bytes: 256 * 1024,
             linger: Duration::from_secs(30),
+            player_input_bytes_per_s: 1 << 20,
+            room_input_bytes_per_s: 4 << 20,
             chain: ChainConfig::default(),
         }
     }

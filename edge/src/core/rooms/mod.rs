@@ -8,6 +8,8 @@ pub(crate) mod sessions;
 
 mod player_session;
 
+mod byte_budget;
+
 pub(crate) mod chain;
 
 pub(crate) mod event;

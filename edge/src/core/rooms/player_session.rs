@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, PlayerId, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Processed};
 
+use super::byte_budget::ByteBudget;
 use super::chain::Chain;
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
@@ -63,6 +66,8 @@ pub(crate) struct PlayerSession {
     acked: u64,
     /// The `seq` that the next input must have.
     next_seq: u64,
+    /// The bytes of inputs that the player may still send.
+    budget: ByteBudget,
     /// The latest `direct` message.
     direct: Option<Data>,
     /// The latest rejects.
@@ -88,6 +93,7 @@ impl PlayerSession {
             processed: 0,
             acked: 0,
             next_seq: 1,
+            budget: ByteBudget::default(),
             direct: None,
             rejects: VecDeque::new(),
             epoch: Epoch(0),
@@ -146,9 +152,15 @@ impl PlayerSession {
         self.chain.push(body, now);
     }
 
+    /// The milliseconds until the player may send another input; 0 if it may now.
+    pub(super) fn input_wait_ms(&mut self, rate: u32, now: Instant) -> u64 {
+        self.budget.wait_ms(rate, now)
+    }
+
     /// Counts an input, so that the next one must have the following `seq`.
-    pub(super) fn count_input(&mut self) {
+    pub(super) fn count_input(&mut self, bytes: usize) {
         self.next_seq += 1;
+        self.budget.take(bytes);
     }
 
     /// The connection that it had; `None` while it has one.
@@ -164,11 +176,21 @@ impl PlayerSession {
     }
 
     /// Notes the result of an append.
-    pub(super) fn on_appended(&mut self, tag: AppendTag, stored: Option<u64>, now: Instant) {
+    pub(super) fn on_appended(
+        &mut self,
+        tag: AppendTag,
+        stored: Result<u64, AppendFailure>,
+        now: Instant,
+    ) {
         match stored {
-            Some(seq) => self.chain.stored(tag.n, tag.round, seq, now),
-            None => self.chain.failed(tag.n, tag.round, now),
+            Ok(seq) => self.chain.stored(tag.n, tag.round, seq, now),
+            Err(_) => self.chain.failed(tag.n, tag.round, now),
         }
+    }
+
+    /// Refuses an input of the window, and appends the window again.
+    pub(super) fn refuse(&mut self, tag: AppendTag, why: ErrorKind, now: Instant) {
+        self.chain.refuse(tag.n, tag.round, why.code(), now);
     }
 
     /// Appends overdue entries again, if the bus is up. Returns whether the whole window was appended again.

@@ -1,8 +1,10 @@
 //! The sessions of a room's players on this edge. A session outlives its connection until the owner has ended it.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
@@ -10,6 +12,8 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
+use super::byte_budget::ByteBudget;
+use super::config::RoomConfig;
 use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::core::command::AppendTag;
@@ -42,6 +46,8 @@ pub(crate) struct Sessions {
     ack_due: Vec<u64>,
     /// A batch about the room may be lost. Acks wait, because rejects that precede them may still arrive (D4).
     syncing: bool,
+    /// The bytes of inputs that all players may still send.
+    budget: ByteBudget,
 }
 
 impl Sessions {
@@ -110,6 +116,16 @@ impl Sessions {
         }
     }
 
+    /// The milliseconds until a session may send another input; 0 if it may now.
+    pub(crate) fn input_wait_ms(&mut self, session: u64, config: &RoomConfig, now: Instant) -> u64 {
+        let room = self.budget.wait_ms(config.room_input_bytes_per_s, now);
+        let player = self.sessions.get_mut(&session);
+        let player = player.map_or(0, |player| {
+            player.input_wait_ms(config.player_input_bytes_per_s, now)
+        });
+        room.max(player)
+    }
+
     /// Appends a session's next input.
     pub(crate) fn push_input(
         &mut self,
@@ -120,7 +136,11 @@ impl Sessions {
         effects: &mut Effects,
     ) {
         if let Some(player) = self.sessions.get_mut(&session) {
-            player.count_input();
+            if let Body::Input(input) = &body {
+                let bytes = input.data.as_ref().map_or(0, Data::len);
+                self.budget.take(bytes);
+                player.count_input(bytes);
+            }
             player.push(body, now.at);
             player.run(address, session, effects);
         }
@@ -153,17 +173,32 @@ impl Sessions {
         sessions.into_values().collect()
     }
 
-    /// Notes the result of an append: the entry's sequence in the log, or `None` if the entry may not be stored.
+    /// Notes the result of an append: the entry's sequence in the log, or why the entry may not be stored.
     pub(crate) fn on_appended(
         &mut self,
         address: &RoomAddress,
         tag: AppendTag,
-        stored: Option<u64>,
+        stored: Result<u64, AppendFailure>,
         now: Now,
         effects: &mut Effects,
     ) {
         if let Some(player) = self.sessions.get_mut(&tag.session) {
             player.on_appended(tag, stored, now.at);
+            player.run(address, tag.session, effects);
+        }
+    }
+
+    /// Refuses an input of a session's window, and appends the window again.
+    pub(crate) fn refuse(
+        &mut self,
+        address: &RoomAddress,
+        tag: AppendTag,
+        why: ErrorKind,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if let Some(player) = self.sessions.get_mut(&tag.session) {
+            player.refuse(tag, why, now.at);
             player.run(address, tag.session, effects);
         }
     }

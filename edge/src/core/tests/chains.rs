@@ -73,7 +73,9 @@ fn clients_are_notified_while_appends_fail_and_when_one_is_stored() {
     let mut notices = Vec::new();
     for _ in 0..40 {
         for tag in tags(&mut bench) {
-            bench.core.handle_appended(tag, None, bench.now);
+            bench
+                .core
+                .handle_appended(tag, Err(AppendFailure::Retry), bench.now);
         }
         bench.advance(50);
         bench.flush();
@@ -84,7 +86,7 @@ fn clients_are_notified_while_appends_fail_and_when_one_is_stored() {
     assert_eq!(notices[0]["code"], "degraded");
     bench.advance(5_000);
     let again = tags(&mut bench);
-    bench.core.handle_appended(again[0], Some(9), bench.now);
+    bench.core.handle_appended(again[0], Ok(9), bench.now);
     bench.flush();
     let said = bench.take_messages(conn);
     assert_eq!(said.last().unwrap()["code"], "recovered", "{said:?}");

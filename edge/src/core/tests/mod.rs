@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
+use grandstand_common::bus::AppendFailure;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::record::Lease;
@@ -18,6 +19,8 @@ mod errors;
 mod owners;
 
 mod chains;
+
+mod refusals;
 
 mod present;
 

@@ -108,6 +108,8 @@ impl EdgeConfig {
                 delay_bytes: self.rooms.hold_bytes as usize,
                 outbox_bytes: self.limits.outbox_bytes as usize,
                 linger: Duration::from_millis(self.rooms.linger_ms),
+                player_input_bytes_per_s: self.limits.player_input_bytes_per_s,
+                room_input_bytes_per_s: self.limits.room_input_bytes_per_s,
                 chain: ChainConfig::default(),
             },
             deflate: self.deflate(),

@@ -92,6 +92,10 @@ pub struct LimitsSection {
     pub messages_per_s: u32,
     /// The most messages that a client may send at once.
     pub message_burst: u32,
+    /// The most bytes of a player's inputs to a room per second, on average; 0 for unlimited.
+    pub player_input_bytes_per_s: u32,
+    /// The most bytes of all inputs to a room per second and shard, on average; 0 for unlimited.
+    pub room_input_bytes_per_s: u32,
     /// The most bytes queued for a slow client.
     pub outbox_bytes: u32,
     /// Whether to close slow players (4008) instead of sending them a snapshot once their outboxes are empty.
@@ -117,6 +121,8 @@ impl Default for LimitsSection {
             rooms: 64,
             messages_per_s: 500,
             message_burst: 2000,
+            player_input_bytes_per_s: 1 << 20,
+            room_input_bytes_per_s: 4 << 20,
             outbox_bytes: 256 * 1024,
             close_slow_players: false,
             join_answer_ms: 2_000,

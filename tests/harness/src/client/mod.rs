@@ -201,6 +201,13 @@ impl Client {
         seq
     }
 
+    /// Sends all inputs again that are neither acked nor rejected.
+    pub async fn send_again(&mut self, room: &str) {
+        for input in self.rooms[room].unanswered_inputs() {
+            self.send(input).await;
+        }
+    }
+
     /// Sends the next input as bytes.
     pub async fn input_bytes(&mut self, room: &str, base64: &str) -> u64 {
         let known = self

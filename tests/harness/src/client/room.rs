@@ -53,6 +53,8 @@ pub struct Room {
     pub left: Option<String>,
     /// The last input that held, if the server said that it lost later ones.
     pub rolled_back: Option<u64>,
+    /// The number of inputs refused as `busy`.
+    pub busy: usize,
     /// The last `ack` of this connection.
     ack_here: u64,
     next_seq: u64,
@@ -77,6 +79,7 @@ impl Room {
             rejected: BTreeMap::new(),
             left: None,
             rolled_back: None,
+            busy: 0,
             ack_here: 0,
             next_seq: 1,
             waiting: VecDeque::new(),
@@ -121,6 +124,21 @@ impl Room {
         }
         self.waiting.push_back((seq, message.clone()));
         (seq, message)
+    }
+
+    /// Notes an input that a `busy` refused.
+    fn on_busy(&mut self, message: &Value) -> Result<(), Broken> {
+        require(
+            message["seq"].is_u64() && message["retry_after_ms"].is_u64(),
+            || format!("a busy without seq or retry_after_ms: {message}"),
+        )?;
+        self.busy += 1;
+        Ok(())
+    }
+
+    /// The inputs that are neither acked nor rejected.
+    pub(crate) fn unanswered_inputs(&self) -> Vec<Value> {
+        self.waiting.iter().map(|(_, m)| m.clone()).collect()
     }
 
     /// The inputs to send again after a `joined`, returned once.
@@ -211,6 +229,7 @@ impl Room {
                 self.apply(&message["data"])?;
             }
             "direct" => shown(self.is_shown())?,
+            "error" if message["code"] == "busy" => self.on_busy(message)?,
             "reject" => {
                 shown(self.is_shown())?;
                 let seq = number("seq")?;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
-use grandstand_common::bus::{Bucket, LogState};
+use grandstand_common::bus::{AppendFailure, Bucket, LogState};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, Payload, decode_server};
 use grandstand_common::error::ErrorKind;

@@ -93,13 +93,13 @@ impl World {
         payload: Bytes,
         tag: AppendTag,
     ) {
-        let answer = move |stored: Option<u64>| {
+        let answer = move |stored: Result<u64, AppendFailure>| {
             move |core: &mut Core, now: Now, _: &mut Sockets| core.handle_appended(tag, stored, now)
         };
         if self.chance(self.plan.lost) {
             // The answer fails at once, as on a disconnect, or never comes.
             if self.rng.random_bool(0.5) {
-                let answer = self.to_edge(i, answer(None));
+                let answer = self.to_edge(i, answer(Err(AppendFailure::Retry)));
                 self.after(1..50, answer);
             }
             return;
@@ -112,7 +112,7 @@ impl World {
             let store = move |world: &mut World| {
                 let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
                 if heard {
-                    let answer = SimEvent::Edge(i, generation, Box::new(answer(Some(seq))));
+                    let answer = SimEvent::Edge(i, generation, Box::new(answer(Ok(seq))));
                     world.after(0..4, answer);
                 }
             };

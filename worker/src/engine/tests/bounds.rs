@@ -1,6 +1,7 @@
 //! Bounds of what a room keeps beside its game's state (D26).
 
 use super::*;
+use grandstand_common::wire::Body;
 
 /// The bound of a room's record beside the state of its game.
 const RECORD_BYTES: usize = 240 * 1024;
@@ -105,4 +106,29 @@ fn d26_a_room_refuses_players_before_their_records_exceed_its_bound() {
     let sessions = [joined, 1].map(|i| stored["room"]["players"][name(i)]["session"].clone());
     assert_eq!(sessions, [15_000, 16_019]);
     assert!(record_bytes(&rig, "echo-1") < RECORD_BYTES);
+}
+
+#[test]
+fn d27_an_input_that_the_edge_refused_is_rejected_and_not_applied() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    answers(&mut rig, "e1");
+    let mut refused = input(("alice", 10), (1, 1), "a");
+    if let Some(Body::Input(input)) = &mut refused.body {
+        input.data = None;
+        input.refused = "too_big".to_owned();
+    }
+    rig.append("echo-1", refused);
+    rig.input("echo-1", ("alice", 10), 2, "b");
+    let wanted = [
+        "rejected 10 1 too_big",
+        "update 2/0 alice b",
+        "processed 10 n2 seq2",
+    ];
+    let answers = answers(&mut rig, "e1");
+    let answers: Vec<_> = answers
+        .iter()
+        .filter(|text| *text != "processed 10 n1 seq1")
+        .collect();
+    assert_eq!(answers, wanted);
 }

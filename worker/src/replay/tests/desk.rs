@@ -243,7 +243,15 @@ pub(super) fn joined(player: &str, session: u64, seed: u8) -> Entry {
 pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
     let data = Data::json(&text).unwrap();
     let data = Some(data);
-    entry(of, n, Body::Input(Input { seq, data }))
+    entry(
+        of,
+        n,
+        Body::Input(Input {
+            seq,
+            data,
+            ..Input::default()
+        }),
+    )
 }
 
 pub(super) fn left(of: (&str, u64), n: u64) -> Entry {

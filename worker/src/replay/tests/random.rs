@@ -163,6 +163,7 @@ impl Play {
         let input = Input {
             seq,
             data: Some(data),
+            ..Input::default()
         };
         self.entry(at, n, Body::Input(input))
     }

@@ -159,6 +159,15 @@ impl Connection {
         created.map(drop)
     }
 
+    pub(in crate::bus::nats) async fn update_stream(
+        &self,
+        config: &async_nats::jetstream::stream::Config,
+    ) -> Result<(), BusError> {
+        let subject = format!("$JS.API.STREAM.UPDATE.{}", config.name);
+        let updated = self.api_within(SERVER_TIMEOUT, subject, config).await;
+        updated.map(drop)
+    }
+
     /// Creates a consumer and returns the number of messages that wait for it.
     pub(in crate::bus::nats) async fn create_consumer(
         &self,
