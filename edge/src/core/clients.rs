@@ -74,6 +74,8 @@ pub(crate) struct Membership {
     pub(crate) lane: LaneId,
     /// The session of a player; 0 for spectators.
     pub(crate) session: u64,
+    /// The lane's term in which it began.
+    pub(crate) term: u32,
     /// The index among the lane's members; `None` until the first snapshot is sent.
     pub(crate) slot: Option<u32>,
     /// `joined` was sent.

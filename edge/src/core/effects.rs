@@ -114,6 +114,8 @@ pub(crate) struct Effects {
     actions: VecDeque<(ConnKey, ClientAction)>,
     /// Lanes with frames to flush, per audience.
     dirty: [VecDeque<RoomKey>; 2],
+    /// Lanes whose clients are told one by one: the first snapshot, or the end.
+    crowds: VecDeque<(RoomKey, LaneId)>,
     notices: VecDeque<(ConnKey, Notice)>,
     counts: Counts,
 }
@@ -127,6 +129,7 @@ impl Effects {
             tells: VecDeque::new(),
             actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
+            crowds: VecDeque::new(),
             notices: VecDeque::new(),
             counts: Counts::default(),
         }
@@ -196,6 +199,21 @@ impl Effects {
         self.notices.pop_front()
     }
 
+    /// Queues a lane whose clients are told one by one. The caller ensures that it is not queued already.
+    pub(crate) fn queue_crowd(&mut self, room: RoomKey, lane: LaneId) {
+        self.crowds.push_back((room, lane));
+    }
+
+    /// Whether clients of some lane are told one by one.
+    pub(crate) fn has_crowds(&self) -> bool {
+        !self.crowds.is_empty()
+    }
+
+    /// The lane whose clients are told next.
+    pub(crate) fn pop_crowd(&mut self) -> Option<(RoomKey, LaneId)> {
+        self.crowds.pop_front()
+    }
+
     /// Queues a lane for the flush. The caller ensures that it is not queued already.
     pub(crate) fn mark_dirty(&mut self, room: RoomKey, lane: LaneId) {
         self.dirty[lane.index()].push_back(room);
@@ -220,6 +238,7 @@ impl Effects {
     pub(crate) fn needs_flush(&self) -> bool {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
             || self.has_actions()
+            || self.has_crowds()
             || !self.notices.is_empty()
     }
 

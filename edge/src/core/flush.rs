@@ -5,6 +5,8 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 
 use super::clients::Client;
+use super::crowd;
+use super::delivery;
 use super::effects::{Answer, ClientAction, Effects};
 use super::ids::RoomKey;
 use super::join;
@@ -26,6 +28,9 @@ pub(super) fn flush(
     }
     let mut left = most;
     for lane in LaneId::ALL {
+        if lane == LaneId::Spectators && effects.has_crowds() {
+            left = serve_crowds(hub, effects, left, transport);
+        }
         for _ in 0..effects.dirty_lanes(lane) {
             if left == 0 {
                 break;
@@ -46,6 +51,25 @@ pub(super) fn flush(
         }
     }
     effects.needs_flush()
+}
+
+/// Tells some clients of a lane that it has a first snapshot, or that it has ended. Returns how many of `left` writes are
+/// left: half of them are for other spectators.
+#[cold]
+fn serve_crowds(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    left: usize,
+    transport: &mut impl Transport,
+) -> usize {
+    let most = left.div_ceil(2).max(1);
+    let Some((key, lane)) = effects.pop_crowd() else {
+        return left;
+    };
+    let unused = crowd::serve(hub, effects, (key, lane), most);
+    delivery::mark_dirty(hub, effects, key, lane);
+    act(hub, effects, transport);
+    left.saturating_sub(most - unused)
 }
 
 /// Performs the actions that events have queued for single clients.
@@ -220,8 +244,10 @@ fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Trans
     for membership in client.memberships() {
         let room = hub.rooms.room_mut(membership.room);
         if let (Some(slot), Some(room)) = (membership.slot, room) {
-            let clients = room.lane_mut(membership.lane).clients_mut();
-            clients.mark_stale(slot);
+            let lane = room.lane_mut(membership.lane);
+            if let Some(clients) = lane.clients_of(membership.term) {
+                clients.mark_stale(slot);
+            }
         }
     }
 }

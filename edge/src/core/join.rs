@@ -9,7 +9,7 @@ use grandstand_common::wire::{self, Body, Empty};
 use rand::{Rng, RngExt};
 
 use super::clients::{JoinRequest, Membership};
-use super::effects::{Answer, ClientAction, Effects, Tell, Timer};
+use super::effects::{Answer, ClientAction, Effects, Tell};
 use super::ids::RoomKey;
 use super::linger;
 use super::reply::{self, ErrorReply};
@@ -85,19 +85,21 @@ pub(super) fn on_join(
         Role::Player => state.rng.random::<u64>().max(1),
         _ => 0,
     };
-    let membership = Membership {
+    let mut membership = Membership {
         room: key,
         lane,
         session,
+        term: 0,
         slot: None,
         answered: false,
         request: Some(Box::new(request)),
     };
-    hub.clients.enter(conn, membership);
     let chain = hub.rooms.config().chain;
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
+    membership.term = room.lane(lane).term();
+    hub.clients.enter(conn, membership);
     state.owners.add(room.partition(), key);
     room.enter(lane);
     if role != Role::Player {
@@ -108,7 +110,7 @@ pub(super) fn on_join(
             watch(hub, effects, key, lane);
         } else {
             let lane_state = room.lane_mut(lane);
-            lane_state.clients_mut().wait(conn);
+            lane_state.clients_mut().waiting_mut().insert(conn);
             lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
             unanswered::arm(hub, effects, (conn, key), now);
@@ -169,7 +171,9 @@ pub(super) fn end_session(
     last: Body,
     now: Now,
 ) {
-    if let Some(room) = hub.rooms.room_mut(membership.room) {
+    if let Some(room) = hub.rooms.room_mut(membership.room)
+        && room.lane(membership.lane).term() == membership.term
+    {
         let (address, sessions) = room.sessions_mut();
         if let Some(conn) = sessions.end(address, membership.session, last, now, effects) {
             hub.clients.departing(conn);
@@ -223,6 +227,9 @@ pub(super) fn answer(
         return;
     };
     let (id, lane_state, sessions) = room.parts(lane);
+    if membership.term != lane_state.term() {
+        return;
+    }
     let mut answer = Answer {
         room: key,
         since: None,
@@ -270,9 +277,7 @@ pub(super) fn answer(
         effects.tell_owner(key, Tell::Resync);
     }
     if frames.is_none() && membership.slot.is_none() {
-        if !lane_state.clients().is_waiting(conn) {
-            lane_state.clients_mut().wait(conn);
-        }
+        lane_state.clients_mut().waiting_mut().insert(conn);
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
@@ -290,20 +295,6 @@ pub(super) fn answer(
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
 }
 
-/// Answers the clients that waited for a lane's first snapshot.
-pub(super) fn answer_waiting(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
-    let Some(room) = hub.rooms.room_mut(key) else {
-        return;
-    };
-    for conn in room.lane_mut(lane).clients_mut().take_waiting() {
-        // A player's `join` is answered only after the owner has reported its `Joined`.
-        let membership = hub.clients.membership(conn, key);
-        if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
-            answer(hub, effects, conn, (key, lane));
-        }
-    }
-}
-
 /// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
 /// outbox is empty.
 pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option<(u64, String)>) {
@@ -318,9 +309,11 @@ pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option
             due: None,
         })
     });
-    let (slot, lane) = (membership.slot, membership.lane);
-    if let (Some(slot), Some(room)) = (slot, hub.rooms.room_mut(key)) {
-        room.lane_mut(lane).clients_mut().mark_stale(slot);
+    let (slot, lane, term) = (membership.slot, membership.lane, membership.term);
+    if let (Some(slot), Some(room)) = (slot, hub.rooms.room_mut(key))
+        && let Some(clients) = room.lane_mut(lane).clients_of(term)
+    {
+        clients.mark_stale(slot);
     }
 }
 
@@ -331,7 +324,8 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) ->
     };
     let is_stale = |m: &&Membership| {
         let room = m.slot.zip(hub.rooms.get(m.room));
-        room.is_some_and(|(slot, room)| room.lane(m.lane).clients().is_stale(slot))
+        let lane = room.map(|(slot, room)| (slot, room.lane(m.lane)));
+        lane.is_some_and(|(slot, lane)| lane.term() == m.term && lane.clients().is_stale(slot))
     };
     let stale = client.memberships().iter().find(is_stale);
     let Some(place) = stale.map(|m| (m.room, m.lane)) else {
@@ -364,11 +358,30 @@ pub(super) fn depart(
     membership: &Membership,
     now: Now,
 ) {
+    leave_lane(hub, effects, conn, membership);
     let (key, lane) = (membership.room, membership.lane);
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let room = hub.rooms.get(key);
+    if room.is_some_and(|room| room.lane(lane).term() == membership.term) {
+        if lane == LaneId::Spectators {
+            effects.tell_owner(key, Tell::Spectators);
+        }
+        linger::begin(hub, effects, key, now);
+    }
+}
+
+/// Removes a client from its lane, or from the former term of it that its membership belongs to.
+pub(super) fn leave_lane(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    membership: &Membership,
+) {
+    let (key, lane) = (membership.room, membership.lane);
+    let room = hub.rooms.room_mut(key);
+    let Some(clients) = room.and_then(|room| room.lane_mut(lane).clients_of(membership.term))
+    else {
         return;
     };
-    let clients = room.lane_mut(lane).clients_mut();
     if let Some(frames) = clients.take_private(conn) {
         // They belong to messages that the client has sent, so they precede `left`.
         effects.act(conn, ClientAction::Data(frames));
@@ -378,8 +391,4 @@ pub(super) fn depart(
             membership.slot = Some(slot);
         }
     }
-    if lane == LaneId::Spectators {
-        effects.tell_owner(key, Tell::Spectators);
-    }
-    linger::begin(hub, effects, key, now);
 }

@@ -10,6 +10,8 @@ mod egress;
 
 mod delivery;
 
+mod crowd;
+
 mod join;
 
 mod linger;

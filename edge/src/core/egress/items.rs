@@ -9,6 +9,7 @@ use grandstand_common::wire::{Empty, ItemKind, LiveOut, Processed, Snapshot, Upd
 
 use super::departures;
 use crate::codec;
+use crate::core::crowd;
 use crate::core::delivery;
 use crate::core::effects::{Effects, Tell};
 use crate::core::ids::RoomKey;
@@ -62,10 +63,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         }
         ItemKind::Absent(Empty {}) => {
             room.set_missing();
-            let lane = LaneId::Spectators;
-            for conn in room.lane(lane).clients().waiting().to_vec() {
-                join::answer(hub, effects, conn, (key, lane));
-            }
+            crowd::call_waiting(hub, effects, (key, LaneId::Spectators));
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
         ItemKind::Synced(Empty {}) => room.sessions_mut().1.set_syncing(false),

@@ -8,10 +8,11 @@ use grandstand_common::envelope::{
     ClientKind, ClientMessage, Payload, ServerMessage, decode_client, read_context,
 };
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::Lane as LaneId;
+use grandstand_common::id::{Lane as LaneId, RoomId};
 use grandstand_common::wire::{Body, Empty};
 
 use super::clients::TokenEvent;
+use super::crowd;
 use super::effects::{ClientAction, Effects, Notice};
 use super::join;
 use super::reply::{self, ErrorReply};
@@ -132,6 +133,12 @@ fn take_message(
     let id = message.id;
     let from = (conn, id);
     let hub = &mut state.hub;
+    if effects.has_crowds()
+        && let Some(key) = room_of(&message.kind).and_then(|room| hub.rooms.find(room.as_str()))
+    {
+        // The client may not have been told yet that the room has ended.
+        crowd::complete_end(hub, effects, conn, key);
+    }
     match message.kind {
         ClientKind::Join(join) => join::on_join(state, effects, from, join, now),
         ClientKind::Leave { room } => join::on_leave(hub, effects, from, &room, now),
@@ -150,6 +157,17 @@ fn take_message(
             reply::send(&hub.clients, effects, conn, &pong);
         }
         ClientKind::Auth { token } => on_auth(hub, effects, from, &token, now),
+    }
+}
+
+/// The room that a message is about.
+fn room_of(message: &ClientKind) -> Option<&RoomId> {
+    match message {
+        ClientKind::Join(join) => Some(&join.room),
+        ClientKind::Leave { room }
+        | ClientKind::Input { room, .. }
+        | ClientKind::Live { room, .. } => Some(room),
+        ClientKind::Ping | ClientKind::Auth { .. } => None,
     }
 }
 

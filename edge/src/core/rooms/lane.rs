@@ -1,9 +1,11 @@
 //! One audience of a room: its view, its delayed events, and its clients.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, RoomId, client_epoch};
@@ -14,9 +16,19 @@ use super::delay::{DelayBuffer, DeliveryPolicy};
 use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
 use super::lane_clients::LaneClients;
 use crate::codec::{Encoder, WireFormat};
+use crate::conn::key::ConnKey;
 
 #[cfg(test)]
 mod tests;
+
+/// The clients of a lane that has ended, of a room whose name may live on.
+#[derive(Debug)]
+struct EndedTerm {
+    term: u32,
+    code: Arc<str>,
+    clients: LaneClients,
+    at: Now,
+}
 
 /// An audience's state on this edge.
 #[derive(Debug)]
@@ -26,6 +38,12 @@ pub(crate) struct Lane {
     catch_up: CatchUp,
     presence: Option<Arc<Presence>>,
     clients: LaneClients,
+    /// The number of times that the lane has ended; wraps around. A membership has the number at which it began.
+    term: u32,
+    /// The clients of former terms that have not been told the end yet.
+    ended: VecDeque<EndedTerm>,
+    /// The lane is in the queue of lanes with clients that are told one by one.
+    queued: bool,
     /// The lane is requested from the owner.
     watched: bool,
     /// Events that are not due yet; `None` if the lane is not delayed.
@@ -42,6 +60,9 @@ impl Lane {
             catch_up: CatchUp::default(),
             presence: None,
             clients: LaneClients::default(),
+            term: 0,
+            ended: VecDeque::new(),
+            queued: false,
             watched: false,
             delay: None,
             ring_bytes,
@@ -56,6 +77,64 @@ impl Lane {
     /// The lane's clients, to change them.
     pub(crate) fn clients_mut(&mut self) -> &mut LaneClients {
         &mut self.clients
+    }
+
+    /// The term of memberships that begin now.
+    pub(crate) fn term(&self) -> u32 {
+        self.term
+    }
+
+    /// The clients of a term, to change them; `None` if all have been told its end.
+    pub(crate) fn clients_of(&mut self, term: u32) -> Option<&mut LaneClients> {
+        if term == self.term {
+            return Some(&mut self.clients);
+        }
+        let ended = self.ended.iter_mut().find(|ended| ended.term == term);
+        ended.map(|ended| &mut ended.clients)
+    }
+
+    /// Ends the term. Its clients are no longer the lane's, and are told one by one.
+    pub(crate) fn end_term(&mut self, code: &str, now: Now) {
+        let clients = self.clients.take();
+        self.ended.push_back(EndedTerm {
+            term: self.term,
+            code: code.into(),
+            clients,
+            at: now,
+        });
+        self.term = self.term.wrapping_add(1);
+    }
+
+    /// The code with which a former term ended.
+    pub(crate) fn end_code(&self, term: u32) -> Option<Arc<str>> {
+        let ended = self.ended.iter().find(|ended| ended.term == term);
+        ended.map(|ended| Arc::clone(&ended.code))
+    }
+
+    /// Some client that has not been told the end of its term.
+    pub(crate) fn next_ended(&self) -> Option<ConnKey> {
+        self.ended.front()?.clients.last()
+    }
+
+    /// Forgets a term whose clients have all been told. Returns when it ended.
+    pub(crate) fn forget_term(&mut self) -> Option<Now> {
+        self.ended.pop_front().map(|ended| ended.at)
+    }
+
+    /// Whether some client has not been told the end of its term.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Marks the lane as queued if clients are to be told something one by one. Returns whether the caller has to queue it.
+    pub(crate) fn enqueue(&mut self) -> bool {
+        let has_work = self.has_ended() || self.clients.waiting().has_called();
+        has_work && !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Notes that the lane is no longer queued.
+    pub(crate) fn dequeue(&mut self) {
+        self.queued = false;
     }
 
     /// The last version that the members see; `None` without a snapshot.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 
 use super::frame_log::{FORMATS, FrameLog, Member};
+use super::waiting::Waiting;
 use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
@@ -24,7 +25,7 @@ pub(crate) struct LaneClients {
     /// The number of clients that are members or will be.
     count: usize,
     /// Clients that wait for the first snapshot.
-    waiting: Vec<ConnKey>,
+    waiting: Waiting,
     members: Vec<Member>,
     log: FrameLog,
     /// The slot that is visited next.
@@ -61,33 +62,52 @@ impl LaneClients {
         match slot {
             Some(slot) => self.remove_member(slot),
             None => {
-                self.waiting.retain(|&waiting| waiting != conn);
+                self.waiting.remove(conn);
                 Vec::new()
             }
         }
     }
 
-    /// Adds a client to those that wait for the first snapshot.
-    pub(crate) fn wait(&mut self, conn: ConnKey) {
-        self.waiting.push(conn);
-    }
-
-    /// Whether a client waits for the first snapshot.
-    pub(crate) fn is_waiting(&self, conn: ConnKey) -> bool {
-        self.waiting.contains(&conn)
-    }
-
     /// The clients that wait for the first snapshot.
-    pub(crate) fn waiting(&self) -> &[ConnKey] {
+    pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
     }
 
-    /// Takes the clients that wait for the first snapshot.
-    pub(crate) fn take_waiting(&mut self) -> Vec<ConnKey> {
-        std::mem::take(&mut self.waiting)
+    /// The clients that wait for the first snapshot, to change them.
+    pub(crate) fn waiting_mut(&mut self) -> &mut Waiting {
+        &mut self.waiting
+    }
+
+    /// Takes all clients, at the end of the lane. The lane stays where it is in the queue of lanes to flush.
+    pub(super) fn take(&mut self) -> Self {
+        let queued = self.queued;
+        std::mem::replace(
+            self,
+            Self {
+                queued,
+                ..Self::default()
+            },
+        )
+    }
+
+    /// Some client that is a member or waits.
+    pub(crate) fn last(&self) -> Option<ConnKey> {
+        let member = self.members.last().map(|member| member.conn);
+        member.or_else(|| self.waiting.last())
+    }
+
+    /// The frames that the member at `slot` has not been sent; `None` if they exceed `cap` bytes.
+    pub(crate) fn unsent(&mut self, slot: u32, cap: usize) -> Option<Bytes> {
+        self.log.bound(cap);
+        self.log.freeze();
+        match self.members.get(slot as usize) {
+            Some(member) if !member.stale => self.log.unsent(member),
+            _ => Some(Bytes::new()),
+        }
     }
 
     /// The members.
+    #[cfg(test)]
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
@@ -152,6 +172,7 @@ impl LaneClients {
     pub(crate) fn add_member(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
         // If it is the first of its format, the log has no earlier frames for it, but it needs none.
         self.by_format[format.index()] += 1;
+        self.waiting.remove(conn);
         self.members.push(Member {
             conn,
             format,

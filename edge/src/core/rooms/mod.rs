@@ -18,6 +18,8 @@ pub(crate) mod lane;
 
 mod lane_clients;
 
+mod waiting;
+
 mod catch_up;
 
 mod update_ring;

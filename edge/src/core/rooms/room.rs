@@ -146,7 +146,8 @@ impl Room {
 
     /// Whether the room has no clients and no sessions.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.clients().len() == 0) && self.sessions.is_empty()
+        let is_empty = |lane: &Lane| lane.clients().len() == 0 && !lane.has_ended();
+        self.lanes.iter().all(is_empty) && self.sessions.is_empty()
     }
 
     /// Notes that the room has become empty at `now`, if it has; returns whether it has.

@@ -34,6 +34,8 @@ mod since;
 
 mod departing;
 
+mod crowds;
+
 mod order;
 
 mod unanswered;

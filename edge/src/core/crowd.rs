@@ -1,0 +1,181 @@
+//! What all clients of a lane are told, one by one and in slices: its first snapshot, that its room does not exist, its end.
+
+use grandstand_common::clock::Now;
+use grandstand_common::envelope::ServerMessage;
+use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Lane as LaneId, RoomId};
+
+use super::clients::Membership;
+use super::effects::{ClientAction, Effects, Tell};
+use super::ids::RoomKey;
+use super::rooms::sessions::PlayerSession;
+use super::state::Hub;
+use super::{join, linger, reply};
+use crate::conn::key::ConnKey;
+
+/// Calls the clients that wait for a lane's first snapshot. They are answered in slices.
+pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, (key, lane): (RoomKey, LaneId)) {
+    if let Some(room) = hub.rooms.room_mut(key) {
+        room.lane_mut(lane).clients_mut().waiting_mut().call();
+    }
+    queue(hub, effects, (key, lane));
+}
+
+/// Queues a lane whose clients are told something one by one, unless it is queued already.
+fn queue(hub: &mut Hub, effects: &mut Effects, (key, lane): (RoomKey, LaneId)) {
+    if let Some(room) = hub.rooms.room_mut(key)
+        && room.lane_mut(lane).enqueue()
+    {
+        effects.queue_crowd(key, lane);
+    }
+}
+
+/// Answers a client that waited for a lane's first snapshot.
+fn answer_called(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (key, lane): (RoomKey, LaneId),
+) {
+    // A player's `join` is answered only after the owner has reported its `Joined`.
+    let membership = hub.clients.membership(conn, key);
+    if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
+        join::answer(hub, effects, conn, (key, lane));
+    }
+}
+
+/// Ends a lane. Its clients are told in slices; until then they are in the lane's former term.
+pub(super) fn end_lane(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    code: &str,
+    now: Now,
+) {
+    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
+        return;
+    };
+    let (id, lane_state, sessions) = room.parts(lane);
+    let id = id.clone();
+    let clients = lane_state.clients_mut();
+    effects.counts().encodings += clients.take_encoded();
+    let players = match lane {
+        LaneId::Players => sessions.clear(),
+        LaneId::Spectators => Vec::new(),
+    };
+    for conn in players.iter().filter_map(|player| Some(player.conn()?.0)) {
+        // Players whose join is not answered are neither members nor do they wait.
+        if let Some(membership) = hub.clients.membership(conn, key)
+            && (membership.lane, membership.slot) == (lane, None)
+        {
+            clients.waiting_mut().insert(conn);
+        }
+    }
+    for conn in players.iter().filter_map(PlayerSession::departed) {
+        hub.clients.departed(conn);
+    }
+    if clients.len() > 0 {
+        lane_state.end_term(code, now);
+        if lane == LaneId::Spectators {
+            effects.tell_owner(key, Tell::Spectators);
+        }
+    }
+    lane_state.set_presence(&id, None, encoder);
+    queue(hub, effects, (key, lane));
+    linger::begin(hub, effects, key, now);
+}
+
+/// Tells up to `most` clients of a lane that it has ended, and answers those that wait for its first snapshot. Returns how
+/// many of `most` are left.
+pub(super) fn serve(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    (key, lane): (RoomKey, LaneId),
+    most: usize,
+) -> usize {
+    let mut left = most;
+    while left > 0
+        && let Some(room) = hub.rooms.room_mut(key)
+    {
+        let lane_state = room.lane_mut(lane);
+        if let Some(conn) = lane_state.next_ended() {
+            left -= 1;
+            complete_end(hub, effects, conn, key);
+        } else if lane_state.has_ended() {
+            if let Some(at) = lane_state.forget_term() {
+                linger::begin(hub, effects, key, at);
+            }
+        } else if let Some(conn) = lane_state.clients_mut().waiting_mut().next_called() {
+            left -= 1;
+            answer_called(hub, effects, conn, (key, lane));
+        } else {
+            break;
+        }
+    }
+    if let Some(room) = hub.rooms.room_mut(key) {
+        room.lane_mut(lane).dequeue();
+        if lane == LaneId::Players {
+            // An answer may leave an ack due.
+            room.queue_acks();
+        }
+    }
+    queue(hub, effects, (key, lane));
+    left
+}
+
+/// Makes a client leave a room whose lane has ended: it gets the frames that it has not been sent, then `left`. Does
+/// nothing to a client whose lane has not ended.
+pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, key: RoomKey) {
+    let cap = hub.rooms.config().outbox_bytes;
+    let (Some(membership), Some(room)) =
+        (hub.clients.membership(conn, key), hub.rooms.room_mut(key))
+    else {
+        return;
+    };
+    let (lane, term, slot) = (membership.lane, membership.term, membership.slot);
+    let Some(code) = room.lane(lane).end_code(term) else {
+        return;
+    };
+    let id = room.id().clone();
+    let clients = room.lane_mut(lane).clients_of(term);
+    if let Some((slot, clients)) = slot.zip(clients) {
+        match clients.unsent(slot, cap) {
+            Some(frames) if frames.is_empty() => {}
+            Some(frames) => {
+                effects.counts().writes += 1;
+                effects.act(conn, ClientAction::Data(frames));
+            }
+            None => effects.act(conn, ClientAction::Discard),
+        }
+    }
+    let Some(membership) = hub.clients.leave(conn, key) else {
+        return;
+    };
+    join::leave_lane(hub, effects, conn, &membership);
+    reply::resume_reading(hub, effects, conn);
+    tell_closed(hub, effects, conn, (membership, &id), &code);
+}
+
+fn tell_closed(
+    hub: &Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (membership, room): (Membership, &RoomId),
+    code: &str,
+) {
+    if code == ErrorKind::Finished.code() {
+        let left = ServerMessage::Left {
+            id: None,
+            room,
+            code,
+        };
+        return reply::send(&hub.clients, effects, conn, &left);
+    }
+    let id = membership.request.and_then(|request| request.id);
+    let message = if code == ErrorKind::NoSuchGame.code() {
+        "no worker knows the game that the room's name begins with"
+    } else {
+        "this room is unavailable"
+    };
+    reply::join_error(&hub.clients, effects, conn, (code, message), (id, room));
+}
