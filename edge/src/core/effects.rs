@@ -1,6 +1,6 @@
 //! The outputs of an event: commands for the bus, timers, notes for owners, and actions and frames for clients.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -116,7 +116,9 @@ pub(crate) struct Effects {
     dirty: [VecDeque<RoomKey>; 2],
     /// Lanes whose clients are told one by one: the first snapshot, or the end.
     crowds: VecDeque<(RoomKey, LaneId)>,
-    notices: VecDeque<(ConnKey, Notice)>,
+    /// Clients with a notice, in the order in which they get it.
+    notified: VecDeque<ConnKey>,
+    notices: HashMap<ConnKey, Notice>,
     counts: Counts,
 }
 
@@ -130,7 +132,8 @@ impl Effects {
             actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
             crowds: VecDeque::new(),
-            notices: VecDeque::new(),
+            notified: VecDeque::new(),
+            notices: HashMap::new(),
             counts: Counts::default(),
         }
     }
@@ -189,14 +192,23 @@ impl Effects {
         action
     }
 
-    /// Queues a notice.
+    /// Queues a notice. It replaces one that waits, unless that one tells the client to reconnect: of a bus that comes and
+    /// goes faster than clients can be told, they learn the last state (D26).
     pub(crate) fn notify(&mut self, conn: ConnKey, notice: Notice) {
-        self.notices.push_back((conn, notice));
+        match self.notices.get_mut(&conn) {
+            Some(waiting) if waiting.reconnect_in_ms.is_some() => {}
+            Some(waiting) => *waiting = notice,
+            None => {
+                self.notices.insert(conn, notice);
+                self.notified.push_back(conn);
+            }
+        }
     }
 
     /// The next notice to send.
     pub(crate) fn pop_notice(&mut self) -> Option<(ConnKey, Notice)> {
-        self.notices.pop_front()
+        let conn = self.notified.pop_front()?;
+        Some((conn, self.notices.remove(&conn)?))
     }
 
     /// Queues a lane whose clients are told one by one. The caller ensures that it is not queued already.
@@ -239,7 +251,7 @@ impl Effects {
         self.dirty.iter().any(|lanes| !lanes.is_empty())
             || self.has_actions()
             || self.has_crowds()
-            || !self.notices.is_empty()
+            || !self.notified.is_empty()
     }
 
     /// The counters, to change them.

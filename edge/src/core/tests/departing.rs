@@ -1,4 +1,4 @@
-//! Clients that join and leave while owners are silent (D26).
+//! What clients and the bus can make an edge keep (D26).
 
 use super::*;
 
@@ -104,4 +104,27 @@ fn d26_seats_that_were_left_are_bounded_in_all_while_owners_are_silent() {
     let counts: Vec<_> = joined.iter().map(|(count, _)| *count).collect();
     assert_eq!(counts, [10, 10, 5, 0]);
     assert_eq!(joined[3].1, "room_unavailable");
+}
+
+#[test]
+fn d26_one_notice_at_most_waits_for_each_client() {
+    let mut bench = Bench::new();
+    let conns = [1, 2, 3].map(|index| bench.open(index, &format!("p{index}")));
+    for _ in 0..100 {
+        bench.core.handle_bus(false, bench.now);
+        bench.now.at += Duration::from_secs(1);
+        bench.core.handle_timeout(bench.now, &mut bench.clients);
+        bench.core.handle_bus(true, bench.now);
+    }
+    bench.flush();
+    for conn in conns {
+        let got = bench.take_messages(conn);
+        assert_eq!(got.len(), 1);
+        assert_eq!(got[0]["code"], "recovered");
+    }
+    bench.core.drain(Duration::from_secs(1));
+    bench.core.handle_bus(false, bench.now);
+    bench.advance(1_000);
+    let got = bench.take_messages(conns[0]);
+    assert_eq!((got.len(), &got[0]["code"]), (1, &"draining".into()));
 }
