@@ -97,7 +97,11 @@ impl ClusterSettings {
             matches!(self.replicas, 1 | 3 | 5),
             || "must be 1, 3 or 5",
         );
-        checks.range("cluster.log_max_age_s", self.log_max_age_s, 60..=31_536_000);
+        checks.range(
+            "cluster.log_max_age_s",
+            self.log_max_age_s,
+            600..=31_536_000,
+        );
         checks.require(
             "cluster.log_max_bytes",
             self.log_max_bytes >= -1,

@@ -192,12 +192,22 @@ pub struct EngineConfig {
     pub state_bytes: usize,
     /// The number of uncovered entries after which a room is written.
     pub snapshot_entries: u32,
-    /// The time after which a room with an uncovered entry is written.
+    /// The bytes of uncovered entries after which a room is written, unless its last snapshot is larger.
+    pub snapshot_bytes: u64,
+    /// The time after which a room with an uncovered entry is written, for each begun 64 KiB of its last snapshot.
     pub snapshot_delay: Duration,
+    /// The longest time after which a room with an uncovered entry is written.
+    pub snapshot_max_delay: Duration,
+    /// The time within which a successor is to replay a partition.
+    pub replay_budget: Duration,
     /// The limit of writes of rooms in flight.
     pub writes: usize,
     /// The minimum interval between two writes of a checkpoint.
     pub checkpoint_interval: Duration,
+    /// A checkpoint that covers fewer further entries than this is written after `checkpoint_delay`.
+    pub checkpoint_entries: u64,
+    /// The interval between two writes of a checkpoint that covers few further entries.
+    pub checkpoint_delay: Duration,
     /// The minimum interval between two presences of a room.
     pub presence_interval: Duration,
     /// The time until a room without connections and watchers leaves memory; `None` for never.
@@ -223,10 +233,15 @@ impl EngineConfig {
             value_bytes: 1024 * 1024,
             ring_bytes: 64 * 1024,
             state_bytes: 768 * 1024,
-            snapshot_entries: 32,
-            snapshot_delay: Duration::from_secs(1),
+            snapshot_entries: 256,
+            snapshot_bytes: 32 * 1024,
+            snapshot_delay: Duration::from_secs(60),
+            snapshot_max_delay: Duration::from_secs(1_800),
+            replay_budget: Duration::from_millis(500),
             writes: 64,
             checkpoint_interval: Duration::from_secs(1),
+            checkpoint_entries: 1_024,
+            checkpoint_delay: Duration::from_secs(300),
             presence_interval: Duration::from_millis(500),
             idle: None,
             hot_edges: 64,

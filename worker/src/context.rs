@@ -10,8 +10,12 @@ use prost::Message;
 use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
 use crate::outbox::Outbox;
+use crate::replay_cost::{ReplayCost, ReplaySize};
 use crate::requests::{Purpose, Requests};
 use grandstand_game::Games;
+
+/// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
+const SUCCESSOR_PARTITIONS: u32 = 4;
 
 /// The state that all partitions of a worker share.
 #[derive(Debug)]
@@ -24,6 +28,11 @@ pub(crate) struct Context {
     pub(crate) commands: VecDeque<Command>,
     pub(crate) requests: Requests,
     pub(crate) counts: Counts,
+    pub(crate) replay_cost: ReplayCost,
+    /// The entries that were applied since the time for them was last noted.
+    pub(crate) applied: ReplaySize,
+    /// The number of owned partitions.
+    pub(crate) partitions: u32,
 }
 
 /// Whether a partition is still owned after a call.
@@ -50,6 +59,9 @@ impl Context {
             commands: VecDeque::new(),
             requests: Requests::new(config.writes),
             counts: Counts::default(),
+            replay_cost: ReplayCost::default(),
+            applied: ReplaySize::default(),
+            partitions: 1,
             config,
         }
     }
@@ -57,6 +69,13 @@ impl Context {
     /// Registers a command with an outcome. Returns its token.
     pub(crate) fn request(&mut self, partition: Partition, purpose: Purpose) -> Token {
         self.requests.begin(partition, purpose)
+    }
+
+    /// Returns how many entries of a partition may be uncovered, so that a successor replays them in time (D32).
+    pub(crate) fn replay_limit(&self) -> ReplaySize {
+        let shared = self.partitions.max(SUCCESSOR_PARTITIONS);
+        let within = self.config.replay_budget * SUCCESSOR_PARTITIONS / shared;
+        self.replay_cost.limit(within)
     }
 
     /// Appends an entry of the owner to the log.

@@ -4,7 +4,7 @@
 //! commands of [`Engine::poll_command`], and sleeps at most until [`Engine::poll_timeout`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
@@ -53,6 +53,7 @@ impl Engine {
         self.drop_partition(partition);
         let owned = OwnedPartition::take(&mut self.context, partition, epoch);
         self.partitions.insert(partition, owned);
+        self.count_partitions();
     }
 
     /// Begins a handover: stops reading the log, writes uncovered rooms and the checkpoint, and ends with
@@ -71,6 +72,7 @@ impl Engine {
             self.context.outbox.forget_hot(room);
         }
         self.context.forget(partition);
+        self.count_partitions();
         self.context.commands.extend([
             Command::CloseLog { partition },
             Command::CloseKv {
@@ -274,6 +276,15 @@ impl Engine {
         self.context.outbox.set_max_payload(max_payload);
     }
 
+    /// Notes the time that handling events took since the last call, as far as entries of logs were among them. From it
+    /// follows how much a successor can replay in time (D32).
+    pub fn note_busy(&mut self, busy: Duration) {
+        let applied = std::mem::take(&mut self.context.applied);
+        if applied.entries > 0 {
+            self.context.replay_cost.note(applied, busy);
+        }
+    }
+
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
@@ -319,6 +330,10 @@ impl Engine {
             .values()
             .filter_map(OwnedPartition::poll_timeout);
         partitions.chain(self.context.outbox.poll_timeout()).min()
+    }
+
+    fn count_partitions(&mut self) {
+        self.context.partitions = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
     }
 
     /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.

@@ -18,6 +18,8 @@ mod outbox;
 
 mod context;
 
+mod replay_cost;
+
 mod requests;
 
 pub mod counts;

@@ -85,13 +85,19 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "deadlines",
                 ],
             ),
-            (&["context"], &["requests", "outbox", "counts", "command"]),
+            (
+                &["context"],
+                &["requests", "outbox", "counts", "command", "replay_cost"],
+            ),
             (&["replay"], &["stored", "room"]),
             (&["counts"], &["stored::error"]),
             (&["stored"], &["room"]),
             (&["outbox"], &["deadlines"]),
             (&["requests"], &["command"]),
-            (&["room", "lease", "command", "deadlines"], &[]),
+            (
+                &["room", "lease", "command", "deadlines", "replay_cost"],
+                &[],
+            ),
         ],
     },
     Layers {
@@ -136,6 +142,7 @@ const MACHINES_USE: &[&str] = &[
     "command",
     "requests",
     "deadlines",
+    "replay_cost",
 ];
 
 /// Modules that only some import.

@@ -10,6 +10,10 @@ use crate::stored::quarantine::QuarantineReason;
 pub(super) struct Change {
     /// The entry that caused it; 0 if none did.
     pub(super) seq: u64,
+    /// The bytes of that entry.
+    pub(super) bytes: u64,
+    /// The bytes of the room's last snapshot; 0 if it has none.
+    pub(super) snapshot_bytes: u64,
     pub(super) emits: Vec<Emit>,
     /// The edges that hold connected players' sessions; `None` if they have not changed.
     pub(super) edges: Option<Vec<EdgeId>>,

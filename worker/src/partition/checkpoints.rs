@@ -26,6 +26,10 @@ pub(super) struct Checkpoints {
     writing: Option<Checkpoint>,
     /// The earliest time of the next write, by the configured interval.
     next_at: Instant,
+    /// The earliest time of the next write that covers few further entries.
+    few_at: Instant,
+    /// The number of further entries that are not few.
+    many: u64,
     /// The time of the next write, after one failed.
     retry_at: Option<Instant>,
     /// Whether it is to be written even if it covers no more than before.
@@ -45,6 +49,8 @@ impl Checkpoints {
             revision: 0,
             writing: None,
             next_at: now,
+            few_at: now,
+            many: 0,
             retry_at: None,
             forced: false,
         }
@@ -158,7 +164,7 @@ impl Checkpoints {
         }
         let is_due = match self.retry_at {
             Some(at) => cx.now.at >= at,
-            None => at_once || cx.now.at >= self.next_at,
+            None => at_once || cx.now.at >= self.interval_end(covered),
         };
         let is_later = covered > self.stored.seq;
         if is_due && (is_later || self.forced) {
@@ -175,8 +181,15 @@ impl Checkpoints {
     /// Returns when to call [`advance`](Self::advance).
     pub(super) fn poll_timeout(&self, covered: u64) -> Option<Instant> {
         let is_wanted = covered > self.stored.seq || self.forced;
-        let at = self.retry_at.unwrap_or(self.next_at);
+        let at = self.retry_at.unwrap_or(self.interval_end(covered));
         (self.writing.is_none() && is_wanted).then_some(at)
+    }
+
+    /// Returns the earliest time of a write with `covered`. A successor reads few entries quickly, so few are covered
+    /// rarely (D32).
+    fn interval_end(&self, covered: u64) -> Instant {
+        let is_urgent = self.forced || covered.saturating_sub(self.stored.seq) >= self.many;
+        if is_urgent { self.next_at } else { self.few_at }
     }
 
     /// Whether no write is in flight or to be repeated.
@@ -239,6 +252,8 @@ impl Checkpoints {
 
     fn put(&mut self, cx: &mut Context, tenure: Tenure, checkpoint: &Checkpoint, purpose: Purpose) {
         self.next_at = cx.now.at + cx.config.checkpoint_interval;
+        self.few_at = cx.now.at + cx.config.checkpoint_delay;
+        self.many = cx.config.checkpoint_entries;
         self.retry_at = None;
         let (bucket, key) = tenure.checkpoint_key();
         let value = serde_json::to_vec(checkpoint).unwrap_or_default().into();

@@ -1,4 +1,4 @@
-//! The entries of each room that no stored snapshot covers, and when the room is to be written (D8).
+//! The entries of each room that no stored snapshot covers, and when the room is to be written (D8, D32).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,19 +6,27 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::RoomId;
 
 use crate::deadlines::Deadlines;
+use crate::replay_cost::ReplaySize;
 
 /// The delay before a write is tried again that found too many in flight.
 const WRITE_AGAIN: Duration = Duration::from_millis(20);
 /// The delay before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// The bytes of a snapshot after which the next one may wait longer.
+const SNAPSHOT_UNIT: u64 = 64 * 1024;
+
 /// The limits of uncovered entries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// The number of entries since its last write at which a room is written.
-    pub(super) entries: u32,
-    /// The longest time from an entry to the write of its room.
+    pub(super) entries: u64,
+    /// The bytes of entries since its last write above which a room is written, unless its snapshot is larger.
+    pub(super) bytes: u64,
+    /// The longest time from an entry to the write of its room, for each begun [`SNAPSHOT_UNIT`] of its snapshot.
     pub(super) delay: Duration,
+    /// The longest time from an entry to the write of its room, however large that is.
+    pub(super) max_delay: Duration,
 }
 
 /// The uncovered entries of a partition.
@@ -28,6 +36,8 @@ pub(super) struct Coverage {
     /// Whether every room with uncovered entries is due, because the partition is handed over.
     writes_all_now: bool,
     rooms: BTreeMap<RoomId, RoomCoverage>,
+    /// The size of the entries since the last write of each room began.
+    size: ReplaySize,
     /// The first uncovered entry of each room.
     uncovered: BTreeSet<(u64, RoomId)>,
     /// Rooms whose deletion is stored and whose keys are still there, with the entry that deleted each.
@@ -44,8 +54,10 @@ struct RoomCoverage {
     first: Option<u64>,
     /// The first entry after the write in flight began.
     next_first: Option<u64>,
-    /// The number of entries since the last write began.
-    count: u32,
+    /// The size of the entries since the last write began.
+    size: ReplaySize,
+    /// The bytes of the last snapshot.
+    snapshot_bytes: u64,
     /// The time of the first entry since the last write began. `None` also while all uncovered entries wait for the
     /// room to be loaded.
     since: Option<Instant>,
@@ -63,8 +75,14 @@ impl RoomCoverage {
     fn due(&self, limits: Limits, writes_all_now: bool) -> Option<Instant> {
         self.first.filter(|_| !self.in_flight)?;
         let since = self.since?;
-        let at_once = writes_all_now || self.is_urgent || self.count >= limits.entries;
-        let at = if at_once { since } else { since + limits.delay };
+        let is_large = self.size.entries >= limits.entries
+            || self.size.bytes > limits.bytes.max(self.snapshot_bytes);
+        let at = if writes_all_now || self.is_urgent || is_large {
+            since
+        } else {
+            let units = self.snapshot_bytes.div_ceil(SNAPSHOT_UNIT).clamp(1, 64);
+            since + (limits.delay * units as u32).min(limits.max_delay)
+        };
         Some(self.not_before.map_or(at, |before| at.max(before)))
     }
 }
@@ -75,6 +93,7 @@ impl Coverage {
             limits,
             writes_all_now: false,
             rooms: BTreeMap::new(),
+            size: ReplaySize::default(),
             uncovered: BTreeSet::new(),
             deleted: BTreeSet::new(),
             in_flight: 0,
@@ -82,13 +101,22 @@ impl Coverage {
         }
     }
 
-    /// Adds an entry that was applied to a room. Returns whether the room is due.
-    pub(super) fn mark(&mut self, id: &RoomId, seq: u64, now: Instant) -> bool {
+    /// Adds an entry that was applied to a room, with the bytes of the entry and of the room's last snapshot. Returns
+    /// whether the room is due.
+    pub(super) fn mark(
+        &mut self,
+        id: &RoomId,
+        seq: u64,
+        (bytes, snapshot_bytes): (u64, u64),
+        now: Instant,
+    ) -> bool {
+        self.size.add_entry(bytes);
         let cover = match self.rooms.get_mut(id) {
             Some(cover) => cover,
             None => self.rooms.entry(id.clone()).or_default(),
         };
-        cover.count = cover.count.saturating_add(1);
+        cover.size.add_entry(bytes);
+        cover.snapshot_bytes = snapshot_bytes;
         cover.since.get_or_insert(now);
         if cover.first.is_none() {
             cover.first = Some(seq);
@@ -127,7 +155,8 @@ impl Coverage {
             && cover.first.is_some()
             && cover.since.is_none()
         {
-            cover.since = Some(now.checked_sub(self.limits.delay).unwrap_or(now));
+            cover.since = Some(now);
+            cover.is_urgent = true;
         }
         self.reschedule(id, now)
     }
@@ -135,6 +164,7 @@ impl Coverage {
     /// Drops the uncovered entries of a room that will not be written. Returns the first of them.
     pub(super) fn clear(&mut self, id: &RoomId) -> Option<u64> {
         let cover = self.rooms.get_mut(id)?;
+        self.size.subtract(cover.size);
         let first = cover.first.take();
         if let Some(first) = first {
             self.uncovered.remove(&(first, id.clone()));
@@ -188,6 +218,18 @@ impl Coverage {
         due.is_some_and(|at| at <= now)
     }
 
+    /// Returns the room whose entries have waited longest for a write, if all such entries exceed `limit`.
+    pub(super) fn oldest_beyond(&self, limit: ReplaySize) -> Option<RoomId> {
+        let mut oldest = self.uncovered.iter().filter(|_| self.size.exceeds(limit));
+        let can_write = |id| {
+            let cover = self.rooms.get(id);
+            cover.is_some_and(|c| !c.in_flight && c.since.is_some() && c.not_before.is_none())
+        };
+        oldest
+            .find(|(_, id)| can_write(id))
+            .map(|(_, id)| id.clone())
+    }
+
     /// Returns the rooms that are due. The caller must write or [`postpone`](Self::postpone) each.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<RoomId> {
         self.deadlines.take_due(now)
@@ -208,7 +250,7 @@ impl Coverage {
     pub(super) fn begin_write(&mut self, id: &RoomId) {
         let cover = self.rooms.entry(id.clone()).or_default();
         self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
-        cover.count = 0;
+        self.size.subtract(std::mem::take(&mut cover.size));
         cover.since = None;
         cover.is_urgent = false;
         cover.next_first = None;
@@ -254,7 +296,7 @@ impl Coverage {
         };
         self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
         match read {
-            true => cover.since = now.checked_sub(self.limits.delay),
+            true => (cover.since, cover.is_urgent) = (Some(now), true),
             false => cover.not_before = Some(now + RETRY),
         }
         self.reschedule(id, now);
@@ -320,6 +362,7 @@ impl Coverage {
             return false;
         };
         if cover.first.is_none() && !cover.in_flight {
+            self.size.subtract(cover.size);
             self.rooms.remove(id);
             self.deadlines.set(id, None);
             return false;

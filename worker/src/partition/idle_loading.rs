@@ -12,7 +12,7 @@ use super::faults;
 use super::room_reads::Waiting;
 use super::settle::settle;
 use super::state::PartitionState;
-use super::writing::write_room;
+use super::writing::{write_if_due, write_room};
 use crate::command::Command;
 use crate::context::Context;
 use crate::stored::quarantine::QuarantineReason;
@@ -69,10 +69,14 @@ pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
     }
 }
 
-/// Drops rooms from memory that have been idle for the configured time.
+/// Drops rooms from memory that have been idle for the configured time. A room with uncovered entries is written first
+/// (D32); it leaves memory once the write is acked.
 pub(super) fn unload_idle(state: &mut PartitionState, cx: &mut Context) {
     for id in state.rooms.take_idle(cx.now.at) {
-        if state.is_idle(&id)
+        if state.is_idle(&id) && !state.coverage.is_clean(&id) {
+            state.coverage.set_urgent(&id, true, cx.now.at);
+            write_if_due(state, cx, &id);
+        } else if state.is_idle(&id)
             && let Some(change) = state.rooms.unload(&id)
         {
             settle(state, cx, &id, change);

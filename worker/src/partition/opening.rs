@@ -172,7 +172,7 @@ fn restart(state: &mut PartitionState, cx: &Context, id: &RoomId, seq: u64) {
     }
     tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries behind its snapshot are gone from the log");
     state.rooms.restart(id, Instance::of(seq, cx.now.unix_ms));
-    state.coverage.mark(id, seq, cx.now.at);
+    state.coverage.mark(id, seq, (0, 0), cx.now.at);
 }
 
 /// Makes the partition ready after the log was read to the end that it had at the takeover.

@@ -33,6 +33,13 @@ impl RestorePoint {
         }
     }
 
+    /// Returns the bytes of the snapshot; 0 if there is none.
+    pub(super) fn snapshot_bytes(&self) -> u64 {
+        self.snapshot
+            .as_ref()
+            .map_or(0, |(value, _)| value.len() as u64)
+    }
+
     /// Adds an applied entry.
     pub(super) fn push(&mut self, logged: Logged) {
         if self.entries.len() >= KEPT_ENTRIES {

@@ -88,6 +88,11 @@ impl Loaded {
         Ok(emits)
     }
 
+    /// Returns the bytes of the room's last snapshot; 0 if it has none.
+    pub(super) fn snapshot_bytes(&self) -> u64 {
+        self.restore.snapshot_bytes()
+    }
+
     /// Keeps an applied entry for a rebuild, and ends the room's idle time. Returns whether it was idle.
     pub(super) fn on_applied(&mut self, logged: Logged) -> bool {
         self.restore.push(logged);

@@ -17,6 +17,8 @@ use super::known_rooms::{KnownRoom, KnownRooms};
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
+use prost::Message;
+
 use crate::context::Context;
 use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
@@ -126,7 +128,7 @@ impl Rooms {
         let Ok(mut emits) = handled else {
             return Applied::Panicked(logged);
         };
-        let seq = logged.seq;
+        let (seq, bytes) = (logged.seq, logged.entry.encoded_len() as u64);
         if emits.last() == Some(&Emit::Deleted) {
             emits.pop();
             let instance = loaded.room().instance();
@@ -138,6 +140,7 @@ impl Rooms {
                 emits,
                 edges: Some(Vec::new()),
                 residence: ResidenceChange::Deleted(instance),
+                ..Change::default()
             });
         }
         if loaded.on_applied(logged) {
@@ -145,6 +148,8 @@ impl Rooms {
         }
         Applied::Done(Change {
             seq,
+            bytes,
+            snapshot_bytes: loaded.snapshot_bytes(),
             emits,
             edges: changed_edges(loaded.room_mut()),
             residence: ResidenceChange::Unchanged,
@@ -170,6 +175,7 @@ impl Rooms {
             emits,
             edges,
             residence: ResidenceChange::Created(deleted),
+            ..Change::default()
         }
     }
 
@@ -300,14 +306,13 @@ impl Rooms {
         known.is_none_or(|known| known.rebuild(cx, id))
     }
 
-    /// Begins, continues or ends the idle time of a room in memory. Only a room that was stored is unloaded after it.
+    /// Begins, continues or ends the idle time of a room in memory.
     pub(super) fn set_idle(&mut self, cx: &Context, id: &RoomId, is_idle: bool) {
         let Some(known) = self.known.get_mut(id) else {
             return;
         };
-        let can_unload = is_idle && known.revision() > 0;
         if let Some(loaded) = known.loaded_mut() {
-            let after = cx.config.idle.filter(|_| can_unload);
+            let after = cx.config.idle.filter(|_| is_idle);
             let at = loaded.set_idle(after, cx.now.at);
             self.idle.set(id, at);
         }

@@ -17,6 +17,11 @@ pub(super) fn settle(
     id: &RoomId,
     mut change: Change,
 ) {
+    let entry = change.seq != 0;
+    if entry {
+        cx.applied.add_entry(change.bytes);
+    }
+    let moved = change.edges.is_some();
     let is_due = state.update_machines(cx, id, &mut change);
     let is_ready = state.takeover.is_ready();
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
@@ -39,5 +44,11 @@ pub(super) fn settle(
     state.update_ticks(cx, id);
     if is_due {
         writing::write_room(state, cx, id);
+    }
+    if moved {
+        state.update_idle(cx, id);
+    }
+    if entry {
+        writing::write_oldest(state, cx);
     }
 }

@@ -41,8 +41,10 @@ pub(super) struct PartitionState {
 impl PartitionState {
     pub(super) fn new(now: Now, config: &EngineConfig, tenure: Tenure) -> Self {
         let coverage = coverage::Limits {
-            entries: config.snapshot_entries,
+            entries: config.snapshot_entries.into(),
+            bytes: config.snapshot_bytes,
             delay: config.snapshot_delay,
+            max_delay: config.snapshot_max_delay,
         };
         let audiences = audiences::Limits {
             presence_interval: config.presence_interval,
@@ -130,7 +132,8 @@ impl PartitionState {
         change: &mut Change,
     ) -> bool {
         let now = cx.now.at;
-        let mut is_due = change.seq != 0 && self.coverage.mark(id, change.seq, now);
+        let size = (change.bytes, change.snapshot_bytes);
+        let mut is_due = change.seq != 0 && self.coverage.mark(id, change.seq, size, now);
         match change.residence {
             ResidenceChange::Created(deleted) => {
                 self.coverage.set_urgent(id, false, now);
@@ -167,11 +170,11 @@ impl PartitionState {
         }
     }
 
-    /// Whether a room may leave memory: no player is connected, no edge watches it, and its snapshot covers all its
-    /// entries.
+    /// Whether a room may leave memory once its snapshot covers all its entries: no player is connected, and no edge
+    /// watches it.
     pub(super) fn is_idle(&self, id: &RoomId) -> bool {
         self.takeover.is_ready()
-            && self.coverage.is_clean(id)
+            && (self.rooms.revision(id) > 0 || !self.coverage.is_clean(id))
             && !self.audiences.is_watched(id)
             && self
                 .rooms

@@ -56,6 +56,16 @@ pub(super) fn write_due(state: &mut PartitionState, cx: &mut Context) {
     }
 }
 
+/// Writes the room that has waited longest, if the replay of all uncovered entries would take too long (D32). Each entry
+/// leads to at most one such write, so a turn stays short.
+pub(super) fn write_oldest(state: &mut PartitionState, cx: &mut Context) {
+    if cx.requests.can_write()
+        && let Some(id) = state.coverage.oldest_beyond(cx.replay_limit())
+    {
+        write_room(state, cx, &id);
+    }
+}
+
 /// Writes a room if it is due.
 pub(super) fn write_if_due(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     if state.coverage.is_due(id, cx.now.at) {

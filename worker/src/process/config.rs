@@ -54,8 +54,10 @@ pub struct RoomsSection {
     pub ring_bytes: u32,
     /// The number of uncovered entries of a room after which its snapshot is written.
     pub snapshot_entries: u32,
-    /// The time after which an uncovered entry causes a snapshot, milliseconds.
+    /// The time after which an uncovered entry causes a snapshot, for each begun 64 KiB of the last one, milliseconds.
     pub snapshot_delay_ms: u64,
+    /// The time within which a successor is to replay what no snapshot of a partition covers, milliseconds.
+    pub replay_budget_ms: u64,
     /// The time after which a room without players and spectators is unloaded, milliseconds; 0 for never.
     pub idle_ms: u64,
     /// A room with more watching edges than this is hot: items for all edges are published once, on the room's own
@@ -71,8 +73,9 @@ impl Default for RoomsSection {
     fn default() -> Self {
         Self {
             ring_bytes: 64 * 1024,
-            snapshot_entries: 32,
-            snapshot_delay_ms: 1000,
+            snapshot_entries: 256,
+            snapshot_delay_ms: 60_000,
+            replay_budget_ms: 500,
             idle_ms: 600_000,
             hot_edges: 64,
             cold_edges: 32,
@@ -100,6 +103,8 @@ impl Config for WorkerConfig {
         checks.range("rooms.snapshot_entries", entries, 1..=100_000);
         let delay = self.rooms.snapshot_delay_ms;
         checks.range("rooms.snapshot_delay_ms", delay, 10..=600_000);
+        let budget = self.rooms.replay_budget_ms;
+        checks.range("rooms.replay_budget_ms", budget, 10..=60_000);
         let age_ms = self.cluster.log_max_age_s.saturating_mul(1000);
         checks.require("rooms.snapshot_delay_ms", delay <= age_ms / 2, || {
             format!(
@@ -135,6 +140,7 @@ impl WorkerConfig {
             ring_bytes: self.rooms.ring_bytes as usize,
             snapshot_entries: self.rooms.snapshot_entries,
             snapshot_delay: Duration::from_millis(self.rooms.snapshot_delay_ms),
+            replay_budget: Duration::from_millis(self.rooms.replay_budget_ms),
             idle: (self.rooms.idle_ms > 0).then(|| Duration::from_millis(self.rooms.idle_ms)),
             hot_edges: self.rooms.hot_edges as usize,
             cold_edges: self.rooms.cold_edges as usize,
@@ -161,12 +167,12 @@ mod tests {
         let check = |delay_ms: &str| {
             let sources = Sources::new(None).environment([
                 ("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_DELAY_MS", delay_ms),
-                ("GRANDSTAND_WORKER_CLUSTER_LOG_MAX_AGE_S", "60"),
+                ("GRANDSTAND_WORKER_CLUSTER_LOG_MAX_AGE_S", "600"),
             ]);
             load::<WorkerConfig>(&sources).map(drop)
         };
-        check("30000").unwrap();
-        let error = check("30001").unwrap_err().to_string();
+        check("300000").unwrap();
+        let error = check("300001").unwrap_err().to_string();
         assert!(error.contains("cluster.log_max_age_s"), "{error}");
     }
 

@@ -24,8 +24,10 @@ pub struct WorkerSettings {
     pub ring_bytes: usize,
     /// The number of uncovered entries of a room after which its snapshot is written.
     pub snapshot_entries: u32,
-    /// The time after which an uncovered entry causes a snapshot.
+    /// The time after which an uncovered entry causes a snapshot, for each begun 64 KiB of the last one.
     pub snapshot_delay: Duration,
+    /// The time within which a successor is to replay what no snapshot of a partition covers.
+    pub replay_budget: Duration,
     /// The time after which a room without players and spectators leaves memory; `None` for never.
     pub idle: Option<Duration>,
     /// A room with more watching edges than this is hot: items for all edges are published once.
@@ -49,8 +51,9 @@ impl WorkerSettings {
             partitions,
             alone: matches!(bus, Bus::Embedded(_)),
             ring_bytes: 64 * 1024,
-            snapshot_entries: 32,
-            snapshot_delay: Duration::from_secs(1),
+            snapshot_entries: 256,
+            snapshot_delay: Duration::from_secs(60),
+            replay_budget: Duration::from_millis(500),
             idle: Some(Duration::from_secs(600)),
             hot_edges: 64,
             cold_edges: 32,
@@ -68,6 +71,11 @@ impl WorkerSettings {
             ring_bytes: self.ring_bytes,
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,
+            snapshot_max_delay: self.log_max_age / 2,
+            checkpoint_delay: EngineConfig::new(worker.clone())
+                .checkpoint_delay
+                .min(self.log_max_age / 2),
+            replay_budget: self.replay_budget,
             idle: self.idle,
             hot_edges: self.hot_edges,
             cold_edges: self.cold_edges,

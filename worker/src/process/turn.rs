@@ -122,7 +122,9 @@ impl<'a> Worker<'a> {
 
     async fn drive_to_end(&mut self, status: &Component) -> Result<End, WorkerError> {
         loop {
-            match self.next().await {
+            let event = self.next().await;
+            let begun = now().at;
+            match event {
                 LoopEvent::Leave(deadline) => {
                     tracing::info!("leaving");
                     status.set(Phase::Draining);
@@ -143,6 +145,7 @@ impl<'a> Worker<'a> {
                 LoopEvent::Timeout => {}
             }
             self.take_ready();
+            self.engine.note_busy(now().at - begun);
             if let Some(end) = self.drive_leases().await? {
                 return Ok(end);
             }

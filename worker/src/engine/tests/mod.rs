@@ -28,6 +28,8 @@ mod quarantine;
 
 mod bounds;
 
+mod cadence;
+
 mod takeover;
 
 mod watching;

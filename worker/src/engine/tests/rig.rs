@@ -254,6 +254,9 @@ impl Rig {
 
 fn owner(now: Now, change: impl Fn(&mut EngineConfig)) -> Engine {
     let mut config = EngineConfig::new("w-1".parse().unwrap());
+    // Most tests do not wait for the cost of a replay.
+    (config.snapshot_entries, config.snapshot_delay) = (32, Duration::from_secs(1));
+    config.checkpoint_entries = 0;
     change(&mut config);
     Engine::new(now, config, Games::new().with::<Echo>())
 }

@@ -19,7 +19,7 @@ pub(super) fn record(rig: &Rig, room: &str) -> Option<QuarantineRecord> {
 }
 
 #[test]
-fn d08_a_room_is_written_after_a_second_or_32_entries() {
+fn d08_a_room_is_written_after_the_configured_time_or_number_of_entries() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     rig.advance(999);

@@ -22,6 +22,7 @@ fn stored_by(epoch: u64) -> KvEntry {
 
 /// Returns checkpoints after a takeover of log 1..=120, with revision 41.
 fn claimed(cx: &mut Context) -> Checkpoints {
+    cx.config.checkpoint_entries = 0;
     let mut checkpoints = Checkpoints::new(TENURE.epoch, cx.now.at);
     assert_eq!(checkpoints.claim(cx, TENURE, Some(stored_by(6))), Ok(()));
     cx.commands.clear();
@@ -152,4 +153,25 @@ fn a_log_that_ends_early_or_is_new_begins_a_generation() {
     assert_eq!(cut_new.cut(now, 120, new), Some(3));
     assert_eq!((cut_new.generation(), cut_new.seq()), (2, 3));
     assert_eq!(cut_new.covered(1, 110), 2);
+}
+
+#[test]
+fn d32_a_checkpoint_that_covers_little_more_is_written_rarely() {
+    let mut cx = context();
+    let mut checkpoints = claimed(&mut cx);
+    (cx.config.checkpoint_entries, cx.config.checkpoint_delay) = (10, Duration::from_secs(30));
+    checkpoints.advance(&mut cx, TENURE, 101, false);
+    assert_eq!(written(&mut cx).0.seq, 101);
+    assert!(checkpoints.on_written(&mut cx, TENURE, 101, &Outcome::Stored(42)));
+
+    let interval = cx.config.checkpoint_interval;
+    let begun = cx.now.at;
+    pass(&mut cx, interval);
+    checkpoints.advance(&mut cx, TENURE, 110, false);
+    assert_eq!(cx.commands, []);
+    let later = begun + Duration::from_secs(30);
+    assert_eq!(checkpoints.poll_timeout(110), Some(later));
+    assert_eq!(checkpoints.poll_timeout(111), Some(begun + interval));
+    checkpoints.advance(&mut cx, TENURE, 111, false);
+    assert_eq!(written(&mut cx).0.seq, 111);
 }
