@@ -71,7 +71,10 @@ impl Site {
 
     async fn on_nats_with(variables: &[(&str, &str)]) -> Self {
         let nats = NatsServer::start().await;
-        let worker = Start::worker().flag("--nats", nats.url());
+        // Tests read stored rooms, which the default cadence stores after a minute.
+        let worker = Start::worker()
+            .flag("--nats", nats.url())
+            .env("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_DELAY_MS", 1000);
         let edge = |name: &str| {
             let start = edge(&nats.url()).flag("--name", name);
             let variables = variables.iter();
