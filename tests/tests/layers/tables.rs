@@ -83,6 +83,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "command",
                     "requests",
                     "deadlines",
+                    "replay_cost",
                 ],
             ),
             (
