@@ -102,39 +102,75 @@ pub(crate) const LAYERS: &[Layers] = &[
         ],
     },
     Layers {
-        name: "machines of the worker's partition",
+        name: "layers of the worker's partition",
         folder: "worker",
-        complete: None,
-        stacked: false,
-        rows: &[(
-            &[
-                "partition::takeover",
-                "partition::checkpoints",
-                "partition::log",
-                "partition::rooms",
-                "partition::room_reads",
-                "partition::coverage",
-                "partition::quarantine_records",
-                "partition::audiences",
-                "partition::edge_sessions",
-                "partition::timers",
-                "partition::ticks",
-            ],
-            MACHINES_USE,
-        )],
+        complete: Some("partition"),
+        stacked: true,
+        rows: &[
+            (
+                &["partition::intake", "partition::interest"],
+                BELOW_PARTITION,
+            ),
+            (&["partition::idle_loading"], BELOW_PARTITION),
+            (&["partition::settle"], BELOW_PARTITION),
+            (
+                &["partition::delivery", "partition::losses"],
+                BELOW_PARTITION,
+            ),
+            (
+                &[
+                    "partition::cut",
+                    "partition::hot_rooms",
+                    "partition::release",
+                ],
+                BELOW_PARTITION,
+            ),
+            (&["partition::send", "partition::writing"], BELOW_PARTITION),
+            (
+                &["partition::faults", "partition::opening"],
+                BELOW_PARTITION,
+            ),
+            (&["partition::state"], BELOW_PARTITION),
+            (
+                &[
+                    "partition::takeover",
+                    "partition::checkpoints",
+                    "partition::log",
+                    "partition::rooms",
+                    "partition::room_reads",
+                    "partition::coverage",
+                    "partition::quarantine_records",
+                    "partition::audiences",
+                    "partition::edge_sessions",
+                    "partition::timers",
+                    "partition::ticks",
+                ],
+                BELOW_PARTITION,
+            ),
+            (
+                &[
+                    "partition::known_rooms",
+                    "partition::decode_room",
+                    "partition::audience",
+                ],
+                BELOW_PARTITION,
+            ),
+            (&["partition::residence"], BELOW_PARTITION),
+            (
+                &[
+                    "partition::change",
+                    "partition::panic_restore",
+                    "partition::update_ring",
+                    "partition::tenure",
+                ],
+                BELOW_PARTITION,
+            ),
+        ],
     },
 ];
 
-/// The parts and values of the machines, and the modules below a partition.
-const MACHINES_USE: &[&str] = &[
-    "partition::audience",
-    "partition::change",
-    "partition::decode_room",
-    "partition::known_rooms",
-    "partition::residence",
-    "partition::panic_restore",
-    "partition::update_ring",
-    "partition::tenure",
+/// The modules below a partition.
+const BELOW_PARTITION: &[&str] = &[
     "context",
     "stored",
     "room",
