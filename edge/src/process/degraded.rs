@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn d31_a_fault_is_said_once_when_it_begins_and_once_when_it_ends() {
-        let (mut degraded, start) = (Degraded::default(), Instant::now());
+        let (mut degraded, start) = (Degraded::default(), tokio::time::Instant::now().into_std());
         let at = |ms| start + Duration::from_millis(ms);
         let away = Seen {
             nats_up: false,
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn d31_an_edge_is_unready_only_if_no_partition_has_an_owner() {
-        let (mut degraded, start) = (Degraded::default(), Instant::now());
+        let (mut degraded, start) = (Degraded::default(), tokio::time::Instant::now().into_std());
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(
             degraded.update(&seen(8), at(0)),
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn d31_a_full_log_makes_the_edge_unready_in_the_words_of_the_server() {
-        let (mut degraded, now) = (Degraded::default(), Instant::now());
+        let (mut degraded, now) = (Degraded::default(), tokio::time::Instant::now().into_std());
         let full = Seen {
             refused: Some("maximum bytes exceeded (10077)".into()),
             ..seen(0)

@@ -1,7 +1,7 @@
 //! Watches NATS, the owners and the log, and says in the log, the metrics and `/ready` what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bus, ConnectionState, RequestError};
@@ -120,7 +120,7 @@ pub(super) async fn drive_readiness(
         let owned = owned.filter_map(|lease| lease.worker.as_ref());
         let owned = owned.filter(|worker| !owners.is_gone(worker)).count();
         let partitions = usize::from(watched.partitions);
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let seen = Seen {
             nats_up,
             partitions,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusError, ConnectionState, Subscription};
 use grandstand_common::clock::Now;
@@ -147,7 +147,7 @@ async fn execute(
             let stored = async move {
                 let stored = sent.map_err(|error| error.failure())?.await;
                 let result = stored.as_ref().map(|_| ());
-                refusals.note(partition, result, Instant::now());
+                refusals.note(partition, result, tokio::time::Instant::now().into_std());
                 stored.map_err(|error| error.failure())
             };
             then(shard, stored, move |core, stored, now| {

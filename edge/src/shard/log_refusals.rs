@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn d31_a_full_log_is_known_until_it_stores_an_entry_or_nothing_is_appended_any_more() {
-        let (log, now) = (LogRefusals::default(), Instant::now());
+        let (log, now) = (
+            LogRefusals::default(),
+            tokio::time::Instant::now().into_std(),
+        );
         log.note(3, Err(&refused(TOO_LARGE)), now);
         assert_eq!(log.current(now), None);
         log.note(3, Err(&refused(10_077)), now);

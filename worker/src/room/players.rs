@@ -126,8 +126,12 @@ impl Player {
         self.refused_seqs = self.refused_seqs.checked_shl(steps).unwrap_or(0);
         self.last_seq = seq;
         let mut freed = 0;
-        while let Some(kept) = self.rejects.pop_front_if(|kept| kept.seq + WINDOW <= seq) {
-            freed += kept.stored_bytes();
+        while self
+            .rejects
+            .front()
+            .is_some_and(|kept| kept.seq + WINDOW <= seq)
+        {
+            freed += self.drop_oldest_text();
         }
         freed
     }

@@ -31,7 +31,10 @@ impl KeptReject {
 /// The code and message of a reject, cut to [`TEXT_BYTES`]. `None` if not even the code fits.
 pub(super) fn shortened(code: &str, message: &str) -> Option<(String, String)> {
     let left = TEXT_BYTES.checked_sub(code.len())?;
-    let end = message.floor_char_boundary(left);
+    let fits = (0..=left.min(message.len())).rev();
+    let end = fits
+        .into_iter()
+        .find(|end| message.is_char_boundary(*end))?;
     Some((code.to_owned(), message[..end].to_owned()))
 }
 
