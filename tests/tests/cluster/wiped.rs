@@ -29,6 +29,14 @@ async fn nats_is_wiped_and_rooms_begin_again() {
         clients.push(client);
     }
     let before = clients[0].rooms[rooms[0]].instance.clone();
+    rig.nats.kill9();
+    for client in &mut clients {
+        client
+            .until("clients are notified of the outage", |c| {
+                c.has_notice("degraded")
+            })
+            .await;
+    }
     rig.nats.restart_wiped().await;
     for client in &mut clients {
         client
