@@ -252,6 +252,8 @@ impl Connection {
             let (is_last, mut frames) = (event.is_none(), 0);
             match event {
                 Some(Event::Message(message)) if !self.close_reported => {
+                    // The answer to a message does not overtake pongs for the pings before it.
+                    send_pongs(context, self.key, turn.pongs);
                     handler.message(self.key, message, now);
                 }
                 Some(Event::Ping(payload)) => {
@@ -302,12 +304,17 @@ impl Connection {
 
     /// Sends the pongs of a turn.
     fn answer_pings(&self, turn: &mut Turn<'_>) {
-        if !turn.pongs.is_empty() {
-            let pongs = Bytes::copy_from_slice(turn.pongs);
-            turn.pongs.clear();
-            let mut connections = turn.context.connections.clone();
-            connections.send_control(self.key, &pongs);
-        }
+        send_pongs(turn.context, self.key, turn.pongs);
+    }
+}
+
+/// Sends pongs that are not sent yet.
+fn send_pongs(context: &ServerContext, key: ConnKey, pongs: &mut Vec<u8>) {
+    if !pongs.is_empty() {
+        let frames = Bytes::copy_from_slice(pongs);
+        pongs.clear();
+        let mut connections = context.connections.clone();
+        connections.send_control(key, &frames);
     }
 }
 

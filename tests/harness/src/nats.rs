@@ -108,14 +108,29 @@ impl NatsServer {
         started.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Replaces the configuration file and makes the server read it.
+    /// Replaces the configuration file, and waits until the server has read it.
     ///
     /// # Panics
-    /// If the file cannot be written.
-    pub fn reload(&self, config: &str) {
+    /// If the file cannot be written, or the server does not report that it has read it.
+    pub async fn reload(&self, config: &str) {
         let file = self.dir.path().join(CONFIG);
         std::fs::write(file, config).expect("the configuration can be written");
+        let reloads = || {
+            self.log_tail()
+                .matches("Reloaded server configuration")
+                .count()
+        };
+        let before = reloads();
         self.child.hang_up();
+        let deadline = tokio::time::Instant::now() + START;
+        while reloads() == before {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the server does not reload: {}",
+                self.log_tail()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Starts a server and waits until it answers. With `own_group` it gets a process group of its own, so that Ctrl-C on

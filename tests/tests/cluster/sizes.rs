@@ -74,7 +74,7 @@ async fn d27_a_max_payload_that_becomes_smaller_is_followed() {
     };
     let rig = Rig::start(plan).await.unwrap();
     let [mut alice, mut bob] = two_players(&rig).await;
-    rig.nats.reload(&config(32 * 1024));
+    rig.nats.reload(&config(32 * 1024)).await;
     let big = "x".repeat(50_000);
     // The server closes the connection of who sends the first message above the new limit.
     let mut rejected = 0;
