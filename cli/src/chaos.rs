@@ -1,11 +1,12 @@
 //! `grandstand chaos`: fault injection into a cluster of real processes, and checks that no input is lost.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::shutdown;
+use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
 use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -79,10 +80,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             ..Plan::default()
         },
     };
-    eprintln!(
+    say(format_args!(
         "grandstand chaos: seed {seed}, {} min, {} rooms, {} workers, {} edges, NATS",
         args.minutes, args.rooms, args.workers, args.edges
-    );
+    ));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -95,9 +96,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 async fn drive(settings: Settings) -> Result<Report, grandstand_harness::error::RigError> {
     let (stop, stopped) = watch::channel(false);
-    let interrupt = tokio::spawn(async move {
+    let interrupt = Supervisor::default().run("interrupt", async move {
         let signal = shutdown::signaled().await;
-        eprintln!("{signal}: ending the run early; a second signal ends it immediately");
+        say(format_args!(
+            "{signal}: ending the run early; a second signal ends it immediately"
+        ));
         stop.send_replace(true);
         shutdown::signaled().await;
         std::process::exit(130);
@@ -115,15 +118,22 @@ fn print(args: &Args, report: &Report) -> Result<(), Failure> {
     if let Some(file) = &args.report {
         write(file, &(json.clone() + "\n"))?;
     }
+    let mut out = std::io::stdout().lock();
+    // A closed standard output does not change the result.
     match args.json {
-        true => println!("{json}"),
-        false => println!("{report}"),
-    }
+        true => writeln!(out, "{json}").ok(),
+        false => writeln!(out, "{report}").ok(),
+    };
     match report.violations.total {
         0 => Ok(()),
         1 => Err(Failure::new(Exit::Faults, "1 violation")),
         many => Err(Failure::new(Exit::Faults, format!("{many} violations"))),
     }
+}
+
+/// Prints a line on standard error, unless that fails.
+fn say(line: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stderr(), "{line}").ok();
 }
 
 fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
@@ -196,7 +206,7 @@ impl Shown {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => say(format_args!("{text}")),
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Err(code) => return code,
     };
     let done = match args.command {
-        Command::Dev(args) => dev::run(args, games),
+        Command::Dev(args) => return dev::run(args, games),
         Command::Edge(args) => return edge::run(&args),
         Command::Worker(args) => return worker::run(&args, games),
         #[cfg(feature = "bench")]
@@ -71,10 +71,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
     };
     match done {
         Ok(()) => Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("grandstand: {failure}");
-            failure.exit().into()
-        }
+        Err(failure) => exit::say("grandstand", &failure),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `grandstand replay`: replays a room from its log and compares the result with its stored snapshot.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
+use grandstand_common::supervisor::{Supervisor, text_of};
 use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
@@ -132,7 +134,7 @@ async fn connect(args: &Args) -> Result<Bus, Failure> {
             let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());
             let config: WorkerConfig =
                 config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-            let options = config.cluster.bus_options("replay");
+            let options = config.cluster.bus_options("replay", &Supervisor::default());
             Bus::inspect_nats(&config.cluster.url, &options).await
         }
     };
@@ -152,7 +154,8 @@ fn print(args: &Args, report: &Report) -> io::Result<()> {
     }
     out.flush()?;
     if !report.is_well() {
-        eprint!("{report}");
+        // A closed standard error changes nothing.
+        write!(io::stderr(), "{report}").ok();
     }
     Ok(())
 }
@@ -175,13 +178,18 @@ fn verdict(report: &Report) -> String {
     }
 }
 
+/// Prints a line on standard error, unless that fails.
+fn say(line: fmt::Arguments<'_>) {
+    writeln!(io::stderr(), "grandstand: {line}").ok();
+}
+
 fn print_progress(progress: Progress) {
     let phase = match progress.second {
         true => "replaying",
         false => "reading",
     };
     let Progress { read, behind, .. } = progress;
-    eprintln!("grandstand: {phase}: {read} entries done, {behind} left");
+    say(format_args!("{phase}: {read} entries done, {behind} left"));
 }
 
 /// Passes on the error of a write, unless the reader closed the pipe: it needs no more output.
@@ -200,20 +208,15 @@ fn cannot_print(error: io::Error) -> Failure {
 fn print_panics_once() {
     let last = AtomicU64::new(0);
     std::panic::set_hook(Box::new(move |panic| {
-        let payload = panic.payload();
-        let text = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+        let text = text_of(panic.payload());
         let place = panic
             .location()
             .map_or_else(String::new, ToString::to_string);
         let mut hasher = DefaultHasher::new();
-        (text, &place).hash(&mut hasher);
+        (&text, &place).hash(&mut hasher);
         let hash = hasher.finish();
         if last.swap(hash, Ordering::Relaxed) != hash {
-            eprintln!("grandstand: panicked at {place}: {text}");
+            say(format_args!("panicked at {place}: {text}"));
         }
     }));
 }

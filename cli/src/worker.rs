@@ -7,7 +7,7 @@ use std::time::Duration;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Status};
 use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::{self, ProcessArgs};
+use grandstand_common::process::{self, Frame, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
 use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
@@ -31,37 +31,58 @@ pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
         "grandstand-worker",
         &args.process,
         &sources,
-        async |config| drive(config, games).await,
+        async |config, frame| drive(config, games, frame).await,
     )
 }
 
-async fn drive(config: WorkerConfig, games: Games) -> Result<(), Failure> {
+/// The most time for handing partitions over after a part has failed.
+const FAILED_DRAIN: Duration = Duration::from_secs(2);
+
+async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<(), Failure> {
     let status = Status::new();
     let component = status.component("worker");
-    let settings = config.settings();
+    status.answer_within(config.answer_within());
+    let supervisor = &frame.supervisor;
+    let mut settings = config.settings();
+    settings.supervisor = supervisor.clone();
     let mut registry = registry(Build {
         service: "worker",
         version: env!("CARGO_PKG_VERSION"),
     });
     settings.metrics.register(&mut registry);
-    let _admin = Admin::start("worker.admin", config.worker.admin, status, registry)
+    frame.log.register(&mut registry);
+    let admin = config.worker.admin;
+    let _admin = Admin::start("worker.admin", admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let bus = config.cluster.connect(&config.worker.name).await;
+    let bus = config
+        .cluster
+        .connect(&config.worker.name, supervisor)
+        .await;
     let bus = bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let joined = config.cluster.join(&bus).await;
     joined.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
+    let joining = config.cluster.clone().keep_joined(bus.clone());
+    supervisor.scope("worker").keep("cluster-record", joining);
 
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);
     tokio::pin!(worker);
+    let drain = Duration::from_millis(config.worker.drain_ms);
     let ended = tokio::select! {
         ended = &mut worker => ended,
+        // The loop has not failed, so the rooms are whole and can be handed over.
+        _ = frame.failures.first() => {
+            supervisor.stand_down();
+            signal.start(Instant::now() + drain.min(FAILED_DRAIN));
+            worker.await
+        }
         name = shutdown::signaled() => {
             tracing::info!(signal = name, "ending");
-            signal.start(Instant::now() + Duration::from_millis(config.worker.drain_ms));
+            supervisor.stand_down();
+            signal.start(Instant::now() + drain);
             worker.await
         }
     };
+    frame.result()?;
     ended.map_err(|e| Failure::new(Exit::Internal, e.to_string()))
 }

@@ -13,6 +13,7 @@ use crate::bus::{
 use crate::exit::Exit;
 use crate::process::config::Checks;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
+use crate::supervisor::Supervisor;
 use crate::wire::BUS_PROTOCOL;
 
 /// The section `[cluster]` of every process' configuration.
@@ -109,9 +110,10 @@ impl ClusterSettings {
         );
     }
 
-    /// The options of a bus connection called `name`, which the `nats` tool shows.
-    pub fn bus_options(&self, name: &str) -> BusOptions {
+    /// The options of a bus connection called `name`, which the `nats` tool shows. `supervisor` starts its tasks.
+    pub fn bus_options(&self, name: &str, supervisor: &Supervisor) -> BusOptions {
         BusOptions {
+            supervisor: supervisor.clone(),
             streams: self.streams,
             partitions: self.partitions,
             log_max_age: Duration::from_secs(self.log_max_age_s),
@@ -136,8 +138,8 @@ impl ClusterSettings {
     ///
     /// # Errors
     /// If NATS cannot be reached or is not configured as needed.
-    pub async fn connect(&self, name: &str) -> Result<Bus, ConnectError> {
-        Bus::connect_nats(&self.url, &self.bus_options(name)).await
+    pub async fn connect(&self, name: &str, supervisor: &Supervisor) -> Result<Bus, ConnectError> {
+        Bus::connect_nats(&self.url, &self.bus_options(name, supervisor)).await
     }
 
     /// Joins the cluster. The first process writes the cluster's record; every other process must match it.

@@ -1,7 +1,7 @@
 //! Exit codes, from BSD's sysexits where it has one, and errors that know theirs.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -140,6 +140,12 @@ impl std::error::Error for BindError {}
 /// The exit codes, for `--help`.
 pub const HELP: &str = "Exit codes: 0 success, 1 a check failed, 64 wrong command line, 65 stored data is damaged, 66 a file \
                         cannot be read, 69 NATS is unavailable, 70 internal error, 74 the disk is full or fails, 78 wrong configuration, 98 the address is already in use";
+
+/// Prints a failure on standard error and returns its exit code. A standard error that fails changes nothing.
+pub fn say(name: &str, failure: &Failure) -> ExitCode {
+    writeln!(io::stderr(), "{name}: {failure}").ok();
+    failure.exit().into()
+}
 
 /// Parses the command line. For `--help` and for errors, prints them and returns the exit code.
 ///

@@ -2,6 +2,9 @@
 //!
 //! The modules are declared in the order in which they build on each other; read them in that order.
 
+// They panic if the stream is closed (D28).
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub use grandstand_types::{data, id};
 
 pub mod error;
@@ -13,6 +16,8 @@ pub mod wire;
 pub mod record;
 
 pub mod subject;
+
+pub mod supervisor;
 
 pub mod bus;
 

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Connections;
 use grandstand_edge::server::context::ServerOptions;
@@ -46,10 +47,11 @@ fn main() -> anyhow::Result<()> {
             routes,
             "echo".parse()?,
         );
-        server.start();
+        let supervisor = Supervisor::default();
+        server.start(&supervisor, Rc::default());
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
-            server.accept(listener).await?;
+            server.accept(listener, &supervisor).await?;
         }
         Ok(())
     })

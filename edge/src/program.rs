@@ -9,7 +9,7 @@ use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::shutdown;
-use grandstand_common::process::{self as program, ProcessArgs};
+use grandstand_common::process::{self as program, Frame, ProcessArgs};
 
 use crate::process::config::EdgeConfig;
 use crate::process::{self, BusSource, EdgeError, EdgeOptions};
@@ -48,24 +48,29 @@ pub fn run(args: &Args) -> ExitCode {
     program::run("grandstand-edge", &args.process, &args.sources(), drive)
 }
 
-async fn drive(config: EdgeConfig) -> Result<(), Failure> {
+async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
     let status = Status::new();
     let component = status.component("edge");
     let mut registry = registry(Build {
         service: "edge",
         version: env!("CARGO_PKG_VERSION"),
     });
+    frame.log.register(&mut registry);
+    status.answer_within(config.answer_within());
+    let supervisor = &frame.supervisor;
     let options = EdgeOptions {
         bus: BusSource::Nats,
         admission: process::admission(&config)
             .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?,
         pages: Pages::new(),
         echo: false,
+        supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let _admin = Admin::start("edge.admin", config.edge.admin, status, registry)
+    let admin = config.edge.admin;
+    let _admin = Admin::start("edge.admin", admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let mut edge = process::start(&config, options, &component, &metrics)
+    let edge = process::start(&config, options, &component, &metrics)
         .await
         .map_err(|e| match &e {
             EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
@@ -82,12 +87,16 @@ async fn drive(config: EdgeConfig) -> Result<(), Failure> {
         );
     }
     tokio::select! {
-        error = edge.failed() => Err(Failure::new(error.exit(), error.to_string())),
+        ended = frame.failures.first() => {
+            component.set(Phase::Draining);
+            edge.give_up().await;
+            Err(ended.into())
+        }
         signal = shutdown::signaled() => {
             tracing::info!(signal, "ending");
             component.set(Phase::Draining);
             edge.end().await;
-            Ok(())
+            frame.result()
         }
     }
 }

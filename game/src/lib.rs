@@ -2,6 +2,9 @@
 //!
 //! A game is one `impl` of [`Game`].
 
+// They panic if the stream is closed (D28).
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 mod game;
 
 mod setup;

@@ -1,9 +1,12 @@
 //! The text that is printed once the server is up: pages to open, messages to type, and addresses.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+
+use grandstand_common::process::lossy::LossyWriter;
+use grandstand_common::supervisor::Supervisor;
 
 /// The values of the text.
 #[derive(Debug)]
@@ -27,10 +30,14 @@ pub(super) struct Banner {
 }
 
 impl Banner {
-    /// Prints the text to standard output. The server runs on if that fails.
-    pub(super) fn print(&self) {
-        let mut out = std::io::stdout().lock();
-        write!(out, "{self}").and_then(|()| out.flush()).ok();
+    /// Prints the text to standard output. The server neither waits for that nor ends if it fails.
+    pub(super) fn print(&self, supervisor: &Supervisor) {
+        match LossyWriter::start("banner", io::stdout(), supervisor) {
+            Ok(mut out) => {
+                out.write_all(self.to_string().as_bytes()).ok();
+            }
+            Err(error) => tracing::warn!(%error, "cannot print the addresses"),
+        }
     }
 }
 

@@ -10,14 +10,14 @@ mod settings;
 
 mod worker;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use grandstand_common::bus::Bus;
-use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::telemetry;
-use grandstand_common::process::{shutdown, sys};
+use grandstand_common::process::{Frame, frame, shutdown};
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
@@ -31,24 +31,31 @@ use worker::WorkerThread;
 /// The time limit for the worker to store its rooms and release its partitions.
 const WORKER_DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs until TERM or INT.
-pub(crate) fn run(args: Args, games: Games) -> Result<(), Failure> {
-    let settings = Settings::load(&args)?;
-    telemetry::init(args.log_format, &args.log)
-        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    sys::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    runtime.block_on(drive(args, settings, games))
+/// Runs until TERM or INT, and returns the exit code.
+pub(crate) fn run(args: Args, games: Games) -> ExitCode {
+    let name = "grandstand";
+    match Settings::load(&args) {
+        Ok(settings) => frame(
+            name,
+            args.log_format,
+            &args.log.clone(),
+            async move |frame| drive(args, settings, games, frame).await,
+        ),
+        Err(failure) => exit::say(name, &failure),
+    }
 }
 
-async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failure> {
+async fn drive(
+    args: Args,
+    settings: Settings,
+    games: Games,
+    frame: &mut Frame,
+) -> Result<(), Failure> {
+    let supervisor = &frame.supervisor;
     let bus = match &args.nats {
         Some(_) => BusSource::Nats,
         None => {
-            let mut options = settings.edge.cluster.bus_options("dev");
+            let mut options = settings.edge.cluster.bus_options("dev", supervisor);
             options.accept_loss = args.accept_loss;
             let bus = Bus::open_embedded(args.data.as_deref(), &options).await;
             BusSource::Shared(bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?)
@@ -61,7 +68,9 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
         service: "dev",
         version: env!("CARGO_PKG_VERSION"),
     });
-    let worker = settings.worker(&bus);
+    frame.log.register(&mut registry);
+    status.answer_within(settings.edge.answer_within());
+    let worker = settings.worker(&bus, supervisor);
     worker.metrics.register(&mut registry);
     let options = EdgeOptions {
         bus: bus.clone(),
@@ -72,12 +81,13 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
         },
         pages: pages::pages(),
         echo: args.echo,
+        supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let mut edge = edge::start(&settings.edge, options, &edge_component, &metrics)
+    let edge = edge::start(&settings.edge, options, &edge_component, &metrics)
         .await
         .map_err(|error| edge_failure(&error))?;
-    let admin = Admin::start("--admin", args.admin, status, registry)
+    let admin = Admin::start("--admin", args.admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let names = games.names().collect();
     let used = bus.clone();
@@ -87,7 +97,7 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
         worker,
         worker_component,
     )?;
-    Banner {
+    let banner = Banner {
         program: std::env::args().next().unwrap_or_default(),
         games: names,
         listen: edge.address(),
@@ -96,29 +106,39 @@ async fn drive(args: Args, settings: Settings, games: Games) -> Result<(), Failu
         nats: args.nats,
         echo: args.echo,
         secret: settings.made_secret,
-    }
-    .print();
-    tokio::select! {
+    };
+    banner.print(supervisor);
+    let failed = tokio::select! {
         // Edge and worker fail with the store, and do not know why.
         biased;
-        failure = store_failed(&used) => {
-            edge_component.set(Phase::Draining);
-            edge.end().await;
-            return Err(failure);
+        failure = store_failed(&used) => Some(failure),
+        ended = frame.failures.first() => Some(ended.into()),
+        ended = worker.ended() => Some(ended),
+        signal = shutdown::signaled() => {
+            tracing::info!(signal, "ending");
+            None
         }
-        error = edge.failed() => return Err(edge_failure(&error)),
-        ended = worker.ended() => return Err(ended),
-        signal = shutdown::signaled() => tracing::info!(signal, "ending"),
-    }
+    };
     edge_component.set(Phase::Draining);
-    tokio::select! {
+    let ending = async {
+        match failed {
+            None => edge.end().await,
+            Some(_) => edge.give_up().await,
+        }
+        worker.end(WORKER_DRAIN).await
+    };
+    let ended = tokio::select! {
         biased;
-        failure = store_failed(&used) => Err(failure),
-        ended = async { edge.end().await; worker.end(WORKER_DRAIN).await } => ended,
+        failure = store_failed(&used), if failed.is_none() => Err(failure),
+        ended = ending => ended,
         signal = shutdown::signaled() => {
             tracing::warn!(signal, "ending at once");
             Ok(())
         }
+    };
+    match failed {
+        Some(failure) => Err(failure),
+        None => frame.result().and(ended),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use grandstand_common::exit::Failure;
 use grandstand_common::process::config::{self, Sources};
+use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::process::BusSource;
 use grandstand_edge::process::config::EdgeConfig;
 use grandstand_worker::process::WorkerSettings;
@@ -55,9 +56,10 @@ impl Settings {
     }
 
     /// The worker's settings.
-    pub(super) fn worker(&self, bus: &BusSource) -> WorkerSettings {
+    pub(super) fn worker(&self, bus: &BusSource, supervisor: &Supervisor) -> WorkerSettings {
         WorkerSettings {
             alone: matches!(bus, BusSource::Shared(_)),
+            supervisor: supervisor.clone(),
             ..self.worker.settings()
         }
     }
@@ -98,7 +100,7 @@ mod tests {
         let both = settings(&line, &[("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", "8")]).unwrap();
         assert_eq!(both.edge.edge.listen.to_string(), "[::1]:9");
         assert_eq!(both.edge.edge.shards, 3);
-        let worker = both.worker(&BusSource::Nats);
+        let worker = both.worker(&BusSource::Nats, &Supervisor::default());
         assert_eq!((worker.partitions, worker.alone), (8, false));
         assert_eq!(both.worker.cluster.url, "nats://n:1");
     }

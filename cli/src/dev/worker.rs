@@ -6,6 +6,7 @@ use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Component;
 use grandstand_common::process::drain;
+use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::process::BusSource;
 use grandstand_game::Games;
 use grandstand_worker::process::{self, WorkerSettings};
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 pub(super) struct WorkerThread {
     signal: drain::Signal,
     ended: oneshot::Receiver<Result<(), Failure>>,
+    /// Whether [`ended`](Self::ended) has told the result.
+    told: bool,
 }
 
 impl WorkerThread {
@@ -29,6 +32,7 @@ impl WorkerThread {
         let (signal, watch) = drain::channel();
         let (ending, ended) = oneshot::channel();
         let cluster = cluster.clone();
+        let supervisor: Supervisor = settings.supervisor.clone();
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -38,7 +42,7 @@ impl WorkerThread {
                 let bus = match bus {
                     BusSource::Shared(bus) => bus,
                     BusSource::Nats => cluster
-                        .connect(&settings.name)
+                        .connect(&settings.name, &settings.supervisor)
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };
@@ -47,17 +51,23 @@ impl WorkerThread {
                     .map_err(|e| internal(&e))
             })
         };
-        std::thread::Builder::new()
-            .name("worker".to_owned())
-            // The receiver is gone if the process is already ending.
-            .spawn(move || ending.send(run()).ok())
+        // The receiver is gone if the process is already ending.
+        let body = move || drop(ending.send(run()));
+        supervisor
+            .thread("worker", body)
             .map_err(|e| internal(&e))?;
-        Ok(Self { signal, ended })
+        Ok(Self {
+            signal,
+            ended,
+            told: false,
+        })
     }
 
     /// Waits until the worker ends unasked, which is a failure.
     pub(super) async fn ended(&mut self) -> Failure {
-        match (&mut self.ended).await {
+        let ended = (&mut self.ended).await;
+        self.told = true;
+        match ended {
             Ok(Err(failure)) => failure,
             Ok(Ok(())) | Err(_) => internal(&"ended unexpectedly"),
         }
@@ -65,6 +75,9 @@ impl WorkerThread {
 
     /// Ends the worker and waits until it has ended.
     pub(super) async fn end(self, within: Duration) -> Result<(), Failure> {
+        if self.told {
+            return Ok(());
+        }
         self.signal.start(Instant::now() + within);
         match self.ended.await {
             Ok(ended) => ended,

@@ -3,7 +3,7 @@
 mod name;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use grandstand_common::exit::{Exit, Failure};
@@ -25,10 +25,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let folder = Path::new(args.name.as_str());
     write(folder, &args.name, &dependency()).map_err(|error| failure(folder, &error))?;
-    println!(
+    // The folder is written even if standard output is closed.
+    writeln!(
+        io::stdout(),
         "Wrote {}. Start the game:\n\n  cd {0}\n  cargo run -- dev",
         folder.display()
-    );
+    )
+    .ok();
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bus::error::ConnectError;
 use crate::bus::types::Bucket;
+use crate::supervisor::Supervisor;
 use grandstand_types::id::Partition;
 
 /// How long a receipt of an append or a put waits for its answer.
@@ -47,6 +48,8 @@ pub struct BusOptions {
     pub credentials: Option<PathBuf>,
     /// NATS only: creates and checks no streams.
     pub inspect_only: bool,
+    /// Starts the tasks and threads of the bus.
+    pub supervisor: Supervisor,
     /// Embedded only: the most bytes of the log in memory. Without a folder, older entries are gone; with one, they are
     /// read from it.
     pub log_memory: usize,
@@ -75,6 +78,7 @@ impl Default for BusOptions {
             name: "grandstand".to_owned(),
             credentials: None,
             inspect_only: false,
+            supervisor: Supervisor::default(),
             log_memory: 256 << 20,
             accept_loss: false,
         }

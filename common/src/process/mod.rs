@@ -3,6 +3,8 @@
 
 pub mod config;
 
+pub mod lossy;
+
 pub mod telemetry;
 
 pub mod metrics;
@@ -19,8 +21,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::config::{Config, ConfigError, Sources};
-use self::telemetry::LogFormat;
-use crate::exit::{BindError, Exit, Failure};
+use self::telemetry::{Log, LogFormat};
+use crate::exit::{self, BindError, Exit, Failure};
+use crate::supervisor::{self, Failures, PartEnded, Supervisor};
 
 /// Flags of the processes of a cluster.
 #[derive(Debug, clap::Args)]
@@ -55,39 +58,97 @@ impl ProcessArgs {
     }
 }
 
-/// Loads the configuration (or only validates it), sets up the log, and runs `drive` to its end.
-pub fn run<C: Config, F>(name: &str, args: &ProcessArgs, sources: &Sources, drive: F) -> ExitCode
-where
-    F: AsyncFnOnce(C) -> Result<(), Failure>,
-{
-    if args.check {
-        let checked = config::check::<C>(sources, &mut std::io::stdout());
-        return checked.unwrap_or(Exit::Internal).into();
-    }
-    match try_run(args, sources, drive) {
-        Ok(()) => Exit::Ok.into(),
-        Err(failure) => {
-            eprintln!("{name}: {failure}");
-            failure.exit().into()
-        }
+/// What `main` hands to the process that it frames.
+#[derive(Debug)]
+pub struct Frame {
+    /// Starts the parts of the process.
+    pub supervisor: Supervisor,
+    /// Says which part has failed.
+    pub failures: Failures,
+    /// The log, for its metrics.
+    pub log: Log,
+}
+
+impl Frame {
+    /// The result of an orderly shutdown: an error if a part failed meanwhile.
+    ///
+    /// # Errors
+    /// The failure of the part.
+    pub fn result(&self) -> Result<(), Failure> {
+        self.failures
+            .get()
+            .map_or(Ok(()), |ended| Err(ended.into()))
     }
 }
 
-fn try_run<C: Config, F>(args: &ProcessArgs, sources: &Sources, drive: F) -> Result<(), Failure>
+impl From<PartEnded> for Failure {
+    fn from(ended: PartEnded) -> Self {
+        let message = format!(
+            "{ended}. The process ends, because it would go on without that part. This is a bug: the log shows where; \
+             restart the process and report it"
+        );
+        Self::new(Exit::Internal, message)
+    }
+}
+
+/// Loads the configuration (or only validates it), and frames `drive`.
+pub fn run<C: Config, F>(name: &str, args: &ProcessArgs, sources: &Sources, drive: F) -> ExitCode
 where
-    F: AsyncFnOnce(C) -> Result<(), Failure>,
+    F: AsyncFnOnce(C, &mut Frame) -> Result<(), Failure>,
 {
-    let config: C = config::load(sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    telemetry::init(args.log_format, &args.log)
-        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    config::warn(&config);
+    if args.check {
+        let checked = config::check::<C>(sources, &mut std::io::stdout());
+        // The exit code tells even if standard output is closed.
+        let loaded = |_| config::load::<C>(sources).map_or_else(|e| e.exit(), |_| Exit::Ok);
+        return checked.unwrap_or_else(loaded).into();
+    }
+    match config::load(sources) {
+        Ok(config) => frame(name, args.log_format, &args.log, async |frame| {
+            config::warn(&config);
+            drive(config, frame).await
+        }),
+        Err(error) => exit::say(name, &Failure::new(error.exit(), error.to_string())),
+    }
+}
+
+/// Sets up the log, runs `drive` to its end, and says why it failed.
+pub fn frame<F>(name: &str, format: LogFormat, filter: &str, drive: F) -> ExitCode
+where
+    F: AsyncFnOnce(&mut Frame) -> Result<(), Failure>,
+{
+    let (supervisor, failures) = supervisor::channel();
+    let log = match telemetry::init(format, filter, &supervisor) {
+        Ok(log) => log,
+        Err(error) => return exit::say(name, &Failure::new(Exit::Usage, error.to_string())),
+    };
+    let mut frame = Frame {
+        supervisor,
+        failures,
+        log,
+    };
+    let exit = match drive_frame(&mut frame, drive) {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            frame.log.say(&format!("{name}: {failure}"));
+            failure.exit()
+        }
+    };
+    frame.log.finish();
+    exit.into()
+}
+
+fn drive_frame<F>(frame: &mut Frame, drive: F) -> Result<(), Failure>
+where
+    F: AsyncFnOnce(&mut Frame) -> Result<(), Failure>,
+{
     let files = sys::raise_open_files();
     tracing::debug!(files, "limit of open files");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(Exit::Internal, e.to_string()))?;
-    runtime.block_on(drive(config))
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
+    let supervisor = frame.supervisor.clone();
+    runtime.block_on(supervisor.guard("main", drive(frame)))?
 }
 
 /// The exit code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a

@@ -1,13 +1,23 @@
 //! The log: one line per event on standard error, for people or as JSON.
+//!
+//! Logging never waits for standard error and never fails because of it (D28). Panics are logged like other events,
+//! because the default hook writes to standard error directly.
 
-use std::io;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, Write as _};
+use std::panic::PanicHookInfo;
 use std::str::FromStr;
+use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::process::lossy::LossyWriter;
+use crate::supervisor::{Supervisor, text_of};
 
 /// The default filter: `info` and above from Grandstand, `warn` and above from others.
 pub const DEFAULT_FILTER: &str = "warn,grandstand=info";
@@ -62,16 +72,72 @@ pub enum TelemetryError {
     /// The log is already set up.
     #[error("the log is already set up")]
     Twice,
+    /// The thread that writes the log cannot be started.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// How long the process waits at its end for the reader of its log.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The log of the process. Clones are handles to the same log.
+#[derive(Debug, Clone)]
+pub struct Log(LossyWriter);
+
+impl Log {
+    /// Registers the counter of lines that were dropped.
+    pub fn register(&self, registry: &mut Registry) {
+        let help =
+            "Log lines dropped because standard error took no more (full) or failed (refused)";
+        self.0.register(registry, "log_lines_dropped", help);
+    }
+
+    /// Writes a line for people, whatever the format and the filter.
+    pub fn say(&self, line: &str) {
+        // It never fails.
+        writeln!(self.0.clone(), "{line}").ok();
+    }
+
+    /// Waits up to a second until the log is written.
+    pub fn finish(&self) {
+        self.0.finish(FLUSH_TIMEOUT);
+    }
 }
 
 /// Sets up the log. `filter` is as in `RUST_LOG`; an empty one means [`DEFAULT_FILTER`].
 ///
 /// # Errors
 /// If the filter is invalid, or the log is already set up.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
-    subscriber(format, filter, io::stderr)?
+pub fn init(
+    format: LogFormat,
+    filter: &str,
+    supervisor: &Supervisor,
+) -> Result<Log, TelemetryError> {
+    let env_filter = env_filter(filter)?;
+    let writer = LossyWriter::start("log", io::stderr(), supervisor)?;
+    let for_lines = writer.clone();
+    subscriber(format, env_filter, move || for_lines.clone())
         .try_init()
-        .map_err(|_| TelemetryError::Twice)
+        .map_err(|_| TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(Log(writer))
+}
+
+/// Logs a panic. `RUST_BACKTRACE` adds the backtrace, as it does to the default hook's message.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let place = panic
+        .location()
+        .map_or_else(String::new, ToString::to_string);
+    let text = text_of(panic.payload());
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => {
+            tracing::error!(thread, "panicked at {place}: {text}\n{backtrace}");
+        }
+        _ => tracing::error!(thread, "panicked at {place}: {text}"),
+    }
 }
 
 /// Validates a filter of a configuration.
@@ -95,22 +161,24 @@ fn env_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
 
 fn subscriber<W>(
     format: LogFormat,
-    filter: &str,
+    filter: EnvFilter,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError>
+) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(env_filter(filter)?)
-        .with_writer(writer);
-    Ok(match format {
+        .with_env_filter(filter)
+        .with_writer(writer)
+        // It would print a failure to standard error, and panic if that fails.
+        .log_internal_errors(false);
+    match format {
         LogFormat::Text => {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
             Box::new(builder.with_ansi(colours).finish())
         }
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +206,8 @@ mod tests {
     fn logged(format: LogFormat, filter: &str) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(format, filter, move || writer.clone()).unwrap();
+        let filter = env_filter(filter).unwrap();
+        let subscriber = subscriber(format, filter, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(room = "memory-42", "opened");
             tracing::debug!("detail");

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
+use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -31,14 +32,21 @@ use thread::ShardThread;
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
-/// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] does.
+/// The most time over which clients are told to reconnect when a part of the edge has failed.
+const FAILED_DRAIN: Duration = Duration::from_secs(3);
+
+/// The time for the last writes to clients and to the log, after the drain time.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] and [`Edge::give_up`] do.
 #[derive(Debug)]
 pub struct Edge {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Duration>>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
-    alive: AbortHandle,
+    alive: Option<AbortHandle>,
+    supervisor: Supervisor,
 }
 
 impl Edge {
@@ -47,21 +55,30 @@ impl Edge {
         self.address
     }
 
-    /// Waits until a shard fails.
-    pub async fn failed(&mut self) -> EdgeError {
-        self.ended.recv().await;
-        EdgeError::Ended
+    /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
+    pub async fn end(self) {
+        let within = self.drain;
+        self.stop(within).await;
     }
 
-    /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
-    pub async fn end(mut self) {
-        self.stop.send_replace(true);
+    /// As [`end`](Self::end), because a part of the process has failed: clients of a shard that has failed are disconnected
+    /// at once, all others are told to reconnect within 3 s.
+    pub async fn give_up(self) {
+        let within = self.drain.min(FAILED_DRAIN);
+        self.stop(within).await;
+    }
+
+    async fn stop(mut self, within: Duration) {
+        self.supervisor.stand_down();
+        self.stop.send_replace(Some(within));
         let gone = async { while self.ended.recv().await.is_some() {} };
-        let grace = self.drain + Duration::from_secs(5);
+        let grace = within + GRACE;
         if tokio::time::timeout(grace, gone).await.is_err() {
             tracing::warn!("connections were still open at the end of the drain time");
         }
-        self.alive.abort();
+        if let Some(alive) = self.alive {
+            alive.abort();
+        }
     }
 }
 
@@ -80,13 +97,22 @@ pub async fn start(
         .first()
         .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
     component.set(Phase::Starting("connecting to the bus".into()));
+    let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
-        BusSource::Nats => config.cluster.connect(&config.edge.name).await?,
+        BusSource::Nats => {
+            config
+                .cluster
+                .connect(&config.edge.name, &supervisor)
+                .await?
+        }
         BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
     config.cluster.join(&bus).await?;
-    tokio::spawn(config.cluster.clone().keep_joined(bus.clone()));
+    supervisor.keep(
+        "cluster-record",
+        config.cluster.clone().keep_joined(bus.clone()),
+    );
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -94,17 +120,23 @@ pub async fn start(
         .map(|shard| EdgeId::of_shard(&config.edge.name, shard, random))
         .collect::<Result<Vec<_>, IdError>>()
         .map_err(std::io::Error::other)?;
-    let answering = match edges.first() {
-        Some(edge) => tokio::spawn(liveness::listen(bus.clone(), &edge.process()).await?),
-        None => tokio::spawn(async {}),
+    let alive = match edges.first() {
+        Some(edge) => {
+            let answering = liveness::listen(bus.clone(), &edge.process()).await?;
+            Some(supervisor.keep("alive", answering))
+        }
+        None => None,
     };
-    tokio::spawn(leases::drive_leases(bus.clone(), sender));
+    supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
     let refusals = LogRefusals::default();
-    let (stop, stopped) = watch::channel(false);
-    let (alive, ended) = mpsc::channel(1);
+    let (stop, stopped) = watch::channel(None);
+    let (running, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
     for (index, (listener, edge)) in listeners.into_iter().zip(edges).enumerate() {
+        let name = format!("edge-{index}");
         let thread = ShardThread {
+            pulse: component.pulse(&name),
+            supervisor: options.supervisor.scope(&name),
             config: config.clone(),
             options: options.clone(),
             edge,
@@ -114,13 +146,12 @@ pub async fn start(
             metrics: metrics.shard(),
             stopped: stopped.clone(),
             ready: ready.clone(),
-            _alive: alive.clone(),
+            _running: running.clone(),
         };
-        std::thread::Builder::new()
-            .name(format!("edge-{index}"))
-            .spawn(move || thread.run())?;
+        let supervisor = thread.supervisor.clone();
+        supervisor.thread(&name, move || thread.run())?;
     }
-    drop((ready, alive));
+    drop((ready, running));
     for _ in 0..config.shards() {
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
     }
@@ -133,11 +164,11 @@ pub async fn start(
     };
     let degraded = metrics.degraded.clone();
     let driven = readiness::drive_readiness(watched, component.clone(), degraded);
-    tokio::spawn(async move {
+    supervisor.keep("readiness", async move {
         let mut stopped = stopped;
         tokio::select! {
             () = driven => {}
-            _ = stopped.wait_for(|stop| *stop) => {}
+            _ = stopped.wait_for(Option::is_some) => {}
         }
     });
     let drain = Duration::from_millis(config.edge.drain_ms);
@@ -146,6 +177,7 @@ pub async fn start(
         stop,
         ended,
         drain,
-        alive: answering.abort_handle(),
+        alive,
+        supervisor: options.supervisor,
     })
 }

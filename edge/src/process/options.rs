@@ -6,6 +6,7 @@ use grandstand_common::auth::AuthConfigError;
 use grandstand_common::bus::{Bus, BusError, ConnectError};
 use grandstand_common::cluster::JoinError;
 use grandstand_common::exit::Exit;
+use grandstand_common::supervisor::Supervisor;
 
 use crate::process::config::EdgeConfig;
 use crate::server::listen::ListenError;
@@ -30,8 +31,8 @@ pub enum EdgeError {
     /// A thread, a runtime or a file descriptor is unavailable.
     #[error("cannot start a shard: {0}")]
     Thread(#[from] std::io::Error),
-    /// A shard failed.
-    #[error("a shard has failed; the log says why")]
+    /// A shard ended before it was ready.
+    #[error("a shard ended before it was ready; the log says why")]
     Ended,
 }
 
@@ -69,6 +70,8 @@ pub struct EdgeOptions {
     pub pages: Pages,
     /// Whether to serve `/v1/echo`.
     pub echo: bool,
+    /// Starts the parts of the edge.
+    pub supervisor: Supervisor,
 }
 
 /// Creates the [`AdmissionPolicy`] of the configuration.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use grandstand_common::clock;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
+use grandstand_common::process::admin::Pulse;
+use grandstand_common::supervisor::Supervisor;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -17,12 +19,16 @@ use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
+use crate::server::farewell;
 use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::Shard;
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{self, FlushOptions, LogRefusals};
+
+/// The most time for the close handshakes of a shard that has failed.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
@@ -33,9 +39,12 @@ pub(super) struct ShardThread {
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) refusals: LogRefusals,
     pub(super) metrics: ShardMetrics,
-    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) supervisor: Supervisor,
+    pub(super) pulse: Pulse,
+    /// The time over which clients are told to reconnect, once the shard is to end.
+    pub(super) stopped: watch::Receiver<Option<Duration>>,
     pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
-    pub(super) _alive: mpsc::Sender<()>,
+    pub(super) _running: mpsc::Sender<()>,
 }
 
 impl ShardThread {
@@ -60,7 +69,10 @@ impl ShardThread {
     async fn drive(self) -> Result<(), EdgeError> {
         let bus = match &self.options.bus {
             BusSource::Nats => {
-                let bus = self.config.cluster.connect(self.edge.as_str()).await?;
+                let cluster = &self.config.cluster;
+                let bus = cluster
+                    .connect(self.edge.as_str(), &self.supervisor)
+                    .await?;
                 self.metrics.bus.add(&bus);
                 bus
             }
@@ -70,12 +82,15 @@ impl ShardThread {
         let core = self.config.core();
         let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
+        let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
         let shard = Shard::new(
             {
                 let now = clock::now();
                 Core::new(core, self.edge.clone(), verifier, rand::random(), now)
             },
             connections.clone(),
+            supervisor.clone(),
+            Rc::clone(&pulse),
         );
         let flush = FlushOptions {
             slice: Duration::from_micros(self.config.rooms.flush_slice_us),
@@ -87,56 +102,81 @@ impl ShardThread {
             leases: self.leases.clone(),
             refusals: self.refusals.clone(),
         };
-        let server = self.server(&shard, connections.clone());
+        let server = server(
+            (&self.config, &self.options),
+            &self.metrics,
+            &shard,
+            connections.clone(),
+            self.edge.clone(),
+        );
         shard::start(&shard, to, flush, self.metrics).await?;
-        server.start();
-        let accepting = tokio::task::spawn_local(server.accept(self.listener));
+        pulse.begin();
+        let driving = server.start(&supervisor, pulse);
+        let accepting = server.accept(self.listener, &supervisor);
+        let accepting = supervisor.keep_local("accept", accepting);
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
-        // A dropped sender also stops the shard.
-        stopped.wait_for(|stop| *stop).await.ok();
+        let within = match stopped.wait_for(Option::is_some).await {
+            Ok(within) => within.unwrap_or_default(),
+            // The process has dropped the sender, so it ends.
+            Err(_) => Duration::ZERO,
+        };
         accepting.abort();
-        drain(
-            &shard,
-            connections,
-            Duration::from_millis(self.config.edge.drain_ms),
-        )
-        .await;
-        Ok(())
-    }
-
-    fn server(&self, shard: &Rc<Shard>, connections: Connections) -> Server {
-        let limits = &self.config.limits;
-        let mut routes = vec![Route {
-            path: "/v1/ws",
-            handler: Rc::new(CoreHandler::new(
-                Rc::clone(shard),
-                self.options.admission.clone(),
-            )),
-            message_bytes: limits.message_bytes,
-            outbox_bytes: limits.outbox_bytes,
-        }];
-        if self.options.echo {
-            routes.push(Route {
-                path: "/v1/echo",
-                handler: Rc::new(EchoHandler::new(connections.clone(), self.config.deflate())),
-                message_bytes: EchoHandler::LIMIT,
-                outbox_bytes: EchoHandler::LIMIT,
-            });
+        tokio::select! {
+            biased;
+            () = supervisor.failed() => {}
+            drained = supervisor.guard("drain", drain(&shard, connections.clone(), within)) => {
+                drained.ok();
+            }
         }
-        let metrics = self.metrics.server.clone();
-        let pages = self.options.pages.clone();
-        Server::new(
-            self.config.server(),
-            connections,
-            metrics,
-            Routes { routes, pages },
-            self.edge.clone(),
-        )
+        if supervisor.has_failed() {
+            // The driver may have died. If it has not, it must not read what the farewell reads.
+            driving.abort();
+            let why = ErrorKind::GoingAway;
+            let farewell = farewell::close_all(connections, why, FAREWELL);
+            supervisor.guard("farewell", farewell).await.ok();
+        }
+        Ok(())
     }
 }
 
-/// Tells clients to reconnect at times spread over `within`, waits for them to leave, and closes the remaining connections.
+fn server(
+    (config, options): (&EdgeConfig, &EdgeOptions),
+    metrics: &ShardMetrics,
+    shard: &Rc<Shard>,
+    connections: Connections,
+    edge: EdgeId,
+) -> Server {
+    let limits = &config.limits;
+    let mut routes = vec![Route {
+        path: "/v1/ws",
+        handler: Rc::new(CoreHandler::new(
+            Rc::clone(shard),
+            options.admission.clone(),
+        )),
+        message_bytes: limits.message_bytes,
+        outbox_bytes: limits.outbox_bytes,
+    }];
+    if options.echo {
+        routes.push(Route {
+            path: "/v1/echo",
+            handler: Rc::new(EchoHandler::new(connections.clone(), config.deflate())),
+            message_bytes: EchoHandler::LIMIT,
+            outbox_bytes: EchoHandler::LIMIT,
+        });
+    }
+    let pages = options.pages.clone();
+    Server::new(
+        config.server(),
+        connections,
+        metrics.server.clone(),
+        Routes { routes, pages },
+        edge,
+    )
+}
+
+/// Tells clients to reconnect at times spread over the drain time, waits for them to leave, and closes the remaining
+/// connections.
 async fn drain(shard: &Rc<Shard>, mut connections: Connections, within: Duration) {
     const POLL_INTERVAL: Duration = Duration::from_millis(20);
     shard.run(|core, _, _| core.drain(within));

@@ -11,6 +11,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use grandstand_common::process::admin::Pulse;
+
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
@@ -65,11 +67,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Drives all connections, forever.
+    /// Drives all connections, forever. Each turn answers `pulse`.
     ///
     /// # Errors
     /// If the runtime cannot watch them, or if they are already driven.
-    pub(crate) async fn drive(self: Rc<Self>) -> io::Result<()> {
+    pub(crate) async fn drive(self: Rc<Self>, pulse: Rc<Pulse>) -> io::Result<()> {
         let context = &*self.context;
         let poll = context.connections.take_poll();
         let mut poller = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
@@ -132,6 +134,7 @@ impl Driver {
             context.handshake_turns.set_overloaded(false);
             self.end_leaving(&mut leaving, &mut buffers);
             context.count_inflated(buffers.inflater.take_counts());
+            pulse.answer();
             yield_cpu().await;
         }
     }

@@ -24,6 +24,8 @@ pub mod metrics;
 
 pub(crate) mod yielding;
 
+pub(crate) mod farewell;
+
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -33,7 +35,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_common::id::EdgeId;
-use tokio::task::spawn_local;
+use grandstand_common::process::admin::Pulse;
+use grandstand_common::supervisor::Supervisor;
+use tokio::task::AbortHandle;
 
 use connections::Connections;
 use context::{ServerContext, ServerOptions};
@@ -69,25 +73,27 @@ impl Server {
     }
 
     /// Starts the tasks for handshakes and connections on the running `LocalSet`. They run until it is dropped, even after
-    /// the server stops accepting.
-    pub fn start(&self) {
-        spawn_local(drive_timers(Rc::clone(&self.context)));
+    /// the server stops accepting. The loop that drives the connections answers `pulse`. Returns the handle of that loop.
+    pub fn start(&self, supervisor: &Supervisor, pulse: Rc<Pulse>) -> AbortHandle {
+        supervisor.keep_local("heartbeats", drive_timers(Rc::clone(&self.context)));
         let context = Rc::clone(&self.context);
-        spawn_local(async move { context.handshake_turns.drive().await });
-        let driver = Rc::clone(&self.driver);
-        spawn_local(async move {
-            if let Err(error) = driver.drive().await {
-                tracing::error!(%error, "the connections of a shard have stopped; restart the edge");
-            }
+        supervisor.keep_local("handshakes", async move {
+            context.handshake_turns.drive().await
         });
+        let driver = Rc::clone(&self.driver);
+        supervisor.keep_local("connections", driver.drive(pulse))
     }
 
-    /// Accepts connections forever. Dropping the future only stops accepting.
+    /// Accepts connections forever. `supervisor` starts their handshakes. Dropping the future only stops accepting.
     ///
     /// # Errors
     /// If the listener cannot be registered with the running runtime.
-    pub fn accept(&self, listener: TcpListener) -> impl Future<Output = io::Result<()>> + 'static {
-        listen::drive_accept(Rc::clone(&self.driver), listener)
+    pub fn accept(
+        &self,
+        listener: TcpListener,
+        supervisor: &Supervisor,
+    ) -> impl Future<Output = io::Result<()>> + use<> {
+        listen::drive_accept(Rc::clone(&self.driver), listener, supervisor.clone())
     }
 
     #[cfg(test)]

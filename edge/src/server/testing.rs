@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use grandstand_common::error::ErrorKind;
+use grandstand_common::supervisor::Supervisor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
@@ -158,8 +159,9 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         options.send_buffer = Some(16 << 10);
         let listener = bind(&options, 1).unwrap().remove(0);
         let addr = listener.local_addr().unwrap();
-        server.start();
-        tokio::task::spawn_local(server.accept(listener));
+        let supervisor = Supervisor::default();
+        server.start(&supervisor, Rc::default());
+        supervisor.keep_local("accept", server.accept(listener, &supervisor));
         let rig = Rig {
             server,
             conns,

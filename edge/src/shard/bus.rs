@@ -12,7 +12,6 @@ use grandstand_common::id::{EdgeId, Partition};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
 use tokio::sync::watch;
-use tokio::task::spawn_local;
 
 use crate::core::{Command, Core};
 use crate::shard::handle::Shard;
@@ -80,20 +79,16 @@ impl BusTasks {
         let connection = self.bus.connection_state();
         let limits = self.bus.clone();
         update_message_limit(shard, &limits);
-        spawn_local(drive_batches(
-            Rc::clone(shard),
-            Rc::clone(&self.hot_rooms),
-            self.batches,
-        ));
-        spawn_local(drive_commands(
-            Rc::clone(shard),
-            self.hot_rooms,
-            self.bus,
-            self.refusals,
-        ));
+        let supervisor = &shard.supervisor;
+        let batches = drive_batches(Rc::clone(shard), Rc::clone(&self.hot_rooms), self.batches);
+        supervisor.keep_local("batches", batches);
+        let (hot_rooms, refusals) = (self.hot_rooms, self.refusals);
+        let commands = drive_commands(Rc::clone(shard), hot_rooms, self.bus, refusals);
+        supervisor.keep_local("commands", commands);
         between();
-        spawn_local(drive_connection(Rc::clone(shard), limits, connection));
-        spawn_local(drive_leases(Rc::clone(shard), self.leases));
+        let following = drive_connection(Rc::clone(shard), limits, connection);
+        supervisor.keep_local("connection", following);
+        supervisor.keep_local("leases", drive_leases(Rc::clone(shard), self.leases));
     }
 }
 
@@ -110,9 +105,6 @@ async fn drive_batches(shard: Rc<Shard>, hot_rooms: Rc<HotRooms>, mut batches: S
         }
         tokio::task::yield_now().await;
     }
-    tracing::error!(
-        "the subscription to this edge's batches has ended: clients receive no updates; restart the edge"
-    );
 }
 
 async fn drive_commands(
@@ -199,10 +191,10 @@ fn then<T: 'static>(
     future: impl Future<Output = T> + 'static,
     take: impl FnOnce(&mut Core, T, Now) + 'static,
 ) {
-    let shard = Rc::clone(shard);
-    spawn_local(async move {
+    let shard_then = Rc::clone(shard);
+    shard.supervisor.run_local("answer", async move {
         let result = future.await;
-        shard.run(|core, _, now| take(core, result, now));
+        shard_then.run(|core, _, now| take(core, result, now));
     });
 }
 

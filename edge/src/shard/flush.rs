@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::task::spawn_local;
-
 use crate::core::Core;
 use crate::server::yielding::yield_cpu;
 use crate::shard::handle::Shard;
@@ -21,9 +19,10 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Starts the tasks on the running `LocalSet`.
 pub(super) fn start(shard: &Rc<Shard>, slice: Duration, interval: Duration, metrics: ShardMetrics) {
-    spawn_local(drive_flush(Rc::clone(shard), slice, interval));
-    spawn_local(drive_releases(Rc::clone(shard)));
-    spawn_local(drive_timers(Rc::clone(shard), metrics));
+    let supervisor = &shard.supervisor;
+    supervisor.keep_local("flush", drive_flush(Rc::clone(shard), slice, interval));
+    supervisor.keep_local("releases", drive_releases(Rc::clone(shard)));
+    supervisor.keep_local("timers", drive_timers(Rc::clone(shard), metrics));
 }
 
 /// Flushes whenever the core has frames, forever: in slices, and at most once per `interval` if it is not zero.
@@ -73,7 +72,7 @@ async fn drive_releases(shard: Rc<Shard>) {
     }
 }
 
-/// Runs the core's timers, and publishes its counts once a second.
+/// Runs the core's timers, passes liveness questions on, and publishes the core's counts once a second.
 async fn drive_timers(shard: Rc<Shard>, mut metrics: ShardMetrics) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -89,5 +88,6 @@ async fn drive_timers(shard: Rc<Shard>, mut metrics: ShardMetrics) {
                 core.handle_timeout(now, conns);
             }
         });
+        shard.pass_question_on();
     }
 }

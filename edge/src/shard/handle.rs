@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use grandstand_common::clock::{Now, now};
+use grandstand_common::process::admin::Pulse;
+use grandstand_common::supervisor::Supervisor;
 use tokio::sync::Notify;
 
 use crate::core::Core;
@@ -15,6 +17,10 @@ use crate::server::connections::Connections;
 pub struct Shard {
     core: RefCell<Core>,
     connections: Connections,
+    /// Starts the tasks of the shard.
+    pub(super) supervisor: Supervisor,
+    /// Whether the admin thread has asked if the shard's loop turns.
+    pulse: Rc<Pulse>,
     /// Notified when the core has commands for the bus.
     pub(super) commands: Notify,
     /// Notified when the core has frames to flush.
@@ -26,11 +32,19 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Creates a shard around a core whose clients are among `connections`.
-    pub fn new(core: Core, connections: Connections) -> Rc<Self> {
+    /// Creates a shard around a core whose clients are among `connections`. `supervisor` starts its tasks, and `pulse` is
+    /// answered by the loop that drives the connections.
+    pub fn new(
+        core: Core,
+        connections: Connections,
+        supervisor: Supervisor,
+        pulse: Rc<Pulse>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             core: RefCell::new(core),
             connections,
+            supervisor,
+            pulse,
             commands: Notify::new(),
             frames: Notify::new(),
             releases: Notify::new(),
@@ -53,6 +67,13 @@ impl Shard {
             self.releases.notify_one();
         }
         result
+    }
+
+    /// Makes the driver of the connections answer the liveness question, if there is one.
+    pub(super) fn pass_question_on(&self) {
+        if self.pulse.is_asked() {
+            self.connections.ring();
+        }
     }
 
     /// Runs `f` on the core without changing it; wakes no task.

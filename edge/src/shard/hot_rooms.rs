@@ -8,7 +8,7 @@ use std::rc::Rc;
 use grandstand_common::bus::{Bus, Message, Subscription};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
 
 use crate::shard::handle::Shard;
 
@@ -53,7 +53,8 @@ impl HotRooms {
                 return tracing::warn!(%room, %error, "cannot subscribe to a hot room: it is served from direct batches");
             }
         };
-        let task = spawn_local(drive(Rc::clone(shard), Rc::clone(&subscription))).abort_handle();
+        let driving = drive(Rc::clone(shard), Rc::clone(&subscription));
+        let task = shard.supervisor.keep_local("hot-room", driving);
         let mut rooms = self.0.borrow_mut();
         rooms.insert(room, HotRoom { subscription, task });
     }

@@ -1,8 +1,10 @@
 //! A child process with its signals, its exit status and its log.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child as Spawned, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +16,13 @@ use crate::log::Log;
 /// Interval of the checks whether a process is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The output streams of a process; the log in place of `None`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Streams {
+    pub(crate) stdout: Option<Arc<OwnedFd>>,
+    pub(crate) stderr: Option<Arc<OwnedFd>>,
+}
+
 /// A child process, running or ended. Killed when dropped. If the test fails, the end of its log is shown.
 #[derive(Debug)]
 pub struct Child {
@@ -23,6 +32,7 @@ pub struct Child {
     status: Option<ExitStatus>,
     log: Log,
     own_group: bool,
+    streams: Streams,
 }
 
 impl Child {
@@ -33,20 +43,38 @@ impl Child {
         log: Log,
         own_group: bool,
     ) -> Result<Self, RigError> {
+        Self::spawn_with(command, name, log, own_group, Streams::default())
+    }
+
+    /// As [`spawn`](Self::spawn), with other streams in place of the log.
+    pub(crate) fn spawn_with(
+        command: Command,
+        name: impl Into<String>,
+        log: Log,
+        own_group: bool,
+        streams: Streams,
+    ) -> Result<Self, RigError> {
         let name = name.into();
         Ok(Self {
-            spawned: spawn(command, &name, &log, own_group)?,
+            spawned: spawn(command, &name, &log, own_group, &streams)?,
             name,
             status: None,
             log,
             own_group,
+            streams,
         })
     }
 
     /// Starts `command` in place of this process, which is killed if it still runs. The log continues.
     pub(crate) fn respawn(&mut self, command: Command) -> Result<(), RigError> {
         self.kill9();
-        self.spawned = spawn(command, &self.name, &self.log, self.own_group)?;
+        self.spawned = spawn(
+            command,
+            &self.name,
+            &self.log,
+            self.own_group,
+            &self.streams,
+        )?;
         self.status = None;
         Ok(())
     }
@@ -225,12 +253,22 @@ fn spawn(
     name: &str,
     log: &Log,
     own_group: bool,
+    streams: &Streams,
 ) -> Result<Spawned, RigError> {
     if own_group {
         command.process_group(0);
     }
+    let failed = |source| RigError::Spawn {
+        program: name.to_owned(),
+        source,
+    };
+    let stream = |other: &Option<Arc<OwnedFd>>| match other {
+        Some(other) => other.try_clone().map(Stdio::from).map_err(failed),
+        None => Ok(log.append()?.into()),
+    };
     command.stdin(Stdio::null());
-    command.stdout(log.append()?).stderr(log.append()?);
+    command.stdout(stream(&streams.stdout)?);
+    command.stderr(stream(&streams.stderr)?);
     command.spawn().map_err(|source| RigError::Spawn {
         program: name.to_owned(),
         source,

@@ -4,13 +4,15 @@
 
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::child::Child;
+use crate::child::{Child, Streams};
 use crate::error::RigError;
 use crate::log::Log;
 use crate::ports::Port;
@@ -30,6 +32,8 @@ pub struct Start {
     environment: Vec<(String, String)>,
     own_group: bool,
     logs: Option<PathBuf>,
+    streams: Streams,
+    open_files: Option<u32>,
 }
 
 impl Start {
@@ -61,6 +65,8 @@ impl Start {
             environment: Vec::new(),
             own_group: false,
             logs: None,
+            streams: Streams::default(),
+            open_files: None,
         }
     }
 
@@ -98,11 +104,43 @@ impl Start {
         self
     }
 
+    /// Sends standard output somewhere else than to the log.
+    #[must_use]
+    pub fn stdout(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.streams.stdout = Some(Arc::new(to.into()));
+        self
+    }
+
+    /// Sends standard error somewhere else than to the log.
+    #[must_use]
+    pub fn stderr(mut self, to: impl Into<OwnedFd>) -> Self {
+        self.streams.stderr = Some(Arc::new(to.into()));
+        self
+    }
+
+    /// Limits the number of open files.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     fn command(&self) -> Result<Command, RigError> {
-        let mut command = Command::new(match self.program {
+        let program = match self.program {
             Some(name) => programs::find(name)?,
             None => programs::grandstand()?,
-        });
+        };
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut command = Command::new("sh");
+                let script = r#"ulimit -n "$0" && exec "$@""#;
+                command
+                    .args(["-c", script, &limit.to_string()])
+                    .arg(program);
+                command
+            }
+        };
         // Variables for a developer's own server must not reach the processes of tests.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GRANDSTAND_") {
@@ -117,7 +155,8 @@ impl Start {
 
     fn spawn(&self) -> Result<Child, RigError> {
         let log = Log::new(self.name, self.logs.as_deref())?;
-        Child::spawn(self.command()?, self.name, log, self.own_group)
+        let (command, streams) = (self.command()?, self.streams.clone());
+        Child::spawn_with(command, self.name, log, self.own_group, streams)
     }
 
     /// Runs the process until it ends.
@@ -248,6 +287,22 @@ impl Process {
     /// Whether `/ready` says that the process is ready.
     pub async fn is_ready(&self) -> bool {
         is_ready(self.admin()).await
+    }
+
+    /// The status and text of `/health`; `None` if there is no answer.
+    pub async fn health(&self) -> Option<(u16, String)> {
+        get(self.admin.address(), "/health").await
+    }
+
+    /// Injects a fault into a part of the process: `panic`, `return` or `hang`. The process needs the variable
+    /// `GRANDSTAND_FAULTS`.
+    ///
+    /// # Panics
+    /// If it takes no faults.
+    pub async fn inject(&self, how: &str, part: &str) {
+        let answer = get(self.admin.address(), &format!("/fault/{how}/{part}")).await;
+        let taken = answer.is_some_and(|(status, _)| status == 200);
+        assert!(taken, "{} takes no faults", self.start.name);
     }
 
     /// A metric, summed over its labels; `None` if the process does not answer or has no such metric.

@@ -12,6 +12,7 @@ use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::record::ClusterRecord;
 use grandstand_common::subject;
+use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::nats::NatsServer;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -329,7 +330,10 @@ async fn inspecting_a_cluster_changes_nothing() {
         ..ClusterSettings::default()
     };
     // If the failed attempts had created anything, these numbers would be refused.
-    let bus = settings.connect("first").await.unwrap();
+    let bus = settings
+        .connect("first", &Supervisor::default())
+        .await
+        .unwrap();
     let error = look().await.unwrap_err();
     assert!(
         matches!(error, ConnectError::NothingThere { .. }),

@@ -34,3 +34,9 @@ mod upkeep;
 mod processes;
 
 mod replay;
+
+mod supervision;
+
+mod streams;
+
+mod descriptors;

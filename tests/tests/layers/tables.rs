@@ -190,6 +190,15 @@ pub(crate) const RESERVED: &[Reserved] = &[Reserved {
     by: &["auth", "cluster"],
 }];
 
+/// Starts that no supervisor sees (D28). The awaited `spawn_blocking` is none.
+const UNSUPERVISED: &[&str] = &[
+    "tokio::spawn",
+    "tokio::task::spawn",
+    "tokio::task::spawn_local",
+    "std::thread::spawn",
+    "std::thread::Builder",
+];
+
 /// The words that a part of a crate must not contain.
 pub(crate) const UNNAMED: &[Unnamed] = &[
     Unnamed {
@@ -247,6 +256,34 @@ pub(crate) const UNNAMED: &[Unnamed] = &[
             "std::time::SystemTime",
             "std::time::Instant",
         ],
+    },
+    Unnamed {
+        name: "every task and thread of edge has a supervisor",
+        folder: "edge",
+        within: &["program", "process", "shard", "server"],
+        except: &[],
+        never: UNSUPERVISED,
+    },
+    Unnamed {
+        name: "every task and thread of worker has a supervisor",
+        folder: "worker",
+        within: &["process"],
+        except: &[],
+        never: UNSUPERVISED,
+    },
+    Unnamed {
+        name: "every task and thread of common has a supervisor",
+        folder: "common",
+        within: &[""],
+        except: &["supervisor"],
+        never: UNSUPERVISED,
+    },
+    Unnamed {
+        name: "every task and thread of cli has a supervisor",
+        folder: "cli",
+        within: &[""],
+        except: &[],
+        never: UNSUPERVISED,
     },
 ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
 use grandstand_common::process::config::{Checks, Config};
+use grandstand_common::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 
 use super::build_id;
@@ -34,6 +35,8 @@ pub struct WorkerSection {
     pub admin: SocketAddr,
     /// The time limit for releasing all partitions at the end, milliseconds.
     pub drain_ms: u64,
+    /// How long the worker's loop may stand still before `/health` fails, milliseconds.
+    pub liveness_ms: u64,
 }
 
 impl Default for WorkerSection {
@@ -42,6 +45,7 @@ impl Default for WorkerSection {
             name: "worker".to_owned(),
             admin: SocketAddr::from(([127, 0, 0, 1], 8082)),
             drain_ms: 10_000,
+            liveness_ms: 5_000,
         }
     }
 }
@@ -97,6 +101,8 @@ impl Config for WorkerConfig {
             || "must be letters, digits, `-` and `_`, at most 80",
         );
         checks.range("worker.drain_ms", self.worker.drain_ms, 0..=3_600_000);
+        let liveness = self.worker.liveness_ms;
+        checks.range("worker.liveness_ms", liveness, 500..=3_600_000);
         let ring = u64::from(self.rooms.ring_bytes);
         checks.range("rooms.ring_bytes", ring, 1024..=1 << 26);
         let entries = u64::from(self.rooms.snapshot_entries);
@@ -130,6 +136,11 @@ impl Config for WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// How long the worker's loop may stand still.
+    pub fn answer_within(&self) -> Duration {
+        Duration::from_millis(self.worker.liveness_ms)
+    }
+
     /// The settings of the driver of a worker on NATS.
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
@@ -147,6 +158,7 @@ impl WorkerConfig {
             cold_after: Duration::from_millis(self.rooms.cold_after_ms),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
+            supervisor: Supervisor::default(),
         }
     }
 }

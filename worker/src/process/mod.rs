@@ -68,6 +68,8 @@ pub async fn run(
     settings.metrics.bus.add(&bus);
     let witness = bus.witness();
     let tasks = LocalSet::new();
+    let pulse = status.pulse("worker");
+    pulse.begin();
     let result = tasks
         .run_until(async {
             let mut earlier = Earlier::default();
@@ -76,7 +78,10 @@ pub async fn run(
                 tracing::info!(worker = %id, "starting");
                 let buses = (&bus, &witness);
                 let worker = Worker::new((id, earlier), buses, &games, &settings, &shutdown);
-                let (end, known) = worker.drive(&status).await?;
+                // After a panic the state of the rooms is unknown: the worker does not touch anything any more.
+                let supervisor = settings.supervisor.scope("worker");
+                let driving = worker.drive(&status, &pulse);
+                let (end, known) = supervisor.guard("loop", driving).await??;
                 earlier = known;
                 match end {
                     End::Left => return Ok(()),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use grandstand_common::bus::{Bus, KvEntry, LogEntry, Message, Read};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::subject;
+use grandstand_common::supervisor::Supervisor;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::subscribe::subscribe;
@@ -58,11 +59,13 @@ pub(super) struct Readers {
     /// The tasks that run for as long as the worker.
     fixed: Vec<AbortHandle>,
     next: u64,
+    supervisor: Supervisor,
 }
 
 impl Readers {
-    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>) -> Self {
+    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>, supervisor: Supervisor) -> Self {
         Self {
+            supervisor,
             bus,
             work,
             tasks: BTreeMap::new(),
@@ -103,6 +106,7 @@ impl Readers {
                 }
             }
         };
+        let task = self.supervisor.run_local("log", task);
         self.start(ReaderKey::Log(partition), id, task);
     }
 
@@ -122,6 +126,7 @@ impl Readers {
             };
             read_kv(&bus, bucket, &prefix, false, pass_on).await;
         };
+        let task = self.supervisor.run_local("keys", task);
         self.start(ReaderKey::Kv(partition, source), id, task);
     }
 
@@ -142,6 +147,7 @@ impl Readers {
                 };
             }
         };
+        let task = self.supervisor.keep_local("listen", task);
         self.start(ReaderKey::Listen(partition), id, task);
     }
 
@@ -187,13 +193,17 @@ impl Readers {
                 }
             }
         };
-        self.fixed.push(spawn_local(alive).abort_handle());
-        self.fixed.push(spawn_local(link).abort_handle());
+        let parts = [
+            self.supervisor.keep_local("alive", alive),
+            self.supervisor.keep_local("link", link),
+        ];
+        self.fixed.extend(parts);
     }
 
     /// Watches the records of workers and the leases.
     pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
-        self.fixed.extend(watches::watch(&self.bus, watched));
+        self.fixed
+            .extend(watches::watch(&self.bus, watched, &self.supervisor));
     }
 
     fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {
@@ -201,10 +211,9 @@ impl Readers {
         (self.next, self.bus.clone(), self.work.clone())
     }
 
-    fn start(&mut self, key: ReaderKey, id: u64, task: impl Future<Output = ()> + 'static) {
+    fn start(&mut self, key: ReaderKey, id: u64, task: AbortHandle) {
         self.close(key);
-        self.tasks
-            .insert(key, (id, spawn_local(task).abort_handle()));
+        self.tasks.insert(key, (id, task));
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::Bus;
 use grandstand_common::id::WorkerId;
+use grandstand_common::supervisor::{PartEnded, Supervisor};
 
 use super::metrics::WorkerMetrics;
 use crate::command::EngineConfig;
@@ -40,6 +41,8 @@ pub struct WorkerSettings {
     pub log_max_age: Duration,
     /// The worker's metrics.
     pub metrics: WorkerMetrics,
+    /// Starts the worker's tasks.
+    pub supervisor: Supervisor,
 }
 
 impl WorkerSettings {
@@ -60,6 +63,7 @@ impl WorkerSettings {
             cold_after: Duration::from_secs(60),
             log_max_age: Duration::from_secs(3600),
             metrics: WorkerMetrics::default(),
+            supervisor: Supervisor::default(),
         }
     }
 
@@ -94,4 +98,7 @@ pub enum WorkerError {
     /// The bus has ended.
     #[error("the bus is gone")]
     BusGone,
+    /// The worker's loop panicked.
+    #[error(transparent)]
+    Panicked(#[from] PartEnded),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
 use grandstand_common::id::{Partition, WorkerId};
-use grandstand_common::process::admin::{Component, Phase};
+use grandstand_common::process::admin::{Component, Phase, Pulse};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 
@@ -77,7 +77,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let (work_sender, work) = mpsc::channel(QUEUE);
         let (watched_sender, watched) = mpsc::channel(QUEUE);
-        let mut readers = Readers::new(bus.clone(), work_sender);
+        let supervisor = settings.supervisor.scope("worker");
+        let mut readers = Readers::new(bus.clone(), work_sender, supervisor);
         readers.serve(&id);
         readers.watch(&watched_sender);
         let config = settings.engine(id.clone(), bus);
@@ -114,15 +115,23 @@ impl<'a> Worker<'a> {
         worker
     }
 
-    /// Runs until the worker ends under this id.
-    pub(super) async fn drive(mut self, status: &Component) -> Result<(End, Earlier), WorkerError> {
-        let end = self.drive_to_end(status).await?;
+    /// Runs until the worker ends under this id. Each turn answers `pulse`.
+    pub(super) async fn drive(
+        mut self,
+        status: &Component,
+        pulse: &Pulse,
+    ) -> Result<(End, Earlier), WorkerError> {
+        let end = self.drive_to_end(status, pulse).await?;
         Ok((end, self.machine.earlier()))
     }
 
-    async fn drive_to_end(&mut self, status: &Component) -> Result<End, WorkerError> {
+    async fn drive_to_end(
+        &mut self,
+        status: &Component,
+        pulse: &Pulse,
+    ) -> Result<End, WorkerError> {
         loop {
-            let event = self.next().await;
+            let event = self.next(pulse).await;
             let begun = now().at;
             match event {
                 LoopEvent::Leave(deadline) => {
@@ -153,11 +162,12 @@ impl<'a> Worker<'a> {
             self.drive_rooms().await?;
             self.count();
             self.report(status);
+            pulse.answer();
         }
     }
 
     /// Waits for the first event. Dropping the future loses no event.
-    async fn next(&mut self) -> LoopEvent {
+    async fn next(&mut self, pulse: &Pulse) -> LoopEvent {
         let acting = self.machine.may_act(now().at);
         let timeout = self.next_timeout(acting);
         tokio::select! {
@@ -174,6 +184,7 @@ impl<'a> Worker<'a> {
             Some(answer) = self.engine_answers.next() => LoopEvent::EngineAnswer(answer),
             Some((task, work)) = self.work.recv(), if acting => LoopEvent::Work(task, work),
             () = sleep_or_never(timeout) => LoopEvent::Timeout,
+            () = pulse.asked() => LoopEvent::Timeout,
         }
     }
 

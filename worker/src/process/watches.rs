@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, KvEntry, Read};
+use grandstand_common::supervisor::Supervisor;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 /// The pause before a failed read is tried again.
@@ -20,13 +21,17 @@ pub(super) enum Watched {
 }
 
 /// Starts a watch of each bucket. Returns the tasks.
-pub(super) fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>) -> [AbortHandle; 2] {
+pub(super) fn watch(
+    bus: &Bus,
+    watched: &mpsc::Sender<Watched>,
+    supervisor: &Supervisor,
+) -> [AbortHandle; 2] {
     type Wrap = fn(Read<KvEntry>) -> Watched;
-    let watches: [(Bucket, Wrap); 2] = [
-        (Bucket::Workers, Watched::Worker),
-        (Bucket::Leases, Watched::Lease),
+    let watches: [(&str, Bucket, Wrap); 2] = [
+        ("workers", Bucket::Workers, Watched::Worker),
+        ("leases", Bucket::Leases, Watched::Lease),
     ];
-    watches.map(|(bucket, wrap)| {
+    watches.map(|(part, bucket, wrap)| {
         let (bus, watched) = (bus.clone(), watched.clone());
         let task = async move {
             let pass_on = |read| {
@@ -35,7 +40,7 @@ pub(super) fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>) -> [AbortHandle;
             };
             read_kv(&bus, bucket, "", true, pass_on).await;
         };
-        spawn_local(task).abort_handle()
+        supervisor.keep_local(part, task)
     })
 }
 

@@ -170,7 +170,8 @@ impl Embedded {
             .connection_state
             .send_replace(ConnectionState::Down);
         let this = self.clone();
-        tokio::spawn(async move {
+        let supervisor = &self.shared().options.supervisor;
+        supervisor.run("bus-outage", async move {
             tokio::time::sleep(outage).await;
             this.shared()
                 .state

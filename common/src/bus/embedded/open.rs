@@ -38,7 +38,8 @@ pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<StoreHan
     let mut state = State::new(options, Clock::from(faults.start_ms), false);
     state.faults = Some(FaultState::new(faults));
     let mut store = StoreHandle::new(Shared::new(options, state, None));
-    store.delays = Some(tokio::spawn(drive_delays(store.shared.clone())).abort_handle());
+    let delaying = drive_delays(store.shared.clone());
+    store.delays = Some(options.supervisor.keep("bus-delays", delaying));
     Ok(store)
 }
 
@@ -77,9 +78,9 @@ pub(super) fn open_folder(
     let mut store = StoreHandle::new(Shared::new(options, state, Some((dir.to_owned(), disk))));
     let ledger = committer::Ledger { marks, record };
     let for_thread = store.shared.clone();
-    let thread = std::thread::Builder::new()
-        .name("bus-committer".to_owned())
-        .spawn(move || committer::run(&for_thread, ledger))
+    let supervisor = &options.supervisor;
+    let thread = supervisor
+        .thread("bus-committer", move || committer::run(&for_thread, ledger))
         .map_err(|cause| ConnectError::folder(dir, cause))?;
     store.committer = Some(thread);
     store.lock = Some(lock);

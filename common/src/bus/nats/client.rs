@@ -103,7 +103,8 @@ impl Nats {
         let (sender, subscription) = Subscription::new(capacity, connection.replies.stats.clone());
         let inner = self.inner.clone();
         // Each subscription has a task that never waits, so that its capacity holds and its losses are its own.
-        tokio::spawn(async move {
+        let supervisor = self.inner.options.supervisor.clone();
+        supervisor.run("bus-subscription", async move {
             let _alive = inner;
             loop {
                 let message = tokio::select! {

@@ -90,9 +90,16 @@ pub(super) async fn connect(
         stream: "(replies)".to_owned(),
         cause,
     })?;
+    let supervisor = &options.supervisor;
     let tasks = vec![
-        tokio::spawn(drive_replies(connection.replies.clone(), answers)).abort_handle(),
-        tokio::spawn(drive_connection(connection.clone(), wake, options.clone())).abort_handle(),
+        supervisor.keep(
+            "bus-replies",
+            drive_replies(connection.replies.clone(), answers),
+        ),
+        supervisor.keep(
+            "bus-link",
+            drive_connection(connection.clone(), wake, options.clone()),
+        ),
     ];
     let within = match options.replicas {
         0 | 1 => CONNECT_DEADLINE,
@@ -215,7 +222,7 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
             connection.replies.on_up(now);
             setting_up.take().inspect(AbortHandle::abort);
             let again = set_up_again(connection.clone(), options.clone());
-            setting_up = Some(tokio::spawn(again).abort_handle());
+            setting_up = Some(options.supervisor.run("bus-setup", again));
         }
     }
 }

@@ -101,7 +101,8 @@ pub(super) async fn open<T: Send + 'static>(
         sender,
     };
     let consumer = reader.create().await?;
-    tokio::spawn(async move { reader.drive(consumer).await });
+    let supervisor = reader.inner.options.supervisor.clone();
+    supervisor.run("bus-reader", async move { reader.drive(consumer).await });
     Ok(receiver)
 }
 

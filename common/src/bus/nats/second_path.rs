@@ -69,7 +69,8 @@ impl SecondPath {
             options,
             state: state.clone(),
         };
-        let task = tokio::spawn(seeker.drive()).abort_handle();
+        let supervisor = seeker.options.supervisor.clone();
+        let task = supervisor.keep("bus-second-path", seeker.drive());
         Self { state, task }
     }
 

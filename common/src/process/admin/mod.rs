@@ -1,19 +1,24 @@
 //! The admin port: health, readiness and metrics over HTTP. It has its own thread, so that it answers however busy the
-//! shards are.
+//! shards are, and its own reserve of descriptors, so that it answers when clients have taken all others.
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `/health` | 200 while the process lives |
+//! | `/health` | 200 while every loop of the process turns, else 503; the loops that do not |
 //! | `/startup` | 200 once every component has been ready, else 503 |
 //! | `/ready` | 200 while every component is ready, else 503; the phase of each component |
 //! | `/metrics` | OpenMetrics |
 
+mod pulse;
+
 mod status;
+
+mod reserve;
 
 #[cfg(test)]
 mod tests;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,10 +36,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use crate::exit::BindError;
 use crate::process::metrics;
+use crate::supervisor::Supervisor;
+use reserve::Reserve;
 
+pub use pulse::Pulse;
 pub use status::{Component, Phase, Status};
 
 /// The most connections at a time; further ones wait in the backlog.
@@ -42,6 +51,9 @@ const MAX_CONNECTIONS: usize = 64;
 
 /// The most time for a request's head, also for the first or next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// As [`HEAD_TIMEOUT`], for a connection that uses the reserve of descriptors.
+const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause after a failed accept, because its cause (too many open files) lasts a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -64,8 +76,14 @@ impl Admin {
         address: SocketAddr,
         status: Status,
         registry: Registry,
+        supervisor: &Supervisor,
     ) -> Result<Self, BindError> {
-        Self::run(address, Pages { status, registry }).map_err(|source| BindError {
+        let pages = Pages {
+            status,
+            registry,
+            supervisor: supervisor.scope("admin"),
+        };
+        Self::run(address, pages).map_err(|source| BindError {
             key,
             address,
             source,
@@ -84,16 +102,15 @@ impl Admin {
             TcpListener::from_std(listener)?
         };
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("admin".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = serve(listener, Arc::new(pages)) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
+        let supervisor = pages.supervisor.clone();
+        let thread = supervisor.thread("admin", move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener, Arc::new(pages)) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
         tracing::info!(%address, "admin port");
         Ok(Self {
             address,
@@ -123,34 +140,65 @@ impl Drop for Admin {
 struct Pages {
     status: Status,
     registry: Registry,
+    supervisor: Supervisor,
 }
 
 async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve_connection(stream, Arc::clone(&pages), slot));
-            }
-            Err(error) => {
+    let reserve = Arc::new(Reserve::new(listener));
+    let mut ticks = tokio::time::interval(pulse::ASK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let accepting = async {
+            // The semaphore is never closed.
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            let accepted = reserve.accept().await;
+            if let Err(error) = &accepted {
                 tracing::warn!(%error, "admin port: accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            (slot, accepted)
+        };
+        tokio::select! {
+            (Ok(slot), Ok((stream, is_spent))) = accepting => {
+                let reserve = is_spent.then(|| Arc::clone(&reserve));
+                let serving = serve_connection(stream, Arc::clone(&pages), reserve, slot);
+                pages.supervisor.run("connection", serving);
+            }
+            _ = ticks.tick() => {
+                pages.status.ask();
+                reserve.fill();
             }
         }
     }
 }
 
-async fn serve_connection(stream: TcpStream, pages: Arc<Pages>, _slot: OwnedSemaphorePermit) {
+/// Serves a connection. With `reserve` it is one that uses a descriptor of the reserve, which it gives back after one
+/// answer.
+async fn serve_connection(
+    stream: TcpStream,
+    pages: Arc<Pages>,
+    reserve: Option<Arc<Reserve>>,
+    _slot: OwnedSemaphorePermit,
+) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(&request, &pages);
-        async { Ok::<_, Infallible>(response) }
+        std::future::ready(Ok::<_, Infallible>(answer(&request, &pages)))
     });
-    let connection = http1::Builder::new()
+    let timeout = match reserve {
+        None => HEAD_TIMEOUT,
+        Some(_) => SHORT_HEAD_TIMEOUT,
+    };
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(timeout)
+        .keep_alive(reserve.is_none())
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
+    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    if let Err(error) = ended {
         tracing::debug!(%error, "admin port: connection ended");
+    }
+    if let Some(reserve) = reserve {
+        reserve.take_back(connection.into_parts().io.into_inner());
     }
 }
 
@@ -173,9 +221,20 @@ fn answer<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let Pages { status, registry } = pages;
+    let Pages {
+        status, registry, ..
+    } = pages;
+    #[cfg(feature = "faults")]
+    if let Some(fault) = request.uri().path().strip_prefix("/fault/") {
+        let (how, part) = fault.split_once('/').unwrap_or_default();
+        let injected = pages.supervisor.inject(part, how);
+        return respond(ok_if(injected), TEXT, format!("{how} {part}\n"));
+    }
     match request.uri().path() {
-        "/health" => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
+        "/health" => match status.silent() {
+            silent if silent.is_empty() => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
+            silent => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, silent),
+        },
         "/startup" => respond(ok_if(status.has_started()), TEXT, status.to_string()),
         "/ready" => respond(ok_if(status.is_ready()), TEXT, status.to_string()),
         "/metrics" => respond(StatusCode::OK, OPEN_METRICS, metrics::render(registry)),

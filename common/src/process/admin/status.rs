@@ -1,10 +1,16 @@
-//! The phases of a process' components.
+//! The phases of a process' components, and the liveness of their loops.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use super::pulse::{Pulse, Question};
+
+/// The silence of a loop after which the process is not healthy, unless [`Status::answer_within`] sets another one.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The phase of a component of the process (its edge, its worker).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +36,31 @@ impl fmt::Display for Phase {
     }
 }
 
-/// The phases of all components. Clones share them.
+/// The phases of all components, and their loops. Clones share them.
 ///
 /// The lock is taken a few times in a process' life, and by the admin thread.
 #[derive(Debug, Clone, Default)]
-pub struct Status(Arc<Mutex<Vec<State>>>);
+pub struct Status(Arc<Mutex<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    states: Vec<State>,
+    questions: Vec<Question>,
+    /// Loops that have been reported as silent.
+    silent: usize,
+    answer_within: Duration,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            states: Vec::new(),
+            questions: Vec::new(),
+            silent: 0,
+            answer_within: ANSWER_WITHIN,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -51,16 +77,56 @@ impl Status {
 
     /// Adds a component, which is starting.
     pub fn component(&self, name: &'static str) -> Component {
-        let mut states = self.0.lock();
-        states.push(State {
+        let mut shared = self.0.lock();
+        shared.states.push(State {
             name,
             phase: Phase::Starting(Cow::Borrowed("just started")),
             started: false,
         });
         Component {
             status: self.clone(),
-            index: states.len() - 1,
+            index: shared.states.len() - 1,
         }
+    }
+
+    /// Sets how long a loop may leave its liveness question unanswered.
+    pub fn answer_within(&self, within: Duration) {
+        self.0.lock().answer_within = within;
+    }
+
+    /// Asks all loops whether they turn, and logs which have become silent. The admin thread calls it every
+    /// [`ASK_EVERY`](super::pulse::ASK_EVERY).
+    pub(super) fn ask(&self) {
+        let mut shared = self.0.lock();
+        shared.questions.retain(|question| !question.is_retired());
+        shared.questions.iter_mut().for_each(Question::ask);
+        let within = shared.answer_within;
+        let silent = shared.questions.iter().filter(|q| q.silence() >= within);
+        let names: Vec<_> = silent.map(Question::name).collect();
+        let count = names.len();
+        if count > shared.silent {
+            let parts = names.join(", ");
+            tracing::error!(
+                parts,
+                "these loops do not turn: /health says 503 until they do"
+            );
+        } else if count == 0 && shared.silent > 0 {
+            tracing::info!("all loops turn again");
+        }
+        shared.silent = count;
+    }
+
+    /// The loops that do not turn, a line for each.
+    pub(super) fn silent(&self) -> String {
+        let shared = self.0.lock();
+        let within = shared.answer_within;
+        let silent = shared.questions.iter().filter(|q| q.silence() >= within);
+        silent
+            .map(|q| {
+                let seconds = q.silence().as_secs();
+                format!("{} has not answered for {seconds} s\n", q.name())
+            })
+            .collect()
     }
 
     /// Whether every component is ready.
@@ -74,15 +140,15 @@ impl Status {
     }
 
     fn all(&self, holds: impl Fn(&State) -> bool) -> bool {
-        let states = self.0.lock();
-        !states.is_empty() && states.iter().all(holds)
+        let shared = self.0.lock();
+        !shared.states.is_empty() && shared.states.iter().all(holds)
     }
 }
 
 /// One line per component.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for State { name, phase, .. } in &*self.0.lock() {
+        for State { name, phase, .. } in &self.0.lock().states {
             writeln!(f, "{name}: {phase}")?;
         }
         Ok(())
@@ -99,13 +165,19 @@ pub struct Component {
 impl Component {
     /// Sets the component's phase and logs it. A component that drains has no further phase.
     pub fn set(&self, phase: Phase) {
-        let mut states = self.status.0.lock();
-        let state = &mut states[self.index];
+        let mut shared = self.status.0.lock();
+        let state = &mut shared.states[self.index];
         if state.phase == phase || state.phase == Phase::Draining {
             return;
         }
         tracing::info!(component = state.name, %phase, "phase");
         state.started |= phase == Phase::Ready;
         state.phase = phase;
+    }
+    /// Adds a loop of the component, which is asked whether it turns once it has [begun](Pulse::begin).
+    pub fn pulse(&self, name: &str) -> Pulse {
+        let (question, pulse) = Question::new(name);
+        self.status.0.lock().questions.push(question);
+        pulse
     }
 }

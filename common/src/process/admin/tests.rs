@@ -13,7 +13,14 @@ fn start(status: &Status) -> (Admin, Counter) {
     let counter = Counter::default();
     registry.register("things", "Things", counter.clone());
     let any = ([127, 0, 0, 1], 0).into();
-    let admin = Admin::start("admin.listen", any, status.clone(), registry).unwrap();
+    let admin = Admin::start(
+        "admin.listen",
+        any,
+        status.clone(),
+        registry,
+        &Supervisor::default(),
+    )
+    .unwrap();
     (admin, counter)
 }
 
@@ -93,7 +100,14 @@ fn a_port_in_use_is_reported_with_its_address_and_key() {
     let (first, _) = start(&Status::new());
     let address = first.address();
     let registry = Registry::default();
-    let error = Admin::start("admin.listen", address, Status::new(), registry).unwrap_err();
+    let error = Admin::start(
+        "admin.listen",
+        address,
+        Status::new(),
+        registry,
+        &Supervisor::default(),
+    )
+    .unwrap_err();
     assert_eq!(error.exit(), Exit::AddressInUse);
     let text = error.to_string();
     assert!(text.contains(&address.to_string()), "{text}");
@@ -106,6 +120,69 @@ fn the_port_is_free_again_once_it_is_dropped() {
     let address = first.address();
     drop(first);
     let registry = Registry::default();
-    let again = Admin::start("admin.listen", address, Status::new(), registry).unwrap();
+    let again = Admin::start(
+        "admin.listen",
+        address,
+        Status::new(),
+        registry,
+        &Supervisor::default(),
+    )
+    .unwrap();
     assert_eq!(again.address(), address);
+}
+
+/// Asks as often as a silence of `within` takes.
+fn ask_for(status: &Status, within: Duration) {
+    let count = within.as_millis() / pulse::ASK_EVERY.as_millis();
+    (0..=count).for_each(|_| status.ask());
+}
+
+#[test]
+fn d28_a_loop_that_does_not_answer_is_named_until_it_answers() {
+    let within = Duration::from_secs(1);
+    let status = Status::new();
+    status.answer_within(within);
+    let component = status.component("edge");
+    let pulses = ["edge-0", "edge-1"].map(|name| component.pulse(name));
+    pulses.iter().for_each(Pulse::begin);
+    for _ in 0..20 {
+        status.ask();
+        pulses.iter().for_each(Pulse::answer);
+    }
+    assert_eq!(status.silent(), "");
+    for _ in 0..=4 {
+        status.ask();
+        pulses[0].answer();
+    }
+    assert_eq!(status.silent(), "edge-1 has not answered for 1 s\n");
+    assert!(pulses[1].is_asked());
+    pulses[1].answer();
+    status.ask();
+    assert_eq!(status.silent(), "");
+}
+
+#[test]
+fn d28_only_loops_that_turn_are_asked() {
+    let status = Status::new();
+    let component = status.component("worker");
+    let [starts, ends] = ["a", "b"].map(|name| component.pulse(name));
+    ends.begin();
+    drop(ends);
+    ask_for(&status, Duration::from_secs(60));
+    assert_eq!(status.silent(), "");
+    starts.begin();
+    ask_for(&status, Duration::from_secs(60));
+    assert!(status.silent().starts_with("a has not answered"));
+}
+
+#[tokio::test]
+async fn d28_health_names_the_loop_that_hangs() {
+    let status = Status::new();
+    let (admin, _) = start(&status);
+    let pulse = status.component("edge").pulse("edge-0");
+    pulse.begin();
+    assert_eq!(get(&admin, "/health").await, (200, "alive\n".to_owned()));
+    ask_for(&status, Duration::from_secs(10));
+    let (code, text) = get(&admin, "/health").await;
+    assert_eq!((code, text.contains("edge-0")), (503, true), "{text}");
 }

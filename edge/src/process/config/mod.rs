@@ -80,6 +80,11 @@ impl Config for EdgeConfig {
 }
 
 impl EdgeConfig {
+    /// How long a shard may stand still.
+    pub fn answer_within(&self) -> Duration {
+        Duration::from_millis(self.edge.liveness_ms)
+    }
+
     /// The core's configuration.
     pub fn core(&self) -> CoreConfig {
         CoreConfig {

@@ -29,6 +29,8 @@ pub struct EdgeSection {
     pub heartbeat_ms: u64,
     /// Milliseconds over which clients are told to reconnect when the edge shuts down.
     pub drain_ms: u64,
+    /// Milliseconds for which a shard may stand still before `/health` fails.
+    pub liveness_ms: u64,
 }
 
 impl Default for EdgeSection {
@@ -42,6 +44,7 @@ impl Default for EdgeSection {
             origins: Vec::new(),
             heartbeat_ms: 25_000,
             drain_ms: 10_000,
+            liveness_ms: 5_000,
         }
     }
 }
@@ -69,6 +72,7 @@ impl EdgeSection {
         }
         checks.range("edge.heartbeat_ms", self.heartbeat_ms, 1000..=3_600_000);
         checks.range("edge.drain_ms", self.drain_ms, 0..=3_600_000);
+        checks.range("edge.liveness_ms", self.liveness_ms, 500..=3_600_000);
     }
 }
 

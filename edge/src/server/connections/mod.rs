@@ -98,6 +98,16 @@ impl Connections {
         self.len() == 0
     }
 
+    /// All connections.
+    pub(crate) fn keys(&self) -> Vec<ConnKey> {
+        self.0.table.borrow().keys()
+    }
+
+    /// Makes the driver take a turn.
+    pub(crate) fn ring(&self) {
+        self.0.bell.notify_one();
+    }
+
     /// The connections that are not closing.
     pub fn open_keys(&self) -> Vec<ConnKey> {
         self.0.table.borrow().open_keys()

@@ -67,13 +67,13 @@ impl Table {
         self.conns.len()
     }
 
+    pub(super) fn keys(&self) -> Vec<ConnKey> {
+        self.conns.iter().map(key_of).collect()
+    }
+
     pub(super) fn open_keys(&self) -> Vec<ConnKey> {
         let open = |(_, conn): &(usize, &ConnEntry)| conn.state == ConnState::Open;
-        let key = |(index, conn): (usize, &ConnEntry)| ConnKey {
-            index: index as u32,
-            generation: conn.generation,
-        };
-        self.conns.iter().filter(open).map(key).collect()
+        self.conns.iter().filter(open).map(key_of).collect()
     }
 
     /// Converts a time to the resolution that connections store.
@@ -314,5 +314,12 @@ impl Table {
             self.send(key, &PING, true);
         }
         self.wheel.insert(now + wait, key);
+    }
+}
+
+fn key_of((index, conn): (usize, &ConnEntry)) -> ConnKey {
+    ConnKey {
+        index: index as u32,
+        generation: conn.generation,
     }
 }

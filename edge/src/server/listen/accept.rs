@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grandstand_common::supervisor::Supervisor;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,6 +13,7 @@ use tracing::warn;
 
 use crate::server::driver::Driver;
 use crate::server::http::drive_handshake;
+use crate::server::listen::spare::SpareFiles;
 use crate::server::metrics::AcceptFailure;
 
 /// The first pause after an accept fails for lack of resources, doubled at each failure up to [`MAX_PAUSE`].
@@ -28,8 +30,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn drive_accept(
     driver: Rc<Driver>,
     listener: std::net::TcpListener,
+    supervisor: Supervisor,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let spare = SpareFiles::of_this_process();
     let context = Rc::clone(&driver.context);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
     loop {
@@ -42,9 +46,12 @@ pub(crate) async fn drive_accept(
         };
         match listener.accept().await {
             Ok((socket, peer)) => {
+                let Some(socket) = spare.keep(socket, &context.metrics).await else {
+                    continue;
+                };
                 pause = MIN_PAUSE;
                 context.metrics.accepted.inc();
-                start(&driver, socket, peer, permit);
+                start(&driver, &supervisor, (socket, peer), permit);
                 accepted += 1;
                 if accepted >= context.options.accepts {
                     accepted = 0;
@@ -65,12 +72,12 @@ pub(crate) async fn drive_accept(
 /// Runs a handshake in a task of its own, whose memory is freed when the connection opens.
 fn start(
     driver: &Rc<Driver>,
-    socket: TcpStream,
-    peer: std::net::SocketAddr,
+    supervisor: &Supervisor,
+    (socket, peer): (TcpStream, std::net::SocketAddr),
     permit: OwnedSemaphorePermit,
 ) {
     let driver = Rc::clone(driver);
-    tokio::task::spawn_local(async move {
+    supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
         context.metrics.handshakes.inc();
         let upgraded = drive_handshake(Rc::clone(&context), socket, peer).await;

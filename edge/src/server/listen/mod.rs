@@ -2,6 +2,8 @@
 
 mod bind;
 
+mod spare;
+
 mod accept;
 
 #[cfg(test)]

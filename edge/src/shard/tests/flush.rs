@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
 
 use crate::core::tests::steady::watched;
@@ -21,6 +22,8 @@ fn writes_of_twelve(interval: Duration) -> u64 {
     let shard = Shard::new(
         bench.core,
         Connections::new(Duration::from_secs(25)).unwrap(),
+        Supervisor::default(),
+        Rc::default(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

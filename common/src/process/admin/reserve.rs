@@ -1,0 +1,81 @@
+//! Descriptors kept in reserve, so that the admin port accepts connections when the process is out of descriptors.
+//!
+//! A descriptor is closed for a connection, which then takes its place. When the connection ends, a copy of the listener
+//! replaces its socket in one step, because a client would take a descriptor that is free for a moment.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+// Held to push or pop a descriptor.
+use parking_lot::Mutex;
+use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The number of descriptors, and so of connections that the port accepts then.
+const RESERVE: usize = 4;
+
+/// A listener and its reserve.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    listener: TcpListener,
+    files: Mutex<Vec<OwnedFd>>,
+}
+
+impl Reserve {
+    /// Fills the reserve of a listener.
+    pub(super) fn new(listener: TcpListener) -> Self {
+        let reserve = Self {
+            listener,
+            files: Mutex::default(),
+        };
+        reserve.fill();
+        reserve
+    }
+
+    /// Takes descriptors until the reserve is full, or there is none left.
+    pub(super) fn fill(&self) {
+        let mut files = self.files.lock();
+        while files.len() < RESERVE
+            && let Ok(copy) = fcntl_dupfd_cloexec(&self.listener, 0)
+        {
+            files.push(copy);
+        }
+    }
+
+    /// Accepts a connection. Returns whether it uses a descriptor of the reserve.
+    ///
+    /// # Errors
+    /// If none can be accepted.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, bool)> {
+        let mut is_spent = false;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return Ok((stream, is_spent)),
+                // Another thread may be faster than this one: then the next descriptor is spent.
+                Err(error) if is_out_of_files(&error) && self.files.lock().pop().is_some() => {
+                    is_spent = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends a connection and puts its descriptor back.
+    pub(super) fn take_back(&self, stream: TcpStream) {
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        let mut file = OwnedFd::from(stream);
+        if dup2(&self.listener, &mut file).is_ok() {
+            self.files.lock().push(file);
+        }
+    }
+}
+
+/// Whether an error says that the process, or the system, is out of descriptors.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
+}
