@@ -14,7 +14,7 @@ use grandstand_types::id::Partition;
 /// The interval at which expired markers and old entries are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
-/// What the committer counts.
+/// The marks of the folder, and their second place.
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) marks: Marks,
@@ -77,14 +77,14 @@ fn commit(
     shared: &Shared,
     disk: &Disk,
     ledger: &mut Ledger,
-    ops: Vec<PendingWrite>,
+    mut ops: Vec<PendingWrite>,
     now_ms: u64,
 ) -> Result<(), DiskError> {
     if ops.is_empty() {
         return Ok(());
     }
     let persisted = Persisted::by(&ops, ledger.marks.streams.len());
-    disk.commit(&ops, &mut ledger.marks)?;
+    disk.commit(&mut ops, &mut ledger.marks)?;
     ledger.record(now_ms)?;
     publish(&mut shared.state.lock(), &ops, &persisted);
     ops.into_iter()
@@ -111,10 +111,10 @@ fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
                     .wake
                     .send_replace(());
             }
-            Change::Put(bucket, key, record) => {
-                state.buckets[*bucket].release(key, record.revision)
+            Change::Put(change, record) => {
+                state.buckets[change.bucket].release(&change.key, record);
             }
-            Change::Remove(..) => {}
+            Change::Remove(_) => {}
         }
     }
 }

@@ -147,7 +147,7 @@ impl Contents {
                 Ok((name, record)) => {
                     *latest_ms = record.time_ms.max(*latest_ms);
                     contents.last = record.revision.max(contents.last);
-                    contents.tally.add(checksum(key, found));
+                    contents.tally.add(record.checksum);
                     contents.records.push((name, record));
                 }
                 Err(fault) => report.fault(fault),
@@ -317,6 +317,7 @@ fn read_key(
         revision,
         time_ms,
         value,
+        checksum: checksum(key, found),
     };
     Ok((name.into(), record))
 }

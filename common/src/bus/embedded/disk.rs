@@ -14,16 +14,15 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bus::embedded::format::{
     COMMIT, Damaged, DiskError, LAYOUT, NO_ENTRY, decode_entry, encode_entry, log_key, number,
     numbers, parse_log_key,
 };
+use crate::bus::embedded::key_changes::{LaterChanges, index_record, replaced_checksum};
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::marks::{Marks, checksum};
 use crate::bus::embedded::state::{Change, PendingWrite};
@@ -72,10 +71,10 @@ impl Persisted {
                     let stream = usize::from(partition.0) % streams;
                     persisted.streams.insert(stream, entry.seq);
                 }
-                Change::Put(bucket, _, record) => {
-                    persisted.buckets.insert(*bucket, record.revision);
+                Change::Put(change, record) => {
+                    persisted.buckets.insert(change.bucket, record.revision);
                 }
-                Change::Remove(..) => {}
+                Change::Remove(_) => {}
             }
         }
         persisted
@@ -193,17 +192,22 @@ impl Disk {
         batch.insert(&self.meta, self.bucket_mark(bucket), mark);
     }
 
-    /// Writes changes durably, and counts them in `marks`.
-    pub(super) fn commit(&self, ops: &[PendingWrite], marks: &mut Marks) -> Result<(), DiskError> {
+    /// Writes changes durably, counts them in `marks`, and notes the checksums of the records that it wrote.
+    pub(super) fn commit(
+        &self,
+        ops: &mut [PendingWrite],
+        marks: &mut Marks,
+    ) -> Result<(), DiskError> {
         let mut batch = self.batch();
         let mut next = marks.clone();
         next.commit += 1;
-        let (mut streams, mut buckets) = (vec![false; next.streams.len()], Vec::new());
-        buckets.resize(next.buckets.len(), false);
-        // A batch does not keep the order of two changes of one key.
-        let mut last_change: HashMap<(usize, &Arc<str>), &Change> = HashMap::new();
-        for op in ops {
-            match &op.change {
+        let mut streams = vec![false; next.streams.len()];
+        let mut buckets = vec![false; next.buckets.len()];
+        let removes = ops.iter().any(|op| matches!(op.change, Change::Remove(_)));
+        let mut later = LaterChanges::new(&marks.buckets, removes);
+        // From the last to the first, because a batch does not keep the order of two changes of one key.
+        for op in ops.iter_mut().rev() {
+            match &mut op.change {
                 Change::Append(partition, entry) => {
                     let (key, value) = (log_key(*partition, entry.seq), encode_entry(entry));
                     let stream = self.stream_of(*partition);
@@ -213,18 +217,33 @@ impl Disk {
                     streams[stream] = true;
                     batch.insert(&self.log, key, value);
                 }
-                change @ (Change::Put(bucket, key, _) | Change::Remove(bucket, key)) => {
-                    last_change.insert((*bucket, key), change);
-                    if let Change::Put(_, _, record) = change {
-                        let last = &mut next.buckets[*bucket].last;
-                        *last = record.revision.max(*last);
+                Change::Put(change, record) => {
+                    let mark = &mut next.buckets[change.bucket];
+                    mark.last = mark.last.max(record.revision);
+                    buckets[change.bucket] = true;
+                    let key = self.bucket_key(change.bucket, &change.key);
+                    let index = index_record(record);
+                    record.checksum = checksum(&key, &index);
+                    mark.keys.add(record.checksum);
+                    if let Some(replaced) = replaced_checksum(&key, change) {
+                        mark.keys.remove(replaced);
                     }
-                    buckets[*bucket] = true;
+                    if !later.overtakes_put(change, record) {
+                        self.write_key(&mut batch, key, index, &record.value);
+                    }
+                }
+                Change::Remove(change) => {
+                    buckets[change.bucket] = true;
+                    let key = self.bucket_key(change.bucket, &change.key);
+                    if let Some(removed) = replaced_checksum(&key, change) {
+                        next.buckets[change.bucket].keys.remove(removed);
+                    }
+                    if !later.overtakes_removal(change) {
+                        batch.remove(&self.index, key.clone());
+                        batch.remove(&self.value, key);
+                    }
                 }
             }
-        }
-        for ((bucket, key), change) in last_change {
-            self.write_key(&mut batch, (bucket, key), change, &mut next)?;
         }
         let marked =
             |marks: &[bool]| -> Vec<usize> { (0..marks.len()).filter(|i| marks[*i]).collect() };
@@ -240,42 +259,12 @@ impl Disk {
         Ok(())
     }
 
-    fn write_key(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        (bucket, key): (usize, &str),
-        change: &Change,
-        marks: &mut Marks,
-    ) -> Result<(), DiskError> {
-        let key = self.bucket_key(bucket, key);
-        let tally = &mut marks.buckets[bucket].keys;
-        // What is written is in memory until it is.
-        if let Change::Put(_, _, record) = change
-            && record.value == Value::OnDisk
-        {
-            return Ok(());
-        }
-        if let Some(before) = self.index.get(&key)? {
-            tally.remove(checksum(&key, &before));
-        }
-        let Change::Put(_, _, record) = change else {
-            batch.remove(&self.index, key.clone());
-            batch.remove(&self.value, key);
-            return Ok(());
-        };
-        let (until, of_value) = match &record.value {
-            Value::Marker(until) => (*until, 0),
-            Value::InMemory(value) => (0, xxh3_64(value)),
-            Value::OnDisk => (0, 0),
-        };
-        let index = numbers([record.revision, record.time_ms, until, of_value]);
-        tally.add(checksum(&key, &index));
+    fn write_key(&self, batch: &mut OwnedWriteBatch, key: Vec<u8>, index: Vec<u8>, value: &Value) {
         batch.insert(&self.index, key.clone(), index);
-        match &record.value {
+        match value {
             Value::InMemory(value) => batch.insert(&self.value, key, &value[..]),
             Value::Marker(_) | Value::OnDisk => batch.remove(&self.value, key),
         }
-        Ok(())
     }
 
     /// Reads a key's value.

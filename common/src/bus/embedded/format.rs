@@ -60,7 +60,11 @@ pub(super) fn number(bytes: &[u8], index: usize) -> Option<u64> {
 }
 
 pub(super) fn numbers<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+    let mut bytes = Vec::with_capacity(N * 8);
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes
 }
 
 pub(super) fn encode_entry(entry: &LogEntry) -> Vec<u8> {

@@ -31,6 +31,8 @@ pub(super) struct KeyRecord {
     pub(super) revision: u64,
     pub(super) time_ms: u64,
     pub(super) value: Value,
+    /// The checksum of its record in the folder; 0 before it is there.
+    pub(super) checksum: u64,
 }
 
 /// The value of a key.
@@ -77,6 +79,7 @@ impl Kv {
             revision,
             time_ms,
             value,
+            checksum: 0,
         };
         self.insert(key, record);
         revision
@@ -92,25 +95,25 @@ impl Kv {
         self.records.insert(key, record);
     }
 
-    fn forget(&mut self, key: &str) {
-        if let Some(record) = self.records.remove(key) {
-            self.by_revision.remove(&record.revision);
-            if let Value::Marker(until) = record.value {
-                self.expiries.remove(&(until, record.revision));
-            }
+    fn forget(&mut self, key: &str) -> Option<KeyRecord> {
+        let record = self.records.remove(key)?;
+        self.by_revision.remove(&record.revision);
+        if let Value::Marker(until) = record.value {
+            self.expiries.remove(&(until, record.revision));
         }
+        Some(record)
     }
 
-    /// Drops expired markers and returns their keys.
-    pub(super) fn expire(&mut self, now_ms: u64) -> Vec<Arc<str>> {
+    /// Drops expired markers and returns them with their keys.
+    pub(super) fn expire(&mut self, now_ms: u64) -> Vec<(Arc<str>, KeyRecord)> {
         let mut gone = Vec::new();
         while let Some(&(until, revision)) = self.expiries.first()
             && until <= now_ms
         {
             self.expiries.pop_first();
             if let Some(key) = self.by_revision.get(&revision).cloned() {
-                self.forget(&key);
-                gone.push(key);
+                let record = self.forget(&key);
+                gone.extend(record.map(|record| (key, record)));
             }
         }
         gone
@@ -135,13 +138,15 @@ impl Kv {
         hidden.next().map_or(0, |(revision, _)| *revision)
     }
 
-    /// Drops a value from memory once the folder has this revision of it.
-    pub(super) fn release(&mut self, key: &str, revision: u64) {
+    /// Notes that the folder has a record, and drops its value from memory.
+    pub(super) fn release(&mut self, key: &str, stored: &KeyRecord) {
         if let Some(record) = self.records.get_mut(key)
-            && record.revision == revision
-            && matches!(record.value, Value::InMemory(_))
+            && record.revision == stored.revision
         {
-            record.value = Value::OnDisk;
+            record.checksum = stored.checksum;
+            if matches!(record.value, Value::InMemory(_)) {
+                record.value = Value::OnDisk;
+            }
         }
     }
 

@@ -19,12 +19,13 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn add(&mut self, checksum: u64) {
-        self.count += 1;
+        self.count = self.count.wrapping_add(1);
         self.sum = self.sum.wrapping_add(checksum);
     }
 
+    /// The order of additions and removals does not matter.
     pub(super) fn remove(&mut self, checksum: u64) {
-        self.count = self.count.saturating_sub(1);
+        self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(checksum);
     }
 }

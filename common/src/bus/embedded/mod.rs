@@ -29,6 +29,8 @@ mod copy;
 
 mod state;
 
+mod key_changes;
+
 mod disk;
 
 mod contents;

@@ -50,8 +50,17 @@ pub(super) struct PendingWrite {
 #[derive(Debug)]
 pub(super) enum Change {
     Append(Partition, LogEntry),
-    Put(usize, Arc<str>, KeyRecord),
-    Remove(usize, Arc<str>),
+    Put(KeyChange, KeyRecord),
+    Remove(KeyChange),
+}
+
+/// A change of a bucket's key.
+#[derive(Debug)]
+pub(super) struct KeyChange {
+    pub(super) bucket: usize,
+    pub(super) key: Arc<str>,
+    /// The record that it replaces, stored or not.
+    pub(super) before: Option<KeyRecord>,
 }
 
 /// The writer to inform, and the number to tell. Dropping it, when the disk fails, reports that the outcome is unknown.
@@ -154,16 +163,23 @@ impl State {
         key: &str,
         value: Value,
         expected: u64,
-    ) -> Result<(u64, Option<KeyRecord>), PutError> {
+    ) -> Result<(u64, Option<Change>), PutError> {
         self.expire(bucket);
         let time_ms = self.clock.now_ms();
         let kv = &mut self.buckets[bucket];
         if kv.revision(key) != expected {
             return Err(PutError::WrongRevision);
         }
+        let before = kv.get(key).filter(|_| self.durable).cloned();
         let revision = kv.write(key, time_ms, value);
         if self.durable {
-            return Ok((revision, kv.get(key).cloned()));
+            let record = kv.get(key).cloned();
+            let change = KeyChange {
+                bucket,
+                key: key.into(),
+                before,
+            };
+            return Ok((revision, record.map(|record| Change::Put(change, record))));
         }
         kv.set_visible(revision);
         kv.wake.send_replace(());
@@ -175,8 +191,13 @@ impl State {
         let now_ms = self.clock.now_ms();
         let gone = self.buckets[bucket].expire(now_ms);
         if self.durable && !self.read_only {
-            self.queue.extend(gone.into_iter().map(|key| PendingWrite {
-                change: Change::Remove(bucket, key),
+            let removals = gone.into_iter().map(|(key, record)| KeyChange {
+                bucket,
+                key,
+                before: Some(record),
+            });
+            self.queue.extend(removals.map(|change| PendingWrite {
+                change: Change::Remove(change),
                 ack: None,
                 _permit: None,
             }));

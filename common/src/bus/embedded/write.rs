@@ -115,12 +115,12 @@ impl Embedded {
         if outcome == Some(WriteOutcome::AckLost) {
             return Ok(PutReceipt(never()));
         }
-        let Some(record) = to_write else {
+        let Some(change) = to_write else {
             return Ok(PutReceipt(Answer::Ready(Some(Ok(revision)))));
         };
         let (sender, receiver) = oneshot::channel();
         state.queue.push(PendingWrite {
-            change: Change::Put(bucket, key.into(), record),
+            change,
             ack: Some(Ack::Put(sender, revision)),
             _permit: permit,
         });
