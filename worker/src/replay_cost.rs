@@ -1,4 +1,4 @@
-//! What the replay of entries costs, measured while entries are applied (D32).
+//! The cost of replaying entries, measured while entries are applied (D32).
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use grandstand_common::id::{Partition, RoomId};
 
 use crate::command::Token;
 
-/// What a command is for, and so where its outcome goes.
+/// The purpose of a command. It decides where the outcome goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A step of a takeover.

@@ -1,6 +1,6 @@
 //! Goes on without what a damaged folder has lost, if the operator wants that (D30).
 //!
-//! What can be read is written to a new store in the folder `accepted`. Then the damaged files move to a folder of their
+//! All readable records are written to a new store in the folder `accepted`. Then the damaged files move to a folder of their
 //! own, and the new ones take their places. A crash in between is made up for at the next start. Sequences and revisions
 //! go on behind those that are lost, so that none is given twice.
 
@@ -112,7 +112,7 @@ fn copy_log(old: &Disk, new: &Disk, partitions: u16, marks: &mut Marks) -> fjall
     for partition in (0..partitions).map(Partition) {
         let tally = &mut marks.streams[new.stream_of(partition)].entries;
         let mut failed = None;
-        // What cannot be read was reported.
+        // Unreadable entries were reported.
         let _ = walk(old.log(), &partition.0.to_be_bytes(), |key, value| {
             if failed.is_none() && parse_log_key(key).is_ok() && parse_entry(value).is_some() {
                 tally.add(checksum(key, value));

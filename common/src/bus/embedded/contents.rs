@@ -13,7 +13,7 @@ use crate::bus::embedded::report::{Ranges, Report};
 use crate::bus::options::BusOptions;
 use grandstand_types::id::Partition;
 
-/// What a folder holds.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) streams: Vec<StreamContents>,
@@ -77,7 +77,7 @@ pub(super) fn walk(
 }
 
 impl Contents {
-    /// What an empty folder holds.
+    /// The contents of an empty folder.
     pub(super) fn empty(options: &BusOptions) -> Self {
         let mut contents = Self::default();
         let streams = usize::from(options.streams);

@@ -21,7 +21,7 @@ use crate::bus::options::BusOptions;
 pub(super) const STORE: &str = "store";
 const VERSION: &[u8] = b"FJL\x03";
 
-/// What was found in a folder.
+/// The findings of an examination.
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) report: Report,
@@ -36,7 +36,7 @@ pub(super) struct Examined {
     pub(super) unfinished: Vec<(PathBuf, u64)>,
 }
 
-/// What a look needs to know.
+/// The input of an examination.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look<'a> {
     /// The data folder.
@@ -85,7 +85,7 @@ impl Look<'_> {
                 found.read(&copy, self)?;
                 found.copy = Some(copy);
             }
-            // What is missing was reported above.
+            // Missing files were reported above.
             Err(error) if error.kind() == io::ErrorKind::NotFound && found.report.has_faults() => {}
             Err(error) => return Err(ConnectError::folder(self.disk_of_copy(), error)),
         }
@@ -260,7 +260,7 @@ impl Examined {
         }
     }
 
-    /// What the folder should hold: the later one of the record's newer copy and the store's own marks.
+    /// The marks that the folder should match: the later one of the record's newer copy and the store's own marks.
     pub(super) fn wanted(&self) -> Option<&Marks> {
         let copy = self.record.newest.as_ref().map(|copy| &copy.marks);
         later(copy, self.contents.marks.as_ref())

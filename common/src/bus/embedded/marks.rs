@@ -1,4 +1,4 @@
-//! What a folder should hold: the number of its records, and the sum of their checksums.
+//! The marks that a folder must match: the number of its records, and the sum of their checksums.
 //!
 //! The sums do not depend on an order, so that records can be replaced and removed. Each commit stores the marks of
 //! what it touched, and [`record`](super::record) keeps the newest marks in a second place (D30).
@@ -30,7 +30,7 @@ impl Tally {
     }
 }
 
-/// What a stream should hold.
+/// The mark of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct StreamMark {
     pub(super) created_ms: u64,
@@ -39,7 +39,7 @@ pub(super) struct StreamMark {
     pub(super) entries: Tally,
 }
 
-/// What a bucket should hold.
+/// The mark of a bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct BucketMark {
     /// The last revision.
@@ -47,7 +47,7 @@ pub(super) struct BucketMark {
     pub(super) keys: Tally,
 }
 
-/// What a folder should hold after a commit.
+/// The marks of a folder after a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// The number of the commit; 0 before the first one.

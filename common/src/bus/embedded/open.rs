@@ -120,7 +120,7 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
             return Ok(None);
         }
         let found = match look.examine(record) {
-            // What is nearly full can still be read.
+            // A disk that is nearly full can still be read.
             Err(ConnectError::Disk(StoreFailure::Full { .. })) => {
                 let name = format!("grandstand-check-{}", std::process::id());
                 let elsewhere = std::env::temp_dir().join(name);

@@ -1,4 +1,4 @@
-//! What is wrong with a folder, and what is lost with it.
+//! The faults of a folder, and the losses that they cause.
 
 use std::fmt;
 

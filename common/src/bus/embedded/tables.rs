@@ -23,7 +23,7 @@ const TRAILER_BYTES: usize = 4 + 1 + 1 + 16 + 8 + 8;
 pub(super) struct TreeFaults {
     /// The number that names the tree's folder.
     pub(super) id: u64,
-    /// What is wrong, with the file's path in the store.
+    /// The fault, with the file's path in the store.
     pub(super) faults: Vec<String>,
     /// Whether the store can open it in spite of the faults, and read what is whole.
     pub(super) can_open: bool,

@@ -80,7 +80,7 @@ pub(super) fn refused(
                 HeaderValue::from_static("Upgrade, close"),
             );
         }
-        // What follows cannot be told from the next request.
+        // The rest of the body cannot be told from the next request.
         HttpError::BadHost | HttpError::Body => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

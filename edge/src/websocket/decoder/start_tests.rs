@@ -6,7 +6,7 @@ fn f(first: u8, payload: &[u8]) -> Vec<u8> {
     client_frame(first, payload, [0x12, 0xF4, 0x56, 0x00])
 }
 
-/// What is kept of a message over the limit of 10 bytes, of which these bytes arrive in two pieces.
+/// The kept start of a message over the limit of 10 bytes, of which these bytes arrive in two pieces.
 fn start_of(decoder: Decoder, bytes: &[u8], cut: usize) -> Vec<u8> {
     let (mut decoder, mut inflater) = (decoder, Inflater::default());
     let (first, second) = bytes.split_at(cut);

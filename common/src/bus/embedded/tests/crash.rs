@@ -105,7 +105,7 @@ fn d30_a_crash_while_a_folder_is_created_is_no_damage() {
     };
     drop(rig::open(&folder.0).unwrap());
     let marks = crate::bus::embedded::marks::Marks::empty(2, 6, rig::WALL_MS);
-    // Which parts the crash left behind.
+    // The parts that the crash left behind.
     for left in 0..8 {
         let crashed = rig::copied(&folder.0, "creating-crashed");
         crate::bus::embedded::record::Record::create(&crashed.0, &marks, 1).unwrap();

@@ -90,7 +90,7 @@ fn d25_frames_that_are_no_messages_are_charged_before_they_are_answered() {
             let reason = CloseReason::Closed(ErrorKind::RateLimited);
             assert_eq!(rig.told().await, Told::Closed(conn, reason));
             assert_eq!(client.next().await, close_frame(4029, "rate_limited"));
-            // What the client still sends is neither decoded nor answered.
+            // Further bytes of the client are neither decoded nor answered.
             client.write([0xFF; 1000]).await;
             assert_eq!(client.next().await, None);
             drop(client);

@@ -6,7 +6,7 @@ use super::*;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
-/// Lets a heartbeat pass for all connections without reading any of them, as in a process that stood still.
+/// Advances the time by a heartbeat without reading any connection, as in a process that stood still.
 fn pass(rig: &Rig, now: &mut Instant) {
     *now += HEARTBEAT + Duration::from_secs(1);
     rig.conns.handle_timeouts(usize::MAX, *now);
