@@ -23,6 +23,8 @@ pub mod bus;
 
 pub mod clock;
 
+pub mod log_clock;
+
 pub mod exit;
 
 pub mod process;

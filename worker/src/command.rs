@@ -6,7 +6,7 @@ use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 
-pub use grandstand_common::clock::Now;
+pub use grandstand_common::log_clock::Now;
 
 /// Identifies a command until its [`Outcome`] arrives. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

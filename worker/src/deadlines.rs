@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// At most one deadline for each key.
+/// At most one deadline for each key, by the clock whose times are of the type `T`.
 #[derive(Debug, Clone)]
-pub(crate) struct Deadlines<K> {
-    by_key: BTreeMap<K, Instant>,
-    by_time: BTreeSet<(Instant, K)>,
+pub(crate) struct Deadlines<K, T = Instant> {
+    by_key: BTreeMap<K, T>,
+    by_time: BTreeSet<(T, K)>,
 }
 
-impl<K> Default for Deadlines<K> {
+impl<K, T> Default for Deadlines<K, T> {
     fn default() -> Self {
         Self {
             by_key: BTreeMap::new(),
@@ -19,9 +19,9 @@ impl<K> Default for Deadlines<K> {
     }
 }
 
-impl<K: Clone + Ord> Deadlines<K> {
+impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
     /// Sets, moves or (`None`) clears a key's deadline.
-    pub(crate) fn set(&mut self, key: &K, at: Option<Instant>) {
+    pub(crate) fn set(&mut self, key: &K, at: Option<T>) {
         let before = self.by_key.get(key).copied();
         if before == at {
             return;
@@ -37,23 +37,23 @@ impl<K: Clone + Ord> Deadlines<K> {
     }
 
     /// A key's deadline.
-    pub(crate) fn get(&self, key: &K) -> Option<Instant> {
+    pub(crate) fn get(&self, key: &K) -> Option<T> {
         self.by_key.get(key).copied()
     }
 
     /// The next deadline.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<T> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
     /// The keys whose deadlines have passed; they have none any more.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<K> {
+    pub(crate) fn take_due(&mut self, now: T) -> Vec<K> {
         let due = self.take_due_at(now).into_iter();
         due.map(|(key, _)| key).collect()
     }
 
     /// The same, with the deadlines.
-    pub(crate) fn take_due_at(&mut self, now: Instant) -> Vec<(K, Instant)> {
+    pub(crate) fn take_due_at(&mut self, now: T) -> Vec<(K, T)> {
         let mut due = Vec::new();
         while let Some((at, _)) = self.by_time.first() {
             if *at > now {

@@ -328,7 +328,7 @@ impl Engine {
         let partitions = self
             .partitions
             .values()
-            .filter_map(OwnedPartition::poll_timeout);
+            .filter_map(|owned| owned.poll_timeout(self.context.now));
         partitions.chain(self.context.outbox.poll_timeout()).min()
     }
 

@@ -19,6 +19,7 @@ use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
 use crate::bus::witness::Witness;
+use crate::log_clock::LogClock;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
 
@@ -109,12 +110,10 @@ impl Bus {
         }
     }
 
-    /// The time of the log now, in Unix milliseconds, if this process makes it (embedded).
-    pub fn log_now_ms(&self) -> Option<u64> {
-        match self {
-            Self::Nats(_) => None,
-            Self::Embedded(bus) => Some(bus.now_ms()),
-        }
+    /// The clock of the log: an estimate from the entries that this connection reads (NATS), or the clock itself
+    /// (embedded).
+    pub fn log_clock(&self) -> &LogClock {
+        either!(self, bus => bus.log_clock())
     }
 
     /// The number of partitions that rooms are hashed to.

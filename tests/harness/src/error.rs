@@ -28,6 +28,11 @@ pub enum RigError {
         /// The program that was tried.
         program: PathBuf,
     },
+    /// There is no `faketime`.
+    #[error(
+        "faketime is not installed: install the Debian package `faketime` (`tests/run` installs it for the tests)"
+    )]
+    NoFaketime,
     /// The system cannot start the process.
     #[error("{program} cannot be started: {source}")]
     Spawn {
@@ -100,6 +105,7 @@ impl RigError {
         match self {
             Self::NoProgram { .. } | Self::File { .. } => Exit::NoInput,
             Self::NoNats { .. }
+            | Self::NoFaketime
             | Self::NoPort
             | Self::Listen { .. }
             | Self::Bus(_)

@@ -18,6 +18,8 @@ pub mod proxy;
 
 pub mod process;
 
+pub mod wall_clock;
+
 pub mod site;
 
 pub mod rig;

@@ -13,6 +13,7 @@ use crate::nats::NatsServer;
 use crate::process::{PATIENCE, Process, Start};
 use crate::programs;
 use crate::site::{everywhere, token};
+use crate::wall_clock::WallClock;
 
 /// The processes of a [`Rig`] and their settings.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Plan {
     pub own_group: bool,
     /// The folder for logs; `None` is the usual one.
     pub logs: Option<PathBuf>,
+    /// How far the wall clock of each worker is ahead, seconds. Workers without one have the machine's clock.
+    pub worker_clocks: Vec<i64>,
     /// The text of a configuration file for NATS.
     pub nats_config: Option<String>,
 }
@@ -47,6 +50,7 @@ impl Default for Plan {
             log: "info".to_owned(),
             own_group: false,
             logs: None,
+            worker_clocks: Vec::new(),
             nats_config: None,
         }
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 1000)
@@ -101,6 +105,8 @@ pub struct Rig {
     pub workers: Vec<Process>,
     /// The NATS server.
     pub nats: NatsServer,
+    /// The wall clocks of the first workers, as many as the plan has.
+    pub worker_clocks: Vec<WallClock>,
     plan: Plan,
 }
 
@@ -122,10 +128,16 @@ impl Rig {
             edges: Vec::new(),
             workers: Vec::new(),
             nats,
+            worker_clocks: Vec::new(),
             plan,
         };
         for worker in 0..rig.plan.workers {
-            let start = rig.plan.worker(&url, &worker_name(worker));
+            let mut start = rig.plan.worker(&url, &worker_name(worker));
+            if let Some(ahead) = rig.plan.worker_clocks.get(worker) {
+                let clock = WallClock::ahead(*ahead)?;
+                start = clock.on(start);
+                rig.worker_clocks.push(clock);
+            }
             rig.workers.push(Process::launch(start, false)?);
         }
         for edge in 0..rig.plan.edges {

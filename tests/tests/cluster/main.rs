@@ -23,3 +23,5 @@ mod setup;
 mod full;
 
 mod sizes;
+
+mod clocks;

@@ -28,13 +28,13 @@ const DELETE_EVERY: Duration = Duration::from_secs(60);
 impl LeaseState {
     /// The next command. Must be called after every event and at [`poll_timeout`](Self::poll_timeout), until it returns
     /// `None`.
-    pub(super) fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
+    pub(super) fn poll_command(&mut self, now: Instant, log_ms: u64) -> Option<LeaseCommand> {
         if self.decide_at.is_some_and(|decide_at| now >= decide_at) {
             self.changed = true;
         }
         while self.changed && self.commands.is_empty() && !self.ended {
             self.changed = false;
-            self.decide(now, unix_ms);
+            self.decide(now, log_ms);
             self.decide_at = self.next_timeout(now);
         }
         self.commands.pop_front()
@@ -56,7 +56,7 @@ impl LeaseState {
         own.into_iter().chain([others]).flatten().min()
     }
 
-    fn decide(&mut self, now: Instant, unix_ms: u64) {
+    fn decide(&mut self, now: Instant, log_ms: u64) {
         if let Some((value, expected)) = self.own.renew(now) {
             let record = RecordKey::Worker(self.own.id.clone());
             self.push_put(record, value, expected);
@@ -67,8 +67,8 @@ impl LeaseState {
         }
         self.mark_dead(now);
         self.probe(now);
-        self.delete_old_records(now, unix_ms);
-        self.move_partitions(now, unix_ms);
+        self.delete_old_records(now, log_ms);
+        self.move_partitions(now, log_ms);
         self.leave();
     }
 
@@ -112,7 +112,7 @@ impl LeaseState {
     }
 
     /// Deletes old records of dead workers. Only the worker that should own the first partition does so.
-    fn delete_old_records(&mut self, now: Instant, unix_ms: u64) {
+    fn delete_old_records(&mut self, now: Instant, log_ms: u64) {
         if self.delete_at.is_some_and(|at| now < at) {
             return;
         }
@@ -123,7 +123,7 @@ impl LeaseState {
             return;
         }
         for (id, peer) in &self.peers.all {
-            let old = peer.time_ms.saturating_add(KEPT_MS) < unix_ms;
+            let old = peer.time_ms.saturating_add(KEPT_MS) < log_ms;
             if peer.state == WorkerState::Dead
                 && peer.record.is_some()
                 && old
@@ -138,7 +138,7 @@ impl LeaseState {
     }
 
     /// Takes free partitions, gives surplus ones away, and stores which are ready or released.
-    fn move_partitions(&mut self, now: Instant, unix_ms: u64) {
+    fn move_partitions(&mut self, now: Instant, log_ms: u64) {
         let moving = self
             .leases
             .iter()
@@ -165,7 +165,7 @@ impl LeaseState {
             let stored = lease.stored.as_ref();
             let wanted = match lease.ownership {
                 Ownership::NotOwned if free && should => {
-                    record::lease(Some(&own), lease.highest().next(unix_ms), false)
+                    record::lease(Some(&own), lease.highest().next(log_ms), false)
                 }
                 Ownership::Owned { epoch, ready }
                     if !should && (ready || self.own.state != WorkerState::Alive) =>

@@ -280,8 +280,8 @@ impl LeaseMachine {
 
     /// The next command. Call it after every `handle_*` and at [`poll_timeout`](Self::poll_timeout), until it returns
     /// `None`.
-    pub fn poll_command(&mut self, now: Instant, unix_ms: u64) -> Option<LeaseCommand> {
-        self.state.poll_command(now, unix_ms)
+    pub fn poll_command(&mut self, now: Instant, log_ms: u64) -> Option<LeaseCommand> {
+        self.state.poll_command(now, log_ms)
     }
 
     /// The time to call [`poll_command`](Self::poll_command) again if no `handle_*` is called before.

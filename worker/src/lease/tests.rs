@@ -218,9 +218,9 @@ fn records_of_dead_workers_are_deleted_after_ten_minutes() {
     machine.handle_connection(first, true);
     machine.handle_loaded();
     drain(&mut machine, first, &mut revision);
-    let forgets = |machine: &mut LeaseMachine, now, unix_ms| {
+    let forgets = |machine: &mut LeaseMachine, now, log_ms| {
         let mut all = Vec::new();
-        while let Some(command) = machine.poll_command(now, unix_ms) {
+        while let Some(command) = machine.poll_command(now, log_ms) {
             match command {
                 LeaseCommand::Put { record, .. } if matches!(record, RecordKey::Worker(_)) => {
                     machine.handle_put(&record, PutOutcome::Stored(1000));

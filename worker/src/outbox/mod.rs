@@ -15,7 +15,7 @@ use grandstand_common::wire::{Item, ItemKind, LinkReply, LinkRequest};
 use prost::Message;
 
 use crate::deadlines::Deadlines;
-use grandstand_common::clock::Now;
+use grandstand_common::log_clock::Now;
 use grandstand_common::subject;
 pub(crate) use head::{ItemTooBig, RoomHead};
 use hot::Streams;
@@ -210,7 +210,7 @@ impl Outbox {
 
     /// Opens the stream of a room that has become hot.
     pub(crate) fn open_hot(&mut self, now: Now, head: RoomHead) {
-        self.hot.open(now.at, head, now.unix_ms);
+        self.hot.open(now.at, head, now.log_ms);
     }
 
     /// Closes the stream of a room that has become cold, and seals its pending items.

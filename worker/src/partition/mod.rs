@@ -80,7 +80,7 @@ use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
 use grandstand_common::wire::{self, Body, Entry};
 
-use crate::command::{KvSource, Outcome};
+use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, Ownership};
 use crate::requests::Purpose;
 
@@ -276,8 +276,8 @@ impl OwnedPartition {
         release::try_release(state, cx)
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout).
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    /// When to call [`handle_timeout`](Self::handle_timeout), as far as is known at `now`.
+    pub(crate) fn poll_timeout(&self, now: Now) -> Option<Instant> {
         let state = &self.state;
         let takeover = &state.takeover;
         let writes = takeover.is_running() || takeover.is_releasing();
@@ -295,7 +295,7 @@ impl OwnedPartition {
         let ready = [
             state.rooms.poll_idle(),
             state.audiences.poll_timeout(),
-            state.timers.poll_timeout(),
+            state.timers.poll_timeout(now),
             state.ticks.poll_timeout(),
         ];
         let ready = ready.into_iter().filter(|_| takeover.is_ready());

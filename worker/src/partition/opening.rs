@@ -171,7 +171,7 @@ fn restart(state: &mut PartitionState, cx: &Context, id: &RoomId, seq: u64) {
         return;
     }
     tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries behind its snapshot are gone from the log");
-    state.rooms.restart(id, Instance::of(seq, cx.now.unix_ms));
+    state.rooms.restart(id, Instance::of(seq, cx.now.log_ms));
     state.coverage.mark(id, seq, (0, 0), cx.now.at);
 }
 

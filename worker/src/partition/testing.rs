@@ -18,7 +18,7 @@ pub(super) const TENURE: Tenure = Tenure {
 pub(super) fn context() -> Context {
     let now = Now {
         at: start(),
-        unix_ms: 1_000_000,
+        log_ms: 1_000_000,
     };
     let config = EngineConfig::new("w-1".parse().unwrap());
     Context::new(now, config, Games::new())
@@ -27,7 +27,7 @@ pub(super) fn context() -> Context {
 /// Advances the time of a context.
 pub(super) fn pass(cx: &mut Context, by: Duration) {
     cx.now.at += by;
-    cx.now.unix_ms += by.as_millis() as u64;
+    cx.now.log_ms += by.as_millis() as u64;
 }
 
 /// Returns the only command since the last call.

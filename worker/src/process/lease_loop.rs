@@ -10,7 +10,6 @@ use super::answers::{
 use super::edge_probes::ANSWER_DEADLINE;
 use super::end::End;
 use super::settings::WorkerError;
-use super::time::now;
 use super::turn::Worker;
 use crate::lease::{LeaseCommand, Observer, Probe, RecordKey};
 
@@ -18,8 +17,8 @@ impl Worker<'_> {
     /// Executes all commands of the lease machine. Returns the last one, if any, as the end of the worker.
     pub(super) async fn drive_leases(&mut self) -> Result<Option<End>, WorkerError> {
         loop {
-            let now = now();
-            let Some(command) = self.machine.poll_command(now.at, now.unix_ms) else {
+            let now = self.clock.now();
+            let Some(command) = self.machine.poll_command(now.at, now.log_ms) else {
                 return Ok(None);
             };
             match command {
@@ -111,7 +110,7 @@ impl Worker<'_> {
     }
 
     pub(super) fn on_lease_answer(&mut self, answer: LeaseAnswer) {
-        let now = now();
+        let now = self.clock.now();
         match answer {
             LeaseAnswer::Put(record, outcome) => self.machine.handle_put(&record, outcome),
             LeaseAnswer::Get(record, outcome) => self.machine.handle_get(now.at, &record, &outcome),

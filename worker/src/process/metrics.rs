@@ -1,5 +1,7 @@
 //! The metrics of a worker: `grandstand_worker_*`.
 
+use std::sync::atomic::AtomicU64;
+
 use grandstand_common::bus::metrics::BusMetrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -50,6 +52,8 @@ pub struct WorkerMetrics {
     pub snapshots: Counter,
     /// Rooms put in quarantine.
     pub quarantined: Counter,
+    /// The wall clock minus the clock of the log, seconds.
+    pub clock_skew: Gauge<f64, AtomicU64>,
     /// Batches sent to edges.
     pub batches: Counter,
     /// Messages from the bus that cannot be read.
@@ -94,6 +98,11 @@ impl WorkerMetrics {
             "idle_rooms",
             "Rooms that are stored but not in memory",
             self.idle_rooms.clone(),
+        );
+        registry.register(
+            "clock_skew_seconds",
+            "The clock of this machine minus the clock of the log",
+            self.clock_skew.clone(),
         );
         let counters = [
             ("inputs", "Inputs handed to games", &self.inputs),

@@ -10,6 +10,8 @@
 
 mod time;
 
+mod clock_skew;
+
 mod end;
 
 mod subscribe;

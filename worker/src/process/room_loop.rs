@@ -19,11 +19,11 @@ const MAX_ANSWERS: usize = 4096;
 impl Worker<'_> {
     /// Ends the turn of the engine and executes its commands, as long as the worker may act.
     pub(super) async fn drive_rooms(&mut self) -> Result<(), WorkerError> {
-        if !self.machine.may_act(now().at) {
+        if !self.machine.may_act(now()) {
             return Ok(());
         }
-        self.engine.flush(now());
-        while self.engine_answers.len() < MAX_ANSWERS && self.machine.may_act(now().at) {
+        self.engine.flush(self.clock.now());
+        while self.engine_answers.len() < MAX_ANSWERS && self.machine.may_act(now()) {
             match self.engine.poll_command() {
                 Some(command) => self.execute(command).await?,
                 None => break,
@@ -153,7 +153,7 @@ impl Worker<'_> {
 
     pub(super) fn on_engine_answer(&mut self, answer: EngineAnswer) {
         let EngineAnswer(token, outcome) = answer;
-        self.engine.handle_outcome(now(), token, outcome);
+        self.engine.handle_outcome(self.clock.now(), token, outcome);
     }
 
     /// Passes an item of a reading task to the engine, unless another task has replaced that task.

@@ -1,16 +1,12 @@
-//! The clock of the loop.
+//! The monotonic clock of the loop.
 
-use grandstand_common::clock::unix_ms;
+use std::time::Instant;
+
 use tokio::time::sleep_until;
 
-use crate::command::Now;
-
 /// The time now.
-pub(super) fn now() -> Now {
-    Now {
-        at: tokio::time::Instant::now().into_std(),
-        unix_ms: unix_ms(),
-    }
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// Sleeps until `until`; forever if `None`.

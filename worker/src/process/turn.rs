@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
 use grandstand_common::id::{Partition, WorkerId};
+use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::{Component, Phase, Pulse};
 use grandstand_common::process::drain;
 use tokio::sync::{mpsc, watch};
 
 use super::answers::{Answers, EngineAnswer, LeaseAnswer};
+use super::clock_skew::{ClockSkew, SkewChange};
 use super::edge_probes::EdgeProbes;
 use super::end::End;
 use super::readers::{QUEUE, Readers, Work};
@@ -34,6 +36,7 @@ pub(super) struct Worker<'a> {
     pub(super) witness: &'a Witness,
     second_connection: watch::Receiver<SecondConnection>,
     pub(super) settings: &'a WorkerSettings,
+    pub(super) clock: LogClock,
     pub(super) machine: LeaseMachine,
     pub(super) engine: Engine,
     pub(super) readers: Readers,
@@ -51,6 +54,7 @@ pub(super) struct Worker<'a> {
     leave_until: Option<tokio::time::Instant>,
     was_ready: bool,
     counted: Counts,
+    clock_skew: ClockSkew,
 }
 
 /// An event that the loop waits for.
@@ -82,6 +86,7 @@ impl<'a> Worker<'a> {
         readers.serve(&id);
         readers.watch(&watched_sender);
         let config = settings.engine(id.clone(), bus);
+        let clock = bus.log_clock().clone();
         let build = config.build.clone();
         let mut worker = Self {
             machine: LeaseMachine::new(LeaseSettings {
@@ -91,7 +96,8 @@ impl<'a> Worker<'a> {
                 alone: settings.alone,
                 earlier,
             }),
-            engine: Engine::new(now(), config, games.clone()),
+            engine: Engine::new(clock.now(), config, games.clone()),
+            clock,
             readers,
             edge_probes: EdgeProbes::new(settings.alone),
             listening: BTreeSet::new(),
@@ -105,6 +111,7 @@ impl<'a> Worker<'a> {
             leave_until: None,
             was_ready: false,
             counted: Counts::default(),
+            clock_skew: ClockSkew::default(),
             bus,
             witness,
             second_connection: witness.connection(),
@@ -132,7 +139,7 @@ impl<'a> Worker<'a> {
     ) -> Result<End, WorkerError> {
         loop {
             let event = self.next(pulse).await;
-            let begun = now().at;
+            let begun = now();
             match event {
                 LoopEvent::Leave(deadline) => {
                     tracing::info!("leaving");
@@ -150,17 +157,18 @@ impl<'a> Worker<'a> {
                 LoopEvent::LeaseAnswer(answer) => self.on_lease_answer(answer),
                 LoopEvent::Watched(watched) => self.on_watched(watched),
                 LoopEvent::EngineAnswer(answer) => self.on_engine_answer(answer),
-                LoopEvent::Work(task, work) => self.on_work(now(), task, work),
+                LoopEvent::Work(task, work) => self.on_work(self.clock.now(), task, work),
                 LoopEvent::Timeout => {}
             }
             self.take_ready();
-            self.engine.note_busy(now().at - begun);
+            self.engine.note_busy(now() - begun);
             if let Some(end) = self.drive_leases().await? {
                 return Ok(end);
             }
             self.drive_edges();
             self.drive_rooms().await?;
             self.count();
+            self.report_skew();
             self.report(status);
             pulse.answer();
         }
@@ -168,7 +176,7 @@ impl<'a> Worker<'a> {
 
     /// Waits for the first event. Dropping the future loses no event.
     async fn next(&mut self, pulse: &Pulse) -> LoopEvent {
-        let acting = self.machine.may_act(now().at);
+        let acting = self.machine.may_act(now());
         let timeout = self.next_timeout(acting);
         tokio::select! {
             biased;
@@ -190,7 +198,7 @@ impl<'a> Worker<'a> {
 
     /// Handles events that are ready, up to [`MAX_TURN_EVENTS`].
     fn take_ready(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         let acting = self.machine.may_act(now.at);
         for _ in 0..MAX_TURN_EVENTS {
             if let Ok(watched) = self.watched.try_recv() {
@@ -208,7 +216,7 @@ impl<'a> Worker<'a> {
     }
 
     fn next_timeout(&self, acting: bool) -> Option<tokio::time::Instant> {
-        let at = now().at;
+        let at = now();
         let rooms = [self.engine.poll_timeout(), self.edge_probes.poll_timeout()];
         let rooms = rooms.into_iter().flatten().filter(|_| acting).min();
         let timeout = rooms.into_iter().chain(self.machine.poll_timeout()).min()?;
@@ -216,7 +224,7 @@ impl<'a> Worker<'a> {
     }
 
     fn on_watched(&mut self, watched: Watched) {
-        let at = now().at;
+        let at = now();
         let (bucket, read) = match watched {
             Watched::Worker(read) => (0, read),
             Watched::Lease(read) => (1, read),
@@ -241,7 +249,7 @@ impl<'a> Worker<'a> {
     }
 
     fn on_connection(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
         // A reconnect too fast to be seen as a loss is a loss as well.
         self.machine.handle_connection(now.at, false);
@@ -264,7 +272,7 @@ impl<'a> Worker<'a> {
         }
         let there = matches!(connection, SecondConnection::Connected(_));
         self.settings.metrics.second_observer.set(there.into());
-        self.machine.handle_second_connection(now().at, connection);
+        self.machine.handle_second_connection(now(), connection);
     }
 
     fn count(&mut self) {
@@ -276,12 +284,35 @@ impl<'a> Worker<'a> {
         metrics.idle_rooms.set(self.engine.stored_rooms() as i64);
     }
 
+    /// Exports the difference between the wall clock and the clock of the log, and warns of a large one.
+    fn report_skew(&mut self) {
+        if !self.clock_skew.take_due(now()) {
+            return;
+        }
+        let Some(skew_ms) = self.clock.skew_ms() else {
+            return;
+        };
+        let seconds = skew_ms as f64 / 1_000.0;
+        self.settings.metrics.clock_skew.set(seconds);
+        match self.clock_skew.note(skew_ms) {
+            Some(SkewChange::Began) => tracing::warn!(
+                seconds,
+                "the clock of this machine differs from the clock of NATS; rooms follow NATS, but check the time synchronization of both machines"
+            ),
+            Some(SkewChange::Ended) => tracing::info!(
+                seconds,
+                "the clock of this machine agrees with the clock of NATS again"
+            ),
+            None => {}
+        }
+    }
+
     /// Sets the status: ready while this worker may act and every partition has a ready owner.
     fn report(&mut self, status: &Component) {
         if self.leave_until.is_some() {
             return;
         }
-        let acts = self.machine.may_act(now().at);
+        let acts = self.machine.may_act(now());
         let settled = acts && self.machine.is_settled();
         self.was_ready |= settled;
         status.set(match (settled, acts, self.was_ready) {
@@ -295,7 +326,7 @@ impl<'a> Worker<'a> {
 
     /// Probes the edge processes that hold sessions of this worker's rooms, if that is due.
     pub(super) fn drive_edges(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         if !self.machine.may_act(now.at) || !self.edge_probes.is_due(now.at) {
             return;
         }

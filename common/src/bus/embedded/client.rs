@@ -19,6 +19,7 @@ use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState, Message};
+use crate::log_clock::LogClock;
 use grandstand_types::id::Partition;
 
 /// The most bytes of a message: the default of NATS.
@@ -38,6 +39,7 @@ pub(super) struct Client {
     connection_state: watch::Sender<ConnectionState>,
     connections: AtomicU64,
     pub(super) stats: Arc<BusStats>,
+    log_clock: LogClock,
 }
 
 impl Embedded {
@@ -69,11 +71,16 @@ impl Embedded {
     }
 
     fn new(store: Arc<StoreHandle>, id: ClientId) -> Self {
+        let log_clock = LogClock::new();
+        // Both go on at the pace of the monotonic clock, so that one look is enough.
+        let now_ms = store.shared.state.lock().clock.now_ms();
+        log_clock.note(log_clock.now().at, now_ms);
         let client = Client {
             id,
             connection_state: watch::Sender::new(ConnectionState::Up(1)),
             connections: AtomicU64::new(1),
             stats: Arc::default(),
+            log_clock,
         };
         Self {
             store,
@@ -94,9 +101,9 @@ impl Embedded {
         }
     }
 
-    /// The time of the log, in Unix milliseconds.
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.shared().state.lock().clock.now_ms()
+    /// The clock of the log, which this process makes.
+    pub(crate) fn log_clock(&self) -> &LogClock {
+        &self.client.log_clock
     }
 
     pub(crate) fn max_payload(&self) -> usize {

@@ -18,6 +18,7 @@ use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read};
+use crate::log_clock::LogClock;
 use crate::subject;
 use grandstand_types::id::Partition;
 
@@ -61,6 +62,10 @@ impl Nats {
 
     pub(crate) fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.inner.connection.replies.connection_state()
+    }
+
+    pub(crate) fn log_clock(&self) -> &LogClock {
+        &self.inner.connection.log_clock
     }
 
     pub(crate) fn stats(&self) -> &BusStats {

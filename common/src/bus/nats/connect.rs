@@ -20,6 +20,7 @@ use crate::bus::nats::streams;
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::exit::Exit;
+use crate::log_clock::LogClock;
 
 /// The most commands that wait to be written. Further senders wait.
 const CLIENT_CAPACITY: usize = 4096;
@@ -84,7 +85,11 @@ pub(super) async fn connect(
         });
     }
     replies.on_up(1);
-    let connection = Connection { client, replies };
+    let connection = Connection {
+        client,
+        replies,
+        log_clock: LogClock::new(),
+    };
     let answers = connection.subscribe(connection.replies.pattern()).await;
     let answers = answers.map_err(|cause| ConnectError::Setup {
         stream: "(replies)".to_owned(),

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
 use crate::bus::types::ConnectionState;
+use crate::log_clock::LogClock;
 
 /// How long the server may take for requests that change something.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) replies: Arc<Replies>,
+    /// Answers of JetStream and entries that readers get tell it the server's time.
+    pub(super) log_clock: LogClock,
 }
 
 /// The next message of a client library's subscription.

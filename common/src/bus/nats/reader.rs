@@ -15,6 +15,7 @@ use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
 use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
+use crate::log_clock::ReaderClock;
 
 /// The most entries that wait for the reader; then flow control stops the server.
 const CAPACITY: usize = 256;
@@ -93,6 +94,7 @@ pub(super) async fn open<T: Send + 'static>(
     let position = Position::new(&info, spec.from);
     let (sender, receiver) = mpsc::channel(CAPACITY);
     let mut reader = Reader {
+        clock: ReaderClock::new(inner.connection.log_clock.clone()),
         inner,
         spec,
         decode,
@@ -112,6 +114,7 @@ struct Reader<T> {
     decode: Decode<T>,
     position: Position,
     connection_state: watch::Receiver<ConnectionState>,
+    clock: ReaderClock,
     sender: mpsc::Sender<Read<T>>,
 }
 
@@ -183,6 +186,10 @@ impl<T> Reader<T> {
                     self.position.advance(delivery.stream_seq);
                     self.position.last = Some((delivery.stream_seq, delivery.time_ms));
                     let behind = delivery.pending.max(u64::from(!self.position.is_current()));
+                    if is_new {
+                        let at = Instant::now().into_std();
+                        self.clock.note(at, delivery.time_ms, behind);
+                    }
                     if is_new
                         && let Some(entry) = (self.decode)(&self.spec, delivery, &message)
                         && self.sender.send(Read::Item(entry, behind)).await.is_err()
@@ -209,8 +216,9 @@ impl<T> Reader<T> {
     }
 
     /// Reports that everything was delivered. If the reader is behind, the next heartbeat repeats it.
-    fn offer_idle(&self) {
+    fn offer_idle(&mut self) {
         if self.position.is_current() {
+            self.clock.note_idle();
             let _ = self.sender.try_send(Read::Idle);
         }
     }

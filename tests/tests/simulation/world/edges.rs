@@ -72,7 +72,7 @@ impl World {
     }
 
     pub(super) fn probe(&mut self) {
-        let now = self.now();
+        let now = self.owner_now();
         let edges = self.edges.iter().enumerate();
         let living: Vec<_> = edges
             .map(|(i, edge)| edge_id(i, edge.generation).process())

@@ -3,7 +3,7 @@
 use super::*;
 
 type ToEdge = Box<dyn FnOnce(&mut Core, Now, &mut Sockets)>;
-type ToOwner = Box<dyn FnOnce(&mut Engine, Now)>;
+type ToOwner = Box<dyn FnOnce(&mut Engine, command::Now)>;
 
 /// An event at a time.
 pub(super) enum SimEvent {
@@ -78,6 +78,7 @@ impl World {
             }
             SimEvent::Engine(generation, does) => {
                 if generation == self.generation {
+                    let now = self.owner_now();
                     does(&mut self.owner, now);
                 }
             }
@@ -112,7 +113,7 @@ impl World {
             SimEvent::Die => {
                 self.generation += 1;
                 self.heated += self.owner.counts().rooms_heated;
-                self.owner = owner_of(self.generation, now, self.plan.hot);
+                self.owner = owner_of(self.generation, self.owner_now(), self.plan.hot);
                 self.readers.clear();
                 self.watched.clear();
                 self.misses.clear();

@@ -119,7 +119,7 @@ fn conn(index: u32) -> ConnKey {
     }
 }
 
-fn owner_of(generation: u64, now: Now, hot: bool) -> Engine {
+fn owner_of(generation: u64, now: command::Now, hot: bool) -> Engine {
     let id = format!("w-{generation}").parse().expect("a name");
     let mut config = EngineConfig {
         idle: Some(Duration::from_millis(200)),
@@ -138,6 +138,10 @@ impl World {
         let now = Now {
             at: start,
             unix_ms: 1_000_000,
+        };
+        let owner_now = command::Now {
+            at: start,
+            log_ms: now.unix_ms,
         };
         let edge = |i: usize| Edge::new(i, 1, seed ^ i as u64, now);
         let client = |i: usize| {
@@ -159,7 +163,7 @@ impl World {
             events: HashMap::new(),
             store: Store::default(),
             edges: (0..EDGES).map(edge).collect(),
-            owner: owner_of(1, now, plan.hot),
+            owner: owner_of(1, owner_now, plan.hot),
             routes: BTreeSet::new(),
             away: [false; EDGES],
             heated: 0,
@@ -206,6 +210,14 @@ impl World {
         }
     }
 
+    /// The owner knows the time of the log.
+    fn owner_now(&self) -> command::Now {
+        command::Now {
+            at: self.start + Duration::from_millis(self.ms),
+            log_ms: 1_000_000 + self.ms,
+        }
+    }
+
     fn calm(&self) -> bool {
         self.ms >= CALM_MS
     }
@@ -234,7 +246,7 @@ impl World {
     /// Another worker with a higher epoch takes over all partitions.
     fn take_all(&mut self) {
         self.epoch += 1;
-        let now = self.now();
+        let now = self.owner_now();
         for p in 0..PARTITIONS {
             self.owner.take(now, Partition(p), Epoch(self.epoch));
             self.tell_lease(p, false);
@@ -260,7 +272,6 @@ impl World {
 
     /// Carries out the outputs of the cores: flushes, commands, bytes to clients.
     fn settle(&mut self) {
-        let now = self.now();
         for i in 0..EDGES {
             // Other events come between two visits, before all clients have everything.
             let mut visits = self.rng.random_range(0..8);
@@ -298,7 +309,7 @@ impl World {
             }
         }
         self.feed_owner();
-        self.owner.flush(now);
+        self.owner.flush(self.owner_now());
         while let Some(command) = self.owner.poll_command() {
             self.owner_command(command);
         }

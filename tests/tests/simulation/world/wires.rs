@@ -38,7 +38,7 @@ impl World {
                 }
                 let interest = Interest::decode(payload).expect("an interest");
                 let to = format!("{i}.{id}");
-                let ask = move |owner: &mut Engine, now: Now| {
+                let ask = move |owner: &mut Engine, now: command::Now| {
                     owner.handle_interest(now, partition, &interest, Some(to));
                 };
                 self.after(0..5, SimEvent::Engine(self.generation, Box::new(ask)));
@@ -51,7 +51,7 @@ impl World {
             } => {
                 let current = worker == format!("w-{}", self.generation);
                 let lost = !current || self.chance(self.plan.lost);
-                let now = self.now();
+                let now = self.owner_now();
                 let request = LinkRequest::decode(payload).expect("a request");
                 let reply = (!lost).then(|| {
                     let reply = self.owner.handle_link_request(now, &request);
@@ -78,7 +78,7 @@ impl World {
                     subject::parse_partition(&subject).expect("live goes to a partition");
                 let live = Live::decode(payload).expect("a live message");
                 let generation = self.generation;
-                let hear = move |owner: &mut Engine, now: Now| {
+                let hear = move |owner: &mut Engine, now: command::Now| {
                     owner.handle_live(now, partition, live);
                 };
                 self.after(0..5, SimEvent::Engine(generation, Box::new(hear)));
@@ -122,7 +122,7 @@ impl World {
 
     /// The worker reads new entries of the log.
     pub(super) fn feed_owner(&mut self) {
-        let now = self.now();
+        let now = self.owner_now();
         let places: Vec<_> = self.readers.iter().map(|(&p, &from)| (p, from)).collect();
         for (partition, from) in places {
             let entries = self.store.read(partition, from);
@@ -137,13 +137,14 @@ impl World {
 
     pub(super) fn outcome(&mut self, token: Token, outcome: Outcome) {
         let generation = self.generation;
-        let tell = move |owner: &mut Engine, now: Now| owner.handle_outcome(now, token, outcome);
+        let tell =
+            move |owner: &mut Engine, now: command::Now| owner.handle_outcome(now, token, outcome);
         self.after(0..5, SimEvent::Engine(generation, Box::new(tell)));
     }
 
     pub(super) fn owner_command(&mut self, command: command::Command) {
         use command::Command as C;
-        let now = self.now();
+        let now = self.owner_now();
         match command {
             C::Publish { subject, payload } => self.publish(&subject, &payload),
             C::Reply { to, payload } => {
@@ -334,7 +335,7 @@ impl World {
         let Some(&(p, source)) = self.watched.iter().find(reads) else {
             return;
         };
-        let deliver = move |owner: &mut Engine, now: Now| {
+        let deliver = move |owner: &mut Engine, now: command::Now| {
             owner.handle_kv(now, (Partition(p), source), entry, 0);
         };
         let deliver = SimEvent::Engine(self.generation, Box::new(deliver));

@@ -68,7 +68,7 @@ impl Rig {
     pub(super) fn with_config(change: impl Fn(&mut EngineConfig)) -> Self {
         let now = Now {
             at: Instant::now(),
-            unix_ms: 1_000_000,
+            log_ms: 1_000_000,
         };
         Self {
             owner: owner(now, change),
@@ -137,7 +137,7 @@ impl Rig {
             key: key.to_owned(),
             value,
             revision: self.revision,
-            time_ms: self.now.unix_ms,
+            time_ms: self.now.log_ms,
         };
         let bucket = format!("{bucket:?}");
         self.undelivered.push_back((bucket.clone(), entry.clone()));
@@ -174,7 +174,7 @@ impl Rig {
 
     /// Appends a `Joined`. Returns the instance of the room, if this entry creates it.
     pub(super) fn join(&mut self, room: &str, player: &str, session: u64) -> u64 {
-        let time_ms = self.now.unix_ms;
+        let time_ms = self.now.log_ms;
         let seq = self.append(room, joined(player, session));
         Instance::of(seq, time_ms).0
     }
@@ -185,7 +185,7 @@ impl Rig {
 
     pub(super) fn advance(&mut self, ms: u64) {
         self.now.at += Duration::from_millis(ms);
-        self.now.unix_ms += ms;
+        self.now.log_ms += ms;
         self.run();
     }
 

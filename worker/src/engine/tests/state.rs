@@ -69,7 +69,7 @@ fn d07_time_never_goes_back() {
     rig.join("echo-1", "alice", 10);
     rig.advance(10_000);
     rig.input("echo-1", ("alice", 10), 1, "a");
-    rig.now.unix_ms -= 5_000;
+    rig.now.log_ms -= 5_000;
     rig.input("echo-1", ("alice", 10), 2, "timer");
     let stored = rig.log.len();
     rig.advance(5_000);
@@ -164,7 +164,7 @@ fn a_new_owner_has_the_same_room_wherever_the_old_one_died() {
             if at == died_at {
                 rig.restart();
             }
-            rig.now.unix_ms = entry.time_ms;
+            rig.now.log_ms = entry.time_ms;
             rig.log.push(entry.clone());
             rig.next_seq = entry.seq + 1;
             if at + 1 < died_at || at % 3 == 0 {

@@ -37,8 +37,8 @@ impl Sim {
     fn drive(&mut self, index: usize) {
         let now = self.now();
         while self.nodes[index].alive && !self.nodes[index].paused {
-            let unix_ms = 1_000_000 + self.ms;
-            let Some(command) = self.nodes[index].machine.poll_command(now, unix_ms) else {
+            let log_ms = 1_000_000 + self.ms;
+            let Some(command) = self.nodes[index].machine.poll_command(now, log_ms) else {
                 return;
             };
             match command {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::bus::error::BusError;
 use crate::bus::nats::connection::{ANSWER_TIMEOUT, Connection, SERVER_TIMEOUT};
@@ -24,6 +25,9 @@ pub(in crate::bus::nats) struct StreamInfo {
     pub(in crate::bus::nats) config: async_nats::jetstream::stream::Config,
     pub(in crate::bus::nats) created: String,
     pub(in crate::bus::nats) state: StreamState,
+    /// The server's time at its answer.
+    #[serde(rename = "ts")]
+    answered: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -147,7 +151,13 @@ impl Connection {
         let answer = self
             .api(format!("$JS.API.STREAM.INFO.{stream}"), &EmptyRequest {})
             .await?;
-        serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stream info"))
+        let received = Instant::now().into_std();
+        let info: StreamInfo =
+            serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stream info"))?;
+        if let Some(time_ms) = info.answered.as_deref().and_then(unix_ms) {
+            self.log_clock.note(received, time_ms);
+        }
+        Ok(info)
     }
 
     pub(in crate::bus::nats) async fn create_stream(

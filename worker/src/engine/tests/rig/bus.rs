@@ -158,7 +158,7 @@ impl Rig {
         self.next_seq += 1;
         self.log.push(LogEntry {
             seq,
-            time_ms: self.now.unix_ms,
+            time_ms: self.now.log_ms,
             subject,
             payload,
         });
