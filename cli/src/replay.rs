@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grandstand_common::bus::{Bus, BusOptions};
+use grandstand_common::bus::{Bus, BusOptions, Role};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::process::config::{self, Sources};
@@ -134,7 +134,10 @@ async fn connect(args: &Args) -> Result<Bus, Failure> {
             let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());
             let config: WorkerConfig =
                 config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-            let options = config.cluster.bus_options("replay", &Supervisor::default());
+            let options = BusOptions {
+                role: Some(Role::Tool),
+                ..config.cluster.bus_options("replay", &Supervisor::default())
+            };
             Bus::inspect_nats(&config.cluster.url, &options).await
         }
     };

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use grandstand_common::bus::Role;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::{Admin, Status};
+use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, Frame, ProcessArgs};
 use grandstand_common::process::{drain, shutdown};
@@ -54,15 +55,18 @@ async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<
     let admin = config.worker.admin;
     let _admin = Admin::start("worker.admin", admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let bus = config
-        .cluster
-        .connect(&config.worker.name, supervisor)
-        .await;
+    component.set(Phase::Starting("connecting to the bus".into()));
+    let scope = supervisor.scope("worker");
+    let watched = (&component, &scope);
+    let bus = tokio::select! {
+        bus = config.cluster.start(&config.worker.name, Role::Worker, watched) => bus,
+        signal = shutdown::signaled() => {
+            tracing::info!(signal, "ending before the start is complete");
+            supervisor.stand_down();
+            return frame.result();
+        }
+    };
     let bus = bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let joined = config.cluster.join(&bus).await;
-    joined.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let joining = config.cluster.clone().keep_joined(bus.clone());
-    supervisor.scope("worker").keep("cluster-record", joining);
 
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);

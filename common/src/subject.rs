@@ -107,6 +107,24 @@ pub fn matches(pattern: &str, subject: &str) -> bool {
     }
 }
 
+/// The pattern of all subjects of the same kind, as permissions name it. Entries of the log are told apart by partition,
+/// keys by bucket, and requests to JetStream by stream.
+pub fn family(subject: &str) -> String {
+    let tokens: Vec<_> = subject.split('.').collect();
+    match tokens[..] {
+        ["in", partition, ..] => format!("in.{partition}.*"),
+        [one @ ("live" | "ctl" | "edge" | "hot"), ..] => format!("{one}.*"),
+        [one @ ("worker" | "process"), _, last] => format!("{one}.*.{last}"),
+        ["_INBOX", ..] => "_INBOX.>".to_owned(),
+        ["$KV", bucket, ..] => format!("$KV.{bucket}.>"),
+        ["$JS", "FC", stream, ..] => format!("$JS.FC.{stream}.>"),
+        ["$JS", "API", "CONSUMER", verb, stream, ..] => {
+            format!("$JS.API.CONSUMER.{verb}.{stream}.>")
+        }
+        _ => subject.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +141,26 @@ mod tests {
         assert_eq!(parse_room_key(&checkpoint_key(p)), None);
         assert_eq!(parse_log("in.x.room"), None);
         assert_eq!(parse_log("in.1.a.b"), None);
+    }
+
+    #[test]
+    fn a_family_is_what_permissions_name() {
+        for (subject, pattern) in [
+            ("in.7.memory-42", "in.7.*"),
+            ("live.7", "live.*"),
+            ("worker.w-1.alive", "worker.*.alive"),
+            ("process.e-1.alive", "process.*.alive"),
+            ("_INBOX.x.4", "_INBOX.>"),
+            ("$KV.rooms_0.7.memory-42", "$KV.rooms_0.>"),
+            ("$JS.API.STREAM.INFO.IN_0", "$JS.API.STREAM.INFO.IN_0"),
+            (
+                "$JS.API.CONSUMER.CREATE.IN_0.x.in.7.*",
+                "$JS.API.CONSUMER.CREATE.IN_0.>",
+            ),
+            ("$JS.FC.IN_0.x.y", "$JS.FC.IN_0.>"),
+        ] {
+            assert_eq!(family(subject), pattern);
+        }
     }
 
     #[test]

@@ -70,12 +70,18 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
     let admin = config.edge.admin;
     let _admin = Admin::start("edge.admin", admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let edge = process::start(&config, options, &component, &metrics)
-        .await
-        .map_err(|e| match &e {
-            EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
-            _ => Failure::new(e.exit(), e.to_string()),
-        })?;
+    let started = tokio::select! {
+        started = process::start(&config, options, &component, &metrics) => started,
+        signal = shutdown::signaled() => {
+            tracing::info!(signal, "ending before the start is complete");
+            supervisor.stand_down();
+            return frame.result();
+        }
+    };
+    let edge = started.map_err(|e| match &e {
+        EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
+        _ => Failure::new(e.exit(), e.to_string()),
+    })?;
     tracing::info!(address = %edge.address(), "clients may connect");
     let wanted = config.listener().backlog;
     if let Some(cap) = capped(wanted) {

@@ -13,6 +13,9 @@ use super::args::Args;
 /// The drain time of the edge. It is short because clients have no other edge to move to.
 const DRAIN_MS: u64 = 250;
 
+/// The time that a start waits for NATS. It is short because a developer waits too.
+const CONNECT_TIMEOUT_S: u64 = 1;
+
 /// The configuration of the edge and the worker.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -44,6 +47,7 @@ impl Settings {
         let mut worker: WorkerConfig = config::load(&sources).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
         edge.edge.drain_ms = DRAIN_MS;
+        edge.cluster.connect_timeout_s = CONNECT_TIMEOUT_S;
         worker.worker.name = "dev".to_owned();
         worker.cluster = edge.cluster.clone();
         // Edge and worker keep the same updates.

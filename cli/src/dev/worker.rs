@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use grandstand_common::bus::Role;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Component;
@@ -42,7 +43,11 @@ impl WorkerThread {
                 let bus = match bus {
                     BusSource::Shared(bus) => bus,
                     BusSource::Nats => cluster
-                        .connect(&settings.name, &settings.supervisor)
+                        .start(
+                            &settings.name,
+                            Role::Worker,
+                            (&status, &settings.supervisor),
+                        )
                         .await
                         .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
                 };

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::bus::connect_error::{ConnectError, StoreFailure};
 use crate::bus::embedded::{Embedded, Faults};
-use crate::bus::error::{
-    BusError, ConnectError, PublishError, PutError, RequestError, StoreFailure,
-};
+use crate::bus::error::{BusError, PublishError, PutError, RequestError};
 use crate::bus::nats::Nats;
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
 use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
@@ -144,6 +144,22 @@ impl Bus {
     /// The counters of this connection.
     pub fn stats(&self) -> &BusStats {
         either!(self, bus => bus.stats())
+    }
+
+    /// What NATS refuses; `None` for an embedded bus.
+    pub fn errors(&self) -> Option<&NatsErrors> {
+        match self {
+            Self::Nats(bus) => Some(bus.errors()),
+            Self::Embedded(_) => None,
+        }
+    }
+
+    /// Checks which of the denied permissions NATS grants by now. Connections whose subscriptions it had removed are made
+    /// again.
+    pub async fn check_refusals(&self) {
+        if let Self::Nats(bus) = self {
+            bus.check_refusals().await;
+        }
     }
 
     /// Sends a message at most once, in order per caller and subject. Waits while the connection is saturated.

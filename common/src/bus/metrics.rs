@@ -7,10 +7,13 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::bus::api::Bus;
+use crate::bus::nats_error::NatsErrorKind;
 use crate::bus::stats::BusStats;
 
 type Plain = (&'static str, &'static str, fn(&BusStats) -> u64);
@@ -69,8 +72,34 @@ impl Collector for BusMetrics {
             let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             counter.encode(metric)?;
         }
-        Ok(())
+        encode_errors(&buses, &mut encoder)
     }
+}
+
+/// The errors that NATS reported, and what it refuses at the moment.
+fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let help = "Errors that NATS reported outside of answers, by kind";
+    let kind_of = MetricType::Counter;
+    let mut family = encoder.encode_descriptor("bus_errors", help, None, kind_of)?;
+    for kind in NatsErrorKind::ALL {
+        let of = |bus: &Bus| bus.stats().errors[kind as usize].load(Ordering::Relaxed);
+        let sum: u64 = buses.iter().map(of).sum();
+        let labels = [("kind", kind.name())];
+        let metric = family.encode_family(&labels)?;
+        ConstCounter::new(sum).encode(metric)?;
+    }
+    let help = "What NATS refuses at the moment, by kind";
+    let kind_of = MetricType::Gauge;
+    let mut family = encoder.encode_descriptor("bus_refused", help, None, kind_of)?;
+    for kind in NatsErrorKind::ALL.into_iter().filter(|kind| kind.lasts()) {
+        // The connections of a process share what is refused.
+        let of = |bus: &Bus| bus.errors().map_or(0, |errors| errors.lasting(kind));
+        let most = buses.iter().map(of).max().unwrap_or(0);
+        let labels = [("kind", kind.name())];
+        let metric = family.encode_family(&labels)?;
+        ConstGauge::new(most as i64).encode(metric)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,9 +5,15 @@
 
 mod types;
 
+mod nats_error;
+
+mod nats_errors;
+
 pub mod options;
 
 pub mod error;
+
+mod connect_error;
 
 pub mod stats;
 
@@ -30,17 +36,19 @@ mod api;
 pub mod metrics;
 
 pub use self::api::Bus;
+pub use self::connect_error::{ConnectError, StoreFailure};
 pub use self::error::{
-    AppendError, AppendFailure, BusError, ConnectError, PublishError, PutError, RequestError,
-    StoreFailure, Unanswered,
+    AppendError, AppendFailure, BusError, PublishError, PutError, RequestError, Unanswered,
 };
 pub use self::nats::{Servers, check_credentials};
+pub use self::nats_error::NatsErrorKind;
+pub use self::nats_errors::NatsErrors;
 pub use self::options::{BusOptions, LogLimit, Storage};
 pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
 pub use self::types::{
-    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, SecondConnection,
+    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Role, SecondConnection,
 };
 pub use self::witness::Witness;

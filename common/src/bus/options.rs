@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bus::error::ConnectError;
-use crate::bus::types::Bucket;
+use crate::bus::connect_error::ConnectError;
+use crate::bus::nats_errors::NatsErrors;
+use crate::bus::types::{Bucket, Role};
 use crate::supervisor::Supervisor;
 use grandstand_types::id::Partition;
 
@@ -46,6 +47,12 @@ pub struct BusOptions {
     pub name: String,
     /// NATS only: a `.creds` file, if the server requires one.
     pub credentials: Option<PathBuf>,
+    /// NATS only: the role whose permissions are tried when the connection is made; `None` for no such trial.
+    pub role: Option<Role>,
+    /// NATS only: the most time for setting streams up; `None` for 5 s, or 30 s in a cluster.
+    pub set_up_deadline: Option<Duration>,
+    /// NATS only: what NATS refuses. Connections of one process share it.
+    pub errors: NatsErrors,
     /// NATS only: creates and checks no streams.
     pub inspect_only: bool,
     /// Starts the tasks and threads of the bus.
@@ -77,6 +84,9 @@ impl Default for BusOptions {
             storage: Storage::File,
             name: "grandstand".to_owned(),
             credentials: None,
+            role: None,
+            set_up_deadline: None,
+            errors: NatsErrors::default(),
             inspect_only: false,
             supervisor: Supervisor::default(),
             log_memory: 256 << 20,

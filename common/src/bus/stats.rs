@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::bus::nats_error::NatsErrorKind;
+
 /// Counters of one [`Bus`](crate::bus::Bus). They only grow.
 #[derive(Debug, Default)]
 pub struct BusStats {
@@ -9,6 +11,8 @@ pub struct BusStats {
     pub dropped: AtomicU64,
     /// Times that the client library reported a full subscription of its own.
     pub slow_consumers: AtomicU64,
+    /// Errors that NATS reported outside of answers, by [`NatsErrorKind`].
+    pub errors: [AtomicU64; NatsErrorKind::ALL.len()],
     /// Connections made after the first.
     pub reconnects: AtomicU64,
     /// Entries sent to the log.

@@ -1,5 +1,7 @@
 //! Messages, entries and keys on the bus.
 
+use std::fmt;
+
 use bytes::Bytes;
 use grandstand_types::id::Partition;
 
@@ -12,6 +14,27 @@ pub struct Message {
     pub reply: Option<String>,
     /// The content.
     pub payload: Bytes,
+}
+
+/// What a process does on the bus, which decides the permissions that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// An edge.
+    Edge,
+    /// A worker.
+    Worker,
+    /// A tool that only reads, such as `grandstand replay`.
+    Tool,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Edge => "edge",
+            Self::Worker => "worker",
+            Self::Tool => "tool",
+        })
+    }
 }
 
 /// The key-value buckets. A key has one value (history 1) and a revision that grows at every write of the bucket.

@@ -19,8 +19,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::process::lossy::LossyWriter;
 use crate::supervisor::{Supervisor, text_of};
 
-/// The default filter: `info` and above from Grandstand, `warn` and above from others.
-pub const DEFAULT_FILTER: &str = "warn,grandstand=info";
+/// The default filter: `info` and above from Grandstand, `warn` and above from others. What the client library of NATS
+/// reports is said by the bus, once (D31).
+pub const DEFAULT_FILTER: &str = "warn,async_nats=off,grandstand=info";
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -17,6 +17,8 @@ mod readiness;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use grandstand_common::bus::Role;
+use grandstand_common::cluster::StartError;
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::supervisor::Supervisor;
@@ -92,27 +94,27 @@ pub async fn start(
     component: &Component,
     metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
-    let listeners = bind(&config.listener(), config.shards())?;
-    let address = listeners
-        .first()
-        .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
+    // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
+    drop(bind(&config.listener(), config.shards())?);
     component.set(Phase::Starting("connecting to the bus".into()));
     let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
         BusSource::Nats => {
-            config
-                .cluster
-                .connect(&config.edge.name, &supervisor)
-                .await?
+            let (name, role) = (&config.edge.name, Role::Edge);
+            let watched = (component, &supervisor);
+            config.cluster.start(name, role, watched).await?
         }
-        BusSource::Shared(bus) => bus.clone(),
+        BusSource::Shared(bus) => {
+            let joined = config.cluster.join(bus).await;
+            joined.map_err(StartError::from)?;
+            bus.clone()
+        }
     };
     metrics.bus.add(&bus);
-    config.cluster.join(&bus).await?;
-    supervisor.keep(
-        "cluster-record",
-        config.cluster.clone().keep_joined(bus.clone()),
-    );
+    let listeners = bind(&config.listener(), config.shards())?;
+    let address = listeners
+        .first()
+        .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -144,6 +146,7 @@ pub async fn start(
             leases: leases.clone(),
             refusals: refusals.clone(),
             metrics: metrics.shard(),
+            errors: bus.errors().cloned().unwrap_or_default(),
             stopped: stopped.clone(),
             ready: ready.clone(),
             _running: running.clone(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use grandstand_common::auth::AuthConfigError;
-use grandstand_common::bus::{Bus, BusError, ConnectError};
-use grandstand_common::cluster::JoinError;
+use grandstand_common::bus::{Bus, BusError};
+use grandstand_common::cluster::StartError;
 use grandstand_common::exit::Exit;
 use grandstand_common::supervisor::Supervisor;
 
@@ -19,12 +19,9 @@ pub enum EdgeError {
     /// It cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// It cannot connect to the bus.
+    /// It cannot connect to the bus, or not join the cluster.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// It cannot join the cluster.
-    #[error(transparent)]
-    Join(#[from] JoinError),
+    Bus(#[from] StartError),
     /// The bus refused a subscription.
     #[error("cannot subscribe on the bus: {0}")]
     Subscribe(#[from] BusError),
@@ -42,9 +39,8 @@ impl EdgeError {
         match self {
             Self::Listen(ListenError::Taken { .. }) => Exit::AddressInUse,
             Self::Listen(_) => Exit::Config,
-            Self::Connect(error) => error.exit(),
+            Self::Bus(error) => error.exit(),
             Self::Subscribe(_) => Exit::Unavailable,
-            Self::Join(error) => error.exit(),
             Self::Thread(_) | Self::Ended => Exit::Internal,
         }
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_common::bus::NatsErrors;
 use grandstand_common::clock;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
@@ -43,6 +44,7 @@ pub(super) struct ShardThread {
     pub(super) pulse: Pulse,
     /// The time over which clients are told to reconnect, once the shard is to end.
     pub(super) stopped: watch::Receiver<Option<Duration>>,
+    pub(super) errors: NatsErrors,
     pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
     pub(super) _running: mpsc::Sender<()>,
 }
@@ -69,10 +71,9 @@ impl ShardThread {
     async fn drive(self) -> Result<(), EdgeError> {
         let bus = match &self.options.bus {
             BusSource::Nats => {
+                let (name, supervisor) = (self.edge.as_str(), &self.supervisor);
                 let cluster = &self.config.cluster;
-                let bus = cluster
-                    .connect(self.edge.as_str(), &self.supervisor)
-                    .await?;
+                let bus = cluster.connect(name, &self.errors, supervisor).await?;
                 self.metrics.bus.add(&bus);
                 bus
             }

@@ -116,7 +116,7 @@ impl NatsServer {
         let file = self.dir.path().join(CONFIG);
         std::fs::write(file, config).expect("the configuration can be written");
         let reloads = || {
-            self.log_tail()
+            self.log_text()
                 .matches("Reloaded server configuration")
                 .count()
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_common::bus::{
-    AppendError, Bucket, Bus, BusOptions, ConnectError, ConnectionState, PublishError, PutError,
-    Read, RequestError, Storage,
+    AppendError, Bucket, Bus, BusOptions, ConnectError, ConnectionState, NatsErrors, PublishError,
+    PutError, Read, RequestError, Storage,
 };
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::{Partition, RoomId};
@@ -331,7 +331,7 @@ async fn inspecting_a_cluster_changes_nothing() {
     };
     // If the failed attempts had created anything, these numbers would be refused.
     let bus = settings
-        .connect("first", &Supervisor::default())
+        .connect("first", &NatsErrors::default(), &Supervisor::default())
         .await
         .unwrap();
     let error = look().await.unwrap_err();

@@ -25,3 +25,7 @@ mod full;
 mod sizes;
 
 mod clocks;
+
+mod waiting;
+
+mod permissions;

@@ -101,9 +101,12 @@ async fn an_unreachable_nats_is_reported() {
     let [nats, listen, admin] = ports.each_ref().map(|p| p.address().to_string());
     let url = format!("nats://{nats}");
     let worker = Start::worker().flag("--nats", &url).flag("--admin", &admin);
-    check_output(&worker.output().await, 69, &[&["NATS", &nats]]);
+    let worker = worker.env("GRANDSTAND_WORKER_CLUSTER_CONNECT_TIMEOUT_S", 1);
+    let words = ["NATS", nats.as_str(), "waited 1 s", "connect_timeout_s"];
+    check_output(&worker.output().await, 69, &[&words]);
     let edge = edge(&url).flag("--listen", &listen).flag("--admin", &admin);
-    check_output(&edge.output().await, 69, &[&["NATS", &nats]]);
+    let edge = edge.env("GRANDSTAND_EDGE_CLUSTER_CONNECT_TIMEOUT_S", 1);
+    check_output(&edge.output().await, 69, &[&words]);
     let dev = Start::grandstand("dev").flag("--nats", &url);
     let dev = dev.flag("--listen", &listen).flag("--admin", &admin);
     check_output(&dev.output().await, 69, &[&["NATS", &nats]]);

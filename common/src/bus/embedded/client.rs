@@ -8,13 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+use crate::bus::connect_error::{ConnectError, StoreFailure};
 use crate::bus::embedded::cursor::{self, Cursor, KvPosition, LogPosition};
 use crate::bus::embedded::faults::{FaultState, Faults};
 use crate::bus::embedded::route::ClientId;
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::embedded::{inspect, open};
-use crate::bus::error::{BusError, ConnectError, PublishError, RequestError, StoreFailure};
+use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;

@@ -6,6 +6,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::contents::Contents;
 use crate::bus::embedded::copy::CopyFolder;
 use crate::bus::embedded::disk::Disk;
@@ -14,7 +15,6 @@ use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
 use crate::bus::embedded::tables::{self, TREES, TreeFaults};
-use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
 /// The folder of the store in the data folder.

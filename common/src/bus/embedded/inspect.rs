@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::accept;
 use crate::bus::embedded::contents::Contents;
 use crate::bus::embedded::disk::Disk;
@@ -13,7 +14,6 @@ use crate::bus::embedded::open;
 use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
 use crate::bus::embedded::store::{Shared, StoreHandle};
-use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 
 /// Keeps entries of any age.

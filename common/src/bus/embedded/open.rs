@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::bus::connect_error::{ConnectError, StoreFailure};
 use crate::bus::embedded::accept;
 use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::committer;
@@ -18,7 +19,6 @@ use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::{Copies, Record};
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
-use crate::bus::error::{ConnectError, StoreFailure};
 use crate::bus::options::BusOptions;
 use crate::clock::unix_ms;
 

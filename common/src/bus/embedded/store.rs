@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 
+use crate::bus::connect_error::StoreFailure;
 use crate::bus::embedded::copy::CopyFolder;
 use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::state::{State, bucket_index};
-use crate::bus::error::StoreFailure;
 use crate::bus::options::BusOptions;
 use crate::bus::types::Bucket;
 

@@ -7,12 +7,14 @@ use async_nats::header::{self, HeaderMap};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use crate::bus::error::{BusError, ConnectError, PublishError, RequestError};
+use crate::bus::connect_error::ConnectError;
+use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_path::SecondPath;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
-use crate::bus::nats::{connect, connection, inspect, jetstream, reader, streams};
+use crate::bus::nats::{connect, connection, inspect, jetstream, permissions, reader, streams};
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
@@ -70,6 +72,29 @@ impl Nats {
 
     pub(crate) fn stats(&self) -> &BusStats {
         &self.inner.connection.replies.stats
+    }
+
+    pub(crate) fn errors(&self) -> &NatsErrors {
+        &self.inner.connection.errors
+    }
+
+    pub(crate) async fn check_refusals(&self) {
+        let Inner {
+            connection,
+            servers,
+            options,
+            ..
+        } = &*self.inner;
+        let errors = &connection.errors;
+        errors.retry_limits(tokio::time::Instant::now().into_std());
+        let denied = errors.denied();
+        if denied.is_empty() {
+            return;
+        }
+        match permissions::granted(servers, options, &denied).await {
+            Ok(granted) => granted.iter().for_each(|error| errors.permitted(error)),
+            Err(error) => tracing::debug!(%error, "cannot try the denied permissions again"),
+        }
     }
 
     /// Starts to look for a second server.
@@ -151,6 +176,7 @@ impl Nats {
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
         let connection = &self.inner.connection;
+        connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
             .ask(subject, None, payload, Waiter::Append(sender))
@@ -230,6 +256,7 @@ impl Nats {
     ) -> Result<PutReceipt, PublishError> {
         let connection = &self.inner.connection;
         let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
+        connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
             .ask(subject, Some(headers), value, Waiter::Put(sender))

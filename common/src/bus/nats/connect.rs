@@ -1,24 +1,23 @@
 //! Connects to NATS and observes the connection.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use rand::RngExt as _;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 
-use crate::bus::error::ConnectError;
+use crate::bus::connect_error::ConnectError;
 use crate::bus::nats::connection::{self, Connection};
+use crate::bus::nats::listener::{Listener, RefusedServers};
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::streams;
+use crate::bus::nats::{dial, permissions, streams};
 use crate::bus::options::BusOptions;
-use crate::bus::stats::BusStats;
 use crate::exit::Exit;
 use crate::log_clock::LogClock;
 
@@ -30,9 +29,8 @@ const CLIENT_CAPACITY: usize = 4096;
 const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
 /// The least `max_payload` of a server that is usable: entries without data and records of the cluster fit.
 const LEAST_PAYLOAD: usize = 16 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The deadline for connecting, several addresses included, and then for setting streams up on one server.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The deadline for setting streams up on one server.
+const SET_UP_DEADLINE: Duration = Duration::from_secs(5);
 /// The deadline for setting streams up in a cluster, which may have to elect leaders first: each election takes up to 9
 /// s.
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(30);
@@ -49,29 +47,10 @@ pub(super) async fn connect(
     options: &BusOptions,
 ) -> Result<(Connection, Vec<AbortHandle>), ConnectError> {
     let url = servers.to_string();
-    let replies = Arc::new(Replies::new(format!("_INBOX.{}.", random_id())));
+    let replies = Arc::new(Replies::new(format!("_INBOX.{}.", dial::random_id())));
     let wake = Arc::new(Notify::new());
     let connect_options = client_options(servers, options, &replies, &wake).await?;
-    let connecting = connect_options.connect(servers.addresses());
-    let client = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
-        Ok(Ok(client)) => client,
-        Ok(Err(cause)) if cause.kind() == ConnectErrorKind::TimedOut => {
-            let after = CONNECT_TIMEOUT;
-            return Err(ConnectError::TimedOut { url, after });
-        }
-        Ok(Err(cause)) => {
-            return Err(match cause.kind() {
-                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                    ConnectError::Login { url, cause }
-                }
-                _ => ConnectError::Unreachable { url, cause },
-            });
-        }
-        Err(_) => {
-            let after = CONNECT_DEADLINE;
-            return Err(ConnectError::TimedOut { url, after });
-        }
-    };
+    let client = dial::connect(connect_options, servers).await?;
     if !client.is_server_compatible(2, 11, 0) {
         let version = client.server_info().version;
         return Err(ConnectError::TooOld { url, version });
@@ -84,10 +63,15 @@ pub(super) async fn connect(
             least: LEAST_PAYLOAD,
         });
     }
+    if let Some(role) = options.role {
+        permissions::check(servers, options, role).await?;
+    }
     replies.on_up(1);
+    let errors = options.errors.clone();
     let connection = Connection {
         client,
         replies,
+        errors,
         log_clock: LogClock::new(),
     };
     let answers = connection.subscribe(connection.replies.pattern()).await;
@@ -106,20 +90,42 @@ pub(super) async fn connect(
             drive_connection(connection.clone(), wake, options.clone()),
         ),
     ];
-    let within = match options.replicas {
-        0 | 1 => CONNECT_DEADLINE,
+    let set_up = set_up(&connection, options, &url).await;
+    if set_up.is_err() {
+        tasks.iter().for_each(AbortHandle::abort);
+    }
+    set_up.map(|()| (connection, tasks))
+}
+
+/// Sets the streams up. Waits while a cluster elects its leaders.
+async fn set_up(
+    connection: &Connection,
+    options: &BusOptions,
+    url: &str,
+) -> Result<(), ConnectError> {
+    let after = options.set_up_deadline.unwrap_or(match options.replicas {
+        0 | 1 => SET_UP_DEADLINE,
         _ => CLUSTER_DEADLINE,
-    };
-    match tokio::time::timeout(within, streams::ensure(&connection, options, &url)).await {
-        Ok(Ok(())) => Ok((connection, tasks)),
-        failed => {
-            tasks.iter().for_each(AbortHandle::abort);
-            let after = within;
-            Err(match failed {
-                Ok(Err(error)) => error,
-                _ => ConnectError::TimedOut { url, after },
-            })
+    });
+    let deadline = Instant::now() + after;
+    let mut last = None;
+    loop {
+        let ensuring = streams::ensure(connection, options, url);
+        let error = match timeout_at(deadline, ensuring).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let url = url.to_owned();
+                return Err(last.unwrap_or(ConnectError::TimedOut { url, after }));
+            }
+        };
+        let again = Instant::now() + SET_UP_RETRY;
+        if options.replicas < 2 || error.exit() != Exit::Unavailable || again >= deadline {
+            return Err(error);
         }
+        tracing::debug!(%error, "waiting for the cluster");
+        last = Some(error);
+        tokio::time::sleep_until(again).await;
     }
 }
 
@@ -130,61 +136,33 @@ async fn client_options(
     wake: &Arc<Notify>,
 ) -> Result<ConnectOptions, ConnectError> {
     let (replies, wake) = (replies.clone(), wake.clone());
+    let errors = Listener::new(&options.errors, &replies.stats);
+    let refused = RefusedServers::new(&errors);
     let client = servers
         .connect_options()
         .name(&options.name)
         .client_capacity(CLIENT_CAPACITY)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
-        .connection_timeout(CONNECT_TIMEOUT)
+        .connection_timeout(dial::CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .request_timeout(Some(connection::SERVER_TIMEOUT))
         .read_buffer_capacity(READ_BUFFER)
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_delay)
+        .reconnect_to_server_callback(move |servers, _| {
+            refused.hear(&servers);
+            // The library chooses the server.
+            async { None }
+        })
         .event_callback(move |event| {
-            let (replies, wake) = (replies.clone(), wake.clone());
-            async move {
-                match event {
-                    Event::Disconnected => replies.on_down(),
-                    Event::SlowConsumer(_) => BusStats::count(&replies.stats.slow_consumers),
-                    _ => {}
-                }
-                wake.notify_one();
+            errors.hear(&event);
+            if event == Event::Disconnected {
+                replies.on_down();
             }
+            wake.notify_one();
+            async {}
         });
-    with_credentials(client, servers, options).await
-}
-
-/// Adds the credentials file, if there is one.
-pub(super) async fn with_credentials(
-    client: ConnectOptions,
-    servers: &Servers,
-    options: &BusOptions,
-) -> Result<ConnectOptions, ConnectError> {
-    let Some(path) = &options.credentials else {
-        return Ok(client);
-    };
-    if servers.has_login() {
-        return Err(ConnectError::TwoLogins { path: path.clone() });
-    }
-    let with = client.credentials_file(path).await;
-    with.map_err(|cause| ConnectError::Credentials {
-        path: path.clone(),
-        cause,
-    })
-}
-
-/// Checks that a credentials file can be read and has a JWT and a key in it.
-///
-/// # Errors
-/// If it has not.
-pub fn check_credentials(path: &Path) -> Result<(), ConnectError> {
-    let text = std::fs::read_to_string(path);
-    let read = text.and_then(|text| ConnectOptions::with_credentials(&text));
-    read.map(drop).map_err(|cause| ConnectError::Credentials {
-        path: path.to_owned(),
-        cause,
-    })
+    dial::with_credentials(client, servers, options).await
 }
 
 /// No delay at first, then doubling up to 250 ms with up to half of it random, so that many clients do not reconnect at
@@ -211,10 +189,16 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = connection_count(&connection.client);
     let mut setting_up = None::<AbortHandle>;
+    let mut reconnects = connection.errors.reconnects();
     loop {
         tokio::select! {
             () = wake.notified() => {}
             _ = tick.tick() => connection.replies.expire(),
+            Ok(()) = reconnects.changed() => {
+                tracing::info!("connecting to NATS again, because it had removed subscriptions");
+                // The library is connecting already if this fails.
+                connection.client.force_reconnect().await.ok();
+            }
         }
         let now = connection_count(&connection.client);
         let connected = connection.client.connection_state() == State::Connected;
@@ -224,6 +208,7 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
             // The earlier connection ended, even if the event was dropped.
             connection.replies.on_down();
             seen = now;
+            connection.errors.on_reconnected();
             connection.replies.on_up(now);
             setting_up.take().inspect(AbortHandle::abort);
             let again = set_up_again(connection.clone(), options.clone());
@@ -251,13 +236,4 @@ async fn set_up_again(connection: Connection, options: BusOptions) {
 
 fn connection_count(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed)
-}
-
-/// 22 random letters and digits, like the inbox names of other NATS clients.
-pub(super) fn random_id() -> String {
-    let rng = rand::rng();
-    rng.sample_iter(rand::distr::Alphanumeric)
-        .take(22)
-        .map(char::from)
-        .collect()
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::ConnectionState;
 use crate::log_clock::LogClock;
 
@@ -33,6 +34,7 @@ pub(super) struct Connection {
     pub(super) replies: Arc<Replies>,
     /// Answers of JetStream and entries that readers get tell it the server's time.
     pub(super) log_clock: LogClock,
+    pub(super) errors: NatsErrors,
 }
 
 /// The next message of a client library's subscription.
@@ -86,6 +88,14 @@ impl Connection {
         let _ = connection_state
             .wait_for(|state| *state == ConnectionState::Down)
             .await;
+    }
+
+    /// Fails if NATS has denied such a message before, and does not grant it yet.
+    pub(super) fn check_permitted(&self, subject: &str) -> Result<(), PublishError> {
+        match self.errors.denies_publish(subject) {
+            None => Ok(()),
+            Some(words) => Err(PublishError::Denied(words)),
+        }
     }
 
     /// Sends a message whose answer goes to `waiter`.

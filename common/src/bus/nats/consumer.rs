@@ -6,8 +6,8 @@ use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 
 use crate::bus::error::BusError;
-use crate::bus::nats::connect;
 use crate::bus::nats::connection::{self, Connection};
+use crate::bus::nats::dial;
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
 use crate::bus::options::IDLE_HEARTBEAT;
 
@@ -91,7 +91,7 @@ impl Consumer {
         number: u64,
     ) -> Result<Self, BusError> {
         let deliver_subject = connection.replies.deliver_subject(number);
-        let name = connect::random_id();
+        let name = dial::random_id();
         let subscriber = connection.subscribe(deliver_subject.clone()).await?;
         let config = ConsumerConfig {
             name: &name,

@@ -1,6 +1,7 @@
 //! Connects to an existing cluster to inspect it.
 
-use crate::bus::error::{BusError, ConnectError};
+use crate::bus::connect_error::ConnectError;
+use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, streams};

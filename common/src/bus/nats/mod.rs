@@ -15,6 +15,12 @@ mod jetstream;
 
 mod streams;
 
+mod dial;
+
+mod permissions;
+
+mod listener;
+
 mod connect;
 
 mod shared;
@@ -32,6 +38,6 @@ mod inspect;
 mod client;
 
 pub use self::client::Nats;
-pub use self::connect::check_credentials;
+pub use self::dial::check_credentials;
 pub(crate) use self::second_path::SecondPath;
 pub use self::servers::Servers;

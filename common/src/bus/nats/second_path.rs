@@ -12,8 +12,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::bus::error::{PublishError, RequestError};
-use crate::bus::nats::connect;
 use crate::bus::nats::connection::Connection;
+use crate::bus::nats::dial;
+use crate::bus::nats::listener::Listener;
 use crate::bus::nats::servers::Servers;
 use crate::bus::options::BusOptions;
 use crate::bus::types::SecondConnection;
@@ -175,6 +176,7 @@ impl Seeker {
 
     async fn connect(&self, address: ServerAddr, gone: &Arc<Notify>) -> Option<Client> {
         let gone = gone.clone();
+        let listener = Listener::new(&self.connection.errors, &self.connection.replies.stats);
         let options = self
             .servers
             .connect_options()
@@ -185,14 +187,13 @@ impl Seeker {
             .ping_interval(PING_INTERVAL)
             .ignore_discovered_servers()
             .event_callback(move |event| {
-                let gone = gone.clone();
-                async move {
-                    if matches!(event, Event::Disconnected | Event::Closed) {
-                        gone.notify_one();
-                    }
+                listener.hear(&event);
+                if matches!(event, Event::Disconnected | Event::Closed) {
+                    gone.notify_one();
                 }
+                async {}
             });
-        let options = connect::with_credentials(options, &self.servers, &self.options).await;
+        let options = dial::with_credentials(options, &self.servers, &self.options).await;
         let connecting = options.ok()?.connect(address);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         connected.ok()?.ok()

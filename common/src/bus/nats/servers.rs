@@ -8,7 +8,7 @@ use std::fmt;
 use async_nats::{ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 
-use crate::bus::error::ConnectError;
+use crate::bus::connect_error::ConnectError;
 
 /// The servers of a URL.
 #[derive(Debug, Clone)]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 
-use crate::bus::error::{BusError, ConnectError};
+use crate::bus::connect_error::ConnectError;
+use crate::bus::error::BusError;
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::pub_ack::{
-    EXISTS, NO_CLUSTER, NO_MEMORY, NO_META_LEADER, NO_RESOURCES, NO_STORAGE, NOT_ENOUGH_SERVERS,
-    STREAM_OFFLINE,
+    DISABLED_FOR_ACCOUNT, EXISTS, NO_CLUSTER, NO_MEMORY, NO_RESOURCES, NO_STORAGE,
+    NOT_ENOUGH_SERVERS,
 };
 use crate::bus::nats::size_limits::SizeLimits;
 use crate::bus::options::{BusOptions, LogLimit, Storage};
@@ -22,9 +23,6 @@ const LOG: &str = "IN_";
 const LARGEST_SHARE: i64 = 8 << 30;
 /// The smallest one. A server without space for it is refused.
 const SMALLEST_SHARE: i64 = 1 << 20;
-
-/// The pause between attempts while a cluster has no leader.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// `IN_{k}`: a stream of the log.
 pub(super) fn log_name(stream: u16) -> String {
@@ -88,8 +86,7 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
     log.chain(buckets).collect()
 }
 
-/// Creates missing streams and checks existing ones. Waits without a limit of its own while a cluster elects its
-/// leaders.
+/// Creates missing streams and checks existing ones.
 pub(super) async fn ensure(
     connection: &Connection,
     options: &BusOptions,
@@ -102,48 +99,50 @@ pub(super) async fn ensure(
     let mut share = LARGEST_SHARE;
     for (index, config) in wanted(options).into_iter().enumerate() {
         let is_log = index < usize::from(options.streams);
-        loop {
-            let result = match connection.stream_info(&config.name).await {
-                Ok(info) => {
-                    check(&config, &info.config, options)?;
-                    limits.lower(is_log, info.config.max_message_size);
-                    if is_log && info.config.max_bytes > 0 {
-                        share = share.min(info.config.max_bytes);
-                    }
-                    Ok(())
+        let result = match connection.stream_info(&config.name).await {
+            Ok(info) => {
+                check(&config, &info.config, options)?;
+                limits.lower(is_log, info.config.max_message_size);
+                if is_log && info.config.max_bytes > 0 {
+                    share = share.min(info.config.max_bytes);
                 }
-                Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
-                    let missing = i64::from(options.streams) - index as i64;
-                    create_with_share(connection, &config, (missing, &mut share)).await
-                }
-                Err(BusError::NoStream) => connection.create_stream(&config).await,
-                Err(error) => Err(error),
-            };
-            match result {
-                Ok(()) => break,
-                Err(error) if options.replicas > 1 && is_transient(&error) => {
-                    tracing::debug!(stream = config.name, %error, "waiting for the cluster");
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err(BusError::Unavailable) => {
-                    return Err(ConnectError::NoJetStream {
-                        url: url.to_owned(),
-                    });
-                }
-                Err(BusError::Server {
-                    code: NO_CLUSTER, ..
-                }) => {
-                    return Err(ConnectError::NoCluster {
-                        url: url.to_owned(),
-                        replicas: options.replicas,
-                    });
-                }
-                Err(cause) => {
-                    return Err(ConnectError::Setup {
-                        stream: config.name,
-                        cause,
-                    });
-                }
+                Ok(())
+            }
+            Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
+                let missing = i64::from(options.streams) - index as i64;
+                create_with_share(connection, &config, (missing, &mut share)).await
+            }
+            Err(BusError::NoStream) => connection.create_stream(&config).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => {}
+            Err(BusError::Unavailable) => {
+                return Err(ConnectError::NoJetStream {
+                    url: url.to_owned(),
+                });
+            }
+            Err(BusError::Server {
+                code: DISABLED_FOR_ACCOUNT,
+                ..
+            }) => {
+                return Err(ConnectError::NoJetStreamForAccount {
+                    url: url.to_owned(),
+                });
+            }
+            Err(BusError::Server {
+                code: NO_CLUSTER, ..
+            }) => {
+                return Err(ConnectError::NoCluster {
+                    url: url.to_owned(),
+                    replicas: options.replicas,
+                });
+            }
+            Err(cause) => {
+                return Err(ConnectError::Setup {
+                    stream: config.name,
+                    cause,
+                });
             }
         }
     }
@@ -162,6 +161,10 @@ async fn create_with_share(
     (missing, share): (i64, &mut i64),
 ) -> Result<(), BusError> {
     let mut config = config.clone();
+    // A stream that is created must be changed afterwards, so that is tried first.
+    if let Err(error @ BusError::Denied { .. }) = connection.update_stream(&config).await {
+        return Err(error);
+    }
     loop {
         config.max_bytes = *share * 2 * missing;
         match connection.create_stream(&config).await {
@@ -193,17 +196,6 @@ fn is_out_of_space(error: &BusError) -> bool {
                 || description.contains("insufficient memory")
         }
         BusError::Server { code, .. } => [NO_RESOURCES, NO_MEMORY, NO_STORAGE].contains(code),
-        _ => false,
-    }
-}
-
-/// Whether a cluster gives this error while servers start and leaders are elected.
-fn is_transient(error: &BusError) -> bool {
-    match error {
-        BusError::Unavailable | BusError::Timeout => true,
-        BusError::Server { code, .. } => {
-            [NO_META_LEADER, STREAM_OFFLINE, NOT_ENOUGH_SERVERS].contains(code)
-        }
         _ => false,
     }
 }

@@ -165,15 +165,33 @@ pub struct Component {
 impl Component {
     /// Sets the component's phase and logs it. A component that drains has no further phase.
     pub fn set(&self, phase: Phase) {
+        if let Some((name, phase)) = self.change(phase) {
+            tracing::info!(component = name, %phase, "phase");
+        }
+    }
+
+    /// Sets the component's phase without a line in the log, for a text that changes often.
+    pub fn describe(&self, phase: Phase) {
+        self.change(phase);
+    }
+
+    /// Adds another component of the same process, which is starting.
+    pub fn beside(&self, name: &'static str) -> Self {
+        self.status.component(name)
+    }
+
+    /// Sets the phase. Returns the component's name and the phase if it is another one.
+    fn change(&self, phase: Phase) -> Option<(&'static str, Phase)> {
         let mut shared = self.status.0.lock();
         let state = &mut shared.states[self.index];
         if state.phase == phase || state.phase == Phase::Draining {
-            return;
+            return None;
         }
-        tracing::info!(component = state.name, %phase, "phase");
         state.started |= phase == Phase::Ready;
-        state.phase = phase;
+        state.phase = phase.clone();
+        Some((state.name, phase))
     }
+
     /// Adds a loop of the component, which is asked whether it turns once it has [begun](Pulse::begin).
     pub fn pulse(&self, name: &str) -> Pulse {
         let (question, pulse) = Question::new(name);

@@ -2,9 +2,9 @@
 
 use super::Folder;
 use super::rig::{self, Seen, hashes};
+use crate::bus::connect_error::StoreFailure;
 use crate::bus::embedded::accept;
 use crate::bus::embedded::format::DiskError;
-use crate::bus::error::StoreFailure;
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus};
 use grandstand_types::id::Partition;

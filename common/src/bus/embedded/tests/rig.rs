@@ -9,10 +9,10 @@ use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Folder;
+use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::client::Embedded;
 use crate::bus::embedded::open::open_folder;
 use crate::bus::embedded::store::StoreHandle;
-use crate::bus::error::ConnectError;
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus, LogEntry, Read};
 use grandstand_types::id::Partition;

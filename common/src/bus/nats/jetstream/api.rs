@@ -135,7 +135,10 @@ impl Connection {
         request: &impl Serialize,
     ) -> Result<Bytes, BusError> {
         let request = serde_json::to_vec(request).map_err(|_| BusError::Malformed("request"))?;
-        let asked = self.request(subject, request.into(), timeout).await?;
+        let asked = tokio::select! {
+            asked = self.request(subject.clone(), request.into(), timeout) => asked?,
+            words = self.errors.publish_denied(&subject) => return Err(BusError::Denied { words }),
+        };
         let answer: ApiResponse = serde_json::from_slice(&asked.payload)
             .map_err(|_| BusError::Malformed("not a JetStream answer"))?;
         match answer.error {

@@ -1,0 +1,100 @@
+//! Makes one connection to NATS: the login, and errors in NATS' words.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerError};
+use rand::RngExt as _;
+use tokio::time::timeout;
+
+use crate::bus::connect_error::ConnectError;
+use crate::bus::nats::servers::Servers;
+use crate::bus::nats_error::{NatsError, NatsErrorKind};
+use crate::bus::options::BusOptions;
+
+/// The most time for one address.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most time for all addresses.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// What the client library puts before NATS' words.
+const WORDS: &str = "nats: ";
+
+/// Connects to one of the servers.
+pub(super) async fn connect(
+    options: ConnectOptions,
+    servers: &Servers,
+) -> Result<Client, ConnectError> {
+    let url = servers.to_string();
+    let connecting = options.connect(servers.addresses());
+    let Ok(connecting) = timeout(CONNECT_DEADLINE, connecting).await else {
+        let after = CONNECT_DEADLINE;
+        return Err(ConnectError::TimedOut { url, after });
+    };
+    connecting.map_err(|cause| match cause.kind() {
+        ConnectErrorKind::TimedOut => {
+            let after = CONNECT_TIMEOUT;
+            ConnectError::TimedOut { url, after }
+        }
+        ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+            ConnectError::Login { url, cause }
+        }
+        // Such as an expired login, or too many connections.
+        _ => match words_in(&cause.to_string()).map(|words| NatsError::parse(&words).kind) {
+            Some(NatsErrorKind::Login) => ConnectError::Login { url, cause },
+            _ => ConnectError::Unreachable { url, cause },
+        },
+    })
+}
+
+/// NATS' words in an error.
+pub(super) fn words(error: &ServerError) -> String {
+    let text = error.to_string();
+    text.strip_prefix(WORDS).unwrap_or(&text).to_owned()
+}
+
+/// NATS' words in the text of an error of the client library, if it has any.
+pub(super) fn words_in(text: &str) -> Option<String> {
+    let (_, words) = text.split_once(WORDS)?;
+    Some(words.to_owned())
+}
+
+/// Adds the credentials file, if there is one.
+pub(super) async fn with_credentials(
+    client: ConnectOptions,
+    servers: &Servers,
+    options: &BusOptions,
+) -> Result<ConnectOptions, ConnectError> {
+    let Some(path) = &options.credentials else {
+        return Ok(client);
+    };
+    if servers.has_login() {
+        return Err(ConnectError::TwoLogins { path: path.clone() });
+    }
+    let with = client.credentials_file(path).await;
+    with.map_err(|cause| ConnectError::Credentials {
+        path: path.clone(),
+        cause,
+    })
+}
+
+/// Checks that a credentials file can be read and has a JWT and a key in it.
+///
+/// # Errors
+/// If it has not.
+pub fn check_credentials(path: &Path) -> Result<(), ConnectError> {
+    let text = std::fs::read_to_string(path);
+    let read = text.and_then(|text| ConnectOptions::with_credentials(&text));
+    read.map(drop).map_err(|cause| ConnectError::Credentials {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// 22 random letters and digits, like the inbox names of other NATS clients.
+pub(super) fn random_id() -> String {
+    let rng = rand::rng();
+    rng.sample_iter(rand::distr::Alphanumeric)
+        .take(22)
+        .map(char::from)
+        .collect()
+}

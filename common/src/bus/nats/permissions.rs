@@ -1,0 +1,335 @@
+//! The permissions that a process needs, and their trial on a connection of its own (D27).
+//!
+//! NATS tells a client of a denied permission in an error of its own and not in an answer, so a trial publishes and
+//! subscribes, and waits until everything that NATS has to say about it has come. What a trial publishes is never stored,
+//! because it expects another stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::header::HeaderMap;
+use async_nats::{Client, Event, Subscriber};
+use bytes::Bytes;
+// Shared by a trial and the client library's event task.
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::bus::connect_error::ConnectError;
+use crate::bus::error::BusError;
+use crate::bus::nats::servers::Servers;
+use crate::bus::nats::{connection, dial, streams};
+use crate::bus::nats_error::{NatsError, NatsErrorKind};
+use crate::bus::options::BusOptions;
+use crate::bus::types::{Bucket, Role};
+use crate::subject;
+use grandstand_types::id::Partition;
+
+/// The token of a trial's subjects. No id contains it, so nobody listens there.
+const TRIAL: &str = "=trial";
+/// The most time for all that NATS has to say.
+const WITHIN: Duration = Duration::from_secs(2);
+/// The most trials at once. The client library drops events beyond 128.
+const AT_ONCE: usize = 64;
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Publish,
+    Subscribe,
+}
+
+/// A permission, as an operator writes it, and a subject to try it with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Trial {
+    verb: Verb,
+    permission: String,
+    subject: String,
+}
+
+/// The trials of all permissions that a role needs.
+fn trials(role: Role, options: &BusOptions) -> Vec<Trial> {
+    let mut all = Vec::new();
+    let mut add = |verb, permission: &str, subject: String| {
+        all.push(Trial {
+            verb,
+            permission: permission.to_owned(),
+            subject,
+        });
+    };
+    add(Verb::Subscribe, "_INBOX.>", format!("_INBOX.{TRIAL}.*"));
+    add(
+        Verb::Publish,
+        "$JS.API.STREAM.INFO.*",
+        format!("$JS.API.STREAM.INFO.{TRIAL}"),
+    );
+    let read = match role {
+        Role::Edge => &["KV_leases"][..],
+        Role::Worker | Role::Tool => &["IN_0", "KV_rooms_0"],
+    };
+    for stream in read {
+        let (create, delete, flow) = match role {
+            Role::Edge => (
+                "$JS.API.CONSUMER.CREATE.KV_leases.>",
+                "$JS.API.CONSUMER.DELETE.KV_leases.*",
+                "$JS.FC.KV_leases.>",
+            ),
+            Role::Worker | Role::Tool => (
+                "$JS.API.CONSUMER.CREATE.>",
+                "$JS.API.CONSUMER.DELETE.>",
+                "$JS.FC.>",
+            ),
+        };
+        let get = format!("$JS.API.STREAM.MSG.GET.{stream}");
+        add(Verb::Publish, "$JS.API.STREAM.MSG.GET.*", get);
+        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{TRIAL}.{TRIAL}");
+        add(Verb::Publish, create, subject);
+        let subject = format!("$JS.API.CONSUMER.DELETE.{stream}.{TRIAL}");
+        add(Verb::Publish, delete, subject);
+        let subject = format!("$JS.FC.{stream}.{TRIAL}.{TRIAL}");
+        add(Verb::Publish, flow, subject);
+    }
+    let (publish, subscribe): (&[_], &[_]) = match role {
+        Role::Edge => (
+            &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
+            &["edge.*", "process.*.alive", "hot.*"],
+        ),
+        Role::Worker => (
+            &["edge.*", "hot.*", "process.*.alive", "worker.*.alive"],
+            &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
+        ),
+        Role::Tool => return all,
+    };
+    for permission in publish {
+        let subject = permission.replace('*', TRIAL);
+        add(Verb::Publish, permission, subject);
+    }
+    for permission in subscribe {
+        let subject = permission.replace('*', TRIAL);
+        add(Verb::Subscribe, permission, subject);
+    }
+    add(Verb::Publish, "_INBOX.>", format!("_INBOX.{TRIAL}.{TRIAL}"));
+    for partition in 0..options.partitions {
+        let subject = format!("in.{partition}.{TRIAL}");
+        add(Verb::Publish, "in.*.*", subject);
+    }
+    let cluster = options.bucket_name(Bucket::Cluster);
+    match role {
+        Role::Worker => {
+            for partition in 0..options.partitions {
+                let bucket = options.bucket_name(Bucket::Rooms(Partition(partition)));
+                let key = format!("{partition}.{TRIAL}");
+                add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, &key));
+            }
+            for bucket in options.buckets() {
+                let bucket = options.bucket_name(bucket);
+                add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, TRIAL));
+            }
+        }
+        _ => {
+            let key = crate::record::CLUSTER_KEY;
+            let subject = streams::kv_subject(&cluster, key);
+            add(Verb::Publish, "$KV.cluster.settings", subject);
+        }
+    }
+    all
+}
+
+/// Tries all permissions that the role needs.
+///
+/// # Errors
+/// If NATS denies some.
+pub(super) async fn check(
+    servers: &Servers,
+    options: &BusOptions,
+    role: Role,
+) -> Result<(), ConnectError> {
+    let trials = trials(role, options);
+    let errors = run(servers, options, &trials).await?;
+    let first = errors.iter().find(|e| trials.iter().any(|t| t.is_about(e)));
+    let Some(words) = first.map(|error| error.words.clone()) else {
+        return Ok(());
+    };
+    let list = |verb| {
+        let of = trials.iter().filter(|trial| trial.verb == verb);
+        let denied = of.filter(|trial| errors.iter().any(|error| trial.is_about(error)));
+        let mut permissions: Vec<_> = denied.map(|trial| trial.permission.as_str()).collect();
+        permissions.sort_unstable();
+        permissions.dedup();
+        permissions.join(", ")
+    };
+    let what = [
+        ("publish on ", list(Verb::Publish)),
+        ("subscribe to ", list(Verb::Subscribe)),
+    ];
+    let what = what.into_iter().filter(|(_, list)| !list.is_empty());
+    let what: Vec<_> = what.map(|(verb, list)| format!("{verb}{list}")).collect();
+    Err(ConnectError::Denied {
+        url: servers.to_string(),
+        role,
+        what: what.join(" and to "),
+        words,
+    })
+}
+
+/// Those of the denied permissions that NATS grants by now.
+pub(super) async fn granted(
+    servers: &Servers,
+    options: &BusOptions,
+    denied: &[NatsError],
+) -> Result<Vec<NatsError>, ConnectError> {
+    let trials: Vec<_> = denied.iter().filter_map(Trial::again).collect();
+    let still = run(servers, options, &trials).await?;
+    let is_denied = |error: &NatsError| {
+        let same = |e: &NatsError| e.kind == error.kind && e.subject == error.subject;
+        still.iter().any(same)
+    };
+    let granted = denied.iter().filter(|error| !is_denied(error));
+    Ok(granted.cloned().collect())
+}
+
+/// Runs trials and returns all errors that NATS has sent about them.
+async fn run(
+    servers: &Servers,
+    options: &BusOptions,
+    trials: &[Trial],
+) -> Result<Vec<NatsError>, ConnectError> {
+    let connection = TrialConnection::open(servers, options).await?;
+    for some in trials.chunks(AT_ONCE) {
+        let ran = connection.run(some).await;
+        ran.map_err(|cause| ConnectError::Setup {
+            stream: "(permissions)".to_owned(),
+            cause,
+        })?;
+    }
+    Ok(connection.close().await)
+}
+
+impl Trial {
+    /// The trial of a permission that was denied.
+    fn again(error: &NatsError) -> Option<Self> {
+        let subject = error.subject.clone()?;
+        let verb = match error.kind {
+            NatsErrorKind::SubscribeDenied => Verb::Subscribe,
+            _ => Verb::Publish,
+        };
+        Some(Self {
+            verb,
+            permission: subject::family(&subject),
+            subject,
+        })
+    }
+
+    fn is_about(&self, error: &NatsError) -> bool {
+        let kind = match self.verb {
+            Verb::Publish => NatsErrorKind::PublishDenied,
+            Verb::Subscribe => NatsErrorKind::SubscribeDenied,
+        };
+        error.kind == kind && error.subject.as_ref() == Some(&self.subject)
+    }
+}
+
+/// A connection with the login of the process, for trials only.
+struct TrialConnection {
+    client: Client,
+    heard: Arc<Heard>,
+}
+
+/// What NATS has said.
+#[derive(Default)]
+struct Heard {
+    errors: Mutex<Vec<NatsError>>,
+    news: Notify,
+    ended: Notify,
+}
+
+impl TrialConnection {
+    async fn open(servers: &Servers, options: &BusOptions) -> Result<Self, ConnectError> {
+        let heard = Arc::new(Heard::default());
+        let hears = heard.clone();
+        let client = servers
+            .connect_options()
+            .name(format!("{} (permissions)", options.name))
+            .connection_timeout(dial::CONNECT_TIMEOUT)
+            .max_reconnects(1)
+            .event_callback(move |event| {
+                let heard = hears.clone();
+                async move {
+                    match event {
+                        Event::ServerError(error) => {
+                            let words = dial::words(&error);
+                            heard.errors.lock().push(NatsError::parse(&words));
+                            heard.news.notify_one();
+                        }
+                        Event::Draining => heard.ended.notify_one(),
+                        _ => {}
+                    }
+                }
+            });
+        let client = dial::with_credentials(client, servers, options).await?;
+        let client = dial::connect(client, servers).await?;
+        Ok(Self { client, heard })
+    }
+
+    /// Runs trials. NATS has handled all of them when this returns.
+    async fn run(&self, trials: &[Trial]) -> Result<(), BusError> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Expected-Stream", TRIAL);
+        let mut subscribers = Vec::new();
+        for Trial { verb, subject, .. } in trials {
+            let subject = subject.clone();
+            match verb {
+                Verb::Subscribe => subscribers.push(self.subscribe(subject).await?),
+                Verb::Publish => {
+                    let headers = headers.clone();
+                    let client = &self.client;
+                    let sent = client.publish_with_headers(subject, headers, Bytes::new());
+                    sent.await.map_err(|_| BusError::Disconnected)?;
+                }
+            }
+        }
+        self.until_answered().await
+    }
+
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, BusError> {
+        let subscribed = self.client.subscribe(subject.clone()).await;
+        subscribed.map_err(|_| BusError::BadSubject(subject))
+    }
+
+    /// Waits until NATS has handled everything that was sent before: it answers a last request, or denies it.
+    async fn until_answered(&self) -> Result<(), BusError> {
+        let inbox = format!("_INBOX.{}", dial::random_id());
+        let last = format!("$JS.API.STREAM.INFO.{TRIAL}-end");
+        let mut answers = self.subscribe(inbox.clone()).await?;
+        let asked = self
+            .client
+            .publish_with_reply(last.clone(), inbox.clone(), Bytes::new());
+        asked.await.map_err(|_| BusError::Disconnected)?;
+        let answered = async {
+            loop {
+                tokio::select! {
+                    _ = connection::next(&mut answers) => return,
+                    () = self.heard.news.notified() => {}
+                }
+                let is_end = |error: &NatsError| {
+                    let about = error.subject.as_ref();
+                    about == Some(&last) || about == Some(&inbox)
+                };
+                if self.heard.errors.lock().iter().any(is_end) {
+                    return;
+                }
+            }
+        };
+        // Without an answer, what NATS denies is known all the same: it says so at once.
+        timeout(WITHIN, answered).await.ok();
+        Ok(())
+    }
+
+    /// Closes the connection and returns all errors. The event of the end comes behind those of all errors.
+    async fn close(self) -> Vec<NatsError> {
+        if self.client.drain().await.is_ok() {
+            timeout(WITHIN, self.heard.ended.notified()).await.ok();
+        }
+        std::mem::take(&mut *self.heard.errors.lock())
+    }
+}

@@ -1,0 +1,12 @@
+//! The settings that all processes of a cluster share (their bus, and the numbers that they must agree on), and the start
+//! of a process on NATS.
+
+mod settings;
+
+mod join;
+
+mod start;
+
+pub use join::JoinError;
+pub use settings::ClusterSettings;
+pub use start::StartError;

@@ -1,0 +1,217 @@
+//! Users of NATS with as few permissions as possible (D27).
+
+use std::time::Duration;
+
+use grandstand_harness::client::Client;
+use grandstand_harness::nats::NatsServer;
+use grandstand_harness::process::{Output, PATIENCE, Process, Start, get};
+use grandstand_harness::rig::{Plan, Rig};
+use grandstand_harness::site::{everywhere, token};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+
+/// The users of the documentation, each with its part of the configuration.
+const USERS: [&str; 3] = ["edge", "worker", "tool"];
+
+/// The configuration in the documentation.
+fn documented() -> Vec<&'static str> {
+    let (_, section) = OPERATIONS.split_once("## Permissions in NATS").unwrap();
+    let (_, block) = section.split_once("```\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    block.lines().collect()
+}
+
+/// The configuration without the permission in one line. NATS takes an empty list for everything.
+fn without(line: usize) -> String {
+    let mut lines = documented();
+    lines[line] = "\"nothing\"";
+    lines.join("\n")
+}
+
+/// Each permission: its line, its user, its verb and its subject.
+fn permissions() -> Vec<(usize, &'static str, &'static str, &'static str)> {
+    let (mut user, mut verb) = ("", "");
+    let mut all = Vec::new();
+    for (number, line) in documented().into_iter().enumerate() {
+        let text = line.trim();
+        if let Some(rest) = text.strip_prefix("user: \"") {
+            user = USERS
+                .into_iter()
+                .find(|user| rest.starts_with(user))
+                .unwrap();
+        } else if text.starts_with("publish:") {
+            verb = "publish on";
+        } else if text.starts_with("subscribe:") {
+            verb = "subscribe to";
+        } else if let Some(rest) = text.strip_prefix('"') {
+            let (subject, _) = rest.split_once('"').unwrap();
+            all.push((number, user, verb, subject));
+        }
+    }
+    all
+}
+
+fn url(nats: &NatsServer, user: &str) -> String {
+    let login = format!("//{user}:change-this-{user}@");
+    nats.url().replace("//", &login)
+}
+
+fn plan() -> Plan {
+    Plan {
+        partitions: 8,
+        ..Plan::default()
+    }
+}
+
+fn start(nats: &NatsServer, user: &str) -> Start {
+    let url = url(nats, user);
+    match user {
+        "edge" => plan().edge(&url, "edge-0"),
+        "worker" => plan().worker(&url, "worker-0"),
+        _ => Start::grandstand("replay")
+            .arg("relay-1")
+            .flag("--nats", url),
+    }
+}
+
+/// Ends soon, because a permission is missing.
+async fn refused(nats: &NatsServer, user: &str) -> Output {
+    let mut start = start(nats, user);
+    if user != "tool" {
+        let admin = grandstand_harness::ports::Port::take();
+        start = start.flag("--admin", admin.address());
+    }
+    if user == "edge" {
+        let listen = grandstand_harness::ports::Port::take();
+        start = start.flag("--listen", listen.address());
+    }
+    start.output().await
+}
+
+#[tokio::test]
+async fn d27_the_documented_permissions_suffice_and_each_one_is_named_if_it_is_missing() {
+    let all = documented().join("\n");
+    let nats = NatsServer::start_configured(&all).await;
+    let permissions = permissions();
+    assert!(permissions.len() > 35, "{permissions:?}");
+    let creates = |subject: &str| subject.contains("CREATE.*") || subject.contains("UPDATE");
+    let names = async |(line, user, verb, subject): (usize, &str, &str, &str)| {
+        nats.reload(&without(line)).await;
+        let Output { code, text } = refused(&nats, user).await;
+        assert_eq!(code, Some(78), "{user} {verb} {subject}: {text}");
+        // The right to create streams is needed by use, and named as NATS does.
+        let says = match creates(subject) {
+            true => "Permissions Violation for Publish to \"$JS.API.STREAM".to_owned(),
+            false => format!("{verb} {subject}"),
+        };
+        let last = text.lines().last().unwrap_or_default();
+        assert!(last.contains(&says), "{user} {verb} {subject}: {text}");
+    };
+    for permission in permissions.iter().filter(|all| creates(all.3)) {
+        names(*permission).await;
+    }
+    nats.reload(&all).await;
+    let worker = Process::start(start(&nats, "worker"), false).await;
+    let edge = Process::start(start(&nats, "edge"), true).await;
+    let door = |player: &str| {
+        let token = token(player, 3600, &everywhere());
+        grandstand_harness::client::Door::new(edge.address()).token(&token)
+    };
+    let mut alice = Client::connect(door("alice")).await;
+    let mut sue = Client::connect(door("sue")).await;
+    alice.join("relay-1", json!({})).await;
+    sue.join("relay-1", json!({"role": "spectator"})).await;
+    for n in 0..3 {
+        alice.input("relay-1", json!(n)).await;
+    }
+    alice.until_answered("relay-1").await;
+    assert_eq!(alice.rooms["relay-1"].acked, 3);
+    for process in [&worker, &edge] {
+        let errors = process.log_text();
+        assert!(!errors.contains("does not permit"), "{errors}");
+    }
+    drop(edge);
+    let mut worker = worker;
+    worker.term();
+    worker.ended().await;
+    let replayed = start(&nats, "tool").output().await;
+    assert_eq!(replayed.code, Some(0), "{}", replayed.text);
+    for permission in permissions.iter().filter(|all| !creates(all.3)) {
+        names(*permission).await;
+    }
+}
+
+/// A configuration with one user for all, with these permissions.
+fn everybody(permissions: &str) -> String {
+    format!(
+        "authorization {{ users: [ {{ user: all, password: all, permissions: {{ {permissions} }} }} ] }}\n\
+         no_auth_user: all\n"
+    )
+}
+
+async fn rig() -> Rig {
+    let plan = Plan {
+        workers: 1,
+        edges: 1,
+        nats_config: Some(everybody("publish: \">\"")),
+        ..plan()
+    };
+    Rig::start(plan).await.unwrap()
+}
+
+/// Waits until `/ready` of a process has this status, and returns its text.
+async fn ready(process: &Process, status: u16) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match get(process.admin(), "/ready").await {
+            Some((found, text)) if found == status => return text,
+            found => assert!(Instant::now() < deadline, "{status}: {found:?}"),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn d27_a_permission_that_is_taken_away_is_said_until_it_is_back() {
+    let rig = rig().await;
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join("relay-1", json!({})).await;
+    rig.nats
+        .reload(&everybody("publish: { deny: \"in.>\" }"))
+        .await;
+    alice.input("relay-1", json!("one")).await;
+    let edge = &rig.edges[0];
+    let text = ready(edge, 503).await;
+    let words = "Permissions Violation for Publish to \"in.";
+    assert!(text.contains(words), "{text}");
+    let counted = edge.metric("grandstand_edge_bus_errors_total").await;
+    assert!(counted >= Some(1.0), "{counted:?}");
+    assert_eq!(edge.metric("grandstand_edge_bus_refused").await, Some(1.0));
+    rig.nats.reload(&everybody("publish: \">\"")).await;
+    ready(edge, 200).await;
+    alice.until_answered("relay-1").await;
+    alice.input("relay-1", json!("two")).await;
+    alice.until_answered("relay-1").await;
+    assert_eq!(alice.rooms["relay-1"].view["count"], 2);
+    let said = edge.log_text().matches("ERROR").count();
+    assert!(said <= 2, "{}", edge.log_text());
+}
+
+#[tokio::test]
+async fn d27_a_subscription_that_nats_removed_is_made_again() {
+    let rig = rig().await;
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join("relay-1", json!({})).await;
+    rig.nats
+        .reload(&everybody("subscribe: { deny: \"edge.*\" }"))
+        .await;
+    let text = ready(&rig.edges[0], 503).await;
+    assert!(text.contains("subscribe to edge.*"), "{text}");
+    rig.nats.reload(&everybody("publish: \">\"")).await;
+    ready(&rig.edges[0], 200).await;
+    alice.input("relay-1", json!("one")).await;
+    alice.until_answered("relay-1").await;
+    assert_eq!(alice.rooms["relay-1"].view["count"], 1);
+}
