@@ -1,5 +1,6 @@
 //! Options of the bus.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use grandstand_types::id::Partition;
 
 /// How long a receipt of an append or a put waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The times for which the log may keep an entry, in seconds.
+pub const LOG_MAX_AGE_S: RangeInclusive<u64> = 600..=31_536_000;
 
 /// The interval of heartbeats on an idle reader. After two missing ones the reader is lost.
 pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);

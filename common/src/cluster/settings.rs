@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bus::options::LOG_MAX_AGE_S;
 use crate::bus::{BusOptions, LogLimit, Servers, Storage, check_credentials};
 use crate::process::config::Checks;
 use crate::supervisor::Supervisor;
@@ -101,11 +102,7 @@ impl ClusterSettings {
             matches!(self.replicas, 1 | 3 | 5),
             || "must be 1, 3 or 5",
         );
-        checks.range(
-            "cluster.log_max_age_s",
-            self.log_max_age_s,
-            600..=31_536_000,
-        );
+        checks.range("cluster.log_max_age_s", self.log_max_age_s, LOG_MAX_AGE_S);
         checks.require(
             "cluster.log_max_bytes",
             self.log_max_bytes >= -1,

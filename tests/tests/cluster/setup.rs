@@ -61,7 +61,7 @@ impl Tried {
 async fn a_wrong_setting_of_a_stream_is_reported_with_the_wanted_value_and_the_fix() {
     let tried = Tried::new().await;
     let url = tried.nats.url();
-    let wrong: [(&str, Value, &[&str]); 12] = [
+    let wrong: [(&str, Value, &[&str]); 13] = [
         (
             "IN_0",
             json!({"retention": "workqueue"}),
@@ -84,7 +84,16 @@ async fn a_wrong_setting_of_a_stream_is_reported_with_the_wanted_value_and_the_f
         (
             "IN_3",
             json!({"max_age": 60 * SECONDS}),
-            &["max_age 60s", "3600s", "cluster.log_max_age_s to 60"],
+            &[
+                "max_age 60s",
+                "3600s",
+                "required: `nats stream edit IN_3 --max-age=3600s`",
+            ],
+        ),
+        (
+            "IN_3",
+            json!({"max_age": 900 * SECONDS}),
+            &["max_age 900s", "3600s", "cluster.log_max_age_s to 900"],
         ),
         (
             "IN_0",

@@ -12,7 +12,7 @@ use crate::bus::nats::pub_ack::{
     NOT_ENOUGH_SERVERS,
 };
 use crate::bus::nats::size_limits::SizeLimits;
-use crate::bus::options::{BusOptions, LogLimit, Storage};
+use crate::bus::options::{BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
 use crate::subject;
 use grandstand_types::id::Partition;
 
@@ -256,11 +256,16 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
         ),
         "discard policy" discard edit("--discard", "new".to_owned()),
         "max_age" max_age match is_log {
-            true => format!(
-                "set cluster.log_max_age_s to {}, or {}",
-                found.max_age.as_secs(),
-                edit("--max-age", format!("{}s", wanted.max_age.as_secs()))
-            ),
+            true => {
+                let change = edit("--max-age", format!("{}s", wanted.max_age.as_secs()));
+                match found.max_age.as_secs() {
+                    age if LOG_MAX_AGE_S.contains(&age) => {
+                        format!("set cluster.log_max_age_s to {age}, or {change}")
+                    }
+                    // `cluster.log_max_age_s` refuses it.
+                    _ => change,
+                }
+            }
             false => edit("--max-age", "0".to_owned()),
         },
         "history (max_msgs_per_subject)" max_messages_per_subject
