@@ -27,6 +27,8 @@ pub mod log_clock;
 
 pub mod exit;
 
+pub mod http;
+
 pub mod process;
 
 pub mod auth;

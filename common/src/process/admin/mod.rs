@@ -39,6 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::exit::BindError;
+use crate::http::has_valid_host;
 use crate::process::metrics;
 use crate::supervisor::Supervisor;
 use reserve::Reserve;
@@ -206,6 +207,10 @@ fn answer<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+    if !has_valid_host(request) {
+        let text = "a request needs exactly one Host\n".to_owned();
+        return respond(StatusCode::BAD_REQUEST, TEXT, text);
+    }
     // hyper omits the body of a response to HEAD.
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(

@@ -95,6 +95,27 @@ async fn unknown_paths_get_404_and_other_methods_405() {
     assert_eq!(body, "");
 }
 
+#[tokio::test]
+async fn d31_a_missing_or_a_second_host_is_refused_with_400() {
+    let (admin, _) = start(&Status::new());
+    for (request, status) in [
+        ("GET /health HTTP/1.1\r\n", "400"),
+        ("GET /health HTTP/1.1\r\nhost: a\r\nhost: a\r\n", "400"),
+        ("GET /health HTTP/1.1\r\nhost: a b\r\n", "400"),
+        ("GET /health HTTP/1.1\r\nhost: a\r\n", "200"),
+        ("GET /health HTTP/1.0\r\n", "200"),
+        ("GET /health HTTP/1.0\r\nhost: a\r\nhost: b\r\n", "400"),
+    ] {
+        let mut stream = TcpStream::connect(admin.address()).await.unwrap();
+        let bytes = format!("{request}connection: close\r\n\r\n");
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let found = answer.split(' ').nth(1).unwrap();
+        assert_eq!(found, status, "{request:?}: {answer}");
+    }
+}
+
 #[test]
 fn a_port_in_use_is_reported_with_its_address_and_key() {
     let (first, _) = start(&Status::new());

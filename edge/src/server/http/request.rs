@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use grandstand_common::envelope::Encoding;
+use grandstand_common::http::has_valid_host;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::http::uri::Authority;
 use hyper::{Method, Request, Version};
 use percent_encoding::percent_decode_str;
 
@@ -66,15 +66,7 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
 
 /// Checks the `Host` header (RFC 9112 section 3.2).
 pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), HttpError> {
-    let mut hosts = request.headers().get_all(header::HOST).into_iter();
-    let valid = match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) if host.is_empty() => true,
-        (Some(host), None) => {
-            Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'))
-        }
-        (Some(_), Some(_)) => false,
-    };
+    let valid = has_valid_host(request);
     valid.then_some(()).ok_or(HttpError::BadHost)
 }
 
