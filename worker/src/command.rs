@@ -186,6 +186,8 @@ pub struct EngineConfig {
     pub max_payload: usize,
     /// The bus' limit of a value with its headers, bytes.
     pub value_bytes: usize,
+    /// The bus' limits that rooms may rely on, bytes. A room that exceeds a lower one is not at fault (D27).
+    pub full_payload: usize,
     /// Bytes of updates that are kept per lane. The lane's snapshot is sent again after as many bytes.
     pub ring_bytes: usize,
     /// The limit of the state of a room's game, bytes.
@@ -231,6 +233,7 @@ impl EngineConfig {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             max_payload: 1024 * 1024,
             value_bytes: 1024 * 1024,
+            full_payload: 1024 * 1024,
             ring_bytes: 64 * 1024,
             state_bytes: 768 * 1024,
             snapshot_entries: 256,

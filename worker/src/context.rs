@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) applied: ReplaySize,
     /// The number of owned partitions.
     pub(crate) partitions: u32,
+    /// Whether it was said that NATS does not take an item, since its limits changed last.
+    pub(crate) said_too_big: bool,
 }
 
 /// Whether a partition is still owned after a call.
@@ -62,6 +64,7 @@ impl Context {
             replay_cost: ReplayCost::default(),
             applied: ReplaySize::default(),
             partitions: 1,
+            said_too_big: false,
             config,
         }
     }

@@ -19,6 +19,8 @@ pub struct Counts {
     pub unreadable_snapshots: u64,
     /// Times that a room became hot.
     pub rooms_heated: u64,
+    /// Items that were not sent, because NATS' limit of a message has become lower.
+    pub items_not_taken: u64,
 }
 
 impl Counts {

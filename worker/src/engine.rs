@@ -274,6 +274,18 @@ impl Engine {
         let config = &mut self.context.config;
         (config.max_payload, config.value_bytes) = (max_payload, value_bytes);
         self.context.outbox.set_max_payload(max_payload);
+        self.context.said_too_big = false;
+        for owned in self.partitions.values_mut() {
+            owned.handle_limits(&self.context);
+        }
+    }
+
+    /// Returns the number of rooms that the bus does not take at the moment, because its limits have become lower.
+    pub fn held_rooms(&self) -> usize {
+        self.partitions
+            .values()
+            .map(OwnedPartition::held_rooms)
+            .sum()
     }
 
     /// Notes the time that handling events took since the last call, as far as entries of logs were among them. From it

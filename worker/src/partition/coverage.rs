@@ -13,6 +13,9 @@ const WRITE_AGAIN: Duration = Duration::from_millis(20);
 /// The delay before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// The delay before a write is tried again that the bus does not take, unless its limits change before.
+const HELD_RETRY: Duration = Duration::from_secs(30);
+
 /// The bytes of a snapshot after which the next one may wait longer.
 const SNAPSHOT_UNIT: u64 = 64 * 1024;
 
@@ -44,6 +47,8 @@ pub(super) struct Coverage {
     deleted: BTreeSet<(u64, RoomId)>,
     /// The number of rooms with a write, a deletion of the key, or a read after a failed write in flight.
     in_flight: usize,
+    /// Rooms that the bus does not take, because its limit of a value has become lower.
+    held: BTreeSet<RoomId>,
     deadlines: Deadlines<RoomId>,
 }
 
@@ -97,6 +102,7 @@ impl Coverage {
             uncovered: BTreeSet::new(),
             deleted: BTreeSet::new(),
             in_flight: 0,
+            held: BTreeSet::new(),
             deadlines: Deadlines::default(),
         }
     }
@@ -163,6 +169,7 @@ impl Coverage {
 
     /// Drops the uncovered entries of a room that will not be written. Returns the first of them.
     pub(super) fn clear(&mut self, id: &RoomId) -> Option<u64> {
+        self.held.remove(id);
         let cover = self.rooms.get_mut(id)?;
         self.size.subtract(cover.size);
         let first = cover.first.take();
@@ -240,6 +247,32 @@ impl Coverage {
         self.deadlines.set(id, Some(now + WRITE_AGAIN));
     }
 
+    /// Notes that the bus does not take a room that is due. Returns whether that is new.
+    pub(super) fn hold(&mut self, id: &RoomId, now: Instant) -> bool {
+        let Some(cover) = self.rooms.get_mut(id) else {
+            return false;
+        };
+        cover.since.get_or_insert(now);
+        cover.not_before = Some(now + HELD_RETRY);
+        self.reschedule(id, now);
+        self.held.insert(id.clone())
+    }
+
+    /// Makes the rooms due again that the bus did not take, because its limits have changed.
+    pub(super) fn retry_held(&mut self, now: Instant) {
+        for id in self.held.clone() {
+            if let Some(cover) = self.rooms.get_mut(&id) {
+                cover.not_before = None;
+                self.reschedule(&id, now);
+            }
+        }
+    }
+
+    /// The number of rooms that the bus does not take.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Makes every room with uncovered entries due, from now on, for the handover. Returns these rooms.
     pub(super) fn write_all_now(&mut self) -> Vec<RoomId> {
         self.writes_all_now = true;
@@ -258,10 +291,11 @@ impl Coverage {
     }
 
     /// Notes that a room's write is stored, which covers the entries before it. `deleted` is the entry that deleted the
-    /// room, if the write says that.
-    pub(super) fn on_written(&mut self, id: &RoomId, deleted: Option<u64>, now: Instant) {
+    /// room, if the write says that. Returns whether the bus did not take the room before.
+    pub(super) fn on_written(&mut self, id: &RoomId, deleted: Option<u64>, now: Instant) -> bool {
+        let was_held = self.held.remove(id);
         let Some(cover) = self.rooms.get_mut(id) else {
-            return;
+            return was_held;
         };
         self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
         cover.not_before = None;
@@ -276,6 +310,7 @@ impl Coverage {
             self.deleted.insert((deleted, id.clone()));
         }
         self.reschedule(id, now);
+        was_held
     }
 
     /// Notes that a room's write failed and the stored value is being read. After a conflict, in which another value

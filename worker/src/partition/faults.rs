@@ -20,7 +20,8 @@ pub(super) fn quarantine(
     state.close(cx, &head, exists, why.code());
     let first = state.coverage.first_of(id);
     let place = (state.tenure, state.checkpoints.generation());
-    let limits = SnapshotLimits::new(cx.config.state_bytes, cx.config.value_bytes);
+    let config = &cx.config;
+    let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
     let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, limits));
     let seq = first.unwrap_or(state.log.reached());
     match &whole {

@@ -117,6 +117,16 @@ impl OwnedPartition {
         self.state.rooms.stored()
     }
 
+    /// Returns the number of rooms that the bus does not take at the moment.
+    pub(crate) fn held_rooms(&self) -> usize {
+        self.state.coverage.held()
+    }
+
+    /// Handles other limits of the bus: tries again what it did not take.
+    pub(crate) fn handle_limits(&mut self, cx: &Context) {
+        self.state.coverage.retry_held(cx.now.at);
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.state.takeover.is_ready()
     }

@@ -7,6 +7,7 @@ use grandstand_game::host::Panicked;
 use super::faults;
 use super::state::PartitionState;
 use crate::context::Context;
+use crate::outbox::ItemTooBig;
 use crate::stored::quarantine::QuarantineReason;
 
 /// Sends one item to one edge. A room goes to quarantine if its item exceeds the payload limit. A quarantined room
@@ -26,10 +27,26 @@ pub(super) fn send(
     }
     let head = state.head(id);
     if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
+        on_too_big(state, cx, id, error);
+    }
+}
+
+/// Handles an item that is not sent. A room whose items exceed the limit that rooms may rely on goes to quarantine. If
+/// only NATS' own limit is lower, the room is not at fault: it goes on, and the item is dropped.
+fn on_too_big(state: &mut PartitionState, cx: &mut Context, id: &RoomId, error: ItemTooBig) {
+    if error.bytes > cx.config.full_payload {
         tracing::error!(room = %id, %error, "an item of a room exceeds the payload limit");
         if state.rooms.get(id).is_some() {
             faults::quarantine(state, cx, id, QuarantineReason::TooBig);
         }
+        return;
+    }
+    cx.counts.items_not_taken += 1;
+    if !std::mem::replace(&mut cx.said_too_big, true) {
+        tracing::error!(
+            room = %id, %error,
+            "items of rooms are not sent until NATS takes them, so their clients wait: raise max_payload of NATS"
+        );
     }
 }
 
@@ -44,8 +61,7 @@ pub(super) fn publish_hot(
         return;
     }
     if let Err(error) = cx.outbox.push_hot(id, kind()) {
-        tracing::error!(room = %id, %error, "an item of a room exceeds the payload limit");
-        faults::quarantine(state, cx, id, QuarantineReason::TooBig);
+        on_too_big(state, cx, id, error);
     }
 }
 

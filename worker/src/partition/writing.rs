@@ -23,12 +23,23 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         return;
     }
     let place = (state.tenure, state.checkpoints.generation());
-    let limits = SnapshotLimits::new(cx.config.state_bytes, cx.config.value_bytes);
+    let config = &cx.config;
+    let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
     let value = match state.rooms.encode(id, place, limits) {
         Some(Ok(value)) => value,
         Some(Err(error @ EncodeError::TooBig { .. })) => {
             tracing::error!(room = %id, %error, "a room is too big to be stored");
             faults::quarantine(state, cx, id, QuarantineReason::TooBig);
+            return;
+        }
+        Some(Err(error @ EncodeError::NotTaken { .. })) => {
+            if state.coverage.hold(id, cx.now.at) {
+                tracing::error!(
+                    room = %id, %error,
+                    "a room cannot be stored; it goes on in memory and in the log until NATS takes it: raise max_payload of \
+                     NATS, and max_msg_size of its streams KV_rooms_*"
+                );
+            }
             return;
         }
         Some(Err(error)) => {
@@ -83,7 +94,9 @@ pub(super) fn on_written(
     if let Outcome::Stored(revision) = outcome {
         state.rooms.set_revision(id, revision);
         let deleted = state.rooms.deleted(id);
-        state.coverage.on_written(id, deleted, cx.now.at);
+        if state.coverage.on_written(id, deleted, cx.now.at) {
+            tracing::info!(room = %id, "NATS takes the room again");
+        }
         if state.coverage.is_clean(id) {
             state.rooms.on_whole_stored(id);
         }

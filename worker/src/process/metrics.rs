@@ -20,6 +20,8 @@ pub struct WorkerMetrics {
     pub rooms: Gauge,
     /// Rooms that are stored but not in memory.
     pub idle_rooms: Gauge,
+    /// Rooms that NATS does not take at the moment, because its limits have become lower.
+    pub held_rooms: Gauge,
     /// [`Counts::inputs`].
     pub inputs: Counter,
     /// [`Counts::rejects`].
@@ -34,6 +36,8 @@ pub struct WorkerMetrics {
     pub unreadable_snapshots: Counter,
     /// [`Counts::rooms_heated`].
     pub rooms_heated: Counter,
+    /// [`Counts::items_not_taken`].
+    pub items_not_taken: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -77,6 +81,11 @@ impl WorkerMetrics {
                 now.unreadable_snapshots,
             ),
             (&self.rooms_heated, before.rooms_heated, now.rooms_heated),
+            (
+                &self.items_not_taken,
+                before.items_not_taken,
+                now.items_not_taken,
+            ),
         ];
         for (counter, before, now) in counters {
             counter.inc_by(now - before);
@@ -104,6 +113,11 @@ impl WorkerMetrics {
             "The clock of this machine minus the clock of the log",
             self.clock_skew.clone(),
         );
+        registry.register(
+            "rooms_held",
+            "Rooms that cannot be stored, because NATS' limits have become lower",
+            self.held_rooms.clone(),
+        );
         let counters = [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs that games rejected", &self.rejects),
@@ -122,6 +136,11 @@ impl WorkerMetrics {
                 "snapshots_unreadable",
                 "Snapshots that this build cannot read",
                 &self.unreadable_snapshots,
+            ),
+            (
+                "items_not_taken",
+                "Items that were not sent, because NATS' limit of a message has become lower",
+                &self.items_not_taken,
             ),
             (
                 "rooms_heated",

@@ -282,6 +282,7 @@ impl<'a> Worker<'a> {
         metrics.partitions.set(self.machine.owned() as i64);
         metrics.rooms.set(self.engine.loaded_rooms() as i64);
         metrics.idle_rooms.set(self.engine.stored_rooms() as i64);
+        metrics.held_rooms.set(self.engine.held_rooms() as i64);
     }
 
     /// Exports the difference between the wall clock and the clock of the log, and warns of a large one.

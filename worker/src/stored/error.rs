@@ -15,6 +15,9 @@ pub(crate) enum EncodeError {
         bytes: usize,
         max: usize,
     },
+    /// The bus takes less than rooms may rely on. The room is not at fault.
+    #[error("the snapshot has {bytes} bytes, and NATS takes only {max} at the moment")]
+    NotTaken { bytes: usize, max: usize },
 }
 
 /// The error of a stored snapshot that cannot be used.

@@ -33,17 +33,21 @@ pub(crate) struct SnapshotLimits {
     pub(crate) game: usize,
     /// The limit of the whole snapshot.
     pub(crate) snapshot: usize,
+    /// What the bus takes at the moment, if that is less.
+    pub(crate) taken: usize,
 }
 
 /// The most bytes of a write's subject and headers, which NATS counts as payload.
 const WRITE_OVERHEAD: usize = 1024;
 
 impl SnapshotLimits {
-    /// The limits of a game's state and of a value of the bus, bytes.
-    pub(crate) fn new(state_bytes: usize, value_bytes: usize) -> Self {
+    /// The limits of a game's state, and of a value of the bus: the one that rooms may rely on, and the one at the
+    /// moment, bytes.
+    pub(crate) fn new(state_bytes: usize, full_bytes: usize, value_bytes: usize) -> Self {
         Self {
             game: state_bytes,
-            snapshot: value_bytes.saturating_sub(WRITE_OVERHEAD),
+            snapshot: full_bytes.max(value_bytes).saturating_sub(WRITE_OVERHEAD),
+            taken: value_bytes.saturating_sub(WRITE_OVERHEAD),
         }
     }
 
@@ -51,6 +55,7 @@ impl SnapshotLimits {
     pub(crate) const NONE: Self = Self {
         game: usize::MAX,
         snapshot: usize::MAX,
+        taken: usize::MAX,
     };
 }
 
@@ -144,7 +149,11 @@ pub(crate) fn encode(
     };
     let value = serde_json::to_vec(&stored)?;
     check("the snapshot", value.len(), limits.snapshot)?;
-    Ok(value.into())
+    let (bytes, max) = (value.len(), limits.taken);
+    match bytes > max {
+        true => Err(EncodeError::NotTaken { bytes, max }),
+        false => Ok(value.into()),
+    }
 }
 
 fn check(what: &'static str, bytes: usize, max: usize) -> Result<(), EncodeError> {

@@ -1,6 +1,8 @@
 //! Bounds of what a room keeps beside its game's state (D26).
 
 use super::*;
+use grandstand_common::bus::Bucket;
+use grandstand_common::subject;
 use grandstand_common::wire::Body;
 
 /// The bound of a room's record beside the state of its game.
@@ -131,4 +133,78 @@ fn d27_an_input_that_the_edge_refused_is_rejected_and_not_applied() {
         .filter(|text| *text != "processed 10 n1 seq1")
         .collect();
     assert_eq!(answers, wanted);
+}
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn d27_a_room_that_nats_does_not_take_goes_on_and_is_stored_once_it_does() {
+    let mut rig = Rig::started();
+    let alice = ("alice", 10);
+    rig.join("echo-1", "alice", 10);
+    rig.advance(1_500);
+    let stored = rig.snapshot("echo-1").unwrap()["last"].clone();
+    // NATS comes back with a lower limit than the room's state has bytes.
+    rig.owner.handle_limits(MIB, 40_000);
+    let grown = rig.input("echo-1", alice, 1, "grow");
+    answers(&mut rig, "e1");
+    rig.advance(60_000);
+    rig.input("echo-1", alice, 2, "b");
+    assert!(answers(&mut rig, "e1").contains(&"processed 10 n2 seq2".to_owned()));
+    assert_eq!(rig.owner.held_rooms(), 1);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], stored);
+    assert!(rig.checkpoint().seq <= grown, "the log has the rest");
+    let key = subject::room_key(P, &room_id("echo-1"));
+    assert!(rig.get(Bucket::Quarantine, &key).is_none());
+
+    // A successor has the room from the log. It is stored once NATS takes it.
+    rig.restart();
+    rig.owner.handle_limits(MIB, 40_000);
+    rig.input("echo-1", alice, 3, "c");
+    assert!(answers(&mut rig, "e1").contains(&"processed 10 n3 seq3".to_owned()));
+    rig.advance(5_000);
+    assert_eq!(rig.owner.held_rooms(), 1);
+    rig.owner.handle_limits(MIB, MIB);
+    rig.advance(5_000);
+    assert_eq!(rig.owner.held_rooms(), 0);
+    assert_eq!(rig.snapshot("echo-1").unwrap()["last"], rig.next_seq - 1);
+}
+
+#[test]
+fn d27_a_handover_ends_with_a_room_that_nats_does_not_take() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.owner.handle_limits(MIB, 40_000);
+    let grown = rig.input("echo-1", ("alice", 10), 1, "grow");
+    rig.owner.release(rig.now, P);
+    rig.run();
+    for _ in 0..10 {
+        rig.advance(250);
+    }
+    assert_eq!(rig.events, ["released"]);
+    assert!(rig.checkpoint().seq <= grown);
+}
+
+#[test]
+fn d27_a_room_whose_item_nats_does_not_take_goes_on() {
+    let mut rig = Rig::started();
+    let alice = ("alice", 10);
+    rig.join("echo-1", "alice", 10);
+    rig.owner.handle_limits(2_000, MIB);
+    answers(&mut rig, "e1");
+    rig.input("echo-1", alice, 1, &"x".repeat(3_000));
+    rig.input("echo-1", alice, 2, "b");
+    let received = answers(&mut rig, "e1");
+    assert!(
+        received.contains(&"processed 10 n2 seq2".to_owned()),
+        "{received:?}"
+    );
+    assert!(
+        !received.iter().any(|text| text.starts_with("closed")),
+        "{received:?}"
+    );
+    assert!(rig.owner.counts().items_not_taken > 0);
+    rig.owner.handle_limits(MIB, MIB);
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(rig.received("e5", "echo-1")[..1], ["snapshot 0 v3 3"]);
 }

@@ -253,7 +253,9 @@ fn d19_a_gap_in_the_numbers_is_answered_with_its_rooms() {
 
 #[test]
 fn a_single_item_over_the_payload_limit_closes_the_room() {
-    let mut rig = Rig::with_config(|config| config.max_payload = 2_000);
+    let mut rig = Rig::with_config(|config| {
+        (config.max_payload, config.full_payload) = (2_000, 2_000);
+    });
     rig.take();
     rig.join("echo-1", "alice", 10);
     rig.received("e1", "echo-1");
