@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use grandstand_types::id::{Epoch, WorkerId};
+use grandstand_types::id::{Epoch, RoomId, WorkerId};
 
 /// The owner of a partition: bucket `leases`, key `{p}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,33 @@ pub struct Lease {
     pub epoch: Epoch,
     /// The owner has read the log up to its end at takeover, and answers `ctl`.
     pub ready: bool,
+    /// The sender of the batches about the partition's rooms, if it is not the worker's id: each loop of a worker numbers
+    /// its batches itself (D19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<WorkerId>,
+    /// The last entries at which a loop of an owner got stuck, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<StuckEntry>,
+}
+
+impl Lease {
+    /// The sender of the batches about the partition's rooms; `None` if there is no owner.
+    pub fn sender(&self) -> Option<&WorkerId> {
+        self.sender.as_ref().or(self.worker.as_ref())
+    }
+}
+
+/// An entry of the log at which a loop got stuck: the game did not return in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckEntry {
+    /// The room.
+    pub room: RoomId,
+    /// The sequence of the entry in the log; 0 for a call of the game outside of entries.
+    pub seq: u64,
+    /// The time of the entry, Unix milliseconds. With the sequence it names the entry, even if the log was created again.
+    pub time_ms: u64,
+    /// How often a loop got stuck there.
+    pub times: u32,
 }
 
 /// A worker: bucket `workers`, key its id. Renewed every 500 ms (D16).

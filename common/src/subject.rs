@@ -9,7 +9,7 @@
 //! | `process.{id}.alive` | liveness probe of an edge process (request) |
 //! | `hot.{room}` | messages for all edges that watch a hot room |
 //! | `worker.{id}.alive` | liveness probe of a worker (request) |
-//! | `worker.{id}.link` | an edge asks which rooms were in batches that it missed (request) |
+//! | `worker.{sender}.link` | an edge asks which rooms were in batches that it missed (request) |
 
 use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
@@ -68,9 +68,9 @@ pub fn worker_alive(worker: &WorkerId) -> String {
     format!("worker.{worker}.alive")
 }
 
-/// `worker.{id}.link`: an edge asks which rooms were in batches that it missed.
-pub fn worker_link(worker: &WorkerId) -> String {
-    format!("worker.{worker}.link")
+/// `worker.{sender}.link`: an edge asks which rooms were in batches that it missed.
+pub fn worker_link(sender: &WorkerId) -> String {
+    format!("worker.{sender}.link")
 }
 
 /// `{p}.{room}`: the key of a room's snapshot.

@@ -155,6 +155,8 @@ pub enum Command {
     RolledBack {
         /// The partition.
         partition: Partition,
+        /// Its epoch.
+        epoch: Epoch,
     },
 }
 
@@ -178,7 +180,7 @@ pub enum Outcome {
 /// The configuration of an [`Engine`](crate::engine::Engine).
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// This worker.
+    /// The sender of the batches: this worker, or one of its loops.
     pub worker: WorkerId,
     /// The id of the build. A room that one build put in quarantine is tried again by another build (D14).
     pub build: String,

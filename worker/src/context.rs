@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use grandstand_common::id::{Epoch, Partition, RoomId};
+use grandstand_common::record::StuckEntry;
 use grandstand_common::subject;
 use grandstand_common::wire::Entry;
 use prost::Message;
@@ -10,12 +11,21 @@ use prost::Message;
 use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
 use crate::outbox::Outbox;
+use crate::progress::Progress;
 use crate::replay_cost::{ReplayCost, ReplaySize};
 use crate::requests::{Purpose, Requests};
 use grandstand_game::Games;
+use grandstand_game::host::Panicked;
 
 /// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
 const SUCCESSOR_PARTITIONS: u32 = 4;
+
+/// The number of times that loops get stuck at an entry before its room is put in quarantine. A machine that stands still
+/// must not put rooms away that are innocent.
+const STUCK_TIMES: u32 = 2;
+
+/// In place of the sequence and the time of an entry: a call of a game outside of entries.
+pub(crate) const OUTSIDE: (u64, u64) = (0, 0);
 
 /// The state that all partitions of a worker share.
 #[derive(Debug)]
@@ -35,6 +45,10 @@ pub(crate) struct Context {
     pub(crate) partitions: u32,
     /// Whether it was said that NATS does not take an item, since its limits changed last.
     pub(crate) said_too_big: bool,
+    /// The call of a game that has not returned.
+    pub(crate) progress: Progress,
+    /// The entries at which loops got stuck, by partition.
+    stuck: Vec<(Partition, StuckEntry)>,
 }
 
 /// Whether a partition is still owned after a call.
@@ -65,6 +79,8 @@ impl Context {
             applied: ReplaySize::default(),
             partitions: 1,
             said_too_big: false,
+            progress: Progress::default(),
+            stuck: Vec::new(),
             config,
         }
     }
@@ -91,9 +107,42 @@ impl Context {
         });
     }
 
+    /// Notes the entries of a partition at which loops got stuck.
+    pub(crate) fn note_stuck(&mut self, partition: Partition, entries: Vec<StuckEntry>) {
+        let entries = entries.into_iter().map(|entry| (partition, entry));
+        self.stuck.extend(entries);
+    }
+
+    /// Calls a game for a room, and makes the call visible to other threads. `entry` is the sequence and the time of the
+    /// entry, or [`OUTSIDE`]. Fails without the call if loops got stuck there before, as if the game had panicked.
+    pub(crate) fn call<T>(
+        &self,
+        room: &RoomId,
+        entry: (u64, u64),
+        game: impl FnOnce() -> Result<T, Panicked>,
+    ) -> Result<T, Panicked> {
+        if self.is_stuck_at(room, entry) {
+            tracing::error!(%room, seq = entry.0, "the game is not called: loops got stuck there before");
+            return Err(Panicked);
+        }
+        self.progress.begin(room, entry);
+        let result = game();
+        self.progress.end();
+        result
+    }
+
+    /// Whether loops got stuck at an entry of a room, or outside of its entries, too often.
+    pub(crate) fn is_stuck_at(&self, room: &RoomId, entry: (u64, u64)) -> bool {
+        self.stuck.iter().any(|(_, stuck)| {
+            let at = (stuck.seq, stuck.time_ms);
+            stuck.times >= STUCK_TIMES && (at == entry || at == OUTSIDE) && stuck.room == *room
+        })
+    }
+
     /// Forgets a partition's requests, and drops its commands that the driver has not taken yet.
     pub(crate) fn forget(&mut self, partition: Partition) {
         self.requests.forget(partition);
+        self.stuck.retain(|(of, _)| *of != partition);
         let requests = &self.requests;
         self.commands.retain(|command| match command {
             Command::Append { token, .. }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
+use grandstand_common::record::StuckEntry;
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
 use prost::Message;
 
@@ -15,6 +16,7 @@ use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
 use crate::context::{Context, Ownership};
 use crate::counts::Counts;
 use crate::partition::OwnedPartition;
+use crate::progress::Progress;
 use grandstand_game::Games;
 
 /// The most requests that wait for the end of a turn. Further ones are not answered, and their edges ask again.
@@ -54,6 +56,17 @@ impl Engine {
         let owned = OwnedPartition::take(&mut self.context, partition, epoch);
         self.partitions.insert(partition, owned);
         self.count_partitions();
+    }
+
+    /// Notes the entries of a partition at which loops of its owners got stuck. Call it after [`take`](Self::take). A room
+    /// goes to quarantine instead of the second attempt to apply such an entry.
+    pub fn note_stuck(&mut self, partition: Partition, entries: Vec<StuckEntry>) {
+        self.context.note_stuck(partition, entries);
+    }
+
+    /// Shows in `progress` which call of a game has not returned.
+    pub fn set_progress(&mut self, progress: Progress) {
+        self.context.progress = progress;
     }
 
     /// Begins a handover: stops reading the log, writes uncovered rooms and the checkpoint, and ends with
@@ -100,6 +113,11 @@ impl Engine {
     pub fn partitions(&self) -> impl Iterator<Item = (Partition, Epoch, bool)> + '_ {
         let all = self.partitions.iter();
         all.map(|(id, owned)| (*id, owned.epoch(), owned.is_ready()))
+    }
+
+    /// Returns the epoch of a partition that is owned.
+    pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
+        Some(self.partitions.get(&partition)?.epoch())
     }
 
     /// Returns the counters.
@@ -365,7 +383,7 @@ impl Engine {
                 epoch,
                 later,
             },
-            Ownership::RolledBack => Command::RolledBack { partition },
+            Ownership::RolledBack => Command::RolledBack { partition, epoch },
             Ownership::Released => Command::Released { partition, epoch },
         };
         self.drop_partition(partition);

@@ -25,6 +25,8 @@ mod replay_cost;
 
 mod requests;
 
+pub mod progress;
+
 pub mod counts;
 
 mod deadlines;

@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Number of shards of the edge, each a thread with its own listener; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) shards: u16,
+    /// Number of room loops of the worker, each a thread with its share of the rooms; 0 for one per core
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) loops: u16,
     /// Add /v1/echo, which returns every message unchanged, for testing WebSockets
     #[arg(long)]
     pub(super) echo: bool,

@@ -43,8 +43,11 @@ impl Settings {
             .flag("--shards", "edge.shards", Some(args.shards))
             .flag("--nats", "cluster.url", args.nats.as_ref())
             .flag("--secret", "auth.secret", secret);
+        let for_worker = sources
+            .clone()
+            .flag("--loops", "worker.loops", Some(args.loops));
         let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
-        let mut worker: WorkerConfig = config::load(&sources).map_err(failed)?;
+        let mut worker: WorkerConfig = config::load(&for_worker).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
         edge.edge.drain_ms = DRAIN_MS;
         edge.cluster.connect_timeout_s = CONNECT_TIMEOUT_S;
@@ -100,12 +103,15 @@ mod tests {
             "nats://n:1",
             "--shards",
             "3",
+            "--loops",
+            "2",
         ];
         let both = settings(&line, &[("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", "8")]).unwrap();
         assert_eq!(both.edge.edge.listen.to_string(), "[::1]:9");
         assert_eq!(both.edge.edge.shards, 3);
         let worker = both.worker(&BusSource::Nats, &Supervisor::default());
         assert_eq!((worker.partitions, worker.alone), (8, false));
+        assert_eq!(worker.loops, 2);
         assert_eq!(both.worker.cluster.url, "nats://n:1");
     }
 

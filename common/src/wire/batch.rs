@@ -8,10 +8,10 @@ use super::item::{
 /// Everything that a worker has for an edge after one turn of its loop, on `edge.{edge}`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Batch {
-    /// The worker.
+    /// The sender: a worker, or one of its loops ([`Lease::sender`](crate::record::Lease::sender)).
     #[prost(string, tag = "3")]
     pub worker: String,
-    /// 1, 2, 3 … per worker and edge (D19). A heartbeat repeats the last number (0 before the first).
+    /// 1, 2, 3 … per sender and edge (D19). A heartbeat repeats the last number (0 before the first).
     #[prost(uint64, tag = "4")]
     pub number: u64,
     /// Whether this is a heartbeat: it has no rooms and only carries the last number.

@@ -86,13 +86,13 @@ pub struct Known {
 /// An owner's answer to [`Interest`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct InterestReply {
-    /// The worker that owns the partition.
+    /// The sender of the batches about the partition's rooms ([`Lease::sender`](crate::record::Lease::sender)).
     #[prost(string, tag = "3")]
     pub worker: String,
     /// The owner's epoch.
     #[prost(uint64, tag = "4")]
     pub epoch: u64,
-    /// The number of the last batch from the worker to this edge, including the batch that answers this request.
+    /// The number of the last batch from the sender to this edge, including the batch that answers this request.
     #[prost(uint64, tag = "5")]
     pub number: u64,
 }

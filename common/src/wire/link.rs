@@ -1,6 +1,6 @@
-//! Repair of a worker's link to an edge (D19).
+//! Repair of the link from a worker, or one of its loops, to an edge (D19).
 
-/// Asks which rooms were in the missing batches `from..=to` of a worker. A request on `worker.{id}.link`.
+/// Asks which rooms were in the missing batches `from..=to` of a sender. A request on `worker.{sender}.link`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LinkRequest {
     /// The edge.

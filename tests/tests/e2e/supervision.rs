@@ -3,13 +3,17 @@
 
 use std::time::Duration;
 
+use grandstand_common::id::RoomId;
 use grandstand_harness::client::{Client, Door};
 use grandstand_harness::nats::NatsServer;
-use grandstand_harness::process::{Process, Start};
+use grandstand_harness::process::{PATIENCE, Process, Start};
 use grandstand_harness::site::{SECRET, Site, edge};
 use serde_json::json;
 
 const ROOM: &str = "relay-part";
+
+/// The default number of partitions.
+const PARTITIONS: u16 = 64;
 
 fn dev() -> Start {
     Start::grandstand("dev")
@@ -65,7 +69,14 @@ async fn d28_a_part_that_returns_ends_dev() {
 
 #[tokio::test]
 async fn d28_a_part_of_the_process_or_its_worker_that_panics_ends_dev() {
-    for part in ["edge/leases", "edge/alive", "worker/loop", "worker/listen"] {
+    for part in [
+        "edge/leases",
+        "edge/alive",
+        "worker/loop",
+        "worker/alive",
+        "rooms-0/loop",
+        "rooms-0/listen",
+    ] {
         dies_in_dev("panic", part).await;
     }
 }
@@ -129,7 +140,9 @@ async fn d28_a_dead_part_ends_edges_and_workers_and_play_goes_on_without_them() 
 
 /// Waits until `/health` says 503 and names the loop.
 async fn is_unhealthy(process: &Process, name: &str) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
+        assert!(tokio::time::Instant::now() < deadline, "{name} hangs");
         let (status, text) = process.health().await.unwrap();
         if status == 503 {
             assert!(text.contains(name), "{text}");
@@ -146,6 +159,7 @@ async fn d28_a_loop_that_hangs_makes_the_process_unhealthy() {
         ("edge-1/batches", "edge-1"),
         ("edge-0/connections", "edge-0"),
         ("worker/loop", "worker"),
+        ("rooms-0/loop", "rooms-0"),
     ] {
         let dev = dev().env("GRANDSTAND_EDGE_EDGE_LIVENESS_MS", 500);
         let process = Process::start(dev, true).await;
@@ -153,6 +167,46 @@ async fn d28_a_loop_that_hangs_makes_the_process_unhealthy() {
         process.inject("hang", part).await;
         is_unhealthy(&process, name).await;
     }
+}
+
+/// The worker has two loops. One hangs; the other one does not notice.
+#[tokio::test]
+async fn d28_a_hanging_room_loop_is_replaced_and_does_not_delay_the_end_of_its_worker() {
+    let nats = NatsServer::start().await;
+    let worker = Start::worker()
+        .flag("--nats", nats.url())
+        .env("GRANDSTAND_FAULTS", 1)
+        .env("GRANDSTAND_WORKER_WORKER_LOOPS", 2)
+        .env("GRANDSTAND_WORKER_WORKER_LIVENESS_MS", 500);
+    let (mut worker, edge) = tokio::join!(
+        Process::start(worker, false),
+        Process::start(edge(&nats.url()), true)
+    );
+    let site = Site::of(vec![edge], None, None);
+    let on_loop = |index: u16| {
+        let rooms = (0..).map(|n| format!("relay-{n}"));
+        let of = |room: &str| room.parse::<RoomId>().unwrap().partition(PARTITIONS).0 % 2;
+        rooms.into_iter().find(|room| of(room) == index).unwrap()
+    };
+    let (hanging, turning) = (on_loop(0), on_loop(1));
+    let (mut alice, mut bob) = tokio::join!(site.client(0, "alice"), site.client(0, "bob"));
+    for (client, room) in [(&mut alice, &hanging), (&mut bob, &turning)] {
+        client.join(room, json!({})).await;
+        client.input(room, json!({"say": 1})).await;
+        client.until_answered(room).await;
+    }
+    worker.inject("hang", "rooms-0/loop").await;
+    is_unhealthy(&worker, "rooms-0").await;
+    bob.input(&turning, json!({"say": 2})).await;
+    bob.until_answered(&turning).await;
+    alice.input(&hanging, json!({"say": 2})).await;
+    alice.until_answered(&hanging).await;
+    let is_there = |c: &Client| c.rooms[&hanging].view["count"] == 2;
+    alice.until("each input is there once", is_there).await;
+    let stuck = worker.metric("grandstand_worker_loops_stuck_total").await;
+    assert_eq!(stuck, Some(1.0));
+    worker.term();
+    assert_eq!(worker.ended().await.code(), Some(0));
 }
 
 #[tokio::test]

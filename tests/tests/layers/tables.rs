@@ -66,11 +66,25 @@ pub(crate) const LAYERS: &[Layers] = &[
         rows: &[
             (
                 &["process"],
-                &["engine", "lease", "counts", "deadlines", "command"],
+                &[
+                    "engine",
+                    "lease",
+                    "counts",
+                    "deadlines",
+                    "command",
+                    "progress",
+                ],
             ),
             (
                 &["engine"],
-                &["partition", "context", "outbox", "counts", "command"],
+                &[
+                    "partition",
+                    "context",
+                    "outbox",
+                    "counts",
+                    "command",
+                    "progress",
+                ],
             ),
             (
                 &["partition"],
@@ -88,7 +102,14 @@ pub(crate) const LAYERS: &[Layers] = &[
             ),
             (
                 &["context"],
-                &["requests", "outbox", "counts", "command", "replay_cost"],
+                &[
+                    "requests",
+                    "outbox",
+                    "counts",
+                    "command",
+                    "replay_cost",
+                    "progress",
+                ],
             ),
             (&["replay"], &["stored", "room"]),
             (&["counts"], &["stored::error"]),
@@ -96,7 +117,14 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["outbox"], &["deadlines"]),
             (&["requests"], &["command"]),
             (
-                &["room", "lease", "command", "deadlines", "replay_cost"],
+                &[
+                    "room",
+                    "lease",
+                    "command",
+                    "deadlines",
+                    "replay_cost",
+                    "progress",
+                ],
                 &[],
             ),
         ],
@@ -383,6 +411,8 @@ pub(crate) const DEPENDENTS: &[Dependents] = &[
         may: &[
             "grandstand-common",
             "grandstand-types",
+            "grandstand-game",
+            "grandstand-worker",
             "grandstand-harness",
         ],
     },

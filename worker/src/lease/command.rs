@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::record::StuckEntry;
 
 /// The settings of a lease machine.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct LeaseSettings {
     pub build: String,
     /// The number of partitions of the cluster.
     pub partitions: u16,
+    /// The senders of the worker's loops. The loop of a partition is its number modulo their number.
+    pub senders: Vec<WorkerId>,
     /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
     pub alone: bool,
     /// What the process knows from an earlier machine.
@@ -82,12 +85,16 @@ pub enum LeaseCommand {
         partition: Partition,
         /// The epoch of the lease.
         epoch: Epoch,
+        /// The entries at which a loop of an owner got stuck.
+        stuck: Vec<StuckEntry>,
     },
     /// Stop the intake of the partition, which is to be handed over, and store its snapshots. Then call
     /// [`LeaseMachine::handle_stopped`](super::LeaseMachine::handle_stopped).
     Stop {
         /// The partition.
         partition: Partition,
+        /// The epoch of the lease.
+        epoch: Epoch,
     },
     /// Drop the partition at once and write nothing more, because another worker has its lease.
     Lost {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use grandstand_common::id::{Epoch, Partition, WorkerId};
-use grandstand_common::record::{WorkerRecord, WorkerState};
+use grandstand_common::record::{Lease, WorkerRecord, WorkerState};
 
 use super::command::{LeaseCommand, RecordKey};
 use super::leases::{Ownership, PartitionLease};
@@ -158,6 +158,7 @@ impl LeaseState {
             let should = self.should_own(partition);
             let free = self.is_free(index);
             let own = self.own.id.clone();
+            let sender = self.sender(partition);
             let lease = &mut self.leases[index];
             if lease.busy {
                 continue;
@@ -176,7 +177,8 @@ impl LeaseState {
                     may_give -= 1;
                     lease.ownership = Ownership::Stopping { epoch };
                     lease.given = Some(now);
-                    self.commands.push_back(LeaseCommand::Stop { partition });
+                    self.commands
+                        .push_back(LeaseCommand::Stop { partition, epoch });
                     continue;
                 }
                 Ownership::Owned { epoch, ready: true }
@@ -189,6 +191,11 @@ impl LeaseState {
                     record::lease(None, epoch, false)
                 }
                 _ => continue,
+            };
+            let wanted = Lease {
+                sender: sender.filter(|_| wanted.worker.is_some()),
+                stuck: lease.stuck(),
+                ..wanted
             };
             let (value, expected) = (encode(&wanted), lease.revision);
             lease.busy = true;

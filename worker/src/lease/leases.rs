@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, WorkerId};
-use grandstand_common::record::Lease;
+use grandstand_common::record::{Lease, StuckEntry};
 
 use super::command::{GetOutcome, PutOutcome};
 use super::record::decode;
 
 /// The time for which a released partition without a ready successor counts as being handed over.
 const GIVEN_FOR: Duration = Duration::from_secs(1);
+
+/// The most entries in a lease at which loops got stuck.
+const MAX_STUCK: usize = 8;
 
 /// The lease of a partition, as stored and as this worker owns it.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(super) struct PartitionLease {
     highest: Epoch,
     /// Whether the connection was lost since the lease was last written or read.
     unverified: bool,
+    /// The last entry at which this worker's loop got stuck, with the number of times to store in the lease.
+    stuck: Option<StuckEntry>,
 }
 
 /// Whether this worker owns a partition.
@@ -103,6 +108,35 @@ impl PartitionLease {
     /// The highest epoch of the partition that was seen.
     pub(super) fn highest(&self) -> Epoch {
         self.highest
+    }
+
+    /// Handles that the loop of the partition got stuck: the lease is released without a handover.
+    pub(super) fn on_stuck(&mut self, entry: Option<StuckEntry>) {
+        if self.epoch().is_none() {
+            return;
+        }
+        self.ownership = Ownership::Stopped;
+        if let Some(entry) = entry {
+            let mut known = self.stuck().into_iter();
+            let times = known.find(|known| is_same(known, &entry));
+            let times = times.map_or(0, |known| known.times).saturating_add(1);
+            self.stuck = Some(StuckEntry { times, ..entry });
+        }
+    }
+
+    /// The entries at which loops got stuck, for the next put of the lease.
+    pub(super) fn stuck(&self) -> Vec<StuckEntry> {
+        let stored = self.stored.as_ref();
+        let mut all = stored.map_or_else(Vec::new, |lease| lease.stuck.clone());
+        if let Some(new) = &self.stuck {
+            match all.iter_mut().find(|old| is_same(old, new)) {
+                Some(old) => old.times = old.times.max(new.times),
+                None => all.push(new.clone()),
+            }
+        }
+        let surplus = all.len().saturating_sub(MAX_STUCK);
+        all.drain(..surplus);
+        all
     }
 
     /// Handles an entry of the watch. A watch that was opened again may deliver an older one than is known, because the
@@ -212,4 +246,8 @@ impl PartitionLease {
             }
         }
     }
+}
+
+fn is_same(a: &StuckEntry, b: &StuckEntry) -> bool {
+    (&a.room, a.seq, a.time_ms) == (&b.room, b.seq, b.time_ms)
 }

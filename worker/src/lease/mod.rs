@@ -44,7 +44,9 @@ use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, SecondConnection};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
-use grandstand_common::record::WorkerState;
+use grandstand_common::record::{StuckEntry, WorkerState};
+
+pub use own::MAY_ACT_FOR;
 
 use leases::{Ownership, PartitionLease};
 use own::RecordEvent;
@@ -72,6 +74,11 @@ impl LeaseMachine {
     /// Whether the worker may publish, append and put at `now`. Call it directly before each of these.
     pub fn may_act(&self, now: Instant) -> bool {
         self.state.may_act(now)
+    }
+
+    /// The end of the time for which the worker may act, if no further renewal is acked; `None` if it may not act at all.
+    pub fn may_act_until(&self) -> Option<Instant> {
+        self.state.may_act_until()
     }
 
     /// The epoch of a partition that the worker owns; `None` for other partitions.
@@ -266,6 +273,22 @@ impl LeaseMachine {
         };
         if lease.epoch().is_some() {
             lease.ownership = Ownership::Stopped;
+        }
+    }
+
+    /// Handles that the loop of the partition is stuck and may not act any more. The lease is released without a handover;
+    /// `entry` is the one at which the loop got stuck, if it belongs to this partition.
+    pub fn handle_stuck(&mut self, partition: Partition, entry: Option<StuckEntry>) {
+        self.state.changed = true;
+        if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+            lease.on_stuck(entry);
+        }
+    }
+
+    /// Handles that another sender takes the place of the one at `index`.
+    pub fn handle_sender(&mut self, index: usize, sender: WorkerId) {
+        if let Some(earlier) = self.state.settings.senders.get_mut(index) {
+            *earlier = sender;
         }
     }
 

@@ -14,7 +14,7 @@ use super::record::{decode, encode};
 pub(super) const RENEWAL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The time for which a worker may act after it sent the last acked renewal.
-pub(super) const MAY_ACT_FOR: Duration = Duration::from_secs(2);
+pub const MAY_ACT_FOR: Duration = Duration::from_secs(2);
 
 /// The worker's own record.
 #[derive(Debug)]

@@ -24,5 +24,7 @@ pub(super) fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lea
         worker: worker.cloned(),
         epoch,
         ready,
+        sender: None,
+        stuck: Vec::new(),
     }
 }

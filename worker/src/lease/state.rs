@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use grandstand_common::id::Partition;
+use grandstand_common::id::{Epoch, Partition, WorkerId};
 
 use super::command::{LeaseCommand, LeaseSettings, RecordKey};
 use super::leases::{LeaseChange, Ownership, PartitionLease};
@@ -53,9 +53,15 @@ impl LeaseState {
 
     /// Whether the worker may publish, append and put at `now`.
     pub(super) fn may_act(&self, now: Instant) -> bool {
-        !self.ended
-            && self.own.may_act(now)
-            && !self.leases.iter().any(PartitionLease::is_unverified)
+        self.may_act_until().is_some_and(|until| now < until)
+    }
+
+    /// The end of the time for which the worker may act, if no further renewal is acked. The bound itself is excluded,
+    /// because other workers may mark this one as dead from then on.
+    pub(super) fn may_act_until(&self) -> Option<Instant> {
+        let is_verified = || !self.leases.iter().any(PartitionLease::is_unverified);
+        let until = self.own.may_act_until().filter(|_| !self.ended)?;
+        is_verified().then_some(until)
     }
 
     pub(super) fn on_record_event(&mut self, event: RecordEvent) {
@@ -71,17 +77,31 @@ impl LeaseState {
         match change {
             LeaseChange::Nothing => {}
             LeaseChange::Unknown => self.push_get(RecordKey::Lease(partition)),
-            LeaseChange::Taken(epoch) => self
-                .commands
-                .push_back(LeaseCommand::Start { partition, epoch }),
+            LeaseChange::Taken(epoch) => self.start(partition, epoch),
             LeaseChange::RolledBack => self.end(LeaseCommand::RolledBack),
             LeaseChange::Lost => self.commands.push_back(LeaseCommand::Lost { partition }),
             LeaseChange::Retaken(epoch) => {
                 self.commands.push_back(LeaseCommand::Lost { partition });
-                self.commands
-                    .push_back(LeaseCommand::Start { partition, epoch });
+                self.start(partition, epoch);
             }
         }
+    }
+
+    fn start(&mut self, partition: Partition, epoch: Epoch) {
+        let stored = self.leases[usize::from(partition.0)].stored.as_ref();
+        let stuck = stored.map_or_else(Vec::new, |lease| lease.stuck.clone());
+        self.commands.push_back(LeaseCommand::Start {
+            partition,
+            epoch,
+            stuck,
+        });
+    }
+
+    /// The sender of batches about a partition's rooms, if it is not this worker's id.
+    pub(super) fn sender(&self, partition: Partition) -> Option<WorkerId> {
+        let senders = &self.settings.senders;
+        let sender = senders.get(usize::from(partition.0) % senders.len().max(1));
+        sender.filter(|sender| **sender != self.own.id).cloned()
     }
 
     pub(super) fn push_get(&mut self, record: RecordKey) {

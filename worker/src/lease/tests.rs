@@ -12,6 +12,8 @@ mod taking;
 
 mod rolled_back;
 
+mod stuck;
+
 const UNIX: u64 = 1_767_225_600_000;
 
 fn start() -> Instant {
@@ -27,6 +29,7 @@ fn machine(alone: bool) -> LeaseMachine {
         id: id("me"),
         build: "test".to_owned(),
         partitions: 4,
+        senders: Vec::new(),
         alone,
         earlier: Earlier::default(),
     })
@@ -94,7 +97,9 @@ fn confirm_leases(machine: &mut LeaseMachine, now: Instant, commands: &[LeaseCom
 
 fn starts(commands: &[LeaseCommand]) -> Vec<(Partition, Epoch)> {
     let starts = commands.iter().filter_map(|command| match command {
-        LeaseCommand::Start { partition, epoch } => Some((*partition, *epoch)),
+        LeaseCommand::Start {
+            partition, epoch, ..
+        } => Some((*partition, *epoch)),
         _ => None,
     });
     starts.collect()
@@ -269,7 +274,7 @@ fn a_surplus_partition_is_handed_over_and_a_leaving_worker_gives_all_away() {
     drain(&mut machine, now, &mut revision);
     let stops = |commands: &[LeaseCommand]| {
         let stops = commands.iter().filter_map(|command| match command {
-            LeaseCommand::Stop { partition } => Some(*partition),
+            LeaseCommand::Stop { partition, .. } => Some(*partition),
             _ => None,
         });
         stops.collect::<Vec<_>>()
@@ -333,7 +338,7 @@ fn a_partition_whose_successor_is_never_ready_delays_the_others_by_one_second() 
         let now = now + Duration::from_millis(after);
         let commands = drain(&mut machine, now, &mut revision);
         let stops = commands.iter().filter_map(|command| match command {
-            LeaseCommand::Stop { partition } => Some(*partition),
+            LeaseCommand::Stop { partition, .. } => Some(*partition),
             _ => None,
         });
         let stops: Vec<_> = stops.collect();

@@ -6,7 +6,7 @@ use grandstand_common::id::{EdgeId, RoomId};
 use super::change::{Change, ResidenceChange};
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence};
-use crate::context::Context;
+use crate::context::{Context, OUTSIDE};
 use crate::room::Room;
 use crate::stored::error::DecodeError;
 use crate::stored::snapshot;
@@ -25,7 +25,10 @@ pub(super) fn decode(
         Err(error) => return (0, Err(error)),
     };
     let covered = covered(head.generation, head.last);
-    let room = snapshot::decode(&cx.games, id, &value, covered);
+    let decode = || Ok(snapshot::decode(&cx.games, id, &value, covered));
+    let room = cx
+        .call(id, OUTSIDE, decode)
+        .unwrap_or_else(|error| Err(error.into()));
     let loaded = room.map(|room| room.map(|room| loaded(cx, id, room, (value, covered))));
     (covered, loaded)
 }

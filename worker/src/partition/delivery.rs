@@ -119,7 +119,7 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
         return;
     };
     let of = (SessionId(live.session), &player);
-    let sent = state.rooms.live(&id, of, data);
+    let sent = state.rooms.live(cx, &id, of, data);
     send_live_result(state, cx, &id, sent);
 }
 
@@ -130,7 +130,7 @@ pub(super) fn tick(state: &mut PartitionState, cx: &mut Context) {
             continue;
         };
         state.ticks.advance(&id, at, every, cx.now.at);
-        let sent = state.rooms.tick(&id);
+        let sent = state.rooms.tick(cx, &id);
         send_live_result(state, cx, &id, sent);
     }
 }

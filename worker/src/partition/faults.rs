@@ -3,7 +3,7 @@
 use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
-use crate::context::Context;
+use crate::context::{Context, OUTSIDE};
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::SnapshotLimits;
 
@@ -40,7 +40,7 @@ pub(super) fn quarantine(
 /// quarantine.
 pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     tracing::error!(room = %id, "the game panicked outside an entry");
-    if !state.rooms.rebuild(cx, id) {
+    if cx.is_stuck_at(id, OUTSIDE) || !state.rooms.rebuild(cx, id) {
         quarantine(state, cx, id, QuarantineReason::Unavailable);
     }
 }

@@ -81,7 +81,8 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
     };
     let mut emits = Vec::new();
     let mut open = || Room::open(&cx.games, id, (&logged, joined), &mut emits);
-    match open().or_else(|_| open()) {
+    let entry = (logged.seq, logged.time_ms);
+    match cx.call(id, entry, || open().or_else(|_| open())) {
         Ok(Opened::Room(room)) => {
             let change = state.rooms.create(cx, id, (*room, emits), logged);
             settle(state, cx, id, change);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::id::{Instance, RoomId};
+use grandstand_game::Games;
 use grandstand_game::host::{Armed, Panicked};
 
 use super::panic_restore::RestorePoint;
@@ -69,19 +70,20 @@ impl Loaded {
     }
 
     /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied
-    /// once more; the error is a second panic.
+    /// once more; the error is a second panic. Counts the first one in `panics`.
     pub(super) fn handle(
         &mut self,
-        cx: &mut Context,
+        games: &Games,
         id: &RoomId,
         logged: &Logged,
+        panics: &mut u64,
     ) -> Result<Vec<Emit>, Panicked> {
         let mut emits = Vec::new();
         if self.room.handle(logged, &mut emits).is_err() {
             tracing::error!(room = %id, seq = logged.seq, "the game panicked");
-            cx.counts.panics += 1;
+            *panics += 1;
             emits.clear();
-            let mut room = self.restore.build(&cx.games, id)?;
+            let mut room = self.restore.build(games, id)?;
             room.handle(logged, &mut emits)?;
             self.room = room;
         }

@@ -19,7 +19,7 @@ use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
 use prost::Message;
 
-use crate::context::Context;
+use crate::context::{Context, OUTSIDE};
 use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
@@ -123,7 +123,10 @@ impl Rooms {
                 Residence::Deleted(_) | Residence::Loaded(_) => Applied::Absent(logged),
             };
         };
-        let handled = loaded.handle(cx, id, &logged);
+        let panics = &mut 0;
+        let entry = (logged.seq, logged.time_ms);
+        let handled = cx.call(id, entry, || loaded.handle(&cx.games, id, &logged, panics));
+        cx.counts.panics += *panics;
         cx.counts.inputs += u64::from(matches!(logged.entry.body, Some(Body::Input(_))));
         let Ok(mut emits) = handled else {
             return Applied::Panicked(logged);
@@ -288,16 +291,23 @@ impl Rooms {
     /// Passes a lossy message to the volatile part of a room in memory.
     pub(super) fn live(
         &mut self,
+        cx: &Context,
         id: &RoomId,
         (session, player): (SessionId, &PlayerId),
         data: Data,
     ) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
-        Some(self.room_mut(id)?.live(session, player, data))
+        let room = self.room_mut(id)?;
+        Some(cx.call(id, OUTSIDE, || room.live(session, player, data)))
     }
 
     /// Advances the volatile part of a room in memory.
-    pub(super) fn tick(&mut self, id: &RoomId) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
-        Some(self.room_mut(id)?.tick())
+    pub(super) fn tick(
+        &mut self,
+        cx: &Context,
+        id: &RoomId,
+    ) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
+        let room = self.room_mut(id)?;
+        Some(cx.call(id, OUTSIDE, || room.tick()))
     }
 
     /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can go on.

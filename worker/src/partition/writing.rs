@@ -8,7 +8,7 @@ use grandstand_common::subject;
 use super::faults;
 use super::state::PartitionState;
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, OUTSIDE, Ownership};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{EncodeError, SnapshotLimits};
@@ -25,7 +25,10 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
     let place = (state.tenure, state.checkpoints.generation());
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
-    let value = match state.rooms.encode(id, place, limits) {
+    cx.progress.begin(id, OUTSIDE);
+    let encoded = state.rooms.encode(id, place, limits);
+    cx.progress.end();
+    let value = match encoded {
         Some(Ok(value)) => value,
         Some(Err(error @ EncodeError::TooBig { .. })) => {
             tracing::error!(room = %id, %error, "a room is too big to be stored");

@@ -25,7 +25,16 @@ pub(super) type Answers<T> = FuturesUnordered<LocalBoxFuture<'static, T>>;
 #[derive(Debug)]
 pub(super) struct EngineAnswer(pub(super) Token, pub(super) Outcome);
 
-/// The outcome of a command of the lease machine, or of the probe of an edge process.
+/// The end of a task for an edge.
+#[derive(Debug)]
+pub(super) enum EdgeAnswer {
+    /// Whether an edge process answered; `None` if the request was not sent or the connection was lost.
+    Alive(ProcessId, Option<bool>),
+    /// An answer was sent.
+    Sent,
+}
+
+/// The outcome of a command of the lease machine.
 #[derive(Debug)]
 pub(super) enum LeaseAnswer {
     /// The outcome of a put.
@@ -34,8 +43,6 @@ pub(super) enum LeaseAnswer {
     Get(RecordKey, GetOutcome),
     /// The outcome of a probe of a worker.
     Probe(Probe, ProbeOutcome),
-    /// Whether an edge process answered; `None` if the request was not sent or the connection was lost.
-    Edge(ProcessId, Option<bool>),
     /// The end of a task without an outcome.
     Nothing,
 }

@@ -33,6 +33,8 @@ pub struct WorkerSection {
     pub name: String,
     /// The address for health and metrics.
     pub admin: SocketAddr,
+    /// The number of room loops, each a thread with its share of the partitions; 0 for one per core.
+    pub loops: u16,
     /// The time limit for releasing all partitions at the end, milliseconds.
     pub drain_ms: u64,
     /// How long the worker's loop may stand still before `/health` fails, milliseconds.
@@ -44,6 +46,7 @@ impl Default for WorkerSection {
         Self {
             name: "worker".to_owned(),
             admin: SocketAddr::from(([127, 0, 0, 1], 8082)),
+            loops: 0,
             drain_ms: 10_000,
             liveness_ms: 5_000,
         }
@@ -100,6 +103,7 @@ impl Config for WorkerConfig {
             good,
             || "must be letters, digits, `-` and `_`, at most 80",
         );
+        checks.range("worker.loops", self.worker.loops.into(), 0..=1024);
         checks.range("worker.drain_ms", self.worker.drain_ms, 0..=3_600_000);
         let liveness = self.worker.liveness_ms;
         checks.range("worker.liveness_ms", liveness, 500..=3_600_000);
@@ -141,12 +145,24 @@ impl WorkerConfig {
         Duration::from_millis(self.worker.liveness_ms)
     }
 
+    /// The number of room loops: as configured, or one per core; at most one per partition.
+    fn loops(&self) -> u16 {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let loops = match self.worker.loops {
+            0 => u16::try_from(cores()).unwrap_or(u16::MAX),
+            loops => loops,
+        };
+        loops.min(self.cluster.partitions).max(1)
+    }
+
     /// The settings of the driver of a worker on NATS.
     pub fn settings(&self) -> WorkerSettings {
         WorkerSettings {
             name: self.worker.name.clone(),
             build: build_id::id(),
             partitions: self.cluster.partitions,
+            loops: self.loops(),
+            cluster: Some(self.cluster.clone()),
             alone: false,
             ring_bytes: self.rooms.ring_bytes as usize,
             snapshot_entries: self.rooms.snapshot_entries,

@@ -1,148 +1,306 @@
-//! Executes the lease machine's commands.
+//! The lease loop of a worker: renews its record, takes and gives partitions, and gives orders to the room loops.
+//!
+//! It has a thread of its own, so that it stays alive whatever the rooms do. It never waits for a room loop.
 
-use grandstand_common::bus::{Bucket, PublishError};
-use grandstand_common::id::ProcessId;
-use grandstand_common::subject;
+use std::time::Duration;
 
-use super::answers::{
-    LeaseAnswer, PROBE_DEADLINE, edge_answered, lease_get, lease_put, probe_outcome,
-};
-use super::edge_probes::ANSWER_DEADLINE;
+use futures_util::{FutureExt, StreamExt};
+use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
+use grandstand_common::id::WorkerId;
+use grandstand_common::log_clock::LogClock;
+use grandstand_common::process::admin::{Phase, Pulse};
+use grandstand_common::process::drain;
+use tokio::sync::{mpsc, watch};
+
+use super::answers::{Answers, LeaseAnswer};
+use super::clock_skew::{ClockSkew, SkewChange};
 use super::end::End;
-use super::settings::WorkerError;
-use super::turn::Worker;
-use crate::lease::{LeaseCommand, Observer, Probe, RecordKey};
+use super::orders::Report;
+use super::readers::QUEUE;
+use super::room_loops::RoomLoops;
+use super::settings::{WorkerError, WorkerSettings};
+use super::time::{now, sleep_or_never};
+use super::watches::{LeaseTasks, Watched};
+use crate::lease::{Earlier, LeaseMachine, LeaseSettings};
 
-impl Worker<'_> {
-    /// Executes all commands of the lease machine. Returns the last one, if any, as the end of the worker.
-    pub(super) async fn drive_leases(&mut self) -> Result<Option<End>, WorkerError> {
-        loop {
-            let now = self.clock.now();
-            let Some(command) = self.machine.poll_command(now.at, now.log_ms) else {
-                return Ok(None);
-            };
-            match command {
-                LeaseCommand::Put {
-                    record,
-                    value,
-                    expected,
-                } => {
-                    let (bucket, key) = (bucket(&record), record.key());
-                    let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
-                    if matches!(sent, Err(PublishError::StoreFailed)) {
-                        return Err(WorkerError::Store);
-                    }
-                    self.lease_answers.push(Box::pin(async move {
-                        LeaseAnswer::Put(record, lease_put(sent).await)
-                    }));
-                }
-                LeaseCommand::Get { record } => {
-                    let bus = self.bus.clone();
-                    self.lease_answers.push(Box::pin(async move {
-                        let key = record.key();
-                        let outcome = lease_get(bus.get(bucket(&record), &key)).await;
-                        LeaseAnswer::Get(record, outcome)
-                    }));
-                }
-                LeaseCommand::Delete { record, expected } => {
-                    let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
-                    self.lease_answers.push(Box::pin(async move {
-                        let key = record.key();
-                        let deleted = bus.delete_if(bucket(&record), &key, expected, ttl).await;
-                        if let Err(error) = deleted {
-                            tracing::debug!(key, %error, "cannot delete the record of a dead worker");
-                        }
-                        LeaseAnswer::Nothing
-                    }));
-                }
-                LeaseCommand::Probe(probe) => self.probe_worker(probe),
-                LeaseCommand::Start { partition, epoch } => {
-                    tracing::debug!(%partition, epoch = epoch.0, "taken");
-                    self.settings.metrics.taken.inc();
-                    self.engine.take(now, partition, epoch);
-                    // Requests of edges before the takeover is done get no answer. Edges ask again when the lease is
-                    // ready.
-                    self.listening.remove(&partition);
-                    self.readers.listen(partition);
-                }
-                LeaseCommand::Stop { partition } => {
-                    tracing::debug!(%partition, "handing the partition over");
-                    self.engine.release(now, partition);
-                }
-                LeaseCommand::Lost { partition } => {
-                    tracing::warn!(%partition, "lost to another worker");
-                    self.settings.metrics.lost.inc();
-                    self.engine.drop_partition(partition);
-                    self.readers.close_partition(partition);
-                }
-                LeaseCommand::Dead => {
-                    self.engine.drop_all();
-                    return Ok(Some(End::Dead));
-                }
-                LeaseCommand::RolledBack => {
-                    self.engine.drop_all();
-                    return Ok(Some(End::RolledBack));
-                }
-                LeaseCommand::Left => return Ok(Some(End::Left)),
-            }
-        }
-    }
+/// The most events of a turn.
+const MAX_TURN_EVENTS: usize = 1024;
 
-    /// Sends a probe to a worker.
-    fn probe_worker(&self, probe: Probe) {
-        let subject = subject::worker_alive(&probe.worker);
-        match probe.observer {
-            Observer::First => {
-                let bus = self.bus.clone();
-                self.lease_answers.push(Box::pin(async move {
-                    let payload = bytes::Bytes::new();
-                    let answer = bus.request(subject, payload, PROBE_DEADLINE).await;
-                    LeaseAnswer::Probe(probe, probe_outcome(&answer))
-                }));
-            }
-            Observer::Second => {
-                let request = self.witness.request(subject, PROBE_DEADLINE);
-                self.lease_answers.push(Box::pin(async move {
-                    LeaseAnswer::Probe(probe, probe_outcome(&request.await))
-                }));
-            }
-        }
-    }
+/// The least time that the loop sleeps until a timeout, so that a timeout without an effect does not spin it.
+const LEAST_SLEEP: Duration = Duration::from_micros(200);
 
-    pub(super) fn on_lease_answer(&mut self, answer: LeaseAnswer) {
-        let now = self.clock.now();
-        match answer {
-            LeaseAnswer::Put(record, outcome) => self.machine.handle_put(&record, outcome),
-            LeaseAnswer::Get(record, outcome) => self.machine.handle_get(now.at, &record, &outcome),
-            LeaseAnswer::Probe(probe, outcome) => {
-                self.machine.handle_probe(now.at, &probe, outcome);
-            }
-            LeaseAnswer::Edge(process, alive) => {
-                if self.edge_probes.handle_answer(now.at, &process, alive) {
-                    tracing::info!(edge = %process, "an edge is gone");
-                    self.engine.handle_process_gone(now, &process);
-                }
-            }
-            LeaseAnswer::Nothing => {}
-        }
-    }
+/// The time for handing partitions over before the worker ends because of an error.
+const GIVE_UP_WITHIN: Duration = Duration::from_secs(2);
 
-    /// Sends a probe to an edge process.
-    pub(super) fn probe_edge(&mut self, process: ProcessId) {
-        let bus = self.bus.clone();
-        self.lease_answers.push(Box::pin(async move {
-            let subject = subject::process_alive(&process);
-            let answer = bus
-                .request(subject, bytes::Bytes::new(), ANSWER_DEADLINE)
-                .await;
-            LeaseAnswer::Edge(process, edge_answered(&answer))
-        }));
-    }
+/// The lease loop under one id.
+pub(super) struct LeaseLoop<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) witness: &'a Witness,
+    second_connection: watch::Receiver<SecondConnection>,
+    pub(super) settings: &'a WorkerSettings,
+    pub(super) clock: LogClock,
+    clock_skew: ClockSkew,
+    pub(super) machine: LeaseMachine,
+    pub(super) rooms: RoomLoops<'a>,
+    pub(super) answers: Answers<LeaseAnswer>,
+    _tasks: LeaseTasks,
+    watched: mpsc::Receiver<Watched>,
+    /// Whether the watches of `workers` and of `leases` have delivered all entries that existed when they started.
+    loaded: [bool; 2],
+    connection: watch::Receiver<ConnectionState>,
+    shutdown: &'a drain::Watch,
+    leave_until: Option<tokio::time::Instant>,
+    was_ready: bool,
+    /// The error with which the worker ends once it has left.
+    failed: Option<WorkerError>,
 }
 
-fn bucket(record: &RecordKey) -> Bucket {
-    match record {
-        RecordKey::Worker(_) => Bucket::Workers,
-        RecordKey::Lease(_) => Bucket::Leases,
+/// An event that the loop waits for.
+enum LoopEvent {
+    Leave(tokio::time::Instant),
+    LeaveDeadline,
+    Connection,
+    BusGone,
+    SecondConnection,
+    Answer(LeaseAnswer),
+    Watched(Watched),
+    Report(u64, Report),
+    Timeout,
+}
+
+impl<'a> LeaseLoop<'a> {
+    pub(super) fn new(
+        (id, earlier): (WorkerId, Earlier),
+        (bus, witness): (&'a Bus, &'a Witness),
+        rooms: RoomLoops<'a>,
+        settings: &'a WorkerSettings,
+        shutdown: &'a drain::Watch,
+    ) -> Self {
+        let (watched_sender, watched) = mpsc::channel(QUEUE);
+        let supervisor = settings.supervisor.scope("worker");
+        let mut lease_loop = Self {
+            _tasks: LeaseTasks::start(bus, &id, &watched_sender, &supervisor),
+            machine: LeaseMachine::new(LeaseSettings {
+                id,
+                build: settings.build.clone(),
+                partitions: settings.partitions,
+                senders: rooms.senders(),
+                alone: settings.alone,
+                earlier,
+            }),
+            rooms,
+            answers: Answers::new(),
+            watched,
+            loaded: [false; 2],
+            connection: bus.connection_state(),
+            shutdown,
+            leave_until: None,
+            was_ready: false,
+            failed: None,
+            clock: bus.log_clock().clone(),
+            clock_skew: ClockSkew::default(),
+            bus,
+            witness,
+            second_connection: witness.connection(),
+            settings,
+        };
+        lease_loop.on_connection();
+        lease_loop.on_second_connection();
+        lease_loop
+    }
+
+    /// Runs until the worker ends under this id. Each turn answers `pulse`.
+    pub(super) async fn drive(mut self, pulse: &Pulse) -> Result<(End, Earlier), WorkerError> {
+        let end = self.drive_to_end(pulse).await?;
+        self.rooms.end().await;
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok((end, self.machine.earlier())),
+        }
+    }
+
+    async fn drive_to_end(&mut self, pulse: &Pulse) -> Result<End, WorkerError> {
+        loop {
+            match self.next(pulse).await {
+                LoopEvent::Leave(deadline) => self.leave(deadline),
+                LoopEvent::LeaveDeadline => {
+                    tracing::warn!("the deadline passed before all partitions were given away");
+                    return Ok(End::Left);
+                }
+                LoopEvent::BusGone => return Err(WorkerError::BusGone),
+                LoopEvent::Connection => self.on_connection(),
+                LoopEvent::SecondConnection => self.on_second_connection(),
+                LoopEvent::Answer(answer) => self.on_answer(answer),
+                LoopEvent::Watched(watched) => self.on_watched(watched),
+                LoopEvent::Report(number, report) => self.on_report(number, report)?,
+                LoopEvent::Timeout => {}
+            }
+            self.take_ready()?;
+            self.check_room_loops();
+            self.rooms.set_fences(self.machine.may_act_until());
+            if let Some(end) = self.drive_machine().await? {
+                return Ok(end);
+            }
+            self.count();
+            self.report_skew();
+            self.report();
+            pulse.answer();
+        }
+    }
+
+    /// Begins to give all partitions away, until the deadline at the latest.
+    fn leave(&mut self, deadline: tokio::time::Instant) {
+        tracing::info!("leaving");
+        self.rooms.status().set(Phase::Draining);
+        let earlier = self.leave_until.map(|until| until.min(deadline));
+        self.leave_until = Some(earlier.unwrap_or(deadline));
+        self.machine.handle_leave();
+    }
+
+    /// Ends the worker with an error once its partitions are given away.
+    pub(super) fn fail(&mut self, error: WorkerError) {
+        self.failed.get_or_insert(error);
+        self.leave(tokio::time::Instant::now() + GIVE_UP_WITHIN);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leave_until.is_some()
+    }
+
+    /// Waits for the first event. Dropping the future loses no event.
+    async fn next(&mut self, pulse: &Pulse) -> LoopEvent {
+        let timeout = self.next_timeout();
+        tokio::select! {
+            biased;
+            deadline = self.shutdown.signaled(), if self.leave_until.is_none() => LoopEvent::Leave(deadline),
+            () = sleep_or_never(self.leave_until) => LoopEvent::LeaveDeadline,
+            changed = self.connection.changed() => match changed {
+                Ok(()) => LoopEvent::Connection,
+                Err(_) => LoopEvent::BusGone,
+            },
+            Ok(()) = self.second_connection.changed() => LoopEvent::SecondConnection,
+            Some(answer) = self.answers.next() => LoopEvent::Answer(answer),
+            Some(watched) = self.watched.recv() => LoopEvent::Watched(watched),
+            (number, report) = self.rooms.report() => LoopEvent::Report(number, report),
+            () = sleep_or_never(Some(timeout)) => LoopEvent::Timeout,
+            () = pulse.asked() => LoopEvent::Timeout,
+        }
+    }
+
+    /// Handles events that are ready, up to [`MAX_TURN_EVENTS`].
+    fn take_ready(&mut self) -> Result<(), WorkerError> {
+        for _ in 0..MAX_TURN_EVENTS {
+            if let Ok(watched) = self.watched.try_recv() {
+                self.on_watched(watched);
+            } else if let Some(Some(answer)) = self.answers.next().now_or_never() {
+                self.on_answer(answer);
+            } else if let Some((number, report)) = self.rooms.try_report() {
+                self.on_report(number, report)?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_timeout(&self) -> tokio::time::Instant {
+        let timeout = self.machine.poll_timeout().into_iter();
+        let timeout = timeout.fold(self.rooms.poll_timeout(), Ord::min);
+        timeout.max(now() + LEAST_SLEEP).into()
+    }
+
+    fn on_watched(&mut self, watched: Watched) {
+        let at = now();
+        let (bucket, read) = match watched {
+            Watched::Worker(read) => (0, read),
+            Watched::Lease(read) => (1, read),
+        };
+        let behind = match &read {
+            Read::Item(entry, behind) => {
+                match bucket {
+                    0 => self.machine.handle_worker(at, entry),
+                    _ => self.machine.handle_lease(at, entry),
+                }
+                *behind
+            }
+            Read::Idle => 0,
+            Read::Lost => return,
+        };
+        if behind == 0 && !self.loaded[bucket] {
+            self.loaded[bucket] = true;
+            if self.loaded == [true; 2] {
+                self.machine.handle_loaded();
+            }
+        }
+    }
+
+    fn on_connection(&mut self) {
+        let at = now();
+        let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
+        // A reconnect too fast to be seen as a loss is a loss as well.
+        self.machine.handle_connection(at, false);
+        if up {
+            self.machine.handle_connection(at, true);
+        } else {
+            tracing::warn!("the connection to the bus is lost");
+        }
+    }
+
+    fn on_second_connection(&mut self) {
+        let connection = *self.second_connection.borrow_and_update();
+        if connection == SecondConnection::Missing {
+            tracing::debug!("no second server is reachable to probe workers");
+        }
+        let there = matches!(connection, SecondConnection::Connected(_));
+        self.settings.metrics.second_observer.set(there.into());
+        self.machine.handle_second_connection(now(), connection);
+    }
+
+    fn count(&self) {
+        let metrics = &self.settings.metrics;
+        metrics.partitions.set(self.machine.owned() as i64);
+        self.rooms.count(metrics);
+    }
+
+    /// Exports the difference between the wall clock and the clock of the log, and warns of a large one.
+    fn report_skew(&mut self) {
+        if !self.clock_skew.take_due(now()) {
+            return;
+        }
+        let Some(skew_ms) = self.clock.skew_ms() else {
+            return;
+        };
+        let seconds = skew_ms as f64 / 1_000.0;
+        self.settings.metrics.clock_skew.set(seconds);
+        match self.clock_skew.note(skew_ms) {
+            Some(SkewChange::Began) => tracing::warn!(
+                seconds,
+                "the clock of this machine differs from the clock of NATS; rooms follow NATS, but check the time synchronization of both machines"
+            ),
+            Some(SkewChange::Ended) => tracing::info!(
+                seconds,
+                "the clock of this machine agrees with the clock of NATS again"
+            ),
+            None => {}
+        }
+    }
+
+    /// Sets the status: ready while this worker may act and every partition has a ready owner.
+    fn report(&mut self) {
+        if self.is_leaving() {
+            return;
+        }
+        let acts = self.machine.may_act(now());
+        let settled = acts && self.machine.is_settled();
+        self.was_ready |= settled;
+        self.rooms
+            .status()
+            .set(match (settled, acts, self.was_ready) {
+                (true, ..) => Phase::Ready,
+                (_, true, true) => Phase::Unready("partitions without an owner".into()),
+                (_, true, false) => Phase::Starting("taking partitions".into()),
+                (_, false, true) => Phase::Unready("the bus acks no renewal".into()),
+                (_, false, false) => Phase::Starting("registering".into()),
+            });
     }
 }

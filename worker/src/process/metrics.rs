@@ -16,6 +16,8 @@ pub struct WorkerMetrics {
     pub partitions: Gauge,
     /// 1 while workers are also probed over a second server of the cluster.
     pub second_observer: Gauge,
+    /// Threads of room loops that are in calls of games that do not return.
+    pub stuck_loops: Gauge,
     /// Rooms in memory.
     pub rooms: Gauge,
     /// Rooms that are stored but not in memory.
@@ -46,6 +48,8 @@ pub struct WorkerMetrics {
     pub lost: Counter,
     /// Times that another worker marked this one as dead.
     pub found_dead: Counter,
+    /// Times that a room loop did not answer for 2 s.
+    pub loops_stuck: Counter,
     /// Times that NATS came back with an older state than it had acked.
     pub rolled_back: Counter,
     /// Entries read from the log.
@@ -101,6 +105,11 @@ impl WorkerMetrics {
             "second_observer",
             "1 while workers are also probed over a second server of the cluster",
             self.second_observer.clone(),
+        );
+        registry.register(
+            "stuck_loops",
+            "Threads of room loops that are in calls of games that do not return",
+            self.stuck_loops.clone(),
         );
         registry.register("rooms", "Rooms in memory", self.rooms.clone());
         registry.register(
@@ -162,6 +171,11 @@ impl WorkerMetrics {
                 "found_dead",
                 "Times that another worker marked this one as dead",
                 &self.found_dead,
+            ),
+            (
+                "loops_stuck",
+                "Times that a room loop did not answer for 2 s",
+                &self.loops_stuck,
             ),
             (
                 "rolled_back",

@@ -1,12 +1,13 @@
 //! The async shell of a worker: connects the [`Engine`](crate::engine::Engine) and the
 //! [`LeaseMachine`](crate::lease::LeaseMachine) with the bus.
 //!
-//! A worker is one loop on one thread. A turn takes all events that are ready, up to a limit, then executes the commands
-//! of the lease machine and of the engine, so that an edge gets one batch per turn. While the worker may not act
-//! ([`LeaseMachine::may_act`]) it takes only events for the lease machine; the rest stays in the bounded queues of the
-//! bus.
+//! A worker is a lease loop and several room loops, each on a thread of its own. A room loop has an engine for the
+//! partitions `p` with `p % loops` equal to its index. A turn of it takes all events that are ready, up to a limit, then
+//! executes the commands of the engine, so that an edge gets one batch per turn and loop. While a room loop may not act, as
+//! its fence says, it takes only the outcomes of its commands; the rest stays in the bounded queues of the bus.
 //!
-//! [`LeaseMachine::may_act`]: crate::lease::LeaseMachine::may_act
+//! The lease loop gives orders (take, release, drop), and room loops report. It also asks them whether they turn: one
+//! that is stuck in a call of a game loses its fence and its leases, and another loop takes its place.
 
 mod time;
 
@@ -26,7 +27,19 @@ mod settings;
 
 mod answers;
 
-mod turn;
+mod fence;
+
+mod orders;
+
+mod room_start;
+
+mod room_loop;
+
+mod room_commands;
+
+mod room_thread;
+
+mod room_loops;
 
 pub mod metrics;
 
@@ -36,7 +49,7 @@ pub mod config;
 
 mod lease_loop;
 
-mod room_loop;
+mod lease_commands;
 
 pub use settings::{WorkerError, WorkerSettings};
 
@@ -48,14 +61,17 @@ use tokio::task::LocalSet;
 
 use end::End;
 use grandstand_game::Games;
-use turn::Worker;
+use lease_loop::LeaseLoop;
+use room_loops::{RoomLoops, Shared};
+use room_start::Host;
 
 use crate::lease::Earlier;
 
 /// Runs a worker on this thread. After the signal of `shutdown` it gives all partitions away, and returns when that is
 /// done or at the deadline of the shutdown. `status` is ready while every partition of the cluster has a ready owner.
 ///
-/// The future is not `Send`. It needs a thread with a current-thread runtime; the bus may run on another thread.
+/// This thread runs the lease loop. The future is not `Send`. It needs a thread with a current-thread runtime; the bus may
+/// run on another thread.
 ///
 /// # Errors
 /// If the store of the embedded bus failed, or the bus has ended. A lost connection to the bus is no error.
@@ -63,6 +79,16 @@ pub async fn run(
     bus: Bus,
     games: Games,
     settings: WorkerSettings,
+    shutdown: drain::Watch,
+    status: Component,
+) -> Result<(), WorkerError> {
+    run_on(Host::Threads, bus, (games, settings), shutdown, status).await
+}
+
+async fn run_on(
+    host: Host,
+    bus: Bus,
+    (games, settings): (Games, WorkerSettings),
     shutdown: drain::Watch,
     status: Component,
 ) -> Result<(), WorkerError> {
@@ -78,11 +104,19 @@ pub async fn run(
             loop {
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
+                let shared = Shared {
+                    bus: &bus,
+                    games: &games,
+                    settings: &settings,
+                    status: &status,
+                    host,
+                };
+                let rooms = RoomLoops::start(shared, &id)?;
                 let buses = (&bus, &witness);
-                let worker = Worker::new((id, earlier), buses, &games, &settings, &shutdown);
-                // After a panic the state of the rooms is unknown: the worker does not touch anything any more.
+                let lease_loop =
+                    LeaseLoop::new((id, earlier), buses, rooms, &settings, &shutdown);
                 let supervisor = settings.supervisor.scope("worker");
-                let driving = worker.drive(&status, &pulse);
+                let driving = lease_loop.drive(&pulse);
                 let (end, known) = supervisor.guard("loop", driving).await??;
                 earlier = known;
                 match end {

@@ -1,4 +1,4 @@
-//! The tasks that read the bus for the loop. Each sends its items through one bounded channel and waits while that is
+//! The tasks that read the bus for a room loop. Each sends its items through one bounded channel and waits while that is
 //! full.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::subscribe::subscribe;
-use super::watches::{self, Watched, read_kv};
+use super::watches::read_kv;
 use crate::command::KvSource;
 
 /// The most items that wait for the loop.
@@ -50,13 +50,13 @@ pub(super) enum ReaderKey {
     Listen(Partition),
 }
 
-/// The reading tasks of a worker. They end when this is dropped.
+/// The reading tasks of a room loop. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Readers {
     bus: Bus,
     work: mpsc::Sender<(u64, Work)>,
     tasks: BTreeMap<ReaderKey, (u64, AbortHandle)>,
-    /// The tasks that run for as long as the worker.
+    /// The tasks that run for as long as the loop.
     fixed: Vec<AbortHandle>,
     next: u64,
     supervisor: Supervisor,
@@ -170,20 +170,9 @@ impl Readers {
         }
     }
 
-    /// Answers probes of this worker, and passes on requests about gaps in links.
-    pub(super) fn serve(&mut self, worker: &WorkerId) {
-        let (bus, subject) = (self.bus.clone(), subject::worker_alive(worker));
-        let alive = async move {
-            let mut requests = subscribe(&bus, &subject).await;
-            while let Some(message) = requests.next().await {
-                if let Some(reply) = message.reply
-                    && let Err(error) = bus.publish(reply, bytes::Bytes::new()).await
-                {
-                    tracing::debug!(%error, "cannot answer a probe");
-                }
-            }
-        };
-        let (bus, subject) = (self.bus.clone(), subject::worker_link(worker));
+    /// Passes on requests about gaps in the numbers of this sender's batches.
+    pub(super) fn serve_link(&mut self, sender: &WorkerId) {
+        let (bus, subject) = (self.bus.clone(), subject::worker_link(sender));
         let work = self.work.clone();
         let link = async move {
             let mut requests = subscribe(&bus, &subject).await;
@@ -193,17 +182,8 @@ impl Readers {
                 }
             }
         };
-        let parts = [
-            self.supervisor.keep_local("alive", alive),
-            self.supervisor.keep_local("link", link),
-        ];
-        self.fixed.extend(parts);
-    }
-
-    /// Watches the records of workers and the leases.
-    pub(super) fn watch(&mut self, watched: &mpsc::Sender<Watched>) {
-        self.fixed
-            .extend(watches::watch(&self.bus, watched, &self.supervisor));
+        let task = self.supervisor.keep_local("link", link);
+        self.fixed.push(task);
     }
 
     fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {

@@ -1,237 +1,254 @@
-//! Executes the engine's commands and passes it their outcomes.
+//! A room loop: waits for an event, takes all that are ready, and executes the commands that follow.
+//!
+//! It has an engine of its own for the partitions `p` with `p % loops` equal to its index.
 
-use bytes::Bytes;
-use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt, StreamExt};
+use grandstand_common::bus::{Bus, ConnectionState};
 use grandstand_common::id::Partition;
-use grandstand_common::wire::{Interest, LinkRequest, Live};
-use prost::Message;
+use grandstand_common::log_clock::LogClock;
+use grandstand_common::process::admin::Pulse;
+use tokio::sync::{mpsc, watch};
 
-use super::answers::{self, EngineAnswer};
-use super::readers::{ReaderKey, Work};
-use super::settings::WorkerError;
-use super::time::now;
-use super::turn::Worker;
-use crate::command::{Command, Now, Outcome, Token};
+use super::answers::{Answers, EdgeAnswer, EngineAnswer};
+use super::edge_probes::EdgeProbes;
+use super::orders::{Order, Report};
+use super::readers::{QUEUE, Readers, Work};
+use super::room_start::RoomStart;
+use super::settings::{WorkerError, WorkerSettings};
+use super::time::{now, sleep_or_never};
+use crate::counts::Counts;
+use crate::engine::Engine;
 
-/// The most outcomes that the engine waits for. At this number its commands wait as well.
-const MAX_ANSWERS: usize = 4096;
+/// The most events of a turn, so that the output of its first ones does not wait long.
+const MAX_TURN_EVENTS: usize = 1024;
 
-impl Worker<'_> {
-    /// Ends the turn of the engine and executes its commands, as long as the worker may act.
-    pub(super) async fn drive_rooms(&mut self) -> Result<(), WorkerError> {
-        if !self.machine.may_act(now()) {
-            return Ok(());
-        }
-        self.engine.flush(self.clock.now());
-        while self.engine_answers.len() < MAX_ANSWERS && self.machine.may_act(now()) {
-            match self.engine.poll_command() {
-                Some(command) => self.execute(command).await?,
-                None => break,
-            }
-        }
-        Ok(())
-    }
+/// The least time that the loop sleeps until a timeout, so that a timeout without an effect does not spin it.
+const LEAST_SLEEP: Duration = Duration::from_micros(200);
 
-    async fn execute(&mut self, command: Command) -> Result<(), WorkerError> {
-        match command {
-            Command::Append {
-                subject,
-                payload,
-                token,
-            } => {
-                self.settings.metrics.appends.inc();
-                let receipt = check(self.bus.append(subject, payload).await)?;
-                self.await_outcome(token, async move {
-                    match receipt {
-                        Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
-                        Err(_) => Outcome::Failed,
-                    }
-                });
-            }
-            Command::PutIf {
-                bucket,
-                key,
-                value,
-                expected,
-                token,
-            } => {
-                self.count_put(bucket);
-                let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
-                let receipt = check(sent)?;
-                self.await_outcome(token, async move {
-                    answers::put_outcome(match receipt {
-                        Ok(receipt) => receipt.await,
-                        Err(error) => Err(PutError::NotSent(error)),
-                    })
-                });
-            }
-            Command::DeleteIf {
-                bucket,
-                key,
-                expected,
-                token,
-            } => {
-                let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
-                self.await_outcome(token, async move {
-                    answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
-                });
-            }
-            Command::Get { bucket, key, token } => {
-                let bus = self.bus.clone();
-                self.await_outcome(token, async move {
-                    let entry = bus.get(bucket, &key).await;
-                    entry.map_or(Outcome::Failed, Outcome::Value)
-                });
-            }
-            Command::LogState { partition, token } => {
-                let bus = self.bus.clone();
-                self.await_outcome(token, async move {
-                    let state = bus.log_state(partition).await;
-                    state.map_or(Outcome::Failed, Outcome::Log)
-                });
-            }
-            Command::OpenLog { partition, from } => self.readers.open_log(partition, from),
-            Command::CloseLog { partition } => self.readers.close(ReaderKey::Log(partition)),
-            Command::OpenKv { partition, source } => self.readers.open_kv(partition, source),
-            Command::CloseKv { partition, source } => {
-                self.readers.close(ReaderKey::Kv(partition, source));
-            }
-            Command::Publish { subject, payload } => {
-                self.settings.metrics.batches.inc();
-                self.publish(subject, payload).await?;
-            }
-            Command::Reply { to, payload } => self.publish(to, payload).await?,
-            Command::Ready { partition, epoch } => {
-                if self.machine.epoch(partition) == Some(epoch) {
-                    self.report_ready(partition);
-                }
-            }
-            Command::Released { partition, .. } => {
-                self.readers.close_partition(partition);
-                self.settings.metrics.released.inc();
-                self.machine.handle_stopped(partition);
-            }
-            Command::RolledBack { partition } => {
-                tracing::error!(%partition, "the bucket of rooms came back with an older state than it had acked; the partition is taken over again from what is stored");
-                self.readers.close_partition(partition);
-                self.settings.metrics.rolled_back.inc();
-                self.machine.handle_stopped(partition);
-            }
-            Command::Lost {
-                partition, later, ..
-            } => {
-                self.machine.handle_epoch(partition, later);
-                tracing::warn!(%partition, "another owner's epoch was seen");
-                self.readers.close_partition(partition);
-                self.settings.metrics.lost.inc();
-                self.machine.handle_stopped(partition);
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.
-    async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
-        if let Err(error) = check(self.bus.publish(subject, payload).await)? {
-            tracing::debug!(%error, "a message was not sent");
-        }
-        Ok(())
-    }
-
-    fn await_outcome(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
-        let answer = async move { EngineAnswer(token, outcome.await) };
-        self.engine_answers.push(Box::pin(answer));
-    }
-
-    fn count_put(&self, bucket: Bucket) {
-        match bucket {
-            Bucket::Rooms(_) => self.settings.metrics.snapshots.inc(),
-            Bucket::Quarantine => self.settings.metrics.quarantined.inc(),
-            _ => 0,
-        };
-    }
-
-    pub(super) fn on_engine_answer(&mut self, answer: EngineAnswer) {
-        let EngineAnswer(token, outcome) = answer;
-        self.engine.handle_outcome(self.clock.now(), token, outcome);
-    }
-
-    /// Passes an item of a reading task to the engine, unless another task has replaced that task.
-    pub(super) fn on_work(&mut self, now: Now, task: u64, work: Work) {
-        if !self.readers.is_current(task, &work) {
-            return;
-        }
-        match work {
-            Work::Log(partition, Read::Item(entry, behind)) => {
-                self.settings.metrics.entries.inc();
-                self.engine.handle_log(now, partition, &entry, behind);
-            }
-            Work::Log(partition, Read::Idle) => self.engine.handle_log_idle(now, partition),
-            Work::Log(partition, Read::Lost) => self.engine.handle_log_lost(partition),
-            Work::Kv(partition, source, Read::Item(entry, behind)) => {
-                self.engine
-                    .handle_kv(now, (partition, source), entry, behind);
-            }
-            Work::Kv(partition, source, Read::Idle) => {
-                self.engine.handle_kv_idle(now, (partition, source));
-            }
-            Work::Kv(partition, source, Read::Lost) => {
-                self.engine.handle_kv_lost((partition, source));
-            }
-            Work::Listening(partition) => {
-                self.listening.insert(partition);
-                self.report_ready(partition);
-            }
-            Work::Live(partition, message) => match Live::decode(message.payload) {
-                Ok(live) => self.engine.handle_live(now, partition, live),
-                Err(_) => self.count_unreadable(),
-            },
-            Work::Ctl(partition, message) => match Interest::decode(message.payload) {
-                Ok(interest) => {
-                    let reply = message.reply;
-                    self.engine
-                        .handle_interest(now, partition, &interest, reply);
-                }
-                Err(_) => self.count_unreadable(),
-            },
-            Work::LinkRequest(message) => self.on_link_request(now, message),
-        }
-    }
-
-    fn on_link_request(&mut self, now: Now, message: grandstand_common::bus::Message) {
-        let Ok(request) = LinkRequest::decode(message.payload) else {
-            return self.count_unreadable();
-        };
-        let reply = self.engine.handle_link_request(now, &request);
-        if let Some(to) = message.reply {
-            let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
-            self.lease_answers.push(Box::pin(async move {
-                if let Err(error) = bus.publish(to, payload).await {
-                    tracing::debug!(%error, "an answer was not sent");
-                }
-                answers::LeaseAnswer::Nothing
-            }));
-        }
-    }
-
-    /// Reports a partition as ready if its takeover is done and its subjects are subscribed to.
-    fn report_ready(&mut self, partition: Partition) {
-        let mut ready = self.engine.partitions().filter(|(_, _, ready)| *ready);
-        if self.listening.contains(&partition) && ready.any(|(p, ..)| p == partition) {
-            tracing::debug!(%partition, "ready");
-            self.machine.handle_ready(partition);
-        }
-    }
-
-    fn count_unreadable(&self) {
-        self.settings.metrics.unreadable.inc();
-    }
+/// A room loop.
+pub(super) struct RoomLoop {
+    pub(super) bus: Bus,
+    start: RoomStart,
+    pub(super) clock: LogClock,
+    pub(super) engine: Engine,
+    pub(super) readers: Readers,
+    edge_probes: EdgeProbes,
+    /// The partitions whose `ctl` and `live` are subscribed to.
+    pub(super) listening: BTreeSet<Partition>,
+    pub(super) answers: Answers<EngineAnswer>,
+    pub(super) edge_answers: Answers<EdgeAnswer>,
+    /// The reports of this turn.
+    pub(super) reports: Vec<Report>,
+    work: mpsc::Receiver<(u64, Work)>,
+    connection: watch::Receiver<ConnectionState>,
+    is_up: bool,
+    /// The time of the last loss of the connection. Renewals that were sent earlier do not count.
+    not_before: Option<Instant>,
+    counted: Counts,
 }
 
-/// Turns the failure of the embedded bus' store, which is final, into the end of the worker.
-fn check<T>(sent: Result<T, PublishError>) -> Result<Result<T, PublishError>, WorkerError> {
-    match sent {
-        Err(PublishError::StoreFailed) => Err(WorkerError::Store),
-        other => Ok(other),
+/// An event that the loop waits for.
+enum LoopEvent {
+    Orders,
+    Fence,
+    Connection,
+    BusGone,
+    Engine(EngineAnswer),
+    Edge(EdgeAnswer),
+    Work(u64, Work),
+    Timeout,
+}
+
+impl RoomLoop {
+    pub(super) fn new(bus: Bus, start: RoomStart) -> Self {
+        let (work_sender, work) = mpsc::channel(QUEUE);
+        let settings = &start.settings;
+        let supervisor = settings.supervisor.scope(&start.name);
+        let mut readers = Readers::new(bus.clone(), work_sender, supervisor);
+        readers.serve_link(&start.sender);
+        // That of the lease loop, whose renewals tell the time of the log twice a second.
+        let clock = start.bus.log_clock().clone();
+        let config = settings.engine(start.sender.clone(), &bus);
+        let mut engine = Engine::new(clock.now(), config, start.games.clone());
+        engine.set_progress(start.progress.clone());
+        let mut room_loop = Self {
+            engine,
+            clock,
+            readers,
+            edge_probes: EdgeProbes::new(settings.alone),
+            listening: BTreeSet::new(),
+            answers: Answers::new(),
+            edge_answers: Answers::new(),
+            reports: Vec::new(),
+            work,
+            connection: bus.connection_state(),
+            is_up: false,
+            not_before: None,
+            counted: Counts::default(),
+            bus,
+            start,
+        };
+        room_loop.on_connection();
+        room_loop.not_before = None;
+        room_loop
+    }
+
+    pub(super) fn settings(&self) -> &WorkerSettings {
+        &self.start.settings
+    }
+
+    /// Whether the loop may publish, append and put now. Call it directly before each of these.
+    pub(super) fn may_act(&self) -> bool {
+        self.start.fence.may_act(now(), self.not_before)
+    }
+
+    /// Runs until the loop fails, and returns the error. Each turn answers `pulse`.
+    pub(super) async fn drive(mut self, pulse: &Pulse) -> WorkerError {
+        loop {
+            if let Err(error) = self.turn(pulse).await {
+                return error;
+            }
+        }
+    }
+
+    async fn turn(&mut self, pulse: &Pulse) -> Result<(), WorkerError> {
+        let event = self.next(pulse).await;
+        let begun = now();
+        match event {
+            LoopEvent::Orders => self.on_orders(),
+            LoopEvent::BusGone => return Err(WorkerError::BusGone),
+            LoopEvent::Connection => self.on_connection(),
+            LoopEvent::Engine(answer) => self.on_engine_answer(answer),
+            LoopEvent::Edge(answer) => self.on_edge_answer(answer),
+            LoopEvent::Work(task, work) => self.on_work(self.clock.now(), task, work),
+            LoopEvent::Fence | LoopEvent::Timeout => {}
+        }
+        self.take_ready();
+        self.engine.note_busy(now() - begun);
+        self.drive_edges();
+        self.drive_rooms().await?;
+        self.count();
+        let number = self.start.number;
+        for report in std::mem::take(&mut self.reports) {
+            // If the lease loop is gone, this loop is about to end.
+            self.start.reports.send((number, report)).await.ok();
+        }
+        pulse.answer();
+        Ok(())
+    }
+
+    /// Waits for the first event. Dropping the future loses no event.
+    async fn next(&mut self, pulse: &Pulse) -> LoopEvent {
+        let acting = self.may_act();
+        let timeout = self.next_timeout().filter(|_| acting);
+        tokio::select! {
+            biased;
+            () = self.start.orders.given() => LoopEvent::Orders,
+            changed = self.connection.changed() => match changed {
+                Ok(()) => LoopEvent::Connection,
+                Err(_) => LoopEvent::BusGone,
+            },
+            () = self.start.fence.moved() => LoopEvent::Fence,
+            Some(answer) = self.answers.next() => LoopEvent::Engine(answer),
+            Some(answer) = self.edge_answers.next() => LoopEvent::Edge(answer),
+            Some((task, work)) = self.work.recv(), if acting => LoopEvent::Work(task, work),
+            () = sleep_or_never(timeout) => LoopEvent::Timeout,
+            () = pulse.asked() => LoopEvent::Timeout,
+        }
+    }
+
+    /// Handles events that are ready, up to [`MAX_TURN_EVENTS`].
+    fn take_ready(&mut self) {
+        let now = self.clock.now();
+        let acting = self.may_act();
+        for _ in 0..MAX_TURN_EVENTS {
+            if let Some(Some(answer)) = self.answers.next().now_or_never() {
+                self.on_engine_answer(answer);
+            } else if let Some(Some(answer)) = self.edge_answers.next().now_or_never() {
+                self.on_edge_answer(answer);
+            } else if let Some((task, work)) = acting.then(|| self.work.try_recv().ok()).flatten() {
+                self.on_work(now, task, work);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<tokio::time::Instant> {
+        let timeouts = [self.engine.poll_timeout(), self.edge_probes.poll_timeout()];
+        let timeout = timeouts.into_iter().flatten().min()?;
+        Some(timeout.max(now() + LEAST_SLEEP).into())
+    }
+
+    fn on_orders(&mut self) {
+        for (partition, order) in self.start.orders.take() {
+            match order {
+                Order::Take(epoch, stuck) => {
+                    self.engine.take(self.clock.now(), partition, epoch);
+                    self.engine.note_stuck(partition, stuck);
+                    // Requests of edges before the takeover is done get no answer. Edges ask again when the lease is
+                    // ready.
+                    self.listening.remove(&partition);
+                    self.readers.listen(partition);
+                }
+                Order::Release(epoch) if self.engine.epoch(partition) == Some(epoch) => {
+                    self.engine.release(self.clock.now(), partition);
+                }
+                Order::Release(epoch) => self.reports.push(Report::Stopped(partition, epoch)),
+                Order::Drop => {
+                    self.engine.drop_partition(partition);
+                    self.readers.close_partition(partition);
+                }
+            }
+        }
+    }
+
+    fn on_connection(&mut self) {
+        let now = self.clock.now();
+        let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
+        self.edge_probes.handle_connection(now.at, up);
+        // A reconnect too fast to be seen as a loss is a loss as well.
+        if self.is_up || !up {
+            self.not_before = Some(now.at);
+        }
+        self.is_up = up;
+        if up {
+            let bus = &self.bus;
+            self.engine
+                .handle_limits(bus.max_payload(), bus.max_value());
+            self.engine.handle_reconnected(now);
+        }
+    }
+
+    fn count(&mut self) {
+        let counts = self.engine.counts();
+        let before = std::mem::replace(&mut self.counted, counts);
+        self.settings().metrics.add(before, counts);
+        self.start.counts.set(&self.engine);
+    }
+
+    /// Probes the edge processes that hold sessions of this loop's rooms, if that is due.
+    fn drive_edges(&mut self) {
+        let at = now();
+        if !self.may_act() || !self.edge_probes.is_due(at) {
+            return;
+        }
+        let sessions = self.engine.session_processes();
+        for process in self.edge_probes.poll(at, sessions) {
+            self.probe_edge(process);
+        }
+    }
+
+    fn on_edge_answer(&mut self, answer: EdgeAnswer) {
+        let now = self.clock.now();
+        if let EdgeAnswer::Alive(process, alive) = answer
+            && self.edge_probes.handle_answer(now.at, &process, alive)
+        {
+            tracing::info!(edge = %process, "an edge is gone");
+            self.engine.handle_process_gone(now, &process);
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! The settings of a worker, and the errors that end it.
 
+use std::io;
 use std::time::Duration;
 
 use grandstand_common::bus::Bus;
+use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
 use grandstand_common::supervisor::{PartEnded, Supervisor};
 
@@ -18,6 +20,10 @@ pub struct WorkerSettings {
     pub build: String,
     /// The number of partitions of the cluster. Must equal the bus' value.
     pub partitions: u16,
+    /// The number of room loops, each with a thread.
+    pub loops: u16,
+    /// With what each room loop connects to NATS; `None` if they share the worker's bus.
+    pub cluster: Option<ClusterSettings>,
     /// Whether the bus is embedded in this process without other workers, so that leases of earlier workers are free at
     /// once (D18).
     pub alone: bool,
@@ -52,6 +58,8 @@ impl WorkerSettings {
             name: name.to_owned(),
             build: super::build_id::id(),
             partitions,
+            loops: 1,
+            cluster: None,
             alone: matches!(bus, Bus::Embedded(_)),
             ring_bytes: 64 * 1024,
             snapshot_entries: 256,
@@ -67,7 +75,7 @@ impl WorkerSettings {
         }
     }
 
-    pub(super) fn engine(&self, worker: WorkerId, bus: &Bus) -> EngineConfig {
+    pub(super) fn engine(&self, sender: WorkerId, bus: &Bus) -> EngineConfig {
         EngineConfig {
             build: self.build.clone(),
             max_payload: bus.max_payload(),
@@ -76,7 +84,7 @@ impl WorkerSettings {
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,
             snapshot_max_delay: self.log_max_age / 2,
-            checkpoint_delay: EngineConfig::new(worker.clone())
+            checkpoint_delay: EngineConfig::new(sender.clone())
                 .checkpoint_delay
                 .min(self.log_max_age / 2),
             replay_budget: self.replay_budget,
@@ -84,7 +92,7 @@ impl WorkerSettings {
             hot_edges: self.hot_edges,
             cold_edges: self.cold_edges,
             cold_after: self.cold_after,
-            ..EngineConfig::new(worker)
+            ..EngineConfig::new(sender)
         }
     }
 }
@@ -98,7 +106,13 @@ pub enum WorkerError {
     /// The bus has ended.
     #[error("the bus is gone")]
     BusGone,
-    /// The worker's loop panicked.
+    /// A loop of the worker panicked.
     #[error(transparent)]
     Panicked(#[from] PartEnded),
+    /// A room loop cannot be started.
+    #[error("cannot start the thread of a room loop: {0}")]
+    Thread(io::Error),
+    /// The games of too many room loops do not return.
+    #[error("too many threads are in calls of games that do not return; the log names their rooms")]
+    Stuck,
 }

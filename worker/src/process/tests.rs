@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
+mod stuck;
+
 const PARTITIONS: u16 = 4;
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -29,11 +31,18 @@ fn bus() -> Bus {
     .unwrap()
 }
 
-/// Runs a worker beside `body`, then lets it leave.
+fn two_loops(settings: WorkerSettings) -> WorkerSettings {
+    WorkerSettings {
+        loops: 2,
+        ..settings
+    }
+}
+
+/// Runs a worker with two room loops beside `body`, then lets it leave.
 async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
     let (signal, watch) = drain::channel();
     let status = Status::new();
-    let settings = WorkerSettings::new("worker", bus, PARTITIONS);
+    let settings = two_loops(WorkerSettings::new("worker", bus, PARTITIONS));
     let worker = run(
         bus.clone(),
         grandstand_games::all(),
@@ -238,7 +247,7 @@ async fn a_successor_of_a_killed_worker_has_all_processed_entries() {
     {
         let (_signal, watch) = drain::channel();
         let status = Status::new();
-        let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
+        let settings = two_loops(WorkerSettings::new("worker", &bus, PARTITIONS));
         let worker = run(
             bus.clone(),
             grandstand_games::all(),
@@ -285,13 +294,8 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
             ..WorkerSettings::new(name, &bus, PARTITIONS)
         };
         let component = status.component("worker");
-        let worker = run(
-            bus.clone(),
-            grandstand_games::all(),
-            settings,
-            watch,
-            component,
-        );
+        let of = (grandstand_games::all(), settings);
+        let worker = run_on(Host::Tasks, bus.clone(), of, watch, component);
         (signal, Box::pin(worker))
     };
     let all_of = async |name: &str| {

@@ -1,12 +1,17 @@
-//! Watches the buckets `workers` and `leases`, and reads keys of buckets.
+//! The tasks of the lease loop: they watch the buckets `workers` and `leases`, and answer probes. Reads keys of buckets.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use grandstand_common::bus::{Bucket, Bus, KvEntry, Read};
+use grandstand_common::id::WorkerId;
+use grandstand_common::subject;
 use grandstand_common::supervisor::Supervisor;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
+
+use super::subscribe::subscribe;
 
 /// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -20,12 +25,43 @@ pub(super) enum Watched {
     Lease(Read<KvEntry>),
 }
 
+/// The tasks of the lease loop. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct LeaseTasks(Vec<AbortHandle>);
+
+impl LeaseTasks {
+    /// Watches the records of workers and the leases, and answers probes of this worker.
+    pub(super) fn start(
+        bus: &Bus,
+        id: &WorkerId,
+        watched: &mpsc::Sender<Watched>,
+        supervisor: &Supervisor,
+    ) -> Self {
+        let mut tasks = Vec::from(watch(bus, watched, supervisor));
+        tasks.push(supervisor.keep_local("alive", answer_probes(bus.clone(), id.clone())));
+        Self(tasks)
+    }
+}
+
+impl Drop for LeaseTasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+async fn answer_probes(bus: Bus, id: WorkerId) {
+    let mut requests = subscribe(&bus, &subject::worker_alive(&id)).await;
+    while let Some(message) = requests.next().await {
+        if let Some(reply) = message.reply
+            && let Err(error) = bus.publish(reply, Bytes::new()).await
+        {
+            tracing::debug!(%error, "cannot answer a probe");
+        }
+    }
+}
+
 /// Starts a watch of each bucket. Returns the tasks.
-pub(super) fn watch(
-    bus: &Bus,
-    watched: &mpsc::Sender<Watched>,
-    supervisor: &Supervisor,
-) -> [AbortHandle; 2] {
+fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>, supervisor: &Supervisor) -> [AbortHandle; 2] {
     type Wrap = fn(Read<KvEntry>) -> Watched;
     let watches: [(&str, Bucket, Wrap); 2] = [
         ("workers", Bucket::Workers, Watched::Worker),

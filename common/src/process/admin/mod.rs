@@ -44,7 +44,7 @@ use crate::process::metrics;
 use crate::supervisor::Supervisor;
 use reserve::Reserve;
 
-pub use pulse::Pulse;
+pub use pulse::{ASK_EVERY, Pulse, Question};
 pub use status::{Component, Phase, Status};
 
 /// The most connections at a time; further ones wait in the backlog.
@@ -147,7 +147,7 @@ struct Pages {
 async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let reserve = Arc::new(Reserve::new(listener));
-    let mut ticks = tokio::time::interval(pulse::ASK_EVERY);
+    let mut ticks = tokio::time::interval(ASK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepting = async {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The interval of the questions.
-pub(crate) const ASK_EVERY: Duration = Duration::from_millis(250);
+pub const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// A loop's side of the questions. Dropping it ends them.
 #[derive(Debug, Default)]
@@ -60,9 +60,9 @@ impl Drop for Pulse {
     }
 }
 
-/// The asker's side.
+/// The asker's side. The admin thread asks all loops for `/health`; a part of a process may ask its own loops.
 #[derive(Debug)]
-pub(super) struct Question {
+pub struct Question {
     name: String,
     beat: Arc<Beat>,
     /// Questions in a row without an answer.
@@ -70,7 +70,8 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn new(name: &str) -> (Self, Pulse) {
+    /// A question to a loop, and the loop's side.
+    pub fn new(name: &str) -> (Self, Pulse) {
         let pulse = Pulse::default();
         let question = Self {
             name: name.to_owned(),
@@ -80,17 +81,18 @@ impl Question {
         (question, pulse)
     }
 
-    pub(super) fn name(&self) -> &str {
+    /// The name of the loop.
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the loop has ended in order.
-    pub(super) fn is_retired(&self) -> bool {
+    pub fn is_retired(&self) -> bool {
         self.beat.retired.load(Ordering::Relaxed)
     }
 
     /// Asks, and counts if the last question was not answered.
-    pub(super) fn ask(&mut self) {
+    pub fn ask(&mut self) {
         if !self.beat.begun.load(Ordering::Relaxed) {
             return;
         }
@@ -105,7 +107,7 @@ impl Question {
     }
 
     /// How long the loop has been silent.
-    pub(super) fn silence(&self) -> Duration {
+    pub fn silence(&self) -> Duration {
         ASK_EVERY * self.missed
     }
 }

@@ -154,7 +154,7 @@ fn the_port_is_free_again_once_it_is_dropped() {
 
 /// Asks as often as a silence of `within` takes.
 fn ask_for(status: &Status, within: Duration) {
-    let count = within.as_millis() / pulse::ASK_EVERY.as_millis();
+    let count = within.as_millis() / ASK_EVERY.as_millis();
     (0..=count).for_each(|_| status.ask());
 }
 

@@ -1,5 +1,5 @@
-//! The numbers of the batches that each worker sends to this edge. A gap shows a lost batch, which the edge asks for
-//! (D19).
+//! The numbers of the batches that each sender sends to this edge. A gap shows a lost batch, which the edge asks for
+//! (D19). Each loop of a worker is a sender of its own.
 
 use std::collections::BTreeMap;
 

@@ -109,15 +109,15 @@ impl Owners {
         self.partitions[usize::from(partition.0)].rooms().collect()
     }
 
-    /// The rooms of the partitions that a worker owns, as far as this edge knows.
-    pub(crate) fn rooms_of(&self, worker: &str) -> Vec<RoomKey> {
-        let owned = self.partitions.iter().filter(|p| p.is_owned_by(worker));
+    /// The rooms of the partitions whose owners' batches have this sender, as far as this edge knows.
+    pub(crate) fn rooms_of(&self, sender: &str) -> Vec<RoomKey> {
+        let owned = self.partitions.iter().filter(|p| p.is_owned_by(sender));
         owned.flat_map(PartitionOwner::rooms).collect()
     }
 
-    /// Whether a worker owns a partition, as far as this edge knows.
-    pub(crate) fn is_owner(&self, worker: &str) -> bool {
-        self.partitions.iter().any(|p| p.is_owned_by(worker))
+    /// Whether the owner of a partition has this sender, as far as this edge knows.
+    pub(crate) fn is_owner(&self, sender: &str) -> bool {
+        self.partitions.iter().any(|p| p.is_owned_by(sender))
     }
 
     /// Schedules requests to all owners for a sync of all rooms, because batches sent while the bus was away are lost.

@@ -40,7 +40,8 @@ pub(crate) struct OwnerRequest {
 #[derive(Debug)]
 pub(crate) struct PartitionOwner {
     partition: Partition,
-    owner: Option<WorkerId>,
+    /// The sender of the owner's batches.
+    sender: Option<WorkerId>,
     epoch: Epoch,
     ready: bool,
     /// The rooms of this partition that the core knows.
@@ -65,7 +66,7 @@ impl PartitionOwner {
     pub(super) fn new(partition: Partition) -> Self {
         Self {
             partition,
-            owner: None,
+            sender: None,
             epoch: Epoch(0),
             ready: false,
             rooms: BTreeSet::new(),
@@ -85,11 +86,10 @@ impl PartitionOwner {
         self.epoch
     }
 
-    /// Whether this worker owns the partition, as far as this edge knows.
-    pub(super) fn is_owned_by(&self, worker: &str) -> bool {
-        self.owner
-            .as_ref()
-            .is_some_and(|owner| owner.as_str() == worker)
+    /// Whether the owner's batches have this sender, as far as this edge knows.
+    pub(super) fn is_owned_by(&self, sender: &str) -> bool {
+        let own = self.sender.as_ref();
+        own.is_some_and(|own| own.as_str() == sender)
     }
 
     /// The rooms of this partition that the core knows.
@@ -116,7 +116,7 @@ impl PartitionOwner {
         if lease.epoch < self.epoch || (self.epoch == lease.epoch && self.ready == lease.ready) {
             return false;
         }
-        self.owner = lease.worker.clone();
+        self.sender = lease.sender().cloned();
         self.epoch = lease.epoch;
         self.ready = lease.ready && lease.worker.is_some();
         if self.ready {

@@ -150,6 +150,8 @@ impl Bench {
             worker: Some(worker.parse().unwrap()),
             epoch: Epoch(epoch),
             ready: true,
+            sender: None,
+            stuck: Vec::new(),
         };
         for p in 0..64 {
             self.core.handle_lease(Partition(p), &lease, self.now);

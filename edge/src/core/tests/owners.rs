@@ -164,6 +164,60 @@ fn d19_a_gap_in_a_link_is_requested_and_its_rooms_are_synced() {
     assert!(bench.interests()[0].rooms[0].sync);
 }
 
+/// Each loop of a worker numbers its batches itself. The lease names the loop.
+#[test]
+fn d19_a_gap_in_the_batches_of_a_loop_concerns_the_rooms_of_its_partitions() {
+    for (sender, all) in [("w-1", 1), ("w-2", 0)] {
+        let mut bench = Bench::new();
+        bench.player(1, "alice");
+        let lease = Lease {
+            worker: Some("w".parse().unwrap()),
+            epoch: Epoch(2),
+            ready: true,
+            sender: Some("w-1".parse().unwrap()),
+            stuck: Vec::new(),
+        };
+        let partition = bench.tag().partition;
+        bench.core.handle_lease(partition, &lease, bench.now);
+        bench.epoch = 2;
+        bench.interests();
+        let answer = InterestReply {
+            worker: "w-1".into(),
+            epoch: 2,
+            number: 0,
+        };
+        let (tag, answer) = (bench.tag(), answer.encode_to_vec());
+        bench
+            .core
+            .handle_interest_reply(tag, Some(answer.into()), bench.now);
+        let batch = Batch {
+            worker: sender.into(),
+            number: 3,
+            ..Batch::default()
+        };
+        let batch = batch.encode_to_vec().into();
+        bench
+            .core
+            .handle_batch(batch, bench.now, &mut bench.clients);
+        let commands = bench.commands();
+        let asked = commands.iter().find_map(|command| match command {
+            Command::Link { subject, to, .. } => Some((subject.clone(), *to)),
+            _ => None,
+        });
+        assert_eq!(asked, Some((format!("worker.{sender}.link"), 2)));
+        let reply = LinkReply {
+            all: true,
+            rooms: Vec::new(),
+        };
+        bench
+            .core
+            .handle_link_reply(sender, 2, Some(reply.encode_to_vec().into()), bench.now);
+        let interests = bench.interests();
+        let syncs = interests.iter().flat_map(|interest| &interest.rooms);
+        assert_eq!(syncs.filter(|room| room.sync).count(), all, "{sender}");
+    }
+}
+
 #[test]
 fn a_replaced_player_gets_left_and_is_closed_if_it_is_in_no_other_room() {
     let mut bench = Bench::new();

@@ -259,6 +259,8 @@ impl World {
             worker: Some(worker),
             epoch: Epoch(self.epoch),
             ready,
+            sender: None,
+            stuck: Vec::new(),
         };
         for i in 0..EDGES {
             let lease = lease.clone();

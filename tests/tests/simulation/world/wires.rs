@@ -254,7 +254,7 @@ impl World {
             }
             C::Released { .. } => {}
             C::Lost { partition, .. } => panic!("partition {partition} has another owner"),
-            C::RolledBack { partition } => panic!("partition {partition} has an older bucket"),
+            C::RolledBack { partition, .. } => panic!("partition {partition} has an older bucket"),
         }
     }
 

@@ -35,3 +35,5 @@ mod takeover;
 mod watching;
 
 mod hot_rooms;
+
+mod stuck;

@@ -161,6 +161,7 @@ impl Sim {
                 .unwrap(),
             build: String::new(),
             partitions: PARTITIONS,
+            senders: Vec::new(),
             alone: false,
             earlier,
         };

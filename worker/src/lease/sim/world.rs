@@ -50,7 +50,9 @@ impl Sim {
                 LeaseCommand::Get { record } => self.send(index, record, None),
                 LeaseCommand::Delete { .. } => {}
                 LeaseCommand::Probe(probe) => self.probe(index, probe),
-                LeaseCommand::Start { partition, epoch } => {
+                LeaseCommand::Start {
+                    partition, epoch, ..
+                } => {
                     let last = self.epochs.insert(partition, epoch);
                     assert!(
                         last < Some(epoch),
@@ -67,7 +69,7 @@ impl Sim {
                         },
                     );
                 }
-                LeaseCommand::Stop { partition } => {
+                LeaseCommand::Stop { partition, .. } => {
                     let ms = self.rng.random_range(0..50);
                     self.schedule(
                         ms,

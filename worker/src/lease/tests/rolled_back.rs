@@ -9,6 +9,7 @@ fn owner(now: Instant, earlier: Earlier) -> (LeaseMachine, u64, Vec<LeaseCommand
         id: id("me"),
         build: "test".to_owned(),
         partitions: 4,
+        senders: Vec::new(),
         alone: false,
         earlier,
     });
@@ -131,6 +132,7 @@ fn d23_the_former_id_of_a_worker_is_marked_as_dead_at_once() {
         id: id("me"),
         build: "test".to_owned(),
         partitions: 4,
+        senders: Vec::new(),
         alone: false,
         earlier: Earlier {
             id: Some(id("me-before")),

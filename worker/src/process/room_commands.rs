@@ -1,0 +1,250 @@
+//! Executes the engine's commands and passes it their outcomes.
+
+use bytes::Bytes;
+use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
+use grandstand_common::id::{Partition, ProcessId};
+use grandstand_common::subject;
+use grandstand_common::wire::{Interest, LinkRequest, Live};
+use prost::Message;
+
+use super::answers::{self, EdgeAnswer, EngineAnswer, edge_answered};
+use super::edge_probes::ANSWER_DEADLINE;
+use super::orders::Report;
+use super::readers::{ReaderKey, Work};
+use super::room_loop::RoomLoop;
+use super::settings::WorkerError;
+use crate::command::{Command, Now, Outcome, Token};
+
+/// The most outcomes that the engine waits for. At this number its commands wait as well.
+const MAX_ANSWERS: usize = 4096;
+
+impl RoomLoop {
+    /// Ends the turn of the engine and executes its commands, as long as the loop may act.
+    pub(super) async fn drive_rooms(&mut self) -> Result<(), WorkerError> {
+        if !self.may_act() {
+            return Ok(());
+        }
+        self.engine.flush(self.clock.now());
+        while self.answers.len() < MAX_ANSWERS && self.may_act() {
+            match self.engine.poll_command() {
+                Some(command) => self.execute(command).await?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, command: Command) -> Result<(), WorkerError> {
+        match command {
+            Command::Append {
+                subject,
+                payload,
+                token,
+            } => {
+                self.settings().metrics.appends.inc();
+                let receipt = check(self.bus.append(subject, payload).await)?;
+                self.await_outcome(token, async move {
+                    match receipt {
+                        Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
+                        Err(_) => Outcome::Failed,
+                    }
+                });
+            }
+            Command::PutIf {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+            } => {
+                self.count_put(bucket);
+                let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
+                let receipt = check(sent)?;
+                self.await_outcome(token, async move {
+                    answers::put_outcome(match receipt {
+                        Ok(receipt) => receipt.await,
+                        Err(error) => Err(PutError::NotSent(error)),
+                    })
+                });
+            }
+            Command::DeleteIf {
+                bucket,
+                key,
+                expected,
+                token,
+            } => {
+                let (bus, ttl) = (self.bus.clone(), self.settings().log_max_age);
+                self.await_outcome(token, async move {
+                    answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
+                });
+            }
+            Command::Get { bucket, key, token } => {
+                let bus = self.bus.clone();
+                self.await_outcome(token, async move {
+                    let entry = bus.get(bucket, &key).await;
+                    entry.map_or(Outcome::Failed, Outcome::Value)
+                });
+            }
+            Command::LogState { partition, token } => {
+                let bus = self.bus.clone();
+                self.await_outcome(token, async move {
+                    let state = bus.log_state(partition).await;
+                    state.map_or(Outcome::Failed, Outcome::Log)
+                });
+            }
+            Command::OpenLog { partition, from } => self.readers.open_log(partition, from),
+            Command::CloseLog { partition } => self.readers.close(ReaderKey::Log(partition)),
+            Command::OpenKv { partition, source } => self.readers.open_kv(partition, source),
+            Command::CloseKv { partition, source } => {
+                self.readers.close(ReaderKey::Kv(partition, source));
+            }
+            Command::Publish { subject, payload } => {
+                self.settings().metrics.batches.inc();
+                self.publish(subject, payload).await?;
+            }
+            Command::Reply { to, payload } => self.publish(to, payload).await?,
+            Command::Ready { partition, .. } => self.report_ready(partition),
+            Command::Released { partition, epoch } => {
+                self.readers.close_partition(partition);
+                self.settings().metrics.released.inc();
+                self.reports.push(Report::Stopped(partition, epoch));
+            }
+            Command::RolledBack { partition, epoch } => {
+                tracing::error!(%partition, "the bucket of rooms came back with an older state than it had acked; the partition is taken over again from what is stored");
+                self.readers.close_partition(partition);
+                self.settings().metrics.rolled_back.inc();
+                self.reports.push(Report::Stopped(partition, epoch));
+            }
+            Command::Lost {
+                partition,
+                epoch,
+                later,
+            } => {
+                self.reports.push(Report::Seen(partition, later));
+                tracing::warn!(%partition, "another owner's epoch was seen");
+                self.readers.close_partition(partition);
+                self.settings().metrics.lost.inc();
+                self.reports.push(Report::Stopped(partition, epoch));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.
+    async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
+        if let Err(error) = check(self.bus.publish(subject, payload).await)? {
+            tracing::debug!(%error, "a message was not sent");
+        }
+        Ok(())
+    }
+
+    fn await_outcome(&self, token: Token, outcome: impl Future<Output = Outcome> + 'static) {
+        let answer = async move { EngineAnswer(token, outcome.await) };
+        self.answers.push(Box::pin(answer));
+    }
+
+    fn count_put(&self, bucket: Bucket) {
+        match bucket {
+            Bucket::Rooms(_) => self.settings().metrics.snapshots.inc(),
+            Bucket::Quarantine => self.settings().metrics.quarantined.inc(),
+            _ => 0,
+        };
+    }
+
+    pub(super) fn on_engine_answer(&mut self, answer: EngineAnswer) {
+        let EngineAnswer(token, outcome) = answer;
+        self.engine.handle_outcome(self.clock.now(), token, outcome);
+    }
+
+    /// Passes an item of a reading task to the engine, unless another task has replaced that task.
+    pub(super) fn on_work(&mut self, now: Now, task: u64, work: Work) {
+        if !self.readers.is_current(task, &work) {
+            return;
+        }
+        match work {
+            Work::Log(partition, Read::Item(entry, behind)) => {
+                self.settings().metrics.entries.inc();
+                self.engine.handle_log(now, partition, &entry, behind);
+            }
+            Work::Log(partition, Read::Idle) => self.engine.handle_log_idle(now, partition),
+            Work::Log(partition, Read::Lost) => self.engine.handle_log_lost(partition),
+            Work::Kv(partition, source, Read::Item(entry, behind)) => {
+                self.engine
+                    .handle_kv(now, (partition, source), entry, behind);
+            }
+            Work::Kv(partition, source, Read::Idle) => {
+                self.engine.handle_kv_idle(now, (partition, source));
+            }
+            Work::Kv(partition, source, Read::Lost) => {
+                self.engine.handle_kv_lost((partition, source));
+            }
+            Work::Listening(partition) => {
+                self.listening.insert(partition);
+                self.report_ready(partition);
+            }
+            Work::Live(partition, message) => match Live::decode(message.payload) {
+                Ok(live) => self.engine.handle_live(now, partition, live),
+                Err(_) => self.count_unreadable(),
+            },
+            Work::Ctl(partition, message) => match Interest::decode(message.payload) {
+                Ok(interest) => {
+                    let reply = message.reply;
+                    self.engine
+                        .handle_interest(now, partition, &interest, reply);
+                }
+                Err(_) => self.count_unreadable(),
+            },
+            Work::LinkRequest(message) => self.on_link_request(now, message),
+        }
+    }
+
+    fn on_link_request(&mut self, now: Now, message: grandstand_common::bus::Message) {
+        let Ok(request) = LinkRequest::decode(message.payload) else {
+            return self.count_unreadable();
+        };
+        let reply = self.engine.handle_link_request(now, &request);
+        if let Some(to) = message.reply {
+            let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
+            self.edge_answers.push(Box::pin(async move {
+                if let Err(error) = bus.publish(to, payload).await {
+                    tracing::debug!(%error, "an answer was not sent");
+                }
+                EdgeAnswer::Sent
+            }));
+        }
+    }
+
+    /// Reports a partition as ready if its takeover is done and its subjects are subscribed to.
+    fn report_ready(&mut self, partition: Partition) {
+        let mut all = self.engine.partitions();
+        let ready = all.find(|(id, _, ready)| *ready && *id == partition);
+        if let Some((_, epoch, _)) = ready
+            && self.listening.contains(&partition)
+        {
+            tracing::debug!(%partition, "ready");
+            self.reports.push(Report::Ready(partition, epoch));
+        }
+    }
+
+    /// Sends a probe to an edge process.
+    pub(super) fn probe_edge(&mut self, process: ProcessId) {
+        let bus = self.bus.clone();
+        self.edge_answers.push(Box::pin(async move {
+            let subject = subject::process_alive(&process);
+            let answer = bus.request(subject, Bytes::new(), ANSWER_DEADLINE).await;
+            EdgeAnswer::Alive(process, edge_answered(&answer))
+        }));
+    }
+
+    fn count_unreadable(&self) {
+        self.settings().metrics.unreadable.inc();
+    }
+}
+
+/// Turns the failure of the embedded bus' store, which is final, into the end of the worker.
+fn check<T>(sent: Result<T, PublishError>) -> Result<Result<T, PublishError>, WorkerError> {
+    match sent {
+        Err(PublishError::StoreFailed) => Err(WorkerError::Store),
+        other => Ok(other),
+    }
+}

@@ -1,0 +1,112 @@
+//! The thread of a room loop.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grandstand_common::bus::Bus;
+use grandstand_common::process::admin::Pulse;
+use grandstand_common::supervisor::Supervisor;
+use tokio::task::LocalSet;
+
+use super::orders::Report;
+use super::room_loop::RoomLoop;
+use super::room_start::{Host, RoomStart};
+use super::settings::WorkerError;
+
+/// The pause before a failed connect is tried again.
+const CONNECT_RETRY: Duration = Duration::from_secs(1);
+
+/// The time for what was published last to reach the bus.
+const FLUSH_WITHIN: Duration = Duration::from_millis(200);
+
+/// Starts a room loop.
+///
+/// # Errors
+/// If the system has no thread left.
+pub(super) fn start(start: RoomStart, host: Host) -> io::Result<()> {
+    let supervisor = start.settings.supervisor.scope(&start.name);
+    match host {
+        Host::Threads => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (thread, name) = (supervisor.clone(), start.name.clone());
+            let body = move || {
+                let driven = drive(start, &supervisor);
+                LocalSet::new().block_on(&runtime, driven);
+            };
+            thread.thread(&name, body).map(drop)
+        }
+        #[cfg(test)]
+        Host::Tasks => {
+            tokio::task::spawn_local(async move { drive(start, &supervisor).await });
+            Ok(())
+        }
+    }
+}
+
+/// Runs a loop until the lease loop ends it. A loop that has failed reports it, and does nothing more.
+async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
+    let (pulse, asked) = (
+        std::mem::take(&mut start.pulse),
+        std::mem::take(&mut start.asked),
+    );
+    let _until_ended = start.until_ended.take();
+    let answering = supervisor.keep_local("answers", answer(asked));
+    pulse.begin();
+    let orders = Arc::clone(&start.orders);
+    let bus = tokio::select! {
+        biased;
+        () = orders.closed() => return,
+        bus = connect(&start) => bus,
+    };
+    start.settings.metrics.bus.add(&bus);
+    let (number, reports) = (start.number, start.reports.clone());
+    let driving = RoomLoop::new(bus.clone(), start).drive(&pulse);
+    tokio::select! {
+        biased;
+        () = orders.closed() => {}
+        // After a panic the state of the rooms is unknown: the loop does not touch anything any more.
+        failed = supervisor.guard("loop", driving) => {
+            let error = failed.unwrap_or_else(WorkerError::Panicked);
+            reports.send((number, Report::Failed(error))).await.ok();
+            orders.closed().await;
+        }
+    }
+    answering.abort();
+    if tokio::time::timeout(FLUSH_WITHIN, bus.flush())
+        .await
+        .is_err()
+    {
+        tracing::debug!("the last messages may not have reached the bus");
+    }
+}
+
+/// Answers questions, forever.
+async fn answer(asked: Pulse) {
+    asked.begin();
+    loop {
+        asked.answer();
+        asked.asked().await;
+    }
+}
+
+/// The loop's own connection to NATS, so that its traffic does not delay that of the lease loop. An embedded bus is shared.
+async fn connect(start: &RoomStart) -> Bus {
+    let (Bus::Nats(_), Some(cluster)) = (&start.bus, &start.settings.cluster) else {
+        return start.bus.clone();
+    };
+    let (supervisor, errors) = (&start.settings.supervisor, start.bus.errors());
+    let errors = errors.cloned().unwrap_or_default();
+    loop {
+        let name = start.sender.as_str();
+        match cluster.connect(name, &errors, supervisor).await {
+            Ok(bus) => return bus,
+            Err(error) => {
+                tracing::warn!(part = start.name, %error, "a room loop cannot connect to NATS");
+                tokio::time::sleep(CONNECT_RETRY).await;
+            }
+        }
+    }
+}
