@@ -1,12 +1,13 @@
 //! The command line of `grandstand bench`.
 
 use grandstand_common::exit::{Exit, Failure};
+use grandstand_game::Games;
 
 use crate::error::BenchError;
 use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
-use crate::scenario::{fanout, idle, mixed, pause, peers, rooms, slow, storm};
+use crate::scenario::{engine, fanout, idle, mixed, pause, peers, rooms, slow, storm};
 
 /// Measure a Grandstand on this machine
 ///
@@ -30,24 +31,25 @@ enum Scenario {
     Slow(slow::Options),
     Pause(pause::Options),
     Peers(peers::Options),
+    Engine(engine::Options),
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
 }
 
-/// Runs the scenario and prints its figures.
+/// Runs the scenario with these games, and prints its figures.
 ///
 /// # Errors
 /// If it cannot be completed. The text says how to fix it.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &Args, games: &Games) -> Result<(), Failure> {
     if let Scenario::Load = args.scenario {
         return load::run()
             .map_err(|e| Failure::new(Exit::Internal, format!("load generator: {e}")));
     }
-    try_run(args).map_err(|e| Failure::new(e.exit(), e.to_string()))
+    try_run(args, games).map_err(|e| Failure::new(e.exit(), e.to_string()))
 }
 
-fn try_run(args: &Args) -> Result<(), BenchError> {
+fn try_run(args: &Args, games: &Games) -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,7 +58,7 @@ fn try_run(args: &Args) -> Result<(), BenchError> {
     let outcome = runtime.block_on(async {
         let mut progress = Progress::new();
         tokio::select! {
-            outcome = measure(&args.scenario, common, &mut progress) => outcome.map(Some),
+            outcome = measure(&args.scenario, games, common, &mut progress) => outcome.map(Some),
             // Dropping the scenario ends servers and generators.
             _ = tokio::signal::ctrl_c() => Ok(None),
         }
@@ -76,6 +78,7 @@ fn try_run(args: &Args) -> Result<(), BenchError> {
 
 async fn measure(
     scenario: &Scenario,
+    games: &Games,
     common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
@@ -88,6 +91,7 @@ async fn measure(
         Scenario::Slow(options) => slow::run(options, common, progress).await,
         Scenario::Pause(options) => pause::run(options, common, progress).await,
         Scenario::Peers(options) => peers::run(options, common, progress).await,
+        Scenario::Engine(options) => engine::run(options, games, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

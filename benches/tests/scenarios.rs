@@ -129,6 +129,13 @@ fn rooms_answers_every_input() {
 }
 
 #[test]
+fn engine_compares_one_loop_with_two() {
+    let found = figures("engine --rooms 64 --rounds 1 --seconds 0.4");
+    assert!(number(&found, "one_loop_inputs_per_s") > 0.0);
+    assert!(number(&found, "loops_inputs_per_s") > 0.0);
+}
+
+#[test]
 fn mixed_delivers_every_update_of_small_rooms_and_the_giant_one() {
     let found = figures("mixed --spectators 50 --rooms 4 --rate 40 --seconds 1");
     assert_eq!(number(&found, "updates_missing"), 0.0);

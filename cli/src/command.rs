@@ -54,9 +54,8 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Edge(args) => return edge::run(&args),
         Command::Worker(args) => return worker::run(&args, games),
         #[cfg(feature = "bench")]
-        Command::Bench(args) => {
-            needs(&games, "bench", &["relay"]).and_then(|()| grandstand_bench::run::run(&args))
-        }
+        Command::Bench(args) => needs(&games, "bench", &["relay"])
+            .and_then(|()| grandstand_bench::run::run(&args, &games)),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => Err(absent::failure("bench")),
         #[cfg(feature = "chaos")]

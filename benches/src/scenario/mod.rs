@@ -10,6 +10,8 @@ pub mod variant;
 
 pub mod stage;
 
+pub mod engine;
+
 pub mod idle;
 
 pub mod fanout;
