@@ -1,22 +1,16 @@
-//! The wall clock and the monotonic clock. Only this module reads the wall clock.
+//! The wall clock. Only this module reads it.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The time by both clocks, as cores get it.
+/// The time by all clocks, as the core of an edge gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic clock, for deadlines. It is tokio's, so that tests can pause it.
     pub at: Instant,
-    /// The wall clock in Unix milliseconds, for times that other machines see.
+    /// The wall clock in Unix milliseconds, by which tokens expire.
     pub unix_ms: u64,
-}
-
-/// Reads both clocks.
-pub fn now() -> Now {
-    Now {
-        at: tokio::time::Instant::now().into_std(),
-        unix_ms: unix_ms(),
-    }
+    /// The clock of the log in Unix milliseconds, by which the times in rooms count (D24).
+    pub log_ms: u64,
 }
 
 /// Reads this machine's wall clock, in Unix milliseconds.

@@ -116,6 +116,17 @@ impl Bus {
         either!(self, bus => bus.log_clock())
     }
 
+    /// Asks for the time of the log, for the [`log_clock`](Self::log_clock) of a connection that reads few entries.
+    ///
+    /// # Errors
+    /// If NATS does not answer.
+    pub async fn ask_log_time(&self) -> Result<(), BusError> {
+        match self {
+            Self::Nats(bus) => bus.ask_log_time().await,
+            Self::Embedded(_) => Ok(()),
+        }
+    }
+
     /// The number of partitions that rooms are hashed to.
     pub fn partitions(&self) -> u16 {
         either!(self, bus => bus.partitions())

@@ -13,6 +13,9 @@ use crate::shard::bus::Leases;
 /// The pause before a failed watch is started again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// The interval of questions for the time of the log.
+const ASK_TIME: Duration = Duration::from_secs(20);
+
 /// Keeps `leases` current, forever. The first change is sent when all stored leases have been read.
 pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
     let mut failing = false;
@@ -45,6 +48,16 @@ pub async fn drive_leases(bus: Bus, leases: watch::Sender<Leases>) {
             Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Asks for the time of the log, forever, because leases change too rarely to show it.
+pub async fn drive_log_clock(bus: Bus) {
+    loop {
+        if let Err(error) = bus.ask_log_time().await {
+            tracing::debug!(%error, "cannot ask for the time of the log");
+        }
+        tokio::time::sleep(ASK_TIME).await;
     }
 }
 

@@ -130,6 +130,7 @@ pub async fn start(
         None => None,
     };
     supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
+    supervisor.keep("clock", leases::drive_log_clock(bus.clone()));
     let refusals = LogRefusals::default();
     let (stop, stopped) = watch::channel(None);
     let (running, ended) = mpsc::channel(1);
@@ -144,6 +145,7 @@ pub async fn start(
             edge,
             listener,
             leases: leases.clone(),
+            log_clock: bus.log_clock().clone(),
             refusals: refusals.clone(),
             metrics: metrics.shard(),
             errors: bus.errors().cloned().unwrap_or_default(),

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_common::bus::NatsErrors;
-use grandstand_common::clock;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
+use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::runtime::Builder;
@@ -23,7 +23,7 @@ use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::routes::{Route, Routes};
 use crate::shard::bus::{Leases, ShardBus};
-use crate::shard::handle::Shard;
+use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{self, FlushOptions, LogRefusals};
@@ -39,6 +39,8 @@ pub(super) struct ShardThread {
     pub(super) listener: std::net::TcpListener,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) refusals: LogRefusals,
+    /// The clock of the process' connection to the bus. That of the shard's reads no entries.
+    pub(super) log_clock: LogClock,
     pub(super) metrics: ShardMetrics,
     pub(super) supervisor: Supervisor,
     pub(super) pulse: Pulse,
@@ -86,8 +88,9 @@ impl ShardThread {
         let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
         let shard = Shard::new(
             {
-                let now = clock::now();
-                Core::new(core, self.edge.clone(), verifier, rand::random(), now)
+                let (edge, now) = (self.edge.clone(), now(&self.log_clock));
+                let core = Core::new(core, edge, verifier, rand::random(), now);
+                (core, self.log_clock.clone())
             },
             connections.clone(),
             supervisor.clone(),

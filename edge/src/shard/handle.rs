@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use grandstand_common::clock::{Now, now};
+use grandstand_common::clock::{Now, unix_ms};
+use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::sync::Notify;
@@ -17,6 +18,7 @@ use crate::server::connections::Connections;
 pub struct Shard {
     core: RefCell<Core>,
     connections: Connections,
+    log_clock: LogClock,
     /// Starts the tasks of the shard.
     pub(super) supervisor: Supervisor,
     /// Whether the admin thread has asked if the shard's loop turns.
@@ -35,7 +37,7 @@ impl Shard {
     /// Creates a shard around a core whose clients are among `connections`. `supervisor` starts its tasks, and `pulse` is
     /// answered by the loop that drives the connections.
     pub fn new(
-        core: Core,
+        (core, log_clock): (Core, LogClock),
         connections: Connections,
         supervisor: Supervisor,
         pulse: Rc<Pulse>,
@@ -43,6 +45,7 @@ impl Shard {
         Rc::new(Self {
             core: RefCell::new(core),
             connections,
+            log_clock,
             supervisor,
             pulse,
             commands: Notify::new(),
@@ -55,7 +58,11 @@ impl Shard {
     /// Runs `f` on the core, then wakes the tasks that have work.
     pub fn run<T>(&self, f: impl FnOnce(&mut Core, &mut Connections, Now) -> T) -> T {
         let mut core = self.core.borrow_mut();
-        let result = f(&mut core, &mut self.connections.clone(), now());
+        let result = f(
+            &mut core,
+            &mut self.connections.clone(),
+            now(&self.log_clock),
+        );
         if core.has_commands() {
             self.commands.notify_one();
         }
@@ -79,5 +86,15 @@ impl Shard {
     /// Runs `f` on the core without changing it; wakes no task.
     pub fn read<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
         f(&self.core.borrow())
+    }
+}
+
+/// Reads all clocks.
+pub(crate) fn now(log_clock: &LogClock) -> Now {
+    let log = log_clock.now();
+    Now {
+        at: log.at,
+        unix_ms: unix_ms(),
+        log_ms: log.log_ms,
     }
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, LogEntry, Read};
+use grandstand_common::clock::unix_ms;
 use grandstand_common::id::RoomId;
 use grandstand_common::wire::{Body, Entry};
 use grandstand_harness::client::Client;
-use grandstand_harness::process::PATIENCE;
+use grandstand_harness::process::{PATIENCE, Process};
 use grandstand_harness::rig::{Plan, Rig};
+use grandstand_harness::wall_clock::WallClock;
 use prost::Message as _;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
@@ -214,4 +216,24 @@ async fn d24_a_jump_of_a_running_worker_s_clock_moves_no_timer() {
     }
     let log = rig.workers[0].log_text();
     assert!(log.contains("agrees with the clock of NATS again"), "{log}");
+}
+
+/// An edge whose clock is an hour ahead tells clients the time of NATS.
+#[tokio::test]
+async fn d24_an_edge_with_a_wrong_clock_tells_the_time_of_the_log() {
+    let plan = Plan {
+        workers: 1,
+        edges: 0,
+        partitions: PARTITIONS,
+        ..Plan::default()
+    };
+    let mut rig = Rig::start(plan).await.unwrap();
+    let clock = WallClock::ahead(HOUR_S).unwrap();
+    let start = clock.on(rig.plan().edge(&rig.nats.url(), "edge-0"));
+    rig.edges.push(Process::start(start, true).await);
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.send(json!({"type": "ping", "id": 1})).await;
+    let pong = alice.expect("pong", json!({"id": 1})).await;
+    let time_ms = pong["time_ms"].as_u64().unwrap();
+    assert!(time_ms.abs_diff(unix_ms()) < 600_000, "{pong}");
 }

@@ -67,7 +67,7 @@ async fn tokens_are_checked_and_renewed(site: Site) {
     alice.send(json!({"type": "ping", "id": 77})).await;
     let pong = alice.expect("pong", json!({"id": 77})).await;
     let time = pong["time_ms"].as_u64().unwrap();
-    assert!((before..=unix_ms()).contains(&time), "{pong}");
+    assert!(time.abs_diff(before) < 600_000, "{pong}");
 }
 
 async fn names_are_believed_only_in_dev(site: Site) {

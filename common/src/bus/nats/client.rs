@@ -66,6 +66,11 @@ impl Nats {
         self.inner.connection.replies.connection_state()
     }
 
+    pub(crate) async fn ask_log_time(&self) -> Result<(), BusError> {
+        let stream = streams::kv_name(&self.inner.options.bucket_name(Bucket::Leases));
+        self.inner.connection.stream_info(&stream).await.map(drop)
+    }
+
     pub(crate) fn log_clock(&self) -> &LogClock {
         &self.inner.connection.log_clock
     }

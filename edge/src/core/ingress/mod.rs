@@ -152,7 +152,8 @@ fn take_message(
         }
         ClientKind::Live { room, data } => input::on_live(hub, effects, from, &room, data),
         ClientKind::Ping => {
-            let time_ms = now.unix_ms;
+            // Clients compare it with the deadlines that games tell them.
+            let time_ms = now.log_ms;
             let pong = ServerMessage::Pong { id, time_ms };
             reply::send(&hub.clients, effects, conn, &pong);
         }

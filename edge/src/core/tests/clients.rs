@@ -213,6 +213,7 @@ fn a_client_is_notified_once_for_each_token_that_expires_soon() {
         let now = Now {
             at: start.at + Duration::from_millis(ms),
             unix_ms: start.unix_ms + ms,
+            log_ms: start.log_ms + ms,
         };
         bench.core.handle_timeout(now, &mut bench.clients);
         bench.now = now;

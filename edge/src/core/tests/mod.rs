@@ -127,6 +127,7 @@ impl Bench {
         let now = Now {
             at: tokio::time::Instant::now().into_std(),
             unix_ms: 1_000_000,
+            log_ms: 7_000_000,
         };
         let core = Core::new(config, "edge-0-x".parse().unwrap(), verifier, 1, now);
         let mut bench = Self {
@@ -250,6 +251,7 @@ impl Bench {
     fn advance(&mut self, ms: u64) {
         self.now.at += Duration::from_millis(ms);
         self.now.unix_ms += ms;
+        self.now.log_ms += ms;
         self.core.handle_timeout(self.now, &mut self.clients);
         self.flush();
     }

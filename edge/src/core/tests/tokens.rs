@@ -56,3 +56,13 @@ fn a_client_is_notified_at_once_if_its_token_expires_soon() {
     bench.advance(200);
     assert_eq!(codes(&mut bench, conn), ["token_expiring"]);
 }
+
+#[test]
+fn d24_a_pong_tells_the_time_of_the_log() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.send(conn, serde_json::json!({"type": "ping", "id": 5}));
+    let pong = bench.take_messages(conn).pop().unwrap();
+    assert_ne!(bench.now.log_ms, bench.now.unix_ms);
+    assert_eq!(pong["time_ms"], bench.now.log_ms);
+}

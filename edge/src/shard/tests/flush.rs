@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use grandstand_common::log_clock::LogClock;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
 
@@ -20,7 +21,7 @@ fn writes_of_twelve(interval: Duration) -> u64 {
         .collect();
     let before = bench.core.counts().writes;
     let shard = Shard::new(
-        bench.core,
+        (bench.core, LogClock::new()),
         Connections::new(Duration::from_secs(25)).unwrap(),
         Supervisor::default(),
         Rc::default(),

@@ -138,6 +138,7 @@ impl World {
         let now = Now {
             at: start,
             unix_ms: 1_000_000,
+            log_ms: 1_000_000,
         };
         let owner_now = command::Now {
             at: start,
@@ -207,6 +208,7 @@ impl World {
         Now {
             at: self.start + Duration::from_millis(self.ms),
             unix_ms: 1_000_000 + self.ms,
+            log_ms: 1_000_000 + self.ms,
         }
     }
 
