@@ -4,13 +4,18 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::shutdown;
 use grandstand_common::supervisor::Supervisor;
+use grandstand_harness::chaos::schedule::Kind;
 use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
 use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
+
+/// The name that stands for all kinds.
+const ALL: &str = "all";
 
 /// The period of progress lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -18,7 +23,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// Kill, pause and restart workers, edges and NATS under load, and check that no input is lost
 ///
 /// Starts workers, edges and a NATS server on free ports, with players and spectators in many rooms. The seed
-/// determines the faults. At the end every room must hold each acked input exactly once and in order, all clients must
+/// and `--kinds` determine the faults. At the end every room must hold each acked input exactly once and in order, all clients must
 /// show the same view, and no room may have had two owners. Ctrl-C ends the run early and prints the report.
 /// nats-server must be in PATH or GRANDSTAND_NATS_SERVER. Exits with 0 if every check passes and with 1 otherwise.
 #[derive(Debug, clap::Args)]
@@ -29,6 +34,11 @@ pub(crate) struct Args {
     /// Seed of the schedule; random by default
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Kinds of faults, separated by commas; `all` for all of them
+    ///
+    /// Without it, processes are killed, paused and restarted: the kinds of worker, edge and nats.
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
+    kinds: Vec<String>,
     /// Number of concurrent rooms, half relay and half memory
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rooms: u32,
@@ -52,6 +62,24 @@ pub(crate) struct Args {
     logs: Option<PathBuf>,
 }
 
+/// The names of kinds, each with its help.
+fn kinds() -> PossibleValuesParser {
+    let kinds = Kind::ALL.map(|kind| PossibleValue::new(kind.name()).help(kind.help()));
+    let all = PossibleValue::new(ALL).help("All kinds");
+    PossibleValuesParser::new(kinds.into_iter().chain([all]))
+}
+
+/// The kinds that the names stand for.
+fn chosen(names: &[String]) -> Vec<Kind> {
+    if names.is_empty() {
+        return Kind::USUAL.to_vec();
+    }
+    if names.iter().any(|name| name == ALL) {
+        return Kind::ALL.to_vec();
+    }
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
 fn minutes(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(minutes) if (0.01..=10_000.0).contains(&minutes) => Ok(minutes),
@@ -72,6 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         rooms: args.rooms as usize,
         pace: Duration::from_millis(args.pace_ms),
         keep_logs: args.logs.is_some(),
+        kinds: chosen(&args.kinds),
         rig: Plan {
             workers: args.workers as usize,
             edges: args.edges as usize,

@@ -126,7 +126,15 @@ impl Child {
     /// # Panics
     /// If the signal cannot be sent.
     pub fn hang_up(&self) {
-        self.signal(Signal::HUP).expect("the signal can be sent");
+        self.try_hang_up().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// As [`Self::hang_up`].
+    ///
+    /// # Errors
+    /// If the signal cannot be sent.
+    pub fn try_hang_up(&self) -> Result<(), RigError> {
+        self.signal(Signal::HUP)
     }
 
     /// Pauses the process (SIGSTOP). Its connections stay open.

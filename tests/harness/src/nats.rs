@@ -208,17 +208,48 @@ impl NatsServer {
         ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
+    /// Replaces the configuration file and tells the server to read it.
+    ///
+    /// # Errors
+    /// If the file cannot be written or the signal cannot be sent.
+    pub fn configure(&self, config: &str) -> Result<(), RigError> {
+        let file = self.dir.path().join(CONFIG);
+        std::fs::write(&file, config).map_err(|source| RigError::file(&file, source))?;
+        self.child.try_hang_up()
+    }
+
     /// Copies the store of the running server, as a snapshot of its disk does.
     ///
     /// # Panics
     /// If it cannot be copied.
     pub fn backup(&self) -> TempDir {
-        let copy = TempDir::new("nats-backup");
-        self.pause();
+        self.try_backup().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Copies the store of the running server, as a snapshot of its disk does.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub fn try_backup(&self) -> Result<TempDir, RigError> {
+        let copy = TempDir::try_new("nats-backup")?;
+        self.try_pause()?;
         let copied = copy_dir(&self.dir.path().join("store"), copy.path());
-        self.resume();
-        copied.expect("the store can be copied");
-        copy
+        self.try_resume()?;
+        copied.map_err(|source| RigError::file(copy.path(), source))?;
+        Ok(copy)
+    }
+
+    /// Kills the server and starts it with the store of a backup, without waiting until it answers.
+    ///
+    /// # Errors
+    /// If the store cannot be replaced or the server cannot be started.
+    pub fn relaunch_from(&mut self, backup: &TempDir) -> Result<(), RigError> {
+        self.kill9();
+        let store = self.dir.path().join("store");
+        std::fs::remove_dir_all(&store)
+            .and_then(|()| copy_dir(backup.path(), &store))
+            .map_err(|source| RigError::file(&store, source))?;
+        self.relaunch()
     }
 
     /// Kills the server and starts it with the store of a backup.
@@ -226,11 +257,10 @@ impl NatsServer {
     /// # Panics
     /// If the store cannot be replaced or the server does not start.
     pub async fn restart_from(&mut self, backup: &TempDir) {
-        self.kill9();
-        let store = self.dir.path().join("store");
-        std::fs::remove_dir_all(&store).expect("the store can be removed");
-        copy_dir(backup.path(), &store).expect("the backup can be copied");
-        self.restart().await;
+        let relaunched = self.relaunch_from(backup);
+        relaunched.unwrap_or_else(|e| panic!("{e}"));
+        let ready = self.try_ready(START).await;
+        ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Starts the server again with an empty folder.

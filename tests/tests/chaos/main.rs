@@ -1,11 +1,13 @@
 //! One minute of chaos with real processes, see `grandstand_harness::chaos`.
 //!
-//! `SEED=7 SECONDS=300 cargo test -p grandstand-tests --test chaos -- --nocapture` changes the seed and the length.
+//! `SEED=7 SECONDS=300 KINDS=rollback,flood cargo test -p grandstand-tests --test chaos -- --nocapture` changes the seed, the
+//! length and the kinds of faults.
 
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
+use grandstand_harness::chaos::schedule::Kind;
 use grandstand_harness::chaos::{Progress, Settings, run};
 use grandstand_harness::nats::{TempDir, program};
 use grandstand_harness::process::Start;
@@ -19,6 +21,14 @@ fn number(name: &str, default: u64) -> u64 {
     given.map_or(default, |text| text.parse().unwrap())
 }
 
+/// The kinds of faults that `KINDS` names, or the usual ones.
+fn kinds() -> Vec<Kind> {
+    let Ok(names) = std::env::var("KINDS") else {
+        return Kind::USUAL.to_vec();
+    };
+    names.split(',').map(|name| name.parse().unwrap()).collect()
+}
+
 #[tokio::test]
 async fn rooms_survive_a_minute_of_chaos() {
     let settings = Settings {
@@ -27,6 +37,7 @@ async fn rooms_survive_a_minute_of_chaos() {
         rooms: number("ROOMS", 200) as usize,
         pace: Duration::from_millis(number("PACE_MS", 1_500)),
         keep_logs: false,
+        kinds: kinds(),
         rig: Plan::default(),
     };
     println!(
@@ -94,4 +105,11 @@ async fn the_tool_rejects_bad_settings() {
     assert_eq!(output.code, Some(66), "{}", output.text);
     let never = tool().flag("--minutes", "-1").output().await;
     assert_eq!(never.code, Some(64), "{}", never.text);
+    let unknown = tool().flag("--kinds", "flood,worker-hug").output().await;
+    assert_eq!(unknown.code, Some(64), "{}", unknown.text);
+    assert!(
+        unknown.text.contains("worker-hug") && unknown.text.contains("rollback"),
+        "{}",
+        unknown.text
+    );
 }

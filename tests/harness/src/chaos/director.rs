@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use grandstand_common::exit::Exit;
 
+use super::faults::Faults;
 use super::field::Field;
+use super::flood::flood;
 use super::schedule::{Action, Event, Kind, Target};
 use super::violation::Rule;
 use crate::error::RigError;
@@ -31,6 +33,7 @@ pub(super) struct Director {
     /// The start of the schedule, since the start of the run.
     offset: Duration,
     states: BTreeMap<Target, State>,
+    faults: Faults,
     /// Until this time, processes may end because NATS was away.
     excused: Duration,
     /// The number of events of each kind.
@@ -48,6 +51,13 @@ enum State {
     Stopped(Duration),
     /// Sent SIGTERM at this time.
     Ending(Duration),
+    /// Started; to be killed and started again at this time, and as many times more, each this long after the start
+    /// before.
+    Starting(Duration, u32, Duration),
+    /// Its store was copied; to be started with the copy at this time.
+    Copied(Duration),
+    /// Changed; to be as before at this time.
+    Changed(Duration),
 }
 
 /// Calls the same method on a worker, an edge or NATS.
@@ -80,6 +90,7 @@ impl Director {
             schedule,
             offset: Duration::ZERO,
             states: BTreeMap::new(),
+            faults: Faults::default(),
             excused: Duration::ZERO,
             events: BTreeMap::new(),
             restarts: 0,
@@ -103,7 +114,7 @@ impl Director {
             // A process that is still recovering is spared.
             if !self.states.contains_key(&event.target) {
                 self.begin(event, now)?;
-                field.waits.mark(Some(event.kind()), now);
+                field.waits.mark(Some(event.kind), now);
                 begun.push(event);
             }
         }
@@ -122,14 +133,15 @@ impl Director {
     /// If a process does not become ready.
     pub(super) async fn heal(&mut self) -> Result<(), RigError> {
         for (target, state) in std::mem::take(&mut self.states) {
-            if matches!(state, State::Stopped(_)) {
-                process!(self.rig, target, p => p.try_resume()?);
-            } else {
-                process!(self.rig, target, p => p.relaunch()?);
+            match state {
+                State::Stopped(_) => process!(self.rig, target, p => p.try_resume()?),
+                State::Copied(_) | State::Changed(_) => self.faults.end(&self.rig.nats)?,
+                _ => process!(self.rig, target, p => p.relaunch()?),
             }
         }
         self.next = None;
         self.rig.nats.try_ready(READY_TIMEOUT).await?;
+        self.faults.ended(&self.rig.nats).await;
         for target in self.targets() {
             let ready = process!(self.rig, target, p => p.try_ready(READY_TIMEOUT).await);
             if ready.is_err() {
@@ -148,7 +160,8 @@ impl Director {
 
     fn begin(&mut self, event: Event, now: Duration) -> Result<(), RigError> {
         let target = event.target;
-        *self.events.entry(event.kind()).or_default() += 1;
+        *self.events.entry(event.kind).or_default() += 1;
+        let nats = &self.rig.nats;
         let state = match event.action {
             Action::Kill(down) => {
                 process!(self.rig, target, p => p.kill9());
@@ -161,6 +174,41 @@ impl Director {
             Action::Restart => {
                 process!(self.rig, target, p => p.try_term()?);
                 State::Ending(now)
+            }
+            Action::KillStarting(times, after) => {
+                process!(self.rig, target, p => p.relaunch()?);
+                State::Starting(now + after, times, after)
+            }
+            Action::RollBack(after) => {
+                self.faults.back_up(nats)?;
+                State::Copied(now + after)
+            }
+            Action::FillLog(time) => {
+                self.faults.fill_log(nats);
+                State::Changed(now + time)
+            }
+            Action::ShrinkPayload(time) => {
+                self.faults.shrink_payload(nats)?;
+                State::Changed(now + time)
+            }
+            Action::Deny(subject, time) => {
+                self.faults.deny(subject, nats)?;
+                State::Changed(now + time)
+            }
+            Action::Clock(seconds) => {
+                if let Target::Worker(index) = target
+                    && let Some(clock) = self.rig.worker_clocks.get(index)
+                {
+                    clock.set_ahead(seconds)?;
+                }
+                return Ok(());
+            }
+            Action::Flood(time) => {
+                if let Target::Edge(index) = target {
+                    let seed = event.at.as_millis() as u64;
+                    tokio::task::spawn_local(flood(self.rig.address(index), time, seed));
+                }
+                return Ok(());
             }
         };
         self.states.insert(target, state);
@@ -180,6 +228,24 @@ impl Director {
             }
             Some(State::Stopped(until)) if until <= now => {
                 process!(self.rig, target, p => p.try_resume()?);
+                self.states.remove(&target);
+            }
+            Some(State::Starting(until, times, after)) if until <= now => {
+                process!(self.rig, target, p => p.relaunch()?);
+                match times {
+                    0 | 1 => self.states.remove(&target),
+                    _ => self
+                        .states
+                        .insert(target, State::Starting(now + after, times - 1, after)),
+                };
+            }
+            Some(State::Copied(until)) if until <= now => {
+                field.ledger.rolled_back();
+                self.faults.roll_back(&mut self.rig.nats)?;
+                self.states.remove(&target);
+            }
+            Some(State::Changed(until)) if until <= now => {
+                self.faults.end(&self.rig.nats)?;
                 self.states.remove(&target);
             }
             Some(State::Ending(since)) => {
@@ -212,8 +278,10 @@ impl Director {
 
     /// Handles a process that ended by itself.
     fn on_end(&mut self, target: Target, status: ExitStatus, field: &mut Field) {
-        let unavailable = status.code() == Some(Exit::Unavailable.code().into());
-        if unavailable && field.now() <= self.excused {
+        // A process that starts without a permission says so.
+        let excuses = [Exit::Unavailable, Exit::Config];
+        let excused = excuses.map(|exit| Some(i32::from(exit.code())));
+        if excused.contains(&status.code()) && field.now() <= self.excused {
             self.restarts += 1;
             return;
         }

@@ -92,6 +92,10 @@ pub struct Counts {
     pub updates: u64,
     /// Snapshots that clients received.
     pub snapshots: u64,
+    /// Acked inputs that the store lost, as the players were told.
+    pub inputs_lost: u64,
+    /// Inputs that were refused as `busy`.
+    pub busy: u64,
     /// Games that were played to their end.
     pub games_over: u64,
     /// `degraded` notices.
@@ -216,7 +220,10 @@ impl Field {
 
     /// Checks that all clients of a room show its newest known version.
     pub(super) fn check_views(&mut self, room: &str) {
-        let seats = self.seats.values().filter(|seat| seat.room == room);
+        // A game whose end a client has seen may be back in play after a rollback.
+        let rolled_back = self.ledger.rollbacks() > 0;
+        let seats = self.seats.values();
+        let seats = seats.filter(|seat| seat.room == room && !(rolled_back && seat.over));
         let late: Vec<_> = seats
             .filter_map(|seat| {
                 let top = self.ledger.top(room, seat.lane);

@@ -3,13 +3,16 @@
 //! A room is a function of its log, so a version of a lane is the same for every client and every owner. The ledger
 //! therefore stores messages by room, lane and version, and at the end compares them with the inputs that were acked.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use grandstand_common::clock::unix_ms;
 use grandstand_common::id::Lane;
 use serde_json::Value;
 
+use super::lanes::{Histories, LaneLog, SeenUpdate, slot};
 use super::script::Game;
 use super::violation::{Rule, Violation, Violations};
 
@@ -17,6 +20,8 @@ use super::violation::{Rule, Violation, Violations};
 #[derive(Debug, Default)]
 pub struct Ledger {
     rooms: BTreeMap<String, RoomLog>,
+    /// When the store came back in an older state, Unix milliseconds.
+    rollbacks: Vec<u64>,
     /// The time since the start of the run, for violations.
     pub now: Duration,
     /// The violations.
@@ -29,28 +34,10 @@ struct RoomLog {
     instance: Option<String>,
     /// Whether the game is over.
     over: bool,
-    lanes: [LaneLog; 2],
+    histories: Histories,
+    /// Whether the room was created again because the store had lost it.
+    restarted: bool,
     players: BTreeMap<String, PlayerLog>,
-}
-
-/// The record of a lane by version. The first element is version 1.
-#[derive(Debug, Default)]
-struct LaneLog {
-    updates: Vec<Option<SeenUpdate>>,
-    /// Hashes of views.
-    views: Vec<Option<u64>>,
-    /// The newest version of which a client or the bus has received anything.
-    top: u64,
-    /// The view of version `top`.
-    last: Value,
-}
-
-/// An update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct SeenUpdate {
-    hash: u64,
-    /// The player and the content of the input that the update shows.
-    by: Option<(String, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +57,8 @@ pub struct Observer<'a> {
     pub lane: Lane,
     /// The client, or `bus`.
     pub name: &'a str,
+    /// The epoch of the owner.
+    pub epoch: u64,
 }
 
 impl Ledger {
@@ -79,7 +68,8 @@ impl Ledger {
             game,
             instance: None,
             over: false,
-            lanes: Default::default(),
+            histories: Histories::default(),
+            restarted: false,
             players: BTreeMap::new(),
         };
         self.rooms.insert(room.to_owned(), log);
@@ -123,7 +113,8 @@ impl Ledger {
     /// The newest known version of a lane.
     pub fn top(&self, room: &str, lane: Lane) -> u64 {
         let log = self.rooms.get(room);
-        log.map_or(0, |log| log.lanes[lane.index()].top)
+        let newest = log.and_then(|log| log.histories.newest(lane));
+        newest.map_or(0, |lane| lane.top)
     }
 
     /// Records a `joined`. Returns whether the room's instance is the known one.
@@ -136,6 +127,13 @@ impl Ledger {
             return true;
         }
         let expected = format!("instance {known}");
+        if !log.over && !self.rollbacks.is_empty() {
+            // The store had lost the room, and a player has created it again.
+            instance.clone_into(known);
+            log.players.clear();
+            log.restarted = true;
+            return true;
+        }
         if !log.over {
             self.blame(Rule::Restarted, (room, client), &expected, instance);
         }
@@ -150,6 +148,32 @@ impl Ledger {
     /// Records that a player's inputs up to `seq` are processed.
     pub fn acked(&mut self, room: &str, player: &str, seq: u64) {
         self.player(room, player, |log| log.acked = log.acked.max(seq));
+    }
+
+    /// Records that the store comes back in an older state.
+    pub fn rolled_back(&mut self) {
+        self.rollbacks.push(unix_ms());
+    }
+
+    /// How often the store came back in an older state.
+    pub fn rollbacks(&self) -> usize {
+        self.rollbacks.len()
+    }
+
+    /// The history of the store that an owner knows. Epochs are times in milliseconds: an owner of a later history has a
+    /// later one.
+    fn history(&self, epoch: u64) -> usize {
+        let before = self.rollbacks.iter().filter(|at| **at <= epoch);
+        before.count()
+    }
+
+    /// Records the report that a player's inputs after `seq` are lost.
+    pub fn reported_lost(&mut self, room: &str, player: &str, seq: u64) {
+        self.player(room, player, |log| {
+            log.sent.truncate(seq as usize);
+            log.acked = log.acked.min(seq);
+            log.rejected.retain(|rejected, _| *rejected <= seq);
+        });
     }
 
     /// Records that the game rejected an input.
@@ -175,6 +199,7 @@ impl Ledger {
 
     /// Records an update that a client or the bus received.
     pub fn updated(&mut self, observer: Observer<'_>, version: u64, update: &Value) {
+        let history = self.history(observer.epoch);
         let Some(log) = self.rooms.get_mut(observer.room) else {
             return;
         };
@@ -182,7 +207,7 @@ impl Ledger {
             hash: hash(update),
             by: log.game.shown_input(update),
         };
-        let lane = &mut log.lanes[observer.lane.index()];
+        let lane = log.histories.lane(history, observer.lane);
         lane.top = lane.top.max(version);
         let known = slot(&mut lane.updates, version);
         if let Some(known) = known {
@@ -202,10 +227,11 @@ impl Ledger {
 
     /// Records that a client shows this version.
     pub fn shows(&mut self, observer: Observer<'_>, version: u64, view: &Value) {
+        let history = self.history(observer.epoch);
         let Some(log) = self.rooms.get_mut(observer.room) else {
             return;
         };
-        let lane = &mut log.lanes[observer.lane.index()];
+        let lane = log.histories.lane(history, observer.lane);
         if version >= lane.top || lane.last.is_null() {
             lane.top = lane.top.max(version);
             lane.last = view.clone();
@@ -244,7 +270,12 @@ impl RoomLog {
     /// Returns the violations in a lane: the rule, the expected state and the found state.
     fn check(&self, lane: Lane) -> Vec<(Rule, String, String)> {
         let mut wrong = Vec::new();
-        let log = &self.lanes[lane.index()];
+        let Some(log) = self.histories.newest(lane) else {
+            return wrong;
+        };
+        if self.restarted || self.histories.are_many() {
+            return self.check_count(log).into_iter().collect();
+        }
         let mut shown: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for (player, what) in log.updates.iter().flatten().filter_map(|s| s.by.as_ref()) {
             shown.entry(player).or_default().push(*what);
@@ -284,6 +315,23 @@ impl RoomLog {
             wrong.push((Rule::Doubled, expected, found));
         }
         wrong
+    }
+
+    /// Returns the violation of a room whose store went back: its view must count the inputs that were accepted and not
+    /// reported as lost. The updates say less, because nobody saw all of them.
+    fn check_count(&self, log: &LaneLog) -> Option<(Rule, String, String)> {
+        let count = log.last["count"].as_u64()?;
+        let accepted: usize = self.counts().values().sum();
+        let rule = match count.cmp(&(accepted as u64)) {
+            Ordering::Equal => return None,
+            Ordering::Less => Rule::Lost,
+            Ordering::Greater => Rule::Doubled,
+        };
+        let expected = format!(
+            "the inputs that were not reported as lost: {:?}",
+            self.counts()
+        );
+        Some((rule, expected, format!("{count} inputs")))
     }
 
     /// The number of accepted inputs of each player.
@@ -328,15 +376,6 @@ fn around(list: &[u64], at: usize) -> String {
     let (from, to) = (at.saturating_sub(8), (at + 8).min(list.len()));
     let part = list.get(from..to).unwrap_or_default();
     format!("{part:?} (of {})", list.len())
-}
-
-/// Returns the element of a version.
-fn slot<T>(list: &mut Vec<Option<T>>, version: u64) -> &mut Option<T> {
-    let index = version as usize;
-    if list.len() <= index {
-        list.resize_with(index + 1, || None);
-    }
-    &mut list[index]
 }
 
 fn hash(value: &Value) -> u64 {

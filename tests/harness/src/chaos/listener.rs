@@ -118,6 +118,7 @@ impl Listener {
                         room: &room.room,
                         lane,
                         name: BUS,
+                        epoch: room.epoch,
                     };
                     if version > 0 {
                         field.ledger.updated(observer, version, &data);

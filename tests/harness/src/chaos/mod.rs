@@ -6,7 +6,13 @@
 //! records the messages to all clients and the batches that `listener` observes on the bus. At the end, when all
 //! processes have recovered, the ledger checks every room.
 
+mod kind;
+
 pub mod schedule;
+
+mod faults;
+
+mod flood;
 
 mod director;
 
@@ -21,6 +27,8 @@ mod seat;
 mod field;
 
 mod listener;
+
+mod lanes;
 
 pub mod ledger;
 

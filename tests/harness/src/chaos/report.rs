@@ -82,6 +82,13 @@ impl fmt::Display for Report {
             clients.games_over,
             clients.degraded
         )?;
+        if clients.inputs_lost + clients.busy > 0 {
+            writeln!(
+                f,
+                "refused: {} inputs as `busy`; lost with the store, as players were told: {} acked inputs",
+                clients.busy, clients.inputs_lost
+            )?;
+        }
         writeln!(
             f,
             "bus: {} batches with {} rooms from {} owners, {} late rooms, which edges drop",

@@ -10,11 +10,12 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::crowd;
 use super::director::Director;
+use super::faults::nats_config;
 use super::field::{Field, Mode, SeatState, Shared};
 use super::listener::{Listener, listen};
 use super::page::{Page, Plan as PagePlan};
 use super::report::Report;
-use super::schedule::{Event, Shape, schedule};
+use super::schedule::{Event, Kind, Shape, schedule};
 use super::violation::Rule;
 use crate::error::RigError;
 use crate::rig::{Plan, Rig};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub pace: Duration,
     /// Keeps the processes' logs always, not only after a violation.
     pub keep_logs: bool,
+    /// The kinds of faults.
+    pub kinds: Vec<Kind>,
     /// The processes.
     pub rig: Plan,
 }
@@ -111,7 +114,11 @@ struct Run {
 }
 
 impl Run {
-    async fn start(settings: Settings) -> Result<Self, RigError> {
+    async fn start(mut settings: Settings) -> Result<Self, RigError> {
+        settings.rig.nats_config = nats_config(&settings.kinds);
+        if settings.kinds.contains(&Kind::ClockJumped) {
+            settings.rig.worker_clocks = vec![0; settings.rig.workers];
+        }
         let rig = Rig::start(settings.rig.clone()).await?;
         let start = Instant::now();
         let field = Rc::new(RefCell::new(Field::new(settings.rooms, start)));
@@ -128,7 +135,7 @@ impl Run {
             workers: rig.workers.len(),
             edges: rig.edges.len(),
         };
-        let events = schedule(settings.seed, settings.duration, shape);
+        let events = schedule(settings.seed, settings.duration, (&settings.kinds, shape));
         let mut run = Self {
             director: Director::new(rig, events),
             settings,

@@ -263,6 +263,12 @@ impl Room {
         }
         self.instance = instance;
         let last = message["last_seq"].as_u64().unwrap_or_default();
+        if last < self.acked {
+            // The store came back in an older state.
+            self.rolled_back = Some(last);
+            self.acked = last;
+            self.waiting.clear();
+        }
         self.answered(last);
         self.next_seq = self.waiting.back().map_or(last, |&(seq, _)| seq) + 1;
         self.resend = true;

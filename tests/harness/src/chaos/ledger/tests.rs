@@ -22,6 +22,7 @@ fn observer(name: &str) -> Observer<'_> {
         room: ROOM,
         lane: Lane::Players,
         name,
+        epoch: 1,
     }
 }
 
@@ -144,6 +145,7 @@ fn rejected_flips_may_be_missing_from_the_room() {
                 room: "memory-1",
                 lane,
                 name: "alice",
+                epoch: 1,
             };
             for (version, card) in (1..).zip(updates) {
                 let flipped = json!({"kind": "flipped", "card": card, "face": "A", "by": "alice"});
@@ -156,4 +158,55 @@ fn rejected_flips_may_be_missing_from_the_room() {
     assert_eq!(flips(&[5, 5]), 0);
     assert_ne!(flips(&[5, 6, 5]), 0);
     assert_ne!(flips(&[5]), 0);
+}
+
+/// Rolls the store back behind the second input of each player, and lets alice be told.
+fn rolled_back() -> Ledger {
+    let mut ledger = ledger();
+    for version in 1..=5 {
+        ledger.shows(observer("alice"), version, &json!({"count": version}));
+    }
+    ledger.rolled_back();
+    ledger.reported_lost(ROOM, "alice", 1);
+    ledger
+}
+
+fn after(name: &str) -> Observer<'_> {
+    let epoch = u64::MAX;
+    Observer {
+        epoch,
+        ..observer(name)
+    }
+}
+
+#[test]
+fn an_acked_input_that_was_reported_as_lost_may_be_missing() {
+    let mut ledger = rolled_back();
+    // Another history: version 3 says something else than before.
+    ledger.shows(after("alice"), 3, &json!({"count": 3, "values": {}}));
+    ledger.close(ROOM);
+    assert!(
+        ledger.violations.first.is_empty(),
+        "{:?}",
+        ledger.violations
+    );
+}
+
+#[test]
+fn an_acked_input_that_is_missing_without_a_report_is_lost() {
+    for (count, rule) in [(2, Rule::Lost), (4, Rule::Doubled)] {
+        let mut ledger = rolled_back();
+        ledger.shows(after("alice"), count, &json!({"count": count}));
+        ledger.close(ROOM);
+        let rules: Vec<_> = ledger.violations.first.iter().map(|v| v.rule).collect();
+        assert_eq!(rules, [rule]);
+    }
+}
+
+#[test]
+fn views_of_one_history_agree_after_a_rollback() {
+    let mut ledger = rolled_back();
+    ledger.shows(after("alice"), 3, &json!({"count": 3}));
+    ledger.shows(after("bob"), 3, &json!({"count": 2}));
+    assert_eq!(ledger.violations.first[0].rule, Rule::Views);
 }

@@ -32,6 +32,12 @@ impl Seat {
             self.retry_at = None;
             return vec![self.join()];
         }
+        if self.resend_at.is_some_and(|at| at <= now) && self.room.is_shown() {
+            self.resend_at = None;
+            let again = self.room.unanswered_inputs();
+            field.counts.inputs_resent += again.len() as u64;
+            return again;
+        }
         let mut send = Vec::new();
         if self.lane == Lane::Players && self.room.is_shown() {
             send.extend(self.play(field, pace, rng));

@@ -34,6 +34,10 @@ pub(in crate::chaos) struct Seat {
     pub(super) epochs: BTreeSet<String>,
     pub(super) next_at: Duration,
     pub(super) retry_at: Option<Duration>,
+    /// When to send all unanswered inputs again, because one was refused as `busy`.
+    pub(super) resend_at: Option<Duration>,
+    /// The rollbacks of the store of which the client knows that they lost inputs of its player.
+    rollbacks: usize,
     /// When the client lost its current view.
     pub(super) hidden_since: Option<Duration>,
     pub(super) probed: bool,
@@ -69,6 +73,8 @@ impl Seat {
             epochs: BTreeSet::new(),
             next_at: now,
             retry_at: None,
+            resend_at: None,
+            rollbacks: 0,
             hidden_since: Some(now),
             probed: false,
             over: false,
@@ -79,7 +85,7 @@ impl Seat {
     /// Returns the `join` for a new connection; `None` if the room is over.
     pub(in crate::chaos) fn connect(&mut self) -> Option<Value> {
         self.epochs.clear();
-        self.retry_at = None;
+        (self.retry_at, self.resend_at) = (None, None);
         (!self.over).then(|| self.join())
     }
 
@@ -144,9 +150,17 @@ impl Seat {
             self.end(field);
             return false;
         }
+        let restarted = self
+            .room
+            .instance
+            .as_deref()
+            .is_some_and(|known| known != instance);
         let last = message["last_seq"].as_u64().unwrap_or_default();
         let acked = self.room.acked;
-        if self.lane == Lane::Players && last < acked {
+        let behind = self.lane == Lane::Players && (restarted || last < acked);
+        if behind && field.ledger.rollbacks() > self.rollbacks {
+            self.on_rolled_back(last, field);
+        } else if self.lane == Lane::Players && last < acked {
             let expected = format!("last_seq {acked} or higher");
             let found = message.to_string();
             field.ledger.blame(Rule::Lost, observer, &expected, &found);
@@ -184,6 +198,7 @@ impl Seat {
             room: &self.name,
             lane: self.lane,
             name: &self.client,
+            epoch: self.epoch(),
         };
         if kind == "update" {
             field.counts.updates += 1;
@@ -245,14 +260,17 @@ impl Seat {
         if message["code"] == "finished" && field.ledger.is_over(&self.name) {
             return self.end(field);
         }
-        let observer = (self.name.as_str(), self.client.as_str());
-        let ledger = &mut field.ledger;
-        ledger.blame(
-            Rule::Protocol,
-            observer,
-            "to stay in the room",
-            &message.to_string(),
-        );
+        // A room that the store has lost is created again by the next join.
+        if field.ledger.rollbacks() == 0 {
+            let observer = (self.name.as_str(), self.client.as_str());
+            let ledger = &mut field.ledger;
+            ledger.blame(
+                Rule::Protocol,
+                observer,
+                "to stay in the room",
+                &message.to_string(),
+            );
+        }
         self.retry_at = Some(now + RETRY_DELAY);
     }
 
@@ -265,6 +283,7 @@ impl Seat {
                 self.retry_at = Some(now + RETRY_DELAY);
             }
             Some("finished" | "not_joined") if over => self.end(field),
+            _ if self.on_fault(message, field) => {}
             _ => {
                 let observer = (self.name.as_str(), self.client.as_str());
                 let ledger = &mut field.ledger;
@@ -273,6 +292,52 @@ impl Seat {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Handles the report that the store has lost the inputs after `seq`.
+    fn on_rolled_back(&mut self, seq: u64, field: &mut Field) {
+        self.rollbacks = field.ledger.rollbacks();
+        field.counts.inputs_lost += self.room.acked.saturating_sub(seq);
+        field.ledger.reported_lost(&self.name, &self.client, seq);
+        self.waiting.clear();
+        field.waits.cleared(self.numbers.1);
+        self.resend_at = None;
+    }
+
+    /// Handles an error that only a run with rollbacks or full logs may see. Returns whether it is one.
+    fn on_fault(&mut self, message: &Value, field: &mut Field) -> bool {
+        let now = field.now();
+        let rolled_back = field.ledger.rollbacks() > 0;
+        match message["code"].as_str() {
+            Some("room_rolled_back") if field.ledger.rollbacks() > self.rollbacks => {
+                let Some(seq) = message["seq"].as_u64() else {
+                    return false;
+                };
+                self.on_rolled_back(seq, field);
+                self.hidden_since.get_or_insert(now);
+                self.retry_at = Some(now + RETRY_DELAY);
+                self.room.take(message).is_ok()
+            }
+            Some("busy") => {
+                let wait = message["retry_after_ms"].as_u64();
+                self.resend_at = wait.map(|ms| now + Duration::from_millis(ms));
+                field.counts.busy += 1;
+                self.room.take(message).is_ok()
+            }
+            // Later inputs than a refused one, on their way before the client knew.
+            Some("bad_seq") => rolled_back || self.resend_at.is_some(),
+            Some("not_joined") => rolled_back,
+            _ => false,
+        }
+    }
+
+    /// The epoch of the owner whose view the client shows. Clients must not look into it; this tool may.
+    fn epoch(&self) -> u64 {
+        let epoch = self.room.epoch.as_deref().and_then(|epoch| {
+            let (owner, _) = epoch.split_once('.')?;
+            u64::from_str_radix(owner, 16).ok()
+        });
+        epoch.unwrap_or_default()
     }
 
     /// Ends the seat's part in this room.
