@@ -18,6 +18,8 @@ use crate::subject;
 const SAY_AGAIN: Duration = Duration::from_secs(600);
 /// The most different errors that are remembered. Further ones are only counted.
 const MAX_SAID: usize = 256;
+/// The most faults that are remembered while they last. Further ones are only counted.
+const MAX_LASTING: usize = 1_024;
 /// The time after which an exceeded limit is tried again by a new connection.
 const LIMIT_RETRY: Duration = Duration::from_secs(30);
 
@@ -55,7 +57,8 @@ impl State {
     /// Adds an error. Returns what to say about it, unless it was said.
     fn note(&mut self, error: &NatsError, now: Instant) -> Option<String> {
         let key = (error.kind, error.scope());
-        if error.kind.lasts() {
+        let is_known = self.lasting.contains_key(&key);
+        if error.kind.lasts() && (is_known || self.lasting.len() < MAX_LASTING) {
             let lasting = self.lasting.entry(key.clone());
             lasting.or_insert_with(|| (error.clone(), now));
         }
@@ -232,6 +235,10 @@ mod tests {
             state.note(&NatsError::parse(&format!("error {n}")), now);
         }
         assert_eq!(state.said.len(), MAX_SAID);
+        for n in 0..2_000 {
+            state.note(&NatsError::parse(&format!("maximum {n} exceeded")), now);
+        }
+        assert_eq!(state.lasting.len(), MAX_LASTING);
     }
 
     #[test]

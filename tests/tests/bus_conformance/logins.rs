@@ -1,6 +1,8 @@
 //! Logins in the URL of NATS.
 
-use grandstand_common::bus::{Bus, BusOptions, ConnectError};
+use std::sync::atomic::Ordering;
+
+use grandstand_common::bus::{Bus, BusOptions, ConnectError, NatsErrorKind};
 use grandstand_common::id::Partition;
 use grandstand_harness::nats::NatsServer;
 
@@ -44,6 +46,39 @@ async fn d27_a_login_in_the_url_reaches_the_server_and_a_refused_one_is_no_outag
             assert!(!error.contains("other") && !error.contains('\n'), "{error}");
         }
     }
+}
+
+/// The configuration of a server with one user.
+fn only(user: &str) -> String {
+    format!("authorization {{ users: [ {{ user: {user}, password: pw }} ] }}\n")
+}
+
+#[tokio::test]
+async fn d27_a_login_that_is_refused_later_is_said_until_it_is_accepted() {
+    let server = NatsServer::start_configured(&only("me")).await;
+    let bus = connect(&with("me:pw", &server.url())).await.unwrap();
+    let errors = bus.errors().unwrap();
+    assert_eq!(errors.current(), None);
+    server.reload(&only("you")).await;
+    let said = async |wanted: bool| {
+        crate::rig::soon("what NATS refuses", async {
+            while errors.current().is_some() != wanted {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    };
+    said(true).await;
+    let current = errors.current().unwrap().to_lowercase();
+    assert!(
+        current.contains("refuses the login: authorization violation"),
+        "{current}"
+    );
+    let counted = bus.stats().errors[NatsErrorKind::Login as usize].load(Ordering::Relaxed);
+    assert!(counted > 0);
+    server.reload(&only("me")).await;
+    said(false).await;
+    append(&bus, "in.0.room", 1).await;
 }
 
 #[tokio::test]

@@ -195,7 +195,7 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
             () = wake.notified() => {}
             _ = tick.tick() => connection.replies.expire(),
             Ok(()) = reconnects.changed() => {
-                tracing::info!("connecting to NATS again, because it had removed subscriptions");
+                tracing::info!("connecting to NATS again, so that refused subscriptions are made again");
                 // The library is connecting already if this fails.
                 connection.client.force_reconnect().await.ok();
             }
