@@ -66,6 +66,8 @@ struct RoomCoverage {
     /// The time of the first entry since the last write began. `None` also while all uncovered entries wait for the
     /// room to be loaded.
     since: Option<Instant>,
+    /// When the room is to be written at the latest, because a predecessor has left entries uncovered for long.
+    latest: Option<Instant>,
     /// Whether a write, a deletion of the key, or the read after a failed write is in flight.
     in_flight: bool,
     /// The earliest time of the next write, after one failed.
@@ -88,6 +90,7 @@ impl RoomCoverage {
             let units = self.snapshot_bytes.div_ceil(SNAPSHOT_UNIT).clamp(1, 64);
             since + (limits.delay * units as u32).min(limits.max_delay)
         };
+        let at = self.latest.map_or(at, |latest| at.min(latest));
         Some(self.not_before.map_or(at, |before| at.max(before)))
     }
 }
@@ -133,6 +136,15 @@ impl Coverage {
         let due = cover.due(self.limits, self.writes_all_now);
         self.deadlines.set(id, due);
         due.is_some_and(|at| at <= now)
+    }
+
+    /// Notes that a room's uncovered entry was stored `age` before `now`. Returns whether the room is due.
+    pub(super) fn note_age(&mut self, id: &RoomId, age: Duration, now: Instant) -> bool {
+        let latest = now + self.limits.max_delay.saturating_sub(age);
+        if let Some(cover) = self.rooms.get_mut(id) {
+            cover.latest = Some(cover.latest.map_or(latest, |before| before.min(latest)));
+        }
+        self.reschedule(id, now)
     }
 
     /// Sets whether the room is due as soon as it has uncovered entries. Returns whether it has become due by this.
@@ -284,7 +296,7 @@ impl Coverage {
         let cover = self.rooms.entry(id.clone()).or_default();
         self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
         self.size.subtract(std::mem::take(&mut cover.size));
-        cover.since = None;
+        (cover.since, cover.latest) = (None, None);
         cover.is_urgent = false;
         cover.next_first = None;
         self.deadlines.set(id, None);

@@ -1,5 +1,7 @@
 //! Applies entries of the log to their rooms.
 
+use std::time::Duration;
+
 use grandstand_common::bus::LogEntry;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, RoomId};
@@ -18,6 +20,9 @@ use super::{delivery, faults, idle_loading};
 use crate::context::Context;
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::quarantine::QuarantineReason;
+
+/// The age up to which an entry counts as stored now.
+const LIVE: Duration = Duration::from_secs(1);
 
 /// Decodes a stored entry and applies it to its room. Skips entries before the checkpoint, unless their room is
 /// retried after a quarantine.
@@ -43,6 +48,10 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
         entry,
     };
     apply(state, cx, &id, logged);
+    let age = Duration::from_millis(cx.now.log_ms.saturating_sub(stored.time_ms));
+    if age > LIVE {
+        state.coverage.note_age(&id, age, cx.now.at);
+    }
 }
 
 /// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.

@@ -147,3 +147,29 @@ fn d32_the_oldest_room_is_written_while_the_uncovered_entries_exceed_the_limit()
     assert_eq!(coverage.oldest_beyond(entries(1)), None, "one is left");
     assert_eq!(coverage.oldest_beyond(entries(0)), Some(new));
 }
+
+#[test]
+fn d32_an_entry_that_a_predecessor_left_uncovered_is_written_before_the_log_lets_go_of_it() {
+    let (now, id) = (start(), room("echo-1"));
+    let second = Duration::from_secs(1);
+    let mut coverage = Coverage::new(Limits {
+        entries: 100,
+        bytes: 1_000_000,
+        delay: second * 60,
+        max_delay: second * 100,
+    });
+    assert!(!coverage.mark(&id, 1, SMALL, now));
+    assert!(!coverage.note_age(&id, second * 95, now));
+    assert!(!coverage.mark(&id, 2, SMALL, now));
+    assert!(!coverage.note_age(&id, second * 20, now), "a younger entry");
+    assert_eq!(coverage.poll_timeout(), Some(now + second * 5));
+    coverage.begin_write(&id);
+    coverage.on_written(&id, None, now);
+    assert_eq!(coverage.poll_timeout(), None);
+    assert!(!coverage.mark(&id, 3, SMALL, now));
+    assert_eq!(coverage.poll_timeout(), Some(now + second * 60));
+    assert!(
+        coverage.note_age(&id, second * 200, now),
+        "it may leave the log"
+    );
+}
