@@ -13,7 +13,7 @@ use grandstand_game::Games;
 use crate::absent;
 #[cfg(feature = "chaos")]
 use crate::chaos;
-use crate::{dev, new, replay, token, worker};
+use crate::{cluster, dev, new, replay, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -38,6 +38,7 @@ enum Command {
     #[cfg(not(feature = "chaos"))]
     #[command(hide = true)]
     Chaos(absent::Args),
+    Cluster(cluster::Args),
     Replay(replay::Args),
     Token(token::Args),
     New(new::Args),
@@ -64,6 +65,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         }
         #[cfg(not(feature = "chaos"))]
         Command::Chaos(_) => Err(absent::failure("chaos")),
+        Command::Cluster(args) => cluster::run(args),
         Command::Replay(args) => replay::run(args, &games),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),

@@ -1,7 +1,7 @@
 //! Grandstand as a library, for programs with their own games.
 //!
-//! [`main`] runs a complete program for the games that it is given. Its commands are `dev`, `edge`, `worker`, `replay`
-//! and `token`. The features `chaos` and `bench` add the commands of these names.
+//! [`main`] runs a complete program for the games that it is given. Its commands are `dev`, `edge`, `worker`,
+//! `cluster`, `replay` and `token`. The features `chaos` and `bench` add the commands of these names.
 
 // They panic if the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -13,6 +13,10 @@ mod dev;
 mod worker;
 
 mod replay;
+
+mod progress;
+
+mod cluster;
 
 mod token;
 

@@ -27,7 +27,7 @@ fn run(args: &[&str], secret: Option<&str>) -> (Option<i32>, String, String) {
 fn every_command_has_help() {
     let (code, list, _) = run(&["--help"], None);
     assert_eq!(code, Some(0));
-    for command in ["dev", "edge", "worker", "replay", "token", "new"] {
+    for command in ["dev", "edge", "worker", "cluster", "replay", "token", "new"] {
         assert!(list.contains(&format!("\n  {command} ")), "{list}");
         let (code, help, _) = run(&[command, "--help"], None);
         assert_eq!(code, Some(0), "{command}");

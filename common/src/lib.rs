@@ -5,7 +5,7 @@
 // They panic if the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub use grandstand_types::{data, id};
+pub use grandstand_types::{data, id, layout};
 
 pub mod error;
 
@@ -34,3 +34,5 @@ pub mod process;
 pub mod auth;
 
 pub mod cluster;
+
+pub mod follow;

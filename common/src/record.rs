@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use grandstand_types::id::{Epoch, RoomId, WorkerId};
+use grandstand_types::layout::Layout;
 
 /// The owner of a partition: bucket `leases`, key `{p}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Lease {
     /// The last entries at which a loop of an owner got stuck, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<StuckEntry>,
+    /// The partition's rooms are being moved to another layout, so that no worker may take it (D33).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moved: bool,
 }
 
 impl Lease {
@@ -51,6 +55,9 @@ pub struct WorkerRecord {
     pub beat: u64,
     /// The build, for people.
     pub build: String,
+    /// The worker follows a change of the cluster's layout (D33). Missing in the records of older builds.
+    #[serde(default)]
+    pub follows_layout: bool,
 }
 
 /// The state of a worker.
@@ -102,15 +109,20 @@ impl Checkpoint {
 }
 
 /// The key of the cluster's record, in bucket `cluster`.
-pub(crate) const CLUSTER_KEY: &str = "settings";
+pub const CLUSTER_KEY: &str = "settings";
 
 /// The numbers that all processes of a cluster must agree on: bucket `cluster`, key `settings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterRecord {
     /// The version of the bus protocol: [`BUS_PROTOCOL`](crate::wire::BUS_PROTOCOL).
     pub bus_protocol: u32,
-    /// The number of partitions that rooms are hashed to.
-    pub partitions: u16,
-    /// The number of streams, and of room buckets, that partitions are spread over.
-    pub streams: u16,
+    /// The partitions and streams.
+    #[serde(flatten)]
+    pub layout: Layout,
+    /// The layout to which rooms are being moved, while no partition has an owner (D33).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Layout>,
+    /// The layout before, whose streams are to be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Layout>,
 }

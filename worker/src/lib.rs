@@ -33,4 +33,6 @@ mod deadlines;
 
 pub mod replay;
 
+pub mod repartition;
+
 pub mod process;

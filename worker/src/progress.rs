@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::StuckEntry;
 use parking_lot::Mutex;
 
@@ -35,8 +36,8 @@ impl Progress {
         *self.0.lock() = None;
     }
 
-    /// The call that has not returned, and its partition of `partitions`.
-    pub fn current(&self, partitions: u16) -> Option<(Partition, StuckEntry)> {
+    /// The call that has not returned, and its partition in `layout`.
+    pub fn current(&self, layout: &Layout) -> Option<(Partition, StuckEntry)> {
         let call = self.0.lock().clone()?;
         let entry = StuckEntry {
             room: call.room,
@@ -44,6 +45,6 @@ impl Progress {
             time_ms: call.time_ms,
             times: 1,
         };
-        Some((entry.room.partition(partitions), entry))
+        Some((layout.partition_of(&entry.room), entry))
     }
 }

@@ -22,6 +22,7 @@ use crate::bus::witness::Witness;
 use crate::log_clock::LogClock;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
+use grandstand_types::layout::Layout;
 
 /// A connection to the bus. Clones are cheap, share the connection and may be used from several threads.
 #[derive(Debug, Clone)]
@@ -43,7 +44,8 @@ macro_rules! either {
 
 impl Bus {
     /// Connects to NATS (`nats://host:4222`, several separated by commas), creates missing streams and buckets and
-    /// checks existing ones. The connection lives in the current tokio runtime.
+    /// checks existing ones. The first process stores the numbers of partitions and streams of `options`; later ones
+    /// take what is stored. The connection lives in the current tokio runtime.
     ///
     /// # Errors
     /// Within about 5 s, if NATS cannot be reached or is not configured as needed.
@@ -127,9 +129,18 @@ impl Bus {
         }
     }
 
-    /// The number of partitions that rooms are hashed to.
-    pub fn partitions(&self) -> u16 {
-        either!(self, bus => bus.partitions())
+    /// The partitions and streams that this handle reads and writes.
+    pub fn layout(&self) -> Layout {
+        either!(self, bus => bus.layout())
+    }
+
+    /// A handle of the same connection for another layout of the cluster. An embedded bus has one layout.
+    #[must_use]
+    pub fn with_layout(&self, layout: Layout) -> Self {
+        match self {
+            Self::Nats(bus) => Self::Nats(bus.with_layout(layout)),
+            Self::Embedded(_) => self.clone(),
+        }
     }
 
     /// The most bytes of a message. It may change with a reconnect.
@@ -265,7 +276,7 @@ impl Bus {
     /// # Errors
     /// If reading cannot start.
     pub async fn read_room(&self, room: &RoomId, from: u64) -> Result<LogReader, BusError> {
-        let partition = room.partition(self.partitions());
+        let partition = self.layout().partition_of(room);
         let subject = Some(subject::log(partition, room));
         self.open_log(partition, subject, from).await
     }

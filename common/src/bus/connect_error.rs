@@ -146,6 +146,17 @@ pub enum ConnectError {
         /// The expected number of its partitions.
         wanted: usize,
     },
+    /// This process and the cluster speak different versions of the bus protocol.
+    #[error(
+        "this process speaks bus protocol {own}, the cluster {theirs}: run a build that speaks {theirs}, or use another \
+         NATS account"
+    )]
+    OtherProtocol {
+        /// The version that this process speaks.
+        own: u32,
+        /// The version that the cluster speaks.
+        theirs: u32,
+    },
     /// The server cannot replicate streams.
     #[error(
         "cluster.replicas is {replicas}, but NATS at {url} is not a cluster: set it to 1, or give three servers a \
@@ -354,6 +365,7 @@ impl ConnectError {
             | Self::OtherCluster { .. }
             | Self::NoCluster { .. }
             | Self::OtherVersion { .. }
+            | Self::OtherProtocol { .. }
             | Self::Mismatch { .. }
             | Self::Folder { .. } => Exit::Config,
             Self::Disk(failure) => failure.exit(),

@@ -8,7 +8,7 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::{Bucket, Role};
 use crate::supervisor::Supervisor;
-use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 
 /// How long a receipt of an append or a put waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
@@ -31,12 +31,12 @@ pub enum LogLimit {
     Unlimited,
 }
 
-/// Options of the bus. All processes of a cluster must have the same `streams` and `partitions`.
+/// Options of the bus.
 #[derive(Debug, Clone)]
 pub struct BusOptions {
-    /// The number of streams of the log, and of buckets of rooms' snapshots.
+    /// The number of streams of the log, and of buckets of rooms' snapshots, of a cluster or folder that is created.
     pub streams: u16,
-    /// The number of partitions that rooms are hashed to.
+    /// The number of partitions that rooms are hashed to, of a cluster or folder that is created.
     pub partitions: u16,
     /// How long the log keeps an entry.
     pub log_max_age: Duration,
@@ -81,7 +81,7 @@ impl Default for BusOptions {
     fn default() -> Self {
         Self {
             streams: 4,
-            partitions: 64,
+            partitions: 256,
             log_max_age: Duration::from_secs(3600),
             log_limit: LogLimit::Share,
             replicas: 1,
@@ -113,33 +113,33 @@ impl BusOptions {
         Ok(())
     }
 
-    /// The stream that holds a partition's log.
-    pub(crate) fn stream_of(&self, partition: Partition) -> u16 {
-        partition.0 % self.streams
+    /// The layout of a cluster or folder that is created.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(self.partitions, self.streams)
     }
+}
 
-    /// The bucket's name, as the `nats` tool shows it.
-    pub(crate) fn bucket_name(&self, bucket: Bucket) -> String {
-        match bucket {
-            Bucket::Rooms(partition) => format!("rooms_{}", self.stream_of(partition)),
-            Bucket::Workers => "workers".to_owned(),
-            Bucket::Leases => "leases".to_owned(),
-            Bucket::Quarantine => "quarantine".to_owned(),
-            Bucket::Cluster => "cluster".to_owned(),
-        }
+/// The bucket's name, as the `nats` tool shows it.
+pub(crate) fn bucket_name(layout: &Layout, bucket: Bucket) -> String {
+    match bucket {
+        Bucket::Rooms(partition) => format!("rooms_{}", layout.stream_of(partition)),
+        Bucket::Workers => "workers".to_owned(),
+        Bucket::Leases => "leases".to_owned(),
+        Bucket::Quarantine => "quarantine".to_owned(),
+        Bucket::Cluster => "cluster".to_owned(),
     }
+}
 
-    /// All buckets, each once.
-    pub(crate) fn buckets(&self) -> Vec<Bucket> {
-        let mut all: Vec<_> = (0..self.streams)
-            .map(|k| Bucket::Rooms(Partition(k)))
-            .collect();
-        all.extend([
-            Bucket::Workers,
-            Bucket::Leases,
-            Bucket::Quarantine,
-            Bucket::Cluster,
-        ]);
-        all
-    }
+/// All buckets, each once: those of rooms first.
+pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
+    let mut all: Vec<_> = (0..usize::from(layout.streams))
+        .map(|index| Bucket::Rooms(layout.partition(index)))
+        .collect();
+    all.extend([
+        Bucket::Workers,
+        Bucket::Leases,
+        Bucket::Quarantine,
+        Bucket::Cluster,
+    ]);
+    all
 }

@@ -3,10 +3,7 @@
 
 mod settings;
 
-mod join;
-
 mod start;
 
-pub use join::JoinError;
 pub use settings::ClusterSettings;
 pub use start::StartError;

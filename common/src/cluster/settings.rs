@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use grandstand_types::layout::Layout;
 use serde::{Deserialize, Serialize};
 
 use crate::bus::options::LOG_MAX_AGE_S;
@@ -21,9 +22,9 @@ pub struct ClusterSettings {
     pub credentials: String,
     /// How long a start waits for NATS, in seconds; 0 for forever.
     pub connect_timeout_s: u64,
-    /// The number of partitions that rooms are hashed to. The same in all processes, forever.
+    /// The number of partitions that rooms are hashed to. Counts only when the cluster is created.
     pub partitions: u16,
-    /// The number of streams that partitions are spread over. The same in all processes, forever.
+    /// The number of streams that partitions are spread over. Counts only when the cluster is created.
     pub streams: u16,
     /// The number of servers that keep each stream: 1, 3 or 5.
     pub replicas: u16,
@@ -60,7 +61,7 @@ impl Default for ClusterSettings {
             url: "nats://127.0.0.1:4222".to_owned(),
             credentials: String::new(),
             connect_timeout_s: 60,
-            partitions: 64,
+            partitions: 256,
             streams: 4,
             replicas: 1,
             log_max_age_s: 3600,
@@ -94,7 +95,8 @@ impl ClusterSettings {
             self.connect_timeout_s,
             0..=86_400,
         );
-        checks.range("cluster.partitions", self.partitions.into(), 1..=4096);
+        let most = u64::from(Layout::MAX_PARTITIONS);
+        checks.range("cluster.partitions", self.partitions.into(), 1..=most);
         let streams = u64::from(self.partitions.max(1));
         checks.range("cluster.streams", self.streams.into(), 1..=streams);
         checks.require(
@@ -131,6 +133,20 @@ impl ClusterSettings {
             name: name.to_owned(),
             credentials: (!self.credentials.is_empty()).then(|| self.credentials.clone().into()),
             ..BusOptions::default()
+        }
+    }
+
+    /// Warns if the cluster has other numbers than are configured. They count only when a cluster is created.
+    pub(super) fn compare(&self, layout: &Layout) {
+        if (layout.partitions, layout.streams) != (self.partitions, self.streams) {
+            tracing::warn!(
+                partitions = layout.partitions,
+                streams = layout.streams,
+                configured_partitions = self.partitions,
+                configured_streams = self.streams,
+                "the cluster keeps the numbers of partitions and streams that it was created with; those of the \
+                 configuration are ignored"
+            );
         }
     }
 }

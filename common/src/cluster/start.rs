@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::join::JoinError;
 use super::settings::ClusterSettings;
 use crate::bus::{Bus, BusOptions, ConnectError, NatsErrors, Role, Servers};
 use crate::exit::Exit;
@@ -31,9 +30,6 @@ pub enum StartError {
     /// NATS cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The cluster does not fit.
-    #[error(transparent)]
-    Join(#[from] JoinError),
     /// NATS was not ready in time.
     #[error("{last} (waited {after_s} s, see cluster.connect_timeout_s)")]
     TooLate {
@@ -49,14 +45,13 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Connect(error) => error.exit(),
-            Self::Join(error) => error.exit(),
             Self::TooLate { .. } => Exit::Unavailable,
         }
     }
 }
 
 impl ClusterSettings {
-    /// Connects to NATS as `name`, and joins the cluster. Waits while NATS is away or not ready, at most for
+    /// Connects to NATS as `name`, and creates the cluster if there is none. Waits while NATS is away or not ready, at most for
     /// `connect_timeout_s`; the component `nats` beside `component` says so. Later that component says what NATS refuses.
     /// The supervisor starts the tasks.
     ///
@@ -73,14 +68,10 @@ impl ClusterSettings {
             role: Some(role),
             ..self.start_options(name, supervisor)
         };
-        let attempt = async || {
-            let bus = Bus::connect_nats(&self.url, &options).await?;
-            self.join(&bus).await?;
-            Ok(bus)
-        };
+        let attempt = async || Ok(Bus::connect_nats(&self.url, &options).await?);
         let bus = self.wait(Some(&nats), attempt).await?;
+        self.compare(&bus.layout());
         nats.set(Phase::Ready);
-        supervisor.keep("cluster-record", self.clone().keep_joined(bus.clone()));
         supervisor.keep("nats-errors", drive_errors(bus.clone(), nats));
         Ok(bus)
     }

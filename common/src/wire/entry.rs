@@ -20,6 +20,10 @@ pub struct Entry {
     /// The edge that holds the session and gets its reports.
     #[prost(string, tag = "7")]
     pub edge: String,
+    /// The time at which an earlier log stored the entry, in Unix milliseconds, if it was copied from there (D33); else
+    /// 0.
+    #[prost(uint64, tag = "8")]
+    pub logged_ms: u64,
     /// The event.
     #[prost(oneof = "Body", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub body: Option<Body>,

@@ -4,4 +4,6 @@
 
 pub mod id;
 
+pub mod layout;
+
 pub mod data;

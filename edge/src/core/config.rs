@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::envelope::Limits;
+use grandstand_common::layout::Layout;
 
 use super::clients::ClientConfig;
 use super::rooms::RoomConfig;
@@ -11,8 +12,8 @@ use crate::codec::DeflateOptions;
 /// The configuration of a core.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
-    /// The number of partitions of the cluster.
-    pub partitions: u16,
+    /// The partitions of the cluster.
+    pub layout: Layout,
     /// The limits that `welcome` tells clients. The core enforces them.
     pub limits: Limits,
     /// The keepalive interval that `welcome` tells clients.
@@ -28,7 +29,7 @@ pub struct CoreConfig {
 impl Default for CoreConfig {
     fn default() -> Self {
         Self {
-            partitions: 64,
+            layout: Layout::new(64, 4),
             limits: Limits {
                 message_bytes: 64 * 1024,
                 rooms: 64,

@@ -36,6 +36,8 @@ struct Failing {
 pub(crate) struct BusHealth {
     /// When the connection was lost, if it has not come back.
     down: Option<Instant>,
+    /// No partition has an owner, because rooms are being moved to another layout (D33).
+    moving: bool,
     failing: BTreeMap<Partition, Failing>,
     /// The last notice to clients was `degraded`.
     notified: bool,
@@ -43,9 +45,15 @@ pub(crate) struct BusHealth {
 }
 
 impl BusHealth {
-    /// Whether the connection to the bus is up.
+    /// Whether the connection to the bus is up and the layout of the cluster stays as it is.
     pub(crate) fn is_up(&self) -> bool {
-        self.down.is_none()
+        self.down.is_none() && !self.moving
+    }
+
+    /// Notes whether rooms are being moved to another layout. Failures to append to earlier logs no longer count.
+    pub(crate) fn set_moving(&mut self, moving: bool) {
+        self.moving = moving;
+        self.failing.clear();
     }
 
     /// Whether clients were told that the bus is degraded.
@@ -56,7 +64,7 @@ impl BusHealth {
     /// Notes whether the connection is up; returns whether that has changed. Failures over the old connection no longer
     /// count.
     pub(crate) fn set_up(&mut self, up: bool, now: Instant) -> bool {
-        if self.is_up() == up {
+        if self.down.is_none() == up {
             return false;
         }
         self.down = (!up).then_some(now);
@@ -73,7 +81,7 @@ impl BusHealth {
     ) {
         match stored {
             Ok(()) => self.on_stored(partition),
-            Err(_) if self.down.is_some() => {}
+            Err(_) if !self.is_up() => {}
             Err(why) => self.on_failed(partition, why == AppendFailure::Full, now),
         }
     }
@@ -108,7 +116,7 @@ impl BusHealth {
         let is_lost = self
             .down
             .is_some_and(|since| now >= since + RECONNECT_WITHIN);
-        let degraded = is_lost || self.failing.values().any(is_long);
+        let degraded = is_lost || self.moving || self.failing.values().any(is_long);
         if degraded == self.notified {
             return None;
         }

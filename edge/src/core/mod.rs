@@ -54,6 +54,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::envelope::Payload;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Lane as LaneId, Partition};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::Lease;
 use rand::RngExt;
 
@@ -201,6 +202,15 @@ impl Core {
         let (state, effects) = (&mut self.state, &mut self.effects);
         egress::on_lease(state, effects, partition, lease, now);
         self.tell_owners(now);
+    }
+
+    /// Handles the layout of the cluster, and whether rooms are being moved to another one. Returns whether the layout is
+    /// another one than before; then all leases must be handled again.
+    pub fn handle_layout(&mut self, layout: Layout, moving: bool, now: Now) -> bool {
+        let (state, effects) = (&mut self.state, &mut self.effects);
+        let is_other = egress::on_layout(state, effects, (layout, moving), now);
+        self.tell_owners(now);
+        is_other
     }
 
     /// Handles the loss (`false`) or the return of the connection to the bus.

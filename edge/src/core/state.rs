@@ -48,9 +48,9 @@ impl State {
             rng: StdRng::seed_from_u64(seed),
             hub: Hub {
                 clients: Clients::new(config.clients, verifier, now.at),
-                rooms: Rooms::new(config.rooms, config.partitions, config.deflate),
+                rooms: Rooms::new(config.rooms, config.layout, config.deflate),
             },
-            owners: Owners::new(config.partitions),
+            owners: Owners::new(config.layout),
             health: BusHealth::default(),
             config,
             edge,

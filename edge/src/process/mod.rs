@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use grandstand_common::bus::Role;
-use grandstand_common::cluster::StartError;
+
+use grandstand_common::follow::follow;
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::supervisor::Supervisor;
@@ -104,11 +105,7 @@ pub async fn start(
             let watched = (component, &supervisor);
             config.cluster.start(name, role, watched).await?
         }
-        BusSource::Shared(bus) => {
-            let joined = config.cluster.join(bus).await;
-            joined.map_err(StartError::from)?;
-            bus.clone()
-        }
+        BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
     let listeners = bind(&config.listener(), config.shards())?;
@@ -129,6 +126,7 @@ pub async fn start(
         }
         None => None,
     };
+    let layouts = follow(&bus, &supervisor);
     supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
     supervisor.keep("clock", leases::drive_log_clock(bus.clone()));
     let refusals = LogRefusals::default();
@@ -146,6 +144,7 @@ pub async fn start(
             listener,
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
+            layouts: layouts.clone(),
             refusals: refusals.clone(),
             metrics: metrics.shard(),
             errors: bus.errors().cloned().unwrap_or_default(),
@@ -162,9 +161,9 @@ pub async fn start(
     }
     component.set(Phase::Ready);
     let watched = readiness::Watched {
+        layouts,
         bus,
         leases,
-        partitions: config.cluster.partitions,
         refusals,
     };
     let degraded = metrics.degraded.clone();

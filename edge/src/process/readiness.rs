@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_common::bus::{Bus, ConnectionState, RequestError};
 use grandstand_common::clock::unix_ms;
+use grandstand_common::follow::Followed;
 use grandstand_common::id::WorkerId;
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::subject;
@@ -31,7 +32,7 @@ const MISSES: u32 = 2;
 pub(super) struct Watched {
     pub(super) bus: Bus,
     pub(super) leases: watch::Receiver<Leases>,
-    pub(super) partitions: u16,
+    pub(super) layouts: watch::Receiver<Followed>,
     pub(super) refusals: LogRefusals,
 }
 
@@ -119,7 +120,7 @@ pub(super) async fn drive_readiness(
         let owned = leases.values().filter(|lease| lease.ready);
         let owned = owned.filter_map(|lease| lease.worker.as_ref());
         let owned = owned.filter(|worker| !owners.is_gone(worker)).count();
-        let partitions = usize::from(watched.partitions);
+        let partitions = usize::from(watched.layouts.borrow().layout.partitions);
         let now = tokio::time::Instant::now().into_std();
         let seen = Seen {
             nats_up,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::NatsErrors;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::follow::Followed;
 use grandstand_common::id::EdgeId;
 use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::Pulse;
@@ -38,6 +39,7 @@ pub(super) struct ShardThread {
     pub(super) edge: EdgeId,
     pub(super) listener: std::net::TcpListener,
     pub(super) leases: watch::Receiver<Leases>,
+    pub(super) layouts: watch::Receiver<Followed>,
     pub(super) refusals: LogRefusals,
     /// The clock of the process' connection to the bus. That of the shard's reads no entries.
     pub(super) log_clock: LogClock,
@@ -82,7 +84,7 @@ impl ShardThread {
             // The process has registered the shared bus' metrics.
             BusSource::Shared(bus) => bus.clone(),
         };
-        let core = self.config.core();
+        let core = self.config.core(bus.layout());
         let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
         let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
@@ -104,6 +106,7 @@ impl ShardThread {
             bus,
             edge: self.edge.clone(),
             leases: self.leases.clone(),
+            layouts: self.layouts.clone(),
             refusals: self.refusals.clone(),
         };
         let server = server(

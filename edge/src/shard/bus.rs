@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusError, ConnectionState, Subscription};
 use grandstand_common::clock::Now;
+use grandstand_common::follow::Followed;
 use grandstand_common::id::{EdgeId, Partition};
 use grandstand_common::record::Lease;
 use grandstand_common::subject;
@@ -38,6 +39,8 @@ pub struct ShardBus {
     pub edge: EdgeId,
     /// The current owner of each partition.
     pub leases: watch::Receiver<Leases>,
+    /// The layout of the cluster.
+    pub layouts: watch::Receiver<Followed>,
     /// The refusals of the log, which all shards share.
     pub refusals: LogRefusals,
 }
@@ -46,6 +49,7 @@ pub struct ShardBus {
 pub(super) struct BusTasks {
     bus: Bus,
     leases: watch::Receiver<Leases>,
+    layouts: watch::Receiver<Followed>,
     batches: Subscription,
     hot_rooms: Rc<HotRooms>,
     refusals: LogRefusals,
@@ -61,12 +65,14 @@ impl BusTasks {
             bus,
             edge,
             leases,
+            layouts,
             refusals,
         } = shard;
         let batches = bus.subscribe(&subject::edge(&edge), BATCHES).await?;
         Ok(Self {
             bus,
             leases,
+            layouts,
             batches,
             hot_rooms: Rc::default(),
             refusals,
@@ -88,7 +94,10 @@ impl BusTasks {
         between();
         let following = drive_connection(Rc::clone(shard), limits, connection);
         supervisor.keep_local("connection", following);
-        supervisor.keep_local("leases", drive_leases(Rc::clone(shard), self.leases));
+        supervisor.keep_local(
+            "leases",
+            drive_owners(Rc::clone(shard), self.leases, self.layouts),
+        );
     }
 }
 
@@ -234,11 +243,20 @@ async fn drive_connection(
     }
 }
 
-async fn drive_leases(shard: Rc<Shard>, mut leases: watch::Receiver<Leases>) {
+/// Passes on the layout of the cluster, and the leases that have changed.
+async fn drive_owners(
+    shard: Rc<Shard>,
+    mut leases: watch::Receiver<Leases>,
+    mut layouts: watch::Receiver<Followed>,
+) {
     let mut known = Leases::default();
     loop {
+        let Followed { layout, moving } = *layouts.borrow_and_update();
         let current = leases.borrow_and_update().clone();
         shard.run(|core, _, now| {
+            if core.handle_layout(layout, moving, now) {
+                known = Leases::default();
+            }
             for (partition, lease) in current.iter() {
                 if known.get(partition) != Some(lease) {
                     core.handle_lease(Partition(*partition), lease, now);
@@ -246,8 +264,13 @@ async fn drive_leases(shard: Rc<Shard>, mut leases: watch::Receiver<Leases>) {
             }
         });
         known = current;
-        if leases.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = leases.changed() => if changed.is_err() {
+                return;
+            },
+            changed = layouts.changed() => if changed.is_err() {
+                return;
+            },
         }
     }
 }

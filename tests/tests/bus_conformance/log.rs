@@ -136,7 +136,7 @@ pub(crate) async fn times_never_go_backwards(rig: Rig) {
 
 pub(crate) async fn the_log_of_one_room_is_read_alone(rig: Rig) {
     let room: RoomId = "relay-1".parse().unwrap();
-    let partition = room.partition(rig.bus.partitions());
+    let partition = rig.bus.layout().partition_of(&room);
     let (mine, other) = (
         subject::log(partition, &room),
         format!("in.{partition}.relay-10"),

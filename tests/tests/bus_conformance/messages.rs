@@ -239,7 +239,7 @@ pub(crate) async fn the_bus_works_from_other_threads(rig: Rig) {
 pub(crate) async fn counters_count_messages_appends_and_requests(rig: Rig) {
     append(&rig.bus, "in.0.room", 1).await;
     rig.bus
-        .put_if(Bucket::Cluster, "settings", text("{}"), 0)
+        .put_if(Bucket::Cluster, "counted", text("{}"), 0)
         .await
         .unwrap();
     rig.bus.flush().await.unwrap();

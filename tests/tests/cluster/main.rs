@@ -29,3 +29,5 @@ mod clocks;
 mod waiting;
 
 mod permissions;
+
+mod repartition;

@@ -193,12 +193,6 @@ async fn missing_replicas_are_reported() {
 async fn another_bus_protocol_is_refused_and_another_build_is_accepted() {
     let tried = Tried::new().await;
     let _first = Process::start(tried.worker_on_own_ports(), false).await;
-    let words = ["cluster.streams 2", "IN_0"];
-    let two = tried.worker().env("GRANDSTAND_WORKER_CLUSTER_STREAMS", 2);
-    refuses(&two.output().await, &words);
-    let two = tried.edge().env("GRANDSTAND_EDGE_CLUSTER_STREAMS", 2);
-    refuses(&two.output().await, &words);
-
     let (url, options) = (tried.nats.url(), BusOptions::default());
     let bus = Bus::connect_nats(&url, &options).await.unwrap();
     // A worker of another build that leaves the cluster.
@@ -206,6 +200,7 @@ async fn another_bus_protocol_is_refused_and_another_build_is_accepted() {
         state: WorkerState::Leaving,
         beat: 1,
         build: "another".to_owned(),
+        follows_layout: false,
     };
     let other = serde_json::to_vec(&other).unwrap().into();
     let put = bus

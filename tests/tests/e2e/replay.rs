@@ -251,7 +251,7 @@ async fn a_damaged_snapshot_is_reported_and_quarantined(mut site: Site) {
     assert!(site.owner().ended().await.success());
     let bus = bus(&site).await;
     let room: RoomId = "relay-1".parse().unwrap();
-    let partition = room.partition(bus.partitions());
+    let partition = bus.layout().partition_of(&room);
     let (bucket, key) = (
         Bucket::Rooms(partition),
         subject::room_key(partition, &room),

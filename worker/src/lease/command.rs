@@ -1,8 +1,11 @@
 //! The commands of the lease machine, their outcomes, and its settings.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::StuckEntry;
 
 /// The settings of a lease machine.
@@ -12,8 +15,8 @@ pub struct LeaseSettings {
     pub id: WorkerId,
     /// The id of the build, for people who read the record.
     pub build: String,
-    /// The number of partitions of the cluster.
-    pub partitions: u16,
+    /// The partitions of the cluster.
+    pub layout: Layout,
     /// The senders of the worker's loops. The loop of a partition is its number modulo their number.
     pub senders: Vec<WorkerId>,
     /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
@@ -28,7 +31,7 @@ pub struct Earlier {
     /// Its former id, whose record may still say that it is alive.
     pub id: Option<WorkerId>,
     /// The highest epoch of each partition that was seen.
-    pub epochs: Vec<Epoch>,
+    pub epochs: BTreeMap<Partition, Epoch>,
 }
 
 /// The bucket and key of a record.

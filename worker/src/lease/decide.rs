@@ -80,7 +80,7 @@ impl LeaseState {
         }
         for (index, lease) in self.leases.iter_mut().enumerate() {
             if lease.verify() {
-                let record = RecordKey::Lease(Partition(index as u16));
+                let record = RecordKey::Lease(self.settings.layout.partition(index));
                 self.commands.push_back(LeaseCommand::Get { record });
             }
         }
@@ -99,6 +99,7 @@ impl LeaseState {
                     .record
                     .as_ref()
                     .map_or_else(String::new, |record| record.build.clone()),
+                follows_layout: false,
             };
             let expected = peer.revision;
             self.push_put(RecordKey::Worker(id), encode(&record), expected);
@@ -119,7 +120,7 @@ impl LeaseState {
         self.delete_at = Some(now + DELETE_EVERY);
         let named: BTreeSet<_> = self.leases.iter().filter_map(holder).cloned().collect();
         self.peers.forget_deleted(&named);
-        if !self.should_own(Partition(0)) {
+        if !self.should_own(self.settings.layout.partition(0)) {
             return;
         }
         for (id, peer) in &self.peers.all {
@@ -154,7 +155,7 @@ impl LeaseState {
             false => usize::MAX,
         };
         for index in 0..self.leases.len() {
-            let partition = Partition(index as u16);
+            let partition = self.settings.layout.partition(index);
             let should = self.should_own(partition);
             let free = self.is_free(index);
             let own = self.own.id.clone();
@@ -231,8 +232,12 @@ impl LeaseState {
         rendezvous::owner(partition, living.chain(own)) == Some(&self.own.id)
     }
 
-    /// Whether the lease has no holder, or one that is marked as dead.
+    /// Whether the lease has no holder, or one that is marked as dead. One whose rooms are being moved is not free (D33).
     fn is_free(&self, index: usize) -> bool {
+        let stored = self.leases[index].stored.as_ref();
+        if stored.is_some_and(|lease| lease.moved) {
+            return false;
+        }
         match holder(&self.leases[index]) {
             None => true,
             Some(id) => self

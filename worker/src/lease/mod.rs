@@ -83,7 +83,8 @@ impl LeaseMachine {
 
     /// The epoch of a partition that the worker owns; `None` for other partitions.
     pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
-        self.state.leases.get(usize::from(partition.0))?.epoch()
+        let index = self.state.index_of(partition)?;
+        self.state.leases.get(index)?.epoch()
     }
 
     /// The number of owned partitions.
@@ -122,16 +123,13 @@ impl LeaseMachine {
     /// Handles an entry of the watch of `leases`.
     pub fn handle_lease(&mut self, now: Instant, entry: &KvEntry) {
         self.state.changed = true;
-        let Some((partition, lease)) =
-            entry.key.parse().ok().map(Partition).and_then(|partition| {
-                Some((
-                    partition,
-                    self.state.leases.get_mut(usize::from(partition.0))?,
-                ))
-            })
-        else {
+        let Some(partition) = entry.key.parse().ok().map(Partition) else {
             return;
         };
+        let Some(index) = self.state.index_of(partition) else {
+            return;
+        };
+        let lease = &mut self.state.leases[index];
         let change = lease.on_entry(&self.state.own.id, entry);
         if let Some(holder) = lease
             .stored
@@ -180,7 +178,8 @@ impl LeaseMachine {
             }
             RecordKey::Worker(_) => self.state.push_get(record.clone()),
             RecordKey::Lease(partition) => {
-                if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+                if let Some(index) = self.state.index_of(*partition) {
+                    let lease = &mut self.state.leases[index];
                     let change = lease.on_put(&self.state.own.id, outcome);
                     self.state.on_change(*partition, change);
                 }
@@ -211,7 +210,8 @@ impl LeaseMachine {
                 }
             }
             RecordKey::Lease(partition) => {
-                if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+                if let Some(index) = self.state.index_of(*partition) {
+                    let lease = &mut self.state.leases[index];
                     let change = lease.on_get(&self.state.own.id, outcome);
                     self.state.on_change(*partition, change);
                 }
@@ -236,7 +236,8 @@ impl LeaseMachine {
     /// Handles an epoch of a partition that was seen outside of its lease: in a stored record, or from an edge. If the
     /// bucket of leases came back older, it may be higher than that of the lease (D23).
     pub fn handle_epoch(&mut self, partition: Partition, epoch: Epoch) {
-        if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
+        if let Some(index) = self.state.index_of(partition) {
+            let lease = &mut self.state.leases[index];
             lease.on_epoch(epoch);
         }
     }
@@ -247,9 +248,10 @@ impl LeaseMachine {
             id: Some(self.state.own.id.clone()),
             epochs: self
                 .state
-                .leases
-                .iter()
-                .map(PartitionLease::highest)
+                .settings
+                .layout
+                .all_partitions()
+                .zip(self.state.leases.iter().map(PartitionLease::highest))
                 .collect(),
         }
     }
@@ -257,9 +259,10 @@ impl LeaseMachine {
     /// Handles that the worker has taken the partition over and serves it.
     pub fn handle_ready(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
+        let Some(index) = self.state.index_of(partition) else {
             return;
         };
+        let lease = &mut self.state.leases[index];
         if let Ownership::Owned { epoch, .. } = lease.ownership {
             lease.ownership = Ownership::Owned { epoch, ready: true };
         }
@@ -268,9 +271,10 @@ impl LeaseMachine {
     /// Handles that the worker has stopped serving the partition and that no write is in flight.
     pub fn handle_stopped(&mut self, partition: Partition) {
         self.state.changed = true;
-        let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) else {
+        let Some(index) = self.state.index_of(partition) else {
             return;
         };
+        let lease = &mut self.state.leases[index];
         if lease.epoch().is_some() {
             lease.ownership = Ownership::Stopped;
         }
@@ -280,8 +284,8 @@ impl LeaseMachine {
     /// `entry` is the one at which the loop got stuck, if it belongs to this partition.
     pub fn handle_stuck(&mut self, partition: Partition, entry: Option<StuckEntry>) {
         self.state.changed = true;
-        if let Some(lease) = self.state.leases.get_mut(usize::from(partition.0)) {
-            lease.on_stuck(entry);
+        if let Some(index) = self.state.index_of(partition) {
+            self.state.leases[index].on_stuck(entry);
         }
     }
 

@@ -123,6 +123,7 @@ impl OwnRecord {
             state: self.state,
             beat: self.beat,
             build: self.build.clone(),
+            follows_layout: true,
         };
         Some((encode(&record), self.revision))
     }

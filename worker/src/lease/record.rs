@@ -26,5 +26,6 @@ pub(super) fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lea
         ready,
         sender: None,
         stuck: Vec::new(),
+        moved: false,
     }
 }

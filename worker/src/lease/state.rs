@@ -37,8 +37,10 @@ impl LeaseState {
         Self {
             own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
             peers: Peers::new(settings.earlier.id.clone()),
-            leases: (0..usize::from(settings.partitions))
-                .map(|index| PartitionLease::above(settings.earlier.epochs.get(index).copied()))
+            leases: settings
+                .layout
+                .all_partitions()
+                .map(|p| PartitionLease::above(settings.earlier.epochs.get(&p).copied()))
                 .collect(),
             loaded: false,
             delete_at: None,
@@ -49,6 +51,11 @@ impl LeaseState {
             commands: VecDeque::new(),
             settings,
         }
+    }
+
+    /// The index of a partition's lease; `None` for a partition of another layout.
+    pub(super) fn index_of(&self, partition: Partition) -> Option<usize> {
+        self.settings.layout.index_of(partition)
     }
 
     /// Whether the worker may publish, append and put at `now`.
@@ -88,7 +95,8 @@ impl LeaseState {
     }
 
     fn start(&mut self, partition: Partition, epoch: Epoch) {
-        let stored = self.leases[usize::from(partition.0)].stored.as_ref();
+        let index = self.index_of(partition);
+        let stored = index.and_then(|index| self.leases[index].stored.as_ref());
         let stuck = stored.map_or_else(Vec::new, |lease| lease.stuck.clone());
         self.commands.push_back(LeaseCommand::Start {
             partition,

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use grandstand_common::layout::Layout;
 use grandstand_common::record::{Lease, WorkerRecord};
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ fn machine(alone: bool) -> LeaseMachine {
     LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
-        partitions: 4,
+        layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone,
         earlier: Earlier::default(),
@@ -49,6 +50,7 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
         state,
         beat,
         build: String::new(),
+        follows_layout: true,
     }
 }
 

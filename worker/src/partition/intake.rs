@@ -42,11 +42,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
             return;
         }
     };
-    let logged = Logged {
-        seq: stored.seq,
-        time_ms: stored.time_ms,
-        entry,
-    };
+    let logged = Logged::new((stored.seq, stored.time_ms), entry);
     apply(state, cx, &id, logged);
     let age = Duration::from_millis(cx.now.log_ms.saturating_sub(stored.time_ms));
     if age > LIVE {

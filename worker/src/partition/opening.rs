@@ -146,7 +146,8 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
             // A later owner's snapshot contains all entries that the log had.
             let head = written.get(&id).copied().flatten();
             let is_later = head.is_some_and(|head| head.epoch > record.epoch);
-            let next = head.map_or(0, |head| head.last + 1).max(record.seq);
+            let covered = head.map_or(0, |h| state.checkpoints.covered(h.generation, h.last));
+            let next = (covered + 1).max(record.seq);
             if !is_later && next < state.takeover.log_first() {
                 restart(state, cx, &id, next);
             }

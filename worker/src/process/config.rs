@@ -160,7 +160,6 @@ impl WorkerConfig {
         WorkerSettings {
             name: self.worker.name.clone(),
             build: build_id::id(),
-            partitions: self.cluster.partitions,
             loops: self.loops(),
             cluster: Some(self.cluster.clone()),
             alone: false,

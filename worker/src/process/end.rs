@@ -5,6 +5,8 @@
 pub(super) enum End {
     /// The worker left after the signal of the shutdown.
     Left,
+    /// The worker gave its partitions away, because their rooms are moved to another layout (D33).
+    Moved,
     /// Another worker marked it as dead.
     Dead,
     /// A bucket came back in an older state than it had acked (D23).

@@ -1,7 +1,6 @@
 //! Executes the lease machine's commands, and handles what room loops report.
 
 use grandstand_common::bus::{Bucket, PublishError};
-use grandstand_common::id::Partition;
 use grandstand_common::subject;
 
 use super::answers::{LeaseAnswer, PROBE_DEADLINE, lease_get, lease_put, probe_outcome};
@@ -174,7 +173,7 @@ impl LeaseLoop<'_> {
 
     /// Releases the leases of a loop that acts no more, without a handover.
     fn give_up(&mut self, stuck: &StuckLoop) {
-        for partition in (0..self.settings.partitions).map(Partition) {
+        for partition in self.bus.layout().all_partitions() {
             if self.rooms.index(partition) == stuck.index {
                 let at = stuck.at.as_ref().filter(|(of, _)| *of == partition);
                 let entry = at.map(|(_, entry)| entry.clone());

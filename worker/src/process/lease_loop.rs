@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
+use grandstand_common::follow::Followed;
 use grandstand_common::id::WorkerId;
 use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::{Phase, Pulse};
@@ -32,6 +33,9 @@ const LEAST_SLEEP: Duration = Duration::from_micros(200);
 /// The time for handing partitions over before the worker ends because of an error.
 const GIVE_UP_WITHIN: Duration = Duration::from_secs(2);
 
+/// Why a worker is not ready while the layout changes.
+pub(super) const MOVING: &str = "the rooms are being moved to other partitions";
+
 /// The lease loop under one id.
 pub(super) struct LeaseLoop<'a> {
     pub(super) bus: &'a Bus,
@@ -49,6 +53,9 @@ pub(super) struct LeaseLoop<'a> {
     loaded: [bool; 2],
     connection: watch::Receiver<ConnectionState>,
     shutdown: &'a drain::Watch,
+    layouts: watch::Receiver<Followed>,
+    /// Whether the worker gives its partitions away because the layout of the cluster changes.
+    is_moving: bool,
     leave_until: Option<tokio::time::Instant>,
     was_ready: bool,
     /// The error with which the worker ends once it has left.
@@ -59,6 +66,7 @@ pub(super) struct LeaseLoop<'a> {
 enum LoopEvent {
     Leave(tokio::time::Instant),
     LeaveDeadline,
+    Layout,
     Connection,
     BusGone,
     SecondConnection,
@@ -74,7 +82,7 @@ impl<'a> LeaseLoop<'a> {
         (bus, witness): (&'a Bus, &'a Witness),
         rooms: RoomLoops<'a>,
         settings: &'a WorkerSettings,
-        shutdown: &'a drain::Watch,
+        (shutdown, layouts): (&'a drain::Watch, watch::Receiver<Followed>),
     ) -> Self {
         let (watched_sender, watched) = mpsc::channel(QUEUE);
         let supervisor = settings.supervisor.scope("worker");
@@ -83,7 +91,7 @@ impl<'a> LeaseLoop<'a> {
             machine: LeaseMachine::new(LeaseSettings {
                 id,
                 build: settings.build.clone(),
-                partitions: settings.partitions,
+                layout: bus.layout(),
                 senders: rooms.senders(),
                 alone: settings.alone,
                 earlier,
@@ -94,6 +102,8 @@ impl<'a> LeaseLoop<'a> {
             loaded: [false; 2],
             connection: bus.connection_state(),
             shutdown,
+            layouts,
+            is_moving: false,
             leave_until: None,
             was_ready: false,
             failed: None,
@@ -127,6 +137,7 @@ impl<'a> LeaseLoop<'a> {
                     tracing::warn!("the deadline passed before all partitions were given away");
                     return Ok(End::Left);
                 }
+                LoopEvent::Layout => self.on_layout(),
                 LoopEvent::BusGone => return Err(WorkerError::BusGone),
                 LoopEvent::Connection => self.on_connection(),
                 LoopEvent::SecondConnection => self.on_second_connection(),
@@ -139,7 +150,8 @@ impl<'a> LeaseLoop<'a> {
             self.check_room_loops();
             self.rooms.set_fences(self.machine.may_act_until());
             if let Some(end) = self.drive_machine().await? {
-                return Ok(end);
+                let is_moved = end == End::Left && self.is_moving && !self.is_leaving();
+                return Ok(if is_moved { End::Moved } else { end });
             }
             self.count();
             self.report_skew();
@@ -174,6 +186,7 @@ impl<'a> LeaseLoop<'a> {
             biased;
             deadline = self.shutdown.signaled(), if self.leave_until.is_none() => LoopEvent::Leave(deadline),
             () = sleep_or_never(self.leave_until) => LoopEvent::LeaveDeadline,
+            Ok(()) = self.layouts.changed(), if !self.is_moving => LoopEvent::Layout,
             changed = self.connection.changed() => match changed {
                 Ok(()) => LoopEvent::Connection,
                 Err(_) => LoopEvent::BusGone,
@@ -234,6 +247,16 @@ impl<'a> LeaseLoop<'a> {
         }
     }
 
+    /// Gives all partitions away if the layout of the cluster changes or has changed (D33).
+    fn on_layout(&mut self) {
+        let followed = *self.layouts.borrow_and_update();
+        if followed.moving || followed.layout != self.bus.layout() {
+            tracing::info!("giving all partitions away, because the layout of the cluster changes");
+            self.is_moving = true;
+            self.machine.handle_leave();
+        }
+    }
+
     fn on_connection(&mut self) {
         let at = now();
         let up = matches!(*self.connection.borrow_and_update(), ConnectionState::Up(_));
@@ -289,6 +312,10 @@ impl<'a> LeaseLoop<'a> {
     fn report(&mut self) {
         if self.is_leaving() {
             return;
+        }
+        if self.is_moving {
+            let status = self.rooms.status();
+            return status.set(Phase::Unready(MOVING.into()));
         }
         let acts = self.machine.may_act(now());
         let settled = acts && self.machine.is_settled();

@@ -54,9 +54,12 @@ mod lease_commands;
 pub use settings::{WorkerError, WorkerSettings};
 
 use grandstand_common::bus::Bus;
+use grandstand_common::follow::{Followed, follow};
 use grandstand_common::id::WorkerId;
-use grandstand_common::process::admin::{Component, Phase};
+use grandstand_common::layout::Layout;
+use grandstand_common::process::admin::{Component, Phase, Pulse};
 use grandstand_common::process::drain;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use end::End;
@@ -101,7 +104,12 @@ async fn run_on(
     let result = tasks
         .run_until(async {
             let mut earlier = Earlier::default();
+            let mut layouts = follow(&bus, &settings.supervisor.scope("worker"));
             loop {
+                let Some(layout) = settled(&mut layouts, (&shutdown, &status, &pulse)).await else {
+                    return Ok(());
+                };
+                let bus = bus.with_layout(layout);
                 let id = new_id(&settings.name);
                 tracing::info!(worker = %id, "starting");
                 let shared = Shared {
@@ -113,14 +121,20 @@ async fn run_on(
                 };
                 let rooms = RoomLoops::start(shared, &id)?;
                 let buses = (&bus, &witness);
-                let lease_loop =
-                    LeaseLoop::new((id, earlier), buses, rooms, &settings, &shutdown);
+                let lease_loop = LeaseLoop::new(
+                    (id, earlier),
+                    buses,
+                    rooms,
+                    &settings,
+                    (&shutdown, layouts.clone()),
+                );
                 let supervisor = settings.supervisor.scope("worker");
                 let driving = lease_loop.drive(&pulse);
                 let (end, known) = supervisor.guard("loop", driving).await??;
                 earlier = known;
                 match end {
                     End::Left => return Ok(()),
+                    End::Moved => tracing::info!("waiting for the new layout of the cluster"),
                     End::RolledBack => {
                         settings.metrics.rolled_back.inc();
                         tracing::error!(
@@ -139,6 +153,26 @@ async fn run_on(
         .await;
     status.set(Phase::Draining);
     result
+}
+
+/// Waits until no rooms are being moved, and returns the layout of the cluster; `None` if the worker is to end.
+async fn settled(
+    layouts: &mut watch::Receiver<Followed>,
+    (shutdown, status, pulse): (&drain::Watch, &Component, &Pulse),
+) -> Option<Layout> {
+    loop {
+        let followed = *layouts.borrow_and_update();
+        if !followed.moving {
+            return Some(followed.layout);
+        }
+        status.set(Phase::Unready(lease_loop::MOVING.into()));
+        tokio::select! {
+            Ok(()) = layouts.changed() => {}
+            _ = shutdown.signaled() => return None,
+            () = pulse.asked() => {}
+        }
+        pulse.answer();
+    }
 }
 
 /// The configured name with a random suffix.

@@ -226,7 +226,7 @@ impl<'a> RoomLoops<'a> {
             if room_loop.question.silence() >= STUCK_AFTER && !room_loop.failed {
                 room_loop.failed = true;
                 room_loop.fence.set(None);
-                let at = room_loop.progress.current(self.shared.settings.partitions);
+                let at = room_loop.progress.current(&self.shared.bus.layout());
                 stuck.push(StuckLoop { index, at });
             }
         }

@@ -102,7 +102,7 @@ async fn connect(start: &RoomStart) -> Bus {
     loop {
         let name = start.sender.as_str();
         match cluster.connect(name, &errors, supervisor).await {
-            Ok(bus) => return bus,
+            Ok(bus) => return bus.with_layout(start.bus.layout()),
             Err(error) => {
                 tracing::warn!(part = start.name, %error, "a room loop cannot connect to NATS");
                 tokio::time::sleep(CONNECT_RETRY).await;

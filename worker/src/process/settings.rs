@@ -18,8 +18,6 @@ pub struct WorkerSettings {
     pub name: String,
     /// The id of the program's build (see [`build_id`](super::build_id)).
     pub build: String,
-    /// The number of partitions of the cluster. Must equal the bus' value.
-    pub partitions: u16,
     /// The number of room loops, each with a thread.
     pub loops: u16,
     /// With what each room loop connects to NATS; `None` if they share the worker's bus.
@@ -52,12 +50,11 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// The defaults for a bus with `partitions`. An embedded bus is assumed to have no other worker.
-    pub fn new(name: &str, bus: &Bus, partitions: u16) -> Self {
+    /// The defaults for a bus. An embedded bus is assumed to have no other worker.
+    pub fn new(name: &str, bus: &Bus) -> Self {
         Self {
             name: name.to_owned(),
             build: super::build_id::id(),
-            partitions,
             loops: 1,
             cluster: None,
             alone: matches!(bus, Bus::Embedded(_)),

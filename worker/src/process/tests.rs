@@ -42,7 +42,7 @@ fn two_loops(settings: WorkerSettings) -> WorkerSettings {
 async fn with_worker<T>(bus: &Bus, body: impl Future<Output = T>) -> T {
     let (signal, watch) = drain::channel();
     let status = Status::new();
-    let settings = two_loops(WorkerSettings::new("worker", bus, PARTITIONS));
+    let settings = two_loops(WorkerSettings::new("worker", bus));
     let worker = run(
         bus.clone(),
         grandstand_games::all(),
@@ -97,6 +97,7 @@ impl Edge {
             n: self.n,
             round: 0,
             edge: self.id.to_string(),
+            logged_ms: 0,
             body: Some(body),
         };
         self.n += 1;
@@ -247,7 +248,7 @@ async fn a_successor_of_a_killed_worker_has_all_processed_entries() {
     {
         let (_signal, watch) = drain::channel();
         let status = Status::new();
-        let settings = two_loops(WorkerSettings::new("worker", &bus, PARTITIONS));
+        let settings = two_loops(WorkerSettings::new("worker", &bus));
         let worker = run(
             bus.clone(),
             grandstand_games::all(),
@@ -291,7 +292,7 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
         let (signal, watch) = drain::channel();
         let settings = WorkerSettings {
             alone,
-            ..WorkerSettings::new(name, &bus, PARTITIONS)
+            ..WorkerSettings::new(name, &bus)
         };
         let component = status.component("worker");
         let of = (grandstand_games::all(), settings);
@@ -340,7 +341,7 @@ async fn two_workers_share_the_partitions_and_the_survivor_takes_all() {
     let bus = bus();
     let settings = |name: &str| WorkerSettings {
         alone: false,
-        ..WorkerSettings::new(name, &bus, PARTITIONS)
+        ..WorkerSettings::new(name, &bus)
     };
     let status = Status::new();
     let start = |name: &str| {

@@ -102,7 +102,7 @@ pub async fn replay(
         }
     }
     replay.finish(&life, is_newest, request.until);
-    let place = (room, room.partition(bus.partitions()));
+    let place = (room, bus.layout().partition_of(room));
     Ok(Report::of(
         replay,
         place,
@@ -148,7 +148,7 @@ async fn unknown_game(
 
 /// Reads the buckets. This comes before the log is read, so that the log has every entry that the snapshot covers.
 async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
-    let partition = room.partition(bus.partitions());
+    let partition = bus.layout().partition_of(room);
     let key = subject::room_key(partition, room);
     let rooms = Bucket::Rooms(partition);
     let entry = bus.get(rooms, &key).await?;

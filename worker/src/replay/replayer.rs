@@ -18,11 +18,8 @@ use grandstand_game::Games;
 
 /// Decodes an entry of the log; `None` if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
-    Some(Logged {
-        seq: entry.seq,
-        time_ms: entry.time_ms,
-        entry: Entry::decode(entry.payload.clone()).ok()?,
-    })
+    let decoded = Entry::decode(entry.payload.clone()).ok()?;
+    Some(Logged::new((entry.seq, entry.time_ms), decoded))
 }
 
 /// The replay of a room.

@@ -9,3 +9,18 @@ pub(crate) struct Logged {
     pub(crate) time_ms: u64,
     pub(crate) entry: wire::Entry,
 }
+
+impl Logged {
+    /// An entry with its place. One that was copied from an earlier log keeps the time that it had there (D7, D33).
+    pub(crate) fn new((seq, stored_ms): (u64, u64), entry: wire::Entry) -> Self {
+        let time_ms = match entry.logged_ms {
+            0 => stored_ms,
+            logged_ms => logged_ms,
+        };
+        Self {
+            seq,
+            time_ms,
+            entry,
+        }
+    }
+}

@@ -147,6 +147,7 @@ impl MemoryLoop {
             n,
             round: 1,
             edge: EDGE.to_owned(),
+            logged_ms: 0,
             body: Some(body),
         };
         let room = &self.rooms[room];

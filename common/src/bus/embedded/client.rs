@@ -22,6 +22,7 @@ use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState, Message};
 use crate::log_clock::LogClock;
 use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 
 /// The most bytes of a message: the default of NATS.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -279,8 +280,8 @@ impl Embedded {
         Ok(state)
     }
 
-    pub(crate) fn partitions(&self) -> u16 {
-        self.shared().options.partitions
+    pub(crate) fn layout(&self) -> Layout {
+        self.shared().options.layout()
     }
 
     pub(crate) async fn read_log(

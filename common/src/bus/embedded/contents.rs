@@ -10,7 +10,7 @@ use crate::bus::embedded::format::{COMMIT, Damaged, NO_ENTRY, number, parse_entr
 use crate::bus::embedded::kv::{KeyRecord, Value};
 use crate::bus::embedded::marks::{BucketMark, Marks, StreamMark, Tally, checksum};
 use crate::bus::embedded::report::{Ranges, Report};
-use crate::bus::options::BusOptions;
+use crate::bus::options::{BusOptions, bucket_name, buckets};
 use grandstand_types::id::Partition;
 
 /// The contents of a folder.
@@ -84,11 +84,12 @@ impl Contents {
         contents
             .streams
             .resize_with(streams, StreamContents::default);
-        let buckets = options.buckets();
+        let layout = options.layout();
+        let buckets = buckets(&layout);
         contents
             .buckets
             .extend(buckets.iter().map(|bucket| BucketContents {
-                name: options.bucket_name(*bucket),
+                name: bucket_name(&layout, *bucket),
                 ..BucketContents::default()
             }));
         contents

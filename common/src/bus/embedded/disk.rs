@@ -26,7 +26,7 @@ use crate::bus::embedded::key_changes::{LaterChanges, index_record, replaced_che
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::marks::{Marks, checksum};
 use crate::bus::embedded::state::{Change, PendingWrite};
-use crate::bus::options::BusOptions;
+use crate::bus::options::{BusOptions, bucket_name, buckets};
 use crate::bus::types::LogEntry;
 use grandstand_types::id::Partition;
 
@@ -107,8 +107,9 @@ impl Disk {
 
     /// Sets the streams and buckets.
     pub(super) fn arranged(mut self, options: &BusOptions) -> Self {
-        let buckets = options.buckets();
-        self.buckets = buckets.iter().map(|b| options.bucket_name(*b)).collect();
+        let layout = options.layout();
+        let buckets = buckets(&layout).into_iter();
+        self.buckets = buckets.map(|b| bucket_name(&layout, b)).collect();
         self.streams = options.streams;
         self
     }

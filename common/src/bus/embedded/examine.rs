@@ -16,6 +16,7 @@ use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
 use crate::bus::embedded::tables::{self, TREES, TreeFaults};
 use crate::bus::options::BusOptions;
+use grandstand_types::layout::Layout;
 
 /// The folder of the store in the data folder.
 pub(super) const STORE: &str = "store";
@@ -44,8 +45,6 @@ pub(super) struct Look<'a> {
     pub(super) options: &'a BusOptions,
     /// Where to make the working copy.
     pub(super) copy_at: &'a Path,
-    /// Takes streams and partitions from the store instead of `options`.
-    pub(super) any_layout: bool,
 }
 
 impl Look<'_> {
@@ -153,7 +152,7 @@ impl Examined {
             self.report
                 .fault(format_args!("the keyspace {name:?} is missing"));
         }
-        self.take_layout(look, layout)?;
+        self.take_layout(layout);
         let disk = disk.arranged(&self.options);
         let report = &mut self.report;
         let options = &self.options;
@@ -166,44 +165,23 @@ impl Examined {
         Ok(())
     }
 
-    /// Checks or takes the numbers of streams and partitions.
-    fn take_layout(
-        &mut self,
-        look: &Look<'_>,
-        layout: Option<(u64, u64)>,
-    ) -> Result<(), ConnectError> {
+    /// Takes the numbers of streams and partitions from the store, which keeps them, whatever is configured.
+    fn take_layout(&mut self, layout: Option<(u64, u64)>) {
         let Some((streams, partitions)) = layout else {
             self.report
                 .fault("in \"meta\" the record under \"layout\" is missing");
-            return Ok(());
+            return;
         };
-        if look.any_layout {
-            let number = |n| u16::try_from(n).unwrap_or(u16::MAX);
-            self.options.streams = number(streams);
-            self.options.partitions = number(partitions);
-            self.contents = Contents::empty(&self.options);
-            return Ok(());
+        let number = |n| u16::try_from(n).unwrap_or(u16::MAX);
+        let layout = Layout::new(number(partitions), number(streams));
+        if !layout.is_valid() {
+            self.report
+                .fault("in \"meta\" the record under \"layout\" is wrong");
+            return;
         }
-        let BusOptions {
-            streams: wanted_streams,
-            partitions: wanted_partitions,
-            ..
-        } = self.options;
-        let fields = [
-            ("streams", streams, wanted_streams),
-            ("partitions", partitions, wanted_partitions),
-        ];
-        let differs = |(_, found, wanted): &(_, u64, u16)| *found != u64::from(*wanted);
-        match fields.into_iter().find(differs) {
-            None => Ok(()),
-            Some((field, found, wanted)) => Err(ConnectError::Mismatch {
-                what: format!("the data folder {}", look.dir.display()),
-                field,
-                found: found.to_string(),
-                wanted: wanted.to_string(),
-                fix: "set it as it is there, or use another folder".to_owned(),
-            }),
-        }
+        self.options.streams = layout.streams;
+        self.options.partitions = layout.partitions;
+        self.contents = Contents::empty(&self.options);
     }
 
     /// Tells a write that was not finished, which was never acked, from damage at the end of the last journal.

@@ -49,7 +49,6 @@ fn look(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
         dir,
         options,
         copy_at: &copy_at,
-        any_layout: true,
     };
     let mut found = look.examine(record)?;
     if found.report.has_faults() {

@@ -65,9 +65,17 @@ pub(super) fn open_folder(
     wall_ms: u64,
 ) -> Result<StoreHandle, ConnectError> {
     let lock = lock(dir)?;
-    let opened = match examine(dir, options)? {
-        Some(found) => open(dir, options, found)?,
-        None => create(dir, options, wall_ms)?,
+    let mut options = options.clone();
+    let opened = match examine(dir, &options)? {
+        Some(found) => {
+            if options.layout() != found.options.layout() {
+                let (partitions, configured) = (found.options.partitions, options.partitions);
+                tracing::info!(partitions, configured, "the folder keeps its partitions");
+            }
+            options = found.options.clone();
+            open(dir, &options, found)?
+        }
+        None => create(dir, &options, wall_ms)?,
     };
     let Opened {
         disk,
@@ -75,7 +83,7 @@ pub(super) fn open_folder(
         record,
         state,
     } = opened;
-    let mut store = StoreHandle::new(Shared::new(options, state, Some((dir.to_owned(), disk))));
+    let mut store = StoreHandle::new(Shared::new(&options, state, Some((dir.to_owned(), disk))));
     let ledger = committer::Ledger { marks, record };
     let for_thread = store.shared.clone();
     let supervisor = &options.supervisor;
@@ -104,7 +112,6 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         dir,
         options,
         copy_at: &copy_at,
-        any_layout: false,
     };
     for accepted in [false, true] {
         let record = Copies::read(dir).map_err(failed)?;

@@ -13,7 +13,7 @@ use crate::bus::embedded::kv::{KeyRecord, Kv, Value};
 use crate::bus::embedded::log::Log;
 use crate::bus::embedded::route::{ClientId, Routes};
 use crate::bus::error::{AppendError, PutError};
-use crate::bus::options::BusOptions;
+use crate::bus::options::{BusOptions, buckets};
 use crate::bus::types::{Bucket, LogEntry, Message};
 use grandstand_types::id::Partition;
 
@@ -83,7 +83,7 @@ impl Ack {
 pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
     let after_rooms = |n| usize::from(options.streams) + n;
     match bucket {
-        Bucket::Rooms(partition) => usize::from(options.stream_of(partition)),
+        Bucket::Rooms(partition) => usize::from(options.layout().stream_of(partition)),
         Bucket::Workers => after_rooms(0),
         Bucket::Leases => after_rooms(1),
         Bucket::Quarantine => after_rooms(2),
@@ -97,7 +97,10 @@ impl State {
         Self {
             clock,
             log: Log::new(options, created_ms, durable),
-            buckets: options.buckets().iter().map(|_| Kv::default()).collect(),
+            buckets: buckets(&options.layout())
+                .iter()
+                .map(|_| Kv::default())
+                .collect(),
             routes: Routes::default(),
             faults: None,
             delayed: BTreeMap::new(),

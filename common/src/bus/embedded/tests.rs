@@ -353,7 +353,7 @@ async fn a_damaged_folder_is_rejected_naming_the_record_and_stays_unchanged() {
         .await
         .unwrap();
     drop(bus);
-    let name = options.bucket_name(bucket);
+    let name = crate::bus::options::bucket_name(&options.layout(), bucket);
     for (keyspace, key, value, why) in records {
         let key = match key.strip_prefix(b"bucket") {
             Some(rest) => [name.as_bytes(), rest].concat(),

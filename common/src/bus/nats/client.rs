@@ -9,13 +9,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PublishError, RequestError};
+use crate::bus::nats::connection::Connection;
 use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_path::SecondPath;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, connection, inspect, jetstream, permissions, reader, streams};
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::BusOptions;
+use crate::bus::options::{self, BusOptions};
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -23,11 +24,13 @@ use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Me
 use crate::log_clock::LogClock;
 use crate::subject;
 use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 
 /// A connection to NATS.
 #[derive(Debug, Clone)]
 pub struct Nats {
     inner: Arc<Inner>,
+    layout: Layout,
 }
 
 impl Nats {
@@ -35,16 +38,35 @@ impl Nats {
         options.check()?;
         let servers = Servers::parse(url)?;
         let (connection, tasks) = connect::connect(&servers, options).await?;
-        Ok(Self::new(Inner::new(connection, options, servers, tasks)))
+        let layout = connection.replies.layout().unwrap_or(options.layout());
+        Ok(Self {
+            inner: Arc::new(Inner::new(connection, options, servers, tasks)),
+            layout,
+        })
     }
 
     pub(crate) async fn inspect(url: &str, options: &BusOptions) -> Result<Self, ConnectError> {
-        inspect::connect(url, options).await.map(Self::new)
+        let (inner, layout) = inspect::connect(url, options).await?;
+        Ok(Self {
+            inner: Arc::new(inner),
+            layout,
+        })
     }
 
-    fn new(inner: Inner) -> Self {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// A handle of the same connection for another layout of the cluster.
+    #[must_use]
+    pub fn with_layout(&self, layout: Layout) -> Self {
         Self {
-            inner: Arc::new(inner),
+            inner: self.inner.clone(),
+            layout,
         }
     }
 
@@ -67,7 +89,7 @@ impl Nats {
     }
 
     pub(crate) async fn ask_log_time(&self) -> Result<(), BusError> {
-        let stream = streams::kv_name(&self.inner.options.bucket_name(Bucket::Leases));
+        let stream = streams::kv_name(&options::bucket_name(&self.layout, Bucket::Leases));
         self.inner.connection.stream_info(&stream).await.map(drop)
     }
 
@@ -191,17 +213,13 @@ impl Nats {
     }
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
-        let stream = streams::log_name(self.inner.options.stream_of(partition));
+        let stream = streams::log_name(self.layout.stream_of(partition));
         Ok(self
             .inner
             .connection
             .stream_info(&stream)
             .await?
             .log_state())
-    }
-
-    pub(crate) fn partitions(&self) -> u16 {
-        self.inner.options.partitions
     }
 
     pub(crate) async fn read_log(
@@ -211,7 +229,7 @@ impl Nats {
         from: u64,
     ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
         let spec = reader::ReadSpec {
-            stream: streams::log_name(self.inner.options.stream_of(partition)),
+            stream: streams::log_name(self.layout.stream_of(partition)),
             filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
             from: from.max(1),
             every_entry: true,
@@ -220,7 +238,7 @@ impl Nats {
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        let bucket = self.inner.options.bucket_name(bucket);
+        let bucket = options::bucket_name(&self.layout, bucket);
         let stream = streams::kv_name(&bucket);
         let subject = streams::kv_subject(&bucket, key);
         self.inner
@@ -260,7 +278,7 @@ impl Nats {
         headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
         let connection = &self.inner.connection;
-        let subject = streams::kv_subject(&self.inner.options.bucket_name(bucket), key);
+        let subject = streams::kv_subject(&options::bucket_name(&self.layout, bucket), key);
         connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
@@ -275,7 +293,7 @@ impl Nats {
         bucket: Bucket,
         prefix: &str,
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
-        let bucket = self.inner.options.bucket_name(bucket);
+        let bucket = options::bucket_name(&self.layout, bucket);
         let spec = reader::ReadSpec {
             stream: streams::kv_name(&bucket),
             filter: streams::kv_subject(&bucket, &format!("{prefix}>")),
@@ -287,7 +305,7 @@ impl Nats {
 }
 
 /// The header that makes a put a compare-and-swap.
-fn expecting(revision: u64) -> HeaderMap {
+pub(super) fn expecting(revision: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let name = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
     headers.insert(name, revision.to_string());

@@ -4,14 +4,17 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
-use crate::bus::nats::{connect, streams};
+use crate::bus::nats::{cluster_record, connect};
 use crate::bus::options::BusOptions;
-use crate::bus::types::Bucket;
-use crate::record::{CLUSTER_KEY, ClusterRecord};
+use crate::record::ClusterRecord;
 use crate::wire::BUS_PROTOCOL;
+use grandstand_types::layout::Layout;
 
 /// Connects with the numbers of the cluster's record.
-pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, ConnectError> {
+pub(super) async fn connect(
+    url: &str,
+    options: &BusOptions,
+) -> Result<(Inner, Layout), ConnectError> {
     let mut options = BusOptions {
         inspect_only: true,
         ..options.clone()
@@ -27,31 +30,18 @@ pub(super) async fn connect(url: &str, options: &BusOptions) -> Result<Inner, Co
             wanted: BUS_PROTOCOL.to_string(),
         });
     }
-    (options.partitions, options.streams) = (record.partitions, record.streams);
     options.replicas = replicas;
-    options.check()?;
     inner.options = options;
-    Ok(inner)
+    Ok((inner, record.layout))
 }
 
 /// The cluster's record, and the number of replicas of each stream.
 async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
-    let bucket = inner.options.bucket_name(Bucket::Cluster);
-    let (stream, subject) = (
-        streams::kv_name(&bucket),
-        streams::kv_subject(&bucket, CLUSTER_KEY),
-    );
+    let stream = cluster_record::stream();
     let url = || inner.servers.to_string();
     let read = async {
         let info = inner.connection.stream_info(&stream).await?;
-        let found = inner
-            .connection
-            .last_message(&stream, &subject, CLUSTER_KEY);
-        let value = found.await?.and_then(|entry| entry.value);
-        let record = value
-            .map(|value| serde_json::from_slice(&value))
-            .transpose();
-        let record = record.map_err(|_| BusError::Malformed("the cluster's record"))?;
+        let record = cluster_record::read(&inner.connection).await?;
         Ok(record.map(|record| (record, info.config.num_replicas)))
     };
     match read.await {

@@ -21,6 +21,8 @@ mod permissions;
 
 mod listener;
 
+mod cluster_record;
+
 mod connect;
 
 mod shared;
@@ -36,6 +38,8 @@ mod second_path;
 mod inspect;
 
 mod client;
+
+mod layouts;
 
 pub use self::client::Nats;
 pub use self::dial::check_credentials;

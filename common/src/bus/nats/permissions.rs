@@ -20,7 +20,7 @@ use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{connection, dial, streams};
 use crate::bus::nats_error::{NatsError, NatsErrorKind};
-use crate::bus::options::BusOptions;
+use crate::bus::options::{self, BusOptions};
 use crate::bus::types::{Bucket, Role};
 use crate::subject;
 use grandstand_types::id::Partition;
@@ -64,30 +64,30 @@ fn trials(role: Role, options: &BusOptions) -> Vec<Trial> {
         format!("$JS.API.STREAM.INFO.{TRIAL}"),
     );
     let read = match role {
-        Role::Edge => &["KV_leases"][..],
+        Role::Edge => &["KV_leases", "KV_cluster"][..],
         Role::Worker | Role::Tool => &["IN_0", "KV_rooms_0"],
     };
     for stream in read {
         let (create, delete, flow) = match role {
             Role::Edge => (
-                "$JS.API.CONSUMER.CREATE.KV_leases.>",
-                "$JS.API.CONSUMER.DELETE.KV_leases.*",
-                "$JS.FC.KV_leases.>",
+                format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+                format!("$JS.API.CONSUMER.DELETE.{stream}.*"),
+                format!("$JS.FC.{stream}.>"),
             ),
             Role::Worker | Role::Tool => (
-                "$JS.API.CONSUMER.CREATE.>",
-                "$JS.API.CONSUMER.DELETE.>",
-                "$JS.FC.>",
+                "$JS.API.CONSUMER.CREATE.>".to_owned(),
+                "$JS.API.CONSUMER.DELETE.>".to_owned(),
+                "$JS.FC.>".to_owned(),
             ),
         };
         let get = format!("$JS.API.STREAM.MSG.GET.{stream}");
         add(Verb::Publish, "$JS.API.STREAM.MSG.GET.*", get);
         let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{TRIAL}.{TRIAL}");
-        add(Verb::Publish, create, subject);
+        add(Verb::Publish, &create, subject);
         let subject = format!("$JS.API.CONSUMER.DELETE.{stream}.{TRIAL}");
-        add(Verb::Publish, delete, subject);
+        add(Verb::Publish, &delete, subject);
         let subject = format!("$JS.FC.{stream}.{TRIAL}.{TRIAL}");
-        add(Verb::Publish, flow, subject);
+        add(Verb::Publish, &flow, subject);
     }
     let (publish, subscribe): (&[_], &[_]) = match role {
         Role::Edge => (
@@ -113,16 +113,17 @@ fn trials(role: Role, options: &BusOptions) -> Vec<Trial> {
         let subject = format!("in.{partition}.{TRIAL}");
         add(Verb::Publish, "in.*.*", subject);
     }
-    let cluster = options.bucket_name(Bucket::Cluster);
+    let layout = options.layout();
+    let cluster = options::bucket_name(&layout, Bucket::Cluster);
     match role {
         Role::Worker => {
             for partition in 0..options.partitions {
-                let bucket = options.bucket_name(Bucket::Rooms(Partition(partition)));
+                let bucket = options::bucket_name(&layout, Bucket::Rooms(Partition(partition)));
                 let key = format!("{partition}.{TRIAL}");
                 add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, &key));
             }
-            for bucket in options.buckets() {
-                let bucket = options.bucket_name(bucket);
+            for bucket in options::buckets(&layout) {
+                let bucket = options::bucket_name(&layout, bucket);
                 add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, TRIAL));
             }
         }

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+use grandstand_types::layout::Layout;
+
 use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::pub_ack;
 use crate::bus::nats::size_limits::{SharedSizeLimits, SizeLimits};
@@ -99,6 +101,8 @@ pub(super) struct Replies {
     connection_state: watch::Sender<ConnectionState>,
     pub(super) stats: Arc<BusStats>,
     size_limits: SharedSizeLimits,
+    /// The layout of the cluster when it was last read.
+    layout: Mutex<Option<Layout>>,
 }
 
 /// An entry of the table. Dropping it before [`keep`](Self::keep) removes the entry.
@@ -134,7 +138,18 @@ impl Replies {
             connection_state: watch::Sender::new(ConnectionState::Down),
             stats: Arc::default(),
             size_limits: SharedSizeLimits::default(),
+            layout: Mutex::default(),
         }
+    }
+
+    /// Notes the cluster's layout.
+    pub(super) fn set_layout(&self, layout: Layout) {
+        *self.layout.lock() = Some(layout);
+    }
+
+    /// The cluster's layout when it was last read; `None` before.
+    pub(super) fn layout(&self) -> Option<Layout> {
+        *self.layout.lock()
     }
 
     pub(super) fn set_size_limits(&self, limits: SizeLimits) {

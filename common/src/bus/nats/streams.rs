@@ -6,15 +6,17 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
+use crate::bus::nats::cluster_record;
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::pub_ack::{
     DISABLED_FOR_ACCOUNT, EXISTS, NO_CLUSTER, NO_MEMORY, NO_RESOURCES, NO_STORAGE,
     NOT_ENOUGH_SERVERS,
 };
 use crate::bus::nats::size_limits::SizeLimits;
-use crate::bus::options::{BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
+use crate::bus::options::{self, BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
+use crate::bus::types::Bucket;
 use crate::subject;
-use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 
 /// The prefix of the log's streams.
 const LOG: &str = "IN_";
@@ -22,7 +24,7 @@ const LOG: &str = "IN_";
 /// The largest limit of a stream of the log by [`LogLimit::Share`].
 const LARGEST_SHARE: i64 = 8 << 30;
 /// The smallest one. A server without space for it is refused.
-const SMALLEST_SHARE: i64 = 1 << 20;
+pub(super) const SMALLEST_SHARE: i64 = 1 << 20;
 
 /// `IN_{k}`: a stream of the log.
 pub(super) fn log_name(stream: u16) -> String {
@@ -39,9 +41,9 @@ pub(super) fn kv_subject(bucket: &str, key: &str) -> String {
     format!("$KV.{bucket}.{key}")
 }
 
-/// The configuration of all streams.
-fn wanted(options: &BusOptions) -> Vec<Config> {
-    let base = Config {
+/// The configuration that all streams share.
+fn base(options: &BusOptions) -> Config {
+    Config {
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
         max_bytes: -1,
@@ -54,12 +56,18 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
             Storage::Memory => StorageType::Memory,
         },
         ..Config::default()
-    };
-    let log = (0..options.streams).map(|k| Config {
-        name: log_name(k),
-        subjects: (k..options.partitions)
-            .step_by(usize::from(options.streams))
-            .map(|p| subject::log_partition(Partition(p)))
+    }
+}
+
+/// The configuration of all streams of a layout: those of the log first.
+fn wanted(options: &BusOptions, layout: &Layout) -> Vec<Config> {
+    let base = base(options);
+    let log = layout.all_streams().map(|stream| Config {
+        name: log_name(stream),
+        subjects: layout
+            .all_partitions()
+            .filter(|partition| layout.stream_of(*partition) == stream)
+            .map(subject::log_partition)
             .collect(),
         max_age: options.log_max_age,
         max_bytes: match options.log_limit {
@@ -70,23 +78,26 @@ fn wanted(options: &BusOptions) -> Vec<Config> {
         duplicate_window: options.log_max_age.min(Duration::from_secs(120)),
         ..base.clone()
     });
-    let buckets = options.buckets().into_iter().map(|bucket| {
-        let bucket = options.bucket_name(bucket);
-        Config {
-            name: kv_name(&bucket),
-            subjects: vec![kv_subject(&bucket, ">")],
-            max_messages_per_subject: 1,
-            allow_rollup: true,
-            deny_delete: true,
-            allow_message_ttl: true,
-            duplicate_window: Duration::from_secs(120),
-            ..base.clone()
-        }
-    });
+    let buckets = options::buckets(layout).into_iter();
+    let buckets = buckets.map(|bucket| wanted_bucket(options, layout, bucket));
     log.chain(buckets).collect()
 }
 
-/// Creates missing streams and checks existing ones.
+fn wanted_bucket(options: &BusOptions, layout: &Layout, bucket: Bucket) -> Config {
+    let bucket = options::bucket_name(layout, bucket);
+    Config {
+        name: kv_name(&bucket),
+        subjects: vec![kv_subject(&bucket, ">")],
+        max_messages_per_subject: 1,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_message_ttl: true,
+        duplicate_window: Duration::from_secs(120),
+        ..base(options)
+    }
+}
+
+/// Creates missing streams of the cluster's layout and checks existing ones.
 pub(super) async fn ensure(
     connection: &Connection,
     options: &BusOptions,
@@ -95,10 +106,56 @@ pub(super) async fn ensure(
     if options.inspect_only {
         return Ok(());
     }
+    let first = options.layout();
+    let record = [wanted_bucket(options, &first, Bucket::Cluster)];
+    ensure_all(connection, (options, url), record.into(), 0).await?;
+    let layout = cluster_record::settle(connection, options).await?;
+    connection.replies.set_layout(layout);
+    ensure_layout(connection, (options, url), &layout).await
+}
+
+/// Creates missing streams of a layout and checks existing ones.
+pub(super) async fn ensure_layout(
+    connection: &Connection,
+    how: (&BusOptions, &str),
+    layout: &Layout,
+) -> Result<(), ConnectError> {
+    let streams = usize::from(layout.streams);
+    let limits = ensure_all(connection, how, wanted(how.0, layout), streams).await?;
+    connection.replies.set_size_limits(limits);
+    Ok(())
+}
+
+/// Checks the streams of a layout that exist.
+pub(super) async fn check_existing(
+    connection: &Connection,
+    options: &BusOptions,
+    layout: &Layout,
+) -> Result<(), ConnectError> {
+    for wanted in wanted(options, layout) {
+        match connection.stream_info(&wanted.name).await {
+            Ok(info) => check(&wanted, &info.config, options)?,
+            Err(BusError::NoStream) => {}
+            Err(cause) => {
+                let stream = wanted.name;
+                return Err(ConnectError::Setup { stream, cause });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Creates and checks streams, the first `logs` of which are of the log. Returns the sizes that they accept.
+async fn ensure_all(
+    connection: &Connection,
+    (options, url): (&BusOptions, &str),
+    all: Vec<Config>,
+    logs: usize,
+) -> Result<SizeLimits, ConnectError> {
     let mut limits = SizeLimits::default();
     let mut share = LARGEST_SHARE;
-    for (index, config) in wanted(options).into_iter().enumerate() {
-        let is_log = index < usize::from(options.streams);
+    for (index, config) in all.into_iter().enumerate() {
+        let is_log = index < logs;
         let result = match connection.stream_info(&config.name).await {
             Ok(info) => {
                 check(&config, &info.config, options)?;
@@ -109,7 +166,7 @@ pub(super) async fn ensure(
                 Ok(())
             }
             Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
-                let missing = i64::from(options.streams) - index as i64;
+                let missing = logs as i64 - index as i64;
                 create_with_share(connection, &config, (missing, &mut share)).await
             }
             Err(BusError::NoStream) => connection.create_stream(&config).await,
@@ -146,8 +203,7 @@ pub(super) async fn ensure(
             }
         }
     }
-    connection.replies.set_size_limits(limits);
-    Ok(())
+    Ok(limits)
 }
 
 /// Creates a stream of the log with a share of the storage that NATS has left for the `missing` streams of the log. The
@@ -186,7 +242,7 @@ async fn create_with_share(
 }
 
 /// Whether the server has not as much storage as a stream wants.
-fn is_out_of_space(error: &BusError) -> bool {
+pub(super) fn is_out_of_space(error: &BusError) -> bool {
     match error {
         BusError::Server {
             code: NOT_ENOUGH_SERVERS,
@@ -308,7 +364,7 @@ mod tests {
             partitions: 8,
             ..BusOptions::default()
         };
-        let all = wanted(&options);
+        let all = wanted(&options, &options.layout());
         let mut subjects: Vec<_> = all
             .iter()
             .filter(|config| config.name.starts_with("IN_"))
@@ -323,10 +379,10 @@ mod tests {
 
     #[test]
     fn a_differing_stream_configuration_is_named() {
-        let wanted = wanted(&BusOptions::default()).remove(0);
+        let options = BusOptions::default();
+        let wanted = wanted(&options, &options.layout()).remove(0);
         let mut found = wanted.clone();
         found.subjects.reverse();
-        let options = BusOptions::default();
         assert!(check(&wanted, &found, &options).is_ok());
         found.retention = RetentionPolicy::WorkQueue;
         let error = check(&wanted, &found, &options).unwrap_err().to_string();
@@ -336,6 +392,6 @@ mod tests {
         );
         found.subjects.pop();
         let error = check(&wanted, &found, &options).unwrap_err().to_string();
-        assert!(error.contains("cluster.partitions is 64"), "{error}");
+        assert!(error.contains("cluster.partitions is 256"), "{error}");
     }
 }

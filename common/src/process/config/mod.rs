@@ -80,6 +80,11 @@ impl Sources {
         self
     }
 
+    /// Whether the environment has a variable of this name.
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.environment.iter().any(|(known, _)| known == name)
+    }
+
     /// Adds a flag that sets `key`, if it was given.
     #[must_use]
     pub fn flag(mut self, name: &str, key: &str, value: Option<impl ToString>) -> Self {

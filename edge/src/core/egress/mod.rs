@@ -13,6 +13,7 @@ use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, Lane as LaneId, Partition, RoomId};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::Lease;
 use grandstand_common::wire::{
     Batch, InterestReply, Item, ItemKind, LinkReply, Processed, Refused, RoomBatch,
@@ -125,7 +126,7 @@ fn is_connected(processed: &Processed) -> bool {
 /// Schedules a message to the owner that this edge has no clients in a room.
 fn disown(state: &mut State, room: &str) {
     if let Ok(id) = room.parse::<RoomId>() {
-        let partition = id.partition(state.config.partitions);
+        let partition = state.config.layout.partition_of(&id);
         state.owners.disown(partition, id);
     }
 }
@@ -225,15 +226,45 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
     if !state.health.set_up(up, now.at) {
         return;
     }
-    if up {
-        state.owners.resync();
-        for room in state.hub.rooms.iter_mut() {
-            room.reset_hot();
-            let (address, sessions) = room.sessions_mut();
-            sessions.restart(address, now, effects);
-        }
+    if state.health.is_up() {
+        resume(state, effects, now);
     }
     notify_health(state, effects, now);
+}
+
+/// Handles the layout of the cluster, and whether rooms are being moved to another one. Entries are held meanwhile, and
+/// appended again to the logs of the new layout (D33). Returns whether the layout is another one than before.
+pub(super) fn on_layout(
+    state: &mut State,
+    effects: &mut Effects,
+    (layout, moving): (Layout, bool),
+    now: Now,
+) -> bool {
+    let was_up = state.health.is_up();
+    let is_other = layout != state.config.layout;
+    if is_other {
+        state.config.layout = layout;
+        state.hub.rooms.set_layout(layout);
+        let rooms = state.hub.rooms.iter();
+        let rooms = rooms.map(|room| (room.partition(), room.address().key));
+        state.owners.set_layout(layout, rooms);
+    }
+    state.health.set_moving(moving);
+    if state.health.is_up() && (is_other || !was_up) {
+        resume(state, effects, now);
+    }
+    notify_health(state, effects, now);
+    is_other
+}
+
+/// Asks owners for what was missed, and appends all windows again.
+fn resume(state: &mut State, effects: &mut Effects, now: Now) {
+    state.owners.resync();
+    for room in state.hub.rooms.iter_mut() {
+        room.reset_hot();
+        let (address, sessions) = room.sessions_mut();
+        sessions.restart(address, now, effects);
+    }
 }
 
 /// Handles the result of an append: the entry's sequence in the log, or why the entry may not be stored.

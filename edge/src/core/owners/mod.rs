@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use grandstand_common::clock::Now;
 use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::Lease;
 use grandstand_common::wire::InterestReply;
 
@@ -26,6 +27,7 @@ const CLAIM_GRACE: Duration = Duration::from_millis(100);
 /// The owners of all partitions.
 #[derive(Debug)]
 pub(crate) struct Owners {
+    layout: Layout,
     partitions: Vec<PartitionOwner>,
     links: WorkerLinks,
     /// Rooms whose number of spectators has changed, until the timer expires.
@@ -36,13 +38,30 @@ pub(crate) struct Owners {
 
 impl Owners {
     /// Creates owners that are not known yet.
-    pub(crate) fn new(partitions: u16) -> Self {
-        let partitions = (0..partitions).map(|p| PartitionOwner::new(Partition(p)));
+    pub(crate) fn new(layout: Layout) -> Self {
         Self {
-            partitions: partitions.collect(),
+            layout,
+            partitions: layout.all_partitions().map(PartitionOwner::new).collect(),
             links: WorkerLinks::default(),
             spectators_due: BTreeMap::new(),
             touched: VecDeque::new(),
+        }
+    }
+
+    /// Begins again with the partitions of another layout and the rooms that the core knows.
+    pub(crate) fn set_layout(
+        &mut self,
+        layout: Layout,
+        rooms: impl Iterator<Item = (Partition, RoomKey)>,
+    ) {
+        self.layout = layout;
+        self.partitions = layout.all_partitions().map(PartitionOwner::new).collect();
+        self.touched.clear();
+        for (partition, room) in rooms {
+            self.add(partition, room);
+            if let Some(due) = self.spectators_due.get_mut(&room) {
+                *due = partition;
+            }
         }
     }
 
@@ -96,7 +115,7 @@ impl Owners {
 
     /// Handles a partition's record in KV `leases`; returns whether an owner has become ready.
     pub(crate) fn on_lease(&mut self, partition: Partition, lease: &Lease) -> bool {
-        let owner = self.partitions.get_mut(usize::from(partition.0));
+        let owner = self.known(partition);
         let ready = owner.is_some_and(|owner| owner.on_lease(lease));
         if ready {
             self.touch(partition);
@@ -105,8 +124,8 @@ impl Owners {
     }
 
     /// The rooms of a partition that the core knows.
-    pub(crate) fn rooms(&self, partition: Partition) -> Vec<RoomKey> {
-        self.partitions[usize::from(partition.0)].rooms().collect()
+    pub(crate) fn rooms(&mut self, partition: Partition) -> Vec<RoomKey> {
+        self.partition(partition).rooms().collect()
     }
 
     /// The rooms of the partitions whose owners' batches have this sender, as far as this edge knows.
@@ -124,7 +143,7 @@ impl Owners {
     pub(crate) fn resync(&mut self) {
         for at in 0..self.partitions.len() {
             self.partitions[at].resync();
-            self.touch(Partition(at as u16));
+            self.touch(self.layout.partition(at));
         }
     }
 
@@ -138,8 +157,10 @@ impl Owners {
 
     /// Handles a partition's timer: a retry or a digest may be due.
     pub(crate) fn on_partition_timer(&mut self, partition: Partition, now: Now) {
-        self.partition(partition).on_timer(now.at);
-        self.touch(partition);
+        if let Some(owner) = self.known(partition) {
+            owner.on_timer(now.at);
+            self.touch(partition);
+        }
     }
 
     /// The next request to an owner. Call until `None` after each event.
@@ -166,7 +187,9 @@ impl Owners {
         now: Now,
         effects: &mut Effects,
     ) -> Vec<RoomKey> {
-        let owner = self.partition(tag.partition);
+        let Some(owner) = self.known(tag.partition) else {
+            return Vec::new();
+        };
         if owner.epoch() != tag.epoch {
             return Vec::new();
         }
@@ -189,7 +212,14 @@ impl Owners {
     }
 
     fn partition(&mut self, partition: Partition) -> &mut PartitionOwner {
-        &mut self.partitions[usize::from(partition.0)]
+        let index = self.layout.index_of(partition).unwrap_or_default();
+        &mut self.partitions[index]
+    }
+
+    /// A partition of the layout; `None` for one of another layout.
+    fn known(&mut self, partition: Partition) -> Option<&mut PartitionOwner> {
+        let index = self.layout.index_of(partition)?;
+        self.partitions.get_mut(index)
     }
 
     /// Queues a partition for [`poll_request`](Self::poll_request).

@@ -111,6 +111,7 @@ impl Chain {
             n: self.next_n,
             round: self.round,
             edge: self.edge.clone(),
+            logged_ms: 0,
             body: Some(body),
         };
         let bytes = entry.encoded_len();

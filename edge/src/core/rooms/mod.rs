@@ -34,6 +34,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use grandstand_common::id::{Lane as LaneId, RoomId};
+use grandstand_common::layout::Layout;
 use slab::Slab;
 
 use super::effects::Effects;
@@ -55,12 +56,12 @@ pub(crate) struct Rooms {
     /// Encodes messages for all members of a lane.
     encoder: Encoder,
     config: RoomConfig,
-    partitions: u16,
+    layout: Layout,
 }
 
 impl Rooms {
     /// Creates an empty table.
-    pub(crate) fn new(config: RoomConfig, partitions: u16, deflate: DeflateOptions) -> Self {
+    pub(crate) fn new(config: RoomConfig, layout: Layout, deflate: DeflateOptions) -> Self {
         Self {
             rooms: Slab::new(),
             names: HashMap::new(),
@@ -68,7 +69,15 @@ impl Rooms {
             releases: BTreeSet::new(),
             encoder: Encoder::new(deflate),
             config,
-            partitions,
+            layout,
+        }
+    }
+
+    /// Moves all rooms to the partitions of another layout.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
+        for (_, room) in &mut self.rooms {
+            room.set_partition(layout.partition_of(room.id()));
         }
     }
 
@@ -93,7 +102,7 @@ impl Rooms {
         let address = RoomAddress {
             key,
             id: id.clone(),
-            partition: id.partition(self.partitions),
+            partition: self.layout.partition_of(id),
         };
         entry.insert(Room::new(address, self.config.ring_bytes));
         self.names.insert(id.clone(), key);

@@ -63,6 +63,11 @@ impl Room {
         self.address.partition
     }
 
+    /// Moves the room to a partition of another layout.
+    pub(crate) fn set_partition(&mut self, partition: Partition) {
+        self.address.partition = partition;
+    }
+
     /// The highest epoch of the owners that have sent a batch about the room.
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch

@@ -153,6 +153,7 @@ impl Bench {
             ready: true,
             sender: None,
             stuck: Vec::new(),
+            moved: false,
         };
         for p in 0..64 {
             self.core.handle_lease(Partition(p), &lease, self.now);

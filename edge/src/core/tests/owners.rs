@@ -176,6 +176,7 @@ fn d19_a_gap_in_the_batches_of_a_loop_concerns_the_rooms_of_its_partitions() {
             ready: true,
             sender: Some("w-1".parse().unwrap()),
             stuck: Vec::new(),
+            moved: false,
         };
         let partition = bench.tag().partition;
         bench.core.handle_lease(partition, &lease, bench.now);
@@ -247,4 +248,86 @@ fn a_new_owner_is_asked_before_the_former_one_has_replied() {
     bench.core.handle_interest_reply(former, None, bench.now);
     bench.advance(1_000);
     assert_eq!(bench.interests().len(), 0);
+}
+
+#[test]
+fn d33_entries_are_held_while_rooms_move_and_appended_again_to_the_new_layout() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let former = bench.core.state.config.layout;
+    let input =
+        |seq: u64| serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1});
+    bench.send(conn, input(1));
+    bench.commands();
+    assert!(!bench.core.handle_layout(former, true, bench.now));
+    bench.flush();
+    assert_eq!(bench.take_types(conn), ["notice"]);
+    bench.advance(10_000);
+    assert_eq!(bench.commands(), [], "nothing is repeated meanwhile");
+    bench.send(conn, input(2));
+    bench.commands();
+
+    let next = former.successor(16, 4);
+    assert!(bench.core.handle_layout(next, false, bench.now));
+    bench.flush();
+    assert_eq!(bench.take_types(conn), ["notice"]);
+    let partition = next.partition_of(&ROOM.parse().unwrap());
+    let appends = bench.commands().into_iter().map(|command| match command {
+        Command::Append { subject, tag, .. } => (subject, tag.n),
+        other => panic!("{other:?}"),
+    });
+    let subject = format!("in.{partition}.{ROOM}");
+    assert_eq!(
+        appends.collect::<Vec<_>>(),
+        [(subject.clone(), 1), (subject, 2)]
+    );
+
+    let lease = |partition| {
+        let lease = Lease {
+            worker: Some("w".parse().unwrap()),
+            epoch: Epoch(9),
+            ready: true,
+            sender: None,
+            stuck: Vec::new(),
+            moved: false,
+        };
+        (partition, lease)
+    };
+    // The former owner is not asked again, also by a timer that was set for its partition.
+    let (p, former_lease) = lease(former.partition_of(&ROOM.parse().unwrap()));
+    bench.core.handle_lease(p, &former_lease, bench.now);
+    assert_eq!(bench.interests(), []);
+    let (p, lease) = lease(partition);
+    bench.core.handle_lease(p, &lease, bench.now);
+    let asked = bench.interests();
+    assert_eq!(asked[0].rooms[0].sessions, [session]);
+    assert!(asked[0].rooms[0].sync);
+    bench.epoch = 9;
+    bench.receive(vec![snapshot(0, 1), processed(session, 2, 2)]);
+    assert_eq!(bench.take_types(conn), ["snapshot"]);
+    // Timers of partitions of the former layout have no effect.
+    bench.advance(60_000);
+}
+
+/// A process that was cut off during the whole move learns only of its end.
+#[test]
+fn d33_a_layout_that_has_changed_unseen_is_followed() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    bench.send(
+        conn,
+        serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1}),
+    );
+    bench.commands();
+    let next = bench.core.state.config.layout.successor(16, 4);
+    bench.core.handle_bus(false, bench.now);
+    assert!(bench.core.handle_layout(next, false, bench.now));
+    assert_eq!(bench.entries(), [], "the connection is still lost");
+    bench.core.handle_bus(true, bench.now);
+    assert_eq!(bench.entries().len(), 1);
+    let after = next.successor(8, 4);
+    assert!(bench.core.handle_layout(after, false, bench.now));
+    assert_eq!(bench.entries().len(), 1);
+    assert!(!bench.core.handle_layout(after, false, bench.now));
+    assert_eq!(bench.entries(), []);
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use grandstand_common::auth::AuthConfig;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::envelope::{Limits, MAX_JSON_DEPTH};
+use grandstand_common::layout::Layout;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
@@ -85,10 +86,10 @@ impl EdgeConfig {
         Duration::from_millis(self.edge.liveness_ms)
     }
 
-    /// The core's configuration.
-    pub fn core(&self) -> CoreConfig {
+    /// The core's configuration for a cluster with these partitions.
+    pub fn core(&self, layout: Layout) -> CoreConfig {
         CoreConfig {
-            partitions: self.cluster.partitions,
+            layout,
             limits: Limits {
                 message_bytes: self.limits.message_bytes.into(),
                 rooms: self.limits.rooms.into(),

@@ -1,5 +1,7 @@
 //! Edges that die, and their detection by the worker.
 
+use grandstand_common::layout::Layout;
+
 use super::*;
 
 /// Interval of the worker's probes.
@@ -9,7 +11,7 @@ const MISSES: u32 = 4;
 impl Edge {
     pub(super) fn new(i: usize, generation: u64, seed: u64, now: Now) -> Self {
         let config = CoreConfig {
-            partitions: PARTITIONS,
+            layout: Layout::new(PARTITIONS, 1),
             rooms: RoomConfig {
                 linger: Duration::from_secs(3),
                 // Small, so that an edge sometimes overflows a client's outbox.

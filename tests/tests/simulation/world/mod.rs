@@ -263,6 +263,7 @@ impl World {
             ready,
             sender: None,
             stuck: Vec::new(),
+            moved: false,
         };
         for i in 0..EDGES {
             let lease = lease.clone();

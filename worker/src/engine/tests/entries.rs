@@ -23,6 +23,7 @@ pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
         n,
         round: 1,
         edge: edge_of(of.1),
+        logged_ms: 0,
         body: Some(body),
     }
 }

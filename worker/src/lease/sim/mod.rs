@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use bytes::Bytes;
+use grandstand_common::layout::Layout;
 use grandstand_common::record::Lease;
 
 use super::record::decode;
@@ -160,7 +161,7 @@ impl Sim {
                 .parse()
                 .unwrap(),
             build: String::new(),
-            partitions: PARTITIONS,
+            layout: Layout::new(PARTITIONS, 1),
             senders: Vec::new(),
             alone: false,
             earlier,

@@ -1,5 +1,7 @@
 //! Buckets that come back in an older state than they had acked (D23).
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 /// A worker that owns all partitions, and the revision of the last put.
@@ -8,7 +10,7 @@ fn owner(now: Instant, earlier: Earlier) -> (LeaseMachine, u64, Vec<LeaseCommand
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
-        partitions: 4,
+        layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,
         earlier,
@@ -108,7 +110,7 @@ fn d23_a_lease_is_taken_above_every_epoch_that_was_seen() {
     let now = start();
     let seen = Earlier {
         id: None,
-        epochs: vec![Epoch(UNIX + 5), Epoch(1)],
+        epochs: [(Partition(0), Epoch(UNIX + 5)), (Partition(1), Epoch(1))].into(),
     };
     let (mut machine, mut revision, commands) = owner(now, seen);
     let starts = starts(&commands);
@@ -122,7 +124,7 @@ fn d23_a_lease_is_taken_above_every_epoch_that_was_seen() {
     machine.handle_stopped(Partition(3));
     let commands = drain(&mut machine, now, &mut revision);
     assert!(self::starts(&commands).contains(&(Partition(3), Epoch(UNIX + 51))));
-    assert_eq!(machine.earlier().epochs[0], Epoch(UNIX + 6));
+    assert_eq!(machine.earlier().epochs[&Partition(0)], Epoch(UNIX + 6));
 }
 
 #[test]
@@ -131,12 +133,12 @@ fn d23_the_former_id_of_a_worker_is_marked_as_dead_at_once() {
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
-        partitions: 4,
+        layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,
         earlier: Earlier {
             id: Some(id("me-before")),
-            epochs: Vec::new(),
+            epochs: BTreeMap::new(),
         },
     });
     machine.handle_connection(now, true);

@@ -64,3 +64,27 @@ fn d16_leases_are_taken_only_when_their_worker_is_marked_as_dead() {
     machine.handle_worker(now, &entry("old", &record(WorkerState::Dead, 7), 12));
     assert_eq!(takes(&polled(&mut machine)), 4);
 }
+
+#[test]
+fn d33_a_lease_of_rooms_that_are_moved_is_not_taken() {
+    let (now, mut revision) = (start(), 100);
+    let mut machine = machine(false);
+    machine.handle_connection(now, true);
+    for partition in 0..4 {
+        let moved = Lease {
+            moved: partition != 2,
+            ..lease(None, Epoch(7), false)
+        };
+        let stored = entry(&partition.to_string(), &moved, partition + 1);
+        machine.handle_lease(now, &stored);
+    }
+    machine.handle_loaded();
+    let commands = drain(&mut machine, now, &mut revision);
+    let taken: Vec<_> = starts(&commands).iter().map(|(p, _)| *p).collect();
+    assert_eq!(taken, [Partition(2)]);
+    // The move is undone.
+    let stored = entry("0", &lease(None, Epoch(7), false), 1_000);
+    machine.handle_lease(now, &stored);
+    let commands = drain(&mut machine, now, &mut revision);
+    assert_eq!(starts(&commands)[0].0, Partition(0));
+}

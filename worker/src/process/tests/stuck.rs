@@ -41,7 +41,7 @@ async fn d28_a_room_at_which_a_loop_is_stuck_twice_is_put_away_and_the_others_go
     let bus = bus();
     let mut sleeper = Edge::new(&bus, "sleepy-1").await;
     let mut other = Edge::new(&bus, "sleepy-2").await;
-    let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
+    let settings = WorkerSettings::new("worker", &bus);
     let metrics = settings.metrics.clone();
     let (signal, watch) = drain::channel();
     let component = Status::new().component("worker");
@@ -86,7 +86,7 @@ async fn d28_a_room_at_which_a_loop_is_stuck_twice_is_put_away_and_the_others_go
 async fn d28_a_worker_leaves_although_a_loop_is_stuck() {
     let bus = bus();
     let mut sleeper = Edge::new(&bus, "sleepy-1").await;
-    let settings = WorkerSettings::new("worker", &bus, PARTITIONS);
+    let settings = WorkerSettings::new("worker", &bus);
     let (signal, watch) = drain::channel();
     let component = Status::new().component("worker");
     let games = Games::new().with::<Sleepy>();

@@ -104,8 +104,8 @@ async fn missing_rooms_games_and_entries_have_their_exit_codes() {
     let said = error.to_string();
     assert!(said.contains("no room chess-1"), "{said}");
     assert!(said.contains("it has odd"), "{said}");
-    let key = subject::room_key(unknown.partition(bus.partitions()), &unknown);
-    let bucket = Bucket::Rooms(unknown.partition(bus.partitions()));
+    let key = subject::room_key(bus.layout().partition_of(&unknown), &unknown);
+    let bucket = Bucket::Rooms(bus.layout().partition_of(&unknown));
     let revision = bus.put_if(bucket, &key, "x".into(), 0).await.unwrap();
     let (report, _) = run(&bus, "chess-1").await;
     assert_eq!(

@@ -228,6 +228,7 @@ pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
         n,
         round: 1,
         edge: "e1".to_owned(),
+        logged_ms: 0,
         body: Some(body),
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn filled(name: &str) -> (Folder, Seen) {
 /// Reads everything.
 pub(super) async fn see(bus: &Bus) -> Seen {
     let mut log = Vec::new();
-    for partition in (0..bus.partitions()).map(Partition) {
+    for partition in bus.layout().all_partitions() {
         let mut reader = bus.read_log(partition, 1).await.unwrap();
         while let Some(Read::Item(entry, _)) = reader.try_next() {
             log.push(entry);

@@ -172,6 +172,14 @@ impl Connection {
         created.map(drop)
     }
 
+    pub(in crate::bus::nats) async fn delete_stream(&self, stream: &str) -> Result<(), BusError> {
+        let subject = format!("$JS.API.STREAM.DELETE.{stream}");
+        let deleted = self
+            .api_within(SERVER_TIMEOUT, subject, &EmptyRequest {})
+            .await;
+        deleted.map(drop)
+    }
+
     pub(in crate::bus::nats) async fn update_stream(
         &self,
         config: &async_nats::jetstream::stream::Config,

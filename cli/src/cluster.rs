@@ -1,0 +1,163 @@
+//! `grandstand cluster`: changes a running cluster.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use grandstand_common::bus::{Bus, BusOptions};
+use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::process::config::{self, Sources};
+use grandstand_common::process::shutdown;
+use grandstand_worker::process::config::WorkerConfig;
+use grandstand_worker::repartition::{self, Done, RepartitionError, Request, names};
+
+use crate::progress::Progress;
+
+/// Change a running cluster
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Repartition(Repartition),
+}
+
+/// Move all rooms to another number of partitions, while players stay connected
+///
+/// Workers hand their partitions over, the rooms are copied to new streams of NATS, and workers take them from there.
+/// Players see `degraded` until then; nothing that was acked is lost, and inputs that were not acked are applied once.
+/// Edges and workers follow by themselves; their configuration needs no change. Ctrl-C before the last step goes back to
+/// the present number. After a crash of this command run it again: it continues.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
+struct Repartition {
+    /// Number of partitions, 1 to 4096
+    #[arg(required_unless_present = "abort", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    partitions: Option<u16>,
+    /// Number of streams that partitions are spread over [default: as many as now]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    streams: Option<u16>,
+    /// NATS servers, separated by commas [default: those of --config, or nats://127.0.0.1:4222]
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// Configuration file of a worker, with the addresses and credentials of NATS
+    #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Go back to the former number after a run that was interrupted
+    #[arg(long, conflicts_with_all = ["partitions", "streams", "keep_old"])]
+    abort: bool,
+    /// Keep the former streams, and print how to delete them
+    #[arg(long)]
+    keep_old: bool,
+}
+
+const HELP: &str = "NATS needs free storage for a second copy of all rooms.\n\nExit codes: 0 done or nothing to do, 64 the numbers \
+                    are wrong, or a move to other numbers is under way, 66 there is no cluster, 69 NATS is unavailable, or a \
+                    worker does not follow";
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let Command::Repartition(args) = args.command;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
+    runtime.block_on(repartition(&args))
+}
+
+async fn repartition(args: &Repartition) -> Result<(), Failure> {
+    let bus = connect(args).await?;
+    let mut progress = Progress::new();
+    let Some(partitions) = args.partitions else {
+        return abort(&bus, &mut progress).await;
+    };
+    let request = Request {
+        partitions,
+        streams: args.streams,
+        keep_old: args.keep_old,
+    };
+    let mut tell = |step: &repartition::Step| progress.show(step);
+    let done = tokio::select! {
+        done = repartition::repartition(&bus, request, &mut tell) => Some(done),
+        _ = shutdown::signaled() => None,
+    };
+    progress.end();
+    match done {
+        Some(Ok(done)) => {
+            report(&done, args.keep_old, &mut progress);
+            Ok(())
+        }
+        Some(Err(error)) => Err(failure(&error)),
+        None => match abort(&bus, &mut progress).await {
+            // The rooms are moved; only the former streams may be left.
+            Err(failure) if failure.exit() == Exit::Usage => Err(Failure::new(
+                Exit::Unavailable,
+                "interrupted after the move: run the same command again to delete the former streams",
+            )),
+            aborted => aborted,
+        },
+    }
+}
+
+async fn abort(bus: &Bus, progress: &mut Progress) -> Result<(), Failure> {
+    let layout = repartition::abort(bus).await.map_err(|e| failure(&e))?;
+    let (partitions, streams) = (layout.partitions, layout.streams);
+    progress.note(&format!(
+        "went back: the cluster has {partitions} partitions in {streams} streams, as before"
+    ));
+    Ok(())
+}
+
+fn report(done: &Done, keep_old: bool, progress: &mut Progress) {
+    match done {
+        Done::Nothing(layout) => progress.note(&format!(
+            "nothing to do: the cluster has {} partitions in {} streams",
+            layout.partitions, layout.streams
+        )),
+        Done::Moved {
+            from,
+            to,
+            rooms,
+            entries,
+            owned,
+        } => {
+            progress.note(&format!(
+                "moved {rooms} rooms and {entries} entries from {} to {} partitions",
+                from.partitions, to.partitions
+            ));
+            if !owned {
+                progress.note(
+                    "not all partitions have an owner yet: are workers running? They take the partitions as they start",
+                );
+            }
+            if keep_old {
+                progress.note("the former streams are kept; to delete them:");
+                for name in names(from) {
+                    progress.note(&format!("  nats stream rm -f {name}"));
+                }
+            }
+        }
+    }
+}
+
+async fn connect(args: &Repartition) -> Result<Bus, Failure> {
+    let sources =
+        Sources::new(args.config.clone()).flag("--nats", "cluster.url", args.nats.as_ref());
+    let config: WorkerConfig =
+        config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let cluster = config.cluster;
+    let options = BusOptions {
+        name: "repartition".to_owned(),
+        credentials: (!cluster.credentials.is_empty()).then(|| cluster.credentials.clone().into()),
+        ..BusOptions::default()
+    };
+    let bus = Bus::inspect_nats(&cluster.url, &options).await;
+    bus.map_err(|e| Failure::new(e.exit(), e.to_string()))
+}
+
+fn failure(error: &RepartitionError) -> Failure {
+    Failure::new(error.exit(), error.to_string())
+}

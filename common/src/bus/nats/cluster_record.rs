@@ -1,0 +1,113 @@
+//! The cluster's record, which says how many partitions and streams there are.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use grandstand_types::layout::Layout;
+use tokio::sync::oneshot;
+
+use crate::bus::connect_error::ConnectError;
+use crate::bus::error::{BusError, PutError};
+use crate::bus::nats::connection::Connection;
+use crate::bus::nats::replies::Waiter;
+use crate::bus::nats::{client, streams};
+use crate::bus::options::{self, BusOptions};
+use crate::bus::receipt::{Answer, PutReceipt};
+use crate::bus::types::{Bucket, KvEntry};
+use crate::record::{CLUSTER_KEY, ClusterRecord};
+use crate::wire::BUS_PROTOCOL;
+
+/// The pause before a put without an outcome is followed by another read.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// The stream of the bucket with the record.
+pub(super) fn stream() -> String {
+    streams::kv_name(&options::bucket_name(&Layout::new(1, 1), Bucket::Cluster))
+}
+
+/// Reads the record.
+pub(super) async fn read(connection: &Connection) -> Result<Option<ClusterRecord>, BusError> {
+    parse(get(connection).await?.as_ref())
+}
+
+fn parse(entry: Option<&KvEntry>) -> Result<Option<ClusterRecord>, BusError> {
+    let Some(value) = entry.and_then(|entry| entry.value.as_ref()) else {
+        return Ok(None);
+    };
+    let record: Option<ClusterRecord> = serde_json::from_slice(value).ok();
+    match record.filter(|record| record.layout.is_valid()) {
+        Some(record) => Ok(Some(record)),
+        None => Err(BusError::Malformed("the cluster's record")),
+    }
+}
+
+/// Returns the stored layout. The first process of a cluster stores its own, whose streams must not exist with others'
+/// partitions; a process that has known a layout stores it again if the record is gone.
+pub(super) async fn settle(
+    connection: &Connection,
+    options: &BusOptions,
+) -> Result<Layout, ConnectError> {
+    let setup = |cause| ConnectError::Setup {
+        stream: stream(),
+        cause,
+    };
+    loop {
+        let found = get(connection).await.map_err(setup)?;
+        if let Some(record) = parse(found.as_ref()).map_err(setup)? {
+            check_protocol(&record)?;
+            return Ok(record.layout);
+        }
+        let layout = connection.replies.layout().unwrap_or(options.layout());
+        let checked = streams::check_existing(connection, options, &layout).await;
+        // Another process may have stored its record and created these streams in between.
+        if checked.is_err() && read(connection).await.map_err(setup)?.is_none() {
+            checked?;
+        }
+        let record = ClusterRecord {
+            bus_protocol: BUS_PROTOCOL,
+            layout,
+            next: None,
+            previous: None,
+        };
+        let stored = put(connection, &record, found.map_or(0, |entry| entry.revision)).await;
+        if !matches!(stored, Ok(_) | Err(PutError::WrongRevision)) {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// Checks that this program and the cluster speak the same protocol.
+pub(super) fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
+    match record.bus_protocol == BUS_PROTOCOL {
+        true => Ok(()),
+        false => Err(ConnectError::OtherProtocol {
+            own: BUS_PROTOCOL,
+            theirs: record.bus_protocol,
+        }),
+    }
+}
+
+async fn get(connection: &Connection) -> Result<Option<KvEntry>, BusError> {
+    let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
+    let subject = streams::kv_subject(&bucket, CLUSTER_KEY);
+    connection
+        .last_message(&stream(), &subject, CLUSTER_KEY)
+        .await
+}
+
+async fn put(
+    connection: &Connection,
+    record: &ClusterRecord,
+    revision: u64,
+) -> Result<u64, PutError> {
+    let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
+    let subject = streams::kv_subject(&bucket, CLUSTER_KEY);
+    let value = Bytes::from(serde_json::to_vec(record).unwrap_or_default());
+    let headers = client::expecting(revision);
+    let (sender, receiver) = oneshot::channel();
+    connection
+        .ask(subject, Some(headers), value, Waiter::Put(sender))
+        .await?
+        .keep();
+    PutReceipt(Answer::Pending(receiver)).await
+}

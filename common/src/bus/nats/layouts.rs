@@ -1,0 +1,137 @@
+//! The streams of a cluster's layouts, for `grandstand cluster repartition`: those of another layout get the settings of
+//! the present ones.
+
+use async_nats::jetstream::stream::Config;
+use grandstand_types::layout::Layout;
+
+use crate::bus::error::BusError;
+use crate::bus::nats::client::Nats;
+use crate::bus::nats::connection::Connection;
+use crate::bus::nats::streams::{SMALLEST_SHARE, is_out_of_space, kv_name, kv_subject, log_name};
+use crate::bus::options;
+use crate::bus::types::Bucket;
+use crate::subject;
+
+impl Nats {
+    /// Creates the missing streams of another layout, with the settings of those of this handle's layout. A stream of
+    /// the log gets a lower limit of bytes if both do not fit; [`replace_layout`](Self::replace_layout) raises it.
+    ///
+    /// # Errors
+    /// If the server does not answer or refuses.
+    pub async fn create_layout(&self, to: &Layout) -> Result<(), BusError> {
+        let connection = self.connection();
+        let first = log_name(self.layout().first_stream);
+        let log = connection.stream_info(&first).await?.config;
+        let bucket = room_buckets(&self.layout()).next().unwrap_or_default();
+        let rooms = connection.stream_info(&kv_name(&bucket)).await?.config;
+        for stream in to.all_streams() {
+            let partitions = to.all_partitions();
+            let subjects = partitions.filter(|partition| to.stream_of(*partition) == stream);
+            let config = Config {
+                name: log_name(stream),
+                subjects: subjects.map(subject::log_partition).collect(),
+                ..log.clone()
+            };
+            create_missing(connection, config).await?;
+        }
+        for bucket in room_buckets(to) {
+            let config = Config {
+                name: kv_name(&bucket),
+                subjects: vec![kv_subject(&bucket, ">")],
+                ..rooms.clone()
+            };
+            create_missing(connection, config).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates the streams of the log of this handle's layout again if they hold entries.
+    ///
+    /// # Errors
+    /// If the server does not answer or refuses.
+    pub async fn empty_log(&self) -> Result<(), BusError> {
+        for stream in self.layout().all_streams() {
+            let found = self.connection().stream_info(&log_name(stream)).await?;
+            if found.state.last_seq > 0 {
+                delete(self.connection(), &log_name(stream)).await?;
+                self.connection().create_stream(&found.config).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the streams and buckets of rooms of this handle's layout.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn delete_layout(&self) -> Result<(), BusError> {
+        for bucket in room_buckets(&self.layout()) {
+            delete(self.connection(), &kv_name(&bucket)).await?;
+        }
+        // The first stream of the log has the settings of the others, so it is the last.
+        for stream in self.layout().all_streams().rev() {
+            delete(self.connection(), &log_name(stream)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the streams of the layout before this handle's, and gives this one's log the limit that the former had.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn replace_layout(&self, previous: &Layout) -> Result<(), BusError> {
+        let former = log_name(previous.first_stream);
+        let limit = match self.connection().stream_info(&former).await {
+            Ok(found) => Some(found.config.max_bytes),
+            Err(BusError::NoStream) => None,
+            Err(error) => return Err(error),
+        };
+        self.with_layout(*previous).delete_layout().await?;
+        for stream in self.layout().all_streams() {
+            let found = self.connection().stream_info(&log_name(stream)).await?;
+            let Some(max_bytes) = limit.filter(|limit| *limit != found.config.max_bytes) else {
+                continue;
+            };
+            let config = Config {
+                max_bytes,
+                ..found.config
+            };
+            if let Err(error) = self.connection().update_stream(&config).await {
+                let stream = config.name;
+                tracing::warn!(%error, stream, max_bytes, "cannot give the stream the limit that the former ones had");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of the buckets of a layout's rooms.
+fn room_buckets(layout: &Layout) -> impl Iterator<Item = String> + use<> {
+    let layout = *layout;
+    (0..usize::from(layout.streams)).map(move |index| {
+        let bucket = Bucket::Rooms(layout.partition(index));
+        options::bucket_name(&layout, bucket)
+    })
+}
+
+async fn create_missing(connection: &Connection, mut config: Config) -> Result<(), BusError> {
+    match connection.stream_info(&config.name).await {
+        Err(BusError::NoStream) => {}
+        found => return found.map(drop),
+    }
+    loop {
+        match connection.create_stream(&config).await {
+            Err(error) if is_out_of_space(&error) && config.max_bytes > SMALLEST_SHARE => {
+                config.max_bytes /= 2;
+            }
+            created => return created,
+        }
+    }
+}
+
+async fn delete(connection: &Connection, stream: &str) -> Result<(), BusError> {
+    match connection.delete_stream(stream).await {
+        Err(BusError::NoStream) => Ok(()),
+        deleted => deleted,
+    }
+}

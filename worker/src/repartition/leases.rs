@@ -1,0 +1,242 @@
+//! Takes the leases of a layout from its workers for good, so that nobody writes its rooms any more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use grandstand_common::bus::{Bucket, Bus, KvEntry, PutError};
+use grandstand_common::id::{Epoch, Partition};
+use grandstand_common::record::{Lease, WorkerRecord, WorkerState};
+use tokio::time::Instant;
+
+use super::error::RepartitionError;
+use super::listing::{create, delete as delete_key, encode, failed, list};
+use super::{LOOK_EVERY, Step, Tell};
+
+/// The silence after which a worker is marked as dead. Longer than that of workers among themselves (D16), because the
+/// tool has no renewals of its own that would prove that NATS is well.
+const SILENCE: Duration = Duration::from_secs(5);
+/// The time between two looks after which nothing is known about a worker's silence.
+const GAP: Duration = Duration::from_secs(1);
+
+/// The leases that were taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// The highest epoch.
+    pub(super) highest: Epoch,
+    revisions: BTreeMap<Partition, u64>,
+}
+
+/// A lease as it is stored.
+#[derive(Debug, Clone)]
+struct Stored {
+    lease: Lease,
+    revision: u64,
+}
+
+/// Refuses to begin while workers live that do not follow a change of the layout.
+pub(super) async fn check_workers(bus: &Bus) -> Result<(), RepartitionError> {
+    for entry in list(bus, Bucket::Workers).await? {
+        let record = entry.value.as_deref().map(serde_json::from_slice);
+        let record: Option<WorkerRecord> = record.and_then(Result::ok);
+        if let Some(record) = record
+            && record.state != WorkerState::Dead
+            && !record.follows_layout
+        {
+            return Err(RepartitionError::OldWorker {
+                worker: entry.key,
+                build: record.build,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Waits until every lease is released or its worker is dead, and marks each as moved.
+pub(super) async fn take_all(old: &Bus, tell: Tell<'_>) -> Result<Taken, RepartitionError> {
+    let mut workers = Workers::default();
+    let of = usize::from(old.layout().partitions);
+    loop {
+        // A lease names a worker that has a record by then.
+        let mut stored = read(old).await?;
+        workers.look(old).await?;
+        let (mut left, mut holder) = (0, None);
+        for partition in old.layout().all_partitions() {
+            let found = stored.get(&partition);
+            if found.is_some_and(|found| found.lease.moved) {
+                continue;
+            }
+            let held = found.and_then(|found| found.lease.worker.as_ref());
+            if let Some(worker) = held.filter(|worker| !workers.is_dead(worker.as_str())) {
+                left += 1;
+                holder = Some(worker.to_string());
+                continue;
+            }
+            let known = found.map_or(Epoch::default(), |found| found.lease.epoch);
+            let lease = Lease {
+                worker: None,
+                epoch: Epoch(known.0 + u64::from(held.is_some())),
+                ready: false,
+                sender: None,
+                stuck: found.map_or_else(Vec::new, |found| found.lease.stuck.clone()),
+                moved: true,
+            };
+            let revision = found.map_or(0, |found| found.revision);
+            match put(old, partition, &lease, revision).await? {
+                Some(revision) => stored.insert(partition, Stored { lease, revision }),
+                None => {
+                    left += 1;
+                    continue;
+                }
+            };
+        }
+        tell(&Step::Releasing { left, of, holder });
+        if left == 0 {
+            return Ok(Taken {
+                highest: stored
+                    .values()
+                    .map(|s| s.lease.epoch)
+                    .max()
+                    .unwrap_or_default(),
+                revisions: stored.iter().map(|(p, s)| (*p, s.revision)).collect(),
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Checks that no worker has taken a lease since.
+pub(super) async fn verify(old: &Bus, taken: &Taken) -> Result<(), RepartitionError> {
+    let stored = read(old).await?;
+    for (partition, revision) in &taken.revisions {
+        if stored.get(partition).map(|found| found.revision) != Some(*revision) {
+            return Err(RepartitionError::TakenAgain {
+                partition: partition.0,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Lets workers take the leases of a layout again.
+pub(super) async fn give_back(old: &Bus) -> Result<(), RepartitionError> {
+    for (partition, found) in read(old).await? {
+        if found.lease.moved {
+            let lease = Lease {
+                moved: false,
+                ..found.lease
+            };
+            put(old, partition, &lease, found.revision).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Stores the first lease of each partition, which no worker has yet.
+pub(super) async fn put_first(new: &Bus, lease: &Lease) -> Result<(), RepartitionError> {
+    for partition in new.layout().all_partitions() {
+        create(new, Bucket::Leases, &partition.to_string(), encode(lease)).await?;
+    }
+    Ok(())
+}
+
+/// The number of partitions that have an owner that is ready.
+pub(super) async fn ready(bus: &Bus) -> Result<usize, RepartitionError> {
+    let stored = read(bus).await?;
+    Ok(stored.values().filter(|found| found.lease.ready).count())
+}
+
+/// Deletes the leases of a layout.
+pub(super) async fn delete(bus: &Bus) -> Result<(), RepartitionError> {
+    for entry in list(bus, Bucket::Leases).await? {
+        if partition_of(bus, &entry).is_some() {
+            delete_key(bus, Bucket::Leases, &entry).await?;
+        }
+    }
+    Ok(())
+}
+
+fn partition_of(bus: &Bus, entry: &KvEntry) -> Option<Partition> {
+    let partition = entry.key.parse().ok().map(Partition);
+    partition.filter(|partition| bus.layout().index_of(*partition).is_some())
+}
+
+async fn read(bus: &Bus) -> Result<BTreeMap<Partition, Stored>, RepartitionError> {
+    let mut found = BTreeMap::new();
+    for entry in list(bus, Bucket::Leases).await? {
+        let lease = entry.value.as_deref().map(serde_json::from_slice);
+        if let (Some(partition), Some(Ok(lease))) = (partition_of(bus, &entry), lease) {
+            let revision = entry.revision;
+            found.insert(partition, Stored { lease, revision });
+        }
+    }
+    Ok(found)
+}
+
+/// Stores a lease. Returns its revision; `None` if it was changed meanwhile, or that is not known.
+async fn put(
+    bus: &Bus,
+    partition: Partition,
+    lease: &Lease,
+    revision: u64,
+) -> Result<Option<u64>, RepartitionError> {
+    let key = partition.to_string();
+    match bus
+        .put_if(Bucket::Leases, &key, encode(lease), revision)
+        .await
+    {
+        Ok(revision) => Ok(Some(revision)),
+        Err(PutError::WrongRevision | PutError::Unknown(_) | PutError::NotSent(_)) => Ok(None),
+        Err(cause) => Err(failed(&key, cause)),
+    }
+}
+
+/// The workers of the cluster, and since when each is silent.
+#[derive(Debug, Default)]
+struct Workers {
+    seen: BTreeMap<String, (WorkerState, u64, Instant)>,
+    looked: Option<Instant>,
+}
+
+impl Workers {
+    /// Reads the records, and marks workers that are silent as dead.
+    async fn look(&mut self, bus: &Bus) -> Result<(), RepartitionError> {
+        let now = Instant::now();
+        if self.looked.is_some_and(|looked| now > looked + GAP) {
+            self.seen.values_mut().for_each(|seen| seen.2 = now);
+        }
+        self.looked = Some(now);
+        let mut found = BTreeMap::new();
+        for entry in list(bus, Bucket::Workers).await? {
+            let record = entry.value.as_deref().map(serde_json::from_slice);
+            let Some(Ok(record)) = record else {
+                continue;
+            };
+            let record: WorkerRecord = record;
+            let known = self.seen.get(&entry.key);
+            let known = known.filter(|(_, revision, _)| *revision == entry.revision);
+            let since = known.map_or(now, |(_, _, since)| *since);
+            let mut state = record.state;
+            if state != WorkerState::Dead && now >= since + SILENCE {
+                let dead = WorkerRecord {
+                    state: WorkerState::Dead,
+                    ..record
+                };
+                // A worker that was renewed meanwhile stays.
+                let put = bus.put_if(Bucket::Workers, &entry.key, encode(&dead), entry.revision);
+                if put.await.is_ok() {
+                    tracing::info!(worker = entry.key, "marked as dead: it was silent");
+                    state = WorkerState::Dead;
+                }
+            }
+            found.insert(entry.key, (state, entry.revision, since));
+        }
+        self.seen = found;
+        Ok(())
+    }
+
+    /// Whether a worker is dead, or has no record any more, as that of a worker that is long dead.
+    fn is_dead(&self, worker: &str) -> bool {
+        let state = self.seen.get(worker).map(|(state, _, _)| *state);
+        state.is_none_or(|state| state == WorkerState::Dead)
+    }
+}

@@ -1,0 +1,110 @@
+//! Lists and writes keys of buckets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use grandstand_common::bus::{Bucket, Bus, BusError, KvEntry, PutError, Read};
+use serde::Serialize;
+
+use super::error::RepartitionError;
+
+/// The number of attempts of a write whose outcome is unknown.
+const ATTEMPTS: u32 = 20;
+/// The pause between them.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long the marker of a deleted key is kept.
+const MARKER: Duration = Duration::from_secs(60);
+
+/// The keys of a bucket that have a value.
+pub(super) async fn list(bus: &Bus, bucket: Bucket) -> Result<Vec<KvEntry>, BusError> {
+    let mut reader = bus.watch(bucket, "").await?;
+    let mut found = Vec::new();
+    loop {
+        match reader.next().await {
+            Read::Item(entry, behind) => {
+                found.push(entry);
+                if behind == 0 {
+                    break;
+                }
+            }
+            Read::Idle => break,
+            Read::Lost => return Err(BusError::Disconnected),
+        }
+    }
+    found.retain(|entry| entry.value.is_some());
+    Ok(found)
+}
+
+/// Encodes a record as it is stored.
+pub(super) fn encode(record: &impl Serialize) -> Bytes {
+    serde_json::to_vec(record).unwrap_or_default().into()
+}
+
+/// Writes a key that has no value. One that has is what an interrupted run has written.
+pub(super) async fn create(
+    bus: &Bus,
+    bucket: Bucket,
+    key: &str,
+    value: Bytes,
+) -> Result<(), RepartitionError> {
+    let mut revision = 0;
+    for attempt in 1.. {
+        let cause = match bus.put_if(bucket, key, value.clone(), revision).await {
+            Ok(_) => return Ok(()),
+            Err(cause) => cause,
+        };
+        let may_pass = matches!(
+            cause,
+            PutError::WrongRevision | PutError::Unknown(_) | PutError::NotSent(_)
+        );
+        if !may_pass || attempt == ATTEMPTS {
+            return Err(failed(key, cause));
+        }
+        if !matches!(cause, PutError::WrongRevision) {
+            tokio::time::sleep(RETRY).await;
+        }
+        match bus.get(bucket, key).await {
+            Ok(Some(entry)) if entry.value.is_some() => return Ok(()),
+            // The marker of a key that an undone run had written.
+            Ok(entry) => revision = entry.map_or(0, |entry| entry.revision),
+            Err(error) => tracing::debug!(%error, key, "cannot read a key"),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a key, whatever its value is.
+pub(super) async fn replace(
+    bus: &Bus,
+    bucket: Bucket,
+    key: &str,
+    value: Bytes,
+) -> Result<(), RepartitionError> {
+    let found = bus.get(bucket, key).await?;
+    let revision = found.map_or(0, |entry| entry.revision);
+    let put = bus.put_if(bucket, key, value, revision).await;
+    put.map(drop).map_err(|cause| failed(key, cause))
+}
+
+/// Deletes a key.
+pub(super) async fn delete(
+    bus: &Bus,
+    bucket: Bucket,
+    entry: &KvEntry,
+) -> Result<(), RepartitionError> {
+    let deleted = bus
+        .delete_if(bucket, &entry.key, entry.revision, MARKER)
+        .await;
+    match deleted {
+        Ok(_) | Err(PutError::WrongRevision) => Ok(()),
+        Err(cause) => Err(failed(&entry.key, cause)),
+    }
+}
+
+/// The error of a key that cannot be written.
+pub(super) fn failed(key: &str, cause: PutError) -> RepartitionError {
+    RepartitionError::Put {
+        what: key.to_owned(),
+        cause,
+    }
+}

@@ -1,0 +1,261 @@
+//! Copies the entries of the log that no snapshot covers: those behind the checkpoints, and those of rooms in
+//! quarantine. After orderly releases only the latter are left.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use grandstand_common::bus::nats::Nats;
+use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, Read, Receipt};
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::subject;
+use grandstand_common::wire::Entry;
+use prost::Message;
+
+use super::error::RepartitionError;
+use super::listing::{encode, list, replace};
+use super::rooms::Checkpoints;
+use super::{Step, Tell};
+use crate::stored::quarantine::QuarantineRecord;
+use crate::stored::snapshot;
+
+/// The most entries in flight.
+const IN_FLIGHT: usize = 256;
+
+/// The quarantine records of a layout, by partition.
+type Records = BTreeMap<Partition, BTreeMap<RoomId, QuarantineRecord>>;
+
+/// The entries that were sent to the next layout's log.
+#[derive(Default)]
+struct Copied {
+    in_flight: VecDeque<(RoomId, Receipt)>,
+    /// The first entry of each room.
+    first: BTreeMap<RoomId, u64>,
+    entries: u64,
+}
+
+/// Copies the entries, then the quarantine records. Returns the number of entries.
+pub(super) async fn copy(
+    (old, new): (&Bus, &Bus),
+    nats: &Nats,
+    checkpoints: &Checkpoints,
+    tell: Tell<'_>,
+) -> Result<u64, RepartitionError> {
+    // What an interrupted run has copied is copied again from the beginning, because entries have no keys.
+    nats.with_layout(new.layout()).empty_log().await?;
+    let records = records(old).await?;
+    let mut copied = Copied::default();
+    let (of, nothing) = (usize::from(old.layout().partitions), BTreeMap::new());
+    for (done, partition) in old.layout().all_partitions().enumerate() {
+        let records = records.get(&partition).unwrap_or(&nothing);
+        let mut source = Source {
+            old,
+            partition,
+            checkpoints,
+            records,
+            covered: BTreeMap::new(),
+        };
+        copy_partition(&mut source, new, &mut copied).await?;
+        tell(&Step::Log { done: done + 1, of });
+    }
+    while copied.finish_one().await? {}
+    for (room, record) in records.into_values().flatten() {
+        put_record(new, &room, record, &copied.first).await?;
+    }
+    Ok(copied.entries)
+}
+
+/// The log of a partition of the former layout.
+struct Source<'a> {
+    old: &'a Bus,
+    partition: Partition,
+    checkpoints: &'a Checkpoints,
+    records: &'a BTreeMap<RoomId, QuarantineRecord>,
+    /// The last entry that each room's snapshot covers.
+    covered: BTreeMap<RoomId, u64>,
+}
+
+impl Source<'_> {
+    /// The first entry that the checkpoint does not cover.
+    fn checkpoint(&self) -> u64 {
+        let checkpoint = self.checkpoints.get(&self.partition);
+        checkpoint.map_or(0, |checkpoint| checkpoint.seq)
+    }
+
+    /// The first entry that may have to be copied.
+    fn first(&self) -> u64 {
+        let records = self.records.values().map(|record| record.seq);
+        records.chain([self.checkpoint()]).min().unwrap_or(0)
+    }
+
+    /// Whether an entry of a room is in no snapshot.
+    async fn is_uncovered(&mut self, room: &RoomId, seq: u64) -> Result<bool, RepartitionError> {
+        let kept = self
+            .records
+            .get(room)
+            .is_some_and(|record| seq >= record.seq);
+        if seq < self.checkpoint() && !kept {
+            return Ok(false);
+        }
+        if let Some(covered) = self.covered.get(room) {
+            return Ok(seq > *covered);
+        }
+        let key = subject::room_key(self.partition, room);
+        let entry = self.old.get(Bucket::Rooms(self.partition), &key).await?;
+        let value = entry.and_then(|entry| entry.value);
+        let head = value.and_then(|value| snapshot::decode_head(&value).ok());
+        let checkpoint = self.checkpoints.get(&self.partition);
+        let covered = head.map_or(0, |head| {
+            checkpoint.map_or(head.last, |c| c.covered(head.generation, head.last))
+        });
+        self.covered.insert(room.clone(), covered);
+        Ok(seq > covered)
+    }
+}
+
+async fn copy_partition(
+    source: &mut Source<'_>,
+    new: &Bus,
+    copied: &mut Copied,
+) -> Result<(), RepartitionError> {
+    let log = source.old.log_state(source.partition).await?;
+    if log.last < source.first().max(1) {
+        return Ok(());
+    }
+    let mut reader = source
+        .old
+        .read_log(source.partition, source.first())
+        .await?;
+    loop {
+        match reader.next().await {
+            Read::Item(entry, behind) => {
+                if let Some((_, room)) = subject::parse_log(&entry.subject)
+                    && source.is_uncovered(&room, entry.seq).await?
+                {
+                    copied.send(new, room, &entry).await?;
+                }
+                if behind == 0 || entry.seq >= log.last {
+                    return Ok(());
+                }
+            }
+            Read::Idle => return Ok(()),
+            Read::Lost => return Err(BusError::Disconnected.into()),
+        }
+    }
+}
+
+impl Copied {
+    /// Appends an entry to the next layout's log.
+    async fn send(
+        &mut self,
+        new: &Bus,
+        room: RoomId,
+        entry: &LogEntry,
+    ) -> Result<(), RepartitionError> {
+        let subject = subject::log(new.layout().partition_of(&room), &room);
+        let receipt = new.append(subject, with_time(entry)).await?;
+        self.in_flight.push_back((room, receipt));
+        self.entries += 1;
+        if self.in_flight.len() >= IN_FLIGHT {
+            self.finish_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the next entry is stored. Returns whether one was in flight.
+    async fn finish_one(&mut self) -> Result<bool, RepartitionError> {
+        let Some((room, receipt)) = self.in_flight.pop_front() else {
+            return Ok(false);
+        };
+        match receipt.await {
+            Ok(seq) => {
+                self.first.entry(room).or_insert(seq);
+                Ok(true)
+            }
+            Err(cause) => Err(RepartitionError::Append {
+                room: room.to_string(),
+                cause,
+            }),
+        }
+    }
+}
+
+/// An entry with the time at which it was first stored, which is the time of its event (D7). Fields that this build does
+/// not know stay.
+fn with_time(entry: &LogEntry) -> Bytes {
+    let is_timed = Entry::decode(entry.payload.clone()).is_ok_and(|known| known.logged_ms != 0);
+    if is_timed {
+        return entry.payload.clone();
+    }
+    let time = Entry {
+        logged_ms: entry.time_ms,
+        ..Entry::default()
+    };
+    // Fields that follow a message's belong to it.
+    [&entry.payload[..], &time.encode_to_vec()].concat().into()
+}
+
+async fn records(old: &Bus) -> Result<Records, RepartitionError> {
+    let mut found = Records::new();
+    for entry in list(old, Bucket::Quarantine).await? {
+        let record = entry.value.as_deref().map(serde_json::from_slice);
+        if let (Some((partition, room)), Some(Ok(record))) =
+            (subject::parse_room_key(&entry.key), record)
+            && old.layout().index_of(partition).is_some()
+        {
+            found.entry(partition).or_default().insert(room, record);
+        }
+    }
+    Ok(found)
+}
+
+/// Stores a quarantine record for the next layout. Its first uncovered entry is the room's first one there, or one to
+/// come.
+async fn put_record(
+    new: &Bus,
+    room: &RoomId,
+    record: QuarantineRecord,
+    first: &BTreeMap<RoomId, u64>,
+) -> Result<(), RepartitionError> {
+    let partition = new.layout().partition_of(room);
+    let seq = match first.get(room) {
+        Some(seq) => *seq,
+        None => new.log_state(partition).await?.last + 1,
+    };
+    let key = subject::room_key(partition, room);
+    let record = QuarantineRecord { seq, ..record };
+    replace(new, Bucket::Quarantine, &key, encode(&record)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d33_a_copied_entry_keeps_its_time_and_unknown_fields() {
+        let mut payload = Entry {
+            player: "alice".to_owned(),
+            n: 7,
+            ..Entry::default()
+        }
+        .encode_to_vec();
+        // Field 99, which no build knows yet.
+        payload.extend([0x98, 0x06, 0x2a]);
+        let entry = LogEntry {
+            seq: 3,
+            time_ms: 1_000,
+            subject: "in.1.relay-1".to_owned(),
+            payload: payload.into(),
+        };
+        let copied = with_time(&entry);
+        assert!(copied.starts_with(&entry.payload));
+        let decoded = Entry::decode(copied.clone()).unwrap();
+        assert_eq!((decoded.n, decoded.logged_ms), (7, 1_000));
+        let again = LogEntry {
+            time_ms: 2_000,
+            payload: copied,
+            ..entry
+        };
+        let decoded = Entry::decode(with_time(&again)).unwrap();
+        assert_eq!(decoded.logged_ms, 1_000, "a second copy keeps it too");
+    }
+}
