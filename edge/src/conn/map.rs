@@ -67,14 +67,18 @@ impl<T> ConnMap<T> {
         Some(slot.value)
     }
 
-    /// The connections that have a value, by slot.
-    pub fn keys(&self) -> impl Iterator<Item = ConnKey> + '_ {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            Some(ConnKey {
-                index: index as u32,
-                generation: slot.as_ref()?.generation,
-            })
+    /// The connection that has a value in this slot.
+    pub fn key_at(&self, slot: usize) -> Option<ConnKey> {
+        let generation = self.slots.get(slot)?.as_ref()?.generation;
+        Some(ConnKey {
+            index: slot as u32,
+            generation,
         })
+    }
+
+    /// The number of slots, those without a value included.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// The number of connections that have a value.

@@ -1,5 +1,7 @@
 //! Clients: their grants, their message budgets, and their memberships of rooms.
 
+mod config;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,41 +20,13 @@ use crate::conn::map::ConnMap;
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Charge, TokenBucket};
 
+pub use config::ClientConfig;
+
 /// The time before a token's expiry at which its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
 
 /// The longest time between two checks of a client's token, because a timer outlives its connection.
 const TOKEN_CHECK_MS: u64 = 600_000;
-
-/// The limits of one client.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientConfig {
-    /// Messages that a client may send per second, on average; 0 for any number. Pings, pongs and fragments count as well.
-    pub messages_per_s: u32,
-    /// Messages that a client may send at once. As many again are refused, then the client is closed (4029).
-    pub message_burst: u32,
-    /// Close slow players (4008) instead of sending them a snapshot once they keep up again.
-    pub close_slow_players: bool,
-    /// The time after which a join that is not answered yet gets the error `room_unavailable`.
-    pub join_answer: Duration,
-    /// The most sessions that a client has left and that no owner has ended yet.
-    pub departing: u16,
-    /// The same of all clients of a shard.
-    pub departing_in_all: usize,
-}
-
-impl Default for ClientConfig {
-    fn default() -> Self {
-        Self {
-            messages_per_s: 500,
-            message_burst: 2000,
-            close_slow_players: false,
-            join_answer: Duration::from_secs(2),
-            departing: 64,
-            departing_in_all: 16_384,
-        }
-    }
-}
 
 /// A client's `join`, until it is answered.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,6 +70,8 @@ pub(crate) struct Client {
     budget: TokenBucket,
     /// The sessions that the client has left and that no owner has ended yet.
     departing: u16,
+    /// The number of the last announcement that the client has, or does not need.
+    announced: u16,
     /// The client was notified that its token expires.
     expiry_notified: bool,
     /// The time at which the token is checked; `None` if it never expires.
@@ -194,6 +170,7 @@ impl Clients {
         effects: &mut Effects,
     ) {
         let client = Client {
+            announced: 0,
             format,
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
@@ -216,9 +193,29 @@ impl Clients {
         self.clients.get(conn)
     }
 
-    /// The connections of all clients.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = ConnKey> + '_ {
-        self.clients.keys()
+    /// The first client in a slot from `slot` on that has not got announcement `number`, and the slot behind it. Visits at
+    /// most `most` slots; `None` if there are no further ones.
+    pub(crate) fn next_unannounced(
+        &self,
+        slot: usize,
+        most: usize,
+        number: u16,
+    ) -> Option<(Option<ConnKey>, usize)> {
+        let end = self.clients.slots().min(slot + most);
+        if slot >= end {
+            return None;
+        }
+        let lacks = |conn: &ConnKey| self.get(*conn).is_some_and(|c| c.announced != number);
+        let found = (slot..end).find_map(|at| self.clients.key_at(at).filter(lacks));
+        let next = found.map_or(end, |conn| conn.index as usize + 1);
+        Some((found, next))
+    }
+
+    /// Notes that a client has an announcement, or does not need it.
+    pub(crate) fn set_announced(&mut self, conn: ConnKey, number: u16) {
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.announced = number;
+        }
     }
 
     /// The number of clients.

@@ -56,9 +56,12 @@ pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lan
     }
 }
 
-/// Applies the due events of all delayed lanes.
-pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, now: Now) {
-    while let Some(key) = hub.rooms.pop_due(now.at) {
+/// Applies the due events of up to `most` delayed lanes.
+pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, most: usize, now: Now) {
+    for _ in 0..most {
+        let Some(key) = hub.rooms.pop_due(now.at) else {
+            return;
+        };
         release(hub, effects, key, now);
     }
 }

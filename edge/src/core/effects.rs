@@ -1,9 +1,10 @@
 //! The outputs of an event: commands for the bus, timers, notes for owners, and actions and frames for clients.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
+use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, Partition};
@@ -38,7 +39,7 @@ pub(crate) enum Timer {
     Health,
 }
 
-/// A notice on its way to a client. Notices are sent in slices because every client gets them.
+/// A notice for a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Notice {
     /// Names the notice to the client's program.
@@ -116,9 +117,9 @@ pub(crate) struct Effects {
     dirty: [VecDeque<RoomKey>; 2],
     /// Lanes whose clients are told one by one: the first snapshot, or the end.
     crowds: VecDeque<(RoomKey, LaneId)>,
-    /// Clients with a notice, in the order in which they get it.
-    notified: VecDeque<ConnKey>,
-    notices: HashMap<ConnKey, Notice>,
+    /// Rooms whose sessions append their windows again, and since when.
+    repeats: VecDeque<RoomKey>,
+    repeat_at: Option<Now>,
     counts: Counts,
 }
 
@@ -132,8 +133,8 @@ impl Effects {
             actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
             crowds: VecDeque::new(),
-            notified: VecDeque::new(),
-            notices: HashMap::new(),
+            repeats: VecDeque::new(),
+            repeat_at: None,
             counts: Counts::default(),
         }
     }
@@ -146,6 +147,27 @@ impl Effects {
     /// The next command for the bus.
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
+    }
+
+    /// Queues rooms whose sessions append their windows again, one after the other, as the bus takes the entries (D25).
+    pub(crate) fn repeat(&mut self, rooms: impl IntoIterator<Item = RoomKey>, now: Now) {
+        self.repeats.clear();
+        self.repeats.extend(rooms);
+        self.repeat_at = Some(now);
+    }
+
+    /// The next room whose sessions append their windows again.
+    pub(crate) fn pop_repeat(&mut self) -> Option<(RoomKey, Now)> {
+        let room = self.repeats.pop_front();
+        if room.is_none() {
+            self.repeats = VecDeque::new();
+        }
+        room.zip(self.repeat_at)
+    }
+
+    /// Whether rooms append their windows again.
+    pub(crate) fn has_repeats(&self) -> bool {
+        !self.repeats.is_empty()
     }
 
     /// The number of commands that wait for the bus.
@@ -192,25 +214,6 @@ impl Effects {
         action
     }
 
-    /// Queues a notice. It replaces one that waits, unless that one tells the client to reconnect: of a bus that comes and
-    /// goes faster than clients can be told, they learn the last state (D26).
-    pub(crate) fn notify(&mut self, conn: ConnKey, notice: Notice) {
-        match self.notices.get_mut(&conn) {
-            Some(waiting) if waiting.reconnect_in_ms.is_some() => {}
-            Some(waiting) => *waiting = notice,
-            None => {
-                self.notices.insert(conn, notice);
-                self.notified.push_back(conn);
-            }
-        }
-    }
-
-    /// The next notice to send.
-    pub(crate) fn pop_notice(&mut self) -> Option<(ConnKey, Notice)> {
-        let conn = self.notified.pop_front()?;
-        Some((conn, self.notices.remove(&conn)?))
-    }
-
     /// Queues a lane whose clients are told one by one. The caller ensures that it is not queued already.
     pub(crate) fn queue_crowd(&mut self, room: RoomKey, lane: LaneId) {
         self.crowds.push_back((room, lane));
@@ -248,10 +251,7 @@ impl Effects {
 
     /// Whether actions or frames wait for the flush.
     pub(crate) fn needs_flush(&self) -> bool {
-        self.dirty.iter().any(|lanes| !lanes.is_empty())
-            || self.has_actions()
-            || self.has_crowds()
-            || !self.notified.is_empty()
+        self.dirty.iter().any(|lanes| !lanes.is_empty()) || self.has_actions() || self.has_crowds()
     }
 
     /// The counters, to change them.

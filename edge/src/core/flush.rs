@@ -15,6 +15,12 @@ use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 
+/// A notice for all clients gets one of this many writes while lanes have frames.
+const NOTICES: usize = 4;
+
+/// The most slots of clients that are visited instead of one write.
+const SLOTS: usize = 64;
+
 /// Performs all actions, then writes to up to `most` members: players' lanes, spectators' lanes, notices. Each lane gets one slice in turn. Returns whether frames are left. The caller lets other tasks run,
 /// and reads the clock, before it calls again.
 pub(super) fn flush(
@@ -26,7 +32,11 @@ pub(super) fn flush(
     if effects.has_actions() {
         act(hub, effects, transport);
     }
-    let mut left = most;
+    let most_notices = match hub.announcements.is_active() {
+        true => most.div_ceil(NOTICES),
+        false => 0,
+    };
+    let mut left = most.saturating_sub(most_notices).max(1);
     for lane in LaneId::ALL {
         if lane == LaneId::Spectators && effects.has_crowds() {
             left = serve_crowds(hub, effects, left, transport);
@@ -41,16 +51,29 @@ pub(super) fn flush(
             left = flush_lane(hub, effects, (key, lane), left, transport);
         }
     }
-    for _ in 0..left {
-        let Some((conn, notice)) = effects.pop_notice() else {
-            break;
+    if most_notices > 0 {
+        announce(hub, left + most_notices, transport);
+    }
+    effects.needs_flush() || hub.announcements.is_active()
+}
+
+/// Sends up to `most` clients the notice for all clients.
+#[cold]
+fn announce(hub: &mut Hub, most: usize, transport: &mut impl Transport) {
+    for _ in 0..most {
+        let (slot, number) = (hub.announcements.next_slot(), hub.announcements.number());
+        let Some((conn, next)) = hub.clients.next_unannounced(slot, SLOTS, number) else {
+            return hub.announcements.end();
         };
-        if let Some(encoding) = hub.clients.get(conn).map(Client::encoding) {
+        hub.announcements.advance(next);
+        let Some(conn) = conn else { continue };
+        hub.clients.set_announced(conn, number);
+        let encoding = hub.clients.get(conn).map(Client::encoding);
+        if let Some((encoding, notice)) = encoding.zip(hub.announcements.notice()) {
             let frames = codec::message(encoding, &notice.message(None));
             transport.send_control(conn, &frames);
         }
     }
-    effects.needs_flush()
 }
 
 /// Tells some clients of a lane that it has a first snapshot, or that it has ended. Returns how many of `left` writes are

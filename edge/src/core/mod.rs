@@ -34,6 +34,8 @@ mod owners;
 
 mod health;
 
+mod announcements;
+
 pub(crate) mod effects;
 
 mod command;
@@ -62,11 +64,14 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::conn::transport::Transport;
-use effects::{Effects, Notice, Timer};
+use effects::{Effects, Timer};
 use state::State;
 
 /// The most bytes of an entry of the log besides the data of a client's message.
 const ENTRY_OVERHEAD: usize = 2 * 1024;
+
+/// The most timers, and the most delayed lanes, that are handled before other tasks run.
+const TIMERS: usize = 16;
 
 pub use clients::ClientConfig;
 pub use command::{AppendTag, Command, InterestTag};
@@ -241,10 +246,14 @@ impl Core {
         self.tell_owners(now);
     }
 
-    /// Handles all timers that have expired, and calls [`handle_releases`](Self::handle_releases).
+    /// Handles up to 16 timers that have expired, and calls [`handle_releases`](Self::handle_releases). Call it again while
+    /// [`poll_timeout`](Self::poll_timeout) has passed, and let other tasks run before.
     pub fn handle_timeout(&mut self, now: Now, transport: &mut impl Transport) {
         let (state, effects) = (&mut self.state, &mut self.effects);
-        while let Some(timer) = effects.poll_expired(now.at) {
+        for _ in 0..TIMERS {
+            let Some(timer) = effects.poll_expired(now.at) else {
+                break;
+            };
             let hub = &mut state.hub;
             match timer {
                 Timer::Chain(room, session) => {
@@ -265,9 +274,10 @@ impl Core {
         self.handle_releases(now, transport);
     }
 
-    /// Sends the members of delayed lanes the events that are due.
+    /// Sends the members of up to 16 delayed lanes the events that are due. Call it again while
+    /// [`next_release`](Self::next_release) has passed.
     pub fn handle_releases(&mut self, now: Now, transport: &mut impl Transport) {
-        delivery::release_due(&mut self.state.hub, &mut self.effects, now);
+        delivery::release_due(&mut self.state.hub, &mut self.effects, TIMERS, now);
         self.finish(now, transport);
     }
 
@@ -284,12 +294,18 @@ impl Core {
 
     /// The next command for the bus. Call until `None`, after every call of a `handle_*` method.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.effects.poll_command()
+        loop {
+            if let Some(command) = self.effects.poll_command() {
+                return Some(command);
+            }
+            let (key, now) = self.effects.pop_repeat()?;
+            egress::repeat_windows(&mut self.state, &mut self.effects, key, now);
+        }
     }
 
     /// Whether [`poll_command`](Self::poll_command) returns a command.
     pub fn has_commands(&self) -> bool {
-        self.effects.waiting_commands() > 0
+        self.effects.waiting_commands() > 0 || self.effects.has_repeats()
     }
 
     /// Performs the actions for single clients, and writes to up to `most` members of lanes. Returns whether frames are
@@ -301,7 +317,7 @@ impl Core {
 
     /// Whether [`flush`](Self::flush) has actions or frames to send.
     pub fn needs_flush(&self) -> bool {
-        self.effects.needs_flush()
+        self.effects.needs_flush() || self.state.hub.announcements.is_active()
     }
 
     /// Whether a players' lane waits for the flush.
@@ -311,14 +327,8 @@ impl Core {
 
     /// Tells every client to reconnect, at random times within `within`.
     pub fn drain(&mut self, within: Duration) {
-        for conn in self.state.hub.clients.keys() {
-            let at = self.state.rng.random_range(0..=within.as_millis() as u64);
-            let notice = Notice {
-                code: "draining",
-                reconnect_in_ms: Some(at),
-            };
-            self.effects.notify(conn, notice);
-        }
+        let seed = self.state.rng.random();
+        self.state.hub.announcements.drain(within, seed);
     }
 
     /// Whether the owner has not yet reported some entry as processed. Takes time in proportion to the number of rooms.

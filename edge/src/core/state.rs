@@ -8,6 +8,7 @@ use grandstand_common::id::EdgeId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::announcements::Announcements;
 use super::clients::Clients;
 use super::config::CoreConfig;
 use super::health::BusHealth;
@@ -32,6 +33,7 @@ pub(super) struct State {
 pub(super) struct Hub {
     pub(super) clients: Clients,
     pub(super) rooms: Rooms,
+    pub(super) announcements: Announcements,
 }
 
 impl State {
@@ -49,6 +51,7 @@ impl State {
             hub: Hub {
                 clients: Clients::new(config.clients, verifier, now.at),
                 rooms: Rooms::new(config.rooms, config.layout, config.deflate),
+                announcements: Announcements::default(),
             },
             owners: Owners::new(config.layout),
             health: BusHealth::default(),

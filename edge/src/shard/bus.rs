@@ -24,6 +24,8 @@ use crate::shard::log_refusals::LogRefusals;
 const BATCHES: usize = 8192;
 /// The most batches processed before the task yields to the sockets.
 const BATCHES_PER_TURN: usize = 64;
+/// The most commands executed before the task yields to the sockets.
+const COMMANDS_PER_TURN: u32 = 64;
 /// The most time that an owner or worker has to reply to a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -123,8 +125,13 @@ async fn drive_commands(
     refusals: LogRefusals,
 ) {
     loop {
+        let mut executed = 0_u32;
         while let Some(command) = shard.run(|core, _, _| core.poll_command()) {
             execute(&shard, &hot_rooms, (&bus, &refusals), command).await;
+            executed += 1;
+            if executed % COMMANDS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         shard.commands.notified().await;
     }

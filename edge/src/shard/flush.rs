@@ -67,6 +67,8 @@ async fn drive_releases(shard: Rc<Shard>) {
             () = shard.releases.notified() => {}
             () = tokio::time::sleep_until(at.into()) => {
                 shard.run(|core, conns, now| core.handle_releases(now, conns));
+                // Thousands of lanes may be due at once.
+                yield_cpu().await;
             }
         }
     }
@@ -83,11 +85,16 @@ async fn drive_timers(shard: Rc<Shard>, mut metrics: ShardMetrics) {
             shard.read(|core| metrics.publish(core));
             publish_at = tick + Duration::from_secs(1);
         }
-        shard.run(|core, conns, now| {
-            if core.poll_timeout().is_some_and(|at| at <= now.at) {
+        // Tokens of thousands of clients may expire at once.
+        while shard.run(|core, conns, now| {
+            let is_due = core.poll_timeout().is_some_and(|at| at <= now.at);
+            if is_due {
                 core.handle_timeout(now, conns);
             }
-        });
+            is_due
+        }) {
+            yield_cpu().await;
+        }
         shard.pass_question_on();
     }
 }

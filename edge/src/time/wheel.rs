@@ -75,7 +75,7 @@ impl<K> TimerWheel<K> {
     /// When to poll again: at the tick of the first deadline or earlier. `None` if the wheel is empty.
     pub fn next_deadline(&self) -> Option<Instant> {
         if !self.due.is_empty() {
-            return Some(self.time_of(self.tick));
+            return Some(self.time_of(self.tick - 1));
         }
         if self.len == 0 {
             return None;

@@ -22,7 +22,7 @@ use prost::Message;
 
 use super::command::{AppendTag, InterestTag};
 use super::delivery;
-use super::effects::{Effects, Notice, Tell, Timer};
+use super::effects::{Effects, Tell, Timer};
 use super::ids::RoomKey;
 use super::interest;
 use super::reply;
@@ -228,6 +228,8 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
     }
     if state.health.is_up() {
         resume(state, effects, now);
+    } else {
+        effects.repeat(None, now);
     }
     notify_health(state, effects, now);
 }
@@ -250,7 +252,9 @@ pub(super) fn on_layout(
         state.owners.set_layout(layout, rooms);
     }
     state.health.set_moving(moving);
-    if state.health.is_up() && (is_other || !was_up) {
+    if !state.health.is_up() {
+        effects.repeat(None, now);
+    } else if is_other || !was_up {
         resume(state, effects, now);
     }
     notify_health(state, effects, now);
@@ -262,6 +266,15 @@ fn resume(state: &mut State, effects: &mut Effects, now: Now) {
     state.owners.resync();
     for room in state.hub.rooms.iter_mut() {
         room.reset_hot();
+    }
+    let rooms = state.hub.rooms.iter();
+    let unprocessed = rooms.filter(|room| room.sessions().has_unprocessed());
+    effects.repeat(unprocessed.map(|room| room.address().key), now);
+}
+
+/// Appends the windows of a room's sessions again (D3). `now` is the time at which the bus came back.
+pub(super) fn repeat_windows(state: &mut State, effects: &mut Effects, key: RoomKey, now: Now) {
+    if let Some(room) = state.hub.rooms.room_mut(key) {
         let (address, sessions) = room.sessions_mut();
         sessions.restart(address, now, effects);
     }
@@ -329,13 +342,7 @@ pub(super) fn on_chain_timer(
 /// Notifies all clients when the bus becomes degraded, and when it has recovered.
 pub(super) fn notify_health(state: &mut State, effects: &mut Effects, now: Now) {
     if let Some(code) = state.health.poll_notice(now.at) {
-        let notice = Notice {
-            code,
-            reconnect_in_ms: None,
-        };
-        for conn in state.hub.clients.keys() {
-            effects.notify(conn, notice);
-        }
+        state.hub.announcements.announce(code);
     }
     state.health.arm(effects);
 }

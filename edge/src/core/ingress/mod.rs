@@ -35,6 +35,7 @@ pub(super) fn on_open(
     let name = ConnName { edge, key: conn }.to_string();
     let clients = &mut state.hub.clients;
     clients.open(conn, format, grants, now, effects);
+    clients.set_announced(conn, state.hub.announcements.number());
     let welcome = ServerMessage::Welcome {
         connection: &name,
         edge: state.edge.as_str(),

@@ -1,6 +1,6 @@
 //! Tests of the core. Each test plays the clients and the owners.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
@@ -35,6 +35,8 @@ mod since;
 mod departing;
 
 mod crowds;
+
+mod slices;
 
 mod order;
 
@@ -168,6 +170,22 @@ impl Bench {
         }
     }
 
+    /// Opens a client while the bus is degraded, which it is told.
+    fn open_degraded(&mut self, index: u32) -> ConnKey {
+        let conn = ConnKey {
+            index,
+            generation: 0,
+        };
+        let grants = Grants::trusted(format!("p{index}").parse().unwrap());
+        let (core, clients) = (&mut self.core, &mut self.clients);
+        core.handle_open(conn, Encoding::Json.into(), grants, self.now, clients);
+        assert_eq!(
+            self.clients.got.get_mut(&conn).unwrap().remove(0)["type"],
+            "welcome"
+        );
+        conn
+    }
+
     fn open(&mut self, index: u32, player: &str) -> ConnKey {
         let conn = ConnKey {
             index,
@@ -253,7 +271,10 @@ impl Bench {
         self.now.at += Duration::from_millis(ms);
         self.now.unix_ms += ms;
         self.now.log_ms += ms;
-        self.core.handle_timeout(self.now, &mut self.clients);
+        let is_due = |core: &Core, now: Now| core.poll_timeout().is_some_and(|at| at <= now.at);
+        while is_due(&self.core, self.now) {
+            self.core.handle_timeout(self.now, &mut self.clients);
+        }
         self.flush();
     }
 

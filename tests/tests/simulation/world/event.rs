@@ -99,7 +99,9 @@ impl World {
             }
             SimEvent::Tick => {
                 for edge in &mut self.edges {
-                    edge.core.handle_timeout(now, &mut edge.sockets);
+                    while edge.core.poll_timeout().is_some_and(|at| at <= now.at) {
+                        edge.core.handle_timeout(now, &mut edge.sockets);
+                    }
                 }
                 self.at(self.ms + 50, SimEvent::Tick);
             }
