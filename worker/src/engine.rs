@@ -238,10 +238,11 @@ impl Engine {
             return;
         };
         // The edge knows a later owner. If the leases were rolled back, that one is gone, and this owner needs a higher
-        // epoch (D23).
+        // epoch (D23). An epoch that no owner can have had would leave the partition without one forever.
         let known = interest.rooms.iter();
         let known = known.flat_map(|room| [room.players, room.spectators]);
-        let latest = known.flatten().map(|known| Epoch(known.epoch)).max();
+        let epochs = known.flatten().map(|known| Epoch(known.epoch));
+        let latest = epochs.filter(|epoch| epoch.is_plausible(now.log_ms)).max();
         if let Some(later) = latest.filter(|latest| *latest > owned.epoch()) {
             return self.with_partition(partition, |_, _| Ownership::Lost(later));
         }

@@ -174,10 +174,19 @@ impl fmt::Display for Partition {
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
+/// The most that an epoch may be ahead of the time, in milliseconds: ten years. Epochs follow the clocks of workers, which
+/// may be wrong, and grow by one at a takeover.
+const EPOCH_AHEAD_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
+
 impl Epoch {
     /// The epoch of the next owner after this one.
     pub fn next(self, unix_ms: u64) -> Self {
-        Self(unix_ms.max(self.0 + 1))
+        Self(unix_ms.max(self.0.saturating_add(1)))
+    }
+
+    /// Whether an owner can have this epoch: it is no more than ten years ahead of the time.
+    pub fn is_plausible(self, unix_ms: u64) -> bool {
+        self.0 <= unix_ms.saturating_add(EPOCH_AHEAD_MS)
     }
 }
 
@@ -288,6 +297,16 @@ mod tests {
     fn an_epoch_grows_even_if_the_clock_does_not() {
         assert_eq!(Epoch(10).next(5), Epoch(11));
         assert_eq!(Epoch(10).next(50), Epoch(50));
+    }
+
+    #[test]
+    fn d15_an_epoch_does_not_overflow_and_one_of_the_far_future_is_recognized() {
+        let now = 1_700_000_000_000;
+        assert_eq!(Epoch(u64::MAX).next(now), Epoch(u64::MAX));
+        assert_eq!(Epoch(now + 5).next(now), Epoch(now + 6));
+        assert!(Epoch(now + 24 * 3600 * 1000).is_plausible(now));
+        assert!(!Epoch(u64::MAX).is_plausible(now));
+        assert!(!Epoch(now * 2).is_plausible(now));
     }
 
     #[test]

@@ -129,7 +129,7 @@ async fn drive_commands(
         while let Some(command) = shard.run(|core, _, _| core.poll_command()) {
             execute(&shard, &hot_rooms, (&bus, &refusals), command).await;
             executed += 1;
-            if executed % COMMANDS_PER_TURN == 0 {
+            if executed.is_multiple_of(COMMANDS_PER_TURN) {
                 tokio::task::yield_now().await;
             }
         }

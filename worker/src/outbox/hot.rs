@@ -75,6 +75,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// Whether no room is hot.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     /// Opens the stream of a room that has become hot. `least` keeps its id above those of earlier workers.
     pub(super) fn open(&mut self, now: Instant, head: RoomHead, least: u64) -> u64 {
         self.last_id = least.max(self.last_id + 1);

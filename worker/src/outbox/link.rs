@@ -9,6 +9,7 @@ use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
 use super::head::RoomHead;
+use super::hot::Streams;
 
 /// The most batches whose rooms are remembered (D19).
 const REMEMBERED: usize = 4_096;
@@ -87,6 +88,18 @@ impl Link {
             items: vec![item],
             ..RoomBatch::default()
         });
+    }
+
+    /// Adds to the pending items of hot rooms how far the rooms' streams have come.
+    pub(super) fn set_positions(&mut self, hot: &Streams) {
+        if hot.is_empty() {
+            return;
+        }
+        for batch in &mut self.rooms {
+            let room = batch.room.parse().ok();
+            let position = room.and_then(|room: RoomId| hot.position(&room));
+            (batch.stream, batch.first) = position.unwrap_or_default();
+        }
     }
 
     /// Encodes the pending items as the next batch; `None` if there are none.

@@ -84,18 +84,20 @@ impl Outbox {
             self.evict_link();
             self.links.insert(edge.clone(), Link::new(now));
         }
-        let Some(link) = self.links.get_mut(edge) else {
+        let Some(link) = self.links.get(edge) else {
             return Ok(());
         };
-        if link.pending_bytes() + bytes > self.max_bytes
-            && let Some(payload) = link.seal(now, &self.worker)
-        {
-            self.sealed.push_back((subject::edge(edge), payload));
+        if link.pending_bytes() + bytes > self.max_bytes {
+            let hot = self.hot.flush(now, &self.worker);
+            self.seal_hot(hot);
+            self.seal_link(now, edge);
         }
-        if link.is_empty() {
-            self.touched.push(edge.clone());
+        if let Some(link) = self.links.get_mut(edge) {
+            if link.is_empty() {
+                self.touched.push(edge.clone());
+            }
+            link.push(head, item, bytes);
         }
-        link.push(head, item, bytes);
         Ok(())
     }
 
@@ -104,13 +106,9 @@ impl Outbox {
         let hot = self.hot.flush(now, &self.worker);
         self.seal_hot(hot);
         for edge in std::mem::take(&mut self.touched) {
-            let Some(link) = self.links.get_mut(&edge) else {
-                continue;
-            };
-            if let Some(payload) = link.seal(now, &self.worker) {
-                self.sealed.push_back((subject::edge(&edge), payload));
-            }
-            self.beats.set(&edge, link.next_beat());
+            self.seal_link(now, &edge);
+            let beat = self.links.get(&edge).and_then(Link::next_beat);
+            self.beats.set(&edge, beat);
         }
     }
 
@@ -239,6 +237,18 @@ impl Outbox {
     /// Restarts the beats of a hot room, so that a new subscriber soon receives one.
     pub(crate) fn restart_hot_beats(&mut self, now: Instant, room: &RoomId) {
         self.hot.restart_beats(now, room);
+    }
+
+    /// Seals the batch of a link. The items of hot rooms are sealed before, because the batch may contain acks of them, and
+    /// its rooms carry how far their streams have come (D31).
+    fn seal_link(&mut self, now: Instant, edge: &EdgeId) {
+        let Some(link) = self.links.get_mut(edge) else {
+            return;
+        };
+        link.set_positions(&self.hot);
+        if let Some(payload) = link.seal(now, &self.worker) {
+            self.sealed.push_back((subject::edge(edge), payload));
+        }
     }
 
     fn seal_hot(&mut self, sealed: impl IntoIterator<Item = (RoomId, Bytes)>) {

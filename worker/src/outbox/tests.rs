@@ -120,3 +120,37 @@ fn d19_only_the_last_4096_messages_are_remembered() {
     assert!(outbox.handle_request(now, &ask(904)).all);
     assert_eq!(outbox.handle_request(now, &ask(905)).rooms, ["a"]);
 }
+
+#[test]
+fn d31_the_items_of_a_hot_room_are_published_before_a_batch_that_is_full() {
+    let (mut outbox, now) = start();
+    let edge: EdgeId = "e".parse().unwrap();
+    let clock = Now {
+        at: now,
+        log_ms: 7,
+    };
+    outbox.open_hot(clock, head("a"));
+    outbox.push_hot(&"a".parse().unwrap(), item(10)).unwrap();
+    // An ack of the item, then more than the batch can take.
+    for _ in 0..5 {
+        outbox.push(now, &edge, &head("a"), item(600)).unwrap();
+    }
+    outbox.push_hot(&"a".parse().unwrap(), item(10)).unwrap();
+    outbox.flush(now);
+    let sent = std::iter::from_fn(|| outbox.poll());
+    let sent: Vec<_> = sent
+        .map(|(subject, payload)| {
+            let room = Batch::decode(payload).unwrap().rooms.remove(0);
+            (subject, room.stream, room.first)
+        })
+        .collect();
+    let of = |subject: &str, first| (subject.to_owned(), 7, first);
+    let expected = [
+        of("hot.a", 1),
+        of("edge.e", 2),
+        of("edge.e", 2),
+        of("hot.a", 2),
+        of("edge.e", 3),
+    ];
+    assert_eq!(sent, expected);
+}

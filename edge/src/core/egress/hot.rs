@@ -54,6 +54,28 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     }
 }
 
+/// Whether items before `next` of the room's subject, which arrive before the owner's direct messages, are lost. The owner is
+/// then asked for them, and acks wait until they are there (D31).
+pub(super) fn lacks_items(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    key: RoomKey,
+    (stream, next): (u64, u64),
+) -> bool {
+    let Some(room) = hub.rooms.room_mut(key).filter(|_| stream > 0) else {
+        return false;
+    };
+    let epoch = room.epoch();
+    let known = room.hot().filter(|known| known.is(epoch, stream));
+    let lacks = known.is_some_and(|hot| hot.source() == Source::Subject && hot.advance_to(next));
+    if lacks {
+        room.sessions_mut().1.set_syncing(true);
+        effects.counts().gaps += 1;
+        effects.tell_owner(key, Tell::Resync);
+    }
+    lacks
+}
+
 /// Handles a message on `hot.{room}`.
 pub(in crate::core) fn on_hot(hub: &mut Hub, effects: &mut Effects, payload: Bytes, now: Now) {
     match Batch::decode(payload) {

@@ -40,6 +40,8 @@ mod slices;
 
 mod order;
 
+mod hot_order;
+
 mod unanswered;
 
 use crate::conn::transport::SendStatus;
@@ -230,6 +232,16 @@ impl Bench {
 
     /// The owner's next batch.
     pub(crate) fn batch(&mut self, instance: u64, items: Vec<ItemKind>) -> Bytes {
+        self.batch_at((0, 0), instance, items)
+    }
+
+    /// The owner's next batch, with how far the room's stream has come.
+    fn batch_at(
+        &mut self,
+        (stream, first): (u64, u64),
+        instance: u64,
+        items: Vec<ItemKind>,
+    ) -> Bytes {
         self.number += 1;
         let items = items
             .into_iter()
@@ -240,7 +252,8 @@ impl Bench {
             epoch: self.epoch,
             instance,
             items,
-            ..RoomBatch::default()
+            stream,
+            first,
         };
         let batch = Batch {
             worker: "w".into(),

@@ -95,3 +95,38 @@ fn since_across_a_change_of_owner_gets_a_snapshot() {
     let got = bench.rejoin(3, 1, &spectators);
     assert_eq!(got[..2], ["joined", "snapshot"]);
 }
+
+#[test]
+fn d23_no_epoch_or_version_of_a_client_reaches_an_owner() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    let spectator = bench.open(2, "sam");
+    bench.commands();
+    let later = format!("{:x}", u64::MAX);
+    for (conn, role) in [(conn, "player"), (spectator, "spectator")] {
+        for epoch in [
+            later.clone(),
+            format!("{later}-{later}-p"),
+            format!("{later}{later}"),
+        ] {
+            let message = serde_json::json!({
+                "type": "join", "room": ROOM, "role": role, "since": u64::MAX, "epoch": epoch,
+            });
+            bench.send(conn, message);
+        }
+    }
+    bench
+        .core
+        .handle_interest_reply(bench.tag(), None, bench.now);
+    bench.advance(31_000);
+    let interests = bench.interests();
+    assert!(!interests.is_empty());
+    for known in interests.iter().flat_map(|interest| &interest.rooms) {
+        for known in [known.players, known.spectators].into_iter().flatten() {
+            assert!(
+                known.epoch <= 1 && known.instance <= 7 && known.version == 0,
+                "{known:?}"
+            );
+        }
+    }
+}

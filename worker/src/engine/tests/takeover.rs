@@ -265,12 +265,15 @@ fn d23_an_edge_that_knows_a_later_epoch_ends_the_ownership() {
         }],
         ..Interest::default()
     };
-    owner.handle_interest(rig.now, P, &interest(9), None);
-    assert!(
-        !commands(&mut owner)
-            .iter()
-            .any(|c| matches!(c, Command::Lost { .. }))
-    );
+    // The one of its owner, and one that no owner can have had.
+    for epoch in [9, u64::MAX] {
+        owner.handle_interest(rig.now, P, &interest(epoch), None);
+        assert!(
+            !commands(&mut owner)
+                .iter()
+                .any(|c| matches!(c, Command::Lost { .. }))
+        );
+    }
     owner.handle_interest(rig.now, P, &interest(10), None);
     let lost = Command::Lost {
         partition: P,
