@@ -140,6 +140,8 @@ pub(crate) struct Clients {
     start: Instant,
     /// The sessions that clients have left and that no owner has ended yet, also of clients that are gone.
     departing: usize,
+    /// The bytes of the windows of these sessions when they were left.
+    departing_bytes: usize,
     config: ClientConfig,
 }
 
@@ -156,6 +158,7 @@ impl Clients {
             verifier,
             start,
             departing: 0,
+            departing_bytes: 0,
             config,
         }
     }
@@ -253,17 +256,19 @@ impl Clients {
         Some(client.memberships.swap_remove(at))
     }
 
-    /// Counts a session that a client has left, until its owner has ended it.
-    pub(crate) fn departing(&mut self, conn: ConnKey) {
+    /// Counts a session that a client has left, and the bytes of its window, until its owner has ended it.
+    pub(crate) fn departing(&mut self, (conn, bytes): (ConnKey, usize)) {
         self.departing += 1;
+        self.departing_bytes += bytes;
         if let Some(client) = self.clients.get_mut(conn) {
             client.departing = client.departing.saturating_add(1);
         }
     }
 
     /// Notes that a session that a client had left has ended.
-    pub(crate) fn departed(&mut self, conn: ConnKey) {
+    pub(crate) fn departed(&mut self, (conn, bytes): (ConnKey, usize)) {
         self.departing = self.departing.saturating_sub(1);
+        self.departing_bytes = self.departing_bytes.saturating_sub(bytes);
         if let Some(client) = self.clients.get_mut(conn) {
             client.departing = client.departing.saturating_sub(1);
         }
@@ -276,7 +281,9 @@ impl Clients {
             let message = "too many rooms that this connection has left have not been answered; wait for their workers";
             return Some((ErrorKind::RateLimited, message));
         }
-        (self.departing >= self.config.departing_in_all).then_some((
+        let are_many = self.departing >= self.config.departing_in_all
+            || self.departing_bytes >= self.config.departing_bytes_in_all;
+        are_many.then_some((
             ErrorKind::RoomUnavailable,
             "too many players of this edge have left rooms whose workers do not answer",
         ))

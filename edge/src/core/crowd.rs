@@ -71,8 +71,8 @@ pub(super) fn end_lane(
             clients.waiting_mut().insert(conn);
         }
     }
-    for conn in players.iter().filter_map(PlayerSession::departed) {
-        hub.clients.departed(conn);
+    for departed in players.iter().filter_map(PlayerSession::departed) {
+        hub.clients.departed(departed);
     }
     if clients.len() > 0 {
         lane_state.end_term(code, now);

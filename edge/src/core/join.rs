@@ -175,8 +175,8 @@ pub(super) fn end_session(
         && room.lane(membership.lane).term() == membership.term
     {
         let (address, sessions) = room.sessions_mut();
-        if let Some(conn) = sessions.end(address, membership.session, last, now, effects) {
-            hub.clients.departing(conn);
+        if let Some(departed) = sessions.end(address, membership.session, last, now, effects) {
+            hub.clients.departing(departed);
         }
     }
 }

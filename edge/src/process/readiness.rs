@@ -149,8 +149,10 @@ async fn probe(bus: &Bus, owners: &mut Owners) {
         });
     }
     while let Some(probed) = probes.join_next().await {
-        if let Ok((worker, answer)) = probed {
-            owners.note(&worker, &answer);
+        match probed {
+            Ok((worker, answer)) => owners.note(&worker, &answer),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
         }
     }
 }

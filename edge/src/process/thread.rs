@@ -23,6 +23,7 @@ use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::routes::{Route, Routes};
+use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
@@ -73,6 +74,7 @@ impl ShardThread {
     }
 
     async fn drive(self) -> Result<(), EdgeError> {
+        yielding::set_enabled(self.config.edge.yield_cpu);
         let bus = match &self.options.bus {
             BusSource::Nats => {
                 let (name, supervisor) = (self.edge.as_str(), &self.supervisor);

@@ -18,6 +18,8 @@ const HOLD_OFF: u32 = 4;
 thread_local! {
     /// The policy of this thread's shard.
     static POLICY: Cell<YieldPolicy> = const { Cell::new(YieldPolicy { not_before: None }) };
+    /// Whether this thread's shard yields to other processes at all.
+    static ENABLED: Cell<bool> = const { Cell::new(true) };
 }
 
 /// The time from which the CPU may be yielded again; `None` for at once.
@@ -40,13 +42,20 @@ impl YieldPolicy {
     }
 }
 
-/// Yields to other tasks and, if the policy allows, to other processes. Without other processes on the core this costs
+/// Sets whether this thread's shard yields to other processes.
+pub(crate) fn set_enabled(enabled: bool) {
+    ENABLED.set(enabled);
+}
+
+/// Yields to other tasks and, if the configuration and the policy allow, to other processes. Without other processes on the core this costs
 /// next to nothing.
 pub(crate) async fn yield_cpu() {
-    let begun = now();
-    if POLICY.get().is_due(begun) {
-        std::thread::yield_now();
-        POLICY.set(YieldPolicy::after(begun, now()));
+    if ENABLED.get() {
+        let begun = now();
+        if POLICY.get().is_due(begun) {
+            std::thread::yield_now();
+            POLICY.set(YieldPolicy::after(begun, now()));
+        }
     }
     tokio::task::yield_now().await;
 }

@@ -125,10 +125,7 @@ fn d19_only_the_last_4096_messages_are_remembered() {
 fn d31_the_items_of_a_hot_room_are_published_before_a_batch_that_is_full() {
     let (mut outbox, now) = start();
     let edge: EdgeId = "e".parse().unwrap();
-    let clock = Now {
-        at: now,
-        log_ms: 7,
-    };
+    let clock = Now { at: now, log_ms: 7 };
     outbox.open_hot(clock, head("a"));
     outbox.push_hot(&"a".parse().unwrap(), item(10)).unwrap();
     // An ack of the item, then more than the batch can take.

@@ -17,6 +17,8 @@ pub struct ClientConfig {
     pub departing: u16,
     /// The same of all clients of a shard.
     pub departing_in_all: usize,
+    /// The most bytes of inputs of these sessions.
+    pub departing_bytes_in_all: usize,
 }
 
 impl Default for ClientConfig {
@@ -28,6 +30,7 @@ impl Default for ClientConfig {
             join_answer: Duration::from_secs(2),
             departing: 64,
             departing_in_all: 16_384,
+            departing_bytes_in_all: 64 << 20,
         }
     }
 }

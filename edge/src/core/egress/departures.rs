@@ -7,7 +7,6 @@ use grandstand_common::id::{Instance, Lane as LaneId};
 use grandstand_common::wire::{Gone, Refused};
 
 use crate::codec;
-use crate::conn::key::ConnKey;
 use crate::core::delivery;
 use crate::core::effects::{ClientAction, Effects, Tell};
 use crate::core::ids::RoomKey;
@@ -15,6 +14,7 @@ use crate::core::join;
 use crate::core::linger;
 use crate::core::reply::{self, ErrorReply};
 use crate::core::rooms::event::LaneEvent;
+use crate::core::rooms::sessions::PlayerSession;
 use crate::core::state::Hub;
 
 /// Handles a join that the game has refused.
@@ -32,8 +32,8 @@ pub(super) fn on_refused(
         return;
     };
     let id = room.id().clone();
-    if let Some(conn) = player.departed() {
-        hub.clients.departed(conn);
+    if let Some(departed) = player.departed() {
+        hub.clients.departed(departed);
     }
     if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
@@ -50,18 +50,24 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
+    let instance = room.instance();
     let (address, sessions) = room.sessions_mut();
     let Some(player) = sessions.on_gone(address, gone, now, effects) else {
         return;
     };
     let (id, code) = (address.id.clone(), gone.code.as_str());
-    if let Some(conn) = player.departed() {
-        hub.clients.departed(conn);
+    if let Some(departed) = player.departed() {
+        hub.clients.departed(departed);
     }
     if let Some((conn, encoding)) = player.conn() {
         // If the `join` is not answered yet, this is the answer.
         let membership = join::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
+        if let Some(seq) = player.restarted_from(instance) {
+            let message = "the room was created again; this input and all later ones failed";
+            let error = ErrorReply::new(ErrorKind::RoomRestarted, message, None, Some(&id));
+            reply::error(&hub.clients, effects, conn, &error.about(seq));
+        }
         let left = ServerMessage::Left {
             id: request.and_then(|request| request.id),
             room: &id,
@@ -86,12 +92,15 @@ pub(super) fn on_rolled_back(
     hub: &mut Hub,
     effects: &mut Effects,
     key: RoomKey,
-    (conn, last_seq): (Option<ConnKey>, u64),
+    (player, last_seq): (&PlayerSession, u64),
     now: Now,
 ) {
     effects.tell_owner(key, Tell::Changed);
+    if let Some(departed) = player.departed() {
+        hub.clients.departed(departed);
+    }
     let id = hub.rooms.get(key).map(|room| room.id().clone());
-    if let (Some(conn), Some(id)) = (conn, id) {
+    if let (Some((conn, _)), Some(id)) = (player.conn(), id) {
         let membership = join::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
         let request_id = request.and_then(|request| request.id);

@@ -136,9 +136,9 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
     };
-    let epoch = room.epoch();
+    let of = (room.epoch(), room.instance());
     let (address, sessions) = room.sessions_mut();
-    let change = sessions.on_processed(address, epoch, report, now, effects);
+    let change = sessions.on_processed(address, of, report, now, effects);
     match change {
         // The owner considers the player connected, so it is told the room's sessions.
         SessionChange::Unknown if !report.ended && !report.lost => {
@@ -146,11 +146,12 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
         }
         SessionChange::Unknown => {}
         SessionChange::Ended(conn) => {
-            conn.into_iter().for_each(|conn| hub.clients.departed(conn));
+            conn.into_iter()
+                .for_each(|departed| hub.clients.departed(departed));
             linger::begin(hub, effects, key, now);
         }
-        SessionChange::RolledBack(conn) => {
-            departures::on_rolled_back(hub, effects, key, (conn, report.last_seq), now);
+        SessionChange::RolledBack(player) => {
+            departures::on_rolled_back(hub, effects, key, (&player, report.last_seq), now);
         }
         SessionChange::Continues => reply::update_reading(hub, effects, key, report.session),
         SessionChange::Joined(conn) => {

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::core::ids::RoomKey;
 
+/// The most workers whose numbers are kept, those included that are gone. If a worker that was dropped sends again, it is asked
+/// for everything.
+const MAX_LINKS: usize = 1024;
+
 /// The numbers of one worker's batches.
 #[derive(Debug, Default)]
 struct Link {
@@ -16,6 +20,8 @@ struct Link {
     gap: Option<(u64, u64)>,
     /// A request about the gap is not yet answered.
     in_flight: bool,
+    /// The number of batches and claims of all workers before its last one.
+    heard: u64,
 }
 
 /// The numbers of all workers' batches.
@@ -25,6 +31,8 @@ pub(crate) struct WorkerLinks {
     /// Rooms whose acks wait until a worker has said whether its gap is about them, and that worker. Another worker's
     /// reply does not release them.
     held: BTreeMap<RoomKey, Box<str>>,
+    /// The number of batches and claims of all workers.
+    heard: u64,
 }
 
 impl WorkerLinks {
@@ -133,7 +141,24 @@ impl WorkerLinks {
     }
 
     fn link(&mut self, worker: &str) -> &mut Link {
-        self.links.entry(worker.to_owned()).or_default()
+        self.heard += 1;
+        if !self.links.contains_key(worker) {
+            self.evict();
+        }
+        let link = self.links.entry(worker.to_owned()).or_default();
+        link.heard = self.heard;
+        link
+    }
+
+    /// Drops the link that was not heard of for longest, if there are too many.
+    fn evict(&mut self) {
+        if self.links.len() < MAX_LINKS {
+            return;
+        }
+        let oldest = self.links.iter().min_by_key(|(_, link)| link.heard);
+        if let Some(worker) = oldest.map(|(worker, _)| worker.clone()) {
+            self.links.remove(&worker);
+        }
     }
 }
 
@@ -176,6 +201,18 @@ mod tests {
         links.answered("w", 4);
         assert_eq!(links.poll_request(), Some(("w".into(), 5, 7)));
         links.answered("w", 7);
+        assert_eq!(links.poll_request(), None);
+    }
+
+    #[test]
+    fn d26_the_numbers_of_workers_that_are_gone_are_bounded() {
+        let mut links = WorkerLinks::default();
+        for start in 0..3 * MAX_LINKS {
+            // Each worker that starts has another id.
+            assert!(links.handle_batch(&format!("w-{start}"), 1));
+            assert!(links.handle_batch("w", start as u64 + 1));
+        }
+        assert_eq!(links.links.len(), MAX_LINKS);
         assert_eq!(links.poll_request(), None);
     }
 

@@ -8,7 +8,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::{Epoch, PlayerId, RoomId};
+use grandstand_common::id::{Epoch, Instance, PlayerId, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Processed};
 
@@ -52,8 +52,8 @@ pub(crate) struct PlayerSession {
     player: PlayerId,
     /// Its connection; `None` once the client is gone.
     conn: Option<(ConnKey, Encoding)>,
-    /// The connection that it had; `None` while it has one.
-    departed: Option<ConnKey>,
+    /// The connection that it had, and the bytes of its window at the end of that; `None` while it has one.
+    departed: Option<(ConnKey, usize)>,
     chain: Chain,
     /// The owner has processed its `Joined`.
     joined: bool,
@@ -74,6 +74,10 @@ pub(crate) struct PlayerSession {
     rejects: VecDeque<Reject>,
     /// The epoch of the owner that last reported the session.
     epoch: Epoch,
+    /// The room's instance when the session was first reported.
+    instance: Instance,
+    /// The session is in the list of those that may be due an `ack`.
+    ack_due: bool,
     /// Reading from its connection is paused because the window is full.
     paused: bool,
     /// The time at which the chain's timer expires.
@@ -97,6 +101,8 @@ impl PlayerSession {
             direct: None,
             rejects: VecDeque::new(),
             epoch: Epoch(0),
+            instance: Instance(0),
+            ack_due: false,
             paused: false,
             timer: None,
         }
@@ -163,16 +169,16 @@ impl PlayerSession {
         self.budget.take(bytes);
     }
 
-    /// The connection that it had; `None` while it has one.
-    pub(crate) fn departed(&self) -> Option<ConnKey> {
+    /// The connection that it had, and the bytes of its window at the end of that; `None` while it has one.
+    pub(crate) fn departed(&self) -> Option<(ConnKey, usize)> {
         self.departed
     }
 
-    /// Notes that the connection is gone. Returns it, unless it was gone before.
-    pub(super) fn disconnect(&mut self) -> Option<ConnKey> {
+    /// Notes that the connection is gone. Returns it and the bytes of the window, unless it was gone before.
+    pub(super) fn disconnect(&mut self) -> Option<(ConnKey, usize)> {
         let (conn, _) = self.conn.take()?;
-        self.departed = Some(conn);
-        Some(conn)
+        self.departed = Some((conn, self.chain.bytes()));
+        self.departed
     }
 
     /// Notes the result of an append.
@@ -218,8 +224,20 @@ impl PlayerSession {
         self.joined && !report.ended && self.chain.is_beyond(report.n)
     }
 
+    /// The first input that failed because the room was created again; `None` if none did. `instance` is the room's now.
+    pub(crate) fn restarted_from(&self, instance: Instance) -> Option<u64> {
+        let is_another = self.joined && instance.0 != 0 && instance != self.instance;
+        let first = self.processed + 1;
+        (is_another && first < self.next_seq).then_some(first)
+    }
+
     /// Handles an owner's report. Returns whether it is the first.
-    pub(super) fn on_processed(&mut self, epoch: Epoch, report: &Processed, now: Now) -> bool {
+    pub(super) fn on_processed(
+        &mut self,
+        (epoch, instance): (Epoch, Instance),
+        report: &Processed,
+        now: Now,
+    ) -> bool {
         self.chain.processed(report.n, report.gap, now.at);
         if self.epoch != epoch && self.epoch != Epoch(0) {
             // The former owner may have processed entries that the new owner has not seen (D3).
@@ -230,6 +248,7 @@ impl PlayerSession {
         self.processed = self.processed.max(report.last_seq);
         self.next_seq = self.next_seq.max(self.processed + 1);
         if first {
+            self.instance = instance;
             // All earlier rejects came with the first report.
             self.acked = self.processed;
         }
@@ -270,8 +289,15 @@ impl PlayerSession {
         std::mem::replace(&mut self.paused, full) != full
     }
 
+    /// Notes that an `ack` may be due. Returns whether none was before: the list of such sessions grows by each once, however
+    /// long acks wait (D26).
+    pub(super) fn set_ack_due(&mut self) -> bool {
+        !std::mem::replace(&mut self.ack_due, true)
+    }
+
     /// Takes the `ack` that is due: the connection, its encoding and the `seq`.
     pub(super) fn take_ack(&mut self) -> Option<(ConnKey, Encoding, u64)> {
+        self.ack_due = false;
         let is_due = self.answered && self.processed > self.acked;
         let (conn, encoding) = self.conn.filter(|_| is_due)?;
         self.acked = self.processed;

@@ -9,7 +9,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::{Epoch, RoomId};
+use grandstand_common::id::{Epoch, Instance, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use super::byte_budget::ByteBudget;
@@ -23,19 +23,18 @@ use crate::core::ids::RoomAddress;
 pub(crate) use super::player_session::{PlayerSession, Reject};
 
 /// The effect of an owner's report on a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum SessionChange {
     /// This edge has no such session.
     Unknown,
     /// The session of a departed client is over.
-    Ended(Option<ConnKey>),
+    Ended(Option<(ConnKey, usize)>),
     /// The owner has processed the session's `Joined`, so its `join` can be answered.
     Joined(ConnKey),
     /// The session continues.
     Continues,
-    /// The bus has lost entries of the session that an earlier owner had processed. The session is removed; this was
-    /// its connection.
-    RolledBack(Option<ConnKey>),
+    /// The bus has lost entries of the session that an earlier owner had processed. The session is removed.
+    RolledBack(Box<PlayerSession>),
 }
 
 /// The sessions of a room's players.
@@ -146,8 +145,9 @@ impl Sessions {
         }
     }
 
-    /// Appends a session's last entry. Its window stays until the owner has processed it. Returns the connection that it
-    /// had, unless it had ended before.
+    /// Appends a session's last entry. Its window stays whole until the owner has processed it: an input counts even if its
+    /// client hangs up at once, and the owner takes the last entry only behind all others. Returns the connection that it had
+    /// and the bytes of the window, unless it had ended before.
     pub(crate) fn end(
         &mut self,
         address: &RoomAddress,
@@ -155,7 +155,7 @@ impl Sessions {
         last: Body,
         now: Now,
         effects: &mut Effects,
-    ) -> Option<ConnKey> {
+    ) -> Option<(ConnKey, usize)> {
         let player = self.sessions.get_mut(&session);
         let departed = player.and_then(PlayerSession::disconnect);
         self.push(address, session, last, now, effects);
@@ -247,7 +247,7 @@ impl Sessions {
     pub(crate) fn on_processed(
         &mut self,
         address: &RoomAddress,
-        epoch: Epoch,
+        of: (Epoch, Instance),
         report: &Processed,
         now: Now,
         effects: &mut Effects,
@@ -257,13 +257,14 @@ impl Sessions {
             return SessionChange::Unknown;
         };
         if player.is_rolled_back(report) {
-            let conn = player.conn();
-            self.sessions.remove(&session);
-            return SessionChange::RolledBack(conn.map(|(conn, _)| conn));
+            let removed = self.sessions.remove(&session);
+            return removed.map_or(SessionChange::Unknown, |player| {
+                SessionChange::RolledBack(Box::new(player))
+            });
         }
-        let first = player.on_processed(epoch, report, now);
+        let first = player.on_processed(of, report, now);
         let conn = player.conn();
-        if !first {
+        if !first && player.set_ack_due() {
             self.ack_due.push(session);
         }
         if report.ended && conn.is_none() {
@@ -361,6 +362,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&session)
             && player.answer(out, encoding, room)
+            && player.set_ack_due()
         {
             self.ack_due.push(session);
         }

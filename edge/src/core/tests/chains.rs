@@ -196,3 +196,40 @@ fn d23_a_repeated_report_of_the_same_state_is_no_rollback() {
     bench.receive(vec![snapshot(0, 2), processed(session, 1, 1)]);
     assert!(!bench.take_types(conn).contains(&"error".to_owned()));
 }
+
+#[test]
+fn d31_inputs_of_a_room_that_was_created_again_fail_with_room_restarted() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let (idle, idle_session) = bench.player(2, "bob");
+    for seq in 1..=3 {
+        let input = serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": seq, "id": 9 + seq});
+        bench.send(conn, input);
+    }
+    bench.receive(vec![processed(session, 1, 1)]);
+    for conn in [conn, idle] {
+        bench.take_messages(conn);
+    }
+    // Another player has created the room again; its owner knows neither session.
+    let gone = |session| {
+        ItemKind::Gone(Gone {
+            session,
+            n: 2,
+            code: "not_joined".into(),
+            ..Gone::default()
+        })
+    };
+    bench.receive_of(8, vec![snapshot(0, 0), gone(session), gone(idle_session)]);
+    let got = bench.take_messages(conn);
+    let told = got
+        .iter()
+        .find(|message| message["type"] == "error")
+        .unwrap();
+    assert_eq!(told["code"], "room_restarted");
+    assert_eq!((&told["room"], &told["seq"]), (&ROOM.into(), &2.into()));
+    assert_eq!(got.last().unwrap()["type"], "left");
+    // A player without unanswered inputs has lost nothing.
+    let types = bench.take_types(idle);
+    assert!(!types.contains(&"error".to_owned()), "{types:?}");
+    assert_eq!(types.last().unwrap(), "left");
+}

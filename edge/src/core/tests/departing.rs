@@ -128,3 +128,70 @@ fn d26_one_notice_at_most_waits_for_each_client() {
     let got = bench.take_messages(conns[0]);
     assert_eq!((got.len(), &got[0]["code"]), (1, &"draining".into()));
 }
+
+#[test]
+fn d26_the_bytes_of_players_who_left_are_bounded_while_owners_are_silent() {
+    let clients = ClientConfig {
+        departing_bytes_in_all: 30_000,
+        ..ClientConfig::default()
+    };
+    let config = CoreConfig {
+        clients,
+        ..CoreConfig::default()
+    };
+    let mut bench = Bench::with(config, None);
+    let mut left = Vec::new();
+    let data = "x".repeat(10_000);
+    for (index, seqs) in [(1, 2), (2, 1)] {
+        let (conn, session) = bench.player(index, &format!("p{index}"));
+        for seq in 1..=seqs {
+            let input =
+                serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": data});
+            bench.send(conn, input);
+        }
+        bench.core.handle_closed(conn, bench.now);
+        bench.commands();
+        left.push((session, seqs + 1));
+    }
+    let conn = bench.open(3, "carol");
+    bench.join(conn, "player");
+    let got = bench.take_messages(conn);
+    assert_eq!(got[0]["code"], "room_unavailable");
+    let (session, n) = left[0];
+    let ended = ItemKind::Processed(Processed {
+        session,
+        n,
+        ended: true,
+        ..Processed::default()
+    });
+    bench.receive(vec![ended]);
+    bench.commands();
+    bench.join(conn, "player");
+    assert_eq!(bench.entries().len(), 1);
+}
+
+#[test]
+fn d26_a_session_that_was_rolled_back_after_its_client_left_counts_no_more() {
+    let clients = ClientConfig {
+        departing_in_all: 1,
+        ..ClientConfig::default()
+    };
+    let config = CoreConfig {
+        clients,
+        ..CoreConfig::default()
+    };
+    let mut bench = Bench::with(config, None);
+    let (conn, session) = bench.player(1, "alice");
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.send(conn, input);
+    bench.receive(vec![processed(session, 1, 1)]);
+    bench.core.handle_closed(conn, bench.now);
+    let other = bench.open(2, "bob");
+    bench.join(other, "player");
+    assert_eq!(bench.take_messages(other)[0]["code"], "room_unavailable");
+    bench.set_epoch(2);
+    bench.receive(vec![snapshot(0, 0), processed(session, 0, 0)]);
+    bench.commands();
+    bench.join(other, "player");
+    assert_eq!(bench.entries().len(), 1);
+}

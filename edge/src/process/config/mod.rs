@@ -103,6 +103,7 @@ impl EdgeConfig {
                 close_slow_players: self.limits.close_slow_players,
                 departing: self.limits.departing,
                 departing_in_all: self.limits.departing_in_all as usize,
+                departing_bytes_in_all: self.limits.departing_bytes_in_all as usize,
                 join_answer: Duration::from_millis(self.limits.join_answer_ms),
             },
             rooms: RoomConfig {

@@ -31,6 +31,8 @@ pub struct EdgeSection {
     pub drain_ms: u64,
     /// Milliseconds for which a shard may stand still before `/health` fails.
     pub liveness_ms: u64,
+    /// Whether a busy shard yields its core to other processes between two slices of its work.
+    pub yield_cpu: bool,
 }
 
 impl Default for EdgeSection {
@@ -45,6 +47,7 @@ impl Default for EdgeSection {
             heartbeat_ms: 25_000,
             drain_ms: 10_000,
             liveness_ms: 5_000,
+            yield_cpu: true,
         }
     }
 }
@@ -110,6 +113,8 @@ pub struct LimitsSection {
     pub departing: u16,
     /// The same of all clients of a shard.
     pub departing_in_all: u32,
+    /// The most bytes of inputs of these players.
+    pub departing_bytes_in_all: u32,
     /// The most milliseconds from accept to upgrade.
     pub handshake_ms: u64,
     /// The most concurrent handshakes per shard.
@@ -132,6 +137,7 @@ impl Default for LimitsSection {
             join_answer_ms: 2_000,
             departing: 64,
             departing_in_all: 16_384,
+            departing_bytes_in_all: 64 << 20,
             handshake_ms: 10_000,
             handshakes: 1024,
             accepts: 2,
@@ -155,6 +161,11 @@ impl LimitsSection {
             "departing_in_all",
             self.departing_in_all.into(),
             1..=1 << 24,
+        );
+        range(
+            "departing_bytes_in_all",
+            self.departing_bytes_in_all.into(),
+            1..=1 << 30,
         );
         range("handshake_ms", self.handshake_ms, 100..=600_000);
         range("handshakes", self.handshakes.into(), 1..=1 << 20);
