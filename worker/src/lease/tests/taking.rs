@@ -83,7 +83,7 @@ fn d33_a_lease_of_rooms_that_are_moved_is_not_taken() {
     let taken: Vec<_> = starts(&commands).iter().map(|(p, _)| *p).collect();
     assert_eq!(taken, [Partition(2)]);
     // The move is undone.
-    let stored = entry("0", &lease(None, Epoch(7), false), 1_000);
+    let stored = entry("0", &lease(None, Epoch(7), false), 50);
     machine.handle_lease(now, &stored);
     let commands = drain(&mut machine, now, &mut revision);
     assert_eq!(starts(&commands)[0].0, Partition(0));
