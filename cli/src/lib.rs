@@ -3,7 +3,7 @@
 //! [`main`] runs a complete program for the games that it is given. Its commands are `dev`, `edge`, `worker`,
 //! `cluster`, `replay` and `token`. The features `chaos` and `bench` add the commands of these names.
 
-// They panic if the stream is closed (D28).
+// `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod command;

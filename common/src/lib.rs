@@ -2,7 +2,7 @@
 //!
 //! The modules are declared in the order in which they build on each other; read them in that order.
 
-// They panic if the stream is closed (D28).
+// `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub use grandstand_types::{data, id, layout};

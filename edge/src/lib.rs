@@ -3,7 +3,7 @@
 //! The modules are listed from the process down to the protocol; each uses only later ones, except that `server` and `core`
 //! do not use each other.
 
-// They panic if the stream is closed (D28).
+// `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod program;

@@ -16,7 +16,7 @@ pub struct Event<'a> {
 /// The kind of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind<'a> {
-    /// A player joined who was not in the room or had left it.
+    /// A player joined: one who is new to the room, or had left it.
     Joined {
         /// The player.
         player: &'a PlayerId,

@@ -2,7 +2,7 @@
 //!
 //! A game is one `impl` of [`Game`].
 
-// They panic if the stream is closed (D28).
+// `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod game;

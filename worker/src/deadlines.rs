@@ -46,13 +46,13 @@ impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    /// The keys whose deadlines have passed; they have none any more.
+    /// Removes and returns the keys whose deadlines have passed.
     pub(crate) fn take_due(&mut self, now: T) -> Vec<K> {
         let due = self.take_due_at(now).into_iter();
         due.map(|(key, _)| key).collect()
     }
 
-    /// The same, with the deadlines.
+    /// As [`take_due`](Self::take_due), with the deadlines.
     pub(crate) fn take_due_at(&mut self, now: T) -> Vec<(K, T)> {
         let mut due = Vec::new();
         while let Some((at, _)) = self.by_time.first() {

@@ -2,7 +2,7 @@
 //!
 //! The modules are declared in reading order, in which data flows.
 
-// They panic if the stream is closed (D28).
+// `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod lease;

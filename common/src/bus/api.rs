@@ -270,7 +270,7 @@ impl Bus {
         self.open_log(partition, None, from).await
     }
 
-    /// Reads like [`read_log`](Self::read_log), but only the entries of one room. The number of entries behind an
+    /// Reads like [`read_log`](Self::read_log), but only the entries of one room. The number of entries after an
     /// entry, and [`Read::Idle`](crate::bus::Read), concern that room alone.
     ///
     /// # Errors

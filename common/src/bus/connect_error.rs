@@ -223,16 +223,16 @@ pub enum ConnectError {
     Disk(#[from] StoreFailure),
     /// Something in the folder is damaged or missing.
     #[error(
-        "the data folder {} is damaged: {what}; lost: {lost}; nothing was changed: put a copy of the folder in its place, \
-         or start with --accept-loss to go on without what is lost (the damaged files are kept in the folder)",
+        "the data folder {} is damaged: {what}; lost: {lost}; nothing was changed: restore the folder \
+         from a backup, or start with --accept-loss to continue without the lost data (the damaged files are kept)",
         dir.display()
     )]
     Damaged {
         /// The folder.
         dir: PathBuf,
-        /// What is damaged, and how.
+        /// The damaged parts, and how they are damaged.
         what: String,
-        /// What is lost.
+        /// The lost records.
         lost: String,
     },
 }

@@ -59,7 +59,7 @@ pub enum AppendError {
     },
 }
 
-/// What the failure of an append means for the entry.
+/// The meaning of a failed append for its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendFailure {
     /// It may be appended again soon: an outage, or an unknown result.
@@ -78,7 +78,7 @@ const NOT_STORED: u32 = 10_077;
 const TOO_BIG: u32 = 10_054;
 
 impl PublishError {
-    /// What it means for the entry of an append.
+    /// The meaning of the failure for the entry of an append.
     pub fn failure(&self) -> AppendFailure {
         match self {
             Self::TooBig { .. } => AppendFailure::TooBig,
@@ -91,7 +91,7 @@ impl PublishError {
 }
 
 impl AppendError {
-    /// What it means for the entry.
+    /// The meaning of the failure for the entry.
     pub fn failure(&self) -> AppendFailure {
         match self {
             Self::Refused { code: TOO_BIG, .. } => AppendFailure::TooBig,

@@ -24,7 +24,7 @@ pub struct LogReader(pub(crate) Source<LogEntry, Cursor<LogPosition>>);
 pub struct KvReader(pub(crate) Source<KvEntry, Cursor<KvPosition>>);
 
 impl LogReader {
-    /// The next entry, or the news that there is none now. Cancel safe. Yields [`Read::Lost`] forever once the reader
+    /// The next entry, or that there is none yet. Cancel safe. Yields [`Read::Lost`] forever once the reader
     /// is lost.
     pub async fn next(&mut self) -> Read<LogEntry> {
         match &mut self.0 {
@@ -43,7 +43,7 @@ impl LogReader {
 }
 
 impl KvReader {
-    /// The next entry, or the news that there is none now. Cancel safe. Yields [`Read::Lost`] forever once the reader
+    /// The next entry, or that there is none yet. Cancel safe. Yields [`Read::Lost`] forever once the reader
     /// is lost.
     pub async fn next(&mut self) -> Read<KvEntry> {
         match &mut self.0 {

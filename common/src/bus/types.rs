@@ -81,7 +81,7 @@ pub struct LogEntry {
 /// An item from a reader of the log or of a bucket (D10, D20).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read<T> {
-    /// The next entry, and the number of entries that were stored behind it when it was sent.
+    /// The next entry, and the number of entries that were stored after it when it was sent.
     Item(T, u64),
     /// Everything stored when this was sent has been delivered. Comes at once if there was nothing to deliver, and with
     /// every idle heartbeat.

@@ -176,7 +176,7 @@ pub struct Join {
     pub attempt: u32,
 }
 
-/// What an error that answers a message names: its `id`, room and `seq`, as far as they can be read.
+/// The `id`, room and `seq` of a message that an error answers, as far as they can be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageContext {
     /// The client's number for the message.

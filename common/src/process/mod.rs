@@ -84,7 +84,7 @@ impl Frame {
 impl From<PartEnded> for Failure {
     fn from(ended: PartEnded) -> Self {
         let message = format!(
-            "{ended}. The process ends, because it would go on without that part. This is a bug: the log shows where; \
+            "{ended}. The process exits rather than run without that part. This is a bug: the log shows where; \
              restart the process and report it"
         );
         Self::new(Exit::Internal, message)

@@ -39,7 +39,7 @@ pub fn channel() -> (Supervisor, Failures) {
 
 /// Starts parts of a process and reports their ends. Clones report to the same [`Failures`].
 ///
-/// The default supervisor only logs, for programs that are no server and for tests.
+/// The default supervisor only logs, for programs that are not servers and for tests.
 #[derive(Debug, Clone)]
 pub struct Supervisor(Arc<Scope>);
 
@@ -52,7 +52,7 @@ struct Scope {
     failed: watch::Sender<bool>,
 }
 
-/// What all scopes of a process share.
+/// The state that all scopes of a process share.
 #[derive(Debug)]
 struct Root {
     first: watch::Sender<Option<PartEnded>>,
@@ -262,7 +262,7 @@ impl Display for PartEnded {
 
 impl std::error::Error for PartEnded {}
 
-/// What a part that must not end returns, as the reason of its end.
+/// The result of a part that must not end: the reason why it ended.
 pub trait Outcome {
     /// The reason, for the log.
     fn reason(self) -> String;

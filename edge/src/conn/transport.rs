@@ -35,7 +35,7 @@ pub trait Transport {
     /// `Core::handle_drained` follows once the outbox is empty, even if it was empty before.
     fn discard(&mut self, conn: ConnKey);
 
-    /// Queues a close frame behind the outbox, then performs the close handshake.
+    /// Queues a close frame after the outbox, then performs the close handshake.
     fn close(&mut self, conn: ConnKey, why: ErrorKind);
 
     /// Stops or resumes reading from the connection. Its heartbeat deadline is suspended while it is paused.

@@ -289,7 +289,7 @@ impl Clients {
         ))
     }
 
-    /// Moves a client's membership of a room behind the others.
+    /// Moves a client's membership of a room to the end of the list.
     pub(crate) fn move_to_end(&mut self, conn: ConnKey, room: RoomKey) {
         if let Some(client) = self.clients.get_mut(conn)
             && let Some(at) = client.memberships.iter().position(|m| m.room == room)

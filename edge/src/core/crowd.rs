@@ -1,4 +1,5 @@
-//! What all clients of a lane are told, one by one and in slices: its first snapshot, that its room does not exist, its end.
+//! Messages to every client of a lane, sent one by one in slices: the first snapshot, that the room does not exist, the
+//! end.
 
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::ServerMessage;

@@ -101,7 +101,7 @@ fn apply(
         Applied::Updated(taken) => {
             effects.counts().updates += u64::from(taken == UpdateOutcome::New);
             if !lane_state.clients().waiting().is_empty() {
-                // They have seen more than the lane had.
+                // The clients that wait have seen a later version through another edge.
                 crowd::call_waiting(hub, effects, (key, lane));
             }
             return taken;

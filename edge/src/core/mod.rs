@@ -152,7 +152,7 @@ impl Core {
         self.finish(now, transport);
     }
 
-    /// Charges a client for `count` frames that are no messages: pings, pongs and fragments.
+    /// Charges a client for `count` frames that are not messages: pings, pongs and fragments.
     pub fn handle_frames(
         &mut self,
         conn: ConnKey,

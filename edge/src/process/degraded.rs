@@ -1,4 +1,4 @@
-//! What keeps the edge from its work, since when, and what is said about it: once when it begins, once when it ends (D31).
+//! The faults that degrade the edge. Each is reported once when it begins and once when it ends (D31).
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ impl Why {
     }
 }
 
-/// What the edge sees of its dependencies.
+/// The state of the edge's dependencies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) nats_up: bool,

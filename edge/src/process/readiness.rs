@@ -28,7 +28,7 @@ const PROBE_DEADLINE: Duration = Duration::from_millis(200);
 /// The number of unanswered probes in a row after which a worker counts as gone. Its leases may still name it.
 const MISSES: u32 = 2;
 
-/// What the edge depends on.
+/// The dependencies of the edge.
 pub(super) struct Watched {
     pub(super) bus: Bus,
     pub(super) leases: watch::Receiver<Leases>,

@@ -95,7 +95,7 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    /// Creates a connection after its handshake. `early` holds the bytes received behind the request.
+    /// Creates a connection after its handshake. `early` holds the bytes received after the request.
     pub(super) fn new(
         key: ConnKey,
         index: u8,

@@ -127,7 +127,7 @@ impl Driver {
                 if hung_up < Poller::MOST {
                     break;
                 }
-                // Events come in the order in which they happened, so events of active players may be behind those of
+                // Events come in the order in which they happened, so events of active players may come after those of
                 // thousands of clients that hung up.
                 poller.poll_now()?;
             }

@@ -81,7 +81,7 @@ pub trait Handler {
     /// afterwards.
     fn too_big(&self, _conn: ConnKey, _start: &[u8], _now: Instant) {}
 
-    /// `count` frames arrived that are no messages: pings, pongs and fragments. They are not handled yet, so that a client
+    /// `count` frames arrived that are not messages: pings, pongs and fragments. They are not handled yet, so that a client
     /// that sends too many can be closed first.
     fn frames(&self, conn: ConnKey, count: u32, now: Instant);
 

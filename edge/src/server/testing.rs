@@ -48,7 +48,7 @@ struct Recorder {
     told: RefCell<VecDeque<Told>>,
     /// If set, every message pauses its connection.
     pausing: RefCell<Option<Connections>>,
-    /// If set, a connection is closed after `frames_left` frames that are no messages.
+    /// If set, a connection is closed after `frames_left` frames that are not messages.
     closing: RefCell<Option<Connections>>,
     frames_left: Cell<u32>,
 }
@@ -224,7 +224,7 @@ impl Rig {
             .expect("the awaited condition did not occur in time")
     }
 
-    /// Makes the handler close a connection (4029) after `count` frames that are no messages.
+    /// Makes the handler close a connection (4029) after `count` frames that are not messages.
     pub(crate) fn close_after_frames(&self, count: u32) {
         self.recorder.frames_left.set(count);
         *self.recorder.closing.borrow_mut() = Some(self.conns.clone());

@@ -39,7 +39,7 @@ const PLAIN: [Plain; 15] = [
     ("updates", "Updates taken from owners", |c| c.updates),
     (
         "stale",
-        "Slow clients whose queued frames were dropped and who got a new snapshot",
+        "Slow clients whose queued frames were dropped or that were closed",
         |c| c.stale,
     ),
     (

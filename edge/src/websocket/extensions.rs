@@ -39,7 +39,7 @@ pub struct Malformed;
 /// Returns the parameters of the first acceptable offer, over all lines of the header; `None` if there is none.
 ///
 /// # Errors
-/// If a line is malformed, even behind the accepted offer.
+/// If a line is malformed, even after the accepted offer.
 pub fn negotiate<'a>(
     lines: impl IntoIterator<Item = &'a str>,
 ) -> Result<Option<DeflateParams>, Malformed> {

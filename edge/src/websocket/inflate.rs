@@ -7,7 +7,7 @@ use crate::websocket::frame::{Message, MessageKind};
 use crate::websocket::payload;
 
 /// The four bytes that senders omit from the end of a message (RFC 7692 section 7.2.2), and an empty final block: DEFLATE
-/// reaches its end behind them only if the message is complete.
+/// reaches its end after them only if the message is complete.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xFF, 0xFF, 0x01, 0x00, 0x00, 0xFF, 0xFF];
 
 /// The initial size of the buffer, in bytes.

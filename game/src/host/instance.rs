@@ -18,7 +18,7 @@ use crate::reject::Reject;
 use crate::serving::Spectating;
 use crate::setup::Setup;
 
-/// A game that runs. The same events give the same instance. After a panic of the game it must not be used again.
+/// A running game. The same events give the same instance. After a panic of the game it must not be used again.
 pub struct GameInstance {
     game: Box<dyn AnyGame>,
     state: InstanceState,
@@ -169,7 +169,7 @@ impl GameInstance {
         self.state.arm(name.to_owned(), due_ms);
     }
 
-    /// Disarms a timer that fires and returns its due time; `None` if this arming of it is not armed any more.
+    /// Disarms a timer that is firing and returns its due time; `None` if it was cleared or armed again.
     pub fn take_timer(&mut self, name: &str, arming: u64) -> Option<u64> {
         let armed = self.state.timers.get(name)?;
         if armed.arming != arming {

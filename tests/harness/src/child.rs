@@ -277,8 +277,5 @@ fn spawn(
     command.stdin(Stdio::null());
     command.stdout(stream(&streams.stdout)?);
     command.stderr(stream(&streams.stderr)?);
-    command.spawn().map_err(|source| RigError::Spawn {
-        program: name.to_owned(),
-        source,
-    })
+    command.spawn().map_err(failed)
 }

@@ -89,7 +89,7 @@ impl Reader<'_> {
         self.tokens.get(index).is_some_and(|t| t.text == text)
     }
 
-    /// Whether `(` behind `pub` opens a type, not `(crate)`, `(super)` or `(in …)`.
+    /// Whether `(` after `pub` opens a type, not `(crate)`, `(super)` or `(in …)`.
     fn is_tuple_field(&self, open: usize) -> bool {
         !["crate", "super", "self", "in"]
             .iter()
@@ -157,7 +157,7 @@ impl Reader<'_> {
         self.add(segments, self.tokens[start].line, public, Some(name));
     }
 
-    /// The `,` behind the branch of a `use` that begins at `from`.
+    /// The `,` after the branch of a `use` that begins at `from`.
     fn end_of_branch(&self, from: usize, close: usize) -> usize {
         let mut i = from;
         while i < close && !self.is(i, ",") {

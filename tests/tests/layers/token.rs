@@ -132,7 +132,7 @@ fn end_of_char(chars: &[char], start: usize) -> Option<usize> {
     (chars.get(start + 2) == Some(&'\'')).then_some(start + 3)
 }
 
-/// Drops each item behind `#[cfg(test)]`; a file that begins with `#![cfg(test)]` is empty.
+/// Drops each item after `#[cfg(test)]`; a file that begins with `#![cfg(test)]` is empty.
 fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let (mut kept, mut i) = (Vec::new(), 0);
     while i < tokens.len() {
@@ -174,7 +174,7 @@ fn attribute(tokens: &[Token], start: usize) -> Option<(usize, bool, bool)> {
     Some((end, inner, test))
 }
 
-/// The index behind the group (`(…)`, `[…]`, `{…}`) that opens at `open`.
+/// The index after the group (`(…)`, `[…]`, `{…}`) that opens at `open`.
 pub(crate) fn end_of_group(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(open) {
@@ -192,7 +192,7 @@ pub(crate) fn end_of_group(tokens: &[Token], open: usize) -> usize {
     tokens.len()
 }
 
-/// The index behind the item, field or statement that begins at `start`.
+/// The index after the item, field or statement that begins at `start`.
 fn end_of_item(tokens: &[Token], start: usize) -> usize {
     let mut i = start;
     while let Some((end, ..)) = attribute(tokens, i) {

@@ -242,7 +242,7 @@ impl LeaseMachine {
         }
     }
 
-    /// What a machine that follows this one should know.
+    /// The knowledge for the next machine: this id and the highest epochs.
     pub fn earlier(&self) -> Earlier {
         Earlier {
             id: Some(self.state.own.id.clone()),

@@ -110,7 +110,7 @@ impl Streams {
         self.streams.get(room).map(|s| (s.id, s.next))
     }
 
-    /// Adds an item. Returns the batch of the earlier items if the item does not fit behind them.
+    /// Adds an item. Returns the batch of the earlier items if the item does not fit after them.
     pub(super) fn push(
         &mut self,
         worker: &WorkerId,

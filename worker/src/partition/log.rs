@@ -33,7 +33,7 @@ impl LogReading {
         self.next_seq.saturating_sub(1)
     }
 
-    /// Moves the position behind an entry. Returns whether the entry is new.
+    /// Moves the position past an entry. Returns whether the entry is new.
     pub(super) fn accept(&mut self, seq: u64) -> bool {
         let is_new = seq >= self.next_seq;
         if is_new {

@@ -165,7 +165,7 @@ impl OwnedPartition {
         cut::handle_log_lost(&mut self.state, cx);
     }
 
-    /// Handles a key from a reader of keys, with the number of keys that were stored behind it.
+    /// Handles a key from a reader of keys, with the number of keys that were stored after it.
     pub(crate) fn handle_kv(
         &mut self,
         cx: &mut Context,

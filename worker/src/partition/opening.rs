@@ -164,14 +164,14 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
     state.checkpoints.on_loaded(cx.now.at);
 }
 
-/// Lets a room in quarantine go on from its snapshot as another instance, because entries behind the snapshot are gone
+/// Lets a room in quarantine go on from its snapshot as another instance, because entries after the snapshot are gone
 /// from the log (D29). Its clients are told by the new instance that the inputs in between failed.
 fn restart(state: &mut PartitionState, cx: &Context, id: &RoomId, seq: u64) {
     if state.rooms.get(id).is_none() {
         tracing::error!(room = %id, seq, "a room in quarantine has no usable snapshot, and its log is gone");
         return;
     }
-    tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries behind its snapshot are gone from the log");
+    tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries after its snapshot are gone from the log");
     state.rooms.restart(id, Instance::of(seq, cx.now.log_ms));
     state.coverage.mark(id, seq, (0, 0), cx.now.at);
 }

@@ -35,7 +35,7 @@ pub(super) struct RoomReads {
 }
 
 impl RoomReads {
-    /// Queues an event behind the read of its room, and begins the read with the first one.
+    /// Queues an event until its room is read, and begins the read with the first one.
     pub(super) fn wait(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId, what: Waiting) {
         let is_first = !self.waiting.contains_key(id);
         let waiting = self.waiting.entry(id.clone()).or_default();

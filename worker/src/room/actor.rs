@@ -1,6 +1,7 @@
 //! A room in memory: creating, restoring and reading it.
 
 use grandstand_common::data::Data;
+use grandstand_common::envelope::MAX_LISTED_PLAYERS;
 use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, Joined};
 use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked};
@@ -11,9 +12,6 @@ use super::emit::Welcome;
 use super::logged::Logged;
 use super::players::Presence;
 use super::state::RoomState;
-
-/// The most players that a presence lists. Presences of larger rooms contain only the count.
-const PRESENCE_LISTED: usize = 64;
 
 /// A room that is in memory.
 #[derive(Debug)]
@@ -111,7 +109,7 @@ impl Room {
         self.last
     }
 
-    /// Lowers the last applied sequence to `last`, because the log lost the entries behind it (D11): entries with these
+    /// Lowers the last applied sequence to `last`, because the log lost the entries after it (D11): entries with these
     /// sequences are new.
     pub(crate) fn cut(&mut self, last: u64) {
         self.last = self.last.min(last);
@@ -175,7 +173,7 @@ impl Room {
             players.filter(|(_, p)| p.presence != Presence::Left)
         };
         let count = here().count();
-        let listed = if count <= PRESENCE_LISTED {
+        let listed = if count <= MAX_LISTED_PLAYERS {
             usize::MAX
         } else {
             0

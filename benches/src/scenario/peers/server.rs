@@ -72,12 +72,13 @@ impl Server {
     fn nginx(&self, dir: &Path, port: &Port) -> Result<Command, BenchError> {
         let own = self.dir.path();
         let template = dir.join("nchan.conf");
-        let text = std::fs::read_to_string(&template).map_err(|source| file(&template, source))?;
+        let text =
+            std::fs::read_to_string(&template).map_err(|source| file_error(&template, source))?;
         let text = text
             .replace("PORT", &port.address().port().to_string())
             .replace("DIR", &own.display().to_string());
         let path = own.join("nginx.conf");
-        put(&path, &text)?;
+        write_file(&path, &text)?;
         let mut command = Command::new("nginx");
         let paths = [("-p", own), ("-c", &path), ("-e", &own.join("error.log"))];
         for (flag, path) in paths {
@@ -95,7 +96,7 @@ impl Server {
         );
         self._ports.push(tcp);
         let path = self.dir.path().join("nats.conf");
-        put(&path, &config)?;
+        write_file(&path, &config)?;
         let mut command = Command::new(programs::find_nats()?);
         command.arg("-c").arg(path);
         Ok(command)
@@ -129,7 +130,7 @@ impl Server {
                 .create(true)
                 .append(true)
                 .open(&path);
-            opened.map_err(|source| file(&path, source))
+            opened.map_err(|source| file_error(&path, source))
         };
         command
             .stdin(Stdio::null())
@@ -217,11 +218,11 @@ fn script(mut command: Command, dir: &Path, name: &str) -> Command {
     command
 }
 
-fn put(path: &Path, text: &str) -> Result<(), BenchError> {
-    std::fs::write(path, text).map_err(|source| file(path, source))
+fn write_file(path: &Path, text: &str) -> Result<(), BenchError> {
+    std::fs::write(path, text).map_err(|source| file_error(path, source))
 }
 
-fn file(path: &Path, source: std::io::Error) -> BenchError {
+fn file_error(path: &Path, source: std::io::Error) -> BenchError {
     BenchError::File {
         path: path.display().to_string(),
         source,

@@ -1,8 +1,8 @@
-//! Goes on without what a damaged folder has lost, if the operator wants that (D30).
+//! Continues without the data that a damaged folder has lost, if the operator accepts that (D30).
 //!
 //! All readable records are written to a new store in the folder `accepted`. Then the damaged files move to a folder of their
-//! own, and the new ones take their places. A crash in between is made up for at the next start. Sequences and revisions
-//! go on behind those that are lost, so that none is given twice.
+//! own, and the new ones take their places. If the process crashes in between, the next start finishes the move.
+//! Sequences and revisions continue after the lost ones, so that none is used twice.
 
 use std::fs::File;
 use std::io;
@@ -21,6 +21,18 @@ const ACCEPTED: &str = "accepted";
 /// In `accepted`: says that it is complete, and names the folder for the damaged files.
 const COMPLETE: &str = "complete";
 
+/// Returns a name that no file or folder in `dir` has.
+fn free_name(dir: &Path) -> String {
+    let mut number = 1;
+    loop {
+        let name = format!("damaged-{number}");
+        if !dir.join(&name).exists() {
+            return name;
+        }
+        number += 1;
+    }
+}
+
 /// Replaces the store of `dir` by what can be read of it, and returns the folder with the damaged files.
 ///
 /// # Errors
@@ -31,9 +43,7 @@ pub(super) fn accept(dir: &Path, found: &Examined, time_ms: u64) -> fjall::Resul
     std::fs::create_dir(&accepted)?;
     let marks = rebuild(found, &accepted.join(STORE), time_ms)?;
     Record::create(&accepted, &marks, time_ms)?;
-    let aside = (1..).map(|i| format!("damaged-{i}"));
-    let aside = aside.into_iter().find(|name| !dir.join(name).exists());
-    let aside = aside.unwrap_or_default();
+    let aside = free_name(dir);
     std::fs::create_dir(dir.join(&aside))?;
     let complete = accepted.join(COMPLETE);
     std::fs::write(&complete, &aside)?;

@@ -277,7 +277,7 @@ impl Contents {
     }
 }
 
-/// The first key behind those of all partitions.
+/// The first key after those of all partitions.
 fn log_end(partitions: u16) -> [u8; 2] {
     partitions.to_be_bytes()
 }

@@ -35,7 +35,7 @@ pub(crate) enum Lookup<T> {
 pub(crate) trait Position {
     /// The type of items.
     type Item;
-    /// Returns the next items and moves behind them.
+    /// Returns the next items and moves past them.
     fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<Self::Item>;
 }
 

@@ -33,7 +33,7 @@ use grandstand_types::id::Partition;
 const CACHE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;
 /// The most entries that one commit removes.
-const REMOVED: usize = 16 * 1024;
+const MAX_REMOVED: usize = 16 * 1024;
 /// The names of the keyspaces.
 const KEYSPACES: [&str; 4] = ["log", "index", "value", "meta"];
 
@@ -114,7 +114,7 @@ impl Disk {
         self
     }
 
-    /// The keyspaces that were not there.
+    /// The keyspaces that were missing and have been created.
     pub(super) fn made(&self) -> &[&'static str] {
         &self.made
     }
@@ -174,8 +174,8 @@ impl Disk {
         batch.commit()
     }
 
-    /// A batch that is durable once it is committed. No batch is written before the one before is durable; therefore a
-    /// batch that follows a broken one shows that it was not the crash of a write that broke it.
+    /// A batch that is durable once it is committed. A batch is written only when the previous one is durable. A batch
+    /// after a broken one therefore proves that no crash broke it.
     fn batch(&self) -> OwnedWriteBatch {
         self.db.batch().durability(Some(PersistMode::SyncAll))
     }
@@ -294,7 +294,7 @@ impl Disk {
         Ok(entries)
     }
 
-    /// The last sequence of a partition that is older than `cutoff_ms`. Entries up to it may be removed.
+    /// The sequence of a partition's last entry that is older than `cutoff_ms`. Entries up to it may be removed.
     pub(super) fn too_old(
         &self,
         partition: Partition,
@@ -329,7 +329,7 @@ impl Disk {
             let mut batch = self.batch();
             let mut next = marks.clone();
             next.commit += 1;
-            for (stream, entry) in entries.by_ref().take(REMOVED) {
+            for (stream, entry) in entries.by_ref().take(MAX_REMOVED) {
                 let (key, value) = entry.into_inner()?;
                 next.streams[stream].entries.remove(checksum(&key, &value));
                 batch.remove(&self.log, key);

@@ -19,7 +19,7 @@ pub struct Servers {
     tls: bool,
 }
 
-/// What a URL says of the user.
+/// The login in a URL.
 #[derive(Clone, PartialEq, Eq)]
 enum Login {
     /// `nats://token@host`.
@@ -86,7 +86,7 @@ impl Servers {
         ] {
             if !part.is_empty() {
                 return Err(format!(
-                    "has a part behind `{mark}`, which means nothing to NATS; remove it (in a user or password write `{mark}` as {escape})"
+                    "has a part after `{mark}`, which means nothing to NATS; remove it (in a user or password write `{mark}` as {escape})"
                 ));
             }
         }
@@ -185,7 +185,7 @@ fn login(text: &str) -> Result<Option<Login>, String> {
         None => Ok(Some(Login::Token(decode(user)?))),
         Some(("", _)) => Err("has a password but no user".to_owned()),
         Some((_, "")) => {
-            Err("has a user with an empty password; a token has no colon behind it".to_owned())
+            Err("has a user with an empty password; a token has no colon after it".to_owned())
         }
         Some((name, password)) => Ok(Some(Login::User {
             name: decode(name)?,

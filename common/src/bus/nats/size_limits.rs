@@ -19,7 +19,7 @@ impl Default for SizeLimits {
 }
 
 impl SizeLimits {
-    /// Takes the limit of one more stream into account; -1 is none.
+    /// Takes the limit of one more stream into account; -1 means no limit.
     pub(super) fn lower(&mut self, is_log: bool, max: i32) {
         let limit = if is_log {
             &mut self.entry

@@ -1,6 +1,6 @@
 //! Descriptors kept in reserve, so that the admin port accepts connections when the process is out of descriptors.
 //!
-//! A descriptor is closed for a connection, which then takes its place. When the connection ends, a copy of the listener
+//! To accept a connection, a reserved descriptor is closed, and the connection takes its place. When the connection ends, a copy of the listener
 //! replaces its socket in one step, because a client would take a descriptor that is free for a moment.
 
 use std::io;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The number of descriptors, and so of connections that the port accepts then.
+/// The number of reserved descriptors: the connections that the port accepts once the process has none left.
 const RESERVE: usize = 4;
 
 /// A listener and its reserve.

@@ -159,7 +159,7 @@ pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<E
 }
 
 /// Compares a documented configuration file (`config/edge.toml`) with the defaults: it must set every key to its
-/// default and explain each in a comment above or behind it. [`Config::validate`] does not run, because a key without a
+/// default and explain each in a comment above it or on its line. [`Config::validate`] does not run, because a key without a
 /// sensible default (a secret) is empty in such a file. For tests.
 ///
 /// # Errors
@@ -182,7 +182,7 @@ pub fn check_documented<C: Config>(text: &str) -> Result<(), ConfigError> {
         if merged.values[name] != *default {
             merged.problem(name, origin, format!("must be the default, {default}"));
         } else if !explained {
-            merged.problem(name, origin, "needs a comment above or behind it");
+            merged.problem(name, origin, "needs a comment above it or on its line");
         }
     }
     merged.finish(|_: &C, _| {}).map(drop)

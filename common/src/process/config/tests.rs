@@ -249,7 +249,7 @@ grace_period_ms = 500
     let text = told(&good.replace("# Ports.\n", ""));
     assert_eq!(
         text,
-        "(documented):9: `ports` needs a comment above or behind it"
+        "(documented):9: `ports` needs a comment above it or on its line"
     );
     let text = told(&good.replace("enabled = false", "more = 1"));
     assert!(text.contains("`admin.enabled` is missing"), "{text}");

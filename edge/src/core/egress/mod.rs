@@ -102,9 +102,9 @@ fn on_room(
     let lacks_updates = hot::lacks_items(hub, effects, key, (batch.stream, batch.first));
     for Item { kind } in batch.items {
         match kind {
-            // The owner sends them again after the updates that they belong to.
-            Some(ItemKind::Direct(_) | ItemKind::Rejected(_) | ItemKind::Synced(_))
-                if lacks_updates => {}
+            // The owner sends them again after the updates that they belong to. A reject belongs to none: dropped here, it
+            // could come after an ack that covers it.
+            Some(ItemKind::Direct(_) | ItemKind::Synced(_)) if lacks_updates => {}
             Some(ItemKind::Hot(hot)) => hot::on_change(hub, effects, key, &hot, now),
             Some(kind) => items::apply(hub, effects, key, kind, now),
             None => {}

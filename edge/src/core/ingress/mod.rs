@@ -105,7 +105,7 @@ pub(super) fn on_too_big(state: &mut State, effects: &mut Effects, conn: ConnKey
     reply::error(clients, effects, conn, &error);
 }
 
-/// Charges a client for `count` frames that are no messages: pings, pongs and fragments.
+/// Charges a client for `count` frames that are not messages: pings, pongs and fragments.
 pub(super) fn on_frames(
     state: &mut State,
     effects: &mut Effects,

@@ -144,7 +144,7 @@ impl Chain {
         self.window.is_empty()
     }
 
-    /// Whether the owner has reported an entry behind `n` as processed.
+    /// Whether the owner has reported an entry after `n` as processed.
     pub(crate) fn is_beyond(&self, n: u64) -> bool {
         let first = self.window.front().map_or(self.next_n, |w| w.entry.n);
         first > n + 1

@@ -104,7 +104,7 @@ impl FrameLog {
         encoded
     }
 
-    /// Moves the fresh frames into the frozen buffer, behind the frozen frames that some member has not been sent.
+    /// Moves the fresh frames into the frozen buffer, after the frozen frames that some member has not been sent.
     /// Copies both unless no such frames are left.
     pub(crate) fn freeze(&mut self) {
         for (index, fresh) in self.fresh.iter_mut().enumerate() {

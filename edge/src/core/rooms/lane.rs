@@ -93,7 +93,7 @@ impl Lane {
         ended.map(|ended| &mut ended.clients)
     }
 
-    /// Ends the term. Its clients are no longer the lane's, and are told one by one.
+    /// Ends the term. Its clients leave the lane and are told one by one.
     pub(crate) fn end_term(&mut self, code: &str, now: Now) {
         let clients = self.clients.take();
         self.ended.push_back(EndedTerm {

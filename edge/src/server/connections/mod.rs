@@ -38,7 +38,7 @@ pub(crate) struct UpgradedSocket {
     /// The index of its route among the server's.
     pub(crate) route: u8,
     pub(crate) info: ConnectInfo,
-    /// Bytes received behind the handshake.
+    /// Bytes received after the handshake.
     pub(crate) early: Box<[u8]>,
 }
 

@@ -26,7 +26,7 @@ const MERGED_PART: usize = 8;
 ///
 /// The cap counts an item's bytes and its place in the queue, so that a flood of tiny items is bounded too. It does not
 /// count the first item, which is being written: while a client reads a snapshot larger than the cap, updates have their
-/// space behind it.
+/// space after it.
 #[derive(Debug)]
 pub struct Outbox {
     items: VecDeque<Item>,
@@ -180,12 +180,12 @@ impl Outbox {
         self.waiting() > self.cap
     }
 
-    /// The weight of the items behind the first, which the cap counts.
+    /// The weight of the items after the first, which the cap counts.
     fn waiting(&self) -> usize {
         self.weight - self.items.front().map_or(0, Item::weight)
     }
 
-    /// Copies neighbouring data items behind the first into one.
+    /// Copies neighbouring data items after the first into one.
     fn merge(&mut self) {
         let mut items = std::mem::take(&mut self.items).into_iter();
         self.items.extend(items.next());

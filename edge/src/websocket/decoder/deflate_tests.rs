@@ -71,13 +71,13 @@ fn the_rules_of_rfc_7692_hold_however_the_bytes_are_split() {
         ),
         ("a last block", f(0xC1, &last_hello), vec![text("Hello")]),
         (
-            "a last block without the byte behind it",
+            "a last block without the byte after it",
             f(0xC1, &last_hello[..7]),
             vec![text("Hello")],
         ),
         ("two blocks", f(0xC1, &two_blocks), vec![text("Hello")]),
         (
-            "blocks behind a last one",
+            "blocks after a last one",
             f(0xC1, &twice[..]),
             vec![text("HelloHello")],
         ),
@@ -162,7 +162,7 @@ fn the_rules_of_rfc_7692_hold_however_the_bytes_are_split() {
             error(Deflate),
         ),
         (
-            "invalid data behind a last block",
+            "invalid data after a last block",
             f(0xC1, &[&last_hello[..7], &[0xFF; 4]].concat()),
             error(Deflate),
         ),

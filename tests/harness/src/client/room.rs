@@ -146,7 +146,7 @@ impl Room {
         if !std::mem::take(&mut self.resend) {
             return Vec::new();
         }
-        self.waiting.iter().map(|(_, m)| m.clone()).collect()
+        self.unanswered_inputs()
     }
 
     /// Whether the client left the room or never joined it.

@@ -50,7 +50,7 @@ fn d10_the_read_of_the_rooms_ends_behind_the_own_write() {
     owner.handle_outcome(rig.now, token, Outcome::Stored(50));
     let rooms = (P, KvSource::Rooms);
     owner.handle_kv_idle(rig.now, (P, KvSource::Quarantine));
-    // No key is pending, but the own write was not delivered. A stale write may have moved a room behind this point.
+    // No key is pending, but the own write was not delivered. A stale write may have moved a room beyond this point.
     let key = subject::room_key(P, &room_id("echo-1"));
     owner.handle_kv(rig.now, rooms, entry(&key, "x".into(), 49), 0);
     assert_eq!(commands(&mut owner), []);

@@ -114,7 +114,7 @@ fn d30_every_byte_of_a_batch_s_header_counts() {
     assert!(journals.iter().all(|journal| journal.fault.is_none()));
     let path = rig::journal(&folder.0);
     let bytes = std::fs::read(&path).unwrap();
-    // A trailer ends a batch, and the next one begins behind it: tag, number of items, sequence.
+    // A trailer ends a batch, and the next one begins after it: tag, number of items, sequence.
     let ends = bytes
         .windows(4)
         .enumerate()
