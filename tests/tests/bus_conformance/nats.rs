@@ -180,10 +180,12 @@ async fn a_silent_server_is_noticed_and_waited_for() {
     server.pause();
     let began = Instant::now();
     let receipt = bus.append("in.0.room".to_owned(), text("x")).await.unwrap();
-    assert!(matches!(
-        soon("the receipt", receipt).await,
-        Err(AppendError::Unknown(_))
-    ));
+    let answer = soon("the receipt", receipt).await;
+    assert!(
+        matches!(answer, Err(AppendError::Unknown(_))),
+        "{answer:?} after {:?}",
+        began.elapsed()
+    );
     assert!(began.elapsed() < Duration::from_secs(6));
     server.resume();
     soon("the next append", async {

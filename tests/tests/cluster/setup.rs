@@ -181,7 +181,7 @@ async fn missing_replicas_are_reported() {
         .await
         .unwrap();
     let words = [
-        "IN_0",
+        "KV_cluster",
         "replicas 1",
         "3 is required",
         "set cluster.replicas to 1",

@@ -113,6 +113,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 ],
             ),
             (&["replay"], &["stored", "room"]),
+            (&["repartition"], &["stored"]),
             (&["counts"], &["stored::error"]),
             (&["stored"], &["room"]),
             (&["outbox"], &["deadlines"]),

@@ -4,7 +4,7 @@
 //! the numbers show which it misses. Beats carry the number of the next item.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::id::{RoomId, WorkerId};
@@ -12,8 +12,14 @@ use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
 use super::head::{ItemTooBig, RoomHead};
-use super::link::BEATS;
 use crate::deadlines::Deadlines;
+
+/// The delays of the first and the second beat after the last batch, and the interval of all further beats.
+pub(super) const BEATS: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(30),
+];
 
 /// The stream of one hot room.
 #[derive(Debug)]

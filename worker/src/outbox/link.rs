@@ -9,18 +9,12 @@ use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
 use super::head::RoomHead;
-use super::hot::Streams;
+use super::hot::{BEATS, Streams};
 
 /// The most batches whose rooms are remembered (D19).
 const REMEMBERED: usize = 4_096;
 /// The most rooms remembered for all batches of a link together.
 const REMEMBERED_ROOMS: usize = 262_144;
-/// The delays of the first and the second beat after the last batch, and the interval of all further beats.
-pub(super) const BEATS: [Duration; 3] = [
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-    Duration::from_secs(30),
-];
 
 /// The link to one edge.
 #[derive(Debug)]

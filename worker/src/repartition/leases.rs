@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::error::RepartitionError;
 use super::listing::{create, delete as delete_key, encode, failed, list};
-use super::{LOOK_EVERY, Step, Tell};
+use super::step::{LOOK_EVERY, Step, Tell};
 
 /// The silence after which a worker is marked as dead. Longer than that of workers among themselves (D16), because the
 /// tool has no renewals of its own that would prove that NATS is well.

@@ -12,6 +12,8 @@
 
 mod error;
 
+mod step;
+
 mod listing;
 
 mod stored_record;
@@ -26,6 +28,7 @@ mod former;
 
 pub use error::RepartitionError;
 pub use former::names;
+pub use step::{Step, Tell};
 
 use std::time::Duration;
 
@@ -35,10 +38,8 @@ use grandstand_common::record::{Checkpoint, Cut, Lease};
 use tokio::time::Instant;
 
 use leases::Taken;
+use step::LOOK_EVERY;
 use stored_record::StoredRecord;
-
-/// The pause between two looks at the leases.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The time for which the first owners of the next layout are awaited before the former streams are deleted all the
 /// same.
@@ -54,50 +55,6 @@ pub struct Request {
     /// Keep the streams of the former layout.
     pub keep_old: bool,
 }
-
-/// The state of a run, to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Waiting until workers have released their partitions.
-    Releasing {
-        /// The partitions that have a worker.
-        left: usize,
-        /// All partitions.
-        of: usize,
-        /// One of the workers.
-        holder: Option<String>,
-    },
-    /// Copying rooms.
-    Rooms {
-        /// The bucket, from 0.
-        bucket: u16,
-        /// The number of buckets.
-        buckets: u16,
-        /// The keys of the bucket that are copied.
-        done: u64,
-        /// The keys of the bucket.
-        of: u64,
-    },
-    /// Copying the entries that no snapshot covers.
-    Log {
-        /// The partitions that are done.
-        done: usize,
-        /// All partitions.
-        of: usize,
-    },
-    /// Waiting for the first owners of the next layout.
-    Owners {
-        /// The partitions that have one.
-        done: usize,
-        /// All partitions.
-        of: usize,
-    },
-    /// Deleting the streams of the former layout.
-    Deleting,
-}
-
-/// Shows the state of a run.
-pub type Tell<'a> = &'a mut dyn FnMut(&Step);
 
 /// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use grandstand_common::subject;
 
 use super::error::RepartitionError;
 use super::listing::{create, encode};
-use super::{Step, Tell};
+use super::step::{Step, Tell};
 use crate::stored::snapshot;
 
 /// The most writes in flight.

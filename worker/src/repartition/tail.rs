@@ -14,7 +14,7 @@ use prost::Message;
 use super::error::RepartitionError;
 use super::listing::{encode, list, replace};
 use super::rooms::Checkpoints;
-use super::{Step, Tell};
+use super::step::{Step, Tell};
 use crate::stored::quarantine::QuarantineRecord;
 use crate::stored::snapshot;
 

@@ -14,7 +14,9 @@ use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_path::SecondPath;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
-use crate::bus::nats::{connect, connection, inspect, jetstream, permissions, reader, streams};
+use crate::bus::nats::{
+    connect, connection, inspect, jetstream, kv_stream, permissions, reader, streams,
+};
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::{self, BusOptions};
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
@@ -89,7 +91,7 @@ impl Nats {
     }
 
     pub(crate) async fn ask_log_time(&self) -> Result<(), BusError> {
-        let stream = streams::kv_name(&options::bucket_name(&self.layout, Bucket::Leases));
+        let stream = kv_stream::kv_name(&options::bucket_name(&self.layout, Bucket::Leases));
         self.inner.connection.stream_info(&stream).await.map(drop)
     }
 
@@ -239,8 +241,8 @@ impl Nats {
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
         let bucket = options::bucket_name(&self.layout, bucket);
-        let stream = streams::kv_name(&bucket);
-        let subject = streams::kv_subject(&bucket, key);
+        let stream = kv_stream::kv_name(&bucket);
+        let subject = kv_stream::kv_subject(&bucket, key);
         self.inner
             .connection
             .last_message(&stream, &subject, key)
@@ -254,7 +256,8 @@ impl Nats {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, value, expecting(expected)).await
+        self.put(bucket, key, value, kv_stream::expecting(expected))
+            .await
     }
 
     pub(crate) async fn start_delete_if(
@@ -264,7 +267,7 @@ impl Nats {
         expected: u64,
         ttl_s: u64,
     ) -> Result<PutReceipt, PublishError> {
-        let mut headers = expecting(expected);
+        let mut headers = kv_stream::expecting(expected);
         headers.insert(jetstream::KV_OPERATION, "DEL");
         headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
         self.put(bucket, key, Bytes::new(), headers).await
@@ -278,7 +281,7 @@ impl Nats {
         headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
         let connection = &self.inner.connection;
-        let subject = streams::kv_subject(&options::bucket_name(&self.layout, bucket), key);
+        let subject = kv_stream::kv_subject(&options::bucket_name(&self.layout, bucket), key);
         connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
@@ -295,19 +298,11 @@ impl Nats {
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
         let bucket = options::bucket_name(&self.layout, bucket);
         let spec = reader::ReadSpec {
-            stream: streams::kv_name(&bucket),
-            filter: streams::kv_subject(&bucket, &format!("{prefix}>")),
+            stream: kv_stream::kv_name(&bucket),
+            filter: kv_stream::kv_subject(&bucket, &format!("{prefix}>")),
             from: 1,
             every_entry: false,
         };
         reader::open(self.inner.clone(), spec, reader::kv_entry).await
     }
-}
-
-/// The header that makes a put a compare-and-swap.
-pub(super) fn expecting(revision: u64) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let name = header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-    headers.insert(name, revision.to_string());
-    headers
 }

@@ -10,7 +10,7 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PutError};
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::replies::Waiter;
-use crate::bus::nats::{client, streams};
+use crate::bus::nats::{kv_stream, streams};
 use crate::bus::options::{self, BusOptions};
 use crate::bus::receipt::{Answer, PutReceipt};
 use crate::bus::types::{Bucket, KvEntry};
@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// The stream of the bucket with the record.
 pub(super) fn stream() -> String {
-    streams::kv_name(&options::bucket_name(&Layout::new(1, 1), Bucket::Cluster))
+    kv_stream::kv_name(&options::bucket_name(&Layout::new(1, 1), Bucket::Cluster))
 }
 
 /// Reads the record.
@@ -41,12 +41,24 @@ fn parse(entry: Option<&KvEntry>) -> Result<Option<ClusterRecord>, BusError> {
     }
 }
 
-/// Returns the stored layout. The first process of a cluster stores its own, whose streams must not exist with others'
-/// partitions; a process that has known a layout stores it again if the record is gone.
-pub(super) async fn settle(
+/// Creates missing streams of the cluster's layout and checks existing ones.
+pub(super) async fn ensure(
     connection: &Connection,
     options: &BusOptions,
-) -> Result<Layout, ConnectError> {
+    url: &str,
+) -> Result<(), ConnectError> {
+    if options.inspect_only {
+        return Ok(());
+    }
+    streams::ensure_record(connection, (options, url)).await?;
+    let layout = settle(connection, options).await?;
+    connection.replies.set_layout(layout);
+    streams::ensure_layout(connection, (options, url), &layout).await
+}
+
+/// Returns the stored layout. The first process of a cluster stores its own, whose streams must not exist with others'
+/// partitions; a process that has known a layout stores it again if the record is gone.
+async fn settle(connection: &Connection, options: &BusOptions) -> Result<Layout, ConnectError> {
     let setup = |cause| ConnectError::Setup {
         stream: stream(),
         cause,
@@ -77,7 +89,7 @@ pub(super) async fn settle(
 }
 
 /// Checks that this program and the cluster speak the same protocol.
-pub(super) fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
+fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
     match record.bus_protocol == BUS_PROTOCOL {
         true => Ok(()),
         false => Err(ConnectError::OtherProtocol {
@@ -89,7 +101,7 @@ pub(super) fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError>
 
 async fn get(connection: &Connection) -> Result<Option<KvEntry>, BusError> {
     let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
-    let subject = streams::kv_subject(&bucket, CLUSTER_KEY);
+    let subject = kv_stream::kv_subject(&bucket, CLUSTER_KEY);
     connection
         .last_message(&stream(), &subject, CLUSTER_KEY)
         .await
@@ -101,9 +113,9 @@ async fn put(
     revision: u64,
 ) -> Result<u64, PutError> {
     let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
-    let subject = streams::kv_subject(&bucket, CLUSTER_KEY);
+    let subject = kv_stream::kv_subject(&bucket, CLUSTER_KEY);
     let value = Bytes::from(serde_json::to_vec(record).unwrap_or_default());
-    let headers = client::expecting(revision);
+    let headers = kv_stream::expecting(revision);
     let (sender, receiver) = oneshot::channel();
     connection
         .ask(subject, Some(headers), value, Waiter::Put(sender))

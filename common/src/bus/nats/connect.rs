@@ -16,7 +16,7 @@ use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::listener::{Listener, RefusedServers};
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::{dial, permissions, streams};
+use crate::bus::nats::{cluster_record, dial, permissions};
 use crate::bus::options::BusOptions;
 use crate::exit::Exit;
 use crate::log_clock::LogClock;
@@ -110,7 +110,7 @@ async fn set_up(
     let deadline = Instant::now() + after;
     let mut last = None;
     loop {
-        let ensuring = streams::ensure(connection, options, url);
+        let ensuring = cluster_record::ensure(connection, options, url);
         let error = match timeout_at(deadline, ensuring).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
@@ -221,7 +221,7 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
 /// yet.
 async fn set_up_again(connection: Connection, options: BusOptions) {
     let mut told = false;
-    while let Err(error) = streams::ensure(&connection, &options, "the old address").await {
+    while let Err(error) = cluster_record::ensure(&connection, &options, "the old address").await {
         let again = error.exit() == Exit::Unavailable;
         if !told || !again {
             tracing::warn!(%error, again, "cannot check the streams after a reconnect");

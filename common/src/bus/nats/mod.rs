@@ -13,6 +13,8 @@ mod connection;
 
 mod jetstream;
 
+mod kv_stream;
+
 mod streams;
 
 mod dial;

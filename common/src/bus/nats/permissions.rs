@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::{connection, dial, streams};
+use crate::bus::nats::{connection, dial, kv_stream};
 use crate::bus::nats_error::{NatsError, NatsErrorKind};
 use crate::bus::options::{self, BusOptions};
 use crate::bus::types::{Bucket, Role};
@@ -120,16 +120,20 @@ fn trials(role: Role, options: &BusOptions) -> Vec<Trial> {
             for partition in 0..options.partitions {
                 let bucket = options::bucket_name(&layout, Bucket::Rooms(Partition(partition)));
                 let key = format!("{partition}.{TRIAL}");
-                add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, &key));
+                add(Verb::Publish, "$KV.>", kv_stream::kv_subject(&bucket, &key));
             }
             for bucket in options::buckets(&layout) {
                 let bucket = options::bucket_name(&layout, bucket);
-                add(Verb::Publish, "$KV.>", streams::kv_subject(&bucket, TRIAL));
+                add(
+                    Verb::Publish,
+                    "$KV.>",
+                    kv_stream::kv_subject(&bucket, TRIAL),
+                );
             }
         }
         _ => {
             let key = crate::record::CLUSTER_KEY;
-            let subject = streams::kv_subject(&cluster, key);
+            let subject = kv_stream::kv_subject(&cluster, key);
             add(Verb::Publish, "$KV.cluster.settings", subject);
         }
     }

@@ -6,8 +6,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
-use crate::bus::nats::cluster_record;
 use crate::bus::nats::connection::Connection;
+use crate::bus::nats::kv_stream::{kv_name, kv_subject};
 use crate::bus::nats::pub_ack::{
     DISABLED_FOR_ACCOUNT, EXISTS, NO_CLUSTER, NO_MEMORY, NO_RESOURCES, NO_STORAGE,
     NOT_ENOUGH_SERVERS,
@@ -29,16 +29,6 @@ pub(super) const SMALLEST_SHARE: i64 = 1 << 20;
 /// `IN_{k}`: a stream of the log.
 pub(super) fn log_name(stream: u16) -> String {
     format!("{LOG}{stream}")
-}
-
-/// `KV_{bucket}`: the stream of a bucket, with the name that other tools expect.
-pub(super) fn kv_name(bucket: &str) -> String {
-    format!("KV_{bucket}")
-}
-
-/// `$KV.{bucket}.{key}`: the subject of a key.
-pub(super) fn kv_subject(bucket: &str, key: &str) -> String {
-    format!("$KV.{bucket}.{key}")
 }
 
 /// The configuration that all streams share.
@@ -97,21 +87,16 @@ fn wanted_bucket(options: &BusOptions, layout: &Layout, bucket: Bucket) -> Confi
     }
 }
 
-/// Creates missing streams of the cluster's layout and checks existing ones.
-pub(super) async fn ensure(
+/// Creates or checks the stream of the bucket with the cluster's record.
+pub(super) async fn ensure_record(
     connection: &Connection,
-    options: &BusOptions,
-    url: &str,
+    how: (&BusOptions, &str),
 ) -> Result<(), ConnectError> {
-    if options.inspect_only {
-        return Ok(());
-    }
-    let first = options.layout();
-    let record = [wanted_bucket(options, &first, Bucket::Cluster)];
-    ensure_all(connection, (options, url), record.into(), 0).await?;
-    let layout = cluster_record::settle(connection, options).await?;
-    connection.replies.set_layout(layout);
-    ensure_layout(connection, (options, url), &layout).await
+    let first = how.0.layout();
+    let record = [wanted_bucket(how.0, &first, Bucket::Cluster)];
+    ensure_all(connection, how, record.into(), 0)
+        .await
+        .map(drop)
 }
 
 /// Creates missing streams of a layout and checks existing ones.
