@@ -7,7 +7,7 @@ use std::process::{Child as Spawned, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::time::Instant;
 
 use crate::error::RigError;
@@ -137,12 +137,18 @@ impl Child {
         self.signal(Signal::HUP)
     }
 
-    /// Pauses the process (SIGSTOP). Its connections stay open.
+    /// Pauses the process (SIGSTOP) and waits until it has stopped. Its connections stay open.
     ///
     /// # Errors
     /// If the signal cannot be sent.
     pub fn try_pause(&self) -> Result<(), RigError> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        if self.status.is_none() {
+            // The threads stop a moment after the signal is sent. The status stays for whoever reaps the process.
+            let states = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = waitid(WaitId::Pid(Pid::from_child(&self.spawned)), states);
+        }
+        Ok(())
     }
 
     /// Resumes a paused process (SIGCONT).
