@@ -168,7 +168,7 @@ impl Bus {
         either!(self, bus => bus.stats())
     }
 
-    /// What NATS refuses; `None` for an embedded bus.
+    /// The refusals of NATS; `None` for an embedded bus.
     pub fn errors(&self) -> Option<&NatsErrors> {
         match self {
             Self::Nats(bus) => Some(bus.errors()),

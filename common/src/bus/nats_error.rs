@@ -90,7 +90,7 @@ impl NatsError {
         }
     }
 
-    /// What it concerns: errors of one kind with the same scope are one fault.
+    /// The scope of the error: errors of one kind with the same scope are one fault.
     pub(crate) fn scope(&self) -> String {
         match (self.kind, &self.subject) {
             (NatsErrorKind::PublishDenied | NatsErrorKind::SubscribeDenied, Some(subject)) => {
@@ -101,7 +101,7 @@ impl NatsError {
         }
     }
 
-    /// What it means.
+    /// The meaning of the error.
     pub(crate) fn text(&self) -> String {
         let (words, scope) = (&self.words, self.scope());
         match self.kind {

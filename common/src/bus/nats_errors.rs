@@ -1,4 +1,4 @@
-//! What NATS refuses, and what was said about it (D27, D31).
+//! The refusals of NATS, and their reports (D27, D31).
 //!
 //! All connections of a process share one [`NatsErrors`], so that each fault is said once.
 
@@ -42,7 +42,7 @@ type Key = (NatsErrorKind, String);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What is refused at the moment, and since when.
+    /// The present refusals, and when they began.
     lasting: BTreeMap<Key, (NatsError, Instant)>,
     said: BTreeMap<Key, Said>,
 }
@@ -107,7 +107,7 @@ impl NatsErrors {
         self.0.any.load(Ordering::Relaxed)
     }
 
-    /// What NATS refuses at the moment, in its words, and how much more.
+    /// The present refusals in NATS' words, and the number of further ones.
     pub fn current(&self) -> Option<String> {
         if !self.any() {
             return None;

@@ -16,7 +16,7 @@ pub struct Message {
     pub payload: Bytes,
 }
 
-/// What a process does on the bus, which decides the permissions that it needs.
+/// The role of a process on the bus, which decides the permissions that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// An edge.

@@ -1,4 +1,4 @@
-//! What one reader of entries tells the clock of the log.
+//! The samples that one reader of entries gives to the clock of the log.
 
 use std::time::Instant;
 

@@ -30,7 +30,7 @@ const MAX_ABANDONED: usize = 8;
 /// The time that the threads have to end.
 const END_WITHIN: Duration = Duration::from_millis(500);
 
-/// What the room loops share.
+/// The state that the room loops share.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     pub(super) bus: &'a Bus,

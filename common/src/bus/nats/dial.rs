@@ -16,7 +16,7 @@ use crate::bus::options::BusOptions;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most time for all addresses.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// What the client library puts before NATS' words.
+/// The prefix of the client library before NATS' words.
 const WORDS: &str = "nats: ";
 
 /// Connects to one of the servers.
