@@ -184,6 +184,9 @@ pub enum BusError {
     /// An answer cannot be parsed.
     #[error("an answer cannot be parsed: {0}")]
     Malformed(&'static str),
+    /// A value cannot be encoded.
+    #[error("{0} cannot be encoded")]
+    NotEncoded(&'static str),
     /// The folder's disk failed.
     #[error("the store cannot be read")]
     StoreFailed,

@@ -21,6 +21,27 @@ pub enum RepartitionError {
     /// The cluster's record is missing or cannot be read.
     #[error("the cluster's record (bucket cluster, key settings) is missing or cannot be read")]
     Record,
+    /// A stored record cannot be read.
+    #[error(
+        "the record with the key {key} of the bucket {bucket} cannot be read ({cause}): restore it from a backup, then \
+         run this command again, or go back with --abort"
+    )]
+    Unreadable {
+        /// The bucket.
+        bucket: &'static str,
+        /// The key.
+        key: String,
+        /// The cause.
+        cause: serde_json::Error,
+    },
+    /// A record cannot be encoded.
+    #[error("{what} cannot be encoded: {cause}")]
+    Encode {
+        /// The key.
+        what: String,
+        /// The cause.
+        cause: serde_json::Error,
+    },
     /// Another process has changed the cluster's record.
     #[error(
         "another process has changed the cluster's record: is `cluster repartition` running twice? Run it once more"
@@ -93,7 +114,8 @@ impl RepartitionError {
         match self {
             Self::Embedded | Self::Numbers(_) | Self::NotUnderWay { .. } => Exit::Usage,
             Self::OtherUnderWay { .. } => Exit::Usage,
-            Self::Record => Exit::Damaged,
+            Self::Record | Self::Unreadable { .. } => Exit::Damaged,
+            Self::Encode { .. } => Exit::Internal,
             Self::Changed | Self::OldWorker { .. } | Self::TakenAgain { .. } => Exit::Unavailable,
             Self::Bus(_) | Self::Put { .. } | Self::Append { .. } | Self::Send(_) => {
                 Exit::Unavailable

@@ -9,7 +9,7 @@ use grandstand_common::record::{Lease, WorkerRecord, WorkerState};
 use tokio::time::Instant;
 
 use super::error::RepartitionError;
-use super::listing::{create, delete as delete_key, encode, failed, list};
+use super::listing::{create, decode, delete as delete_key, encode, failed, list};
 use super::step::{LOOK_EVERY, Step, Tell};
 
 /// The silence after which a worker is marked as dead. Longer than that of workers among themselves (D16), because the
@@ -36,12 +36,9 @@ struct Stored {
 /// Refuses to begin while workers live that do not follow a change of the layout.
 pub(super) async fn check_workers(bus: &Bus) -> Result<(), RepartitionError> {
     for entry in list(bus, Bucket::Workers).await? {
-        let record = entry.value.as_deref().map(serde_json::from_slice);
-        let record: Option<WorkerRecord> = record.and_then(Result::ok);
-        if let Some(record) = record
-            && record.state != WorkerState::Dead
-            && !record.follows_layout
-        {
+        let Some(value) = &entry.value else { continue };
+        let record: WorkerRecord = decode("workers", &entry.key, value)?;
+        if record.state != WorkerState::Dead && !record.follows_layout {
             return Err(RepartitionError::OldWorker {
                 worker: entry.key,
                 build: record.build,
@@ -134,7 +131,8 @@ pub(super) async fn give_back(old: &Bus) -> Result<(), RepartitionError> {
 /// Stores the first lease of each partition, which no worker has yet.
 pub(super) async fn put_first(new: &Bus, lease: &Lease) -> Result<(), RepartitionError> {
     for partition in new.layout().all_partitions() {
-        create(new, Bucket::Leases, &partition.to_string(), encode(lease)).await?;
+        let key = partition.to_string();
+        create(new, Bucket::Leases, &key, encode(&key, lease)?).await?;
     }
     Ok(())
 }
@@ -163,8 +161,8 @@ fn partition_of(bus: &Bus, entry: &KvEntry) -> Option<Partition> {
 async fn read(bus: &Bus) -> Result<BTreeMap<Partition, Stored>, RepartitionError> {
     let mut found = BTreeMap::new();
     for entry in list(bus, Bucket::Leases).await? {
-        let lease = entry.value.as_deref().map(serde_json::from_slice);
-        if let (Some(partition), Some(Ok(lease))) = (partition_of(bus, &entry), lease) {
+        if let (Some(partition), Some(value)) = (partition_of(bus, &entry), &entry.value) {
+            let lease = decode("leases", &entry.key, value)?;
             let revision = entry.revision;
             found.insert(partition, Stored { lease, revision });
         }
@@ -180,10 +178,8 @@ async fn put(
     revision: u64,
 ) -> Result<Option<u64>, RepartitionError> {
     let key = partition.to_string();
-    match bus
-        .put_if(Bucket::Leases, &key, encode(lease), revision)
-        .await
-    {
+    let value = encode(&key, lease)?;
+    match bus.put_if(Bucket::Leases, &key, value, revision).await {
         Ok(revision) => Ok(Some(revision)),
         Err(PutError::WrongRevision | PutError::Unknown(_) | PutError::NotSent(_)) => Ok(None),
         Err(cause) => Err(failed(&key, cause)),
@@ -207,11 +203,8 @@ impl Workers {
         self.looked = Some(now);
         let mut found = BTreeMap::new();
         for entry in list(bus, Bucket::Workers).await? {
-            let record = entry.value.as_deref().map(serde_json::from_slice);
-            let Some(Ok(record)) = record else {
-                continue;
-            };
-            let record: WorkerRecord = record;
+            let Some(value) = &entry.value else { continue };
+            let record: WorkerRecord = decode("workers", &entry.key, value)?;
             let known = self.seen.get(&entry.key);
             let known = known.filter(|(_, revision, _)| *revision == entry.revision);
             let since = known.map_or(now, |(_, _, since)| *since);
@@ -222,7 +215,8 @@ impl Workers {
                     ..record
                 };
                 // A worker that was renewed meanwhile stays.
-                let put = bus.put_if(Bucket::Workers, &entry.key, encode(&dead), entry.revision);
+                let value = encode(&entry.key, &dead)?;
+                let put = bus.put_if(Bucket::Workers, &entry.key, value, entry.revision);
                 if put.await.is_ok() {
                     tracing::info!(worker = entry.key, "marked as dead: it was silent");
                     state = WorkerState::Dead;

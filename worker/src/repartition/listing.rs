@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, Bus, BusError, KvEntry, PutError, Read};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::error::RepartitionError;
 
@@ -36,8 +37,29 @@ pub(super) async fn list(bus: &Bus, bucket: Bucket) -> Result<Vec<KvEntry>, BusE
 }
 
 /// Encodes a record as it is stored.
-pub(super) fn encode(record: &impl Serialize) -> Bytes {
-    serde_json::to_vec(record).unwrap_or_default().into()
+pub(super) fn encode(key: &str, record: &impl Serialize) -> Result<Bytes, RepartitionError> {
+    let value = serde_json::to_vec(record);
+    let value = value.map_err(|cause| RepartitionError::Encode {
+        what: key.to_owned(),
+        cause,
+    })?;
+    Ok(value.into())
+}
+
+/// Decodes a stored record.
+///
+/// # Errors
+/// If it cannot be read. To take it for missing would lose what it protects.
+pub(super) fn decode<T: DeserializeOwned>(
+    bucket: &'static str,
+    key: &str,
+    value: &Bytes,
+) -> Result<T, RepartitionError> {
+    serde_json::from_slice(value).map_err(|cause| RepartitionError::Unreadable {
+        bucket,
+        key: key.to_owned(),
+        cause,
+    })
 }
 
 /// Writes a key that has no value. One that has is what an interrupted run has written.
@@ -106,5 +128,28 @@ pub(super) fn failed(key: &str, cause: PutError) -> RepartitionError {
     RepartitionError::Put {
         what: key.to_owned(),
         cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use grandstand_common::record::Lease;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_encoded_is_an_error_and_no_empty_value() {
+        let no_json = BTreeMap::from([((1, 2), 3)]);
+        let error = encode("7", &no_json).unwrap_err().to_string();
+        assert!(error.starts_with("7 cannot be encoded: "), "{error}");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_an_error_with_its_place() {
+        let error = decode::<Lease>("leases", "7", &Bytes::new()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("key 7 of the bucket leases"), "{error}");
     }
 }

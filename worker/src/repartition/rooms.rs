@@ -9,7 +9,7 @@ use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 
 use super::error::RepartitionError;
-use super::listing::{create, encode};
+use super::listing::{create, decode, encode};
 use super::step::{Step, Tell};
 use crate::stored::snapshot;
 
@@ -27,9 +27,9 @@ pub(super) async fn checkpoints(bus: &Bus) -> Result<Checkpoints, RepartitionErr
     for partition in bus.layout().all_partitions() {
         let key = subject::checkpoint_key(partition);
         let entry = bus.get(Bucket::Rooms(partition), &key).await?;
-        let value = entry.and_then(|entry| entry.value);
-        let checkpoint = value.and_then(|value| serde_json::from_slice(&value).ok());
-        found.extend(checkpoint.map(|checkpoint| (partition, checkpoint)));
+        if let Some(value) = entry.and_then(|entry| entry.value) {
+            found.insert(partition, decode("rooms", &key, &value)?);
+        }
     }
     Ok(found)
 }
@@ -41,7 +41,8 @@ pub(super) async fn put_checkpoints(
 ) -> Result<(), RepartitionError> {
     for partition in bus.layout().all_partitions() {
         let key = subject::checkpoint_key(partition);
-        create(bus, Bucket::Rooms(partition), &key, encode(checkpoint)).await?;
+        let value = encode(&key, checkpoint)?;
+        create(bus, Bucket::Rooms(partition), &key, value).await?;
     }
     Ok(())
 }

@@ -39,7 +39,8 @@ impl StoredRecord {
     ) -> Result<(), RepartitionError> {
         let mut next = self.value.clone();
         change(&mut next);
-        let put = bus.put_if(Bucket::Cluster, CLUSTER_KEY, encode(&next), self.revision);
+        let value = encode(CLUSTER_KEY, &next)?;
+        let put = bus.put_if(Bucket::Cluster, CLUSTER_KEY, value, self.revision);
         match put.await {
             Ok(revision) => {
                 (self.value, self.revision) = (next, revision);

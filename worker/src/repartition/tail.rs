@@ -12,7 +12,7 @@ use grandstand_common::wire::Entry;
 use prost::Message;
 
 use super::error::RepartitionError;
-use super::listing::{encode, list, replace};
+use super::listing::{decode, encode, list, replace};
 use super::rooms::Checkpoints;
 use super::step::{Step, Tell};
 use crate::stored::quarantine::QuarantineRecord;
@@ -197,11 +197,11 @@ fn with_time(entry: &LogEntry) -> Bytes {
 async fn records(old: &Bus) -> Result<Records, RepartitionError> {
     let mut found = Records::new();
     for entry in list(old, Bucket::Quarantine).await? {
-        let record = entry.value.as_deref().map(serde_json::from_slice);
-        if let (Some((partition, room)), Some(Ok(record))) =
-            (subject::parse_room_key(&entry.key), record)
+        if let (Some((partition, room)), Some(value)) =
+            (subject::parse_room_key(&entry.key), &entry.value)
             && old.layout().index_of(partition).is_some()
         {
+            let record = decode("quarantine", &entry.key, value)?;
             found.entry(partition).or_default().insert(room, record);
         }
     }
@@ -223,7 +223,7 @@ async fn put_record(
     };
     let key = subject::room_key(partition, room);
     let record = QuarantineRecord { seq, ..record };
-    replace(new, Bucket::Quarantine, &key, encode(&record)).await
+    replace(new, Bucket::Quarantine, &key, encode(&key, &record)?).await
 }
 
 #[cfg(test)]

@@ -216,12 +216,11 @@ impl Nats {
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
         let stream = streams::log_name(self.layout.stream_of(partition));
-        Ok(self
-            .inner
+        self.inner
             .connection
             .stream_info(&stream)
             .await?
-            .log_state())
+            .log_state()
     }
 
     pub(crate) async fn read_log(

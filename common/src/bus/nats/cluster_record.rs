@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use grandstand_types::layout::Layout;
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::bus::connect_error::ConnectError;
@@ -81,7 +82,8 @@ async fn settle(connection: &Connection, options: &BusOptions) -> Result<Layout,
             next: None,
             previous: None,
         };
-        let stored = put(connection, &record, found.map_or(0, |entry| entry.revision)).await;
+        let value = encode(&record).map_err(setup)?;
+        let stored = put(connection, value, found.map_or(0, |entry| entry.revision)).await;
         if !matches!(stored, Ok(_) | Err(PutError::WrongRevision)) {
             tokio::time::sleep(RETRY).await;
         }
@@ -107,14 +109,15 @@ async fn get(connection: &Connection) -> Result<Option<KvEntry>, BusError> {
         .await
 }
 
-async fn put(
-    connection: &Connection,
-    record: &ClusterRecord,
-    revision: u64,
-) -> Result<u64, PutError> {
+fn encode(record: &impl Serialize) -> Result<Bytes, BusError> {
+    let value = serde_json::to_vec(record);
+    let value = value.map_err(|_| BusError::NotEncoded("the cluster's record"))?;
+    Ok(value.into())
+}
+
+async fn put(connection: &Connection, value: Bytes, revision: u64) -> Result<u64, PutError> {
     let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
     let subject = kv_stream::kv_subject(&bucket, CLUSTER_KEY);
-    let value = Bytes::from(serde_json::to_vec(record).unwrap_or_default());
     let headers = kv_stream::expecting(revision);
     let (sender, receiver) = oneshot::channel();
     connection
@@ -122,4 +125,18 @@ async fn put(
         .await?
         .keep();
     PutReceipt(Answer::Pending(receiver)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_cannot_be_encoded_is_an_error_and_no_empty_value() {
+        let no_json = BTreeMap::from([((1, 2), 3)]);
+        let error = encode(&no_json).unwrap_err();
+        assert_eq!(error, BusError::NotEncoded("the cluster's record"));
+    }
 }

@@ -49,12 +49,12 @@ impl StreamState {
 }
 
 impl StreamInfo {
-    pub(in crate::bus::nats) fn log_state(&self) -> LogState {
-        LogState {
+    pub(in crate::bus::nats) fn log_state(&self) -> Result<LogState, BusError> {
+        Ok(LogState {
             first: self.state.first(),
             last: self.state.last_seq,
-            created_ms: unix_ms(&self.created).unwrap_or(0),
-        }
+            created_ms: unix_ms(&self.created)?,
+        })
     }
 }
 
@@ -134,7 +134,8 @@ impl Connection {
         subject: String,
         request: &impl Serialize,
     ) -> Result<Bytes, BusError> {
-        let request = serde_json::to_vec(request).map_err(|_| BusError::Malformed("request"))?;
+        let request = serde_json::to_vec(request);
+        let request = request.map_err(|_| BusError::NotEncoded("the request"))?;
         let asked = tokio::select! {
             asked = self.request(subject.clone(), request.into(), timeout) => asked?,
             words = self.errors.publish_denied(&subject) => return Err(BusError::Denied { words }),
@@ -157,7 +158,7 @@ impl Connection {
         let received = Instant::now().into_std();
         let info: StreamInfo =
             serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("stream info"))?;
-        if let Some(time_ms) = info.answered.as_deref().and_then(unix_ms) {
+        if let Some(time_ms) = info.answered.as_deref().and_then(|time| unix_ms(time).ok()) {
             self.log_clock.note(received, time_ms);
         }
         Ok(info)
@@ -241,7 +242,10 @@ impl Connection {
         seq: u64,
     ) -> Result<Option<u64>, BusError> {
         match self.message(stream, &MessageRequest::Seq { seq }).await? {
-            Some(answer) => Ok(unix_ms(MessageResponse::read(&answer)?.message.time)),
+            Some(answer) => {
+                let response = MessageResponse::read(&answer)?;
+                unix_ms(response.message.time).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -274,7 +278,7 @@ impl Connection {
             key: key.to_owned(),
             value,
             revision: response.message.seq,
-            time_ms: unix_ms(response.message.time).unwrap_or(0),
+            time_ms: unix_ms(response.message.time)?,
         }))
     }
 }

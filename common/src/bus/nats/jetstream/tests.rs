@@ -1,6 +1,7 @@
 use super::api::StreamState;
-use super::message::is_marker_block;
+use super::message::{is_marker_block, unix_ms};
 use super::*;
+use crate::bus::error::BusError;
 
 #[test]
 fn delivery_subjects_of_old_and_new_servers_are_read() {
@@ -42,4 +43,12 @@ fn an_empty_stream_begins_after_its_end() {
         last_seq: 0,
     };
     assert_eq!(state.first(), 1);
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_an_error_and_not_another_time() {
+    assert_eq!(unix_ms("1970-01-01T00:00:01.5Z"), Ok(1_500));
+    for time in ["", "yesterday", "1969-12-31T23:59:00Z"] {
+        assert_eq!(unix_ms(time), Err(BusError::Malformed("a time")), "{time}");
+    }
 }
