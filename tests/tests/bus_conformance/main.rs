@@ -13,6 +13,7 @@ mod messages;
 
 mod nats;
 mod readers;
+mod renewed;
 mod rig;
 
 macro_rules! conformance {

@@ -138,8 +138,8 @@ async fn client_options(
     let (replies, wake) = (replies.clone(), wake.clone());
     let errors = Listener::new(&options.errors, &replies.stats);
     let refused = RefusedServers::new(&errors);
-    let client = servers
-        .connect_options()
+    let client = dial::options(servers, options)
+        .await?
         .name(&options.name)
         .client_capacity(CLIENT_CAPACITY)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
@@ -162,7 +162,7 @@ async fn client_options(
             wake.notify_one();
             async {}
         });
-    dial::with_credentials(client, servers, options).await
+    Ok(client)
 }
 
 /// No delay at first, then doubling up to 250 ms with up to half of it random, so that many clients do not reconnect at

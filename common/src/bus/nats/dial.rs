@@ -8,6 +8,7 @@ use rand::RngExt as _;
 use tokio::time::timeout;
 
 use crate::bus::connect_error::ConnectError;
+use crate::bus::nats::credentials::{self, Credentials};
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats_error::{NatsError, NatsErrorKind};
 use crate::bus::options::BusOptions;
@@ -58,23 +59,25 @@ pub(super) fn words_in(text: &str) -> Option<String> {
     Some(words.to_owned())
 }
 
-/// Adds the credentials file, if there is one.
-pub(super) async fn with_credentials(
-    client: ConnectOptions,
+/// The first options of each connection: the login in the URL or of the credentials file, and TLS. The file is read for
+/// each connection.
+pub(super) async fn options(
     servers: &Servers,
     options: &BusOptions,
 ) -> Result<ConnectOptions, ConnectError> {
     let Some(path) = &options.credentials else {
-        return Ok(client);
+        return Ok(servers.with_login(ConnectOptions::new()));
     };
     if servers.has_login() {
         return Err(ConnectError::TwoLogins { path: path.clone() });
     }
-    let with = client.credentials_file(path).await;
-    with.map_err(|cause| ConnectError::Credentials {
+    let opened = Credentials::open(path).await;
+    let credentials = opened.map_err(|cause| ConnectError::Credentials {
         path: path.clone(),
         cause,
-    })
+    })?;
+    let answer = move |nonce| credentials.clone().answer(nonce);
+    Ok(servers.with_login(ConnectOptions::with_auth_callback(answer)))
 }
 
 /// Checks that a credentials file can be read and has a JWT and a key in it.
@@ -82,9 +85,7 @@ pub(super) async fn with_credentials(
 /// # Errors
 /// If it has not.
 pub fn check_credentials(path: &Path) -> Result<(), ConnectError> {
-    let text = std::fs::read_to_string(path);
-    let read = text.and_then(|text| ConnectOptions::with_credentials(&text));
-    read.map(drop).map_err(|cause| ConnectError::Credentials {
+    credentials::check(path).map_err(|cause| ConnectError::Credentials {
         path: path.to_owned(),
         cause,
     })

@@ -17,6 +17,8 @@ mod kv_stream;
 
 mod streams;
 
+mod credentials;
+
 mod dial;
 
 mod permissions;

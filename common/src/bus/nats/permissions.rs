@@ -252,8 +252,8 @@ impl TrialConnection {
     async fn open(servers: &Servers, options: &BusOptions) -> Result<Self, ConnectError> {
         let heard = Arc::new(Heard::default());
         let hears = heard.clone();
-        let client = servers
-            .connect_options()
+        let client = dial::options(servers, options)
+            .await?
             .name(format!("{} (permissions)", options.name))
             .connection_timeout(dial::CONNECT_TIMEOUT)
             .max_reconnects(1)
@@ -271,7 +271,6 @@ impl TrialConnection {
                     }
                 }
             });
-        let client = dial::with_credentials(client, servers, options).await?;
         let client = dial::connect(client, servers).await?;
         Ok(Self { client, heard })
     }

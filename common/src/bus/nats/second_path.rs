@@ -177,9 +177,9 @@ impl Seeker {
     async fn connect(&self, address: ServerAddr, gone: &Arc<Notify>) -> Option<Client> {
         let gone = gone.clone();
         let listener = Listener::new(&self.connection.errors, &self.connection.replies.stats);
-        let options = self
-            .servers
-            .connect_options()
+        let options = dial::options(&self.servers, &self.options)
+            .await
+            .ok()?
             .name(format!("{} (second)", self.options.name))
             .client_capacity(CAPACITY)
             .subscription_capacity(CAPACITY)
@@ -193,8 +193,7 @@ impl Seeker {
                 }
                 async {}
             });
-        let options = dial::with_credentials(options, &self.servers, &self.options).await;
-        let connecting = options.ok()?.connect(address);
+        let connecting = options.connect(address);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         connected.ok()?.ok()
     }

@@ -113,9 +113,9 @@ impl Servers {
         self.login.is_some()
     }
 
-    /// Options for a connection to any of the servers, and to those that they announce.
-    pub(super) fn connect_options(&self) -> ConnectOptions {
-        let options = ConnectOptions::new().require_tls(self.tls);
+    /// Adds the login of the URL, if there is one, and TLS: for any of the servers, and those that they announce.
+    pub(super) fn with_login(&self, options: ConnectOptions) -> ConnectOptions {
+        let options = options.require_tls(self.tls);
         match self.login.clone() {
             None => options,
             Some(Login::Token(token)) => options.token(token),
