@@ -32,8 +32,8 @@ struct Shared {
     /// Whether something is refused: all that an append reads while all is well.
     any: AtomicBool,
     state: Mutex<State>,
-    /// Counts the errors.
-    noted: watch::Sender<u64>,
+    /// Counts the errors, and the refusals that have passed.
+    changes: watch::Sender<u64>,
     /// Counts the times that all connections must be made again.
     reconnects: watch::Sender<u64>,
 }
@@ -93,7 +93,7 @@ impl NatsErrors {
                 .store(!state.lasting.is_empty(), Ordering::Relaxed);
             said
         };
-        self.0.noted.send_modify(|count| *count += 1);
+        self.0.changes.send_modify(|count| *count += 1);
         let Some(text) = said else { return };
         let kind = error.kind.name();
         match error.kind.lasts() {
@@ -144,13 +144,23 @@ impl NatsErrors {
 
     /// Waits until NATS denies a message on such a subject, and returns its words.
     pub(crate) async fn publish_denied(&self, subject: &str) -> String {
-        let mut noted = self.0.noted.subscribe();
+        let mut changes = self.0.changes.subscribe();
         loop {
             if let Some(words) = self.denies_publish(subject) {
                 return words;
             }
             // `self` owns the sender.
-            let _ = noted.changed().await;
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Waits while NATS denies a message on such a subject: until a trial of the permission succeeds, or there is a new
+    /// connection.
+    pub(crate) async fn publish_permitted(&self, subject: &str) {
+        let mut changes = self.0.changes.subscribe();
+        while self.denies_publish(subject).is_some() {
+            // `self` owns the sender.
+            let _ = changes.changed().await;
         }
     }
 
@@ -172,6 +182,7 @@ impl NatsErrors {
             .any
             .store(!state.lasting.is_empty(), Ordering::Relaxed);
         drop(state);
+        self.0.changes.send_modify(|count| *count += 1);
         if error.kind == NatsErrorKind::SubscribeDenied {
             self.reconnect();
         }
@@ -203,6 +214,7 @@ impl NatsErrors {
         if self.any() {
             self.0.state.lock().lasting.clear();
             self.0.any.store(false, Ordering::Relaxed);
+            self.0.changes.send_modify(|count| *count += 1);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod denied;
 mod folder;
 mod kv;
 mod log;

@@ -27,6 +27,9 @@ pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// better to repeat a request soon.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a request waits for a permission that NATS has denied before. The process tries it about as often.
+const DENIED_PAUSE: Duration = Duration::from_secs(2);
+
 /// A connection and its replies.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
@@ -96,6 +99,17 @@ impl Connection {
             None => Ok(()),
             Some(words) => Err(PublishError::Denied(words)),
         }
+    }
+
+    /// Waits while NATS denies such a message, for a while. Whoever repeats a denied request repeats it no faster than
+    /// that, and NATS is not asked again before it grants the permission.
+    pub(super) async fn until_permitted(&self, subject: &str) -> Result<(), BusError> {
+        let Some(words) = self.errors.denies_publish(subject) else {
+            return Ok(());
+        };
+        let permitted = self.errors.publish_permitted(subject);
+        let waited = tokio::time::timeout(DENIED_PAUSE, permitted).await;
+        waited.map_err(|_| BusError::Denied { words })
     }
 
     /// Sends a message whose answer goes to `waiter`.

@@ -136,6 +136,7 @@ impl Connection {
     ) -> Result<Bytes, BusError> {
         let request = serde_json::to_vec(request);
         let request = request.map_err(|_| BusError::NotEncoded("the request"))?;
+        self.until_permitted(&subject).await?;
         let asked = tokio::select! {
             asked = self.request(subject.clone(), request.into(), timeout) => asked?,
             words = self.errors.publish_denied(&subject) => return Err(BusError::Denied { words }),
