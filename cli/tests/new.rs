@@ -41,30 +41,35 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The packages of this workspace that the program is built of.
-const PACKAGES: [&str; 7] = [
-    "grandstand",
-    "grandstand-common",
-    "grandstand-edge",
-    "grandstand-game",
-    "grandstand-games",
-    "grandstand-types",
-    "grandstand-worker",
-];
+/// The settings of this workspace's development profile for single packages, as options of cargo.
+fn settings() -> Vec<String> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(manifest).unwrap()).unwrap();
+    let packages = manifest["profile"]["dev"]["package"].as_table().unwrap();
+    // The written program optimizes all dependencies, which takes minutes.
+    let mut options = vec!["--config=profile.dev.package.\"*\".opt-level=0".to_owned()];
+    for (package, settings) in packages {
+        for (key, value) in settings.as_table().unwrap() {
+            options.push(format!(
+                "--config=profile.dev.package.\"{package}\".{key}={value}"
+            ));
+        }
+    }
+    options
+}
 
-/// Builds the program as its author would, but offline, with the versions of this workspace and in its target folder, so
-/// that no dependency is compiled twice. The packages of the workspace are compiled again, without optimization.
+/// Builds the program as its author would, but offline, and with the versions, the settings and the target folder of this
+/// workspace, so that few packages are compiled again.
 fn build(project: &Path, name: &str) -> PathBuf {
     let profile = Path::new(PROGRAM).parent().unwrap();
     let target = profile.parent().unwrap();
     let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
     std::fs::copy(lock, project.join("Cargo.lock")).unwrap();
-    let quickly =
-        PACKAGES.map(|package| format!("--config=profile.dev.package.{package}.opt-level=0"));
     let built = Command::new(env!("CARGO"))
         .args(["build", "--offline", "--quiet", "--target-dir"])
         .arg(target)
-        .args(quickly)
+        .args(settings())
         .current_dir(project)
         .output()
         .unwrap();

@@ -9,6 +9,8 @@ use grandstand_common::subject;
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) log: Vec<LogEntry>,
+    /// The partition of each entry. The subjects are not parsed at each read, which took most of the simulation's time.
+    partitions: Vec<Option<u16>>,
     pub(crate) keys: BTreeMap<(String, String), KvEntry>,
     revision: u64,
 }
@@ -25,6 +27,8 @@ impl Store {
     pub(crate) fn append(&mut self, subject: String, payload: bytes::Bytes, time_ms: u64) -> u64 {
         let seq = self.log.len() as u64 + 1;
         let last = self.log.last().map_or(0, |e| e.time_ms);
+        let partition = subject::parse_log(&subject).map(|(partition, _)| partition.0);
+        self.partitions.push(partition);
         self.log.push(LogEntry {
             seq,
             time_ms: time_ms.max(last),
@@ -36,10 +40,10 @@ impl Store {
 
     /// The entries of a partition, beginning with `from`.
     pub(crate) fn read(&self, partition: u16, from: u64) -> Vec<LogEntry> {
-        let new = self.log.get(from.max(1) as usize - 1..).unwrap_or_default();
-        let ours =
-            |e: &&LogEntry| subject::parse_log(&e.subject).is_some_and(|(p, _)| p.0 == partition);
-        new.iter().filter(ours).cloned().collect()
+        let start = (from.max(1) as usize - 1).min(self.log.len());
+        let new = self.log[start..].iter().zip(&self.partitions[start..]);
+        let ours = new.filter(|(_, owner)| **owner == Some(partition));
+        ours.map(|(entry, _)| entry.clone()).collect()
     }
 
     /// A key's state.
