@@ -38,7 +38,9 @@ async fn tokens_are_checked_and_renewed(site: Site) {
     let mut alice = Client::connect(query).await;
     alice.join("relay-1", json!({})).await;
     alice
-        .expect("notice", json!({"code": "token_expiring"}))
+        .until("the notice that the token expires", |alice| {
+            alice.has_notice("token_expiring")
+        })
         .await;
     let auth = |token: String| json!({"type": "auth", "id": 1, "token": token});
     alice.send(auth(token("bob", 3600, &RELAY))).await;
