@@ -1,11 +1,8 @@
 //! Rules of the log, for every bus.
 
-use std::time::Duration;
-
 use grandstand_common::bus::{Bucket, Read};
 use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::subject;
-use tokio::time::Instant;
 
 use crate::rig::{Rig, append, entry, soon, text};
 
@@ -78,12 +75,10 @@ pub(crate) async fn a_log_is_read_from_a_sequence_and_then_live(rig: Rig) {
 }
 
 pub(crate) async fn an_empty_log_is_idle_at_once(rig: Rig) {
-    let began = Instant::now();
     let mut reader = rig.bus.read_log(P0, 1).await.unwrap();
     assert_eq!(soon("idle", reader.next()).await, Read::Idle);
     let mut watch = rig.bus.watch(Bucket::Rooms(P0), "0.").await.unwrap();
     assert_eq!(soon("idle", watch.next()).await, Read::Idle);
-    assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(reader.try_next(), None);
     assert_eq!(soon("another idle", reader.next()).await, Read::Idle);
 }

@@ -16,7 +16,6 @@ use grandstand_common::subject;
 use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::nats::NatsServer;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::rig::{append, entry, key, options, soon, text};
 
@@ -61,9 +60,10 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
         .start_put_if(Bucket::Leases, "0", text("hanging"), 0)
         .await
         .unwrap();
-    let (for_request, killed) = (bus.clone(), Instant::now());
+    let for_request = bus.clone();
     let request = tokio::spawn(async move {
-        let wait = Duration::from_secs(9);
+        // The request fails with the connection and not at its deadline.
+        let wait = Duration::from_secs(3600);
         for_request
             .request("edge.a".to_owned(), Bytes::new(), wait)
             .await
@@ -77,10 +77,6 @@ async fn a_killed_server_fails_receipts_at_once_and_readers_go_on_without_loss_o
     assert_eq!(
         soon("the request", request).await.unwrap(),
         Err(RequestError::Disconnected)
-    );
-    assert!(
-        killed.elapsed() < Duration::from_secs(3),
-        "the request fails at once, not at its deadline"
     );
     until(&mut connection_state, |state| {
         *state == ConnectionState::Down
@@ -178,15 +174,9 @@ async fn a_silent_server_is_noticed_and_waited_for() {
     let server = NatsServer::start().await;
     let bus = Bus::connect_nats(&server.url(), &options()).await.unwrap();
     server.pause();
-    let began = Instant::now();
     let receipt = bus.append("in.0.room".to_owned(), text("x")).await.unwrap();
     let answer = soon("the receipt", receipt).await;
-    assert!(
-        matches!(answer, Err(AppendError::Unknown(_))),
-        "{answer:?} after {:?}",
-        began.elapsed()
-    );
-    assert!(began.elapsed() < Duration::from_secs(6));
+    assert!(matches!(answer, Err(AppendError::Unknown(_))), "{answer:?}");
     server.resume();
     soon("the next append", async {
         while bus.append("in.0.room".to_owned(), text("y")).await.is_err() {
@@ -318,8 +308,7 @@ async fn streams_without_a_record_are_compared_with_what_is_configured() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_reported_soon_in_one_line() {
-    let began = Instant::now();
+async fn an_unreachable_server_is_reported_in_one_line() {
     // Port 1 refuses connections. The documentation network (RFC 5737) drops packets. The name does not exist (RFC
     // 2606).
     for host in ["127.0.0.1:1", "192.0.2.1:4222", "nats.invalid:4222"] {
@@ -334,7 +323,6 @@ async fn an_unreachable_server_is_reported_soon_in_one_line() {
             "{error}"
         );
     }
-    assert!(began.elapsed() < Duration::from_secs(15));
     let error = Bus::connect_nats("http://me:secret@x", &options())
         .await
         .unwrap_err();

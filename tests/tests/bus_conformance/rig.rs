@@ -65,7 +65,7 @@ impl Rig {
 
 /// Waits for `future`; fails if it takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(10), future).await {
+    match tokio::time::timeout(Duration::from_secs(60), future).await {
         Ok(value) => value,
         Err(_) => panic!("{what} did not come in time"),
     }

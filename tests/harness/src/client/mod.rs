@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use room::Room;
 
 /// How long a client waits for a message.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Options of a connection.
 #[derive(Debug, Clone)]
@@ -106,6 +106,8 @@ pub struct Client {
     pub rooms: BTreeMap<String, Room>,
     /// All messages of the current connection.
     pub log: Vec<Value>,
+    /// The first message of `log` that [`expect`](Self::expect) has not looked at.
+    expected: usize,
     /// The close code once the connection is closed; 1006 if it was lost.
     pub closed: Option<u16>,
 }
@@ -123,6 +125,7 @@ impl Client {
             page: (format!("{:016x}", rand::random::<u64>()), 0),
             rooms: BTreeMap::new(),
             log: Vec::new(),
+            expected: 0,
             closed: None,
         }
     }
@@ -137,7 +140,7 @@ impl Client {
         self.door.address = address;
         self.socket = Some(self.door.open().await);
         self.page.1 += 1;
-        (self.log, self.closed) = (Vec::new(), None);
+        (self.log, self.expected, self.closed) = (Vec::new(), 0, None);
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
             let join = self.rooms[&name].rejoin();
             self.send_join(join).await;
@@ -149,8 +152,14 @@ impl Client {
         self.reconnect(self.door.address).await;
     }
 
-    /// Sends a message as it is, with `data` or `data_b64` as the encoding requires.
+    /// Sends a message as it is, with `data` or `data_b64` as the encoding requires. An answer that is
+    /// [expected](Self::expect) comes after this.
     pub async fn send(&mut self, message: Value) {
+        self.expected = self.log.len();
+        self.transmit(message).await;
+    }
+
+    async fn transmit(&mut self, message: Value) {
         let frame = match self.door.encoding {
             Encoding::Json => Message::text(message.to_string()),
             Encoding::Proto => Message::binary(proto::encode(&message)),
@@ -284,7 +293,7 @@ impl Client {
             self.fail(&broken.to_string());
         }
         for input in self.rooms.get_mut(about).map_or(vec![], Room::resend) {
-            self.send(input).await;
+            self.transmit(input).await;
         }
     }
 
@@ -304,7 +313,8 @@ impl Client {
         }
     }
 
-    /// Reads until a message of type `kind` with these fields comes, and returns it.
+    /// Reads until there is a message of type `kind` with these fields, and returns it. One counts that was read before, by
+    /// another wait, if it came after the last message that this client has sent and the last one that was expected.
     ///
     /// # Panics
     /// If it does not come in time.
@@ -315,10 +325,14 @@ impl Client {
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.next_before(deadline).await {
-                Some(Some(message)) if fits(&message) => return message,
-                Some(Some(_)) => {}
-                _ => self.fail(&format!("no {kind} with {fields}")),
+            while let Some(message) = self.log.get(self.expected) {
+                self.expected += 1;
+                if fits(message) {
+                    return message.clone();
+                }
+            }
+            if !matches!(self.next_before(deadline).await, Some(Some(_))) {
+                self.fail(&format!("no {kind} with {fields}"));
             }
         }
     }
