@@ -143,11 +143,14 @@ impl Engine {
 
     /// Returns the processes of the edges that hold sessions of connected players. They are probed for liveness.
     pub fn session_processes(&self) -> BTreeSet<ProcessId> {
-        let mut processes = BTreeSet::new();
-        for owned in self.partitions.values() {
-            owned.session_processes(&mut processes);
-        }
-        processes
+        let owned = self.partitions.values();
+        owned.flat_map(OwnedPartition::session_processes).collect()
+    }
+
+    /// Returns the processes of the edges that watch rooms. One that died with spectators only would watch forever.
+    pub fn watching_processes(&self) -> BTreeSet<ProcessId> {
+        let owned = self.partitions.values();
+        owned.flat_map(OwnedPartition::watching_processes).collect()
     }
 
     /// Handles an entry from the reader of a partition's log. `behind` more entries were stored when it was sent.

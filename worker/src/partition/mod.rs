@@ -73,7 +73,6 @@ mod release;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry};
@@ -136,9 +135,14 @@ impl OwnedPartition {
         self.state.audiences.hot_rooms()
     }
 
-    /// Adds the processes of the edges that hold sessions of connected players.
-    pub(crate) fn session_processes(&self, into: &mut BTreeSet<ProcessId>) {
-        into.extend(self.state.sessions.processes());
+    /// Returns the processes of the edges that hold sessions of connected players. A process may repeat.
+    pub(crate) fn session_processes(&self) -> impl Iterator<Item = ProcessId> {
+        self.state.sessions.processes()
+    }
+
+    /// Returns the processes of the edges that watch rooms. A process may repeat.
+    pub(crate) fn watching_processes(&self) -> impl Iterator<Item = ProcessId> {
+        self.state.audiences.watching().map(EdgeId::process)
     }
 
     /// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.

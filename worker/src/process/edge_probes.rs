@@ -1,4 +1,5 @@
-//! Finds dead edge processes: probes every 250 ms each process that holds sessions of this worker's rooms (D17).
+//! Finds dead edge processes: probes every 250 ms each process that holds sessions of this worker's rooms or watches them
+//! (D17).
 //!
 //! A probe goes to the process and not to its shards, because shards are many, and busy at times.
 
@@ -16,6 +17,10 @@ pub(super) const ANSWER_DEADLINE: Duration = Duration::from_millis(240);
 
 /// The number of consecutive missing answers after which a process is gone.
 const MISSES: u32 = 4;
+
+/// The same for a process that only watches. It has no players who wait for the loss, and one that is back early has
+/// missed nothing: 30 s.
+const WATCH_MISSES: u32 = 120;
 
 /// The time for which the own connection must be up before a missing answer counts.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -36,6 +41,8 @@ pub(super) struct EdgeProbes {
 #[derive(Debug, Default)]
 struct Probed {
     misses: u32,
+    /// The number of misses after which it is gone.
+    most: u32,
     in_flight: bool,
 }
 
@@ -61,16 +68,24 @@ impl EdgeProbes {
         self.next.is_some_and(|next| now >= next)
     }
 
-    /// The processes to probe now, of those with `sessions`. Each requires one [`handle_answer`](Self::handle_answer).
-    pub(super) fn poll(&mut self, now: Instant, sessions: BTreeSet<ProcessId>) -> Vec<ProcessId> {
+    /// The processes to probe now, of those with `sessions` and those that are `watching`. Each requires one
+    /// [`handle_answer`](Self::handle_answer).
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        sessions: BTreeSet<ProcessId>,
+        watching: BTreeSet<ProcessId>,
+    ) -> Vec<ProcessId> {
         if !self.is_due(now) {
             return Vec::new();
         }
         self.next = Some(now + PROBE_INTERVAL);
         self.processes
-            .retain(|process, _| sessions.contains(process));
-        for process in sessions {
-            self.processes.entry(process).or_default();
+            .retain(|process, _| sessions.contains(process) || watching.contains(process));
+        for (processes, most) in [(watching, WATCH_MISSES), (sessions, MISSES)] {
+            for process in processes {
+                self.processes.entry(process).or_default().most = most;
+            }
         }
         let idle = self
             .processes
@@ -103,7 +118,7 @@ impl EdgeProbes {
             return false;
         }
         probed.misses += 1;
-        probed.misses >= MISSES
+        probed.misses >= probed.most
     }
 
     /// When to call [`poll`](Self::poll) again.
@@ -122,14 +137,14 @@ mod tests {
         let process: ProcessId = "edge-x".parse().unwrap();
         let sessions = || BTreeSet::from([process.clone()]);
         let mut probes = EdgeProbes::default();
-        assert!(probes.poll(start, sessions()).is_empty());
+        assert!(probes.poll(start, sessions(), BTreeSet::new()).is_empty());
         probes.handle_connection(start, true);
         let mut gone = Vec::new();
         for round in 0..14 {
             let now = start + PROBE_INTERVAL * round;
-            let asked = probes.poll(now, sessions());
+            let asked = probes.poll(now, sessions(), BTreeSet::new());
             assert_eq!(asked, std::slice::from_ref(&process), "round {round}");
-            assert!(probes.poll(now, sessions()).is_empty());
+            assert!(probes.poll(now, sessions(), BTreeSet::new()).is_empty());
             // The process answers in round 6 only.
             gone.push(probes.handle_answer(now, &process, Some(round == 6)));
         }
@@ -144,20 +159,50 @@ mod tests {
         let (old, new): (ProcessId, ProcessId) = ("a-1".parse().unwrap(), "a-2".parse().unwrap());
         let mut probes = EdgeProbes::default();
         probes.handle_connection(start, true);
-        let first = probes.poll(start, BTreeSet::from([old.clone()]));
+        let first = probes.poll(start, BTreeSet::from([old.clone()]), BTreeSet::new());
         assert_eq!(first, std::slice::from_ref(&old));
         assert!(!probes.handle_answer(start, &old, Some(false)));
         let both = || BTreeSet::from([old.clone(), new.clone()]);
         let next = start + PROBE_INTERVAL;
         assert!(!probes.is_due(start + PROBE_INTERVAL / 2));
-        assert_eq!(probes.poll(next, both()), [old.clone(), new.clone()]);
+        assert_eq!(
+            probes.poll(next, both(), BTreeSet::new()),
+            [old.clone(), new.clone()]
+        );
         // A process without sessions is forgotten with its misses.
         assert!(!probes.handle_answer(next, &old, Some(false)));
         assert!(!probes.handle_answer(next, &new, Some(true)));
         assert_eq!(
-            probes.poll(next + PROBE_INTERVAL, BTreeSet::from([new.clone()])),
+            probes.poll(
+                next + PROBE_INTERVAL,
+                BTreeSet::from([new.clone()]),
+                BTreeSet::new()
+            ),
             [new]
         );
         assert_eq!(probes.poll_timeout(), Some(next + 2 * PROBE_INTERVAL));
+    }
+
+    #[test]
+    fn d17_an_edge_that_only_watches_is_gone_after_thirty_seconds_of_silence() {
+        let start = tokio::time::Instant::now().into_std();
+        let process: ProcessId = "edge-x".parse().unwrap();
+        let one = || BTreeSet::from([process.clone()]);
+        let mut probes = EdgeProbes::new(true);
+        probes.handle_connection(start, true);
+        let mut miss = |round: u32, sessions| {
+            let now = start + PROBE_INTERVAL * round;
+            assert_eq!(
+                probes.poll(now, sessions, one()),
+                std::slice::from_ref(&process)
+            );
+            probes.handle_answer(now, &process, Some(false))
+        };
+        let gone: Vec<_> = (0..WATCH_MISSES)
+            .map(|round| miss(round, BTreeSet::new()))
+            .collect();
+        assert_eq!(gone.iter().position(|gone| *gone), Some(119));
+        // With a session of a player it is gone at once.
+        assert!(miss(WATCH_MISSES, one()));
     }
 }

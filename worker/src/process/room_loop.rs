@@ -230,14 +230,15 @@ impl RoomLoop {
         self.start.counts.set(&self.engine);
     }
 
-    /// Probes the edge processes that hold sessions of this loop's rooms, if that is due.
+    /// Probes the edge processes that hold sessions of this loop's rooms or watch them, if that is due.
     fn drive_edges(&mut self) {
         let at = now();
         if !self.may_act() || !self.edge_probes.is_due(at) {
             return;
         }
         let sessions = self.engine.session_processes();
-        for process in self.edge_probes.poll(at, sessions) {
+        let watching = self.engine.watching_processes();
+        for process in self.edge_probes.poll(at, sessions, watching) {
             self.probe_edge(process);
         }
     }

@@ -192,3 +192,29 @@ fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
     );
     assert!(rig.owner.session_processes().is_empty());
 }
+
+#[test]
+fn d26_an_edge_that_dies_with_spectators_only_is_probed_and_watches_no_longer() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    let mut watch = interest("e5-0-77", &["echo-1", "echo-2"], false);
+    watch.rooms.iter_mut().for_each(|room| room.viewers = 3);
+    rig.send_interest(watch);
+    let watching = |rig: &Rig| rig.owner.watching_processes().contains("e5-77");
+    assert!(watching(&rig));
+    assert!(!rig.owner.session_processes().contains("e5-77"));
+    rig.advance(1_000);
+    for room in ["echo-1", "echo-2"] {
+        assert_ne!(rig.received("e5-0-77", room), [""; 0]);
+    }
+    rig.owner
+        .handle_process_gone(rig.now, &"e5-77".parse().unwrap());
+    rig.advance(1_000);
+    assert!(!watching(&rig));
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    rig.join("echo-2", "bob", 20);
+    for room in ["echo-1", "echo-2"] {
+        assert_eq!(rig.received("e5-0-77", room), [""; 0]);
+    }
+    assert_eq!(losses(&rig), [0; 0], "no player is lost");
+}
