@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::bus::connect_error::ConnectError;
-use crate::bus::embedded::contents::Contents;
+use crate::bus::embedded::contents::{Contents, walk};
 use crate::bus::embedded::copy::CopyFolder;
 use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::journal::{self, Fault, Journal};
@@ -15,7 +15,8 @@ use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
 use crate::bus::embedded::tables::{self, TREES, TreeFaults};
-use crate::bus::options::BusOptions;
+use crate::bus::options::{BusOptions, bucket_name};
+use crate::bus::types::Bucket;
 use grandstand_types::layout::Layout;
 
 /// The folder of the store in the data folder.
@@ -152,7 +153,7 @@ impl Examined {
             self.report
                 .fault(format_args!("the keyspace {name:?} is missing"));
         }
-        self.take_layout(layout);
+        self.take_layout(&disk, layout);
         let disk = disk.arranged(&self.options);
         let report = &mut self.report;
         let options = &self.options;
@@ -165,23 +166,56 @@ impl Examined {
         Ok(())
     }
 
-    /// Takes the numbers of streams and partitions from the store, which keeps them, whatever is configured.
-    fn take_layout(&mut self, layout: Option<(u64, u64)>) {
-        let Some((streams, partitions)) = layout else {
-            self.report
-                .fault("in \"meta\" the record under \"layout\" is missing");
-            return;
-        };
+    /// Takes the numbers of streams and partitions from the store, which keeps them, whatever is configured. If they are
+    /// lost, the record and the leases show them: other numbers would put rooms into other partitions.
+    fn take_layout(&mut self, disk: &Disk, stored: Option<(u64, u64)>) {
         let number = |n| u16::try_from(n).unwrap_or(u16::MAX);
-        let layout = Layout::new(number(partitions), number(streams));
-        if !layout.is_valid() {
-            self.report
-                .fault("in \"meta\" the record under \"layout\" is wrong");
-            return;
+        let stored = stored.map(|(streams, partitions)| (number(streams), number(partitions)));
+        let layout = stored.map(|(streams, partitions)| Layout::new(partitions, streams));
+        let layout = match layout.filter(Layout::is_valid) {
+            Some(layout) => Some(layout),
+            None => {
+                let how = if stored.is_some() { "wrong" } else { "missing" };
+                let layout = self.shown_layout(disk);
+                let shown = match layout {
+                    Some(Layout { partitions, .. }) => {
+                        format!("the leases show {partitions} partitions")
+                    }
+                    None => {
+                        let configured = self.options.partitions;
+                        format!(
+                            "nothing else shows the number of partitions; {configured} are configured"
+                        )
+                    }
+                };
+                self.report.fault(format_args!(
+                    "in \"meta\" the record under \"layout\" is {how} ({shown})"
+                ));
+                layout
+            }
+        };
+        if let Some(layout) = layout {
+            self.options.streams = layout.streams;
+            self.options.partitions = layout.partitions;
+            self.contents = Contents::empty(&self.options);
         }
-        self.options.streams = layout.streams;
-        self.options.partitions = layout.partitions;
-        self.contents = Contents::empty(&self.options);
+    }
+
+    /// The layout as other records show it: the record beside the store has the streams, and each partition has a lease.
+    fn shown_layout(&self, disk: &Disk) -> Option<Layout> {
+        let record = self.record.newest.as_ref()?;
+        let streams = u16::try_from(record.marks.streams.len()).ok()?;
+        let bucket = bucket_name(&Layout::new(1, 1), Bucket::Leases);
+        let prefix = [bucket.as_bytes(), &[0]].concat();
+        let mut highest = None;
+        // Keys that cannot be read are reported later.
+        let _ = walk(disk.index(), &prefix, |key, _| {
+            let name = std::str::from_utf8(&key[prefix.len()..]).ok();
+            let partition = name.and_then(|name| name.parse::<u16>().ok());
+            highest = highest.max(partition);
+        });
+        let layout = Layout::new(highest?.checked_add(1)?, streams);
+        layout.is_valid().then_some(layout)
     }
 
     /// Tells a write that was not finished, which was never acked, from damage at the end of the last journal.

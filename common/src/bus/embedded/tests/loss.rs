@@ -4,7 +4,7 @@ use super::Folder;
 use super::rig::{self, Seen, hashes};
 use crate::bus::connect_error::StoreFailure;
 use crate::bus::embedded::accept;
-use crate::bus::embedded::format::DiskError;
+use crate::bus::embedded::format::{DiskError, LAYOUT};
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus};
 use grandstand_types::id::Partition;
@@ -134,4 +134,39 @@ async fn d30_a_full_disk_is_said_so_and_has_its_own_exit_code() {
     let io = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let opening = crate::bus::ConnectError::folder(&folder.0, io);
     assert_eq!(opening.exit().code(), 74, "{opening}");
+}
+
+/// Opens with another number of partitions configured than the folder has.
+#[test]
+fn d30_a_lost_layout_is_taken_from_the_record_and_the_leases() {
+    let (folder, before) = rig::filled("lost-layout");
+    let runtime = rig::runtime();
+    let bus = rig::open(&folder.0).unwrap();
+    runtime.block_on(async {
+        for partition in bus.layout().all_partitions() {
+            let key = partition.to_string();
+            let put = bus.put_if(Bucket::Leases, &key, "{}".into(), 0).await;
+            put.unwrap();
+        }
+    });
+    let Bus::Embedded(embedded) = &bus else {
+        panic!("it is embedded");
+    };
+    let disk = embedded.shared().disk.as_ref().unwrap();
+    disk.meta().remove(LAYOUT).unwrap();
+    drop(bus);
+    let other = BusOptions {
+        partitions: 64,
+        streams: 4,
+        ..rig::options()
+    };
+    let error = rig::open_with(&folder.0, &other).unwrap_err().to_string();
+    assert!(error.contains("the leases show 4 partitions"), "{error}");
+    let accepting = BusOptions {
+        accept_loss: true,
+        ..other
+    };
+    let bus = rig::open_with(&folder.0, &accepting).unwrap();
+    assert_eq!((bus.layout().partitions, bus.layout().streams), (4, 2));
+    assert_eq!(runtime.block_on(rig::see(&bus)), before);
 }
