@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use grandstand_common::bus::{Bus, BusOptions};
+use grandstand_common::bus::{Bus, BusOptions, Role};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::config::{self, Sources};
 use grandstand_common::process::shutdown;
@@ -56,7 +56,7 @@ struct Repartition {
 
 const HELP: &str = "NATS needs free storage for a second copy of all rooms.\n\nExit codes: 0 done or nothing to do, 64 the numbers \
                     are wrong, or a move to other numbers is under way, 66 there is no cluster, 69 NATS is unavailable, or a \
-                    worker does not follow";
+                    worker does not follow, 78 NATS refuses the login or denies a permission";
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
@@ -151,6 +151,7 @@ async fn connect(args: &Repartition) -> Result<Bus, Failure> {
     let cluster = config.cluster;
     let options = BusOptions {
         name: "repartition".to_owned(),
+        role: Some(Role::Repartition),
         credentials: (!cluster.credentials.is_empty()).then(|| cluster.credentials.clone().into()),
         ..BusOptions::default()
     };

@@ -25,6 +25,8 @@ pub enum Role {
     Worker,
     /// A tool that only reads, such as `grandstand replay`.
     Tool,
+    /// `grandstand cluster repartition`, which moves all rooms to other streams.
+    Repartition,
 }
 
 impl fmt::Display for Role {
@@ -33,6 +35,7 @@ impl fmt::Display for Role {
             Self::Edge => "edge",
             Self::Worker => "worker",
             Self::Tool => "tool",
+            Self::Repartition => "repartition",
         })
     }
 }

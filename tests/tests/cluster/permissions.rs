@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 
 /// The users of the documentation, each with its part of the configuration.
-const USERS: [&str; 3] = ["edge", "worker", "tool"];
+const USERS: [&str; 4] = ["edge", "worker", "tool", "repartition"];
 
 /// The configuration in the documentation.
 fn documented() -> Vec<&'static str> {
@@ -70,8 +70,13 @@ fn start(nats: &NatsServer, user: &str) -> Start {
     match user {
         "edge" => plan().edge(&url, "edge-0"),
         "worker" => plan().worker(&url, "worker-0"),
+        "repartition" => Start::grandstand("cluster")
+            .arg("repartition")
+            .arg("12")
+            .flag("--nats", url),
         _ => Start::grandstand("replay")
             .arg("relay-1")
+            .arg("--from-snapshot")
             .flag("--nats", url),
     }
 }
@@ -79,7 +84,7 @@ fn start(nats: &NatsServer, user: &str) -> Start {
 /// Ends soon, because a permission is missing.
 async fn refused(nats: &NatsServer, user: &str) -> Output {
     let mut start = start(nats, user);
-    if user != "tool" {
+    if user == "edge" || user == "worker" {
         let admin = grandstand_harness::ports::Port::take();
         start = start.flag("--admin", admin.address());
     }
@@ -95,14 +100,14 @@ async fn d27_the_documented_permissions_suffice_and_each_one_is_named_if_it_is_m
     let all = documented().join("\n");
     let nats = NatsServer::start_configured(&all).await;
     let permissions = permissions();
-    assert!(permissions.len() > 35, "{permissions:?}");
+    assert!(permissions.len() > 45, "{permissions:?}");
     let creates = |subject: &str| subject.contains("CREATE.*") || subject.contains("UPDATE");
     let names = async |(line, user, verb, subject): (usize, &str, &str, &str)| {
         nats.reload(&without(line)).await;
         let Output { code, text } = refused(&nats, user).await;
         assert_eq!(code, Some(78), "{user} {verb} {subject}: {text}");
         // The right to create streams is needed by use, and named as NATS does.
-        let says = match creates(subject) {
+        let says = match creates(subject) && user != "repartition" {
             true => "Permissions Violation for Publish to \"$JS.API.STREAM".to_owned(),
             false => format!("{verb} {subject}"),
         };
@@ -128,6 +133,12 @@ async fn d27_the_documented_permissions_suffice_and_each_one_is_named_if_it_is_m
     }
     alice.until_answered("relay-1").await;
     assert_eq!(alice.rooms["relay-1"].acked, 3);
+    let moved = start(&nats, "repartition").output().await;
+    assert_eq!(moved.code, Some(0), "{}", moved.text);
+    assert!(moved.text.contains("from 8 to 12"), "{}", moved.text);
+    alice.input("relay-1", json!(3)).await;
+    alice.until_answered("relay-1").await;
+    assert_eq!(alice.rooms["relay-1"].acked, 4);
     for process in [&worker, &edge] {
         let errors = process.log_text();
         assert!(!errors.contains("does not permit"), "{errors}");

@@ -1,6 +1,6 @@
 //! Why rooms cannot be moved to other partitions.
 
-use grandstand_common::bus::{AppendError, BusError, PublishError, PutError};
+use grandstand_common::bus::{AppendError, BusError, ConnectError, PublishError, PutError};
 use grandstand_common::exit::Exit;
 use grandstand_common::layout::Layout;
 
@@ -84,6 +84,9 @@ pub enum RepartitionError {
         /// The partition.
         partition: u16,
     },
+    /// NATS does not permit the move.
+    #[error(transparent)]
+    Permissions(#[from] ConnectError),
     /// The bus does not answer.
     #[error("NATS: {0}; run this command again to continue")]
     Bus(#[from] BusError),
@@ -116,6 +119,7 @@ impl RepartitionError {
             Self::OtherUnderWay { .. } => Exit::Usage,
             Self::Record | Self::Unreadable { .. } => Exit::Damaged,
             Self::Encode { .. } => Exit::Internal,
+            Self::Permissions(error) => error.exit(),
             Self::Changed | Self::OldWorker { .. } | Self::TakenAgain { .. } => Exit::Unavailable,
             Self::Bus(_) | Self::Put { .. } | Self::Append { .. } | Self::Send(_) => {
                 Exit::Unavailable

@@ -107,6 +107,7 @@ pub async fn repartition(
     }
     if record.value().next.is_none() {
         leases::check_workers(bus).await?;
+        nats.check_permissions(&to).await?;
         record.change(bus, |record| record.next = Some(to)).await?;
     }
     let (old, new) = (bus.with_layout(from), bus.with_layout(to));

@@ -59,6 +59,11 @@ impl Nats {
         &self.inner.connection
     }
 
+    /// The servers, and the options of the connection.
+    pub(super) fn place(&self) -> (&Servers, &BusOptions) {
+        (&self.inner.servers, &self.inner.options)
+    }
+
     pub(crate) fn layout(&self) -> Layout {
         self.layout
     }

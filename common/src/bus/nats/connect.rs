@@ -16,10 +16,11 @@ use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::listener::{Listener, RefusedServers};
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::{cluster_record, dial, permissions};
+use crate::bus::nats::{cluster_record, dial, needed, permissions};
 use crate::bus::options::BusOptions;
 use crate::exit::Exit;
 use crate::log_clock::LogClock;
+use grandstand_types::layout::Layout;
 
 /// The most commands that wait to be written. Further senders wait.
 const CLIENT_CAPACITY: usize = 4096;
@@ -63,9 +64,7 @@ pub(super) async fn connect(
             least: LEAST_PAYLOAD,
         });
     }
-    if let Some(role) = options.role {
-        permissions::check(servers, options, role).await?;
-    }
+    permissions::check(servers, options, needed::in_general).await?;
     replies.on_up(1);
     let errors = options.errors.clone();
     let connection = Connection {
@@ -90,11 +89,28 @@ pub(super) async fn connect(
             drive_connection(connection.clone(), wake, options.clone()),
         ),
     ];
-    let set_up = set_up(&connection, options, &url).await;
-    if set_up.is_err() {
+    let started = async {
+        set_up(&connection, options, &url).await?;
+        match connection.replies.layout() {
+            Some(layout) => check_layout(servers, options, &layout).await,
+            None => Ok(()),
+        }
+    };
+    let started = started.await;
+    if started.is_err() {
         tasks.iter().for_each(AbortHandle::abort);
     }
-    set_up.map(|()| (connection, tasks))
+    started.map(|()| (connection, tasks))
+}
+
+/// Tries the permissions for the partitions and streams of a layout.
+pub(super) async fn check_layout(
+    servers: &Servers,
+    options: &BusOptions,
+    layout: &Layout,
+) -> Result<(), ConnectError> {
+    let needed = |role| needed::in_layout(role, layout);
+    permissions::check(servers, options, needed).await
 }
 
 /// Sets the streams up. Waits while a cluster elects its leaders.

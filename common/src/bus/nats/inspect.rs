@@ -30,6 +30,7 @@ pub(super) async fn connect(
             wanted: BUS_PROTOCOL.to_string(),
         });
     }
+    connect::check_layout(&inner.servers, &options, &record.layout).await?;
     options.replicas = replicas;
     inner.options = options;
     Ok((inner, record.layout))

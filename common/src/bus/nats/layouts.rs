@@ -4,8 +4,10 @@
 use async_nats::jetstream::stream::Config;
 use grandstand_types::layout::Layout;
 
+use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::client::Nats;
+use crate::bus::nats::connect;
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::kv_stream::{kv_name, kv_subject};
 use crate::bus::nats::streams::{SMALLEST_SHARE, is_out_of_space, log_name};
@@ -14,6 +16,15 @@ use crate::bus::types::Bucket;
 use crate::subject;
 
 impl Nats {
+    /// Tries the permissions that the role of this process needs in another layout.
+    ///
+    /// # Errors
+    /// If NATS denies some.
+    pub async fn check_permissions(&self, to: &Layout) -> Result<(), ConnectError> {
+        let (servers, options) = self.place();
+        connect::check_layout(servers, options, to).await
+    }
+
     /// Creates the missing streams of another layout, with the settings of those of this handle's layout. A stream of
     /// the log gets a lower limit of bytes if both do not fit; [`replace_layout`](Self::replace_layout) raises it.
     ///

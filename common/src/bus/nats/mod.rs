@@ -21,6 +21,10 @@ mod credentials;
 
 mod dial;
 
+mod trial;
+
+mod needed;
+
 mod permissions;
 
 mod listener;

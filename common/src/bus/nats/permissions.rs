@@ -1,4 +1,4 @@
-//! The permissions that a process needs, and their trial on a connection of its own (D27).
+//! Tries the permissions that a process needs, on a connection of its own (D27).
 //!
 //! NATS tells a client of a denied permission in an error of its own and not in an answer, so a trial publishes and
 //! subscribes, and waits until everything that NATS has to say about it has come. What a trial publishes is never stored,
@@ -18,138 +18,30 @@ use tokio::time::timeout;
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::{connection, dial, kv_stream};
-use crate::bus::nats_error::{NatsError, NatsErrorKind};
-use crate::bus::options::{self, BusOptions};
-use crate::bus::types::{Bucket, Role};
-use crate::subject;
-use grandstand_types::id::Partition;
+use crate::bus::nats::trial::{TRIAL, Trial, Verb};
+use crate::bus::nats::{connection, dial};
+use crate::bus::nats_error::NatsError;
+use crate::bus::options::BusOptions;
+use crate::bus::types::Role;
 
-/// The token of a trial's subjects. No id contains it, so nobody listens there.
-const TRIAL: &str = "=trial";
 /// The most time for all that NATS has to say.
 const WITHIN: Duration = Duration::from_secs(2);
 /// The most trials at once. The client library drops events beyond 128.
 const AT_ONCE: usize = 64;
 
-/// A direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Publish,
-    Subscribe,
-}
-
-/// A permission, as an operator writes it, and a subject to try it with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Trial {
-    verb: Verb,
-    permission: String,
-    subject: String,
-}
-
-/// The trials of all permissions that a role needs.
-fn trials(role: Role, options: &BusOptions) -> Vec<Trial> {
-    let mut all = Vec::new();
-    let mut add = |verb, permission: &str, subject: String| {
-        all.push(Trial {
-            verb,
-            permission: permission.to_owned(),
-            subject,
-        });
-    };
-    add(Verb::Subscribe, "_INBOX.>", format!("_INBOX.{TRIAL}.*"));
-    add(
-        Verb::Publish,
-        "$JS.API.STREAM.INFO.*",
-        format!("$JS.API.STREAM.INFO.{TRIAL}"),
-    );
-    let read = match role {
-        Role::Edge => &["KV_leases", "KV_cluster"][..],
-        Role::Worker | Role::Tool => &["IN_0", "KV_rooms_0"],
-    };
-    for stream in read {
-        let (create, delete, flow) = match role {
-            Role::Edge => (
-                format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
-                format!("$JS.API.CONSUMER.DELETE.{stream}.*"),
-                format!("$JS.FC.{stream}.>"),
-            ),
-            Role::Worker | Role::Tool => (
-                "$JS.API.CONSUMER.CREATE.>".to_owned(),
-                "$JS.API.CONSUMER.DELETE.>".to_owned(),
-                "$JS.FC.>".to_owned(),
-            ),
-        };
-        let get = format!("$JS.API.STREAM.MSG.GET.{stream}");
-        add(Verb::Publish, "$JS.API.STREAM.MSG.GET.*", get);
-        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{TRIAL}.{TRIAL}");
-        add(Verb::Publish, &create, subject);
-        let subject = format!("$JS.API.CONSUMER.DELETE.{stream}.{TRIAL}");
-        add(Verb::Publish, &delete, subject);
-        let subject = format!("$JS.FC.{stream}.{TRIAL}.{TRIAL}");
-        add(Verb::Publish, &flow, subject);
-    }
-    let (publish, subscribe): (&[_], &[_]) = match role {
-        Role::Edge => (
-            &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
-            &["edge.*", "process.*.alive", "hot.*"],
-        ),
-        Role::Worker => (
-            &["edge.*", "hot.*", "process.*.alive", "worker.*.alive"],
-            &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
-        ),
-        Role::Tool => return all,
-    };
-    for permission in publish {
-        let subject = permission.replace('*', TRIAL);
-        add(Verb::Publish, permission, subject);
-    }
-    for permission in subscribe {
-        let subject = permission.replace('*', TRIAL);
-        add(Verb::Subscribe, permission, subject);
-    }
-    add(Verb::Publish, "_INBOX.>", format!("_INBOX.{TRIAL}.{TRIAL}"));
-    for partition in 0..options.partitions {
-        let subject = format!("in.{partition}.{TRIAL}");
-        add(Verb::Publish, "in.*.*", subject);
-    }
-    let layout = options.layout();
-    let cluster = options::bucket_name(&layout, Bucket::Cluster);
-    match role {
-        Role::Worker => {
-            for partition in 0..options.partitions {
-                let bucket = options::bucket_name(&layout, Bucket::Rooms(Partition(partition)));
-                let key = format!("{partition}.{TRIAL}");
-                add(Verb::Publish, "$KV.>", kv_stream::kv_subject(&bucket, &key));
-            }
-            for bucket in options::buckets(&layout) {
-                let bucket = options::bucket_name(&layout, bucket);
-                add(
-                    Verb::Publish,
-                    "$KV.>",
-                    kv_stream::kv_subject(&bucket, TRIAL),
-                );
-            }
-        }
-        _ => {
-            let key = crate::record::CLUSTER_KEY;
-            let subject = kv_stream::kv_subject(&cluster, key);
-            add(Verb::Publish, "$KV.cluster.settings", subject);
-        }
-    }
-    all
-}
-
-/// Tries all permissions that the role needs.
+/// Tries permissions that the role of the process needs, if it has one.
 ///
 /// # Errors
 /// If NATS denies some.
 pub(super) async fn check(
     servers: &Servers,
     options: &BusOptions,
-    role: Role,
+    needed: impl FnOnce(Role) -> Vec<Trial>,
 ) -> Result<(), ConnectError> {
-    let trials = trials(role, options);
+    let Some(role) = options.role else {
+        return Ok(());
+    };
+    let trials = needed(role);
     let errors = run(servers, options, &trials).await?;
     let first = errors.iter().find(|e| trials.iter().any(|t| t.is_about(e)));
     let Some(words) = first.map(|error| error.words.clone()) else {
@@ -208,30 +100,6 @@ async fn run(
         })?;
     }
     Ok(connection.close().await)
-}
-
-impl Trial {
-    /// The trial of a permission that was denied.
-    fn again(error: &NatsError) -> Option<Self> {
-        let subject = error.subject.clone()?;
-        let verb = match error.kind {
-            NatsErrorKind::SubscribeDenied => Verb::Subscribe,
-            _ => Verb::Publish,
-        };
-        Some(Self {
-            verb,
-            permission: subject::family(&subject),
-            subject,
-        })
-    }
-
-    fn is_about(&self, error: &NatsError) -> bool {
-        let kind = match self.verb {
-            Verb::Publish => NatsErrorKind::PublishDenied,
-            Verb::Subscribe => NatsErrorKind::SubscribeDenied,
-        };
-        error.kind == kind && error.subject.as_ref() == Some(&self.subject)
-    }
 }
 
 /// A connection with the login of the process, for trials only.
