@@ -137,6 +137,15 @@ impl Child {
         self.signal(Signal::HUP)
     }
 
+    /// Sends SIGUSR2, which begins the lame duck mode of nats-server: it ends after a while and tells its clients so.
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn lame_duck(&self) {
+        let sent = self.signal(Signal::USR2);
+        sent.unwrap_or_else(|e| panic!("{e}"));
+    }
+
     /// Pauses the process (SIGSTOP) and waits until it has stopped. Its connections stay open.
     ///
     /// # Errors

@@ -30,4 +30,6 @@ mod waiting;
 
 mod permissions;
 
+mod reported;
+
 mod repartition;
