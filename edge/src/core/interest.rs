@@ -72,7 +72,7 @@ pub(super) fn ask_for_gaps(state: &mut State, effects: &mut Effects) {
             to,
         };
         let Ok(id) = worker.parse::<WorkerId>() else {
-            state.owners.links().forget(&worker);
+            state.owners.links().give_up(&worker);
             continue;
         };
         effects.command(Command::Link {

@@ -148,7 +148,7 @@ pub(super) fn on_link_reply(
             state.owners.links().unanswered(worker);
             effects.at(now.at + RETRY, Timer::Links);
         } else {
-            state.owners.links().forget(worker);
+            state.owners.links().give_up(worker);
         }
         return;
     };

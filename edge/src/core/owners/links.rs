@@ -109,9 +109,14 @@ impl WorkerLinks {
         }
     }
 
-    /// Forgets a worker that is gone. The next owners of its rooms are asked for a sync.
-    pub(crate) fn forget(&mut self, worker: &str) {
-        self.links.remove(worker);
+    /// Requests nothing more of a worker that is gone: the next owners of its rooms are asked for a sync. Its numbers stay,
+    /// so that a late batch is not taken for a new one.
+    pub(crate) fn give_up(&mut self, worker: &str) {
+        if let Some(link) = self.links.get_mut(worker) {
+            link.gap = None;
+            link.in_flight = false;
+            link.claimed = link.last;
+        }
     }
 
     /// Holds a room's acks until this worker has replied about its gap.
@@ -201,6 +206,19 @@ mod tests {
         links.answered("w", 4);
         assert_eq!(links.poll_request(), Some(("w".into(), 5, 7)));
         links.answered("w", 7);
+        assert_eq!(links.poll_request(), None);
+    }
+
+    #[test]
+    fn d19_a_late_batch_of_a_worker_that_is_gone_is_not_new() {
+        let mut links = WorkerLinks::default();
+        assert!(links.handle_batch("w", 1));
+        assert!(links.handle_batch("w", 3));
+        links.give_up("w");
+        assert_eq!(links.poll_request(), None);
+        assert!(!links.handle_batch("w", 2));
+        assert!(!links.handle_batch("w", 3));
+        assert!(links.handle_batch("w", 4));
         assert_eq!(links.poll_request(), None);
     }
 
