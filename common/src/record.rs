@@ -87,6 +87,10 @@ pub struct Checkpoint {
     /// Where the log was cut, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<Cut>,
+    /// The end of the log when it was measured at a takeover whose owner has not looked at all stored rooms yet. A room
+    /// that an earlier owner stored and that reaches beyond it shows that the log was cut there (D11, D25).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_to: Option<u64>,
 }
 
 /// A place where the log was cut or created again. Entries that older generations covered from `seq` on are gone (D11).

@@ -212,6 +212,8 @@ pub struct EngineConfig {
     pub checkpoint_entries: u64,
     /// The interval between two writes of a checkpoint that covers few further entries.
     pub checkpoint_delay: Duration,
+    /// The bytes of snapshots that takeovers keep for rooms that are needed soon. Others are read from the bus.
+    pub kept_bytes: usize,
     /// The minimum interval between two presences of a room.
     pub presence_interval: Duration,
     /// The time until a room without connections and watchers leaves memory; `None` for never.
@@ -247,6 +249,7 @@ impl EngineConfig {
             checkpoint_interval: Duration::from_secs(1),
             checkpoint_entries: 1_024,
             checkpoint_delay: Duration::from_secs(300),
+            kept_bytes: 32 * 1024 * 1024,
             presence_interval: Duration::from_millis(500),
             idle: None,
             hot_edges: 64,

@@ -10,6 +10,7 @@ use prost::Message;
 
 use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
+use crate::loads::{Loads, Urgency};
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::replay_cost::{ReplayCost, ReplaySize};
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) requests: Requests,
+    pub(crate) loads: Loads,
     pub(crate) counts: Counts,
     pub(crate) replay_cost: ReplayCost,
     /// The entries that were applied since the time for them was last noted.
@@ -74,6 +76,7 @@ impl Context {
             outbox: Outbox::new(config.worker.clone(), config.max_payload),
             commands: VecDeque::new(),
             requests: Requests::new(config.writes),
+            loads: Loads::new(config.kept_bytes),
             counts: Counts::default(),
             replay_cost: ReplayCost::default(),
             applied: ReplaySize::default(),
@@ -88,6 +91,11 @@ impl Context {
     /// Registers a command with an outcome. Returns its token.
     pub(crate) fn request(&mut self, partition: Partition, purpose: Purpose) -> Token {
         self.requests.begin(partition, purpose)
+    }
+
+    /// Whether another room may be read into memory.
+    pub(crate) fn can_load(&self, urgency: Urgency) -> bool {
+        self.loads.can_read(self.requests.reads(), urgency)
     }
 
     /// Returns how many entries of a partition may be uncovered, so that a successor replays them in time (D32).
@@ -143,6 +151,7 @@ impl Context {
     pub(crate) fn forget(&mut self, partition: Partition) {
         self.requests.forget(partition);
         self.stuck.retain(|(of, _)| *of != partition);
+        self.loads.forget(partition);
         let requests = &self.requests;
         self.commands.retain(|command| match command {
             Command::Append { token, .. }

@@ -334,6 +334,8 @@ impl Engine {
     pub fn flush(&mut self, now: Now) {
         self.context.now = now;
         self.handle_timeout(now);
+        self.load_rooms();
+        self.context.loads.begin_turn();
         self.context.outbox.flush(now.at);
         for waiting in std::mem::take(&mut self.replies) {
             let reply = InterestReply {
@@ -345,6 +347,36 @@ impl Engine {
                 to: waiting.to,
                 payload: reply.encode_to_vec().into(),
             });
+        }
+    }
+
+    /// Whether this turn has parsed as much as it may (D25). Call [`flush`](Self::flush) before more of `handle_kv`.
+    pub fn is_turn_full(&self) -> bool {
+        self.context.loads.is_turn_full()
+    }
+
+    /// Whether rooms that were read wait to be loaded.
+    #[cfg(test)]
+    fn has_loads(&self) -> bool {
+        self.context.loads.has_next()
+    }
+
+    /// Loads rooms that were read, as many as a turn may decode.
+    fn load_rooms(&mut self) {
+        // The time of these entries is not measured, see `note_busy`.
+        let applied = self.context.applied;
+        let mut has_loaded = false;
+        while let Some(load) = self.context.loads.next() {
+            self.with_partition(load.partition, |owned, cx| {
+                owned.load(cx, &load.room, load.stored)
+            });
+            has_loaded = true;
+        }
+        self.context.applied = applied;
+        if has_loaded {
+            for owned in self.partitions.values_mut() {
+                owned.begin_reads(&mut self.context);
+            }
         }
     }
 
@@ -363,7 +395,9 @@ impl Engine {
             .partitions
             .values()
             .filter_map(|owned| owned.poll_timeout(self.context.now));
-        partitions.chain(self.context.outbox.poll_timeout()).min()
+        let now = Some(self.context.now.at).filter(|_| self.context.loads.has_next());
+        let others = now.into_iter().chain(self.context.outbox.poll_timeout());
+        partitions.chain(others).min()
     }
 
     fn count_partitions(&mut self) {

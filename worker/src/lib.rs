@@ -27,6 +27,8 @@ mod requests;
 
 pub mod progress;
 
+mod loads;
+
 pub mod counts;
 
 mod deadlines;

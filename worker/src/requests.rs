@@ -40,6 +40,10 @@ impl Purpose {
         matches!(self, Self::Append)
     }
 
+    fn is_read(&self) -> bool {
+        matches!(self, Self::ReadRoom(_))
+    }
+
     fn is_write(&self) -> bool {
         matches!(
             self,
@@ -58,6 +62,8 @@ pub(crate) struct Requests {
     max_writes: usize,
     /// Appends in flight.
     appends: usize,
+    /// Reads of rooms to load in flight.
+    reads: usize,
 }
 
 impl Requests {
@@ -68,6 +74,7 @@ impl Requests {
             writes: 0,
             max_writes,
             appends: 0,
+            reads: 0,
         }
     }
 
@@ -77,6 +84,7 @@ impl Requests {
         let token = Token(self.last);
         self.writes += usize::from(purpose.is_write());
         self.appends += usize::from(purpose.is_append());
+        self.reads += usize::from(purpose.is_read());
         self.in_flight.insert(token, (partition, purpose));
         token
     }
@@ -86,6 +94,7 @@ impl Requests {
         let (partition, purpose) = self.in_flight.remove(&token)?;
         self.writes -= usize::from(purpose.is_write());
         self.appends -= usize::from(purpose.is_append());
+        self.reads -= usize::from(purpose.is_read());
         Some((partition, purpose))
     }
 
@@ -94,6 +103,7 @@ impl Requests {
         for (_, purpose) in self.in_flight.values().filter(|(of, _)| *of == partition) {
             self.writes -= usize::from(purpose.is_write());
             self.appends -= usize::from(purpose.is_append());
+            self.reads -= usize::from(purpose.is_read());
         }
         self.in_flight.retain(|_, (of, _)| *of != partition);
     }
@@ -105,6 +115,11 @@ impl Requests {
     /// Whether another write of a room may begin.
     pub(crate) fn can_write(&self) -> bool {
         self.writes < self.max_writes
+    }
+
+    /// Returns the number of reads of rooms to load in flight.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads
     }
 
     /// Returns the number of appends in flight.

@@ -97,6 +97,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "counts",
                     "command",
                     "requests",
+                    "loads",
                     "deadlines",
                     "replay_cost",
                 ],
@@ -105,6 +106,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 &["context"],
                 &[
                     "requests",
+                    "loads",
                     "outbox",
                     "counts",
                     "command",
@@ -123,6 +125,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "room",
                     "lease",
                     "command",
+                    "loads",
                     "deadlines",
                     "replay_cost",
                     "progress",
@@ -185,6 +188,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 ],
                 BELOW_PARTITION,
             ),
+            (&["partition::known_room"], BELOW_PARTITION),
             (&["partition::residence"], BELOW_PARTITION),
             (
                 &[
@@ -208,6 +212,7 @@ const BELOW_PARTITION: &[&str] = &[
     "counts",
     "command",
     "requests",
+    "loads",
     "deadlines",
     "replay_cost",
 ];
@@ -356,7 +361,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::rooms", "Rooms"),
             ("partition::room_reads", "RoomReads"),
             ("partition::known_rooms", "KnownRooms"),
-            ("partition::known_rooms", "KnownRoom"),
+            ("partition::known_room", "KnownRoom"),
             ("partition::residence", "Loaded"),
             ("partition::panic_restore", "RestorePoint"),
             ("partition::coverage", "Coverage"),

@@ -22,6 +22,8 @@ pub(super) struct Checkpoints {
     /// The checkpoint that is stored.
     stored: Checkpoint,
     revision: u64,
+    /// The end that the log had at the takeover. What an earlier owner stored beyond it was cut off.
+    log_end: u64,
     /// The checkpoint whose write is in flight.
     writing: Option<Checkpoint>,
     /// The earliest time of the next write, by the configured interval.
@@ -45,8 +47,10 @@ impl Checkpoints {
                 seq: 0,
                 created_ms: 0,
                 cuts: Vec::new(),
+                unread_to: None,
             },
             revision: 0,
+            log_end: u64::MAX,
             writing: None,
             next_at: now,
             few_at: now,
@@ -66,9 +70,9 @@ impl Checkpoints {
         self.stored.generation
     }
 
-    /// Returns the revision that this owner last wrote or read.
-    pub(super) fn revision(&self) -> u64 {
-        self.revision
+    /// Returns the first entry behind the last cut of the log, or 0.
+    pub(super) fn last_cut(&self) -> u64 {
+        self.stored.cuts.last().map_or(0, |cut| cut.seq)
     }
 
     /// Returns the last entry that a snapshot covers which was written in `generation` and contains entries up to
@@ -80,6 +84,7 @@ impl Checkpoints {
     /// Forgets the write in flight: a takeover begins, or begins again.
     pub(super) fn begin(&mut self) {
         self.writing = None;
+        self.log_end = u64::MAX;
     }
 
     /// Takes the checkpoint of the last owner, and writes it with the own epoch (D10). Returns false, and writes
@@ -114,21 +119,46 @@ impl Checkpoints {
     }
 
     /// Writes the checkpoint if the log ends before entry `reached`, was created again, or was never measured before
-    /// (D11). Returns whether it does.
+    /// (D11), or if stored rooms are still to be read (`!is_read`). Returns whether it does.
     pub(super) fn write_measured(
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
-        reached: u64,
+        (reached, is_read): (u64, bool),
         log: LogState,
     ) -> bool {
-        let next = after_measuring(&self.stored, reached, log);
+        // An earlier owner that did not get to read all rooms measured an end, too.
+        let is_same_log = self.stored.created_ms == log.created_ms;
+        let unread_to = self.stored.unread_to.filter(|_| is_same_log);
+        let last = unread_to.map_or(log.last, |to| to.min(log.last));
+        let mut next = after_measuring(&self.stored, reached, LogState { last, ..log });
+        self.log_end = last;
+        next.unread_to = (!is_read).then_some(last);
         let is_changed = next != self.stored;
         if is_changed {
             self.put(cx, tenure, &next, Purpose::Takeover);
             self.writing = Some(next);
         }
         is_changed
+    }
+
+    /// Adds a cut to the checkpoint if an earlier owner stored a room that covers entry `reached`, which is beyond the
+    /// end that the log had at the takeover (D11). Returns the next entry then.
+    pub(super) fn cut_beyond(&mut self, now: Instant, reached: u64) -> Option<u64> {
+        let log = LogState {
+            first: 0,
+            last: self.log_end,
+            created_ms: self.stored.created_ms,
+        };
+        self.cut(now, reached, log)
+    }
+
+    /// Notes that all stored rooms were read.
+    pub(super) fn on_rooms_read(&mut self, now: Instant) {
+        if self.stored.unread_to.take().is_some() {
+            self.forced = true;
+            self.next_at = now;
+        }
     }
 
     /// Adds a cut to the checkpoint if the log ends before entry `reached` or was created again (D11). Returns the next
@@ -138,11 +168,10 @@ impl Checkpoints {
         if next.generation == self.stored.generation {
             return None;
         }
-        let cut = next.cuts.last().map_or(0, |cut| cut.seq);
         self.stored = next;
         self.forced = true;
         self.next_at = now;
-        Some(cut)
+        Some(self.last_cut())
     }
 
     /// Allows the first write, when the partition is loaded.
@@ -281,6 +310,8 @@ fn after_measuring(checkpoint: &Checkpoint, reached: u64, log: LogState) -> Chec
     } else {
         return next;
     };
+    // Snapshots of earlier generations show no cut any more.
+    next.unread_to = None;
     next.generation += 1;
     next.seq = if is_new_log { cut } else { next.seq.min(cut) };
     next.cuts.push(Cut {

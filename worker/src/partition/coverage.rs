@@ -110,6 +110,11 @@ impl Coverage {
         }
     }
 
+    /// Forgets everything, because a takeover begins again.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
     /// Adds an entry that was applied to a room, with the bytes of the entry and of the room's last snapshot. Returns
     /// whether the room is due.
     pub(super) fn mark(

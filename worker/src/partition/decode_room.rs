@@ -11,26 +11,19 @@ use crate::room::Room;
 use crate::stored::error::DecodeError;
 use crate::stored::snapshot;
 
-/// Decodes a stored snapshot. Returns the last entry that it covers, and the room in memory with its change; `None` if
-/// the snapshot says that the room was deleted. `covered` maps the generation and last entry of a snapshot to the last
-/// entry that it covers.
+/// Decodes a stored snapshot, which covers the log up to entry `covered`. Returns the room in memory and its change;
+/// `None` if the snapshot says that the room was deleted.
 pub(super) fn decode(
     cx: &Context,
     id: &RoomId,
     value: Bytes,
-    covered: impl Fn(u64, u64) -> u64,
-) -> (u64, Result<Option<(Residence, Change)>, DecodeError>) {
-    let head = match snapshot::decode_head(&value) {
-        Ok(head) => head,
-        Err(error) => return (0, Err(error)),
-    };
-    let covered = covered(head.generation, head.last);
+    covered: u64,
+) -> Result<Option<(Residence, Change)>, DecodeError> {
     let decode = || Ok(snapshot::decode(&cx.games, id, &value, covered));
     let room = cx
         .call(id, OUTSIDE, decode)
-        .unwrap_or_else(|error| Err(error.into()));
-    let loaded = room.map(|room| room.map(|room| loaded(cx, id, room, (value, covered))));
-    (covered, loaded)
+        .unwrap_or_else(|error| Err(error.into()))?;
+    Ok(room.map(|room| loaded(cx, id, room, (value, covered))))
 }
 
 /// Returns the edges that hold connected players' sessions, if they may have changed.

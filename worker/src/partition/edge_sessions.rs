@@ -31,7 +31,13 @@ struct DeadEdge {
 
 impl EdgeSessions {
     /// Sets the edges that hold sessions in a room.
-    pub(super) fn set(&mut self, id: &RoomId, edges: Vec<EdgeId>) {
+    pub(super) fn set(&mut self, id: &RoomId, mut edges: Vec<EdgeId>) {
+        // Rooms share the names of edges, because a million of stored rooms may name the same few.
+        for edge in &mut edges {
+            if let Some((known, _)) = self.by_edge.get_key_value(edge) {
+                edge.clone_from(known);
+            }
+        }
         let before = match edges.is_empty() {
             true => self.by_room.remove(id),
             false => self.by_room.insert(id.clone(), edges.clone()),
@@ -50,6 +56,13 @@ impl EdgeSessions {
                 self.by_edge.entry(edge).or_default().insert(id.clone());
             }
         }
+    }
+
+    /// Whether an edge holds sessions in a room.
+    pub(super) fn holds(&self, edge: &EdgeId, id: &RoomId) -> bool {
+        self.by_edge
+            .get(edge)
+            .is_some_and(|rooms| rooms.contains(id))
     }
 
     /// Returns the edges that hold sessions.

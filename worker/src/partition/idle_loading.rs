@@ -1,66 +1,183 @@
-//! Unloads idle rooms, and loads them again when an entry or an edge needs them (D13).
+//! Loads stored rooms when an entry, an edge or a timer needs them, and unloads idle ones (D13, D25).
 //!
-//! The stored snapshot holds the whole room; only its timers and its instance stay in memory. While the snapshot is
-//! being read, entries and interest requests wait in order.
+//! The stored snapshot holds the whole room; only its instance and the time of its next timer stay in memory. While the
+//! snapshot is being read, entries and interest requests wait in order.
 
 use std::collections::VecDeque;
 
-use grandstand_common::bus::KvEntry;
-use grandstand_common::id::RoomId;
+use bytes::Bytes;
+use grandstand_common::id::{Epoch, Instance, RoomId};
 
+use super::change::{Change, ResidenceChange};
 use super::faults;
+use super::opening;
 use super::room_reads::Waiting;
+use super::rooms::LoadError;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::{write_if_due, write_room};
 use crate::command::Command;
 use crate::context::Context;
+use crate::loads::{StoredValue, Urgency};
 use crate::stored::quarantine::QuarantineReason;
+use crate::stored::snapshot::{self, SnapshotHead};
 
-/// Queues an entry or an interest request for a stored room, and reads the room. Stops reading the log if too many
-/// entries wait.
+/// The most rooms with due timers that are queued at once. Further ones follow when these are being read.
+const MAX_DUE: usize = 64;
+
+/// Queues an entry or an interest request for a stored room, which is read. Stops reading the log if too many entries
+/// wait.
 pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
     let mut pauses = false;
     if let Waiting::Entry(logged) = &what {
         state.coverage.mark_waiting(id, logged.seq);
         pauses = state.log.add_waiting();
     }
-    state.room_reads.wait(cx, state.tenure, id, what);
+    state.room_reads.wait(id, what, Urgency::Now);
     if pauses {
         let partition = state.tenure.id;
         cx.commands.push_back(Command::CloseLog { partition });
     }
 }
 
-/// Puts a room that was read into memory. Returns the entries and requests that waited for it. Handle them, then call
-/// [`finish`].
+/// Begins to read rooms: those that something waits for, then those whose timers are due.
+pub(super) fn begin_reads(state: &mut PartitionState, cx: &mut Context) {
+    if !state.takeover.is_measured() {
+        return;
+    }
+    if state.takeover.is_ready() {
+        want_due(state, cx);
+    }
+    state.room_reads.begin(cx, state.tenure);
+}
+
+/// Queues the stored rooms whose timers are due, unless others are queued.
+fn want_due(state: &mut PartitionState, cx: &Context) {
+    if state.room_reads.has_later() {
+        return;
+    }
+    for _ in 0..MAX_DUE {
+        let Some(id) = state.rooms.known_mut().pop_due(cx.now.log_ms) else {
+            return;
+        };
+        state.room_reads.want_later(&id);
+    }
+}
+
+/// Puts a room that was read into memory. Returns the events that waited for it. Handle them, then call [`finish`].
 pub(super) fn on_read(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,
-    entry: Option<KvEntry>,
+    stored: Option<StoredValue>,
 ) -> VecDeque<Waiting> {
     let Some(waiting) = state.room_reads.take(id) else {
         return VecDeque::new();
     };
+    // What a takeover kept meanwhile is older than what follows.
+    cx.loads.take_kept(state.tenure.id, id);
     let is_entry = |what: &&Waiting| matches!(what, Waiting::Entry(_));
     let entries = waiting.iter().filter(is_entry).count();
     state.log.remove_waiting(entries);
-    let checkpoints = &state.checkpoints;
-    let covered = |generation, last| checkpoints.covered(generation, last);
-    match state.rooms.load(cx, id, entry, covered) {
-        Some(change) => settle(state, cx, id, change),
-        None => faults::quarantine(state, cx, id, QuarantineReason::Unavailable),
+    state.rooms.known_mut().set_looked_for(Some(id));
+    let revision = stored.as_ref().map_or(0, |stored| stored.revision);
+    let mut place = None;
+    match stored.and_then(|stored| stored.value) {
+        Some(value) => place = load(state, cx, id, (value, revision)),
+        None if state.rooms.known_mut().find_nothing(id, revision) => {
+            let change = Change {
+                residence: ResidenceChange::Wiped,
+                edges: Some(Vec::new()),
+                ..Change::default()
+            };
+            settle(state, cx, id, change);
+        }
+        None => {}
+    }
+    for what in &waiting {
+        if let Waiting::Retried(epoch, seq) = what {
+            restart_if_gone(state, cx, id, place, (*epoch, *seq));
+        }
     }
     waiting
 }
 
-/// Ends the loading of a room after its waiting entries were handled. Resumes reading the log if few entries wait.
+/// Loads a room from its value, or puts it in quarantine. Returns the head of its snapshot.
+fn load(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    (value, revision): (Bytes, u64),
+) -> Option<SnapshotHead> {
+    let loaded = snapshot::decode_head(&value)
+        .map_err(LoadError::from)
+        .and_then(|place| {
+            let covered = opening::covered(state, cx, place);
+            let is_earlier = place.epoch < state.tenure.epoch;
+            let of = (value, revision);
+            let change = state.rooms.load(cx, id, of, (covered, is_earlier))?;
+            Ok((place, change))
+        });
+    match loaded {
+        Ok((place, change)) => {
+            settle(state, cx, id, change);
+            if let Some(deleted) = state.rooms.deleted(id) {
+                state.coverage.add_deleted(id, deleted);
+            }
+            Some(place)
+        }
+        Err(error) => {
+            tracing::error!(room = %id, partition = %state.tenure.id, revision, %error, "cannot use a stored snapshot; it stays unchanged");
+            match &error {
+                LoadError::Decode(error) => cx.counts.count_unusable(error),
+                LoadError::Changed => cx.counts.damaged += 1,
+            }
+            state.rooms.known_mut().find_unusable(id, revision);
+            faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
+            None
+        }
+    }
+}
+
+/// Lets a room in quarantine go on from its snapshot as another instance if entries after the snapshot are gone from
+/// the log (D29). Its clients are told by the new instance that the inputs in between failed. `record` is the epoch and
+/// the first uncovered entry of its quarantine record.
+fn restart_if_gone(
+    state: &mut PartitionState,
+    cx: &Context,
+    id: &RoomId,
+    place: Option<SnapshotHead>,
+    record: (Epoch, u64),
+) {
+    // A later owner's snapshot contains all entries that the log had.
+    let is_later = place.is_some_and(|place| place.epoch > record.0);
+    let covered = place.map_or(0, |p| state.checkpoints.covered(p.generation, p.last));
+    let seq = (covered + 1).max(record.1);
+    if is_later || seq >= state.takeover.log_first() {
+        return;
+    }
+    if state.rooms.get(id).is_none() {
+        tracing::error!(room = %id, seq, "a room in quarantine has no usable snapshot, and its log is gone");
+        return;
+    }
+    tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries after its snapshot are gone from the log");
+    state.rooms.restart(id, Instance::of(seq, cx.now.log_ms));
+    state.coverage.mark(id, seq, (0, 0), cx.now.at);
+}
+
+/// Ends the loading of a room after what waited for it was handled. Resumes reading the log if few entries wait.
 pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    if state.coverage.end_waiting(id, cx.now.at) {
+    state.rooms.known_mut().set_looked_for(None);
+    if state.rooms.known().get(id).is_none() {
+        // The room does not exist, so there is nothing to cover.
+        state.coverage.clear(id);
+    } else if state.coverage.end_waiting(id, cx.now.at) {
         write_room(state, cx, id);
     }
     state.update_idle(cx, id);
+    if state.quarantine_records.has_retried() {
+        opening::end_retries(state, cx);
+    }
     if state.takeover.is_running()
         && let Some(from) = state.log.resume()
     {
@@ -73,7 +190,11 @@ pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
 /// (D32); it leaves memory once the write is acked.
 pub(super) fn unload_idle(state: &mut PartitionState, cx: &mut Context) {
     for id in state.rooms.take_idle(cx.now.at) {
-        if state.is_idle(&id) && !state.coverage.is_clean(&id) {
+        if state.rooms.has_due_timer(&id, cx.now.log_ms) {
+            // It would be loaded again at once, for its timer.
+            state.rooms.set_idle(cx, &id, false);
+            state.update_idle(cx, &id);
+        } else if state.is_idle(&id) && !state.coverage.is_clean(&id) {
             state.coverage.set_urgent(&id, true, cx.now.at);
             write_if_due(state, cx, &id);
         } else if state.is_idle(&id)

@@ -52,7 +52,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
 
 /// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.
 pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
-    let replayed = u64::from(!state.takeover.is_ready());
+    let replayed = u64::from(!state.takeover.sends(logged.seq));
     match state.rooms.apply(cx, id, logged) {
         Applied::Done(change) => {
             cx.counts.replayed += replayed;
@@ -61,19 +61,15 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
         Applied::Covered => {}
         Applied::Panicked(logged) => {
             cx.counts.replayed += replayed;
-            refuse(
-                state,
-                cx,
-                id,
-                &logged.entry,
-                QuarantineReason::Unavailable.code(),
-            );
+            refuse(state, cx, id, &logged, QuarantineReason::Unavailable.code());
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
-        Applied::Quarantined(logged, why) => {
-            refuse(state, cx, id, &logged.entry, why.code());
-        }
+        Applied::Quarantined(logged, why) => refuse(state, cx, id, &logged, why.code()),
         Applied::Stored(logged) => idle_loading::queue(state, cx, id, Waiting::Entry(logged)),
+        // Earlier entries wait until the room was looked for.
+        Applied::Absent(logged) if state.room_reads.contains(id) => {
+            idle_loading::queue(state, cx, id, Waiting::Entry(logged));
+        }
         Applied::Absent(logged) => on_absent(state, cx, id, logged),
     }
 }
@@ -81,7 +77,7 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
 /// Handles an entry for a room that does not exist. Only `Joined` creates a room (D5).
 fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let Some(Body::Joined(joined)) = &logged.entry.body else {
-        refuse(state, cx, id, &logged.entry, ErrorKind::NotJoined.code());
+        refuse(state, cx, id, &logged, ErrorKind::NotJoined.code());
         return;
     };
     let mut emits = Vec::new();
@@ -95,32 +91,27 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
         Ok(Opened::Empty) => {
             let refused = |emit: &Emit| matches!(emit, Emit::ToEdge(_, ItemKind::Refused(_)));
             emits.retain(refused);
-            if state.takeover.is_ready() {
+            if state.takeover.sends(logged.seq) {
                 delivery::deliver(state, cx, id, emits);
             }
         }
-        Ok(Opened::Refused(refusal)) => send_refused(state, cx, id, &logged.entry, &refusal),
+        Ok(Opened::Refused(refusal)) => send_refused(state, cx, id, &logged, &refusal),
         Err(Panicked) => {
-            refuse(
-                state,
-                cx,
-                id,
-                &logged.entry,
-                QuarantineReason::Unavailable.code(),
-            );
+            refuse(state, cx, id, &logged, QuarantineReason::Unavailable.code());
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
     }
 }
 
 /// Answers an entry that cannot be applied: a `Joined` with `Refused`, other entries of a session with `Gone` (D4).
-fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &Entry, code: &str) {
+fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Logged, code: &str) {
+    let entry = &logged.entry;
     if matches!(entry.body, Some(Body::Timer(_) | Body::EdgeLost(_)) | None) {
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {
         let refusal = Reject::new(code, "the room is unavailable now");
-        send_refused(state, cx, id, entry, &refusal);
+        send_refused(state, cx, id, logged, &refusal);
         return;
     }
     let gone = wire::Gone {
@@ -129,22 +120,22 @@ fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, entry: &Ent
         n: entry.n,
         round: entry.round,
     };
-    send_to_sender(state, cx, id, entry, ItemKind::Gone(gone));
+    send_to_sender(state, cx, id, logged, ItemKind::Gone(gone));
 }
 
 fn send_refused(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,
-    entry: &Entry,
+    logged: &Logged,
     refusal: &Reject,
 ) {
     let refused = wire::Refused {
-        session: entry.session,
+        session: logged.entry.session,
         code: refusal.code.clone(),
         message: refusal.message.clone(),
     };
-    send_to_sender(state, cx, id, entry, ItemKind::Refused(refused));
+    send_to_sender(state, cx, id, logged, ItemKind::Refused(refused));
 }
 
 /// Sends an item to the edge that appended an entry. A replay sends nothing.
@@ -152,13 +143,13 @@ fn send_to_sender(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,
-    entry: &Entry,
+    logged: &Logged,
     kind: ItemKind,
 ) {
-    if !state.takeover.is_ready() {
+    if !state.takeover.sends(logged.seq) {
         return;
     }
-    if let Ok(edge) = entry.edge.parse::<EdgeId>() {
+    if let Ok(edge) = logged.entry.edge.parse::<EdgeId>() {
         send(state, cx, (id, &edge), kind);
     }
 }

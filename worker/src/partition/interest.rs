@@ -30,7 +30,9 @@ pub(super) fn handle_interest(
             continue;
         };
         let wants = wanted.sync || wanted.players.is_some() || wanted.spectators.is_some();
-        if wants && state.rooms.is_stored(&id) {
+        let wants = wants || state.sessions.holds(edge, &id) || !state.rooms.is_stored(&id);
+        let is_unread = state.rooms.known().is_unread(&id) || state.room_reads.contains(&id);
+        if wants && is_unread {
             let waiting = Waiting::Interest(edge.clone(), wanted.clone());
             idle_loading::queue(state, cx, &id, waiting);
         } else {
@@ -40,6 +42,12 @@ pub(super) fn handle_interest(
     }
     if interest.digest {
         for id in unnamed_rooms(state, edge, &named) {
+            if state.rooms.is_stored(&id) {
+                // The edge holds none of the sessions that the room has.
+                let none = Waiting::Interest(edge.clone(), RoomInterest::default());
+                idle_loading::queue(state, cx, &id, none);
+                continue;
+            }
             drop_interest(state, cx, (&id, edge), &[]);
             losses::lose_unheld_sessions(state, cx, (&id, edge), &[]);
             hot_rooms::update(state, cx, &id);

@@ -1,17 +1,14 @@
 //! The rooms that a partition knows, each with its residence and its stored revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use grandstand_common::id::{Instance, RoomId};
 
-use super::residence::{Loaded, Residence};
-use crate::context::Context;
-use crate::room::Room;
-use grandstand_game::host::Armed;
+use super::known_room::KnownRoom;
+use super::residence::{Residence, Stored};
+use crate::stored::head::StoredHead;
 
-/// Panics outside of entries after which a room goes to quarantine.
-const MAX_PANICS_OUTSIDE_ENTRIES: u32 = 3;
 /// The most delete markers that removed rooms leave. A room that is created again without one learns its revision from
 /// the conflict at its first write.
 const KEPT_MARKERS: usize = 4_096;
@@ -22,22 +19,26 @@ pub(super) struct KnownRooms {
     rooms: BTreeMap<RoomId, KnownRoom>,
     /// The revisions of the delete markers of rooms that are not known.
     markers: BTreeMap<RoomId, u64>,
+    /// The last whole states of quarantined rooms that are not stored yet.
+    whole: BTreeMap<RoomId, Bytes>,
+    /// When the next timers of stored rooms are due, in Unix milliseconds, until they are taken.
+    due: BTreeSet<(u64, RoomId)>,
+    /// Whether a takeover has read all stored rooms.
+    is_complete: bool,
+    /// The room that was just looked for.
+    looked_for: Option<RoomId>,
     loaded: usize,
     stored: usize,
 }
 
-/// A room, as far as its partition knows it.
+/// A room whose key a takeover reads.
 #[derive(Debug)]
-pub(super) struct KnownRoom {
-    residence: Residence,
-    /// The last entry that the loaded or stored snapshot covers.
-    covered: u64,
-    /// The revision of the stored snapshot or of the delete marker; 0 if there is neither.
-    revision: u64,
-    /// Panics outside of entries; the count outlives the room's time in memory.
-    panics_outside_entries: u32,
-    /// The last whole state of a quarantined room, until it is stored.
-    whole: Option<Bytes>,
+pub(super) struct Found {
+    pub(super) revision: u64,
+    /// The last entry that the snapshot covers.
+    pub(super) covered: u64,
+    /// `None` if the room was deleted.
+    pub(super) head: Option<StoredHead>,
 }
 
 impl KnownRooms {
@@ -49,10 +50,6 @@ impl KnownRooms {
     /// Returns the number of rooms that are stored and not in memory.
     pub(super) fn stored(&self) -> usize {
         self.stored
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = &RoomId> {
-        self.rooms.keys()
     }
 
     pub(super) fn get(&self, id: &RoomId) -> Option<&KnownRoom> {
@@ -77,41 +74,129 @@ impl KnownRooms {
     ) {
         self.set_residence(id, residence);
         if let Some(room) = self.rooms.get_mut(id) {
-            (room.covered, room.revision) = (covered, revision);
+            room.set_covered(covered);
+            room.set_revision(revision);
         }
     }
 
     /// Moves a room to another residence. A room that is not known is added, with the revision of its delete marker.
     pub(super) fn set_residence(&mut self, id: &RoomId, residence: Residence) {
+        let stored = residence.stored();
         self.count(&residence);
-        if let Some(room) = self.rooms.get_mut(id) {
-            let before = std::mem::replace(&mut room.residence, residence);
-            self.uncount(&before);
-        } else {
-            let room = KnownRoom {
-                residence,
-                covered: 0,
-                revision: self.markers.remove(id).unwrap_or(0),
-                panics_outside_entries: 0,
-                whole: None,
-            };
-            self.rooms.insert(id.clone(), room);
+        match self.rooms.get_mut(id) {
+            Some(room) => {
+                let before = room.set_residence(residence);
+                self.uncount(id, &before);
+            }
+            None => {
+                let marker = self.markers.remove(id).unwrap_or(0);
+                let room = KnownRoom::new(residence, marker);
+                self.rooms.insert(id.clone(), room);
+            }
+        }
+        if let Some(at) = stored.and_then(Stored::due_ms) {
+            self.due.insert((at, id.clone()));
         }
     }
 
     /// Removes a room whose key was deleted, and remembers the revision of its delete marker.
     pub(super) fn remove(&mut self, id: &RoomId, marker: u64) {
         if let Some(before) = self.rooms.remove(id) {
-            self.uncount(&before.residence);
+            self.uncount(id, before.residence());
         }
+        self.add_marker(id, marker);
+    }
+
+    /// Remembers the revision of the delete marker of a room that is not known, unless too many are.
+    pub(super) fn add_marker(&mut self, id: &RoomId, revision: u64) {
         if self.markers.len() < KEPT_MARKERS {
-            self.add_marker(id, marker);
+            self.markers.insert(id.clone(), revision);
         }
     }
 
-    /// Remembers the revision of the delete marker of a room that is not known.
-    pub(super) fn add_marker(&mut self, id: &RoomId, revision: u64) {
-        self.markers.insert(id.clone(), revision);
+    /// Adds a room whose key a takeover reads, unless something later is known of it. Returns whether it did.
+    pub(super) fn find(&mut self, id: &RoomId, found: Found) -> bool {
+        let residence = match found.head {
+            Some(head) => Residence::Stored(Stored::new(head.instance, head.due_ms)),
+            None => Residence::Deleted(found.covered),
+        };
+        let marker = self.markers.get(id).copied().unwrap_or(0);
+        match self.rooms.get_mut(id) {
+            None if marker > found.revision => return false,
+            Some(known) if known.is_loaded() || known.revision() >= found.revision => return false,
+            Some(known) if known.is_quarantined() => {
+                known.set_revision(found.revision);
+                return false;
+            }
+            None | Some(_) => {}
+        }
+        self.insert(id, residence, found.covered, found.revision);
+        true
+    }
+
+    /// Adds a room whose snapshot cannot be used, so that it is not taken for one that does not exist.
+    pub(super) fn find_unusable(&mut self, id: &RoomId, revision: u64) {
+        if !self.rooms.contains_key(id) {
+            let stored = Residence::Stored(Stored::new(Instance(0), None));
+            self.insert(id, stored, 0, revision);
+        }
+    }
+
+    /// Handles that the key of a room has no value: it is missing, or has a delete marker of this revision. Returns
+    /// whether the room was known, so that it is gone: the bucket was wiped.
+    pub(super) fn find_nothing(&mut self, id: &RoomId, marker: u64) -> bool {
+        let is_gone = self.rooms.get(id).is_some_and(KnownRoom::is_stored);
+        if is_gone {
+            self.remove(id, marker);
+        } else if !self.rooms.contains_key(id) && marker > 0 {
+            self.add_marker(id, marker);
+        }
+        is_gone
+    }
+
+    /// Notes that a takeover has read all stored rooms. Until then a room that is not known may exist.
+    pub(super) fn set_complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// Names the room that was just looked for, while what waited for it is handled. If it is not known then, it does
+    /// not exist.
+    pub(super) fn set_looked_for(&mut self, id: Option<&RoomId>) {
+        self.looked_for = id.cloned();
+    }
+
+    /// Whether a room that is not known may exist.
+    pub(super) fn may_exist(&self, id: &RoomId) -> bool {
+        !self.is_complete && self.looked_for.as_ref() != Some(id) && !self.rooms.contains_key(id)
+    }
+
+    /// Whether a room must be read before it is used: it is stored, or may be.
+    pub(super) fn is_unread(&self, id: &RoomId) -> bool {
+        self.may_exist(id) || self.rooms.get(id).is_some_and(KnownRoom::is_stored)
+    }
+
+    /// Sets or (`None`) forgets the last whole state of a quarantined room, which is to be stored.
+    pub(super) fn set_whole(&mut self, id: &RoomId, whole: Option<Bytes>) {
+        match whole {
+            Some(whole) => drop(self.whole.insert(id.clone(), whole)),
+            None => drop(self.whole.remove(id)),
+        }
+    }
+
+    /// Returns the last whole state of a quarantined room, if it is to be stored.
+    pub(super) fn whole(&self, id: &RoomId) -> Option<Bytes> {
+        self.whole.get(id).cloned()
+    }
+
+    /// Returns when the next timer of a stored room is due, in Unix milliseconds.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Removes and returns a stored room whose next timer is due at `now_ms`. It must be loaded.
+    pub(super) fn pop_due(&mut self, now_ms: u64) -> Option<RoomId> {
+        let is_due = self.next_due()? <= now_ms;
+        is_due.then(|| self.due.pop_first())?.map(|(_, id)| id)
     }
 
     fn count(&mut self, residence: &Residence) {
@@ -122,105 +207,16 @@ impl KnownRooms {
         }
     }
 
-    fn uncount(&mut self, residence: &Residence) {
+    fn uncount(&mut self, id: &RoomId, residence: &Residence) {
         match residence {
             Residence::Loaded(_) => self.loaded -= 1,
-            Residence::Stored(_) => self.stored -= 1,
+            Residence::Stored(stored) => {
+                self.stored -= 1;
+                if let Some(at) = stored.due_ms() {
+                    self.due.remove(&(at, id.clone()));
+                }
+            }
             Residence::Deleted(_) | Residence::Quarantined(_) => {}
-        }
-    }
-}
-
-impl KnownRoom {
-    pub(super) fn residence(&self) -> &Residence {
-        &self.residence
-    }
-
-    pub(super) fn loaded(&self) -> Option<&Loaded> {
-        match &self.residence {
-            Residence::Loaded(loaded) => Some(loaded),
-            _ => None,
-        }
-    }
-
-    pub(super) fn loaded_mut(&mut self) -> Option<&mut Loaded> {
-        match &mut self.residence {
-            Residence::Loaded(loaded) => Some(loaded),
-            _ => None,
-        }
-    }
-
-    pub(super) fn room(&self) -> Option<&Room> {
-        self.loaded().map(Loaded::room)
-    }
-
-    /// Whether the room exists, in memory or stored.
-    pub(super) fn exists(&self) -> bool {
-        matches!(self.residence, Residence::Loaded(_) | Residence::Stored(_))
-    }
-
-    pub(super) fn is_stored(&self) -> bool {
-        matches!(self.residence, Residence::Stored(_))
-    }
-
-    /// Returns the room's instance, or 0 if it does not exist.
-    pub(super) fn instance(&self) -> Instance {
-        match &self.residence {
-            Residence::Loaded(loaded) => loaded.room().instance(),
-            Residence::Stored(stored) => stored.instance,
-            Residence::Deleted(_) | Residence::Quarantined(_) => Instance(0),
-        }
-    }
-
-    /// Returns the timers of a room that exists.
-    pub(super) fn timers(&self) -> Option<&BTreeMap<String, Armed>> {
-        match &self.residence {
-            Residence::Loaded(loaded) => Some(&loaded.room().progress().timers),
-            Residence::Stored(stored) => Some(&stored.timers),
-            Residence::Deleted(_) | Residence::Quarantined(_) => None,
-        }
-    }
-
-    /// Returns the last whole state of a quarantined room, if it is to be stored.
-    pub(super) fn whole(&self) -> Option<Bytes> {
-        self.whole.clone()
-    }
-
-    pub(super) fn set_whole(&mut self, whole: Option<Bytes>) {
-        self.whole = whole;
-    }
-
-    pub(super) fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    pub(super) fn set_revision(&mut self, revision: u64) {
-        self.revision = revision;
-    }
-
-    /// Whether the snapshot that was loaded or left in the bucket covers an entry.
-    pub(super) fn covers(&self, seq: u64) -> bool {
-        seq <= self.covered
-    }
-
-    pub(super) fn set_covered(&mut self, last: u64) {
-        self.covered = last;
-    }
-
-    /// Rebuilds a room in memory after a panic outside of an entry. Returns whether it can go on.
-    pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> bool {
-        let Residence::Loaded(loaded) = &mut self.residence else {
-            return true;
-        };
-        self.panics_outside_entries += 1;
-        self.panics_outside_entries < MAX_PANICS_OUTSIDE_ENTRIES && loaded.rebuild(cx, id).is_ok()
-    }
-
-    /// Notes that the log lost the entries after `last` (D11): entries with their sequences are new.
-    pub(super) fn cut(&mut self, last: u64) {
-        self.covered = self.covered.min(last);
-        if let Some(loaded) = self.loaded_mut() {
-            loaded.room_mut().cut(last);
         }
     }
 }

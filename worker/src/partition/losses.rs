@@ -6,8 +6,10 @@ use grandstand_common::id::{EdgeId, PlayerId, ProcessId, RoomId, SessionId};
 use grandstand_common::wire::{self, Body, Entry};
 
 use super::hot_rooms;
+use super::room_reads::Waiting;
 use super::state::PartitionState;
 use crate::context::Context;
+use crate::loads::Urgency;
 
 /// The most appends in flight while losses are appended. Further losses follow as these are stored.
 const MAX_APPENDS: usize = 2_048;
@@ -48,13 +50,23 @@ pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.is_ready() {
         return;
     }
-    while cx.requests.appends() < MAX_APPENDS {
+    while cx.requests.appends() < MAX_APPENDS && !state.room_reads.has_later() {
         let Some((edge, id)) = state.sessions.next_loss() else {
             break;
         };
-        append(state, cx, &id, &edge, |_| true);
+        lose_all(state, cx, &id, edge);
     }
     state.sessions.expire(cx.now.at);
+}
+
+/// Appends the loss of an edge's connected players in a room. A stored room is loaded first.
+pub(super) fn lose_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: EdgeId) {
+    if state.rooms.is_stored(id) {
+        let lost = Waiting::Lost(edge);
+        state.room_reads.wait(id, lost, Urgency::Later);
+    } else {
+        append(state, cx, id, &edge, |_| true);
+    }
 }
 
 /// Appends the loss of an edge's connected players whose sessions are not among those that the edge has (`has`). Such a

@@ -14,6 +14,8 @@ mod change;
 
 mod decode_room;
 
+mod known_room;
+
 mod known_rooms;
 
 mod rooms;
@@ -81,6 +83,7 @@ use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, Ownership};
+use crate::loads::{Load, StoredValue};
 use crate::requests::Purpose;
 
 use room_reads::Waiting;
@@ -218,7 +221,7 @@ impl OwnedPartition {
                 Ownership::Held
             }
             Purpose::ReadBackRecord(id) => writing::on_record_read_back(state, cx, &id, outcome),
-            Purpose::ReadRoom(id) => self.on_room_read(cx, &id, outcome),
+            Purpose::ReadRoom(id) => self.on_room_read(cx, id, outcome),
             Purpose::MeasureLog => {
                 cut::on_log_end(state, cx, outcome);
                 Ownership::Held
@@ -266,6 +269,10 @@ impl OwnedPartition {
         let state = &mut self.state;
         let now = cx.now.at;
         if state.takeover.take_retry(now) {
+            if state.takeover.is_running() {
+                // The bucket lost the claim of the checkpoint.
+                return Ownership::RolledBack;
+            }
             opening::begin(state, cx);
         }
         if state.log.take_retry(now) {
@@ -273,7 +280,7 @@ impl OwnedPartition {
         }
         writing::write_due(state, cx);
         state.quarantine_records.handle_timeout(cx, state.tenure);
-        state.room_reads.retry_due(cx, state.tenure);
+        state.room_reads.retry_due(now);
         if state.takeover.is_ready() {
             idle_loading::unload_idle(state, cx);
             for id in state.audiences.due_cooling(now) {
@@ -287,7 +294,13 @@ impl OwnedPartition {
             losses::append_losses(state, cx);
         }
         writing::advance_checkpoint(state, cx);
+        idle_loading::begin_reads(state, cx);
         release::try_release(state, cx)
+    }
+
+    /// Begins to read rooms that are needed in memory, as far as the engine allows. Call it after others were loaded.
+    pub(crate) fn begin_reads(&mut self, cx: &mut Context) {
+        idle_loading::begin_reads(&mut self.state, cx);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), as far as is known at `now`.
@@ -307,7 +320,7 @@ impl OwnedPartition {
                 .flatten(),
         ];
         let ready = [
-            state.rooms.poll_idle(),
+            state.rooms.poll_timeout(now, !state.room_reads.has_later()),
             state.audiences.poll_timeout(),
             state.timers.poll_timeout(now),
             state.ticks.poll_timeout(),
@@ -316,34 +329,49 @@ impl OwnedPartition {
         always.into_iter().chain(ready).flatten().min()
     }
 
-    /// Handles the outcome of the read of a stored room.
-    fn on_room_read(&mut self, cx: &mut Context, id: &RoomId, outcome: Outcome) -> Ownership {
+    /// Handles the outcome of the read of a stored room. Its turn to be loaded comes later.
+    fn on_room_read(&mut self, cx: &mut Context, room: RoomId, outcome: Outcome) -> Ownership {
         let state = &mut self.state;
         let Outcome::Value(entry) = outcome else {
-            state.room_reads.on_failed(id, cx.now.at);
+            state.room_reads.on_failed(&room, cx.now.at);
             return Ownership::Held;
         };
-        if !state.rooms.is_stored(id) {
-            return Ownership::Held;
-        }
         if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
             return Ownership::Lost(later);
         }
         // A get is never older than what was acked.
         let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-        if entry.is_some() && revision < state.rooms.revision(id) {
+        if entry.is_some() && revision < state.rooms.revision(&room) {
             return Ownership::RolledBack;
         }
-        for what in idle_loading::on_read(state, cx, id, entry) {
+        cx.loads.add(Load {
+            partition: state.tenure.id,
+            room,
+            stored: entry.map(StoredValue::from),
+        });
+        Ownership::Held
+    }
+
+    /// Loads a room from its snapshot, and handles what waited for it.
+    pub(crate) fn load(
+        &mut self,
+        cx: &mut Context,
+        id: &RoomId,
+        stored: Option<StoredValue>,
+    ) -> Ownership {
+        let state = &mut self.state;
+        for what in idle_loading::on_read(state, cx, id, stored) {
             match what {
                 Waiting::Entry(logged) => intake::apply(state, cx, id, logged),
                 Waiting::Interest(edge, wanted) => {
                     interest::on_room_interest(state, cx, (id, &edge), &wanted);
                 }
+                Waiting::Lost(edge) => losses::lose_all(state, cx, id, edge),
+                Waiting::Retried(..) => {}
             }
         }
         idle_loading::finish(state, cx, id);
-        Ownership::Held
+        release::try_release(state, cx)
     }
 }
 

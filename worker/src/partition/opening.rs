@@ -1,20 +1,27 @@
-//! Opens a partition: claims its checkpoint, loads its rooms, and catches up with its log (D9 to D11).
-
-use std::collections::BTreeMap;
+//! Opens a partition: claims its checkpoint and catches up with its log, while its stored rooms are found (D9 to D11,
+//! D25).
+//!
+//! Of a stored room only the head is read. A room that is needed before it was found is looked for in the bucket, so
+//! that the time of a takeover does not depend on the number of rooms.
 
 use grandstand_common::bus::{KvEntry, LogState};
-use grandstand_common::id::{Instance, RoomId};
+use grandstand_common::subject;
 
+use super::known_rooms::Found;
+use super::room_reads::Waiting;
 use super::state::PartitionState;
-use super::takeover::{Step, StoredRooms};
+use super::takeover::Step;
 use crate::command::{Command, KvSource, Outcome};
 use crate::context::{Context, Ownership};
+use crate::loads::Urgency;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot;
+use crate::stored::snapshot::{self, SnapshotHead};
 
 /// Begins the takeover, or begins it again after a step failed.
 pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
+    state.forget_rooms(cx);
     state.checkpoints.begin();
+    state.takeover.close_rooms(cx, state.tenure);
     state.takeover.begin(cx, state.tenure);
 }
 
@@ -30,15 +37,24 @@ pub(super) fn on_outcome(
             if let Err(later) = state.checkpoints.claim(cx, state.tenure, entry) {
                 return Ownership::Lost(later);
             }
+            // From here on it is known which entries a snapshot covers.
+            state.takeover.read_rooms(cx, state.tenure);
         }
         Step::Claimed(revision) => {
             state.checkpoints.on_takeover_stored(revision);
-            try_measure(state, cx);
+            end_rooms(state, cx);
+            state.takeover.try_measure(cx, state.tenure);
         }
         Step::Measure(log) => on_measured(state, cx, log),
         Step::Cut(revision) => {
+            let generation = state.checkpoints.generation();
             state.checkpoints.on_takeover_stored(revision);
-            load(state, cx);
+            if state.checkpoints.generation() > generation {
+                state.takeover.take_reached();
+                let cut = state.checkpoints.last_cut();
+                state.rooms.cut(cut.saturating_sub(1));
+            }
+            open_log(state, cx);
         }
     }
     Ownership::Held
@@ -51,90 +67,147 @@ pub(super) fn handle_key(
     source: KvSource,
     (entry, behind): (KvEntry, u64),
 ) -> Ownership {
-    if !state.takeover.is_reading() {
+    if !state.takeover.is_reading(source) {
         return Ownership::Held;
     }
-    if let Some(later) = state.takeover.on_key(state.tenure, source, entry) {
-        return Ownership::Lost(later);
+    match source {
+        KvSource::Quarantine => state.takeover.on_record(entry),
+        KvSource::Rooms if entry.key == subject::checkpoint_key(state.tenure.id) => {
+            if let Some(later) = state.takeover.on_checkpoint(state.tenure, &entry) {
+                return Ownership::Lost(later);
+            }
+        }
+        KvSource::Rooms => find_room(state, cx, entry),
     }
     if behind == 0 {
-        state.takeover.on_keys_end(source);
-        try_measure(state, cx);
+        end_keys(state, cx, source);
     }
     Ownership::Held
 }
 
 /// Handles the end of the keys: their reader has delivered all stored ones.
 pub(super) fn handle_keys_idle(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
-    if state.takeover.is_reading() {
-        state.takeover.on_keys_end(source);
-        try_measure(state, cx);
+    if state.takeover.is_reading(source) {
+        end_keys(state, cx, source);
     }
-    let claimed = state.checkpoints.revision();
-    state.takeover.check_barrier(cx.now.at, source, claimed);
+    state.takeover.check_barrier(cx.now.at, source);
 }
 
 /// Handles the failure of a reader of keys during a takeover.
 pub(super) fn handle_keys_lost(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
-    if state.takeover.is_reading() {
+    if state.takeover.is_reading(source) {
         state.takeover.on_reader_lost(cx, state.tenure, source);
     }
 }
 
-/// Looks up where the log begins and ends, once the rooms are read up to the barrier (D10).
-fn try_measure(state: &mut PartitionState, cx: &mut Context) {
-    let claimed = state.checkpoints.revision();
-    state.takeover.try_measure(cx, state.tenure, claimed);
+fn end_keys(state: &mut PartitionState, cx: &mut Context, source: KvSource) {
+    state.takeover.on_keys_end(source);
+    match source {
+        KvSource::Rooms => end_rooms(state, cx),
+        KvSource::Quarantine => state.takeover.try_measure(cx, state.tenure),
+    }
 }
 
-/// Records a cut if the log lacks entries that rooms cover (D11). Otherwise loads the rooms.
+/// Notes that all stored rooms are known, once they are.
+fn end_rooms(state: &mut PartitionState, cx: &mut Context) {
+    if state.takeover.end_rooms(cx, state.tenure) {
+        state.rooms.known_mut().set_complete();
+        state.checkpoints.on_rooms_read(cx.now.at);
+    }
+}
+
+/// Adds a stored room to those that are known, without decoding it. A snapshot that cannot be read is loaded, which
+/// puts it in quarantine.
+fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
+    let Some((partition, id)) = subject::parse_room_key(&entry.key) else {
+        return;
+    };
+    let revision = entry.revision;
+    let Some(value) = entry.value else {
+        state.rooms.known_mut().find_nothing(&id, revision);
+        return;
+    };
+    let Ok(glance) = snapshot::glance(&value) else {
+        cx.loads.note_parsed(value.len());
+        state.rooms.known_mut().find_unusable(&id, revision);
+        state.room_reads.want_later(&id);
+        return;
+    };
+    cx.loads.note_parsed(glance.parsed);
+    let covered = covered(state, cx, glance.place);
+    let before = state.rooms.deleted(&id);
+    let edges = glance.head.as_ref().map(|head| head.edges.clone());
+    let found = Found {
+        revision,
+        covered,
+        head: glance.head,
+    };
+    if !state.rooms.known_mut().find(&id, found) {
+        return;
+    }
+    if let Some(before) = before {
+        state.coverage.remove_deleted(&id, before);
+    }
+    match edges {
+        Some(edges) => {
+            state.sessions.set(&id, edges);
+            cx.loads.keep(partition, &id, revision, &value);
+        }
+        None => {
+            state.sessions.set(&id, Vec::new());
+            state.coverage.add_deleted(&id, covered);
+        }
+    }
+}
+
+/// Returns the last entry that a snapshot covers. If that shows that the log was cut before the takeover, records the
+/// cut first (D11).
+pub(super) fn covered(state: &mut PartitionState, cx: &Context, place: SnapshotHead) -> u64 {
+    let covered = state.checkpoints.covered(place.generation, place.last);
+    if place.epoch >= state.tenure.epoch {
+        return covered;
+    }
+    if state.takeover.is_measured() {
+        cut_beyond(state, cx, covered);
+        return state.checkpoints.covered(place.generation, place.last);
+    }
+    state.takeover.reach(covered);
+    covered
+}
+
+/// Records that the log was cut before the takeover, if an earlier owner stored a room that covers entry `reached` and
+/// the log did not have that entry.
+fn cut_beyond(state: &mut PartitionState, cx: &Context, reached: u64) {
+    let Some(cut) = state.checkpoints.cut_beyond(cx.now.at, reached) else {
+        return;
+    };
+    tracing::warn!(partition = %state.tenure.id, cut, "the log was cut before the takeover");
+    state.rooms.cut(cut.saturating_sub(1));
+    state.coverage.cut(cut);
+    state.quarantine_records.cut(cut);
+}
+
+/// Records a cut if the log lacks entries that rooms cover (D11). Otherwise opens the log.
 fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
-    let checkpoints = &state.checkpoints;
-    let covered = |generation, last| checkpoints.covered(generation, last);
-    let reached = state.takeover.reached(covered);
-    let reached = reached.max(checkpoints.seq().saturating_sub(1));
-    let tenure = state.tenure;
+    let reached = state.takeover.take_reached();
+    let reached = reached.max(state.checkpoints.seq().saturating_sub(1));
+    let (tenure, is_read) = (state.tenure, state.takeover.is_read());
+    let reached = (reached, is_read);
     if state.checkpoints.write_measured(cx, tenure, reached, log) {
         state.takeover.begin_cut();
     } else {
-        load(state, cx);
+        open_log(state, cx);
     }
 }
 
-/// Loads the rooms and quarantine records that were read, and opens the log at the first uncovered entry.
-fn load(state: &mut PartitionState, cx: &mut Context) {
-    let StoredRooms { rooms, records } = state.takeover.begin_replay();
-    let mut written = BTreeMap::new();
-    for (id, entry) in rooms {
-        if records.contains_key(&id) {
-            let head = entry.value.as_deref().map(snapshot::decode_head);
-            written.insert(id.clone(), head.and_then(Result::ok));
-        }
-        let (partition, revision) = (state.tenure.id, entry.revision);
-        let checkpoints = &state.checkpoints;
-        let covered = |generation, last| checkpoints.covered(generation, last);
-        match state.rooms.load_at_takeover(cx, &id, entry, covered) {
-            Ok(mut change) => {
-                state.update_machines(cx, &id, &mut change);
-                if let Some(deleted) = state.rooms.deleted(&id) {
-                    state.coverage.add_deleted(&id, deleted);
-                }
-            }
-            Err(error) => {
-                tracing::error!(room = %id, %partition, revision, %error, "cannot use a stored snapshot; it stays unchanged");
-                cx.counts.count_unusable(&error);
-                let (seq, revision) = match records.get(&id) {
-                    Some((record, revision)) => (record.seq, *revision),
-                    None => (state.checkpoints.seq(), 0),
-                };
-                state.quarantine_records.add_unstored(
-                    id,
-                    (QuarantineReason::Unavailable, seq),
-                    revision,
-                );
-            }
-        }
+/// Opens the log at the first uncovered entry, and prepares the rooms that have quarantine records.
+fn open_log(state: &mut PartitionState, cx: &mut Context) {
+    let reached = state.takeover.take_reached();
+    cut_beyond(state, cx, reached);
+    if state.takeover.is_read() {
+        state.checkpoints.on_rooms_read(cx.now.at);
     }
+    let records = state.takeover.begin_replay();
     let mut from = state.checkpoints.seq();
     for (id, (record, revision)) in records {
         if record.build == cx.config.build {
@@ -143,57 +216,45 @@ fn load(state: &mut PartitionState, cx: &mut Context) {
             state.update_machines(cx, &id, &mut change);
             state.quarantine_records.add_stored(id, &record, revision);
         } else {
-            // A later owner's snapshot contains all entries that the log had.
-            let head = written.get(&id).copied().flatten();
-            let is_later = head.is_some_and(|head| head.epoch > record.epoch);
-            let covered = head.map_or(0, |h| state.checkpoints.covered(h.generation, h.last));
-            let next = (covered + 1).max(record.seq);
-            if !is_later && next < state.takeover.log_first() {
-                restart(state, cx, &id, next);
-            }
             from = from.min(record.seq);
-            state.quarantine_records.retry(id, revision);
+            let retried = Waiting::Retried(record.epoch, record.seq);
+            state.room_reads.wait(&id, retried, Urgency::Now);
+            state.quarantine_records.retry(id, (revision, record.seq));
         }
     }
     state.log.seek(from);
-    for id in state.quarantine_records.unstored() {
-        state.quarantine_records.write(cx, state.tenure, &id);
-    }
     let partition = state.tenure.id;
     cx.commands.push_back(Command::OpenLog { partition, from });
     state.checkpoints.on_loaded(cx.now.at);
 }
 
-/// Lets a room in quarantine go on from its snapshot as another instance, because entries after the snapshot are gone
-/// from the log (D29). Its clients are told by the new instance that the inputs in between failed.
-fn restart(state: &mut PartitionState, cx: &Context, id: &RoomId, seq: u64) {
-    if state.rooms.get(id).is_none() {
-        tracing::error!(room = %id, seq, "a room in quarantine has no usable snapshot, and its log is gone");
+/// Makes the partition ready after the log was read to the end that it had at the takeover. Rooms that its entries
+/// concern may still be read.
+pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
+    if !state.takeover.catch_up(state.log.reached()) {
         return;
     }
-    tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries after its snapshot are gone from the log");
-    state.rooms.restart(id, Instance::of(seq, cx.now.log_ms));
-    state.coverage.mark(id, seq, (0, 0), cx.now.at);
+    end_retries(state, cx);
+    cx.commands.push_back(Command::Ready {
+        partition: state.tenure.id,
+        epoch: state.tenure.epoch,
+    });
 }
 
-/// Makes the partition ready after the log was read to the end that it had at the takeover.
-pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
-    if !state.takeover.catch_up() {
+/// Ends the runs of other builds' quarantined rooms, once they have all of their log.
+pub(super) fn end_retries(state: &mut PartitionState, cx: &mut Context) {
+    if !state.takeover.is_ready() {
         return;
     }
-    for id in state.quarantine_records.end_retries() {
+    let reads = &state.room_reads;
+    let ended = state
+        .quarantine_records
+        .end_retries(|id| !reads.contains(id));
+    for id in ended {
         if state.coverage.is_clean(&id) {
             state.quarantine_records.delete(cx, state.tenure, &id);
         } else {
             state.coverage.set_urgent(&id, true, cx.now.at);
         }
     }
-    for id in state.rooms.ids() {
-        state.timers.set(&id, state.rooms.timers(&id), cx.now);
-        state.update_idle(cx, &id);
-    }
-    cx.commands.push_back(Command::Ready {
-        partition: state.tenure.id,
-        epoch: state.tenure.epoch,
-    });
 }

@@ -23,8 +23,9 @@ pub(super) struct QuarantineRecords {
     rooms: BTreeMap<RoomId, Record>,
     /// Rooms whose records are not stored yet, with their first uncovered entries. The checkpoint cannot pass these.
     unstored: BTreeSet<(u64, RoomId)>,
-    /// Rooms that another build put in quarantine and this one runs again, with the revisions of their records.
-    retried: BTreeMap<RoomId, u64>,
+    /// Rooms that another build put in quarantine and this one runs again, with the revisions of their records and the
+    /// entries that these name.
+    retried: BTreeMap<RoomId, (u64, u64)>,
     /// Rooms that this build ran to the end of the log without a fault, with the revisions of their records. A record
     /// is deleted once a snapshot covers what it protects.
     cleared: BTreeMap<RoomId, u64>,
@@ -55,23 +56,21 @@ impl QuarantineRecords {
         id: &RoomId,
         of: (QuarantineReason, u64),
     ) {
-        let (reason, seq) = of;
-        let revision = self.rooms.get(id).map(|record| record.revision);
-        let revision = revision.or(self.retried.get(id).copied());
+        let (reason, mut seq) = of;
+        let mut revision = self.rooms.get(id).map(|record| record.revision);
+        if let Some((retried, from)) = self.retried.get(id).copied() {
+            revision = revision.or(Some(retried));
+            seq = seq.min(from);
+        }
         let revision = self.cleared.remove(id).or(revision);
-        self.add_unstored(id.clone(), of, revision.unwrap_or(0));
+        self.add_unstored(id.clone(), (reason, seq), revision.unwrap_or(0));
         tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
         self.write(cx, tenure, id);
     }
 
     /// Adds a room whose record is to be written, over a stored record with this revision. `seq` is the room's first
     /// uncovered entry.
-    pub(super) fn add_unstored(
-        &mut self,
-        id: RoomId,
-        (reason, seq): (QuarantineReason, u64),
-        revision: u64,
-    ) {
+    fn add_unstored(&mut self, id: RoomId, (reason, seq): (QuarantineReason, u64), revision: u64) {
         let record = Record {
             reason,
             seq,
@@ -102,8 +101,9 @@ impl QuarantineRecords {
     }
 
     /// Adds a room that another build put in quarantine and this one runs again.
-    pub(super) fn retry(&mut self, id: RoomId, revision: u64) {
-        self.retried.insert(id, revision);
+    /// `of` is the revision of its record and the entry that this names.
+    pub(super) fn retry(&mut self, id: RoomId, of: (u64, u64)) {
+        self.retried.insert(id, of);
     }
 
     /// Whether a room runs again. Its entries from before the checkpoint must then be applied, too.
@@ -111,14 +111,26 @@ impl QuarantineRecords {
         self.retried.contains_key(id)
     }
 
-    /// Ends the runs of other builds' quarantined rooms at the end of the log. Returns those that are not back in
-    /// quarantine: their records are to be deleted once their rooms are stored.
-    pub(super) fn end_retries(&mut self) -> Vec<RoomId> {
-        let retried = std::mem::take(&mut self.retried).into_iter();
-        self.cleared = retried
+    /// Ends the runs of other builds' quarantined rooms at the end of the log, of those that `has_log`. Returns those that
+    /// are not back in quarantine: their records are to be deleted once their rooms are stored.
+    pub(super) fn end_retries(&mut self, has_log: impl Fn(&RoomId) -> bool) -> Vec<RoomId> {
+        let (ended, runs) = std::mem::take(&mut self.retried)
+            .into_iter()
+            .partition(|(id, _)| has_log(id));
+        self.retried = runs;
+        let ended: BTreeMap<RoomId, (u64, u64)> = ended;
+        let cleared = ended.into_iter();
+        let cleared: Vec<_> = cleared
             .filter(|(id, _)| !self.rooms.contains_key(id))
+            .map(|(id, (revision, _))| (id, revision))
             .collect();
-        self.cleared.keys().cloned().collect()
+        self.cleared.extend(cleared.iter().cloned());
+        cleared.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Whether rooms of other builds' quarantine are being run.
+    pub(super) fn has_retried(&self) -> bool {
+        !self.retried.is_empty()
     }
 
     /// Whether records wait for their deletion.
@@ -164,11 +176,6 @@ impl QuarantineRecords {
     /// Returns the first uncovered entry of the rooms whose records are not stored.
     pub(super) fn first(&self) -> Option<u64> {
         self.unstored.first().map(|(seq, _)| *seq)
-    }
-
-    /// Returns the rooms whose records are not stored.
-    pub(super) fn unstored(&self) -> Vec<RoomId> {
-        self.unstored.iter().map(|(_, id)| id.clone()).collect()
     }
 
     /// Writes a room's record if it is not stored.

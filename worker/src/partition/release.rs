@@ -6,9 +6,10 @@ use super::writing::{advance_checkpoint, delete_keys, write_room};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, Ownership};
 
-/// Begins the handover. It ends at once if the takeover is not complete.
+/// Begins the handover. It ends at once if the takeover is not complete, or not all stored rooms are known: nothing has
+/// been written then.
 pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
-    if !state.takeover.is_ready() {
+    if !state.takeover.is_ready() || !state.takeover.is_read() {
         return Ownership::Released;
     }
     state.takeover.release(cx.now.at);

@@ -1,12 +1,11 @@
 //! Where a room is, and what is kept of it there.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::id::{Instance, RoomId};
 use grandstand_game::Games;
-use grandstand_game::host::{Armed, Panicked};
+use grandstand_game::host::Panicked;
 
 use super::panic_restore::RestorePoint;
 use crate::context::Context;
@@ -21,11 +20,21 @@ pub(super) enum Residence {
     /// The room is in memory.
     Loaded(Box<Loaded>),
     /// The room is in its stored snapshot only.
-    Stored(Box<Stored>),
+    Stored(Stored),
     /// The entry with this sequence deleted the room.
     Deleted(u64),
     /// The room is in quarantine.
     Quarantined(QuarantineReason),
+}
+
+impl Residence {
+    /// Returns what is kept of a stored room.
+    pub(super) fn stored(&self) -> Option<Stored> {
+        match self {
+            Self::Stored(stored) => Some(*stored),
+            _ => None,
+        }
+    }
 }
 
 /// A room in memory.
@@ -39,11 +48,24 @@ pub(super) struct Loaded {
     tick: Option<Duration>,
 }
 
-/// The part of a stored room that stays in memory.
-#[derive(Debug)]
+/// The part of a stored room that stays in memory. There may be a million of them, so it is small.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     pub(super) instance: Instance,
-    pub(super) timers: BTreeMap<String, Armed>,
+    /// When the next timer is due, in Unix milliseconds; `u64::MAX` without timers.
+    due_ms: u64,
+}
+
+impl Stored {
+    pub(super) fn new(instance: Instance, due_ms: Option<u64>) -> Self {
+        let due_ms = due_ms.unwrap_or(u64::MAX);
+        Self { instance, due_ms }
+    }
+
+    /// Returns when the next timer is due, in Unix milliseconds.
+    pub(super) fn due_ms(self) -> Option<u64> {
+        (self.due_ms < u64::MAX).then_some(self.due_ms)
+    }
 }
 
 impl Loaded {

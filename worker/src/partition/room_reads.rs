@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::Bucket;
-use grandstand_common::id::{EdgeId, RoomId};
+use grandstand_common::id::{EdgeId, Epoch, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::RoomInterest;
 
@@ -12,6 +12,7 @@ use super::tenure::Tenure;
 use crate::command::Command;
 use crate::context::Context;
 use crate::deadlines::Deadlines;
+use crate::loads::{Load, Urgency};
 use crate::requests::Purpose;
 use crate::room::Logged;
 
@@ -23,56 +24,126 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(super) enum Waiting {
     Entry(Logged),
     Interest(EdgeId, RoomInterest),
+    /// The players of this edge are lost.
+    Lost(EdgeId),
+    /// Another build put the room in quarantine, in this epoch and at this entry.
+    Retried(Epoch, u64),
 }
 
-/// The reads of stored rooms that are in flight or to be repeated.
+/// A room that is needed in memory.
+#[derive(Debug)]
+struct Wanted {
+    urgency: Urgency,
+    /// Whether its read has begun and not failed.
+    is_read: bool,
+    /// The events to handle afterwards, in order.
+    events: VecDeque<Waiting>,
+}
+
+/// The reads of stored rooms that are to begin, are in flight or are to be repeated.
 #[derive(Debug, Default)]
 pub(super) struct RoomReads {
-    /// The rooms that are being read, each with the events to handle afterwards, in order.
-    waiting: BTreeMap<RoomId, VecDeque<Waiting>>,
+    rooms: BTreeMap<RoomId, Wanted>,
+    /// The rooms whose reads are to begin. A room may be in both, and is read once.
+    urgent: VecDeque<RoomId>,
+    later: VecDeque<RoomId>,
     /// When failed reads are repeated.
     retries: Deadlines<RoomId>,
 }
 
 impl RoomReads {
-    /// Queues an event until its room is read, and begins the read with the first one.
-    pub(super) fn wait(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId, what: Waiting) {
-        let is_first = !self.waiting.contains_key(id);
-        let waiting = self.waiting.entry(id.clone()).or_default();
+    /// Queues an event until its room is read.
+    pub(super) fn wait(&mut self, id: &RoomId, what: Waiting, urgency: Urgency) {
+        let wanted = self.want(id, urgency);
         if let Waiting::Interest(edge, _) = &what {
             // The latest interest of an edge replaces earlier ones, but the answer to a sync must not be lost.
-            waiting.retain(
+            wanted.events.retain(
                 |other| !matches!(other, Waiting::Interest(of, w) if of == edge && !w.sync),
             );
         }
-        waiting.push_back(what);
-        if is_first {
-            read(cx, tenure, id);
+        wanted.events.push_back(what);
+    }
+
+    /// Queues a room to be read that nothing waits for.
+    pub(super) fn want_later(&mut self, id: &RoomId) {
+        self.want(id, Urgency::Later);
+    }
+
+    fn want(&mut self, id: &RoomId, urgency: Urgency) -> &mut Wanted {
+        let is_new = !self.rooms.contains_key(id);
+        let wanted = self.rooms.entry(id.clone()).or_insert_with(|| Wanted {
+            urgency,
+            is_read: false,
+            events: VecDeque::new(),
+        });
+        let is_raised = urgency == Urgency::Now && wanted.urgency == Urgency::Later;
+        if is_raised {
+            wanted.urgency = urgency;
         }
+        if is_new || (is_raised && !wanted.is_read) {
+            match urgency {
+                Urgency::Now => self.urgent.push_back(id.clone()),
+                Urgency::Later => self.later.push_back(id.clone()),
+            }
+        }
+        wanted
+    }
+
+    /// Begins reads, as many as the engine allows.
+    pub(super) fn begin(&mut self, cx: &mut Context, tenure: Tenure) {
+        for urgency in [Urgency::Now, Urgency::Later] {
+            while cx.can_load(urgency) {
+                let queue = match urgency {
+                    Urgency::Now => &mut self.urgent,
+                    Urgency::Later => &mut self.later,
+                };
+                let Some(id) = queue.pop_front() else {
+                    break;
+                };
+                let wanted = self.rooms.get_mut(&id).filter(|wanted| !wanted.is_read);
+                if let Some(wanted) = wanted {
+                    wanted.is_read = true;
+                    read(cx, tenure, id);
+                }
+            }
+        }
+    }
+
+    /// Whether a room is to be read.
+    pub(super) fn contains(&self, id: &RoomId) -> bool {
+        self.rooms.contains_key(id)
+    }
+
+    /// Whether reads of the less urgent kind wait to begin.
+    pub(super) fn has_later(&self) -> bool {
+        !self.later.is_empty()
     }
 
     /// Schedules the repetition of a failed read.
     pub(super) fn on_failed(&mut self, id: &RoomId, now: Instant) {
-        if self.waiting.contains_key(id) {
+        if self.rooms.contains_key(id) {
             self.retries.set(id, Some(now + RETRY));
         }
     }
 
-    /// Repeats the failed reads that are due.
-    pub(super) fn retry_due(&mut self, cx: &mut Context, tenure: Tenure) {
-        for id in self.retries.take_due(cx.now.at) {
-            read(cx, tenure, &id);
+    /// Queues the failed reads that are due.
+    pub(super) fn retry_due(&mut self, now: Instant) {
+        for id in self.retries.take_due(now) {
+            if let Some(wanted) = self.rooms.get_mut(&id) {
+                wanted.is_read = false;
+                self.urgent.push_back(id);
+            }
         }
     }
 
-    /// Ends the read of a room. Returns the events that waited for it, or `None` if it was not being read.
+    /// Ends the read of a room. Returns the events that waited for it, or `None` if it was not wanted.
     pub(super) fn take(&mut self, id: &RoomId) -> Option<VecDeque<Waiting>> {
-        self.waiting.remove(id)
+        self.rooms.remove(id).map(|wanted| wanted.events)
     }
 
     /// Drops the read of a room and what waits for it.
     pub(super) fn forget(&mut self, id: &RoomId) {
-        self.waiting.remove(id);
+        self.rooms.remove(id);
         self.retries.set(id, None);
     }
 
@@ -81,11 +152,23 @@ impl RoomReads {
     }
 }
 
-fn read(cx: &mut Context, tenure: Tenure, id: &RoomId) {
-    let token = cx.request(tenure.id, Purpose::ReadRoom(id.clone()));
+/// Reads a room: a takeover may have kept its snapshot.
+fn read(cx: &mut Context, tenure: Tenure, room: RoomId) {
+    let partition = tenure.id;
+    if let Some(stored) = cx.loads.take_kept(partition, &room) {
+        let stored = Some(stored);
+        cx.loads.add(Load {
+            partition,
+            room,
+            stored,
+        });
+        return;
+    }
+    let key = subject::room_key(partition, &room);
+    let token = cx.request(partition, Purpose::ReadRoom(room));
     cx.commands.push_back(Command::Get {
-        bucket: Bucket::Rooms(tenure.id),
-        key: subject::room_key(tenure.id, id),
+        bucket: Bucket::Rooms(partition),
+        key,
         token,
     });
 }

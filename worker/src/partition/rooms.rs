@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use grandstand_common::bus::KvEntry;
 use grandstand_common::data::Data;
 use grandstand_common::id::{Instance, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::Body;
@@ -13,18 +12,23 @@ use grandstand_game::host::{Armed, Panicked};
 
 use super::change::{Applied, Change, ResidenceChange};
 use super::decode_room::{self, changed_edges};
-use super::known_rooms::{KnownRoom, KnownRooms};
+use super::known_room::KnownRoom;
+use super::known_rooms::KnownRooms;
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
 use prost::Message;
 
+use crate::command::Now;
 use crate::context::{Context, OUTSIDE};
 use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+
+/// A time that is not worth a more exact deadline.
+const FAR: Duration = Duration::from_secs(3_600);
 
 /// The rooms of a partition.
 #[derive(Debug, Default)]
@@ -34,7 +38,26 @@ pub(super) struct Rooms {
     idle: Deadlines<RoomId>,
 }
 
+/// Why a room cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("is not the one that this worker stored")]
+    Changed,
+}
+
 impl Rooms {
+    /// Returns the rooms that are known.
+    pub(super) fn known(&self) -> &KnownRooms {
+        &self.known
+    }
+
+    /// Returns the rooms that are known, for what is read of stored ones.
+    pub(super) fn known_mut(&mut self) -> &mut KnownRooms {
+        &mut self.known
+    }
+
     /// Returns the number of rooms in memory.
     pub(super) fn loaded(&self) -> usize {
         self.known.loaded()
@@ -43,11 +66,6 @@ impl Rooms {
     /// Returns the number of rooms that are stored and not in memory.
     pub(super) fn stored(&self) -> usize {
         self.known.stored()
-    }
-
-    /// Returns the rooms that are known: in memory, stored, deleted with their keys still there, or in quarantine.
-    pub(super) fn ids(&self) -> Vec<RoomId> {
-        self.known.ids().cloned().collect()
     }
 
     /// Returns a room in memory.
@@ -86,9 +104,15 @@ impl Rooms {
         self.known.get(id).map_or(Instance(0), KnownRoom::instance)
     }
 
-    /// Returns the timers of a room that exists.
+    /// Returns the timers of a room in memory.
     pub(super) fn timers(&self, id: &RoomId) -> Option<&BTreeMap<String, Armed>> {
         self.known.get(id)?.timers()
+    }
+
+    /// Whether a room in memory has a timer that is due at `now_ms`.
+    pub(super) fn has_due_timer(&self, id: &RoomId, now_ms: u64) -> bool {
+        let timers = self.timers(id).into_iter().flatten();
+        timers.into_iter().any(|(_, armed)| armed.due_ms <= now_ms)
     }
 
     /// Returns the interval of a room's ticks, or `None` if the room is finished or not in memory, or has no ticks.
@@ -110,6 +134,9 @@ impl Rooms {
 
     /// Applies an entry of the log to its room.
     pub(super) fn apply(&mut self, cx: &mut Context, id: &RoomId, logged: Logged) -> Applied {
+        if self.known.may_exist(id) {
+            return Applied::Stored(logged);
+        }
         let Some(known) = self.known.get_mut(id) else {
             return Applied::Absent(logged);
         };
@@ -190,41 +217,13 @@ impl Rooms {
         whole: Option<Bytes>,
     ) -> Change {
         self.known.set_residence(id, Residence::Quarantined(reason));
-        if let Some(known) = self.known.get_mut(id) {
-            known.set_whole(whole);
-        }
+        self.known.set_whole(id, whole);
         self.idle.set(id, None);
         Change {
             edges: Some(Vec::new()),
             residence: ResidenceChange::Quarantined,
             ..Change::default()
         }
-    }
-
-    /// Loads a room that a takeover found, or remembers its delete marker. Fails if the snapshot cannot be used.
-    /// `covered` maps the generation and last entry of a snapshot to the last entry that it covers.
-    pub(super) fn load_at_takeover(
-        &mut self,
-        cx: &Context,
-        id: &RoomId,
-        entry: KvEntry,
-        covered: impl Fn(u64, u64) -> u64,
-    ) -> Result<Change, DecodeError> {
-        let Some(value) = entry.value else {
-            self.known.add_marker(id, entry.revision);
-            return Ok(Change::default());
-        };
-        let (covered, room) = decode_room::decode(cx, id, value, covered);
-        let (residence, change) = match room {
-            Ok(Some((residence, change))) => (residence, Ok(change)),
-            Ok(None) => (Residence::Deleted(covered), Ok(Change::default())),
-            Err(error) => {
-                let reason = QuarantineReason::Unavailable;
-                (Residence::Quarantined(reason), Err(error))
-            }
-        };
-        self.known.insert(id, residence, covered, entry.revision);
-        change
     }
 
     /// Encodes a room's snapshot, or that it was deleted, for its key; `None` if there is nothing to store. After
@@ -243,7 +242,7 @@ impl Rooms {
         let known = self.known.get_mut(id)?;
         match *known.residence() {
             Residence::Deleted(seq) => return Some(snapshot::encode_deleted(head(seq))),
-            Residence::Quarantined(_) => return known.whole().map(Ok),
+            Residence::Quarantined(_) => return self.known.whole(id).map(Ok),
             Residence::Loaded(_) | Residence::Stored(_) => {}
         }
         let loaded = known.loaded_mut()?;
@@ -271,9 +270,7 @@ impl Rooms {
 
     /// Forgets the last whole state of a quarantined room: it is stored.
     pub(super) fn on_whole_stored(&mut self, id: &RoomId) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.set_whole(None);
-        }
+        self.known.set_whole(id, None);
     }
 
     /// Lets a room go on as another instance, because entries between its snapshot and the log are gone.
@@ -337,14 +334,12 @@ impl Rooms {
     pub(super) fn unload(&mut self, id: &RoomId) -> Option<Change> {
         let known = self.known.get_mut(id)?;
         let room = known.room()?;
-        let stored = Stored {
-            instance: room.instance(),
-            timers: room.progress().timers.clone(),
-        };
+        let timers = room.progress().timers.values();
+        let due_ms = timers.map(|armed| armed.due_ms).min();
+        let stored = Stored::new(room.instance(), due_ms);
         let last = room.last();
         known.set_covered(last);
-        self.known
-            .set_residence(id, Residence::Stored(Box::new(stored)));
+        self.known.set_residence(id, Residence::Stored(stored));
         Some(Change {
             edges: Some(Vec::new()),
             residence: ResidenceChange::Unloaded,
@@ -352,41 +347,27 @@ impl Rooms {
         })
     }
 
-    /// Loads a stored room from what was read of its key. Returns `None` if the snapshot cannot be used, so that the
-    /// room is to go to quarantine.
+    /// Loads a room from its snapshot, which covers the log up to entry `covered`. A stored room may have been written
+    /// again by the former owner (`is_earlier`), whose late write contains no less.
     pub(super) fn load(
         &mut self,
-        cx: &mut Context,
+        cx: &Context,
         id: &RoomId,
-        entry: Option<KvEntry>,
-        covered: impl Fn(u64, u64) -> u64,
-    ) -> Option<Change> {
-        let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-        let Some(value) = entry.and_then(|entry| entry.value) else {
-            // The bucket was wiped, and the room with it.
-            self.known.remove(id, revision);
-            return Some(Change {
-                residence: ResidenceChange::Wiped,
-                ..Change::default()
-            });
-        };
-        let (covered, room) = decode_room::decode(cx, id, value, covered);
-        match room {
-            Ok(Some((residence, change))) if self.revision(id) == revision => {
-                self.known.insert(id, residence, covered, revision);
-                Some(change)
-            }
-            Ok(_) => {
-                tracing::error!(room = %id, revision, "a room's snapshot is not the one that this worker stored");
-                cx.counts.damaged += 1;
-                None
-            }
-            Err(error) => {
-                tracing::error!(room = %id, revision, %error, "cannot use a stored snapshot; it stays unchanged");
-                cx.counts.count_unusable(&error);
-                None
-            }
+        (value, revision): (Bytes, u64),
+        (covered, is_earlier): (u64, bool),
+    ) -> Result<Change, LoadError> {
+        if let Some(known) = self.known.get(id).filter(|known| known.is_stored())
+            && known.revision() != revision
+            && !(is_earlier && covered >= known.covered())
+        {
+            return Err(LoadError::Changed);
         }
+        let (residence, change) = match decode_room::decode(cx, id, value, covered)? {
+            Some(loaded) => loaded,
+            None => (Residence::Deleted(covered), Change::default()),
+        };
+        self.known.insert(id, residence, covered, revision);
+        Ok(change)
     }
 
     /// Notes that the log lost the entries after `last` (D11): entries with their sequences are new.
@@ -396,9 +377,13 @@ impl Rooms {
         }
     }
 
-    /// Returns when the next idle room leaves memory.
-    pub(super) fn poll_idle(&self) -> Option<Instant> {
-        self.idle.next()
+    /// Returns when the next idle room leaves memory or, if `wants_due`, the next timer of a stored room is due, as far as
+    /// is known at `now`.
+    pub(super) fn poll_timeout(&self, now: Now, wants_due: bool) -> Option<Instant> {
+        let due_ms = self.known.next_due().filter(|_| wants_due);
+        let left = due_ms.map(|at| Duration::from_millis(at.saturating_sub(now.log_ms)));
+        let due = left.map(|left| now.at.checked_add(left).unwrap_or(now.at + FAR));
+        self.idle.next().into_iter().chain(due).min()
     }
 
     fn room_mut(&mut self, id: &RoomId) -> Option<&mut Room> {

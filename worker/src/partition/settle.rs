@@ -23,10 +23,10 @@ pub(super) fn settle(
     }
     let moved = change.edges.is_some();
     let is_due = state.update_machines(cx, id, &mut change);
-    let is_ready = state.takeover.is_ready();
+    let is_sent = !entry || state.takeover.sends(change.seq);
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
     cx.counts.rejects += rejects.count() as u64;
-    if is_ready {
+    if is_sent {
         if matches!(change.residence, ResidenceChange::Created(_)) {
             // The snapshots that the edges get contain the first entry's updates.
             delivery::on_created(state, cx, id);

@@ -71,8 +71,22 @@ impl PartitionState {
         }
     }
 
-    /// Returns the first entry that neither a stored snapshot nor a quarantine record covers.
+    /// Forgets the rooms that were found, because the takeover begins again.
+    pub(super) fn forget_rooms(&mut self, cx: &mut Context) {
+        self.rooms = Rooms::default();
+        self.room_reads = RoomReads::default();
+        self.coverage.reset();
+        self.quarantine_records = QuarantineRecords::default();
+        self.sessions = EdgeSessions::default();
+        cx.loads.forget(self.tenure.id);
+    }
+
+    /// Returns the first entry that neither a stored snapshot nor a quarantine record covers. Until all stored rooms are
+    /// read, it is that of the stored checkpoint.
     pub(super) fn covered_to(&self) -> u64 {
+        if !self.takeover.is_read() {
+            return self.checkpoints.seq();
+        }
         let first = self.coverage.first().into_iter();
         let first = first.chain(self.quarantine_records.first()).min();
         first.unwrap_or(self.log.next_seq())
@@ -146,9 +160,7 @@ impl PartitionState {
             ResidenceChange::Quarantined => self.room_reads.forget(id),
             ResidenceChange::Unchanged | ResidenceChange::Loaded | ResidenceChange::Unloaded => {}
         }
-        if self.takeover.is_ready() {
-            self.timers.set(id, self.rooms.timers(id), cx.now);
-        }
+        self.timers.set(id, self.rooms.timers(id), cx.now);
         if let Some(edges) = change.edges.take() {
             self.sessions.set(id, edges);
         }
@@ -173,8 +185,7 @@ impl PartitionState {
     /// Whether a room may leave memory once its snapshot covers all its entries: no player is connected, and no edge
     /// watches it.
     pub(super) fn is_idle(&self, id: &RoomId) -> bool {
-        self.takeover.is_ready()
-            && (self.rooms.revision(id) > 0 || !self.coverage.is_clean(id))
+        (self.rooms.revision(id) > 0 || !self.coverage.is_clean(id))
             && !self.audiences.is_watched(id)
             && self
                 .rooms

@@ -1,5 +1,5 @@
-//! The steps from a won lease to the log: claim the checkpoint, read the rooms up to the barrier, measure the log (D9
-//! to D11).
+//! The steps from a won lease to the log: claim the checkpoint, read the quarantine records, measure the log (D9 to
+//! D11). The stored rooms are read meanwhile, up to the barrier, and beyond that moment if they are many (D25).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,6 @@ use crate::command::{Command, KvSource, Outcome};
 use crate::context::Context;
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineRecord;
-use crate::stored::snapshot;
 
 /// The delay before a failed takeover begins again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -29,8 +28,7 @@ enum Stage {
     Checkpoint,
     /// Writing the checkpoint with the own epoch (D10).
     Claiming,
-    /// Reading rooms and quarantine records up to the barrier, which is the own checkpoint. The readers were opened
-    /// when the takeover began.
+    /// Reading quarantine records.
     Reading,
     /// Measuring where the log begins and ends.
     Measuring,
@@ -44,28 +42,37 @@ enum Stage {
     Releasing,
 }
 
-/// The values that a takeover read: of rooms, and of quarantine records with their revisions.
-#[derive(Debug, Default)]
-pub(super) struct StoredRooms {
-    pub(super) rooms: BTreeMap<RoomId, KvEntry>,
-    pub(super) records: BTreeMap<RoomId, (QuarantineRecord, u64)>,
-}
+/// The quarantine records that a takeover read, with their revisions.
+pub(super) type Records = BTreeMap<RoomId, (QuarantineRecord, u64)>;
 
 /// The takeover of a partition, and its stage until the handover.
 #[derive(Debug, Default)]
 pub(super) struct Takeover {
     stage: Stage,
-    stored: StoredRooms,
+    records: Records,
+    /// Whether the reader of rooms was opened. What an earlier attempt's reader delivers is void.
+    reads_rooms: bool,
+    /// The revision of the own claim of the checkpoint; 0 until it is stored.
+    claimed: u64,
     /// The latest revision of the checkpoint that the reader of rooms delivered.
     checkpoint: u64,
     /// The value of `checkpoint` when that reader last had delivered all stored keys.
     through: u64,
+    /// Whether all stored rooms were delivered: those that were stored before the own claim (D10).
+    is_read: bool,
     /// Whether all stored records were delivered.
     has_records: bool,
+    /// The last entry that a room covers, of those that were read before the log was measured.
+    reached: u64,
     /// The first and the last entry in the log when it was measured.
     log_first: u64,
     log_last: u64,
+    /// The last entry that was read when the takeover was complete. What follows from it and earlier ones is not sent to
+    /// edges, even if their rooms are loaded later.
+    replayed_to: u64,
     retry_at: Option<Instant>,
+    /// When the takeover begins again unless the reader of rooms has delivered the own claim.
+    barrier_until: Option<Instant>,
     /// When the handover ends at the latest.
     release_until: Option<Instant>,
 }
@@ -95,11 +102,20 @@ impl Takeover {
         let token = cx.request(tenure.id, Purpose::Takeover);
         let (bucket, key) = tenure.checkpoint_key();
         cx.commands.push_back(Command::Get { bucket, key, token });
-        // The stored rooms are read meanwhile. Their end is known once the checkpoint is written.
-        for source in [KvSource::Quarantine, KvSource::Rooms] {
-            let partition = tenure.id;
-            cx.commands.push_back(Command::OpenKv { partition, source });
+        open(cx, tenure, KvSource::Quarantine);
+    }
+
+    /// Closes the reader of rooms that an earlier attempt opened.
+    pub(super) fn close_rooms(&self, cx: &mut Context, tenure: Tenure) {
+        if self.reads_rooms && !self.is_read {
+            close(cx, tenure, KvSource::Rooms);
         }
+    }
+
+    /// Begins to read the stored rooms. Their end is known once the claim of the checkpoint is stored.
+    pub(super) fn read_rooms(&mut self, cx: &mut Context, tenure: Tenure) {
+        self.reads_rooms = true;
+        open(cx, tenure, KvSource::Rooms);
     }
 
     /// Whether entries are applied.
@@ -126,11 +142,28 @@ impl Takeover {
         self.release_until.is_some_and(|until| until <= now)
     }
 
-    /// Ends the takeover at the end of the log. Returns whether it was replaying.
-    pub(super) fn catch_up(&mut self) -> bool {
+    /// Whether the log was measured and its checkpoint is stored.
+    pub(super) fn is_measured(&self) -> bool {
+        self.is_running() || self.is_releasing()
+    }
+
+    /// Whether all stored rooms are known. Until then nothing is written but cuts of the log, because a room that is read
+    /// may show one (D11).
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// Whether what follows from an entry is sent to edges. A replay sends nothing.
+    pub(super) fn sends(&self, seq: u64) -> bool {
+        self.is_ready() && seq > self.replayed_to
+    }
+
+    /// Ends the takeover at the end of the log, whose last entry is `replayed_to`. Returns whether it was replaying.
+    pub(super) fn catch_up(&mut self, replayed_to: u64) -> bool {
         let caught_up = self.stage == Stage::Replaying;
         if caught_up {
             self.stage = Stage::Ready;
+            self.replayed_to = replayed_to;
         }
         caught_up
     }
@@ -154,6 +187,7 @@ impl Takeover {
             }
             (Stage::Claiming, Outcome::Stored(revision)) => {
                 self.stage = Stage::Reading;
+                self.claimed = revision;
                 return Step::Claimed(revision);
             }
             (Stage::Measuring, Outcome::Log(log)) => {
@@ -166,37 +200,25 @@ impl Takeover {
         Step::Wait
     }
 
-    /// Handles a key that a reader delivered. Returns the epoch of a later owner if the key has one.
-    pub(super) fn on_key(
-        &mut self,
-        tenure: Tenure,
-        source: KvSource,
-        entry: KvEntry,
-    ) -> Option<Epoch> {
-        match source {
-            KvSource::Quarantine => {
-                if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-                    let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
-                    match record {
-                        Some(record) => self.stored.records.insert(room, (record, entry.revision)),
-                        None => self.stored.records.remove(&room),
-                    };
-                }
-            }
-            KvSource::Rooms if entry.key == subject::checkpoint_key(tenure.id) => {
-                let stored = entry.value.as_ref();
-                let stored = stored.and_then(|v| serde_json::from_slice::<Checkpoint>(v).ok());
-                if let Some(later) = stored.filter(|stored| stored.epoch > tenure.epoch) {
-                    return Some(later.epoch);
-                }
-                self.checkpoint = self.checkpoint.max(entry.revision);
-            }
-            KvSource::Rooms => {
-                if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-                    self.stored.rooms.insert(room, entry);
-                }
-            }
+    /// Handles a quarantine record that a reader delivered.
+    pub(super) fn on_record(&mut self, entry: KvEntry) {
+        if let Some((_, room)) = subject::parse_room_key(&entry.key) {
+            let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
+            match record {
+                Some(record) => self.records.insert(room, (record, entry.revision)),
+                None => self.records.remove(&room),
+            };
         }
+    }
+
+    /// Handles the checkpoint that the reader of rooms delivered. Returns the epoch of a later owner if it has one.
+    pub(super) fn on_checkpoint(&mut self, tenure: Tenure, entry: &KvEntry) -> Option<Epoch> {
+        let stored = entry.value.as_ref();
+        let stored = stored.and_then(|v| serde_json::from_slice::<Checkpoint>(v).ok());
+        if let Some(later) = stored.filter(|stored| stored.epoch > tenure.epoch) {
+            return Some(later.epoch);
+        }
+        self.checkpoint = self.checkpoint.max(entry.revision);
         None
     }
 
@@ -208,66 +230,72 @@ impl Takeover {
         }
     }
 
+    /// Ends the reading of rooms once the reader has delivered all that was stored before the own claim (D10). Returns
+    /// whether this call did.
+    pub(super) fn end_rooms(&mut self, cx: &mut Context, tenure: Tenure) -> bool {
+        if self.is_read || self.claimed == 0 || self.through < self.claimed {
+            return false;
+        }
+        self.is_read = true;
+        self.barrier_until = None;
+        close(cx, tenure, KvSource::Rooms);
+        true
+    }
+
     /// Schedules a new beginning if the reader of rooms has delivered all stored keys without the claimed checkpoint:
     /// the bucket was wiped, or another owner wrote it.
-    pub(super) fn check_barrier(&mut self, now: Instant, source: KvSource, claimed: u64) {
-        let is_missing = source == KvSource::Rooms && self.through < claimed;
-        if self.stage == Stage::Reading && is_missing {
-            self.retry_at.get_or_insert(now + RETRY);
+    pub(super) fn check_barrier(&mut self, now: Instant, source: KvSource) {
+        let is_missing = source == KvSource::Rooms && self.claimed > self.through;
+        if is_missing && !self.is_read {
+            self.barrier_until.get_or_insert(now + RETRY);
         }
     }
 
     /// Drops what a failed reader delivered, and opens the reader again.
     pub(super) fn on_reader_lost(&mut self, cx: &mut Context, tenure: Tenure, source: KvSource) {
         match source {
-            KvSource::Rooms => {
-                self.stored.rooms.clear();
-                (self.checkpoint, self.through) = (0, 0);
-            }
+            // Rooms are compared by their revisions when they are read again.
+            KvSource::Rooms => (self.checkpoint, self.through) = (0, 0),
             KvSource::Quarantine => {
-                self.stored.records.clear();
+                self.records.clear();
                 self.has_records = false;
             }
         }
-        let partition = tenure.id;
-        cx.commands.push_back(Command::OpenKv { partition, source });
+        open(cx, tenure, source);
     }
 
-    /// Whether keys are being read.
-    pub(super) fn is_reading(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Checkpoint | Stage::Claiming | Stage::Reading
-        )
+    /// Whether keys of this source are being read.
+    pub(super) fn is_reading(&self, source: KvSource) -> bool {
+        match source {
+            KvSource::Rooms => self.reads_rooms && !self.is_read,
+            KvSource::Quarantine => matches!(
+                self.stage,
+                Stage::Checkpoint | Stage::Claiming | Stage::Reading
+            ),
+        }
     }
 
-    /// Measures the log once the readers have delivered all that was stored before the own checkpoint, whose revision
-    /// is `claimed` (D10).
-    pub(super) fn try_measure(&mut self, cx: &mut Context, tenure: Tenure, claimed: u64) {
-        let is_read = self.through >= claimed && self.has_records;
-        if self.stage != Stage::Reading || !is_read {
+    /// Measures the log once the checkpoint is claimed and the quarantine records are read.
+    pub(super) fn try_measure(&mut self, cx: &mut Context, tenure: Tenure) {
+        if self.stage != Stage::Reading || !self.has_records {
             return;
         }
         self.stage = Stage::Measuring;
-        self.retry_at = None;
+        close(cx, tenure, KvSource::Quarantine);
         let partition = tenure.id;
-        for source in [KvSource::Quarantine, KvSource::Rooms] {
-            cx.commands
-                .push_back(Command::CloseKv { partition, source });
-        }
         let token = cx.request(partition, Purpose::Takeover);
         cx.commands
             .push_back(Command::LogState { partition, token });
     }
 
-    /// Returns the last entry that a stored room covers. `covered` maps the generation and last entry of a snapshot to
-    /// the last entry that it covers.
-    pub(super) fn reached(&self, covered: impl Fn(u64, u64) -> u64) -> u64 {
-        let last = self.stored.rooms.values().filter_map(|entry| {
-            let head = snapshot::decode_head(entry.value.as_ref()?).ok()?;
-            Some(covered(head.generation, head.last))
-        });
-        last.max().unwrap_or(0)
+    /// Notes that a room covers an entry.
+    pub(super) fn reach(&mut self, covered: u64) {
+        self.reached = self.reached.max(covered);
+    }
+
+    /// Returns the last entry that a room covers, of those that were read so far. Later ones count from then on.
+    pub(super) fn take_reached(&mut self) -> u64 {
+        std::mem::take(&mut self.reached)
     }
 
     /// Notes that the checkpoint of the measured log is being written.
@@ -275,19 +303,32 @@ impl Takeover {
         self.stage = Stage::Cutting;
     }
 
-    /// Begins replaying the log. Returns the values that were read.
-    pub(super) fn begin_replay(&mut self) -> StoredRooms {
+    /// Begins replaying the log. Returns the records that were read.
+    pub(super) fn begin_replay(&mut self) -> Records {
         self.stage = Stage::Replaying;
-        std::mem::take(&mut self.stored)
+        std::mem::take(&mut self.records)
     }
 
-    /// Returns whether the takeover is to begin again now.
+    /// Returns whether the takeover is to begin again now, because a step failed or the bucket lacks the own claim.
     pub(super) fn take_retry(&mut self, now: Instant) -> bool {
-        let is_due = self.retry_at.take_if(|at| *at <= now).is_some();
-        is_due && !self.is_running() && !self.is_releasing()
+        let step = self.retry_at.take_if(|at| *at <= now).is_some();
+        let barrier = self.barrier_until.take_if(|at| *at <= now).is_some();
+        (step || barrier) && !self.is_releasing()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.retry_at.into_iter().chain(self.release_until).min()
+        let until = [self.retry_at, self.barrier_until, self.release_until];
+        until.into_iter().flatten().min()
     }
+}
+
+fn open(cx: &mut Context, tenure: Tenure, source: KvSource) {
+    let partition = tenure.id;
+    cx.commands.push_back(Command::OpenKv { partition, source });
+}
+
+fn close(cx: &mut Context, tenure: Tenure, source: KvSource) {
+    let partition = tenure.id;
+    cx.commands
+        .push_back(Command::CloseKv { partition, source });
 }

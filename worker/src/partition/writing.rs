@@ -17,8 +17,11 @@ use crate::stored::snapshot::{EncodeError, SnapshotLimits};
 /// quarantine.
 pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     // A room that runs again after a quarantine is written once it has all of its log, so that its snapshot covers what
-    // its record protects (D29).
-    if !cx.requests.can_write() || state.quarantine_records.is_retried(id) {
+    // its record protects (D29). No room is written before all are known, because one of them may show a cut (D11).
+    if !cx.requests.can_write()
+        || state.quarantine_records.is_retried(id)
+        || !state.takeover.is_read()
+    {
         state.coverage.postpone(id, cx.now.at);
         return;
     }
@@ -148,7 +151,7 @@ pub(super) fn on_read_back(
 
 /// Deletes the keys of rooms whose deletion lies before the checkpoint.
 pub(super) fn delete_keys(state: &mut PartitionState, cx: &mut Context) {
-    while cx.requests.can_write() {
+    while cx.requests.can_write() && state.takeover.is_read() {
         let Some(id) = state.coverage.pop_deleted(state.checkpoints.seq()) else {
             return;
         };

@@ -169,6 +169,8 @@ impl RoomLoop {
                 self.on_engine_answer(answer);
             } else if let Some(Some(answer)) = self.edge_answers.next().now_or_never() {
                 self.on_edge_answer(answer);
+            } else if self.engine.is_turn_full() {
+                return;
             } else if let Some((task, work)) = acting.then(|| self.work.try_recv().ok()).flatten() {
                 self.on_work(now, task, work);
             } else {

@@ -73,23 +73,23 @@ impl WorkerSettings {
     }
 
     pub(super) fn engine(&self, sender: WorkerId, bus: &Bus) -> EngineConfig {
+        let defaults = EngineConfig::new(sender.clone());
         EngineConfig {
             build: self.build.clone(),
+            kept_bytes: defaults.kept_bytes / usize::from(self.loops.max(1)),
             max_payload: bus.max_payload(),
             value_bytes: bus.max_value(),
             ring_bytes: self.ring_bytes,
             snapshot_entries: self.snapshot_entries,
             snapshot_delay: self.snapshot_delay,
             snapshot_max_delay: self.log_max_age / 2,
-            checkpoint_delay: EngineConfig::new(sender.clone())
-                .checkpoint_delay
-                .min(self.log_max_age / 2),
+            checkpoint_delay: defaults.checkpoint_delay.min(self.log_max_age / 2),
             replay_budget: self.replay_budget,
             idle: self.idle,
             hot_edges: self.hot_edges,
             cold_edges: self.cold_edges,
             cold_after: self.cold_after,
-            ..EngineConfig::new(sender)
+            ..defaults
         }
     }
 }

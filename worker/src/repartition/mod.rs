@@ -183,6 +183,7 @@ async fn prepare(
         seq: 1,
         created_ms: 0,
         cuts: vec![Cut { generation, seq: 1 }],
+        unread_to: None,
     };
     let lease = Lease {
         worker: None,

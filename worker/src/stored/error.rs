@@ -31,6 +31,6 @@ pub(crate) enum DecodeError {
     Format(u32),
     #[error("no game is named {0:?}")]
     NoSuchGame(String),
-    #[error("is damaged: its state does not match its hash")]
+    #[error("is damaged: its state does not match its hash or its head")]
     Damaged,
 }

@@ -6,4 +6,6 @@ pub(crate) mod error;
 
 mod room;
 
+pub(crate) mod head;
+
 pub(crate) mod snapshot;

@@ -1,13 +1,14 @@
 //! The part of a snapshot that describes the room around the game's own state.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use grandstand_common::id::{Instance, PlayerId};
 use grandstand_game::host::{Armed, InstanceState};
 use serde::{Deserialize, Serialize};
 
-use crate::room::{Player, RefusedSession, Room, RoomState};
+use super::head::StoredHead;
+use crate::room::{Player, Presence, RefusedSession, Room, RoomState};
 
 /// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
 #[derive(Serialize, Deserialize)]
@@ -38,6 +39,18 @@ impl<'a> RoomRecord<'a> {
             timers: Cow::Borrowed(&progress.timers),
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
+        }
+    }
+
+    /// Returns the head of the snapshot, for those that earlier builds stored without one.
+    pub(super) fn head(&self) -> StoredHead {
+        let players = self.players.values();
+        let connected = players.filter(|player| player.presence == Presence::Connected);
+        let edges: BTreeSet<_> = connected.map(|player| player.edge.clone()).collect();
+        StoredHead {
+            instance: self.instance,
+            due_ms: self.timers.values().map(|armed| armed.due_ms).min(),
+            edges: edges.into_iter().collect(),
         }
     }
 

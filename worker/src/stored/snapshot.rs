@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
+use super::head::{Beginning, StoredHead};
 use super::room::RoomRecord;
 use crate::room::Room;
 use grandstand_game::Games;
@@ -65,6 +66,9 @@ struct StoredRef<'a> {
     epoch: Epoch,
     generation: u64,
     last: u64,
+    /// Stands before the room, so that it is read without the room. Earlier builds ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<&'a StoredHead>,
     /// The xxh3 hash of the game's serialized state, for builds that do not know `state_hash`.
     hash: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +79,8 @@ struct StoredRef<'a> {
 
 #[derive(Deserialize)]
 struct Stored<'a> {
+    #[serde(default)]
+    head: Option<StoredHead>,
     #[serde(default)]
     hash: u64,
     /// Missing in the snapshots of older builds.
@@ -142,6 +148,7 @@ pub(crate) fn encode(
         epoch: head.epoch,
         generation: head.generation,
         last: head.last,
+        head: Some(&StoredHead::of(room)),
         hash: xxh3_64(state.game.get().as_bytes()),
         state_hash: Some(state.hash()),
         room: Some(&state.room),
@@ -170,6 +177,7 @@ pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
         epoch: head.epoch,
         generation: head.generation,
         last: head.last,
+        head: None,
         hash: 0,
         state_hash: None,
         room: None,
@@ -178,8 +186,50 @@ pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
     Ok(serde_json::to_vec(&stored)?.into())
 }
 
-/// Decodes the head of a snapshot, without its room.
+/// A snapshot, as far as it is known without decoding its game.
+#[derive(Debug)]
+pub(crate) struct Glance {
+    pub(crate) place: SnapshotHead,
+    /// `None` if the room was deleted.
+    pub(crate) head: Option<StoredHead>,
+    /// The bytes that were parsed: all of them if an earlier build wrote the snapshot.
+    pub(crate) parsed: usize,
+}
+
+/// The most bytes that a snapshot's beginning is taken to have.
+const BEGINNING: usize = 512;
+
+/// Looks at a snapshot without decoding its game.
+pub(crate) fn glance(value: &[u8]) -> Result<Glance, DecodeError> {
+    let beginning = Beginning::parse(value);
+    if let (Some(FORMAT), Some(place), Some(head)) =
+        (beginning.format, beginning.place(), beginning.head)
+    {
+        return Ok(Glance {
+            place,
+            head: Some(head),
+            parsed: value.len().min(BEGINNING),
+        });
+    }
+    let place = decode_head(value)?;
+    let stored: Stored<'_> = serde_json::from_slice(value)?;
+    let head = match (stored.room, stored.game) {
+        (Some(room), Some(_)) => Some(serde_json::from_str::<RoomRecord<'_>>(room.get())?.head()),
+        _ => None,
+    };
+    Ok(Glance {
+        place,
+        head,
+        parsed: value.len(),
+    })
+}
+
+/// Decodes the writer and the last entry of a snapshot, without its room.
 pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
+    let beginning = Beginning::parse(value);
+    if let (Some(FORMAT), Some(place)) = (beginning.format, beginning.place()) {
+        return Ok(place);
+    }
     let header: Header = serde_json::from_slice(value)?;
     if header.format != FORMAT {
         return Err(DecodeError::Format(header.format));
@@ -232,5 +282,13 @@ pub(crate) fn decode(
     let game = kind.load(game.get())??;
     let (progress, state) = record.into_states();
     let game = GameInstance::restore(game, progress);
-    Ok(Some(Room::restore(id.clone(), game, state, last)))
+    let room = Room::restore(id.clone(), game, state, last);
+    // The hash does not cover the head.
+    if stored
+        .head
+        .is_some_and(|head| head != StoredHead::of(&room))
+    {
+        return Err(DecodeError::Damaged);
+    }
+    Ok(Some(room))
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
-use grandstand_common::bus::{AppendFailure, Bucket, LogState};
+use grandstand_common::bus::{AppendFailure, Bucket, KvEntry, LogState};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, Payload, decode_server};
 use grandstand_common::error::ErrorKind;
@@ -96,8 +96,8 @@ pub(crate) struct World {
     generation: u64,
     epoch: u64,
     readers: BTreeMap<u16, u64>,
-    /// The keys that the worker watches.
-    watched: BTreeSet<(u16, KvSource)>,
+    /// The readers of keys, each with its number.
+    watched: BTreeMap<(u16, KvSource), u64>,
     /// The unanswered requests of edges to partitions' owners, by number.
     asked: HashMap<u64, (usize, InterestTag)>,
     /// The number of consecutive probes that an edge did not answer.
@@ -171,7 +171,7 @@ impl World {
             generation: 1,
             epoch: 0,
             readers: BTreeMap::new(),
-            watched: BTreeSet::new(),
+            watched: BTreeMap::new(),
             asked: HashMap::new(),
             misses: HashMap::new(),
             paths: HashMap::new(),

@@ -237,13 +237,9 @@ impl World {
             C::OpenKv { partition, source } => {
                 let prefix = subject::partition_prefix(partition);
                 let entries = self.store.list(source.bucket(partition), &prefix);
-                let count = entries.len() as u64;
-                for (i, entry) in entries.into_iter().enumerate() {
-                    self.owner
-                        .handle_kv(now, (partition, source), entry, count - 1 - i as u64);
-                }
-                self.owner.handle_kv_idle(now, (partition, source));
-                self.watched.insert((partition.0, source));
+                self.order += 1;
+                self.watched.insert((partition.0, source), self.order);
+                self.read_keys((partition, source), entries);
             }
             C::CloseKv { partition, source } => {
                 self.watched.remove(&(partition.0, source));
@@ -322,6 +318,48 @@ impl World {
         self.after(late, SimEvent::Store(Box::new(store)));
     }
 
+    /// Delivers stored keys to the worker's reader. Half of the readers of rooms are slow.
+    fn read_keys(&mut self, reader: (Partition, KvSource), entries: Vec<KvEntry>) {
+        let path = (1 << 41, usize::from(reader.0.0));
+        let pause = match reader.1 {
+            KvSource::Rooms if self.chance(0.5) => 300,
+            _ => 1,
+        };
+        let mut behind = entries.len() as u64;
+        for entry in entries {
+            behind -= 1;
+            let pause = self.rng.random_range(0..pause);
+            let at = self.paths.entry(path).or_default();
+            *at = self.ms.max(*at) + pause;
+            let deliver = move |owner: &mut Engine, now: command::Now| {
+                owner.handle_kv(now, reader, entry, behind);
+            };
+            self.deliver_key(reader, deliver);
+        }
+        let idle = move |owner: &mut Engine, now: command::Now| owner.handle_kv_idle(now, reader);
+        self.deliver_key(reader, idle);
+    }
+
+    /// Tells the worker what a reader of keys delivers, unless another one replaces that reader first.
+    fn deliver_key(
+        &mut self,
+        (partition, source): (Partition, KvSource),
+        tell: impl FnOnce(&mut Engine, command::Now) + 'static,
+    ) {
+        let (generation, key) = (self.generation, (partition.0, source));
+        let number = self.watched.get(&key).copied();
+        let deliver = move |world: &mut World| {
+            if generation == world.generation && world.watched.get(&key).copied() == number {
+                let now = world.owner_now();
+                tell(&mut world.owner, now);
+            }
+        };
+        self.in_order(
+            (1 << 41, usize::from(partition.0)),
+            SimEvent::Store(Box::new(deliver)),
+        );
+    }
+
     /// Delivers a changed key to the worker's reader.
     fn tell_watcher(&mut self, bucket: Bucket, key: &str) {
         let Some(entry) = self.store.get(bucket, key) else {
@@ -332,13 +370,13 @@ impl World {
             source.bucket(partition) == bucket
                 && key.starts_with(&subject::partition_prefix(partition))
         };
-        let Some(&(p, source)) = self.watched.iter().find(reads) else {
+        let Some(&(p, source)) = self.watched.keys().find(reads) else {
             return;
         };
+        let reader = (Partition(p), source);
         let deliver = move |owner: &mut Engine, now: command::Now| {
-            owner.handle_kv(now, (Partition(p), source), entry, 0);
+            owner.handle_kv(now, reader, entry, 0);
         };
-        let deliver = SimEvent::Engine(self.generation, Box::new(deliver));
-        self.in_order((1 << 41, usize::from(p)), deliver);
+        self.deliver_key(reader, deliver);
     }
 }

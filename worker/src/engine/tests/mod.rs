@@ -32,6 +32,8 @@ mod cadence;
 
 mod takeover;
 
+mod opening;
+
 mod watching;
 
 mod hot_rooms;

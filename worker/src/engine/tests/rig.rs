@@ -46,6 +46,9 @@ pub(super) struct Rig {
     /// The end of the keys whose writes fail.
     pub(super) failing_key: &'static str,
     pub(super) hold_log: bool,
+    /// Holds the reader of rooms back.
+    pub(super) hold_rooms: bool,
+    held_rooms: Option<Partition>,
     /// The owner's readers of keys, and the changes that they have not delivered yet.
     key_readers: Vec<(Partition, KvSource)>,
     undelivered: VecDeque<(String, KvEntry)>,
@@ -88,6 +91,8 @@ impl Rig {
             fail_reads: false,
             failing_key: "none",
             hold_log: false,
+            hold_rooms: false,
+            held_rooms: None,
             key_readers: Vec::new(),
             undelivered: VecDeque::new(),
             sent: VecDeque::new(),
@@ -127,6 +132,7 @@ impl Rig {
         self.owner = owner(self.now, change);
         self.log_reader = None;
         self.key_readers.clear();
+        self.held_rooms = None;
         self.sent.clear();
         self.take();
     }
@@ -205,6 +211,15 @@ impl Rig {
         self.run();
     }
 
+    /// Lets the reader of rooms deliver what is stored.
+    pub(super) fn release_rooms(&mut self) {
+        self.hold_rooms = false;
+        if let Some(partition) = self.held_rooms.take() {
+            self.stream(partition, KvSource::Rooms);
+        }
+        self.run();
+    }
+
     /// Returns the items about a room that an edge received since the last call.
     pub(super) fn items(&mut self, edge: &str, room: &str) -> Vec<ItemKind> {
         let mut items = Vec::new();
@@ -245,7 +260,7 @@ impl Rig {
                 self.commands.push(command.clone());
                 self.carry_out(command);
             }
-            if idle && !self.deliver() {
+            if idle && !self.deliver() && !self.owner.has_loads() {
                 return;
             }
         }

@@ -290,6 +290,7 @@ fn d14_a_room_whose_snapshot_does_not_match_its_hash_goes_to_quarantine() {
         (r#""last_seq":1"#, r#""last_seq":2"#),
         ("joined alice", "joined Alice"),
         (r#""versions":[2,2]"#, r#""versions":[2,3]"#),
+        (r#""edges":["e1"]"#, r#""edges":["e2"]"#),
     ] {
         let mut rig = Rig::started();
         rig.join("echo-1", "alice", 10);
@@ -298,9 +299,9 @@ fn d14_a_room_whose_snapshot_does_not_match_its_hash_goes_to_quarantine() {
         rig.advance(2_000);
         tamper(&mut rig, "echo-1", |text| text.replace(is, becomes));
         rig.restart();
+        rig.send_interest(interest("e5", &["echo-1", "echo-2"], true));
         let counts = rig.owner.counts();
         assert_eq!((counts.damaged, counts.unreadable_snapshots), (1, 0));
-        rig.send_interest(interest("e5", &["echo-1", "echo-2"], true));
         assert_eq!(rig.received("e5", "echo-1"), ["closed room_unavailable"]);
         assert_eq!(rig.received("e5", "echo-2")[..1], ["snapshot 0 v1 1"]);
         assert!(record(&rig, "echo-1").is_some());

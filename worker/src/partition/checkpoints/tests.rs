@@ -11,6 +11,7 @@ fn stored_by(epoch: u64) -> KvEntry {
         seq: 100,
         created_ms: 50,
         cuts: Vec::new(),
+        unread_to: None,
     };
     KvEntry {
         key: TENURE.checkpoint_key().1,

@@ -4,10 +4,7 @@ use crate::partition::testing::room;
 use crate::stored::quarantine::QuarantineReason;
 
 fn stored() -> Residence {
-    Residence::Stored(Box::new(Stored {
-        instance: Instance(9),
-        timers: BTreeMap::new(),
-    }))
+    Residence::Stored(Stored::new(Instance(9), None))
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn names(waiting: VecDeque<Waiting>) -> Vec<String> {
     let name = |what| match what {
         Waiting::Entry(logged) => logged.seq.to_string(),
         Waiting::Interest(edge, wanted) => format!("{edge}:{}", wanted.viewers),
+        other => panic!("{other:?}"),
     };
     waiting.into_iter().map(name).collect()
 }
@@ -41,8 +42,9 @@ fn the_latest_interest_of_an_edge_replaces_earlier_ones_that_ask_for_no_sync() {
         entry(6),
     ];
     for what in events {
-        reads.wait(&mut cx, TENURE, &id, what);
+        reads.wait(&id, what, Urgency::Now);
     }
+    reads.begin(&mut cx, TENURE);
     assert!(matches!(only_command(&mut cx), Command::Get { .. }));
     let waiting = names(reads.take(&id).unwrap());
     assert_eq!(waiting, ["e-1:1", "5", "e-2:3", "e-1:4", "6"]);
@@ -54,16 +56,19 @@ fn a_failed_read_is_repeated_after_the_delay_unless_its_room_was_forgotten() {
     let (mut cx, mut reads) = (context(), RoomReads::default());
     let [first, second] = ["echo-1", "echo-2"].map(room);
     for id in [&first, &second] {
-        reads.wait(&mut cx, TENURE, id, entry(5));
+        reads.wait(id, entry(5), Urgency::Now);
+        reads.begin(&mut cx, TENURE);
         only_command(&mut cx);
         reads.on_failed(id, cx.now.at);
     }
     reads.forget(&second);
-    reads.retry_due(&mut cx, TENURE);
+    reads.retry_due(cx.now.at);
+    reads.begin(&mut cx, TENURE);
     assert_eq!(cx.commands, []);
 
     pass(&mut cx, RETRY);
-    reads.retry_due(&mut cx, TENURE);
+    reads.retry_due(cx.now.at);
+    reads.begin(&mut cx, TENURE);
     let Command::Get { key, .. } = only_command(&mut cx) else {
         panic!("not a read");
     };

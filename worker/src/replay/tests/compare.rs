@@ -147,6 +147,7 @@ fn entries_that_the_log_lost_explain_a_difference() {
             generation: 1,
             seq: seqs[2],
         }],
+        unread_to: None,
     });
     let report = desk.replay().unwrap();
     let Comparison::Differs { cut, seq, .. } = report.comparison else {

@@ -32,7 +32,7 @@ impl Rig {
         fed
     }
 
-    pub(super) fn carry_out(&mut self, command: Command) {
+    pub(in crate::engine::tests) fn carry_out(&mut self, command: Command) {
         let now = self.now;
         match command {
             Command::Append {
@@ -85,6 +85,11 @@ impl Rig {
                 }
             }
             Command::CloseLog { .. } => self.log_reader = None,
+            Command::OpenKv { source, partition }
+                if self.hold_rooms && source == KvSource::Rooms =>
+            {
+                self.held_rooms = Some(partition);
+            }
             Command::OpenKv { source, partition } => self.stream(partition, source),
             Command::CloseKv { partition, source } => {
                 self.key_readers
@@ -115,7 +120,7 @@ impl Rig {
         }
     }
 
-    fn stream(&mut self, partition: Partition, source: KvSource) {
+    pub(in crate::engine::tests) fn stream(&mut self, partition: Partition, source: KvSource) {
         let bucket = format!("{:?}", source.bucket(partition));
         let prefix = subject::partition_prefix(partition);
         let all = self.kv.iter();

@@ -1,0 +1,120 @@
+//! The head of a stored snapshot: what a partition must know of a room that is not in memory. It precedes the room in
+//! the text, so that it is read without parsing the room (D25).
+
+use std::fmt;
+
+use grandstand_common::id::{EdgeId, Epoch, Instance};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::SnapshotHead;
+use crate::room::Room;
+
+/// What a partition must know of a stored room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredHead {
+    /// The room's instance.
+    pub(crate) instance: Instance,
+    /// When the room's next timer is due, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due_ms: Option<u64>,
+    /// The edges that hold sessions of connected players.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edges: Vec<EdgeId>,
+}
+
+impl StoredHead {
+    pub(crate) fn of(room: &Room) -> Self {
+        let timers = room.progress().timers.values();
+        Self {
+            instance: room.instance(),
+            due_ms: timers.map(|armed| armed.due_ms).min(),
+            edges: room.edges().cloned().collect(),
+        }
+    }
+}
+
+/// The beginning of a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    pub(super) format: Option<u32>,
+    epoch: Option<Epoch>,
+    generation: Option<u64>,
+    last: Option<u64>,
+    /// Missing in the snapshots of earlier builds, and if the room was deleted.
+    pub(super) head: Option<StoredHead>,
+}
+
+impl Beginning {
+    /// Parses a snapshot up to its head, or up to the first field that no head can follow.
+    pub(super) fn parse(value: &[u8]) -> Self {
+        let mut beginning = Self::default();
+        let mut text = serde_json::Deserializer::from_slice(value);
+        // The visitor stops before the end of the text, which counts as an error. What it has read by then is valid.
+        let _ = text.deserialize_map(&mut beginning);
+        beginning
+    }
+
+    /// Returns the writer and the last entry, if all of them were read.
+    pub(super) fn place(&self) -> Option<SnapshotHead> {
+        Some(SnapshotHead {
+            epoch: self.epoch?,
+            generation: self.generation?,
+            last: self.last?,
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Beginning {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a snapshot")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "format" => self.format = Some(map.next_value()?),
+                "epoch" => self.epoch = Some(map.next_value()?),
+                "generation" => self.generation = Some(map.next_value()?),
+                "last" => self.last = Some(map.next_value()?),
+                "head" => {
+                    self.head = Some(map.next_value()?);
+                    return Ok(());
+                }
+                "hash" | "state_hash" => drop(map.next_value::<IgnoredAny>()?),
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d25_a_head_is_read_without_the_room_behind_it() {
+        let text = br#"{"format":1,"epoch":9,"generation":2,"last":40,"head":{"instance":7,"due_ms":5,"edges":["e-1"]},"hash":0,"room":{ this is never"#;
+        let beginning = Beginning::parse(text);
+        let place = beginning.place().unwrap();
+        assert_eq!(
+            (beginning.format, place.epoch, place.generation, place.last),
+            (Some(1), Epoch(9), 2, 40)
+        );
+        let head = beginning.head.unwrap();
+        assert_eq!((head.instance, head.due_ms), (Instance(7), Some(5)));
+        assert_eq!(head.edges, ["e-1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn the_beginning_of_an_earlier_build_s_snapshot_has_no_head() {
+        let text = br#"{"format":1,"epoch":9,"generation":2,"last":40,"hash":3,"state_hash":null,"room":{"x":["#;
+        let beginning = Beginning::parse(text);
+        assert!(beginning.place().is_some() && beginning.head.is_none());
+        let cut = Beginning::parse(br#"{"format":1,"epo"#);
+        assert!(cut.place().is_none() && cut.head.is_none());
+    }
+}
