@@ -16,11 +16,12 @@ use super::rooms::LoadError;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::{write_if_due, write_room};
-use crate::command::Command;
-use crate::context::Context;
-use crate::loads::{StoredValue, Urgency};
+use crate::command::{Command, Outcome};
+use crate::context::{Context, Ownership};
+use crate::loads::{Load, StoredValue, Urgency};
+use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot;
 
 /// The most rooms with due timers that are queued at once. Further ones follow when these are being read.
 const MAX_DUE: usize = 64;
@@ -48,7 +49,9 @@ pub(super) fn begin_reads(state: &mut PartitionState, cx: &mut Context) {
     if state.takeover.is_ready() {
         want_due(state, cx);
     }
-    state.room_reads.begin(cx, state.tenure);
+    let rooms = &state.rooms;
+    let known = |id: &RoomId| rooms.revision(id);
+    state.room_reads.begin(cx, state.tenure, known);
 }
 
 /// Queues the stored rooms whose timers are due, unless others are queued.
@@ -64,6 +67,43 @@ fn want_due(state: &mut PartitionState, cx: &Context) {
     }
 }
 
+/// Handles the outcome of the read of a stored room. Its turn to be loaded comes later.
+pub(super) fn on_outcome(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    room: RoomId,
+    outcome: Outcome,
+) -> Ownership {
+    let Outcome::Value(entry) = outcome else {
+        state.room_reads.on_failed(&room, cx.now.at);
+        return Ownership::Held;
+    };
+    if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
+        return Ownership::Lost(later);
+    }
+    // A get is never older than what was acked before it.
+    let known = state.room_reads.known(&room).unwrap_or(0);
+    if entry.as_ref().is_some_and(|entry| entry.revision < known) {
+        return Ownership::RolledBack;
+    }
+    cx.loads.add(Load {
+        partition: state.tenure.id,
+        room,
+        stored: entry.map(StoredValue::from),
+    });
+    Ownership::Held
+}
+
+/// Whether a later snapshot of a room was found after its read began, so that `revision` is out of date.
+fn is_outdated(state: &PartitionState, id: &RoomId, revision: u64) -> bool {
+    let current = state.rooms.revision(id);
+    revision < current
+        && state
+            .room_reads
+            .known(id)
+            .is_some_and(|known| known < current)
+}
+
 /// Puts a room that was read into memory. Returns the events that waited for it. Handle them, then call [`finish`].
 pub(super) fn on_read(
     state: &mut PartitionState,
@@ -71,6 +111,11 @@ pub(super) fn on_read(
     id: &RoomId,
     stored: Option<StoredValue>,
 ) -> VecDeque<Waiting> {
+    let revision = stored.as_ref().map_or(0, |stored| stored.revision);
+    if is_outdated(state, id, revision) {
+        state.room_reads.read_again(id);
+        return VecDeque::new();
+    }
     let Some(waiting) = state.room_reads.take(id) else {
         return VecDeque::new();
     };
@@ -80,7 +125,6 @@ pub(super) fn on_read(
     let entries = waiting.iter().filter(is_entry).count();
     state.log.remove_waiting(entries);
     state.rooms.known_mut().set_looked_for(Some(id));
-    let revision = stored.as_ref().map_or(0, |stored| stored.revision);
     let mut place = None;
     match stored.and_then(|stored| stored.value) {
         Some(value) => place = load(state, cx, id, (value, revision)),

@@ -83,7 +83,7 @@ use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, Ownership};
-use crate::loads::{Load, StoredValue};
+use crate::loads::StoredValue;
 use crate::requests::Purpose;
 
 use room_reads::Waiting;
@@ -221,7 +221,7 @@ impl OwnedPartition {
                 Ownership::Held
             }
             Purpose::ReadBackRecord(id) => writing::on_record_read_back(state, cx, &id, outcome),
-            Purpose::ReadRoom(id) => self.on_room_read(cx, id, outcome),
+            Purpose::ReadRoom(id) => idle_loading::on_outcome(state, cx, id, outcome),
             Purpose::MeasureLog => {
                 cut::on_log_end(state, cx, outcome);
                 Ownership::Held
@@ -327,29 +327,6 @@ impl OwnedPartition {
         ];
         let ready = ready.into_iter().filter(|_| takeover.is_ready());
         always.into_iter().chain(ready).flatten().min()
-    }
-
-    /// Handles the outcome of the read of a stored room. Its turn to be loaded comes later.
-    fn on_room_read(&mut self, cx: &mut Context, room: RoomId, outcome: Outcome) -> Ownership {
-        let state = &mut self.state;
-        let Outcome::Value(entry) = outcome else {
-            state.room_reads.on_failed(&room, cx.now.at);
-            return Ownership::Held;
-        };
-        if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-            return Ownership::Lost(later);
-        }
-        // A get is never older than what was acked.
-        let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-        if entry.is_some() && revision < state.rooms.revision(&room) {
-            return Ownership::RolledBack;
-        }
-        cx.loads.add(Load {
-            partition: state.tenure.id,
-            room,
-            stored: entry.map(StoredValue::from),
-        });
-        Ownership::Held
     }
 
     /// Loads a room from its snapshot, and handles what waited for it.

@@ -14,8 +14,9 @@ use super::takeover::Step;
 use crate::command::{Command, KvSource, Outcome};
 use crate::context::{Context, Ownership};
 use crate::loads::Urgency;
+use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead};
+use crate::stored::snapshot;
 
 /// Begins the takeover, or begins it again after a step failed.
 pub(super) fn begin(state: &mut PartitionState, cx: &mut Context) {
@@ -124,10 +125,12 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
     };
     let revision = entry.revision;
     let Some(value) = entry.value else {
+        cx.loads.take_kept(partition, &id);
         state.rooms.known_mut().find_nothing(&id, revision);
         return;
     };
     let Ok(glance) = snapshot::glance(&value) else {
+        cx.loads.take_kept(partition, &id);
         cx.loads.note_parsed(value.len());
         state.rooms.known_mut().find_unusable(&id, revision);
         state.room_reads.want_later(&id);
@@ -154,6 +157,7 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
             cx.loads.keep(partition, &id, revision, &value);
         }
         None => {
+            cx.loads.take_kept(partition, &id);
             state.sessions.set(&id, Vec::new());
             state.coverage.add_deleted(&id, covered);
         }

@@ -11,8 +11,9 @@ use super::panic_restore::RestorePoint;
 use crate::context::Context;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::EncodeError;
+use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+use crate::stored::snapshot::{self, SnapshotLimits};
 
 /// Where a room is.
 #[derive(Debug)]

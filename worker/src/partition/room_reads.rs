@@ -36,6 +36,8 @@ struct Wanted {
     urgency: Urgency,
     /// Whether its read has begun and not failed.
     is_read: bool,
+    /// The revision of the room that was known when its read began. What is read is not older.
+    known: u64,
     /// The events to handle afterwards, in order.
     events: VecDeque<Waiting>,
 }
@@ -74,6 +76,7 @@ impl RoomReads {
         let wanted = self.rooms.entry(id.clone()).or_insert_with(|| Wanted {
             urgency,
             is_read: false,
+            known: 0,
             events: VecDeque::new(),
         });
         let is_raised = urgency == Urgency::Now && wanted.urgency == Urgency::Later;
@@ -89,8 +92,13 @@ impl RoomReads {
         wanted
     }
 
-    /// Begins reads, as many as the engine allows.
-    pub(super) fn begin(&mut self, cx: &mut Context, tenure: Tenure) {
+    /// Begins reads, as many as the engine allows. `known` returns the revision of a room, as far as it is known.
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        known: impl Fn(&RoomId) -> u64,
+    ) {
         for urgency in [Urgency::Now, Urgency::Later] {
             while cx.can_load(urgency) {
                 let queue = match urgency {
@@ -103,6 +111,7 @@ impl RoomReads {
                 let wanted = self.rooms.get_mut(&id).filter(|wanted| !wanted.is_read);
                 if let Some(wanted) = wanted {
                     wanted.is_read = true;
+                    wanted.known = known(&id);
                     read(cx, tenure, id);
                 }
             }
@@ -123,6 +132,19 @@ impl RoomReads {
     pub(super) fn on_failed(&mut self, id: &RoomId, now: Instant) {
         if self.rooms.contains_key(id) {
             self.retries.set(id, Some(now + RETRY));
+        }
+    }
+
+    /// Returns the revision of a room that was known when its read began.
+    pub(super) fn known(&self, id: &RoomId) -> Option<u64> {
+        self.rooms.get(id).map(|wanted| wanted.known)
+    }
+
+    /// Queues the read of a room again, because a later snapshot was stored meanwhile.
+    pub(super) fn read_again(&mut self, id: &RoomId) {
+        if let Some(wanted) = self.rooms.get_mut(id) {
+            wanted.is_read = false;
+            self.urgent.push_front(id.clone());
         }
     }
 

@@ -24,8 +24,9 @@ use crate::context::{Context, OUTSIDE};
 use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::{DecodeError, EncodeError};
+use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+use crate::stored::snapshot::{self, SnapshotLimits};
 
 /// A time that is not worth a more exact deadline.
 const FAR: Duration = Duration::from_secs(3_600);

@@ -17,11 +17,11 @@ use super::answers::{Answers, LeaseAnswer};
 use super::clock_skew::{ClockSkew, SkewChange};
 use super::end::End;
 use super::orders::Report;
-use super::readers::QUEUE;
 use super::room_loops::RoomLoops;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::{now, sleep_or_never};
 use super::watches::{LeaseTasks, Watched};
+use super::work_queue::QUEUE;
 use crate::lease::{Earlier, LeaseMachine, LeaseSettings};
 
 /// The most events of a turn.

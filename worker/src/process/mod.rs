@@ -19,6 +19,8 @@ mod subscribe;
 
 mod watches;
 
+mod work_queue;
+
 mod readers;
 
 mod edge_probes;

@@ -4,40 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, KvEntry, LogEntry, Message, Read};
+use grandstand_common::bus::{Bus, Read};
 use grandstand_common::id::{Partition, WorkerId};
 use grandstand_common::subject;
 use grandstand_common::supervisor::Supervisor;
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::subscribe::subscribe;
 use super::watches::read_kv;
+use super::work_queue::{Work, WorkSender};
 use crate::command::KvSource;
-
-/// The most items that wait for the loop.
-pub(super) const QUEUE: usize = 1024;
 
 /// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// An item that a task has read for the engine.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// An entry of a partition's log.
-    Log(Partition, Read<LogEntry>),
-    /// A key of a partition.
-    Kv(Partition, KvSource, Read<KvEntry>),
-    /// The subscriptions of `ctl.{p}` and `live.{p}` are there.
-    Listening(Partition),
-    /// A live message.
-    Live(Partition, Message),
-    /// A request with an edge's interest.
-    Ctl(Partition, Message),
-    /// A request about a gap in the numbers of a link.
-    LinkRequest(Message),
-}
 
 /// The subject of a task. A new task with the same key replaces the earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +34,7 @@ pub(super) enum ReaderKey {
 #[derive(Debug)]
 pub(super) struct Readers {
     bus: Bus,
-    work: mpsc::Sender<(u64, Work)>,
+    work: WorkSender,
     tasks: BTreeMap<ReaderKey, (u64, AbortHandle)>,
     /// The tasks that run for as long as the loop.
     fixed: Vec<AbortHandle>,
@@ -63,7 +43,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(bus: Bus, work: mpsc::Sender<(u64, Work)>, supervisor: Supervisor) -> Self {
+    pub(super) fn new(bus: Bus, work: WorkSender, supervisor: Supervisor) -> Self {
         Self {
             supervisor,
             bus,
@@ -101,7 +81,7 @@ impl Readers {
             loop {
                 let read = reader.next().await;
                 let lost = read == Read::Lost;
-                if work.send((id, Work::Log(partition, read))).await.is_err() || lost {
+                if !work.send(id, Work::Log(partition, read)).await || lost {
                     return;
                 }
             }
@@ -118,11 +98,7 @@ impl Readers {
             let bucket = source.bucket(partition);
             let pass_on = |read| {
                 let work = work.clone();
-                async move {
-                    work.send((id, Work::Kv(partition, source, read)))
-                        .await
-                        .is_ok()
-                }
+                async move { work.send(id, Work::Kv(partition, source, read)).await }
             };
             read_kv(&bus, bucket, &prefix, false, pass_on).await;
         };
@@ -138,7 +114,7 @@ impl Readers {
             let mut live = subscribe(&bus, &subject::live(partition)).await;
             let mut next = Some(Work::Listening(partition));
             while let Some(item) = next {
-                if work.send((id, item)).await.is_err() {
+                if !work.send(id, item).await {
                     return;
                 }
                 next = tokio::select! {
@@ -177,7 +153,7 @@ impl Readers {
         let link = async move {
             let mut requests = subscribe(&bus, &subject).await;
             while let Some(message) = requests.next().await {
-                if work.send((0, Work::LinkRequest(message))).await.is_err() {
+                if !work.send(0, Work::LinkRequest(message)).await {
                     return;
                 }
             }
@@ -186,7 +162,7 @@ impl Readers {
         self.fixed.push(task);
     }
 
-    fn task(&mut self) -> (u64, Bus, mpsc::Sender<(u64, Work)>) {
+    fn task(&mut self) -> (u64, Bus, WorkSender) {
         self.next += 1;
         (self.next, self.bus.clone(), self.work.clone())
     }

@@ -10,9 +10,10 @@ use prost::Message;
 use super::answers::{self, EdgeAnswer, EngineAnswer, edge_answered};
 use super::edge_probes::ANSWER_DEADLINE;
 use super::orders::Report;
-use super::readers::{ReaderKey, Work};
+use super::readers::ReaderKey;
 use super::room_loop::RoomLoop;
 use super::settings::WorkerError;
+use super::work_queue::Work;
 use crate::command::{Command, Now, Outcome, Token};
 
 /// The most outcomes that the engine waits for. At this number its commands wait as well.

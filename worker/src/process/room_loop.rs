@@ -10,15 +10,16 @@ use grandstand_common::bus::{Bus, ConnectionState};
 use grandstand_common::id::Partition;
 use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::Pulse;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::answers::{Answers, EdgeAnswer, EngineAnswer};
 use super::edge_probes::EdgeProbes;
 use super::orders::{Order, Report};
-use super::readers::{QUEUE, Readers, Work};
+use super::readers::Readers;
 use super::room_start::RoomStart;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::{now, sleep_or_never};
+use super::work_queue::{Work, WorkReceiver, work_queue};
 use crate::counts::Counts;
 use crate::engine::Engine;
 
@@ -42,7 +43,7 @@ pub(super) struct RoomLoop {
     pub(super) edge_answers: Answers<EdgeAnswer>,
     /// The reports of this turn.
     pub(super) reports: Vec<Report>,
-    work: mpsc::Receiver<(u64, Work)>,
+    work: WorkReceiver,
     connection: watch::Receiver<ConnectionState>,
     is_up: bool,
     /// The time of the last loss of the connection. Renewals that were sent earlier do not count.
@@ -64,7 +65,7 @@ enum LoopEvent {
 
 impl RoomLoop {
     pub(super) fn new(bus: Bus, start: RoomStart) -> Self {
-        let (work_sender, work) = mpsc::channel(QUEUE);
+        let (work_sender, work) = work_queue();
         let settings = &start.settings;
         let supervisor = settings.supervisor.scope(&start.name);
         let mut readers = Readers::new(bus.clone(), work_sender, supervisor);
@@ -171,7 +172,7 @@ impl RoomLoop {
                 self.on_edge_answer(answer);
             } else if self.engine.is_turn_full() {
                 return;
-            } else if let Some((task, work)) = acting.then(|| self.work.try_recv().ok()).flatten() {
+            } else if let Some((task, work)) = acting.then(|| self.work.try_recv()).flatten() {
                 self.on_work(now, task, work);
             } else {
                 return;

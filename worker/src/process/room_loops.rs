@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use super::fence::Fence;
 use super::metrics::WorkerMetrics;
 use super::orders::{Order, Orders, Report};
-use super::readers::QUEUE;
 use super::room_start::{Host, RoomCounts, RoomStart};
 use super::room_thread;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::now;
+use super::work_queue::QUEUE;
 use crate::progress::Progress;
 
 /// The time without an answer after which a room loop counts as stuck. It is counted in questions that the lease loop

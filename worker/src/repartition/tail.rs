@@ -87,6 +87,14 @@ impl Source<'_> {
         records.chain([self.checkpoint()]).min().unwrap_or(0)
     }
 
+    /// Whether an entry came after a takeover whose owner has not looked at all rooms. Such an owner has stored no room, and
+    /// a room that seems to cover the entry shows a cut that was not recorded (D11).
+    fn is_unread(&self, seq: u64) -> bool {
+        let checkpoint = self.checkpoints.get(&self.partition);
+        let unread_to = checkpoint.and_then(|checkpoint| checkpoint.unread_to);
+        unread_to.is_some_and(|to| seq > to)
+    }
+
     /// Whether an entry of a room is in no snapshot.
     async fn is_uncovered(&mut self, room: &RoomId, seq: u64) -> Result<bool, RepartitionError> {
         let kept = self
@@ -95,6 +103,9 @@ impl Source<'_> {
             .is_some_and(|record| seq >= record.seq);
         if seq < self.checkpoint() && !kept {
             return Ok(false);
+        }
+        if self.is_unread(seq) {
+            return Ok(true);
         }
         if let Some(covered) = self.covered.get(room) {
             return Ok(seq > *covered);
@@ -228,7 +239,44 @@ async fn put_record(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use grandstand_common::id::Epoch;
+    use grandstand_common::record::Checkpoint;
+
     use super::*;
+    use grandstand_common::bus::BusOptions;
+
+    #[test]
+    fn d33_entries_beyond_the_end_that_an_unfinished_takeover_measured_are_copied() {
+        let checkpoint = Checkpoint {
+            epoch: Epoch(2),
+            generation: 0,
+            seq: 5,
+            created_ms: 1,
+            cuts: Vec::new(),
+            unread_to: Some(20),
+        };
+        let partition = Partition(1);
+        let mut checkpoints = Checkpoints::from([(partition, checkpoint)]);
+        let records = BTreeMap::new();
+        let room: RoomId = "echo-1".parse().unwrap();
+        let is_uncovered = |checkpoints: &Checkpoints, seq| {
+            let mut source = Source {
+                old: &Bus::embedded(&BusOptions::default()).unwrap(),
+                partition,
+                checkpoints,
+                records: &records,
+                // A snapshot from before the log lost its tail.
+                covered: BTreeMap::from([(room.clone(), 30)]),
+            };
+            let copied = source.is_uncovered(&room, seq).now_or_never();
+            copied.unwrap().unwrap()
+        };
+        assert!(!is_uncovered(&checkpoints, 20));
+        assert!(is_uncovered(&checkpoints, 21));
+        checkpoints.get_mut(&partition).unwrap().unread_to = None;
+        assert!(!is_uncovered(&checkpoints, 21));
+    }
 
     #[test]
     fn d33_a_copied_entry_keeps_its_time_and_unknown_fields() {

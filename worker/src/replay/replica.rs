@@ -4,7 +4,8 @@ use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
 
 use crate::room::{Emit, Logged, Opened, Room};
-use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotHead, SnapshotLimits};
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotLimits};
 use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;

@@ -7,8 +7,18 @@ use grandstand_common::id::{EdgeId, Epoch, Instance};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::snapshot::SnapshotHead;
 use crate::room::Room;
+
+/// The writer of a snapshot and the entry that it reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SnapshotHead {
+    /// The epoch of the owner that wrote it.
+    pub(crate) epoch: Epoch,
+    /// The generation of the log when it was written.
+    pub(crate) generation: u64,
+    /// The last entry that it contains.
+    pub(crate) last: u64,
+}
 
 /// What a partition must know of a stored room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

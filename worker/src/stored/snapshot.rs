@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
-use super::head::{Beginning, StoredHead};
+use super::head::{Beginning, SnapshotHead, StoredHead};
 use super::room::RoomRecord;
 use crate::room::Room;
 use grandstand_game::Games;
@@ -15,17 +15,6 @@ use grandstand_game::host::{GameInstance, StateHash};
 
 /// The version of the format. A reader rejects snapshots of another version.
 const FORMAT: u32 = 1;
-
-/// The writer of a snapshot and the entry that it reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SnapshotHead {
-    /// The epoch of the owner that wrote it.
-    pub(crate) epoch: Epoch,
-    /// The generation of the log when it was written.
-    pub(crate) generation: u64,
-    /// The last entry that it contains.
-    pub(crate) last: u64,
-}
 
 /// The limits of a snapshot, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Takeovers of partitions whose rooms are many: their heads are found while the rooms in use go on (D25).
 
 use super::*;
-use crate::command::Command;
+use crate::command::{Command, Outcome};
 use crate::room::Logged;
-use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, SnapshotLimits};
 use grandstand_common::bus::{Bucket, KvEntry};
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;
@@ -172,17 +173,10 @@ fn d11_a_cut_that_a_room_shows_after_the_takeover_is_recorded() {
     }
 }
 
-/// A former owner's write arrives after the takeover has read the room's key, and before the room is loaded.
-#[test]
-fn d08_a_late_write_of_a_former_owner_counts_for_a_room_that_is_not_in_memory() {
-    let mut rig = stored_rig(2);
-    let before = stored(&rig, "echo-0");
-    rig.restart_with(|config| config.kept_bytes = 0);
-    rig.hold_log = true;
-    let seq = rig.input("echo-0", ("p0", 10), 1, "a");
-    // The former owner has applied the entry.
+/// Stores echo-0 as its former owner would, which has applied the first input, entry `seq`.
+fn write_late(rig: &mut Rig, seq: u64) {
     let games = Games::new().with::<Echo>();
-    let value = before.value.unwrap();
+    let value = stored(rig, "echo-0").value.unwrap();
     let mut room = snapshot::decode(&games, &room_id("echo-0"), &value, seq - 1);
     let room = room.as_mut().unwrap().as_mut().unwrap();
     let logged = Logged {
@@ -198,6 +192,52 @@ fn d08_a_late_write_of_a_former_owner_counts_for_a_room_that_is_not_in_memory() 
     };
     let late = snapshot::encode(room, head, SnapshotLimits::NONE).unwrap();
     rig.put(Bucket::Rooms(P), &key("echo-0"), Some(late));
+}
+
+/// A room is read. Before the answer is there, or before it is decoded, the takeover finds a later snapshot of the room.
+#[test]
+fn d08_a_snapshot_that_is_older_than_the_one_that_was_found_is_read_again() {
+    for found_first in [true, false] {
+        let mut rig = stored_rig(2);
+        let before = stored(&rig, "echo-0");
+        restart_without_rooms(&mut rig);
+        rig.hold_log = true;
+        let seq = rig.input("echo-0", ("p0", 10), 1, "a");
+        rig.hold_log = false;
+        rig.deliver();
+        rig.owner.flush(rig.now);
+        let commands: Vec<_> = std::iter::from_fn(|| rig.owner.poll_command()).collect();
+        let [Command::Get { token, .. }] = commands[..] else {
+            panic!("{commands:?}")
+        };
+        write_late(&mut rig, seq);
+        let answer = Outcome::Value(Some(before));
+        if found_first {
+            rig.release_rooms();
+            rig.owner.handle_outcome(rig.now, token, answer);
+        } else {
+            rig.owner.handle_outcome(rig.now, token, answer);
+            rig.release_rooms();
+        }
+        rig.run();
+        assert_eq!(rig.events, [""; 0]);
+        rig.input("echo-0", ("p0", 10), 2, "b");
+        let received = rig.received("e1", "echo-0");
+        assert!(
+            received.contains(&"processed 10 n2 seq2".into()),
+            "{received:?}"
+        );
+    }
+}
+
+/// A former owner's write arrives after the takeover has read the room's key, and before the room is loaded.
+#[test]
+fn d08_a_late_write_of_a_former_owner_counts_for_a_room_that_is_not_in_memory() {
+    let mut rig = stored_rig(2);
+    rig.restart_with(|config| config.kept_bytes = 0);
+    rig.hold_log = true;
+    let seq = rig.input("echo-0", ("p0", 10), 1, "a");
+    write_late(&mut rig, seq);
     rig.hold_log = false;
     rig.run();
     assert_eq!(rooms(&rig), (1, 1));

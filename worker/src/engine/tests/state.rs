@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::room::{Logged, Room};
-use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, SnapshotLimits};
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;

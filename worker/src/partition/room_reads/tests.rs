@@ -44,7 +44,7 @@ fn the_latest_interest_of_an_edge_replaces_earlier_ones_that_ask_for_no_sync() {
     for what in events {
         reads.wait(&id, what, Urgency::Now);
     }
-    reads.begin(&mut cx, TENURE);
+    reads.begin(&mut cx, TENURE, |_| 0);
     assert!(matches!(only_command(&mut cx), Command::Get { .. }));
     let waiting = names(reads.take(&id).unwrap());
     assert_eq!(waiting, ["e-1:1", "5", "e-2:3", "e-1:4", "6"]);
@@ -57,18 +57,18 @@ fn a_failed_read_is_repeated_after_the_delay_unless_its_room_was_forgotten() {
     let [first, second] = ["echo-1", "echo-2"].map(room);
     for id in [&first, &second] {
         reads.wait(id, entry(5), Urgency::Now);
-        reads.begin(&mut cx, TENURE);
+        reads.begin(&mut cx, TENURE, |_| 0);
         only_command(&mut cx);
         reads.on_failed(id, cx.now.at);
     }
     reads.forget(&second);
     reads.retry_due(cx.now.at);
-    reads.begin(&mut cx, TENURE);
+    reads.begin(&mut cx, TENURE, |_| 0);
     assert_eq!(cx.commands, []);
 
     pass(&mut cx, RETRY);
     reads.retry_due(cx.now.at);
-    reads.begin(&mut cx, TENURE);
+    reads.begin(&mut cx, TENURE, |_| 0);
     let Command::Get { key, .. } = only_command(&mut cx) else {
         panic!("not a read");
     };

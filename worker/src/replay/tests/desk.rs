@@ -18,7 +18,8 @@ use super::super::scan::Scan;
 use super::super::stored::Stored;
 use super::odd::Odd;
 use crate::room::Room;
-use crate::stored::snapshot::{self, SnapshotHead, SnapshotLimits};
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, SnapshotLimits};
 use grandstand_game::Games;
 
 /// The log, the buckets and the request of a test.

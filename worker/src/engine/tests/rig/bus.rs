@@ -7,7 +7,7 @@ use crate::command::Outcome;
 
 impl Rig {
     /// Delivers new keys and entries to the readers. Returns whether there were any.
-    pub(super) fn deliver(&mut self) -> bool {
+    pub(in crate::engine::tests) fn deliver(&mut self) -> bool {
         let mut fed = false;
         while let Some((bucket, entry)) = self.undelivered.pop_front() {
             let reads = |(p, source): &&(Partition, KvSource)| {
