@@ -6,6 +6,8 @@ mod pauses;
 
 mod servers;
 
+mod idle_rooms;
+
 mod rooms;
 
 mod round;
@@ -38,6 +40,9 @@ pub async fn run(
     if !options.how.is_empty() && options.kills > 0 {
         progress.phase("starting");
         let mut servers = servers::start(options.workers).await?;
+        if options.idle_rooms > 0 {
+            idle_rooms::store(&servers, options.idle_rooms, progress).await?;
+        }
         let mut rooms = Watched::start(options, &servers, progress).await?;
         servers::wait_balanced(&servers, &mut rooms.loads()).await?;
         rooms.play(options).await?;

@@ -26,12 +26,17 @@ pub(super) fn outcome(
         "input_interval_ms",
         f64::from(others) * 1000.0 / options.rate,
     );
+    settings.put("idle_rooms", options.idle_rooms);
     settings.put("workers", options.workers);
     settings.put("kills", options.kills);
     let figures = &mut report.figures;
     for (fault, totals) in all {
         let name = fault.name();
         figures.put(format!("{name}_rounds"), totals.rounds);
+        figures.put_number(
+            format!("{name}_worker_memory_max_mib"),
+            totals.memory as f64 / 1024.0 / 1024.0,
+        );
         for (of, spread) in [("probe_", &totals.probes), ("", &totals.all)] {
             figures.put(format!("{name}_{of}pauses"), spread.rooms);
             figures.put_latencies(&format!("{name}_{of}pause_"), &spread.pauses);

@@ -10,6 +10,7 @@ use super::pauses::FaultPauses;
 use super::rooms::Watched;
 use super::servers::{POLL_INTERVAL, TIMEOUT, owned, restart, wait_balanced};
 use crate::error::BenchError;
+use crate::host::proc::Usage;
 use crate::host::servers::Servers;
 use crate::load::job::{Command, Pauses};
 
@@ -38,6 +39,12 @@ pub(super) async fn run(
     let without = (fault != Fault::Nats).then_some(worker);
     let (probes, others) = wait_recovered(rooms, without, servers).await?;
     totals.add(fault, &probes, &others);
+    for (index, process) in servers.rig.workers.iter().enumerate() {
+        if without != Some(index) {
+            let usage = Usage::of(process.pid()).map_err(BenchError::Proc)?;
+            totals.memory = totals.memory.max(usage.memory);
+        }
+    }
     match fault {
         Fault::Kill => restart(&mut servers.rig.workers[worker]).await?,
         Fault::Stop => servers.rig.workers[worker].try_resume()?,
