@@ -14,11 +14,11 @@ use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
 use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::second_connection::SecondConnection;
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
-use crate::bus::witness::Witness;
 use crate::log_clock::LogClock;
 use crate::subject;
 use grandstand_types::id::{Partition, RoomId};
@@ -235,10 +235,10 @@ impl Bus {
 
     /// Starts a connection to another server of the cluster, if there is one. Create it once and keep it, because
     /// connecting takes a while.
-    pub fn witness(&self) -> Witness {
+    pub fn second_connection(&self) -> SecondConnection {
         match self {
-            Self::Nats(bus) => Witness::nats(bus.second()),
-            Self::Embedded(_) => Witness::none(),
+            Self::Nats(bus) => SecondConnection::nats(bus.second_connection()),
+            Self::Embedded(_) => SecondConnection::none(),
         }
     }
 

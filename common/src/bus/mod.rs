@@ -25,7 +25,7 @@ mod subscription;
 
 mod reader;
 
-mod witness;
+mod second_connection;
 
 pub mod nats;
 
@@ -46,9 +46,10 @@ pub use self::nats_errors::NatsErrors;
 pub use self::options::{BusOptions, LogLimit, Storage};
 pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};
+pub use self::second_connection::SecondConnection;
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
 pub use self::types::{
-    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Role, SecondConnection,
+    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Role,
+    SecondConnectionState,
 };
-pub use self::witness::Witness;

@@ -113,9 +113,9 @@ pub enum ConnectionState {
     Down,
 }
 
-/// The state of a [`Witness`](crate::bus::Witness).
+/// The state of a [`SecondConnection`](crate::bus::SecondConnection).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecondConnection {
+pub enum SecondConnectionState {
     /// There is one server, or the bus is in this process, so a second connection would prove nothing.
     NotNeeded,
     /// There are other servers, but none can be reached at the moment.

@@ -42,7 +42,7 @@ pub use command::{
 
 use std::time::Instant;
 
-use grandstand_common::bus::{KvEntry, SecondConnection};
+use grandstand_common::bus::{KvEntry, SecondConnectionState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::{StuckEntry, WorkerState};
 
@@ -228,7 +228,7 @@ impl LeaseMachine {
     }
 
     /// Handles a new state of the second connection. Before the first call none is needed.
-    pub fn handle_second_connection(&mut self, now: Instant, connection: SecondConnection) {
+    pub fn handle_second_connection(&mut self, now: Instant, connection: SecondConnectionState) {
         self.state.changed = true;
         self.state.peers.on_second_connection(now, connection);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::{KvEntry, SecondConnection};
+use grandstand_common::bus::{KvEntry, SecondConnectionState};
 use grandstand_common::id::WorkerId;
 use grandstand_common::record::{WorkerRecord, WorkerState};
 
@@ -174,11 +174,11 @@ impl Peers {
     }
 
     /// Handles a new state of the second connection.
-    pub(super) fn on_second_connection(&mut self, now: Instant, connection: SecondConnection) {
+    pub(super) fn on_second_connection(&mut self, now: Instant, connection: SecondConnectionState) {
         self.second = match connection {
-            SecondConnection::NotNeeded => SecondObserver::NotNeeded,
-            SecondConnection::Missing => SecondObserver::Missing,
-            SecondConnection::Connected(_) => SecondObserver::Since(now),
+            SecondConnectionState::NotNeeded => SecondObserver::NotNeeded,
+            SecondConnectionState::Missing => SecondObserver::Missing,
+            SecondConnectionState::Connected(_) => SecondObserver::Since(now),
         };
         self.round = None;
         for peer in self.all.values_mut() {

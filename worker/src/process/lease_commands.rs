@@ -93,7 +93,7 @@ impl LeaseLoop<'_> {
                 }));
             }
             Observer::Second => {
-                let request = self.witness.request(subject, PROBE_DEADLINE);
+                let request = self.second.request(subject, PROBE_DEADLINE);
                 self.answers.push(Box::pin(async move {
                     LeaseAnswer::Probe(probe, probe_outcome(&request.await))
                 }));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, Witness};
+use grandstand_common::bus::{Bus, ConnectionState, Read, SecondConnection, SecondConnectionState};
 use grandstand_common::follow::Followed;
 use grandstand_common::id::WorkerId;
 use grandstand_common::log_clock::LogClock;
@@ -39,8 +39,8 @@ pub(super) const MOVING: &str = "the rooms are being moved to other partitions";
 /// The lease loop under one id.
 pub(super) struct LeaseLoop<'a> {
     pub(super) bus: &'a Bus,
-    pub(super) witness: &'a Witness,
-    second_connection: watch::Receiver<SecondConnection>,
+    pub(super) second: &'a SecondConnection,
+    second_state: watch::Receiver<SecondConnectionState>,
     pub(super) settings: &'a WorkerSettings,
     pub(super) clock: LogClock,
     clock_skew: ClockSkew,
@@ -79,7 +79,7 @@ enum LoopEvent {
 impl<'a> LeaseLoop<'a> {
     pub(super) fn new(
         (id, earlier): (WorkerId, Earlier),
-        (bus, witness): (&'a Bus, &'a Witness),
+        (bus, second): (&'a Bus, &'a SecondConnection),
         rooms: RoomLoops<'a>,
         settings: &'a WorkerSettings,
         (shutdown, layouts): (&'a drain::Watch, watch::Receiver<Followed>),
@@ -110,8 +110,8 @@ impl<'a> LeaseLoop<'a> {
             clock: bus.log_clock().clone(),
             clock_skew: ClockSkew::default(),
             bus,
-            witness,
-            second_connection: witness.connection(),
+            second,
+            second_state: second.state(),
             settings,
         };
         lease_loop.on_connection();
@@ -191,7 +191,7 @@ impl<'a> LeaseLoop<'a> {
                 Ok(()) => LoopEvent::Connection,
                 Err(_) => LoopEvent::BusGone,
             },
-            Ok(()) = self.second_connection.changed() => LoopEvent::SecondConnection,
+            Ok(()) = self.second_state.changed() => LoopEvent::SecondConnection,
             Some(answer) = self.answers.next() => LoopEvent::Answer(answer),
             Some(watched) = self.watched.recv() => LoopEvent::Watched(watched),
             (number, report) = self.rooms.report() => LoopEvent::Report(number, report),
@@ -270,11 +270,11 @@ impl<'a> LeaseLoop<'a> {
     }
 
     fn on_second_connection(&mut self) {
-        let connection = *self.second_connection.borrow_and_update();
-        if connection == SecondConnection::Missing {
+        let connection = *self.second_state.borrow_and_update();
+        if connection == SecondConnectionState::Missing {
             tracing::debug!("no second server is reachable to probe workers");
         }
-        let there = matches!(connection, SecondConnection::Connected(_));
+        let there = matches!(connection, SecondConnectionState::Connected(_));
         self.settings.metrics.second_observer.set(there.into());
         self.machine.handle_second_connection(now(), connection);
     }

@@ -99,7 +99,7 @@ async fn run_on(
 ) -> Result<(), WorkerError> {
     let _guard = shutdown.guard();
     settings.metrics.bus.add(&bus);
-    let witness = bus.witness();
+    let second = bus.second_connection();
     let tasks = LocalSet::new();
     let pulse = status.pulse("worker");
     pulse.begin();
@@ -122,7 +122,7 @@ async fn run_on(
                     host,
                 };
                 let rooms = RoomLoops::start(shared, &id)?;
-                let buses = (&bus, &witness);
+                let buses = (&bus, &second);
                 let lease_loop = LeaseLoop::new(
                     (id, earlier),
                     buses,

@@ -11,7 +11,7 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::replies::Waiter;
-use crate::bus::nats::second_path::SecondPath;
+use crate::bus::nats::second_connection::SecondConnection;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{
@@ -132,14 +132,14 @@ impl Nats {
     }
 
     /// Starts to look for a second server.
-    pub(crate) fn second(&self) -> SecondPath {
+    pub(crate) fn second_connection(&self) -> SecondConnection {
         let Inner {
             connection,
             servers,
             options,
             ..
         } = &*self.inner;
-        SecondPath::start(connection.clone(), servers.clone(), options.clone())
+        SecondConnection::start(connection.clone(), servers.clone(), options.clone())
     }
 
     pub(crate) async fn publish(

@@ -41,7 +41,7 @@ mod consumer;
 
 mod reader;
 
-mod second_path;
+mod second_connection;
 
 mod inspect;
 
@@ -51,5 +51,5 @@ mod layouts;
 
 pub use self::client::Nats;
 pub use self::dial::check_credentials;
-pub(crate) use self::second_path::SecondPath;
+pub(crate) use self::second_connection::SecondConnection;
 pub use self::servers::Servers;

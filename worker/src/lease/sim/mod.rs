@@ -169,7 +169,7 @@ impl Sim {
         let mut machine = LeaseMachine::new(settings);
         machine.handle_connection(self.now(), true);
         if self.clustered {
-            machine.handle_second_connection(self.now(), SecondConnection::Connected(1));
+            machine.handle_second_connection(self.now(), SecondConnectionState::Connected(1));
         }
         self.nodes.push(Node {
             machine,

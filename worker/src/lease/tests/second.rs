@@ -4,7 +4,7 @@ use super::*;
 
 /// The step of 100 ms in which another worker is marked as dead. `answer` gives the outcome of each probe.
 fn found_dead(
-    connection: impl Fn(u64) -> Option<SecondConnection>,
+    connection: impl Fn(u64) -> Option<SecondConnectionState>,
     answer: impl Fn(u64, &Probe) -> ProbeOutcome,
 ) -> Option<u64> {
     let (first, mut revision) = (start(), 10);
@@ -39,13 +39,15 @@ fn only_me(_: u64, probe: &Probe) -> ProbeOutcome {
     }
 }
 
-fn from_the_start(connection: SecondConnection) -> impl Fn(u64) -> Option<SecondConnection> {
+fn from_the_start(
+    connection: SecondConnectionState,
+) -> impl Fn(u64) -> Option<SecondConnectionState> {
     move |step| (step == 0).then_some(connection)
 }
 
 #[test]
 fn d17_in_a_cluster_two_observers_must_agree() {
-    let there = || from_the_start(SecondConnection::Connected(1));
+    let there = || from_the_start(SecondConnectionState::Connected(1));
     assert_eq!(found_dead(there(), only_me), Some(12));
     // The first observer has no route to the other worker.
     let split = |step, probe: &Probe| match probe.observer {
@@ -68,7 +70,7 @@ fn d17_an_observer_that_does_not_reach_its_own_worker_is_ignored() {
         Observer::Second => ProbeOutcome::NoResponders,
     };
     assert_eq!(
-        found_dead(from_the_start(SecondConnection::Connected(1)), blind),
+        found_dead(from_the_start(SecondConnectionState::Connected(1)), blind),
         None
     );
 }
@@ -76,17 +78,17 @@ fn d17_an_observer_that_does_not_reach_its_own_worker_is_ignored() {
 #[test]
 fn d17_probes_mark_no_worker_as_dead_while_a_needed_second_observer_is_missing() {
     assert_eq!(
-        found_dead(from_the_start(SecondConnection::Missing), only_me),
+        found_dead(from_the_start(SecondConnectionState::Missing), only_me),
         None
     );
     // It is connected from step 10 on, and counts 1 s later.
     let late = |step| match step {
-        0 => Some(SecondConnection::Missing),
-        10 => Some(SecondConnection::Connected(1)),
+        0 => Some(SecondConnectionState::Missing),
+        10 => Some(SecondConnectionState::Connected(1)),
         _ => None,
     };
     assert_eq!(found_dead(late, only_me), Some(22));
     // It is a new connection every second.
-    let flapping = |step| (step % 10 == 0).then_some(SecondConnection::Connected(step));
+    let flapping = |step| (step % 10 == 0).then_some(SecondConnectionState::Connected(step));
     assert_eq!(found_dead(flapping, only_me), None);
 }

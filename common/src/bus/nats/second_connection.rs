@@ -17,7 +17,7 @@ use crate::bus::nats::dial;
 use crate::bus::nats::listener::Listener;
 use crate::bus::nats::servers::Servers;
 use crate::bus::options::BusOptions;
-use crate::bus::types::SecondConnection;
+use crate::bus::types::SecondConnectionState;
 
 /// The most time for connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,18 +32,18 @@ const CAPACITY: usize = 1024;
 
 /// The connection, while there is one, and the task that maintains it.
 #[derive(Debug)]
-pub(crate) struct SecondPath {
+pub(crate) struct SecondConnection {
     state: Arc<Shared>,
     task: AbortHandle,
 }
 
 #[derive(Debug)]
 struct Shared {
-    connection: watch::Sender<SecondConnection>,
+    connection: watch::Sender<SecondConnectionState>,
     client: watch::Sender<Option<Client>>,
 }
 
-impl Drop for SecondPath {
+impl Drop for SecondConnection {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -57,11 +57,11 @@ enum Found {
     Unreachable,
 }
 
-impl SecondPath {
+impl SecondConnection {
     /// Starts to look for another server than that of `connection`.
     pub(super) fn start(connection: Connection, servers: Servers, options: BusOptions) -> Self {
         let state = Arc::new(Shared {
-            connection: watch::Sender::new(SecondConnection::Missing),
+            connection: watch::Sender::new(SecondConnectionState::Missing),
             client: watch::Sender::new(None),
         });
         let seeker = Seeker {
@@ -71,11 +71,11 @@ impl SecondPath {
             state: state.clone(),
         };
         let supervisor = seeker.options.supervisor.clone();
-        let task = supervisor.keep("bus-second-path", seeker.drive());
+        let task = supervisor.keep("bus-second-connection", seeker.drive());
         Self { state, task }
     }
 
-    pub(crate) fn connection(&self) -> watch::Receiver<SecondConnection> {
+    pub(crate) fn state(&self) -> watch::Receiver<SecondConnectionState> {
         self.state.connection.subscribe()
     }
 
@@ -121,12 +121,12 @@ impl Seeker {
             self.state.client.send_replace(Some(client.0.clone()));
             self.state
                 .connection
-                .send_replace(SecondConnection::Connected(number));
+                .send_replace(SecondConnectionState::Connected(number));
             self.hold(&client.0, &client.1).await;
             self.state.client.send_replace(None);
             self.state
                 .connection
-                .send_replace(SecondConnection::Missing);
+                .send_replace(SecondConnectionState::Missing);
         }
     }
 
@@ -136,8 +136,8 @@ impl Seeker {
             let gone = Arc::new(Notify::new());
             let connection = match self.look(&gone).await {
                 Found::Other(client) => return (client, gone),
-                Found::OnlyOwn => SecondConnection::NotNeeded,
-                Found::Unreachable => SecondConnection::Missing,
+                Found::OnlyOwn => SecondConnectionState::NotNeeded,
+                Found::Unreachable => SecondConnectionState::Missing,
             };
             self.state.connection.send_if_modified(|last| {
                 let changed = *last != connection;

@@ -6,37 +6,39 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::bus::error::RequestError;
-use crate::bus::nats::SecondPath;
-use crate::bus::types::SecondConnection;
+use crate::bus::nats;
+use crate::bus::types::SecondConnectionState;
 
 /// A connection to another server than the bus uses, if there is one. Ends when dropped.
 ///
 /// "Nobody listens there" is the view of one server. If its route to another server is cut or flaps, it says so of
 /// everybody behind it. The same view of a second server makes it certain.
 #[derive(Debug)]
-pub struct Witness(Kind);
+pub struct SecondConnection(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    None(watch::Sender<SecondConnection>),
-    Nats(SecondPath),
+    None(watch::Sender<SecondConnectionState>),
+    Nats(nats::SecondConnection),
 }
 
-impl Witness {
-    /// A witness of a bus without servers.
+impl SecondConnection {
+    /// The second connection of a bus without servers: it is never up, and not needed.
     pub(crate) fn none() -> Self {
-        Self(Kind::None(watch::Sender::new(SecondConnection::NotNeeded)))
+        Self(Kind::None(watch::Sender::new(
+            SecondConnectionState::NotNeeded,
+        )))
     }
 
-    pub(crate) fn nats(second: SecondPath) -> Self {
+    pub(crate) fn nats(second: nats::SecondConnection) -> Self {
         Self(Kind::Nats(second))
     }
 
     /// The state of the connection, and its changes.
-    pub fn connection(&self) -> watch::Receiver<SecondConnection> {
+    pub fn state(&self) -> watch::Receiver<SecondConnectionState> {
         match &self.0 {
-            Kind::None(connection) => connection.subscribe(),
-            Kind::Nats(second) => second.connection(),
+            Kind::None(state) => state.subscribe(),
+            Kind::Nats(second) => second.state(),
         }
     }
 
@@ -52,7 +54,7 @@ impl Witness {
         };
         async move {
             match client {
-                Some(client) => SecondPath::request(client, subject, timeout).await,
+                Some(client) => nats::SecondConnection::request(client, subject, timeout).await,
                 None => Err(RequestError::Disconnected),
             }
         }
