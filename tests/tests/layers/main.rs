@@ -14,6 +14,8 @@ mod rules;
 
 mod tables;
 
+mod words;
+
 mod planted;
 
 use std::collections::BTreeMap;
@@ -35,7 +37,7 @@ fn violations(sources: &Sources) -> Vec<Violation> {
         found.extend(layers.flat_map(|rule| rule.check(of)));
         let reserved = tables::RESERVED.iter().filter(|rule| own(rule.folder));
         found.extend(reserved.flat_map(|rule| rule.check(of)));
-        let unnamed = tables::UNNAMED.iter().filter(|rule| own(rule.folder));
+        let unnamed = words::UNNAMED.iter().filter(|rule| own(rule.folder));
         found.extend(unnamed.flat_map(|rule| rule.check(of)));
         let closed = tables::CLOSED.iter().filter(|rule| own(rule.folder));
         found.extend(closed.flat_map(|rule| rule.check(of)));

@@ -7,6 +7,7 @@ use crate::rules::{Violation, cycles, roofs};
 use crate::source::read;
 use crate::tables;
 use crate::tree::{Crate, Sources, join};
+use crate::words;
 
 /// A workspace of one crate, `house`.
 fn house(files: &[(&str, &str)]) -> Crate {
@@ -212,7 +213,7 @@ fn reserved_modules_are_red_on_imports_by_others() {
 fn names_that_do_not_belong_are_seen() {
     let sources = Sources::workspace();
     let crates = sources.crates();
-    for rule in tables::UNNAMED {
+    for rule in words::UNNAMED {
         let Some(of) = library(&crates, rule.folder) else {
             continue;
         };
