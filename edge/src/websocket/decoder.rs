@@ -16,7 +16,7 @@ mod tests;
 use crate::websocket::control::Control;
 use crate::websocket::error::{ProtocolError, close_code};
 use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Message, MessageKind, Opcode};
-use crate::websocket::header::{self, Header, MAX_HEADER};
+use crate::websocket::header::{Header, PartialHeader};
 use crate::websocket::inflate::{self, Inflater};
 use crate::websocket::payload::{self, Utf8};
 
@@ -75,8 +75,7 @@ pub struct Decoder {
     frame: Option<Frame>,
     /// The most bytes of a message.
     limit: u32,
-    head: [u8; MAX_HEADER],
-    head_len: u8,
+    header: PartialHeader,
     /// The type of the incomplete message; `None` between messages.
     message: Option<MessageKind>,
     utf8: Utf8,
@@ -98,8 +97,7 @@ impl Decoder {
             control: None,
             frame: None,
             limit,
-            head: [0; MAX_HEADER],
-            head_len: 0,
+            header: PartialHeader::default(),
             message: None,
             utf8: Utf8::default(),
             deflate: false,
@@ -233,7 +231,7 @@ impl Decoder {
             let frame = match self.frame {
                 Some(frame) => frame,
                 None => {
-                    let Some(header) = self.take_header(input)? else {
+                    let Some(header) = self.header.take(input, self.deflate)? else {
                         return Ok(None);
                     };
                     let checked = self.on_header(header);
@@ -276,28 +274,6 @@ impl Decoder {
             }
             self.fragments += 1;
         }
-    }
-
-    /// Consumes the next header; an incomplete one is kept, and the result is `None`.
-    fn take_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, ProtocolError> {
-        if self.head_len == 0
-            && let Some(header) = header::parse(input, self.deflate)?
-        {
-            *input = &mut std::mem::take(input)[header.size..];
-            return Ok(Some(header));
-        }
-        while let Some((&mut byte, rest)) = std::mem::take(input).split_first_mut() {
-            *input = rest;
-            self.head[usize::from(self.head_len)] = byte;
-            self.head_len += 1;
-            if let Some(header) =
-                header::parse(&self.head[..usize::from(self.head_len)], self.deflate)?
-            {
-                self.head_len = 0;
-                return Ok(Some(header));
-            }
-        }
-        Ok(None)
     }
 
     /// Checks a header against the current message and the limits, before any payload is stored.

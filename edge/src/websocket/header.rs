@@ -4,7 +4,7 @@ use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The most bytes of a client frame's header.
-pub(super) const MAX_HEADER: usize = 14;
+const MAX_HEADER: usize = 14;
 
 /// A client frame's header (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +21,45 @@ pub(super) struct Header {
     pub(super) size: usize,
 }
 
+/// The bytes of a header that has arrived in part; empty between headers.
+#[derive(Debug, Default)]
+pub(super) struct PartialHeader {
+    bytes: [u8; MAX_HEADER],
+    len: u8,
+}
+
+impl PartialHeader {
+    /// Consumes the next header of `input`. Keeps an incomplete one, and returns `None`. With `deflate`, messages may be
+    /// compressed.
+    pub(super) fn take(
+        &mut self,
+        input: &mut &mut [u8],
+        deflate: bool,
+    ) -> Result<Option<Header>, ProtocolError> {
+        if self.len == 0
+            && let Some(header) = parse(input, deflate)?
+        {
+            *input = &mut std::mem::take(input)[header.size..];
+            return Ok(Some(header));
+        }
+        while let Some((&mut byte, rest)) = std::mem::take(input).split_first_mut() {
+            *input = rest;
+            self.bytes[usize::from(self.len)] = byte;
+            self.len += 1;
+            if let Some(header) = parse(&self.bytes[..usize::from(self.len)], deflate)? {
+                self.len = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Parses the header at the start of `bytes`; `None` if it is incomplete. With `deflate`, a message's first frame may mark
 /// the message as compressed (RFC 7692 section 6).
 ///
 /// An error is reported at the first byte that shows it, so the result does not depend on how the bytes are split.
-pub(super) fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
+fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
