@@ -19,6 +19,8 @@ mod players;
 
 mod rejects;
 
+mod sender;
+
 mod sessions;
 
 mod state;

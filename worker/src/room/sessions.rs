@@ -2,57 +2,17 @@
 
 use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::{EdgeId, PlayerId, SessionId};
+use grandstand_common::id::{EdgeId, PlayerId};
 use grandstand_common::wire::{self, Body, ItemKind};
 
 use super::actor::Room;
 use super::emit::{Emit, Welcome};
 use super::logged::Logged;
 use super::players::{Player, Presence};
+use super::sender::Sender;
 use super::state::DELETE_TIMER;
 use grandstand_game::host::Panicked;
 use grandstand_game::{EventKind, Reject};
-
-/// The sender of an entry and the entry's place in its chain.
-struct Sender {
-    player: PlayerId,
-    session: SessionId,
-    edge: EdgeId,
-    n: u64,
-    round: u32,
-}
-
-impl Sender {
-    /// The sender of `entry`; `None` if the player or edge is not a valid name.
-    fn of(entry: &wire::Entry) -> Option<Self> {
-        Some(Self {
-            player: entry.player.parse().ok()?,
-            session: SessionId(entry.session),
-            edge: entry.edge.parse().ok()?,
-            n: entry.n,
-            round: entry.round,
-        })
-    }
-
-    fn gone(&self, code: &str) -> Emit {
-        let gone = wire::Gone {
-            session: self.session.0,
-            code: code.to_owned(),
-            n: self.n,
-            round: self.round,
-        };
-        Emit::ToEdge(self.edge.clone(), ItemKind::Gone(gone))
-    }
-
-    fn refused(&self, code: &str, message: &str) -> Emit {
-        let refused = wire::Refused {
-            session: self.session.0,
-            code: code.to_owned(),
-            message: message.to_owned(),
-        };
-        Emit::ToEdge(self.edge.clone(), ItemKind::Refused(refused))
-    }
-}
 
 impl Room {
     /// Handles the next entry of the log. After a panic the room must not be used again.
