@@ -13,7 +13,7 @@ use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
 use super::effects::{Effects, Timer};
-use super::ids::RoomKey;
+use super::ids::{LaneKey, RoomKey};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
@@ -56,6 +56,13 @@ pub(crate) struct Membership {
     pub(crate) answered: bool,
     /// The `join` that is still to be answered.
     pub(crate) request: Option<Box<JoinRequest>>,
+}
+
+impl Membership {
+    /// The lane that it belongs to.
+    pub(crate) fn at(&self) -> LaneKey {
+        self.room.lane(self.lane)
+    }
 }
 
 /// The rooms of one client. Almost all clients are in one room.

@@ -8,66 +8,55 @@ use grandstand_common::id::{Lane as LaneId, RoomId};
 
 use super::clients::Membership;
 use super::effects::{ClientAction, Effects, Tell};
-use super::ids::RoomKey;
+use super::ids::{LaneKey, RoomKey};
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
 use super::{join, linger, reply};
 use crate::conn::key::ConnKey;
 
 /// Calls the clients that wait for a lane's first snapshot. They are answered in slices.
-pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, (key, lane): (RoomKey, LaneId)) {
-    if let Some(room) = hub.rooms.room_mut(key) {
-        room.lane_mut(lane).clients_mut().waiting_mut().call();
+pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+    if let Some(room) = hub.rooms.room_mut(at.room) {
+        room.lane_mut(at.lane).clients_mut().waiting_mut().call();
     }
-    queue(hub, effects, (key, lane));
+    queue(hub, effects, at);
 }
 
 /// Queues a lane whose clients are told something one by one, unless it is queued already.
-fn queue(hub: &mut Hub, effects: &mut Effects, (key, lane): (RoomKey, LaneId)) {
-    if let Some(room) = hub.rooms.room_mut(key)
-        && room.lane_mut(lane).enqueue()
+fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+    if let Some(room) = hub.rooms.room_mut(at.room)
+        && room.lane_mut(at.lane).enqueue()
     {
-        effects.queue_crowd(key, lane);
+        effects.queue_crowd(at);
     }
 }
 
 /// Answers a client that waited for a lane's first snapshot.
-fn answer_called(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    (key, lane): (RoomKey, LaneId),
-) {
+fn answer_called(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
     // A player's `join` is answered only after the owner has reported its `Joined`.
-    let membership = hub.clients.membership(conn, key);
-    if membership.is_some_and(|m| m.answered) || lane == LaneId::Spectators {
-        join::answer(hub, effects, conn, (key, lane));
+    let membership = hub.clients.membership(conn, at.room);
+    if membership.is_some_and(|m| m.answered) || at.lane == LaneId::Spectators {
+        join::answer(hub, effects, conn, at);
     }
 }
 
 /// Ends a lane. Its clients are told in slices; until then they are in the lane's former term.
-pub(super) fn end_lane(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
-    code: &str,
-    now: Now,
-) {
-    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
+pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: &str, now: Now) {
+    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
         return;
     };
-    let (id, lane_state, sessions) = room.parts(lane);
+    let (id, lane_state, sessions) = room.parts(at.lane);
     let id = id.clone();
     let clients = lane_state.clients_mut();
     effects.counts().encodings += clients.take_encoded();
-    let players = match lane {
+    let players = match at.lane {
         LaneId::Players => sessions.clear(),
         LaneId::Spectators => Vec::new(),
     };
     for conn in players.iter().filter_map(|player| Some(player.conn()?.0)) {
         // Players whose join is not answered are neither members nor do they wait.
-        if let Some(membership) = hub.clients.membership(conn, key)
-            && (membership.lane, membership.slot) == (lane, None)
+        if let Some(membership) = hub.clients.membership(conn, at.room)
+            && (membership.lane, membership.slot) == (at.lane, None)
         {
             clients.waiting_mut().insert(conn);
         }
@@ -77,50 +66,45 @@ pub(super) fn end_lane(
     }
     if clients.len() > 0 {
         lane_state.end_term(code, now);
-        if lane == LaneId::Spectators {
-            effects.tell_owner(key, Tell::Spectators);
+        if at.lane == LaneId::Spectators {
+            effects.tell_owner(at.room, Tell::Spectators);
         }
     }
     lane_state.set_presence(&id, None, encoder);
-    queue(hub, effects, (key, lane));
-    linger::begin(hub, effects, key, now);
+    queue(hub, effects, at);
+    linger::begin(hub, effects, at.room, now);
 }
 
 /// Tells up to `most` clients of a lane that it has ended, and answers those that wait for its first snapshot. Returns how
 /// many of `most` are left.
-pub(super) fn serve(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
-    most: usize,
-) -> usize {
+pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usize) -> usize {
     let mut left = most;
     while left > 0
-        && let Some(room) = hub.rooms.room_mut(key)
+        && let Some(room) = hub.rooms.room_mut(at.room)
     {
-        let lane_state = room.lane_mut(lane);
+        let lane_state = room.lane_mut(at.lane);
         if let Some(conn) = lane_state.next_ended() {
             left -= 1;
-            complete_end(hub, effects, conn, key);
+            complete_end(hub, effects, conn, at.room);
         } else if lane_state.has_ended() {
-            if let Some(at) = lane_state.forget_term() {
-                linger::begin(hub, effects, key, at);
+            if let Some(ended) = lane_state.forget_term() {
+                linger::begin(hub, effects, at.room, ended);
             }
         } else if let Some(conn) = lane_state.clients_mut().waiting_mut().next_called() {
             left -= 1;
-            answer_called(hub, effects, conn, (key, lane));
+            answer_called(hub, effects, conn, at);
         } else {
             break;
         }
     }
-    if let Some(room) = hub.rooms.room_mut(key) {
-        room.lane_mut(lane).dequeue();
-        if lane == LaneId::Players {
+    if let Some(room) = hub.rooms.room_mut(at.room) {
+        room.lane_mut(at.lane).dequeue();
+        if at.lane == LaneId::Players {
             // An answer may leave an ack due.
             room.queue_acks();
         }
     }
-    queue(hub, effects, (key, lane));
+    queue(hub, effects, at);
     left
 }
 

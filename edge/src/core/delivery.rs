@@ -5,20 +5,20 @@ use grandstand_common::id::Lane as LaneId;
 
 use super::crowd;
 use super::effects::{Effects, Tell};
-use super::ids::RoomKey;
+use super::ids::{LaneKey, RoomKey};
 use super::rooms::delay::DeliveryPolicy;
 use super::rooms::event::{Applied, LaneEvent, Offer, UpdateOutcome};
 use super::state::Hub;
 
 /// Sets the delivery policy that a snapshot brings for its lane. The players' lane is never delayed.
-pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: DeliveryPolicy) {
-    if lane == LaneId::Players {
+pub(super) fn set_policy(hub: &mut Hub, at: LaneKey, policy: DeliveryPolicy) {
+    if at.lane == LaneId::Players {
         return;
     }
     let config = hub.rooms.config();
     let (policy, cap) = (policy.max(config.spectators), config.delay_bytes);
-    if let Some(room) = hub.rooms.room_mut(key) {
-        room.lane_mut(lane).set_policy(policy, cap);
+    if let Some(room) = hub.rooms.room_mut(at.room) {
+        room.lane_mut(at.lane).set_policy(policy, cap);
     }
 }
 
@@ -26,21 +26,21 @@ pub(super) fn set_policy(hub: &mut Hub, key: RoomKey, lane: LaneId, policy: Deli
 pub(super) fn deliver(
     hub: &mut Hub,
     effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
+    at: LaneKey,
     event: LaneEvent,
     now: Now,
 ) -> UpdateOutcome {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.room_mut(at.room) else {
         return UpdateOutcome::Old;
     };
     let is_snapshot = matches!(event, LaneEvent::Snapshot { .. });
-    match room.lane_mut(lane).offer(event, now.at) {
-        Offer::Due(event) => apply(hub, effects, (key, lane), event, now),
+    match room.lane_mut(at.lane).offer(event, now.at) {
+        Offer::Due(event) => apply(hub, effects, at, event, now),
         Offer::Delayed(taken) => {
-            release(hub, effects, key, now);
+            release(hub, effects, at.room, now);
             if is_snapshot {
                 // Waiting clients get `joined` now, and the snapshot when it is due.
-                crowd::call_waiting(hub, effects, (key, lane));
+                crowd::call_waiting(hub, effects, at);
             }
             taken
         }
@@ -48,11 +48,11 @@ pub(super) fn deliver(
 }
 
 /// Queues a lane for the flush if it has frames to send and is not queued yet.
-pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
-    if let Some(room) = hub.rooms.room_mut(key)
-        && room.lane_mut(lane).clients_mut().enqueue()
+pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+    if let Some(room) = hub.rooms.room_mut(at.room)
+        && room.lane_mut(at.lane).clients_mut().enqueue()
     {
-        effects.mark_dirty(key, lane);
+        effects.mark_dirty(at);
     }
 }
 
@@ -68,16 +68,16 @@ pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, most: usize, now
 
 /// Applies the due events of a delayed lane, and schedules its next release.
 fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
-    let lane = LaneId::Spectators;
+    let at = key.lane(LaneId::Spectators);
     while let Some(room) = hub.rooms.room_mut(key)
-        && let Some(event) = room.lane_mut(lane).pop_due(now.at)
+        && let Some(event) = room.lane_mut(at.lane).pop_due(now.at)
     {
-        apply(hub, effects, (key, lane), event, now);
+        apply(hub, effects, at, event, now);
     }
-    mark_dirty(hub, effects, key, lane);
+    mark_dirty(hub, effects, at);
     hub.rooms.schedule_release(key);
     if let Some(room) = hub.rooms.room_mut(key)
-        && room.lane_mut(lane).settle_delay()
+        && room.lane_mut(at.lane).settle_delay()
     {
         effects.counts().delays_overflowed += 1;
         effects.tell_owner(key, Tell::Resync);
@@ -87,26 +87,26 @@ fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
 fn apply(
     hub: &mut Hub,
     effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
+    at: LaneKey,
     event: LaneEvent,
     now: Now,
 ) -> UpdateOutcome {
-    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
         return UpdateOutcome::Old;
     };
-    let (id, lane_state, _) = room.parts(lane);
+    let (id, lane_state, _) = room.parts(at.lane);
     match lane_state.apply(id, event, encoder) {
         Applied::Nothing => {}
-        Applied::HasSnapshot => crowd::call_waiting(hub, effects, (key, lane)),
+        Applied::HasSnapshot => crowd::call_waiting(hub, effects, at),
         Applied::Updated(taken) => {
             effects.counts().updates += u64::from(taken == UpdateOutcome::New);
             if !lane_state.clients().waiting().is_empty() {
                 // The clients that wait have seen a later version through another edge.
-                crowd::call_waiting(hub, effects, (key, lane));
+                crowd::call_waiting(hub, effects, at);
             }
             return taken;
         }
-        Applied::Ended(code) => crowd::end_lane(hub, effects, (key, lane), &code, now),
+        Applied::Ended(code) => crowd::end_lane(hub, effects, at, &code, now),
     }
     UpdateOutcome::New
 }

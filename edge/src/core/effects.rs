@@ -11,7 +11,7 @@ use grandstand_common::id::{Lane as LaneId, Partition};
 
 use super::command::Command;
 use super::counts::Counts;
-use super::ids::RoomKey;
+use super::ids::{LaneKey, RoomKey};
 use crate::conn::key::ConnKey;
 use crate::time::wheel::TimerWheel;
 
@@ -116,7 +116,7 @@ pub(crate) struct Effects {
     /// Lanes with frames to flush, per audience.
     dirty: [VecDeque<RoomKey>; 2],
     /// Lanes whose clients are told one by one: the first snapshot, or the end.
-    crowds: VecDeque<(RoomKey, LaneId)>,
+    crowds: VecDeque<LaneKey>,
     /// Rooms whose sessions append their windows again, and since when.
     repeats: VecDeque<RoomKey>,
     repeat_at: Option<Now>,
@@ -215,8 +215,8 @@ impl Effects {
     }
 
     /// Queues a lane whose clients are told one by one. The caller ensures that it is not queued already.
-    pub(crate) fn queue_crowd(&mut self, room: RoomKey, lane: LaneId) {
-        self.crowds.push_back((room, lane));
+    pub(crate) fn queue_crowd(&mut self, at: LaneKey) {
+        self.crowds.push_back(at);
     }
 
     /// Whether clients of some lane are told one by one.
@@ -225,13 +225,13 @@ impl Effects {
     }
 
     /// The lane whose clients are told next.
-    pub(crate) fn pop_crowd(&mut self) -> Option<(RoomKey, LaneId)> {
+    pub(crate) fn pop_crowd(&mut self) -> Option<LaneKey> {
         self.crowds.pop_front()
     }
 
     /// Queues a lane for the flush. The caller ensures that it is not queued already.
-    pub(crate) fn mark_dirty(&mut self, room: RoomKey, lane: LaneId) {
-        self.dirty[lane.index()].push_back(room);
+    pub(crate) fn mark_dirty(&mut self, at: LaneKey) {
+        self.dirty[at.lane.index()].push_back(at.room);
     }
 
     /// The room whose lane is flushed next.

@@ -8,7 +8,7 @@ use super::clients::Client;
 use super::crowd;
 use super::delivery;
 use super::effects::{Answer, ClientAction, Effects};
-use super::ids::RoomKey;
+use super::ids::LaneKey;
 use super::join;
 use super::state::Hub;
 use crate::codec;
@@ -48,7 +48,8 @@ pub(super) fn flush(
             let Some(key) = effects.pop_dirty(lane) else {
                 break;
             };
-            left = flush_lane(hub, effects, (key, lane), left, transport);
+            let at = key.lane(lane);
+            left = flush_lane(hub, effects, at, left, transport);
         }
     }
     if most_notices > 0 {
@@ -86,11 +87,11 @@ fn serve_crowds(
     transport: &mut impl Transport,
 ) -> usize {
     let most = left.div_ceil(2).max(1);
-    let Some((key, lane)) = effects.pop_crowd() else {
+    let Some(at) = effects.pop_crowd() else {
         return left;
     };
-    let unused = crowd::serve(hub, effects, (key, lane), most);
-    delivery::mark_dirty(hub, effects, key, lane);
+    let unused = crowd::serve(hub, effects, at, most);
+    delivery::mark_dirty(hub, effects, at);
     act(hub, effects, transport);
     left.saturating_sub(most - unused)
 }
@@ -165,17 +166,17 @@ fn send(
 fn flush_lane(
     hub: &mut Hub,
     effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
+    at: LaneKey,
     most: usize,
     transport: &mut impl Transport,
 ) -> usize {
     let cap = hub.rooms.config().outbox_bytes;
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.room_mut(at.room) else {
         return most;
     };
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
-    let clients = room.lane_mut(lane).clients_mut();
+    let clients = room.lane_mut(at.lane).clients_mut();
     let clean = clients.flush(most, cap, |conn, frames| {
         let Some(frames) = frames else {
             unreached.push(conn);
@@ -203,14 +204,14 @@ fn flush_lane(
     }
     let mut left = most.saturating_sub(written);
     if clean {
-        left = flush_private(hub, effects, (key, lane), left, transport);
+        left = flush_private(hub, effects, at, left, transport);
     }
-    if let Some(room) = hub.rooms.room_mut(key) {
-        let clients = room.lane_mut(lane).clients_mut();
+    if let Some(room) = hub.rooms.room_mut(at.room) {
+        let clients = room.lane_mut(at.lane).clients_mut();
         let has_frames = !clean || clients.has_private();
         clients.set_queued(has_frames);
         if has_frames {
-            effects.mark_dirty(key, lane);
+            effects.mark_dirty(at);
         }
     }
     left
@@ -221,17 +222,17 @@ fn flush_lane(
 fn flush_private(
     hub: &mut Hub,
     effects: &mut Effects,
-    (key, lane): (RoomKey, LaneId),
+    at: LaneKey,
     most: usize,
     transport: &mut impl Transport,
 ) -> usize {
     let mut left = most;
     while left > 0
-        && let Some(room) = hub.rooms.room_mut(key)
-        && let Some((conn, frames)) = room.lane_mut(lane).clients_mut().pop_private()
+        && let Some(room) = hub.rooms.room_mut(at.room)
+        && let Some((conn, frames)) = room.lane_mut(at.lane).clients_mut().pop_private()
     {
-        let slot = hub.clients.membership(conn, key).and_then(|m| m.slot);
-        let clients = room.lane(lane).clients();
+        let slot = hub.clients.membership(conn, at.room).and_then(|m| m.slot);
+        let clients = room.lane(at.lane).clients();
         // The snapshot that a slow member gets brings its private messages.
         if slot.is_none_or(|slot| !clients.is_stale(slot)) {
             send(hub, effects, conn, &frames, transport);

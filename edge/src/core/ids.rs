@@ -1,6 +1,6 @@
 //! Identifiers of rooms inside a core.
 
-use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::id::{Lane as LaneId, Partition, RoomId};
 
 /// Identifies a room of this core. Keys are not reused, so a late message for a removed room finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,10 +18,24 @@ impl RoomKey {
         }
     }
 
+    /// The key of one of the room's lanes.
+    pub(in crate::core) fn lane(self, lane: LaneId) -> LaneKey {
+        LaneKey { room: self, lane }
+    }
+
     /// The room's index in the table.
     pub(in crate::core) fn index(self) -> usize {
         self.index as usize
     }
+}
+
+/// Identifies a lane of a room of this core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LaneKey {
+    /// The room.
+    pub(crate) room: RoomKey,
+    /// The audience.
+    pub(crate) lane: LaneId,
 }
 
 /// The identity of a room in this core and on the bus.

@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 
 use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, Tell};
-use super::ids::RoomKey;
+use super::ids::{LaneKey, RoomKey};
 use super::linger;
 use super::reply::{self, ErrorReply};
 use super::rooms::chain::Chain;
@@ -57,8 +57,8 @@ pub(super) fn on_join(
     if let Some(membership) = key.and_then(|key| hub.clients.membership(conn, key)) {
         membership.request = Some(Box::new(request));
         if membership.answered {
-            let (key, lane) = (membership.room, membership.lane);
-            answer(hub, effects, conn, (key, lane));
+            let at = membership.at();
+            answer(hub, effects, conn, at);
         } else {
             let key = membership.room;
             unanswered::arm(hub, effects, (conn, key), now);
@@ -106,8 +106,9 @@ pub(super) fn on_join(
         let lane_state = room.lane(lane);
         let has_version = lane_state.version().is_some() || lane_state.known_version().is_some();
         if room.is_missing() || has_version {
-            answer(hub, effects, conn, (key, lane));
-            watch(hub, effects, key, lane);
+            let at = key.lane(lane);
+            answer(hub, effects, conn, at);
+            watch(hub, effects, at);
         } else {
             let lane_state = room.lane_mut(lane);
             lane_state.clients_mut().waiting_mut().insert(conn);
@@ -200,38 +201,33 @@ pub(super) fn joined_room(
 }
 
 /// Requests a lane from the owner, unless it is requested already.
-fn watch(hub: &mut Hub, effects: &mut Effects, key: RoomKey, lane: LaneId) {
-    if let Some(room) = hub.rooms.room_mut(key)
-        && room.lane_mut(lane).watch()
+fn watch(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+    if let Some(room) = hub.rooms.room_mut(at.room)
+        && room.lane_mut(at.lane).watch()
     {
-        effects.tell_owner(key, Tell::Resync);
+        effects.tell_owner(at.room, Tell::Resync);
     }
 }
 
 /// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
 /// wait for the lane's first snapshot.
-pub(super) fn answer(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    (key, lane): (RoomKey, LaneId),
-) {
-    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
+pub(super) fn answer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
+    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
         return;
     };
     let Some(format) = hub.clients.get(conn).map(|client| client.format()) else {
         return;
     };
     let encoding = format.encoding;
-    let Some(membership) = hub.clients.membership(conn, key) else {
+    let Some(membership) = hub.clients.membership(conn, at.room) else {
         return;
     };
-    let (id, lane_state, sessions) = room.parts(lane);
+    let (id, lane_state, sessions) = room.parts(at.lane);
     if membership.term != lane_state.term() {
         return;
     }
     let mut answer = Answer {
-        room: key,
+        room: at.room,
         since: None,
         before: Vec::new(),
         shared: Bytes::new(),
@@ -250,7 +246,7 @@ pub(super) fn answer(
         let joined = ServerMessage::Joined {
             id: request.id,
             room: id,
-            role: match lane {
+            role: match at.lane {
                 LaneId::Players => Role::Player,
                 LaneId::Spectators => Role::Spectator,
             },
@@ -274,7 +270,7 @@ pub(super) fn answer(
         false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
     };
     if is_ahead && !answer.before.is_empty() {
-        effects.tell_owner(key, Tell::Resync);
+        effects.tell_owner(at.room, Tell::Resync);
     }
     if frames.is_none() && membership.slot.is_none() {
         lane_state.clients_mut().waiting_mut().insert(conn);
@@ -328,12 +324,12 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) ->
         lane.is_some_and(|(slot, lane)| lane.term() == m.term && lane.clients().is_stale(slot))
     };
     let stale = client.memberships().iter().find(is_stale);
-    let Some(place) = stale.map(|m| (m.room, m.lane)) else {
+    let Some(at) = stale.map(Membership::at) else {
         return false;
     };
     // The next time another room comes first, so that none starves.
-    hub.clients.move_to_end(conn, place.0);
-    answer(hub, effects, conn, place);
+    hub.clients.move_to_end(conn, at.room);
+    answer(hub, effects, conn, at);
     true
 }
 

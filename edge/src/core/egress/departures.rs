@@ -118,7 +118,7 @@ pub(super) fn on_rolled_back(
 pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code: &str, now: Now) {
     for lane in LaneId::ALL {
         let end = LaneEvent::End(code.to_owned());
-        delivery::deliver(hub, effects, (key, lane), end, now);
+        delivery::deliver(hub, effects, key.lane(lane), end, now);
     }
     let Some(room) = hub.rooms.room_mut(key) else {
         return;
@@ -128,6 +128,6 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code
     room.begin(epoch, Instance(0));
     for lane in LaneId::ALL {
         let begin = LaneEvent::Begin(epoch, Instance(0));
-        delivery::deliver(hub, effects, (key, lane), begin, now);
+        delivery::deliver(hub, effects, key.lane(lane), begin, now);
     }
 }

@@ -127,7 +127,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
         }
     }
     for lane in LaneId::ALL {
-        delivery::mark_dirty(hub, effects, key, lane);
+        delivery::mark_dirty(hub, effects, key.lane(lane));
     }
 }
 

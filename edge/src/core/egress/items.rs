@@ -58,12 +58,12 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             let presence = Arc::new(presence);
             for lane in LaneId::ALL {
                 let event = LaneEvent::Presence(Arc::clone(&presence));
-                delivery::deliver(hub, effects, (key, lane), event, now);
+                delivery::deliver(hub, effects, key.lane(lane), event, now);
             }
         }
         ItemKind::Absent(Empty {}) => {
             room.set_missing();
-            crowd::call_waiting(hub, effects, (key, LaneId::Spectators));
+            crowd::call_waiting(hub, effects, key.lane(LaneId::Spectators));
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
         ItemKind::Synced(Empty {}) => room.sessions_mut().1.set_syncing(false),
@@ -77,13 +77,13 @@ fn on_snapshot(hub: &mut Hub, effects: &mut Effects, key: RoomKey, snapshot: Sna
         return;
     };
     let policy = DeliveryPolicy::new(snapshot.max_rate_hz, snapshot.delay_ms);
-    delivery::set_policy(hub, key, lane, policy);
+    delivery::set_policy(hub, key.lane(lane), policy);
     let event = LaneEvent::Snapshot {
         version: snapshot.version,
         data: data.detach(),
         whole: true,
     };
-    delivery::deliver(hub, effects, (key, lane), event, now);
+    delivery::deliver(hub, effects, key.lane(lane), event, now);
 }
 
 fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update, now: Now) {
@@ -100,7 +100,8 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
                 key: update.key.clone(),
                 data: data.clone(),
             };
-            gap |= delivery::deliver(hub, effects, (key, lane), event, now) == UpdateOutcome::Gap;
+            gap |=
+                delivery::deliver(hub, effects, key.lane(lane), event, now) == UpdateOutcome::Gap;
         }
     }
     if gap {
@@ -127,7 +128,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     }
     if live.spectators {
         let event = LaneEvent::Live(data.detach());
-        delivery::deliver(hub, effects, (key, LaneId::Spectators), event, now);
+        delivery::deliver(hub, effects, key.lane(LaneId::Spectators), event, now);
     }
 }
 
@@ -160,7 +161,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
                 effects.tell_owner(key, Tell::Resync);
             }
             reply::update_reading(hub, effects, key, report.session);
-            join::answer(hub, effects, conn, (key, lane));
+            join::answer(hub, effects, conn, key.lane(lane));
         }
     }
 }

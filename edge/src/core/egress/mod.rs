@@ -88,7 +88,7 @@ fn on_room(
         state.owners.links().release(key);
         for lane in LaneId::ALL {
             let begin = LaneEvent::Begin(epoch, instance);
-            delivery::deliver(hub, effects, (key, lane), begin, now);
+            delivery::deliver(hub, effects, key.lane(lane), begin, now);
         }
     }
     if let (Some(worker), Some(room)) = (gap_of, hub.rooms.room_mut(key)) {
@@ -118,7 +118,7 @@ fn on_room(
         room.queue_acks();
     }
     for lane in LaneId::ALL {
-        delivery::mark_dirty(hub, effects, key, lane);
+        delivery::mark_dirty(hub, effects, key.lane(lane));
     }
 }
 
@@ -176,7 +176,7 @@ pub(super) fn on_link_reply(
             room.sessions_mut().1.set_syncing(false);
             room.queue_acks();
         }
-        delivery::mark_dirty(&mut state.hub, effects, key, LaneId::Players);
+        delivery::mark_dirty(&mut state.hub, effects, key.lane(LaneId::Players));
     }
     interest::ask_for_gaps(state, effects);
 }
