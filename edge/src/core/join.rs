@@ -12,7 +12,7 @@ use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, Tell};
 use super::ids::{LaneKey, RoomKey};
 use super::linger;
-use super::reply::{self, ErrorReply};
+use super::reply::{self, ErrorReply, ReplyTo};
 use super::rooms::chain::Chain;
 use super::rooms::event::presence_message;
 use super::rooms::sessions::PlayerSession;
@@ -22,59 +22,53 @@ use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 
 /// Handles a client's `join`.
-pub(super) fn on_join(
-    state: &mut State,
-    effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
-    join: Join,
-    now: Now,
-) {
+pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, join: Join, now: Now) {
     let hub = &mut state.hub;
-    let Some(client) = hub.clients.get(conn) else {
+    let Some(client) = hub.clients.get(to.conn) else {
         return;
     };
     let room = &join.room;
     let Some((granted, options)) = client.grants().role(room) else {
         let message = "the token does not grant access to this room";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     };
     let role = join.role.unwrap_or(granted);
     if role > granted {
         let message = "the token allows only spectators in this room; join with role \"spectator\"";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     let (encoding, player) = (client.encoding(), client.grants().player().clone());
     let rooms = client.memberships().len() as u64;
     let request = JoinRequest {
-        id,
+        id: to.id,
         since: join.since.zip(join.epoch.clone()),
         joined_sent: false,
         due: None,
     };
     let key = hub.rooms.find(room.as_str());
-    if let Some(membership) = key.and_then(|key| hub.clients.membership(conn, key)) {
+    if let Some(membership) = key.and_then(|key| hub.clients.membership(to.conn, key)) {
         membership.request = Some(Box::new(request));
         if membership.answered {
             let at = membership.at();
-            answer(hub, effects, conn, at);
+            answer(hub, effects, to.conn, at);
         } else {
             let key = membership.room;
-            unanswered::arm(hub, effects, (conn, key), now);
+            unanswered::arm(hub, effects, (to.conn, key), now);
         }
         return;
     }
     if rooms >= state.config.limits.rooms {
         let message = "this connection is in as many rooms as it may join; leave one first";
-        let error = ErrorReply::new(ErrorKind::RateLimited, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::RateLimited, message, to.id, Some(room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if role == Role::Player
-        && let Some((kind, message)) = hub.clients.refuses_player(conn)
+        && let Some((kind, message)) = hub.clients.refuses_player(to.conn)
     {
-        let error = ErrorReply::new(kind, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(kind, message, to.id, Some(room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     let key = hub.rooms.open(room);
     let lane = match role {
@@ -99,7 +93,7 @@ pub(super) fn on_join(
         return;
     };
     membership.term = room.lane(lane).term();
-    hub.clients.enter(conn, membership);
+    hub.clients.enter(to.conn, membership);
     state.owners.add(room.partition(), key);
     room.enter(lane);
     if role != Role::Player {
@@ -107,14 +101,14 @@ pub(super) fn on_join(
         let has_version = lane_state.version().is_some() || lane_state.known_version().is_some();
         if room.is_missing() || has_version {
             let at = key.lane(lane);
-            answer(hub, effects, conn, at);
+            answer(hub, effects, to.conn, at);
             watch(hub, effects, at);
         } else {
             let lane_state = room.lane_mut(lane);
-            lane_state.clients_mut().waiting_mut().insert(conn);
+            lane_state.clients_mut().waiting_mut().insert(to.conn);
             lane_state.watch();
             effects.tell_owner(key, Tell::Resync);
-            unanswered::arm(hub, effects, (conn, key), now);
+            unanswered::arm(hub, effects, (to.conn, key), now);
         }
         return effects.tell_owner(key, Tell::Spectators);
     }
@@ -129,39 +123,33 @@ pub(super) fn on_join(
     };
     let edge = state.edge.as_str();
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
-    let player = PlayerSession::new(player, conn, encoding, chain);
+    let player = PlayerSession::new(player, to.conn, encoding, chain);
     // The entry makes the owner send the lane to this edge, so no request is needed.
     room.lane_mut(lane).watch();
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
     sessions.open(address, (session, player), joined, now, effects);
-    unanswered::arm(hub, effects, (conn, key), now);
+    unanswered::arm(hub, effects, (to.conn, key), now);
 }
 
 /// Handles a client's `leave`.
-pub(super) fn on_leave(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
-    room: &RoomId,
-    now: Now,
-) {
-    let Some(key) = joined_room(hub, effects, (conn, id), room, None) else {
+pub(super) fn on_leave(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, room: &RoomId, now: Now) {
+    let Some(key) = joined_room(hub, effects, to, room, None) else {
         return;
     };
-    let Some(membership) = dismiss(hub, effects, conn, key, now) else {
+    let Some(membership) = dismiss(hub, effects, to.conn, key, now) else {
         return;
     };
     if membership.lane == LaneId::Players {
         end_session(hub, effects, &membership, Body::Left(Empty {}), now);
     }
     let left = ServerMessage::Left {
-        id,
+        id: to.id,
         room,
         code: "left",
     };
-    reply::send(&hub.clients, effects, conn, &left);
-    reply::resume_reading(hub, effects, conn);
+    reply::send(&hub.clients, effects, to.conn, &left);
+    reply::resume_reading(hub, effects, to.conn);
 }
 
 /// Appends the last entry (`Left` or `Lost`) of a player's session.
@@ -186,16 +174,16 @@ pub(super) fn end_session(
 pub(super) fn joined_room(
     hub: &mut Hub,
     effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
+    to: ReplyTo,
     room: &RoomId,
     seq: Option<u64>,
 ) -> Option<RoomKey> {
     let key = hub.rooms.find(room.as_str());
-    let key = key.filter(|&key| hub.clients.membership(conn, key).is_some());
+    let key = key.filter(|&key| hub.clients.membership(to.conn, key).is_some());
     if key.is_none() {
         let message = "join the room first";
-        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
-        reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, to.id, Some(room)).about(seq);
+        reply::error(&hub.clients, effects, to.conn, &error);
     }
     key
 }

@@ -11,6 +11,15 @@ use super::state::Hub;
 use crate::codec;
 use crate::conn::key::ConnKey;
 
+/// The sender of a message that is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplyTo {
+    /// The client's connection.
+    pub(super) conn: ConnKey,
+    /// The message's id, which the answer repeats; `None` if it has none, or if nothing is answered.
+    pub(super) id: Option<u64>,
+}
+
 /// The error that answers a client's message.
 pub(super) struct ErrorReply<'a> {
     kind: ErrorKind,

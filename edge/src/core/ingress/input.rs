@@ -16,7 +16,7 @@ use crate::core::effects::{ClientAction, Effects};
 use crate::core::health::BusHealth;
 use crate::core::ids::RoomKey;
 use crate::core::join;
-use crate::core::reply::{self, ErrorReply};
+use crate::core::reply::{self, ErrorReply, ReplyTo};
 use crate::core::rooms::RoomConfig;
 use crate::core::state::Hub;
 
@@ -42,12 +42,12 @@ pub(super) struct Numbered {
 pub(super) fn on_input(
     (hub, limits): (&mut Hub, InputLimits<'_>),
     effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
+    to: ReplyTo,
     room: &RoomId,
     Numbered { seq, data }: Numbered,
     now: Now,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, (conn, id), room, Some(seq)) else {
+    let Some((key, session)) = sender_of(hub, effects, to, room, Some(seq)) else {
         return;
     };
     let Some(known) = hub.rooms.room_mut(key) else {
@@ -60,30 +60,30 @@ pub(super) fn on_input(
     };
     if !player.is_joined() {
         let message = "wait for `joined` before you send inputs";
-        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room)).about(seq);
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, to.id, Some(room)).about(seq);
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     let next = player.next_seq();
     if is_full && seq >= next {
         let message = "the log is full; send the input again later";
-        let error = ErrorReply::new(ErrorKind::Busy, message, id, Some(room)).about(seq);
+        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
         let error = error.retry_after(FULL_RETRY_MS);
-        return reply::error(&hub.clients, effects, conn, &error);
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq == 0 || seq > next {
         let message = format!("the next input must have seq {next}; inputs are numbered 1, 2, 3 …");
-        let error = ErrorReply::new(ErrorKind::BadSeq, &message, id, Some(room)).about(seq);
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::BadSeq, &message, to.id, Some(room)).about(seq);
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq < next {
-        return answer_repeat(hub, effects, conn, (key, session), seq);
+        return answer_repeat(hub, effects, to.conn, (key, session), seq);
     }
     let wait_ms = sessions.input_wait_ms(session, limits.config, now.at);
     if wait_ms > 0 {
         let message = "too many bytes of inputs; send the input again later";
-        let error = ErrorReply::new(ErrorKind::Busy, message, id, Some(room)).about(seq);
+        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
         let error = error.retry_after(wait_ms);
-        return reply::error(&hub.clients, effects, conn, &error);
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     effects.counts().inputs += 1;
     let data = Some(data);
@@ -127,11 +127,11 @@ fn answer_repeat(
 pub(super) fn on_live(
     hub: &mut Hub,
     effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
+    to: ReplyTo,
     room: &RoomId,
     data: Data,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, (conn, id), room, None) else {
+    let Some((key, session)) = sender_of(hub, effects, to, room, None) else {
         return;
     };
     let Some(known) = hub.rooms.get(key) else {
@@ -142,8 +142,8 @@ pub(super) fn on_live(
     };
     if !player.is_joined() {
         let message = "wait for `joined` before you send live messages";
-        let error = ErrorReply::new(ErrorKind::NotJoined, message, id, Some(room));
-        return reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::NotJoined, message, to.id, Some(room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if effects.waiting_commands() >= MAX_COMMANDS {
         effects.counts().live_dropped += 1;
@@ -166,16 +166,16 @@ pub(super) fn on_live(
 fn sender_of(
     hub: &mut Hub,
     effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
+    to: ReplyTo,
     room: &RoomId,
     seq: Option<u64>,
 ) -> Option<(RoomKey, u64)> {
-    let key = join::joined_room(hub, effects, (conn, id), room, seq)?;
-    let session = session_of(hub, conn, key);
+    let key = join::joined_room(hub, effects, to, room, seq)?;
+    let session = session_of(hub, to.conn, key);
     if session.is_none() {
         let message = "spectators cannot send messages; join as a player";
-        let error = ErrorReply::new(ErrorKind::Forbidden, message, id, Some(room)).about(seq);
-        reply::error(&hub.clients, effects, conn, &error);
+        let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(room)).about(seq);
+        reply::error(&hub.clients, effects, to.conn, &error);
     }
     Some((key, session?))
 }

@@ -15,7 +15,7 @@ use super::clients::TokenEvent;
 use super::crowd;
 use super::effects::{ClientAction, Effects, Notice};
 use super::join;
-use super::reply::{self, ErrorReply};
+use super::reply::{self, ErrorReply, ReplyTo};
 use super::state::{Hub, State};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
@@ -45,7 +45,7 @@ pub(super) fn on_open(
     };
     reply::send(clients, effects, conn, &welcome);
     if state.health.is_degraded() {
-        notify(&state.hub, effects, (conn, None), "degraded");
+        notify(&state.hub, effects, ReplyTo { conn, id: None }, "degraded");
     }
 }
 
@@ -132,7 +132,7 @@ fn take_message(
     now: Now,
 ) {
     let id = message.id;
-    let from = (conn, id);
+    let from = ReplyTo { conn, id };
     let hub = &mut state.hub;
     if effects.has_crowds()
         && let Some(key) = room_of(&message.kind).and_then(|room| hub.rooms.find(room.as_str()))
@@ -173,19 +173,13 @@ fn room_of(message: &ClientKind) -> Option<&RoomId> {
     }
 }
 
-fn on_auth(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
-    token: &str,
-    now: Now,
-) {
-    match hub.clients.renew(conn, token, now, effects) {
-        Ok(()) => notify(hub, effects, (conn, id), "token_renewed"),
+fn on_auth(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, token: &str, now: Now) {
+    match hub.clients.renew(to.conn, token, now, effects) {
+        Ok(()) => notify(hub, effects, to, "token_renewed"),
         Err(error) => {
             let message = error.to_string();
-            let error = ErrorReply::new(error.kind(), &message, id, None);
-            reply::error(&hub.clients, effects, conn, &error);
+            let error = ErrorReply::new(error.kind(), &message, to.id, None);
+            reply::error(&hub.clients, effects, to.conn, &error);
         }
     }
 }
@@ -194,7 +188,9 @@ fn on_auth(
 pub(super) fn on_token_timer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
     match hub.clients.on_token_timer(conn, now, effects) {
         None => {}
-        Some(TokenEvent::ExpiresSoon) => notify(hub, effects, (conn, None), "token_expiring"),
+        Some(TokenEvent::ExpiresSoon) => {
+            notify(hub, effects, ReplyTo { conn, id: None }, "token_expiring")
+        }
         Some(TokenEvent::Expired) => {
             let why = ErrorKind::Unauthenticated;
             let error = ErrorReply::new(why, "the token has expired", None, None);
@@ -204,15 +200,10 @@ pub(super) fn on_token_timer(hub: &mut Hub, effects: &mut Effects, conn: ConnKey
     }
 }
 
-fn notify(
-    hub: &Hub,
-    effects: &mut Effects,
-    (conn, id): (ConnKey, Option<u64>),
-    code: &'static str,
-) {
+fn notify(hub: &Hub, effects: &mut Effects, to: ReplyTo, code: &'static str) {
     let notice = Notice {
         code,
         reconnect_in_ms: None,
     };
-    reply::send(&hub.clients, effects, conn, &notice.message(id));
+    reply::send(&hub.clients, effects, to.conn, &notice.message(to.id));
 }
