@@ -11,7 +11,7 @@ use super::effects::{ClientAction, Effects, Tell};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
-use super::{join, linger, reply};
+use super::{answer, join, linger, reply};
 use crate::conn::key::ConnKey;
 
 /// Calls the clients that wait for a lane's first snapshot. They are answered in slices.
@@ -36,7 +36,7 @@ fn answer_called(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKe
     // A player's `join` is answered only after the owner has reported its `Joined`.
     let membership = hub.clients.membership(conn, at.room);
     if membership.is_some_and(|m| m.answered) || at.lane == LaneId::Spectators {
-        join::answer(hub, effects, conn, at);
+        answer::send(hub, effects, conn, at);
     }
 }
 

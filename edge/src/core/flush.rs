@@ -4,12 +4,12 @@ use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
 
+use super::answer;
 use super::clients::Client;
 use super::crowd;
 use super::delivery;
 use super::effects::{Answer, ClientAction, Effects};
 use super::ids::LaneKey;
-use super::join;
 use super::state::Hub;
 use crate::codec;
 use crate::conn::key::ConnKey;
@@ -135,7 +135,7 @@ fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut imp
     if !before.is_empty() {
         transport.send_control(conn, &before.into());
     }
-    join::postpone(hub, conn, room, since);
+    answer::postpone(hub, conn, room, since);
 }
 
 fn concat(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {

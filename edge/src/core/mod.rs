@@ -14,6 +14,8 @@ mod crowd;
 
 mod join;
 
+mod answer;
+
 mod linger;
 
 mod unanswered;
@@ -168,7 +170,7 @@ impl Core {
     /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, transport: &mut impl Transport) {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
-        while join::on_drained(hub, effects, conn) {
+        while answer::on_drained(hub, effects, conn) {
             flush::act(hub, effects, transport);
             if !transport.is_drained(conn) {
                 return;

@@ -38,6 +38,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::delivery"], &["conn"]),
             (&["core::crowd"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),
+            (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),

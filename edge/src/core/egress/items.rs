@@ -9,11 +9,11 @@ use grandstand_common::wire::{Empty, ItemKind, LiveOut, Processed, Snapshot, Upd
 
 use super::departures;
 use crate::codec;
+use crate::core::answer;
 use crate::core::crowd;
 use crate::core::delivery;
 use crate::core::effects::{Effects, Tell};
 use crate::core::ids::RoomKey;
-use crate::core::join;
 use crate::core::linger;
 use crate::core::reply;
 use crate::core::rooms::delay::DeliveryPolicy;
@@ -161,7 +161,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
                 effects.tell_owner(key, Tell::Resync);
             }
             reply::update_reading(hub, effects, key, report.session);
-            join::answer(hub, effects, conn, key.lane(lane));
+            answer::send(hub, effects, conn, key.lane(lane));
         }
     }
 }

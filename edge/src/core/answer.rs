@@ -1,0 +1,138 @@
+//! Answers to joins: `joined`, and the frames that the client has not been sent.
+
+use bytes::Bytes;
+use grandstand_common::envelope::{Role, ServerMessage};
+use grandstand_common::id::{Instance, Lane as LaneId};
+
+use super::clients::{JoinRequest, Membership};
+use super::effects::{Answer, ClientAction, Effects, Tell};
+use super::ids::{LaneKey, RoomKey};
+use super::rooms::event::presence_message;
+use super::rooms::sessions::PlayerSession;
+use super::state::Hub;
+use crate::codec::put_message;
+use crate::conn::key::ConnKey;
+
+/// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
+/// wait for the lane's first snapshot.
+pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
+    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
+        return;
+    };
+    let Some(format) = hub.clients.get(conn).map(|client| client.format()) else {
+        return;
+    };
+    let encoding = format.encoding;
+    let Some(membership) = hub.clients.membership(conn, at.room) else {
+        return;
+    };
+    let (id, lane_state, sessions) = room.parts(at.lane);
+    if membership.term != lane_state.term() {
+        return;
+    }
+    let mut answer = Answer {
+        room: at.room,
+        since: None,
+        before: Vec::new(),
+        shared: Bytes::new(),
+        after: Vec::new(),
+    };
+    if let Some(request) = &mut membership.request
+        && !request.joined_sent
+    {
+        let instance = match lane_state.version() {
+            // The room is delayed, and spectators must not see it yet.
+            None if lane_state.known_version().is_some() => Instance(0),
+            _ => lane_state.instance(),
+        };
+        let name = instance.to_string();
+        let session = sessions.get(membership.session);
+        let joined = ServerMessage::Joined {
+            id: request.id,
+            room: id,
+            role: match at.lane {
+                LaneId::Players => Role::Player,
+                LaneId::Spectators => Role::Spectator,
+            },
+            instance: (instance.0 != 0).then_some(name.as_str()),
+            last_seq: session.map_or(0, PlayerSession::acked),
+        };
+        put_message(&mut answer.before, encoding, &joined);
+        request.joined_sent = true;
+        request.id = None;
+        membership.answered = true;
+    }
+    let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
+    let missed =
+        since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
+    // Another edge has sent the client more than this one has. It must not see an older state of the same epoch, so it
+    // waits for what the owner sends.
+    let is_ahead = membership.slot.is_none()
+        && since.is_some_and(|(version, epoch)| lane_state.is_behind(*version, epoch));
+    let frames = match is_ahead {
+        true => None,
+        false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
+    };
+    if is_ahead && !answer.before.is_empty() {
+        effects.tell_owner(at.room, Tell::Resync);
+    }
+    if frames.is_none() && membership.slot.is_none() {
+        lane_state.clients_mut().waiting_mut().insert(conn);
+    } else {
+        // Without frames, the member gets the lane's next snapshot like all others.
+        answer.shared = frames.unwrap_or_default();
+        answer.since = membership.request.take().and_then(|request| request.since);
+        match membership.slot {
+            Some(slot) => lane_state.clients_mut().mark_current(slot),
+            None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
+        }
+        sessions.answer(membership.session, &mut answer.after, encoding, id);
+        if let Some(presence) = lane_state.presence() {
+            let message = presence_message(id, presence);
+            put_message(&mut answer.after, encoding, &message);
+        }
+    }
+    effects.act(conn, ClientAction::Answer(Box::new(answer)));
+}
+
+/// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
+/// outbox is empty.
+pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option<(u64, String)>) {
+    let Some(membership) = hub.clients.membership(conn, key) else {
+        return;
+    };
+    membership.request.get_or_insert_with(|| {
+        Box::new(JoinRequest {
+            id: None,
+            since,
+            joined_sent: true,
+            due: None,
+        })
+    });
+    let (slot, lane, term) = (membership.slot, membership.lane, membership.term);
+    if let (Some(slot), Some(room)) = (slot, hub.rooms.room_mut(key))
+        && let Some(clients) = room.lane_mut(lane).clients_of(term)
+    {
+        clients.mark_stale(slot);
+    }
+}
+
+/// Sends a client whose outbox is empty the frames that it missed in one of its rooms. Returns whether it missed some.
+pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) -> bool {
+    let Some(client) = hub.clients.get(conn) else {
+        return false;
+    };
+    let is_stale = |m: &&Membership| {
+        let room = m.slot.zip(hub.rooms.get(m.room));
+        let lane = room.map(|(slot, room)| (slot, room.lane(m.lane)));
+        lane.is_some_and(|(slot, lane)| lane.term() == m.term && lane.clients().is_stale(slot))
+    };
+    let stale = client.memberships().iter().find(is_stale);
+    let Some(at) = stale.map(Membership::at) else {
+        return false;
+    };
+    // The next time another room comes first, so that none starves.
+    hub.clients.move_to_end(conn, at.room);
+    send(hub, effects, conn, at);
+    true
+}
