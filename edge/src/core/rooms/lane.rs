@@ -213,7 +213,6 @@ impl Lane {
         event: LaneEvent,
         encoder: &mut Encoder,
     ) -> Applied {
-        let ring_bytes = self.ring_bytes;
         match event {
             LaneEvent::Begin(epoch, instance) => self.reset(epoch, instance),
             LaneEvent::Snapshot {
@@ -222,9 +221,9 @@ impl Lane {
                 whole,
             } => {
                 if whole || self.version().is_none() {
-                    self.snapshot(room, version, data, ring_bytes, encoder);
+                    self.snapshot(room, version, data, encoder);
                 } else {
-                    self.rebase(version, data, ring_bytes);
+                    self.rebase(version, data);
                 }
                 return Applied::HasSnapshot;
             }
@@ -233,11 +232,11 @@ impl Lane {
                 return Applied::Updated(UpdateOutcome::Old);
             }
             LaneEvent::Update { version, data, .. } if self.delay.is_some() => {
-                self.advance(room, version, &data, ring_bytes, encoder);
+                self.advance(room, version, &data, encoder);
                 return Applied::Updated(UpdateOutcome::New);
             }
             LaneEvent::Update { version, data, .. } => {
-                return Applied::Updated(self.update(room, version, &data, ring_bytes, encoder));
+                return Applied::Updated(self.update(room, version, &data, encoder));
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
@@ -288,14 +287,7 @@ impl Lane {
     }
 
     /// Applies a snapshot, and sends it to the members if it is newer than the lane. Returns whether it was newer.
-    fn snapshot(
-        &mut self,
-        room: &RoomId,
-        version: u64,
-        data: Data,
-        ring_bytes: usize,
-        encoder: &mut Encoder,
-    ) -> bool {
+    fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, encoder: &mut Encoder) -> bool {
         let own = self.version();
         let is_newer = own.is_none_or(|own| version > own);
         if !is_newer && own.is_some_and(|own| version < own) {
@@ -304,7 +296,7 @@ impl Lane {
         if is_newer {
             self.catch_up.restart(version);
         }
-        self.rebase(version, data, ring_bytes);
+        self.rebase(version, data);
         if is_newer {
             if let Some(data) = self.catch_up.snapshot() {
                 let snapshot = ServerMessage::Snapshot {
@@ -323,8 +315,8 @@ impl Lane {
     }
 
     /// Applies a snapshot for clients that join later. The members' updates lead to the same state.
-    fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
-        self.catch_up.rebase(version, data, ring_bytes);
+    fn rebase(&mut self, version: u64, data: Data) {
+        self.catch_up.rebase(version, data, self.ring_bytes);
     }
 
     /// Applies the update from version `version - 1` to `version`.
@@ -333,7 +325,6 @@ impl Lane {
         room: &RoomId,
         version: u64,
         data: &Data,
-        ring_bytes: usize,
         encoder: &mut Encoder,
     ) -> UpdateOutcome {
         let Some(own) = self.version() else {
@@ -345,19 +336,12 @@ impl Lane {
         if version != own + 1 {
             return UpdateOutcome::Gap;
         }
-        self.advance(room, version, data, ring_bytes, encoder);
+        self.advance(room, version, data, encoder);
         UpdateOutcome::New
     }
 
     /// Applies an update from the lane's version to `version`. Conflation may have left out the updates in between.
-    fn advance(
-        &mut self,
-        room: &RoomId,
-        version: u64,
-        data: &Data,
-        ring_bytes: usize,
-        encoder: &mut Encoder,
-    ) {
+    fn advance(&mut self, room: &RoomId, version: u64, data: &Data, encoder: &mut Encoder) {
         let update = ServerMessage::Update {
             room,
             version,
@@ -365,7 +349,8 @@ impl Lane {
             data,
         };
         self.clients.queue(&update, None, encoder);
-        self.catch_up.advance(version, data.clone(), ring_bytes);
+        self.catch_up
+            .advance(version, data.clone(), self.ring_bytes);
     }
 
     /// The updates after version `since` of `epoch`; `None` if the lane does not hold them all.

@@ -30,9 +30,14 @@ fn encoder() -> Encoder {
 }
 
 fn lane() -> Lane {
-    let mut lane = Lane::new(LaneId::Spectators, 1 << 16);
+    lane_with_ring(1 << 16)
+}
+
+/// A lane that keeps about `ring_bytes` of updates.
+fn lane_with_ring(ring_bytes: usize) -> Lane {
+    let mut lane = Lane::new(LaneId::Spectators, ring_bytes);
     lane.reset(Epoch(1), Instance(1));
-    assert!(lane.snapshot(&room(), 0, data(0), 1 << 16, &mut encoder()));
+    assert!(lane.snapshot(&room(), 0, data(0), &mut encoder()));
     lane
 }
 
@@ -80,7 +85,7 @@ fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
         lane.clients_mut()
             .add_member(conn(i), Encoding::Json.into());
     }
-    lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder());
+    lane.update(&room(), 1, &data(1), &mut encoder());
     let mut first: Option<*const u8> = None;
     let clean = flush(&mut lane, usize::MAX, |_, frames| {
         assert_eq!(*first.get_or_insert(frames.as_ptr()), frames.as_ptr());
@@ -94,7 +99,7 @@ fn since_gets_exactly_the_missed_updates_if_the_ring_holds_them() {
     let mut lane = lane();
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     for version in 1..=5 {
-        lane.update(&room(), version, &data(version), 1 << 16, &mut encoder());
+        lane.update(&room(), version, &data(version), &mut encoder());
     }
     let missed = |since, epoch: &str| {
         lane.missed(&room(), Encoding::Json, since, epoch)
@@ -112,11 +117,11 @@ fn since_gets_exactly_the_missed_updates_if_the_ring_holds_them() {
 
 #[test]
 fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
-    let mut lane = lane();
+    let mut lane = lane_with_ring(500);
     let epoch = client_epoch(Epoch(1), Instance(1), LaneId::Spectators);
     let big = Data::json(&"x".repeat(100)).unwrap();
     for version in 1..=20 {
-        lane.update(&room(), version, &big, 500, &mut encoder());
+        lane.update(&room(), version, &big, &mut encoder());
     }
     assert_eq!(
         versions(
@@ -127,7 +132,7 @@ fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
         (0..=20).collect::<Vec<_>>()
     );
     assert!(
-        !lane.snapshot(&room(), 20, data(20), 500, &mut encoder()),
+        !lane.snapshot(&room(), 20, data(20), &mut encoder()),
         "the members have this version"
     );
     assert_eq!(
@@ -151,10 +156,10 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
     lane.clients_mut()
         .add_member(conn(1), Encoding::Json.into());
     assert_eq!(
-        lane.update(&room(), 2, &data(2), 100, &mut encoder()),
+        lane.update(&room(), 2, &data(2), &mut encoder()),
         UpdateOutcome::Gap
     );
-    assert!(lane.snapshot(&room(), 3, data(3), 100, &mut encoder()));
+    assert!(lane.snapshot(&room(), 3, data(3), &mut encoder()));
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
         seen.extend(texts(&frames));
@@ -166,7 +171,7 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
         (&"snapshot".into(), &3.into())
     );
     assert_eq!(
-        lane.update(&room(), 2, &data(2), 100, &mut encoder()),
+        lane.update(&room(), 2, &data(2), &mut encoder()),
         UpdateOutcome::Old
     );
 }
@@ -178,7 +183,7 @@ fn live_messages_are_not_sent_to_their_sender() {
         .add_member(conn(1), Encoding::Json.into());
     lane.clients_mut()
         .add_member(conn(2), Encoding::Proto.into());
-    lane.update(&room(), 1, &data(1), 100, &mut encoder());
+    lane.update(&room(), 1, &data(1), &mut encoder());
     let (room, live) = (room(), data(9));
     lane.clients_mut().queue(
         &ServerMessage::Live {
@@ -188,7 +193,7 @@ fn live_messages_are_not_sent_to_their_sender() {
         Some(conn(1)),
         &mut encoder(),
     );
-    lane.update(&room, 2, &data(2), 100, &mut encoder());
+    lane.update(&room, 2, &data(2), &mut encoder());
     let mut seen = HashMap::new();
     flush(&mut lane, 10, |key, frames| {
         seen.insert(key, frames);

@@ -18,7 +18,7 @@ fn d21_each_member_gets_each_frame_once_while_members_come_and_go() {
                 0..3 => {
                     version += 1;
                     assert_eq!(
-                        lane.update(&room(), version, &data(version), 1 << 16, &mut encoder()),
+                        lane.update(&room(), version, &data(version), &mut encoder()),
                         UpdateOutcome::New
                     );
                 }
@@ -86,12 +86,12 @@ fn a_slow_member_gets_no_frames_until_it_is_current() {
     let slot = lane
         .clients_mut()
         .add_member(conn(1), Encoding::Json.into());
-    lane.update(&room(), 1, &data(1), 100, &mut encoder());
+    lane.update(&room(), 1, &data(1), &mut encoder());
     flush(&mut lane, 10, |_, _| false);
-    lane.update(&room(), 2, &data(2), 100, &mut encoder());
+    lane.update(&room(), 2, &data(2), &mut encoder());
     flush(&mut lane, 10, |_, _| panic!("the member is stale"));
     lane.clients_mut().mark_current(slot);
-    lane.update(&room(), 3, &data(3), 100, &mut encoder());
+    lane.update(&room(), 3, &data(3), &mut encoder());
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
         seen.extend(versions(&frames));
@@ -114,9 +114,9 @@ fn updates_during_a_round_are_sent_with_the_rest_of_it() {
             true
         })
     };
-    lane.update(&room(), 1, &data(1), 1 << 16, &mut encoder());
+    lane.update(&room(), 1, &data(1), &mut encoder());
     assert!(!visit(&mut lane, 6));
-    lane.update(&room(), 2, &data(2), 1 << 16, &mut encoder());
+    lane.update(&room(), 2, &data(2), &mut encoder());
     assert!(!visit(&mut lane, 7), "three members are behind");
     assert!(visit(&mut lane, 100));
     let expected = (0..6)
@@ -128,7 +128,7 @@ fn updates_during_a_round_are_sent_with_the_rest_of_it() {
 
 #[test]
 fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
-    let mut lane = lane();
+    let mut lane = lane_with_ring(1 << 20);
     let slots: Vec<_> = (0..3)
         .map(|i| {
             lane.clients_mut()
@@ -145,7 +145,7 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
         });
     };
     for version in 1..=100 {
-        lane.update(&room(), version, &big, 1 << 20, &mut encoder());
+        lane.update(&room(), version, &big, &mut encoder());
         if version % 10 == 0 {
             visit(&mut lane, 0);
             assert!(
@@ -157,7 +157,7 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
     }
     visit(&mut lane, 2);
     lane.clients_mut().mark_current(slots[2]);
-    lane.update(&room(), 101, &big, 1 << 20, &mut encoder());
+    lane.update(&room(), 101, &big, &mut encoder());
     visit(&mut lane, 100);
     assert_eq!(late, [0, 1]);
     assert_eq!(
