@@ -16,14 +16,14 @@ use crate::conn::key::ConnKey;
 /// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
 /// wait for the lane's first snapshot.
 pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
-    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
+    let Some((room, encoder)) = hub.rooms.get_with_encoder(at.room) else {
         return;
     };
     let Some(format) = hub.clients.get(conn).map(|client| client.format()) else {
         return;
     };
     let encoding = format.encoding;
-    let Some(membership) = hub.clients.membership(conn, at.room) else {
+    let Some(membership) = hub.clients.membership_mut(conn, at.room) else {
         return;
     };
     let (id, lane_state, sessions) = room.parts(at.lane);
@@ -98,7 +98,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
 /// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
 /// outbox is empty.
 pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option<(u64, String)>) {
-    let Some(membership) = hub.clients.membership(conn, key) else {
+    let Some(membership) = hub.clients.membership_mut(conn, key) else {
         return;
     };
     membership.request.get_or_insert_with(|| {
@@ -110,7 +110,7 @@ pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option
         })
     });
     let (slot, lane, term) = (membership.slot, membership.lane, membership.term);
-    if let (Some(slot), Some(room)) = (slot, hub.rooms.room_mut(key))
+    if let (Some(slot), Some(room)) = (slot, hub.rooms.get_mut(key))
         && let Some(clients) = room.lane_mut(lane).clients_of(term)
     {
         clients.mark_stale(slot);

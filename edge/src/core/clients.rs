@@ -243,8 +243,12 @@ impl Clients {
         self.config.close_slow_players
     }
 
-    /// A client's membership of a room.
-    pub(crate) fn membership(&mut self, conn: ConnKey, room: RoomKey) -> Option<&mut Membership> {
+    /// A client's membership of a room, to change it.
+    pub(crate) fn membership_mut(
+        &mut self,
+        conn: ConnKey,
+        room: RoomKey,
+    ) -> Option<&mut Membership> {
         let client = self.clients.get_mut(conn)?;
         client.memberships.iter_mut().find(|m| m.room == room)
     }

@@ -16,7 +16,7 @@ use crate::conn::key::ConnKey;
 
 /// Calls the clients that wait for a lane's first snapshot. They are answered in slices.
 pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
-    if let Some(room) = hub.rooms.room_mut(at.room) {
+    if let Some(room) = hub.rooms.get_mut(at.room) {
         room.lane_mut(at.lane).clients_mut().waiting_mut().call();
     }
     queue(hub, effects, at);
@@ -24,7 +24,7 @@ pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
 
 /// Queues a lane whose clients are told something one by one, unless it is queued already.
 fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
-    if let Some(room) = hub.rooms.room_mut(at.room)
+    if let Some(room) = hub.rooms.get_mut(at.room)
         && room.lane_mut(at.lane).enqueue()
     {
         effects.queue_crowd(at);
@@ -34,7 +34,7 @@ fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
 /// Answers a client that waited for a lane's first snapshot.
 fn answer_called(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
     // A player's `join` is answered only after the owner has reported its `Joined`.
-    let membership = hub.clients.membership(conn, at.room);
+    let membership = hub.clients.membership_mut(conn, at.room);
     if membership.is_some_and(|m| m.answered) || at.lane == LaneId::Spectators {
         answer::send(hub, effects, conn, at);
     }
@@ -42,7 +42,7 @@ fn answer_called(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKe
 
 /// Ends a lane. Its clients are told in slices; until then they are in the lane's former term.
 pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: &str, now: Now) {
-    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
+    let Some((room, encoder)) = hub.rooms.get_with_encoder(at.room) else {
         return;
     };
     let (id, lane_state, sessions) = room.parts(at.lane);
@@ -55,7 +55,7 @@ pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: 
     };
     for conn in players.iter().filter_map(|player| Some(player.conn()?.0)) {
         // Players whose join is not answered are neither members nor do they wait.
-        if let Some(membership) = hub.clients.membership(conn, at.room)
+        if let Some(membership) = hub.clients.membership_mut(conn, at.room)
             && (membership.lane, membership.slot) == (at.lane, None)
         {
             clients.waiting_mut().insert(conn);
@@ -80,7 +80,7 @@ pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: 
 pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usize) -> usize {
     let mut left = most;
     while left > 0
-        && let Some(room) = hub.rooms.room_mut(at.room)
+        && let Some(room) = hub.rooms.get_mut(at.room)
     {
         let lane_state = room.lane_mut(at.lane);
         if let Some(conn) = lane_state.next_ended() {
@@ -97,7 +97,7 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usi
             break;
         }
     }
-    if let Some(room) = hub.rooms.room_mut(at.room) {
+    if let Some(room) = hub.rooms.get_mut(at.room) {
         room.lane_mut(at.lane).dequeue();
         if at.lane == LaneId::Players {
             // An answer may leave an ack due.
@@ -112,9 +112,10 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usi
 /// nothing to a client whose lane has not ended.
 pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, key: RoomKey) {
     let cap = hub.rooms.config().outbox_bytes;
-    let (Some(membership), Some(room)) =
-        (hub.clients.membership(conn, key), hub.rooms.room_mut(key))
-    else {
+    let (Some(membership), Some(room)) = (
+        hub.clients.membership_mut(conn, key),
+        hub.rooms.get_mut(key),
+    ) else {
         return;
     };
     let (lane, term, slot) = (membership.lane, membership.term, membership.slot);

@@ -17,7 +17,7 @@ pub(super) fn set_policy(hub: &mut Hub, at: LaneKey, policy: DeliveryPolicy) {
     }
     let config = hub.rooms.config();
     let (policy, cap) = (policy.max(config.spectators), config.delay_bytes);
-    if let Some(room) = hub.rooms.room_mut(at.room) {
+    if let Some(room) = hub.rooms.get_mut(at.room) {
         room.lane_mut(at.lane).set_policy(policy, cap);
     }
 }
@@ -30,7 +30,7 @@ pub(super) fn deliver(
     event: LaneEvent,
     now: Now,
 ) -> UpdateOutcome {
-    let Some(room) = hub.rooms.room_mut(at.room) else {
+    let Some(room) = hub.rooms.get_mut(at.room) else {
         return UpdateOutcome::Old;
     };
     let is_snapshot = matches!(event, LaneEvent::Snapshot { .. });
@@ -49,7 +49,7 @@ pub(super) fn deliver(
 
 /// Queues a lane for the flush if it has frames to send and is not queued yet.
 pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
-    if let Some(room) = hub.rooms.room_mut(at.room)
+    if let Some(room) = hub.rooms.get_mut(at.room)
         && room.lane_mut(at.lane).clients_mut().enqueue()
     {
         effects.mark_dirty(at);
@@ -69,14 +69,14 @@ pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, most: usize, now
 /// Applies the due events of a delayed lane, and schedules its next release.
 fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let at = key.lane(LaneId::Spectators);
-    while let Some(room) = hub.rooms.room_mut(key)
+    while let Some(room) = hub.rooms.get_mut(key)
         && let Some(event) = room.lane_mut(at.lane).pop_due(now.at)
     {
         apply(hub, effects, at, event, now);
     }
     mark_dirty(hub, effects, at);
     hub.rooms.schedule_release(key);
-    if let Some(room) = hub.rooms.room_mut(key)
+    if let Some(room) = hub.rooms.get_mut(key)
         && room.lane_mut(at.lane).settle_delay()
     {
         effects.counts().delays_overflowed += 1;
@@ -91,7 +91,7 @@ fn apply(
     event: LaneEvent,
     now: Now,
 ) -> UpdateOutcome {
-    let Some((room, encoder)) = hub.rooms.get_mut(at.room) else {
+    let Some((room, encoder)) = hub.rooms.get_with_encoder(at.room) else {
         return UpdateOutcome::Old;
     };
     let (id, lane_state, _) = room.parts(at.lane);

@@ -171,7 +171,7 @@ fn flush_lane(
     transport: &mut impl Transport,
 ) -> usize {
     let cap = hub.rooms.config().outbox_bytes;
-    let Some(room) = hub.rooms.room_mut(at.room) else {
+    let Some(room) = hub.rooms.get_mut(at.room) else {
         return most;
     };
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
@@ -206,7 +206,7 @@ fn flush_lane(
     if clean {
         left = flush_private(hub, effects, at, left, transport);
     }
-    if let Some(room) = hub.rooms.room_mut(at.room) {
+    if let Some(room) = hub.rooms.get_mut(at.room) {
         let clients = room.lane_mut(at.lane).clients_mut();
         let has_frames = !clean || clients.has_private();
         clients.set_queued(has_frames);
@@ -228,10 +228,13 @@ fn flush_private(
 ) -> usize {
     let mut left = most;
     while left > 0
-        && let Some(room) = hub.rooms.room_mut(at.room)
+        && let Some(room) = hub.rooms.get_mut(at.room)
         && let Some((conn, frames)) = room.lane_mut(at.lane).clients_mut().pop_private()
     {
-        let slot = hub.clients.membership(conn, at.room).and_then(|m| m.slot);
+        let slot = hub
+            .clients
+            .membership_mut(conn, at.room)
+            .and_then(|m| m.slot);
         let clients = room.lane(at.lane).clients();
         // The snapshot that a slow member gets brings its private messages.
         if slot.is_none_or(|slot| !clients.is_stale(slot)) {
@@ -266,7 +269,7 @@ fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Trans
     };
     transport.discard(conn);
     for membership in client.memberships() {
-        let room = hub.rooms.room_mut(membership.room);
+        let room = hub.rooms.get_mut(membership.room);
         if let (Some(slot), Some(room)) = (membership.slot, room) {
             let lane = room.lane_mut(membership.lane);
             if let Some(clients) = lane.clients_of(membership.term) {

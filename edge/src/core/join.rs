@@ -40,7 +40,7 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
         due: None,
     });
     let key = hub.rooms.find(join.room.as_str());
-    if let Some(membership) = key.and_then(|key| hub.clients.membership(to.conn, key)) {
+    if let Some(membership) = key.and_then(|key| hub.clients.membership_mut(to.conn, key)) {
         membership.request = Some(request);
         let (at, answered) = (membership.at(), membership.answered);
         match answered {
@@ -111,7 +111,7 @@ fn enter(
 ) -> LaneKey {
     let hub = &mut state.hub;
     let key = hub.rooms.open(room);
-    if let Some(room) = hub.rooms.room_mut(key) {
+    if let Some(room) = hub.rooms.get_mut(key) {
         let membership = Membership {
             room: key,
             lane,
@@ -138,7 +138,7 @@ fn join_spectators(
 ) {
     let at = enter(state, conn, (room, LaneId::Spectators), 0, request);
     let hub = &mut state.hub;
-    let Some(room) = hub.rooms.room_mut(at.room) else {
+    let Some(room) = hub.rooms.get_mut(at.room) else {
         return;
     };
     let lane = room.lane(at.lane);
@@ -177,7 +177,7 @@ fn join_players(
     };
     let hub = &mut state.hub;
     let chain = hub.rooms.config().chain;
-    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.room_mut(at.room)) else {
+    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get_mut(at.room)) else {
         return;
     };
     let (encoding, player) = (client.encoding(), client.grants().player().clone());
@@ -220,7 +220,7 @@ pub(super) fn end_session(
     last: Body,
     now: Now,
 ) {
-    if let Some(room) = hub.rooms.room_mut(membership.room)
+    if let Some(room) = hub.rooms.get_mut(membership.room)
         && room.lane(membership.lane).term() == membership.term
     {
         let (address, sessions) = room.sessions_mut();
@@ -239,7 +239,7 @@ pub(super) fn joined_room(
     seq: Option<u64>,
 ) -> Option<RoomKey> {
     let key = hub.rooms.find(room.as_str());
-    let key = key.filter(|&key| hub.clients.membership(to.conn, key).is_some());
+    let key = key.filter(|&key| hub.clients.membership_mut(to.conn, key).is_some());
     if key.is_none() {
         let message = "join the room first";
         let error = ErrorReply::new(ErrorKind::NotJoined, message, to.id, Some(room)).about(seq);
@@ -250,7 +250,7 @@ pub(super) fn joined_room(
 
 /// Requests a lane from the owner, unless it is requested already.
 fn watch(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
-    if let Some(room) = hub.rooms.room_mut(at.room)
+    if let Some(room) = hub.rooms.get_mut(at.room)
         && room.lane_mut(at.lane).watch()
     {
         effects.tell_owner(at.room, Tell::Resync);
@@ -297,7 +297,7 @@ pub(super) fn leave_lane(
     membership: &Membership,
 ) {
     let (key, lane) = (membership.room, membership.lane);
-    let room = hub.rooms.room_mut(key);
+    let room = hub.rooms.get_mut(key);
     let Some(clients) = room.and_then(|room| room.lane_mut(lane).clients_of(membership.term))
     else {
         return;
@@ -307,7 +307,7 @@ pub(super) fn leave_lane(
         effects.act(conn, ClientAction::Data(frames));
     }
     for (moved, slot) in clients.leave(conn, membership.slot) {
-        if let Some(membership) = hub.clients.membership(moved, key) {
+        if let Some(membership) = hub.clients.membership_mut(moved, key) {
             membership.slot = Some(slot);
         }
     }

@@ -10,7 +10,7 @@ use super::state::Hub;
 /// client that joins and leaves while owners are silent leaves nothing behind (D26).
 pub(super) fn begin(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let linger = hub.rooms.config().linger;
-    if let Some(room) = hub.rooms.room_mut(key)
+    if let Some(room) = hub.rooms.get_mut(key)
         && room.linger(now)
     {
         if room.is_described() {
@@ -24,7 +24,7 @@ pub(super) fn begin(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now
 /// Tells the owner that the room is no longer watched, if it is still empty.
 pub(super) fn on_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
     let linger = hub.rooms.config().linger;
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let Some(since) = room.empty_since() else {

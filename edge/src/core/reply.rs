@@ -160,7 +160,7 @@ pub(super) fn join_error(
 
 /// Stops reading from a session's connection when its window becomes full, and resumes when it no longer is.
 pub(super) fn update_reading(hub: &mut Hub, effects: &mut Effects, key: RoomKey, session: u64) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     if let Some(conn) = room.sessions_mut().1.update_paused(session) {

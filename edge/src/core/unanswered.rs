@@ -17,7 +17,7 @@ pub(super) fn arm(
     now: Now,
 ) {
     let due = now.at + hub.clients.join_answer();
-    let membership = hub.clients.membership(conn, room);
+    let membership = hub.clients.membership_mut(conn, room);
     if let Some(request) = membership.and_then(|m| m.request.as_mut()) {
         request.due = Some(due);
         effects.at(due, Timer::Join(conn, room));
@@ -34,7 +34,7 @@ pub(super) fn on_timer(
     let Some(room) = hub.rooms.get(key).map(|room| room.id().clone()) else {
         return;
     };
-    let membership = hub.clients.membership(conn, key);
+    let membership = hub.clients.membership_mut(conn, key);
     let Some(request) = membership.and_then(|m| m.request.as_mut()) else {
         return;
     };

@@ -25,7 +25,7 @@ pub(super) fn on_refused(
     refused: &Refused,
     now: Now,
 ) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let Some(player) = room.sessions_mut().1.remove(refused.session) else {
@@ -47,7 +47,7 @@ pub(super) fn on_refused(
 
 /// Handles a session that the owner does not have: drops its window, and sends its client `left`.
 pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: &Gone, now: Now) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let instance = room.instance();
@@ -120,7 +120,7 @@ pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, code
         let end = LaneEvent::End(code.to_owned());
         delivery::deliver(hub, effects, key.lane(lane), end, now);
     }
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     room.end_hot(effects);

@@ -15,7 +15,7 @@ use crate::core::state::Hub;
 
 /// Handles an owner's decision whether messages for all edges arrive on the room's subject or directly.
 pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot: &Hot, now: Now) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let epoch = room.epoch();
@@ -62,7 +62,7 @@ pub(super) fn lacks_items(
     key: RoomKey,
     (stream, next): (u64, u64),
 ) -> bool {
-    let Some(room) = hub.rooms.room_mut(key).filter(|_| stream > 0) else {
+    let Some(room) = hub.rooms.get_mut(key).filter(|_| stream > 0) else {
         return false;
     };
     let epoch = room.epoch();
@@ -95,7 +95,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
     let Some(key) = hub.rooms.find(batch.room.as_str()) else {
         return;
     };
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let (epoch, instance) = (room.epoch(), room.instance());
@@ -117,7 +117,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
                     take_numbered(hub, effects, key, (number, kind), now);
                 }
             }
-            let stream = hub.rooms.room_mut(key).and_then(|room| room.hot());
+            let stream = hub.rooms.get_mut(key).and_then(|room| room.hot());
             if stream
                 .is_some_and(|stream| stream.source() == Source::Subject && stream.advance_to(next))
             {
@@ -138,7 +138,7 @@ fn take_numbered(
     (number, kind): (u64, ItemKind),
     now: Now,
 ) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let Some(has_gap) = room.hot().and_then(|stream| stream.take(number)) else {

@@ -23,7 +23,7 @@ use crate::core::state::Hub;
 
 /// Applies one item to its room. Ignores `Hot` items, which the hot stream handles.
 pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: ItemKind, now: Now) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     match item {
@@ -111,7 +111,7 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
 
 fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOut, now: Now) {
     let Some(data) = &live.data else { return };
-    let Some((room, encoder)) = hub.rooms.get_mut(key) else {
+    let Some((room, encoder)) = hub.rooms.get_with_encoder(key) else {
         return;
     };
     let (id, players, sessions) = room.parts(LaneId::Players);
@@ -134,7 +134,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
 
 /// Handles an owner's report of how far a session is processed.
 fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Processed, now: Now) {
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     let of = (room.epoch(), room.instance());

@@ -74,7 +74,7 @@ fn on_room(
         return;
     };
     let (epoch, instance) = (Epoch(batch.epoch), Instance(batch.instance));
-    let Some(room) = hub.rooms.room_mut(key) else {
+    let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
     if epoch < room.epoch() {
@@ -91,7 +91,7 @@ fn on_room(
             delivery::deliver(hub, effects, key.lane(lane), begin, now);
         }
     }
-    if let (Some(worker), Some(room)) = (gap_of, hub.rooms.room_mut(key)) {
+    if let (Some(worker), Some(room)) = (gap_of, hub.rooms.get_mut(key)) {
         let (_, sessions) = room.sessions_mut();
         if !sessions.is_syncing() {
             // Acks wait until the worker has said whether the gap is about this room.
@@ -110,7 +110,7 @@ fn on_room(
             None => {}
         }
     }
-    if let Some(room) = hub.rooms.room_mut(key) {
+    if let Some(room) = hub.rooms.get_mut(key) {
         let (_, sessions) = room.sessions_mut();
         if sessions.is_syncing() && !state.owners.links().is_held(key) {
             effects.tell_owner(key, Tell::Resync);
@@ -166,13 +166,13 @@ pub(super) fn on_link_reply(
     }
     for key in affected {
         state.owners.links().release(key);
-        if let Some(room) = state.hub.rooms.room_mut(key) {
+        if let Some(room) = state.hub.rooms.get_mut(key) {
             room.sessions_mut().1.set_syncing(true);
             effects.tell_owner(key, Tell::Resync);
         }
     }
     for key in state.owners.links().take_released(worker) {
-        if let Some(room) = state.hub.rooms.room_mut(key) {
+        if let Some(room) = state.hub.rooms.get_mut(key) {
             room.sessions_mut().1.set_syncing(false);
             room.queue_acks();
         }
@@ -217,7 +217,7 @@ pub(super) fn on_lease(
         return;
     }
     for key in state.owners.rooms(partition) {
-        if let Some(room) = state.hub.rooms.room_mut(key) {
+        if let Some(room) = state.hub.rooms.get_mut(key) {
             let (address, sessions) = room.sessions_mut();
             sessions.repeat_joins(address, now, effects);
         }
@@ -278,7 +278,7 @@ fn resume(state: &mut State, effects: &mut Effects, now: Now) {
 
 /// Appends the windows of a room's sessions again (D3). `now` is the time at which the bus came back.
 pub(super) fn repeat_windows(state: &mut State, effects: &mut Effects, key: RoomKey, now: Now) {
-    if let Some(room) = state.hub.rooms.room_mut(key) {
+    if let Some(room) = state.hub.rooms.get_mut(key) {
         let (address, sessions) = room.sessions_mut();
         sessions.restart(address, now, effects);
     }
@@ -293,7 +293,7 @@ pub(super) fn on_appended(
     now: Now,
 ) {
     effects.counts().appends_failed += u64::from(stored.is_err());
-    let Some(room) = state.hub.rooms.room_mut(tag.room) else {
+    let Some(room) = state.hub.rooms.get_mut(tag.room) else {
         return;
     };
     let partition = room.partition();
@@ -312,7 +312,7 @@ pub(super) fn on_appended(
 /// Handles an entry that exceeds a size limit of the log, which concerns its sender only (D27). The game does not get an
 /// input that is too big; a `Joined` that is too big ends the session.
 fn on_too_big(state: &mut State, effects: &mut Effects, tag: AppendTag, now: Now) {
-    let Some(room) = state.hub.rooms.room_mut(tag.room) else {
+    let Some(room) = state.hub.rooms.get_mut(tag.room) else {
         return;
     };
     if tag.n == 0 {
@@ -337,7 +337,7 @@ pub(super) fn on_chain_timer(
     now: Now,
 ) {
     let bus_up = state.health.is_up();
-    if let Some(room) = state.hub.rooms.room_mut(key) {
+    if let Some(room) = state.hub.rooms.get_mut(key) {
         let (address, sessions) = room.sessions_mut();
         sessions.on_timer(address, session, bus_up, now, effects);
     }

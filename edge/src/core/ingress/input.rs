@@ -50,7 +50,7 @@ pub(super) fn on_input(
     let Some((key, session)) = sender_of(hub, effects, to, room, Some(seq)) else {
         return;
     };
-    let Some(known) = hub.rooms.room_mut(key) else {
+    let Some(known) = hub.rooms.get_mut(key) else {
         return;
     };
     let is_full = limits.health.is_full(known.partition(), now.at);
@@ -182,7 +182,7 @@ fn sender_of(
 
 /// A client's session in a room; `None` for spectators.
 fn session_of(hub: &mut Hub, conn: ConnKey, key: RoomKey) -> Option<u64> {
-    let session = hub.clients.membership(conn, key)?.session;
+    let session = hub.clients.membership_mut(conn, key)?.session;
     let room = hub.rooms.get(key)?;
     room.sessions().get(session).map(|_| session)
 }

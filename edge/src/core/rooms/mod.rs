@@ -111,7 +111,7 @@ impl Rooms {
 
     /// Removes a room, and ends its subscription if it is hot.
     pub(crate) fn remove(&mut self, key: RoomKey, effects: &mut Effects) {
-        let Some(room) = self.room_mut(key) else {
+        let Some(room) = self.get_mut(key) else {
             return;
         };
         room.end_hot(effects);
@@ -127,13 +127,13 @@ impl Rooms {
     }
 
     /// A room, to change it.
-    pub(crate) fn room_mut(&mut self, key: RoomKey) -> Option<&mut Room> {
+    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<&mut Room> {
         let room = self.rooms.get_mut(key.index())?;
         (room.address().key == key).then_some(room)
     }
 
     /// A room, with the encoder of its lanes' messages.
-    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Encoder)> {
+    pub(crate) fn get_with_encoder(&mut self, key: RoomKey) -> Option<(&mut Room, &mut Encoder)> {
         let room = self.rooms.get_mut(key.index())?;
         (room.address().key == key).then_some((room, &mut self.encoder))
     }
