@@ -268,7 +268,7 @@ impl Clients {
     }
 
     /// Counts a session that a client has left, and the bytes of its window, until its owner has ended it.
-    pub(crate) fn departing(&mut self, (conn, bytes): (ConnKey, usize)) {
+    pub(crate) fn count_departing(&mut self, (conn, bytes): (ConnKey, usize)) {
         self.departing += 1;
         self.departing_bytes += bytes;
         if let Some(client) = self.clients.get_mut(conn) {
@@ -277,7 +277,7 @@ impl Clients {
     }
 
     /// Notes that a session that a client had left has ended.
-    pub(crate) fn departed(&mut self, (conn, bytes): (ConnKey, usize)) {
+    pub(crate) fn uncount_departing(&mut self, (conn, bytes): (ConnKey, usize)) {
         self.departing = self.departing.saturating_sub(1);
         self.departing_bytes = self.departing_bytes.saturating_sub(bytes);
         if let Some(client) = self.clients.get_mut(conn) {

@@ -62,7 +62,7 @@ pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: 
         }
     }
     for departed in players.iter().filter_map(PlayerSession::departed) {
-        hub.clients.departed(departed);
+        hub.clients.uncount_departing(departed);
     }
     if clients.len() > 0 {
         lane_state.end_term(code, now);

@@ -225,7 +225,7 @@ pub(super) fn end_session(
     {
         let (address, sessions) = room.sessions_mut();
         if let Some(departed) = sessions.end(address, membership.session, last, now, effects) {
-            hub.clients.departing(departed);
+            hub.clients.count_departing(departed);
         }
     }
 }

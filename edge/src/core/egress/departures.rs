@@ -33,7 +33,7 @@ pub(super) fn on_refused(
     };
     let id = room.id().clone();
     if let Some(departed) = player.departed() {
-        hub.clients.departed(departed);
+        hub.clients.uncount_departing(departed);
     }
     if let Some((conn, _)) = player.conn() {
         let membership = join::dismiss(hub, effects, conn, key, now);
@@ -57,7 +57,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     };
     let (id, code) = (address.id.clone(), gone.code.as_str());
     if let Some(departed) = player.departed() {
-        hub.clients.departed(departed);
+        hub.clients.uncount_departing(departed);
     }
     if let Some((conn, encoding)) = player.conn() {
         // If the `join` is not answered yet, this is the answer.
@@ -97,7 +97,7 @@ pub(super) fn on_rolled_back(
 ) {
     effects.tell_owner(key, Tell::Changed);
     if let Some(departed) = player.departed() {
-        hub.clients.departed(departed);
+        hub.clients.uncount_departing(departed);
     }
     let id = hub.rooms.get(key).map(|room| room.id().clone());
     if let (Some((conn, _)), Some(id)) = (player.conn(), id) {

@@ -148,7 +148,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
         SessionChange::Unknown => {}
         SessionChange::Ended(conn) => {
             conn.into_iter()
-                .for_each(|departed| hub.clients.departed(departed));
+                .for_each(|departed| hub.clients.uncount_departing(departed));
             linger::begin(hub, effects, key, now);
         }
         SessionChange::RolledBack(player) => {
