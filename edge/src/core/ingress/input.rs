@@ -152,7 +152,7 @@ pub(super) fn on_live(
     let live = wire::Live {
         room: room.as_str().to_owned(),
         session,
-        player: player.id().as_str().to_owned(),
+        player: player.player().as_str().to_owned(),
         data: Some(data),
     };
     effects.command(Command::Publish {

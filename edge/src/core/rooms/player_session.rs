@@ -109,7 +109,7 @@ impl PlayerSession {
     }
 
     /// The session's player.
-    pub(crate) fn id(&self) -> &PlayerId {
+    pub(crate) fn player(&self) -> &PlayerId {
         &self.player
     }
 
@@ -256,7 +256,12 @@ impl PlayerSession {
     }
 
     /// Sends the chain's outgoing entries to the bus, and sets its timer.
-    pub(super) fn run(&mut self, address: &RoomAddress, session: u64, effects: &mut Effects) {
+    pub(super) fn send_outgoing(
+        &mut self,
+        address: &RoomAddress,
+        session: u64,
+        effects: &mut Effects,
+    ) {
         while let Some(out) = self.chain.poll_outgoing() {
             let tag = AppendTag {
                 room: address.key,

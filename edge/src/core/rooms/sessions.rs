@@ -111,7 +111,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&session) {
             player.push(body, now.at);
-            player.run(address, session, effects);
+            player.send_outgoing(address, session, effects);
         }
     }
 
@@ -141,7 +141,7 @@ impl Sessions {
                 player.count_input(bytes);
             }
             player.push(body, now.at);
-            player.run(address, session, effects);
+            player.send_outgoing(address, session, effects);
         }
     }
 
@@ -184,7 +184,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&tag.session) {
             player.on_appended(tag, stored, now.at);
-            player.run(address, tag.session, effects);
+            player.send_outgoing(address, tag.session, effects);
         }
     }
 
@@ -199,7 +199,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&tag.session) {
             player.refuse(tag, why, now.at);
-            player.run(address, tag.session, effects);
+            player.send_outgoing(address, tag.session, effects);
         }
     }
 
@@ -218,7 +218,7 @@ impl Sessions {
         let restarted = player.on_timer(bus_up, now.at);
         effects.counts().chain_restarts += u64::from(restarted);
         if bus_up {
-            player.run(address, session, effects);
+            player.send_outgoing(address, session, effects);
         }
     }
 
@@ -226,7 +226,7 @@ impl Sessions {
     pub(crate) fn restart(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
         for (&session, player) in &mut self.sessions {
             player.restart(now.at);
-            player.run(address, session, effects);
+            player.send_outgoing(address, session, effects);
         }
     }
 
@@ -239,7 +239,7 @@ impl Sessions {
             .filter(|(_, player)| !player.is_joined());
         for (&session, player) in unreported {
             player.restart(now.at);
-            player.run(address, session, effects);
+            player.send_outgoing(address, session, effects);
         }
     }
 
@@ -274,7 +274,7 @@ impl Sessions {
         if report.lost && conn.is_some() {
             player.push(Body::Here(Empty {}), now.at);
         }
-        player.run(address, session, effects);
+        player.send_outgoing(address, session, effects);
         match conn.filter(|_| first) {
             Some((conn, _)) => SessionChange::Joined(conn),
             None => SessionChange::Continues,
@@ -300,7 +300,7 @@ impl Sessions {
         {
             if gone.round == player.round() {
                 player.restart(now.at);
-                player.run(address, gone.session, effects);
+                player.send_outgoing(address, gone.session, effects);
             }
             return None;
         }
