@@ -38,7 +38,7 @@ impl Default for ChainConfig {
 
 /// An entry that the owner has not reported yet.
 #[derive(Debug)]
-struct Unacked {
+struct Unprocessed {
     entry: Entry,
     bytes: usize,
     /// Its sequence in the log in this round; `None` until the log has confirmed it.
@@ -62,7 +62,7 @@ pub(crate) struct Chain {
     player: String,
     session: u64,
     edge: String,
-    window: VecDeque<Unacked>,
+    window: VecDeque<Unprocessed>,
     bytes: usize,
     next_n: u64,
     round: u32,
@@ -121,7 +121,7 @@ impl Chain {
         self.next_n += 1;
         self.bytes += bytes;
         self.outgoing.push_back(Self::outgoing_of(&entry));
-        self.window.push_back(Unacked {
+        self.window.push_back(Unprocessed {
             entry,
             bytes,
             stored: None,
@@ -162,7 +162,7 @@ impl Chain {
 
     /// Notes that entry `n` of `round` is stored under sequence `seq`. Starts a new round if the log has it before its
     /// predecessor.
-    pub(crate) fn stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
+    pub(crate) fn handle_stored(&mut self, n: u64, round: u32, seq: u64, now: Instant) {
         let Some(index) = self.index_of(n).filter(|_| round == self.round) else {
             return;
         };
@@ -182,7 +182,7 @@ impl Chain {
 
     /// Notes that entry `n` of `round` may not be stored, because of a disconnect or a stream that rejects it. The
     /// first entry is appended again after a fifth of the current backoff.
-    pub(crate) fn failed(&mut self, n: u64, round: u32, now: Instant) {
+    pub(crate) fn handle_failed(&mut self, n: u64, round: u32, now: Instant) {
         if round == self.round && self.index_of(n).is_some() {
             self.deadline = self.deadline.min(now + self.backoff / 5);
             if let Some(index) = self.index_of(n) {
@@ -193,26 +193,26 @@ impl Chain {
 
     /// Replaces the data of input `n` of `round` by the code of its refusal, and appends the window again. The entry
     /// keeps its number, so that the chain has no gap, and the owner answers it in its place.
-    pub(crate) fn refuse(&mut self, n: u64, round: u32, code: &str, now: Instant) {
+    pub(crate) fn handle_refused(&mut self, n: u64, round: u32, code: &str, now: Instant) {
         let Some(index) = self.index_of(n).filter(|_| round == self.round) else {
             return;
         };
-        let unacked = &mut self.window[index];
-        if let Some(Body::Input(input)) = &mut unacked.entry.body
+        let unprocessed = &mut self.window[index];
+        if let Some(Body::Input(input)) = &mut unprocessed.entry.body
             && input.refused.is_empty()
         {
             input.data = None;
             code.clone_into(&mut input.refused);
-            let bytes = unacked.entry.encoded_len();
-            self.bytes = self.bytes - unacked.bytes + bytes;
-            unacked.bytes = bytes;
+            let bytes = unprocessed.entry.encoded_len();
+            self.bytes = self.bytes - unprocessed.bytes + bytes;
+            unprocessed.bytes = bytes;
             self.restart(now);
         }
     }
 
     /// Notes that the owner has processed all entries up to `n`. `gap` is the round in which the owner found the next
     /// one missing.
-    pub(crate) fn processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
+    pub(crate) fn handle_processed(&mut self, n: u64, gap: Option<u32>, now: Instant) {
         let before = self.window.len();
         while self.window.front().is_some_and(|w| w.entry.n <= n) {
             if let Some(done) = self.window.pop_front() {
@@ -237,10 +237,11 @@ impl Chain {
         }
         self.round += 1;
         self.outgoing.clear();
-        for unacked in &mut self.window {
-            unacked.stored = None;
-            unacked.entry.round = self.round;
-            self.outgoing.push_back(Self::outgoing_of(&unacked.entry));
+        for unprocessed in &mut self.window {
+            unprocessed.stored = None;
+            unprocessed.entry.round = self.round;
+            self.outgoing
+                .push_back(Self::outgoing_of(&unprocessed.entry));
         }
         self.progress_at = now;
         self.arm(now);

@@ -189,14 +189,14 @@ impl PlayerSession {
         now: Instant,
     ) {
         match stored {
-            Ok(seq) => self.chain.stored(tag.n, tag.round, seq, now),
-            Err(_) => self.chain.failed(tag.n, tag.round, now),
+            Ok(seq) => self.chain.handle_stored(tag.n, tag.round, seq, now),
+            Err(_) => self.chain.handle_failed(tag.n, tag.round, now),
         }
     }
 
     /// Refuses an input of the window, and appends the window again.
     pub(super) fn refuse(&mut self, tag: AppendTag, why: ErrorKind, now: Instant) {
-        self.chain.refuse(tag.n, tag.round, why.code(), now);
+        self.chain.handle_refused(tag.n, tag.round, why.code(), now);
     }
 
     /// Appends overdue entries again, if the bus is up. Returns whether the whole window was appended again.
@@ -238,7 +238,7 @@ impl PlayerSession {
         report: &Processed,
         now: Now,
     ) -> bool {
-        self.chain.processed(report.n, report.gap, now.at);
+        self.chain.handle_processed(report.n, report.gap, now.at);
         if self.epoch != epoch && self.epoch != Epoch(0) {
             // The former owner may have processed entries that the new owner has not seen (D3).
             self.chain.restart(now.at);

@@ -31,12 +31,12 @@ fn d03_disorder_starts_a_new_round() {
     chain.push(input(1), now);
     chain.push(input(2), now);
     assert_eq!(drain(&mut chain), [(0, 0), (1, 0), (2, 0)]);
-    chain.stored(0, 0, 10, now);
-    chain.stored(2, 0, 11, now);
+    chain.handle_stored(0, 0, 10, now);
+    chain.handle_stored(2, 0, 11, now);
     assert_eq!(drain(&mut chain), []);
-    chain.stored(1, 0, 12, now);
+    chain.handle_stored(1, 0, 12, now);
     assert_eq!(drain(&mut chain), [(0, 1), (1, 1), (2, 1)]);
-    chain.stored(1, 0, 5, now);
+    chain.handle_stored(1, 0, 5, now);
     assert_eq!(
         drain(&mut chain),
         [],
@@ -50,9 +50,9 @@ fn d03_a_gap_restarts_its_own_round_only() {
     let mut chain = chain(now);
     chain.push(input(1), now);
     drain(&mut chain);
-    chain.processed(0, Some(0), now);
+    chain.handle_processed(0, Some(0), now);
     assert_eq!(drain(&mut chain), [(1, 1)]);
-    chain.processed(0, Some(0), now);
+    chain.handle_processed(0, Some(0), now);
     assert_eq!(drain(&mut chain), []);
 }
 
@@ -62,12 +62,12 @@ fn d03_a_deadline_repeats_the_first_entry_and_backs_off() {
     let mut chain = chain(now);
     chain.push(input(1), now);
     drain(&mut chain);
-    chain.processed(0, None, now);
+    chain.handle_processed(0, None, now);
     let at = chain.poll_timeout().unwrap();
     assert_eq!(at, now + Duration::from_millis(500));
     chain.handle_timeout(at);
     assert_eq!(drain(&mut chain), [(1, 0)]);
-    chain.stored(1, 0, 9, at);
+    chain.handle_stored(1, 0, 9, at);
     let at = chain.poll_timeout().unwrap();
     assert_eq!(
         at,
@@ -76,7 +76,7 @@ fn d03_a_deadline_repeats_the_first_entry_and_backs_off() {
     );
     chain.handle_timeout(at);
     assert_eq!(drain(&mut chain), [(1, 1)]);
-    chain.processed(1, None, at);
+    chain.handle_processed(1, None, at);
     assert_eq!(chain.poll_timeout(), None);
 }
 
@@ -88,7 +88,7 @@ fn d03_failed_appends_are_repeated_soon_and_back_off() {
     let mut waits = Vec::new();
     for _ in 0..4 {
         let round = chain.round();
-        chain.failed(0, round, now);
+        chain.handle_failed(0, round, now);
         let at = chain.poll_timeout().unwrap();
         waits.push((at - now).as_millis());
         chain.handle_timeout(at);
@@ -111,7 +111,7 @@ fn d02_the_window_is_bounded_in_entries_and_bytes() {
         chain.push(input(seq), now);
     }
     assert!(chain.is_full());
-    chain.processed(0, None, now);
+    chain.handle_processed(0, None, now);
     assert!(!chain.is_full());
     let big = grandstand_common::data::Data::Binary(vec![0; 256 * 1024].into());
     chain.push(
