@@ -14,10 +14,10 @@ use super::state::Hub;
 use super::{answer, join, linger, reply};
 use crate::conn::key::ConnKey;
 
-/// Calls the clients that wait for a lane's first snapshot. They are answered in slices.
-pub(super) fn call_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+/// Releases the clients that wait for a lane's first snapshot. They are answered in slices.
+pub(super) fn release_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room) {
-        room.lane_mut(at.lane).clients_mut().waiting_mut().call();
+        room.lane_mut(at.lane).clients_mut().waiting_mut().release();
     }
     queue(hub, effects, at);
 }
@@ -32,7 +32,7 @@ fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
 }
 
 /// Answers a client that waited for a lane's first snapshot.
-fn answer_called(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
+fn answer_released(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
     // A player's `join` is answered only after the owner has reported its `Joined`.
     let membership = hub.clients.membership_mut(conn, at.room);
     if membership.is_some_and(|m| m.answered) || at.lane == LaneId::Spectators {
@@ -90,9 +90,9 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usi
             if let Some(ended) = lane_state.forget_term() {
                 linger::begin(hub, effects, at.room, ended);
             }
-        } else if let Some(conn) = lane_state.clients_mut().waiting_mut().next_called() {
+        } else if let Some(conn) = lane_state.clients_mut().waiting_mut().next_released() {
             left -= 1;
-            answer_called(hub, effects, conn, at);
+            answer_released(hub, effects, conn, at);
         } else {
             break;
         }

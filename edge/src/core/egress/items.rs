@@ -63,7 +63,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         }
         ItemKind::Absent(Empty {}) => {
             room.set_missing();
-            crowd::call_waiting(hub, effects, key.lane(LaneId::Spectators));
+            crowd::release_waiting(hub, effects, key.lane(LaneId::Spectators));
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
         ItemKind::Synced(Empty {}) => room.sessions_mut().1.set_syncing(false),

@@ -128,7 +128,7 @@ impl Lane {
 
     /// Marks the lane as queued if clients are to be told something one by one. Returns whether the caller has to queue it.
     pub(crate) fn enqueue(&mut self) -> bool {
-        let has_work = self.has_ended() || self.clients.waiting().has_called();
+        let has_work = self.has_ended() || self.clients.waiting().has_released();
         has_work && !std::mem::replace(&mut self.queued, true)
     }
 

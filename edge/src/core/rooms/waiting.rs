@@ -4,12 +4,12 @@ use indexmap::IndexSet;
 
 use crate::conn::key::ConnKey;
 
-/// Clients that wait. Those that were called are visited once, in slices, while others come and go.
+/// Clients that wait. Those that are released are visited once, in slices, while others come and go.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     conns: IndexSet<ConnKey>,
-    /// The number of clients at the start of `conns` that were called and not visited yet.
-    called: usize,
+    /// The number of clients at the start of `conns` that are released and not visited yet.
+    released: usize,
 }
 
 impl Waiting {
@@ -23,10 +23,10 @@ impl Waiting {
         let Some(mut index) = self.conns.get_index_of(&conn) else {
             return;
         };
-        if index < self.called {
-            self.called -= 1;
-            self.conns.swap_indices(index, self.called);
-            index = self.called;
+        if index < self.released {
+            self.released -= 1;
+            self.conns.swap_indices(index, self.released);
+            index = self.released;
         }
         self.conns.swap_remove_index(index);
         if self.conns.is_empty() {
@@ -34,20 +34,20 @@ impl Waiting {
         }
     }
 
-    /// Calls all clients that wait.
-    pub(crate) fn call(&mut self) {
-        self.called = self.conns.len();
+    /// Releases all clients that wait.
+    pub(crate) fn release(&mut self) {
+        self.released = self.conns.len();
     }
 
-    /// The next client that was called. It waits on until it is removed.
-    pub(crate) fn next_called(&mut self) -> Option<ConnKey> {
-        self.called = self.called.checked_sub(1)?;
-        self.conns.get_index(self.called).copied()
+    /// The next client that is released. It waits on until it is removed.
+    pub(crate) fn next_released(&mut self) -> Option<ConnKey> {
+        self.released = self.released.checked_sub(1)?;
+        self.conns.get_index(self.released).copied()
     }
 
-    /// Whether a client was called and not visited yet.
-    pub(crate) fn has_called(&self) -> bool {
-        self.called > 0
+    /// Whether a client is released and not visited yet.
+    pub(crate) fn has_released(&self) -> bool {
+        self.released > 0
     }
 
     /// Whether no client waits.
@@ -73,15 +73,15 @@ mod tests {
     }
 
     #[test]
-    fn each_called_client_is_visited_once_while_others_come_and_go() {
+    fn each_released_client_is_visited_once_while_others_come_and_go() {
         let mut waiting = Waiting::default();
         (0..10).for_each(|index| waiting.insert(conn(index)));
-        waiting.call();
-        // One that was called leaves, and one that was not comes.
+        waiting.release();
+        // One that is released leaves, and one that is not comes.
         waiting.remove(conn(3));
         waiting.insert(conn(20));
         let mut visited = Vec::new();
-        while let Some(conn) = waiting.next_called() {
+        while let Some(conn) = waiting.next_released() {
             visited.push(conn.index);
             if conn.index % 2 == 0 {
                 waiting.remove(conn);
@@ -94,10 +94,10 @@ mod tests {
         }
         visited.sort_unstable();
         assert_eq!(visited, [1, 2, 4, 5, 6, 7, 8, 9]);
-        assert!(!waiting.has_called());
-        waiting.call();
+        assert!(!waiting.has_released());
+        waiting.release();
         let rest: std::collections::BTreeSet<_> =
-            std::iter::from_fn(|| waiting.next_called()).collect();
+            std::iter::from_fn(|| waiting.next_released()).collect();
         assert_eq!(rest, [1, 5, 7, 9, 21].map(conn).into());
     }
 }
