@@ -25,7 +25,7 @@ pub(super) fn release_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey)
 /// Queues a lane whose clients are told something one by one, unless it is queued already.
 fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room)
-        && room.lane_mut(at.lane).enqueue()
+        && room.lane_mut(at.lane).enqueue_crowd()
     {
         effects.queue_crowd(at);
     }
@@ -98,7 +98,7 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, most: usi
         }
     }
     if let Some(room) = hub.rooms.get_mut(at.room) {
-        room.lane_mut(at.lane).dequeue();
+        room.lane_mut(at.lane).dequeue_crowd();
         if at.lane == LaneId::Players {
             // An answer may leave an ack due.
             room.queue_acks();

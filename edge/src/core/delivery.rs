@@ -50,7 +50,7 @@ pub(super) fn deliver(
 /// Queues a lane for the flush if it has frames to send and is not queued yet.
 pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room)
-        && room.lane_mut(at.lane).clients_mut().enqueue()
+        && room.lane_mut(at.lane).clients_mut().enqueue_flush()
     {
         effects.mark_dirty(at);
     }

@@ -127,13 +127,13 @@ impl Lane {
     }
 
     /// Marks the lane as queued if clients are to be told something one by one. Returns whether the caller has to queue it.
-    pub(crate) fn enqueue(&mut self) -> bool {
+    pub(crate) fn enqueue_crowd(&mut self) -> bool {
         let has_work = self.has_ended() || self.clients.waiting().has_released();
         has_work && !std::mem::replace(&mut self.queued, true)
     }
 
     /// Notes that the lane is no longer queued.
-    pub(crate) fn dequeue(&mut self) {
+    pub(crate) fn dequeue_crowd(&mut self) {
         self.queued = false;
     }
 

@@ -244,7 +244,7 @@ impl LaneClients {
     }
 
     /// Marks a lane with frames as queued for the flush; returns whether the caller has to queue it.
-    pub(crate) fn enqueue(&mut self) -> bool {
+    pub(crate) fn enqueue_flush(&mut self) -> bool {
         (self.is_dirty() || self.has_private()) && !std::mem::replace(&mut self.queued, true)
     }
 
