@@ -33,9 +33,9 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     let mut answer = Answer {
         room: at.room,
         since: None,
-        before: Vec::new(),
+        joined: Vec::new(),
         shared: Bytes::new(),
-        after: Vec::new(),
+        private: Vec::new(),
     };
     if let Some(request) = &mut membership.request
         && !request.joined_sent
@@ -57,7 +57,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
             instance: (instance.0 != 0).then_some(name.as_str()),
             last_seq: session.map_or(0, PlayerSession::acked),
         };
-        put_message(&mut answer.before, encoding, &joined);
+        put_message(&mut answer.joined, encoding, &joined);
         request.joined_sent = true;
         request.id = None;
         membership.answered = true;
@@ -73,7 +73,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         true => None,
         false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
     };
-    if is_ahead && !answer.before.is_empty() {
+    if is_ahead && !answer.joined.is_empty() {
         effects.tell_owner(at.room, Tell::Resync);
     }
     if frames.is_none() && membership.slot.is_none() {
@@ -86,10 +86,10 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
             Some(slot) => lane_state.clients_mut().mark_current(slot),
             None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
         }
-        sessions.answer(membership.session, &mut answer.after, encoding, id);
+        sessions.answer(membership.session, &mut answer.private, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
-            put_message(&mut answer.after, encoding, &message);
+            put_message(&mut answer.private, encoding, &message);
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));

@@ -99,11 +99,11 @@ pub(crate) struct Answer {
     /// The last version that the client has, and its epoch. The last two pieces begin there.
     pub(crate) since: Option<(u64, String)>,
     /// `joined`, which must not be dropped.
-    pub(crate) before: Vec<u8>,
+    pub(crate) joined: Vec<u8>,
     /// The lane's frames that the client has not been sent.
     pub(crate) shared: Bytes,
     /// The frames for this client only, and presence.
-    pub(crate) after: Vec<u8>,
+    pub(crate) private: Vec<u8>,
 }
 
 /// The outputs of the core's machines and handlers, collected until the caller takes them.

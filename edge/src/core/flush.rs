@@ -120,32 +120,32 @@ fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut imp
     let Answer {
         room,
         since,
-        before,
+        joined,
         shared,
-        after,
+        private,
     } = answer;
-    let has_more = !shared.is_empty() || !after.is_empty();
+    let has_more = !shared.is_empty() || !private.is_empty();
     if !has_more || transport.is_drained(conn) {
-        let frames = concat(before, shared, &after);
+        let frames = concat(joined, shared, &private);
         if !frames.is_empty() {
             transport.send_control(conn, &frames);
         }
         return;
     }
-    if !before.is_empty() {
-        transport.send_control(conn, &before.into());
+    if !joined.is_empty() {
+        transport.send_control(conn, &joined.into());
     }
     answer::postpone(hub, conn, room, since);
 }
 
-fn concat(before: Vec<u8>, shared: Bytes, after: &[u8]) -> Bytes {
-    if before.is_empty() && after.is_empty() {
+fn concat(joined: Vec<u8>, shared: Bytes, private: &[u8]) -> Bytes {
+    if joined.is_empty() && private.is_empty() {
         return shared;
     }
-    let mut whole = before;
-    whole.reserve_exact(shared.len() + after.len());
+    let mut whole = joined;
+    whole.reserve_exact(shared.len() + private.len());
     whole.extend_from_slice(&shared);
-    whole.extend_from_slice(after);
+    whole.extend_from_slice(private);
     whole.into()
 }
 
