@@ -112,7 +112,7 @@ pub enum ConnectError {
     Denied {
         /// The address, without its password.
         url: String,
-        /// What the process does.
+        /// The role of the process, in the words of docs/operations.md.
         role: Role,
         /// The missing permissions.
         what: String,

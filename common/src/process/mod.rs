@@ -58,7 +58,7 @@ impl ProcessArgs {
     }
 }
 
-/// What `main` hands to the process that it frames.
+/// The supervisor, the failures and the log that `main` hands to the process that it frames.
 #[derive(Debug)]
 pub struct Frame {
     /// Starts the parts of the process.

@@ -21,7 +21,7 @@ pub struct LeaseSettings {
     pub senders: Vec<WorkerId>,
     /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
     pub alone: bool,
-    /// What the process knows from an earlier machine.
+    /// The knowledge from an earlier machine of the process.
     pub earlier: Earlier,
 }
 

@@ -1,4 +1,4 @@
-//! What a room loop gets from the lease loop at its start, and shares with it.
+//! The parts from which the lease loop starts a room loop, and the numbers that both share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What is left of a layout besides its streams.
+//! The remains of a former layout: its quarantine records, and the names of its streams.
 
 use grandstand_common::bus::{Bucket, Bus};
 use grandstand_common::layout::Layout;

@@ -45,7 +45,7 @@ use stored_record::StoredRecord;
 /// same.
 const OWNERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// What to do.
+/// The layout to move all rooms to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     /// The number of partitions.

@@ -23,7 +23,7 @@ pub(crate) struct SnapshotLimits {
     pub(crate) game: usize,
     /// The limit of the whole snapshot.
     pub(crate) snapshot: usize,
-    /// What the bus takes at the moment, if that is less.
+    /// The most bytes that the bus takes at the moment, if that is less than `snapshot`.
     pub(crate) taken: usize,
 }
 

@@ -108,7 +108,7 @@ struct TrialConnection {
     heard: Arc<Heard>,
 }
 
-/// What NATS has said.
+/// The errors that NATS has reported to the trial, and whether the connection has ended.
 #[derive(Default)]
 struct Heard {
     errors: Mutex<Vec<NatsError>>,

@@ -26,7 +26,7 @@ const MAX_COMMANDS: usize = 8192;
 /// The time after which a client may repeat an input that a full log refused, milliseconds.
 const FULL_RETRY_MS: u64 = 1_000;
 
-/// What limits inputs besides their chains.
+/// The limits of inputs besides their chains: a full log, and the bytes per second.
 pub(super) struct InputLimits<'a> {
     pub(super) health: &'a BusHealth,
     pub(super) config: &'a RoomConfig,

@@ -128,7 +128,7 @@ fn d25_the_end_of_a_room_is_told_to_a_crowd_in_slices() {
     assert!(bench.take_messages(gone).is_empty());
 }
 
-/// What a client of the random test knows.
+/// The `join`s, the membership and the version of a client of the random test.
 #[derive(Default)]
 struct Seen {
     /// The number of its `join`s that are not answered yet.

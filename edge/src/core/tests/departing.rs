@@ -1,4 +1,4 @@
-//! What clients and the bus can make an edge keep (D26).
+//! The bounds of the sessions that an edge keeps for clients that have left, while their owners do not answer (D26).
 
 use super::*;
 

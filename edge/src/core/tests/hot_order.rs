@@ -13,7 +13,7 @@ fn hot(way: HotWay, next: u64) -> ItemKind {
     })
 }
 
-/// What belongs to the update of input `n`.
+/// The items that follow the update of input `n`: a `direct` message, a reject and the report.
 fn private(session: u64, n: u64) -> Vec<ItemKind> {
     vec![
         ItemKind::Direct(Direct {

@@ -1,4 +1,4 @@
-//! What concerns all clients or all rooms of a shard, which is done in slices.
+//! Work for all clients or all rooms of a shard, which is done in slices (D25).
 
 use grandstand_common::auth::{Claims, Signer};
 

@@ -71,7 +71,7 @@ impl Kind {
         self.texts().1
     }
 
-    /// What happens, in one line.
+    /// The fault in one line, for `--help`.
     pub fn help(self) -> &'static str {
         self.texts().2
     }

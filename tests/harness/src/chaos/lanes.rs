@@ -1,4 +1,4 @@
-//! What the clients of a lane saw, by version and by history of the store.
+//! The updates and views that the clients of a lane saw, by version and by history of the store.
 
 use grandstand_common::id::Lane;
 use serde_json::Value;
