@@ -1,11 +1,11 @@
 //! Checks of client messages that both encodings share.
 
 use bytes::Bytes;
+use grandstand_types::id::RoomId;
 use serde_json::value::RawValue;
 
 use crate::envelope::message::{DecodeError, MessageContext, Role};
 use crate::error::ErrorKind;
-use grandstand_types::id::RoomId;
 
 /// The largest integer in a message: the largest that JavaScript's numbers hold exactly.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;

@@ -1,10 +1,10 @@
 //! Messages of an edge, as a client owns them.
 
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 use serde::{Deserialize, Deserializer};
 
 use crate::envelope::message::{Limits, PROTOCOL, Players, Role, ServerMessage};
-use grandstand_types::data::Data;
-use grandstand_types::id::RoomId;
 
 /// A received [`ServerMessage`]. The fields have the same meaning.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::SessionId;
 use grandstand_common::wire::{self, Body, ItemKind};
+use grandstand_game::host::{InstanceState, StateHash};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -10,7 +11,6 @@ use super::replica::Step;
 use super::replicas::Stepped;
 use super::time;
 use crate::room::{Emit, Logged, Room, RoomState};
-use grandstand_game::host::{InstanceState, StateHash};
 
 /// An entry with its effects. Its JSON omits empty fields.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -7,6 +7,7 @@ use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, LogReader, Read};
 use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
+use grandstand_game::Games;
 use tokio::time::{Instant, timeout};
 
 use super::choose::{self, Choice, NoRoom};
@@ -16,7 +17,6 @@ use super::report::Report;
 use super::request::{Output, Progress, Request};
 use super::scan::Scan;
 use super::stored::Stored;
-use grandstand_game::Games;
 
 /// After this long without an entry the replay is given up.
 const SILENCE: Duration = Duration::from_secs(15);

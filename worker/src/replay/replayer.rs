@@ -3,6 +3,7 @@
 use grandstand_common::bus::LogEntry;
 use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::wire::Entry;
+use grandstand_game::Games;
 use prost::Message;
 
 use super::comparison::Comparison;
@@ -14,7 +15,6 @@ use super::stored::{Key, Snapshot, Stored};
 use super::tally::Tally;
 use crate::room::{Logged, Room};
 use crate::stored::snapshot::DecodeError;
-use grandstand_game::Games;
 
 /// Decodes an entry of the log; `None` if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {

@@ -2,13 +2,13 @@
 
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::wire::Body;
+use grandstand_game::Games;
+use grandstand_game::Reject;
+use grandstand_game::host::Panicked;
 
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotLimits};
-use grandstand_game::Games;
-use grandstand_game::Reject;
-use grandstand_game::host::Panicked;
 
 /// A room, or the lack of one, between two entries.
 #[derive(Debug)]

@@ -4,6 +4,10 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::RoomId;
 use grandstand_common::wire::ItemKind;
+use grandstand_game::Games;
+use grandstand_game::host::Panicked;
+use grandstand_game::host::StateHash;
+use grandstand_game::host::hash::of_json;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,10 +15,6 @@ use super::diff::Differences;
 use super::replica::{Replica, Step};
 use crate::room::{Emit, Logged, Room};
 use crate::stored::snapshot::{EncodeError, StoredState};
-use grandstand_game::Games;
-use grandstand_game::host::Panicked;
-use grandstand_game::host::StateHash;
-use grandstand_game::host::hash::of_json;
 
 /// The first entry at which a replica differs from the first replica.
 #[derive(Debug, Clone, PartialEq, Serialize)]

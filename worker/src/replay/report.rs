@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use grandstand_common::id::{Epoch, Partition, RoomId};
+use grandstand_game::host::StateHash;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -14,7 +15,6 @@ use super::stored::Stored;
 use super::tally::{PlayerTally, Tally};
 use crate::room::Presence;
 use crate::stored::quarantine::QuarantineRecord;
-use grandstand_game::host::StateHash;
 
 /// A player at the end of the replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use grandstand_common::id::{Instance, RoomId};
 use grandstand_common::wire::Body;
+use grandstand_game::Games;
+use grandstand_game::host::Panicked;
 use serde::Serialize;
 
 use super::replica::{Replica, Step};
 use crate::room::{Logged, Room};
-use grandstand_game::Games;
-use grandstand_game::host::Panicked;
 
 /// The maximum number of lives that are kept. The newest are kept.
 const KEPT_LIVES: usize = 256;

@@ -1,16 +1,16 @@
 //! The records of a room in the buckets.
 
 use grandstand_common::bus::{KvEntry, LogState};
+use grandstand_common::id::RoomId;
 use grandstand_common::id::{Epoch, Instance};
 use grandstand_common::record::Checkpoint;
+use grandstand_game::Games;
+use grandstand_game::host::StateHash;
 use serde::Deserialize;
 
 use crate::room::Room;
 use crate::stored::quarantine::QuarantineRecord;
 use crate::stored::snapshot::{self, DecodeError, StoredState};
-use grandstand_common::id::RoomId;
-use grandstand_game::Games;
-use grandstand_game::host::StateHash;
 
 /// The records of a room in the buckets, and the log's bounds.
 #[derive(Debug, Clone)]

@@ -3,12 +3,12 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::PlayerId;
 use grandstand_common::wire::{self, ItemKind};
+use grandstand_game::host::{Output, Panicked};
+use grandstand_game::{EventKind, Reject};
 
 use super::actor::Room;
 use super::emit::Emit;
 use super::state::DELETE_TIMER;
-use grandstand_game::host::{Output, Panicked};
-use grandstand_game::{EventKind, Reject};
 
 /// The time for which a finished room can be read, milliseconds (D12).
 const FINISHED_FOR_MS: u64 = 60_000;

@@ -3,13 +3,13 @@
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 use grandstand_common::wire::Joined;
+use grandstand_game::Games;
+use grandstand_game::Reject;
+use grandstand_game::host::Panicked;
 
 use super::actor::Room;
 use super::emit::Emit;
 use super::logged::Logged;
-use grandstand_game::Games;
-use grandstand_game::Reject;
-use grandstand_game::host::Panicked;
 
 /// The result of a `Joined` for a room that does not exist.
 pub(crate) enum Opened {

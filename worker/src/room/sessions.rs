@@ -4,6 +4,8 @@ use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, PlayerId};
 use grandstand_common::wire::{self, Body, ItemKind};
+use grandstand_game::host::Panicked;
+use grandstand_game::{EventKind, Reject};
 
 use super::actor::Room;
 use super::emit::{Emit, Welcome};
@@ -11,8 +13,6 @@ use super::logged::Logged;
 use super::players::{Player, Presence};
 use super::sender::Sender;
 use super::state::DELETE_TIMER;
-use grandstand_game::host::Panicked;
-use grandstand_game::{EventKind, Reject};
 
 impl Room {
     /// Handles the next entry of the log. After a panic the room must not be used again.

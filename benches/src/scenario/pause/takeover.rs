@@ -1,5 +1,7 @@
 //! Rehydration of thousands of rooms after their worker dies. Of two workers, one takes over the other's rooms.
 
+use grandstand_harness::process::PATIENCE;
+
 use super::options::Options;
 use super::servers::{start, wait_all_moved, wait_balanced};
 use crate::error::BenchError;
@@ -11,7 +13,6 @@ use crate::progress::Progress;
 use crate::report::Figures;
 use crate::scenario::jobs::job;
 use crate::scenario::measure::settle;
-use grandstand_harness::process::PATIENCE;
 
 /// Rooms of a connection. The edge's limit is 64.
 const PER_CONNECTION: u32 = 50;

@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use bytes::BufMut;
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 
 use crate::envelope::event::state;
 use crate::envelope::message::{
     ClientKind, ClientMessage, Join, Limits, PROTOCOL, Players, Role, ServerMessage,
 };
-use grandstand_types::data::Data;
-use grandstand_types::id::RoomId;
 
 pub(super) const BASE64: GeneralPurpose = STANDARD;
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use grandstand_types::data::Data;
+use grandstand_types::id::RoomId;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -12,8 +14,6 @@ use crate::envelope::check::{self, MessageError};
 use crate::envelope::json::encode;
 use crate::envelope::message::MessageContext;
 use crate::error::ErrorKind;
-use grandstand_types::data::Data;
-use grandstand_types::id::RoomId;
 
 macro_rules! fields {
     ($($variant:ident $name:literal),* $(,)?) => {

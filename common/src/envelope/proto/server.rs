@@ -1,6 +1,7 @@
 //! An edge's messages as protobuf.
 
 use bytes::BufMut;
+use grandstand_types::data::Data;
 
 use crate::envelope::check::{self, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent, state};
@@ -10,7 +11,6 @@ use crate::envelope::message::{
 use crate::envelope::proto::fields::{decode, encode};
 use crate::envelope::proto::messages::{self, ServerKind as Kind};
 use crate::error::ErrorKind;
-use grandstand_types::data::Data;
 
 pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut impl BufMut) {
     let (id, kind) = parts(message);

@@ -1,7 +1,8 @@
 //! Inputs that the log refuses: too big for it (D27), or while it is full (D26).
 
-use super::*;
 use serde_json::json;
+
+use super::*;
 
 fn tags(bench: &mut Bench) -> Vec<AppendTag> {
     let appends = bench.commands().into_iter().filter_map(|c| match c {

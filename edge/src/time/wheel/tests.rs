@@ -1,6 +1,7 @@
-use super::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use super::*;
 
 #[expect(clippy::disallowed_methods, reason = "a base to count from")]
 fn start() -> Instant {

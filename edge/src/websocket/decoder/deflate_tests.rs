@@ -1,11 +1,12 @@
 //! Compressed messages, valid and invalid.
 
-use super::*;
-use crate::websocket::decoder::tests::{Seen, client_frame, feed};
-use crate::websocket::inflate::InflateStats;
 use flate2::{Compress, Compression, FlushCompress};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use super::*;
+use crate::websocket::decoder::tests::{Seen, client_frame, feed};
+use crate::websocket::inflate::InflateStats;
 
 const LIMIT: u32 = 60_000;
 

@@ -2,14 +2,15 @@
 
 use std::io::{self, Read, Write};
 
-use super::*;
-use crate::websocket::decoder::tests::{Seen, client_frame, feed};
-use crate::websocket::frame;
 use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
+
+use super::*;
+use crate::websocket::decoder::tests::{Seen, client_frame, feed};
+use crate::websocket::frame;
 
 /// A stream that returns `input` in pieces of at most `most` bytes and collects what is written.
 struct Pipe {

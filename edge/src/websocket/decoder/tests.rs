@@ -1,8 +1,9 @@
-use super::*;
-use crate::websocket::frame;
 use bytes::BytesMut;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+
+use super::*;
+use crate::websocket::frame;
 
 /// An event that owns its payload, or the error.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-use super::*;
-use crate::websocket::frame::{frame_len, header_len};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+
+use super::*;
+use crate::websocket::frame::{frame_len, header_len};
 
 /// Inflates a compressed payload as a receiver does.
 pub(crate) fn inflate(payload: &[u8]) -> Vec<u8> {

@@ -18,12 +18,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use grandstand_game::{Data, Lane, PlayerId};
+use grandstand_game::{Effects, LiveEffects};
+use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::params::read;
-use grandstand_game::{Effects, LiveEffects};
-use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
 use put::{Put, Values};
 
 mod put;

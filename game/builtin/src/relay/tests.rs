@@ -1,9 +1,9 @@
+use grandstand_game::{Effect, LiveTo};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde_json::Value;
 
 use super::*;
-use grandstand_game::{Effect, LiveTo};
 
 fn relay(params: &Value) -> Result<Relay, Reject> {
     let rng = &mut ChaCha8Rng::seed_from_u64(1);

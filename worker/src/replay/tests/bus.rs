@@ -6,12 +6,12 @@ use grandstand_common::bus::{Bucket, Bus, BusOptions, Read};
 use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
+use grandstand_game::Games;
 use prost::Message;
 
 use super::desk::*;
 use super::odd::Odd;
 use super::*;
-use grandstand_game::Games;
 
 fn bus(options: BusOptions) -> Bus {
     Bus::embedded(&BusOptions {

@@ -6,6 +6,7 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::wire::{Body, Empty, Entry, Input, Joined, Timer};
+use grandstand_game::Games;
 use prost::Message;
 
 use super::super::choose::{self, Choice, NoRoom};
@@ -20,7 +21,6 @@ use super::odd::Odd;
 use crate::room::Room;
 use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{self, SnapshotLimits};
-use grandstand_game::Games;
 
 /// The log, the buckets and the request of a test.
 pub(super) struct Desk {

@@ -1,5 +1,6 @@
-use super::*;
 use grandstand_common::wire::{Empty, Input};
+
+use super::*;
 
 fn chain(now: Instant) -> Chain {
     let mut chain = Chain::new("alice", 7, "e", ChainConfig::default(), now);
