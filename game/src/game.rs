@@ -15,8 +15,8 @@ use crate::effects::Effects;
 use crate::event::Event;
 use crate::live::LiveEffects;
 use crate::reject::Reject;
-use crate::serving::Spectating;
 use crate::setup::Setup;
+use crate::spectating::Spectating;
 
 /// A game's rules.
 pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {

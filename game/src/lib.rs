@@ -17,7 +17,7 @@ mod effects;
 
 mod live;
 
-mod serving;
+mod spectating;
 
 mod games;
 
@@ -31,5 +31,5 @@ pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId};
 pub use live::{LiveEffects, LiveTo};
 pub use reject::Reject;
-pub use serving::Spectating;
 pub use setup::Setup;
+pub use spectating::Spectating;

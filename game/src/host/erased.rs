@@ -12,8 +12,8 @@ use crate::event::Event;
 use crate::game::Game;
 use crate::live::LiveEffects;
 use crate::reject::Reject;
-use crate::serving::Spectating;
 use crate::setup::Setup;
+use crate::spectating::Spectating;
 
 /// A kind of game: creates and loads its rooms.
 #[derive(Debug, Clone, Copy)]

@@ -15,8 +15,8 @@ use crate::effects::{Effect, Effects};
 use crate::event::{Event, EventKind};
 use crate::live::{LiveEffects, LiveTo};
 use crate::reject::Reject;
-use crate::serving::Spectating;
 use crate::setup::Setup;
+use crate::spectating::Spectating;
 
 /// A running game. The same events give the same instance. After a panic of the game it must not be used again.
 pub struct GameInstance {
