@@ -18,7 +18,7 @@ use crate::host::proc::Usage;
 use crate::host::servers::ServersUsage;
 
 /// How long a server may take until it listens.
-const START: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Server {
             }
             let last = self.processes.last_mut();
             let ended = last.is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
-            if ended || start.elapsed() > START {
+            if ended || start.elapsed() > START_TIMEOUT {
                 return Err(BenchError::Timeout {
                     state: format!(
                         "the server does not listen; its last output: {}",
