@@ -6,8 +6,8 @@ use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::host::{Output, Panicked};
 use grandstand_game::{EventKind, Reject};
 
-use super::actor::Room;
 use super::emit::Emit;
+use super::machine::Room;
 use super::state::DELETE_TIMER;
 
 /// The time for which a finished room can be read, milliseconds (D12).

@@ -1,9 +1,9 @@
-//! The room actor: sessions around an instance of a game, driven by the entries of the room's log (D1 to D7).
+//! A room: sessions around an instance of a game, driven by the entries of the room's log (D1 to D7).
 //!
 //! A room takes entries and returns [`Emit`]s. It uses neither the clock nor the bus, so that the same entries give the
 //! same room.
 
-mod actor;
+mod machine;
 
 mod connected;
 
@@ -25,9 +25,9 @@ mod sessions;
 
 mod state;
 
-pub(crate) use actor::Room;
 pub(crate) use emit::{Emit, Welcome};
 pub(crate) use logged::Logged;
+pub(crate) use machine::Room;
 pub(crate) use open::Opened;
 pub(crate) use players::{Player, Presence};
 pub(crate) use state::{RefusedSession, RoomState};

@@ -7,9 +7,9 @@ use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
-use super::actor::Room;
 use super::emit::Emit;
 use super::logged::Logged;
+use super::machine::Room;
 
 /// The result of a `Joined` for a room that does not exist.
 pub(crate) enum Opened {

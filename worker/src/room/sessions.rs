@@ -7,9 +7,9 @@ use grandstand_common::wire::{self, Body, ItemKind};
 use grandstand_game::host::Panicked;
 use grandstand_game::{EventKind, Reject};
 
-use super::actor::Room;
 use super::emit::{Emit, Welcome};
 use super::logged::Logged;
+use super::machine::Room;
 use super::players::{Player, Presence};
 use super::sender::Sender;
 use super::state::DELETE_TIMER;
