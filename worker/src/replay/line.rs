@@ -161,7 +161,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Said {
-    fn of(data: Option<&Data>) -> Self {
+    fn new(data: Option<&Data>) -> Self {
         use base64::Engine as _;
         let standard = base64::engine::general_purpose::STANDARD;
         let mut said = Self::default();
@@ -203,7 +203,7 @@ impl Line {
     }
 
     /// The line of an entry, without effects.
-    pub(super) fn of(logged: &Logged) -> Self {
+    pub(super) fn from_logged(logged: &Logged) -> Self {
         let entry = &logged.entry;
         let mut line = Self::unreadable(logged.seq, logged.time_ms);
         let Some(body) = &entry.body else {
@@ -223,7 +223,7 @@ impl Line {
             }
             Body::Input(input) => {
                 line.input = Some(input.seq);
-                line.said = Said::of(input.data.as_ref());
+                line.said = Said::new(input.data.as_ref());
             }
             Body::Timer(timer) => {
                 line.said.timer = Some(timer.name.clone());
@@ -272,16 +272,16 @@ impl Line {
                 players: update.players,
                 spectators: update.spectators,
                 key: update.key.clone(),
-                said: Said::of(update.data.as_ref()),
+                said: Said::new(update.data.as_ref()),
             }),
             Emit::ToEdge(_, ItemKind::Direct(direct)) => self.directs.push(DirectLine {
                 player: player(direct.session),
-                said: Said::of(direct.data.as_ref()),
+                said: Said::new(direct.data.as_ref()),
             }),
             Emit::Joined(welcome) => {
                 let direct = welcome.direct.as_ref().map(|data| DirectLine {
                     player: player(welcome.session.0),
-                    said: Said::of(Some(data)),
+                    said: Said::new(Some(data)),
                 });
                 self.directs.extend(direct);
             }
@@ -330,7 +330,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    pub(super) fn of(room: Option<&Room>, hash: Option<StateHash>) -> Self {
+    pub(super) fn new(room: Option<&Room>, hash: Option<StateHash>) -> Self {
         let Some(progress) = room.map(Room::progress) else {
             return Self::default();
         };

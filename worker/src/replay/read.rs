@@ -103,7 +103,7 @@ pub async fn replay(
     }
     replay.finish(&life, is_newest, request.until);
     let place = (room, bus.layout().partition_of(room));
-    Ok(Report::of(
+    Ok(Report::new(
         replay,
         place,
         (life, others),
@@ -122,7 +122,7 @@ async fn unknown_game(
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(output).await? {
         let line = match decode(&entry) {
-            Some(logged) => Line::of(&logged),
+            Some(logged) => Line::from_logged(&logged),
             None => Line::unreadable(entry.seq, entry.time_ms),
         };
         if let Some(tell) = &mut output.line {

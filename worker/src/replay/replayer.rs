@@ -104,9 +104,9 @@ impl Replayer {
             self.tally.count(&line);
             return Some(line);
         };
-        let mut line = Line::of(&logged);
+        let mut line = Line::from_logged(&logged);
         let hash = self.hashed.as_ref().map(|hashed| hashed.hash);
-        let before = Before::of(self.replicas.room(), hash);
+        let before = Before::new(self.replicas.room(), hash);
         match self.replicas.step(&logged) {
             Ok(stepped) => {
                 line.add(&stepped, &before, self.replicas.room());
@@ -202,7 +202,7 @@ impl Replayer {
         }
         // A build with other fields serializes the same state differently.
         let loaded = snapshot.load(&self.games, &self.id).ok().flatten();
-        let loaded = loaded.and_then(|room: Room| Hashed::of(&room).ok());
+        let loaded = loaded.and_then(|room: Room| Hashed::from_room(&room).ok());
         if loaded.is_some_and(|loaded| loaded.hash == hash) {
             return Comparison::Equal {
                 seq,

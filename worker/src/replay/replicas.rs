@@ -89,7 +89,7 @@ pub(super) struct Hashed {
 }
 
 impl Hashed {
-    pub(super) fn of(room: &Room) -> Result<Self, EncodeError> {
+    pub(super) fn from_room(room: &Room) -> Result<Self, EncodeError> {
         let state = StoredState::of(room)?;
         let hash = state.hash();
         Ok(Self { state, hash })
@@ -155,7 +155,7 @@ impl Replicas {
                 step
             }
         };
-        let hashed = self.first.room().map(Hashed::of).transpose()?;
+        let hashed = self.first.room().map(Hashed::from_room).transpose()?;
         let stepped = Stepped {
             step,
             emits,
@@ -198,7 +198,7 @@ fn compare(replica: &mut Replica, logged: &Logged, first: &Stepped) -> Option<Di
 }
 
 fn compare_state(replica: &Replica, first: &Stepped) -> Option<Diverged> {
-    let hashed = match replica.room().map(Hashed::of).transpose() {
+    let hashed = match replica.room().map(Hashed::from_room).transpose() {
         Ok(hashed) => hashed,
         Err(error) => return Some(Diverged::NotStored(error.to_string())),
     };

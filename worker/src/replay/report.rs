@@ -81,7 +81,7 @@ impl Report {
         !self.comparison.is_different() && self.divergences.is_empty() && self.stopped.is_none()
     }
 
-    pub(super) fn of(
+    pub(super) fn new(
         replayer: Replayer,
         (room, partition): (&RoomId, Partition),
         (life, others): (Life, Vec<u64>),

@@ -73,7 +73,7 @@ impl Stored {
         let checkpoint = value(checkpoint).and_then(|v| serde_json::from_slice(&v).ok());
         let quarantine = value(quarantine).and_then(|v| serde_json::from_slice(&v).ok());
         Self {
-            key: Key::of(key, checkpoint.as_ref()),
+            key: Key::new(key, checkpoint.as_ref()),
             quarantine,
             log,
         }
@@ -93,7 +93,7 @@ impl Stored {
 }
 
 impl Key {
-    fn of(entry: Option<KvEntry>, checkpoint: Option<&Checkpoint>) -> Self {
+    fn new(entry: Option<KvEntry>, checkpoint: Option<&Checkpoint>) -> Self {
         let Some(entry) = entry else {
             return Self::Nothing;
         };

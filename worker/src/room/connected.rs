@@ -25,7 +25,7 @@ impl Default for Connected {
 }
 
 impl Connected {
-    pub(super) fn of(state: &RoomState) -> Self {
+    pub(super) fn from_state(state: &RoomState) -> Self {
         let mut counted = Self::default();
         for player in state.players.values() {
             if player.presence == Presence::Connected {

@@ -43,7 +43,7 @@ pub(crate) struct Welcome {
 
 impl Welcome {
     /// The welcome of `player`'s current session.
-    pub(super) fn of(player: &Player, direct: Option<Data>) -> Self {
+    pub(super) fn new(player: &Player, direct: Option<Data>) -> Self {
         Self {
             edge: player.edge.clone(),
             session: player.session,

@@ -57,7 +57,7 @@ impl Room {
 
     /// The room of a snapshot.
     pub(crate) fn restore(id: RoomId, game: GameInstance, state: RoomState, last: u64) -> Self {
-        let connected = Connected::of(&state);
+        let connected = Connected::from_state(&state);
         Self {
             id,
             game,
@@ -140,7 +140,7 @@ impl Room {
     pub(crate) fn welcome(&self, session: SessionId) -> Option<Result<Welcome, Panicked>> {
         let (id, player) = self.state.player_of(session)?;
         let direct = self.game.private(id);
-        Some(direct.map(|direct| Welcome::of(player, direct)))
+        Some(direct.map(|direct| Welcome::new(player, direct)))
     }
 
     /// Whether the session is an earlier one of a player.

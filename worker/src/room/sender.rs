@@ -17,7 +17,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// The sender of `entry`; `None` if the player or edge is not a valid name.
-    pub(super) fn of(entry: &wire::Entry) -> Option<Self> {
+    pub(super) fn from_entry(entry: &wire::Entry) -> Option<Self> {
         Some(Self {
             player: entry.player.parse().ok()?,
             session: SessionId(entry.session),

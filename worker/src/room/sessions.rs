@@ -26,7 +26,7 @@ impl Room {
         if let Some(Body::Timer(timer)) = &entry.body {
             return self.on_timer(logged.time_ms, timer, emits);
         }
-        let Some(sender) = Sender::of(entry) else {
+        let Some(sender) = Sender::from_entry(entry) else {
             return Ok(());
         };
         let before = self.connected_on(&sender.player);
@@ -348,7 +348,7 @@ impl Room {
     ) -> Result<(), Panicked> {
         if let Some(player) = self.state.players.get(&sender.player) {
             let private = self.game.private(&sender.player)?;
-            emits.push(Emit::Joined(Box::new(Welcome::of(
+            emits.push(Emit::Joined(Box::new(Welcome::new(
                 player,
                 private.or(direct),
             ))));

@@ -206,7 +206,7 @@ impl Desk {
         }
         replay.finish(&life, is_newest, self.request.until);
         let place = (&self.room, Partition(0));
-        Ok(Report::of(
+        Ok(Report::new(
             replay,
             place,
             (life, others),
