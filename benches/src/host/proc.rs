@@ -20,7 +20,7 @@ impl Usage {
     ///
     /// # Errors
     /// If it does not run.
-    pub fn of(pid: u32) -> io::Result<Self> {
+    pub fn read(pid: u32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let ticks = ticks(&stat).ok_or_else(|| unreadable("stat"))?;
         Ok(Self {
@@ -33,9 +33,9 @@ impl Usage {
     ///
     /// # Errors
     /// If one does not run.
-    pub fn of_all(pids: &[u32]) -> io::Result<Self> {
+    pub fn read_all(pids: &[u32]) -> io::Result<Self> {
         pids.iter().try_fold(Self::default(), |sum, &pid| {
-            let one = Self::of(pid)?;
+            let one = Self::read(pid)?;
             Ok(Self {
                 cpu_s: sum.cpu_s + one.cpu_s,
                 memory: sum.memory + one.memory,
@@ -118,12 +118,12 @@ mod tests {
     #[test]
     fn this_process_uses_cpu_time_and_memory() {
         let own = std::process::id();
-        let before = Usage::of(own).unwrap();
+        let before = Usage::read(own).unwrap();
         assert!(before.memory > 100_000, "{before:?}");
         assert!(before.cpu_s >= 0.0);
-        let twice = Usage::of_all(&[own, own]).unwrap();
+        let twice = Usage::read_all(&[own, own]).unwrap();
         assert!(twice.memory > before.memory);
-        assert!(Usage::of(u32::MAX).is_err());
+        assert!(Usage::read(u32::MAX).is_err());
         assert_eq!(program(own).unwrap(), std::env::current_exe().unwrap());
     }
 }

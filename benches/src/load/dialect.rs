@@ -36,7 +36,7 @@ pub(crate) enum Step {
 
 impl Dialect {
     /// Grandstand's protocol in this encoding.
-    pub fn of(encoding: Encoding) -> Self {
+    pub fn new(encoding: Encoding) -> Self {
         match encoding {
             Encoding::Json => Self::Grandstand,
             Encoding::Proto => Self::GrandstandProto,

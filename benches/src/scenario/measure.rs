@@ -77,7 +77,7 @@ pub async fn measure_until(
     let pids: Vec<_> = loads.iter().flat_map(|load| load.pids()).collect();
     let generators = || {
         pids.iter()
-            .map(|&pid| Usage::of(pid))
+            .map(|&pid| Usage::read(pid))
             .collect::<Result<Vec<_>, _>>()
     };
     // Earlier counts are discarded. CPU time and received messages count from here, shortly before the window.

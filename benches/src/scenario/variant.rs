@@ -89,7 +89,7 @@ impl Repeat {
             };
             variants.push(Variant {
                 name: if self.encoding.len() > 1 { name } else { "" }.to_owned(),
-                dialect: Dialect::of(encoding),
+                dialect: Dialect::new(encoding),
                 edge: Vec::new(),
             });
         }

@@ -94,7 +94,7 @@ impl Site {
     }
 
     /// A site of processes that already run.
-    pub fn of(edges: Vec<Process>, worker: Option<Process>, nats: Option<NatsServer>) -> Self {
+    pub fn new(edges: Vec<Process>, worker: Option<Process>, nats: Option<NatsServer>) -> Self {
         Self {
             edges,
             worker,

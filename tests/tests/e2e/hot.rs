@@ -31,7 +31,7 @@ async fn hot_site() -> Site {
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
         .env("GRANDSTAND_EDGE_ROOMS_LINGER_MS", 500);
     let (worker, edge) = tokio::join!(Process::start(worker, false), Process::start(edge, true));
-    Site::of(vec![edge], Some(worker), Some(nats))
+    Site::new(vec![edge], Some(worker), Some(nats))
 }
 
 /// Counts the room's updates in the messages received so far, and those messages.

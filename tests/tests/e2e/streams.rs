@@ -16,7 +16,7 @@ fn dev(log: &str) -> Start {
 /// Plays while the log fails, then ends the process in order.
 async fn plays(start: Start) -> f64 {
     let process = Process::start(start, true).await;
-    let mut site = Site::of(vec![process], None, None);
+    let mut site = Site::new(vec![process], None, None);
     for index in 0..3 {
         let room = "relay-log";
         let mut client = site.client(0, &format!("player-{index}")).await;
@@ -85,7 +85,7 @@ async fn d28_a_reader_that_stops_reading_stalls_nothing() {
 async fn d28_a_reader_that_goes_away_later_ends_nothing() {
     let (reader, writer) = pipe().unwrap();
     let process = Process::start(dev("debug").stderr(writer), true).await;
-    let mut site = Site::of(vec![process], None, None);
+    let mut site = Site::new(vec![process], None, None);
     drop(reader);
     let mut client = site.client(0, "alice").await;
     client.join("relay-log", json!({})).await;

@@ -47,7 +47,7 @@ async fn ends(process: &mut Process, clients: Vec<Client>, part: &str) {
 
 async fn dies_in_dev(how: &str, part: &str) {
     let process = Process::start(dev(), true).await;
-    let mut site = Site::of(vec![process], None, None);
+    let mut site = Site::new(vec![process], None, None);
     let clients = clients(&site).await;
     site.edges[0].inject(how, part).await;
     ends(&mut site.edges[0], clients, part).await;
@@ -94,7 +94,7 @@ async fn d28_a_dead_part_ends_edges_and_workers_and_play_goes_on_without_them() 
         Process::start(edge(), true),
         Process::start(edge(), true)
     );
-    let mut site = Site::of(vec![edge_1, edge_2], None, None);
+    let mut site = Site::new(vec![edge_1, edge_2], None, None);
     let mut alice = site.client(0, "alice").await;
     alice.join(ROOM, json!({})).await;
     alice.input(ROOM, json!({"say": 1})).await;
@@ -182,7 +182,7 @@ async fn d28_a_hanging_room_loop_is_replaced_and_does_not_delay_the_end_of_its_w
         Process::start(worker, false),
         Process::start(edge(&nats.url()), true)
     );
-    let site = Site::of(vec![edge], None, None);
+    let site = Site::new(vec![edge], None, None);
     let on_loop = |index: u16| {
         let rooms = (0..).map(|n| format!("relay-{n}"));
         let of = |room: &str| room.parse::<RoomId>().unwrap().partition(PARTITIONS).0 % 2;

@@ -155,7 +155,7 @@ impl Load {
     /// # Errors
     /// If one has ended.
     pub fn usage(&self) -> Result<Usage, BenchError> {
-        Usage::of_all(&self.pids()).map_err(BenchError::Proc)
+        Usage::read_all(&self.pids()).map_err(BenchError::Proc)
     }
 
     /// The process ids.

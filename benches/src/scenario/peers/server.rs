@@ -183,7 +183,7 @@ impl Server {
         let own = self.processes.iter().filter_map(Child::id);
         let pids: Vec<_> = own.flat_map(with_children).collect();
         Ok(ServersUsage {
-            edges: Usage::of_all(&pids).map_err(BenchError::Proc)?,
+            edges: Usage::read_all(&pids).map_err(BenchError::Proc)?,
             ..ServersUsage::default()
         })
     }
