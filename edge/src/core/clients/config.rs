@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The limits of one client.
+/// The limits of one client. The defaults of the keys in `[limits]` are these.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientConfig {
     /// Messages that a client may send per second, on average; 0 for any number. Pings, pongs and fragments count as well.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::chain::ChainConfig;
 use super::delay::DeliveryPolicy;
 
-/// The settings of all rooms of a core.
+/// The settings of all rooms of a core. The defaults of the keys in `[rooms]` and `[limits]` are these.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomConfig {
     /// Bytes of updates that each lane keeps for clients that return. The same as the workers'.

@@ -7,6 +7,7 @@ use grandstand_common::process::config::Checks;
 use serde::{Deserialize, Serialize};
 
 use super::origins;
+use crate::core::{ClientConfig, RoomConfig};
 use crate::websocket::deflate::DeflateOptions;
 
 /// The edge's name, addresses and shards.
@@ -125,19 +126,20 @@ pub struct LimitsSection {
 
 impl Default for LimitsSection {
     fn default() -> Self {
+        let (clients, in_rooms) = (ClientConfig::default(), RoomConfig::default());
         Self {
             message_bytes: 64 * 1024,
             rooms: 64,
-            messages_per_s: 500,
-            message_burst: 2000,
-            player_input_bytes_per_s: 1 << 20,
-            room_input_bytes_per_s: 4 << 20,
-            outbox_bytes: 256 * 1024,
-            close_slow_players: false,
-            join_answer_ms: 2_000,
-            departing: 64,
-            departing_in_all: 16_384,
-            departing_bytes_in_all: 64 << 20,
+            messages_per_s: clients.messages_per_s,
+            message_burst: clients.message_burst,
+            player_input_bytes_per_s: in_rooms.player_input_bytes_per_s,
+            room_input_bytes_per_s: in_rooms.room_input_bytes_per_s,
+            outbox_bytes: in_rooms.outbox_bytes as u32,
+            close_slow_players: clients.close_slow_players,
+            join_answer_ms: clients.join_answer.as_millis() as u64,
+            departing: clients.departing,
+            departing_in_all: clients.departing_in_all as u32,
+            departing_bytes_in_all: clients.departing_bytes_in_all as u32,
             handshake_ms: 10_000,
             handshakes: 1024,
             accepts: 2,
@@ -226,14 +228,15 @@ pub struct RoomsSection {
 
 impl Default for RoomsSection {
     fn default() -> Self {
+        let rooms = RoomConfig::default();
         Self {
-            ring_bytes: 64 * 1024,
-            linger_ms: 30_000,
+            ring_bytes: rooms.ring_bytes as u32,
+            linger_ms: rooms.linger.as_millis() as u64,
             flush_slice_us: 100,
             flush_interval_us: 0,
             spectator_max_rate_hz: 0,
             spectator_delay_ms: 0,
-            hold_bytes: 4 * 1024 * 1024,
+            hold_bytes: rooms.delay_bytes as u32,
         }
     }
 }
