@@ -41,7 +41,7 @@ pub(super) async fn run(
     totals.add(fault, &probes, &others);
     for (index, process) in servers.rig.workers.iter().enumerate() {
         if without != Some(index) {
-            let usage = Usage::of(process.pid()).map_err(BenchError::Proc)?;
+            let usage = Usage::read(process.pid()).map_err(BenchError::Proc)?;
             totals.memory = totals.memory.max(usage.memory);
         }
     }
