@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
         server.start(&supervisor, Rc::default());
         for listener in listeners {
             println!("ws://{}/v1/echo", listener.local_addr()?);
-            server.accept(listener, &supervisor).await?;
+            server.accept(listener, None, &supervisor).await?;
         }
         Ok(())
     })

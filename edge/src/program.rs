@@ -83,6 +83,9 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
         _ => Failure::new(e.exit(), e.to_string()),
     })?;
     tracing::info!(address = %edge.address(), "clients may connect");
+    if let Some(address) = edge.tls_address() {
+        tracing::info!(%address, "clients may connect with TLS");
+    }
     let wanted = config.listener().backlog;
     if let Some(cap) = capped(wanted) {
         tracing::info!(

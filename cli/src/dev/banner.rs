@@ -17,6 +17,8 @@ pub(super) struct Banner {
     pub(super) games: Vec<&'static str>,
     /// The address for clients.
     pub(super) listen: SocketAddr,
+    /// The address for clients with TLS.
+    pub(super) tls: Option<SocketAddr>,
     /// The address of health checks and metrics.
     pub(super) admin: SocketAddr,
     /// The folder that keeps rooms.
@@ -84,6 +86,9 @@ impl fmt::Display for Banner {
         writeln!(f, "rooms    {}", self.rooms())?;
         writeln!(f, "health   http://{admin}/ready")?;
         writeln!(f, "metrics  http://{admin}/metrics")?;
+        if let Some(tls) = self.tls {
+            writeln!(f, "TLS      wss://{}/v1/ws", reachable(tls))?;
+        }
         if self.echo {
             writeln!(f, "echo     ws://{at}/v1/echo")?;
         }
@@ -153,6 +158,7 @@ mod tests {
             program: "target/release/grandstand".to_owned(),
             games: vec!["memory", "relay"],
             listen: listen.parse().unwrap(),
+            tls: None,
             admin: "127.0.0.1:8081".parse().unwrap(),
             data: None,
             nats: None,

@@ -101,6 +101,7 @@ async fn drive(
         program: std::env::args().next().unwrap_or_default(),
         games: names,
         listen: edge.address(),
+        tls: edge.tls_address(),
         admin: admin.address(),
         data: args.data,
         nats: args.nats,

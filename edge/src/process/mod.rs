@@ -6,6 +6,8 @@ mod options;
 
 pub mod config;
 
+mod certificates;
+
 pub mod leases;
 
 pub mod liveness;
@@ -26,12 +28,13 @@ use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::server::listen::bind;
+use crate::server::listen::{ListenError, bind};
+use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::EdgeConfig;
-use thread::ShardThread;
+use thread::{Listener, ShardThread};
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
@@ -45,6 +48,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Edge {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     stop: watch::Sender<Option<Duration>>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
@@ -53,9 +57,14 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The address on which it listens.
+    /// The address for clients without TLS; if there is none, that for clients with TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address for clients with TLS.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
@@ -96,7 +105,8 @@ pub async fn start(
     metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
     // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
-    drop(bind(&config.listener(), config.shards())?);
+    let tls = config.tls.tls()?;
+    drop(listen(config, tls.as_ref())?);
     component.set(Phase::Starting("connecting to the bus".into()));
     let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
@@ -108,10 +118,15 @@ pub async fn start(
         BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
-    let listeners = bind(&config.listener(), config.shards())?;
-    let address = listeners
-        .first()
-        .map_or(Ok(config.edge.listen), |listener| listener.local_addr())?;
+    let listeners = listen(config, tls.as_ref())?;
+    let (mut address, mut tls_address) = (None, None);
+    for (listener, tls) in listeners.first().into_iter().flatten() {
+        let addr = listener.local_addr()?;
+        address.get_or_insert(addr);
+        if tls.is_some() {
+            tls_address = Some(addr);
+        }
+    }
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -133,7 +148,7 @@ pub async fn start(
     let (stop, stopped) = watch::channel(None);
     let (running, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
-    for (index, (listener, edge)) in listeners.into_iter().zip(edges).enumerate() {
+    for (index, (listeners, edge)) in listeners.into_iter().zip(edges).enumerate() {
         let name = format!("edge-{index}");
         let thread = ShardThread {
             pulse: component.pulse(&name),
@@ -141,7 +156,7 @@ pub async fn start(
             config: config.clone(),
             options: options.clone(),
             edge,
-            listener,
+            listeners,
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
@@ -175,13 +190,35 @@ pub async fn start(
             _ = stopped.wait_for(Option::is_some) => {}
         }
     });
+    if let Some(tls) = tls {
+        let every = Duration::from_secs(config.tls.reload_s);
+        let metrics = metrics.certificates.clone();
+        let followed = certificates::drive_certificates(tls, every, metrics);
+        supervisor.keep("certificates", followed);
+    }
     let drain = Duration::from_millis(config.edge.drain_ms);
     Ok(Edge {
-        address,
+        address: address.unwrap_or(config.edge.listen),
+        tls_address,
         stop,
         ended,
         drain,
         alive,
         supervisor: options.supervisor,
     })
+}
+
+/// Binds the listeners of each shard: without TLS, with TLS, or both.
+fn listen(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<Vec<Listener>>, ListenError> {
+    let plain = config.tls.plain.then(|| (config.listener(), None));
+    let encrypted = config.tls_listener().map(|options| (options, tls.cloned()));
+    let mut shards: Vec<Vec<Listener>> = Vec::new();
+    shards.resize_with(config.shards(), Vec::new);
+    for (options, tls) in plain.into_iter().chain(encrypted) {
+        let listeners = bind(&options, config.shards())?;
+        for (shard, listener) in shards.iter_mut().zip(listeners) {
+            shard.push((listener, tls.clone()));
+        }
+    }
+    Ok(shards)
 }

@@ -11,6 +11,7 @@ use grandstand_common::supervisor::Supervisor;
 use crate::process::config::EdgeConfig;
 use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
+use crate::server::tls::TlsError;
 use crate::shard::admission::AdmissionPolicy;
 
 /// An error of an edge, at its start or later.
@@ -19,6 +20,9 @@ pub enum EdgeError {
     /// It cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Its certificates cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// It cannot connect to the bus, or not join the cluster.
     #[error(transparent)]
     Bus(#[from] StartError),
@@ -38,7 +42,7 @@ impl EdgeError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Listen(ListenError::Taken { .. }) => Exit::AddressInUse,
-            Self::Listen(_) => Exit::Config,
+            Self::Listen(_) | Self::Tls(_) => Exit::Config,
             Self::Bus(error) => error.exit(),
             Self::Subscribe(_) => Exit::Unavailable,
             Self::Thread(_) | Self::Ended => Exit::Internal,

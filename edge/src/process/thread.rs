@@ -23,6 +23,7 @@ use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::routes::{Route, Routes};
+use crate::server::tls::Tls;
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
@@ -33,12 +34,15 @@ use crate::shard::{self, FlushOptions, LogRefusals};
 /// The most time for the close handshakes of a shard that has failed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A listening socket, with its TLS if clients need it there.
+pub(super) type Listener = (std::net::TcpListener, Option<Tls>);
+
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
     pub(super) config: EdgeConfig,
     pub(super) options: EdgeOptions,
     pub(super) edge: EdgeId,
-    pub(super) listener: std::net::TcpListener,
+    pub(super) listeners: Vec<Listener>,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     pub(super) refusals: LogRefusals,
@@ -121,8 +125,11 @@ impl ShardThread {
         shard::start(&shard, to, flush, self.metrics).await?;
         pulse.begin();
         let driving = server.start(&supervisor, pulse);
-        let accepting = server.accept(self.listener, &supervisor);
-        let accepting = supervisor.keep_local("accept", accepting);
+        let accepting = self.listeners.into_iter().map(|(listener, tls)| {
+            let accepting = server.accept(listener, tls, &supervisor);
+            supervisor.keep_local("accept", accepting)
+        });
+        let accepting: Vec<_> = accepting.collect();
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
         let within = match stopped.wait_for(Option::is_some).await {
@@ -130,7 +137,9 @@ impl ShardThread {
             // The process has dropped the sender, so it ends.
             Err(_) => Duration::ZERO,
         };
-        accepting.abort();
+        for accepting in accepting {
+            accepting.abort();
+        }
         tokio::select! {
             biased;
             () = supervisor.failed() => {}

@@ -156,14 +156,13 @@ impl Connection {
                 continue;
             }
             match context.connections.read(self.key, bytes, turn.now) {
-                Ok(count) if count > 0 => {
-                    context.count_received(count);
-                    // A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
-                    more = wary || count == bytes.len();
-                    self.feed(&mut bytes[..count], &mut turn);
+                Ok(received) => {
+                    context.count_received(received.count);
+                    more = wary || received.more;
+                    self.feed(&mut bytes[..received.count], &mut turn);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Wait,
-                _ => return Progress::End,
+                Err(_) => return Progress::End,
             }
         }
         match self.settle(context) {

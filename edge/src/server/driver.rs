@@ -19,6 +19,7 @@ use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;
 use crate::server::handler::CloseReason;
+use crate::server::tls::session::LEAST_BUFFER;
 use crate::server::yielding::yield_cpu;
 use crate::websocket::inflate::Inflater;
 
@@ -51,12 +52,15 @@ impl Driver {
         let context = &self.context;
         let UpgradedSocket {
             socket,
+            tls,
             route: index,
             info,
             early,
         } = upgraded;
         let route = context.route(index);
-        let key = context.connections.insert(socket, route.outbox_bytes)?;
+        let key = context
+            .connections
+            .insert(socket, tls, route.outbox_bytes)?;
         let connection = Connection::new(key, index, route, &info, early);
         if connection.has_input() {
             context.connections.wake(key);
@@ -76,7 +80,7 @@ impl Driver {
         let poll = context.connections.take_poll();
         let mut poller = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
         let mut buffers = ReadBuffers {
-            bytes: vec![0; context.options.scratch_bytes.max(1024)],
+            bytes: vec![0; context.options.scratch_bytes.max(LEAST_BUFFER)],
             inflater: Inflater::default(),
             pongs: Vec::new(),
         };

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::connections::Connections;
+use crate::server::tls::session::LEAST_BUFFER;
 
 /// The interval at which all sockets are tried.
 const EVERY: Duration = Duration::from_millis(20);
@@ -20,7 +21,7 @@ const READS: usize = 16;
 /// read the close frame.
 pub(crate) async fn close_all(mut connections: Connections, why: ErrorKind, within: Duration) {
     let end = Instant::now() + within;
-    let mut scratch = vec![0; 16 << 10];
+    let mut scratch = vec![0; LEAST_BUFFER];
     loop {
         // A handshake may have opened another one since.
         for key in connections.open_keys() {
@@ -46,7 +47,6 @@ fn is_gone(connections: &Connections, key: ConnKey, scratch: &mut [u8]) -> bool 
     let now = Instant::now().into_std();
     for _ in 0..READS {
         match connections.read(key, scratch, now) {
-            Ok(0) => return true,
             Ok(_) => {}
             Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
         }

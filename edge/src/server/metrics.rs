@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use rustls::ProtocolVersion;
 
 /// The reason why an accept failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -23,6 +24,34 @@ struct Failed {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Why {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TlsHandshake {
+    version: &'static str,
+    result: &'static str,
+}
+
+/// The metrics of certificates. Clones share their gauges.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateMetrics {
+    days_left: Family<Vec<(&'static str, String)>, Gauge>,
+}
+
+impl CertificateMetrics {
+    /// Registers the metrics with a registry whose prefix is `grandstand_edge`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tls_certificate_days_left",
+            "Days until a TLS certificate in use expires, by its file",
+            self.days_left.clone(),
+        );
+    }
+
+    pub(crate) fn set_days_left(&self, file: &impl ToString, days: i64) {
+        let labels = vec![("file", file.to_string())];
+        self.days_left.get_or_create(&labels).set(days);
+    }
 }
 
 /// The metrics of the sockets. Clones share their counters.
@@ -45,6 +74,7 @@ pub struct ServerMetrics {
     accept_failures: Family<Failed, Counter>,
     refused: Family<Why, Counter>,
     closed: Family<Why, Counter>,
+    tls_handshakes: Family<TlsHandshake, Counter>,
 }
 
 impl ServerMetrics {
@@ -96,6 +126,11 @@ impl ServerMetrics {
             "Closed WebSocket connections, by reason",
             self.closed.clone(),
         );
+        registry.register(
+            "tls_handshakes",
+            "TLS handshakes, by version and result",
+            self.tls_handshakes.clone(),
+        );
     }
 
     pub(crate) fn on_accept_failure(&self, reason: AcceptFailure) {
@@ -104,6 +139,22 @@ impl ServerMetrics {
 
     pub(crate) fn on_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
+    }
+
+    /// Counts a TLS handshake: the negotiated version and whether it was resumed, `None` if it has failed.
+    pub(crate) fn on_tls_handshake(&self, negotiated: Option<(ProtocolVersion, bool)>) {
+        let version = match negotiated {
+            Some((ProtocolVersion::TLSv1_3, _)) => "1.3",
+            Some((ProtocolVersion::TLSv1_2, _)) => "1.2",
+            _ => "",
+        };
+        let result = match negotiated {
+            Some((_, true)) => "resumed",
+            Some((_, false)) => "full",
+            None => "failed",
+        };
+        let labels = TlsHandshake { version, result };
+        self.tls_handshakes.get_or_create(&labels).inc();
     }
 
     pub(crate) fn on_closed(&self, reason: &'static str) {

@@ -18,6 +18,8 @@ pub mod connections;
 
 pub mod handler;
 
+pub mod tls;
+
 pub mod echo;
 
 pub mod metrics;
@@ -44,6 +46,7 @@ use context::{ServerContext, ServerOptions};
 use driver::Driver;
 use metrics::ServerMetrics;
 use routes::Routes;
+use tls::Tls;
 use yielding::yield_cpu;
 
 /// The longest sleep between two checks of the timers, because a timer set during the sleep may be due first.
@@ -84,16 +87,19 @@ impl Server {
         supervisor.keep_local("connections", driver.drive(pulse))
     }
 
-    /// Accepts connections forever. `supervisor` starts their handshakes. Dropping the future only stops accepting.
+    /// Accepts connections forever, with TLS if it is given. `supervisor` starts their handshakes. Dropping the future only
+    /// stops accepting.
     ///
     /// # Errors
     /// If the listener cannot be registered with the running runtime.
     pub fn accept(
         &self,
         listener: TcpListener,
+        tls: Option<Tls>,
         supervisor: &Supervisor,
     ) -> impl Future<Output = io::Result<()>> + use<> {
-        listen::drive_accept(Rc::clone(&self.driver), listener, supervisor.clone())
+        let driver = Rc::clone(&self.driver);
+        listen::drive_accept(driver, (listener, tls), supervisor.clone())
     }
 
     #[cfg(test)]

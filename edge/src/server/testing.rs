@@ -22,6 +22,7 @@ use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::server::listen::{ListenOptions, bind};
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Page, Pages, Route, Routes};
+use crate::server::tls::Tls;
 use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::frame_len;
 use crate::websocket::frame::{Message, MessageKind};
@@ -98,11 +99,12 @@ pub(crate) struct Rig {
 }
 
 /// The settings of a [`Rig`].
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) options: ServerOptions,
     pub(crate) heartbeat: Duration,
     pub(crate) addr: &'static str,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Default for Setup {
@@ -111,6 +113,7 @@ impl Default for Setup {
             options: ServerOptions::default(),
             heartbeat: Duration::from_secs(25),
             addr: "127.0.0.1:0",
+            tls: None,
         }
     }
 }
@@ -161,7 +164,7 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         let addr = listener.local_addr().unwrap();
         let supervisor = Supervisor::default();
         server.start(&supervisor, Rc::default());
-        supervisor.keep_local("accept", server.accept(listener, &supervisor));
+        supervisor.keep_local("accept", server.accept(listener, setup.tls, &supervisor));
         let rig = Rig {
             server,
             conns,

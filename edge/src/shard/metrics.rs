@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::core::{Core, Counts};
-use crate::server::metrics::ServerMetrics;
+use crate::server::metrics::{CertificateMetrics, ServerMetrics};
 
 /// A counter's name, its help text, and its value among a core's counts.
 type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
@@ -115,6 +115,8 @@ pub struct EdgeMetrics {
     rooms: Gauge,
     /// Whether the edge is degraded, since when, and why.
     pub degraded: DegradedMetrics,
+    /// The certificates.
+    pub certificates: CertificateMetrics,
     /// The metrics of its connections to the bus.
     pub bus: BusMetrics,
 }
@@ -137,8 +139,11 @@ impl EdgeMetrics {
         registry.register("rooms", "Rooms open on this edge", rooms.clone());
         let degraded = DegradedMetrics::default();
         degraded.register(registry);
+        let certificates = CertificateMetrics::default();
+        certificates.register(registry);
         Self {
             degraded,
+            certificates,
             server,
             plain,
             errors: errors.with_labels(&[]),

@@ -4,6 +4,8 @@ mod origins;
 
 mod sections;
 
+mod tls;
+
 use std::time::Duration;
 
 use grandstand_common::auth::AuthConfig;
@@ -19,6 +21,8 @@ use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
 
 pub use sections::{CompressionSection, EdgeSection, LimitsSection, RoomsSection, TcpSection};
+pub use tls::TlsSection;
+pub(crate) use tls::now_s;
 
 /// The configuration of an edge process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,8 @@ pub struct EdgeConfig {
     pub rooms: RoomsSection,
     /// Socket options.
     pub tcp: TcpSection,
+    /// The listener with TLS.
+    pub tls: TlsSection,
 }
 
 impl Config for EdgeConfig {
@@ -51,10 +57,12 @@ impl Config for EdgeConfig {
         self.compression.validate(checks);
         self.rooms.validate(checks);
         self.tcp.validate(checks);
+        self.tls.validate(checks);
     }
 
     fn advise(&self, checks: &mut Checks) {
         self.auth.advise("auth", checks);
+        self.tls.advise(checks);
         let message = self.limits.message_bytes;
         for (key, bytes, otherwise) in [
             (
@@ -142,7 +150,16 @@ impl EdgeConfig {
         }
     }
 
-    /// The listeners' options.
+    /// The options of the listeners with TLS; `None` if there are none.
+    pub fn tls_listener(&self) -> Option<ListenOptions> {
+        let addr = self.tls.address()?;
+        Some(ListenOptions {
+            addr,
+            ..self.listener()
+        })
+    }
+
+    /// The options of the listeners without TLS.
     pub fn listener(&self) -> ListenOptions {
         let some = |bytes: u32| (bytes > 0).then_some(bytes as usize);
         ListenOptions {

@@ -24,17 +24,19 @@ use tokio::sync::Notify;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 use crate::server::handler::{ConnectInfo, error_kind};
+use crate::server::tls::session::TlsSession;
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use table::Table;
 
 pub(crate) use poller::{Poller, Readiness};
-pub(crate) use socket::{ConnState, FlushStatus};
+pub(crate) use socket::{ConnState, FlushStatus, Received};
 
 /// An upgraded socket, and its client's handshake.
 #[derive(Debug)]
 pub(crate) struct UpgradedSocket {
     pub(crate) socket: std::net::TcpStream,
+    pub(crate) tls: Option<Box<TlsSession>>,
     /// The index of its route among the server's.
     pub(crate) route: u8,
     pub(crate) info: ConnectInfo,
@@ -122,9 +124,15 @@ impl Connections {
     ///
     /// # Errors
     /// If the kernel cannot watch another socket.
-    pub(crate) fn insert(&self, socket: std::net::TcpStream, cap: u32) -> io::Result<ConnKey> {
+    pub(crate) fn insert(
+        &self,
+        socket: std::net::TcpStream,
+        tls: Option<Box<TlsSession>>,
+        cap: u32,
+    ) -> io::Result<ConnKey> {
         let socket = mio::net::TcpStream::from_std(socket);
-        self.0.table.borrow_mut().insert(socket, cap, now())
+        let mut table = self.0.table.borrow_mut();
+        table.insert((socket, tls), cap, now())
     }
 
     /// Removes the connection and closes its socket.
@@ -166,15 +174,20 @@ impl Connections {
         conn.flush(now)
     }
 
-    /// Reads available bytes into `scratch`. Returns 0 at the end of the stream.
+    /// Reads available bytes into `scratch`.
     ///
     /// # Errors
     /// `WouldBlock` if no bytes are available; any other error means that the connection is lost.
-    pub(crate) fn read(&self, key: ConnKey, scratch: &mut [u8], now: Instant) -> io::Result<usize> {
+    pub(crate) fn read(
+        &self,
+        key: ConnKey,
+        scratch: &mut [u8],
+        now: Instant,
+    ) -> io::Result<Received> {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now);
         let Some(conn) = table.get_mut(key) else {
-            return Ok(0);
+            return Err(io::ErrorKind::NotConnected.into());
         };
         conn.read(scratch, now)
     }

@@ -16,6 +16,7 @@ use crate::conn::key::ConnKey;
 use crate::conn::transport::SendStatus;
 use crate::server::connections::outbox::Outbox;
 use crate::server::connections::socket::{ConnEntry, ConnState};
+use crate::server::tls::session::TlsSession;
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
@@ -83,7 +84,7 @@ impl Table {
 
     pub(super) fn insert(
         &mut self,
-        mut socket: TcpStream,
+        (mut socket, tls): (TcpStream, Option<Box<TlsSession>>),
         cap: u32,
         now: Instant,
     ) -> io::Result<ConnKey> {
@@ -102,6 +103,7 @@ impl Table {
         let deadline = now + self.silence(key);
         self.conns.insert(ConnEntry {
             socket,
+            tls,
             generation,
             outbox: None,
             last_activity: CoarseInstant::new(now.saturating_duration_since(self.start)),
@@ -114,6 +116,9 @@ impl Table {
             woken: false,
         });
         self.wheel.insert(deadline, key);
+        if let Some(conn) = self.get_mut(key) {
+            conn.send_encrypted();
+        }
         Ok(key)
     }
 
@@ -134,7 +139,8 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, key: ConnKey) {
-        if self.get_mut(key).is_some() {
+        if let Some(conn) = self.get_mut(key) {
+            conn.end_tls();
             let index = key.index as usize;
             self.generations[index] = self.generations[index].wrapping_add(1);
             // Closing the socket removes it from the poll.
@@ -176,7 +182,7 @@ impl Table {
             };
         }
         let sent = match conn.write(frames) {
-            Ok(count) if count == frames.len() => return SendStatus::Written,
+            Ok(count) if conn.has_written(count, frames.len()) => return SendStatus::Written,
             Ok(count) => {
                 conn.queue_rest(frames, count, control);
                 SendStatus::Queued

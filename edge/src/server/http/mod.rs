@@ -8,6 +8,8 @@ mod request;
 
 mod response;
 
+mod stream;
+
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,14 +28,17 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::server::connections::UpgradedSocket;
 use crate::server::context::ServerContext;
 use crate::server::handler::ConnectInfo;
+use crate::server::tls::stream::TlsStream;
+use stream::ClientStream;
 
 pub use error::HttpError;
 
@@ -42,11 +48,11 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The most bytes read from a refused client in this time.
 const LINGER_BYTES: usize = 256 << 10;
 
-/// Serves HTTP on a socket. Returns the socket if it was upgraded.
+/// Serves HTTP on a socket, with TLS if there is a configuration for it. Returns the socket if it was upgraded.
 pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
-    socket: TcpStream,
-    peer: SocketAddr,
+    (socket, peer): (TcpStream, SocketAddr),
+    tls: Option<Arc<ServerConfig>>,
 ) -> Option<UpgradedSocket> {
     let deadline = Instant::now() + context.options.handshake_timeout;
     // A client that has sent nothing costs no HTTP state.
@@ -56,11 +62,22 @@ pub(crate) async fn drive_handshake(
         context.handshake_turns.take().await;
         begun
     };
-    match timeout_at(deadline, asked).await {
-        Ok(Ok(_)) => Box::pin(drive_http(context, socket, peer, deadline)).await,
+    let asked = timeout_at(deadline, asked).await;
+    let stream = match tls {
+        None => ClientStream::Plain(socket),
+        Some(config) => match TlsStream::new(socket, config) {
+            Ok(stream) => ClientStream::Tls(Box::new(stream)),
+            Err(error) => {
+                warn!(%error, "cannot begin a TLS handshake");
+                return None;
+            }
+        },
+    };
+    match asked {
+        Ok(Ok(_)) => Box::pin(drive_http(context, stream, peer, deadline)).await,
         Ok(Err(_)) => None,
         Err(_) => {
-            refuse_late(&context, socket, peer).await;
+            refuse_late(&context, stream, peer).await;
             None
         }
     }
@@ -68,7 +85,7 @@ pub(crate) async fn drive_handshake(
 
 async fn drive_http(
     context: Rc<ServerContext>,
-    socket: TcpStream,
+    stream: ClientStream,
     peer: SocketAddr,
     deadline: Instant,
 ) -> Option<UpgradedSocket> {
@@ -82,19 +99,24 @@ async fn drive_http(
         .max_buf_size(context.options.header_bytes.max(8192))
         .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(stream), service);
     let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
     let parts = http.into_parts();
     let service = parts.service;
-    let socket = parts.io.into_inner();
+    let stream = parts.io.into_inner();
+    if let Some(tls) = stream.session() {
+        context.metrics.on_tls_handshake(tls.negotiated());
+    }
     match result {
         Ok(Ok(())) => {
             if let Some((route, info)) = service.upgrade.take() {
+                let (socket, tls, unread) = stream.into_parts();
                 return Some(UpgradedSocket {
                     socket: socket.into_std().ok()?,
+                    tls,
                     route,
                     info,
-                    early: parts.read_buf[..].into(),
+                    early: [&parts.read_buf, unread.as_slice()].concat().into(),
                 });
             }
         }
@@ -109,31 +131,38 @@ async fn drive_http(
         // Between two requests no request waits for a response.
         Err(_) if service.answered.get() > 0 && parts.read_buf.is_empty() => {}
         Err(_) => {
-            refuse_late(&context, socket, peer).await;
+            refuse_late(&context, stream, peer).await;
             return None;
         }
     }
-    let _ = timeout(LINGER, linger(socket)).await;
+    let _ = timeout(LINGER, linger(stream)).await;
     None
 }
 
 /// Responds to a client that exceeded the deadline.
-async fn refuse_late(context: &ServerContext, mut socket: TcpStream, peer: SocketAddr) {
+async fn refuse_late(context: &ServerContext, mut stream: ClientStream, peer: SocketAddr) {
     context.metrics.on_refused(HttpError::Deadline.code());
-    let answer = response::deadline(context.options.handshake_timeout);
-    let _ = timeout(LINGER, socket.write_all(&answer)).await;
     debug!(%peer, "handshake took too long");
-    let _ = timeout(LINGER, linger(socket)).await;
+    if !stream.can_answer() {
+        return;
+    }
+    let answer = response::deadline(context.options.handshake_timeout);
+    let written = async {
+        stream.write_all(&answer).await?;
+        stream.flush().await
+    };
+    let _ = timeout(LINGER, written).await;
+    let _ = timeout(LINGER, linger(stream)).await;
 }
 
 /// Gives the client time to read the response. Closing a socket with unread bytes would reset the connection, and the
 /// client could lose the response.
-async fn linger(mut socket: TcpStream) -> std::io::Result<()> {
-    socket.shutdown().await?;
+async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
+    stream.shutdown().await?;
     let mut rest = [0; 1024];
     let mut total = 0;
     while total < LINGER_BYTES {
-        match socket.read(&mut rest).await? {
+        match stream.read(&mut rest).await? {
             0 => break,
             count => total += count,
         }

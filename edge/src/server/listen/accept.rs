@@ -1,12 +1,14 @@
 //! The accept loop of a listener.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::supervisor::Supervisor;
 use rustix::io::Errno;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
@@ -15,6 +17,7 @@ use crate::server::driver::Driver;
 use crate::server::http::drive_handshake;
 use crate::server::listen::spare::SpareFiles;
 use crate::server::metrics::AcceptFailure;
+use crate::server::tls::Tls;
 
 /// The first pause after an accept fails for lack of resources, doubled at each failure up to [`MAX_PAUSE`].
 const MIN_PAUSE: Duration = Duration::from_millis(5);
@@ -29,7 +32,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// If the listener cannot be registered with the running runtime.
 pub(crate) async fn drive_accept(
     driver: Rc<Driver>,
-    listener: std::net::TcpListener,
+    (listener, tls): (std::net::TcpListener, Option<Tls>),
     supervisor: Supervisor,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
@@ -51,7 +54,8 @@ pub(crate) async fn drive_accept(
                 };
                 pause = MIN_PAUSE;
                 context.metrics.accepted.inc();
-                start(&driver, &supervisor, (socket, peer), permit);
+                let config = tls.as_ref().map(Tls::config);
+                start(&driver, &supervisor, (socket, peer, config), permit);
                 accepted += 1;
                 if accepted >= context.options.accepts {
                     accepted = 0;
@@ -73,14 +77,14 @@ pub(crate) async fn drive_accept(
 fn start(
     driver: &Rc<Driver>,
     supervisor: &Supervisor,
-    (socket, peer): (TcpStream, std::net::SocketAddr),
+    (socket, peer, tls): (TcpStream, SocketAddr, Option<Arc<ServerConfig>>),
     permit: OwnedSemaphorePermit,
 ) {
     let driver = Rc::clone(driver);
     supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
         context.metrics.handshakes.inc();
-        let upgraded = drive_handshake(Rc::clone(&context), socket, peer).await;
+        let upgraded = drive_handshake(Rc::clone(&context), (socket, peer), tls).await;
         context.metrics.handshakes.dec();
         drop(permit);
         if let Some(upgraded) = upgraded

@@ -1,0 +1,164 @@
+//! TLS: the certificates of a listener, its sessions, and their tickets.
+//!
+//! A session is driven without I/O. During the handshake and the HTTP request it belongs to a `TlsStream`, afterwards to the
+//! connection's entry, which keeps plaintext in its outbox and encrypts a record when the socket accepts it.
+
+mod certificates;
+
+mod tickets;
+
+pub(crate) mod session;
+
+pub(crate) mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::crypto::CryptoProvider;
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
+
+use certificates::Certificates;
+use tickets::Tickets;
+
+pub use certificates::{CertificateError, CertificateFiles};
+
+/// The oldest version of TLS that clients may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LeastVersion {
+    /// TLS 1.2.
+    #[default]
+    V1_2,
+    /// TLS 1.3.
+    V1_3,
+}
+
+impl LeastVersion {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        static BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+        match self {
+            Self::V1_2 => &BOTH,
+            Self::V1_3 => &BOTH[..1],
+        }
+    }
+}
+
+/// The settings of TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The certificates. The first is for clients that ask for no name, or for one that no certificate has.
+    pub certificates: Vec<CertificateFiles>,
+    /// The secret from which the keys of session tickets follow, the same for all edges; `None`: a random one.
+    pub ticket_secret: Option<String>,
+    /// The oldest version.
+    pub least_version: LeastVersion,
+}
+
+/// TLS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The settings contradict each other.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// The TLS of a listener, whose certificates can be replaced while it accepts. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Tls(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    options: TlsOptions,
+    provider: Arc<CryptoProvider>,
+    tickets: Arc<Tickets>,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    expire_s: Vec<i64>,
+}
+
+impl Tls {
+    /// Reads the certificates. `now_s`: the time, in seconds since 1970.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn new(options: TlsOptions, now_s: i64) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let random: [u8; 32] = rand::random();
+        let tickets = match &options.ticket_secret {
+            Some(secret) => Tickets::new(secret.as_bytes()),
+            None => Tickets::new(&random),
+        };
+        let tickets = Arc::new(tickets);
+        let current = read(&options, &provider, &tickets, now_s)?;
+        Ok(Self(Arc::new(Shared {
+            options,
+            provider,
+            tickets,
+            current: RwLock::new(current),
+        })))
+    }
+
+    /// Reads the certificates again. If one of them cannot be used, all earlier ones stay.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn reload(&self, now_s: i64) -> Result<(), TlsError> {
+        let Shared {
+            options,
+            provider,
+            tickets,
+            current,
+        } = &*self.0;
+        let new = read(options, provider, tickets, now_s)?;
+        *current.write() = new;
+        Ok(())
+    }
+
+    /// The files that it reads.
+    pub fn files(&self) -> &[CertificateFiles] {
+        &self.0.options.certificates
+    }
+
+    /// The times at which the certificates that are in use expire, in seconds since 1970.
+    pub fn expire_s(&self) -> Vec<i64> {
+        self.0.current.read().expire_s.clone()
+    }
+
+    /// The configuration for a new connection.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.current.read().config)
+    }
+}
+
+fn read(
+    options: &TlsOptions,
+    provider: &Arc<CryptoProvider>,
+    tickets: &Arc<Tickets>,
+    now_s: i64,
+) -> Result<Current, TlsError> {
+    let certificates = Certificates::read(&options.certificates, provider, now_s)?;
+    let expire_s = certificates.expire_s();
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(options.least_version.versions())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificates));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = Arc::clone(tickets) as _;
+    // Edges share no memory, so that only tickets can be resumed anywhere.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    // A client resumes once at a time; a second ticket would cost more bytes than it saves.
+    config.send_tls13_tickets = 1;
+    Ok(Current {
+        config: Arc::new(config),
+        expire_s,
+    })
+}

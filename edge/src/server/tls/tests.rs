@@ -1,0 +1,413 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+use crate::server::handler::CloseReason;
+use crate::server::testing::{Rig, Setup, Told, UPGRADE, run};
+use crate::websocket::frame::frame_len;
+
+/// A folder of certificates, deleted when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("grandstand-tls-{:016x}", rand::random::<u64>());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn files(&self, name: &str) -> CertificateFiles {
+        CertificateFiles {
+            certificate: self.0.join(format!("{name}.pem")),
+            key: self.0.join(format!("{name}.key")),
+        }
+    }
+
+    /// Writes a certificate for these names. Returns it for the clients' trust.
+    fn write(&self, name: &str, names: &[&str]) -> CertificateDer<'static> {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        let files = self.files(name);
+        std::fs::write(files.certificate, cert.pem()).unwrap();
+        std::fs::write(files.key, signing_key.serialize_pem()).unwrap();
+        cert.der().clone()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+const NOW_S: i64 = 1_800_000_000;
+
+fn options(certificates: Vec<CertificateFiles>) -> TlsOptions {
+    TlsOptions {
+        certificates,
+        ticket_secret: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        least_version: LeastVersion::V1_2,
+    }
+}
+
+/// A listener's TLS for `localhost`, and its certificate.
+fn localhost(folder: &Folder) -> (Tls, CertificateDer<'static>) {
+    let certificate = folder.write("localhost", &["localhost"]);
+    let tls = Tls::new(options(vec![folder.files("localhost")]), NOW_S).unwrap();
+    (tls, certificate)
+}
+
+fn client(
+    trusted: &[CertificateDer<'static>],
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots.add(certificate.clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
+const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+
+struct Client(TlsStream<TcpStream>);
+
+impl Client {
+    async fn connect(rig: &Rig, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        Self::connect_as(rig, config, "localhost").await
+    }
+
+    async fn connect_as(rig: &Rig, config: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+        let socket = rig.connect().await.0;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connector = TlsConnector::from(Arc::clone(config));
+        Ok(Self(connector.connect(name, socket).await?))
+    }
+
+    /// Sends the request in the same write as `more`, and reads the head of the response.
+    async fn upgrade(&mut self, path: &str, more: &[u8]) {
+        let request = UPGRADE.replace("/v1/ws", path);
+        let bytes = [request.as_bytes(), b"\r\n", more].concat();
+        self.0.write_all(&bytes).await.unwrap();
+        self.0.flush().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{head:?}");
+    }
+
+    /// Reads a frame: its first byte and its payload.
+    async fn frame(&mut self) -> (u8, Vec<u8>) {
+        let mut bytes = vec![self.0.read_u8().await.unwrap()];
+        let len = loop {
+            match frame_len(&bytes) {
+                Some(len) => break len,
+                None => bytes.push(self.0.read_u8().await.unwrap()),
+            }
+        };
+        let header = bytes.len();
+        bytes.resize(len, 0);
+        self.0.read_exact(&mut bytes[header..]).await.unwrap();
+        (bytes[0], bytes.split_off(header))
+    }
+}
+
+/// A binary message, masked with zeros.
+fn message(payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x82];
+    match payload.len() {
+        0..126 => frame.push(0x80 | payload.len() as u8),
+        126..0x1_0000 => {
+            frame.push(0xFE);
+            frame.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+        }
+        _ => {
+            frame.push(0xFF);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
+}
+
+fn with(tls: &Tls, test: impl AsyncFnOnce(Rig)) {
+    let setup = Setup {
+        tls: Some(tls.clone()),
+        ..Setup::default()
+    };
+    run(setup, test);
+}
+
+#[test]
+fn messages_of_all_sizes_pass_in_both_versions() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    for version in BOTH {
+        let config = Arc::new(client(std::slice::from_ref(&certificate), &[version]));
+        with(&tls, async |rig| {
+            let mut client = Client::connect(&rig, &config).await.unwrap();
+            client.upgrade("/v1/echo", &message(b"early")).await;
+            assert_eq!(client.frame().await, (0x82, b"early".to_vec()));
+            for len in [0, 1, 125, 126, 16_383, 16_384, 16_385, 70_000, 3_000_000] {
+                let payload = bytes(len);
+                let sent = message(&payload);
+                let (mut read, mut write) = tokio::io::split(&mut client.0);
+                let sending = async {
+                    write.write_all(&sent).await.unwrap();
+                    write.flush().await.unwrap();
+                };
+                let receiving = async {
+                    let mut received = vec![0; sent.len() - 4];
+                    read.read_exact(&mut received).await.unwrap();
+                    received
+                };
+                let ((), received) = tokio::join!(sending, receiving);
+                assert!(received.ends_with(&payload), "{len} bytes");
+            }
+        });
+    }
+}
+
+#[test]
+fn records_may_arrive_a_byte_at_a_time() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    let config = Arc::new(client(&[certificate], &BOTH));
+    with(&tls, async |rig| {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut connection = rustls::ClientConnection::new(config, name).unwrap();
+        let mut socket = rig.connect().await.0;
+        socket.set_nodelay(true).unwrap();
+        let request = [UPGRADE.replace("/v1/ws", "/v1/echo").as_bytes(), b"\r\n"].concat();
+        io::Write::write_all(&mut connection.writer(), &request).unwrap();
+        let mut plain = Vec::new();
+        let mut said = false;
+        while !plain.ends_with(b"hello") {
+            let mut wire = Vec::new();
+            while connection.wants_write() {
+                connection.write_tls(&mut wire).unwrap();
+            }
+            for byte in wire {
+                socket.write_all(&[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let mut read = [0; 4096];
+            let count = socket.read(&mut read).await.unwrap();
+            assert!(count > 0, "the edge closed the connection");
+            connection.read_tls(&mut &read[..count]).unwrap();
+            connection.process_new_packets().unwrap();
+            let mut more = [0; 4096];
+            while let Ok(count) = io::Read::read(&mut connection.reader(), &mut more) {
+                if count == 0 {
+                    break;
+                }
+                plain.extend_from_slice(&more[..count]);
+            }
+            if !said && plain.ends_with(b"\r\n\r\n") {
+                said = true;
+                connection.refresh_traffic_keys().unwrap();
+                io::Write::write_all(&mut connection.writer(), &message(b"hello")).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_client_that_reads_late_gets_everything() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    let config = Arc::new(client(&[certificate], &BOTH));
+    with(&tls, async |rig| {
+        let mut client = Client::connect(&rig, &config).await.unwrap();
+        client.upgrade("/v1/echo", &[]).await;
+        let payload = bytes(5_000_000);
+        client.0.write_all(&message(&payload)).await.unwrap();
+        client.0.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        client.0.write_all(&message(b"after")).await.unwrap();
+        client.0.flush().await.unwrap();
+        assert_eq!(client.frame().await.1, payload);
+        assert_eq!(client.frame().await.1, b"after");
+    });
+}
+
+#[test]
+fn both_sides_end_a_connection_cleanly() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    for version in BOTH {
+        let config = Arc::new(client(std::slice::from_ref(&certificate), &[version]));
+        with(&tls, async |rig| {
+            // The client begins: its close frame is answered, and then the TLS session ends.
+            let mut first = Client::connect(&rig, &config).await.unwrap();
+            first.upgrade("/v1/echo", &[0x88, 0x80, 0, 0, 0, 0]).await;
+            assert_eq!(first.frame().await, (0x88, vec![]));
+            // Without the message that ends TLS this would be an error.
+            assert_eq!(first.0.read(&mut [0]).await.unwrap(), 0);
+
+            // A client that ends TLS without a close frame is lost.
+            let mut second = Client::connect(&rig, &config).await.unwrap();
+            second.upgrade("/v1/ws", &[]).await;
+            let Told::Open(conn, _) = rig.told().await else {
+                panic!("the connection is not open");
+            };
+            second.0.shutdown().await.unwrap();
+            assert_eq!(rig.told().await, Told::Closed(conn, CloseReason::Lost));
+        });
+    }
+}
+
+#[test]
+fn a_session_is_resumed_at_any_edge_with_the_same_secret() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    let twin = Tls::new(options(vec![folder.files("localhost")]), NOW_S).unwrap();
+    let mut stranger = options(vec![folder.files("localhost")]);
+    stranger.ticket_secret = None;
+    let stranger = Tls::new(stranger, NOW_S).unwrap();
+    for version in BOTH {
+        let config = Arc::new(client(std::slice::from_ref(&certificate), &[version]));
+        for (tls, kind) in [
+            (&tls, HandshakeKind::Full),
+            (&twin, HandshakeKind::Resumed),
+            (&stranger, HandshakeKind::Full),
+        ] {
+            with(tls, async |rig| {
+                let mut client = Client::connect(&rig, &config).await.unwrap();
+                client.upgrade("/v1/ws", &[]).await;
+                assert_eq!(client.0.get_ref().1.handshake_kind(), Some(kind));
+            });
+        }
+    }
+}
+
+#[test]
+fn a_certificate_is_chosen_by_name_and_the_first_is_for_all_others() {
+    let folder = Folder::new();
+    let first = folder.write("first", &["first.example"]);
+    let second = folder.write("second", &["*.second.example", "second.example"]);
+    let files = vec![folder.files("first"), folder.files("second")];
+    let tls = Tls::new(options(files), NOW_S).unwrap();
+    let config = Arc::new(client(&[first, second], &BOTH));
+    with(&tls, async |rig| {
+        for name in ["first.example", "second.example", "a.second.example"] {
+            let connected = Client::connect_as(&rig, &config, name).await;
+            connected.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let other = Client::connect_as(&rig, &config, "other.example").await;
+        let error = other.err().unwrap().to_string();
+        assert!(error.contains("first.example"), "{error}");
+    });
+}
+
+#[test]
+fn changed_files_are_used_and_bad_ones_are_not() {
+    let folder = Folder::new();
+    let (tls, old) = localhost(&folder);
+    let files = folder.files("localhost");
+    let trusted = |certificate: &CertificateDer<'static>| {
+        Arc::new(client(std::slice::from_ref(certificate), &BOTH))
+    };
+    std::fs::write(&files.certificate, "no certificate").unwrap();
+    let error = tls.reload(NOW_S).unwrap_err().to_string();
+    assert!(error.contains("localhost.pem"), "{error}");
+    with(&tls, async |rig| {
+        assert!(Client::connect(&rig, &trusted(&old)).await.is_ok());
+        let new = folder.write("localhost", &["localhost"]);
+        tls.reload(NOW_S).unwrap();
+        assert!(Client::connect(&rig, &trusted(&new)).await.is_ok());
+        assert!(Client::connect(&rig, &trusted(&old)).await.is_err());
+    });
+}
+
+#[test]
+fn unusable_certificates_are_named() {
+    let folder = Folder::new();
+    folder.write("good", &["localhost"]);
+    folder.write("other", &["localhost"]);
+    let mut expired = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = expired.self_signed(&key).unwrap();
+    std::fs::write(folder.files("expired").certificate, certificate.pem()).unwrap();
+    std::fs::write(folder.files("expired").key, key.serialize_pem()).unwrap();
+    std::fs::write(folder.0.join("empty.pem"), "").unwrap();
+    for (certificate, key, part) in [
+        ("good", "other", "does not fit"),
+        ("expired", "expired", "expired at"),
+        ("empty", "good", "has no certificate"),
+        ("missing", "good", "missing.pem cannot be read"),
+        ("good", "missing", "missing.key cannot be read"),
+    ] {
+        let files = CertificateFiles {
+            certificate: folder.files(certificate).certificate,
+            key: folder.files(key).key,
+        };
+        let error = Tls::new(options(vec![files]), NOW_S).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_tls_is_refused_with_an_alert_and_disturbs_nobody() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    let config = Arc::new(client(&[certificate], &BOTH));
+    with(&tls, async |rig| {
+        let mut good = Client::connect(&rig, &config).await.unwrap();
+        good.upgrade("/v1/echo", &[]).await;
+        let garbage = bytes(70_000);
+        let http = format!("{UPGRADE}\r\n");
+        for sent in [http.as_bytes(), &garbage, &[22, 3, 1, 0, 5, 1, 0, 0, 1, 9]] {
+            let mut peer = rig.connect().await;
+            // The edge may close the connection before it has read everything.
+            peer.0.write_all(sent).await.ok();
+            let mut answer = Vec::new();
+            peer.0.read_to_end(&mut answer).await.ok();
+            assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
+        }
+        good.0.write_all(&message(b"still here")).await.unwrap();
+        good.0.flush().await.unwrap();
+        assert_eq!(good.frame().await.1, b"still here");
+    });
+}
+
+#[test]
+fn the_oldest_version_is_a_setting() {
+    let folder = Folder::new();
+    let certificate = folder.write("localhost", &["localhost"]);
+    let mut options = options(vec![folder.files("localhost")]);
+    options.least_version = LeastVersion::V1_3;
+    let tls = Tls::new(options, NOW_S).unwrap();
+    with(&tls, async |rig| {
+        for (version, accepted) in [(&version::TLS12, false), (&version::TLS13, true)] {
+            let config = Arc::new(client(std::slice::from_ref(&certificate), &[version]));
+            let connected = Client::connect(&rig, &config).await;
+            assert_eq!(connected.is_ok(), accepted, "{version:?}");
+        }
+    });
+}
