@@ -128,5 +128,5 @@ fn payload_of(frame: &[u8]) -> &[u8] {
         Some(127) => MAX_HEADER,
         _ => 2,
     };
-    frame.get(header..).unwrap_or_default()
+    &frame[header..]
 }

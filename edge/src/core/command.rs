@@ -12,6 +12,8 @@ pub enum Command {
     Append {
         /// The subject.
         subject: String,
+        /// The partition of the log.
+        partition: Partition,
         /// The encoded message.
         payload: Bytes,
         /// Returned with the result.

@@ -146,11 +146,11 @@ async fn execute(
     match command {
         Command::Append {
             subject,
+            partition,
             payload,
             tag,
         } => {
             let refusals = refusals.clone();
-            let partition = partition_of(&subject);
             let sent = bus.append(subject, payload).await;
             let stored = async move {
                 let stored = sent.map_err(|error| error.failure())?.await;
@@ -193,12 +193,6 @@ async fn execute(
             }
         }
     }
-}
-
-/// The partition in the subject of an entry, `in.{p}.{room}`.
-fn partition_of(subject: &str) -> u16 {
-    let partition = subject.split('.').nth(1);
-    partition.and_then(|p| p.parse().ok()).unwrap_or_default()
 }
 
 /// Awaits `future` in a task of its own, then passes its output to the core.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::AppendError;
+use grandstand_common::id::Partition;
 use parking_lot::Mutex;
 
 /// The time after its last refusal at which a partition is forgotten, because nothing is appended to it any more. Longer
@@ -22,12 +23,17 @@ pub struct LogRefusals(Arc<Shared>);
 struct Shared {
     /// Whether `partitions` has entries: all that an append reads while the log works.
     any: AtomicBool,
-    partitions: Mutex<BTreeMap<u16, (Instant, String)>>,
+    partitions: Mutex<BTreeMap<Partition, (Instant, String)>>,
 }
 
 impl LogRefusals {
     /// Notes the result of an append.
-    pub(super) fn note(&self, partition: u16, result: Result<(), &AppendError>, now: Instant) {
+    pub(super) fn note(
+        &self,
+        partition: Partition,
+        result: Result<(), &AppendError>,
+        now: Instant,
+    ) {
         match result {
             Ok(()) => {
                 if self.0.any.load(Ordering::Relaxed) {
@@ -76,13 +82,13 @@ mod tests {
             LogRefusals::default(),
             tokio::time::Instant::now().into_std(),
         );
-        log.note(3, Err(&refused(TOO_LARGE)), now);
+        log.note(Partition(3), Err(&refused(TOO_LARGE)), now);
         assert_eq!(log.current(now), None);
-        log.note(3, Err(&refused(10_077)), now);
-        log.note(4, Err(&refused(10_077)), now);
+        log.note(Partition(3), Err(&refused(10_077)), now);
+        log.note(Partition(4), Err(&refused(10_077)), now);
         let words = "maximum bytes exceeded (10077)".to_owned();
         assert_eq!(log.current(now), Some(words.clone()));
-        log.note(3, Ok(()), now);
+        log.note(Partition(3), Ok(()), now);
         assert_eq!(log.current(now), Some(words));
         assert_eq!(log.current(now + FORGET_AFTER), None);
     }

@@ -34,7 +34,8 @@ impl Nats {
         let connection = self.connection();
         let first = log_name(self.layout().first_stream);
         let log = connection.stream_info(&first).await?.config;
-        let bucket = room_buckets(&self.layout()).next().unwrap_or_default();
+        let layout = self.layout();
+        let bucket = options::bucket_name(&layout, Bucket::Rooms(layout.partition(0)));
         let rooms = connection.stream_info(&kv_name(&bucket)).await?.config;
         for stream in to.all_streams() {
             let partitions = to.all_partitions();

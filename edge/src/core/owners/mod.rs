@@ -72,12 +72,16 @@ impl Owners {
 
     /// Adds a room that the core knows.
     pub(crate) fn add(&mut self, partition: Partition, room: RoomKey) {
-        self.partition(partition).add(room);
+        if let Some(owner) = self.of_room(partition) {
+            owner.add(room);
+        }
     }
 
     /// Drops a room that the core no longer knows.
     pub(crate) fn forget(&mut self, partition: Partition, room: RoomKey) {
-        self.partition(partition).forget(room);
+        if let Some(owner) = self.of_room(partition) {
+            owner.forget(room);
+        }
         self.spectators_due.remove(&room);
         self.links.release(room);
     }
@@ -91,24 +95,27 @@ impl Owners {
         now: Now,
         effects: &mut Effects,
     ) {
-        match tell {
-            Tell::Spectators => {
-                if self.spectators_due.is_empty() {
-                    effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
-                }
-                self.spectators_due.insert(room, partition);
-                return;
+        if tell == Tell::Spectators {
+            if self.spectators_due.is_empty() {
+                effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
             }
-            Tell::Changed => self.partition(partition).change(room),
-            Tell::Unwatched => self.partition(partition).set_sync(room, false),
-            Tell::Resync => self.partition(partition).set_sync(room, true),
+            self.spectators_due.insert(room, partition);
+            return;
         }
-        self.touch(partition);
+        if let Some(owner) = self.of_room(partition) {
+            match tell {
+                Tell::Spectators | Tell::Changed => owner.change(room),
+                Tell::Unwatched => owner.set_sync(room, false),
+                Tell::Resync => owner.set_sync(room, true),
+            }
+            self.touch(partition);
+        }
     }
 
     /// Schedules a message to an owner that this edge has no clients in a room.
     pub(crate) fn disown(&mut self, partition: Partition, room: RoomId) {
-        if self.partition(partition).disown(room) {
+        let owner = self.of_room(partition);
+        if owner.is_some_and(|owner| owner.disown(room)) {
             self.touch(partition);
         }
     }
@@ -125,7 +132,8 @@ impl Owners {
 
     /// The rooms of a partition that the core knows.
     pub(crate) fn rooms(&mut self, partition: Partition) -> Vec<RoomKey> {
-        self.partition(partition).rooms().collect()
+        let owner = self.known(partition);
+        owner.map_or_else(Vec::new, |owner| owner.rooms().collect())
     }
 
     /// The rooms of the partitions whose owners' batches have this sender, as far as this edge knows.
@@ -150,8 +158,10 @@ impl Owners {
     /// Schedules requests about the rooms whose number of spectators has changed.
     pub(crate) fn on_spectators_timer(&mut self) {
         for (room, partition) in std::mem::take(&mut self.spectators_due) {
-            self.partition(partition).change(room);
-            self.touch(partition);
+            if let Some(owner) = self.of_room(partition) {
+                owner.change(room);
+                self.touch(partition);
+            }
         }
     }
 
@@ -171,9 +181,10 @@ impl Owners {
         effects: &mut Effects,
     ) -> Option<OwnerRequest> {
         while let Some(partition) = self.touched.pop_front() {
-            let owner = self.partition(partition);
-            if let Some(request) = owner.poll_request(bus_up, now.at, effects) {
-                return Some(request);
+            let owner = self.known(partition);
+            let request = owner.and_then(|owner| owner.poll_request(bus_up, now.at, effects));
+            if request.is_some() {
+                return request;
             }
         }
         None
@@ -211,9 +222,20 @@ impl Owners {
         settled
     }
 
-    fn partition(&mut self, partition: Partition) -> &mut PartitionOwner {
-        let index = self.layout.index_of(partition).unwrap_or_default();
-        &mut self.partitions[index]
+    /// The partition of a room of the core, which is always one of the layout. If it were not, the log says so and no owner is
+    /// told: the owner of another partition would be the wrong one.
+    fn of_room(&mut self, partition: Partition) -> Option<&mut PartitionOwner> {
+        let index = self.layout.index_of(partition);
+        debug_assert!(index.is_some(), "{partition:?} is of another layout");
+        if index.is_none() {
+            let layout = self.layout;
+            tracing::error!(
+                ?partition,
+                ?layout,
+                "a room is in a partition of another layout"
+            );
+        }
+        self.partitions.get_mut(index?)
     }
 
     /// A partition of the layout; `None` for one of another layout.

@@ -227,16 +227,18 @@ impl Lane {
                 }
                 return Applied::HasSnapshot;
             }
-            // Without a snapshot, no update can be applied. The snapshot is on its way, or the owner is asked for it.
-            LaneEvent::Update { .. } if self.version().is_none() => {
-                return Applied::Updated(UpdateOutcome::Old);
-            }
-            LaneEvent::Update { version, data, .. } if self.delay.is_some() => {
-                self.advance(room, version, &data, encoder);
-                return Applied::Updated(UpdateOutcome::New);
-            }
             LaneEvent::Update { version, data, .. } => {
-                return Applied::Updated(self.update(room, version, &data, encoder));
+                let outcome = match self.version() {
+                    // Without a snapshot, no update can be applied. The snapshot is on its way, or the owner is asked for it.
+                    None => UpdateOutcome::Old,
+                    // The buffer has found no gap, but conflation may have left out updates.
+                    Some(own) if self.delay.is_some() => {
+                        self.advance(room, (own, version), &data, encoder);
+                        UpdateOutcome::New
+                    }
+                    Some(_) => self.update(room, version, &data, encoder),
+                };
+                return Applied::Updated(outcome);
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
@@ -336,16 +338,22 @@ impl Lane {
         if version != own + 1 {
             return UpdateOutcome::Gap;
         }
-        self.advance(room, version, data, encoder);
+        self.advance(room, (own, version), data, encoder);
         UpdateOutcome::New
     }
 
-    /// Applies an update from the lane's version to `version`. Conflation may have left out the updates in between.
-    fn advance(&mut self, room: &RoomId, version: u64, data: &Data, encoder: &mut Encoder) {
+    /// Applies an update from the lane's version `prev` to `version`. Conflation may have left out the updates in between.
+    fn advance(
+        &mut self,
+        room: &RoomId,
+        (prev, version): (u64, u64),
+        data: &Data,
+        encoder: &mut Encoder,
+    ) {
         let update = ServerMessage::Update {
             room,
             version,
-            prev: self.version().unwrap_or_default(),
+            prev,
             data,
         };
         self.clients.queue(&update, None, encoder);

@@ -271,6 +271,7 @@ impl PlayerSession {
             };
             effects.command(Command::Append {
                 subject: subject::log(address.partition, &address.id),
+                partition: address.partition,
                 payload: out.payload,
                 tag,
             });

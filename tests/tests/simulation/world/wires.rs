@@ -17,6 +17,7 @@ impl World {
                 subject,
                 payload,
                 tag,
+                ..
             } => self.edge_append(i, subject, payload, tag),
             core::Command::Interest {
                 subject,
