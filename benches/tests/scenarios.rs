@@ -1,10 +1,16 @@
 //! Every scenario once, with small numbers: real servers, real generators and the real command line. The tests check
 //! rules that hold on any machine, never speed.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
+use grandstand_bench::host::priority::Priority;
+use grandstand_bench::load::dialect::Dialect;
+use grandstand_bench::load::job::{self, Job, LoadRole, Reading, Reply, Rooms};
 use grandstand_harness::nats::TempDir;
+use grandstand_harness::process::PATIENCE;
 use grandstand_harness::programs;
 use serde_json::Value;
 
@@ -47,6 +53,58 @@ fn text(bytes: &[u8]) -> String {
 fn number(figures: &Value, name: &str) -> f64 {
     let value = figures[name].as_f64();
     value.unwrap_or_else(|| panic!("{name} is not a number in {figures}"))
+}
+
+/// The generator may read its job and the first command at once.
+#[test]
+fn a_generator_answers_a_command_that_comes_with_its_job() {
+    let job = Job {
+        targets: Vec::new(),
+        source: 1,
+        dialect: Dialect::Grandstand,
+        secret: String::new(),
+        role: LoadRole::Idle,
+        rooms: Rooms {
+            prefix: "relay-x-".to_owned(),
+            each: 1,
+            per_connection: 1,
+        },
+        connections: 0,
+        first_player: 0,
+        at_once: 1,
+        idle_ms: 0,
+        waits: false,
+        size: 0,
+        reading: Reading::All,
+        receive_buffer: 0,
+        core: None,
+        priority: Priority::Plain,
+    };
+    let lines = format!(
+        "{}\n{}\n",
+        serde_json::to_string(&job).expect("a job is JSON"),
+        serde_json::to_string(&job::Command::Collect).expect("a command is JSON"),
+    );
+    let program = programs::find("grandstand").unwrap_or_else(|e| panic!("{e}"));
+    let mut child = Command::new(program)
+        .args(["bench", "load"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can be run");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let stdout = child.stdout.take().expect("it is piped");
+    stdin.write_all(lines.as_bytes()).expect("it is read");
+    let (sender, answers) = mpsc::channel();
+    std::thread::spawn(move || {
+        let replies = BufReader::new(stdout).lines().map_while(Result::ok);
+        let mut replies = replies.filter_map(|line| serde_json::from_str(&line).ok());
+        sender.send(replies.any(|reply| matches!(reply, Reply::Tally(_))))
+    });
+    let answer = answers.recv_timeout(PATIENCE);
+    drop(stdin);
+    child.wait().expect("it ends with its stdin");
+    assert_eq!(answer, Ok(true));
 }
 
 #[test]
@@ -155,6 +213,18 @@ fn slow_measures_readers_and_the_memory_of_the_edge() {
     let found = figures("slow --spectators 40 --rate 50 --size 1000 --seconds 1");
     assert!(number(&found, "readers_delivered_percent") > 0.0);
     assert!(number(&found, "edge_memory_most_bytes") > 1e6);
+}
+
+#[test]
+fn crowd_tells_all_spectators_and_measures_pings_in_each_phase() {
+    let found = figures("crowd --spectators 60 --members 200 --pings 100 --seconds 1");
+    for phase in ["join", "wait", "create", "run", "end", "degrade", "recover"] {
+        for part in ["", "core_"] {
+            assert!(number(&found, &format!("{part}{phase}_ping_p99_ms")) > 0.0);
+        }
+    }
+    assert_eq!(number(&found, "snapshots"), 60.0);
+    assert_eq!(number(&found, "errors"), 0.0);
 }
 
 #[test]

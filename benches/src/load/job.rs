@@ -30,6 +30,12 @@ pub struct Job {
     pub first_player: u32,
     /// The number of connections that may be connecting at a time.
     pub at_once: u32,
+    /// The time after which a room that a player of the job creates ends, once all players have left it; 0 for the game's
+    /// default.
+    pub idle_ms: u32,
+    /// Whether the rooms may not exist yet: a client is connected once its joins are answered, not only once it has seen
+    /// its rooms.
+    pub waits: bool,
     /// The size of an input's data in bytes.
     pub size: u32,
     /// How established connections read.
@@ -50,7 +56,7 @@ pub enum LoadRole {
     Player,
     /// Watches.
     Spectator,
-    /// Only connects.
+    /// Only connects. Its inputs are pings.
     Idle,
 }
 

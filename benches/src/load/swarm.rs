@@ -87,6 +87,10 @@ impl Swarm {
     fn drive(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut timeout = Some(Duration::ZERO);
+        // What was read together with the job raises no event.
+        if !self.commands()? {
+            return Ok(());
+        }
         loop {
             match self.poll.poll(&mut events, timeout) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -95,11 +99,8 @@ impl Swarm {
             for event in &events {
                 match event.token() {
                     CONTROL => {
-                        let Some(commands) = self.control.commands()? else {
+                        if !self.commands()? {
                             return Ok(());
-                        };
-                        for command in commands {
-                            self.command(command)?;
                         }
                     }
                     TIMER => {}
@@ -121,6 +122,17 @@ impl Swarm {
                 false => Duration::from_millis(50),
             });
         }
+    }
+
+    /// Executes the commands that came. Returns whether more may come.
+    fn commands(&mut self) -> io::Result<bool> {
+        let Some(commands) = self.control.commands()? else {
+            return Ok(false);
+        };
+        for command in commands {
+            self.command(command)?;
+        }
+        Ok(true)
     }
 
     fn command(&mut self, command: Command) -> io::Result<()> {

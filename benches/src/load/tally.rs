@@ -114,6 +114,10 @@ pub struct Tally {
     pub gaps: u64,
     /// `degraded` notices.
     pub degraded: u64,
+    /// Answered joins.
+    pub joined: u64,
+    /// Rooms that have ended for a client.
+    pub left: u64,
     /// Error messages, closed connections and rejected handshakes.
     pub errors: u64,
     /// One of the errors.
@@ -152,6 +156,8 @@ impl Tally {
         self.snapshots += other.snapshots;
         self.gaps += other.gaps;
         self.degraded += other.degraded;
+        self.joined += other.joined;
+        self.left += other.left;
         self.errors += other.errors;
         self.retries += other.retries;
         if self.error.is_none() {

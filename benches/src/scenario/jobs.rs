@@ -28,6 +28,8 @@ pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -
         connections,
         first_player: 0,
         at_once: AT_ONCE,
+        idle_ms: 0,
+        waits: false,
         size: 128,
         reading: Reading::All,
         receive_buffer: 0,

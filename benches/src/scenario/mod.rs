@@ -24,6 +24,8 @@ pub mod storm;
 
 pub mod slow;
 
+pub mod crowd;
+
 pub mod pause;
 
 pub mod peers;

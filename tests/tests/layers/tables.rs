@@ -326,6 +326,8 @@ pub(crate) const DEPENDENTS: &[Dependents] = &[
             "grandstand-game",
             "grandstand-worker",
             "grandstand-harness",
+            // The scenario `crowd` runs the core of a shard without sockets.
+            "grandstand-edge",
         ],
     },
 ];

@@ -43,6 +43,11 @@ impl Slot {
         self.waiting.drain(..acked.min(self.waiting.len()))
     }
 
+    /// Handles the answer to the oldest ping, and returns its due time.
+    pub(super) fn pong(&mut self) -> Option<u64> {
+        self.waiting.pop_front()
+    }
+
     /// The number of unacked inputs.
     pub(super) fn unacked(&self) -> u64 {
         self.waiting.len() as u64

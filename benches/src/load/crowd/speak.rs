@@ -22,7 +22,7 @@ impl Crowd {
                     since: None,
                     epoch: None,
                     role: Some(role),
-                    params: None,
+                    params: self.params(role),
                     client: None,
                     attempt: 0,
                 };
@@ -31,12 +31,22 @@ impl Crowd {
         }
     }
 
+    /// The params of a room that a player creates.
+    fn params(&self, role: Role) -> Option<bytes::Bytes> {
+        let idle_ms = self.job.idle_ms;
+        let is_wanted = role == Role::Player && idle_ms > 0;
+        is_wanted.then(|| format!(r#"{{"idle_ms":{idle_ms}}}"#).into())
+    }
+
     pub(super) fn put_input(&mut self, client: usize, room: usize, due_ns: u64, out: &mut Vec<u8>) {
         if self.reader.is_none() {
             return self.put_publish(due_ns, out);
         }
         let slot = self.slot_of(client, room as u32);
         let seq = self.slots[slot].send(due_ns);
+        if self.job.role == LoadRole::Idle {
+            return self.put(out, |_| Some(ClientKind::Ping));
+        }
         let data = self.data(due_ns);
         self.put(out, |reader| {
             let room = reader.room(room as u32)?;
@@ -96,8 +106,18 @@ impl Crowd {
                 version,
             } => self.handle_snapshot(client, room, (&epoch, version), now_ns),
             Message::Joined { room, last_seq } => {
+                self.tally.joined += 1;
                 if let Some(slot) = self.slot(client, room) {
                     self.slots[slot].joined(last_seq);
+                    if self.job.waits {
+                        self.show(client, slot, now_ns);
+                    }
+                }
+            }
+            Message::Finished => self.tally.left += 1,
+            Message::Pong => {
+                if let Some(due_ns) = self.slots[client].pong() {
+                    self.count(due_ns, now_ns);
                 }
             }
             Message::Reject => self.tally.rejected += 1,
@@ -131,6 +151,11 @@ impl Crowd {
         if self.is_first(client) {
             self.tracks[room as usize].snapshot(epoch.as_bytes(), now_ns);
         }
+        self.show(client, slot, now_ns);
+    }
+
+    /// Notes that a client is in one of its rooms. It is connected once it is in all of them.
+    fn show(&mut self, client: usize, slot: usize, now_ns: u64) {
         if !std::mem::replace(&mut self.slots[slot].shown, true) {
             self.members[client].shown += 1;
             if self.members[client].shown == self.job.rooms.per_connection {

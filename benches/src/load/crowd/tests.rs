@@ -23,6 +23,8 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
         connections,
         first_player: 0,
         at_once: 1,
+        idle_ms: 0,
+        waits: false,
         size: 64,
         reading: Reading::All,
         receive_buffer: 0,

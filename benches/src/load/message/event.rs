@@ -20,6 +20,10 @@ pub(crate) enum Message {
     },
     /// The client is in the room.
     Joined { room: u32, last_seq: u64 },
+    /// The room has ended.
+    Finished,
+    /// The answer to a ping.
+    Pong,
     /// An input was rejected.
     Reject,
     /// The edge has lost NATS or the room's owner.

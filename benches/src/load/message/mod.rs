@@ -100,6 +100,8 @@ impl Reader {
             },
             ServerEvent::Reject { .. } => Message::Reject,
             ServerEvent::Notice { code, .. } if code == "degraded" => Message::Degraded,
+            ServerEvent::Left { code, .. } if code == "finished" => Message::Finished,
+            ServerEvent::Pong { .. } => Message::Pong,
             ServerEvent::Left { room, code, .. } => Message::Wrong(format!("left {room}: {code}")),
             ServerEvent::Error { code, message, .. } => {
                 Message::Wrong(format!("{code}: {message}"))

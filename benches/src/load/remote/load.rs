@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 /// The maximum number of connections of one process, below its limit of open files.
 const PER_PROCESS: u32 = 19_000;
-/// A load fails if no client connects for this long.
+/// A load fails if no client connects for this long, or a process does not answer for as long.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The processes of one load.
@@ -217,10 +217,17 @@ impl Generator {
 
     /// The next reply to a request.
     async fn answer(&mut self) -> Result<Reply, BenchError> {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            match self.reply().await? {
-                Reply::Connected(_) => {}
-                answer => return Ok(answer),
+            match tokio::time::timeout_at(deadline, self.reply()).await {
+                Ok(Ok(Reply::Connected(_))) => {}
+                Ok(answer) => return answer,
+                Err(_) => {
+                    return Err(BenchError::Timeout {
+                        state: "a load generator has not answered".to_owned(),
+                        seconds: TIMEOUT.as_secs(),
+                    });
+                }
             }
         }
     }
@@ -274,6 +281,8 @@ mod tests {
             connections: 50,
             first_player: 100,
             at_once: 30,
+            idle_ms: 0,
+            waits: false,
             size: 0,
             reading: Reading::All,
             receive_buffer: 0,

@@ -1,0 +1,11 @@
+//! The pings in one phase of the scenario.
+
+use crate::load::tally::Latencies;
+
+/// The latencies of the pings in one phase.
+pub(super) struct Phase {
+    pub(super) name: &'static str,
+    pub(super) pings: Latencies,
+    /// How long the phase took, if its end is an event.
+    pub(super) seconds: Option<f64>,
+}
