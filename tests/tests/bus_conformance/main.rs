@@ -5,13 +5,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 mod denied;
 mod folder;
 mod kv;
 mod log;
 mod logins;
 mod messages;
-
 mod nats;
 mod readers;
 mod renewed;
