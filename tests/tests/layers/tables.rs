@@ -184,6 +184,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (
                 &[
                     "partition::known_rooms",
+                    "partition::room_coverage",
                     "partition::decode_room",
                     "partition::audience",
                 ],
@@ -269,6 +270,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::residence", "Loaded"),
             ("partition::panic_restore", "RestorePoint"),
             ("partition::coverage", "Coverage"),
+            ("partition::room_coverage", "RoomCoverage"),
             ("partition::quarantine_records", "QuarantineRecords"),
             ("partition::audiences", "Audiences"),
             ("partition::audience", "Audience"),

@@ -5,37 +5,17 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::id::RoomId;
 
+use super::room_coverage::{CoverageLimits, RoomCoverage};
 use crate::deadlines::Deadlines;
 use crate::replay_cost::ReplaySize;
 
 /// The delay before a write is tried again that found too many in flight.
 const WRITE_AGAIN: Duration = Duration::from_millis(20);
-/// The delay before a failed write is repeated.
-const RETRY: Duration = Duration::from_millis(250);
-
-/// The delay before a write is tried again that the bus does not take, unless its limits change before.
-const HELD_RETRY: Duration = Duration::from_secs(30);
-
-/// The bytes of a snapshot after which the next one may wait longer.
-const SNAPSHOT_UNIT: u64 = 64 * 1024;
-
-/// The limits of uncovered entries.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// The number of entries since its last write at which a room is written.
-    pub(super) entries: u64,
-    /// The bytes of entries since its last write above which a room is written, unless its snapshot is larger.
-    pub(super) bytes: u64,
-    /// The longest time from an entry to the write of its room, for each begun [`SNAPSHOT_UNIT`] of its snapshot.
-    pub(super) delay: Duration,
-    /// The longest time from an entry to the write of its room, however large that is.
-    pub(super) max_delay: Duration,
-}
 
 /// The uncovered entries of a partition.
 #[derive(Debug)]
 pub(super) struct Coverage {
-    limits: Limits,
+    limits: CoverageLimits,
     /// Whether every room with uncovered entries is due, because the partition is handed over.
     writes_all_now: bool,
     rooms: BTreeMap<RoomId, RoomCoverage>,
@@ -52,51 +32,8 @@ pub(super) struct Coverage {
     deadlines: Deadlines<RoomId>,
 }
 
-/// The uncovered entries of a room and its write in flight. A room has one while it has either.
-#[derive(Debug, Default)]
-struct RoomCoverage {
-    /// The first uncovered entry. The checkpoint cannot pass it.
-    first: Option<u64>,
-    /// The first entry after the write in flight began.
-    next_first: Option<u64>,
-    /// The size of the entries since the last write began.
-    size: ReplaySize,
-    /// The bytes of the last snapshot.
-    snapshot_bytes: u64,
-    /// The time of the first entry since the last write began. `None` also while all uncovered entries wait for the
-    /// room to be loaded.
-    since: Option<Instant>,
-    /// When the room is to be written at the latest, because a predecessor has left entries uncovered for long.
-    latest: Option<Instant>,
-    /// Whether a write, a deletion of the key, or the read after a failed write is in flight.
-    in_flight: bool,
-    /// The earliest time of the next write, after one failed.
-    not_before: Option<Instant>,
-    /// Whether the room is due at once: it was deleted, is in quarantine, or runs again after one.
-    is_urgent: bool,
-}
-
-impl RoomCoverage {
-    /// Returns when the room is to be written. `None` while no entry is uncovered, a write is in flight, or the entries
-    /// wait for the room to be loaded.
-    fn due(&self, limits: Limits, writes_all_now: bool) -> Option<Instant> {
-        self.first.filter(|_| !self.in_flight)?;
-        let since = self.since?;
-        let is_large = self.size.entries >= limits.entries
-            || self.size.bytes > limits.bytes.max(self.snapshot_bytes);
-        let at = if writes_all_now || self.is_urgent || is_large {
-            since
-        } else {
-            let units = self.snapshot_bytes.div_ceil(SNAPSHOT_UNIT).clamp(1, 64);
-            since + (limits.delay * units as u32).min(limits.max_delay)
-        };
-        let at = self.latest.map_or(at, |latest| at.min(latest));
-        Some(self.not_before.map_or(at, |before| at.max(before)))
-    }
-}
-
 impl Coverage {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: CoverageLimits) -> Self {
         Self {
             limits,
             writes_all_now: false,
@@ -117,26 +54,14 @@ impl Coverage {
 
     /// Adds an entry that was applied to a room, with the bytes of the entry and of the room's last snapshot. Returns
     /// whether the room is due.
-    pub(super) fn mark(
-        &mut self,
-        id: &RoomId,
-        seq: u64,
-        (bytes, snapshot_bytes): (u64, u64),
-        now: Instant,
-    ) -> bool {
-        self.size.add_entry(bytes);
+    pub(super) fn mark(&mut self, id: &RoomId, seq: u64, sizes: (u64, u64), now: Instant) -> bool {
+        self.size.add_entry(sizes.0);
         let cover = match self.rooms.get_mut(id) {
             Some(cover) => cover,
             None => self.rooms.entry(id.clone()).or_default(),
         };
-        cover.size.add_entry(bytes);
-        cover.snapshot_bytes = snapshot_bytes;
-        cover.since.get_or_insert(now);
-        if cover.first.is_none() {
-            cover.first = Some(seq);
+        if cover.mark(seq, sizes, now) {
             self.uncovered.insert((seq, id.clone()));
-        } else if cover.in_flight {
-            cover.next_first.get_or_insert(seq);
         }
         let due = cover.due(self.limits, self.writes_all_now);
         self.deadlines.set(id, due);
@@ -147,7 +72,7 @@ impl Coverage {
     pub(super) fn note_age(&mut self, id: &RoomId, age: Duration, now: Instant) -> bool {
         let latest = now + self.limits.max_delay.saturating_sub(age);
         if let Some(cover) = self.rooms.get_mut(id) {
-            cover.latest = Some(cover.latest.map_or(latest, |before| before.min(latest)));
+            cover.set_latest(latest);
         }
         self.reschedule(id, now)
     }
@@ -157,29 +82,21 @@ impl Coverage {
         let Some(cover) = self.rooms.get_mut(id) else {
             return false;
         };
-        if urgent && cover.first.is_some() && !cover.in_flight {
-            cover.since.get_or_insert(now);
-        }
-        std::mem::replace(&mut cover.is_urgent, urgent) != urgent && self.reschedule(id, now)
+        cover.set_urgent(urgent, now) && self.reschedule(id, now)
     }
 
     /// Adds an entry that waits for its room to be loaded. The checkpoint cannot pass it until it is applied.
     pub(super) fn mark_waiting(&mut self, id: &RoomId, seq: u64) {
         let cover = self.rooms.entry(id.clone()).or_default();
-        if cover.first.is_none() {
-            cover.first = Some(seq);
+        if cover.mark_waiting(seq) {
             self.uncovered.insert((seq, id.clone()));
         }
     }
 
     /// Makes a room due whose waiting entries were applied or found covered. Returns whether it is due now.
     pub(super) fn end_waiting(&mut self, id: &RoomId, now: Instant) -> bool {
-        if let Some(cover) = self.rooms.get_mut(id)
-            && cover.first.is_some()
-            && cover.since.is_none()
-        {
-            cover.since = Some(now);
-            cover.is_urgent = true;
+        if let Some(cover) = self.rooms.get_mut(id) {
+            cover.end_waiting(now);
         }
         self.reschedule(id, now)
     }
@@ -188,17 +105,12 @@ impl Coverage {
     pub(super) fn clear(&mut self, id: &RoomId) -> Option<u64> {
         self.held.remove(id);
         let cover = self.rooms.get_mut(id)?;
-        self.size.subtract(cover.size);
-        let first = cover.first.take();
+        self.size.subtract(cover.size());
+        let first = cover.clear();
         if let Some(first) = first {
             self.uncovered.remove(&(first, id.clone()));
         }
-        let in_flight = cover.in_flight;
-        *cover = RoomCoverage {
-            in_flight,
-            ..RoomCoverage::default()
-        };
-        if !in_flight {
+        if cover.is_clean() {
             self.rooms.remove(id);
         }
         self.deadlines.set(id, None);
@@ -212,7 +124,7 @@ impl Coverage {
 
     /// Returns the first uncovered entry of a room.
     pub(super) fn first_of(&self, id: &RoomId) -> Option<u64> {
-        self.rooms.get(id)?.first
+        self.rooms.get(id)?.first()
     }
 
     /// Returns the number of rooms with uncovered entries.
@@ -227,7 +139,7 @@ impl Coverage {
 
     /// Whether a room has a write, a deletion of its key, or a read after a failed write in flight.
     pub(super) fn is_in_flight(&self, id: &RoomId) -> bool {
-        self.rooms.get(id).is_some_and(|cover| cover.in_flight)
+        self.rooms.get(id).is_some_and(RoomCoverage::is_in_flight)
     }
 
     /// Whether any room has something in flight.
@@ -245,10 +157,7 @@ impl Coverage {
     /// Returns the room whose entries have waited longest for a write, if all such entries exceed `limit`.
     pub(super) fn oldest_beyond(&self, limit: ReplaySize) -> Option<RoomId> {
         let mut oldest = self.uncovered.iter().filter(|_| self.size.exceeds(limit));
-        let can_write = |id| {
-            let cover = self.rooms.get(id);
-            cover.is_some_and(|c| !c.in_flight && c.since.is_some() && c.not_before.is_none())
-        };
+        let can_write = |id| self.rooms.get(id).is_some_and(RoomCoverage::can_write);
         oldest
             .find(|(_, id)| can_write(id))
             .map(|(_, id)| id.clone())
@@ -269,8 +178,7 @@ impl Coverage {
         let Some(cover) = self.rooms.get_mut(id) else {
             return false;
         };
-        cover.since.get_or_insert(now);
-        cover.not_before = Some(now + HELD_RETRY);
+        cover.hold(now);
         self.reschedule(id, now);
         self.held.insert(id.clone())
     }
@@ -279,7 +187,7 @@ impl Coverage {
     pub(super) fn retry_held(&mut self, now: Instant) {
         for id in self.held.clone() {
             if let Some(cover) = self.rooms.get_mut(&id) {
-                cover.not_before = None;
+                cover.end_hold();
                 self.reschedule(&id, now);
             }
         }
@@ -299,11 +207,8 @@ impl Coverage {
     /// Notes that a write of the room's current state is in flight.
     pub(super) fn begin_write(&mut self, id: &RoomId) {
         let cover = self.rooms.entry(id.clone()).or_default();
-        self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
-        self.size.subtract(std::mem::take(&mut cover.size));
-        (cover.since, cover.latest) = (None, None);
-        cover.is_urgent = false;
-        cover.next_first = None;
+        self.in_flight += usize::from(cover.begin_flight());
+        self.size.subtract(cover.begin_write());
         self.deadlines.set(id, None);
     }
 
@@ -314,10 +219,9 @@ impl Coverage {
         let Some(cover) = self.rooms.get_mut(id) else {
             return was_held;
         };
-        self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
-        cover.not_before = None;
-        let next = cover.next_first.take();
-        if let Some(first) = std::mem::replace(&mut cover.first, next) {
+        self.in_flight -= usize::from(cover.end_flight());
+        let (first, next) = cover.on_written();
+        if let Some(first) = first {
             self.uncovered.remove(&(first, id.clone()));
         }
         if let Some(next) = next {
@@ -333,12 +237,9 @@ impl Coverage {
     /// Notes that a room's write failed and the stored value is being read. After a conflict, in which another value
     /// was stored, the next write need not wait.
     pub(super) fn on_failed(&mut self, id: &RoomId, conflict: bool, now: Instant) {
-        let Some(cover) = self.rooms.get_mut(id) else {
-            return;
-        };
-        cover.next_first = None;
-        cover.since.get_or_insert(now);
-        cover.not_before = (!conflict).then_some(now + RETRY);
+        if let Some(cover) = self.rooms.get_mut(id) {
+            cover.on_failed(conflict, now);
+        }
     }
 
     /// Notes that the read after a failed write has ended. `read` is whether it succeeded.
@@ -346,11 +247,8 @@ impl Coverage {
         let Some(cover) = self.rooms.get_mut(id) else {
             return;
         };
-        self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
-        match read {
-            true => (cover.since, cover.is_urgent) = (Some(now), true),
-            false => cover.not_before = Some(now + RETRY),
-        }
+        self.in_flight -= usize::from(cover.end_flight());
+        cover.on_read_back(read, now);
         self.reschedule(id, now);
     }
 
@@ -376,14 +274,14 @@ impl Coverage {
     /// Notes that the deletion of a room's key is in flight.
     pub(super) fn begin_deletion(&mut self, id: &RoomId) {
         let cover = self.rooms.entry(id.clone()).or_default();
-        self.in_flight += usize::from(!std::mem::replace(&mut cover.in_flight, true));
+        self.in_flight += usize::from(cover.begin_flight());
         self.deadlines.set(id, None);
     }
 
     /// Notes that the deletion of a room's key has succeeded or failed.
     pub(super) fn on_deletion(&mut self, id: &RoomId, now: Instant) {
         if let Some(cover) = self.rooms.get_mut(id) {
-            self.in_flight -= usize::from(std::mem::take(&mut cover.in_flight));
+            self.in_flight -= usize::from(cover.end_flight());
             self.reschedule(id, now);
         }
     }
@@ -392,11 +290,9 @@ impl Coverage {
     pub(super) fn cut(&mut self, cut: u64) {
         let mut moved = Vec::new();
         for (id, cover) in &mut self.rooms {
-            if let Some(first) = cover.first.filter(|first| *first > cut) {
-                cover.first = Some(cut);
+            if let Some(first) = cover.cut(cut) {
                 moved.push((first, id.clone()));
             }
-            cover.next_first = cover.next_first.map(|next| next.min(cut));
         }
         for (first, id) in moved {
             self.uncovered.remove(&(first, id.clone()));
@@ -413,8 +309,8 @@ impl Coverage {
         let Some(cover) = self.rooms.get(id) else {
             return false;
         };
-        if cover.first.is_none() && !cover.in_flight {
-            self.size.subtract(cover.size);
+        if cover.is_clean() {
+            self.size.subtract(cover.size());
             self.rooms.remove(id);
             self.deadlines.set(id, None);
             return false;

@@ -22,6 +22,8 @@ mod rooms;
 
 mod room_reads;
 
+mod room_coverage;
+
 mod coverage;
 
 mod quarantine_records;

@@ -7,10 +7,11 @@ use super::audience::HeatLimits;
 use super::audiences::{self, Audiences};
 use super::change::{Change, ResidenceChange};
 use super::checkpoints::Checkpoints;
-use super::coverage::{self, Coverage};
+use super::coverage::Coverage;
 use super::edge_sessions::EdgeSessions;
 use super::log::LogReading;
 use super::quarantine_records::QuarantineRecords;
+use super::room_coverage::CoverageLimits;
 use super::room_reads::RoomReads;
 use super::rooms::Rooms;
 use super::takeover::Takeover;
@@ -40,7 +41,7 @@ pub(super) struct PartitionState {
 
 impl PartitionState {
     pub(super) fn new(now: Now, config: &EngineConfig, tenure: Tenure) -> Self {
-        let coverage = coverage::Limits {
+        let coverage = CoverageLimits {
             entries: config.snapshot_entries.into(),
             bytes: config.snapshot_bytes,
             delay: config.snapshot_delay,

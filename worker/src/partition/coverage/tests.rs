@@ -1,4 +1,5 @@
 use super::*;
+use crate::partition::room_coverage::RETRY;
 use crate::partition::testing::{room, start};
 
 const DELAY: Duration = Duration::from_secs(1);
@@ -6,7 +7,7 @@ const DELAY: Duration = Duration::from_secs(1);
 const SMALL: (u64, u64) = (10, 0);
 
 fn coverage() -> Coverage {
-    Coverage::new(Limits {
+    Coverage::new(CoverageLimits {
         entries: 3,
         bytes: 1_000,
         delay: DELAY,
@@ -152,7 +153,7 @@ fn d32_the_oldest_room_is_written_while_the_uncovered_entries_exceed_the_limit()
 fn d32_an_entry_that_a_predecessor_left_uncovered_is_written_before_the_log_lets_go_of_it() {
     let (now, id) = (start(), room("echo-1"));
     let second = Duration::from_secs(1);
-    let mut coverage = Coverage::new(Limits {
+    let mut coverage = Coverage::new(CoverageLimits {
         entries: 100,
         bytes: 1_000_000,
         delay: second * 60,
