@@ -3,13 +3,15 @@
 //! A driver passes in what the bus delivers (`handle_*`), ends its turn with [`Engine::flush`], carries out the
 //! commands of [`Engine::poll_command`], and sleeps at most until [`Engine::poll_timeout`].
 
-use std::collections::{BTreeMap, BTreeSet};
+mod partitions;
+
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::record::StuckEntry;
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
+use grandstand_game::Games;
 use prost::Message;
 
 use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
@@ -17,7 +19,8 @@ use crate::context::{Context, Ownership};
 use crate::counts::Counts;
 use crate::partition::OwnedPartition;
 use crate::progress::Progress;
-use grandstand_game::Games;
+
+pub use self::partitions::Partitions;
 
 /// The most requests that wait for the end of a turn. Further ones are not answered, and their edges ask again.
 const MAX_REPLIES: usize = 4_096;
@@ -26,7 +29,7 @@ const MAX_REPLIES: usize = 4_096;
 #[derive(Debug)]
 pub struct Engine {
     context: Context,
-    partitions: BTreeMap<Partition, OwnedPartition>,
+    partitions: Partitions,
     replies: Vec<PendingReply>,
 }
 
@@ -43,7 +46,7 @@ impl Engine {
     pub fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {
             context: Context::new(now, config, games),
-            partitions: BTreeMap::new(),
+            partitions: Partitions::default(),
             replies: Vec::new(),
         }
     }
@@ -78,7 +81,7 @@ impl Engine {
 
     /// Drops a partition whose lease is lost. Nothing more of it is written.
     pub fn drop_partition(&mut self, partition: Partition) {
-        let Some(owned) = self.partitions.remove(&partition) else {
+        let Some(owned) = self.partitions.remove(partition) else {
             return;
         };
         for room in owned.hot_rooms() {
@@ -101,56 +104,21 @@ impl Engine {
 
     /// Drops all partitions, and the items that are not sent to edges yet.
     pub fn drop_all(&mut self) {
-        let all: Vec<_> = self.partitions.keys().copied().collect();
-        for partition in all {
+        for partition in self.partitions.ids() {
             self.drop_partition(partition);
         }
         self.replies.clear();
         self.context.outbox.clear();
     }
 
-    /// Returns the owned partitions, with their epochs and whether they are ready.
-    pub fn partitions(&self) -> impl Iterator<Item = (Partition, Epoch, bool)> + '_ {
-        let all = self.partitions.iter();
-        all.map(|(id, owned)| (*id, owned.epoch(), owned.is_ready()))
-    }
-
-    /// Returns the epoch of a partition that is owned.
-    pub fn epoch(&self, partition: Partition) -> Option<Epoch> {
-        Some(self.partitions.get(&partition)?.epoch())
+    /// Returns the partitions that it owns.
+    pub fn partitions(&self) -> &Partitions {
+        &self.partitions
     }
 
     /// Returns the counters.
     pub fn counts(&self) -> Counts {
         self.context.counts
-    }
-
-    /// Returns the number of rooms in memory.
-    pub fn loaded_rooms(&self) -> usize {
-        self.partitions
-            .values()
-            .map(OwnedPartition::loaded_rooms)
-            .sum()
-    }
-
-    /// Returns the number of rooms that are stored and not in memory.
-    pub fn stored_rooms(&self) -> usize {
-        self.partitions
-            .values()
-            .map(OwnedPartition::stored_rooms)
-            .sum()
-    }
-
-    /// Returns the processes of the edges that hold sessions of connected players. They are probed for liveness.
-    pub fn session_processes(&self) -> BTreeSet<ProcessId> {
-        let owned = self.partitions.values();
-        owned.flat_map(OwnedPartition::session_processes).collect()
-    }
-
-    /// Returns the processes of the edges that watch rooms. One that died with spectators only would watch forever.
-    pub fn watching_processes(&self) -> BTreeSet<ProcessId> {
-        let owned = self.partitions.values();
-        owned.flat_map(OwnedPartition::watching_processes).collect()
     }
 
     /// Handles an entry from the reader of a partition's log. `behind` more entries were stored when it was sent.
@@ -237,7 +205,7 @@ impl Engine {
             return;
         };
         self.context.outbox.heard(now.at, &edge);
-        let Some(owned) = self.partitions.get_mut(&partition) else {
+        let Some(owned) = self.partitions.get_mut(partition) else {
             return;
         };
         // The edge knows a later owner. If the leases were rolled back, that one is gone, and this owner needs a higher
@@ -280,7 +248,7 @@ impl Engine {
     /// dead.
     pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
         self.context.now = now;
-        for owned in self.partitions.values_mut() {
+        for owned in self.partitions.all_mut() {
             owned.handle_process_gone(&mut self.context, process);
         }
     }
@@ -297,17 +265,9 @@ impl Engine {
         (config.max_payload, config.value_bytes) = (max_payload, value_bytes);
         self.context.outbox.set_max_payload(max_payload);
         self.context.said_too_big = false;
-        for owned in self.partitions.values_mut() {
+        for owned in self.partitions.all_mut() {
             owned.handle_limits(&self.context);
         }
-    }
-
-    /// Returns the number of rooms that the bus does not take at the moment, because its limits have become lower.
-    pub fn held_rooms(&self) -> usize {
-        self.partitions
-            .values()
-            .map(OwnedPartition::held_rooms)
-            .sum()
     }
 
     /// Notes the time that handling events took since the last call, as far as entries of logs were among them. From it
@@ -322,8 +282,7 @@ impl Engine {
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
-        let all: Vec<_> = self.partitions.keys().copied().collect();
-        for partition in all {
+        for partition in self.partitions.ids() {
             self.with_partition(partition, |owned, cx| owned.handle_timeout(cx));
         }
         self.context.outbox.handle_timeout(now.at);
@@ -374,7 +333,7 @@ impl Engine {
         }
         self.context.applied = applied;
         if has_loaded {
-            for owned in self.partitions.values_mut() {
+            for owned in self.partitions.all_mut() {
                 owned.begin_reads(&mut self.context);
             }
         }
@@ -391,17 +350,15 @@ impl Engine {
 
     /// When to call [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let partitions = self
-            .partitions
-            .values()
-            .filter_map(|owned| owned.poll_timeout(self.context.now));
+        let all = self.partitions.all();
+        let partitions = all.filter_map(|owned| owned.poll_timeout(self.context.now));
         let now = Some(self.context.now.at).filter(|_| self.context.loads.has_next());
         let others = now.into_iter().chain(self.context.outbox.poll_timeout());
         partitions.chain(others).min()
     }
 
     fn count_partitions(&mut self) {
-        self.context.partitions = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        self.context.partitions = u32::try_from(self.partitions.count()).unwrap_or(u32::MAX);
     }
 
     /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.
@@ -410,7 +367,7 @@ impl Engine {
         partition: Partition,
         run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Ownership,
     ) {
-        let Some(owned) = self.partitions.get_mut(&partition) else {
+        let Some(owned) = self.partitions.get_mut(partition) else {
             return;
         };
         let epoch = owned.epoch();

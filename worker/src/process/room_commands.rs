@@ -217,7 +217,7 @@ impl RoomLoop {
 
     /// Reports a partition as ready if its takeover is done and its subjects are subscribed to.
     fn report_ready(&mut self, partition: Partition) {
-        let mut all = self.engine.partitions();
+        let mut all = self.engine.partitions().iter();
         let ready = all.find(|(id, _, ready)| *ready && *id == partition);
         if let Some((_, epoch, _)) = ready
             && self.listening.contains(&partition)

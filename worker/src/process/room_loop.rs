@@ -197,7 +197,9 @@ impl RoomLoop {
                     self.listening.remove(&partition);
                     self.readers.listen(partition);
                 }
-                Order::Release(epoch) if self.engine.epoch(partition) == Some(epoch) => {
+                Order::Release(epoch)
+                    if self.engine.partitions().epoch(partition) == Some(epoch) =>
+                {
                     self.engine.release(self.clock.now(), partition);
                 }
                 Order::Release(epoch) => self.reports.push(Report::Stopped(partition, epoch)),
@@ -239,8 +241,8 @@ impl RoomLoop {
         if !self.may_act() || !self.edge_probes.is_due(at) {
             return;
         }
-        let sessions = self.engine.session_processes();
-        let watching = self.engine.watching_processes();
+        let sessions = self.engine.partitions().session_processes();
+        let watching = self.engine.partitions().watching_processes();
         for process in self.edge_probes.poll(at, sessions, watching) {
             self.probe_edge(process);
         }

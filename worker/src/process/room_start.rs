@@ -58,9 +58,12 @@ pub(super) struct RoomCounts {
 impl RoomCounts {
     /// Sets the numbers of the loop's engine.
     pub(super) fn set(&self, engine: &Engine) {
-        self.loaded.store(engine.loaded_rooms(), Ordering::Relaxed);
-        self.stored.store(engine.stored_rooms(), Ordering::Relaxed);
-        self.held.store(engine.held_rooms(), Ordering::Relaxed);
+        self.loaded
+            .store(engine.partitions().loaded_rooms(), Ordering::Relaxed);
+        self.stored
+            .store(engine.partitions().stored_rooms(), Ordering::Relaxed);
+        self.held
+            .store(engine.partitions().held_rooms(), Ordering::Relaxed);
     }
 
     /// The rooms that NATS does not take at the moment.

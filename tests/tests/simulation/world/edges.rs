@@ -67,7 +67,7 @@ impl World {
         self.asked.retain(|_, (of, _)| *of != i);
         self.routes.retain(|(of, _)| *of != i);
         self.away[i] = false;
-        let owned: Vec<_> = self.owner.partitions().collect();
+        let owned: Vec<_> = self.owner.partitions().iter().collect();
         for (partition, _, ready) in owned {
             self.tell_lease(partition.0, ready);
         }
@@ -79,7 +79,7 @@ impl World {
         let living: Vec<_> = edges
             .map(|(i, edge)| edge_id(i, edge.generation).process())
             .collect();
-        for process in self.owner.session_processes() {
+        for process in self.owner.partitions().session_processes() {
             let misses = self.misses.entry(process.clone()).or_default();
             *misses = if living.contains(&process) {
                 0

@@ -30,7 +30,7 @@ impl World {
                 let id = self.order;
                 self.asked.insert(id, (i, tag));
                 let ready = |(p, _, ready)| p == partition && ready;
-                if !self.owner.partitions().any(ready) {
+                if !self.owner.partitions().iter().any(ready) {
                     return self.after(1..5, SimEvent::Answer(i, id, None));
                 }
                 self.at(self.ms + 1000, SimEvent::Answer(i, id, None));

@@ -131,9 +131,18 @@ fn d32_an_idle_room_is_written_before_it_leaves_memory() {
     rig.owner
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.advance(4_900);
-    assert_eq!((puts(&rig, "echo-1"), rig.owner.loaded_rooms()), (0, 1));
+    assert_eq!(
+        (puts(&rig, "echo-1"), rig.owner.partitions().loaded_rooms()),
+        (0, 1)
+    );
     rig.advance(100);
     assert_eq!(puts(&rig, "echo-1"), 1);
-    assert_eq!((rig.owner.loaded_rooms(), rig.owner.stored_rooms()), (0, 1));
+    assert_eq!(
+        (
+            rig.owner.partitions().loaded_rooms(),
+            rig.owner.partitions().stored_rooms()
+        ),
+        (0, 1)
+    );
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], 2);
 }

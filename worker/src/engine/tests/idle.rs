@@ -16,7 +16,10 @@ fn idle_rig() -> Rig {
 }
 
 fn rooms(rig: &Rig) -> (usize, usize) {
-    (rig.owner.loaded_rooms(), rig.owner.stored_rooms())
+    (
+        rig.owner.partitions().loaded_rooms(),
+        rig.owner.partitions().stored_rooms(),
+    )
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn d06_a_digest_loses_the_players_of_rooms_that_it_does_not_name() {
 fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     let mut rig = Rig::started();
     let held = |rig: &Rig| {
-        let processes = rig.owner.session_processes();
+        let processes = rig.owner.partitions().session_processes();
         processes
             .iter()
             .map(ToString::to_string)
@@ -122,7 +122,7 @@ fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     rig.join("echo-1", "bob", 20);
     rig.join("echo-2", "bob", 21);
     assert_eq!(
-        (held(&rig), rig.owner.loaded_rooms()),
+        (held(&rig), rig.owner.partitions().loaded_rooms()),
         (vec!["e1".into(), "e2".into()], 2)
     );
     rig.append("echo-1", lost(("alice", 10), 1));
@@ -134,7 +134,12 @@ fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     assert_eq!(held(&rig), ["e3"]);
     rig.advance(3_000);
     rig.restart();
-    let rooms = |rig: &Rig| (rig.owner.loaded_rooms(), rig.owner.stored_rooms());
+    let rooms = |rig: &Rig| {
+        (
+            rig.owner.partitions().loaded_rooms(),
+            rig.owner.partitions().stored_rooms(),
+        )
+    };
     assert_eq!((held(&rig), rooms(&rig)), (vec!["e3".into()], (0, 2)));
     rig.input("echo-1", ("alice", 30), 1, "finish");
     rig.advance(70_000);
@@ -188,7 +193,7 @@ fn d17_losses_are_appended_2048_at_a_time_until_all_are_stored() {
         3_000,
         "the failed ones are appended again"
     );
-    assert!(rig.owner.session_processes().is_empty());
+    assert!(rig.owner.partitions().session_processes().is_empty());
 }
 
 #[test]
@@ -198,9 +203,14 @@ fn d26_an_edge_that_dies_with_spectators_only_is_probed_and_watches_no_longer() 
     let mut watch = interest("e5-0-77", &["echo-1", "echo-2"], false);
     watch.rooms.iter_mut().for_each(|room| room.viewers = 3);
     rig.send_interest(watch);
-    let watching = |rig: &Rig| rig.owner.watching_processes().contains("e5-77");
+    let watching = |rig: &Rig| {
+        rig.owner
+            .partitions()
+            .watching_processes()
+            .contains("e5-77")
+    };
     assert!(watching(&rig));
-    assert!(!rig.owner.session_processes().contains("e5-77"));
+    assert!(!rig.owner.partitions().session_processes().contains("e5-77"));
     rig.advance(1_000);
     for room in ["echo-1", "echo-2"] {
         assert_ne!(rig.received("e5-0-77", room), [""; 0]);

@@ -12,7 +12,10 @@ use grandstand_common::wire::{Interest, RoomInterest};
 use grandstand_game::Games;
 
 fn rooms(rig: &Rig) -> (usize, usize) {
-    (rig.owner.loaded_rooms(), rig.owner.stored_rooms())
+    (
+        rig.owner.partitions().loaded_rooms(),
+        rig.owner.partitions().stored_rooms(),
+    )
 }
 
 /// Returns a rig with a stored room of each of some players, whose sessions are 10, 11 and so on.
@@ -268,7 +271,7 @@ fn d25_snapshots_of_an_earlier_build_are_taken_over_without_decoding_their_games
     }
     rig.restart();
     assert_eq!(rooms(&rig), (0, 3));
-    assert_eq!(rig.owner.session_processes().len(), 1);
+    assert_eq!(rig.owner.partitions().session_processes().len(), 1);
     rig.input("echo-0", ("p0", 10), 1, "a");
     let received = rig.received("e1", "echo-0");
     assert!(

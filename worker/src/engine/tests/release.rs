@@ -12,7 +12,7 @@ fn a_release_stores_everything_and_ends() {
     assert_eq!(rig.events, ["released"]);
     assert_eq!(rig.checkpoint().seq, 3);
     assert_eq!(rig.snapshot("echo-2").unwrap()["last"], 2);
-    assert_eq!(rig.owner.partitions().count(), 0);
+    assert_eq!(rig.owner.partitions().iter().count(), 0);
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
     rig.advance(3_000);
     // The owner and e1 die. The next owner is told of neither.
     rig.restart();
-    let held = rig.owner.session_processes();
+    let held = rig.owner.partitions().session_processes();
     assert!(
         held.contains("e1") && held.contains("e2"),
         "both processes are to be probed"
@@ -271,7 +271,7 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
         received.contains(&"snapshot 0 v3 3".to_owned()),
         "{received:?}"
     );
-    assert_eq!(rig.owner.session_processes().len(), 1);
+    assert_eq!(rig.owner.partitions().session_processes().len(), 1);
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     let first = rig.snapshot("echo-1").unwrap()["room"]["instance"].clone();
     rig.input("echo-1", ("alice", 10), 1, "finish");
     rig.advance(61_000);
-    assert_eq!(rig.owner.loaded_rooms(), 0);
+    assert_eq!(rig.owner.partitions().loaded_rooms(), 0);
     rig.join("echo-1", "alice", 11);
     // A stale owner appends the timer that deleted the earlier instance.
     let timer = rig.log.iter().rev().find(|stored| {
@@ -334,7 +334,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     });
     let timer = Entry::decode(timer.unwrap().payload.clone()).unwrap();
     rig.append("echo-1", timer);
-    assert_eq!(rig.owner.loaded_rooms(), 1);
+    assert_eq!(rig.owner.partitions().loaded_rooms(), 1);
     rig.advance(3_000);
     let stored = rig.snapshot("echo-1").unwrap();
     assert!(stored["room"]["instance"].as_u64() > first.as_u64());

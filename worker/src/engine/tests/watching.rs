@@ -5,7 +5,7 @@ use grandstand_common::data::Data;
 use grandstand_common::wire::{Interest, Known, LinkRequest, Live, RoomInterest};
 
 fn known(rig: &Rig, version: u64, instance: u64) -> Known {
-    let epoch = rig.owner.partitions().next().unwrap().1.0;
+    let epoch = rig.owner.partitions().iter().next().unwrap().1.0;
     Known {
         epoch,
         instance,
