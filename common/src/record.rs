@@ -1,9 +1,8 @@
 //! JSON records in the bus' key-value buckets that both edges and workers read.
 
-use serde::{Deserialize, Serialize};
-
 use grandstand_types::id::{Epoch, RoomId, WorkerId};
 use grandstand_types::layout::Layout;
+use serde::{Deserialize, Serialize};
 
 /// The owner of a partition: bucket `leases`, key `{p}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

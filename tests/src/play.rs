@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use grandstand_harness::client::Client;
+use serde_json::{Value, json};
 
 /// Plays until the game is over.
 ///

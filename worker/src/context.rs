@@ -6,6 +6,8 @@ use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::record::StuckEntry;
 use grandstand_common::subject;
 use grandstand_common::wire::Entry;
+use grandstand_game::Games;
+use grandstand_game::host::Panicked;
 use prost::Message;
 
 use crate::command::{Command, EngineConfig, Now, Token};
@@ -15,8 +17,6 @@ use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::replay_cost::{ReplayCost, ReplaySize};
 use crate::requests::{Purpose, Requests};
-use grandstand_game::Games;
-use grandstand_game::host::Panicked;
 
 /// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
 const SUCCESSOR_PARTITIONS: u32 = 4;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_types::id::{Partition, RoomId};
+use grandstand_types::layout::Layout;
 use tokio::sync::watch;
 
 use crate::bus::connect_error::{ConnectError, StoreFailure};
@@ -21,8 +23,6 @@ use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
 use crate::log_clock::LogClock;
 use crate::subject;
-use grandstand_types::id::{Partition, RoomId};
-use grandstand_types::layout::Layout;
 
 /// A connection to the bus. Clones are cheap, share the connection and may be used from several threads.
 #[derive(Debug, Clone)]

@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use grandstand_types::layout::Layout;
+
 use crate::bus::connect_error::ConnectError;
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::{Bucket, Role};
 use crate::supervisor::Supervisor;
-use grandstand_types::layout::Layout;
 
 /// How long a receipt of an append or a put waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);

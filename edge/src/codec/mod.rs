@@ -6,9 +6,8 @@ mod tests;
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 
-use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
-
 use crate::websocket::deflate::Deflater;
+use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
 
 pub use crate::websocket::deflate::{DeflateOptions, DeflateStats};
 

@@ -20,7 +20,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use grandstand_common::bus::Role;
-
 use grandstand_common::follow::follow;
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};

@@ -11,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::id::{EdgeId, RoomId, WorkerId};
+use grandstand_common::log_clock::Now;
+use grandstand_common::subject;
 use grandstand_common::wire::{Item, ItemKind, LinkReply, LinkRequest};
 use prost::Message;
 
 use crate::deadlines::Deadlines;
-use grandstand_common::log_clock::Now;
-use grandstand_common::subject;
-pub(crate) use head::{ItemTooBig, RoomHead};
 use hot::Streams;
 use link::Link;
+
+pub(crate) use head::{ItemTooBig, RoomHead};
 
 /// The most bytes of a batch and its frame beside the items.
 const BATCH_OVERHEAD: usize = 512;

@@ -1,9 +1,8 @@
 use std::time::{Duration, Instant};
 
 use grandstand_common::data::Data;
-use grandstand_common::wire::{Batch, LiveOut};
-
 use grandstand_common::id::{Epoch, Instance};
+use grandstand_common::wire::{Batch, LiveOut};
 
 use super::*;
 

@@ -87,7 +87,6 @@ use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, Ownership};
 use crate::loads::StoredValue;
 use crate::requests::Purpose;
-
 use room_reads::Waiting;
 use state::PartitionState;
 use tenure::Tenure;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use grandstand_common::id::RoomId;
 use grandstand_common::wire::Body;
+use grandstand_game::Games;
+use grandstand_game::host::Panicked;
 
 use crate::room::{Logged, Room};
 use crate::stored::snapshot;
-use grandstand_game::Games;
-use grandstand_game::host::Panicked;
 
 /// The most entries kept since the last snapshot. If more follow, because snapshots cannot be stored, the room cannot
 /// be rebuilt, and its next panic puts it in quarantine.

@@ -9,6 +9,7 @@ use grandstand_common::id::{Instance, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::Body;
 use grandstand_game::LiveTo;
 use grandstand_game::host::{Armed, Panicked};
+use prost::Message;
 
 use super::change::{Applied, Change, ResidenceChange};
 use super::decode_room::{self, changed_edges};
@@ -17,8 +18,6 @@ use super::known_rooms::KnownRooms;
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
-use prost::Message;
-
 use crate::command::Now;
 use crate::context::{Context, OUTSIDE};
 use crate::deadlines::Deadlines;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::id::RoomId;
 use grandstand_common::wire;
+use grandstand_game::host::Armed;
 
 use crate::command::Now;
 use crate::deadlines::Deadlines;
-use grandstand_game::host::Armed;
 
 /// The time after which a timer's entry is appended again if the log has not shown it.
 const APPEND_AGAIN: Duration = Duration::from_secs(1);

@@ -61,16 +61,15 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::layout::Layout;
 use grandstand_common::process::admin::{Component, Phase, Pulse};
 use grandstand_common::process::drain;
+use grandstand_game::Games;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use crate::lease::Earlier;
 use end::End;
-use grandstand_game::Games;
 use lease_loop::LeaseLoop;
 use room_loops::{RoomLoops, Shared};
 use room_start::Host;
-
-use crate::lease::Earlier;
 
 /// Runs a worker on this thread. After the signal of `shutdown` it gives all partitions away, and returns when that is
 /// done or at the deadline of the shutdown. `status` is ready while every partition of the cluster has a ready owner.

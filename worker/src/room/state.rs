@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Instance, PlayerId, SessionId};
-use serde::{Deserialize, Serialize};
-
 use grandstand_game::Reject;
+use serde::{Deserialize, Serialize};
 
 use super::players::{self, Player, SESSION_BYTES};
 use super::rejects::shortened;

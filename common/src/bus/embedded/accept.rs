@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use grandstand_types::id::Partition;
+
 use crate::bus::embedded::contents::walk;
 use crate::bus::embedded::disk::Disk;
 use crate::bus::embedded::examine::{Examined, STORE};
@@ -15,7 +17,6 @@ use crate::bus::embedded::format::{parse_entry, parse_log_key};
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::marks::{Marks, checksum};
 use crate::bus::embedded::record::{COPIES, Record};
-use grandstand_types::id::Partition;
 
 const ACCEPTED: &str = "accepted";
 /// In `accepted`: says that it is complete, and names the folder for the damaged files.

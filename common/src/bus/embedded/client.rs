@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 use tokio::sync::{oneshot, watch};
 
 use crate::bus::connect_error::{ConnectError, StoreFailure};
@@ -21,8 +23,6 @@ use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState, Message};
 use crate::log_clock::LogClock;
-use grandstand_types::id::Partition;
-use grandstand_types::layout::Layout;
 
 /// The most bytes of a message: the default of NATS.
 const MAX_PAYLOAD: usize = 1 << 20;

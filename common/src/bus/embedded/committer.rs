@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use grandstand_types::id::Partition;
+
 use crate::bus::embedded::disk::{Disk, Persisted};
 use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::Record;
 use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::embedded::store::Shared;
-use grandstand_types::id::Partition;
 
 /// The interval at which expired markers and old entries are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fjall::Keyspace;
+use grandstand_types::id::Partition;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bus::embedded::disk::Disk;
@@ -11,7 +12,6 @@ use crate::bus::embedded::kv::{KeyRecord, Value};
 use crate::bus::embedded::marks::{BucketMark, Marks, StreamMark, Tally, checksum};
 use crate::bus::embedded::report::{Ranges, Report};
 use crate::bus::options::{BusOptions, bucket_name, buckets};
-use grandstand_types::id::Partition;
 
 /// The contents of a folder.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grandstand_types::id::Partition;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,7 +15,6 @@ use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
-use grandstand_types::id::Partition;
 
 /// The most entries that one lookup returns.
 const BATCH: usize = 64;

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use grandstand_types::id::Partition;
 
 use crate::bus::embedded::format::{
     COMMIT, Damaged, DiskError, LAYOUT, NO_ENTRY, decode_entry, encode_entry, log_key, number,
@@ -28,7 +29,6 @@ use crate::bus::embedded::marks::{Marks, checksum};
 use crate::bus::embedded::state::{Change, PendingWrite};
 use crate::bus::options::{BusOptions, bucket_name, buckets};
 use crate::bus::types::LogEntry;
-use grandstand_types::id::Partition;
 
 const CACHE_BYTES: u64 = 64 << 20;
 const JOURNAL_BYTES: u64 = 256 << 20;

@@ -6,6 +6,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use grandstand_types::layout::Layout;
+
 use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::contents::{Contents, walk};
 use crate::bus::embedded::copy::CopyFolder;
@@ -17,7 +19,6 @@ use crate::bus::embedded::report::Report;
 use crate::bus::embedded::tables::{self, TREES, TreeFaults};
 use crate::bus::options::{BusOptions, bucket_name};
 use crate::bus::types::Bucket;
-use grandstand_types::layout::Layout;
 
 /// The folder of the store in the data folder.
 pub(super) const STORE: &str = "store";

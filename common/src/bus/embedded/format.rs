@@ -1,9 +1,9 @@
 //! The format of records in the folder, and the report of damaged ones.
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 
 use crate::bus::types::LogEntry;
-use grandstand_types::id::Partition;
 
 /// Why the folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use grandstand_types::id::Partition;
 use tokio::sync::watch;
 
 use crate::bus::options::BusOptions;
 use crate::bus::types::{LogEntry, LogState};
-use grandstand_types::id::Partition;
 
 /// All streams.
 #[derive(Debug)]

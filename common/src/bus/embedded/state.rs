@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -15,7 +16,6 @@ use crate::bus::embedded::route::{ClientId, Routes};
 use crate::bus::error::{AppendError, PutError};
 use crate::bus::options::{BusOptions, buckets};
 use crate::bus::types::{Bucket, LogEntry, Message};
-use grandstand_types::id::Partition;
 
 /// The state behind the lock.
 #[derive(Debug)]

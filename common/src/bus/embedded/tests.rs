@@ -15,6 +15,7 @@ mod time;
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 use tokio::time::Instant;
 
 use crate::bus::embedded::Faults;
@@ -22,7 +23,6 @@ use crate::bus::{
     AppendError, Bucket, Bus, BusOptions, ConnectionState, LogReader, PublishError, PutError, Read,
     Receipt, RequestError, Unanswered,
 };
-use grandstand_types::id::Partition;
 
 const P0: Partition = Partition(0);
 

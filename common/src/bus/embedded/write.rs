@@ -1,6 +1,7 @@
 //! Writes: appends and puts.
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 use tokio::sync::oneshot;
 
 use crate::bus::embedded::client::Embedded;
@@ -11,7 +12,6 @@ use crate::bus::error::{AppendError, PublishError, Unanswered};
 use crate::bus::options;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::types::Bucket;
-use grandstand_types::id::Partition;
 
 impl Embedded {
     pub(crate) async fn append(

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_nats::header::{self, HeaderMap};
 use bytes::Bytes;
+use grandstand_types::id::Partition;
+use grandstand_types::layout::Layout;
 use tokio::sync::{mpsc, watch};
 
 use crate::bus::connect_error::ConnectError;
@@ -25,8 +27,6 @@ use crate::bus::subscription::Subscription;
 use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read};
 use crate::log_clock::LogClock;
 use crate::subject;
-use grandstand_types::id::Partition;
-use grandstand_types::layout::Layout;
 
 /// A connection to NATS.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use grandstand_types::layout::Layout;
 use rand::RngExt as _;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -20,7 +21,6 @@ use crate::bus::nats::{cluster_record, dial, needed, permissions};
 use crate::bus::options::BusOptions;
 use crate::exit::Exit;
 use crate::log_clock::LogClock;
-use grandstand_types::layout::Layout;
 
 /// The most commands that wait to be written. Further senders wait.
 const CLIENT_CAPACITY: usize = 4096;

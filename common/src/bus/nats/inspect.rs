@@ -1,5 +1,7 @@
 //! Connects to an existing cluster to inspect it.
 
+use grandstand_types::layout::Layout;
+
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::servers::Servers;
@@ -8,7 +10,6 @@ use crate::bus::nats::{cluster_record, connect};
 use crate::bus::options::BusOptions;
 use crate::record::ClusterRecord;
 use crate::wire::BUS_PROTOCOL;
-use grandstand_types::layout::Layout;
 
 /// Connects with the numbers of the cluster's record.
 pub(super) async fn connect(

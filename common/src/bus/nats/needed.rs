@@ -1,12 +1,13 @@
 //! The permissions that a role needs (`docs/operations.md`, "Permissions in NATS").
 
+use grandstand_types::layout::Layout;
+
 use crate::bus::nats::kv_stream::{kv_name, kv_subject};
 use crate::bus::nats::streams::log_name;
 use crate::bus::nats::trial::{TRIAL, Trial, Verb};
 use crate::bus::options;
 use crate::bus::types::{Bucket, Role};
 use crate::record::CLUSTER_KEY;
-use grandstand_types::layout::Layout;
 
 /// The trials of the permissions that are the same in every layout of the cluster.
 pub(super) fn in_general(role: Role) -> Vec<Trial> {

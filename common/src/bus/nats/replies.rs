@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::StatusCode;
+use grandstand_types::layout::Layout;
 // Shared by the threads that use the bus and the task that reads answers; held for a few instructions.
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
-
-use grandstand_types::layout::Layout;
 
 use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::pub_ack;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use grandstand_types::layout::Layout;
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
@@ -16,7 +17,6 @@ use crate::bus::nats::size_limits::SizeLimits;
 use crate::bus::options::{self, BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
 use crate::bus::types::Bucket;
 use crate::subject;
-use grandstand_types::layout::Layout;
 
 /// The prefix of the log's streams.
 const LOG: &str = "IN_";

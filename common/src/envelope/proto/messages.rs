@@ -1,7 +1,6 @@
 //! The messages of `proto/grandstand.proto`. A test compares the two.
 
 use bytes::Bytes;
-
 use grandstand_types::data::Data;
 
 #[derive(Clone, PartialEq, prost::Message)]

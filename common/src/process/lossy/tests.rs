@@ -1,6 +1,5 @@
-use std::os::unix::net::UnixStream;
-
 use std::io::Read;
+use std::os::unix::net::UnixStream;
 
 use super::*;
 

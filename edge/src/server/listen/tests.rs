@@ -1,6 +1,5 @@
-use std::net::{SocketAddr, TcpStream};
-
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::accept::is_exhaustion;

@@ -1,8 +1,7 @@
 //! The parameters of a `memory` room.
 
-use serde::{Deserialize, Serialize};
-
 use grandstand_game::Reject;
+use serde::{Deserialize, Serialize};
 
 use crate::params::read;
 

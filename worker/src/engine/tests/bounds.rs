@@ -1,9 +1,10 @@
 //! Bounds of what a room keeps beside its game's state (D26).
 
-use super::*;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 use grandstand_common::wire::Body;
+
+use super::*;
 
 /// The bound of a room's record beside the state of its game.
 const RECORD_BYTES: usize = 240 * 1024;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use grandstand_common::bus::Bucket;
+
 use super::*;
 use crate::command::{Command, EngineConfig};
-use grandstand_common::bus::Bucket;
 
 /// The cadence of a worker with the default configuration.
 fn cadence(config: &mut EngineConfig) {

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use rand::RngExt;
-use serde::{Deserialize, Serialize};
-
 use grandstand_game::{Effects, LiveEffects};
 use grandstand_game::{Event, EventKind, Game, Reject, Setup};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 /// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`, `grow`, `panic`.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,13 +1,13 @@
 //! A random test: whatever fails, the rooms equal the replay of their log.
 
+use std::time::Duration;
+
+use grandstand_common::bus::Bucket;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use std::time::Duration;
-
 use super::*;
 use crate::command::EngineConfig;
-use grandstand_common::bus::Bucket;
 
 const ROOMS: [&str; 3] = ["echo-1", "echo-2", "echo-3"];
 const PLAYERS: [&str; 3] = ["alice", "bob", "mallory"];

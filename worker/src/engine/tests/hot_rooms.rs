@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::*;
 use grandstand_common::wire::{Interest, Known, RoomInterest};
+
+use super::*;
 
 const ROOM: &str = "echo-1";
 const EDGES: [&str; 3] = ["e5", "e6", "e7"];

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::*;
-use crate::command::Command;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
+
+use super::*;
+use crate::command::Command;
 
 fn idle_rig() -> Rig {
     let mut rig = Rig::with_config(|config| config.idle = Some(Duration::from_secs(5)));

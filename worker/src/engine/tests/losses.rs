@@ -1,9 +1,10 @@
 //! Losses of players whose edge does not hold their session or is dead (D6, D17).
 
-use super::*;
-use crate::command::{Command, Outcome};
 use grandstand_common::wire::{Body, Entry, Interest, ItemKind, RoomInterest};
 use prost::Message;
+
+use super::*;
+use crate::command::{Command, Outcome};
 
 fn interest_with_sessions(edge: &str, room: &str, sessions: &[u64], joining: &[u64]) -> Interest {
     Interest {

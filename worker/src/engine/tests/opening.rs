@@ -1,15 +1,16 @@
 //! Takeovers of partitions whose rooms are many: their heads are found while the rooms in use go on (D25).
 
-use super::*;
-use crate::command::{Command, Outcome};
-use crate::room::Logged;
-use crate::stored::head::SnapshotHead;
-use crate::stored::snapshot::{self, SnapshotLimits};
 use grandstand_common::bus::{Bucket, KvEntry};
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, RoomInterest};
 use grandstand_game::Games;
+
+use super::*;
+use crate::command::{Command, Outcome};
+use crate::room::Logged;
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, SnapshotLimits};
 
 fn rooms(rig: &Rig) -> (usize, usize) {
     (

@@ -1,11 +1,12 @@
 //! Quarantine records live until what they protect is stored (D29).
 
+use grandstand_common::bus::Bucket;
+use grandstand_common::subject;
+
 use super::stored::record;
 use super::*;
 use crate::command::{Command, EngineConfig};
 use crate::stored::quarantine::QuarantineRecord;
-use grandstand_common::bus::Bucket;
-use grandstand_common::subject;
 
 fn fixed(config: &mut EngineConfig) {
     config.build = "fixed".into();

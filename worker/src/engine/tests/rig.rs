@@ -9,12 +9,12 @@ use grandstand_common::id::{EdgeId, Epoch, Instance, Partition};
 use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
+use grandstand_game::Games;
 use prost::Message;
 
 use super::*;
 use crate::command::{Command, EngineConfig, KvSource, Now};
 use crate::engine::Engine;
-use grandstand_game::Games;
 
 mod bus;
 

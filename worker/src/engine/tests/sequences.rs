@@ -1,11 +1,12 @@
 //! Sequences of events from docs/durability.md that would lose or repeat an input, as the owner sees them.
 
-use super::*;
-use crate::command::{Command, Outcome};
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 use grandstand_common::wire::{Entry, LinkRequest};
 use prost::Message;
+
+use super::*;
+use crate::command::{Command, Outcome};
 
 #[test]
 fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {

@@ -1,7 +1,8 @@
 //! Sessions, chains and the answers to their entries (D1, D2, D4, D5, D6).
 
-use super::*;
 use grandstand_common::wire::Body;
+
+use super::*;
 
 #[test]
 fn a_join_creates_a_room_and_a_second_edge_gets_its_snapshot() {

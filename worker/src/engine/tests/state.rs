@@ -1,14 +1,15 @@
 //! Replays, timers and the end of rooms (D7, D12).
 
-use super::*;
-use crate::room::{Logged, Room};
-use crate::stored::head::SnapshotHead;
-use crate::stored::snapshot::{self, SnapshotLimits};
 use grandstand_common::bus::Bucket;
 use grandstand_common::id::Epoch;
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Entry, Timer};
 use prost::Message;
+
+use super::*;
+use crate::room::{Logged, Room};
+use crate::stored::head::SnapshotHead;
+use crate::stored::snapshot::{self, SnapshotLimits};
 
 fn timer(name: &str, arming: u64) -> Entry {
     Entry {

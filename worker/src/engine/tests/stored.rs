@@ -1,11 +1,12 @@
 //! Stored snapshots, checkpoints and quarantine (D8, D9, D14).
 
-use super::*;
-use crate::command::Command;
-use crate::stored::quarantine::QuarantineRecord;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Empty};
+
+use super::*;
+use crate::command::Command;
+use crate::stored::quarantine::QuarantineRecord;
 
 fn writes(rig: &Rig, room: &str) -> usize {
     let written = |command: &&Command| matches!(command, Command::PutIf { key, bucket: Bucket::Rooms(_), .. } if key.ends_with(room));

@@ -1,8 +1,5 @@
 //! Takeovers: the read up to the own write, and logs that were cut (D10, D11).
 
-use super::*;
-use crate::command::{Command, EngineConfig, KvSource, Outcome, Token};
-use crate::engine::Engine;
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::Epoch;
@@ -10,6 +7,10 @@ use grandstand_common::record::Checkpoint;
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, Known, RoomInterest};
 use grandstand_game::Games;
+
+use super::*;
+use crate::command::{Command, EngineConfig, KvSource, Outcome, Token};
+use crate::engine::Engine;
 
 fn commands(owner: &mut Engine) -> Vec<Command> {
     std::iter::from_fn(|| owner.poll_command()).collect()

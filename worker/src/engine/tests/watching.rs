@@ -1,8 +1,9 @@
 //! Interest, updates and snapshots, presence, live messages, numbered links (D19).
 
-use super::*;
 use grandstand_common::data::Data;
 use grandstand_common::wire::{Interest, Known, LinkRequest, Live, RoomInterest};
+
+use super::*;
 
 fn known(rig: &Rig, version: u64, instance: u64) -> Known {
     let epoch = rig.owner.partitions().iter().next().unwrap().1.0;

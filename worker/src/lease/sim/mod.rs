@@ -8,12 +8,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use bytes::Bytes;
 use grandstand_common::layout::Layout;
 use grandstand_common::record::Lease;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::record::decode;
 use super::*;

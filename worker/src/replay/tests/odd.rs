@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use grandstand_common::data::Data;
 use grandstand_common::id::Lane;
-use rand::RngExt;
-use serde::{Deserialize, Serialize};
-
 use grandstand_game::Effects;
 use grandstand_game::{Event, EventKind, Game, Reject, Setup};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 thread_local! {
     /// State that is neither in the log nor in the seed.

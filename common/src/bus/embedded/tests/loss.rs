@@ -1,5 +1,7 @@
 //! Going on without what is lost, and a full disk (D30).
 
+use grandstand_types::id::Partition;
+
 use super::Folder;
 use super::rig::{self, Seen, hashes};
 use crate::bus::connect_error::StoreFailure;
@@ -7,7 +9,6 @@ use crate::bus::embedded::accept;
 use crate::bus::embedded::format::{DiskError, LAYOUT};
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus};
-use grandstand_types::id::Partition;
 
 fn accepting() -> BusOptions {
     BusOptions {

@@ -1,13 +1,13 @@
 //! Folders that an older version of this program made have no marks and no record.
 
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use grandstand_types::id::Partition;
 
 use super::Folder;
 use super::rig::{self, WALL_MS};
 use crate::bus::LogEntry;
 use crate::bus::embedded::format::{LAYOUT, encode_entry, log_key, numbers};
 use crate::bus::embedded::record::COPIES;
-use grandstand_types::id::Partition;
 
 /// Writes a folder as the version before wrote it: one entry and one key.
 fn older(name: &str) -> Folder {

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use grandstand_types::id::Partition;
 use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,7 +16,6 @@ use crate::bus::embedded::open::open_folder;
 use crate::bus::embedded::store::StoreHandle;
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus, LogEntry, Read};
-use grandstand_types::id::Partition;
 
 /// The wall clock of tests.
 pub(super) const WALL_MS: u64 = 1_800_000_000_000;
