@@ -5,6 +5,7 @@ use std::time::Duration;
 use grandstand_common::bus::{Bus, BusOptions, ConnectError};
 use grandstand_harness::client::Client;
 use grandstand_harness::nats::NatsServer;
+use grandstand_harness::process::PATIENCE;
 use grandstand_harness::rig::{Plan, Rig};
 use serde_json::{Value, json};
 
@@ -107,6 +108,62 @@ async fn d27_a_max_payload_that_becomes_smaller_is_followed() {
     let mut carol = carol;
     carol.join("relay-2", json!({"role": "spectator"})).await;
     assert_eq!(carol.log[0]["limits"]["message_bytes"], 30 * 1024);
+}
+
+#[tokio::test]
+async fn d27_an_update_above_a_lowered_max_payload_is_replaced_by_a_snapshot() {
+    let plan = Plan {
+        workers: 1,
+        edges: 1,
+        partitions: 8,
+        nats_config: Some(config(1024 * 1024)),
+        ..Plan::default()
+    };
+    let rig = Rig::start(plan).await.unwrap();
+    let [mut alice, mut bob] = two_players(&rig).await;
+    let bus = rig.bus().await.unwrap();
+    // The input is in the log before the limit becomes lower, and its update is sent after that.
+    rig.workers[0].pause();
+    let mut stored = 0;
+    for stream in 0..4 {
+        stored += info(&bus, stream).await["state"]["messages"]
+            .as_u64()
+            .unwrap();
+    }
+    alice.input("relay-1", json!("x".repeat(50_000))).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let mut now = 0;
+        for stream in 0..4 {
+            now += info(&bus, stream).await["state"]["messages"]
+                .as_u64()
+                .unwrap();
+        }
+        if now > stored {
+            break;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the input is stored"
+        );
+    }
+    rig.nats.reload(&config(32 * 1024)).await;
+    rig.workers[0].resume();
+    let dropped = "grandstand_worker_items_not_taken_total";
+    while rig.workers[0].metric(dropped).await.unwrap_or(0.0) < 1.0 {
+        assert!(tokio::time::Instant::now() < deadline, "{dropped}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let shown = |c: &Client| c.rooms["relay-1"].view["count"] == 1;
+    alice.until("a snapshot with the input", shown).await;
+    alice.until_answered("relay-1").await;
+    alice.input("relay-1", json!("after")).await;
+    alice.until_answered("relay-1").await;
+    bob.input("relay-2", json!(1)).await;
+    bob.until_answered("relay-2").await;
+    let room = &alice.rooms["relay-1"];
+    assert_eq!((room.acked, &room.view["count"]), (2, &json!(2)));
+    assert_eq!((alice.closed, bob.closed), (None, None));
 }
 
 #[tokio::test]

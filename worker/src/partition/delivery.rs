@@ -18,7 +18,9 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
     for emit in emits {
         match emit {
             Emit::Update(update) => send_update(state, cx, id, &update),
-            Emit::ToEdge(edge, kind) => send(state, cx, (id, &edge), kind),
+            Emit::ToEdge(edge, kind) => {
+                send(state, cx, (id, &edge), kind);
+            }
             Emit::Joined(welcome) => on_joined(state, cx, id, *welcome),
             Emit::Presence => state.audiences.schedule_presence(id, cx.now.at),
             Emit::Deleted => {}

@@ -203,7 +203,10 @@ fn send_lane(
         Some(updates) => {
             for update in updates {
                 debug_assert_ne!(version(&update, lane), 0);
-                send(state, cx, to, ItemKind::Update(update));
+                // The snapshot that replaces an update replaces the later ones as well.
+                if !send(state, cx, to, ItemKind::Update(update)) {
+                    break;
+                }
             }
         }
         None => send_snapshot(state, cx, to, lane),

@@ -6,28 +6,46 @@ use grandstand_game::host::Panicked;
 
 use super::faults;
 use super::state::PartitionState;
+use super::update_ring::version;
 use crate::context::Context;
 use crate::outbox::ItemTooBig;
 use crate::stored::quarantine::QuarantineReason;
 
 /// Sends one item to one edge. A room goes to quarantine if its item exceeds the payload limit. A quarantined room
-/// sends only `Closed`, `Gone` and `Refused`.
+/// sends only `Closed`, `Gone` and `Refused`. An update that NATS does not take is replaced by snapshots of its lanes.
+/// Returns whether the item itself was sent.
 pub(super) fn send(
     state: &mut PartitionState,
     cx: &mut Context,
     (id, edge): (&RoomId, &EdgeId),
     kind: ItemKind,
-) {
+) -> bool {
     let is_end = matches!(
         kind,
         ItemKind::Closed(_) | ItemKind::Gone(_) | ItemKind::Refused(_)
     );
     if !is_end && state.rooms.quarantined(id).is_some() {
-        return;
+        return false;
     }
+    let lanes = lanes_of(&kind);
     let head = state.head(id);
-    if let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) {
-        on_too_big(state, cx, id, error);
+    let Err(error) = cx.outbox.push(cx.now.at, edge, &head, kind) else {
+        return true;
+    };
+    on_too_big(state, cx, id, error);
+    for lane in lanes.into_iter().flatten() {
+        send_snapshot(state, cx, (id, edge), lane);
+    }
+    false
+}
+
+/// The lanes that an update belongs to; none for other items.
+fn lanes_of(kind: &ItemKind) -> [Option<Lane>; 2] {
+    match kind {
+        ItemKind::Update(update) => {
+            Lane::ALL.map(|lane| (version(update, lane) != 0).then_some(lane))
+        }
+        _ => [None; 2],
     }
 }
 
@@ -50,7 +68,8 @@ fn on_too_big(state: &mut PartitionState, cx: &mut Context, id: &RoomId, error: 
     }
 }
 
-/// Publishes an item on a hot room's subject. Edges that have confirmed the subject are not sent the item directly.
+/// Publishes an item on a hot room's subject. Edges that have confirmed the subject are not sent the item directly. An
+/// update that NATS does not take is replaced by snapshots of its lanes.
 pub(super) fn publish_hot(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -60,8 +79,18 @@ pub(super) fn publish_hot(
     if !state.audiences.is_hot(id) || state.rooms.quarantined(id).is_some() {
         return;
     }
-    if let Err(error) = cx.outbox.push_hot(id, kind()) {
-        on_too_big(state, cx, id, error);
+    let kind = kind();
+    let lanes = lanes_of(&kind);
+    let Err(error) = cx.outbox.push_hot(id, kind) else {
+        return;
+    };
+    on_too_big(state, cx, id, error);
+    for lane in lanes.into_iter().flatten() {
+        if let Some(snapshot) = view(state, cx, id, lane)
+            && let Err(error) = cx.outbox.push_hot(id, ItemKind::Snapshot(snapshot))
+        {
+            on_too_big(state, cx, id, error);
+        }
     }
 }
 

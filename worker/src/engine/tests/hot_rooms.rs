@@ -188,3 +188,21 @@ fn d22_a_room_is_no_longer_hot_after_few_edges_have_watched_it_for_long() {
     let sent = hot(&mut rig);
     assert!(sent[0].0 > stream && sent[0].1 <= 2, "{sent:?}");
 }
+
+#[test]
+fn d27_an_update_of_a_hot_room_that_nats_does_not_take_is_replaced_by_snapshots() {
+    let mut rig = rig();
+    for edge in EDGES {
+        watch(&mut rig, edge, (0, false));
+    }
+    rig.input(ROOM, ("alice", 10), 1, "a");
+    let (stream, ..) = hot(&mut rig).pop().unwrap();
+    for edge in EDGES {
+        watch(&mut rig, edge, (stream, false));
+    }
+    hot(&mut rig);
+    rig.owner.handle_limits(2_000, 1024 * 1024);
+    rig.input(ROOM, ("alice", 10), 2, &"x".repeat(3_000));
+    let (_, _, items) = hot(&mut rig).pop().unwrap();
+    assert_eq!(items, ["snapshot 0 v3 3", "snapshot 1 v3 3"]);
+}
