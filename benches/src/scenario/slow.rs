@@ -159,9 +159,9 @@ async fn run_once(
     let offered = during.tallies[1].sent_in_window * u64::from(reading);
     let delivered = during.tallies[0].in_window as f64 / offered.max(1) as f64;
     figures.put_number("readers_delivered_percent", delivered * 100.0);
-    let most = during.samples.iter().map(|sample| sample.edge_memory).max();
+    let peak = during.samples.iter().map(|sample| sample.edge_memory).max();
     figures.put("edge_memory_before_bytes", memory_before);
-    figures.put("edge_memory_most_bytes", most.unwrap_or(0));
+    figures.put("edge_memory_most_bytes", peak.unwrap_or(0));
     figures.put("kernel_buffers_before_bytes", kernel_before.buffers);
     figures.put("kernel_buffers_after_bytes", kernel_during.buffers);
     figures.put_number("current_again_seconds", current_s);

@@ -94,10 +94,10 @@ fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(
     for kind in NatsErrorKind::ALL.into_iter().filter(|kind| kind.lasts()) {
         // The connections of a process share what is refused.
         let of = |bus: &Bus| bus.errors().map_or(0, |errors| errors.lasting(kind));
-        let most = buses.iter().map(of).max().unwrap_or(0);
+        let max = buses.iter().map(of).max().unwrap_or(0);
         let labels = [("kind", kind.name())];
         let metric = family.encode_family(&labels)?;
-        ConstGauge::new(most as i64).encode(metric)?;
+        ConstGauge::new(max as i64).encode(metric)?;
     }
     Ok(())
 }

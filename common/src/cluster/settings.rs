@@ -95,8 +95,8 @@ impl ClusterSettings {
             self.connect_timeout_s,
             0..=86_400,
         );
-        let most = u64::from(Layout::MAX_PARTITIONS);
-        checks.range("cluster.partitions", self.partitions.into(), 1..=most);
+        let max = u64::from(Layout::MAX_PARTITIONS);
+        checks.range("cluster.partitions", self.partitions.into(), 1..=max);
         let streams = u64::from(self.partitions.max(1));
         checks.range("cluster.streams", self.streams.into(), 1..=streams);
         checks.require(

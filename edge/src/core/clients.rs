@@ -204,14 +204,14 @@ impl Clients {
     }
 
     /// The first client in a slot from `slot` on that has not got announcement `number`, and the slot behind it. Visits at
-    /// most `most` slots; `None` if there are no further ones.
+    /// most `limit` slots; `None` if there are no further ones.
     pub(crate) fn next_unannounced(
         &self,
         slot: usize,
-        most: usize,
+        limit: usize,
         number: u16,
     ) -> Option<(Option<ConnKey>, usize)> {
-        let end = self.clients.slots().min(slot + most);
+        let end = self.clients.slots().min(slot + limit);
         if slot >= end {
             return None;
         }

@@ -56,9 +56,9 @@ pub(super) fn mark_dirty(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     }
 }
 
-/// Applies the due events of up to `most` delayed lanes.
-pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, most: usize, now: Now) {
-    for _ in 0..most {
+/// Applies the due events of up to `limit` delayed lanes.
+pub(super) fn release_due(hub: &mut Hub, effects: &mut Effects, limit: usize, now: Now) {
+    for _ in 0..limit {
         let Some(key) = hub.rooms.pop_due(now.at) else {
             return;
         };

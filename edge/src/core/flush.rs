@@ -21,22 +21,23 @@ const NOTICES: usize = 4;
 /// The most slots of clients that are visited instead of one write.
 const SLOTS: usize = 64;
 
-/// Performs all actions, then writes to up to `most` members: players' lanes, spectators' lanes, notices. Each lane gets one slice in turn. Returns whether frames are left. The caller lets other tasks run,
-/// and reads the clock, before it calls again.
+/// Performs all actions, then writes to up to `budget` members: players' lanes, spectators' lanes, notices. Each lane gets
+/// one slice in turn. Returns whether frames are left. The caller lets other tasks run, and reads the clock, before it
+/// calls again.
 pub(super) fn flush(
     hub: &mut Hub,
     effects: &mut Effects,
-    most: usize,
+    budget: usize,
     transport: &mut impl Transport,
 ) -> bool {
     if effects.has_actions() {
         act(hub, effects, transport);
     }
-    let most_notices = match hub.announcements.is_active() {
-        true => most.div_ceil(NOTICES),
+    let notices = match hub.announcements.is_active() {
+        true => budget.div_ceil(NOTICES),
         false => 0,
     };
-    let mut left = most.saturating_sub(most_notices).max(1);
+    let mut left = budget.saturating_sub(notices).max(1);
     for lane in LaneId::ALL {
         if lane == LaneId::Spectators && effects.has_crowds() {
             left = serve_crowds(hub, effects, left, transport);
@@ -52,16 +53,16 @@ pub(super) fn flush(
             left = flush_lane(hub, effects, at, left, transport);
         }
     }
-    if most_notices > 0 {
-        announce(hub, left + most_notices, transport);
+    if notices > 0 {
+        announce(hub, left + notices, transport);
     }
     effects.needs_flush() || hub.announcements.is_active()
 }
 
-/// Sends up to `most` clients the notice for all clients.
+/// Sends up to `budget` clients the notice for all clients.
 #[cold]
-fn announce(hub: &mut Hub, most: usize, transport: &mut impl Transport) {
-    for _ in 0..most {
+fn announce(hub: &mut Hub, budget: usize, transport: &mut impl Transport) {
+    for _ in 0..budget {
         let (slot, number) = (hub.announcements.next_slot(), hub.announcements.number());
         let Some((conn, next)) = hub.clients.next_unannounced(slot, SLOTS, number) else {
             return hub.announcements.end();
@@ -86,14 +87,14 @@ fn serve_crowds(
     left: usize,
     transport: &mut impl Transport,
 ) -> usize {
-    let most = left.div_ceil(2).max(1);
+    let budget = left.div_ceil(2).max(1);
     let Some(at) = effects.pop_crowd() else {
         return left;
     };
-    let unused = crowd::serve(hub, effects, at, most);
+    let unused = crowd::serve(hub, effects, at, budget);
     delivery::mark_dirty(hub, effects, at);
     act(hub, effects, transport);
-    left.saturating_sub(most - unused)
+    left.saturating_sub(budget - unused)
 }
 
 /// Performs the actions that events have queued for single clients.
@@ -161,23 +162,23 @@ fn send(
     }
 }
 
-/// Flushes one slice of a lane; returns how many of `most` writes are left.
+/// Flushes one slice of a lane; returns how many of `budget` writes are left.
 #[inline(never)] // In the task of the shard, the loop over members spills its registers.
 fn flush_lane(
     hub: &mut Hub,
     effects: &mut Effects,
     at: LaneKey,
-    most: usize,
+    budget: usize,
     transport: &mut impl Transport,
 ) -> usize {
     let cap = hub.rooms.config().outbox_bytes;
     let Some(room) = hub.rooms.get_mut(at.room) else {
-        return most;
+        return budget;
     };
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
     let clients = room.lane_mut(at.lane).clients_mut();
-    let clean = clients.flush(most, cap, |conn, frames| {
+    let clean = clients.flush(budget, cap, |conn, frames| {
         let Some(frames) = frames else {
             unreached.push(conn);
             return false;
@@ -202,7 +203,7 @@ fn flush_lane(
         // The client reads, but this edge was too slow to reach it.
         send_snapshots_later(hub, conn, transport);
     }
-    let mut left = most.saturating_sub(written);
+    let mut left = budget.saturating_sub(written);
     if clean {
         left = flush_private(hub, effects, at, left, transport);
     }
@@ -217,16 +218,16 @@ fn flush_lane(
     left
 }
 
-/// Sends up to `most` clients of a lane the frames for them only. All members have been sent the lane's frames. Returns
-/// how many of `most` writes are left.
+/// Sends up to `budget` clients of a lane the frames for them only. All members have been sent the lane's frames. Returns
+/// how many of `budget` writes are left.
 fn flush_private(
     hub: &mut Hub,
     effects: &mut Effects,
     at: LaneKey,
-    most: usize,
+    budget: usize,
     transport: &mut impl Transport,
 ) -> usize {
-    let mut left = most;
+    let mut left = budget;
     while left > 0
         && let Some(room) = hub.rooms.get_mut(at.room)
         && let Some((conn, frames)) = room.lane_mut(at.lane).clients_mut().pop_private()

@@ -310,11 +310,11 @@ impl Core {
         self.effects.waiting_commands() > 0 || self.effects.has_repeats()
     }
 
-    /// Performs the actions for single clients, and writes to up to `most` members of lanes. Returns whether frames are
+    /// Performs the actions for single clients, and writes to up to `budget` members of lanes. Returns whether frames are
     /// left. The caller lets other tasks run, and reads the clock, before it calls again.
-    pub fn flush(&mut self, most: usize, transport: &mut impl Transport) -> bool {
+    pub fn flush(&mut self, budget: usize, transport: &mut impl Transport) -> bool {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
-        flush::flush(hub, effects, most, transport)
+        flush::flush(hub, effects, budget, transport)
     }
 
     /// Whether [`flush`](Self::flush) has actions or frames to send.

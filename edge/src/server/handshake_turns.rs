@@ -98,7 +98,7 @@ mod tests {
                 let driver = Rc::clone(&turns);
                 turns.set_overloaded(true);
                 tokio::task::spawn_local(async move { driver.drive().await });
-                for (overloaded, most) in [(true, 1), (false, PER_TURN), (true, 1)] {
+                for (overloaded, expected) in [(true, 1), (false, PER_TURN), (true, 1)] {
                     turns.set_overloaded(overloaded);
                     // Permits granted before are used up first.
                     tokio::task::yield_now().await;
@@ -107,7 +107,7 @@ mod tests {
                     for _ in 0..5 {
                         tokio::task::yield_now().await;
                     }
-                    assert_eq!(inside.get() - before, 5 * most);
+                    assert_eq!(inside.get() - before, 5 * expected);
                 }
             })
             .await;

@@ -25,7 +25,7 @@ fn a_connection_stays_within_its_size_in_bytes() {
         ("membership", size_of::<Member>(), 24),
         ("token's timer", TimerWheel::<Timer>::entry_bytes(), 32),
     ];
-    for (part, bytes, most) in plain.into_iter().chain(joined) {
-        assert!(bytes <= most, "{part}: {bytes} bytes, more than {most}");
+    for (part, bytes, limit) in plain.into_iter().chain(joined) {
+        assert!(bytes <= limit, "{part}: {bytes} bytes, more than {limit}");
     }
 }

@@ -126,19 +126,19 @@ struct Inflation<'i> {
 impl Inflation<'_> {
     /// Inflates all of `input`.
     fn take(&mut self, mut input: &[u8]) -> Result<(), ProtocolError> {
-        let most = self.limit as usize + 1;
+        let cap = self.limit as usize + 1;
         while !input.is_empty() || self.len == self.buffer.len() && !self.ended {
             if self.ended {
                 self.machine.reset(false);
                 self.ended = false;
             }
             if self.len == self.buffer.len() {
-                let room = (self.len * 2).clamp(INITIAL_BYTES.min(most), most);
+                let room = (self.len * 2).clamp(INITIAL_BYTES.min(cap), cap);
                 // Exact, because amortized growth could exceed the limit.
                 self.buffer.reserve_exact(room - self.len);
                 self.buffer.resize(room, 0);
             }
-            let end = self.buffer.len().min(most);
+            let end = self.buffer.len().min(cap);
             let (taken, made) = (self.machine.total_in(), self.machine.total_out());
             let status = self
                 .machine
@@ -153,7 +153,7 @@ impl Inflation<'_> {
             input = &input[taken..];
             self.len += made;
             self.ended = status == Status::StreamEnd;
-            if self.len >= most {
+            if self.len >= cap {
                 return Err(ProtocolError::TooBig { limit: self.limit });
             }
             if taken == 0 && made == 0 {

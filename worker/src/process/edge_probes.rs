@@ -42,7 +42,7 @@ pub(super) struct EdgeProbes {
 struct Probed {
     misses: u32,
     /// The number of misses after which it is gone.
-    most: u32,
+    max_misses: u32,
     in_flight: bool,
 }
 
@@ -82,9 +82,9 @@ impl EdgeProbes {
         self.next = Some(now + PROBE_INTERVAL);
         self.processes
             .retain(|process, _| sessions.contains(process) || watching.contains(process));
-        for (processes, most) in [(watching, WATCH_MISSES), (sessions, MISSES)] {
+        for (processes, max_misses) in [(watching, WATCH_MISSES), (sessions, MISSES)] {
             for process in processes {
-                self.processes.entry(process).or_default().most = most;
+                self.processes.entry(process).or_default().max_misses = max_misses;
             }
         }
         let idle = self
@@ -118,7 +118,7 @@ impl EdgeProbes {
             return false;
         }
         probed.misses += 1;
-        probed.misses >= probed.most
+        probed.misses >= probed.max_misses
     }
 
     /// When to call [`poll`](Self::poll) again.

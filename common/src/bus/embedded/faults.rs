@@ -133,7 +133,7 @@ impl FaultState {
     pub(super) fn lost_tail(&mut self) -> u64 {
         match self.plan.lost_tail {
             0 => 0,
-            most => self.rng.random_range(0..=most),
+            max => self.rng.random_range(0..=max),
         }
     }
 

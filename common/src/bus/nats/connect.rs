@@ -187,8 +187,8 @@ fn reconnect_delay(attempt: usize) -> Duration {
     if attempt <= 1 {
         return Duration::ZERO;
     }
-    let most = (8_u64 << attempt.min(8)).min(MAX_RECONNECT_DELAY_MS);
-    Duration::from_millis(rand::rng().random_range(most / 2..=most))
+    let max_ms = (8_u64 << attempt.min(8)).min(MAX_RECONNECT_DELAY_MS);
+    Duration::from_millis(rand::rng().random_range(max_ms / 2..=max_ms))
 }
 
 async fn drive_replies(replies: Arc<Replies>, mut answers: Subscriber) {

@@ -253,12 +253,12 @@ impl LaneClients {
         self.queued = queued;
     }
 
-    /// Visits up to `most` of the members that are due, and calls `write` with each member's unsent frames, then with
+    /// Visits up to `budget` of the members that are due, and calls `write` with each member's unsent frames, then with
     /// those for this member only. `write` gets `None` for a member that lacks more than `cap` bytes, and returns whether
     /// the member keeps up. Returns whether all members have been sent all frames of the lane.
     pub(crate) fn flush(
         &mut self,
-        most: usize,
+        budget: usize,
         cap: usize,
         mut write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
     ) -> bool {
@@ -268,7 +268,7 @@ impl LaneClients {
         self.log.bound(cap);
         self.log.freeze();
         let position = self.log.position();
-        for _ in 0..most.min(self.pending_visits) {
+        for _ in 0..budget.min(self.pending_visits) {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
                 // All members have been visited since the last round began.

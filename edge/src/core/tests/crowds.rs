@@ -26,14 +26,14 @@ impl Bench {
         self.core.handle_batch(batch, self.now, &mut self.clients);
     }
 
-    /// Flushes to the end. No call writes more than `most` times.
-    fn flush_in_slices(&mut self, most: usize) -> usize {
+    /// Flushes to the end. No call writes more than `budget` times.
+    fn flush_in_slices(&mut self, budget: usize) -> usize {
         let mut calls = 0;
         loop {
             let before = self.clients.writes;
             let more = self.core.flush(4, &mut self.clients);
             let written = self.clients.writes - before;
-            assert!(written <= most, "{written} writes in one call");
+            assert!(written <= budget, "{written} writes in one call");
             calls += 1;
             if !more {
                 return calls;

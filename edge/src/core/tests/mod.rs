@@ -268,9 +268,9 @@ impl Bench {
         self.flush_by(3);
     }
 
-    /// Flushes in slices of `most` writes.
-    fn flush_by(&mut self, most: usize) {
-        while self.core.flush(most, &mut self.clients) {}
+    /// Flushes in slices of `budget` writes.
+    fn flush_by(&mut self, budget: usize) {
+        while self.core.flush(budget, &mut self.clients) {}
     }
 
     /// Receives items, and flushes one small slice.

@@ -43,7 +43,7 @@ fn turn(players: &[(ConnKey, u64)], version: u64, n: u64) -> Vec<ItemKind> {
 
 #[test]
 fn d31_no_ack_reject_or_direct_precedes_its_update_in_a_sliced_flush() {
-    for most in 1..=7 {
+    for budget in 1..=7 {
         let mut bench = Bench::new();
         let players = six(&mut bench);
         for (version, n) in [(1, 1), (2, 2), (3, 3)] {
@@ -51,25 +51,25 @@ fn d31_no_ack_reject_or_direct_precedes_its_update_in_a_sliced_flush() {
             let (core, clients) = (&mut bench.core, &mut bench.clients);
             core.handle_batch(batch, bench.now, clients);
             // The next batch arrives in the middle of the flush.
-            core.flush(most, clients);
+            core.flush(budget, clients);
         }
-        bench.flush_by(most);
+        bench.flush_by(budget);
         for &(conn, _) in &players {
             let (mut version, mut acks) = (0, Vec::new());
             for message in bench.take_messages(conn) {
                 match message["type"].as_str().unwrap() {
                     "update" => version = message["version"].as_u64().unwrap(),
-                    "direct" => assert!(message["data"].as_u64().unwrap() <= version, "{most}"),
-                    "reject" => assert!(message["seq"].as_u64().unwrap() <= version, "{most}"),
+                    "direct" => assert!(message["data"].as_u64().unwrap() <= version, "{budget}"),
+                    "reject" => assert!(message["seq"].as_u64().unwrap() <= version, "{budget}"),
                     "ack" => {
                         let seq = message["seq"].as_u64().unwrap();
-                        assert!(seq <= version, "{most}: ack {seq} at version {version}");
+                        assert!(seq <= version, "{budget}: ack {seq} at version {version}");
                         acks.push(seq);
                     }
                     other => panic!("{other}"),
                 }
             }
-            assert_eq!((version, acks.as_slice()), (3, &[1, 2, 3][..]), "{most}");
+            assert_eq!((version, acks.as_slice()), (3, &[1, 2, 3][..]), "{budget}");
         }
     }
 }

@@ -115,9 +115,9 @@ impl Connections {
         self.0.table.borrow().open_keys()
     }
 
-    /// Pings silent connections and closes those that stay silent, up to `most` of them. Returns when to call it again.
-    pub(crate) fn handle_timeouts(&self, most: usize, now: Instant) -> Option<Instant> {
-        self.0.table.borrow_mut().handle_timeouts(most, now)
+    /// Pings silent connections and closes those that stay silent, up to `limit` of them. Returns when to call it again.
+    pub(crate) fn handle_timeouts(&self, limit: usize, now: Instant) -> Option<Instant> {
+        self.0.table.borrow_mut().handle_timeouts(limit, now)
     }
 
     /// Adds an upgraded socket, with an outbox of at most `cap` bytes.

@@ -249,10 +249,10 @@ impl Table {
         true
     }
 
-    /// Handles up to `most` connections whose deadlines have passed. Returns when to call it again.
-    pub(super) fn handle_timeouts(&mut self, most: usize, now: Instant) -> Option<Instant> {
+    /// Handles up to `limit` connections whose deadlines have passed. Returns when to call it again.
+    pub(super) fn handle_timeouts(&mut self, limit: usize, now: Instant) -> Option<Instant> {
         let coarse = self.coarse(now);
-        for _ in 0..most {
+        for _ in 0..limit {
             let Some(key) = self.wheel.poll_expired(now) else {
                 return self.wheel.next_deadline();
             };

@@ -122,7 +122,7 @@ fn memory_is_bounded_if_half_of_the_spectators_do_not_read() {
     };
     say(&mut bench, &mut sockets, snapshot(1, 0));
     let big = Data::json(&"x".repeat(BIG)).unwrap();
-    let mut most = 0;
+    let mut peak = 0;
     for version in 1..=300 {
         let update = ItemKind::Update(Update {
             players: 0,
@@ -132,13 +132,13 @@ fn memory_is_bounded_if_half_of_the_spectators_do_not_read() {
         });
         say(&mut bench, &mut sockets, update);
         if version % 10 == 0 {
-            most = most.max(sockets.bytes());
+            peak = peak.max(sockets.bytes());
         }
     }
     // The queue entries of each slow client, and the frames that they share.
     let (entries, shared) = (5_000 * 128 * 64, 2 * CAP);
-    assert!(most < entries + shared, "{most} bytes");
-    assert!(most > shared / 4, "{most} bytes: frames waited");
+    assert!(peak < entries + shared, "{peak} bytes");
+    assert!(peak > shared / 4, "{peak} bytes: frames waited");
     let now = sockets.bytes();
     assert!(
         now < 5_000 * 64 + shared,

@@ -62,7 +62,7 @@ fn the_rules_of_rfc_7692_hold_however_the_bytes_are_split() {
         0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00,
     ];
     let twice = [&last_hello[..7], &hello].concat();
-    let most = "é".repeat(LIMIT as usize / 2);
+    let longest = "é".repeat(LIMIT as usize / 2);
     let table: Vec<(&str, Vec<u8>, Vec<Seen>)> = vec![
         ("one block", f(0xC1, &hello), vec![text("Hello")]),
         (
@@ -113,8 +113,8 @@ fn the_rules_of_rfc_7692_hold_however_the_bytes_are_split() {
         ),
         (
             "exactly at the limit",
-            f(0xC1, &deflate(most.as_bytes(), 6)),
-            vec![text(&most)],
+            f(0xC1, &deflate(longest.as_bytes(), 6)),
+            vec![text(&longest)],
         ),
         (
             "incompressible data at the limit, in the smallest blocks of zlib",
@@ -318,8 +318,8 @@ fn compressed_messages_decode_to_the_same_events_as_plain_ones() {
                 _ => Seen::Binary(plain),
             });
         }
-        let most = [1, 20, 3000, 100_000][rng.random_range(0..4)];
-        let pieces: Vec<_> = (0..200).map(|_| rng.random_range(1..=most)).collect();
+        let longest = [1, 20, 3000, 100_000][rng.random_range(0..4)];
+        let pieces: Vec<_> = (0..200).map(|_| rng.random_range(1..=longest)).collect();
         let mut seen = feed(&mut decoder(), &bytes, &pieces);
         seen.retain(|event| *event != Seen::Ping(b"between".to_vec()));
         assert!(seen == sent, "seed {seed}");

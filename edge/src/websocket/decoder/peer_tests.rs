@@ -12,20 +12,20 @@ use super::*;
 use crate::websocket::decoder::tests::{Seen, client_frame, feed};
 use crate::websocket::frame;
 
-/// A stream that returns `input` in pieces of at most `most` bytes and collects what is written.
+/// A stream that returns `input` in pieces of at most `limit` bytes and collects what is written.
 struct Pipe {
     input: Vec<u8>,
     at: usize,
-    most: usize,
+    limit: usize,
     output: Vec<u8>,
 }
 
 impl Pipe {
-    fn new(input: Vec<u8>, most: usize) -> Self {
+    fn new(input: Vec<u8>, limit: usize) -> Self {
         Self {
             input,
             at: 0,
-            most,
+            limit,
             output: Vec::new(),
         }
     }
@@ -37,7 +37,7 @@ impl Read for Pipe {
         if rest.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = rest.len().min(buf.len()).min(self.most);
+        let count = rest.len().min(buf.len()).min(self.limit);
         buf[..count].copy_from_slice(&rest[..count]);
         self.at += count;
         Ok(count)
@@ -54,9 +54,9 @@ impl Write for Pipe {
     }
 }
 
-fn peer(role: Role, input: Vec<u8>, most: usize) -> WebSocket<Pipe> {
+fn peer(role: Role, input: Vec<u8>, limit: usize) -> WebSocket<Pipe> {
     let config = WebSocketConfig::default().max_message_size(Some(LIMIT as usize));
-    WebSocket::from_raw_socket(Pipe::new(input, most), role, Some(config))
+    WebSocket::from_raw_socket(Pipe::new(input, limit), role, Some(config))
 }
 
 const LIMIT: u32 = 60_000;
@@ -138,14 +138,14 @@ fn tungstenite_decodes_a_clients_bytes_to_the_same_events() {
         for _ in 0..rng.random_range(1..8) {
             random_message(&mut rng, &mut bytes);
         }
-        let most = *[1, 7, 1000, 100_000].get(rng.random_range(0..4)).unwrap();
-        let mut ours = feed(&mut Decoder::new(LIMIT), &bytes, &[most]);
+        let limit = *[1, 7, 1000, 100_000].get(rng.random_range(0..4)).unwrap();
+        let mut ours = feed(&mut Decoder::new(LIMIT), &bytes, &[limit]);
         let failed = matches!(ours.last(), Some(Seen::Error(_)));
         if failed {
             ours.pop();
             errors += 1;
         }
-        let theirs = events_of(&mut peer(Role::Server, bytes, most));
+        let theirs = events_of(&mut peer(Role::Server, bytes, limit));
         assert_eq!((ours, failed), theirs, "seed {seed}");
     }
     assert!(errors > 30, "only {errors} streams were invalid");
@@ -216,10 +216,13 @@ fn a_tungstenite_client_decodes_server_frames() {
         }
         bytes.extend_from_slice(&frame::close(4009, "replaced"));
         sent.push(Seen::Close(Some(4009)));
-        let most = rng.random_range(1..5000);
+        let limit = rng.random_range(1..5000);
         let config = WebSocketConfig::default();
-        let mut client =
-            WebSocket::from_raw_socket(Pipe::new(bytes.to_vec(), most), Role::Client, Some(config));
+        let mut client = WebSocket::from_raw_socket(
+            Pipe::new(bytes.to_vec(), limit),
+            Role::Client,
+            Some(config),
+        );
         assert_eq!(events_of(&mut client), (sent, false), "seed {seed}");
     }
 }

@@ -339,10 +339,10 @@ fn random_stream(rng: &mut StdRng) -> Vec<u8> {
 }
 
 fn random_pieces(rng: &mut StdRng) -> Vec<usize> {
-    let most = *[1, 3, 20, 3000, 100_000]
+    let longest = *[1, 3, 20, 3000, 100_000]
         .get(rng.random_range(0..5))
         .unwrap();
-    (0..200).map(|_| rng.random_range(1..=most)).collect()
+    (0..200).map(|_| rng.random_range(1..=longest)).collect()
 }
 
 #[test]

@@ -125,8 +125,8 @@ impl Page {
 
     /// Waits before the next attempt: exponentially longer, with jitter.
     async fn wait(&mut self, failures: u32) {
-        let most = 100 * 2_u64.pow(failures.min(4));
-        let wait = Duration::from_millis(self.rng.random_range(most / 2..=most));
+        let max_ms = 100 * 2_u64.pow(failures.min(4));
+        let wait = Duration::from_millis(self.rng.random_range(max_ms / 2..=max_ms));
         let until = Instant::now() + wait;
         while Instant::now() < until {
             tokio::time::sleep(TICK_INTERVAL.min(wait)).await;

@@ -41,11 +41,12 @@ fn lane_with_ring(ring_bytes: usize) -> Lane {
     lane
 }
 
-/// Visits up to `most` members, none of which lacks too many bytes.
-fn flush(lane: &mut Lane, most: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
-    lane.clients_mut().flush(most, usize::MAX, |conn, frames| {
-        write(conn, frames.expect("the unsent frames"))
-    })
+/// Visits up to `budget` members, none of which lacks too many bytes.
+fn flush(lane: &mut Lane, budget: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
+    lane.clients_mut()
+        .flush(budget, usize::MAX, |conn, frames| {
+            write(conn, frames.expect("the unsent frames"))
+        })
 }
 
 fn texts(frames: &[u8]) -> Vec<serde_json::Value> {

@@ -108,8 +108,8 @@ fn updates_during_a_round_are_sent_with_the_rest_of_it() {
             .add_member(conn(i), Encoding::Json.into());
     }
     let mut seen = Vec::new();
-    let mut visit = |lane: &mut Lane, most| {
-        flush(lane, most, |key, frames| {
+    let mut visit = |lane: &mut Lane, budget| {
+        flush(lane, budget, |key, frames| {
             seen.push((key.index, versions(&frames)));
             true
         })
@@ -137,8 +137,8 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
         .collect();
     let big = Data::json(&"x".repeat(1000)).unwrap();
     let mut late = Vec::new();
-    let mut visit = |lane: &mut Lane, most| {
-        lane.clients_mut().flush(most, 5000, |key, frames| {
+    let mut visit = |lane: &mut Lane, budget| {
+        lane.clients_mut().flush(budget, 5000, |key, frames| {
             assert!(frames.as_ref().is_none_or(|f| f.len() <= 5000));
             late.extend(frames.is_none().then_some(key.index));
             true
