@@ -24,11 +24,11 @@ pub(crate) enum Purpose {
     /// Deletes the key of a deleted room.
     DeleteRoom(RoomId),
     /// Writes a quarantine record.
-    WriteRecord(RoomId),
+    WriteQuarantineRecord(RoomId),
     /// Reads a quarantine record after its write failed.
-    ReadBackRecord(RoomId),
+    ReadBackQuarantineRecord(RoomId),
     /// Deletes a quarantine record after this build ran the room without a fault and stored it.
-    DeleteRecord(RoomId),
+    DeleteQuarantineRecord(RoomId),
     /// Reads a stored room to load it.
     ReadRoom(RoomId),
     /// Measures the log after its reader failed.

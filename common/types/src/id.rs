@@ -198,9 +198,9 @@ impl Epoch {
 pub struct Instance(pub u64);
 
 impl Instance {
-    /// The instance of the room created by the log entry with this sequence and time. The time is part of it because
-    /// the sequences of a wiped log begin at 1 again, and its rooms must not be taken for earlier ones.
-    pub fn of(seq: u64, time_ms: u64) -> Self {
+    /// Creates the instance of the room that the log entry with this sequence and time created. The time is part of it
+    /// because the sequences of a wiped log begin at 1 again, and its rooms must not be taken for earlier ones.
+    pub fn from_entry(seq: u64, time_ms: u64) -> Self {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&seq.to_le_bytes());
         bytes[8..].copy_from_slice(&time_ms.to_le_bytes());
@@ -324,9 +324,9 @@ mod tests {
 
     #[test]
     fn d15_a_room_made_in_a_wiped_log_is_another_instance() {
-        let first = Instance::of(1, 1_767_225_600_000);
-        assert_eq!(first, Instance::of(1, 1_767_225_600_000));
-        assert_ne!(first, Instance::of(1, 1_767_225_600_001));
-        assert_ne!(first, Instance::of(2, 1_767_225_600_000));
+        let first = Instance::from_entry(1, 1_767_225_600_000);
+        assert_eq!(first, Instance::from_entry(1, 1_767_225_600_000));
+        assert_ne!(first, Instance::from_entry(1, 1_767_225_600_001));
+        assert_ne!(first, Instance::from_entry(2, 1_767_225_600_000));
     }
 }

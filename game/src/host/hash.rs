@@ -30,8 +30,8 @@ pub struct StateHash(u64);
 pub struct NotAHash;
 
 impl StateHash {
-    /// The hash of a room's own state and its game's state, both JSON.
-    pub fn of(room: &RawValue, game: &RawValue) -> Self {
+    /// Creates the hash of a room's own state and its game's state, both JSON.
+    pub fn new(room: &RawValue, game: &RawValue) -> Self {
         Self(pair(
             of_json(room.get().as_bytes()),
             of_json(game.get().as_bytes()),
@@ -291,6 +291,6 @@ mod tests {
         let room =
             RawValue::from_string(r#"{"seed":[1,2],"players":{"a":{"n":1}}}"#.into()).unwrap();
         let game = RawValue::from_string(r#"{"deck":[1,"x",null,1.5]}"#.into()).unwrap();
-        assert_eq!(StateHash::of(&room, &game).to_string(), "4daa2129b0f46800");
+        assert_eq!(StateHash::new(&room, &game).to_string(), "4daa2129b0f46800");
     }
 }

@@ -44,7 +44,7 @@ fn loaded(
         residence: ResidenceChange::Loaded,
         ..Change::default()
     };
-    let restore = RestorePoint::of_snapshot(value, covered);
+    let restore = RestorePoint::from_snapshot(value, covered);
     (
         Residence::Loaded(Loaded::new(cx, id, room, restore)),
         change,

@@ -205,7 +205,9 @@ fn restart_if_gone(
         return;
     }
     tracing::warn!(room = %id, seq, "a room in quarantine goes on as a new instance: entries after its snapshot are gone from the log");
-    state.rooms.restart(id, Instance::of(seq, cx.now.log_ms));
+    state
+        .rooms
+        .restart(id, Instance::from_entry(seq, cx.now.log_ms));
     state.coverage.mark(id, seq, (0, 0), cx.now.at);
 }
 

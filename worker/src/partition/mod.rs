@@ -217,17 +217,19 @@ impl OwnedPartition {
                 writing::on_deletion(state, cx, &id, &outcome);
                 Ownership::Held
             }
-            Purpose::WriteRecord(id) => {
+            Purpose::WriteQuarantineRecord(id) => {
                 writing::on_record_written(state, cx, &id, &outcome);
                 Ownership::Held
             }
-            Purpose::ReadBackRecord(id) => writing::on_record_read_back(state, cx, &id, outcome),
+            Purpose::ReadBackQuarantineRecord(id) => {
+                writing::on_record_read_back(state, cx, &id, outcome)
+            }
             Purpose::ReadRoom(id) => idle_loading::on_outcome(state, cx, id, outcome),
             Purpose::MeasureLog => {
                 cut::on_log_end(state, cx, outcome);
                 Ownership::Held
             }
-            Purpose::DeleteRecord(id) => {
+            Purpose::DeleteQuarantineRecord(id) => {
                 let now = cx.now.at;
                 state.quarantine_records.on_deletion(&id, &outcome, now);
                 Ownership::Held

@@ -26,7 +26,7 @@ pub(super) struct RestorePoint {
 
 impl RestorePoint {
     /// Begins with a snapshot that covers the log up to entry `last`.
-    pub(super) fn of_snapshot(value: Bytes, last: u64) -> Self {
+    pub(super) fn from_snapshot(value: Bytes, last: u64) -> Self {
         Self {
             snapshot: Some((value, last)),
             ..Self::default()

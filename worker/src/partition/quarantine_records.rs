@@ -143,7 +143,7 @@ impl QuarantineRecords {
         let Some(revision) = self.cleared.get(id) else {
             return;
         };
-        let token = cx.request(tenure.id, Purpose::DeleteRecord(id.clone()));
+        let token = cx.request(tenure.id, Purpose::DeleteQuarantineRecord(id.clone()));
         cx.commands.push_back(Command::DeleteIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),
@@ -189,7 +189,7 @@ impl QuarantineRecords {
             seq: record.seq,
             code: record.reason.code().to_owned(),
         };
-        let token = cx.request(tenure.id, Purpose::WriteRecord(id.clone()));
+        let token = cx.request(tenure.id, Purpose::WriteQuarantineRecord(id.clone()));
         cx.commands.push_back(Command::PutIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),
@@ -223,7 +223,7 @@ impl QuarantineRecords {
         };
         record.retry_at = (!conflict).then_some(cx.now.at + RETRY);
         self.deadlines.set(id, record.retry_at);
-        let token = cx.request(tenure.id, Purpose::ReadBackRecord(id.clone()));
+        let token = cx.request(tenure.id, Purpose::ReadBackQuarantineRecord(id.clone()));
         cx.commands.push_back(Command::Get {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),

@@ -142,7 +142,7 @@ impl Loaded {
         limits: SnapshotLimits,
     ) -> Result<Bytes, EncodeError> {
         let value = snapshot::encode(&self.room, head, limits)?;
-        self.restore = RestorePoint::of_snapshot(value.clone(), head.last);
+        self.restore = RestorePoint::from_snapshot(value.clone(), head.last);
         Ok(value)
     }
 

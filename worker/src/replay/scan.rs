@@ -69,7 +69,7 @@ impl Scan {
     /// Handles the next entry; `logged` is `None` if the entry cannot be read.
     pub(super) fn handle(&mut self, (seq, time_ms): (u64, u64), logged: Option<&Logged>) {
         self.entries += 1;
-        if self.pinned == Some(Instance::of(seq, time_ms)) {
+        if self.pinned == Some(Instance::from_entry(seq, time_ms)) {
             self.replica.clear();
             self.stuck = false;
         }
@@ -111,7 +111,7 @@ impl Scan {
         }
         self.count += 1;
         self.lives.push_back(Life {
-            instance: Instance::of(logged.seq, logged.time_ms),
+            instance: Instance::from_entry(logged.seq, logged.time_ms),
             created: logged.seq,
             begun_ms: logged.time_ms,
             last: logged.seq,

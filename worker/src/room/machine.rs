@@ -49,7 +49,7 @@ impl Room {
         Ok(game.map(|game| Self {
             id: id.clone(),
             game,
-            state: RoomState::new(Instance::of(logged.seq, logged.time_ms)),
+            state: RoomState::new(Instance::from_entry(logged.seq, logged.time_ms)),
             last: logged.seq,
             connected: Connected::default(),
         }))

@@ -107,7 +107,7 @@ impl StoredState {
     }
 
     pub(crate) fn hash(&self) -> StateHash {
-        StateHash::of(&self.room, &self.game)
+        StateHash::new(&self.room, &self.game)
     }
 
     /// Returns the state as `{"room":…,"game":…}`.
@@ -258,7 +258,7 @@ pub(crate) fn decode(
         return Ok(None);
     };
     let is_intact = match stored.state_hash {
-        Some(hash) => hash == StateHash::of(state, game),
+        Some(hash) => hash == StateHash::new(state, game),
         None => stored.hash == xxh3_64(game.get().as_bytes()),
     };
     if !is_intact {

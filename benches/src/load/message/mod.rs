@@ -60,13 +60,13 @@ impl Reader {
             Err(error) if error.kind == ErrorKind::UnknownType => return Message::Other,
             Err(error) => return Message::Wrong(error.to_string()),
         };
-        self.of(event).unwrap_or_else(|| {
+        self.translate(event).unwrap_or_else(|| {
             Message::Wrong("a message about a room that was not joined".to_owned())
         })
     }
 
     /// Translates a decoded message; `None` if it is about another room.
-    fn of(&self, event: ServerEvent) -> Option<Message> {
+    fn translate(&self, event: ServerEvent) -> Option<Message> {
         let number = |room: &RoomId| number(room.as_str().as_bytes(), self.prefix.as_bytes());
         Some(match event {
             ServerEvent::Update {

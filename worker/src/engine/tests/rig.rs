@@ -182,7 +182,7 @@ impl Rig {
     pub(super) fn join(&mut self, room: &str, player: &str, session: u64) -> u64 {
         let time_ms = self.now.log_ms;
         let seq = self.append(room, joined(player, session));
-        Instance::of(seq, time_ms).0
+        Instance::from_entry(seq, time_ms).0
     }
 
     pub(super) fn input(&mut self, room: &str, of: (&str, u64), n: u64, text: &str) -> u64 {

@@ -39,10 +39,10 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new() -> Self {
-        Self::of("odd-1", Games::new().with::<Odd>())
+        Self::for_room("odd-1", Games::new().with::<Odd>())
     }
 
-    pub(super) fn of(room: &str, games: Games) -> Self {
+    pub(super) fn for_room(room: &str, games: Games) -> Self {
         let room: RoomId = room.parse().unwrap();
         Self {
             games,

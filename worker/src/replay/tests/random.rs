@@ -66,7 +66,7 @@ impl Play {
             n: 0,
             seq: 0,
         });
-        let desk = Desk::of(room, grandstand_games::all());
+        let desk = Desk::for_room(room, grandstand_games::all());
         Self {
             live: Replica::new(&desk.games, &desk.room),
             desk,
@@ -202,7 +202,8 @@ impl Play {
             let stored: Value =
                 serde_json::from_slice(&self.desk.key.clone().unwrap().value.unwrap()).unwrap();
             self.desk.request.instance = room.and_then(|room| {
-                let made = |e: &&LogEntry| Instance::of(e.seq, e.time_ms) == room.instance();
+                let made =
+                    |e: &&LogEntry| Instance::from_entry(e.seq, e.time_ms) == room.instance();
                 self.desk.log.iter().find(made).map(|entry| entry.seq)
             });
             let report = self.desk.replay().unwrap();
