@@ -1,7 +1,9 @@
 //! Grandstand as a library, for programs with their own games.
 //!
-//! [`main`] runs a complete program for the games that it is given. Its commands are `dev`, `edge`, `worker`,
+//! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
 //! `cluster`, `replay` and `token`. The features `chaos` and `bench` add the commands of these names.
+//!
+//! The modules are declared from the command line on, with one for each command.
 
 // `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

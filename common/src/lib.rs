@@ -11,19 +11,13 @@ pub mod error;
 
 pub mod envelope;
 
-pub mod wire;
-
 pub mod record;
+
+pub mod wire;
 
 pub mod subject;
 
 pub mod supervisor;
-
-pub mod bus;
-
-pub mod clock;
-
-pub mod log_clock;
 
 pub mod exit;
 
@@ -32,6 +26,12 @@ pub mod http;
 pub mod process;
 
 pub mod auth;
+
+pub mod clock;
+
+pub mod log_clock;
+
+pub mod bus;
 
 pub mod cluster;
 

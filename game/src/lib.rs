@@ -1,6 +1,7 @@
 //! The API for authors of games, and the host of one game instance.
 //!
-//! A game is one `impl` of [`Game`].
+//! A game is one `impl` of [`Game`]. The modules are declared in the order in which its author meets them; `host` runs the
+//! game.
 
 // `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

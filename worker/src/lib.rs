@@ -1,40 +1,41 @@
 //! A worker owns partitions of rooms by lease, runs their games, and reports updates and processed entries to edges.
 //!
-//! The modules are declared in reading order, in which data flows.
+//! The modules are declared from the process down to one room, each before those that it uses. `replay` and `repartition`
+//! come last: commands of the program run them, and no worker does.
 
 // `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod process;
+
 pub mod lease;
-
-mod room;
-
-pub mod command;
 
 pub mod engine;
 
 mod partition;
 
+mod context;
+
+mod loads;
+
+mod requests;
+
+pub mod counts;
+
 pub mod stored;
 
 mod outbox;
 
-mod context;
+mod room;
+
+pub mod command;
+
+mod deadlines;
 
 mod replay_cost;
 
-mod requests;
-
 pub mod progress;
-
-mod loads;
-
-pub mod counts;
-
-mod deadlines;
 
 pub mod replay;
 
 pub mod repartition;
-
-pub mod process;

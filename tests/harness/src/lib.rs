@@ -1,4 +1,6 @@
 //! Real processes, faults and independent clients for tests, benches and `grandstand chaos`.
+//!
+//! The modules are declared in the order in which they build on each other.
 
 pub mod error;
 
@@ -12,20 +14,20 @@ pub mod child;
 
 pub mod nats;
 
+pub mod process;
+
 pub mod nats_cluster;
+
+pub mod wall_clock;
 
 pub mod proxy;
 
-pub mod process;
+pub mod memory;
 
-pub mod wall_clock;
+pub mod client;
 
 pub mod site;
 
 pub mod rig;
-
-pub mod client;
-
-pub mod memory;
 
 pub mod chaos;

@@ -112,9 +112,9 @@ pub struct LimitsSection {
     pub join_answer_ms: u64,
     /// The most rooms that a player has left and whose workers have not answered.
     pub departing: u16,
-    /// The same of all clients of a shard.
+    /// The most such rooms of all clients of a shard.
     pub departing_in_all: u32,
-    /// The most bytes of inputs of these players.
+    /// The most bytes of unanswered inputs of the players who left these rooms.
     pub departing_bytes_in_all: u32,
     /// The most milliseconds from accept to upgrade.
     pub handshake_ms: u64,
@@ -201,8 +201,7 @@ impl Default for CompressionSection {
 impl CompressionSection {
     pub(super) fn validate(&self, checks: &mut Checks) {
         checks.range("compression.level", self.level.into(), 1..=9);
-        let least = u64::from(self.min_bytes);
-        checks.range("compression.min_bytes", least, 1..=1 << 20);
+        checks.range("compression.min_bytes", self.min_bytes.into(), 1..=1 << 20);
     }
 }
 
