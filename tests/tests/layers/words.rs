@@ -11,6 +11,18 @@ const UNSUPERVISED: &[&str] = &[
     "std::thread::Builder",
 ];
 
+/// I/O, threads and the clock.
+const IO: &[&str] = &[
+    "tokio",
+    "mio",
+    "hyper",
+    "std::net",
+    "std::fs",
+    "std::thread",
+    "std::time::SystemTime",
+    "std::time::Instant::now",
+];
+
 /// The words that a part of a crate must not contain.
 pub(crate) const UNNAMED: &[Unnamed] = &[
     Unnamed {
@@ -18,14 +30,7 @@ pub(crate) const UNNAMED: &[Unnamed] = &[
         folder: "edge",
         within: &["core", "codec", "websocket", "conn", "time"],
         except: &[],
-        never: &[
-            "tokio",
-            "mio",
-            "hyper",
-            "std::net",
-            "std::fs",
-            "std::thread",
-        ],
+        never: IO,
     },
     Unnamed {
         name: "only flush writes to clients",
@@ -46,28 +51,21 @@ pub(crate) const UNNAMED: &[Unnamed] = &[
         folder: "worker",
         within: &["room", "partition", "lease", "engine"],
         except: &[],
-        never: &[
-            "tokio",
-            "std::net",
-            "std::fs",
-            "std::thread",
-            "std::time::SystemTime",
-            "std::time::Instant::now",
-        ],
+        never: IO,
     },
     Unnamed {
         name: "no I/O in game",
         folder: "game",
         within: &[""],
         except: &[],
-        never: &[
-            "tokio",
-            "std::net",
-            "std::fs",
-            "std::thread",
-            "std::time::SystemTime",
-            "std::time::Instant",
-        ],
+        never: IO,
+    },
+    Unnamed {
+        name: "no time in game",
+        folder: "game",
+        within: &[""],
+        except: &[],
+        never: &["std::time::Instant"],
     },
     Unnamed {
         name: "every task and thread of edge has a supervisor",

@@ -97,13 +97,11 @@ fn a_client_that_reads_late_gets_everything() {
         let mut client = Client::connect(&rig, &config).await.unwrap();
         client.upgrade("/v1/echo", &[]).await;
         let payload = bytes(5_000_000);
-        client.0.write_all(&message(&payload)).await.unwrap();
-        client.0.flush().await.unwrap();
+        client.send(&payload).await;
         let is_blocked = |key: &ConnKey| !rig.conns.is_drained(*key);
         rig.until(|| rig.conns.keys().iter().any(is_blocked).then_some(()))
             .await;
-        client.0.write_all(&message(b"after")).await.unwrap();
-        client.0.flush().await.unwrap();
+        client.send(b"after").await;
         assert_eq!(client.frame().await.1, payload);
         assert_eq!(client.frame().await.1, b"after");
     });
@@ -245,8 +243,7 @@ fn what_is_not_tls_is_refused_with_an_alert_and_disturbs_nobody() {
             peer.0.read_to_end(&mut answer).await.ok();
             assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
         }
-        good.0.write_all(&message(b"still here")).await.unwrap();
-        good.0.flush().await.unwrap();
+        good.send(b"still here").await;
         assert_eq!(good.frame().await.1, b"still here");
     });
 }

@@ -28,7 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
+    /// All kinds, the [usual](Self::USUAL) ones first.
     pub const ALL: [Self; 16] = [
         Self::WorkerKilled,
         Self::WorkerStopped,
@@ -49,17 +49,7 @@ impl Kind {
     ];
 
     /// The kinds of a run that names none: processes that are killed, paused and restarted.
-    pub const USUAL: [Self; 9] = [
-        Self::WorkerKilled,
-        Self::WorkerStopped,
-        Self::WorkerRestarted,
-        Self::EdgeKilled,
-        Self::EdgeStopped,
-        Self::EdgeRestarted,
-        Self::NatsKilled,
-        Self::NatsStopped,
-        Self::NatsRestarted,
-    ];
+    pub const USUAL: &[Self] = Self::ALL.split_at(9).0;
 
     /// The kind's name on the command line.
     pub fn name(self) -> &'static str {

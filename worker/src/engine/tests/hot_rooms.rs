@@ -79,11 +79,7 @@ fn d22_an_edge_is_sent_everything_directly_until_it_confirms_the_hot_subject() {
         "{received:?}"
     );
     for edge in &EDGES[..2] {
-        let received = rig.received(edge, ROOM);
-        assert!(
-            received.contains(&"hot Both from 1".to_owned()),
-            "{received:?}"
-        );
+        rig.expect_item(edge, ROOM, "hot Both from 1");
     }
     rig.hot.clear();
     rig.input(ROOM, ("alice", 10), 1, "a");

@@ -58,10 +58,7 @@ fn d06_a_connected_player_whom_the_edge_does_not_have_is_lost() {
     assert_eq!(losses(&rig), [11], "there is no such room");
     // The edge did not know of the session yet, and answers with `Here`.
     rig.append("echo-1", here(("bob", 11), 1));
-    assert!(
-        rig.received("e2", "echo-1")
-            .contains(&"update 6/0 returned bob".into())
-    );
+    rig.expect_item("e2", "echo-1", "update 6/0 returned bob");
 }
 
 #[test]

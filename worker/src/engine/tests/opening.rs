@@ -163,17 +163,9 @@ fn d11_a_cut_that_a_room_shows_after_the_takeover_is_recorded() {
         rig.advance(5_000);
         rig.restart();
         rig.input("echo-0", ("p0", 10), 34, "d");
-        let received = rig.received("e1", "echo-0");
-        assert!(
-            received.contains(&"processed 10 n34 seq34".into()),
-            "{received:?}"
-        );
+        rig.expect_item("e1", "echo-0", "processed 10 n34 seq34");
         rig.input("echo-1", ("p1", 11), 11, "d");
-        let received = rig.received("e1", "echo-1");
-        assert!(
-            received.contains(&"processed 11 n11 seq11".into()),
-            "{received:?}"
-        );
+        rig.expect_item("e1", "echo-1", "processed 11 n11 seq11");
     }
 }
 
@@ -226,11 +218,7 @@ fn d08_a_snapshot_that_is_older_than_the_one_that_was_found_is_read_again() {
         rig.run();
         assert_eq!(rig.events, [""; 0]);
         rig.input("echo-0", ("p0", 10), 2, "b");
-        let received = rig.received("e1", "echo-0");
-        assert!(
-            received.contains(&"processed 10 n2 seq2".into()),
-            "{received:?}"
-        );
+        rig.expect_item("e1", "echo-0", "processed 10 n2 seq2");
     }
 }
 
@@ -251,10 +239,7 @@ fn d08_a_late_write_of_a_former_owner_counts_for_a_room_that_is_not_in_memory() 
     let received = rig.received("e1", "echo-0");
     assert_eq!(received, ["processed 10 n1 seq1"]);
     rig.input("echo-0", ("p0", 10), 2, "b");
-    assert!(
-        rig.received("e1", "echo-0")
-            .contains(&"processed 10 n2 seq2".into())
-    );
+    rig.expect_item("e1", "echo-0", "processed 10 n2 seq2");
     rig.advance(3_000);
     assert_eq!(rig.checkpoint().seq, rig.next_seq);
 }
@@ -274,11 +259,7 @@ fn d25_snapshots_of_an_earlier_build_are_taken_over_without_decoding_their_games
     assert_eq!(rooms(&rig), (0, 3));
     assert_eq!(rig.owner.partitions().session_processes().len(), 1);
     rig.input("echo-0", ("p0", 10), 1, "a");
-    let received = rig.received("e1", "echo-0");
-    assert!(
-        received.contains(&"processed 10 n1 seq1".into()),
-        "{received:?}"
-    );
+    rig.expect_item("e1", "echo-0", "processed 10 n1 seq1");
 }
 
 #[test]

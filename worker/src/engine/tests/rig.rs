@@ -245,6 +245,13 @@ impl Rig {
         self.items(edge, room).iter().map(summary).collect()
     }
 
+    /// Requires that an edge has been sent this item of a room.
+    #[track_caller]
+    pub(super) fn expect_item(&mut self, edge: &str, room: &str, item: &str) {
+        let received = self.received(edge, room);
+        assert!(received.iter().any(|line| line == item), "{received:?}");
+    }
+
     /// Flushes and carries out commands until the owner has none.
     pub(super) fn run(&mut self) {
         for turn in 0.. {

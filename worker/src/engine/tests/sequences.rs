@@ -267,11 +267,7 @@ fn d13_players_of_an_edge_that_died_while_there_was_no_owner_are_lost() {
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.run();
     rig.send_interest(interest("e3", &["echo-1"], true));
-    let received = rig.received("e3", "echo-1");
-    assert!(
-        received.contains(&"snapshot 0 v3 3".to_owned()),
-        "{received:?}"
-    );
+    rig.expect_item("e3", "echo-1", "snapshot 0 v3 3");
     assert_eq!(rig.owner.partitions().session_processes().len(), 1);
 }
 
@@ -284,11 +280,7 @@ fn d13_after_a_takeover_the_timers_of_untouched_rooms_fire() {
     rig.restart();
     rig.advance(200);
     rig.send_interest(interest("e3", &["echo-1"], true));
-    let received = rig.received("e3", "echo-1");
-    assert!(
-        received.contains(&"snapshot 0 v3 3".to_owned()),
-        "{received:?}"
-    );
+    rig.expect_item("e3", "echo-1", "snapshot 0 v3 3");
 }
 
 #[test]
@@ -311,11 +303,7 @@ fn d15_a_room_created_again_after_nats_was_wiped_is_another_instance() {
     let again = rig.sent.back().unwrap().1.rooms[0].instance;
     assert_ne!((first, again), (0, 0));
     assert_ne!(first, again);
-    let received = rig.received("e1", "echo-1");
-    assert!(
-        received.contains(&"processed 11 n0 seq0".to_owned()),
-        "{received:?}"
-    );
+    rig.expect_item("e1", "echo-1", "processed 11 n0 seq0");
 }
 
 #[test]

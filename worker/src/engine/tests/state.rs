@@ -81,11 +81,7 @@ fn d07_time_never_goes_back() {
         "it is not due before the room's time"
     );
     rig.advance(100);
-    let received = rig.received("e1", "echo-1");
-    assert!(
-        received.contains(&"update 4/0 timer t 1010100".into()),
-        "{received:?}"
-    );
+    rig.expect_item("e1", "echo-1", "update 4/0 timer t 1010100");
 }
 
 /// Returns a rig with a room that has met every kind of entry.

@@ -106,6 +106,12 @@ impl Client {
         Ok(Self(connector.connect(name, socket).await?))
     }
 
+    /// Sends a message.
+    pub(super) async fn send(&mut self, payload: &[u8]) {
+        self.0.write_all(&message(payload)).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
     /// Sends the request in the same write as `more`, and reads the head of the response.
     pub(super) async fn upgrade(&mut self, path: &str, more: &[u8]) {
         let request = UPGRADE.replace("/v1/ws", path);

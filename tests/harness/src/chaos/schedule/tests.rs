@@ -9,7 +9,7 @@ const SHAPE: Shape = Shape {
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn usual(seed: u64, duration: Duration) -> Vec<Event> {
-    schedule(seed, duration, (&Kind::USUAL, SHAPE))
+    schedule(seed, duration, (Kind::USUAL, SHAPE))
 }
 
 fn all(seed: u64, duration: Duration) -> Vec<Event> {
