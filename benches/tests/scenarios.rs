@@ -222,7 +222,9 @@ fn crowd_tells_all_spectators_and_measures_pings_in_each_phase() {
         for part in ["", "core_"] {
             assert!(number(&found, &format!("{part}{phase}_ping_p99_ms")) > 0.0);
         }
+        assert!(number(&found, &format!("core_{phase}_step_max_ms")) > 0.0);
     }
+    assert!(number(&found, "heartbeat_ping_p99_ms") > 0.0);
     assert_eq!(number(&found, "snapshots"), 60.0);
     assert_eq!(number(&found, "errors"), 0.0);
 }

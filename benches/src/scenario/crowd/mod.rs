@@ -73,6 +73,10 @@ async fn run_once(
                 let name = format!("{prefix}{}_seconds", phase.name);
                 report.figures.put_number(name, seconds);
             }
+            if let Some(step) = phase.step {
+                let name = format!("{prefix}{}_step_max_ms", phase.name);
+                (report.figures).put_number(name, step.as_secs_f64() * 1000.0);
+            }
             worst = worst.max(phase.pings.quantile_ms(0.99).unwrap_or(0.0));
         }
     }

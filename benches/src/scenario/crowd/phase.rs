@@ -1,5 +1,7 @@
 //! The pings in one phase of the scenario.
 
+use std::time::Duration;
+
 use crate::load::tally::Latencies;
 
 /// The latencies of the pings in one phase.
@@ -8,4 +10,6 @@ pub(super) struct Phase {
     pub(super) pings: Latencies,
     /// How long the phase took, if its end is an event.
     pub(super) seconds: Option<f64>,
+    /// The most CPU time of one step, if it is known.
+    pub(super) step: Option<Duration>,
 }

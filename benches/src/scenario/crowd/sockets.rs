@@ -26,6 +26,8 @@ use crate::scenario::variant::Variant;
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The time after which the room ends, once its player has left, milliseconds.
 const IDLE_MS: u32 = 200;
+/// A time in which the edge pings each client of the crowd, seconds: a bit more than its `heartbeat_ms`.
+const HEARTBEAT_S: f64 = 27.0;
 
 /// The clients of the scenario.
 struct Clients {
@@ -116,6 +118,9 @@ pub(super) async fn run(
     progress.phase("the room ends in a minute");
     clients.begin().await?;
     drop(player);
+    settle(HEARTBEAT_S).await;
+    phases.push(clients.end("heartbeat").await?);
+    clients.begin().await?;
     phases.push(
         clients
             .until("end", |seen| seen.left > 0, |seen| seen.left >= all)
@@ -206,6 +211,7 @@ impl Clients {
             name,
             pings,
             seconds: None,
+            step: None,
         })
     }
 
