@@ -112,19 +112,18 @@ impl Driver {
             loop {
                 let mut hung_up = 0;
                 for Readiness {
-                    index,
+                    key,
                     writable,
                     ended,
                 } in poller.events()
                 {
-                    // If the event was for an earlier connection in this slot, the new one is driven needlessly.
-                    match context.connections.on_event(index, writable) {
-                        Some(key) if ended => {
+                    match context.connections.on_event(key, writable) {
+                        true if ended => {
                             hung_up += 1;
                             leaving.push_back(key);
                         }
-                        Some(key) => self.advance(key, false, &mut buffers),
-                        None => {}
+                        true => self.advance(key, false, &mut buffers),
+                        false => {}
                     }
                     begun = self.yield_if_due(begun).await;
                 }

@@ -42,7 +42,7 @@ pub(crate) async fn close_all(mut connections: Connections, why: ErrorKind, with
 /// Writes the rest of a connection's outbox and reads its socket. Returns whether the client has closed it.
 fn is_gone(connections: &Connections, key: ConnKey, scratch: &mut [u8]) -> bool {
     // No event tells when a blocked socket accepts bytes again.
-    connections.on_event(key.index as usize, true);
+    connections.on_event(key, true);
     connections.flush(key);
     let now = Instant::now().into_std();
     for _ in 0..READS {

@@ -104,6 +104,19 @@ fn text_that_is_not_utf8_closes_the_connection_with_1007() {
     });
 }
 
+/// The tables of a shard are arrays that are indexed by the slot.
+#[test]
+fn connections_have_the_lowest_free_slots() {
+    run(Setup::default(), async |rig| {
+        let mut clients = Vec::new();
+        for slot in 1..=5 {
+            let (client, conn) = rig.open().await;
+            assert_eq!(conn.index, slot);
+            clients.push(client);
+        }
+    });
+}
+
 #[test]
 fn a_close_by_the_core_is_reported_to_it_once() {
     run(Setup::default(), async |rig| {
@@ -123,7 +136,8 @@ fn a_close_by_the_core_is_reported_to_it_once() {
         assert_eq!(rig.try_told(), None);
 
         let (_, next) = rig.open().await;
-        assert_eq!((next.index, next.generation), (conn.index, 1));
+        assert_eq!(next.index, conn.index, "slots are used again");
+        assert_ne!(next, conn);
         assert_eq!(conns.send(conn, &frame::ping(b"")), SendStatus::Gone);
     });
 }

@@ -79,10 +79,10 @@ impl Connections {
         self.0.poll.borrow_mut().take()
     }
 
-    /// The size of one connection's slot, in bytes.
+    /// The size of one connection's slot, in bytes: its entry and the version of its key.
     #[cfg(test)]
     pub(crate) const fn entry_bytes() -> usize {
-        size_of::<Option<socket::ConnEntry>>()
+        size_of::<(socket::ConnEntry, u32)>()
     }
 
     /// Waits until [`next_woken`](Self::next_woken) may return a connection.
@@ -150,9 +150,9 @@ impl Connections {
         self.0.table.borrow_mut().next_woken()
     }
 
-    /// Notes an event of the socket in slot `index`, and returns the connection in it.
-    pub(crate) fn on_event(&self, index: usize, writable: bool) -> Option<ConnKey> {
-        self.0.table.borrow_mut().on_event(index, writable)
+    /// Notes an event of a connection's socket. Returns whether there is such a connection.
+    pub(crate) fn on_event(&self, key: ConnKey, writable: bool) -> bool {
+        self.0.table.borrow_mut().on_event(key, writable)
     }
 
     /// The connection's state and whether it is paused, by the handler or because its outbox is over the cap: its client

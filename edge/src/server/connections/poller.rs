@@ -7,11 +7,13 @@ use mio::{Events, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::conn::key::ConnKey;
+
 /// A readiness event of one connection's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Readiness {
-    /// The connection's slot in the shard's table.
-    pub(crate) index: usize,
+    /// The connection. It may be gone.
+    pub(crate) key: ConnKey,
     /// The socket accepts bytes.
     pub(crate) writable: bool,
     /// The client has shut down its direction: the end of the stream may follow without another event.
@@ -81,7 +83,7 @@ impl Poller {
     /// The events of the last poll.
     pub(crate) fn events(&self) -> impl Iterator<Item = Readiness> + '_ {
         self.events.iter().map(|event| Readiness {
-            index: event.token().0,
+            key: ConnKey::from_bits(event.token().0 as u64),
             writable: event.is_writable() || event.is_error(),
             ended: event.is_read_closed(),
         })

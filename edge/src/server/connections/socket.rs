@@ -57,7 +57,6 @@ thread_local! {
 pub(super) struct ConnEntry {
     pub(super) socket: TcpStream,
     pub(super) tls: Option<Box<TlsSession>>,
-    pub(super) generation: u32,
     /// `None` unless the socket is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
     /// The time at which bytes were last received, or a blocked socket last accepted bytes.

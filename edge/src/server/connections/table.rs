@@ -9,7 +9,7 @@ use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use slab::Slab;
+use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 use tokio::sync::Notify;
 
 use crate::conn::key::ConnKey;
@@ -33,9 +33,7 @@ const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 /// The connections of a shard by slot, with their heartbeats and deadlines.
 #[derive(Debug)]
 pub(super) struct Table {
-    conns: Slab<ConnEntry>,
-    /// The number of connections that used each slot before.
-    generations: Vec<u32>,
+    conns: SlotMap<DefaultKey, ConnEntry>,
     wheel: TimerWheel<ConnKey>,
     heartbeat: Duration,
     start: Instant,
@@ -53,8 +51,7 @@ impl Table {
         now: Instant,
     ) -> Self {
         Self {
-            conns: Slab::new(),
-            generations: Vec::new(),
+            conns: SlotMap::new(),
             wheel: TimerWheel::new(now),
             heartbeat,
             start: now,
@@ -69,12 +66,13 @@ impl Table {
     }
 
     pub(super) fn keys(&self) -> Vec<ConnKey> {
-        self.conns.iter().map(key_of).collect()
+        self.conns.keys().map(conn_key).collect()
     }
 
     pub(super) fn open_keys(&self) -> Vec<ConnKey> {
-        let open = |(_, conn): &(usize, &ConnEntry)| conn.state == ConnState::Open;
-        self.conns.iter().filter(open).map(key_of).collect()
+        let open = |(_, conn): &(DefaultKey, &ConnEntry)| conn.state == ConnState::Open;
+        let open = self.conns.iter().filter(open);
+        open.map(|(key, _)| conn_key(key)).collect()
     }
 
     /// Converts a time to the resolution that connections store.
@@ -88,33 +86,28 @@ impl Table {
         cap: u32,
         now: Instant,
     ) -> io::Result<ConnKey> {
-        let index = self.conns.vacant_key();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry
-            .register(&mut socket, Token(index), interest)?;
-        if index == self.generations.len() {
-            self.generations.push(0);
-        }
-        let generation = self.generations[index];
-        let key = ConnKey {
-            index: index as u32,
-            generation,
-        };
-        let deadline = now + self.silence(key);
-        self.conns.insert(ConnEntry {
-            socket,
-            tls,
-            generation,
-            outbox: None,
-            last_activity: CoarseInstant::new(now.saturating_duration_since(self.start)),
-            deadline: CoarseInstant::new(deadline.saturating_duration_since(self.start)),
-            cap,
-            state: ConnState::Open,
-            pinged: false,
-            paused: false,
-            blocked: false,
-            woken: false,
-        });
+        let (start, heartbeat, registry) = (self.start, self.heartbeat, &self.registry);
+        let mut deadline = now;
+        let key = self.conns.try_insert_with_key(|key| {
+            let key = conn_key(key);
+            registry.register(&mut socket, Token(key.to_bits() as usize), interest)?;
+            deadline += silence(heartbeat, key);
+            Ok::<_, io::Error>(ConnEntry {
+                socket,
+                tls,
+                outbox: None,
+                last_activity: CoarseInstant::new(now.saturating_duration_since(start)),
+                deadline: CoarseInstant::new(deadline.saturating_duration_since(start)),
+                cap,
+                state: ConnState::Open,
+                pinged: false,
+                paused: false,
+                blocked: false,
+                woken: false,
+            })
+        })?;
+        let key = conn_key(key);
         self.wheel.insert(deadline, key);
         if let Some(conn) = self.get_mut(key) {
             conn.send_encrypted();
@@ -123,28 +116,19 @@ impl Table {
     }
 
     pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut ConnEntry> {
-        self.conns
-            .get_mut(key.index as usize)
-            .filter(|conn| conn.generation == key.generation)
+        self.conns.get_mut(slot_key(key))
     }
 
-    /// Notes an event of the socket in slot `index`, and returns the connection in it.
-    pub(super) fn on_event(&mut self, index: usize, writable: bool) -> Option<ConnKey> {
-        let conn = self.conns.get_mut(index)?;
-        conn.blocked &= !writable;
-        Some(ConnKey {
-            index: index as u32,
-            generation: conn.generation,
-        })
+    /// Notes an event of a connection's socket. Returns whether there is such a connection.
+    pub(super) fn on_event(&mut self, key: ConnKey, writable: bool) -> bool {
+        let conn = self.get_mut(key);
+        conn.map(|conn| conn.blocked &= !writable).is_some()
     }
 
     pub(super) fn remove(&mut self, key: ConnKey) {
-        if let Some(conn) = self.get_mut(key) {
+        // Closing the socket removes it from the poll.
+        if let Some(mut conn) = self.conns.remove(slot_key(key)) {
             conn.end_tls();
-            let index = key.index as usize;
-            self.generations[index] = self.generations[index].wrapping_add(1);
-            // Closing the socket removes it from the poll.
-            self.conns.remove(index);
         }
     }
 
@@ -198,9 +182,8 @@ impl Table {
 
     /// Whether the connection has no outbox, or is gone.
     pub(super) fn is_drained(&self, key: ConnKey) -> bool {
-        let conn = self.conns.get(key.index as usize);
-        conn.filter(|conn| conn.generation == key.generation)
-            .is_none_or(|conn| conn.outbox.is_none())
+        let conn = self.conns.get(slot_key(key));
+        conn.is_none_or(|conn| conn.outbox.is_none())
     }
 
     pub(super) fn discard(&mut self, key: ConnKey) {
@@ -267,16 +250,9 @@ impl Table {
         Some(now)
     }
 
-    /// The silence after which a connection is pinged: the heartbeat or up to an eighth less, so that connections that were
-    /// silent together are not pinged together for ever.
-    fn silence(&self, key: ConnKey) -> Duration {
-        let part = key.index.wrapping_mul(0x9E37_79B9) >> 16;
-        self.heartbeat - (self.heartbeat / SPREAD * part) / (1 << 16)
-    }
-
     fn on_timeout(&mut self, key: ConnKey, now: Instant) {
         let (heartbeat, coarse) = (self.heartbeat, self.coarse(now));
-        let tolerated = self.silence(key);
+        let tolerated = silence(heartbeat, key);
         let Some(conn) = self.get_mut(key) else {
             return;
         };
@@ -323,9 +299,17 @@ impl Table {
     }
 }
 
-fn key_of((index, conn): (usize, &ConnEntry)) -> ConnKey {
-    ConnKey {
-        index: index as u32,
-        generation: conn.generation,
-    }
+/// The silence after which a connection is pinged: the heartbeat or up to an eighth less, so that connections that were
+/// silent together are not pinged together forever.
+fn silence(heartbeat: Duration, key: ConnKey) -> Duration {
+    let part = key.index.wrapping_mul(0x9E37_79B9) >> 16;
+    heartbeat - (heartbeat / SPREAD * part) / (1 << 16)
+}
+
+fn slot_key(key: ConnKey) -> DefaultKey {
+    KeyData::from_ffi(key.to_bits()).into()
+}
+
+fn conn_key(key: DefaultKey) -> ConnKey {
+    ConnKey::from_bits(key.data().as_ffi())
 }
