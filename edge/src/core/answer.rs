@@ -86,6 +86,8 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
             Some(slot) => lane_state.clients_mut().mark_current(slot),
             None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
         }
+        // Those that wait are older: the answer has the latest of them.
+        lane_state.clients_mut().drop_private(conn);
         sessions.answer(membership.session, &mut answer.private, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);

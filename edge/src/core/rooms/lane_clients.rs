@@ -140,6 +140,11 @@ impl LaneClients {
         self.private.remove(&conn).map(Bytes::from)
     }
 
+    /// Drops the frames for one client only, because the client is sent later ones.
+    pub(crate) fn drop_private(&mut self, conn: ConnKey) {
+        self.private.remove(&conn);
+    }
+
     /// Takes the frames for some client only. The caller sends them; all members have been sent the lane's frames.
     pub(crate) fn pop_private(&mut self) -> Option<(ConnKey, Bytes)> {
         let (conn, frames) = self.private.pop_first()?;

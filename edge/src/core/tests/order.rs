@@ -110,6 +110,28 @@ fn d31_a_slow_player_gets_its_ack_behind_the_snapshot_that_replaces_the_update()
     );
 }
 
+/// Frames for one client that wait for the flush are older than those of an answer.
+#[test]
+fn d04_no_older_ack_follows_the_answer_to_a_repeated_join() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    for n in 1..=2 {
+        let batch = bench.batch(7, vec![processed(session, n, n)]);
+        let (core, clients) = (&mut bench.core, &mut bench.clients);
+        core.handle_batch(batch, bench.now, clients);
+    }
+    bench.join(conn, "player");
+    let got = bench.take_messages(conn);
+    let told: Vec<_> = got
+        .iter()
+        .map(|m| (m["type"].as_str().unwrap(), m["seq"].as_u64()))
+        .collect();
+    assert_eq!(
+        told,
+        [("joined", None), ("snapshot", None), ("ack", Some(2))]
+    );
+}
+
 #[test]
 fn d31_acks_without_an_update_are_sent_in_slices() {
     let mut bench = Bench::new();
