@@ -98,10 +98,18 @@ pub enum ItemKind {
     /// lacked of the room. Until then, after a gap or a change of owner, a `Processed` may cover a `Rejected` that the
     /// edge has not received (D4).
     #[prost(message, tag = "14")]
-    Synced(Empty),
+    Synced(Synced),
     /// How this edge gets room-wide items from here on (D22).
     #[prost(message, tag = "15")]
     Hot(Hot),
+}
+
+/// The end of the answer to a sync.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Synced {
+    /// The [`RoomInterest::sync_number`](super::RoomInterest::sync_number) of the request; 0 if the owner does not know it.
+    #[prost(uint64, tag = "3")]
+    pub number: u64,
 }
 
 /// How an edge gets a room's room-wide items from here on.

@@ -67,6 +67,10 @@ pub struct RoomInterest {
     /// Whether the edge is subscribed to `hot.{room}`.
     #[prost(bool, tag = "11")]
     pub subscribed: bool,
+    /// The edge's number of this sync, which [`Synced`](super::Synced) repeats. Requests are repeated, so an answer to an
+    /// earlier one may be under way.
+    #[prost(uint64, tag = "12")]
+    pub sync_number: u64,
 }
 
 /// The state that an edge has of a lane: all 0 if none.

@@ -244,6 +244,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::sessions", "Sessions"),
             ("core::rooms::chain", "Chain"),
             ("core::rooms::byte_budget", "ByteBudget"),
+            ("core::rooms::sync", "SyncState"),
             ("core::rooms::frame_log", "FrameLog"),
             ("core::rooms::update_ring", "UpdateRing"),
             ("core::rooms::delay", "DelayBuffer"),

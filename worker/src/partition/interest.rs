@@ -156,7 +156,7 @@ fn answer_room_interest(
             for session in &wanted.sessions {
                 send_gone(state, cx, to, SessionId(*session));
             }
-            send(state, cx, to, ItemKind::Synced(wire::Empty {}));
+            send_synced(state, cx, to, wanted);
         }
         return;
     }
@@ -169,8 +169,19 @@ fn answer_room_interest(
         answer_presence(state, cx, to);
     }
     if wanted.sync {
-        send(state, cx, to, ItemKind::Synced(wire::Empty {}));
+        send_synced(state, cx, to, wanted);
     }
+}
+
+/// Ends the answer to a sync.
+fn send_synced(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    to: (&RoomId, &EdgeId),
+    wanted: &RoomInterest,
+) {
+    let number = wanted.sync_number;
+    send(state, cx, to, ItemKind::Synced(wire::Synced { number }));
 }
 
 /// Ends the watch of a lane. The players' lane stays watched while the edge holds the session of a player.

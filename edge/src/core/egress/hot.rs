@@ -26,7 +26,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
             known.is_some_and(|h| h.source() == Source::Subject && h.advance_to(hot.next));
         room.end_hot(effects);
         if has_gap {
-            effects.tell_owner(key, Tell::Resync);
+            items::ask_for_lost(hub, effects, key);
         }
         return;
     }
@@ -38,7 +38,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     };
     match (way, stream.source()) {
         // The owner follows an earlier report, but the subject may not reach this edge any more.
-        (HotWay::Hot, Source::Link) => effects.tell_owner(key, Tell::Resync),
+        (HotWay::Hot, Source::Link) => items::ask_for_lost(hub, effects, key),
         (HotWay::Hot, _) => {
             for item in stream.follow(hot.next) {
                 take_numbered(hub, effects, key, item, now);
@@ -47,7 +47,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
         (_, Source::Subject) => {
             let has_gap = stream.leave(hot.next);
             if has_gap {
-                effects.tell_owner(key, Tell::Resync);
+                items::ask_for_lost(hub, effects, key);
             }
         }
         _ => {}
@@ -55,7 +55,7 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
 }
 
 /// Whether items before `next` of the room's subject, which arrive before the owner's direct messages, are lost. The owner is
-/// then asked for them, and acks wait until they are there (D31).
+/// then asked for them, and frames for single players wait until they are there (D31).
 pub(super) fn lacks_items(
     hub: &mut Hub,
     effects: &mut Effects,
@@ -69,9 +69,8 @@ pub(super) fn lacks_items(
     let known = room.hot().filter(|known| known.is(epoch, stream));
     let lacks = known.is_some_and(|hot| hot.source() == Source::Subject && hot.advance_to(next));
     if lacks {
-        room.sessions_mut().1.set_syncing(true);
         effects.counts().gaps += 1;
-        effects.tell_owner(key, Tell::Resync);
+        items::ask_for_lost(hub, effects, key);
     }
     lacks
 }
@@ -122,7 +121,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
                 .is_some_and(|stream| stream.source() == Source::Subject && stream.advance_to(next))
             {
                 effects.counts().gaps += 1;
-                effects.tell_owner(key, Tell::Resync);
+                items::ask_for_lost(hub, effects, key);
             }
         }
     }
@@ -155,6 +154,6 @@ fn take_numbered(
     }
     if has_gap {
         effects.counts().gaps += 1;
-        effects.tell_owner(key, Tell::Resync);
+        items::ask_for_lost(hub, effects, key);
     }
 }

@@ -66,8 +66,16 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             crowd::release_waiting(hub, effects, key.lane(LaneId::Spectators));
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
-        ItemKind::Synced(Empty {}) => room.sessions_mut().1.set_syncing(false),
+        ItemKind::Synced(synced) => room.sessions_mut().1.sync_mut().on_answer(synced.number),
         ItemKind::Hot(_) => {}
+    }
+}
+
+/// Asks the owner for messages about a room that are lost. Frames for single players wait for them (D31).
+pub(super) fn ask_for_lost(hub: &mut Hub, effects: &mut Effects, key: RoomKey) {
+    if let Some(room) = hub.rooms.get_mut(key) {
+        room.sessions_mut().1.sync_mut().need();
+        effects.tell_owner(key, Tell::Resync);
     }
 }
 
@@ -105,7 +113,7 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
         }
     }
     if gap {
-        effects.tell_owner(key, Tell::Resync);
+        ask_for_lost(hub, effects, key);
     }
 }
 

@@ -83,7 +83,8 @@ fn on_room(
         effects.tell_owner(key, Tell::Changed);
         return;
     }
-    if epoch > room.epoch() || instance != room.instance() {
+    let begins = epoch > room.epoch() || instance != room.instance();
+    if begins {
         room.begin(epoch, instance);
         state.owners.links().release(key);
         for lane in LaneId::ALL {
@@ -91,20 +92,20 @@ fn on_room(
             delivery::deliver(hub, effects, key.lane(lane), begin, now);
         }
     }
-    if let (Some(worker), Some(room)) = (gap_of, hub.rooms.get_mut(key)) {
+    // A room that begins again needs a sync anyway, and its request is sent after the gap.
+    if let (Some(worker), Some(room)) = (gap_of.filter(|_| !begins), hub.rooms.get_mut(key)) {
         let (_, sessions) = room.sessions_mut();
-        if !sessions.is_syncing() {
-            // Acks wait until the worker has said whether the gap is about this room.
-            sessions.set_syncing(true);
+        if !sessions.sync().is_held() {
+            // What is for single players waits until the worker has said whether the gap is about this room.
+            sessions.sync_mut().set_held(true);
             state.owners.links().hold(key, worker);
         }
     }
     let lacks_updates = hot::lacks_items(hub, effects, key, (batch.stream, batch.first));
     for Item { kind } in batch.items {
         match kind {
-            // The owner sends them again after the updates that they belong to. A reject belongs to none: dropped here, it
-            // could come after an ack that covers it.
-            Some(ItemKind::Direct(_) | ItemKind::Synced(_)) if lacks_updates => {}
+            // The answer to an earlier request, of an owner that does not number them.
+            Some(ItemKind::Synced(_)) if lacks_updates => {}
             Some(ItemKind::Hot(hot)) => hot::on_change(hub, effects, key, &hot, now),
             Some(kind) => items::apply(hub, effects, key, kind, now),
             None => {}
@@ -112,10 +113,10 @@ fn on_room(
     }
     if let Some(room) = hub.rooms.get_mut(key) {
         let (_, sessions) = room.sessions_mut();
-        if sessions.is_syncing() && !state.owners.links().is_held(key) {
+        if sessions.sync().is_pending() && !sessions.sync().is_held() {
             effects.tell_owner(key, Tell::Resync);
         }
-        room.queue_acks();
+        room.queue_due();
     }
     for lane in LaneId::ALL {
         delivery::mark_dirty(hub, effects, key.lane(lane));
@@ -149,6 +150,9 @@ pub(super) fn on_link_reply(
             effects.at(now.at + RETRY, Timer::Links);
         } else {
             state.owners.links().give_up(worker);
+            for key in state.owners.links().take_released(worker) {
+                on_lost_batch(state, effects, key);
+            }
         }
         return;
     };
@@ -166,19 +170,24 @@ pub(super) fn on_link_reply(
     }
     for key in affected {
         state.owners.links().release(key);
-        if let Some(room) = state.hub.rooms.get_mut(key) {
-            room.sessions_mut().1.set_syncing(true);
-            effects.tell_owner(key, Tell::Resync);
-        }
+        on_lost_batch(state, effects, key);
     }
     for key in state.owners.links().take_released(worker) {
         if let Some(room) = state.hub.rooms.get_mut(key) {
-            room.sessions_mut().1.set_syncing(false);
-            room.queue_acks();
+            room.sessions_mut().1.sync_mut().set_held(false);
+            room.queue_due();
         }
         delivery::mark_dirty(&mut state.hub, effects, key.lane(LaneId::Players));
     }
     interest::ask_for_gaps(state, effects);
+}
+
+/// Asks for what a room lacks because of a batch that is, or may be, lost.
+fn on_lost_batch(state: &mut State, effects: &mut Effects, key: RoomKey) {
+    if let Some(room) = state.hub.rooms.get_mut(key) {
+        room.sessions_mut().1.sync_mut().set_held(false);
+    }
+    items::ask_for_lost(&mut state.hub, effects, key);
 }
 
 /// Handles the links' timer: claimed numbers that have not arrived are missing now, and gaps are due for requests.

@@ -124,11 +124,6 @@ impl WorkerLinks {
         self.held.insert(room, worker.into());
     }
 
-    /// Whether a room's acks wait for a worker's reply.
-    pub(crate) fn is_held(&self, room: RoomKey) -> bool {
-        self.held.contains_key(&room)
-    }
-
     /// Stops holding a room's acks.
     pub(crate) fn release(&mut self, room: RoomKey) {
         self.held.remove(&room);

@@ -8,7 +8,11 @@ pub(crate) mod sessions;
 
 mod player_session;
 
+mod reject;
+
 mod byte_budget;
+
+pub(crate) mod sync;
 
 pub(crate) mod chain;
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
@@ -14,6 +15,7 @@ use grandstand_common::wire::{Body, Processed};
 
 use super::byte_budget::ByteBudget;
 use super::chain::Chain;
+use super::reject::Reject;
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 use crate::core::command::{AppendTag, Command};
@@ -23,27 +25,19 @@ use crate::core::ids::RoomAddress;
 /// The number of rejects that a session keeps, to answer repeated inputs and `join`s.
 const KEPT_REJECTS: usize = 64;
 
-/// An input that the game rejected.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reject {
-    /// The input's number.
-    pub(crate) seq: u64,
-    /// The reason, for programs.
-    pub(crate) code: String,
-    /// The reason, for people.
-    pub(crate) message: String,
-}
-
-impl Reject {
-    /// The message that tells the client.
-    pub(crate) fn message<'a>(&'a self, room: &'a RoomId) -> ServerMessage<'a> {
-        ServerMessage::Reject {
-            room,
-            seq: self.seq,
-            code: &self.code,
-            message: &self.message,
-        }
-    }
+/// The effect of an owner's report on a session.
+#[derive(Debug)]
+pub(crate) enum SessionChange {
+    /// This edge has no such session.
+    Unknown,
+    /// The session of a departed client is over.
+    Ended(Option<(ConnKey, usize)>),
+    /// The owner has processed the session's `Joined`, so its `join` can be answered.
+    Joined(ConnKey),
+    /// The session continues.
+    Continues,
+    /// The bus has lost entries of the session that an earlier owner had processed. The session is removed.
+    RolledBack(Box<PlayerSession>),
 }
 
 /// A player's session in a room.
@@ -76,8 +70,14 @@ pub(crate) struct PlayerSession {
     epoch: Epoch,
     /// The room's instance when the session was first reported.
     instance: Instance,
-    /// The session is in the list of those that may be due an `ack`.
-    ack_due: bool,
+    /// The session is in the list of those that may be due frames of their own.
+    due: bool,
+    /// The latest `direct` waits to be sent.
+    direct_due: bool,
+    /// The number of the latest rejects that wait to be sent.
+    rejects_due: usize,
+    /// All that follows the snapshot in the answer to the `join` waits to be sent.
+    answer_due: bool,
     /// Reading from its connection is paused because the window is full.
     paused: bool,
     /// The time at which the chain's timer expires.
@@ -102,7 +102,10 @@ impl PlayerSession {
             rejects: VecDeque::new(),
             epoch: Epoch(0),
             instance: Instance(0),
-            ack_due: false,
+            due: false,
+            direct_due: false,
+            rejects_due: 0,
+            answer_due: false,
             paused: false,
             timer: None,
         }
@@ -295,36 +298,80 @@ impl PlayerSession {
         std::mem::replace(&mut self.paused, full) != full
     }
 
-    /// Notes that an `ack` may be due. Returns whether none was before: the list of such sessions grows by each once, however
-    /// long acks wait (D26).
-    pub(super) fn set_ack_due(&mut self) -> bool {
-        !std::mem::replace(&mut self.ack_due, true)
+    /// Notes that frames of its own may be due. Returns whether none were before: the list of such sessions grows by each
+    /// once, however long they wait (D26).
+    pub(super) fn set_due(&mut self) -> bool {
+        !std::mem::replace(&mut self.due, true)
     }
 
-    /// Takes the `ack` that is due: the connection, its encoding and the `seq`.
-    pub(super) fn take_ack(&mut self) -> Option<(ConnKey, Encoding, u64)> {
-        self.ack_due = false;
-        let is_due = self.answered && self.processed > self.acked;
-        let (conn, encoding) = self.conn.filter(|_| is_due)?;
-        self.acked = self.processed;
-        Some((conn, encoding, self.acked))
+    /// Notes that the latest `direct` is sent later.
+    pub(super) fn delay_direct(&mut self) {
+        self.direct_due = true;
+    }
+
+    /// Notes that the latest reject is sent later.
+    pub(super) fn delay_reject(&mut self) {
+        self.rejects_due = self.rejects.len().min(self.rejects_due + 1);
+    }
+
+    /// Takes the frames that are due, with their connection: the latest `direct`, rejects, the `ack`.
+    pub(super) fn take_due(&mut self, room: &RoomId) -> Option<(ConnKey, Bytes)> {
+        self.due = false;
+        let (conn, encoding) = self.answered_conn()?;
+        let mut out = Vec::new();
+        if self.answer_due {
+            self.answer(&mut out, encoding, room);
+        } else {
+            if std::mem::take(&mut self.direct_due) {
+                self.put_direct(&mut out, encoding, room);
+            }
+            let due = std::mem::take(&mut self.rejects_due);
+            self.put_rejects(due, &mut out, encoding, room);
+        }
+        if self.processed > self.acked {
+            self.acked = self.processed;
+            self.put_ack(&mut out, encoding, room);
+        }
+        (!out.is_empty()).then(|| (conn, out.into()))
     }
 
     /// Appends the frames for this client only to the answer to its `join`: the latest `direct`, the kept rejects, the
     /// `ack`. Returns whether another `ack` is due.
     pub(super) fn answer(&mut self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) -> bool {
         self.answered = true;
+        (self.answer_due, self.direct_due, self.rejects_due) = (false, false, 0);
+        self.put_direct(out, encoding, room);
+        self.put_rejects(self.rejects.len(), out, encoding, room);
+        if self.acked > 0 {
+            self.put_ack(out, encoding, room);
+        }
+        self.processed > self.acked
+    }
+
+    /// Notes that what [`answer`](Self::answer) appends is sent later. Returns whether something is due.
+    pub(super) fn answer_later(&mut self) -> bool {
+        self.answered = true;
+        self.answer_due = true;
+        true
+    }
+
+    fn put_direct(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
         if let Some(data) = &self.direct {
             put_message(out, encoding, &ServerMessage::Direct { room, data });
         }
-        for reject in &self.rejects {
+    }
+
+    /// Appends the latest `count` rejects.
+    fn put_rejects(&self, count: usize, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
+        let skipped = self.rejects.len().saturating_sub(count);
+        for reject in self.rejects.iter().skip(skipped) {
             put_message(out, encoding, &reject.message(room));
         }
-        if self.acked > 0 {
-            let seq = self.acked;
-            put_message(out, encoding, &ServerMessage::Ack { room, seq });
-        }
-        self.processed > self.acked
+    }
+
+    fn put_ack(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
+        let seq = self.acked;
+        put_message(out, encoding, &ServerMessage::Ack { room, seq });
     }
 
     /// Keeps the latest `direct` message.

@@ -85,7 +85,7 @@ impl Room {
         self.missing = false;
         // The last batches of the former owner may be lost.
         let joined = self.sessions.has_joined();
-        self.sessions.set_syncing(joined);
+        self.sessions.sync_mut().restart(joined);
     }
 
     /// Whether the owner has no such room yet.
@@ -130,10 +130,10 @@ impl Room {
         players.queue_private(conn, &frames);
     }
 
-    /// Queues the acks that are due, unless rejects that precede them may still arrive (D4).
-    pub(crate) fn queue_acks(&mut self) {
+    /// Queues the frames of their own that players are due, unless messages that precede them may still arrive (D4, D31).
+    pub(crate) fn queue_due(&mut self) {
         let (id, players, sessions) = self.parts(LaneId::Players);
-        sessions.send_acks(id, |conn, frames| {
+        sessions.send_due(id, |conn, frames| {
             players.clients_mut().queue_private(conn, &frames);
         });
     }
@@ -186,10 +186,12 @@ impl Room {
         self.hot.as_deref_mut()
     }
 
-    /// Notes that the subscription to the room's own subject may be lost.
+    /// Notes that the subscription to the room's own subject, and messages on it, may be lost. The caller asks the owner for
+    /// a sync.
     pub(crate) fn reset_hot(&mut self) {
         if let Some(hot) = &mut self.hot {
             hot.reset();
+            self.sessions.sync_mut().need();
         }
     }
 
@@ -236,6 +238,7 @@ impl Room {
             joining: self.sessions.ids(false),
             hot: hot.map_or(0, |hot| hot.reached(self.epoch)),
             subscribed: hot.is_some(),
+            sync_number: self.sessions.sync().number(),
         }
     }
 }

@@ -14,37 +14,24 @@ use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use super::byte_budget::ByteBudget;
 use super::config::RoomConfig;
+use super::sync::SyncState;
 use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::core::command::AppendTag;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
 
-pub(crate) use super::player_session::{PlayerSession, Reject};
-
-/// The effect of an owner's report on a session.
-#[derive(Debug)]
-pub(crate) enum SessionChange {
-    /// This edge has no such session.
-    Unknown,
-    /// The session of a departed client is over.
-    Ended(Option<(ConnKey, usize)>),
-    /// The owner has processed the session's `Joined`, so its `join` can be answered.
-    Joined(ConnKey),
-    /// The session continues.
-    Continues,
-    /// The bus has lost entries of the session that an earlier owner had processed. The session is removed.
-    RolledBack(Box<PlayerSession>),
-}
+pub(crate) use super::player_session::{PlayerSession, SessionChange};
+pub(crate) use super::reject::Reject;
 
 /// The sessions of a room's players.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     sessions: BTreeMap<u64, PlayerSession>,
-    /// Sessions that may be due an `ack`.
-    ack_due: Vec<u64>,
-    /// A batch about the room may be lost. Acks wait, because rejects that precede them may still arrive (D4).
-    syncing: bool,
+    /// Sessions that may be due frames of their own.
+    due: Vec<u64>,
+    /// While messages about the room are lost, the frames for single players wait for them (D4, D31).
+    sync: SyncState,
     /// The bytes of inputs that all players may still send.
     budget: ByteBudget,
 }
@@ -90,14 +77,14 @@ impl Sessions {
         sessions.map(|(&session, _)| session).collect()
     }
 
-    /// Whether acks wait, because rejects that precede them may still arrive.
-    pub(crate) fn is_syncing(&self) -> bool {
-        self.syncing
+    /// What the room lacks.
+    pub(crate) fn sync(&self) -> &SyncState {
+        &self.sync
     }
 
-    /// Sets whether acks wait, because rejects that precede them may still arrive.
-    pub(crate) fn set_syncing(&mut self, syncing: bool) {
-        self.syncing = syncing;
+    /// What the room lacks, to change it.
+    pub(crate) fn sync_mut(&mut self) -> &mut SyncState {
+        &mut self.sync
     }
 
     /// Appends an entry of a session.
@@ -264,8 +251,8 @@ impl Sessions {
         }
         let first = player.on_processed(of, report, now);
         let conn = player.conn();
-        if !first && player.set_ack_due() {
-            self.ack_due.push(session);
+        if !first && player.set_due() {
+            self.due.push(session);
         }
         if report.ended && conn.is_none() {
             let ended = self.sessions.remove(&session);
@@ -307,7 +294,7 @@ impl Sessions {
         self.sessions.remove(&gone.session)
     }
 
-    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates.
+    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates; `None` if they wait.
     pub(crate) fn on_direct(
         &mut self,
         room: &RoomId,
@@ -316,12 +303,17 @@ impl Sessions {
     ) -> Option<(ConnKey, Bytes)> {
         let player = self.sessions.get_mut(&session)?;
         player.keep_direct(data.detach());
+        if self.sync.is_pending() {
+            player.delay_direct();
+            self.set_due(session);
+            return None;
+        }
         let (conn, encoding) = player.answered_conn()?;
         let direct = ServerMessage::Direct { room, data };
         Some((conn, codec::message(encoding, &direct)))
     }
 
-    /// Keeps a reject. Returns its frames if it is new; they follow the players' updates.
+    /// Keeps a reject. Returns its frames if it is new; they follow the players' updates. `None` also if they wait.
     pub(crate) fn on_rejected(
         &mut self,
         room: &RoomId,
@@ -329,30 +321,45 @@ impl Sessions {
         reject: Reject,
     ) -> Option<(ConnKey, Bytes)> {
         let player = self.sessions.get_mut(&session)?;
+        if player.reject(reject.seq).is_some() {
+            return None;
+        }
+        if self.sync.is_pending() {
+            player.keep_reject(reject);
+            player.delay_reject();
+            self.set_due(session);
+            return None;
+        }
         let conn = player.answered_conn();
-        let conn = conn.filter(|_| player.reject(reject.seq).is_none());
         let frames =
             conn.map(|(conn, encoding)| (conn, codec::message(encoding, &reject.message(room))));
         player.keep_reject(reject);
         frames
     }
 
-    /// Passes the acks that are due to `send`, unless rejects that precede them may still arrive (D4). They follow the
-    /// players' updates.
-    pub(super) fn send_acks(&mut self, room: &RoomId, mut send: impl FnMut(ConnKey, Bytes)) {
-        if self.syncing {
+    fn set_due(&mut self, session: u64) {
+        let player = self.sessions.get_mut(&session);
+        if player.is_some_and(PlayerSession::set_due) {
+            self.due.push(session);
+        }
+    }
+
+    /// Passes the frames of their own that sessions are due to `send`, unless messages that precede them may still arrive
+    /// (D4). They follow the players' updates.
+    pub(super) fn send_due(&mut self, room: &RoomId, mut send: impl FnMut(ConnKey, Bytes)) {
+        if self.sync.is_pending() {
             return;
         }
-        for session in self.ack_due.drain(..) {
+        for session in self.due.drain(..) {
             let player = self.sessions.get_mut(&session);
-            if let Some((conn, encoding, seq)) = player.and_then(PlayerSession::take_ack) {
-                let ack = ServerMessage::Ack { room, seq };
-                send(conn, codec::message(encoding, &ack));
+            if let Some((conn, frames)) = player.and_then(|player| player.take_due(room)) {
+                send(conn, frames);
             }
         }
     }
 
-    /// Appends the frames for this client only to the answer to its `join`.
+    /// Appends the frames for this client only to the answer to its `join`. They wait while messages that precede them are
+    /// lost.
     pub(crate) fn answer(
         &mut self,
         session: u64,
@@ -360,11 +367,15 @@ impl Sessions {
         encoding: Encoding,
         room: &RoomId,
     ) {
-        if let Some(player) = self.sessions.get_mut(&session)
-            && player.answer(out, encoding, room)
-            && player.set_ack_due()
-        {
-            self.ack_due.push(session);
+        let Some(player) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let is_due = match self.sync.is_pending() {
+            true => player.answer_later(),
+            false => player.answer(out, encoding, room),
+        };
+        if is_due {
+            self.set_due(session);
         }
     }
 

@@ -84,7 +84,7 @@ fn d04_another_workers_reply_releases_no_ack() {
         code: "no".into(),
         message: String::new(),
     });
-    let synced = ItemKind::Synced(Empty {});
+    let synced = ItemKind::Synced(Synced::default());
     bench.receive(vec![
         snapshot(0, 1),
         reject,
@@ -117,7 +117,7 @@ fn d04_nothing_overtakes_the_answer_to_a_join() {
     });
     bench.receive(vec![direct, processed(session, 1, 2)]);
     assert_eq!(bench.take_types(conn), [""; 0]);
-    bench.receive(vec![snapshot(0, 2), ItemKind::Synced(Empty {})]);
+    bench.receive(vec![snapshot(0, 2), ItemKind::Synced(Synced::default())]);
     let got = bench.take_messages(conn);
     let told: Vec<_> = got
         .iter()
