@@ -91,3 +91,60 @@ async fn nats_is_wiped_and_rooms_begin_again() {
         assert!(process.status().is_none(), "no process ended");
     }
 }
+
+/// A player's input waits at its edge while NATS is away and loses its data. Another player has created the room again before
+/// that edge returns: the input is named as failed, and the player joins the new room.
+#[tokio::test]
+async fn d31_an_input_of_a_room_that_was_created_again_is_named_as_failed() {
+    const ROOM: &str = "relay-1";
+    let plan = Plan {
+        workers: 1,
+        edges: 2,
+        partitions: 8,
+        ..Plan::default()
+    };
+    let mut rig = Rig::start(plan).await.unwrap();
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join(ROOM, json!({})).await;
+    alice.input(ROOM, json!("before")).await;
+    alice.until_answered(ROOM).await;
+    let mut bob = Client::connect(rig.door(1, "bob")).await;
+    rig.nats.kill9();
+    for client in [&mut alice, &mut bob] {
+        client
+            .until("clients are notified of the outage", |c| {
+                c.has_notice("degraded")
+            })
+            .await;
+    }
+    let lost = alice.input(ROOM, json!("lost")).await;
+    // The edge has taken the input and cannot append it.
+    alice.settle().await;
+    rig.edges[0].pause();
+    rig.nats.restart_wiped().await;
+    bob.until("clients are notified of the recovery", |c| {
+        c.has_notice("recovered")
+    })
+    .await;
+    bob.join(ROOM, json!({})).await;
+    bob.input(ROOM, json!("after")).await;
+    bob.until_answered(ROOM).await;
+    rig.edges[0].resume();
+    let failed = json!({"code": "room_restarted", "room": ROOM, "seq": lost});
+    alice.expect("error", failed).await;
+    alice
+        .until("the player has left the former room", |c| {
+            c.rooms[ROOM].left.is_some()
+        })
+        .await;
+    alice.join(ROOM, json!({})).await;
+    assert_eq!(alice.rooms[ROOM].instance, bob.rooms[ROOM].instance);
+    let seq = alice.input(ROOM, json!("again")).await;
+    assert_eq!(seq, 1, "the new room numbers the player's inputs from 1");
+    alice.until_answered(ROOM).await;
+    bob.until("the lost input was applied to no room", |c| {
+        c.rooms[ROOM].view["count"] == 2
+    })
+    .await;
+    assert_eq!((alice.closed, bob.closed), (None, None));
+}
