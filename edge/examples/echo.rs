@@ -9,7 +9,7 @@ use grandstand_edge::server::Server;
 use grandstand_edge::server::connections::Connections;
 use grandstand_edge::server::context::ServerOptions;
 use grandstand_edge::server::echo::EchoHandler;
-use grandstand_edge::server::listen::{ListenOptions, bind};
+use grandstand_edge::server::listen::{ListenOptions, Listener, bind};
 use grandstand_edge::server::metrics::ServerMetrics;
 use grandstand_edge::server::routes::{Pages, Route, Routes};
 use grandstand_edge::websocket::deflate::DeflateOptions;
@@ -49,9 +49,14 @@ fn main() -> anyhow::Result<()> {
         );
         let supervisor = Supervisor::default();
         server.start(&supervisor, Rc::default());
-        for listener in listeners {
-            println!("ws://{}/v1/echo", listener.local_addr()?);
-            server.accept(listener, None, &supervisor).await?;
+        for socket in listeners {
+            println!("ws://{}/v1/echo", socket.local_addr()?);
+            let listener = Listener {
+                socket,
+                tls: None,
+                is_proxied: false,
+            };
+            server.accept(listener, &supervisor).await?;
         }
         Ok(())
     })

@@ -27,13 +27,13 @@ use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::server::listen::{ListenError, bind};
+use crate::server::listen::{ListenError, Listener, bind};
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::EdgeConfig;
-use thread::{Listener, ShardThread};
+use thread::ShardThread;
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
@@ -119,10 +119,10 @@ pub async fn start(
     metrics.bus.add(&bus);
     let listeners = listen(config, tls.as_ref())?;
     let (mut address, mut tls_address) = (None, None);
-    for (listener, tls) in listeners.first().into_iter().flatten() {
-        let addr = listener.local_addr()?;
+    for listener in listeners.first().into_iter().flatten() {
+        let addr = listener.socket.local_addr()?;
         address.get_or_insert(addr);
-        if tls.is_some() {
+        if listener.tls.is_some() {
             tls_address = Some(addr);
         }
     }
@@ -214,9 +214,16 @@ fn listen(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<Vec<Listener>>, 
     let mut shards: Vec<Vec<Listener>> = Vec::new();
     shards.resize_with(config.shards(), Vec::new);
     for (options, tls) in plain.into_iter().chain(encrypted) {
-        let listeners = bind(&options, config.shards())?;
-        for (shard, listener) in shards.iter_mut().zip(listeners) {
-            shard.push((listener, tls.clone()));
+        let sockets = bind(&options, config.shards())?;
+        for (shard, socket) in shards.iter_mut().zip(sockets) {
+            shard.push(Listener {
+                socket,
+                is_proxied: match tls {
+                    Some(_) => config.proxy.tls_protocol,
+                    None => config.proxy.protocol,
+                },
+                tls: tls.clone(),
+            });
         }
     }
     Ok(shards)

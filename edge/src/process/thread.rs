@@ -22,8 +22,8 @@ use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
+use crate::server::listen::Listener;
 use crate::server::routes::{Route, Routes};
-use crate::server::tls::Tls;
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
@@ -33,9 +33,6 @@ use crate::shard::{self, FlushOptions, LogRefusals};
 
 /// The most time for the close handshakes of a shard that has failed.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A listening socket, with its TLS if clients need it there.
-pub(super) type Listener = (std::net::TcpListener, Option<Tls>);
 
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
@@ -125,8 +122,8 @@ impl ShardThread {
         shard::start(&shard, to, flush, self.metrics).await?;
         pulse.begin();
         let driving = server.start(&supervisor, pulse);
-        let accepting = self.listeners.into_iter().map(|(listener, tls)| {
-            let accepting = server.accept(listener, tls, &supervisor);
+        let accepting = self.listeners.into_iter().map(|listener| {
+            let accepting = server.accept(listener, &supervisor);
             supervisor.keep_local("accept", accepting)
         });
         let accepting: Vec<_> = accepting.collect();

@@ -13,11 +13,12 @@ use crate::conn::name::ConnName;
 use crate::server::connections::Connections;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::metrics::ServerMetrics;
+use crate::server::proxy::ProxyOptions;
 use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
 
 /// Limits of a shard's listener and handshakes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
     /// The most time from accept to upgrade.
     pub handshake_timeout: Duration,
@@ -31,6 +32,8 @@ pub struct ServerOptions {
     pub scratch_bytes: usize,
     /// Whether to accept clients' offers of `permessage-deflate`.
     pub deflate: bool,
+    /// What stands in front of the edge.
+    pub proxy: ProxyOptions,
 }
 
 impl Default for ServerOptions {
@@ -42,6 +45,7 @@ impl Default for ServerOptions {
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
             deflate: false,
+            proxy: ProxyOptions::default(),
         }
     }
 }
@@ -73,12 +77,12 @@ impl ServerContext {
             edge,
             connections,
             metrics,
-            options,
             routes: routes.routes,
             pages: routes.pages,
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
             handshake_turns: HandshakeTurns::new(options.accepts),
+            options,
         })
     }
 

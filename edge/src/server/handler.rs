@@ -23,7 +23,7 @@ pub struct ConnectInfo {
     pub user: Option<String>,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
-    /// The remote address of the socket.
+    /// The client's address, as far as trusted proxies in front of the edge name it; otherwise that of the socket.
     pub peer: SocketAddr,
 }
 

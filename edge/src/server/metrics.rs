@@ -74,6 +74,7 @@ pub struct ServerMetrics {
     accept_failures: Family<Failed, Counter>,
     refused: Family<Why, Counter>,
     closed: Family<Why, Counter>,
+    proxy_refused: Family<Why, Counter>,
     tls_handshakes: Family<TlsHandshake, Counter>,
 }
 
@@ -127,6 +128,11 @@ impl ServerMetrics {
             self.closed.clone(),
         );
         registry.register(
+            "proxy_refused",
+            "Connections to listeners for proxies that were closed before a request, by reason",
+            self.proxy_refused.clone(),
+        );
+        registry.register(
             "tls_handshakes",
             "TLS handshakes, by version and result",
             self.tls_handshakes.clone(),
@@ -139,6 +145,10 @@ impl ServerMetrics {
 
     pub(crate) fn on_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Why { reason }).inc();
+    }
+
+    pub(crate) fn on_proxy_refused(&self, reason: &'static str) {
+        self.proxy_refused.get_or_create(&Why { reason }).inc();
     }
 
     /// Counts a TLS handshake: the negotiated version and whether it was resumed, `None` if it has failed.

@@ -20,6 +20,8 @@ pub mod handler;
 
 pub mod tls;
 
+pub mod proxy;
+
 pub mod echo;
 
 pub mod metrics;
@@ -32,7 +34,6 @@ pub(crate) mod farewell;
 pub(crate) mod testing;
 
 use std::io;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,9 +45,9 @@ use tokio::task::AbortHandle;
 use connections::Connections;
 use context::{ServerContext, ServerOptions};
 use driver::Driver;
+use listen::Listener;
 use metrics::ServerMetrics;
 use routes::Routes;
-use tls::Tls;
 use yielding::yield_cpu;
 
 /// The longest sleep between two checks of the timers, because a timer set during the sleep may be due first.
@@ -87,19 +88,18 @@ impl Server {
         supervisor.keep_local("connections", driver.drive(pulse))
     }
 
-    /// Accepts connections forever, with TLS if it is given. `supervisor` starts their handshakes. Dropping the future only
-    /// stops accepting.
+    /// Accepts the connections of a listener forever. `supervisor` starts their handshakes. Dropping the future only stops
+    /// accepting.
     ///
     /// # Errors
     /// If the listener cannot be registered with the running runtime.
     pub fn accept(
         &self,
-        listener: TcpListener,
-        tls: Option<Tls>,
+        listener: Listener,
         supervisor: &Supervisor,
     ) -> impl Future<Output = io::Result<()>> + use<> {
         let driver = Rc::clone(&self.driver);
-        listen::drive_accept(driver, (listener, tls), supervisor.clone())
+        listen::drive_accept(driver, listener, supervisor.clone())
     }
 
     #[cfg(test)]

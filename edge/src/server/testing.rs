@@ -19,7 +19,7 @@ use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
-use crate::server::listen::{ListenOptions, bind};
+use crate::server::listen::{ListenOptions, Listener, bind};
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Page, Pages, Route, Routes};
 use crate::server::tls::Tls;
@@ -28,7 +28,7 @@ use crate::websocket::frame::frame_len;
 use crate::websocket::frame::{Message, MessageKind};
 
 /// The most time that a test waits for a condition.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request that opens a WebSocket at `/v1/ws`, without the empty line at its end.
 pub(crate) const UPGRADE: &str = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, \
@@ -105,6 +105,7 @@ pub(crate) struct Setup {
     pub(crate) heartbeat: Duration,
     pub(crate) addr: &'static str,
     pub(crate) tls: Option<Tls>,
+    pub(crate) is_proxied: bool,
 }
 
 impl Default for Setup {
@@ -114,6 +115,7 @@ impl Default for Setup {
             heartbeat: Duration::from_secs(25),
             addr: "127.0.0.1:0",
             tls: None,
+            is_proxied: false,
         }
     }
 }
@@ -160,11 +162,15 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         let mut options = ListenOptions::new(setup.addr.parse().unwrap());
         // A small buffer, so that the outbox of a client that does not read fills soon.
         options.send_buffer = Some(16 << 10);
-        let listener = bind(&options, 1).unwrap().remove(0);
-        let addr = listener.local_addr().unwrap();
+        let listener = Listener {
+            socket: bind(&options, 1).unwrap().remove(0),
+            tls: setup.tls,
+            is_proxied: setup.is_proxied,
+        };
+        let addr = listener.socket.local_addr().unwrap();
         let supervisor = Supervisor::default();
         server.start(&supervisor, Rc::default());
-        supervisor.keep_local("accept", server.accept(listener, setup.tls, &supervisor));
+        supervisor.keep_local("accept", server.accept(listener, &supervisor));
         let rig = Rig {
             server,
             conns,

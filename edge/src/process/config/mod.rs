@@ -2,6 +2,8 @@
 
 mod origins;
 
+mod proxy;
+
 mod sections;
 
 mod tls;
@@ -20,6 +22,7 @@ use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
 
+pub use proxy::ProxySection;
 pub use sections::{CompressionSection, EdgeSection, LimitsSection, RoomsSection, TcpSection};
 pub use tls::TlsSection;
 pub(crate) use tls::now_s;
@@ -44,6 +47,8 @@ pub struct EdgeConfig {
     pub tcp: TcpSection,
     /// The listener with TLS.
     pub tls: TlsSection,
+    /// Load balancers and proxies in front of the edge.
+    pub proxy: ProxySection,
 }
 
 impl Config for EdgeConfig {
@@ -58,6 +63,7 @@ impl Config for EdgeConfig {
         self.rooms.validate(checks);
         self.tcp.validate(checks);
         self.tls.validate(checks);
+        self.proxy.validate(checks, !self.tls.listen.is_empty());
     }
 
     fn advise(&self, checks: &mut Checks) {
@@ -138,6 +144,7 @@ impl EdgeConfig {
             handshakes: self.limits.handshakes as usize,
             accepts: self.limits.accepts as usize,
             deflate: self.compression.enabled,
+            proxy: self.proxy.options(),
             ..ServerOptions::default()
         }
     }

@@ -37,6 +37,7 @@ use tracing::{debug, warn};
 use crate::server::connections::UpgradedSocket;
 use crate::server::context::ServerContext;
 use crate::server::handler::ConnectInfo;
+use crate::server::proxy;
 use crate::server::tls::stream::TlsStream;
 use stream::ClientStream;
 
@@ -48,13 +49,42 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The most bytes read from a refused client in this time.
 const LINGER_BYTES: usize = 256 << 10;
 
-/// Serves HTTP on a socket, with TLS if there is a configuration for it. Returns the socket if it was upgraded.
+/// An accepted socket.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) socket: TcpStream,
+    /// The address at its other end.
+    pub(crate) peer: SocketAddr,
+    /// The configuration of TLS, if the client needs it.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Whether it begins with a header of the PROXY protocol.
+    pub(crate) is_proxied: bool,
+}
+
+/// Serves HTTP on a socket. Returns the socket if it was upgraded.
 pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
-    (socket, peer): (TcpStream, SocketAddr),
-    tls: Option<Arc<ServerConfig>>,
+    arrival: Arrival,
 ) -> Option<UpgradedSocket> {
     let deadline = Instant::now() + context.options.handshake_timeout;
+    let Arrival {
+        mut socket,
+        mut peer,
+        tls,
+        is_proxied,
+    } = arrival;
+    if is_proxied {
+        match proxy::read_client(&mut socket, peer, &context.options.proxy).await {
+            Ok(client) => peer = client,
+            Err(error) => {
+                debug!(%peer, %error, "a connection to a listener for proxies is closed");
+                if let Some(reason) = error.label() {
+                    context.metrics.on_proxy_refused(reason);
+                }
+                return None;
+            }
+        }
+    }
     // A client that has sent nothing costs no HTTP state.
     let asked = async {
         // The runtime assumes that a new socket is readable, so only a peek shows whether bytes have arrived.
@@ -200,7 +230,8 @@ impl HttpService {
             return Ok(response::page(page));
         };
         let upgrade = request::upgrade(request, self.context.options.deflate)?;
-        let info = request::connect_info(request, &upgrade, route.path, self.peer)?;
+        let peer = proxy::client(request.headers(), self.peer, &self.context.options.proxy);
+        let info = request::connect_info(request, &upgrade, route.path, peer)?;
         self.upgrade.replace(Some((index, info)));
         Ok(response::upgraded(&upgrade))
     }

@@ -1,20 +1,18 @@
 //! The accept loop of a listener.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::supervisor::Supervisor;
 use rustix::io::Errno;
-use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use crate::server::driver::Driver;
-use crate::server::http::drive_handshake;
+use crate::server::http::{Arrival, drive_handshake};
 use crate::server::listen::spare::SpareFiles;
 use crate::server::metrics::AcceptFailure;
 use crate::server::tls::Tls;
@@ -25,6 +23,17 @@ const MIN_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// A listening socket, and how clients speak there.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: std::net::TcpListener,
+    /// TLS, if clients need it.
+    pub tls: Option<Tls>,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub is_proxied: bool,
+}
+
 /// Accepts connections forever and starts their handshakes on the running `LocalSet`. Dropping the future only stops
 /// accepting.
 ///
@@ -32,10 +41,15 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// If the listener cannot be registered with the running runtime.
 pub(crate) async fn drive_accept(
     driver: Rc<Driver>,
-    (listener, tls): (std::net::TcpListener, Option<Tls>),
+    listener: Listener,
     supervisor: Supervisor,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+    let Listener {
+        socket,
+        tls,
+        is_proxied,
+    } = listener;
+    let listener = TcpListener::from_std(socket)?;
     let spare = SpareFiles::of_this_process();
     let context = Rc::clone(&driver.context);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
@@ -54,8 +68,13 @@ pub(crate) async fn drive_accept(
                 };
                 pause = MIN_PAUSE;
                 context.metrics.accepted.inc();
-                let config = tls.as_ref().map(Tls::config);
-                start(&driver, &supervisor, (socket, peer, config), permit);
+                let arrival = Arrival {
+                    socket,
+                    peer,
+                    tls: tls.as_ref().map(Tls::config),
+                    is_proxied,
+                };
+                start(&driver, &supervisor, arrival, permit);
                 accepted += 1;
                 if accepted >= context.options.accepts {
                     accepted = 0;
@@ -77,14 +96,14 @@ pub(crate) async fn drive_accept(
 fn start(
     driver: &Rc<Driver>,
     supervisor: &Supervisor,
-    (socket, peer, tls): (TcpStream, SocketAddr, Option<Arc<ServerConfig>>),
+    arrival: Arrival,
     permit: OwnedSemaphorePermit,
 ) {
     let driver = Rc::clone(driver);
     supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
         context.metrics.handshakes.inc();
-        let upgraded = drive_handshake(Rc::clone(&context), (socket, peer), tls).await;
+        let upgraded = drive_handshake(Rc::clone(&context), arrival).await;
         context.metrics.handshakes.dec();
         drop(permit);
         if let Some(upgraded) = upgraded
