@@ -24,8 +24,8 @@ pub struct LogReader(pub(crate) Source<LogEntry, Cursor<LogPosition>>);
 pub struct KvReader(pub(crate) Source<KvEntry, Cursor<KvPosition>>);
 
 impl LogReader {
-    /// The next entry, or that there is none yet. Cancel safe. Yields [`Read::Lost`] forever once the reader
-    /// is lost.
+    /// Returns the next entry, or [`Read::Idle`] once all stored ones are read. Cancel safe. Returns [`Read::Lost`] forever
+    /// once the reader is lost.
     pub async fn next(&mut self) -> Read<LogEntry> {
         match &mut self.0 {
             Source::Nats(receiver) => receiver.recv().await.unwrap_or(Read::Lost),
@@ -43,8 +43,8 @@ impl LogReader {
 }
 
 impl KvReader {
-    /// The next entry, or that there is none yet. Cancel safe. Yields [`Read::Lost`] forever once the reader
-    /// is lost.
+    /// Returns the next key, or [`Read::Idle`] once all stored ones are read. Cancel safe. Returns [`Read::Lost`] forever
+    /// once the reader is lost.
     pub async fn next(&mut self) -> Read<KvEntry> {
         match &mut self.0 {
             Source::Nats(receiver) => receiver.recv().await.unwrap_or(Read::Lost),

@@ -2,7 +2,7 @@
 
 use crate::rules::Unnamed;
 
-/// Starts that no supervisor sees (D28). The awaited `spawn_blocking` is none.
+/// Starts that no supervisor sees (D28). An awaited `spawn_blocking` needs no supervisor.
 const UNSUPERVISED: &[&str] = &[
     "tokio::spawn",
     "tokio::task::spawn",

@@ -110,7 +110,7 @@ impl PartitionLease {
         self.highest
     }
 
-    /// Handles that the loop of the partition got stuck: the lease is released without a handover.
+    /// Handles a loop that got stuck in the partition: the lease is released without a handover.
     pub(super) fn on_stuck(&mut self, entry: Option<StuckEntry>) {
         if self.epoch().is_none() {
             return;

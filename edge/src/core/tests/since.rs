@@ -59,7 +59,7 @@ fn d26_a_client_that_has_seen_more_than_this_edge_waits_and_never_goes_back() {
     let got = bench.take_messages(conn);
     let versions: Vec<_> = got.iter().map(|m| (&m["type"], &m["version"])).collect();
     assert_eq!(versions, [(&"update".into(), &5.into())]);
-    // An owner of a later epoch begins anew.
+    // An owner of a later epoch begins again.
     let later = bench.rejoin(6, 9, &spectators);
     assert_eq!(later, ["joined"]);
     bench.set_epoch(2);

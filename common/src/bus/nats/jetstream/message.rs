@@ -66,7 +66,7 @@ pub(in crate::bus::nats) fn is_marker(name: &str, value: &str) -> bool {
 /// Converts a time of JetStream to Unix milliseconds.
 ///
 /// # Errors
-/// If it is none. Another time than the real one would mean another message or stream.
+/// If `rfc3339` is not a time. A guessed time would mean another message or stream.
 pub(super) fn unix_ms(rfc3339: &str) -> Result<u64, BusError> {
     let time = async_nats::datetime::parse_rfc3339(rfc3339).ok();
     let ms = time.and_then(|time| u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok());
