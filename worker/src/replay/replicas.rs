@@ -90,7 +90,7 @@ pub(super) struct Hashed {
 
 impl Hashed {
     pub(super) fn from_room(room: &Room) -> Result<Self, EncodeError> {
-        let state = StoredState::of(room)?;
+        let state = StoredState::new(room)?;
         let hash = state.hash();
         Ok(Self { state, hash })
     }

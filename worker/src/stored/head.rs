@@ -34,7 +34,7 @@ pub(crate) struct StoredHead {
 }
 
 impl StoredHead {
-    pub(crate) fn of(room: &Room) -> Self {
+    pub(crate) fn new(room: &Room) -> Self {
         let timers = room.progress().timers.values();
         Self {
             instance: room.instance(),

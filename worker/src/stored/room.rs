@@ -26,7 +26,7 @@ pub(super) struct RoomRecord<'a> {
 }
 
 impl<'a> RoomRecord<'a> {
-    pub(super) fn of(room: &'a Room) -> Self {
+    pub(super) fn new(room: &'a Room) -> Self {
         let (progress, state) = (room.progress(), room.state());
         Self {
             instance: state.instance,

@@ -99,10 +99,10 @@ pub(crate) struct StoredState {
 
 impl StoredState {
     /// Serializes a room and its game.
-    pub(crate) fn of(room: &Room) -> Result<Self, EncodeError> {
+    pub(crate) fn new(room: &Room) -> Result<Self, EncodeError> {
         Ok(Self {
             game: room.game().game_state()??,
-            room: serde_json::value::to_raw_value(&RoomRecord::of(room))?,
+            room: serde_json::value::to_raw_value(&RoomRecord::new(room))?,
         })
     }
 
@@ -130,14 +130,14 @@ pub(crate) fn encode(
     head: SnapshotHead,
     limits: SnapshotLimits,
 ) -> Result<Bytes, EncodeError> {
-    let state = StoredState::of(room)?;
+    let state = StoredState::new(room)?;
     check("the game's state", state.game.get().len(), limits.game)?;
     let stored = StoredRef {
         format: FORMAT,
         epoch: head.epoch,
         generation: head.generation,
         last: head.last,
-        head: Some(&StoredHead::of(room)),
+        head: Some(&StoredHead::new(room)),
         hash: xxh3_64(state.game.get().as_bytes()),
         state_hash: Some(state.hash()),
         room: Some(&state.room),
@@ -275,7 +275,7 @@ pub(crate) fn decode(
     // The hash does not cover the head.
     if stored
         .head
-        .is_some_and(|head| head != StoredHead::of(&room))
+        .is_some_and(|head| head != StoredHead::new(&room))
     {
         return Err(DecodeError::Damaged);
     }

@@ -210,7 +210,7 @@ fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
             }
         }
         let (_, says) = snapshot::decode_state(value).unwrap().unwrap();
-        let replayed = snapshot::StoredState::of(&room.unwrap()).unwrap();
+        let replayed = snapshot::StoredState::new(&room.unwrap()).unwrap();
         assert_eq!(says, Some(replayed.hash()), "at {last}");
         checked += 1;
     }
