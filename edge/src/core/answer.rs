@@ -1,4 +1,4 @@
-//! Answers to joins: `joined`, and the frames that the client has not been sent.
+//! Answers to joins, and snapshots for clients that were slow.
 
 use bytes::Bytes;
 use grandstand_common::envelope::{Role, ServerMessage};
@@ -30,8 +30,11 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     if membership.term != lane_state.term() {
         return;
     }
+    let seen = lane_state.clients().seen(conn).or(lane_state.version());
     let mut answer = Answer {
         room: at.room,
+        // A client that becomes a member has seen nothing, or says itself what it has seen.
+        seen: membership.slot.and(seen).unwrap_or(0),
         since: None,
         joined: Vec::new(),
         shared: Bytes::new(),
@@ -69,6 +72,13 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     // waits for what the owner sends.
     let is_ahead = membership.slot.is_none()
         && since.is_some_and(|(version, epoch)| lane_state.is_behind(*version, epoch));
+    let goes_back = missed.is_none() && membership.slot.is_some() && lane_state.would_go_back(conn);
+    if goes_back {
+        if lane_state.clients_mut().wait_for_snapshot(conn) {
+            effects.tell_owner(at.room, Tell::Snapshot);
+        }
+        return effects.act(conn, ClientAction::Answer(Box::new(answer)));
+    }
     let frames = match is_ahead {
         true => None,
         false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
@@ -99,7 +109,12 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
 
 /// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
 /// outbox is empty.
-pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option<(u64, String)>) {
+pub(super) fn postpone(
+    hub: &mut Hub,
+    conn: ConnKey,
+    key: RoomKey,
+    (seen, since): (u64, Option<(u64, String)>),
+) {
     let Some(membership) = hub.clients.membership_mut(conn, key) else {
         return;
     };
@@ -115,7 +130,7 @@ pub(super) fn postpone(hub: &mut Hub, conn: ConnKey, key: RoomKey, since: Option
     if let (Some(slot), Some(room)) = (slot, hub.rooms.get_mut(key))
         && let Some(clients) = room.lane_mut(lane).clients_of(term)
     {
-        clients.mark_stale(slot);
+        clients.mark_stale(slot, seen);
     }
 }
 
@@ -127,7 +142,9 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) ->
     let is_stale = |m: &&Membership| {
         let room = m.slot.zip(hub.rooms.get(m.room));
         let lane = room.map(|(slot, room)| (slot, room.lane(m.lane)));
-        lane.is_some_and(|(slot, lane)| lane.term() == m.term && lane.clients().is_stale(slot))
+        lane.is_some_and(|(slot, lane)| {
+            lane.term() == m.term && lane.clients().needs_snapshot(slot)
+        })
     };
     let stale = client.memberships().iter().find(is_stale);
     let Some(at) = stale.map(Membership::at) else {

@@ -22,6 +22,14 @@ pub(super) fn release_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey)
     queue(hub, effects, at);
 }
 
+/// Releases the slow clients that wait for a newer snapshot, too.
+pub(super) fn release_all(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
+    if let Some(room) = hub.rooms.get_mut(at.room) {
+        room.lane_mut(at.lane).clients_mut().release_stale();
+    }
+    release_waiting(hub, effects, at);
+}
+
 /// Queues a lane whose clients are told something one by one, unless it is queued already.
 fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room)
@@ -90,7 +98,7 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, budget: u
             if let Some(ended) = lane_state.forget_term() {
                 linger::begin(hub, effects, at.room, ended);
             }
-        } else if let Some(conn) = lane_state.clients_mut().waiting_mut().next_released() {
+        } else if let Some(conn) = lane_state.clients_mut().next_released() {
             left -= 1;
             answer_released(hub, effects, conn, at);
         } else {

@@ -40,7 +40,7 @@ pub(super) fn deliver(
             release(hub, effects, at.room, now);
             if is_snapshot {
                 // Waiting clients get `joined` now, and the snapshot when it is due.
-                crowd::release_waiting(hub, effects, at);
+                crowd::release_all(hub, effects, at);
             }
             taken
         }
@@ -97,12 +97,12 @@ fn apply(
     let (id, lane_state, _) = room.parts(at.lane);
     match lane_state.apply(id, event, encoder) {
         Applied::Nothing => {}
-        Applied::HasSnapshot => crowd::release_waiting(hub, effects, at),
+        Applied::HasSnapshot => crowd::release_all(hub, effects, at),
         Applied::Updated(taken) => {
             effects.counts().updates += u64::from(taken == UpdateOutcome::New);
             if !lane_state.clients().waiting().is_empty() {
                 // The clients that wait have seen a later version through another edge.
-                crowd::release_waiting(hub, effects, at);
+                crowd::release_all(hub, effects, at);
             }
             return taken;
         }

@@ -64,6 +64,8 @@ impl Notice {
 pub(crate) enum Tell {
     /// The number of spectators has changed. Owners are told at most twice a second.
     Spectators,
+    /// Slow clients need a newer snapshot of a lane. Owners are asked at most twice a second.
+    Snapshot,
     /// The sessions, the watched lanes or the subscription have changed.
     Changed,
     /// No client of this edge is in the room any more.
@@ -96,6 +98,8 @@ pub(crate) enum ClientAction {
 pub(crate) struct Answer {
     /// The room.
     pub(crate) room: RoomKey,
+    /// The last version of the lane that the client may have seen.
+    pub(crate) seen: u64,
     /// The last version that the client has, and its epoch. The last two pieces begin there.
     pub(crate) since: Option<(u64, String)>,
     /// `joined`, which must not be dropped.

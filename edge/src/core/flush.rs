@@ -120,6 +120,7 @@ pub(super) fn act(hub: &mut Hub, effects: &mut Effects, transport: &mut impl Tra
 fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut impl Transport) {
     let Answer {
         room,
+        seen,
         since,
         joined,
         shared,
@@ -136,7 +137,7 @@ fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut imp
     if !joined.is_empty() {
         transport.send_control(conn, &joined.into());
     }
-    answer::postpone(hub, conn, room, since);
+    answer::postpone(hub, conn, room, (seen, since));
 }
 
 fn concat(joined: Vec<u8>, shared: Bytes, private: &[u8]) -> Bytes {
@@ -273,8 +274,9 @@ fn send_snapshots_later(hub: &mut Hub, conn: ConnKey, transport: &mut impl Trans
         let room = hub.rooms.get_mut(membership.room);
         if let (Some(slot), Some(room)) = (membership.slot, room) {
             let lane = room.lane_mut(membership.lane);
+            let seen = lane.version().unwrap_or(0);
             if let Some(clients) = lane.clients_of(membership.term) {
-                clients.mark_stale(slot);
+                clients.mark_stale(slot, seen);
             }
         }
     }

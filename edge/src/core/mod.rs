@@ -168,14 +168,15 @@ impl Core {
     }
 
     /// Sends a client whose outbox is empty the frames that it missed.
-    pub fn handle_drained(&mut self, conn: ConnKey, transport: &mut impl Transport) {
+    pub fn handle_drained(&mut self, conn: ConnKey, now: Now, transport: &mut impl Transport) {
         let (hub, effects) = (&mut self.state.hub, &mut self.effects);
         while answer::on_drained(hub, effects, conn) {
             flush::act(hub, effects, transport);
             if !transport.is_drained(conn) {
-                return;
+                break;
             }
         }
+        self.tell_owners(now);
     }
 
     /// Handles a worker's message on `edge.{edge}`.

@@ -80,7 +80,7 @@ impl Handler for CoreHandler {
 
     fn drained(&self, conn: ConnKey, _: Instant) {
         self.shard
-            .run(|core, conns, _| core.handle_drained(conn, conns));
+            .run(|core, conns, now| core.handle_drained(conn, now, conns));
     }
 
     fn closed(&self, conn: ConnKey, _: CloseReason, _: Instant) {

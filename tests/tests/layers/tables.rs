@@ -239,6 +239,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::lane", "Lane"),
             ("core::rooms::lane_clients", "LaneClients"),
             ("core::rooms::waiting", "Waiting"),
+            ("core::rooms::stale", "StaleMembers"),
             ("core::rooms::catch_up", "CatchUp"),
             ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),

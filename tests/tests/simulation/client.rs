@@ -73,6 +73,10 @@ impl Client {
             join["since"] = self.version.into();
             join["epoch"] = epoch.as_str().into();
         }
+        if !resume {
+            // It begins again, so it may be sent any version.
+            self.epoch = None;
+        }
         join
     }
 
@@ -116,7 +120,15 @@ impl Client {
                 }
             }
             "snapshot" => {
-                self.epoch = message["epoch"].as_str().map(str::to_owned);
+                let epoch = message["epoch"].as_str().map(str::to_owned);
+                assert!(
+                    epoch != self.epoch || field("version") >= self.version,
+                    "{}: back from version {} to {}",
+                    self.name,
+                    self.version,
+                    field("version")
+                );
+                self.epoch = epoch;
                 self.version = field("version");
                 self.view = Some(message["data"].clone());
                 self.check_delay(now_ms);

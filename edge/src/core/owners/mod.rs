@@ -19,7 +19,7 @@ use super::ids::RoomKey;
 use links::WorkerLinks;
 use partition::{OwnerRequest, PartitionOwner};
 
-/// The least time between two requests because of changed numbers of spectators.
+/// The least time between two requests because of changed numbers of spectators or of slow clients.
 const SPECTATORS_INTERVAL: Duration = Duration::from_millis(500);
 /// The time that a batch has to arrive after a reply has named its number.
 const CLAIM_GRACE: Duration = Duration::from_millis(100);
@@ -30,8 +30,8 @@ pub(crate) struct Owners {
     layout: Layout,
     partitions: Vec<PartitionOwner>,
     links: WorkerLinks,
-    /// Rooms whose number of spectators has changed, until the timer expires.
-    spectators_due: BTreeMap<RoomKey, Partition>,
+    /// Rooms whose number of spectators has changed, and whether they need a sync, until the timer expires.
+    spectators_due: BTreeMap<RoomKey, (Partition, bool)>,
     /// Partitions whose owners may be due for a request.
     touched: VecDeque<Partition>,
 }
@@ -60,7 +60,7 @@ impl Owners {
         for (partition, room) in rooms {
             self.add(partition, room);
             if let Some(due) = self.spectators_due.get_mut(&room) {
-                *due = partition;
+                due.0 = partition;
             }
         }
     }
@@ -95,16 +95,17 @@ impl Owners {
         now: Now,
         effects: &mut Effects,
     ) {
-        if tell == Tell::Spectators {
+        if matches!(tell, Tell::Spectators | Tell::Snapshot) {
             if self.spectators_due.is_empty() {
                 effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
             }
-            self.spectators_due.insert(room, partition);
+            let due = self.spectators_due.entry(room);
+            due.or_insert((partition, false)).1 |= tell == Tell::Snapshot;
             return;
         }
         if let Some(owner) = self.of_room(partition) {
             match tell {
-                Tell::Spectators | Tell::Changed => owner.change(room),
+                Tell::Spectators | Tell::Snapshot | Tell::Changed => owner.change(room),
                 Tell::Unwatched => owner.set_sync(room, false),
                 Tell::Resync => owner.set_sync(room, true),
             }
@@ -155,11 +156,14 @@ impl Owners {
         }
     }
 
-    /// Schedules requests about the rooms whose number of spectators has changed.
+    /// Schedules requests about the rooms whose number of spectators has changed, or whose slow clients need a snapshot.
     pub(crate) fn on_spectators_timer(&mut self) {
-        for (room, partition) in std::mem::take(&mut self.spectators_due) {
+        for (room, (partition, sync)) in std::mem::take(&mut self.spectators_due) {
             if let Some(owner) = self.of_room(partition) {
-                owner.change(room);
+                match sync {
+                    true => owner.set_sync(room, true),
+                    false => owner.change(room),
+                }
                 self.touch(partition);
             }
         }

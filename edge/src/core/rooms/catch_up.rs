@@ -39,6 +39,11 @@ impl CatchUp {
         self.snapshot.as_ref().map(|(_, data)| data)
     }
 
+    /// The version of the latest snapshot.
+    pub(crate) fn base(&self) -> Option<u64> {
+        self.snapshot.as_ref().map(|(version, _)| *version)
+    }
+
     /// The last version; `None` without a snapshot.
     pub(crate) fn version(&self) -> Option<u64> {
         self.snapshot.as_ref().map(|_| self.version)
@@ -50,8 +55,11 @@ impl CatchUp {
         self.version = version;
     }
 
-    /// Replaces the snapshot. Keeps about `ring_bytes` of updates, and all updates since the snapshot.
+    /// Replaces the snapshot, unless it is newer. Keeps about `ring_bytes` of updates, and all updates since the snapshot.
     pub(crate) fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+        if self.base().is_some_and(|base| version < base) {
+            return;
+        }
         self.snapshot = Some((version, data));
         self.frames = [const { None }; FORMATS];
         self.ring.trim(ring_bytes, version);
@@ -62,8 +70,7 @@ impl CatchUp {
         self.version = version;
         self.ring.push(version, data);
         self.frames = [const { None }; FORMATS];
-        let base = self.snapshot.as_ref().map_or(0, |(version, _)| *version);
-        self.ring.trim(ring_bytes, base);
+        self.ring.trim(ring_bytes, self.base().unwrap_or(0));
     }
 
     /// The updates after version `since` of `epoch`; `None` if the ring does not hold them all.

@@ -186,14 +186,17 @@ impl DelayBuffer {
     }
 
     fn snapshot(&mut self, now: Instant, version: u64, data: Data) -> UpdateOutcome {
-        if self.full || self.head.is_some_and(|head| version < head) {
+        if self.full {
             return UpdateOutcome::Old;
         }
         let is_newer = self.head.is_none_or(|head| version > head);
-        self.head = Some(version);
+        if is_newer {
+            self.head = Some(version);
+        }
         let index = self.open(now);
         let mut whole = is_newer;
-        if self.conflates() {
+        // An older one serves clients that join later. The updates behind it stay.
+        if self.conflates() && self.head == Some(version) {
             whole |= self.releases[index].cost > data.len() + EVENT_OVERHEAD;
             let superseded = |event: &LaneEvent| match event {
                 LaneEvent::Update { .. } => whole,

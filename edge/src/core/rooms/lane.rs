@@ -128,7 +128,7 @@ impl Lane {
 
     /// Marks the lane as queued if clients are to be told something one by one. Returns whether the caller has to queue it.
     pub(crate) fn enqueue_crowd(&mut self) -> bool {
-        let has_work = self.has_ended() || self.clients.waiting().has_released();
+        let has_work = self.has_ended() || self.clients.has_released();
         has_work && !std::mem::replace(&mut self.queued, true)
     }
 
@@ -223,7 +223,7 @@ impl Lane {
                 if whole || self.version().is_none() {
                     self.snapshot(room, version, data, encoder);
                 } else {
-                    self.rebase(version, data);
+                    self.catch_up.rebase(version, data, self.ring_bytes);
                 }
                 return Applied::HasSnapshot;
             }
@@ -255,6 +255,7 @@ impl Lane {
     fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.instance = instance;
         self.catch_up.reset(client_epoch(epoch, instance, self.id));
+        self.clients.restart_stale();
     }
 
     /// The instance of the room that the lane shows; 0 if none yet.
@@ -288,17 +289,15 @@ impl Lane {
         }
     }
 
-    /// Applies a snapshot, and sends it to the members if it is newer than the lane. Returns whether it was newer.
+    /// Applies a snapshot, and sends it to the members if it is newer than the lane. If not, it serves clients that join later:
+    /// the members' updates lead to the same state. Returns whether it was newer.
     fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, encoder: &mut Encoder) -> bool {
         let own = self.version();
         let is_newer = own.is_none_or(|own| version > own);
-        if !is_newer && own.is_some_and(|own| version < own) {
-            return false;
-        }
         if is_newer {
             self.catch_up.restart(version);
         }
-        self.rebase(version, data);
+        self.catch_up.rebase(version, data, self.ring_bytes);
         if is_newer {
             if let Some(data) = self.catch_up.snapshot() {
                 let snapshot = ServerMessage::Snapshot {
@@ -316,9 +315,10 @@ impl Lane {
         is_newer
     }
 
-    /// Applies a snapshot for clients that join later. The members' updates lead to the same state.
-    fn rebase(&mut self, version: u64, data: Data) {
-        self.catch_up.rebase(version, data, self.ring_bytes);
+    /// Whether the latest snapshot is older than what a slow member may have seen.
+    pub(crate) fn would_go_back(&self, conn: ConnKey) -> bool {
+        let seen = self.clients.seen(conn).zip(self.catch_up.base());
+        seen.is_some_and(|(seen, base)| base < seen)
     }
 
     /// Applies the update from version `version - 1` to `version`.

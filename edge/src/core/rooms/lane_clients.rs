@@ -15,6 +15,7 @@ use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 
 use super::frame_log::{FORMATS, FrameLog, Member};
+use super::stale::StaleMembers;
 use super::waiting::Waiting;
 use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
@@ -40,6 +41,8 @@ pub(crate) struct LaneClients {
     encoded: u64,
     /// Frames for single clients, which follow the frames that the client has not been sent.
     private: BTreeMap<ConnKey, Vec<u8>>,
+    /// The slow members; `None` while there are none.
+    stale: Option<Box<StaleMembers>>,
     /// The lane is in the queue of lanes to flush.
     queued: bool,
 }
@@ -76,6 +79,60 @@ impl LaneClients {
     /// The clients that wait for the first snapshot, to change them.
     pub(crate) fn waiting_mut(&mut self) -> &mut Waiting {
         &mut self.waiting
+    }
+
+    /// Releases the slow members that wait for a snapshot.
+    pub(crate) fn release_stale(&mut self) {
+        if let Some(stale) = &mut self.stale {
+            stale.release();
+        }
+    }
+
+    /// Whether a client was released and not visited yet.
+    pub(crate) fn has_released(&self) -> bool {
+        self.waiting.has_released()
+            || self
+                .stale
+                .as_ref()
+                .is_some_and(|stale| stale.has_released())
+    }
+
+    /// The next client that was released.
+    pub(crate) fn next_released(&mut self) -> Option<ConnKey> {
+        let released = self.waiting.next_released();
+        released.or_else(|| self.stale.as_mut()?.next_released())
+    }
+
+    /// Lets a slow member, which reads again, wait for a snapshot. Returns whether the caller has to ask the owner for one.
+    pub(crate) fn wait_for_snapshot(&mut self, conn: ConnKey) -> bool {
+        let stale = self.stale.as_mut();
+        stale.is_some_and(|stale| stale.wait(conn))
+    }
+
+    /// Whether the owner is asked for a newer snapshot.
+    pub(crate) fn asks_for_snapshot(&self) -> bool {
+        self.stale.as_ref().is_some_and(|stale| stale.is_asked())
+    }
+
+    /// The last version that a slow member may have seen; `None` if the client is no slow member.
+    pub(crate) fn seen(&self, conn: ConnKey) -> Option<u64> {
+        self.stale.as_ref()?.seen(conn)
+    }
+
+    /// Notes that a new epoch begins, in which no slow member has seen anything.
+    pub(crate) fn restart_stale(&mut self) {
+        if let Some(stale) = &mut self.stale {
+            stale.restart();
+        }
+    }
+
+    fn remove_stale(&mut self, conn: ConnKey) {
+        if let Some(stale) = &mut self.stale {
+            stale.remove(conn);
+            if stale.is_empty() {
+                self.stale = None;
+            }
+        }
     }
 
     /// Takes all clients, at the end of the lane. The lane stays where it is in the queue of lanes to flush.
@@ -151,6 +208,16 @@ impl LaneClients {
         Some((conn, frames.into()))
     }
 
+    /// Whether the member at `slot` is slow and must be sent a snapshot, because it reads again and waits for none yet.
+    pub(crate) fn needs_snapshot(&self, slot: u32) -> bool {
+        let stale = self
+            .members
+            .get(slot as usize)
+            .filter(|member| member.stale);
+        let waits = |conn| self.stale.as_ref().is_some_and(|stale| stale.waits(conn));
+        stale.is_some_and(|member| !waits(member.conn))
+    }
+
     /// Whether the member at `slot` is slow and gets a snapshot, and with it its private messages, once it reads again.
     pub(crate) fn is_stale(&self, slot: u32) -> bool {
         let member = self.members.get(slot as usize);
@@ -201,7 +268,8 @@ impl LaneClients {
             }
             slot = self.cursor;
         }
-        self.members.swap_remove(slot);
+        let removed = self.members.swap_remove(slot);
+        self.remove_stale(removed.conn);
         if let Some(member) = self.members.get(slot) {
             moved.push((member.conn, slot as u32));
         }
@@ -232,14 +300,19 @@ impl LaneClients {
         let position = self.log.position();
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.offset = position;
-            member.stale = false;
+            if std::mem::take(&mut member.stale) {
+                let conn = member.conn;
+                self.remove_stale(conn);
+            }
         }
     }
 
-    /// Notes that the member at `slot` is slow and needs a snapshot.
-    pub(crate) fn mark_stale(&mut self, slot: u32) {
+    /// Notes that the member at `slot` is slow and needs a snapshot. It may have seen versions up to `seen`.
+    pub(crate) fn mark_stale(&mut self, slot: u32, seen: u64) {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.stale = true;
+            let stale = self.stale.get_or_insert_default();
+            stale.insert(member.conn, seen);
         }
     }
 

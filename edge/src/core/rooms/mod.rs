@@ -24,6 +24,8 @@ mod lane_clients;
 
 mod waiting;
 
+mod stale;
+
 mod catch_up;
 
 mod update_ring;

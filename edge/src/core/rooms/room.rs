@@ -219,7 +219,11 @@ impl Room {
     pub(crate) fn interest(&self, sync: bool) -> RoomInterest {
         let known = |lane: LaneId| {
             let lane = self.lane(lane);
-            let known = lane.known_version().map(|version| Known {
+            // Without a known version, the owner sends a snapshot.
+            let known = lane
+                .known_version()
+                .filter(|_| !lane.clients().asks_for_snapshot());
+            let known = known.map(|version| Known {
                 epoch: self.epoch.0,
                 instance: self.instance.0,
                 version,

@@ -18,6 +18,11 @@ impl Waiting {
         self.conns.insert(conn);
     }
 
+    /// Whether a client waits.
+    pub(crate) fn contains(&self, conn: ConnKey) -> bool {
+        self.conns.contains(&conn)
+    }
+
     /// Removes a client, if it waits.
     pub(crate) fn remove(&mut self, conn: ConnKey) {
         let Some(mut index) = self.conns.get_index_of(&conn) else {

@@ -115,7 +115,9 @@ fn a_slow_spectator_gets_a_snapshot_once_its_outbox_is_empty() {
     bench.receive(vec![update(0, 3)]);
     assert_eq!(bench.take_types(conn), [""; 0]);
     bench.clients.blocked.clear();
-    bench.core.handle_drained(conn, &mut bench.clients);
+    bench
+        .core
+        .handle_drained(conn, bench.now, &mut bench.clients);
     assert_eq!(bench.take_types(conn), ["snapshot", "update"]);
     bench.receive(vec![update(0, 4)]);
     let got = bench.take_messages(conn);

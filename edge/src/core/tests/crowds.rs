@@ -205,7 +205,9 @@ fn d25_whatever_happens_meanwhile_each_client_sees_its_frames_and_then_the_end()
                     None
                 }
                 9 => {
-                    bench.core.handle_drained(conn, &mut bench.clients);
+                    bench
+                        .core
+                        .handle_drained(conn, bench.now, &mut bench.clients);
                     None
                 }
                 8 if version.is_some() => {
@@ -243,7 +245,9 @@ fn d25_whatever_happens_meanwhile_each_client_sees_its_frames_and_then_the_end()
         }
         // In the end all that is left is told.
         for conn in bench.clients.blocked.drain().collect::<Vec<_>>() {
-            bench.core.handle_drained(conn, &mut bench.clients);
+            bench
+                .core
+                .handle_drained(conn, bench.now, &mut bench.clients);
         }
         let next = version.map_or(0, |version| version + 1);
         let batch = bench.batch(instance, vec![snapshot(1, next), closed("finished")]);

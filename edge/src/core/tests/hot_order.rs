@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// Answers the request of the edge.
-    fn reply(&mut self) {
+    pub(super) fn reply(&mut self) {
         let reply = InterestReply {
             worker: "w".into(),
             epoch: 1,

@@ -220,7 +220,7 @@ impl Bench {
         );
     }
 
-    fn receive(&mut self, items: Vec<ItemKind>) {
+    pub(crate) fn receive(&mut self, items: Vec<ItemKind>) {
         self.receive_of(7, items);
     }
 

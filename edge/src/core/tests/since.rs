@@ -130,3 +130,61 @@ fn d23_no_epoch_or_version_of_a_client_reaches_an_owner() {
         }
     }
 }
+
+/// A slow client may have seen all versions up to that at which its frames were dropped.
+#[test]
+fn d26_a_slow_client_gets_no_snapshot_that_is_older_than_what_it_has_seen() {
+    let mut bench = Bench::new();
+    bench.watched();
+    let eve = ConnKey {
+        index: 2,
+        generation: 0,
+    };
+    bench.reply();
+    bench.commands();
+    bench.clients.blocked.insert(eve);
+    bench.receive(vec![update(3, 3)]);
+    bench.clients.blocked.remove(&eve);
+    bench.receive(vec![update(4, 4)]);
+    // The edge has version 0, and the updates since.
+    bench
+        .core
+        .handle_drained(eve, bench.now, &mut bench.clients);
+    bench.flush();
+    assert_eq!(bench.take_messages(eve), [] as [serde_json::Value; 0]);
+    bench.advance(500);
+    let interests = bench.interests();
+    let mut rooms = interests.iter().flat_map(|interest| &interest.rooms);
+    let asked = rooms.find(|room| room.sync).expect("a sync is requested");
+    assert_eq!(asked.spectators, Some(Known::default()));
+    assert_eq!(asked.players.unwrap().version, 4);
+    // An update arrives before the snapshot, which is older, but not older than what the client has seen.
+    bench.receive(vec![update(5, 5), snapshot(1, 4)]);
+    let got = bench.take_messages(eve);
+    let versions: Vec<_> = got.iter().map(|m| (&m["type"], &m["version"])).collect();
+    let expected = [("snapshot", 4), ("update", 5)].map(|(kind, n)| (kind.into(), n.into()));
+    assert_eq!(versions, expected.each_ref().map(|(kind, n)| (kind, n)));
+    bench.receive(vec![update(6, 6)]);
+    assert_eq!(bench.take_types(eve), ["update"]);
+}
+
+#[test]
+fn d26_a_slow_client_that_waits_for_a_snapshot_gets_that_of_a_new_owner() {
+    let mut bench = Bench::new();
+    bench.watched();
+    let eve = ConnKey {
+        index: 2,
+        generation: 0,
+    };
+    bench.clients.blocked.insert(eve);
+    bench.receive(vec![update(3, 3)]);
+    bench.clients.blocked.remove(&eve);
+    bench
+        .core
+        .handle_drained(eve, bench.now, &mut bench.clients);
+    bench.set_epoch(2);
+    bench.receive(vec![snapshot(0, 2), snapshot(1, 2)]);
+    assert_eq!(bench.take_types(eve), ["snapshot"]);
+    bench.receive(vec![update(3, 3)]);
+    assert_eq!(bench.take_types(eve), ["update"]);
+}

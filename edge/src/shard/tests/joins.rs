@@ -180,7 +180,7 @@ fn d26_a_client_that_reads_may_join_64_busy_rooms_at_once() {
         turns += 1;
         assert!(turns < 600, "the client never has all rooms");
         if pipe.turn() {
-            bench.core.handle_drained(CONN, &mut pipe);
+            bench.core.handle_drained(CONN, bench.now, &mut pipe);
         }
         if turns % 2 == 0 {
             continue;

@@ -95,7 +95,8 @@ impl World {
             SimEvent::Drained(edge, index) => {
                 let edge = &mut self.edges[edge];
                 edge.sockets.full.remove(&index);
-                edge.core.handle_drained(conn(index), &mut edge.sockets);
+                edge.core
+                    .handle_drained(conn(index), now, &mut edge.sockets);
             }
             SimEvent::Tick => {
                 for edge in &mut self.edges {

@@ -1,0 +1,80 @@
+//! The slow members of a lane: what each may have seen, and those that wait for a snapshot that is new enough.
+
+use std::collections::BTreeMap;
+
+use super::waiting::Waiting;
+use crate::conn::key::ConnKey;
+
+/// The slow members of a lane. None of them gets a snapshot that is older than what it may have seen (D26).
+#[derive(Debug, Default)]
+pub(crate) struct StaleMembers {
+    /// The last version that each may have seen.
+    seen: BTreeMap<ConnKey, u64>,
+    /// The members that read again and wait for a snapshot.
+    waiting: Waiting,
+    /// The owner is asked for a newer snapshot.
+    is_asked: bool,
+}
+
+impl StaleMembers {
+    /// Adds a member that may have seen versions up to `seen`. One that is slow already has seen no more since.
+    pub(super) fn insert(&mut self, conn: ConnKey, seen: u64) {
+        self.seen.entry(conn).or_insert(seen);
+    }
+
+    /// Removes a member, if it is one of these.
+    pub(super) fn remove(&mut self, conn: ConnKey) {
+        if self.seen.remove(&conn).is_some() {
+            self.waiting.remove(conn);
+        }
+    }
+
+    /// The last version that a member may have seen.
+    pub(super) fn seen(&self, conn: ConnKey) -> Option<u64> {
+        self.seen.get(&conn).copied()
+    }
+
+    /// Lets a member wait for a snapshot. Returns whether the caller has to ask the owner for one.
+    pub(super) fn wait(&mut self, conn: ConnKey) -> bool {
+        self.waiting.insert(conn);
+        !std::mem::replace(&mut self.is_asked, true)
+    }
+
+    /// Whether the owner is asked for a newer snapshot.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// Whether a member waits for a snapshot.
+    pub(super) fn waits(&self, conn: ConnKey) -> bool {
+        self.waiting.contains(conn)
+    }
+
+    /// Releases the members that wait, because a snapshot has come.
+    pub(super) fn release(&mut self) {
+        self.is_asked = false;
+        self.waiting.release();
+    }
+
+    /// Whether a member was released and not visited yet.
+    pub(super) fn has_released(&self) -> bool {
+        self.waiting.has_released()
+    }
+
+    /// The next member that was released.
+    pub(super) fn next_released(&mut self) -> Option<ConnKey> {
+        self.waiting.next_released()
+    }
+
+    /// Notes that a new epoch begins, in which no member has seen anything.
+    pub(super) fn restart(&mut self) {
+        for seen in self.seen.values_mut() {
+            *seen = 0;
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+}
