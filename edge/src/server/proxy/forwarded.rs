@@ -5,8 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::HeaderMap;
 use hyper::header::{self, HeaderName};
 
-use super::ProxyOptions;
-
 /// A header that names the client and the proxies on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardedHeader {
@@ -33,37 +31,21 @@ impl ForwardedHeader {
         }
     }
 
-    /// The hops that a line names, in order; `None` for one whose address is hidden or cannot be read.
-    fn hops(self, line: &str) -> Vec<Option<SocketAddr>> {
+    /// The hops that the headers name, in order; `None` for one whose address is hidden or cannot be read.
+    pub(super) fn hops(self, headers: &HeaderMap) -> Vec<Option<SocketAddr>> {
+        let lines = headers.get_all(self.name()).into_iter();
+        // A line that is not text hides its hops, and those before it.
+        lines
+            .flat_map(|line| line.to_str().map_or(vec![None], |line| self.hops_of(line)))
+            .collect()
+    }
+
+    fn hops_of(self, line: &str) -> Vec<Option<SocketAddr>> {
         match self {
             Self::XForwardedFor => line.split(',').map(|hop| address(hop.trim())).collect(),
             Self::Forwarded => rfc7239::parse(line).map(|hop| node(hop.ok()?)).collect(),
         }
     }
-}
-
-/// The client's address: the last one that a trusted proxy names and that is not a trusted proxy's own. `peer` is the
-/// address from which the connection comes.
-pub(crate) fn client(headers: &HeaderMap, peer: SocketAddr, options: &ProxyOptions) -> SocketAddr {
-    let Some(kind) = options.forwarded else {
-        return peer;
-    };
-    let lines = headers.get_all(kind.name()).into_iter();
-    let hops: Vec<_> = lines
-        // A line that is not text hides its hops, and those before it.
-        .flat_map(|line| line.to_str().map_or(vec![None], |line| kind.hops(line)))
-        .collect();
-    let mut client = peer;
-    for hop in hops.into_iter().rev() {
-        if !options.trusted.contain(client.ip()) {
-            break;
-        }
-        match hop {
-            Some(address) => client = address,
-            None => break,
-        }
-    }
-    client
 }
 
 /// Parses an address with or without a port: `192.0.2.7`, `192.0.2.7:80`, `::1`, `[::1]` or `[::1]:80`.

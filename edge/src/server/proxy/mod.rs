@@ -4,6 +4,10 @@
 
 mod header;
 
+mod client;
+
+mod options;
+
 mod forwarded;
 
 mod networks;
@@ -13,40 +17,19 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use client::client;
 pub use forwarded::ForwardedHeader;
-pub(crate) use forwarded::client;
 use header::{HeaderError, Source};
 pub use networks::{NetworkError, Networks};
+pub use options::ProxyOptions;
 
 /// The bytes of a header that are looked at together.
 const CHUNK: usize = 256;
-
-/// What stands in front of the edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyOptions {
-    /// The networks of load balancers and proxies whose word about a client's address counts.
-    pub trusted: Networks,
-    /// The most time from accept to the end of the header of the PROXY protocol.
-    pub header_timeout: Duration,
-    /// The header of a request that names the client, if proxies add one.
-    pub forwarded: Option<ForwardedHeader>,
-}
-
-impl Default for ProxyOptions {
-    fn default() -> Self {
-        Self {
-            trusted: Networks::default(),
-            header_timeout: Duration::from_secs(2),
-            forwarded: None,
-        }
-    }
-}
 
 /// Why a connection of a proxy is closed.
 #[derive(Debug, thiserror::Error)]
