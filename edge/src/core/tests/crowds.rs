@@ -89,6 +89,32 @@ fn d25_a_crowd_is_told_in_slices_that_the_room_does_not_exist_yet() {
 }
 
 #[test]
+fn d25_private_messages_of_all_players_are_sent_in_slices() {
+    let mut bench = Bench::new();
+    let players: Vec<_> = (1..=60)
+        .map(|index| bench.player(index, &format!("p{index}")))
+        .collect();
+    players.iter().for_each(|&(conn, _)| {
+        bench.take_messages(conn);
+    });
+    let direct = |&(_, session): &(ConnKey, u64)| {
+        ItemKind::Direct(Direct {
+            session,
+            data: json(session),
+        })
+    };
+    bench.receive_only(players.iter().map(direct).collect());
+    assert!(bench.flush_in_slices(4) >= 15);
+    for (conn, session) in players {
+        let got = bench.take_messages(conn);
+        assert_eq!(
+            (got.len(), &got[0]["type"], &got[0]["data"]),
+            (1, &"direct".into(), &session.into())
+        );
+    }
+}
+
+#[test]
 fn d25_the_end_of_a_room_is_told_to_a_crowd_in_slices() {
     let mut bench = Bench::new();
     let crowd = bench.crowd(100);
