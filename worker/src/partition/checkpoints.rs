@@ -201,9 +201,10 @@ impl Checkpoints {
                 seq: covered.max(self.stored.seq),
                 ..self.stored.clone()
             };
-            self.forced = false;
-            self.put(cx, tenure, &next, Purpose::WriteCheckpoint);
-            self.writing = Some(next);
+            if self.put(cx, tenure, &next, Purpose::WriteCheckpoint) {
+                self.forced = false;
+                self.writing = Some(next);
+            }
         }
     }
 
@@ -279,13 +280,28 @@ impl Checkpoints {
         Ownership::Held
     }
 
-    fn put(&mut self, cx: &mut Context, tenure: Tenure, checkpoint: &Checkpoint, purpose: Purpose) {
+    /// Writes a checkpoint. Returns whether it does. The log says if it cannot be encoded; it is then tried again later, and a
+    /// takeover does not go on without it. An empty one would let a successor begin anywhere.
+    fn put(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        checkpoint: &Checkpoint,
+        purpose: Purpose,
+    ) -> bool {
         self.next_at = cx.now.at + cx.config.checkpoint_interval;
         self.few_at = cx.now.at + cx.config.checkpoint_delay;
         self.many = cx.config.checkpoint_entries;
         self.retry_at = None;
         let (bucket, key) = tenure.checkpoint_key();
-        let value = serde_json::to_vec(checkpoint).unwrap_or_default().into();
+        let value = match serde_json::to_vec(checkpoint) {
+            Ok(value) => value.into(),
+            Err(error) => {
+                tracing::error!(partition = tenure.id.0, %error, "cannot encode the checkpoint of a partition");
+                self.retry_at = Some(cx.now.at + RETRY);
+                return false;
+            }
+        };
         let token = cx.request(tenure.id, purpose);
         cx.commands.push_back(Command::PutIf {
             bucket,
@@ -294,6 +310,7 @@ impl Checkpoints {
             expected: self.revision,
             token,
         });
+        true
     }
 }
 

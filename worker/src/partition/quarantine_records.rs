@@ -178,9 +178,10 @@ impl QuarantineRecords {
         self.unstored.first().map(|(seq, _)| *seq)
     }
 
-    /// Writes a room's record if it is not stored.
+    /// Writes a room's record if it is not stored. The log says if it cannot be encoded; it is then tried again later.
     pub(super) fn write(&mut self, cx: &mut Context, tenure: Tenure, id: &RoomId) {
-        let Some(record) = self.rooms.get(id).filter(|record| !record.is_stored) else {
+        let unstored = self.rooms.get_mut(id).filter(|record| !record.is_stored);
+        let Some(record) = unstored else {
             return;
         };
         let stored = QuarantineRecord {
@@ -189,11 +190,20 @@ impl QuarantineRecords {
             seq: record.seq,
             code: record.reason.code().to_owned(),
         };
+        let value = match serde_json::to_vec(&stored) {
+            Ok(value) => value.into(),
+            Err(error) => {
+                tracing::error!(room = %id, %error, "cannot encode the record of a room in quarantine");
+                record.retry_at = Some(cx.now.at + RETRY);
+                self.deadlines.set(id, record.retry_at);
+                return;
+            }
+        };
         let token = cx.request(tenure.id, Purpose::WriteQuarantineRecord(id.clone()));
         cx.commands.push_back(Command::PutIf {
             bucket: Bucket::Quarantine,
             key: subject::room_key(tenure.id, id),
-            value: serde_json::to_vec(&stored).unwrap_or_default().into(),
+            value,
             expected: record.revision,
             token,
         });

@@ -74,3 +74,95 @@ impl RefusedServers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use async_nats::ConnectOptions;
+    use futures_util::StreamExt;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The lines of the log.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Speaks as a NATS server that sends `messages` messages to each subscription at once.
+    async fn serve(listener: TcpListener, messages: usize) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, mut write) = stream.into_split();
+        let info = r#"{"server_id":"S","server_name":"S","version":"2.12.0","proto":1,"headers":true,"max_payload":1048576}"#;
+        let info = format!("INFO {info}\r\n");
+        write.write_all(info.as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let answer = match line.split(' ').collect::<Vec<_>>()[..] {
+                ["PING"] => "PONG\r\n".to_owned(),
+                ["SUB", subject, id] => format!("MSG {subject} {id} 1\r\nx\r\n").repeat(messages),
+                _ => continue,
+            };
+            write.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn d31_a_full_subscription_is_said_once_and_counted() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        // The test has one thread, which runs the client library too.
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (errors, stats) = (NatsErrors::default(), Arc::<BusStats>::default());
+        let heard = Listener::new(&errors, &stats);
+        let counted = || stats.slow_consumers.load(Ordering::Relaxed);
+        let subscribed = async {
+            let client = ConnectOptions::new()
+                .subscription_capacity(1)
+                .event_callback(move |event| {
+                    heard.hear(&event);
+                    async {}
+                })
+                .connect(address.to_string())
+                .await
+                .unwrap();
+            let mut full = client.subscribe("full").await.unwrap();
+            let late = Instant::now() + Duration::from_secs(60);
+            while counted() < 4 {
+                assert!(Instant::now() < late, "{} were counted", counted());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(full.next().await.unwrap().payload, "x");
+        };
+        tokio::select! {
+            () = serve(server, 5) => panic!("the connection is lost"),
+            () = subscribed => {}
+        }
+        let of_kind = &stats.errors[NatsErrorKind::SlowConsumer as usize];
+        assert_eq!((counted(), of_kind.load(Ordering::Relaxed)), (4, 4));
+        // It does not last, so the process stays ready.
+        assert_eq!(errors.current(), None);
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        let said = text.matches("a subscription is full, so messages are lost");
+        assert_eq!(said.count(), 1, "{text}");
+    }
+}
