@@ -7,7 +7,8 @@ use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Partition, RoomId};
 
-/// The bytes of snapshots that one turn decodes. A larger snapshot is decoded alone.
+/// The bytes of snapshots that one turn decodes, and the bytes of found snapshots that it parses. A larger snapshot is
+/// decoded alone.
 const TURN_BYTES: usize = 256 * 1024;
 /// The bytes that a kept snapshot takes beside its text.
 const KEPT_OVERHEAD: usize = 160;
@@ -56,7 +57,10 @@ pub(crate) struct Loads {
     /// Snapshots to decode, in order.
     read: VecDeque<Load>,
     /// The bytes that were decoded in this turn.
-    spent: usize,
+    decoded: usize,
+    /// The bytes that were parsed in this turn, of snapshots that a takeover found. They are counted apart, so that rooms
+    /// that are needed are loaded however many others are found meanwhile.
+    parsed: usize,
     /// Snapshots that takeovers read, with their places in `order`.
     kept: BTreeMap<(Partition, RoomId), (u64, StoredValue)>,
     /// The kept snapshots, oldest first.
@@ -70,7 +74,8 @@ impl Loads {
     pub(crate) fn new(max_kept_bytes: usize) -> Self {
         Self {
             read: VecDeque::new(),
-            spent: 0,
+            decoded: 0,
+            parsed: 0,
             kept: BTreeMap::new(),
             order: BTreeMap::new(),
             kept_bytes: 0,
@@ -128,10 +133,10 @@ impl Loads {
         let load = self.read.front()?;
         let value = load.stored.as_ref().and_then(|s| s.value.as_ref());
         let bytes = value.map_or(0, Bytes::len);
-        if self.spent > 0 && self.spent + bytes > TURN_BYTES {
+        if self.decoded > 0 && self.decoded + bytes > TURN_BYTES {
             return None;
         }
-        self.spent += bytes;
+        self.decoded += bytes;
         self.read.pop_front()
     }
 
@@ -140,19 +145,19 @@ impl Loads {
         !self.read.is_empty()
     }
 
-    /// Notes that this turn parsed as many bytes of snapshots.
+    /// Notes that this turn parsed as many bytes of snapshots that a takeover found.
     pub(crate) fn note_parsed(&mut self, bytes: usize) {
-        self.spent += bytes;
+        self.parsed += bytes;
     }
 
-    /// Whether this turn has parsed and decoded enough.
+    /// Whether this turn has parsed enough.
     pub(crate) fn is_turn_full(&self) -> bool {
-        self.spent >= TURN_BYTES
+        self.parsed >= TURN_BYTES
     }
 
     /// Begins a turn.
     pub(crate) fn begin_turn(&mut self) {
-        self.spent = 0;
+        (self.decoded, self.parsed) = (0, 0);
     }
 
     /// Drops everything of a partition.
@@ -207,6 +212,15 @@ mod tests {
         let wanted: [&[usize]; 4] = [&[0, 1], &[2], &[3], &[4]];
         let rooms = |turn: &[usize]| turn.iter().copied().map(room).collect::<Vec<_>>();
         assert_eq!(turns, wanted.map(rooms));
+    }
+
+    #[test]
+    fn d25_a_needed_room_is_loaded_while_others_are_found() {
+        let mut loads = Loads::new(32 * 1024 * 1024);
+        loads.add(load(1, 1024));
+        loads.note_parsed(TURN_BYTES);
+        assert!(loads.is_turn_full());
+        assert!(loads.next().is_some());
     }
 
     #[test]
