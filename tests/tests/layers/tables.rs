@@ -190,6 +190,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 ],
                 BELOW_PARTITION,
             ),
+            (&["partition::room_table"], BELOW_PARTITION),
             (&["partition::known_room"], BELOW_PARTITION),
             (&["partition::residence"], BELOW_PARTITION),
             (
@@ -268,6 +269,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::rooms", "Rooms"),
             ("partition::room_reads", "RoomReads"),
             ("partition::known_rooms", "KnownRooms"),
+            ("partition::room_table", "RoomTable"),
             ("partition::known_room", "KnownRoom"),
             ("partition::residence", "Loaded"),
             ("partition::panic_restore", "RestorePoint"),

@@ -7,6 +7,7 @@ use grandstand_common::id::{Instance, RoomId};
 
 use super::known_room::KnownRoom;
 use super::residence::{Residence, Stored};
+use super::room_table::{RoomTable, Slot};
 use crate::stored::head::StoredHead;
 
 /// The most delete markers that removed rooms leave. A room that is created again without one learns its revision from
@@ -16,13 +17,13 @@ const KEPT_MARKERS: usize = 4_096;
 /// The rooms that a partition knows. They are counted where their residences change, which is only here.
 #[derive(Debug, Default)]
 pub(super) struct KnownRooms {
-    rooms: BTreeMap<RoomId, KnownRoom>,
+    rooms: RoomTable,
     /// The revisions of the delete markers of rooms that are not known.
     markers: BTreeMap<RoomId, u64>,
     /// The last whole states of quarantined rooms that are not stored yet.
     whole: BTreeMap<RoomId, Bytes>,
     /// When the next timers of stored rooms are due, in Unix milliseconds, until they are taken.
-    due: BTreeSet<(u64, RoomId)>,
+    due: BTreeSet<(u64, Slot)>,
     /// Whether a takeover has read all stored rooms.
     is_complete: bool,
     /// The room that was just looked for.
@@ -83,26 +84,29 @@ impl KnownRooms {
     pub(super) fn set_residence(&mut self, id: &RoomId, residence: Residence) {
         let stored = residence.stored();
         self.count(&residence);
-        match self.rooms.get_mut(id) {
-            Some(room) => {
-                let before = room.set_residence(residence);
-                self.uncount(id, &before);
+        let slot = match self.rooms.slot(id) {
+            Some(slot) => {
+                if let Some(room) = self.rooms.at_mut(slot) {
+                    let before = room.set_residence(residence);
+                    self.uncount(slot, &before);
+                }
+                slot
             }
             None => {
                 let marker = self.markers.remove(id).unwrap_or(0);
                 let room = KnownRoom::new(residence, marker);
-                self.rooms.insert(id.clone(), room);
+                self.rooms.insert(id.clone(), room)
             }
-        }
+        };
         if let Some(at) = stored.and_then(Stored::due_ms) {
-            self.due.insert((at, id.clone()));
+            self.due.insert((at, slot));
         }
     }
 
     /// Removes a room whose key was deleted, and remembers the revision of its delete marker.
     pub(super) fn remove(&mut self, id: &RoomId, marker: u64) {
-        if let Some(before) = self.rooms.remove(id) {
-            self.uncount(id, before.residence());
+        if let Some((slot, before)) = self.rooms.remove(id) {
+            self.uncount(slot, before.residence());
         }
         self.add_marker(id, marker);
     }
@@ -136,7 +140,7 @@ impl KnownRooms {
 
     /// Adds a room whose snapshot cannot be used, so that it is not taken for one that does not exist.
     pub(super) fn find_unusable(&mut self, id: &RoomId, revision: u64) {
-        if !self.rooms.contains_key(id) {
+        if self.rooms.get(id).is_none() {
             let stored = Residence::Stored(Stored::new(Instance(0), None));
             self.insert(id, stored, 0, revision);
         }
@@ -148,7 +152,7 @@ impl KnownRooms {
         let is_gone = self.rooms.get(id).is_some_and(KnownRoom::is_stored);
         if is_gone {
             self.remove(id, marker);
-        } else if !self.rooms.contains_key(id) && marker > 0 {
+        } else if self.rooms.get(id).is_none() && marker > 0 {
             self.add_marker(id, marker);
         }
         is_gone
@@ -167,7 +171,7 @@ impl KnownRooms {
 
     /// Whether a room that is not known may exist.
     pub(super) fn may_exist(&self, id: &RoomId) -> bool {
-        !self.is_complete && self.looked_for.as_ref() != Some(id) && !self.rooms.contains_key(id)
+        !self.is_complete && self.looked_for.as_ref() != Some(id) && self.rooms.get(id).is_none()
     }
 
     /// Whether a room must be read before it is used: it is stored, or may be.
@@ -196,7 +200,8 @@ impl KnownRooms {
     /// Removes and returns a stored room whose next timer is due at `now_ms`. It must be loaded.
     pub(super) fn pop_due(&mut self, now_ms: u64) -> Option<RoomId> {
         let is_due = self.next_due()? <= now_ms;
-        is_due.then(|| self.due.pop_first())?.map(|(_, id)| id)
+        let (_, slot) = is_due.then(|| self.due.pop_first())??;
+        self.rooms.id(slot).cloned()
     }
 
     fn count(&mut self, residence: &Residence) {
@@ -207,13 +212,13 @@ impl KnownRooms {
         }
     }
 
-    fn uncount(&mut self, id: &RoomId, residence: &Residence) {
+    fn uncount(&mut self, slot: Slot, residence: &Residence) {
         match residence {
             Residence::Loaded(_) => self.loaded -= 1,
             Residence::Stored(stored) => {
                 self.stored -= 1;
                 if let Some(at) = stored.due_ms() {
-                    self.due.remove(&(at, id.clone()));
+                    self.due.remove(&(at, slot));
                 }
             }
             Residence::Deleted(_) | Residence::Quarantined(_) => {}

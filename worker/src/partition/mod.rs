@@ -16,6 +16,8 @@ mod decode_room;
 
 mod known_room;
 
+mod room_table;
+
 mod known_rooms;
 
 mod rooms;
