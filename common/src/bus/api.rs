@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::bus::connect_error::{ConnectError, StoreFailure};
 use crate::bus::embedded::{Embedded, Faults};
 use crate::bus::error::{BusError, PublishError, PutError, RequestError};
+use crate::bus::key_filter::KeyFilter;
 use crate::bus::nats::Nats;
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
@@ -358,10 +359,23 @@ impl Bus {
     /// # Errors
     /// If reading cannot start.
     pub async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
-        subject_check::prefix(prefix)?;
+        self.watch_all(bucket, &[prefix]).await
+    }
+
+    /// Reads the keys with any of these prefixes, like [`watch`](Self::watch). One reader of many prefixes looks at each
+    /// key once, where many readers would look at each key once each.
+    ///
+    /// # Errors
+    /// If reading cannot start, or if there is no prefix.
+    pub async fn watch_all<P: AsRef<str>>(
+        &self,
+        bucket: Bucket,
+        prefixes: &[P],
+    ) -> Result<KvReader, BusError> {
+        let filter = KeyFilter::new(prefixes)?;
         let source = match self {
-            Self::Nats(bus) => Source::Nats(bus.watch(bucket, prefix).await?),
-            Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, prefix).await?),
+            Self::Nats(bus) => Source::Nats(bus.watch(bucket, &filter).await?),
+            Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, filter).await?),
         };
         Ok(KvReader(source))
     }

@@ -19,6 +19,8 @@ pub mod stats;
 
 mod subject_check;
 
+mod key_filter;
+
 mod receipt;
 
 mod subscription;

@@ -181,6 +181,38 @@ pub(crate) async fn a_prefix_is_read_up_to_ones_own_write(rig: Rig) {
     }
 }
 
+/// D10, D25: one reader gets the keys of several prefixes, in the order of revisions, then their changes.
+pub(crate) async fn several_prefixes_are_read_by_one_reader(rig: Rig) {
+    let bucket = Bucket::Rooms(P0);
+    for i in 0..120 {
+        let name = format!("{}.room-{i}", [0, 2, 20, 4][i % 4]);
+        rig.bus.put_if(bucket, &name, text(i), 0).await.unwrap();
+    }
+    let prefixes = ["2.", "0.", "20."];
+    let mut watch = rig.other.watch_all(bucket, &prefixes).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < 90 {
+        if let Read::Item(entry, pending) = soon("the stored keys", watch.next()).await {
+            read.push(entry.key);
+            assert_eq!(pending == 0, read.len() == 90, "{pending} behind");
+        }
+    }
+    let number = |i: &usize| i % 4 != 3;
+    let name = |i| format!("{}.room-{i}", [0, 2, 20, 4][i % 4]);
+    let stored: Vec<_> = (0..120).filter(number).map(name).collect();
+    assert_eq!(read, stored);
+    for key in ["4.room-3", "20.more"] {
+        let before = rig.bus.get(bucket, key).await.unwrap();
+        let revision = before.map_or(0, |entry| entry.revision);
+        let put = rig.bus.put_if(bucket, key, text("changed"), revision);
+        put.await.unwrap();
+    }
+    let (seen, _) = key(&mut watch).await;
+    assert_eq!(seen.key, "20.more");
+    let none: [&str; 0] = [];
+    assert!(rig.other.watch_all(bucket, &none).await.is_err());
+}
+
 pub(crate) async fn a_watch_goes_on_live(rig: Rig) {
     let mut all = rig.other.watch(Bucket::Workers, "").await.unwrap();
     assert_eq!(soon("idle", all.next()).await, Read::Idle);

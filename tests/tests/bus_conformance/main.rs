@@ -49,6 +49,7 @@ conformance! {
     kv::pipelined_puts_keep_their_order,
     kv::a_marker_has_a_revision_and_expires,
     kv::a_prefix_is_read_up_to_ones_own_write,
+    kv::several_prefixes_are_read_by_one_reader,
     kv::a_watch_goes_on_live,
     log::times_never_go_backwards,
     log::the_log_of_one_room_is_read_alone,

@@ -21,6 +21,8 @@ mod watches;
 
 mod work_queue;
 
+mod key_scans;
+
 mod readers;
 
 mod edge_probes;

@@ -11,8 +11,8 @@ use grandstand_common::supervisor::Supervisor;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::key_scans::{KeyScans, OpenKeys};
 use super::subscribe::subscribe;
-use super::watches::read_kv;
 use super::work_queue::{Work, WorkSender};
 use crate::command::KvSource;
 
@@ -30,12 +30,30 @@ pub(super) enum ReaderKey {
     Listen(Partition),
 }
 
+/// What reads for a key, until it is dropped.
+#[derive(Debug)]
+enum Reading {
+    /// A task of its own.
+    Task(AbortHandle),
+    /// A share of a reader of many partitions.
+    Keys { _open: OpenKeys },
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
+
 /// The reading tasks of a room loop. They end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Readers {
     bus: Bus,
     work: WorkSender,
-    tasks: BTreeMap<ReaderKey, (u64, AbortHandle)>,
+    tasks: BTreeMap<ReaderKey, (u64, Reading)>,
+    key_scans: KeyScans,
     /// The tasks that run for as long as the loop.
     fixed: Vec<AbortHandle>,
     next: u64,
@@ -45,6 +63,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn new(bus: Bus, work: WorkSender, supervisor: Supervisor) -> Self {
         Self {
+            key_scans: KeyScans::new(bus.clone(), work.clone(), supervisor.clone()),
             supervisor,
             bus,
             work,
@@ -92,18 +111,11 @@ impl Readers {
 
     /// Starts to read the keys of a partition.
     pub(super) fn open_kv(&mut self, partition: Partition, source: KvSource) {
-        let (id, bus, work) = self.task();
-        let task = async move {
-            let prefix = subject::partition_prefix(partition);
-            let bucket = source.bucket(partition);
-            let pass_on = |read| {
-                let work = work.clone();
-                async move { work.send(id, Work::Kv(partition, source, read)).await }
-            };
-            read_kv(&bus, bucket, &prefix, false, pass_on).await;
-        };
-        let task = self.supervisor.run_local("keys", task);
-        self.start(ReaderKey::Kv(partition, source), id, task);
+        self.next += 1;
+        let open = self.key_scans.open(partition, source, self.next);
+        let reading = Reading::Keys { _open: open };
+        let key = ReaderKey::Kv(partition, source);
+        self.tasks.insert(key, (self.next, reading));
     }
 
     /// Subscribes to the requests and live messages of edges for a partition.
@@ -129,9 +141,7 @@ impl Readers {
 
     /// Ends the task of a key.
     pub(super) fn close(&mut self, key: ReaderKey) {
-        if let Some((_, task)) = self.tasks.remove(&key) {
-            task.abort();
-        }
+        self.tasks.remove(&key);
     }
 
     /// Ends all tasks of a partition.
@@ -168,14 +178,12 @@ impl Readers {
     }
 
     fn start(&mut self, key: ReaderKey, id: u64, task: AbortHandle) {
-        self.close(key);
-        self.tasks.insert(key, (id, task));
+        self.tasks.insert(key, (id, Reading::Task(task)));
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        let tasks = self.tasks.values().map(|(_, task)| task);
-        tasks.chain(&self.fixed).for_each(AbortHandle::abort);
+        self.fixed.iter().for_each(AbortHandle::abort);
     }
 }

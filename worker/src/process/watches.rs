@@ -1,4 +1,4 @@
-//! The tasks of the lease loop: they watch the buckets `workers` and `leases`, and answer probes. Reads keys of buckets.
+//! The tasks of the lease loop: they watch the buckets `workers` and `leases`, and answer probes.
 
 use std::time::Duration;
 
@@ -74,25 +74,19 @@ fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>, supervisor: &Supervisor) ->
                 let watched = watched.clone();
                 async move { watched.send(wrap(read)).await.is_ok() }
             };
-            read_kv(&bus, bucket, "", true, pass_on).await;
+            read_bucket(&bus, bucket, pass_on).await;
         };
         supervisor.keep_local(part, task)
     })
 }
 
-/// Reads keys until `pass_on` returns false. When the reader loses its position, starts again from the beginning if
-/// `restart`, else passes the loss on and ends.
-pub(super) async fn read_kv<F>(
-    bus: &Bus,
-    bucket: Bucket,
-    prefix: &str,
-    restart: bool,
-    pass_on: impl Fn(Read<KvEntry>) -> F,
-) where
+/// Reads the keys of a bucket until `pass_on` returns false. When the reader loses its position, it begins again.
+async fn read_bucket<F>(bus: &Bus, bucket: Bucket, pass_on: impl Fn(Read<KvEntry>) -> F)
+where
     F: Future<Output = bool>,
 {
     loop {
-        let mut reader = match bus.watch(bucket, prefix).await {
+        let mut reader = match bus.watch(bucket, "").await {
             Ok(reader) => reader,
             Err(error) => {
                 tracing::debug!(?bucket, %error, "cannot read the bucket");
@@ -102,12 +96,11 @@ pub(super) async fn read_kv<F>(
         };
         loop {
             let read = reader.next().await;
-            let lost = read == Read::Lost;
-            if lost && restart {
+            if read == Read::Lost {
                 sleep(RETRY).await;
                 break;
             }
-            if !pass_on(read).await || lost {
+            if !pass_on(read).await {
                 return;
             }
         }

@@ -18,6 +18,7 @@ use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
 use crate::bus::embedded::{inspect, open};
 use crate::bus::error::{BusError, PublishError, RequestError};
+use crate::bus::key_filter::KeyFilter;
 use crate::bus::options::BusOptions;
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -345,7 +346,7 @@ impl Embedded {
     pub(crate) async fn watch(
         &self,
         bucket: Bucket,
-        prefix: &str,
+        filter: KeyFilter,
     ) -> Result<Cursor<KvPosition>, BusError> {
         if self.is_down() {
             return Err(BusError::Disconnected);
@@ -354,7 +355,7 @@ impl Embedded {
         let wake = self.shared().state.lock().buckets[bucket].wake.subscribe();
         let position = KvPosition {
             bucket,
-            prefix: prefix.to_owned(),
+            filter,
             next: 1,
             waits_for: 0,
         };

@@ -13,6 +13,7 @@ use crate::bus::embedded::kv;
 use crate::bus::embedded::log::Found;
 use crate::bus::embedded::state::State;
 use crate::bus::embedded::store::{Shared, StoreHandle};
+use crate::bus::key_filter::KeyFilter;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
 
@@ -54,7 +55,7 @@ pub(crate) struct LogPosition {
 #[derive(Debug)]
 pub(crate) struct KvPosition {
     pub(super) bucket: usize,
-    pub(super) prefix: String,
+    pub(super) filter: KeyFilter,
     pub(super) next: u64,
     /// A key not read yet is being overwritten; it is invisible until this revision is visible.
     pub(super) waits_for: u64,
@@ -138,7 +139,7 @@ impl Position for KvPosition {
     fn read_next(&mut self, shared: &Shared, state: &mut State) -> Lookup<KvEntry> {
         state.expire(self.bucket);
         let kv = &state.buckets[self.bucket];
-        let (found, next) = kv.find(&self.prefix, self.next, BATCH);
+        let (found, next) = kv.find(&self.filter, self.next, BATCH);
         let mut entries = Vec::with_capacity(found.len());
         for (key, record) in &found {
             match read_record(shared, self.bucket, key, record) {
@@ -150,7 +151,7 @@ impl Position for KvPosition {
             }
         }
         if next.is_none() {
-            let hidden = kv.hidden(&self.prefix, self.next);
+            let hidden = kv.hidden(&self.filter, self.next);
             self.waits_for = self.waits_for.max(hidden);
         }
         self.next = next.unwrap_or(self.next.max(kv.visible + 1));

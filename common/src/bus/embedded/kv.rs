@@ -6,7 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::bus::key_filter::KeyFilter;
 use crate::bus::types::KvEntry;
+
+/// The most keys that a reader looks at before others get the lock.
+const LOOKED_AT: usize = 4096;
 
 /// A bucket: keys with one value each. A counter numbers its writes.
 #[derive(Debug)]
@@ -129,12 +133,12 @@ impl Kv {
         self.replacing = self.replacing.split_off(&(self.visible + 1));
     }
 
-    /// The revision that must become visible before a reader at `from` sees all keys with `prefix`, because keys that
+    /// The revision that must become visible before a reader at `from` sees all keys of `filter`, because keys that
     /// it has not read are being replaced; 0 if there are none.
-    pub(super) fn hidden(&self, prefix: &str, from: u64) -> u64 {
+    pub(super) fn hidden(&self, filter: &KeyFilter, from: u64) -> u64 {
         let replacing = self.replacing.iter().rev();
         let mut hidden =
-            replacing.filter(|(_, (key, replaced))| *replaced >= from && key.starts_with(prefix));
+            replacing.filter(|(_, (key, replaced))| *replaced >= from && filter.matches(key));
         hidden.next().map_or(0, |(revision, _)| *revision)
     }
 
@@ -150,11 +154,11 @@ impl Kv {
         }
     }
 
-    /// Returns at most `limit` visible keys with `prefix` from revision `from` on, in order, and the revision to
-    /// continue from; `None` if there are no more now.
+    /// Returns at most `limit` visible keys of `filter` from revision `from` on, in order, and the revision to continue
+    /// from; `None` if there are no more now. It looks at a limited number of keys, because others wait for the lock.
     pub(super) fn find(
         &self,
-        prefix: &str,
+        filter: &KeyFilter,
         from: u64,
         limit: usize,
     ) -> (Vec<(Arc<str>, KeyRecord)>, Option<u64>) {
@@ -162,8 +166,12 @@ impl Kv {
         if from > self.visible {
             return (found, None);
         }
-        for (&revision, key) in self.by_revision.range(from..=self.visible) {
-            if !key.starts_with(prefix) {
+        let keys = self.by_revision.range(from..=self.visible);
+        for (looked_at, (&revision, key)) in keys.enumerate() {
+            if looked_at == LOOKED_AT {
+                return (found, Some(revision));
+            }
+            if !filter.matches(key) {
                 continue;
             }
             if found.len() == limit {
@@ -197,6 +205,10 @@ impl KeyRecord {
 mod tests {
     use super::*;
 
+    fn under(prefix: &str) -> KeyFilter {
+        KeyFilter::new(&[prefix]).unwrap()
+    }
+
     fn put(kv: &mut Kv, key: &str) -> u64 {
         kv.write(key, 0, Value::InMemory(Bytes::new()))
     }
@@ -208,14 +220,14 @@ mod tests {
         put(&mut kv, "0.b");
         kv.set_visible(2);
         assert_eq!(put(&mut kv, "0.a"), 3);
-        let (found, next) = kv.find("0.", 1, 10);
+        let (found, next) = kv.find(&under("0."), 1, 10);
         assert_eq!((found.len(), next), (1, None), "only b can be seen");
-        assert_eq!(kv.hidden("0.", 1), 3);
-        assert_eq!(kv.hidden("1.", 1), 0);
-        assert_eq!(kv.hidden("0.", 2), 0, "revision 1 was read");
+        assert_eq!(kv.hidden(&under("0."), 1), 3);
+        assert_eq!(kv.hidden(&under("1."), 1), 0);
+        assert_eq!(kv.hidden(&under("0."), 2), 0, "revision 1 was read");
         kv.set_visible(3);
-        assert_eq!(kv.hidden("0.", 1), 0);
-        assert_eq!(kv.find("0.", 1, 10).0.len(), 2);
+        assert_eq!(kv.hidden(&under("0."), 1), 0);
+        assert_eq!(kv.find(&under("0."), 1, 10).0.len(), 2);
     }
 
     #[test]
@@ -226,9 +238,9 @@ mod tests {
             put(&mut kv, &format!("1.{i}"));
         }
         kv.set_visible(10);
-        let (found, next) = kv.find("1.", 1, 3);
+        let (found, next) = kv.find(&under("1."), 1, 3);
         assert_eq!((found.len(), next), (3, Some(8)));
-        let (found, next) = kv.find("1.", 8, 3);
+        let (found, next) = kv.find(&under("1."), 8, 3);
         assert_eq!((found.len(), next), (2, None));
     }
 }

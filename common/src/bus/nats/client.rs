@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PublishError, RequestError};
+use crate::bus::key_filter::KeyFilter;
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_connection::SecondConnection;
@@ -236,7 +237,7 @@ impl Nats {
     ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
         let spec = reader::ReadSpec {
             stream: streams::log_name(self.layout.stream_of(partition)),
-            filter: subject.unwrap_or_else(|| subject::log_partition(partition)),
+            filters: vec![subject.unwrap_or_else(|| subject::log_partition(partition))],
             from: from.max(1),
             every_entry: true,
         };
@@ -298,12 +299,15 @@ impl Nats {
     pub(crate) async fn watch(
         &self,
         bucket: Bucket,
-        prefix: &str,
+        filter: &KeyFilter,
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
         let bucket = options::bucket_name(&self.layout, bucket);
+        let prefixes = filter.prefixes();
         let spec = reader::ReadSpec {
             stream: kv_stream::kv_name(&bucket),
-            filter: kv_stream::kv_subject(&bucket, &format!("{prefix}>")),
+            filters: prefixes
+                .map(|prefix| kv_stream::kv_subject(&bucket, &format!("{prefix}>")))
+                .collect(),
             from: 1,
             every_entry: false,
         };

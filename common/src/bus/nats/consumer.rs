@@ -82,17 +82,21 @@ impl SequenceCheck {
 }
 
 impl Consumer {
-    /// Creates a consumer of `filter` from stream sequence `from` on.
+    /// Creates a consumer of the subjects `filters` from stream sequence `from` on.
     pub(super) async fn create(
         connection: &Connection,
         stream: &str,
-        filter: &str,
+        filters: &[String],
         from: u64,
         number: u64,
     ) -> Result<Self, BusError> {
         let deliver_subject = connection.replies.deliver_subject(number);
         let name = dial::random_id();
         let subscriber = connection.subscribe(deliver_subject.clone()).await?;
+        let one = match filters {
+            [one] => Some(one.as_str()),
+            _ => None,
+        };
         let config = ConsumerConfig {
             name: &name,
             deliver_subject: &deliver_subject,
@@ -100,7 +104,8 @@ impl Consumer {
             opt_start_seq: from.max(1),
             ack_policy: "none",
             replay_policy: "instant",
-            filter_subject: filter,
+            filter_subject: one,
+            filter_subjects: if one.is_some() { &[] } else { filters },
             flow_control: true,
             idle_heartbeat: nanos(IDLE_HEARTBEAT),
             inactive_threshold: nanos(INACTIVE_THRESHOLD),

@@ -29,7 +29,8 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct ReadSpec {
     pub(super) stream: String,
-    pub(super) filter: String,
+    /// The subjects. An entry that matches any of them counts.
+    pub(super) filters: Vec<String>,
     pub(super) from: u64,
     /// Whether every entry counts (the log): if some were removed unread, the position is lost. Otherwise only the last
     /// entry of each subject counts (a bucket).
@@ -131,23 +132,30 @@ impl<T> Reader<T> {
     async fn create(&mut self) -> Result<Consumer, BusError> {
         self.connection_state.mark_unchanged();
         if self.inner.options.replicas > 1 {
-            let (stream, filter) = (&self.spec.stream, &self.spec.filter);
-            let last = self
-                .inner
-                .connection
-                .last_message(stream, filter, "")
-                .await?;
-            self.position.floor = last.map_or(0, |entry| entry.revision);
+            self.position.floor = self.last_of_leader().await?;
         }
         let consumer = Consumer::create(
             &self.inner.connection,
             &self.spec.stream,
-            &self.spec.filter,
+            &self.spec.filters,
             self.position.looked_at + 1,
             self.inner.next_reader(),
         )
         .await?;
         Ok(consumer)
+    }
+
+    /// The last sequence of the stream's leader: that of the last match, or with several subjects the last of all. What
+    /// lies between the two is looked at by the next heartbeat.
+    async fn last_of_leader(&self) -> Result<u64, BusError> {
+        let (connection, stream) = (&self.inner.connection, &self.spec.stream);
+        match self.spec.filters.as_slice() {
+            [filter] => {
+                let last = connection.last_message(stream, filter, "").await?;
+                Ok(last.map_or(0, |entry| entry.revision))
+            }
+            _ => Ok(connection.stream_info(stream).await?.state.last_seq),
+        }
     }
 
     async fn drive(&mut self, mut consumer: Consumer) {
@@ -356,7 +364,7 @@ mod tests {
     fn a_key_is_the_subject_without_its_prefix() {
         let spec = ReadSpec {
             stream: "KV_rooms_0".to_owned(),
-            filter: String::new(),
+            filters: Vec::new(),
             from: 1,
             every_entry: false,
         };

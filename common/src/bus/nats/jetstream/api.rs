@@ -67,7 +67,12 @@ pub(in crate::bus::nats) struct ConsumerConfig<'a> {
     pub(in crate::bus::nats) opt_start_seq: u64,
     pub(in crate::bus::nats) ack_policy: &'static str,
     pub(in crate::bus::nats) replay_policy: &'static str,
-    pub(in crate::bus::nats) filter_subject: &'a str,
+    /// The only subject, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::bus::nats) filter_subject: Option<&'a str>,
+    /// The subjects, if there are several.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(in crate::bus::nats) filter_subjects: &'a [String],
     pub(in crate::bus::nats) flow_control: bool,
     /// Nanoseconds.
     pub(in crate::bus::nats) idle_heartbeat: u64,
@@ -197,13 +202,17 @@ impl Connection {
         stream: &str,
         config: &ConsumerConfig<'_>,
     ) -> Result<u64, BusError> {
-        let (name, filter) = (config.name, config.filter_subject);
+        let name = config.name;
         let request = CreateConsumer {
             stream_name: stream,
             config,
             action: "create",
         };
-        let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{name}.{filter}");
+        // The subject has the filter if there is one, so that it can be a matter of permissions.
+        let subject = match config.filter_subject {
+            Some(filter) => format!("$JS.API.CONSUMER.CREATE.{stream}.{name}.{filter}"),
+            None => format!("$JS.API.CONSUMER.CREATE.{stream}.{name}"),
+        };
         let answer = self.api(subject, &request).await?;
         let info: ConsumerInfo =
             serde_json::from_slice(&answer).map_err(|_| BusError::Malformed("consumer info"))?;
