@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The least time that the replay of an entry is taken to need: it must also be read from the log.
-const LEAST_PER_ENTRY: Duration = Duration::from_micros(5);
+const MIN_PER_ENTRY: Duration = Duration::from_micros(5);
 /// The weight of what was measured before, each time that more is measured.
 const MEMORY: f64 = 0.99;
 
@@ -58,7 +58,7 @@ impl ReplayCost {
         let (entries, bytes) = (size.entries as f64, size.bytes as f64);
         self.entries = self.entries * MEMORY + entries;
         self.bytes = self.bytes * MEMORY + bytes;
-        let least = LEAST_PER_ENTRY.as_secs_f64() * entries;
+        let least = MIN_PER_ENTRY.as_secs_f64() * entries;
         self.seconds = self.seconds * MEMORY + busy.as_secs_f64().max(least);
     }
 

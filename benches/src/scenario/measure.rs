@@ -15,7 +15,7 @@ use crate::progress::Progress;
 
 /// Time for generators to receive a window's start: the first value, doubled after each failure up to the second.
 const FIRST_AHEAD: Duration = Duration::from_millis(100);
-const MOST_AHEAD: Duration = Duration::from_secs(10);
+const MAX_AHEAD: Duration = Duration::from_secs(10);
 
 /// The figures of one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -148,7 +148,7 @@ async fn open_window(loads: &mut [&mut Load], seconds: f64) -> Result<Instant, B
         for load in loads.iter_mut() {
             load.collect().await?;
         }
-        if Instant::now() < start || ahead > MOST_AHEAD {
+        if Instant::now() < start || ahead > MAX_AHEAD {
             return Ok(start);
         }
         ahead *= 2;

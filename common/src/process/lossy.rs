@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::supervisor::Supervisor;
 
 /// The most bytes that wait for the stream.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// The pause before the thread tries a non-blocking stream again that accepts nothing.
 const RETRY: Duration = Duration::from_millis(10);
@@ -120,7 +120,7 @@ impl LossyWriter {
 impl Write for LossyWriter {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let mut queue = self.0.queue.lock();
-        if queue.bytes.len() + lines.len() > MOST_BYTES {
+        if queue.bytes.len() + lines.len() > MAX_BYTES {
             self.0.dropped.full.inc_by(count(lines));
             return Ok(lines.len());
         }

@@ -19,7 +19,7 @@ use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Poller, Readiness, UpgradedSocket};
 use crate::server::context::ServerContext;
 use crate::server::handler::CloseReason;
-use crate::server::tls::session::LEAST_BUFFER;
+use crate::server::tls::session::MIN_BUFFER;
 use crate::server::yielding::yield_cpu;
 use crate::websocket::inflate::Inflater;
 
@@ -80,7 +80,7 @@ impl Driver {
         let poll = context.connections.take_poll();
         let mut poller = Poller::new(poll.ok_or(io::ErrorKind::AlreadyExists)?)?;
         let mut buffers = ReadBuffers {
-            bytes: vec![0; context.options.scratch_bytes.max(LEAST_BUFFER)],
+            bytes: vec![0; context.options.scratch_bytes.max(MIN_BUFFER)],
             inflater: Inflater::default(),
             pongs: Vec::new(),
         };
@@ -127,7 +127,7 @@ impl Driver {
                     }
                     begun = self.yield_if_due(begun).await;
                 }
-                if hung_up < Poller::MOST {
+                if hung_up < Poller::MAX_EVENTS {
                     break;
                 }
                 // Events come in the order in which they happened, so events of active players may come after those of

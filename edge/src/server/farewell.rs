@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::connections::Connections;
-use crate::server::tls::session::LEAST_BUFFER;
+use crate::server::tls::session::MIN_BUFFER;
 
 /// The interval at which all sockets are tried.
 const EVERY: Duration = Duration::from_millis(20);
@@ -21,7 +21,7 @@ const READS: usize = 16;
 /// read the close frame.
 pub(crate) async fn close_all(mut connections: Connections, why: ErrorKind, within: Duration) {
     let end = Instant::now() + within;
-    let mut scratch = vec![0; LEAST_BUFFER];
+    let mut scratch = vec![0; MIN_BUFFER];
     loop {
         // A handshake may have opened another one since.
         for key in connections.open_keys() {

@@ -29,7 +29,7 @@ const CLIENT_CAPACITY: usize = 4096;
 /// demand.
 const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
 /// The least `max_payload` of a server that is usable: entries without data and records of the cluster fit.
-const LEAST_PAYLOAD: usize = 16 * 1024;
+const MIN_PAYLOAD: usize = 16 * 1024;
 /// The deadline for setting streams up on one server.
 const SET_UP_DEADLINE: Duration = Duration::from_secs(5);
 /// The deadline for setting streams up in a cluster, which may have to elect leaders first: each election takes up to 9
@@ -57,11 +57,11 @@ pub(super) async fn connect(
         return Err(ConnectError::TooOld { url, version });
     }
     let max = client.max_payload();
-    if max < LEAST_PAYLOAD {
+    if max < MIN_PAYLOAD {
         return Err(ConnectError::PayloadTooSmall {
             url,
             max,
-            least: LEAST_PAYLOAD,
+            least: MIN_PAYLOAD,
         });
     }
     permissions::check(servers, options, needed::in_general).await?;

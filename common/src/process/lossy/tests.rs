@@ -40,7 +40,7 @@ fn d28_a_reader_that_stops_reading_stalls_nobody_and_lines_are_dropped_and_count
         writer.write_all(&line).unwrap();
     }
     writer.finish(Duration::ZERO);
-    assert!(writer.0.queue.lock().bytes.len() <= MOST_BYTES);
+    assert!(writer.0.queue.lock().bytes.len() <= MAX_BYTES);
 }
 
 #[test]

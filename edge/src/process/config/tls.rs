@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::server::tls::{CertificateFiles, LeastVersion, Tls, TlsError, TlsOptions};
 
 /// The least bytes of the secret of tickets.
-const LEAST_SECRET: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 
 /// The listener with TLS.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +97,8 @@ impl TlsSection {
         let secret = self.ticket_secret.len();
         checks.require(
             "tls.ticket_secret",
-            secret == 0 || secret >= LEAST_SECRET,
-            || format!("must have at least {LEAST_SECRET} bytes, has {secret}"),
+            secret == 0 || secret >= MIN_SECRET_BYTES,
+            || format!("must have at least {MIN_SECRET_BYTES} bytes, has {secret}"),
         );
         checks.range("tls.reload_s", self.reload_s, 1..=86_400);
     }

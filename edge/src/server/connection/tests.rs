@@ -152,13 +152,13 @@ fn a_socket_closed_without_a_close_frame_is_reported_as_lost() {
     });
 }
 
-/// The kernel reports events in their order, at most [`Poller::MOST`] per poll.
+/// The kernel reports events in their order, at most [`Poller::MAX_EVENTS`] per poll.
 #[test]
 fn a_players_message_is_handled_before_hundreds_of_earlier_hangups() {
     run(Setup::default(), async |rig| {
         let (player, conn) = rig.open().await;
         let mut crowd = Vec::new();
-        for _ in 0..2 * Poller::MOST {
+        for _ in 0..2 * Poller::MAX_EVENTS {
             crowd.push(rig.open().await.0);
         }
         // None of this yields to the shard, so its next poll finds all events.
@@ -166,7 +166,7 @@ fn a_players_message_is_handled_before_hundreds_of_earlier_hangups() {
         let frame = [&[0x81, 0x84, 0, 0, 0, 0], &b"move"[..]].concat();
         assert_eq!(player.0.try_write(&frame).unwrap(), frame.len());
         assert_eq!(rig.told().await, text(conn, "move"));
-        for _ in 0..2 * Poller::MOST {
+        for _ in 0..2 * Poller::MAX_EVENTS {
             let Told::Closed(_, CloseReason::Lost) = rig.told().await else {
                 panic!("only hangups are expected after the move");
             };

@@ -31,7 +31,7 @@ pub(crate) struct Poller {
 
 impl Poller {
     /// The most events that one poll returns.
-    pub(crate) const MOST: usize = 256;
+    pub(crate) const MAX_EVENTS: usize = 256;
 
     /// Registers the poll with the running runtime.
     ///
@@ -44,7 +44,7 @@ impl Poller {
         let poll = unsafe { AsyncFd::register_with_interest(poll, Interest::READABLE) }?;
         Ok(Self {
             poll,
-            events: Events::with_capacity(Self::MOST),
+            events: Events::with_capacity(Self::MAX_EVENTS),
         })
     }
 
@@ -57,7 +57,7 @@ impl Poller {
             let mut guard = self.poll.readable_mut().await?;
             poll_now(guard.get_inner_mut(), &mut self.events)?;
             let count = self.events.iter().count();
-            if count < Self::MOST {
+            if count < Self::MAX_EVENTS {
                 // All events are taken, so the runtime reports the next one.
                 guard.clear_ready();
             }

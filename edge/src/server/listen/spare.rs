@@ -14,10 +14,10 @@ use tracing::warn;
 use crate::server::metrics::{AcceptFailure, ServerMetrics};
 
 /// The most descriptors that are kept.
-const MOST: u64 = 64;
+const MAX: u64 = 64;
 
 /// The least.
-const LEAST: u64 = 8;
+const MIN: u64 = 8;
 
 /// The share of the limit that is kept, between these two.
 const SHARE: u64 = 16;
@@ -41,7 +41,7 @@ impl SpareFiles {
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.unwrap_or(u64::MAX);
         Self {
-            first: limit - (limit / SHARE).clamp(LEAST, MOST).min(limit),
+            first: limit - (limit / SHARE).clamp(MIN, MAX).min(limit),
         }
     }
 

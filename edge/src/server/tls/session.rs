@@ -17,10 +17,10 @@ pub(crate) const RECORD: usize = 16 << 10;
 const OVERHEAD: usize = 64;
 
 /// The least size of a buffer for received bytes. It holds any record, and what is kept of an incomplete message.
-pub(crate) const LEAST_BUFFER: usize = 2 * RECORD;
+pub(crate) const MIN_BUFFER: usize = 2 * RECORD;
 
 /// The most bytes that are kept of an incomplete record or message. A record has at most 18,437 (RFC 5246 section 6.2.3).
-const MOST_PARTIAL: usize = LEAST_BUFFER - 4096;
+const MAX_PARTIAL: usize = MIN_BUFFER - 4096;
 
 thread_local! {
     /// A buffer for encrypted bytes, for sessions in which none wait.
@@ -101,7 +101,7 @@ impl TlsSession {
         Some((version, kind == HandshakeKind::Resumed))
     }
 
-    /// Puts the bytes of an incomplete record at the start of `wire`, which has at least [`LEAST_BUFFER`] bytes, and returns
+    /// Puts the bytes of an incomplete record at the start of `wire`, which has at least [`MIN_BUFFER`] bytes, and returns
     /// their number. What is read from the socket belongs after them.
     pub(crate) fn take_partial(&mut self, wire: &mut [u8]) -> usize {
         let partial = std::mem::take(&mut self.partial);
@@ -150,7 +150,7 @@ impl TlsSession {
             }
         }
         let rest = &wire[used..];
-        if rest.len() > MOST_PARTIAL {
+        if rest.len() > MAX_PARTIAL {
             return Err(Error::General("a message is too long".to_owned()));
         }
         self.partial.extend_from_slice(rest);

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::server::tls::session::{LEAST_BUFFER, TlsSession};
+use crate::server::tls::session::{MIN_BUFFER, TlsSession};
 
 /// The most bytes read from the socket at once.
 const READ: usize = 4 << 10;
@@ -67,9 +67,9 @@ impl TlsStream {
     /// Reads from the socket and decrypts. Returns once there is plaintext, or the end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.taken == self.plain.len() && !self.ended {
-            let mut wire = [0; LEAST_BUFFER];
+            let mut wire = [0; MIN_BUFFER];
             let kept = self.session.take_partial(&mut wire);
-            let mut into = ReadBuf::new(&mut wire[kept..(kept + READ).min(LEAST_BUFFER)]);
+            let mut into = ReadBuf::new(&mut wire[kept..(kept + READ).min(MIN_BUFFER)]);
             let read = Pin::new(&mut self.socket).poll_read(cx, &mut into);
             let count = into.filled().len();
             let total = kept + count;
