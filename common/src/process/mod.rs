@@ -143,6 +143,9 @@ where
 {
     let files = sys::raise_open_files();
     tracing::debug!(files, "limit of open files");
+    if let Err(error) = sys::reserve_descriptors(files) {
+        tracing::debug!(%error, "cannot reserve descriptors");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
