@@ -122,6 +122,7 @@ async fn drive_http(
     let service = HttpService {
         context: Rc::clone(&context),
         peer,
+        is_encrypted: stream.session().is_some(),
         answered: Cell::new(0),
         upgrade: RefCell::new(None),
     };
@@ -204,6 +205,7 @@ async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
 struct HttpService {
     context: Rc<ServerContext>,
     peer: SocketAddr,
+    is_encrypted: bool,
     answered: Cell<u64>,
     upgrade: RefCell<Option<(u8, ConnectInfo)>>,
 }
@@ -237,10 +239,12 @@ impl HttpService {
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        self.accept(request).unwrap_or_else(|error| {
+        let mut response = self.accept(request).unwrap_or_else(|error| {
             self.context.metrics.on_refused(error.code());
             let paths = self.context.routes.iter().map(|route| route.path);
             response::refused(error, paths)
-        })
+        });
+        response::harden(&mut response, self.is_encrypted);
+        response
     }
 }

@@ -12,6 +12,13 @@ use crate::server::http::error::HttpError;
 use crate::server::http::request::Upgrade;
 use crate::server::routes::Page;
 
+/// What a page may do: run its own scripts, and open WebSockets, also at other edges.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What a response that is no page may do: nothing.
+const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// 101, which makes the socket a WebSocket.
 pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
@@ -43,10 +50,29 @@ pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(PAGE_POLICY),
+    );
+    response
+}
+
+/// Adds the headers that tell browsers to be strict, as far as the response has none of its own. `is_encrypted`: whether it
+/// goes over TLS, so that the browser is to use nothing else for this host.
+pub(super) fn harden<B>(response: &mut Response<B>, is_encrypted: bool) {
+    let headers = response.headers_mut();
+    headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    response
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(NO_CONTENT));
+    if is_encrypted {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
 }
 
 /// An HTTP error whose body says how to fix the request.
@@ -106,6 +132,7 @@ pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
     let body = body.to_string() + "\n";
     format!(
         "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {NO_CONTENT}\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

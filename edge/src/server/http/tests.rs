@@ -253,6 +253,32 @@ fn one_socket_reads_pages_and_then_becomes_a_websocket() {
 }
 
 #[test]
+fn responses_tell_browsers_to_be_strict_and_name_no_server() {
+    run(brief(Duration::from_millis(300)), async |rig| {
+        let page = "script-src 'self'";
+        let nothing = "content-security-policy: default-src 'none'; frame-ancestors 'none'";
+        for (request, policy) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", page),
+            ("GET /none HTTP/1.1\r\nHost: x\r\n\r\n", nothing),
+            (&format!("{UPGRADE}\r\n"), nothing),
+            // Not complete at the deadline.
+            ("GET / HTTP/1.1\r\n", nothing),
+        ] {
+            let mut peer = rig.connect().await;
+            peer.write(request).await;
+            let head = peer.head().await.to_lowercase();
+            assert!(head.contains(policy), "{head}");
+            assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+            assert!(!head.contains("\r\nserver:"), "{head}");
+            assert!(
+                !head.contains("strict-transport-security"),
+                "without TLS: {head}"
+            );
+        }
+    });
+}
+
+#[test]
 fn frames_right_behind_the_handshake_are_not_lost() {
     run(Setup::default(), async |rig| {
         let mut peer = rig.connect().await;

@@ -123,6 +123,8 @@ impl Client {
             head.push(self.0.read_u8().await.unwrap());
         }
         assert!(head.starts_with(b"HTTP/1.1 101 "), "{head:?}");
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.contains("\r\nstrict-transport-security: max-age=31536000\r\n"));
     }
 
     /// Reads a frame: its first byte and its payload.
