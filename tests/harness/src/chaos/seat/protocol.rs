@@ -138,6 +138,8 @@ impl Seat {
     }
 
     fn on_joined(&mut self, message: &Value, field: &mut Field) -> bool {
+        // A join that got `room_unavailable` is still answered when it can be. Another one would begin while updates come.
+        self.retry_at = None;
         let observer = (self.name.as_str(), self.client.as_str());
         let Some(instance) = message["instance"].as_str() else {
             return true;
