@@ -16,10 +16,14 @@ use grandstand_common::subject;
 use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::work_queue::{Work, WorkSender};
 use crate::command::KvSource;
+
+/// The time for which partitions are gathered before their rooms are read. A worker takes those of a dead one within this
+/// time, and nobody waits: a room that is needed earlier is read by itself.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -89,15 +93,29 @@ async fn drive(
     mut opened: mpsc::UnboundedReceiver<Member>,
     work: WorkSender,
 ) {
+    let gather = match source {
+        KvSource::Rooms => GATHER,
+        // A takeover waits for these.
+        KvSource::Quarantine => Duration::ZERO,
+    };
     let mut groups = FuturesUnordered::new();
     let mut at_end: Option<oneshot::Receiver<()>> = None;
+    let mut waiting = Vec::new();
+    let mut gathered = Instant::now();
     loop {
+        let is_next = at_end.is_none() && !waiting.is_empty();
         tokio::select! {
-            first = opened.recv(), if at_end.is_none() => {
-                let Some(first) = first else {
+            member = opened.recv() => {
+                let Some(member) = member else {
                     return;
                 };
-                let group = Group::gather(source, first, &mut opened);
+                if waiting.is_empty() {
+                    gathered = Instant::now() + gather;
+                }
+                waiting.push(member);
+            }
+            () = sleep_until(gathered), if is_next => {
+                let group = Group::new(source, std::mem::take(&mut waiting));
                 let (sender, receiver) = oneshot::channel();
                 at_end = Some(receiver);
                 groups.push(group.read(&bus, &work, sender));
@@ -134,19 +152,12 @@ struct Group {
 }
 
 impl Group {
-    /// Makes a group of all partitions that wait to be opened.
-    fn gather(
-        source: KvSource,
-        first: Member,
-        opened: &mut mpsc::UnboundedReceiver<Member>,
-    ) -> Self {
-        let mut members = BTreeMap::from([(first.partition, first)]);
-        while let Ok(member) = opened.try_recv() {
-            members.insert(member.partition, member);
-        }
+    /// Makes a group. Of a partition that was opened twice, the first is closed.
+    fn new(source: KvSource, members: Vec<Member>) -> Self {
+        let members = members.into_iter();
         Self {
             source,
-            members,
+            members: members.map(|member| (member.partition, member)).collect(),
             entries: 0,
         }
     }
@@ -240,7 +251,11 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use grandstand_common::bus::{Bucket, BusOptions};
+    use tokio::task::LocalSet;
+
     use super::*;
+    use crate::process::work_queue::work_queue;
 
     fn member(partition: u16, open: &OpenKeys) -> Member {
         Member {
@@ -277,19 +292,42 @@ mod tests {
     }
 
     fn group(open: &OpenKeys) -> Group {
-        let (sender, mut opened) = mpsc::unbounded_channel();
-        for partition in [2, 3] {
-            sender.send(member(partition, open)).unwrap();
-        }
-        Group::gather(KvSource::Rooms, member(1, open), &mut opened)
+        let members = [1, 2, 3].map(|partition| member(partition, open));
+        Group::new(KvSource::Rooms, members.into())
     }
 
-    #[test]
-    fn d25_partitions_that_wait_are_read_together() {
-        let open = OpenKeys::default();
-        let group = group(&open);
-        let all: Vec<_> = group.members.keys().map(|partition| partition.0).collect();
-        assert_eq!(all, [1, 2, 3]);
+    #[tokio::test(start_paused = true)]
+    async fn d25_partitions_that_are_opened_together_are_read_together() {
+        let bus = Bus::embedded(&BusOptions::default()).unwrap();
+        let stream = bus.layout().stream_of(Partition(1));
+        let all = bus.layout().all_partitions();
+        let of_stream = all.filter(|partition| bus.layout().stream_of(*partition) == stream);
+        let partitions: Vec<_> = of_stream.take(3).collect();
+        for partition in &partitions {
+            let (bucket, key) = (Bucket::Rooms(*partition), format!("{partition}.a"));
+            bus.put_if(bucket, &key, "x".into(), 0).await.unwrap();
+        }
+        let test = async {
+            let (sender, mut receiver) = work_queue();
+            let mut scans = KeyScans::new(bus.clone(), sender, Supervisor::default());
+            let mut open = Vec::new();
+            for partition in &partitions {
+                open.push(scans.open(*partition, KvSource::Rooms, 7));
+                sleep(GATHER / 4).await;
+            }
+            assert!(receiver.try_recv().is_none(), "more may be opened");
+            let mut told = Vec::new();
+            while told.len() < 3 {
+                let (task, work) = receiver.recv().await.unwrap();
+                assert_eq!(task, 7);
+                match work {
+                    Work::Kv(partition, _, Read::Item(..)) => told.push(partition),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(told, partitions);
+        };
+        LocalSet::new().run_until(test).await;
     }
 
     #[test]
