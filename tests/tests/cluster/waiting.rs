@@ -114,7 +114,7 @@ async fn d31_a_start_waits_for_a_quorum_of_jetstream() {
     }
     nats.restart(1).await.unwrap();
     for process in &mut processes {
-        let ready = process.try_ready(4 * PATIENCE).await;
+        let ready = process.try_ready(12 * PATIENCE).await;
         ready.unwrap();
     }
 }
