@@ -87,7 +87,7 @@ impl Swarm {
     fn drive(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         let mut timeout = Some(Duration::ZERO);
-        // What was read together with the job raises no event.
+        // A command that was read together with the job raises no event.
         if !self.commands()? {
             return Ok(());
         }

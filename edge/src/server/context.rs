@@ -32,7 +32,7 @@ pub struct ServerOptions {
     pub scratch_bytes: usize,
     /// Whether to accept clients' offers of `permessage-deflate`.
     pub deflate: bool,
-    /// What stands in front of the edge.
+    /// The proxies in front of the edge.
     pub proxy: ProxyOptions,
 }
 

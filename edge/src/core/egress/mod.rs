@@ -96,7 +96,7 @@ fn on_room(
     if let (Some(worker), Some(room)) = (gap_of.filter(|_| !begins), hub.rooms.get_mut(key)) {
         let (_, sessions) = room.sessions_mut();
         if !sessions.sync().is_held() {
-            // What is for single players waits until the worker has said whether the gap is about this room.
+            // Frames for single players wait until the worker has said whether the gap is about this room.
             sessions.sync_mut().set_held(true);
             state.owners.links().hold(key, worker);
         }

@@ -103,7 +103,7 @@ impl LaneClients {
         released.or_else(|| self.stale.as_mut()?.next_released())
     }
 
-    /// Lets a slow member, which reads again, wait for a snapshot. Returns whether the caller has to ask the owner for one.
+    /// Makes a slow member that reads again wait for a snapshot. Returns whether the caller has to ask the owner for one.
     pub(crate) fn wait_for_snapshot(&mut self, conn: ConnKey) -> bool {
         let stale = self.stale.as_mut();
         stale.is_some_and(|stale| stale.wait(conn))

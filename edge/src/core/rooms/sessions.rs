@@ -77,12 +77,12 @@ impl Sessions {
         sessions.map(|(&session, _)| session).collect()
     }
 
-    /// What the room lacks.
+    /// The messages that the room lacks.
     pub(crate) fn sync(&self) -> &SyncState {
         &self.sync
     }
 
-    /// What the room lacks, to change it.
+    /// The messages that the room lacks, to change them.
     pub(crate) fn sync_mut(&mut self) -> &mut SyncState {
         &mut self.sync
     }

@@ -34,7 +34,7 @@ impl StaleMembers {
         self.seen.get(&conn).copied()
     }
 
-    /// Lets a member wait for a snapshot. Returns whether the caller has to ask the owner for one.
+    /// Makes a member wait for a snapshot. Returns whether the caller has to ask the owner for one.
     pub(super) fn wait(&mut self, conn: ConnKey) -> bool {
         self.waiting.insert(conn);
         !std::mem::replace(&mut self.is_asked, true)

@@ -1,4 +1,4 @@
-//! What a room lacks: whether frames for single players wait, because messages that precede them are lost.
+//! The lost messages of a room. Frames for single players wait for those that precede them.
 
 /// The syncs that a room needs. Each has a number, because an answer to an earlier request may still be under way, and does
 /// not bring what was lost since (D4, D31).

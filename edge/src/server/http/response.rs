@@ -12,11 +12,11 @@ use crate::server::http::error::HttpError;
 use crate::server::http::request::Upgrade;
 use crate::server::routes::Page;
 
-/// What a page may do: run its own scripts, and open WebSockets, also at other edges.
+/// The policy of a page: it may run its own scripts, and open WebSockets, also at other edges.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What a response that is no page may do: nothing.
+/// The policy of all other responses: they may do nothing.
 const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// 101, which makes the socket a WebSocket.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::forwarded::ForwardedHeader;
 use super::networks::Networks;
 
-/// What stands in front of the edge.
+/// The proxies in front of the edge, and what they say of clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyOptions {
     /// The networks of load balancers and proxies whose word about a client's address counts.

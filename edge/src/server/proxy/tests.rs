@@ -277,7 +277,7 @@ fn the_client_is_the_last_hop_that_is_no_trusted_proxy() {
     assert_eq!(x("10.0.0.1", &["203.0.113.9:51000"]), "203.0.113.9:51000");
     assert_eq!(x("::1", &["[2001:db8::9]:51000"]), "[2001:db8::9]:51000");
     assert_eq!(x("::1", &["2001:db8::9, 10.0.0.2"]), "[2001:db8::9]:0");
-    // What the client wrote itself stands before what the proxies appended.
+    // Proxies append to the hops that the client wrote itself.
     assert_eq!(
         x("10.0.0.1", &["1.1.1.1, 203.0.113.9", "10.0.0.7"]),
         "203.0.113.9:0"
