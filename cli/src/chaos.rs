@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::shutdown;
+use grandstand_common::process::shutdown::Signals;
 use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::chaos::schedule::Kind;
 use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
@@ -117,21 +117,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    let report = runtime
-        .block_on(drive(settings))
-        .map_err(|error| Failure::new(error.exit(), error.to_string()))?;
+    let report = runtime.block_on(async {
+        let signals = Signals::new()
+            .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
+        let done = drive(settings, signals).await;
+        done.map_err(|error| Failure::new(error.exit(), error.to_string()))
+    })?;
     print(args, &report)
 }
 
-async fn drive(settings: Settings) -> Result<Report, grandstand_harness::error::RigError> {
+async fn drive(
+    settings: Settings,
+    mut signals: Signals,
+) -> Result<Report, grandstand_harness::error::RigError> {
     let (stop, stopped) = watch::channel(false);
     let interrupt = Supervisor::default().run("interrupt", async move {
-        let signal = shutdown::signaled().await;
+        let signal = signals.next().await;
         say(format_args!(
             "{signal}: ending the run early; a second signal ends it immediately"
         ));
         stop.send_replace(true);
-        shutdown::signaled().await;
+        signals.next().await;
         std::process::exit(130);
     });
     let mut shown = Shown::new(settings.duration);

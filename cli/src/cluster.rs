@@ -6,7 +6,7 @@ use clap::Subcommand;
 use grandstand_common::bus::{Bus, BusOptions, Role};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::config::{self, Sources};
-use grandstand_common::process::shutdown;
+use grandstand_common::process::shutdown::Signals;
 use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::repartition::{self, Done, RepartitionError, Request, names};
 
@@ -79,10 +79,12 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
         streams: args.streams,
         keep_old: args.keep_old,
     };
+    let mut signals = Signals::new()
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
     let mut tell = |step: &repartition::Step| progress.show(step);
     let done = tokio::select! {
         done = repartition::repartition(&bus, request, &mut tell) => Some(done),
-        _ = shutdown::signaled() => None,
+        _ = signals.next() => None,
     };
     progress.end();
     match done {

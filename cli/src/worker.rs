@@ -7,9 +7,9 @@ use std::time::Duration;
 use grandstand_common::bus::Role;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::drain;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{self, Frame, ProcessArgs};
-use grandstand_common::process::{drain, shutdown};
 use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use tokio::time::Instant;
@@ -60,7 +60,7 @@ async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<
     let watched = (&component, &scope);
     let bus = tokio::select! {
         bus = config.cluster.start(&config.worker.name, Role::Worker, watched) => bus,
-        signal = shutdown::signaled() => {
+        signal = frame.signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             supervisor.stand_down();
             return frame.result();
@@ -80,11 +80,17 @@ async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<
             signal.start(Instant::now() + drain.min(FAILED_DRAIN));
             worker.await
         }
-        name = shutdown::signaled() => {
-            tracing::info!(signal = name, "ending");
+        name = frame.signals.next() => {
+            tracing::info!(signal = name, "ending; a second signal ends the process at once");
             supervisor.stand_down();
             signal.start(Instant::now() + drain);
-            worker.await
+            tokio::select! {
+                ended = &mut worker => ended,
+                name = frame.signals.next() => {
+                    tracing::warn!(signal = name, "ending at once");
+                    return frame.result();
+                }
+            }
         }
     };
     frame.result()?;

@@ -13,6 +13,7 @@ use grandstand_edge::server::listen::{ListenOptions, Listener, bind};
 use grandstand_edge::server::metrics::ServerMetrics;
 use grandstand_edge::server::routes::{Pages, Route, Routes};
 use grandstand_edge::websocket::deflate::DeflateOptions;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 fn main() -> anyhow::Result<()> {
@@ -56,7 +57,8 @@ fn main() -> anyhow::Result<()> {
                 tls: None,
                 is_proxied: false,
             };
-            server.accept(listener, &supervisor).await?;
+            let (_end, ended) = watch::channel(None);
+            server.accept(listener, &supervisor, ended).await?;
         }
         Ok(())
     })

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::shutdown;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
 
 use crate::process::config::EdgeConfig;
-use crate::process::{self, BusSource, EdgeError, EdgeOptions};
+use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
 use crate::server::listen::capped;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
@@ -72,7 +72,7 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let started = tokio::select! {
         started = process::start(&config, options, &component, &metrics) => started,
-        signal = shutdown::signaled() => {
+        signal = frame.signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             supervisor.stand_down();
             return frame.result();
@@ -101,11 +101,27 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
             edge.give_up().await;
             Err(ended.into())
         }
-        signal = shutdown::signaled() => {
-            tracing::info!(signal, "ending");
+        signal = frame.signals.next() => {
+            tracing::info!(signal, "ending; a second signal ends the process at once");
             component.set(Phase::Draining);
-            edge.end().await;
-            frame.result()
+            let wait = Duration::from_millis(config.edge.drain_wait_ms);
+            end(edge, wait, frame).await
         }
     }
+}
+
+/// Ends the edge in order, after `wait`, during which it still accepts clients. A part that fails shortens that, and a
+/// signal ends the process at once.
+async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failure> {
+    let ending = async {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => edge.end().await,
+            _ = frame.failures.first() => edge.give_up().await,
+        }
+    };
+    tokio::select! {
+        () = ending => {}
+        signal = frame.signals.next() => tracing::warn!(signal, "ending at once"),
+    }
+    frame.result()
 }

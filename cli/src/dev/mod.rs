@@ -17,7 +17,7 @@ use grandstand_common::bus::Bus;
 use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::{Frame, frame, shutdown};
+use grandstand_common::process::{Frame, frame};
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
@@ -115,7 +115,7 @@ async fn drive(
         failure = store_failed(&used) => Some(failure),
         ended = frame.failures.first() => Some(ended.into()),
         ended = worker.ended() => Some(ended),
-        signal = shutdown::signaled() => {
+        signal = frame.signals.next() => {
             tracing::info!(signal, "ending");
             None
         }
@@ -132,7 +132,7 @@ async fn drive(
         biased;
         failure = store_failed(&used), if failed.is_none() => Err(failure),
         ended = ending => ended,
-        signal = shutdown::signaled() => {
+        signal = frame.signals.next() => {
             tracing::warn!(signal, "ending at once");
             Ok(())
         }

@@ -56,6 +56,8 @@ impl Settings {
         let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
         let mut worker: WorkerConfig = config::load(&for_worker).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
+        // There is no balancer in front.
+        edge.edge.drain_wait_ms = 0;
         edge.edge.drain_ms = DRAIN_MS;
         edge.cluster.connect_timeout_s = CONNECT_TIMEOUT_S;
         worker.worker.name = "dev".to_owned();

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::config::{Config, ConfigError, Sources};
+use self::shutdown::Signals;
 use self::telemetry::{Log, LogFormat};
 use crate::exit::{self, BindError, Exit, Failure};
 use crate::supervisor::{self, Failures, PartEnded, Supervisor};
@@ -58,7 +59,7 @@ impl ProcessArgs {
     }
 }
 
-/// The supervisor, the failures and the log that `main` hands to the process that it frames.
+/// The supervisor, the failures, the log and the signals that `main` hands to the process that it frames.
 #[derive(Debug)]
 pub struct Frame {
     /// Starts the parts of the process.
@@ -67,6 +68,8 @@ pub struct Frame {
     pub failures: Failures,
     /// The log, for its metrics.
     pub log: Log,
+    /// The signals that ask the process to end.
+    pub signals: Signals,
 }
 
 impl Frame {
@@ -121,23 +124,22 @@ where
         Ok(log) => log,
         Err(error) => return exit::say(name, &Failure::new(Exit::Usage, error.to_string())),
     };
-    let mut frame = Frame {
-        supervisor,
-        failures,
-        log,
-    };
-    let exit = match drive_frame(&mut frame, drive) {
+    let exit = match drive_frame((supervisor, failures), log.clone(), drive) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
-            frame.log.say(&format!("{name}: {failure}"));
+            log.say(&format!("{name}: {failure}"));
             failure.exit()
         }
     };
-    frame.log.finish();
+    log.finish();
     exit.into()
 }
 
-fn drive_frame<F>(frame: &mut Frame, drive: F) -> Result<(), Failure>
+fn drive_frame<F>(
+    (supervisor, failures): (Supervisor, Failures),
+    log: Log,
+    drive: F,
+) -> Result<(), Failure>
 where
     F: AsyncFnOnce(&mut Frame) -> Result<(), Failure>,
 {
@@ -146,12 +148,20 @@ where
     if let Err(error) = sys::reserve_descriptors(files) {
         tracing::debug!(%error, "cannot reserve descriptors");
     }
+    let failed = |e: std::io::Error| Failure::new(Exit::Internal, format!("cannot start: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    let supervisor = frame.supervisor.clone();
-    runtime.block_on(supervisor.guard("main", drive(frame)))?
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let mut frame = Frame {
+            supervisor: supervisor.clone(),
+            failures,
+            log,
+            signals: Signals::new().map_err(failed)?,
+        };
+        supervisor.guard("main", drive(&mut frame)).await?
+    })
 }
 
 /// The exit code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a

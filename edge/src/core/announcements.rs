@@ -1,7 +1,7 @@
 //! Notices for all clients. Each client is told in its turn, as part of the flush, so that others are served in between
 //! (D25).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,8 +13,25 @@ use super::effects::Notice;
 enum Announcement {
     /// The same for each client.
     Notice(&'static str),
-    /// Clients are told to reconnect, at random times within this many milliseconds.
-    Drain { within_ms: u64, rng: Box<StdRng> },
+    /// Clients are told to reconnect.
+    Drain,
+}
+
+/// The times at which clients are to reconnect: random ones before `until`.
+#[derive(Debug)]
+struct Drain {
+    within: Duration,
+    until: Instant,
+    rng: StdRng,
+}
+
+impl Drain {
+    fn notice(&mut self, within: Duration) -> Notice {
+        Notice {
+            code: "draining",
+            reconnect_in_ms: Some(self.rng.random_range(0..=within.as_millis() as u64)),
+        }
+    }
 }
 
 /// The latest notice for all clients, and how far it has come. A later one replaces it: of a bus that comes and goes faster
@@ -22,6 +39,8 @@ enum Announcement {
 #[derive(Debug, Default)]
 pub(crate) struct Announcements {
     current: Option<Announcement>,
+    /// Set once clients are told to reconnect; then there is no other announcement.
+    drain: Option<Box<Drain>>,
     /// The slot of the client that is told next.
     next_slot: usize,
     /// The number of the current announcement; wraps around.
@@ -32,17 +51,26 @@ impl Announcements {
     /// Announces to all clients that the bus has failed or recovered. Clients that are being told to reconnect learn
     /// nothing else.
     pub(crate) fn announce(&mut self, code: &'static str) {
-        if !matches!(self.current, Some(Announcement::Drain { .. })) {
+        if self.drain.is_none() {
             self.begin(Announcement::Notice(code));
         }
     }
 
-    /// Tells all clients to reconnect, at random times within `within`, which `seed` determines.
-    pub(crate) fn drain(&mut self, within: Duration, seed: u64) {
-        self.begin(Announcement::Drain {
-            within_ms: within.as_millis() as u64,
-            rng: Box::new(StdRng::seed_from_u64(seed)),
-        });
+    /// Tells all clients to reconnect, at random times within `within` from `now` on, which `seed` determines.
+    pub(crate) fn drain(&mut self, within: Duration, now: Instant, seed: u64) {
+        self.drain = Some(Box::new(Drain {
+            within,
+            until: now + within,
+            rng: StdRng::seed_from_u64(seed),
+        }));
+        self.begin(Announcement::Drain);
+    }
+
+    /// The notice for a client that connects while the others are told to reconnect.
+    pub(crate) fn notice_for_new(&mut self, now: Instant) -> Option<Notice> {
+        let drain = self.drain.as_mut()?;
+        let within = drain.until.saturating_duration_since(now);
+        Some(drain.notice(within))
     }
 
     /// Whether some client has not been told.
@@ -72,15 +100,15 @@ impl Announcements {
 
     /// The notice for the next client.
     pub(crate) fn notice(&mut self) -> Option<Notice> {
-        Some(match self.current.as_mut()? {
+        Some(match self.current.as_ref()? {
             Announcement::Notice(code) => Notice {
                 code,
                 reconnect_in_ms: None,
             },
-            Announcement::Drain { within_ms, rng } => Notice {
-                code: "draining",
-                reconnect_in_ms: Some(rng.random_range(0..=*within_ms)),
-            },
+            Announcement::Drain => {
+                let drain = self.drain.as_mut()?;
+                drain.notice(drain.within)
+            }
         })
     }
 

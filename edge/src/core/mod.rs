@@ -328,10 +328,10 @@ impl Core {
         self.effects.dirty_lanes(LaneId::Players) > 0
     }
 
-    /// Tells every client to reconnect, at random times within `within`.
-    pub fn drain(&mut self, within: Duration) {
+    /// Tells every client to reconnect, at random times within `within`. Clients that connect later are told as well.
+    pub fn drain(&mut self, within: Duration, now: Now) {
         let seed = self.state.rng.random();
-        self.state.hub.announcements.drain(within, seed);
+        self.state.hub.announcements.drain(within, now.at, seed);
     }
 
     /// Whether the owner has not yet reported some entry as processed. Takes time in proportion to the number of rooms.

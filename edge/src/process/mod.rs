@@ -27,13 +27,13 @@ use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::server::listen::{ListenError, Listener, bind};
+use crate::server::listen::{ListenError, Listener, ListenerEnd, bind};
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::EdgeConfig;
-use thread::ShardThread;
+use thread::{ShardThread, Stop};
 
 pub use options::{BusSource, EdgeError, EdgeOptions, admission};
 
@@ -48,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Edge {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
-    stop: watch::Sender<Option<Duration>>,
+    stop: watch::Sender<Option<Stop>>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
     alive: Option<AbortHandle>,
@@ -81,7 +81,8 @@ impl Edge {
 
     async fn stop(mut self, within: Duration) {
         self.supervisor.stand_down();
-        self.stop.send_replace(Some(within));
+        let listeners = ListenerEnd::Close;
+        self.stop.send_replace(Some(Stop { within, listeners }));
         let gone = async { while self.ended.recv().await.is_some() {} };
         let grace = within + GRACE;
         if tokio::time::timeout(grace, gone).await.is_err() {

@@ -22,7 +22,7 @@ use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
-use crate::server::listen::Listener;
+use crate::server::listen::{Listener, ListenerEnd};
 use crate::server::routes::{Route, Routes};
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
@@ -33,6 +33,15 @@ use crate::shard::{self, FlushOptions, LogRefusals};
 
 /// The most time for the close handshakes of a shard that has failed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a shard ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    /// The time over which clients are told to reconnect.
+    pub(super) within: Duration,
+    /// The end of its listeners.
+    pub(super) listeners: ListenerEnd,
+}
 
 /// Everything that a shard's thread needs to start.
 pub(super) struct ShardThread {
@@ -48,8 +57,8 @@ pub(super) struct ShardThread {
     pub(super) metrics: ShardMetrics,
     pub(super) supervisor: Supervisor,
     pub(super) pulse: Pulse,
-    /// The time over which clients are told to reconnect, once the shard is to end.
-    pub(super) stopped: watch::Receiver<Option<Duration>>,
+    /// Set once the shard is to end.
+    pub(super) stopped: watch::Receiver<Option<Stop>>,
     pub(super) errors: NatsErrors,
     pub(super) ready: mpsc::Sender<Result<(), EdgeError>>,
     pub(super) _running: mpsc::Sender<()>,
@@ -122,25 +131,28 @@ impl ShardThread {
         shard::start(&shard, to, flush, self.metrics).await?;
         pulse.begin();
         let driving = server.start(&supervisor, pulse);
-        let accepting = self.listeners.into_iter().map(|listener| {
-            let accepting = server.accept(listener, &supervisor);
-            supervisor.keep_local("accept", accepting)
-        });
-        let accepting: Vec<_> = accepting.collect();
+        let (end, ended) = watch::channel(None);
+        for listener in self.listeners {
+            let accepting = server.accept(listener, &supervisor, ended.clone());
+            supervisor.keep_local("accept", accepting);
+        }
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
-        let within = match stopped.wait_for(Option::is_some).await {
-            Ok(within) => within.unwrap_or_default(),
+        let stop = match stopped.wait_for(Option::is_some).await {
+            Ok(stop) => *stop,
             // The process has dropped the sender, so it ends.
-            Err(_) => Duration::ZERO,
+            Err(_) => None,
         };
-        for accepting in accepting {
-            accepting.abort();
-        }
+        let stop = stop.unwrap_or(Stop {
+            within: Duration::ZERO,
+            listeners: ListenerEnd::Close,
+        });
+        end.send_replace(Some(stop.listeners));
+        let draining = drain((&shard, &server), connections.clone(), stop.within);
         tokio::select! {
             biased;
             () = supervisor.failed() => {}
-            drained = supervisor.guard("drain", drain(&shard, connections.clone(), within)) => {
+            drained = supervisor.guard("drain", draining) => {
                 drained.ok();
             }
         }
@@ -191,23 +203,31 @@ fn server(
 }
 
 /// Tells clients to reconnect at times spread over the drain time, waits for them to leave, and closes the remaining
-/// connections.
-async fn drain(shard: &Rc<Shard>, mut connections: Connections, within: Duration) {
+/// connections. Clients whose handshakes are in progress are told as soon as they are connected.
+async fn drain(
+    (shard, server): (&Rc<Shard>, &Server),
+    mut connections: Connections,
+    within: Duration,
+) {
     const POLL_INTERVAL: Duration = Duration::from_millis(20);
-    shard.run(|core, _, _| core.drain(within));
+    shard.run(|core, _, now| core.drain(within, now));
     // Clients that are told last get up to a second more, or nothing if `within` is zero.
     let end = tokio::time::Instant::now() + within + within.min(Duration::from_secs(1));
-    while !connections.is_empty() && tokio::time::Instant::now() < end {
+    while !server.is_empty() && tokio::time::Instant::now() < end {
         tokio::time::sleep(POLL_INTERVAL).await;
-    }
-    for conn in connections.open_keys() {
-        connections.close(conn, ErrorKind::GoingAway);
     }
     // The last inputs, and the entries that the players are lost, must be stored and processed, because no other process
     // appends them again.
     let end = tokio::time::Instant::now() + Duration::from_secs(1);
-    let is_done = || connections.is_empty() && !shard.read(Core::has_unprocessed);
-    while !is_done() && tokio::time::Instant::now() < end {
+    loop {
+        // A handshake may have opened another one.
+        for conn in connections.open_keys() {
+            connections.close(conn, ErrorKind::GoingAway);
+        }
+        let is_done = server.is_empty() && !shard.read(Core::has_unprocessed);
+        if is_done || tokio::time::Instant::now() >= end {
+            return;
+        }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -86,6 +86,11 @@ impl ServerContext {
         })
     }
 
+    /// Whether a handshake is in progress, or a listener waits for the next one.
+    pub(super) fn has_handshakes(&self) -> bool {
+        self.handshakes.available_permits() < self.options.handshakes.max(1)
+    }
+
     /// The name of a connection, for the log.
     pub(super) fn name(&self, key: ConnKey) -> ConnName<'_> {
         ConnName {

@@ -40,12 +40,13 @@ use std::time::Duration;
 use grandstand_common::id::EdgeId;
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use connections::Connections;
 use context::{ServerContext, ServerOptions};
 use driver::Driver;
-use listen::Listener;
+use listen::{Listener, ListenerEnd};
 use metrics::ServerMetrics;
 use routes::Routes;
 use yielding::yield_cpu;
@@ -88,8 +89,8 @@ impl Server {
         supervisor.keep_local("connections", driver.drive(pulse))
     }
 
-    /// Accepts the connections of a listener forever. `supervisor` starts their handshakes. Dropping the future only stops
-    /// accepting.
+    /// Accepts the connections of a listener until `end` says otherwise, or forever if its sender is dropped. `supervisor`
+    /// starts their handshakes.
     ///
     /// # Errors
     /// If the listener cannot be registered with the running runtime.
@@ -97,9 +98,15 @@ impl Server {
         &self,
         listener: Listener,
         supervisor: &Supervisor,
+        end: watch::Receiver<Option<ListenerEnd>>,
     ) -> impl Future<Output = io::Result<()>> + use<> {
         let driver = Rc::clone(&self.driver);
-        listen::drive_accept(driver, listener, supervisor.clone())
+        listen::drive_accept(driver, listener, supervisor.clone(), end)
+    }
+
+    /// Whether no connection is open, and no handshake is in progress. False while a listener accepts.
+    pub fn is_empty(&self) -> bool {
+        self.context.connections.is_empty() && !self.context.has_handshakes()
     }
 
     #[cfg(test)]

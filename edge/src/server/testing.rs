@@ -10,6 +10,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::supervisor::Supervisor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::conn::key::ConnKey;
@@ -19,7 +20,7 @@ use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
-use crate::server::listen::{ListenOptions, Listener, bind};
+use crate::server::listen::{ListenOptions, Listener, ListenerEnd, bind};
 use crate::server::metrics::ServerMetrics;
 use crate::server::routes::{Page, Pages, Route, Routes};
 use crate::server::tls::Tls;
@@ -95,6 +96,10 @@ pub(crate) struct Rig {
     pub(crate) server: Server,
     pub(crate) conns: Connections,
     pub(crate) addr: SocketAddr,
+    /// A copy of the listening socket.
+    pub(crate) copy: std::net::TcpListener,
+    /// Ends the listener. Closed once it has ended.
+    pub(crate) end: watch::Sender<Option<ListenerEnd>>,
     recorder: Rc<Recorder>,
 }
 
@@ -168,13 +173,17 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             is_proxied: setup.is_proxied,
         };
         let addr = listener.socket.local_addr().unwrap();
+        let copy = listener.socket.try_clone().unwrap();
         let supervisor = Supervisor::default();
         server.start(&supervisor, Rc::default());
-        supervisor.keep_local("accept", server.accept(listener, &supervisor));
+        let (end, ended) = watch::channel(None);
+        supervisor.keep_local("accept", server.accept(listener, &supervisor, ended));
         let rig = Rig {
             server,
             conns,
             addr,
+            copy,
+            end,
             recorder,
         };
         tokio::time::timeout(PATIENCE * 3, test(rig)).await.unwrap();

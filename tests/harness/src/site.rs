@@ -64,9 +64,22 @@ impl Site {
         Self::on_nats_with(&[]).await
     }
 
-    /// As [`Self::on_nats`], with edges that drain for one second.
+    /// As [`Self::on_nats`], with edges that drain for one second, after they have accepted clients for 0.3 s more.
     pub async fn quickly_drained() -> Self {
-        Self::on_nats_with(&[("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "1000")]).await
+        Self::on_nats_with(&[
+            ("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", "300"),
+            ("GRANDSTAND_EDGE_EDGE_DRAIN_MS", "1000"),
+        ])
+        .await
+    }
+
+    /// As [`Self::on_nats`], with processes that end only when they are asked twice.
+    pub async fn never_drained() -> Self {
+        Self::on_nats_with(&[
+            ("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", "3600000"),
+            ("GRANDSTAND_WORKER_WORKER_DRAIN_MS", "3600000"),
+        ])
+        .await
     }
 
     async fn on_nats_with(variables: &[(&str, &str)]) -> Self {
@@ -75,11 +88,12 @@ impl Site {
         let worker = Start::worker()
             .flag("--nats", nats.url())
             .env("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_DELAY_MS", 1000);
-        let edge = |name: &str| {
-            let start = edge(&nats.url()).flag("--name", name);
+        let with_variables = |start: Start| {
             let variables = variables.iter();
             variables.fold(start, |start, (name, value)| start.env(name, value))
         };
+        let worker = with_variables(worker);
+        let edge = |name: &str| with_variables(edge(&nats.url()).flag("--name", name));
         let (worker, first, second) = tokio::join!(
             Process::start(worker, false),
             Process::start(edge("first"), true),
@@ -143,12 +157,13 @@ pub fn everywhere() -> [(&'static str, Role); 2] {
     [("memory-*", Role::Player), ("relay-*", Role::Player)]
 }
 
-/// An edge that trusts [`token`]s.
+/// An edge that trusts [`token`]s and has no balancer in front.
 pub fn edge(nats: &str) -> Start {
     Start::edge()
         .flag("--nats", nats)
         .flag("--shards", 1)
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
+        .env("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", 0)
 }
 
 /// A token that is valid for `seconds`.

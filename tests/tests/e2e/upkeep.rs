@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grandstand_harness::client::Client;
-use grandstand_harness::process::get;
+use grandstand_harness::process::{Process, get};
 use grandstand_harness::site::Site;
 use serde_json::json;
 
@@ -11,6 +11,8 @@ on! {
     on_nats: nats_is_restarted_and_the_game_goes_on, nats_stalls_and_the_game_goes_on;
     embedded: the_admin_port_answers;
     quickly_drained: an_edge_ends_in_good_order;
+    never_drained: an_edge_accepts_clients_until_the_balancer_has_taken_it_out,
+        a_worker_that_is_told_twice_ends_at_once;
 }
 
 const ROOM: &str = "relay-1";
@@ -43,6 +45,44 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
     moved.until_answered(ROOM).await;
     let both = |c: &Client| c.rooms[ROOM].view["count"] == 2;
     carol.until("both inputs show for carol", both).await;
+}
+
+async fn an_edge_accepts_clients_until_the_balancer_has_taken_it_out(mut site: Site) {
+    site.edges[0].term();
+    unready(&site.edges[0]).await;
+    let mut alice = site.client(0, "alice").await;
+    alice.join(ROOM, json!({})).await;
+    alice.input(ROOM, json!(1)).await;
+    alice.until_answered(ROOM).await;
+    assert!(!alice.has_notice("draining"));
+    // The second signal does not wait for anything.
+    site.edges[0].term();
+    assert!(site.edges[0].ended().await.success());
+    assert_eq!(alice.until_closed().await, 1006);
+}
+
+async fn a_worker_that_is_told_twice_ends_at_once(mut site: Site) {
+    let mut alice = site.client(0, "alice").await;
+    alice.join(ROOM, json!({})).await;
+    // The partitions cannot be released.
+    site.nats.as_ref().unwrap().pause();
+    let worker = site.worker.as_mut().unwrap();
+    worker.term();
+    unready(worker).await;
+    worker.term();
+    assert!(worker.ended().await.success());
+}
+
+/// Waits until a process says that it ends.
+async fn unready(process: &Process) {
+    while !get(process.admin(), "/ready")
+        .await
+        .unwrap()
+        .1
+        .contains("draining")
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn nats_is_restarted_and_the_game_goes_on(mut site: Site) {

@@ -47,6 +47,9 @@ pub(super) fn on_open(
     if state.health.is_degraded() {
         notify(&state.hub, effects, ReplyTo { conn, id: None }, "degraded");
     }
+    if let Some(notice) = state.hub.announcements.notice_for_new(now.at) {
+        reply::send(&state.hub.clients, effects, conn, &notice.message(None));
+    }
 }
 
 /// Removes the client of a closed connection. Its players become `Lost`.

@@ -122,7 +122,7 @@ fn d26_one_notice_at_most_waits_for_each_client() {
         assert_eq!(got.len(), 1);
         assert_eq!(got[0]["code"], "recovered");
     }
-    bench.core.drain(Duration::from_secs(1));
+    bench.core.drain(Duration::from_secs(1), bench.now);
     bench.core.handle_bus(false, bench.now);
     bench.advance(1_000);
     let got = bench.take_messages(conns[0]);

@@ -173,7 +173,7 @@ impl Bench {
     }
 
     /// Opens a client while the bus is degraded, which it is told.
-    fn open_degraded(&mut self, index: u32) -> ConnKey {
+    fn open_with_notice(&mut self, index: u32) -> ConnKey {
         let conn = ConnKey {
             index,
             generation: 0,

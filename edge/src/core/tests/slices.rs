@@ -39,7 +39,7 @@ fn d25_a_notice_for_all_clients_is_sent_in_slices() {
         slices += 1;
         if slices == 10 {
             // A client that comes meanwhile is told once, whatever its slot.
-            let late = [0, 200].map(|index| bench.open_degraded(index));
+            let late = [0, 200].map(|index| bench.open_with_notice(index));
             assert_eq!(bench.take_codes(&late), [["degraded"], ["degraded"]]);
             bench.core.handle_closed(conns[50], bench.now);
         }
@@ -72,7 +72,7 @@ fn d25_a_later_notice_for_all_clients_reaches_each_once() {
         assert_eq!(codes, all);
     }
     // All of them are told to reconnect, whatever happens meanwhile.
-    bench.core.drain(Duration::from_secs(10));
+    bench.core.drain(Duration::from_secs(10), bench.now);
     assert!(bench.flush_once());
     bench.lose_bus();
     while bench.flush_once() {}
@@ -83,6 +83,21 @@ fn d25_a_later_notice_for_all_clients_reaches_each_once() {
         times.insert(got[0]["reconnect_in_ms"].as_u64().unwrap());
     }
     assert!(times.len() > 20 && times.iter().all(|ms| *ms <= 10_000));
+}
+
+#[test]
+fn a_client_that_connects_during_the_drain_is_told_to_reconnect_before_its_end() {
+    let mut bench = Bench::new();
+    bench.core.drain(Duration::from_secs(10), bench.now);
+    while bench.flush_once() {}
+    for (index, passed_ms, left_ms) in [(1, 0, 10_000), (2, 9_000, 1_000), (3, 1_000, 0)] {
+        bench.advance(passed_ms);
+        let conn = bench.open_with_notice(index);
+        let got = bench.take_messages(conn);
+        assert_eq!((got.len(), &got[0]["code"]), (1, &"draining".into()));
+        let wait = got[0]["reconnect_in_ms"].as_u64().unwrap();
+        assert!(wait <= left_ms, "{wait}");
+    }
 }
 
 #[test]

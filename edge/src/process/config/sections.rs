@@ -28,7 +28,9 @@ pub struct EdgeSection {
     pub origins: Vec<String>,
     /// Milliseconds of silence after which a client is pinged; after the same time again it is closed.
     pub heartbeat_ms: u64,
-    /// Milliseconds over which clients are told to reconnect when the edge shuts down.
+    /// Milliseconds for which the edge still accepts clients when it shuts down, although `/ready` says no.
+    pub drain_wait_ms: u64,
+    /// Milliseconds over which clients are told to reconnect after that.
     pub drain_ms: u64,
     /// Milliseconds for which a shard may stand still before `/health` fails.
     pub liveness_ms: u64,
@@ -46,6 +48,7 @@ impl Default for EdgeSection {
             exclusive: true,
             origins: Vec::new(),
             heartbeat_ms: 25_000,
+            drain_wait_ms: 5_000,
             drain_ms: 10_000,
             liveness_ms: 5_000,
             yield_cpu: true,
@@ -75,6 +78,7 @@ impl EdgeSection {
             }
         }
         checks.range("edge.heartbeat_ms", self.heartbeat_ms, 1000..=3_600_000);
+        checks.range("edge.drain_wait_ms", self.drain_wait_ms, 0..=3_600_000);
         checks.range("edge.drain_ms", self.drain_ms, 0..=3_600_000);
         checks.range("edge.liveness_ms", self.liveness_ms, 500..=3_600_000);
     }

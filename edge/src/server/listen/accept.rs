@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use grandstand_common::supervisor::Supervisor;
 use rustix::io::Errno;
-use tokio::net::TcpListener;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::warn;
 
 use crate::server::driver::Driver;
@@ -34,8 +34,17 @@ pub struct Listener {
     pub is_proxied: bool,
 }
 
-/// Accepts connections forever and starts their handshakes on the running `LocalSet`. Dropping the future only stops
-/// accepting.
+/// The end of a listener: what becomes of the connections in its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerEnd {
+    /// They are accepted, then the socket is closed.
+    Close,
+    /// They stay in the queue, because another process has the socket as well.
+    HandOver,
+}
+
+/// Accepts connections and starts their handshakes on the running `LocalSet`, until `end` says otherwise, or forever if its
+/// sender is dropped.
 ///
 /// # Errors
 /// If the listener cannot be registered with the running runtime.
@@ -43,6 +52,7 @@ pub(crate) async fn drive_accept(
     driver: Rc<Driver>,
     listener: Listener,
     supervisor: Supervisor,
+    mut end: watch::Receiver<Option<ListenerEnd>>,
 ) -> io::Result<()> {
     let Listener {
         socket,
@@ -52,29 +62,46 @@ pub(crate) async fn drive_accept(
     let listener = TcpListener::from_std(socket)?;
     let spare = SpareFiles::of_this_process();
     let context = Rc::clone(&driver.context);
+    let begin = |(socket, peer), permit| {
+        context.metrics.accepted.inc();
+        let arrival = Arrival {
+            socket,
+            peer,
+            tls: tls.as_ref().map(Tls::config),
+            is_proxied,
+        };
+        start(&driver, &supervisor, arrival, permit);
+    };
+    let ended = async {
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => *end,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::pin!(ended);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
-    loop {
+    let end = loop {
         if context.handshakes.available_permits() == 0 {
             context.metrics.accept_waits.inc();
         }
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&context.handshakes).acquire_owned().await else {
-            return Ok(());
+        let accepting = async {
+            let permit = Arc::clone(&context.handshakes).acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        match listener.accept().await {
+        // Nothing is lost if `accepting` is dropped: it ends with the accept.
+        let (permit, arrived) = tokio::select! {
+            biased;
+            end = &mut ended => break end,
+            // The semaphore is never closed.
+            (Ok(permit), arrived) = accepting => (permit, arrived),
+        };
+        match arrived {
             Ok((socket, peer)) => {
                 let Some(socket) = spare.keep(socket, &context.metrics).await else {
                     continue;
                 };
                 pause = MIN_PAUSE;
-                context.metrics.accepted.inc();
-                let arrival = Arrival {
-                    socket,
-                    peer,
-                    tls: tls.as_ref().map(Tls::config),
-                    is_proxied,
-                };
-                start(&driver, &supervisor, arrival, permit);
+                begin((socket, peer), permit);
                 accepted += 1;
                 if accepted >= context.options.accepts {
                     accepted = 0;
@@ -89,7 +116,18 @@ pub(crate) async fn drive_accept(
             }
             Err(_) => context.metrics.on_accept_failure(AcceptFailure::Connection),
         }
+    };
+    if end == Some(ListenerEnd::Close) {
+        let listener = listener.into_std()?;
+        // The kernel resets the connections that are still in the queue when the socket is closed.
+        while let Ok(permit) = Arc::clone(&context.handshakes).try_acquire_owned()
+            && let Ok((socket, peer)) = listener.accept()
+        {
+            socket.set_nonblocking(true)?;
+            begin((TcpStream::from_std(socket)?, peer), permit);
+        }
     }
+    Ok(())
 }
 
 /// Runs a handshake in a task of its own, whose memory is freed when the connection opens.

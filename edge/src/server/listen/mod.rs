@@ -9,6 +9,6 @@ mod accept;
 #[cfg(test)]
 mod tests;
 
-pub use accept::Listener;
 pub(crate) use accept::drive_accept;
+pub use accept::{Listener, ListenerEnd};
 pub use bind::{ListenError, ListenOptions, bind, capped};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::accept::is_exhaustion;
 use super::*;
 use crate::server::context::ServerOptions;
-use crate::server::testing::{Setup, UPGRADE, run};
+use crate::server::testing::{Peer, Setup, UPGRADE, run};
 
 fn options(addr: impl Into<SocketAddr>) -> ListenOptions {
     ListenOptions::new(addr.into())
@@ -177,5 +177,36 @@ fn simultaneous_requests_are_answered_a_few_per_turn() {
             rounds += usize::from(now > 0);
         }
         assert!(rounds >= CLIENTS / EACH / 2, "{rounds}");
+    });
+}
+
+#[test]
+fn connections_in_the_queue_are_accepted_before_a_listener_closes() {
+    const CLIENTS: usize = 20;
+    run(bounded(CLIENTS, 1), async |rig| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| TcpStream::connect(rig.addr).unwrap())
+            .collect();
+        rig.end.send_replace(Some(ListenerEnd::Close));
+        rig.until(|| rig.end.is_closed().then_some(())).await;
+        for client in clients {
+            client.set_nonblocking(true).unwrap();
+            let mut peer = Peer(tokio::net::TcpStream::from_std(client).unwrap());
+            assert!(!rig.server.is_empty());
+            peer.write(format!("{UPGRADE}\r\n")).await;
+            assert!(peer.head().await.starts_with("HTTP/1.1 101 "));
+        }
+    });
+}
+
+#[test]
+fn connections_in_the_queue_wait_for_the_other_process_that_has_the_listener() {
+    run(Setup::default(), async |rig| {
+        let copy = rig.copy.try_clone().unwrap();
+        let _client = TcpStream::connect(rig.addr).unwrap();
+        rig.end.send_replace(Some(ListenerEnd::HandOver));
+        rig.until(|| rig.end.is_closed().then_some(())).await;
+        assert!(rig.server.is_empty());
+        copy.accept().unwrap();
     });
 }
