@@ -126,7 +126,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn make(args: &Args, secret: &[u8], now_ms: u64) -> Result<String, Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, text);
-    let signer = Signer::hs256(secret).map_err(|e| usage(e.to_string()))?;
+    let signer = Signer::hs256(secret).map_err(|e| usage(format!("the secret {e}")))?;
     let mut claims = Claims::new(args.user.clone(), now_ms / 1000 + args.ttl.as_secs());
     for Rule { pattern, role } in &args.rooms {
         claims = claims
@@ -139,11 +139,17 @@ fn make(args: &Args, secret: &[u8], now_ms: u64) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use grandstand_common::auth::{AuthError, Verifier};
+    use grandstand_common::auth::{AuthError, Expected, Key, Verifier};
 
     use super::*;
 
     const NOW_MS: u64 = 1_767_225_600_000;
+
+    const SECRET: &[u8] = b"a secret for tests only, 32 bytes";
+
+    fn verifier(secret: &[u8]) -> Verifier {
+        Verifier::new(vec![Key::secret(secret).unwrap()], Expected::default())
+    }
 
     #[derive(Parser)]
     struct Line {
@@ -160,9 +166,9 @@ mod tests {
     fn an_edge_takes_the_token_until_it_ends() {
         let rooms = ["--room", "memory-42=player", "--room", "memory-*=spectator"];
         let args = args(&[&rooms[..], &["--ttl", "15m", "--options", r#"{"team":1}"#]].concat());
-        let token = make(&args.unwrap(), b"s", NOW_MS).unwrap();
-        let verifier = Verifier::hs256(b"s").unwrap();
-        let grants = verifier.verify(&token, NOW_MS).unwrap();
+        let token = make(&args.unwrap(), SECRET, NOW_MS).unwrap();
+        let ours = verifier(SECRET);
+        let grants = ours.verify(&token, NOW_MS).unwrap();
         assert_eq!(grants.player().as_str(), "alice");
         assert_eq!(grants.expires_ms(), Some(NOW_MS + 15 * 60_000));
         let role = |room: &str| grants.role(&room.parse().unwrap());
@@ -172,9 +178,9 @@ mod tests {
         assert_eq!(role("memory-7").unwrap().0, Role::Spectator);
         assert_eq!(role("relay-1"), None);
 
-        let late = verifier.verify(&token, NOW_MS + 15 * 60_000);
+        let late = ours.verify(&token, NOW_MS + 15 * 60_000);
         assert_eq!(late, Err(AuthError::Expired));
-        let other = Verifier::hs256(b"t").unwrap().verify(&token, NOW_MS);
+        let other = verifier(&[7; 32]).verify(&token, NOW_MS);
         assert_eq!(other, Err(AuthError::Signature));
     }
 
@@ -192,7 +198,9 @@ mod tests {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         let bad = args(&["--room", "a.b=player"]).unwrap();
-        let failure = make(&bad, b"s", NOW_MS).unwrap_err();
+        let short = make(&bad, b"s", NOW_MS).unwrap_err().to_string();
+        assert!(short.contains("the secret has 1 bytes"), "{short}");
+        let failure = make(&bad, SECRET, NOW_MS).unwrap_err();
         assert_eq!(failure.exit(), Exit::Usage);
         assert!(failure.to_string().contains("a.b"), "{failure}");
     }

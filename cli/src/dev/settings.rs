@@ -138,10 +138,11 @@ mod tests {
 
     #[test]
     fn a_random_secret_is_created_only_if_none_is_given() {
-        let given = settings(&["--secret", "s"], &[]).unwrap();
+        let secret = "a secret for tests only, 32 bytes";
+        let given = settings(&["--secret", secret], &[]).unwrap();
         assert_eq!(
             (given.edge.auth.secret.as_str(), given.made_secret),
-            ("s", None)
+            (secret, None)
         );
         let made = [0; 2].map(|_| settings(&[], &[]).unwrap());
         assert_eq!(

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
 use crate::auth::error::{AuthError, KeyError};
+use crate::auth::keys::check_secret;
 use crate::auth::rules;
 use crate::envelope::Role;
 
@@ -57,11 +58,9 @@ impl Signer {
     /// Signs with a shared secret (HS256).
     ///
     /// # Errors
-    /// If the secret is empty.
+    /// If it has fewer than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, KeyError> {
-        if secret.is_empty() {
-            return Err(KeyError::Empty);
-        }
+        check_secret(secret)?;
         Ok(Self(EncodingKey::from_secret(secret)))
     }
 

@@ -2,28 +2,38 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::auth::error::KeyError;
-use crate::auth::verifier::Verifier;
+use crate::auth::jwks_source::{JwksSource, SourceError};
+use crate::auth::keys::Key;
+use crate::auth::verifier::{Expected, Verifier};
 use crate::process::config::Checks;
 
 /// The most seconds that clocks may differ by.
 const MAX_LEEWAY_S: u64 = 3600;
 
-/// The least bytes of a secret for HS256 (RFC 7518 section 3.2).
-const MIN_SECRET_BYTES: usize = 32;
-
-/// The tokens to trust. Exactly one of `secret` and `public_key_file` is set.
+/// The tokens to trust. At least one key is configured.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
     /// The shared secret of tokens (HS256).
     pub secret: String,
-    /// A PEM file with the public key of the tokens' issuer (RS256, ES256, ES384, EdDSA).
-    pub public_key_file: PathBuf,
+    /// Another secret, whose tokens are valid as well while secrets are being exchanged.
+    pub previous_secret: String,
+    /// PEM files with a public key each of the tokens' issuers (RS256, ES256, ES384, EdDSA).
+    pub public_key_files: Vec<PathBuf>,
+    /// The issuer's key set (JWKS): an https address, or a file.
+    pub jwks: String,
+    /// A PEM file with the certificates to trust for that address; the system's if empty.
+    pub jwks_ca_file: PathBuf,
+    /// Seconds between two reads of the key set.
+    pub jwks_refresh_s: u64,
+    /// Seconds between two reads that tokens with an unknown `kid` cause.
+    pub jwks_min_refresh_s: u64,
     /// Seconds that clocks may differ by.
     pub leeway_s: u64,
     /// The `aud` that tokens must have; if empty, they must have none.
@@ -36,7 +46,12 @@ impl Default for AuthConfig {
     fn default() -> Self {
         Self {
             secret: String::new(),
-            public_key_file: PathBuf::new(),
+            previous_secret: String::new(),
+            public_key_files: Vec::new(),
+            jwks: String::new(),
+            jwks_ca_file: PathBuf::new(),
+            jwks_refresh_s: 300,
+            jwks_min_refresh_s: 10,
             leeway_s: 10,
             audience: String::new(),
             issuer: String::new(),
@@ -44,11 +59,15 @@ impl Default for AuthConfig {
     }
 }
 
-/// Leaves the secret out.
+/// Leaves the secrets out.
 impl fmt::Debug for AuthConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthConfig")
-            .field("public_key_file", &self.public_key_file)
+            .field("public_key_files", &self.public_key_files)
+            .field("jwks", &self.jwks)
+            .field("jwks_ca_file", &self.jwks_ca_file)
+            .field("jwks_refresh_s", &self.jwks_refresh_s)
+            .field("jwks_min_refresh_s", &self.jwks_min_refresh_s)
             .field("leeway_s", &self.leeway_s)
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
@@ -59,61 +78,156 @@ impl fmt::Debug for AuthConfig {
 /// Why an [`AuthConfig`] does not make a [`Verifier`].
 #[derive(Debug, thiserror::Error)]
 pub enum AuthConfigError {
-    /// Neither key is set, or both are.
-    #[error("needs exactly one of `secret` and `public_key_file`")]
-    OneKey,
-    /// The file cannot be read.
-    #[error("cannot be read: {0}")]
-    File(#[from] io::Error),
-    /// The key cannot be used.
-    #[error("cannot be used: {0}")]
-    Key(#[from] KeyError),
+    /// No key is set.
+    #[error(
+        "needs a key that tokens are verified with: set `secret`, `public_key_files` or `jwks`"
+    )]
+    NoKey,
+    /// A secret cannot be used.
+    #[error("{1}")]
+    Secret(&'static str, KeyError),
+    /// A file cannot be read.
+    #[error("{path} cannot be read: {why}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: io::Error,
+    },
+    /// A key cannot be used.
+    #[error("{path} cannot be used: {why}", path = .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: KeyError,
+    },
+    /// The source of the key set cannot be used.
+    #[error("{0}")]
+    Jwks(SourceError),
+}
+
+impl AuthConfigError {
+    /// The key of the section that is wrong; `None` if it is the whole section.
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::NoKey => None,
+            Self::Secret(key, _) => Some(key),
+            Self::File { .. } | Self::Key { .. } => Some("public_key_files"),
+            Self::Jwks(error) => Some(error.key()),
+        }
+    }
 }
 
 impl AuthConfig {
     /// Checks the section, which is called `section` in the configuration (`auth`).
     pub fn validate(&self, section: &str, checks: &mut Checks) {
-        let leeway = format!("{section}.leeway_s");
-        checks.range(&leeway, self.leeway_s, 0..=MAX_LEEWAY_S);
-        let Err(why) = self.verifier() else { return };
-        let key = match why {
-            AuthConfigError::OneKey => section.to_owned(),
-            _ => format!("{section}.public_key_file"),
+        let range = |checks: &mut Checks, key: &str, value, range| {
+            checks.range(&format!("{section}.{key}"), value, range);
         };
-        checks.require(&key, false, || why.to_string());
+        range(checks, "leeway_s", self.leeway_s, 0..=MAX_LEEWAY_S);
+        range(checks, "jwks_refresh_s", self.jwks_refresh_s, 1..=86_400);
+        let least = self.jwks_min_refresh_s;
+        range(
+            checks,
+            "jwks_min_refresh_s",
+            least,
+            1..=self.jwks_refresh_s.max(1),
+        );
+        let found = self.verifier().err().into_iter().chain(self.jwks().err());
+        for why in found {
+            let key = match why.key() {
+                Some(key) => format!("{section}.{key}"),
+                None => section.to_owned(),
+            };
+            checks.require(&key, false, || why.to_string());
+        }
     }
 
-    /// Checks that the secret cannot be guessed from a token.
+    /// Finds a key set in a file that cannot be used yet, which does not stop a start.
     pub fn advise(&self, section: &str, checks: &mut Checks) {
-        let bytes = self.secret.len();
-        let key = format!("{section}.secret");
-        checks.require(&key, bytes == 0 || bytes >= MIN_SECRET_BYTES, || {
-            format!(
-                "has {bytes} bytes, but HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 section 3.2), because a shorter \
-                 one can be guessed from a token; make one with: head -c 32 /dev/urandom | base64"
-            )
-        });
+        if let Ok(Some(source)) = self.jwks()
+            && let Err(why) = source.check()
+        {
+            checks.require(&format!("{section}.jwks"), false, || why.to_string());
+        }
     }
 
-    /// Makes the verifier. Reads the key's file.
+    /// Makes the verifier. Reads the keys' files, but not the key set.
     ///
     /// # Errors
-    /// If neither or both keys are set, or the one that is set cannot be used.
+    /// If there is no key, or one cannot be used.
     pub fn verifier(&self) -> Result<Verifier, AuthConfigError> {
-        let file = self.public_key_file.as_os_str();
-        let verifier = match (self.secret.as_str(), file.is_empty()) {
-            ("", false) => Verifier::public_key(&std::fs::read(file)?)?,
-            (secret, true) if !secret.is_empty() => Verifier::hs256(secret.as_bytes())?,
-            _ => return Err(AuthConfigError::OneKey),
-        };
-        let verifier = verifier.leeway_s(self.leeway_s);
-        let verifier = match self.audience.as_str() {
-            "" => verifier,
-            audience => verifier.audience(audience),
-        };
-        Ok(match self.issuer.as_str() {
-            "" => verifier,
-            issuer => verifier.issuer(issuer),
-        })
+        Ok(Verifier::new(self.keys()?, self.expected()))
     }
+
+    /// Replaces the configured keys and the expected claims of a running verifier by those of this section. The key set
+    /// is not read again.
+    ///
+    /// # Errors
+    /// As [`verifier`](Self::verifier); then nothing is replaced.
+    pub fn apply(&self, verifier: &Verifier) -> Result<(), AuthConfigError> {
+        verifier.replace(self.keys()?, self.expected());
+        Ok(())
+    }
+
+    /// The source of the key set; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it is neither a path nor an address that can be used.
+    pub fn jwks(&self) -> Result<Option<JwksSource>, AuthConfigError> {
+        let ca = Some(self.jwks_ca_file.as_path()).filter(|path| !path.as_os_str().is_empty());
+        match self.jwks.as_str() {
+            "" => Ok(None),
+            source => JwksSource::new(source, ca)
+                .map(Some)
+                .map_err(AuthConfigError::Jwks),
+        }
+    }
+
+    /// The time between two reads of the key set, and that between two reads which unknown keys cause.
+    pub fn jwks_intervals(&self) -> (Duration, Duration) {
+        let seconds = Duration::from_secs;
+        (
+            seconds(self.jwks_refresh_s),
+            seconds(self.jwks_min_refresh_s),
+        )
+    }
+
+    fn keys(&self) -> Result<Vec<Key>, AuthConfigError> {
+        let secrets = [
+            ("secret", &self.secret),
+            ("previous_secret", &self.previous_secret),
+        ];
+        let secrets = secrets.into_iter().filter(|(_, secret)| !secret.is_empty());
+        let secrets = secrets.map(|(key, secret)| {
+            Key::secret(secret.as_bytes()).map_err(|why| AuthConfigError::Secret(key, why))
+        });
+        let files = self.public_key_files.iter().map(|path| read_key(path));
+        let keys = secrets.chain(files).collect::<Result<Vec<_>, _>>()?;
+        match keys.is_empty() && self.jwks.is_empty() {
+            true => Err(AuthConfigError::NoKey),
+            false => Ok(keys),
+        }
+    }
+
+    fn expected(&self) -> Expected {
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Expected {
+            leeway_ms: self.leeway_s.saturating_mul(1000),
+            audience: some(&self.audience),
+            issuer: some(&self.issuer),
+        }
+    }
+}
+
+fn read_key(path: &Path) -> Result<Key, AuthConfigError> {
+    let pem = std::fs::read(path).map_err(|why| AuthConfigError::File {
+        path: path.to_owned(),
+        why,
+    })?;
+    Key::pem(&pem).map_err(|why| AuthConfigError::Key {
+        path: path.to_owned(),
+        why,
+    })
 }

@@ -3,6 +3,9 @@
 use crate::envelope::MAX_JSON_DEPTH;
 use crate::error::ErrorKind;
 
+/// The least bytes of a secret for HS256 (RFC 7518 section 3.2).
+pub(super) const MIN_SECRET_BYTES: usize = 32;
+
 /// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -10,9 +13,18 @@ pub enum AuthError {
     /// The token is not three parts of base64, or has no JSON inside.
     #[error("the token is not a JWT")]
     Malformed,
-    /// The configured key is for another algorithm.
+    /// No configured key has the token's algorithm.
     #[error("the token must be signed with {0}")]
-    Algorithm(&'static str),
+    Algorithm(String),
+    /// No key has the token's `kid`.
+    #[error(
+        "no key of this edge has the `kid` of the token, or the only key for its algorithm; get a new token, or try again soon if \
+         the key is new"
+    )]
+    UnknownKey,
+    /// The header has `crit` (RFC 7515 section 4.1.11).
+    #[error("the token's header has `crit`, but this edge knows no extensions of tokens")]
+    Critical,
     /// The signature was made with another key, or the token was changed.
     #[error("the token's signature is wrong")]
     Signature,
@@ -62,15 +74,39 @@ impl AuthError {
 /// Why a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The secret is empty.
-    #[error("the secret is empty")]
-    Empty,
+    /// The secret is too short.
+    #[error(
+        "has {bytes} bytes, but HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 section 3.2), because a shorter secret can be \
+         guessed from a token; make one with: head -c 32 /dev/urandom | base64"
+    )]
+    Short {
+        /// The number of its bytes.
+        bytes: usize,
+    },
     /// The key is private: an edge must not have it.
     #[error("this is a private key; give the public key that belongs to it")]
     Private,
     /// The text is not a public key of a known kind.
     #[error("not a public key in PEM (RSA, ECDSA P-256 or P-384, Ed25519)")]
     NotPem,
+    /// The RSA key is too short, or longer than can be verified.
+    #[error("an RSA key of {bits} bits; it must have 2048 to 4096")]
+    RsaSize {
+        /// The bits of its modulus.
+        bits: usize,
+    },
+    /// The numbers of the key are not a key of its kind.
+    #[error("its numbers are no valid public key")]
+    Invalid,
+    /// A key for encryption.
+    #[error("it is for encryption (`use`)")]
+    Encryption,
+    /// A shared secret in a key set, which everybody who may read the set could sign with.
+    #[error("it is a shared secret; configure `auth.secret` instead")]
+    Shared,
+    /// A kind of key, or an algorithm, that no token may use.
+    #[error("its kind or algorithm is none of RS256, ES256, ES384 and EdDSA")]
+    Kind,
 }
 
 /// Why an entry of a token's `rooms` is invalid.

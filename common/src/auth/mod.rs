@@ -11,7 +11,17 @@ mod player;
 
 mod grants;
 
+mod keys;
+
 mod verifier;
+
+mod jwks;
+
+mod https;
+
+mod jwks_source;
+
+mod key_set;
 
 mod claims;
 
@@ -24,5 +34,8 @@ pub use self::claims::{Claims, Signer};
 pub use self::config::{AuthConfig, AuthConfigError};
 pub use self::error::{AuthError, KeyError, RuleError};
 pub use self::grants::{Grants, GrantsCache};
+pub use self::jwks_source::{JwksSource, ReadError, SourceError};
+pub use self::key_set::{KeySet, KeySetMetrics, Reads};
+pub use self::keys::Key;
 pub use self::player::player_name;
-pub use self::verifier::Verifier;
+pub use self::verifier::{Expected, Verifier};

@@ -1,102 +1,99 @@
-//! Verifies tokens with the configured key.
+//! Verifies tokens with the keys that the edge trusts.
 
 use std::fmt;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind as JwtError;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde::Deserialize;
+use jsonwebtoken::{Algorithm, Validation};
+// Held to read or replace one pointer.
+use parking_lot::RwLock;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 
-use crate::auth::error::{AuthError, KeyError};
+use crate::auth::error::AuthError;
 use crate::auth::grants::Grants;
+use crate::auth::keys::Key;
 use crate::auth::player::player_name;
 use crate::auth::rules::Rules;
 
-/// Verifies tokens.
-#[derive(Clone)]
-pub struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
-    algorithm: &'static str,
-    leeway_ms: u64,
+/// The algorithms of the keys that a key set may have.
+const PUBLIC: [Algorithm; 4] = [
+    Algorithm::RS256,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// The claims that tokens must have, beside those that every token has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The milliseconds that clocks may differ by.
+    pub leeway_ms: u64,
+    /// The `aud` that tokens must have; `None`: tokens with an `aud` are refused (RFC 7519 section 4.1.3).
+    pub audience: Option<String>,
+    /// The `iss` that tokens must have; any if `None`.
+    pub issuer: Option<String>,
+}
+
+/// Verifies tokens. Clones share the keys, which may be replaced at any time.
+#[derive(Clone, Default)]
+pub struct Verifier(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    trust: RwLock<Arc<Trust>>,
+    /// Notified when a token has a key that is not known, but may be in the key set by now.
+    missed: Notify,
+}
+
+/// All keys, and the claims that tokens must have.
+#[derive(Debug, Clone, Default)]
+struct Trust {
+    expected: Expected,
+    /// The keys of the configuration.
+    own: Vec<Key>,
+    /// The keys of the key set, and whether there is one.
+    set: Option<Vec<Key>>,
 }
 
 impl Verifier {
-    /// Verifies tokens with a shared secret (HS256).
-    ///
-    /// # Errors
-    /// If the secret is empty.
-    pub fn hs256(secret: &[u8]) -> Result<Self, KeyError> {
-        if secret.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        let key = DecodingKey::from_secret(secret);
-        Ok(Self::new(key, Algorithm::HS256, "HS256"))
+    /// Verifies tokens with these keys.
+    pub fn new(keys: Vec<Key>, expected: Expected) -> Self {
+        let verifier = Self::default();
+        verifier.replace(keys, expected);
+        verifier
     }
 
-    /// Verifies tokens with a public key. The key decides the algorithm: RS256, ES256, ES384 or EdDSA.
-    ///
-    /// # Errors
-    /// If `pem` is not a public key, or one of another kind.
-    pub fn public_key(pem: &[u8]) -> Result<Self, KeyError> {
-        const PRIVATE: &[u8] = b"PRIVATE KEY-----";
-        if pem.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
-            return Err(KeyError::Private);
-        }
-        if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            return Ok(Self::new(key, Algorithm::RS256, "RS256"));
-        }
-        if let Ok(key) = DecodingKey::from_ed_pem(pem) {
-            return Ok(Self::new(key, Algorithm::EdDSA, "EdDSA"));
-        }
-        let key = DecodingKey::from_ec_pem(pem).map_err(|_| KeyError::NotPem)?;
-        // An uncompressed point: one byte and two coordinates.
-        match key.try_get_as_bytes().map(<[u8]>::len) {
-            Ok(65) => Ok(Self::new(key, Algorithm::ES256, "ES256")),
-            Ok(97) => Ok(Self::new(key, Algorithm::ES384, "ES384")),
-            _ => Err(KeyError::NotPem),
-        }
+    /// Replaces the keys of the configuration, and the claims that tokens must have. Those of the key set stay.
+    pub fn replace(&self, keys: Vec<Key>, expected: Expected) {
+        self.change(|trust| {
+            trust.own = keys;
+            trust.expected = expected;
+        });
     }
 
-    fn new(key: DecodingKey, algorithm: Algorithm, name: &'static str) -> Self {
-        let mut validation = Validation::new(algorithm);
-        validation.required_spec_claims.clear();
-        // `verify` checks it against the caller's clock.
-        validation.validate_exp = false;
-        Self {
-            key,
-            validation,
-            algorithm: name,
-            leeway_ms: 0,
-        }
+    /// Says that there is a key set, whose keys may come later.
+    pub(super) fn expect_set(&self) {
+        self.change(|trust| trust.set.get_or_insert_default().clear());
     }
 
-    /// Tolerates clocks that differ by this many seconds.
-    #[must_use]
-    pub fn leeway_s(mut self, leeway_s: u64) -> Self {
-        self.leeway_ms = leeway_s.saturating_mul(1000);
-        self
+    /// Replaces the keys of the key set. Tokens of removed keys are refused from now on.
+    pub(super) fn replace_set(&self, keys: Vec<Key>) {
+        self.change(|trust| trust.set = Some(keys));
     }
 
-    /// Accepts only tokens whose `aud` is or contains `audience`. Without this, tokens with an `aud` are refused (RFC
-    /// 7519 section 4.1.3).
-    #[must_use]
-    pub fn audience(mut self, audience: &str) -> Self {
-        self.validation.set_audience(&[audience]);
-        self.validation
-            .required_spec_claims
-            .insert("aud".to_owned());
-        self
+    fn change(&self, change: impl FnOnce(&mut Trust)) {
+        let mut trust = self.0.trust.write();
+        change(Arc::make_mut(&mut trust));
     }
 
-    /// Accepts only tokens whose `iss` is `issuer`.
-    #[must_use]
-    pub fn issuer(mut self, issuer: &str) -> Self {
-        self.validation.set_issuer(&[issuer]);
-        self.validation
-            .required_spec_claims
-            .insert("iss".to_owned());
-        self
+    /// The number of keys.
+    pub fn keys(&self) -> usize {
+        self.0.trust.read().keys().count()
     }
 
     /// Verifies `token` at `now_ms` (Unix).
@@ -104,14 +101,123 @@ impl Verifier {
     /// # Errors
     /// Why the token was refused.
     pub fn verify(&self, token: &str, now_ms: u64) -> Result<Grants, AuthError> {
-        let data = jsonwebtoken::decode::<RawClaims>(token, &self.key, &self.validation)
-            .map_err(|why| self.reason(why.kind()))?;
-        let claims = data.claims;
+        let trust = Arc::clone(&self.0.trust.read());
+        let opened = trust.open(token);
+        if matches!(opened, Err(AuthError::UnknownKey)) {
+            self.0.missed.notify_one();
+        }
+        trust.grants(&opened?, now_ms)
+    }
+
+    /// Waits until a token has a key that is not known.
+    pub(super) async fn missed(&self) {
+        self.0.missed.notified().await;
+    }
+}
+
+impl Trust {
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.own.iter().chain(self.set.iter().flatten())
+    }
+
+    /// Checks the signature, `aud` and `iss`.
+    fn open(&self, token: &str) -> Result<RawClaims, AuthError> {
+        let header = RawHeader::of(token).ok_or(AuthError::Malformed)?;
+        if header.crit {
+            return Err(AuthError::Critical);
+        }
+        let algorithm = header.alg.parse::<Algorithm>().ok();
+        let fits = |key: &&Key| Some(key.algorithm()) == algorithm;
+        let kid = header.kid.as_deref();
+        let named = |key: &&Key| kid.is_some() && key.id() == kid;
+        if let Some(key) = self.keys().find(named) {
+            return match self.keys().any(|key| named(&key) && fits(&key)) {
+                true => self.try_keys(self.keys().filter(named).filter(fits), token),
+                false => Err(AuthError::Algorithm(format!("{:?}", key.algorithm()))),
+            };
+        }
+        let unnamed = |key: &&Key| key.id().is_none();
+        let opened = self.try_keys(self.keys().filter(unnamed).filter(fits), token);
+        if !matches!(opened, Err(AuthError::Signature | AuthError::UnknownKey)) {
+            return opened;
+        }
+        // A token without `kid` may be signed with a key that has one, if there is no doubt which.
+        let mut of_set = self.set.iter().flatten().filter(fits);
+        if let (None, Some(only), None) = (kid, of_set.next(), of_set.next()) {
+            return self.try_keys([only].into_iter(), token);
+        }
+        let may_be_new = algorithm.is_some_and(|algorithm| PUBLIC.contains(&algorithm))
+            && self
+                .set
+                .as_ref()
+                .is_some_and(|set| kid.is_some() || set.is_empty());
+        match self.keys().any(|key| fits(&key)) {
+            _ if may_be_new => Err(AuthError::UnknownKey),
+            true => opened,
+            false => Err(AuthError::Algorithm(self.algorithms())),
+        }
+    }
+
+    /// Opens a token with the first of these keys that fits.
+    fn try_keys<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a Key>,
+        token: &str,
+    ) -> Result<RawClaims, AuthError> {
+        let mut why = AuthError::UnknownKey;
+        for key in keys {
+            let validation = self.validation(key.algorithm());
+            match jsonwebtoken::decode::<RawClaims>(token, key.decoding(), &validation) {
+                Ok(data) => return Ok(data.claims),
+                Err(error) => why = reason(error.kind()),
+            }
+            if why != AuthError::Signature {
+                break;
+            }
+        }
+        Err(why)
+    }
+
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.required_spec_claims.clear();
+        // `grants` checks it against the caller's clock.
+        validation.validate_exp = false;
+        let required = &mut validation.required_spec_claims;
+        if self.expected.audience.is_some() {
+            required.insert("aud".to_owned());
+        }
+        if self.expected.issuer.is_some() {
+            required.insert("iss".to_owned());
+        }
+        if let Some(audience) = &self.expected.audience {
+            validation.set_audience(&[audience]);
+        }
+        if let Some(issuer) = &self.expected.issuer {
+            validation.set_issuer(&[issuer]);
+        }
+        validation
+    }
+
+    /// The algorithms of all keys, for people.
+    fn algorithms(&self) -> String {
+        let mut names: Vec<_> = self
+            .keys()
+            .map(|key| format!("{:?}", key.algorithm()))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(" or ")
+    }
+
+    /// Checks the times, and reads the permissions.
+    fn grants(&self, claims: &RawClaims, now_ms: u64) -> Result<Grants, AuthError> {
+        let leeway_ms = self.expected.leeway_ms;
         let expires_ms = millis(claims.exp.as_ref()).ok_or(AuthError::Claim {
             claim: "exp",
             expected: "a time in Unix seconds",
         })?;
-        let last_ms = expires_ms.saturating_add(self.leeway_ms);
+        let last_ms = expires_ms.saturating_add(leeway_ms);
         if last_ms <= now_ms {
             return Err(AuthError::Expired);
         }
@@ -125,7 +231,7 @@ impl Verifier {
                 claim: "nbf",
                 expected: "a time in Unix seconds",
             })?;
-            if from_ms > now_ms.saturating_add(self.leeway_ms) {
+            if from_ms > now_ms.saturating_add(leeway_ms) {
                 return Err(AuthError::TooEarly);
             }
         }
@@ -137,27 +243,45 @@ impl Verifier {
         let rooms = Rules::parse(claims.rooms.as_deref())?;
         Ok(Grants::new(player, expires_ms, rooms))
     }
+}
 
-    fn reason(&self, error: &JwtError) -> AuthError {
-        match error {
-            JwtError::InvalidSignature => AuthError::Signature,
-            JwtError::InvalidAlgorithm | JwtError::InvalidAlgorithmName => {
-                AuthError::Algorithm(self.algorithm)
-            }
-            JwtError::InvalidAudience => AuthError::Audience,
-            JwtError::InvalidIssuer => AuthError::Issuer,
-            JwtError::MissingRequiredClaim(claim) if claim == "aud" => AuthError::Audience,
-            JwtError::MissingRequiredClaim(claim) if claim == "iss" => AuthError::Issuer,
-            _ => AuthError::Malformed,
-        }
+fn reason(error: &JwtError) -> AuthError {
+    match error {
+        JwtError::InvalidSignature => AuthError::Signature,
+        JwtError::InvalidAudience => AuthError::Audience,
+        JwtError::InvalidIssuer => AuthError::Issuer,
+        JwtError::MissingRequiredClaim(claim) if claim == "aud" => AuthError::Audience,
+        JwtError::MissingRequiredClaim(claim) if claim == "iss" => AuthError::Issuer,
+        _ => AuthError::Malformed,
     }
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
+        f.debug_tuple("Verifier")
+            .field(&self.0.trust.read())
+            .finish()
+    }
+}
+
+/// The parts of a token's header that choose the key.
+#[derive(Deserialize)]
+struct RawHeader {
+    alg: String,
+    kid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+}
+
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+impl RawHeader {
+    fn of(token: &str) -> Option<Self> {
+        let (header, rest) = token.split_once('.')?;
+        rest.split_once('.')?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
     }
 }
 

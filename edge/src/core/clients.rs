@@ -2,18 +2,18 @@
 
 mod config;
 
-use std::sync::Arc;
+mod membership;
+
 use std::time::{Duration, Instant};
 
 use grandstand_common::auth::{AuthError, Grants, GrantsCache, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::Lane as LaneId;
 use smallvec::SmallVec;
 
 use super::effects::{Effects, Timer};
-use super::ids::{LaneKey, RoomKey};
+use super::ids::RoomKey;
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
@@ -21,52 +21,13 @@ use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Charge, TokenBucket};
 
 pub use config::ClientConfig;
+pub(crate) use membership::{JoinRequest, Membership, Memberships};
 
 /// The time before a token's expiry at which its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
 
 /// The longest time between two checks of a client's token, because a timer outlives its connection.
 const TOKEN_CHECK_MS: u64 = 600_000;
-
-/// A client's `join`, until it is answered.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct JoinRequest {
-    /// The `join`'s id.
-    pub(crate) id: Option<u64>,
-    /// The last version that the client has, and its epoch.
-    pub(crate) since: Option<(u64, String)>,
-    /// `joined` was sent.
-    pub(crate) joined_sent: bool,
-    /// The time at which the client is told that the room is unavailable; `None` if it was told.
-    pub(crate) due: Option<Instant>,
-}
-
-/// A client's membership of a room.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    pub(crate) room: RoomKey,
-    pub(crate) lane: LaneId,
-    /// The session of a player; 0 for spectators.
-    pub(crate) session: u64,
-    /// The lane's term in which it began.
-    pub(crate) term: u32,
-    /// The index among the lane's members; `None` until the first snapshot is sent.
-    pub(crate) slot: Option<u32>,
-    /// `joined` was sent.
-    pub(crate) answered: bool,
-    /// The `join` that is still to be answered.
-    pub(crate) request: Option<Box<JoinRequest>>,
-}
-
-impl Membership {
-    /// The lane that it belongs to.
-    pub(crate) fn at(&self) -> LaneKey {
-        self.room.lane(self.lane)
-    }
-}
-
-/// The rooms of one client. Almost all clients are in one room.
-pub(crate) type Memberships = SmallVec<[Membership; 1]>;
 
 /// A connected client.
 #[derive(Debug)]
@@ -135,6 +96,11 @@ impl RenewError {
             Self::Token(error) => error.kind(),
         }
     }
+
+    /// Whether the token's key may become known.
+    pub(crate) fn is_key_unknown(&self) -> bool {
+        matches!(self, Self::Token(AuthError::UnknownKey))
+    }
 }
 
 /// All clients of a core.
@@ -143,7 +109,7 @@ pub(crate) struct Clients {
     clients: ConnMap<Client>,
     /// Shares equal grants between clients.
     shared: GrantsCache,
-    verifier: Option<Arc<Verifier>>,
+    verifier: Option<Verifier>,
     start: Instant,
     /// The sessions that clients have left and that no owner has ended yet, also of clients that are gone.
     departing: usize,
@@ -154,11 +120,7 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Creates an empty table. Without a verifier, all tokens are rejected.
-    pub(crate) fn new(
-        config: ClientConfig,
-        verifier: Option<Arc<Verifier>>,
-        start: Instant,
-    ) -> Self {
+    pub(crate) fn new(config: ClientConfig, verifier: Option<Verifier>, start: Instant) -> Self {
         Self {
             clients: ConnMap::default(),
             shared: GrantsCache::default(),

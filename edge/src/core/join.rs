@@ -197,19 +197,7 @@ pub(super) fn on_leave(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, room: 
     let Some(key) = joined_room(hub, effects, to, room, None) else {
         return;
     };
-    let Some(membership) = dismiss(hub, effects, to.conn, key, now) else {
-        return;
-    };
-    if membership.lane == LaneId::Players {
-        end_session(hub, effects, &membership, Body::Left(Empty {}), now);
-    }
-    let left = ServerMessage::Left {
-        id: to.id,
-        room,
-        code: "left",
-    };
-    reply::send(&hub.clients, effects, to.conn, &left);
-    reply::resume_reading(hub, effects, to.conn);
+    remove(hub, effects, to, key, "left", now);
 }
 
 /// Appends the last entry (`Left` or `Lost`) of a player's session.
@@ -228,6 +216,56 @@ pub(super) fn end_session(
             hub.clients.count_departing(departed);
         }
     }
+}
+
+/// The rooms in which a client has a role that its token does not grant.
+pub(super) fn ungranted(hub: &Hub, conn: ConnKey) -> Vec<RoomKey> {
+    let Some(client) = hub.clients.get(conn) else {
+        return Vec::new();
+    };
+    let is_ungranted = |membership: &&Membership| {
+        let needed = match membership.lane {
+            LaneId::Players => Role::Player,
+            LaneId::Spectators => Role::Spectator,
+        };
+        let room = hub.rooms.get(membership.room);
+        let granted = room.and_then(|room| client.grants().role(room.id()));
+        granted.is_none_or(|(role, _)| role < needed)
+    };
+    let ungranted = client.memberships().iter().filter(is_ungranted);
+    ungranted.map(|membership| membership.room).collect()
+}
+
+/// Takes a client out of a room that its token does not grant any more.
+pub(super) fn take_away(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    key: RoomKey,
+    now: Now,
+) {
+    let code = ErrorKind::Forbidden.code();
+    remove(hub, effects, ReplyTo { conn, id: None }, key, code, now);
+}
+
+/// Takes a client out of a room, and sends it `left` with this code.
+fn remove(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, key: RoomKey, code: &str, now: Now) {
+    let Some(membership) = dismiss(hub, effects, to.conn, key, now) else {
+        return;
+    };
+    if membership.lane == LaneId::Players {
+        end_session(hub, effects, &membership, Body::Left(Empty {}), now);
+    }
+    let Some(room) = hub.rooms.get(key) else {
+        return;
+    };
+    let left = ServerMessage::Left {
+        id: to.id,
+        room: room.id(),
+        code,
+    };
+    reply::send(&hub.clients, effects, to.conn, &left);
+    reply::resume_reading(hub, effects, to.conn);
 }
 
 /// Returns the room if the client is in it; else sends the error `not_joined`, about the input `seq`.

@@ -48,7 +48,6 @@ mod ids;
 
 mod counts;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -99,7 +98,7 @@ impl Core {
     pub fn new(
         config: CoreConfig,
         edge: EdgeId,
-        verifier: Option<Arc<Verifier>>,
+        verifier: Option<Verifier>,
         seed: u64,
         now: Now,
     ) -> Self {

@@ -1,7 +1,5 @@
 //! The machines of a core.
 
-use std::sync::Arc;
-
 use grandstand_common::auth::Verifier;
 use grandstand_common::clock::Now;
 use grandstand_common::id::EdgeId;
@@ -41,7 +39,7 @@ impl State {
     pub(super) fn new(
         config: CoreConfig,
         edge: EdgeId,
-        verifier: Option<Arc<Verifier>>,
+        verifier: Option<Verifier>,
         seed: u64,
         now: Now,
     ) -> Self {

@@ -118,6 +118,12 @@ pub async fn start(
         BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
+    if let Some(key_set) = &options.admission.key_set {
+        component.set(Phase::Starting("reading the key set of tokens".into()));
+        let driven = key_set.clone().drive(metrics.key_set.clone());
+        supervisor.keep("key set", driven);
+        key_set.ready().await;
+    }
     let listeners = listen(config, tls.as_ref())?;
     let (mut address, mut tls_address) = (None, None);
     for listener in listeners.first().into_iter().flatten() {

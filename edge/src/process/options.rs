@@ -1,8 +1,6 @@
 //! Start options beside the configuration file, and the errors of a start.
 
-use std::sync::Arc;
-
-use grandstand_common::auth::AuthConfigError;
+use grandstand_common::auth::{AuthConfigError, KeySet};
 use grandstand_common::bus::{Bus, BusError};
 use grandstand_common::cluster::StartError;
 use grandstand_common::exit::Exit;
@@ -77,10 +75,17 @@ pub struct EdgeOptions {
 /// Creates the [`AdmissionPolicy`] of the configuration.
 ///
 /// # Errors
-/// If the key for tokens is missing or invalid.
+/// If there is no key for tokens, or one cannot be used.
 pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AuthConfigError> {
+    let auth = &config.auth;
+    let verifier = auth.verifier()?;
+    let key_set = auth.jwks()?.map(|source| {
+        let verifier = verifier.clone();
+        KeySet::new(source, verifier, auth.jwks_intervals())
+    });
     Ok(AdmissionPolicy {
-        verifier: Some(Arc::new(config.auth.verifier()?)),
+        verifier,
+        key_set,
         origins: config.edge.origins.clone(),
         trust_user: false,
     })

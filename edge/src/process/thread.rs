@@ -103,7 +103,7 @@ impl ShardThread {
         let shard = Shard::new(
             {
                 let (edge, now) = (self.edge.clone(), now(&self.log_clock));
-                let core = Core::new(core, edge, verifier, rand::random(), now);
+                let core = Core::new(core, edge, Some(verifier), rand::random(), now);
                 (core, self.log_clock.clone())
             },
             connections.clone(),

@@ -1,8 +1,6 @@
 //! Decides which clients may connect.
 
-use std::sync::Arc;
-
-use grandstand_common::auth::{Grants, Verifier, player_name};
+use grandstand_common::auth::{AuthError, Grants, KeySet, Verifier, player_name};
 use grandstand_common::error::ErrorKind;
 
 use crate::server::handler::ConnectInfo;
@@ -10,46 +8,101 @@ use crate::server::handler::ConnectInfo;
 /// Decides which clients may connect, by origin and token.
 #[derive(Debug, Clone)]
 pub struct AdmissionPolicy {
-    /// Verifies tokens. If `None`, every token is refused.
-    pub verifier: Option<Arc<Verifier>>,
+    /// Verifies tokens.
+    pub verifier: Verifier,
+    /// The key set that the verifier also has keys of.
+    pub key_set: Option<KeySet>,
     /// Origins from which browsers may connect; all if empty.
     pub origins: Vec<String>,
     /// Whether to trust `?user=`. For development only.
     pub trust_user: bool,
 }
 
+/// Why a client may not connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of error.
+    pub kind: ErrorKind,
+    /// A message for people.
+    pub message: String,
+    /// Whether the token's key may be among those of the key set, once it has been read again.
+    pub is_key_unknown: bool,
+}
+
+impl Refusal {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            is_key_unknown: false,
+        }
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        Self {
+            is_key_unknown: error == AuthError::UnknownKey,
+            ..Self::new(error.kind(), error.to_string())
+        }
+    }
+}
+
 impl AdmissionPolicy {
     /// Returns the client's rights.
     ///
     /// # Errors
-    /// If the client is refused: the kind of error, and a message for people.
-    pub fn admit(&self, info: &ConnectInfo, unix_ms: u64) -> Result<Grants, (ErrorKind, String)> {
+    /// If the client is refused.
+    pub fn admit(&self, info: &ConnectInfo, unix_ms: u64) -> Result<Grants, Refusal> {
         if let Some(origin) = &info.origin
             && !self.origins.is_empty()
             && !self.origins.contains(origin)
         {
             let text =
                 format!("pages of {origin} may not connect; add the origin to `edge.origins`");
-            return Err((ErrorKind::Forbidden, text));
+            return Err(Refusal::new(ErrorKind::Forbidden, text));
         }
         match (&info.token, &info.user) {
-            (Some(token), _) => match &self.verifier {
-                Some(verifier) => verifier
-                    .verify(token, unix_ms)
-                    .map_err(|error| (error.kind(), error.to_string())),
-                None => Err((
-                    ErrorKind::Unauthenticated,
-                    "this edge accepts no tokens, because it has no key to verify them".into(),
-                )),
-            },
+            (Some(token), _) => Ok(self.verifier.verify(token, unix_ms)?),
             (None, Some(user)) if self.trust_user => match player_name(user) {
                 Ok(player) => Ok(Grants::trusted(player)),
-                Err(error) => Err((ErrorKind::Unauthenticated, format!("the user {error}"))),
+                Err(error) => {
+                    let text = format!("the user {error}");
+                    Err(Refusal::new(ErrorKind::Unauthenticated, text))
+                }
             },
             _ => {
                 let text = "no token: give one as `Authorization: Bearer`, `?token=` or the \
                             subprotocol `bearer.<token>`";
-                Err((ErrorKind::Unauthenticated, text.into()))
+                Err(Refusal::new(ErrorKind::Unauthenticated, text))
+            }
+        }
+    }
+
+    /// As [`admit`](Self::admit), for a client that was refused because the key of its token is unknown: waits until the
+    /// key set has been read again, if that may be soon.
+    ///
+    /// # Errors
+    /// If the client is refused.
+    pub async fn admit_after_read(
+        &self,
+        info: &ConnectInfo,
+        unix_ms: impl Fn() -> u64,
+    ) -> Result<Grants, Refusal> {
+        let mut reads = self.key_set.as_ref().map(KeySet::reads);
+        loop {
+            let is_open = reads
+                .as_mut()
+                .is_some_and(|reads| reads.borrow_and_update().is_next_open);
+            let admitted = self.admit(info, unix_ms());
+            match (&admitted, &mut reads) {
+                (Err(refusal), Some(reads)) if refusal.is_key_unknown && is_open => {
+                    // An error means that the process ends.
+                    if reads.changed().await.is_err() {
+                        return admitted;
+                    }
+                }
+                _ => return admitted,
             }
         }
     }

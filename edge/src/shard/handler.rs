@@ -1,8 +1,10 @@
 //! The handler of `/v1/ws`: makes connections clients of the core.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use grandstand_common::auth::Grants;
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::{Payload, ServerMessage};
 use tracing::debug;
@@ -11,34 +13,56 @@ use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
-use crate::shard::admission::AdmissionPolicy;
+use crate::shard::admission::{AdmissionPolicy, Refusal};
 use crate::shard::handle::Shard;
 use crate::websocket::frame::Message;
+
+/// The most clients of a shard that wait until the key set of tokens has been read.
+const MAX_WAITING: usize = 1024;
 
 /// Passes connections and their messages to a shard's core.
 #[derive(Debug)]
 pub struct CoreHandler {
+    gate: Rc<Gate>,
+}
+
+/// Lets clients in.
+#[derive(Debug)]
+struct Gate {
     shard: Rc<Shard>,
     admission: AdmissionPolicy,
+    /// The clients that wait until the key set of tokens has been read.
+    waiting: Cell<usize>,
 }
 
 impl CoreHandler {
     /// Creates a handler for this shard's core.
     pub fn new(shard: Rc<Shard>, admission: AdmissionPolicy) -> Self {
-        Self { shard, admission }
+        Self {
+            gate: Rc::new(Gate {
+                shard,
+                admission,
+                waiting: Cell::new(0),
+            }),
+        }
+    }
+
+    fn shard(&self) -> &Shard {
+        &self.gate.shard
     }
 }
 
-impl Handler for CoreHandler {
-    fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
-        let ConnectInfo { format, peer, .. } = info;
-        match self.admission.admit(&info, unix_ms()) {
+impl Gate {
+    /// Makes a connection a client, or refuses it.
+    fn open(&self, conn: ConnKey, info: &ConnectInfo, admitted: Result<Grants, Refusal>) {
+        let (format, peer) = (info.format, info.peer);
+        match admitted {
             Ok(grants) => self.shard.run(|core, conns, now| {
                 let connection = core.name(conn);
                 debug!(%connection, %peer, player = %grants.player(), "client connected");
                 core.handle_open(conn, format, grants, now, conns);
             }),
-            Err((kind, message)) => self.shard.run(|core, conns, _| {
+            Err(Refusal { kind, message, .. }) => self.shard.run(|core, conns, _| {
                 let connection = core.name(conn);
                 debug!(%connection, %peer, code = kind.code(), message, "client refused");
                 core.count_refused(kind);
@@ -56,34 +80,64 @@ impl Handler for CoreHandler {
         }
     }
 
+    /// Lets a client in once the key set of tokens has been read. It is not read from meanwhile.
+    async fn open_later(self: Rc<Self>, conn: ConnKey, info: ConnectInfo) {
+        let admitted = self.admission.admit_after_read(&info, unix_ms).await;
+        self.waiting.set(self.waiting.get() - 1);
+        let is_open = self.shard.run(|_, conns, _| {
+            conns.pause(conn, false);
+            conns.is_open(conn)
+        });
+        if is_open {
+            self.open(conn, &info, admitted);
+        }
+    }
+}
+
+impl Handler for CoreHandler {
+    fn open(&self, conn: ConnKey, info: ConnectInfo, _: Instant) {
+        let gate = &self.gate;
+        let admitted = gate.admission.admit(&info, unix_ms());
+        let waits = matches!(&admitted, Err(refusal) if refusal.is_key_unknown)
+            && gate.waiting.get() < MAX_WAITING;
+        if !waits {
+            return gate.open(conn, &info, admitted);
+        }
+        gate.waiting.set(gate.waiting.get() + 1);
+        gate.shard.run(|_, conns, _| conns.pause(conn, true));
+        let opening = Rc::clone(gate).open_later(conn, info);
+        gate.shard.supervisor.run_local("admission", opening);
+    }
+
     fn message(&self, conn: ConnKey, message: Message<'_>, _: Instant) {
         let payload = match message {
             Message::Text(text) => Payload::Json(text),
             Message::Binary(bytes) => Payload::Proto(bytes),
         };
-        self.shard.run(|core, conns, now| {
+        self.shard().run(|core, conns, now| {
             core.handle_message(conn, payload, now, conns);
         });
     }
 
     fn too_big(&self, conn: ConnKey, start: &[u8], _: Instant) {
-        self.shard.run(|core, conns, now| {
+        self.shard().run(|core, conns, now| {
             core.handle_too_big(conn, start, now, conns);
         });
     }
 
     fn frames(&self, conn: ConnKey, count: u32, _: Instant) {
-        self.shard.run(|core, conns, now| {
+        self.shard().run(|core, conns, now| {
             core.handle_frames(conn, count, now, conns);
         });
     }
 
     fn drained(&self, conn: ConnKey, _: Instant) {
-        self.shard
+        self.shard()
             .run(|core, conns, now| core.handle_drained(conn, now, conns));
     }
 
     fn closed(&self, conn: ConnKey, _: CloseReason, _: Instant) {
-        self.shard.run(|core, _, now| core.handle_closed(conn, now));
+        self.shard()
+            .run(|core, _, now| core.handle_closed(conn, now));
     }
 }

@@ -3,6 +3,7 @@
 //! A core counts in plain numbers of its own. Once a second its shard adds the difference to the counters that all shards
 //! share, so that the hot path shares nothing.
 
+use grandstand_common::auth::KeySetMetrics;
 use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::process::metrics::{CounterSet, Counters};
@@ -115,6 +116,8 @@ pub struct EdgeMetrics {
     rooms: Gauge,
     /// Whether the edge is degraded, since when, and why.
     pub degraded: DegradedMetrics,
+    /// The key set of tokens.
+    pub key_set: KeySetMetrics,
     /// The certificates.
     pub certificates: CertificateMetrics,
     /// The metrics of its connections to the bus.
@@ -141,8 +144,11 @@ impl EdgeMetrics {
         degraded.register(registry);
         let certificates = CertificateMetrics::default();
         certificates.register(registry);
+        let key_set = KeySetMetrics::default();
+        key_set.register(registry);
         Self {
             degraded,
+            key_set,
             certificates,
             server,
             plain,

@@ -12,7 +12,7 @@ use crate::nats::{NatsServer, TempDir};
 use crate::process::{Process, Start};
 
 /// The key that signs tokens.
-pub const SECRET: &str = "for tests only";
+pub const SECRET: &str = "a secret for tests only, 32 bytes";
 
 /// A running Grandstand.
 #[derive(Debug)]

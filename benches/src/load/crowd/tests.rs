@@ -17,7 +17,7 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
         targets: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
         source: 1,
         dialect: Dialect::Grandstand,
-        secret: "s".to_owned(),
+        secret: "a secret for tests only, 32 bytes".to_owned(),
         role,
         rooms,
         connections,

@@ -193,6 +193,13 @@ pub fn check_documented<C: Config>(text: &str) -> Result<(), ConfigError> {
 pub struct Checks(Vec<(String, String)>);
 
 impl Checks {
+    /// The problems so far: key, and what is wrong.
+    pub fn found(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(key, what)| (key.as_str(), what.as_str()))
+    }
+
     /// Requires that `key`'s value is in `range`.
     pub fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
         let (low, high) = (range.start(), range.end());

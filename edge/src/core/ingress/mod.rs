@@ -23,6 +23,9 @@ use crate::conn::name::ConnName;
 use crate::time::token_bucket::Charge;
 use input::{InputLimits, Numbered};
 
+/// When a client may send a token with an unknown key again: the key set may have been read by then.
+const UNKNOWN_KEY_RETRY_MS: u64 = 2000;
+
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
 pub(super) fn on_open(
     state: &mut State,
@@ -176,14 +179,24 @@ fn room_of(message: &ClientKind) -> Option<&RoomId> {
     }
 }
 
+/// Replaces a client's token. Rooms that the new one does not grant in the client's role are left.
 fn on_auth(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, token: &str, now: Now) {
-    match hub.clients.renew(to.conn, token, now, effects) {
-        Ok(()) => notify(hub, effects, to, "token_renewed"),
-        Err(error) => {
-            let message = error.to_string();
-            let error = ErrorReply::new(error.kind(), &message, to.id, None);
-            reply::error(&hub.clients, effects, to.conn, &error);
+    if let Err(error) = hub.clients.renew(to.conn, token, now, effects) {
+        let message = error.to_string();
+        let reply = ErrorReply::new(error.kind(), &message, to.id, None);
+        let reply = match error.is_key_unknown() {
+            true => reply.retry_after(UNKNOWN_KEY_RETRY_MS),
+            false => reply,
+        };
+        return reply::error(&hub.clients, effects, to.conn, &reply);
+    }
+    notify(hub, effects, to, "token_renewed");
+    for room in join::ungranted(hub, to.conn) {
+        if effects.has_crowds() {
+            // The client may not have been told yet that the room has ended.
+            crowd::complete_end(hub, effects, to.conn, room);
         }
+        join::take_away(hub, effects, to.conn, room, now);
     }
 }
 

@@ -196,12 +196,11 @@ fn a_protobuf_client_gets_binary_frames() {
 
 #[test]
 fn a_client_is_notified_once_for_each_token_that_expires_soon() {
-    use grandstand_common::auth::{Claims, Signer};
-    let verifier = Arc::new(Verifier::hs256(b"s").unwrap());
-    let mut bench = Bench::with(CoreConfig::default(), Some(Arc::clone(&verifier)));
+    let verifier = verifier();
+    let mut bench = Bench::with(CoreConfig::default(), Some(verifier.clone()));
     let token = |expires_s| {
         let claims = Claims::new("alice".parse().unwrap(), expires_s);
-        Signer::hs256(b"s").unwrap().sign(&claims)
+        signed(&claims)
     };
     let start = bench.now;
     let conn = ConnKey {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
+use grandstand_common::auth::{Claims, Expected, Key, Signer};
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::id::{Epoch, RoomId};
@@ -121,13 +122,24 @@ pub(crate) struct Bench {
 
 pub(crate) const ROOM: &str = "relay-1";
 
+/// The secret of the tokens of these tests.
+const SECRET: &[u8] = b"a secret for tests only, 32 bytes";
+
+fn verifier() -> Verifier {
+    Verifier::new(vec![Key::secret(SECRET).unwrap()], Expected::default())
+}
+
+fn signed(claims: &Claims) -> String {
+    Signer::hs256(SECRET).unwrap().sign(claims)
+}
+
 impl Bench {
     pub(crate) fn new() -> Self {
         Self::with(CoreConfig::default(), None)
     }
 
     /// Creates a core with this configuration and verifier.
-    fn with(config: CoreConfig, verifier: Option<Arc<Verifier>>) -> Self {
+    fn with(config: CoreConfig, verifier: Option<Verifier>) -> Self {
         let now = Now {
             at: tokio::time::Instant::now().into_std(),
             unix_ms: 1_000_000,

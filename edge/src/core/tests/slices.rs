@@ -1,7 +1,5 @@
 //! Work for all clients or all rooms of a shard, which is done in slices (D25).
 
-use grandstand_common::auth::{Claims, Signer};
-
 use super::*;
 
 impl Bench {
@@ -119,10 +117,10 @@ fn d25_a_notice_for_all_clients_is_sent_beside_a_lane_that_is_never_clean() {
 
 #[test]
 fn d25_tokens_that_expire_at_once_are_handled_in_slices() {
-    let verifier = Arc::new(Verifier::hs256(b"secret").unwrap());
-    let mut bench = Bench::with(CoreConfig::default(), Some(Arc::clone(&verifier)));
+    let verifier = verifier();
+    let mut bench = Bench::with(CoreConfig::default(), Some(verifier.clone()));
     let claims = Claims::new("alice".parse().unwrap(), bench.now.unix_ms / 1000 + 3_600);
-    let token = Signer::hs256(b"secret").unwrap().sign(&claims);
+    let token = signed(&claims);
     for index in 1..=100 {
         let conn = ConnKey {
             index,

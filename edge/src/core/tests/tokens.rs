@@ -1,6 +1,7 @@
 //! Notices about tokens.
 
-use grandstand_common::auth::{Claims, Signer, Verifier};
+use grandstand_common::envelope::Role;
+use serde_json::json;
 
 use super::*;
 
@@ -11,9 +12,9 @@ fn open(bench: &mut Bench, ms: u64) -> ConnKey {
         generation: 0,
     };
     let claims = Claims::new("alice".parse().unwrap(), (bench.now.unix_ms + ms) / 1000);
-    let token = Signer::hs256(b"secret").unwrap().sign(&claims);
-    let verifier = Verifier::hs256(b"secret").unwrap();
-    let grants = verifier.verify(&token, bench.now.unix_ms).unwrap();
+    let grants = verifier()
+        .verify(&signed(&claims), bench.now.unix_ms)
+        .unwrap();
     bench.core.handle_open(
         conn,
         Encoding::Json.into(),
@@ -65,4 +66,52 @@ fn d24_a_pong_tells_the_time_of_the_log() {
     let pong = bench.take_messages(conn).pop().unwrap();
     assert_ne!(bench.now.log_ms, bench.now.unix_ms);
     assert_eq!(pong["time_ms"], bench.now.log_ms);
+}
+
+#[test]
+fn a_renewed_token_with_fewer_rights_takes_them_away_at_once() {
+    let mut bench = Bench::with(CoreConfig::default(), Some(verifier()));
+    let conn = bench.open(1, "alice");
+    let alice = |bench: &Bench, rooms: &[(&str, Role)]| {
+        let claims = Claims::new("alice".parse().unwrap(), bench.now.unix_ms / 1000 + 600);
+        let allow = |claims: Claims, (room, role): &(&str, Role)| claims.allow(room, *role, None);
+        signed(&rooms.iter().try_fold(claims, allow).unwrap())
+    };
+    for (id, role) in [
+        (1, "player"),
+        (2, "spectator"),
+        (3, "player"),
+        (4, "player"),
+    ] {
+        let room = format!("relay-{id}");
+        bench.send(conn, json!({"type": "join", "room": room, "role": role}));
+    }
+    bench.take_messages(conn);
+    assert_eq!(bench.entries().len(), 3);
+    let rooms = [
+        ("relay-1", Role::Spectator),
+        ("relay-2", Role::Spectator),
+        ("relay-4", Role::Player),
+    ];
+    let token = alice(&bench, &rooms);
+    bench.send(conn, json!({"type": "auth", "token": token, "id": 7}));
+    let got = bench.take_messages(conn);
+    assert_eq!(
+        (&got[0]["code"], &got[0]["id"]),
+        (&json!("token_renewed"), &json!(7))
+    );
+    let left: Vec<_> = got[1..]
+        .iter()
+        .map(|m| (m["type"].as_str(), m["room"].as_str(), m["code"].as_str()))
+        .collect();
+    let forbidden = |room| (Some("left"), Some(room), Some("forbidden"));
+    assert_eq!(left, [forbidden("relay-1"), forbidden("relay-3")]);
+    let ended = bench.entries();
+    assert_eq!(ended.len(), 2, "both sessions end: {ended:?}");
+    bench.send(
+        conn,
+        json!({"type": "join", "room": "relay-1", "role": "player"}),
+    );
+    assert_eq!(codes(&mut bench, conn), ["forbidden"]);
+    assert!(bench.clients.closed.is_empty());
 }

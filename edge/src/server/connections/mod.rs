@@ -115,6 +115,11 @@ impl Connections {
         self.0.table.borrow().open_keys()
     }
 
+    /// Whether messages flow, or would if the connection were not paused.
+    pub(crate) fn is_open(&self, key: ConnKey) -> bool {
+        self.state(key).0 == ConnState::Open
+    }
+
     /// Pings silent connections and closes those that stay silent, up to `limit` of them. Returns when to call it again.
     pub(crate) fn handle_timeouts(&self, limit: usize, now: Instant) -> Option<Instant> {
         self.0.table.borrow_mut().handle_timeouts(limit, now)

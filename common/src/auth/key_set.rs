@@ -1,0 +1,158 @@
+//! Keeps the keys of a key set up to date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::auth::jwks::Jwks;
+use crate::auth::jwks_source::JwksSource;
+use crate::auth::verifier::Verifier;
+
+/// The most time from a failed read to the next.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// The metrics of a key set. Clones share their counters.
+#[derive(Debug, Clone, Default)]
+pub struct KeySetMetrics {
+    reads: Family<Vec<(&'static str, &'static str)>, Counter>,
+    keys: Gauge,
+}
+
+impl KeySetMetrics {
+    /// Registers the metrics.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "key_set_reads",
+            "Reads of the key set of tokens (auth.jwks), by result: ok, failed",
+            self.reads.clone(),
+        );
+        let help = "Keys that verify tokens";
+        registry.register("token_keys", help, self.keys.clone());
+    }
+
+    fn count(&self, result: &'static str) {
+        self.reads.get_or_create(&vec![("result", result)]).inc();
+    }
+}
+
+/// How often a key set was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// The reads that have ended.
+    pub done: u64,
+    /// Whether the next read is under way, or begins as soon as a token has an unknown key.
+    pub is_next_open: bool,
+}
+
+/// A key set that is kept up to date. Clones are handles to the same one.
+#[derive(Debug, Clone)]
+pub struct KeySet(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    source: JwksSource,
+    verifier: Verifier,
+    /// The time between two reads, and the least time between two that unknown keys cause.
+    intervals: (Duration, Duration),
+    reads: watch::Sender<Reads>,
+}
+
+impl KeySet {
+    /// A key set for a verifier. `intervals` are the time between two reads, and the least time between two that unknown
+    /// keys cause.
+    pub fn new(source: JwksSource, verifier: Verifier, intervals: (Duration, Duration)) -> Self {
+        verifier.expect_set();
+        Self(Arc::new(Shared {
+            source,
+            verifier,
+            intervals,
+            reads: watch::Sender::new(Reads {
+                done: 0,
+                is_next_open: true,
+            }),
+        }))
+    }
+
+    /// The ends of reads. A token with an unknown key may be verified again after the next one, if that is open.
+    pub fn reads(&self) -> watch::Receiver<Reads> {
+        self.0.reads.subscribe()
+    }
+
+    /// Waits until the verifier has keys, or, if it has some beside the set, until the first read has ended.
+    pub async fn ready(&self) {
+        let verifier = &self.0.verifier;
+        let is_ready = |reads: &Reads| reads.done > 0 && verifier.keys() > 0;
+        // The sender is in `self`.
+        self.reads().wait_for(is_ready).await.ok();
+    }
+
+    /// Reads the set again and again, forever. Keys that were read stay while the source is away.
+    pub async fn drive(self, metrics: KeySetMetrics) {
+        let shared = &*self.0;
+        let verifier = &shared.verifier;
+        let (interval, least) = shared.intervals;
+        let mut said = String::new();
+        loop {
+            let begun = Instant::now();
+            let read = shared.source.read().await;
+            let pause = match &read {
+                Ok(_) => interval,
+                Err(_) => interval.min(RETRY),
+            };
+            match read {
+                Ok(set) => {
+                    metrics.count("ok");
+                    said = say(&set, said);
+                    verifier.replace_set(set.keys);
+                }
+                Err(error) => {
+                    metrics.count("failed");
+                    let error = error.to_string();
+                    if said != error {
+                        let keys = verifier.keys();
+                        tracing::error!(
+                            keys,
+                            "auth.jwks: the key set of tokens cannot be used, so the keys stay as they are: {error}"
+                        );
+                    }
+                    said = error;
+                }
+            }
+            metrics.keys.set(verifier.keys() as i64);
+            // A token that came during the read waits for its end, not for another one.
+            verifier.missed().now_or_never();
+            shared.reads.send_modify(|reads| {
+                reads.done += 1;
+                reads.is_next_open = false;
+            });
+            tokio::time::sleep_until(begun + least.min(pause)).await;
+            shared.reads.send_modify(|reads| reads.is_next_open = true);
+            tokio::select! {
+                () = tokio::time::sleep_until(begun + pause) => {}
+                () = verifier.missed() => {}
+            }
+        }
+    }
+}
+
+/// Logs what was read, unless `said` is the same. Returns what was logged.
+fn say(set: &Jwks, said: String) -> String {
+    let ids = set.keys.iter().map(|key| key.id().unwrap_or("(no kid)"));
+    let kids = ids.collect::<Vec<_>>().join(", ");
+    let skipped = set.skipped.join("; ");
+    let now = format!("{kids}\n{skipped}");
+    if now != said {
+        tracing::info!(kids, skipped, "the key set of tokens was read");
+    }
+    now
+}
+
+#[cfg(test)]
+mod tests;
