@@ -20,6 +20,8 @@ pub mod codec;
 
 pub mod websocket;
 
+pub mod limits;
+
 pub mod conn;
 
 pub mod time;

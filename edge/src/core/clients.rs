@@ -17,8 +17,9 @@ use super::ids::RoomKey;
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
+use crate::limits::{Refused, SharedLimits};
 use crate::time::coarse::CoarseInstant;
-use crate::time::token_bucket::{Charge, TokenBucket};
+use crate::time::token_bucket::{Charge, Rate, TokenBucket};
 
 pub use config::ClientConfig;
 pub(crate) use membership::{JoinRequest, Membership, Memberships};
@@ -116,11 +117,17 @@ pub(crate) struct Clients {
     /// The bytes of the windows of these sessions when they were left.
     departing_bytes: usize,
     config: ClientConfig,
+    /// The limits of players, which all shards share.
+    limits: SharedLimits,
 }
 
 impl Clients {
     /// Creates an empty table. Without a verifier, all tokens are rejected.
-    pub(crate) fn new(config: ClientConfig, verifier: Option<Verifier>, start: Instant) -> Self {
+    pub(crate) fn new(
+        (config, limits): (ClientConfig, SharedLimits),
+        verifier: Option<Verifier>,
+        start: Instant,
+    ) -> Self {
         Self {
             clients: ConnMap::default(),
             shared: GrantsCache::default(),
@@ -129,10 +136,14 @@ impl Clients {
             departing: 0,
             departing_bytes: 0,
             config,
+            limits,
         }
     }
 
     /// Adds a client, and sets the timer of its token.
+    ///
+    /// # Errors
+    /// If the player has too many connections.
     pub(crate) fn open(
         &mut self,
         conn: ConnKey,
@@ -140,7 +151,8 @@ impl Clients {
         grants: Grants,
         now: Now,
         effects: &mut Effects,
-    ) {
+    ) -> Result<(), Refused> {
+        self.limits.enter_player(grants.player().as_str(), now.at)?;
         let client = Client {
             announced: 0,
             format,
@@ -153,11 +165,14 @@ impl Clients {
         };
         self.clients.insert(conn, client);
         self.arm_token(conn, now, effects);
+        Ok(())
     }
 
     /// Removes a client; returns its memberships.
     pub(crate) fn close(&mut self, conn: ConnKey) -> Option<Memberships> {
-        self.clients.remove(conn).map(|client| client.memberships)
+        let client = self.clients.remove(conn)?;
+        self.limits.leave_player(client.grants.player().as_str());
+        Some(client.memberships)
     }
 
     /// A connected client.
@@ -247,6 +262,20 @@ impl Clients {
         }
     }
 
+    /// Charges a client's player for a join.
+    ///
+    /// # Errors
+    /// If the player joins too fast.
+    pub(crate) fn charge_join(&self, conn: ConnKey, now: Instant) -> Result<(), Refused> {
+        match self.clients.get(conn) {
+            Some(client) => {
+                let player = client.grants.player().as_str();
+                self.limits.charge_join(player, now)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Why a client may not join as a player at the moment: too many sessions that were left wait for their owners.
     pub(crate) fn refuses_player(&self, conn: ConnKey) -> Option<(ErrorKind, &'static str)> {
         let departing = self.clients.get(conn)?.departing;
@@ -273,14 +302,11 @@ impl Clients {
 
     /// Charges `count` frames to the client's budget.
     pub(crate) fn charge(&mut self, conn: ConnKey, count: u32, now: Instant) -> Charge {
-        let (rate, burst) = (
-            self.config.messages_per_s as f32,
-            self.config.message_burst as f32,
-        );
+        let rate = Rate::new(self.config.messages_per_s, self.config.message_burst);
         let now = self.coarse(now);
         let client = self.clients.get_mut(conn);
         client.map_or(Charge::Allowed, |client| {
-            client.budget.charge(count, rate, burst, now)
+            client.budget.charge(count, rate, now)
         })
     }
 

@@ -8,6 +8,7 @@ use grandstand_common::layout::Layout;
 use super::clients::ClientConfig;
 use super::rooms::RoomConfig;
 use crate::codec::DeflateOptions;
+use crate::limits::SharedLimits;
 
 /// The configuration of a core.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct CoreConfig {
     pub clients: ClientConfig,
     /// The settings of rooms.
     pub rooms: RoomConfig,
+    /// The limits of players, which all shards share.
+    pub shared: SharedLimits,
     /// The compression for clients that negotiated it.
     pub deflate: DeflateOptions,
 }
@@ -39,6 +42,7 @@ impl Default for CoreConfig {
             heartbeat: Duration::from_secs(25),
             clients: ClientConfig::default(),
             rooms: RoomConfig::default(),
+            shared: SharedLimits::default(),
             deflate: DeflateOptions::default(),
         }
     }

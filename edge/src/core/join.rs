@@ -23,6 +23,12 @@ use crate::conn::key::ConnKey;
 /// Handles a client's `join`.
 pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, join: Join, now: Now) {
     let hub = &mut state.hub;
+    if let Err(refused) = hub.clients.charge_join(to.conn, now.at) {
+        let message = "this player joins too fast; join again later";
+        let error = ErrorReply::new(ErrorKind::RateLimited, message, to.id, Some(&join.room));
+        let error = error.retry_after(refused.retry_after_ms());
+        return reply::error(&hub.clients, effects, to.conn, &error);
+    }
     let Some(client) = hub.clients.get(to.conn) else {
         return;
     };

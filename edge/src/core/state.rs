@@ -47,7 +47,7 @@ impl State {
             message_bytes: config.limits.message_bytes,
             rng: StdRng::seed_from_u64(seed),
             hub: Hub {
-                clients: Clients::new(config.clients, verifier, now.at),
+                clients: Clients::new((config.clients, config.shared.clone()), verifier, now.at),
                 rooms: Rooms::new(config.rooms, config.layout, config.deflate),
                 announcements: Announcements::default(),
             },

@@ -14,6 +14,8 @@ pub mod liveness;
 
 mod degraded;
 
+mod limits;
+
 mod readiness;
 
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
+use crate::limits::SharedLimits;
 use crate::server::listen::{ListenError, Listener, ListenerEnd, bind};
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
@@ -147,6 +150,10 @@ pub async fn start(
         }
         None => None,
     };
+    let now = tokio::time::Instant::now().into_std();
+    let limits = SharedLimits::new(config.limits.shared(), now);
+    let driven = limits::drive_limits(limits.clone(), metrics.limits.clone());
+    supervisor.keep("limits", driven);
     let layouts = follow(&bus, &supervisor);
     supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
     supervisor.keep("clock", leases::drive_log_clock(bus.clone()));
@@ -166,6 +173,7 @@ pub async fn start(
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
+            limits: limits.clone(),
             refusals: refusals.clone(),
             metrics: metrics.shard(),
             errors: bus.errors().cloned().unwrap_or_default(),

@@ -15,11 +15,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::conn::transport::Transport;
-use crate::core::Core;
+use crate::core::{Core, CoreConfig};
+use crate::limits::SharedLimits;
 use crate::process::config::EdgeConfig;
 use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Connections;
+use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
@@ -51,6 +53,8 @@ pub(super) struct ShardThread {
     pub(super) listeners: Vec<Listener>,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
+    /// The limits that all shards share.
+    pub(super) limits: SharedLimits,
     pub(super) refusals: LogRefusals,
     /// The clock of the process' connection to the bus. That of the shard's reads no entries.
     pub(super) log_clock: LogClock,
@@ -96,7 +100,10 @@ impl ShardThread {
             // The process has registered the shared bus' metrics.
             BusSource::Shared(bus) => bus.clone(),
         };
-        let core = self.config.core(bus.layout());
+        let core = CoreConfig {
+            shared: self.limits.clone(),
+            ..self.config.core(bus.layout())
+        };
         let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
         let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
@@ -122,7 +129,7 @@ impl ShardThread {
             refusals: self.refusals.clone(),
         };
         let server = server(
-            (&self.config, &self.options),
+            (&self.config, &self.options, &self.limits),
             &self.metrics,
             &shard,
             connections.clone(),
@@ -168,7 +175,7 @@ impl ShardThread {
 }
 
 fn server(
-    (config, options): (&EdgeConfig, &EdgeOptions),
+    (config, options, shared): (&EdgeConfig, &EdgeOptions, &SharedLimits),
     metrics: &ShardMetrics,
     shard: &Rc<Shard>,
     connections: Connections,
@@ -194,7 +201,10 @@ fn server(
     }
     let pages = options.pages.clone();
     Server::new(
-        config.server(),
+        ServerOptions {
+            limits: shared.clone(),
+            ..config.server()
+        },
         connections,
         metrics.server.clone(),
         Routes { routes, pages },

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
+use crate::limits::Presence;
 use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
 use crate::server::handler::{CloseReason, ConnectInfo};
@@ -53,6 +54,8 @@ enum CloseState {
 #[derive(Debug)]
 pub(crate) struct Connection {
     key: ConnKey,
+    /// Counts the connection among those of its address.
+    _presence: Presence,
     decoder: Decoder,
     /// Bytes read and not yet handled because the handler paused the connection, or because its turn was over.
     unread: Option<Box<[u8]>>,
@@ -97,7 +100,7 @@ pub(super) enum Progress {
 impl Connection {
     /// Creates a connection after its handshake. `early` holds the bytes received after the request.
     pub(super) fn new(
-        key: ConnKey,
+        (key, presence): (ConnKey, Presence),
         index: u8,
         route: &Route,
         info: &ConnectInfo,
@@ -105,6 +108,7 @@ impl Connection {
     ) -> Self {
         Self {
             key,
+            _presence: presence,
             decoder: Decoder::new(route.message_bytes).with_deflate(info.format.deflate),
             unread: (!early.is_empty()).then_some(early),
             route: index,

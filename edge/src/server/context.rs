@@ -1,15 +1,17 @@
 //! The state that the listener, the handshakes and the driver of a shard share.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grandstand_common::id::EdgeId;
 use tokio::sync::Semaphore;
 
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
+use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::connections::Connections;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::metrics::ServerMetrics;
@@ -17,8 +19,11 @@ use crate::server::proxy::ProxyOptions;
 use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
 
+/// The most refused clients that are answered at the same time. Further ones are closed.
+const REFUSALS: usize = 64;
+
 /// Limits of a shard's listener and handshakes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// The most time from accept to upgrade.
     pub handshake_timeout: Duration,
@@ -34,6 +39,8 @@ pub struct ServerOptions {
     pub deflate: bool,
     /// The proxies in front of the edge.
     pub proxy: ProxyOptions,
+    /// The limits of addresses, which all shards share.
+    pub limits: SharedLimits,
 }
 
 impl Default for ServerOptions {
@@ -46,6 +53,7 @@ impl Default for ServerOptions {
             scratch_bytes: 64 << 10,
             deflate: false,
             proxy: ProxyOptions::default(),
+            limits: SharedLimits::default(),
         }
     }
 }
@@ -63,6 +71,8 @@ pub(crate) struct ServerContext {
     /// A permit for each handshake that may be in progress.
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) handshake_turns: HandshakeTurns,
+    /// A permit for each refused client that is answered.
+    pub(super) refusals: Arc<Semaphore>,
 }
 
 impl ServerContext {
@@ -82,6 +92,7 @@ impl ServerContext {
             received: Cell::new(0),
             handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
             handshake_turns: HandshakeTurns::new(options.accepts),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         })
     }
@@ -96,6 +107,26 @@ impl ServerContext {
         ConnName {
             edge: &self.edge,
             key,
+        }
+    }
+
+    /// Counts a connection from `peer`, whose address is the client's unless a proxy has still to name it.
+    ///
+    /// # Errors
+    /// If a limit is reached.
+    pub(super) fn arrive(&self, peer: IpAddr) -> Result<Arrived, Refused> {
+        let address = (!self.options.proxy.trusted.contain(peer)).then_some(peer);
+        self.options.limits.arrive(address, now())
+    }
+
+    /// Charges a client for a handshake, unless its address is a proxy's.
+    ///
+    /// # Errors
+    /// If a limit is reached.
+    pub(super) fn charge(&self, arrived: &mut Arrived, client: IpAddr) -> Result<(), Refused> {
+        match self.options.proxy.trusted.contain(client) {
+            true => Ok(()),
+            false => arrived.charge(client, now()),
         }
     }
 
@@ -118,6 +149,10 @@ impl ServerContext {
             self.metrics.inflate_out_bytes.inc_by(counts.to_bytes);
         }
     }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Drop for ServerContext {

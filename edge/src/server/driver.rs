@@ -55,13 +55,14 @@ impl Driver {
             tls,
             route: index,
             info,
+            presence,
             early,
         } = upgraded;
         let route = context.route(index);
         let key = context
             .connections
             .insert(socket, tls, route.outbox_bytes)?;
-        let connection = Connection::new(key, index, route, &info, early);
+        let connection = Connection::new((key, presence), index, route, &info, early);
         if connection.has_input() {
             context.connections.wake(key);
         }

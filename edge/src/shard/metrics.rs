@@ -6,13 +6,14 @@
 use grandstand_common::auth::KeySetMetrics;
 use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::process::metrics::{CounterSet, Counters};
+use grandstand_common::process::metrics::{CounterSet, Counters, Label};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::core::{Core, Counts};
+use crate::limits::Limit;
 use crate::server::metrics::{CertificateMetrics, ServerMetrics};
 
 /// A counter's name, its help text, and its value among a core's counts.
@@ -108,6 +109,53 @@ impl DegradedMetrics {
     }
 }
 
+impl Label for Limit {
+    const NAME: &'static str = "limit";
+    const ALL: &'static [Self] = &Limit::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn value(self) -> &'static str {
+        self.name()
+    }
+}
+
+/// The metrics of the limits that all shards share.
+#[derive(Debug, Clone)]
+pub struct LimitMetrics {
+    pub(crate) refused: CounterSet<Limit>,
+    pub(crate) addresses: Gauge,
+    pub(crate) players: Gauge,
+}
+
+impl LimitMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let refused = Counters::register(
+            registry,
+            "limited",
+            "Connections and joins refused, by the limit in `[limits]` that was reached",
+        );
+        let (addresses, players) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "limited_addresses",
+            "Addresses that are counted for the limits",
+            addresses.clone(),
+        );
+        registry.register(
+            "limited_players",
+            "Players that are counted for the limits",
+            players.clone(),
+        );
+        Self {
+            refused: refused.with_labels(&[]),
+            addresses,
+            players,
+        }
+    }
+}
+
 /// The metrics of an edge process.
 pub struct EdgeMetrics {
     server: ServerMetrics,
@@ -122,6 +170,8 @@ pub struct EdgeMetrics {
     pub certificates: CertificateMetrics,
     /// The metrics of its connections to the bus.
     pub bus: BusMetrics,
+    /// The limits that all shards share.
+    pub limits: LimitMetrics,
 }
 
 impl EdgeMetrics {
@@ -146,7 +196,9 @@ impl EdgeMetrics {
         certificates.register(registry);
         let key_set = KeySetMetrics::default();
         key_set.register(registry);
+        let limits = LimitMetrics::register(registry);
         Self {
+            limits,
             degraded,
             key_set,
             certificates,

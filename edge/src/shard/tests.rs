@@ -19,7 +19,7 @@ fn a_connection_stays_within_its_size_in_bytes() {
     let debug_bytes = if cfg!(debug_assertions) { 16 } else { 0 };
     let plain = [
         ("socket", Connections::entry_bytes(), 48 + debug_bytes),
-        ("protocol", ConnMap::<Connection>::slot_bytes(), 120),
+        ("protocol", ConnMap::<Connection>::slot_bytes(), 136),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [

@@ -13,15 +13,35 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["program"], &["process", "shard", "server"]),
             (
                 &["process"],
-                &["shard", "server", "core", "codec", "websocket", "conn"],
+                &[
+                    "shard",
+                    "server",
+                    "core",
+                    "codec",
+                    "websocket",
+                    "limits",
+                    "conn",
+                ],
             ),
             (
                 &["shard"],
-                &["server", "core", "codec", "websocket", "conn", "time"],
+                &[
+                    "server",
+                    "core",
+                    "codec",
+                    "websocket",
+                    "limits",
+                    "conn",
+                    "time",
+                ],
             ),
-            (&["server"], &["codec", "websocket", "conn", "time"]),
-            (&["core"], &["codec", "conn", "time"]),
+            (
+                &["server"],
+                &["codec", "websocket", "limits", "conn", "time"],
+            ),
+            (&["core"], &["codec", "limits", "conn", "time"]),
             (&["codec"], &["websocket"]),
+            (&["limits"], &["time"]),
             (&["websocket", "conn", "time"], &[]),
         ],
     },
@@ -33,7 +53,7 @@ pub(crate) const LAYERS: &[Layers] = &[
         rows: &[
             (
                 &["core::egress", "core::ingress", "core::flush"],
-                &["codec", "conn", "time"],
+                &["codec", "limits", "conn", "time"],
             ),
             (&["core::delivery"], &["conn"]),
             (&["core::crowd"], &["conn"]),
@@ -44,7 +64,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::reply"], &["codec", "conn"]),
             (&["core::interest"], &[]),
             (&["core::state"], &[]),
-            (&["core::config"], &["codec"]),
+            (&["core::config"], &["codec", "limits"]),
             (
                 &[
                     "core::clients",
@@ -53,7 +73,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "core::health",
                     "core::announcements",
                 ],
-                &["codec", "conn", "time"],
+                &["codec", "limits", "conn", "time"],
             ),
             (&["core::effects"], &["conn", "time"]),
             (&["core::command", "core::counts"], &["codec"]),
@@ -257,6 +277,16 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::health", "BusHealth"),
             ("core::announcements", "Announcements"),
             ("core::effects", "Effects"),
+        ],
+    },
+    Closed {
+        name: "limits that all shards share",
+        folder: "edge",
+        structs: &[
+            ("limits::shared", "SharedLimits"),
+            ("limits::table", "Table"),
+            ("limits::presence", "Arrived"),
+            ("limits::presence", "Presence"),
         ],
     },
     Closed {

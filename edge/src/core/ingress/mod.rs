@@ -17,9 +17,10 @@ use super::effects::{ClientAction, Effects, Notice};
 use super::join;
 use super::reply::{self, ErrorReply, ReplyTo};
 use super::state::{Hub, State};
-use crate::codec::WireFormat;
+use crate::codec::{self, WireFormat};
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
+use crate::limits::Refused;
 use crate::time::token_bucket::Charge;
 use input::{InputLimits, Numbered};
 
@@ -37,7 +38,9 @@ pub(super) fn on_open(
     let edge = &state.edge;
     let name = ConnName { edge, key: conn }.to_string();
     let clients = &mut state.hub.clients;
-    clients.open(conn, format, grants, now, effects);
+    if let Err(refused) = clients.open(conn, format, grants, now, effects) {
+        return refuse_player(effects, (conn, format), &refused);
+    }
     clients.set_announced(conn, state.hub.announcements.number());
     let welcome = ServerMessage::Welcome {
         connection: &name,
@@ -53,6 +56,23 @@ pub(super) fn on_open(
     if let Some(notice) = state.hub.announcements.notice_for_new(now.at) {
         reply::send(&state.hub.clients, effects, conn, &notice.message(None));
     }
+}
+
+/// Closes the connection of a player who has too many.
+fn refuse_player(effects: &mut Effects, (conn, format): (ConnKey, WireFormat), refused: &Refused) {
+    let kind = ErrorKind::RateLimited;
+    effects.counts().error(kind);
+    let error = ServerMessage::Error {
+        id: None,
+        code: kind.code(),
+        message: "this player has too many connections; close one first",
+        room: None,
+        seq: None,
+        retry_after_ms: Some(refused.retry_after_ms()),
+    };
+    let frames = codec::message(format.encoding, &error);
+    effects.act(conn, ClientAction::Control(frames));
+    effects.act(conn, ClientAction::Close(kind));
 }
 
 /// Removes the client of a closed connection. Its players become `Lost`.

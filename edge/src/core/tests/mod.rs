@@ -23,6 +23,7 @@ mod chains;
 
 mod refusals;
 
+mod players;
 mod present;
 
 pub(crate) mod steady;

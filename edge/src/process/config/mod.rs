@@ -18,6 +18,7 @@ use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
 use crate::core::{ChainConfig, ClientConfig, CoreConfig, DeliveryPolicy, RoomConfig};
+use crate::limits::SharedLimits;
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
 use crate::websocket::deflate::DeflateOptions;
@@ -133,6 +134,7 @@ impl EdgeConfig {
                 room_input_bytes_per_s: self.limits.room_input_bytes_per_s,
                 chain: ChainConfig::default(),
             },
+            shared: SharedLimits::default(),
             deflate: self.deflate(),
         }
     }

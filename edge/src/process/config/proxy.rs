@@ -5,7 +5,8 @@ use std::time::Duration;
 use grandstand_common::process::config::Checks;
 use serde::{Deserialize, Serialize};
 
-use crate::server::proxy::{ForwardedHeader, Networks, ProxyOptions};
+use crate::limits::Networks;
+use crate::server::proxy::{ForwardedHeader, ProxyOptions};
 
 /// Load balancers and proxies in front of the edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

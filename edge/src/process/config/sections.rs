@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::origins;
 use crate::core::{ClientConfig, RoomConfig};
+use crate::limits::{LimitSettings, Networks};
 use crate::websocket::deflate::DeflateOptions;
 
 /// The edge's name, addresses and shards.
@@ -100,6 +101,24 @@ pub struct LimitsSection {
     pub message_bytes: u32,
     /// The most rooms per connection.
     pub rooms: u16,
+    /// The most connections of the process, handshakes included; 0 for as many as it may open files.
+    pub connections: u32,
+    /// The most connections of an address, an IPv4 address or a /64 of IPv6; 0 for unlimited.
+    pub address_connections: u32,
+    /// The most handshakes of an address in progress; 0 for unlimited.
+    pub address_handshakes: u32,
+    /// The most handshakes of an address per second, on average; 0 for unlimited.
+    pub address_handshakes_per_s: u32,
+    /// The most handshakes that an address may begin at once.
+    pub address_handshake_burst: u32,
+    /// Networks whose addresses are not limited.
+    pub exempt: Vec<String>,
+    /// The most connections of a player; 0 for unlimited.
+    pub player_connections: u32,
+    /// The most joins of a player per second, on average; 0 for unlimited.
+    pub player_joins_per_s: u32,
+    /// The most joins that a player may send at once.
+    pub player_join_burst: u32,
     /// The most messages of a client per second, on average; 0 for unlimited.
     pub messages_per_s: u32,
     /// The most messages that a client may send at once.
@@ -134,6 +153,15 @@ impl Default for LimitsSection {
         Self {
             message_bytes: 64 * 1024,
             rooms: 64,
+            connections: 0,
+            address_connections: 1000,
+            address_handshakes: 100,
+            address_handshakes_per_s: 50,
+            address_handshake_burst: 500,
+            exempt: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
+            player_connections: 100,
+            player_joins_per_s: 20,
+            player_join_burst: 500,
             messages_per_s: clients.messages_per_s,
             message_burst: clients.message_burst,
             player_input_bytes_per_s: in_rooms.player_input_bytes_per_s,
@@ -176,6 +204,41 @@ impl LimitsSection {
         range("handshake_ms", self.handshake_ms, 100..=600_000);
         range("handshakes", self.handshakes.into(), 1..=1 << 20);
         range("accepts", self.accepts.into(), 1..=1 << 16);
+        for (key, value) in [
+            ("connections", self.connections),
+            ("address_connections", self.address_connections),
+            ("address_handshakes", self.address_handshakes),
+            ("address_handshakes_per_s", self.address_handshakes_per_s),
+            ("player_connections", self.player_connections),
+            ("player_joins_per_s", self.player_joins_per_s),
+        ] {
+            range(key, value.into(), 0..=1 << 24);
+        }
+        let bursts = [
+            ("address_handshake_burst", self.address_handshake_burst),
+            ("player_join_burst", self.player_join_burst),
+        ];
+        for (key, value) in bursts {
+            range(key, value.into(), 1..=1 << 24);
+        }
+        if let Err(error) = Networks::parse(&self.exempt) {
+            checks.require("limits.exempt", false, || error.to_string());
+        }
+    }
+
+    /// The limits that all shards share. Networks that the validation refuses count as none.
+    pub fn shared(&self) -> LimitSettings {
+        LimitSettings {
+            connections: self.connections,
+            address_connections: self.address_connections,
+            address_handshakes: self.address_handshakes,
+            address_handshakes_per_s: self.address_handshakes_per_s,
+            address_handshake_burst: self.address_handshake_burst,
+            exempt: Networks::parse(&self.exempt).unwrap_or_default(),
+            player_connections: self.player_connections,
+            player_joins_per_s: self.player_joins_per_s,
+            player_join_burst: self.player_join_burst,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
+use crate::limits::Presence;
 use crate::server::handler::{ConnectInfo, error_kind};
 use crate::server::tls::session::TlsSession;
 use crate::websocket::error::ProtocolError;
@@ -40,6 +41,8 @@ pub(crate) struct UpgradedSocket {
     /// The index of its route among the server's.
     pub(crate) route: u8,
     pub(crate) info: ConnectInfo,
+    /// Counts the connection.
+    pub(crate) presence: Presence,
     /// Bytes received after the handshake.
     pub(crate) early: Box<[u8]>,
 }

@@ -2,6 +2,8 @@
 
 use hyper::StatusCode;
 
+use crate::limits::Refused;
+
 /// The error with which a handshake is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HttpError {
@@ -31,6 +33,16 @@ pub enum HttpError {
     Version,
     /// The request's header exceeds the limit.
     HeaderTooBig,
+    /// The client's address connects too often, or has too many connections.
+    RateLimited {
+        /// The seconds after which it may try again.
+        retry_after_s: u32,
+    },
+    /// The edge takes no more connections.
+    Overloaded {
+        /// The seconds after which clients may try again.
+        retry_after_s: u32,
+    },
 }
 
 impl HttpError {
@@ -40,6 +52,25 @@ impl HttpError {
             Self::HeaderTooBig
         } else {
             Self::BadRequest
+        }
+    }
+
+    /// The error for a client that a limit refuses.
+    pub(super) fn from_refused(refused: &Refused) -> Self {
+        let retry_after_s = refused.retry_after_s();
+        match refused.limit.is_of_edge() {
+            true => Self::Overloaded { retry_after_s },
+            false => Self::RateLimited { retry_after_s },
+        }
+    }
+
+    /// The seconds after which the client may try again, if waiting helps.
+    pub(super) fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::RateLimited { retry_after_s } | Self::Overloaded { retry_after_s } => {
+                Some(retry_after_s)
+            }
+            _ => None,
         }
     }
 
@@ -59,6 +90,8 @@ impl HttpError {
             Self::OldHttp => "http_1_0",
             Self::Version => "bad_version",
             Self::HeaderTooBig => "header_too_big",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Overloaded { .. } => "overloaded",
         }
     }
 
@@ -76,6 +109,8 @@ impl HttpError {
             Self::Deadline => StatusCode::REQUEST_TIMEOUT,
             Self::NotUpgrade | Self::OldHttp | Self::Version => StatusCode::UPGRADE_REQUIRED,
             Self::HeaderTooBig => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -121,6 +156,10 @@ impl HttpError {
             Self::HeaderTooBig => {
                 "the request's header is too large; send a shorter token or fewer cookies"
             }
+            Self::RateLimited { .. } => {
+                "this address connects too often or has too many connections (limits.address_… of the edge); try again later"
+            }
+            Self::Overloaded { .. } => "the edge takes no more connections; try again later",
         }
     }
 }

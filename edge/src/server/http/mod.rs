@@ -34,6 +34,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
+use crate::limits::{Arrived, Refused};
 use crate::server::connections::UpgradedSocket;
 use crate::server::context::ServerContext;
 use crate::server::handler::ConnectInfo;
@@ -59,6 +60,8 @@ pub(crate) struct Arrival {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Whether it begins with a header of the PROXY protocol.
     pub(crate) is_proxied: bool,
+    /// Counts it.
+    pub(crate) arrived: Arrived,
 }
 
 /// Serves HTTP on a socket. Returns the socket if it was upgraded.
@@ -72,10 +75,16 @@ pub(crate) async fn drive_handshake(
         mut peer,
         tls,
         is_proxied,
+        mut arrived,
     } = arrival;
     if is_proxied {
         match proxy::read_client(&mut socket, peer, &context.options.proxy).await {
-            Ok(client) => peer = client,
+            Ok(client) => {
+                peer = client;
+                if context.charge(&mut arrived, client.ip()).is_err() {
+                    return None;
+                }
+            }
             Err(error) => {
                 debug!(%peer, %error, "a connection to a listener for proxies is closed");
                 if let Some(reason) = error.label() {
@@ -104,7 +113,10 @@ pub(crate) async fn drive_handshake(
         },
     };
     match asked {
-        Ok(Ok(_)) => Box::pin(drive_http(context, stream, peer, deadline)).await,
+        Ok(Ok(_)) => {
+            let from = (peer, arrived);
+            Box::pin(drive_http(context, stream, from, deadline)).await
+        }
         Ok(Err(_)) => None,
         Err(_) => {
             refuse_late(&context, stream, peer).await;
@@ -116,7 +128,7 @@ pub(crate) async fn drive_handshake(
 async fn drive_http(
     context: Rc<ServerContext>,
     stream: ClientStream,
-    peer: SocketAddr,
+    (peer, arrived): (SocketAddr, Arrived),
     deadline: Instant,
 ) -> Option<UpgradedSocket> {
     let service = HttpService {
@@ -124,6 +136,7 @@ async fn drive_http(
         peer,
         is_encrypted: stream.session().is_some(),
         answered: Cell::new(0),
+        arrived: RefCell::new(arrived),
         upgrade: RefCell::new(None),
     };
     let mut http = http1::Builder::new()
@@ -147,6 +160,7 @@ async fn drive_http(
                     tls,
                     route,
                     info,
+                    presence: service.arrived.into_inner().open(),
                     early: [&parts.read_buf, unread.as_slice()].concat().into(),
                 });
             }
@@ -186,6 +200,24 @@ async fn refuse_late(context: &ServerContext, mut stream: ClientStream, peer: So
     let _ = timeout(LINGER, linger(stream)).await;
 }
 
+/// Responds to a client that a limit refuses, once its request has begun to arrive.
+pub(crate) async fn answer_refused(
+    context: Rc<ServerContext>,
+    mut socket: TcpStream,
+    refused: Refused,
+) {
+    let error = HttpError::from_refused(&refused);
+    context.metrics.on_refused(error.code());
+    let answer = response::before_request(error);
+    let answered = async {
+        // Closing a socket before its first bytes arrive would reset the connection.
+        socket.peek(&mut [0]).await?;
+        socket.write_all(&answer).await?;
+        linger(ClientStream::Plain(socket)).await
+    };
+    let _ = timeout(LINGER, answered).await;
+}
+
 /// Gives the client time to read the response. Closing a socket with unread bytes would reset the connection, and the
 /// client could lose the response.
 async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
@@ -207,6 +239,7 @@ struct HttpService {
     peer: SocketAddr,
     is_encrypted: bool,
     answered: Cell<u64>,
+    arrived: RefCell<Arrived>,
     upgrade: RefCell<Option<(u8, ConnectInfo)>>,
 }
 
@@ -223,6 +256,8 @@ impl Service<Request<Incoming>> for HttpService {
 
 impl HttpService {
     fn accept<B>(&self, request: &Request<B>) -> Result<Response<Full<Bytes>>, HttpError> {
+        let peer = proxy::client(request.headers(), self.peer, &self.context.options.proxy);
+        self.charge(peer)?;
         request::check_host(request)?;
         let path = request.uri().path();
         let mut routes = (0_u8..).zip(&self.context.routes);
@@ -232,10 +267,19 @@ impl HttpService {
             return Ok(response::page(page));
         };
         let upgrade = request::upgrade(request, self.context.options.deflate)?;
-        let peer = proxy::client(request.headers(), self.peer, &self.context.options.proxy);
         let info = request::connect_info(request, &upgrade, route.path, peer)?;
         self.upgrade.replace(Some((index, info)));
         Ok(response::upgraded(&upgrade))
+    }
+
+    /// Charges the client for the request, unless it was charged when it connected.
+    fn charge(&self, peer: SocketAddr) -> Result<(), HttpError> {
+        if self.answered.get() == 1 && peer.ip() == self.peer.ip() {
+            return Ok(());
+        }
+        let mut arrived = self.arrived.borrow_mut();
+        let charged = self.context.charge(&mut arrived, peer.ip());
+        charged.map_err(|refused| HttpError::from_refused(&refused))
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {

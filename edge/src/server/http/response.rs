@@ -120,6 +120,10 @@ pub(super) fn refused(
         HttpError::Method => {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        HttpError::RateLimited { retry_after_s } | HttpError::Overloaded { retry_after_s } => {
+            headers.insert(header::RETRY_AFTER, retry_after_s.into());
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         _ => {}
     }
     response
@@ -129,16 +133,34 @@ pub(super) fn refused(
 pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
     let mut body = body(HttpError::Deadline);
     body["timeout_ms"] = (timeout.as_millis() as u64).into();
-    let body = body.to_string() + "\n";
+    bare(HttpError::Deadline, &body)
+}
+
+/// The response to a client whose request is not read, as bytes for the bare socket.
+pub(super) fn before_request(error: HttpError) -> Vec<u8> {
+    bare(error, &body(error))
+}
+
+fn bare(error: HttpError, body: &serde_json::Value) -> Vec<u8> {
+    let (status, body) = (error.status(), body.to_string() + "\n");
+    let retry = error.retry_after_s();
+    let retry = retry.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
     format!(
-        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: application/json\r\n{retry}\
          X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {NO_CONTENT}\r\n\
          Content-Length: {}\r\n\r\n{body}",
+        status.as_str(),
+        status.canonical_reason().unwrap_or_default(),
         body.len()
     )
     .into_bytes()
 }
 
 fn body(error: HttpError) -> serde_json::Value {
-    serde_json::json!({"type": "error", "code": error.code(), "message": error.message()})
+    let mut body =
+        serde_json::json!({"type": "error", "code": error.code(), "message": error.message()});
+    if let Some(after) = error.retry_after_s() {
+        body["retry_after_ms"] = (u64::from(after) * 1000).into();
+    }
+    body
 }

@@ -1,6 +1,7 @@
 //! The accept loop of a listener.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tracing::warn;
 
+use crate::limits::Refused;
+use crate::server::context::ServerContext;
 use crate::server::driver::Driver;
-use crate::server::http::{Arrival, drive_handshake};
+use crate::server::http::{Arrival, answer_refused, drive_handshake};
 use crate::server::listen::spare::SpareFiles;
 use crate::server::metrics::AcceptFailure;
 use crate::server::tls::Tls;
@@ -62,13 +65,24 @@ pub(crate) async fn drive_accept(
     let listener = TcpListener::from_std(socket)?;
     let spare = SpareFiles::of_this_process();
     let context = Rc::clone(&driver.context);
-    let begin = |(socket, peer), permit| {
+    let begin = |(socket, peer): (TcpStream, SocketAddr), permit| {
         context.metrics.accepted.inc();
+        let arrived = match context.arrive(peer.ip()) {
+            Ok(arrived) => arrived,
+            Err(refused) => {
+                // A client with TLS, or behind a proxy, could not read an answer yet.
+                if tls.is_none() && !is_proxied && !refused.is_flood {
+                    refuse(&context, &supervisor, socket, refused);
+                }
+                return;
+            }
+        };
         let arrival = Arrival {
             socket,
             peer,
             tls: tls.as_ref().map(Tls::config),
             is_proxied,
+            arrived,
         };
         start(&driver, &supervisor, arrival, permit);
     };
@@ -128,6 +142,22 @@ pub(crate) async fn drive_accept(
         }
     }
     Ok(())
+}
+
+/// Answers a client that a limit refuses, unless as many are answered already.
+fn refuse(
+    context: &Rc<ServerContext>,
+    supervisor: &Supervisor,
+    socket: TcpStream,
+    refused: Refused,
+) {
+    if let Ok(slot) = Arc::clone(&context.refusals).try_acquire_owned() {
+        let answering = answer_refused(Rc::clone(context), socket, refused);
+        supervisor.run_local("refusal", async move {
+            answering.await;
+            drop(slot);
+        });
+    }
 }
 
 /// Runs a handshake in a task of its own, whose memory is freed when the connection opens.

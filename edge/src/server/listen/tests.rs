@@ -1,3 +1,5 @@
+mod limits;
+
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

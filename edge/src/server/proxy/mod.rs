@@ -10,8 +10,6 @@ mod options;
 
 mod forwarded;
 
-mod networks;
-
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +23,6 @@ use tokio::time::timeout;
 pub(crate) use client::client;
 pub use forwarded::ForwardedHeader;
 use header::{HeaderError, Source};
-pub use networks::{NetworkError, Networks};
 pub use options::ProxyOptions;
 
 /// The bytes of a header that are looked at together.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::forwarded::ForwardedHeader;
-use super::networks::Networks;
+use crate::limits::Networks;
 
 /// The proxies in front of the edge, and what they say of clients.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use prometheus_client::registry::Registry;
 use tokio::io::AsyncReadExt as _;
 
 use super::header::{HeaderError, Source, end, parse};
-use super::{ForwardedHeader, Networks, ProxyOptions, client};
+use super::{ForwardedHeader, ProxyOptions, client};
+use crate::limits::Networks;
 use crate::server::testing::{PATIENCE, Peer, Rig, Setup, Told, UPGRADE, run};
 
 const V1: &[u8] = b"PROXY TCP4 203.0.113.9 192.0.2.1 51000 443\r\n";

@@ -1,4 +1,4 @@
-//! Networks whose word counts.
+//! Networks: those of proxies, and those that are not limited.
 
 use std::net::IpAddr;
 use std::sync::Arc;
