@@ -61,7 +61,7 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
     let options = EdgeOptions {
         bus: BusSource::Nats,
         admission: process::admission(&config)
-            .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?,
+            .map_err(|e| Failure::new(Exit::Config, e.to_string()))?,
         pages: Pages::new(),
         echo: false,
         supervisor: supervisor.clone(),

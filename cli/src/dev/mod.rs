@@ -77,7 +77,7 @@ async fn drive(
         admission: AdmissionPolicy {
             trust_user: true,
             ..edge::admission(&settings.edge)
-                .map_err(|e| Failure::new(Exit::Config, format!("auth: {e}")))?
+                .map_err(|e| Failure::new(Exit::Config, e.to_string()))?
         },
         pages: pages::pages(),
         echo: args.echo,

@@ -34,6 +34,8 @@ pub struct AuthConfig {
     pub jwks_refresh_s: u64,
     /// Seconds between two reads that tokens with an unknown `kid` cause.
     pub jwks_min_refresh_s: u64,
+    /// Whether clients without a token may watch all rooms.
+    pub anonymous_spectators: bool,
     /// Seconds that clocks may differ by.
     pub leeway_s: u64,
     /// The `aud` that tokens must have; if empty, they must have none.
@@ -52,6 +54,7 @@ impl Default for AuthConfig {
             jwks_ca_file: PathBuf::new(),
             jwks_refresh_s: 300,
             jwks_min_refresh_s: 10,
+            anonymous_spectators: false,
             leeway_s: 10,
             audience: String::new(),
             issuer: String::new(),
@@ -68,6 +71,7 @@ impl fmt::Debug for AuthConfig {
             .field("jwks_ca_file", &self.jwks_ca_file)
             .field("jwks_refresh_s", &self.jwks_refresh_s)
             .field("jwks_min_refresh_s", &self.jwks_min_refresh_s)
+            .field("anonymous_spectators", &self.anonymous_spectators)
             .field("leeway_s", &self.leeway_s)
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
@@ -217,6 +221,7 @@ impl AuthConfig {
             leeway_ms: self.leeway_s.saturating_mul(1000),
             audience: some(&self.audience),
             issuer: some(&self.issuer),
+            anonymous_spectators: self.anonymous_spectators,
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::auth::error::AuthError;
 use crate::auth::rules::Rules;
 use crate::envelope::Role;
 
-/// Permissions of a verified token.
+/// Permissions of a verified token, or of a client without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
-    player: PlayerId,
+    player: Option<PlayerId>,
     expires_ms: Option<u64>,
     rooms: Rules,
 }
@@ -20,7 +20,7 @@ pub struct Grants {
 impl Grants {
     pub(super) fn new(player: PlayerId, expires_ms: u64, rooms: Rules) -> Self {
         Self {
-            player,
+            player: Some(player),
             expires_ms: Some(expires_ms),
             rooms,
         }
@@ -29,15 +29,24 @@ impl Grants {
     /// Grants everything forever, without a token. Only for `grandstand dev`, which trusts `?user=`.
     pub fn trusted(player: PlayerId) -> Self {
         Self {
-            player,
+            player: Some(player),
             expires_ms: None,
-            rooms: Rules::everything(),
+            rooms: Rules::everything(Role::Player),
         }
     }
 
-    /// The player.
-    pub fn player(&self) -> &PlayerId {
-        &self.player
+    /// Grants a client without a token to watch everything forever.
+    pub fn anonymous() -> Self {
+        Self {
+            player: None,
+            expires_ms: None,
+            rooms: Rules::everything(Role::Spectator),
+        }
+    }
+
+    /// The player; `None` for a client without a token, which may only watch.
+    pub fn player(&self) -> Option<&PlayerId> {
+        self.player.as_ref()
     }
 
     /// When the grants expire, in Unix milliseconds, before any leeway; `None` for never.
@@ -51,12 +60,12 @@ impl Grants {
         self.rooms.find(room)
     }
 
-    /// Checks that these grants may replace `old` on a connection.
+    /// Checks that these grants may replace `old` on a connection. A client without a token may become any player.
     ///
     /// # Errors
     /// If they are another player's.
     pub fn renews(&self, old: &Self) -> Result<(), AuthError> {
-        if self.player == old.player {
+        if old.player.is_none() || self.player == old.player {
             Ok(())
         } else {
             Err(AuthError::OtherPlayer)

@@ -31,11 +31,11 @@ struct RawRule {
 }
 
 impl Rules {
-    pub(super) fn everything() -> Self {
+    pub(super) fn everything(role: Role) -> Self {
         Self(Arc::new([Rule {
             text: "".into(),
             prefix: true,
-            role: Role::Player,
+            role,
             options: None,
         }]))
     }

@@ -66,7 +66,7 @@ fn a_signed_token_grants_its_rooms_and_roles() {
         .unwrap();
     let token = Signer::hs256(SECRET).unwrap().sign(&claims);
     let grants = verifier().verify(&token, NOW_MS).unwrap();
-    assert_eq!(grants.player().as_str(), "alice");
+    assert_eq!(grants.player().unwrap().as_str(), "alice");
     assert_eq!(grants.expires_ms(), Some(NOW_MS + 60_000));
     let options = Bytes::from_static(br#"{"colour":"red"}"#);
     assert_eq!(
@@ -295,7 +295,12 @@ fn public_keys_of_three_kinds_verify() {
         let token = jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).unwrap();
         let verifier = with(vec![Key::pem(pem).unwrap()]);
         assert_eq!(
-            verifier.verify(&token, NOW_MS).unwrap().player().as_str(),
+            verifier
+                .verify(&token, NOW_MS)
+                .unwrap()
+                .player()
+                .unwrap()
+                .as_str(),
             "a"
         );
 
@@ -331,4 +336,20 @@ fn only_a_token_of_the_same_player_renews() {
     let error = bob.renews(&alice).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(role(&alice, "any"), Some((Role::Player, None)));
+}
+
+#[test]
+fn a_client_without_a_token_may_only_watch_and_only_if_the_configuration_says_so() {
+    assert_eq!(verifier().without_token(), None);
+    let expected = Expected {
+        anonymous_spectators: true,
+        ..Expected::default()
+    };
+    let verifier = Verifier::new(vec![secret(SECRET)], expected);
+    let grants = verifier.without_token().unwrap();
+    assert_eq!((grants.player(), grants.expires_ms()), (None, None));
+    assert_eq!(role(&grants, "any"), Some((Role::Spectator, None)));
+    let alice = Grants::trusted("alice".parse().unwrap());
+    assert_eq!(alice.renews(&grants), Ok(()), "it may become a player");
+    assert_eq!(grants.renews(&alice), Err(AuthError::OtherPlayer));
 }

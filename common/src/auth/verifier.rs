@@ -28,7 +28,7 @@ const PUBLIC: [Algorithm; 4] = [
     Algorithm::EdDSA,
 ];
 
-/// The claims that tokens must have, beside those that every token has.
+/// The claims that tokens must have, beside those that every token has, and whether a client needs a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The milliseconds that clocks may differ by.
@@ -37,6 +37,8 @@ pub struct Expected {
     pub audience: Option<String>,
     /// The `iss` that tokens must have; any if `None`.
     pub issuer: Option<String>,
+    /// Whether clients without a token may watch all rooms.
+    pub anonymous_spectators: bool,
 }
 
 /// Verifies tokens. Clones share the keys, which may be replaced at any time.
@@ -107,6 +109,12 @@ impl Verifier {
             self.0.missed.notify_one();
         }
         trust.grants(&opened?, now_ms)
+    }
+
+    /// The rights of a client without a token; `None` if it needs one.
+    pub fn without_token(&self) -> Option<Grants> {
+        let is_allowed = self.0.trust.read().expected.anonymous_spectators;
+        is_allowed.then(Grants::anonymous)
     }
 
     /// Waits until a token has a key that is not known.

@@ -4,9 +4,11 @@ mod config;
 
 mod membership;
 
+mod renewal;
+
 use std::time::{Duration, Instant};
 
-use grandstand_common::auth::{AuthError, Grants, GrantsCache, Verifier};
+use grandstand_common::auth::{Grants, GrantsCache, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
@@ -23,6 +25,7 @@ use crate::time::token_bucket::{Charge, Rate, TokenBucket};
 
 pub use config::ClientConfig;
 pub(crate) use membership::{JoinRequest, Membership, Memberships};
+pub(crate) use renewal::{RenewError, TokenEvent};
 
 /// The time before a token's expiry at which its client is notified.
 const TOKEN_NOTICE_MS: u64 = 60_000;
@@ -66,41 +69,6 @@ impl Client {
     /// The rooms that the client has joined or is joining.
     pub(crate) fn memberships(&self) -> &[Membership] {
         &self.memberships
-    }
-}
-
-/// The result of a token's check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenEvent {
-    /// The token expires within a minute.
-    ExpiresSoon,
-    /// The token has expired.
-    Expired,
-}
-
-/// The reason why a token was not renewed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RenewError {
-    /// No verifier is configured.
-    #[error("this edge accepts no tokens, because it has no key to verify them")]
-    NoVerifier,
-    /// The token is invalid, or grants less than the one before.
-    #[error(transparent)]
-    Token(#[from] AuthError),
-}
-
-impl RenewError {
-    /// The error's class.
-    pub(crate) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoVerifier => ErrorKind::Unauthenticated,
-            Self::Token(error) => error.kind(),
-        }
-    }
-
-    /// Whether the token's key may become known.
-    pub(crate) fn is_key_unknown(&self) -> bool {
-        matches!(self, Self::Token(AuthError::UnknownKey))
     }
 }
 
@@ -152,7 +120,9 @@ impl Clients {
         now: Now,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        self.limits.enter_player(grants.player().as_str(), now.at)?;
+        if let Some(player) = grants.player() {
+            self.limits.enter_player(player.as_str(), now.at)?;
+        }
         let client = Client {
             announced: 0,
             format,
@@ -171,7 +141,9 @@ impl Clients {
     /// Removes a client; returns its memberships.
     pub(crate) fn close(&mut self, conn: ConnKey) -> Option<Memberships> {
         let client = self.clients.remove(conn)?;
-        self.limits.leave_player(client.grants.player().as_str());
+        if let Some(player) = client.grants.player() {
+            self.limits.leave_player(player.as_str());
+        }
         Some(client.memberships)
     }
 
@@ -262,16 +234,14 @@ impl Clients {
         }
     }
 
-    /// Charges a client's player for a join.
+    /// Charges a client's player for a join. One without a player has its own limit of messages only.
     ///
     /// # Errors
     /// If the player joins too fast.
     pub(crate) fn charge_join(&self, conn: ConnKey, now: Instant) -> Result<(), Refused> {
-        match self.clients.get(conn) {
-            Some(client) => {
-                let player = client.grants.player().as_str();
-                self.limits.charge_join(player, now)
-            }
+        let client = self.clients.get(conn);
+        match client.and_then(|client| client.grants.player()) {
+            Some(player) => self.limits.charge_join(player.as_str(), now),
             None => Ok(()),
         }
     }
@@ -324,6 +294,9 @@ impl Clients {
         };
         let renewed = verifier.verify(token, now.unix_ms)?;
         renewed.renews(&client.grants)?;
+        if let (None, Some(player)) = (client.grants.player(), renewed.player()) {
+            self.limits.enter_player(player.as_str(), now.at)?;
+        }
         client.expiry_notified = false;
         client.grants = self.shared.share(renewed);
         self.arm_token(conn, now, effects);

@@ -186,7 +186,11 @@ fn join_players(
     let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get_mut(at.room)) else {
         return;
     };
-    let (encoding, player) = (client.encoding(), client.grants().player().clone());
+    // A client that may play has a name.
+    let Some(player) = client.grants().player().cloned() else {
+        return;
+    };
+    let encoding = client.encoding();
     let edge = state.edge.as_str();
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
     let player = PlayerSession::new(player, conn, encoding, chain);

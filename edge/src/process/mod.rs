@@ -38,7 +38,7 @@ use crate::shard::metrics::EdgeMetrics;
 use config::EdgeConfig;
 use thread::{ShardThread, Stop};
 
-pub use options::{BusSource, EdgeError, EdgeOptions, admission};
+pub use options::{AdmissionError, BusSource, EdgeError, EdgeOptions, admission};
 
 /// The most time over which clients are told to reconnect when a part of the edge has failed.
 const FAILED_DRAIN: Duration = Duration::from_secs(3);

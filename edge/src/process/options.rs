@@ -11,6 +11,7 @@ use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
 use crate::server::tls::TlsError;
 use crate::shard::admission::AdmissionPolicy;
+use crate::shard::origins::Origins;
 
 /// An error of an edge, at its start or later.
 #[derive(Debug, thiserror::Error)]
@@ -72,11 +73,22 @@ pub struct EdgeOptions {
     pub supervisor: Supervisor,
 }
 
+/// Why a configuration makes no [`AdmissionPolicy`].
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// There is no key for tokens, or one cannot be used.
+    #[error("auth: {0}")]
+    Auth(#[from] AuthConfigError),
+    /// An origin cannot be used.
+    #[error("edge.origins: it {0}")]
+    Origins(String),
+}
+
 /// Creates the [`AdmissionPolicy`] of the configuration.
 ///
 /// # Errors
-/// If there is no key for tokens, or one cannot be used.
-pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AuthConfigError> {
+/// See [`AdmissionError`].
+pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AdmissionError> {
     let auth = &config.auth;
     let verifier = auth.verifier()?;
     let key_set = auth.jwks()?.map(|source| {
@@ -86,7 +98,7 @@ pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AuthConfigError
     Ok(AdmissionPolicy {
         verifier,
         key_set,
-        origins: config.edge.origins.clone(),
+        origins: Origins::new(config.edge.origins().map_err(AdmissionError::Origins)?),
         trust_user: false,
     })
 }

@@ -4,6 +4,10 @@ use grandstand_common::auth::{AuthError, Grants, KeySet, Verifier, player_name};
 use grandstand_common::error::ErrorKind;
 
 use crate::server::handler::ConnectInfo;
+use crate::shard::origins::Origins;
+
+const NO_TOKEN: &str =
+    "no token: give one as `Authorization: Bearer`, `?token=` or the subprotocol `bearer.<token>`";
 
 /// Decides which clients may connect, by origin and token.
 #[derive(Debug, Clone)]
@@ -12,8 +16,8 @@ pub struct AdmissionPolicy {
     pub verifier: Verifier,
     /// The key set that the verifier also has keys of.
     pub key_set: Option<KeySet>,
-    /// Origins from which browsers may connect; all if empty.
-    pub origins: Vec<String>,
+    /// Origins from which browsers may connect.
+    pub origins: Origins,
     /// Whether to trust `?user=`. For development only.
     pub trust_user: bool,
 }
@@ -55,8 +59,7 @@ impl AdmissionPolicy {
     /// If the client is refused.
     pub fn admit(&self, info: &ConnectInfo, unix_ms: u64) -> Result<Grants, Refusal> {
         if let Some(origin) = &info.origin
-            && !self.origins.is_empty()
-            && !self.origins.contains(origin)
+            && !self.origins.allow(origin)
         {
             let text =
                 format!("pages of {origin} may not connect; add the origin to `edge.origins`");
@@ -71,11 +74,10 @@ impl AdmissionPolicy {
                     Err(Refusal::new(ErrorKind::Unauthenticated, text))
                 }
             },
-            _ => {
-                let text = "no token: give one as `Authorization: Bearer`, `?token=` or the \
-                            subprotocol `bearer.<token>`";
-                Err(Refusal::new(ErrorKind::Unauthenticated, text))
-            }
+            _ => match self.verifier.without_token() {
+                Some(grants) => Ok(grants),
+                None => Err(Refusal::new(ErrorKind::Unauthenticated, NO_TOKEN)),
+            },
         }
     }
 

@@ -59,7 +59,8 @@ impl Gate {
         match admitted {
             Ok(grants) => self.shard.run(|core, conns, now| {
                 let connection = core.name(conn);
-                debug!(%connection, %peer, player = %grants.player(), "client connected");
+                let player = grants.player().map(|player| player.as_str());
+                debug!(%connection, %peer, player, "client connected");
                 core.handle_open(conn, format, grants, now, conns);
             }),
             Err(Refusal { kind, message, .. }) => self.shard.run(|core, conns, _| {

@@ -15,6 +15,8 @@ mod log_refusals;
 
 pub mod handler;
 
+pub mod origins;
+
 pub mod admission;
 
 pub mod metrics;

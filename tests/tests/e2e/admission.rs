@@ -80,9 +80,10 @@ async fn names_are_believed_only_in_dev(site: Site) {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
-    let start = Start::grandstand("dev")
-        .flag("--secret", SECRET)
-        .env("GRANDSTAND_EDGE_EDGE_ORIGINS", "https://play.example");
+    let start = Start::grandstand("dev").flag("--secret", SECRET).env(
+        "GRANDSTAND_EDGE_EDGE_ORIGINS",
+        "https://PLAY.example:443/,https://*.play.example",
+    );
     let dev = Process::start(start, true).await;
     let door = |origin: Option<&str>| {
         let mut door = Door::new(dev.address());
@@ -90,9 +91,51 @@ async fn pages_of_other_origins_are_refused() {
         door.origin = origin.map(str::to_owned);
         door
     };
-    refused(door(Some("https://evil.example")), "forbidden", 4003).await;
-    for origin in [None, Some("https://play.example")] {
+    for origin in ["https://evil.example", "https://evilplay.example", "null"] {
+        refused(door(Some(origin)), "forbidden", 4003).await;
+    }
+    for origin in [
+        None,
+        Some("https://play.example"),
+        Some("https://a.play.example"),
+    ] {
         let mut client = Client::connect(door(origin)).await;
         client.join("relay-1", json!({})).await;
     }
+}
+
+/// A client without a token watches if the configuration says so, and becomes a player by a token.
+#[tokio::test]
+async fn spectators_need_no_token_if_the_configuration_says_so() {
+    let start = Start::grandstand("dev")
+        .flag("--secret", SECRET)
+        .env("GRANDSTAND_EDGE_AUTH_ANONYMOUS_SPECTATORS", "true");
+    let dev = Process::start(start, true).await;
+    let mut alice =
+        Client::connect(Door::new(dev.address()).token(&token("alice", 3600, &RELAY))).await;
+    alice.join("relay-1", json!({})).await;
+    let mut client = Client::connect(Door::new(dev.address())).await;
+    client.join("relay-1", json!({})).await;
+    let joined = json!({"room": "relay-1", "role": "spectator"});
+    client.expect("joined", joined).await;
+    client
+        .send(json!({"type": "join", "id": 2, "room": "relay-2", "role": "player"}))
+        .await;
+    client
+        .expect("error", json!({"id": 2, "code": "forbidden"}))
+        .await;
+    client
+        .send(json!({"type": "input", "room": "relay-1", "seq": 1, "data": 1}))
+        .await;
+    client
+        .expect("error", json!({"code": "forbidden", "seq": 1}))
+        .await;
+    let auth = json!({"type": "auth", "id": 3, "token": token("bob", 3600, &RELAY)});
+    client.send(auth).await;
+    client
+        .expect("notice", json!({"id": 3, "code": "token_renewed"}))
+        .await;
+    client.join("relay-2", json!({})).await;
+    let joined = json!({"room": "relay-2", "role": "player"});
+    client.expect("joined", joined).await;
 }

@@ -24,9 +24,6 @@ use crate::limits::Refused;
 use crate::time::token_bucket::Charge;
 use input::{InputLimits, Numbered};
 
-/// When a client may send a token with an unknown key again: the key set may have been read by then.
-const UNKNOWN_KEY_RETRY_MS: u64 = 2000;
-
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
 pub(super) fn on_open(
     state: &mut State,
@@ -204,9 +201,9 @@ fn on_auth(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, token: &str, now: 
     if let Err(error) = hub.clients.renew(to.conn, token, now, effects) {
         let message = error.to_string();
         let reply = ErrorReply::new(error.kind(), &message, to.id, None);
-        let reply = match error.is_key_unknown() {
-            true => reply.retry_after(UNKNOWN_KEY_RETRY_MS),
-            false => reply,
+        let reply = match error.retry_after_ms() {
+            Some(ms) => reply.retry_after(ms),
+            None => reply,
         };
         return reply::error(&hub.clients, effects, to.conn, &reply);
     }

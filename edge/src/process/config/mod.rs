@@ -1,7 +1,5 @@
 //! The edge's configuration: `config/edge.toml` shows every key.
 
-mod origins;
-
 mod proxy;
 
 mod sections;
@@ -220,9 +218,10 @@ mod tests {
         for (key, value, part) in [
             (
                 "EDGE_ORIGINS",
-                "https://play.example/",
+                "https://play.example/lobby",
                 "https://play.example\"",
             ),
+            ("EDGE_ORIGINS", "https://*.Play.example:443/", "is valid"),
             ("CLUSTER_URL", "ws://nats:8080", "WebSocket"),
             (
                 "CLUSTER_CREDENTIALS",

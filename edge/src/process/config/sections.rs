@@ -6,9 +6,9 @@ use grandstand_common::id::EdgeId;
 use grandstand_common::process::config::Checks;
 use serde::{Deserialize, Serialize};
 
-use super::origins;
 use crate::core::{ClientConfig, RoomConfig};
 use crate::limits::{LimitSettings, Networks};
+use crate::shard::origins::OriginRule;
 use crate::websocket::deflate::DeflateOptions;
 
 /// The edge's name, addresses and shards.
@@ -58,6 +58,25 @@ impl Default for EdgeSection {
 }
 
 impl EdgeSection {
+    /// Reads the origins.
+    ///
+    /// # Errors
+    /// The origins that cannot be used, and why.
+    pub fn origins(&self) -> Result<Vec<OriginRule>, String> {
+        let mut problems = Vec::new();
+        let mut rules = Vec::new();
+        for origin in &self.origins {
+            match OriginRule::parse(origin) {
+                Ok(rule) => rules.push(rule),
+                Err(why) => problems.push(format!("has {origin:?}, which {why}")),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(rules),
+            false => Err(problems.join("; it ")),
+        }
+    }
+
     pub(super) fn validate(&self, checks: &mut Checks) {
         let name = format!("{}-0-00000000", self.name);
         checks.require(
@@ -71,12 +90,8 @@ impl EdgeSection {
             || "must differ from `edge.listen`",
         );
         checks.range("edge.shards", self.shards.into(), 0..=1024);
-        for origin in &self.origins {
-            if let Err(why) = origins::check(origin) {
-                checks.require("edge.origins", false, || {
-                    format!("has {origin:?}, which {why}")
-                });
-            }
+        if let Err(why) = self.origins() {
+            checks.require("edge.origins", false, || why);
         }
         checks.range("edge.heartbeat_ms", self.heartbeat_ms, 1000..=3_600_000);
         checks.range("edge.drain_wait_ms", self.drain_wait_ms, 0..=3_600_000);
