@@ -14,6 +14,7 @@ use grandstand_common::process::{self as program, Frame, ProcessArgs};
 use crate::process::config::EdgeConfig;
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
 use crate::server::listen::capped;
+use crate::server::quic::capped_buffers;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
 
@@ -80,11 +81,16 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
     };
     let edge = started.map_err(|e| match &e {
         EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
+        EdgeError::Quic(_) => Failure::new(e.exit(), format!("quic.listen: {e}")),
         _ => Failure::new(e.exit(), e.to_string()),
     })?;
     tracing::info!(address = %edge.address(), "clients may connect");
     if let Some(address) = edge.tls_address() {
         tracing::info!(%address, "clients may connect with TLS");
+    }
+    if let Some(address) = edge.quic_address() {
+        tracing::info!(%address, "clients may connect with QUIC");
+        warn_of_small_buffers(config.quic.buffer_bytes as usize);
     }
     let wanted = config.listener().backlog;
     if let Some(cap) = capped(wanted) {
@@ -124,4 +130,16 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
         signal = frame.signals.next() => tracing::warn!(signal, "ending at once"),
     }
     frame.result()
+}
+
+/// Says how the kernel's buffers for packets can be as large as they are configured.
+fn warn_of_small_buffers(wanted: usize) {
+    if let Some(cap) = capped_buffers(wanted) {
+        tracing::info!(
+            cap,
+            wanted,
+            "net.core.rmem_max and wmem_max cap quic.buffer_bytes: when many packets arrive at once, those beyond the cap \
+             are lost and sent again; to raise them, run sysctl -w net.core.rmem_max={wanted} net.core.wmem_max={wanted}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-"""A client of the Grandstand protocol, written from docs/protocol.md and based only on `websockets`.
+"""A client of the Grandstand protocol, written from docs/protocol.md and based only on `websockets`, or on `aioquic`.
 
 It checks every rule that is visible from outside as messages arrive, and maintains the view that they produce.
 """
@@ -125,8 +125,15 @@ class Peer:
     @classmethod
     async def connect(cls, user, url=None, query=None, **options):
         peer = cls(user)
+        url = url or URL
+        if not url.startswith("ws"):
+            import quic
+
+            peer.socket = await quic.connect(url, user)
+            peer.reader = asyncio.create_task(peer.read())
+            return peer
         query = {"user": user} if query is None else query
-        target = (url or URL) + ("?" + urllib.parse.urlencode(query) if query else "")
+        target = url + ("?" + urllib.parse.urlencode(query) if query else "")
         options.setdefault("subprotocols", ["grandstand.v1.json"])
         peer.socket = await websockets.connect(target, max_size=None, proxy=None, **options)
         peer.reader = asyncio.create_task(peer.read())
@@ -233,7 +240,10 @@ class Peer:
 
 
 def main(tests):
-    """Runs the tests: `python test_….py [ws://host:port/v1/ws]`. pytest takes the address from GRANDSTAND_URL."""
+    """Runs the tests: `python test_….py [ADDRESS]`. pytest takes the address from GRANDSTAND_URL.
+
+    An address is ws://host:port/v1/ws, quic://host:port, or https://host:port/v1/wt for WebTransport.
+    """
     sys.stdout.reconfigure(line_buffering=True)
     failed = 0
     for test in tests:
@@ -248,5 +258,5 @@ def main(tests):
     sys.exit(1 if failed else 0)
 
 
-if len(sys.argv) > 1 and sys.argv[1].startswith("ws"):
+if len(sys.argv) > 1 and "://" in sys.argv[1]:
     URL = sys.argv[1]

@@ -19,6 +19,8 @@ pub(super) struct Banner {
     pub(super) listen: SocketAddr,
     /// The address for clients with TLS.
     pub(super) tls: Option<SocketAddr>,
+    /// The address for clients over QUIC.
+    pub(super) quic: Option<SocketAddr>,
     /// The address of health checks and metrics.
     pub(super) admin: SocketAddr,
     /// The folder that keeps rooms.
@@ -88,6 +90,9 @@ impl fmt::Display for Banner {
         writeln!(f, "metrics  http://{admin}/metrics")?;
         if let Some(tls) = self.tls {
             writeln!(f, "TLS      wss://{}/v1/ws", reachable(tls))?;
+        }
+        if let Some(quic) = self.quic {
+            writeln!(f, "QUIC     https://{}/v1/wt", reachable(quic))?;
         }
         if self.echo {
             writeln!(f, "echo     ws://{at}/v1/echo")?;
@@ -159,6 +164,7 @@ mod tests {
             games: vec!["memory", "relay"],
             listen: listen.parse().unwrap(),
             tls: None,
+            quic: None,
             admin: "127.0.0.1:8081".parse().unwrap(),
             data: None,
             nats: None,

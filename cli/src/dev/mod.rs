@@ -102,6 +102,7 @@ async fn drive(
         games: names,
         listen: edge.address(),
         tls: edge.tls_address(),
+        quic: edge.quic_address(),
         admin: admin.address(),
         data: args.data,
         nats: args.nats,
@@ -155,6 +156,7 @@ async fn store_failed(bus: &BusSource) -> Failure {
 fn edge_failure(error: &EdgeError) -> Failure {
     let flag = match error {
         EdgeError::Listen(_) => "--listen: ",
+        EdgeError::Quic(_) => "quic.listen: ",
         _ => "",
     };
     Failure::new(error.exit(), format!("{flag}{error}"))

@@ -31,6 +31,7 @@ use tokio::task::AbortHandle;
 
 use crate::limits::SharedLimits;
 use crate::server::listen::{ListenError, Listener, ListenerEnd, bind};
+use crate::server::quic::{Handover, QuicListener, bind_udp};
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
@@ -51,6 +52,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Edge {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
+    quic_address: Option<SocketAddr>,
     stop: watch::Sender<Option<Stop>>,
     ended: mpsc::Receiver<()>,
     drain: Duration,
@@ -67,6 +69,11 @@ impl Edge {
     /// The address for clients with TLS.
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_address
+    }
+
+    /// The UDP address for clients over QUIC.
+    pub fn quic_address(&self) -> Option<SocketAddr> {
+        self.quic_address
     }
 
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
@@ -108,8 +115,11 @@ pub async fn start(
     metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
     // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
-    let tls = config.tls.tls()?;
-    drop(listen(config, tls.as_ref())?);
+    let tls = config.certificates()?;
+    drop((
+        listen(config, tls.as_ref())?,
+        listen_quic(config, tls.as_ref())?,
+    ));
     component.set(Phase::Starting("connecting to the bus".into()));
     let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
@@ -136,6 +146,12 @@ pub async fn start(
             tls_address = Some(addr);
         }
     }
+    let quic = listen_quic(config, tls.as_ref())?;
+    let quic_address = match quic.first() {
+        Some(listener) => Some(listener.socket.local_addr()?),
+        None => None,
+    };
+    let mut quic = quic.into_iter();
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -170,6 +186,7 @@ pub async fn start(
             options: options.clone(),
             edge,
             listeners,
+            quic: quic.next(),
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
@@ -214,6 +231,7 @@ pub async fn start(
     Ok(Edge {
         address: address.unwrap_or(config.edge.listen),
         tls_address,
+        quic_address,
         stop,
         ended,
         drain,
@@ -242,4 +260,21 @@ fn listen(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<Vec<Listener>>, 
         }
     }
     Ok(shards)
+}
+
+/// Binds the UDP socket of each shard; none without `quic.listen`.
+fn listen_quic(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<QuicListener>, EdgeError> {
+    let Some((options, tls)) = config.quic_listener().zip(tls) else {
+        return Ok(Vec::new());
+    };
+    let shards = config.shards();
+    let sockets = bind_udp(&options, shards).map_err(EdgeError::Quic)?;
+    let listeners = sockets.into_iter().zip(Handover::between(shards));
+    let listeners = listeners.map(|(socket, handover)| QuicListener {
+        socket,
+        handover,
+        tls: tls.clone(),
+        options: config.quic(),
+    });
+    Ok(listeners.collect())
 }

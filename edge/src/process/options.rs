@@ -19,6 +19,9 @@ pub enum EdgeError {
     /// It cannot listen on its address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It cannot use its UDP address.
+    #[error("UDP {0}")]
+    Quic(ListenError),
     /// Its certificates cannot be used.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
@@ -40,8 +43,10 @@ impl EdgeError {
     /// The process' exit code for this error.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Listen(ListenError::Taken { .. }) => Exit::AddressInUse,
-            Self::Listen(_) | Self::Tls(_) => Exit::Config,
+            Self::Listen(ListenError::Taken { .. }) | Self::Quic(ListenError::Taken { .. }) => {
+                Exit::AddressInUse
+            }
+            Self::Listen(_) | Self::Quic(_) | Self::Tls(_) => Exit::Config,
             Self::Bus(error) => error.exit(),
             Self::Subscribe(_) => Exit::Unavailable,
             Self::Thread(_) | Self::Ended => Exit::Internal,

@@ -25,6 +25,7 @@ use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
+use crate::server::quic::QuicListener;
 use crate::server::routes::{Route, Routes};
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
@@ -35,6 +36,9 @@ use crate::shard::{self, FlushOptions, LogRefusals};
 
 /// The most time for the close handshakes of a shard that has failed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The most time for the packets that close the connections over QUIC.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// How a shard ends.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +55,7 @@ pub(super) struct ShardThread {
     pub(super) options: EdgeOptions,
     pub(super) edge: EdgeId,
     pub(super) listeners: Vec<Listener>,
+    pub(super) quic: Option<QuicListener>,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     /// The limits that all shards share.
@@ -143,6 +148,8 @@ impl ShardThread {
             let accepting = server.accept(listener, &supervisor, ended.clone());
             supervisor.keep_local("accept", accepting);
         }
+        let quic = self.quic;
+        let quic = quic.map(|listener| server.serve_quic(listener, &supervisor));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
         let stop = match stopped.wait_for(Option::is_some).await {
@@ -155,6 +162,9 @@ impl ShardThread {
             listeners: ListenerEnd::Close,
         });
         end.send_replace(Some(stop.listeners));
+        if let Some(quic) = &quic {
+            quic.stop();
+        }
         let draining = drain((&shard, &server), connections.clone(), stop.within);
         tokio::select! {
             biased;
@@ -169,6 +179,9 @@ impl ShardThread {
             let why = ErrorKind::GoingAway;
             let farewell = farewell::close_all(connections, why, FAREWELL);
             supervisor.guard("farewell", farewell).await.ok();
+        }
+        if let Some(quic) = quic {
+            quic.settled(SETTLING).await;
         }
         Ok(())
     }

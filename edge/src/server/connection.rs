@@ -15,8 +15,7 @@ use crate::conn::transport::Transport;
 use crate::limits::Presence;
 use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
-use crate::server::handler::{CloseReason, ConnectInfo};
-use crate::server::routes::Route;
+use crate::server::handler::CloseReason;
 use crate::websocket::decoder::{Decoder, Event};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame::{self, MAX_CONTROL_PAYLOAD, Opcode};
@@ -102,14 +101,13 @@ impl Connection {
     pub(super) fn new(
         (key, presence): (ConnKey, Presence),
         index: u8,
-        route: &Route,
-        info: &ConnectInfo,
+        decoder: Decoder,
         early: Box<[u8]>,
     ) -> Self {
         Self {
             key,
             _presence: presence,
-            decoder: Decoder::new(route.message_bytes).with_deflate(info.format.deflate),
+            decoder,
             unread: (!early.is_empty()).then_some(early),
             route: index,
             close_state: CloseState::Open,

@@ -119,6 +119,14 @@ impl ServerContext {
         self.options.limits.arrive(address, now())
     }
 
+    /// Counts a connection from an address that the client has not proved to be its own.
+    ///
+    /// # Errors
+    /// If a limit of the process is reached.
+    pub(super) fn arrive_unproven(&self) -> Result<Arrived, Refused> {
+        self.options.limits.arrive(None, now())
+    }
+
     /// Charges a client for a handshake, unless its address is a proxy's.
     ///
     /// # Errors

@@ -16,11 +16,12 @@ use grandstand_common::process::admin::Pulse;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
-use crate::server::connections::{Poller, Readiness, UpgradedSocket};
+use crate::server::connections::{Link, Poller, Readiness, Upgraded};
 use crate::server::context::ServerContext;
 use crate::server::handler::CloseReason;
 use crate::server::tls::session::MIN_BUFFER;
 use crate::server::yielding::yield_cpu;
+use crate::websocket::decoder::Decoder;
 use crate::websocket::inflate::Inflater;
 
 /// The most woken connections driven before the kernel is polled for others.
@@ -48,28 +49,29 @@ impl Driver {
     ///
     /// # Errors
     /// If the kernel cannot watch one more.
-    pub(crate) fn open(&self, upgraded: UpgradedSocket) -> io::Result<()> {
+    pub(crate) fn open(&self, upgraded: Upgraded) -> io::Result<ConnKey> {
         let context = &self.context;
-        let UpgradedSocket {
-            socket,
-            tls,
+        let Upgraded {
+            link,
             route: index,
             info,
             presence,
             early,
         } = upgraded;
         let route = context.route(index);
-        let key = context
-            .connections
-            .insert(socket, tls, route.outbox_bytes)?;
-        let connection = Connection::new((key, presence), index, route, &info, early);
+        let masked = !matches!(link, Link::Quic(_));
+        let key = context.connections.insert(link, route.outbox_bytes)?;
+        let decoder = Decoder::new(route.message_bytes)
+            .with_deflate(info.format.deflate)
+            .with_masks(masked);
+        let connection = Connection::new((key, presence), index, decoder, early);
         if connection.has_input() {
             context.connections.wake(key);
         }
         self.connections.borrow_mut().insert(key, connection);
         context.metrics.connections.inc();
         route.handler.open(key, info, now());
-        Ok(())
+        Ok(key)
     }
 
     /// Drives all connections, forever. Each turn answers `pulse`.

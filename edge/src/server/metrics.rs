@@ -7,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use rustls::ProtocolVersion;
 
+use crate::server::quic::metrics::QuicMetrics;
+
 /// The reason why an accept failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum AcceptFailure {
@@ -57,7 +59,7 @@ impl CertificateMetrics {
 /// The metrics of the sockets. Clones share their counters.
 #[derive(Debug, Clone, Default)]
 pub struct ServerMetrics {
-    /// WebSocket connections, including those that are closing.
+    /// Connections of clients, including those that are closing.
     pub connections: Gauge,
     /// Connections before their upgrade.
     pub handshakes: Gauge,
@@ -65,7 +67,7 @@ pub struct ServerMetrics {
     pub accepted: Counter,
     /// Times that accepting paused at the limit of concurrent handshakes.
     pub accept_waits: Counter,
-    /// Bytes read from WebSocket connections.
+    /// Bytes read from clients' connections.
     pub received_bytes: Counter,
     /// Bytes of clients' compressed messages, as received.
     pub inflate_in_bytes: Counter,
@@ -76,6 +78,8 @@ pub struct ServerMetrics {
     closed: Family<Why, Counter>,
     proxy_refused: Family<Why, Counter>,
     tls_handshakes: Family<TlsHandshake, Counter>,
+    /// The metrics of QUIC.
+    pub quic: QuicMetrics,
 }
 
 impl ServerMetrics {
@@ -83,7 +87,7 @@ impl ServerMetrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "connections",
-            "WebSocket connections",
+            "Clients connected, over WebSocket or QUIC",
             self.connections.clone(),
         );
         registry.register(
@@ -99,7 +103,7 @@ impl ServerMetrics {
         );
         registry.register(
             "received_bytes",
-            "Bytes read from WebSocket connections",
+            "Bytes read from clients' connections",
             self.received_bytes.clone(),
         );
         registry.register(
@@ -124,7 +128,7 @@ impl ServerMetrics {
         );
         registry.register(
             "closed",
-            "Closed WebSocket connections, by reason",
+            "Closed connections of clients, by reason",
             self.closed.clone(),
         );
         registry.register(
@@ -137,6 +141,7 @@ impl ServerMetrics {
             "TLS handshakes, by version and result",
             self.tls_handshakes.clone(),
         );
+        self.quic.register(registry);
     }
 
     pub(crate) fn on_accept_failure(&self, reason: AcceptFailure) {

@@ -20,6 +20,8 @@ pub mod handler;
 
 pub mod tls;
 
+pub mod quic;
+
 pub mod proxy;
 
 pub mod echo;
@@ -48,6 +50,7 @@ use context::{ServerContext, ServerOptions};
 use driver::Driver;
 use listen::{Listener, ListenerEnd};
 use metrics::ServerMetrics;
+use quic::{QuicListener, Status};
 use routes::Routes;
 use yielding::yield_cpu;
 
@@ -107,6 +110,14 @@ impl Server {
     /// Whether no connection is open, and no handshake is in progress. False while a listener accepts.
     pub fn is_empty(&self) -> bool {
         self.context.connections.is_empty() && !self.context.has_handshakes()
+    }
+
+    /// Starts serving clients over QUIC on the running `LocalSet`.
+    pub fn serve_quic(&self, listener: QuicListener, supervisor: &Supervisor) -> Rc<Status> {
+        let (driver, status) = (Rc::clone(&self.driver), Rc::default());
+        let driven = quic::drive_quic(driver, listener, Rc::clone(&status));
+        supervisor.keep_local("quic", driven);
+        status
     }
 
     #[cfg(test)]

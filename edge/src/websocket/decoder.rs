@@ -16,7 +16,7 @@ mod tests;
 use crate::websocket::control::Control;
 use crate::websocket::error::{ProtocolError, close_code};
 use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Message, MessageKind, Opcode};
-use crate::websocket::header::{Header, PartialHeader};
+use crate::websocket::header::{FrameFormat, Header, PartialHeader};
 use crate::websocket::inflate::{self, Inflater};
 use crate::websocket::payload::{self, Utf8};
 
@@ -79,8 +79,7 @@ pub struct Decoder {
     /// The type of the incomplete message; `None` between messages.
     message: Option<MessageKind>,
     utf8: Utf8,
-    /// Whether compression was negotiated.
-    deflate: bool,
+    format: FrameFormat,
     /// Whether the incomplete message, or else the last one, is compressed.
     deflated: bool,
     /// Whether the client has closed or broken the protocol.
@@ -100,7 +99,10 @@ impl Decoder {
             header: PartialHeader::default(),
             message: None,
             utf8: Utf8::default(),
-            deflate: false,
+            format: FrameFormat {
+                deflate: false,
+                masked: true,
+            },
             deflated: false,
             over: false,
             fragments: 0,
@@ -108,8 +110,15 @@ impl Decoder {
     }
 
     /// Sets whether the client's messages may be compressed, each on its own.
-    pub fn with_deflate(self, deflate: bool) -> Self {
-        Self { deflate, ..self }
+    pub fn with_deflate(mut self, deflate: bool) -> Self {
+        self.format.deflate = deflate;
+        self
+    }
+
+    /// Sets whether the client's frames are masked, as those of a WebSocket over TCP must be.
+    pub fn with_masks(mut self, masked: bool) -> Self {
+        self.format.masked = masked;
+        self
     }
 
     /// Consumes `input`, which it unmasks in place, up to the next event. A compressed message's event borrows from
@@ -231,7 +240,7 @@ impl Decoder {
             let frame = match self.frame {
                 Some(frame) => frame,
                 None => {
-                    let Some(header) = self.header.take(input, self.deflate)? else {
+                    let Some(header) = self.header.take(input, self.format)? else {
                         return Ok(None);
                     };
                     let checked = self.on_header(header);

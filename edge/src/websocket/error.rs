@@ -12,6 +12,9 @@ pub enum ProtocolError {
     /// The frame is not masked.
     #[error("frame is not masked")]
     Unmasked,
+    /// The frame is masked, on a transport whose frames are not.
+    #[error("frame is masked")]
+    Masked,
     /// A close, ping or pong does not have the FIN bit.
     #[error("control frame is fragmented")]
     FragmentedControl,

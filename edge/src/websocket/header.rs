@@ -6,6 +6,15 @@ use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 /// The most bytes of a client frame's header.
 const MAX_HEADER: usize = 14;
 
+/// What a client's frames may be, and must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameFormat {
+    /// Whether messages may be compressed.
+    pub(super) deflate: bool,
+    /// Whether the payload is masked.
+    pub(super) masked: bool,
+}
+
 /// A client frame's header (RFC 6455 section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
@@ -29,15 +38,14 @@ pub(super) struct PartialHeader {
 }
 
 impl PartialHeader {
-    /// Consumes the next header of `input`. Keeps an incomplete one, and returns `None`. With `deflate`, messages may be
-    /// compressed.
+    /// Consumes the next header of `input`. Keeps an incomplete one, and returns `None`.
     pub(super) fn take(
         &mut self,
         input: &mut &mut [u8],
-        deflate: bool,
+        format: FrameFormat,
     ) -> Result<Option<Header>, ProtocolError> {
         if self.len == 0
-            && let Some(header) = parse(input, deflate)?
+            && let Some(header) = parse(input, format)?
         {
             *input = &mut std::mem::take(input)[header.size..];
             return Ok(Some(header));
@@ -46,7 +54,7 @@ impl PartialHeader {
             *input = rest;
             self.bytes[usize::from(self.len)] = byte;
             self.len += 1;
-            if let Some(header) = parse(&self.bytes[..usize::from(self.len)], deflate)? {
+            if let Some(header) = parse(&self.bytes[..usize::from(self.len)], format)? {
                 self.len = 0;
                 return Ok(Some(header));
             }
@@ -55,17 +63,17 @@ impl PartialHeader {
     }
 }
 
-/// Parses the header at the start of `bytes`; `None` if it is incomplete. With `deflate`, a message's first frame may mark
-/// the message as compressed (RFC 7692 section 6).
+/// Parses the header at the start of `bytes`; `None` if it is incomplete. If messages may be compressed, the first frame of
+/// a message may say that it is (RFC 7692 section 6).
 ///
 /// An error is reported at the first byte that shows it, so the result does not depend on how the bytes are split.
-fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
+fn parse(bytes: &[u8], format: FrameFormat) -> Result<Option<Header>, ProtocolError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
     };
     let code = Opcode::from_bits(first & 0x0F);
     let begins = matches!(code, Some(Opcode::Text | Opcode::Binary));
-    let reserved = if deflate && begins { 0x30 } else { 0x70 };
+    let reserved = if format.deflate && begins { 0x30 } else { 0x70 };
     if first & reserved != 0 {
         return Err(ProtocolError::ReservedBits);
     }
@@ -77,8 +85,10 @@ fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
     let Some(&second) = bytes.get(1) else {
         return Ok(None);
     };
-    if second & 0x80 == 0 {
-        return Err(ProtocolError::Unmasked);
+    match (second & 0x80 != 0, format.masked) {
+        (false, true) => return Err(ProtocolError::Unmasked),
+        (true, false) => return Err(ProtocolError::Masked),
+        _ => {}
     }
     let short = second & 0x7F;
     if opcode.is_control() && usize::from(short) > MAX_CONTROL_PAYLOAD {
@@ -87,8 +97,12 @@ fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
     let Some((len, at)) = length(short, bytes)? else {
         return Ok(None);
     };
-    let Some(mask) = bytes.get(at..at + 4).and_then(|m| m.try_into().ok()) else {
-        return Ok(None);
+    let (mask, size) = match format.masked {
+        true => match bytes.get(at..at + 4).and_then(|m| m.try_into().ok()) {
+            Some(mask) => (mask, at + 4),
+            None => return Ok(None),
+        },
+        false => ([0; 4], at),
     };
     Ok(Some(Header {
         fin,
@@ -96,7 +110,7 @@ fn parse(bytes: &[u8], deflate: bool) -> Result<Option<Header>, ProtocolError> {
         opcode,
         mask,
         len,
-        size: at + 4,
+        size,
     }))
 }
 

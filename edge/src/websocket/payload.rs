@@ -1,7 +1,11 @@
 //! Unmasks payload bytes and validates text as they arrive.
 
-/// Unmasks `payload` in place. `mask` is rotated so that its first byte applies to the payload's first byte.
+/// Unmasks `payload` in place. `mask` is rotated so that its first byte applies to the payload's first byte; it is zero for
+/// a payload that is not masked.
 pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    if mask == [0; 4] {
+        return;
+    }
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let mut words = payload.chunks_exact_mut(8);

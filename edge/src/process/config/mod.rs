@@ -2,6 +2,8 @@
 
 mod proxy;
 
+mod quic;
+
 mod sections;
 
 mod tls;
@@ -19,9 +21,12 @@ use crate::core::{ChainConfig, ClientConfig, CoreConfig, DeliveryPolicy, RoomCon
 use crate::limits::SharedLimits;
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
+use crate::server::quic::{QuicOptions, UdpOptions};
+use crate::server::tls::{Tls, TlsError};
 use crate::websocket::deflate::DeflateOptions;
 
 pub use proxy::ProxySection;
+pub use quic::QuicSection;
 pub use sections::{CompressionSection, EdgeSection, LimitsSection, RoomsSection, TcpSection};
 pub use tls::TlsSection;
 pub(crate) use tls::now_s;
@@ -46,6 +51,8 @@ pub struct EdgeConfig {
     pub tcp: TcpSection,
     /// The listener with TLS.
     pub tls: TlsSection,
+    /// The listener for QUIC.
+    pub quic: QuicSection,
     /// Load balancers and proxies in front of the edge.
     pub proxy: ProxySection,
 }
@@ -61,13 +68,16 @@ impl Config for EdgeConfig {
         self.compression.validate(checks);
         self.rooms.validate(checks);
         self.tcp.validate(checks);
-        self.tls.validate(checks);
+        self.tls.validate(checks, !self.quic.listen.is_empty());
+        self.quic.validate(checks);
         self.proxy.validate(checks, !self.tls.listen.is_empty());
     }
 
     fn advise(&self, checks: &mut Checks) {
         self.auth.advise("auth", checks);
-        self.tls.advise(checks);
+        if let Err(error) = self.certificates() {
+            checks.require("tls.certificate_files", false, || error.to_string());
+        }
         let message = self.limits.message_bytes;
         for (key, bytes, otherwise) in [
             (
@@ -155,6 +165,26 @@ impl EdgeConfig {
             level: self.compression.level,
             min_bytes: self.compression.min_bytes,
         }
+    }
+
+    /// Reads the certificates. `None` without `tls.listen` and `quic.listen`.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn certificates(&self) -> Result<Option<Tls>, TlsError> {
+        let are_needed = self.tls.address().or(self.quic.address()).is_some();
+        are_needed.then(|| self.tls.tls()).transpose()
+    }
+
+    /// The options of the sockets for QUIC; `None` if there are none.
+    pub fn quic_listener(&self) -> Option<UdpOptions> {
+        self.quic.udp(self.edge.exclusive)
+    }
+
+    /// The options of connections over QUIC.
+    pub fn quic(&self) -> QuicOptions {
+        let heartbeat = Duration::from_millis(self.edge.heartbeat_ms);
+        self.quic.options(heartbeat)
     }
 
     /// The options of the listeners with TLS; `None` if there are none.

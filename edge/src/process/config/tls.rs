@@ -66,7 +66,8 @@ impl TlsSection {
         self.listen.parse().ok()
     }
 
-    pub(super) fn validate(&self, checks: &mut Checks) {
+    /// `quic`: whether clients over QUIC are to see the certificates, too.
+    pub(super) fn validate(&self, checks: &mut Checks, quic: bool) {
         let off = self.listen.is_empty();
         checks.require("tls.listen", off || self.address().is_some(), || {
             format!(
@@ -82,8 +83,8 @@ impl TlsSection {
         let (certificates, keys) = (self.certificate_files.len(), self.key_files.len());
         checks.require(
             "tls.certificate_files",
-            off || certificates > 0,
-            || "must name a PEM file with a certificate, since `tls.listen` is set",
+            (off && !quic) || certificates > 0,
+            || "must name a PEM file with a certificate, since `tls.listen` or `quic.listen` is set",
         );
         checks.require("tls.key_files", certificates == keys, || {
             format!(
@@ -103,17 +104,6 @@ impl TlsSection {
         checks.range("tls.reload_s", self.reload_s, 1..=86_400);
     }
 
-    /// Finds files that cannot be used.
-    pub(super) fn advise(&self, checks: &mut Checks) {
-        if let Err(error) = self.start().unwrap_or(Ok(())) {
-            checks.require("tls.certificate_files", false, || error.to_string());
-        }
-    }
-
-    fn start(&self) -> Option<Result<(), TlsError>> {
-        Some(self.tls().transpose()?.map(|_| ()))
-    }
-
     fn least(&self) -> Option<LeastVersion> {
         match self.least_version.as_str() {
             "1.2" => Some(LeastVersion::V1_2),
@@ -122,14 +112,11 @@ impl TlsSection {
         }
     }
 
-    /// Reads the certificates. `None` without `tls.listen`.
+    /// Reads the certificates.
     ///
     /// # Errors
     /// See [`TlsError`].
-    pub fn tls(&self) -> Result<Option<Tls>, TlsError> {
-        if self.address().is_none() {
-            return Ok(None);
-        }
+    pub(super) fn tls(&self) -> Result<Tls, TlsError> {
         let secret = &self.ticket_secret;
         let files = self.certificate_files.iter().zip(&self.key_files);
         let options = TlsOptions {
@@ -142,7 +129,7 @@ impl TlsSection {
             ticket_secret: (!secret.is_empty()).then(|| secret.clone()),
             least_version: self.least().unwrap_or_default(),
         };
-        Tls::new(options, now_s()).map(Some)
+        Tls::new(options, now_s())
     }
 }
 

@@ -4,6 +4,10 @@
 //! (`Poller`), not with the runtime's. To the runtime all connections are one file descriptor and one task, which saves a
 //! task and a registration per connection (together 512 to 640 bytes).
 
+mod flags;
+
+mod link;
+
 pub mod outbox;
 
 mod poller;
@@ -25,19 +29,20 @@ use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 use crate::limits::Presence;
 use crate::server::handler::{ConnectInfo, error_kind};
-use crate::server::tls::session::TlsSession;
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
+use flags::Flag;
 use table::Table;
 
+pub(crate) use link::Link;
 pub(crate) use poller::{Poller, Readiness};
 pub(crate) use socket::{ConnState, FlushStatus, Received};
+pub(crate) use table::CLOSE_GRACE;
 
-/// An upgraded socket, and its client's handshake.
+/// A link whose client's handshake is complete.
 #[derive(Debug)]
-pub(crate) struct UpgradedSocket {
-    pub(crate) socket: std::net::TcpStream,
-    pub(crate) tls: Option<Box<TlsSession>>,
+pub(crate) struct Upgraded {
+    pub(crate) link: Link,
     /// The index of its route among the server's.
     pub(crate) route: u8,
     pub(crate) info: ConnectInfo,
@@ -128,19 +133,12 @@ impl Connections {
         self.0.table.borrow_mut().handle_timeouts(limit, now)
     }
 
-    /// Adds an upgraded socket, with an outbox of at most `cap` bytes.
+    /// Adds a link, with an outbox of at most `cap` bytes.
     ///
     /// # Errors
     /// If the kernel cannot watch another socket.
-    pub(crate) fn insert(
-        &self,
-        socket: std::net::TcpStream,
-        tls: Option<Box<TlsSession>>,
-        cap: u32,
-    ) -> io::Result<ConnKey> {
-        let socket = mio::net::TcpStream::from_std(socket);
-        let mut table = self.0.table.borrow_mut();
-        table.insert((socket, tls), cap, now())
+    pub(crate) fn insert(&self, link: Link, cap: u32) -> io::Result<ConnKey> {
+        self.0.table.borrow_mut().insert(link, cap, now())
     }
 
     /// Removes the connection and closes its socket.
@@ -167,12 +165,24 @@ impl Connections {
     /// is read again once it has read more of the answers. [`ConnState::Dead`] if it was removed.
     pub(crate) fn state(&self, key: ConnKey) -> (ConnState, bool) {
         match self.0.table.borrow_mut().get_mut(key) {
-            Some(conn) => (conn.state, conn.paused || conn.is_overfull()),
+            Some(conn) => (
+                conn.state,
+                conn.flags.has(Flag::Paused) || conn.is_overfull(),
+            ),
             None => (ConnState::Dead, false),
         }
     }
 
-    /// Writes the connection's outbox to its socket.
+    /// Notes that a packet of the client has arrived.
+    pub(crate) fn on_activity(&self, key: ConnKey, now: Instant) {
+        let mut table = self.0.table.borrow_mut();
+        let now = table.coarse(now);
+        if let Some(conn) = table.get_mut(key) {
+            conn.on_activity(now);
+        }
+    }
+
+    /// Writes the connection's outbox to its link.
     pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now());
@@ -264,7 +274,7 @@ impl Transport for Connections {
         let Some(found) = table.get_mut(conn) else {
             return;
         };
-        if std::mem::replace(&mut found.paused, paused) && !paused {
+        if found.flags.set(Flag::Paused, paused) && !paused {
             found.on_activity(now);
             table.wake(conn);
         }

@@ -7,8 +7,9 @@ use grandstand_common::error::ErrorKind;
 use mio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::server::connections::flags::{Flag, Flags};
+use crate::server::connections::link::Link;
 use crate::server::connections::outbox::Outbox;
-use crate::server::tls::session::TlsSession;
 use crate::time::coarse::CoarseInstant;
 
 /// The most items of an outbox in one vectored write.
@@ -55,9 +56,8 @@ thread_local! {
 /// A connection's entry in the table.
 #[derive(Debug)]
 pub(super) struct ConnEntry {
-    pub(super) socket: TcpStream,
-    pub(super) tls: Option<Box<TlsSession>>,
-    /// `None` unless the socket is blocked.
+    pub(super) link: Link,
+    /// `None` unless the link is blocked.
     pub(super) outbox: Option<Box<Outbox>>,
     /// The time at which bytes were last received, or a blocked socket last accepted bytes.
     pub(super) last_activity: CoarseInstant,
@@ -66,20 +66,14 @@ pub(super) struct ConnEntry {
     /// The outbox's cap.
     pub(super) cap: u32,
     pub(super) state: ConnState,
-    /// Whether a ping was sent since `last_activity`.
-    pub(super) pinged: bool,
-    pub(super) paused: bool,
-    /// The socket accepted no more bytes at the last write. An event follows when it does.
-    pub(super) blocked: bool,
-    /// Whether the connection is in the queue of connections to be driven.
-    pub(super) woken: bool,
+    pub(super) flags: Flags,
 }
 
 impl ConnEntry {
     /// Notes activity, which restarts the heartbeat.
     pub(super) fn on_activity(&mut self, now: CoarseInstant) {
         self.last_activity = now;
-        self.pinged = false;
+        self.flags.set(Flag::Pinged, false);
     }
 
     /// Whether the outbox is over its cap.
@@ -88,16 +82,18 @@ impl ConnEntry {
         outbox.is_some_and(|outbox| outbox.is_overfull())
     }
 
-    /// Writes to the socket. Returns the number of bytes that it accepted, 0 if it is blocked. With TLS, a record that is
+    /// Writes to the link. Returns the number of bytes that it accepted, 0 if it is blocked. With TLS, a record that is
     /// encrypted counts as accepted even if the socket is blocked before its end.
-    pub(super) fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
-        if self.tls.is_some() {
-            return self.write_encrypted(&[IoSlice::new(frames)]);
-        }
+    pub(super) fn write(&mut self, frames: &Bytes) -> io::Result<usize> {
         loop {
-            match self.socket.write(frames) {
+            let written = match &mut self.link {
+                Link::Plain(socket) => socket.write(frames),
+                Link::Tls(..) => return self.write_encrypted(&[IoSlice::new(frames)]),
+                Link::Quic(stream) => stream.write(frames),
+            };
+            match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked = true;
+                    self.flags.set(Flag::Blocked, true);
                     return Ok(0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -109,15 +105,15 @@ impl ConnEntry {
     /// Encrypts and writes records until all bytes are encrypted or the socket is blocked. Returns the number of bytes
     /// encrypted.
     fn write_encrypted(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else {
+        let Link::Tls(socket, tls) = &mut self.link else {
             return Ok(0);
         };
         let mut slices = slices.to_vec();
         let mut rest = slices.as_mut_slice();
         let mut total = 0;
         loop {
-            if !tls.send(&mut self.socket)? {
-                self.blocked = true;
+            if !tls.send(socket)? {
+                self.flags.set(Flag::Blocked, true);
                 return Ok(total);
             }
             if rest.iter().all(|slice| slice.is_empty()) {
@@ -132,13 +128,13 @@ impl ConnEntry {
     /// Sends what TLS has left to be sent: an answer of its own, or the rest of a record. What the socket does not accept is
     /// sent once it is writable.
     pub(super) fn send_encrypted(&mut self) {
-        let Some(tls) = &mut self.tls else {
+        let Link::Tls(socket, tls) = &mut self.link else {
             return;
         };
-        match tls.send(&mut self.socket) {
+        match tls.send(socket) {
             Ok(true) => {}
             Ok(false) => {
-                self.blocked = true;
+                self.flags.set(Flag::Blocked, true);
                 let cap = self.cap as usize;
                 self.outbox
                     .get_or_insert_with(|| Box::new(Outbox::new(cap)));
@@ -158,7 +154,7 @@ impl ConnEntry {
 
     /// Whether all bytes of a write of `total` are with the kernel.
     pub(super) fn has_written(&self, count: usize, total: usize) -> bool {
-        count == total && !(self.blocked && self.tls.is_some())
+        count == total && !(self.flags.has(Flag::Blocked) && matches!(self.link, Link::Tls(..)))
     }
 
     /// Writes or queues the connection's last frame, regardless of the cap.
@@ -178,14 +174,14 @@ impl ConnEntry {
     pub(super) fn flush(&mut self, now: CoarseInstant) -> FlushStatus {
         while let Some(outbox) = &mut self.outbox {
             // Even if a discard has emptied the outbox: `Drained` promises a socket that accepts bytes.
-            if self.blocked {
+            if self.flags.has(Flag::Blocked) {
                 return FlushStatus::Blocked;
             }
-            if let Some(tls) = &mut self.tls {
-                match tls.send(&mut self.socket) {
+            if let Link::Tls(socket, tls) = &mut self.link {
+                match tls.send(socket) {
                     Ok(true) => {}
                     Ok(false) => {
-                        self.blocked = true;
+                        self.flags.set(Flag::Blocked, true);
                         return FlushStatus::Blocked;
                     }
                     Err(_) => {
@@ -201,17 +197,20 @@ impl ConnEntry {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = outbox.slices(&mut slices);
             let slices = &slices[..filled];
-            let written = match &mut self.tls {
-                None => self.socket.write_vectored(slices),
+            let written = match &mut self.link {
+                Link::Plain(socket) => socket.write_vectored(slices),
                 // The rest of the record is sent at the start of the next round.
-                Some(tls) => tls.encrypt_record(slices),
+                Link::Tls(_, tls) => tls.encrypt_record(slices),
+                Link::Quic(stream) => stream.write_slices(slices),
             };
             match written {
                 Ok(count) => {
                     outbox.advance(count);
                     self.on_activity(now);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.flags.set(Flag::Blocked, true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.state = ConnState::Dead;
@@ -224,20 +223,24 @@ impl ConnEntry {
 
     /// Reads available bytes into `buffer`. The error is `UnexpectedEof` at the end of the stream.
     pub(super) fn read(&mut self, buffer: &mut [u8], now: CoarseInstant) -> io::Result<Received> {
-        let received = match self.tls {
-            None => {
-                let count = read(&mut self.socket, buffer)?;
+        let received = match &mut self.link {
+            Link::Plain(socket) => {
+                let count = read(socket, buffer)?;
                 let more = count == buffer.len();
                 Received { count, more }
             }
-            Some(_) => self.read_encrypted(buffer)?,
+            Link::Tls(..) => self.read_encrypted(buffer)?,
+            Link::Quic(stream) => {
+                let count = stream.read(buffer)?;
+                Received { count, more: true }
+            }
         };
         self.on_activity(now);
         Ok(received)
     }
 
     fn read_encrypted(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        let Some(tls) = &mut self.tls else {
+        let Link::Tls(socket, tls) = &mut self.link else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         if tls.has_ended() {
@@ -246,7 +249,7 @@ impl ConnEntry {
         let mut wire = WIRE.take();
         wire.resize(buffer.len(), 0);
         let kept = tls.take_partial(&mut wire);
-        let result = read(&mut self.socket, &mut wire[kept..]);
+        let result = read(socket, &mut wire[kept..]);
         let count = *result.as_ref().unwrap_or(&0);
         // Without new bytes this only keeps the incomplete record again.
         let decrypted = tls.decrypt(&mut wire[..kept + count], buffer);
@@ -268,28 +271,53 @@ impl ConnEntry {
     /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A paused connection is not read,
     /// so only queued bytes count for it.
     pub(super) fn has_news(&self) -> bool {
+        let socket = match &self.link {
+            Link::Plain(socket) | Link::Tls(socket, _) => socket,
+            Link::Quic(stream) => return stream.has_packets(),
+        };
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, !self.paused);
+        flags.set(PollFlags::IN, !self.flags.has(Flag::Paused));
         flags.set(PollFlags::OUT, self.outbox.is_some());
-        let mut socket = [PollFd::new(&self.socket, flags)];
+        let mut socket = [PollFd::new(socket, flags)];
         // A poll that fails decides nothing: the next read or write does.
         poll(&mut socket, Some(&Timespec::default())).is_err() || !socket[0].revents().is_empty()
     }
 
-    /// Tells a client with TLS that nothing follows, if the socket accepts it.
-    pub(super) fn end_tls(&mut self) {
-        if let Some(tls) = &mut self.tls
-            && self.outbox.is_none()
-        {
-            tls.encrypt_end();
-            self.send_encrypted();
+    /// Asks the client for a sign of life without a message, if the link can. Returns whether it can.
+    pub(super) fn ping_link(&mut self) -> bool {
+        match &mut self.link {
+            Link::Plain(_) | Link::Tls(..) => false,
+            Link::Quic(stream) => {
+                stream.ping();
+                true
+            }
         }
     }
 
-    /// Shuts the socket down for writing.
+    /// Tells a client with TLS or QUIC that nothing follows, if the link accepts it.
+    pub(super) fn end_link(&mut self) {
+        let is_drained = self.outbox.is_none();
+        match &mut self.link {
+            Link::Plain(_) => {}
+            Link::Tls(_, tls) if is_drained => {
+                tls.encrypt_end();
+                self.send_encrypted();
+            }
+            Link::Tls(..) => {}
+            Link::Quic(stream) => stream.end(),
+        }
+    }
+
+    /// Shuts the link down for writing.
     pub(super) fn shut(&mut self) {
-        self.end_tls();
-        let socket = socket2::SockRef::from(&self.socket);
+        if let Link::Quic(stream) = &mut self.link {
+            return stream.finish();
+        }
+        self.end_link();
+        let (Link::Plain(socket) | Link::Tls(socket, _)) = &self.link else {
+            return;
+        };
+        let socket = socket2::SockRef::from(socket);
         if socket.shutdown(std::net::Shutdown::Write).is_err() {
             self.state = ConnState::Dead;
         }

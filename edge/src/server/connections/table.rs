@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 use tokio::sync::Notify;
 
 use crate::conn::key::ConnKey;
 use crate::conn::transport::SendStatus;
+use crate::server::connections::flags::{Flag, Flags};
+use crate::server::connections::link::Link;
 use crate::server::connections::outbox::Outbox;
 use crate::server::connections::socket::{ConnEntry, ConnState};
-use crate::server::tls::session::TlsSession;
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
@@ -80,31 +80,24 @@ impl Table {
         CoarseInstant::new(now.saturating_duration_since(self.start))
     }
 
-    pub(super) fn insert(
-        &mut self,
-        (mut socket, tls): (TcpStream, Option<Box<TlsSession>>),
-        cap: u32,
-        now: Instant,
-    ) -> io::Result<ConnKey> {
+    pub(super) fn insert(&mut self, mut link: Link, cap: u32, now: Instant) -> io::Result<ConnKey> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let (start, heartbeat, registry) = (self.start, self.heartbeat, &self.registry);
         let mut deadline = now;
         let key = self.conns.try_insert_with_key(|key| {
             let key = conn_key(key);
-            registry.register(&mut socket, Token(key.to_bits() as usize), interest)?;
+            if let Link::Plain(socket) | Link::Tls(socket, _) = &mut link {
+                registry.register(socket, Token(key.to_bits() as usize), interest)?;
+            }
             deadline += silence(heartbeat, key);
             Ok::<_, io::Error>(ConnEntry {
-                socket,
-                tls,
+                link,
                 outbox: None,
                 last_activity: CoarseInstant::new(now.saturating_duration_since(start)),
                 deadline: CoarseInstant::new(deadline.saturating_duration_since(start)),
                 cap,
                 state: ConnState::Open,
-                pinged: false,
-                paused: false,
-                blocked: false,
-                woken: false,
+                flags: Flags::default(),
             })
         })?;
         let key = conn_key(key);
@@ -122,20 +115,25 @@ impl Table {
     /// Notes an event of a connection's socket. Returns whether there is such a connection.
     pub(super) fn on_event(&mut self, key: ConnKey, writable: bool) -> bool {
         let conn = self.get_mut(key);
-        conn.map(|conn| conn.blocked &= !writable).is_some()
+        conn.map(|conn| {
+            if writable {
+                conn.flags.set(Flag::Blocked, false);
+            }
+        })
+        .is_some()
     }
 
     pub(super) fn remove(&mut self, key: ConnKey) {
         // Closing the socket removes it from the poll.
         if let Some(mut conn) = self.conns.remove(slot_key(key)) {
-            conn.end_tls();
+            conn.end_link();
         }
     }
 
     /// Queues the connection to be driven.
     pub(super) fn wake(&mut self, key: ConnKey) {
         if let Some(conn) = self.get_mut(key)
-            && !std::mem::replace(&mut conn.woken, true)
+            && !conn.flags.set(Flag::Woken, true)
         {
             self.woken.push_back(key);
             self.bell.notify_one();
@@ -146,7 +144,7 @@ impl Table {
     pub(super) fn next_woken(&mut self) -> Option<ConnKey> {
         let key = self.woken.pop_front()?;
         if let Some(conn) = self.get_mut(key) {
-            conn.woken = false;
+            conn.flags.set(Flag::Woken, false);
         }
         Some(key)
     }
@@ -225,6 +223,9 @@ impl Table {
             return false;
         };
         conn.state = state;
+        if let (Link::Quic(stream), ConnState::Closing(why)) = (&mut conn.link, state) {
+            stream.set_reason(why.close_code(), why.code());
+        }
         conn.send_last(last);
         conn.deadline = coarse_deadline;
         self.wake(key);
@@ -263,10 +264,10 @@ impl Table {
         }
         // A paused connection is not read, so its silence means nothing, unless it does not accept queued frames either.
         let queued = conn.outbox.is_some();
-        if conn.paused && !queued {
+        if conn.flags.has(Flag::Paused) && !queued {
             conn.on_activity(coarse);
         }
-        if conn.pinged && conn.has_news() {
+        if conn.flags.has(Flag::Pinged) && conn.has_news() {
             // The process may have stood still, and the client answered meanwhile.
             conn.on_activity(coarse);
             self.wake(key);
@@ -274,7 +275,7 @@ impl Table {
         let Some(conn) = self.get_mut(key) else {
             return;
         };
-        if conn.pinged {
+        if conn.flags.has(Flag::Pinged) {
             let why = if queued {
                 ErrorKind::TooSlow
             } else {
@@ -285,14 +286,14 @@ impl Table {
             return;
         }
         let silence = coarse.since(conn.last_activity);
-        conn.pinged = silence >= tolerated;
-        let wait = match conn.pinged {
+        let silent = silence >= tolerated;
+        conn.flags.set(Flag::Pinged, silent);
+        let wait = match silent {
             true => heartbeat,
             false => tolerated - silence,
         };
-        let silent = conn.pinged;
         conn.deadline = coarse.after(wait);
-        if silent && !queued {
+        if silent && !conn.ping_link() && !queued {
             self.send(key, &PING, true);
         }
         self.wheel.insert(now + wait, key);

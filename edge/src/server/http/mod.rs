@@ -4,7 +4,7 @@
 
 mod error;
 
-mod request;
+pub(crate) mod request;
 
 mod response;
 
@@ -35,7 +35,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use crate::limits::{Arrived, Refused};
-use crate::server::connections::UpgradedSocket;
+use crate::server::connections::{Link, Upgraded};
 use crate::server::context::ServerContext;
 use crate::server::handler::ConnectInfo;
 use crate::server::proxy;
@@ -68,7 +68,7 @@ pub(crate) struct Arrival {
 pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
     arrival: Arrival,
-) -> Option<UpgradedSocket> {
+) -> Option<Upgraded> {
     let deadline = Instant::now() + context.options.handshake_timeout;
     let Arrival {
         mut socket,
@@ -130,7 +130,7 @@ async fn drive_http(
     stream: ClientStream,
     (peer, arrived): (SocketAddr, Arrived),
     deadline: Instant,
-) -> Option<UpgradedSocket> {
+) -> Option<Upgraded> {
     let service = HttpService {
         context: Rc::clone(&context),
         peer,
@@ -155,9 +155,12 @@ async fn drive_http(
         Ok(Ok(())) => {
             if let Some((route, info)) = service.upgrade.take() {
                 let (socket, tls, unread) = stream.into_parts();
-                return Some(UpgradedSocket {
-                    socket: socket.into_std().ok()?,
-                    tls,
+                let socket = mio::net::TcpStream::from_std(socket.into_std().ok()?);
+                return Some(Upgraded {
+                    link: match tls {
+                        None => Link::Plain(socket),
+                        Some(tls) => Link::Tls(socket, tls),
+                    },
                     route,
                     info,
                     presence: service.arrived.into_inner().open(),

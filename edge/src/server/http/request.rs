@@ -18,7 +18,7 @@ const BEARER: &str = "bearer.";
 
 /// The result of a valid WebSocket request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Upgrade {
+pub(crate) struct Upgrade {
     /// The request's `Sec-WebSocket-Key`.
     pub(super) key: String,
     /// The subprotocol for the response: the first supported one that was offered. `None` if no supported one was offered,
@@ -26,6 +26,30 @@ pub(super) struct Upgrade {
     pub(super) selected: Option<Encoding>,
     /// The negotiated compression.
     pub(super) deflate: Option<DeflateParams>,
+}
+
+impl Upgrade {
+    /// The result of a request for a WebTransport session. Browsers without a choice of protocols name it in the query.
+    pub(crate) fn of_session<B>(request: &Request<B>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let in_query = parameter(query, "protocol").ok().flatten();
+        Self {
+            key: String::new(),
+            selected: selected(request).or_else(|| encoding(&in_query?)),
+            deflate: None,
+        }
+    }
+}
+
+/// The encoding of a subprotocol.
+pub(crate) fn encoding(subprotocol: &str) -> Option<Encoding> {
+    let mut all = Encoding::ALL.into_iter();
+    all.find(|encoding| encoding.subprotocol() == subprotocol)
+}
+
+/// The first encoding among the offered subprotocols.
+fn selected<B>(request: &Request<B>) -> Option<Encoding> {
+    listed(request, header::SEC_WEBSOCKET_PROTOCOL).find_map(encoding)
 }
 
 /// Checks a request to open a WebSocket (RFC 6455 section 4.2.1). `deflate`: whether offers of compression are accepted.
@@ -51,8 +75,7 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
     let key = text(request, header::SEC_WEBSOCKET_KEY)
         .filter(|key| is_key(key))
         .ok_or(HttpError::BadKey)?;
-    let selected = listed(request, header::SEC_WEBSOCKET_PROTOCOL)
-        .find_map(|offer| Encoding::ALL.into_iter().find(|e| e.subprotocol() == offer));
+    let selected = selected(request);
     let deflate = match deflate {
         true => extensions(request)?,
         false => None,
@@ -87,7 +110,7 @@ pub(super) fn check_page<B>(request: &Request<B>) -> Result<(), HttpError> {
 }
 
 /// Collects the client's [`ConnectInfo`] from its request.
-pub(super) fn connect_info<B>(
+pub(crate) fn connect_info<B>(
     request: &Request<B>,
     upgrade: &Upgrade,
     path: &'static str,

@@ -79,27 +79,35 @@ pub enum ListenError {
     },
 }
 
+impl ListenError {
+    /// The error for what the kernel says about an address.
+    pub(crate) fn of(addr: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::Taken { addr },
+            io::ErrorKind::PermissionDenied => Self::Denied { addr },
+            io::ErrorKind::AddrNotAvailable => Self::NotHere { addr },
+            _ => Self::Other { addr, source },
+        }
+    }
+}
+
 /// Creates `count` listeners on one address. The kernel spreads connections over them.
 ///
 /// # Errors
 /// See [`ListenError`].
 pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, ListenError> {
     let mut addr = options.addr;
-    let fail = |addr, source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken { addr },
-        io::ErrorKind::PermissionDenied => ListenError::Denied { addr },
-        io::ErrorKind::AddrNotAvailable => ListenError::NotHere { addr },
-        _ => ListenError::Other { addr, source },
-    };
     if options.exclusive && addr.port() != 0 {
         // With SO_REUSEPORT, another process could take connections unnoticed. A bind without it fails if any socket listens
         // on the address.
-        socket(options, addr, false).map_err(|error| fail(addr, error))?;
+        socket(options, addr, false).map_err(|error| ListenError::of(addr, error))?;
     }
     let mut listeners = Vec::with_capacity(count);
     for _ in 0..count {
-        let listener = listen(options, addr).map_err(|error| fail(addr, error))?;
-        addr = listener.local_addr().map_err(|error| fail(addr, error))?;
+        let listener = listen(options, addr).map_err(|error| ListenError::of(addr, error))?;
+        addr = listener
+            .local_addr()
+            .map_err(|error| ListenError::of(addr, error))?;
         listeners.push(listener);
     }
     Ok(listeners)

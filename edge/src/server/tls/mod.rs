@@ -12,7 +12,7 @@ pub(crate) mod session;
 pub(crate) mod stream;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -131,6 +131,11 @@ impl Tls {
     /// The times at which the certificates that are in use expire, in seconds since 1970.
     pub fn expire_s(&self) -> Vec<i64> {
         self.0.current.read().expire_s.clone()
+    }
+
+    /// A key for another use of the secret of session tickets.
+    pub(crate) fn derive(&self, what_for: &[u8]) -> [u8; 32] {
+        self.0.tickets.derive(what_for)
     }
 
     /// The configuration for a new connection.

@@ -1,4 +1,4 @@
-mod rig;
+pub(crate) mod rig;
 
 use std::io;
 

@@ -59,17 +59,21 @@ impl Tickets {
     }
 
     fn key(&self, period: u64) -> Option<LessSafeKey> {
-        let mut key = [0; 32];
-        let info = period.to_be_bytes();
-        let info = [info.as_slice()];
-        self.keys
-            .expand(&info, KeyLength)
-            .ok()?
-            .fill(&mut key)
-            .ok()?;
+        let key = self.derive(&period.to_be_bytes());
         UnboundKey::new(&AES_256_GCM, &key)
             .ok()
             .map(LessSafeKey::new)
+    }
+
+    /// The key for this use of the secret.
+    pub(super) fn derive(&self, what_for: &[u8]) -> [u8; 32] {
+        let mut key = [0; 32];
+        let info = [what_for];
+        let derived = self.keys.expand(&info, KeyLength);
+        derived
+            .and_then(|derived| derived.fill(&mut key))
+            .expect("HKDF makes keys of 32 bytes");
+        key
     }
 }
 

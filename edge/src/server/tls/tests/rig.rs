@@ -17,17 +17,17 @@ use crate::server::tls::{CertificateFiles, LeastVersion, Tls, TlsOptions};
 use crate::websocket::frame::frame_len;
 
 /// A folder of certificates, deleted when dropped.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("grandstand-tls-{:016x}", rand::random::<u64>());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
 
-    pub(super) fn files(&self, name: &str) -> CertificateFiles {
+    pub(crate) fn files(&self, name: &str) -> CertificateFiles {
         CertificateFiles {
             certificate: self.0.join(format!("{name}.pem")),
             key: self.0.join(format!("{name}.key")),
@@ -35,7 +35,7 @@ impl Folder {
     }
 
     /// Writes a certificate for these names. Returns it for the clients' trust.
-    pub(super) fn write(&self, name: &str, names: &[&str]) -> CertificateDer<'static> {
+    pub(crate) fn write(&self, name: &str, names: &[&str]) -> CertificateDer<'static> {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
         let files = self.files(name);
@@ -51,9 +51,9 @@ impl Drop for Folder {
     }
 }
 
-pub(super) const NOW_S: i64 = 1_800_000_000;
+pub(crate) const NOW_S: i64 = 1_800_000_000;
 
-pub(super) fn options(certificates: Vec<CertificateFiles>) -> TlsOptions {
+pub(crate) fn options(certificates: Vec<CertificateFiles>) -> TlsOptions {
     TlsOptions {
         certificates,
         ticket_secret: Some("0123456789abcdef0123456789abcdef".to_owned()),
@@ -62,13 +62,13 @@ pub(super) fn options(certificates: Vec<CertificateFiles>) -> TlsOptions {
 }
 
 /// A listener's TLS for `localhost`, and its certificate.
-pub(super) fn localhost(folder: &Folder) -> (Tls, CertificateDer<'static>) {
+pub(crate) fn localhost(folder: &Folder) -> (Tls, CertificateDer<'static>) {
     let certificate = folder.write("localhost", &["localhost"]);
     let tls = Tls::new(options(vec![folder.files("localhost")]), NOW_S).unwrap();
     (tls, certificate)
 }
 
-pub(super) fn client(
+pub(crate) fn client(
     trusted: &[CertificateDer<'static>],
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
@@ -86,16 +86,16 @@ pub(super) fn client(
     config
 }
 
-pub(super) const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+pub(crate) const BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 
-pub(super) struct Client(pub(super) TlsStream<TcpStream>);
+pub(crate) struct Client(pub(super) TlsStream<TcpStream>);
 
 impl Client {
-    pub(super) async fn connect(rig: &Rig, config: &Arc<ClientConfig>) -> io::Result<Self> {
+    pub(crate) async fn connect(rig: &Rig, config: &Arc<ClientConfig>) -> io::Result<Self> {
         Self::connect_as(rig, config, "localhost").await
     }
 
-    pub(super) async fn connect_as(
+    pub(crate) async fn connect_as(
         rig: &Rig,
         config: &Arc<ClientConfig>,
         name: &str,
@@ -107,13 +107,13 @@ impl Client {
     }
 
     /// Sends a message.
-    pub(super) async fn send(&mut self, payload: &[u8]) {
+    pub(crate) async fn send(&mut self, payload: &[u8]) {
         self.0.write_all(&message(payload)).await.unwrap();
         self.0.flush().await.unwrap();
     }
 
     /// Sends the request in the same write as `more`, and reads the head of the response.
-    pub(super) async fn upgrade(&mut self, path: &str, more: &[u8]) {
+    pub(crate) async fn upgrade(&mut self, path: &str, more: &[u8]) {
         let request = UPGRADE.replace("/v1/ws", path);
         let bytes = [request.as_bytes(), b"\r\n", more].concat();
         self.0.write_all(&bytes).await.unwrap();
@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// Reads a frame: its first byte and its payload.
-    pub(super) async fn frame(&mut self) -> (u8, Vec<u8>) {
+    pub(crate) async fn frame(&mut self) -> (u8, Vec<u8>) {
         let mut bytes = vec![self.0.read_u8().await.unwrap()];
         let len = loop {
             match frame_len(&bytes) {
@@ -144,7 +144,7 @@ impl Client {
 }
 
 /// A binary message, masked with zeros.
-pub(super) fn message(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn message(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x82];
     match payload.len() {
         0..126 => frame.push(0x80 | payload.len() as u8),
@@ -162,11 +162,11 @@ pub(super) fn message(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-pub(super) fn bytes(len: usize) -> Vec<u8> {
+pub(crate) fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
 }
 
-pub(super) fn with(tls: &Tls, test: impl AsyncFnOnce(Rig)) {
+pub(crate) fn with(tls: &Tls, test: impl AsyncFnOnce(Rig)) {
     let setup = Setup {
         tls: Some(tls.clone()),
         ..Setup::default()

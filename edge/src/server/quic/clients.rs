@@ -1,0 +1,230 @@
+//! What the events of a connection mean for its client: connected, reading, writing, gone.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use grandstand_common::error::ErrorKind;
+use quinn_proto::{ConnectionHandle, Event, StreamEvent, StreamId};
+use tracing::{debug, warn};
+
+use crate::server::connections::{Link, Upgraded};
+use crate::server::driver::Driver;
+use crate::server::handler::ConnectInfo;
+use crate::server::quic::hello::{BadHello, Hello};
+use crate::server::quic::link::{Conn, QuicLink, Wakes};
+use crate::server::quic::metrics::QuicMetrics;
+use crate::server::quic::session::{Session, Stage, Streams};
+
+/// The path of native clients in [`ConnectInfo`].
+const NATIVE_PATH: &str = "grandstand/1";
+
+/// Handles the events of connections for the server.
+pub(super) struct Clients {
+    pub(super) server: Rc<Driver>,
+    pub(super) metrics: QuicMetrics,
+    pub(super) wakes: Rc<Wakes>,
+}
+
+impl Clients {
+    /// Handles an event of a connection.
+    pub(super) fn on_event(&self, session: &mut Session, event: Event, now: Instant) {
+        match event {
+            Event::Connected => {
+                let server = &self.server.context;
+                let client = session.conn.borrow().proto.remote_address().ip();
+                if !session.is_charged
+                    && let Some(arrived) = &mut session.arrived
+                    && let Err(refused) = server.charge(arrived, client)
+                {
+                    debug!(?refused, "a client over QUIC is refused");
+                    self.leave_handshake(session, "limited");
+                    let why = ErrorKind::RateLimited;
+                    session.refuse(why.close_code(), why.code(), now);
+                } else if !session.begin() {
+                    session.refuse(ErrorKind::Protocol.close_code(), "bad_protocol", now);
+                }
+            }
+            Event::ConnectionLost { reason } => {
+                debug!(%reason, "a QUIC connection has ended");
+                self.leave_handshake(session, "failed");
+                session.conn.borrow_mut().is_lost = true;
+                if let Some(key) = session.stop() {
+                    self.server.context.connections.wake(key);
+                }
+            }
+            Event::Stream(event) => self.on_stream(session, event, now),
+            Event::DatagramReceived => {
+                let mut conn = session.conn.borrow_mut();
+                while conn.proto.datagrams().recv().is_some() {}
+            }
+            Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
+        }
+    }
+
+    fn on_stream(&self, session: &mut Session, event: StreamEvent, now: Instant) {
+        let connections = &self.server.context.connections;
+        let of = |session: &Session, id: StreamId| match session.stage {
+            Stage::Open(key, streams) => Some((key, streams, streams.frames == id)),
+            _ => None,
+        };
+        match event {
+            StreamEvent::Opened { dir } => session.take_streams(dir),
+            StreamEvent::Readable { id } => match of(session, id) {
+                Some((key, _, true)) => connections.wake(key),
+                // A session of WebTransport ends with its request.
+                Some((key, streams, false)) => {
+                    let has_ended = session.discard(id) && streams.request == Some(id);
+                    if has_ended {
+                        session.conn.borrow_mut().is_lost = true;
+                        connections.wake(key);
+                    }
+                }
+                None if matches!(session.stage, Stage::Handshake | Stage::Ending(_)) => {
+                    session.discard(id);
+                }
+                None => {}
+            },
+            StreamEvent::Writable { id } => {
+                if let Some((key, _, true)) = of(session, id) {
+                    connections.on_event(key, true);
+                    connections.wake(key);
+                }
+            }
+            StreamEvent::Stopped { id, .. } => match of(session, id) {
+                Some((key, _, true)) => {
+                    session.conn.borrow_mut().is_lost = true;
+                    connections.wake(key);
+                }
+                Some(_) => {}
+                None if session.on_finished(id) => session.close(now),
+                None => {}
+            },
+            StreamEvent::Finished { id } => {
+                if session.on_finished(id) {
+                    session.close(now);
+                }
+            }
+            StreamEvent::Available { .. } => {}
+        }
+    }
+
+    /// Connects a client that has sent what it must.
+    pub(super) fn advance(&self, session: &mut Session, handle: ConnectionHandle, now: Instant) {
+        let limit = self.server.context.options.header_bytes;
+        let conn = Rc::clone(&session.conn);
+        let peer = conn.borrow().proto.remote_address();
+        let found = match &mut session.stage {
+            Stage::Native(Some(stream), received) => {
+                let read = read_hello(&mut conn.borrow_mut(), *stream, received, limit);
+                read.map(|hello| {
+                    hello.map(|mut hello| {
+                        let early = std::mem::take(&mut hello.rest);
+                        let streams = Streams {
+                            frames: *stream,
+                            request: None,
+                        };
+                        (streams, hello.info(NATIVE_PATH, peer), early)
+                    })
+                })
+                .map_err(|_| ())
+            }
+            Stage::WebTransport(begun) => {
+                let opened = begun.advance(&mut conn.borrow_mut(), limit, peer);
+                opened
+                    .map(|opened| {
+                        opened.map(|opened| {
+                            let streams = Streams {
+                                frames: opened.stream,
+                                request: Some(opened.request),
+                            };
+                            (streams, opened.info, opened.early)
+                        })
+                    })
+                    .map_err(|_| ())
+            }
+            _ => return,
+        };
+        match found {
+            Ok(None) => {}
+            Ok(Some((streams, info, early))) => {
+                self.open(session, handle, (streams, info, early), now);
+            }
+            Err(()) => {
+                self.leave_handshake(session, "failed");
+                session.refuse(ErrorKind::Protocol.close_code(), "bad_hello", now);
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        session: &mut Session,
+        handle: ConnectionHandle,
+        (streams, info, early): (Streams, ConnectInfo, Vec<u8>),
+        now: Instant,
+    ) {
+        let (conn, wakes) = (Rc::clone(&session.conn), Rc::clone(&self.wakes));
+        let link = QuicLink::new(handle, conn, streams.frames, wakes);
+        let Some(arrived) = session.arrived.take() else {
+            return;
+        };
+        let opened = self.server.open(Upgraded {
+            link: Link::Quic(Box::new(link)),
+            route: 0,
+            info,
+            presence: arrived.open(),
+            early: early.into(),
+        });
+        self.leave_handshake(session, "open");
+        match opened {
+            Ok(key) => {
+                let counted = self.metrics.connections(session.transport());
+                counted.inc();
+                session.counted = Some(counted);
+                session.stage = Stage::Open(key, streams);
+                // More may have arrived than was read.
+                self.server.context.connections.wake(key);
+            }
+            Err(error) => {
+                warn!(%error, "cannot open a QUIC connection");
+                session.refuse(ErrorKind::Internal.close_code(), "internal", now);
+            }
+        }
+    }
+
+    /// Counts a handshake as over, once.
+    fn leave_handshake(&self, session: &mut Session, result: &'static str) {
+        if session.permit.take().is_some() {
+            session.deadline = None;
+            self.server.context.metrics.handshakes.dec();
+            self.metrics.on_handshake(result);
+        }
+    }
+
+    /// Closes a connection whose handshake or whose end takes too long.
+    pub(super) fn on_late(&self, session: &mut Session, now: Instant) {
+        match session.stage {
+            Stage::Ending(_) => session.close(now),
+            _ => {
+                self.leave_handshake(session, "late");
+                session.refuse(ErrorKind::Timeout.close_code(), "handshake_timeout", now);
+            }
+        }
+    }
+}
+
+/// Reads a native client's first message; `None` if it is incomplete.
+fn read_hello(
+    conn: &mut Conn,
+    stream: StreamId,
+    received: &mut Vec<u8>,
+    limit: usize,
+) -> Result<Option<Hello>, BadHello> {
+    let mut buffer = [0; 2048];
+    while received.len() <= limit
+        && let Ok(count) = conn.read(stream, &mut buffer)
+    {
+        received.extend_from_slice(&buffer[..count]);
+    }
+    Hello::read(received, limit)
+}

@@ -1,0 +1,220 @@
+//! A QUIC connection from its handshake to its end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use prometheus_client::metrics::gauge::Gauge;
+use quinn_proto::crypto::rustls::HandshakeData;
+use quinn_proto::{Dir, StreamId, VarInt};
+use smallvec::SmallVec;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::conn::key::ConnKey;
+use crate::limits::Arrived;
+use crate::server::quic::link::Conn;
+use crate::server::quic::settings::HTTP3;
+use crate::server::quic::webtransport::{self, WebTransport};
+
+/// The code with which a connection of HTTP/3 ends, whose session has told why (RFC 9114 section 8.1).
+const H3_NO_ERROR: u32 = 0x100;
+
+/// The stage of a connection.
+pub(super) enum Stage {
+    /// TLS is being negotiated.
+    Handshake,
+    /// The client has not sent its first message: its stream, and what has arrived on it.
+    Native(Option<StreamId>, Vec<u8>),
+    /// The client has not opened its session.
+    WebTransport(WebTransport),
+    /// The client is connected: its key, and its streams.
+    Open(ConnKey, Streams),
+    /// The edge has ended the streams, and waits until the client has acknowledged them.
+    Ending(SmallVec<[StreamId; 2]>),
+    /// Nothing more is exchanged but the packets that close the connection.
+    Over,
+}
+
+/// The streams of a connected client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Streams {
+    /// The one that carries the frames.
+    pub(super) frames: StreamId,
+    /// The one of the request that opened the session, with WebTransport.
+    pub(super) request: Option<StreamId>,
+}
+
+/// A connection of an endpoint.
+pub(super) struct Session {
+    pub(super) conn: Rc<RefCell<Conn>>,
+    pub(super) stage: Stage,
+    /// Held until the client is connected.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// Counts the client until it is connected.
+    pub(super) arrived: Option<Arrived>,
+    /// The client's address was charged before the handshake.
+    pub(super) is_charged: bool,
+    /// When the stage must be over: that of a handshake, and that of an end.
+    pub(super) deadline: Option<Instant>,
+    /// The time of its entry among the timers.
+    pub(super) armed: Option<Instant>,
+    /// Counts the connected clients of its transport.
+    pub(super) counted: Option<Gauge>,
+    is_http3: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        conn: Rc<RefCell<Conn>>,
+        permit: OwnedSemaphorePermit,
+        (arrived, is_charged): (Arrived, bool),
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            conn,
+            stage: Stage::Handshake,
+            permit: Some(permit),
+            arrived: Some(arrived),
+            is_charged,
+            deadline: Some(deadline),
+            armed: None,
+            counted: None,
+            is_http3: false,
+        }
+    }
+
+    /// Begins the protocol that TLS has negotiated. Returns whether that is possible.
+    pub(super) fn begin(&mut self) -> bool {
+        let mut conn = self.conn.borrow_mut();
+        let data = conn.proto.crypto_session().handshake_data();
+        let data = data.and_then(|data| data.downcast::<HandshakeData>().ok());
+        let protocol = data.and_then(|data| data.protocol);
+        self.is_http3 = protocol.is_some_and(|protocol| protocol == HTTP3);
+        self.stage = match self.is_http3 {
+            false => Stage::Native(None, Vec::new()),
+            true => match WebTransport::begin(&mut conn) {
+                Ok(session) => Stage::WebTransport(session),
+                Err(_) => return false,
+            },
+        };
+        true
+    }
+
+    /// The name of its transport in metrics.
+    pub(super) fn transport(&self) -> &'static str {
+        match self.is_http3 {
+            true => "webtransport",
+            false => "native",
+        }
+    }
+
+    /// Takes the streams that the client has opened.
+    pub(super) fn take_streams(&mut self, dir: Dir) {
+        let mut conn = self.conn.borrow_mut();
+        while let Some(id) = conn.proto.streams().accept(dir) {
+            match &mut self.stage {
+                Stage::Native(stream @ None, _) if dir == Dir::Bi => *stream = Some(id),
+                Stage::WebTransport(session) if dir == Dir::Bi => session.add(id),
+                // The streams of HTTP/3 in one direction are read and ignored.
+                _ if dir == Dir::Uni && self.is_http3 => discard(&mut conn, id),
+                _ => {
+                    let none = VarInt::from_u32(0);
+                    conn.proto.recv_stream(id).stop(none).ok();
+                    if dir == Dir::Bi {
+                        conn.proto.send_stream(id).reset(none).ok();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a stream of which nothing is needed. Returns whether it has ended.
+    pub(super) fn discard(&mut self, stream: StreamId) -> bool {
+        let mut conn = self.conn.borrow_mut();
+        discard(&mut conn, stream);
+        let end = conn.read(stream, &mut [0]);
+        end.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof)
+    }
+
+    /// Ends the streams. The connection is closed once the client has acknowledged them.
+    pub(super) fn end(&mut self) {
+        let Stage::Open(_, Streams { frames, request }) = self.stage else {
+            return;
+        };
+        let mut conn = self.conn.borrow_mut();
+        let (code, reason) = conn.reason;
+        // It fails if the stream has ended already.
+        conn.proto.send_stream(frames).finish().ok();
+        if let Some(request) = request {
+            webtransport::close(&mut conn, request, code, reason);
+        }
+        let mut left = SmallVec::new();
+        for stream in [Some(frames), request].into_iter().flatten() {
+            let stopped = conn.proto.send_stream(stream).stopped();
+            if stopped.is_ok_and(|by| by.is_none()) {
+                left.push(stream);
+            }
+        }
+        self.stage = Stage::Ending(left);
+    }
+
+    /// Notes that a stream needs nothing more. Returns whether the connection is to be closed.
+    pub(super) fn on_finished(&mut self, stream: StreamId) -> bool {
+        let Stage::Ending(left) = &mut self.stage else {
+            return false;
+        };
+        left.retain(|id| *id != stream);
+        left.is_empty()
+    }
+
+    /// Closes the connection.
+    pub(super) fn close(&mut self, now: Instant) {
+        let mut conn = self.conn.borrow_mut();
+        let (code, reason) = conn.reason;
+        let code = match self.is_http3 {
+            true => VarInt::from_u32(H3_NO_ERROR),
+            false => VarInt::from(code),
+        };
+        let reason = Bytes::from_static(reason.as_bytes());
+        conn.proto.close(now, code, reason);
+        conn.is_lost = true;
+        drop(conn);
+        self.stop();
+    }
+
+    /// Closes a connection whose client is not connected.
+    pub(super) fn refuse(&mut self, code: u16, reason: &'static str, now: Instant) {
+        self.conn.borrow_mut().reason = (code, reason);
+        self.close(now);
+    }
+
+    /// Notes that the connection is over. Returns the key of its client, if it was connected.
+    pub(super) fn stop(&mut self) -> Option<ConnKey> {
+        self.permit = None;
+        self.arrived = None;
+        self.deadline = None;
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Open(key, _) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more is exchanged.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(counted) = &self.counted {
+            counted.dec();
+        }
+    }
+}
+
+fn discard(conn: &mut Conn, stream: StreamId) {
+    let mut buffer = [0; 512];
+    while conn.read(stream, &mut buffer).is_ok() {}
+}

@@ -1,0 +1,196 @@
+//! Clients over QUIC that are not ours: quinn.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grandstand_common::supervisor::Supervisor;
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use rustls::pki_types::CertificateDer;
+use rustls::version;
+
+use crate::server::Server;
+use crate::server::connections::Connections;
+use crate::server::context::ServerOptions;
+use crate::server::echo::EchoHandler;
+use crate::server::metrics::ServerMetrics;
+use crate::server::quic::{
+    Handover, NATIVE, QuicListener, QuicOptions, Status, UdpOptions, bind_udp,
+};
+use crate::server::routes::{Route, Routes};
+use crate::server::testing::{PATIENCE, Rig, Setup, run};
+use crate::server::tls::Tls;
+use crate::server::tls::tests::rig::{Folder, client, localhost};
+use crate::websocket::deflate::DeflateOptions;
+use crate::websocket::frame::{Opcode, frame_len, put_frame};
+
+pub(super) const OPTIONS: QuicOptions = QuicOptions {
+    idle: Duration::from_secs(60),
+    send_window: 64 << 10,
+};
+
+/// A shard that serves QUIC.
+pub(super) struct Quic {
+    pub(super) rig: Rig,
+    pub(super) addr: SocketAddr,
+    pub(super) status: Rc<Status>,
+    pub(super) tls: Tls,
+    pub(super) certificate: CertificateDer<'static>,
+}
+
+/// Binds the sockets of this many shards.
+pub(super) fn bind(tls: &Tls, shards: usize) -> Vec<QuicListener> {
+    let options = UdpOptions {
+        addr: ([127, 0, 0, 1], 0).into(),
+        exclusive: true,
+        buffers: 256 << 10,
+    };
+    let sockets = bind_udp(&options, shards).unwrap();
+    let sides = sockets.into_iter().zip(Handover::between(shards));
+    let listener = |(socket, handover)| QuicListener {
+        socket,
+        handover,
+        tls: tls.clone(),
+        options: OPTIONS,
+    };
+    sides.map(listener).collect()
+}
+
+/// A shard whose clients get their messages back, on the running `LocalSet`.
+pub(super) fn echo(supervisor: &Supervisor) -> Server {
+    let conns = Connections::new(Duration::from_secs(25)).unwrap();
+    let route = Route {
+        path: "/v1/echo",
+        handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
+        message_bytes: EchoHandler::LIMIT,
+        outbox_bytes: EchoHandler::LIMIT,
+    };
+    let routes = Routes {
+        routes: vec![route],
+        ..Routes::default()
+    };
+    let edge = "edge-0-00000000".parse().unwrap();
+    let (options, metrics) = (ServerOptions::default(), ServerMetrics::default());
+    let server = Server::new(options, conns, metrics, routes, edge);
+    server.start(supervisor, Rc::default());
+    server
+}
+
+/// Runs a test on a shard that serves QUIC.
+pub(super) fn with(setup: Setup, test: impl AsyncFnOnce(Quic)) {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    run(setup, async |rig| {
+        let listener = bind(&tls, 1).remove(0);
+        let addr = listener.socket.local_addr().unwrap();
+        let status = rig.server.serve_quic(listener, &Supervisor::default());
+        let quic = Quic {
+            rig,
+            addr,
+            status,
+            tls,
+            certificate,
+        };
+        test(quic).await;
+    });
+}
+
+impl Quic {
+    /// A client's settings, for a protocol.
+    pub(super) fn config(&self, protocol: &[u8]) -> ClientConfig {
+        let mut config = client(std::slice::from_ref(&self.certificate), &[&version::TLS13]);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()))
+    }
+
+    /// Connects.
+    pub(super) async fn connect(&self, protocol: &[u8]) -> Result<Connection, ConnectionError> {
+        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        self.connect_from(&endpoint, protocol).await
+    }
+
+    async fn connect_from(
+        &self,
+        endpoint: &Endpoint,
+        protocol: &[u8],
+    ) -> Result<Connection, ConnectionError> {
+        let connecting = endpoint.connect_with(self.config(protocol), self.addr, "localhost");
+        connecting.unwrap().await
+    }
+
+    /// Connects, and says who it is.
+    pub(super) async fn open(&self) -> Peer {
+        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        let connection = self.connect_from(&endpoint, NATIVE).await.unwrap();
+        let (sender, receiver) = connection.open_bi().await.unwrap();
+        let mut peer = Peer {
+            endpoint,
+            connection,
+            sender,
+            receiver,
+        };
+        peer.send(0x81, br#"{"type":"auth","token":"secret"}"#)
+            .await;
+        peer
+    }
+}
+
+/// A client with its stream.
+pub(super) struct Peer {
+    pub(super) endpoint: Endpoint,
+    pub(super) connection: Connection,
+    pub(super) sender: SendStream,
+    pub(super) receiver: RecvStream,
+}
+
+impl Peer {
+    /// Sends a frame.
+    pub(super) async fn send(&mut self, first: u8, payload: &[u8]) {
+        let mut frame = Vec::new();
+        put_frame(&mut frame, Opcode::Text, payload);
+        frame[0] = first;
+        self.sender.write_all(&frame).await.unwrap();
+    }
+
+    /// Reads a frame: its first byte and its payload. `None` at the end of the stream.
+    pub(super) async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut bytes = vec![0; 1];
+        let first = self.receiver.read_exact(&mut bytes);
+        let first = tokio::time::timeout(PATIENCE, first).await;
+        first.expect("no byte arrived in time").ok()?;
+        let len = loop {
+            if let Some(len) = frame_len(&bytes) {
+                break len;
+            }
+            let mut byte = [0];
+            self.receiver.read_exact(&mut byte).await.unwrap();
+            bytes.push(byte[0]);
+        };
+        let header = bytes.len();
+        bytes.resize(len, 0);
+        self.receiver
+            .read_exact(&mut bytes[header..])
+            .await
+            .unwrap();
+        Some((bytes[0], bytes.split_off(header)))
+    }
+
+    /// Waits for the end of the connection. Returns the code and the reason with which the edge closed it.
+    pub(super) async fn closed(&self) -> (u64, String) {
+        closed(&self.connection).await
+    }
+}
+
+/// Waits for the end of a connection. Returns the code and the reason with which the edge closed it.
+pub(super) async fn closed(connection: &Connection) -> (u64, String) {
+    let closed = tokio::time::timeout(PATIENCE, connection.closed()).await;
+    match closed.expect("the connection did not end in time") {
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = String::from_utf8(close.reason.to_vec()).unwrap();
+            (VarInt::into_inner(close.error_code), reason)
+        }
+        other => panic!("{other:?}"),
+    }
+}
