@@ -108,6 +108,7 @@ export class Client {
         if (room && (link === this.#current || !this.#current)) room.end(message.code);
         return;
       case "error":
+        if (message.id === undefined) link.retry_after_ms = message.retry_after_ms;
         if (!this.#answered(room, message)) this.#options.on.error?.(message);
         return this.#onJoined();
       default: // unknown messages are ignored, so that the protocol can grow
@@ -149,7 +150,7 @@ export class Client {
     }
     const failures = code === 4029 ? Infinity : this.#failures++; // rate limited: as slowly as possible
     const most = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures);
-    const wait = most * (0.5 + this.#options.random() / 2);
+    const wait = Math.max(most * (0.5 + this.#options.random() / 2), link.retry_after_ms ?? 0);
     this.#setState("waiting", { code, reason, retry_in_ms: wait });
     this.#connectIn(wait);
   }

@@ -60,13 +60,15 @@ pub enum ErrorKind {
     Timeout,
     /// The edge shuts down or restarts.
     GoingAway,
+    /// The edge is short of memory.
+    Overloaded,
     /// A bug or failure of the edge.
     Internal,
 }
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 29] = [
+    pub const ALL: [ErrorKind; 30] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -95,6 +97,7 @@ impl ErrorKind {
         Self::TooSlow,
         Self::Timeout,
         Self::GoingAway,
+        Self::Overloaded,
         Self::Internal,
     ];
 
@@ -129,6 +132,7 @@ impl ErrorKind {
             Self::TooSlow => "too_slow",
             Self::Timeout => "timeout",
             Self::GoingAway => "going_away",
+            Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }
     }
@@ -142,6 +146,7 @@ impl ErrorKind {
             Self::TooBig => 1009,
             Self::Internal => 1011,
             Self::GoingAway => 1012,
+            Self::Overloaded => 1013,
             Self::Unauthenticated => 4001,
             Self::Forbidden => 4003,
             Self::TooSlow | Self::Timeout => 4008,
@@ -187,11 +192,12 @@ mod tests {
             ErrorKind::Timeout,
             ErrorKind::GoingAway,
             ErrorKind::Internal,
+            ErrorKind::Overloaded,
             ErrorKind::RateLimited,
         ] {
             let code = kind.close_code();
             assert!(
-                matches!(code, 1011 | 1012 | 4008 | 4029),
+                matches!(code, 1011 | 1012 | 1013 | 4008 | 4029),
                 "{kind:?}: {code}"
             );
         }

@@ -300,6 +300,16 @@ test("inputs that are sent again and meet the rate limit are kept with their seq
   assert.deepEqual(await Promise.all(outcomes), [{ ok: true }, { ok: true }]);
 });
 
+test("after an error that says when to come again the client waits at least so long", () => {
+  setUp();
+  FakeSocket.last.welcome().say({ type: "error", code: "overloaded", message: "", retry_after_ms: 30_000 });
+  FakeSocket.last.lose(1013);
+  timers.tick(29_999);
+  assert.equal(FakeSocket.all.length, 1);
+  timers.tick(1);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
 test("a room that was joined outlives a rate limit of its next join; after 4029 the client waits long", () => {
   const { client, room } = setUp();
   FakeSocket.last.welcome().say(joined(), snapshot(1, "s1"));

@@ -1,5 +1,7 @@
 //! Clients: their grants, their message budgets, and their memberships of rooms.
 
+mod budget;
+
 mod config;
 
 mod membership;
@@ -21,8 +23,9 @@ use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
 use crate::limits::{Refused, SharedLimits};
 use crate::time::coarse::CoarseInstant;
-use crate::time::token_bucket::{Charge, Rate, TokenBucket};
+use crate::time::token_bucket::Charge;
 
+pub(crate) use budget::{Budget, Cost};
 pub use config::ClientConfig;
 pub(crate) use membership::{JoinRequest, Membership, Memberships};
 pub(crate) use renewal::{RenewError, TokenEvent};
@@ -39,7 +42,7 @@ pub(crate) struct Client {
     format: WireFormat,
     grants: Grants,
     memberships: Memberships,
-    budget: TokenBucket,
+    budget: Budget,
     /// The sessions that the client has left and that no owner has ended yet.
     departing: u16,
     /// The number of the last announcement that the client has, or does not need.
@@ -128,7 +131,7 @@ impl Clients {
             format,
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
-            budget: TokenBucket::new(self.config.message_burst as f32, self.coarse(now.at)),
+            budget: Budget::new(&self.config, self.coarse(now.at)),
             departing: 0,
             expiry_notified: false,
             token_due: None,
@@ -175,6 +178,12 @@ impl Clients {
         if let Some(client) = self.clients.get_mut(conn) {
             client.announced = number;
         }
+    }
+
+    /// All clients.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnKey, &Client)> {
+        let keys = (0..self.clients.slots()).filter_map(|slot| self.clients.key_at(slot));
+        keys.filter_map(|conn| Some((conn, self.clients.get(conn)?)))
     }
 
     /// The number of clients.
@@ -270,14 +279,18 @@ impl Clients {
         }
     }
 
-    /// Charges `count` frames to the client's budget.
-    pub(crate) fn charge(&mut self, conn: ConnKey, count: u32, now: Instant) -> Charge {
-        let rate = Rate::new(self.config.messages_per_s, self.config.message_burst);
+    /// Charges a client for something that it sends. Returns the wait after which it may send again as well.
+    pub(crate) fn charge(&mut self, conn: ConnKey, cost: Cost, now: Instant) -> (Charge, Duration) {
         let now = self.coarse(now);
-        let client = self.clients.get_mut(conn);
-        client.map_or(Charge::Allowed, |client| {
-            client.budget.charge(count, rate, now)
-        })
+        match self.clients.get_mut(conn) {
+            Some(client) => client.budget.charge(cost, &self.config, now),
+            None => (Charge::Allowed, Duration::ZERO),
+        }
+    }
+
+    /// Replaces the limits of all clients.
+    pub(crate) fn set_config(&mut self, config: ClientConfig) {
+        self.config = config;
     }
 
     /// Replaces a client's grants by those of a new token.

@@ -25,6 +25,10 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     let hub = &mut state.hub;
     if let Err(refused) = hub.clients.charge_join(to.conn, now.at) {
         let message = "this player joins too fast; join again later";
+        if refused.is_flood {
+            let why = (message, refused.retry_after_ms());
+            return reply::close_flooding(&hub.clients, effects, to.conn, why);
+        }
         let error = ErrorReply::new(ErrorKind::RateLimited, message, to.id, Some(&join.room));
         let error = error.retry_after(refused.retry_after_ms());
         return reply::error(&hub.clients, effects, to.conn, &error);

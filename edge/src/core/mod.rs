@@ -18,6 +18,8 @@ mod answer;
 
 mod linger;
 
+mod shed;
+
 mod unanswered;
 
 mod reply;
@@ -43,6 +45,8 @@ pub(crate) mod effects;
 mod command;
 
 mod config;
+
+mod limits;
 
 mod ids;
 
@@ -79,6 +83,7 @@ pub use command::{AppendTag, Command, InterestTag};
 pub use config::CoreConfig;
 pub use counts::Counts;
 pub use ids::RoomKey;
+pub use limits::CoreLimits;
 pub use rooms::RoomConfig;
 pub use rooms::chain::ChainConfig;
 pub use rooms::delay::DeliveryPolicy;
@@ -325,6 +330,23 @@ impl Core {
     /// Whether a players' lane waits for the flush.
     pub fn has_players_to_flush(&self) -> bool {
         self.effects.dirty_lanes(LaneId::Players) > 0
+    }
+
+    /// Closes one in fifty clients because the edge is short of memory: spectators and clients without a room, and players
+    /// after them only if `with_players`. Takes time in proportion to the number of clients.
+    pub fn shed(&mut self, with_players: bool, transport: &mut impl Transport) {
+        shed::shed(&mut self.state, &mut self.effects, with_players);
+        flush::act(&mut self.state.hub, &mut self.effects, transport);
+    }
+
+    /// Replaces the limits. Clients over a lower one keep what they have; those who connect are told the new ones.
+    pub fn set_limits(&mut self, limits: CoreLimits) {
+        let state = &mut self.state;
+        state.hub.clients.set_config(limits.clients);
+        state.config.limits.rooms = limits.rooms;
+        let rooms = &mut state.config.rooms;
+        rooms.player_input_bytes_per_s = limits.player_input_bytes_per_s;
+        rooms.room_input_bytes_per_s = limits.room_input_bytes_per_s;
     }
 
     /// Tells every client to reconnect, at random times within `within`. Clients that connect later are told as well.

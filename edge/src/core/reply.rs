@@ -8,7 +8,7 @@ use super::clients::Clients;
 use super::effects::{ClientAction, Effects};
 use super::ids::RoomKey;
 use super::state::Hub;
-use crate::codec;
+use crate::codec::{self, WireFormat};
 use crate::conn::key::ConnKey;
 
 /// The sender of a message that is answered.
@@ -133,6 +133,40 @@ pub(super) fn error(
             .or((kind == ErrorKind::RoomUnavailable).then_some(retry_after)),
     };
     send(clients, effects, conn, &error);
+}
+
+/// Closes the connection of a client that stays over a limit (4029), and says when it may come again.
+pub(super) fn close_flooding(
+    clients: &Clients,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (message, retry_after_ms): (&str, u64),
+) {
+    if let Some(client) = clients.get(conn) {
+        let why = (ErrorKind::RateLimited, message);
+        refuse(effects, (conn, client.format()), why, retry_after_ms);
+    }
+}
+
+/// Closes a connection, and says why before and when the client may come again.
+pub(super) fn refuse(
+    effects: &mut Effects,
+    (conn, format): (ConnKey, WireFormat),
+    (kind, message): (ErrorKind, &str),
+    retry_after_ms: u64,
+) {
+    effects.counts().error(kind);
+    let error = ServerMessage::Error {
+        id: None,
+        code: kind.code(),
+        message,
+        room: None,
+        seq: None,
+        retry_after_ms: Some(retry_after_ms),
+    };
+    let frames = codec::message(format.encoding, &error);
+    effects.act(conn, ClientAction::Control(frames));
+    effects.act(conn, ClientAction::Close(kind));
 }
 
 /// Sends the error that answers a join. A game's own codes are not counted.

@@ -14,11 +14,13 @@ pub(super) enum Why {
     Owners,
     /// The log refuses entries.
     Log,
+    /// Memory is short.
+    Memory,
 }
 
 impl Why {
     /// All reasons, each at its index.
-    pub(super) const ALL: [Self; 3] = [Self::Nats, Self::Owners, Self::Log];
+    pub(super) const ALL: [Self; 4] = [Self::Nats, Self::Owners, Self::Log, Self::Memory];
 
     /// The reason's name in the metrics.
     pub(super) fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Why {
             Self::Nats => "nats",
             Self::Owners => "owners",
             Self::Log => "log",
+            Self::Memory => "memory",
         }
     }
 }
@@ -38,6 +41,8 @@ pub(super) struct Seen {
     pub(super) without_owner: usize,
     /// The server's words, if the log refuses entries.
     pub(super) refused: Option<String>,
+    /// What is shed for lack of memory.
+    pub(super) shed: Option<&'static str>,
 }
 
 /// A fault that has begun or ended.
@@ -65,6 +70,7 @@ impl Degraded {
             partitions,
             without_owner,
             ref refused,
+            shed,
         } = *seen;
         self.missing_since = match without_owner {
             0 => None,
@@ -82,14 +88,16 @@ impl Degraded {
         });
         let log = refused.as_ref();
         let log = log.map(|words| format!("the log refuses entries: {words}"));
+        let memory = shed.map(|words| format!("memory is short: {words}"));
+        let unready = nats.clone().or(log.clone()).or(memory.clone());
         self.unready = match without_owner == partitions {
-            true => nats.clone().or(log.clone()).or(owners.clone()),
-            false => nats.clone().or(log.clone()),
+            true => unready.or(owners.clone()),
+            false => unready,
         };
         let mut changes = Vec::new();
-        for (why, fault) in Why::ALL.into_iter().zip([nats, owners, log]) {
+        for (why, fault) in Why::ALL.into_iter().zip([nats, owners, log, memory]) {
             // While NATS is away, nothing is known about owners and the log.
-            if why != Why::Nats && !nats_up {
+            if matches!(why, Why::Owners | Why::Log) && !nats_up {
                 continue;
             }
             let since = &mut self.since[why as usize];
@@ -124,7 +132,21 @@ mod tests {
             partitions: 8,
             without_owner,
             refused: None,
+            shed: None,
         }
+    }
+
+    #[test]
+    fn an_edge_that_is_short_of_memory_is_degraded_and_not_ready() {
+        let (mut degraded, now) = (Degraded::default(), tokio::time::Instant::now().into_std());
+        let short = Seen {
+            shed: Some("new connections are refused"),
+            ..seen(0)
+        };
+        assert_eq!(names(&degraded.update(&short, now)), ["memory begun"]);
+        assert!(degraded.unready().unwrap().contains("memory is short"));
+        assert_eq!(names(&degraded.update(&seen(0), now)), ["memory ended"]);
+        assert_eq!(degraded.unready(), None);
     }
 
     fn names(changes: &[Change]) -> Vec<String> {

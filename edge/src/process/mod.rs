@@ -16,6 +16,8 @@ mod degraded;
 
 mod limits;
 
+mod memory;
+
 mod readiness;
 
 use std::net::SocketAddr;
@@ -36,7 +38,7 @@ use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
-use config::EdgeConfig;
+use config::{EdgeConfig, LimitsSection};
 use thread::{ShardThread, Stop};
 
 pub use options::{AdmissionError, BusSource, EdgeError, EdgeOptions, admission};
@@ -58,6 +60,8 @@ pub struct Edge {
     drain: Duration,
     alive: Option<AbortHandle>,
     supervisor: Supervisor,
+    limits: SharedLimits,
+    limits_in_use: watch::Sender<LimitsSection>,
 }
 
 impl Edge {
@@ -74,6 +78,13 @@ impl Edge {
     /// The UDP address for clients over QUIC.
     pub fn quic_address(&self) -> Option<SocketAddr> {
         self.quic_address
+    }
+
+    /// Replaces the limits while the edge runs. Connections over a lower limit stay. These keys count only at the next start:
+    /// `message_bytes`, `outbox_bytes`, `handshake_ms`, `handshakes` and `accepts`.
+    pub fn set_limits(&self, limits: &LimitsSection) {
+        self.limits.replace(limits.shared());
+        self.limits_in_use.send_replace(limits.clone());
     }
 
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
@@ -168,7 +179,8 @@ pub async fn start(
     };
     let now = tokio::time::Instant::now().into_std();
     let limits = SharedLimits::new(config.limits.shared(), now);
-    let driven = limits::drive_limits(limits.clone(), metrics.limits.clone());
+    let (limits_in_use, settings) = watch::channel(config.limits.clone());
+    let driven = limits::drive_limits(limits.clone(), settings.clone(), metrics.limits.clone());
     supervisor.keep("limits", driven);
     let layouts = follow(&bus, &supervisor);
     supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
@@ -191,6 +203,7 @@ pub async fn start(
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
             limits: limits.clone(),
+            settings: settings.clone(),
             refusals: refusals.clone(),
             metrics: metrics.shard(),
             errors: bus.errors().cloned().unwrap_or_default(),
@@ -211,6 +224,7 @@ pub async fn start(
         bus,
         leases,
         refusals,
+        limits: limits.clone(),
     };
     let degraded = metrics.degraded.clone();
     let driven = readiness::drive_readiness(watched, component.clone(), degraded);
@@ -237,6 +251,8 @@ pub async fn start(
         drain,
         alive,
         supervisor: options.supervisor,
+        limits,
+        limits_in_use,
     })
 }
 

@@ -13,6 +13,7 @@ use grandstand_common::subject;
 use tokio::sync::watch;
 
 use super::degraded::{Change, Degraded, Seen, Why};
+use crate::limits::SharedLimits;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::DegradedMetrics;
@@ -34,6 +35,7 @@ pub(super) struct Watched {
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     pub(super) refusals: LogRefusals,
+    pub(super) limits: SharedLimits,
 }
 
 /// The owners that are probed in turn.
@@ -127,6 +129,7 @@ pub(super) async fn drive_readiness(
             partitions,
             without_owner: partitions.saturating_sub(owned),
             refused: watched.refusals.current(now),
+            shed: watched.limits.pressure().words(),
         };
         for change in degraded.update(&seen, now) {
             say(&change, &metrics);

@@ -17,7 +17,8 @@ use tokio::task::LocalSet;
 use crate::conn::transport::Transport;
 use crate::core::{Core, CoreConfig};
 use crate::limits::SharedLimits;
-use crate::process::config::EdgeConfig;
+use crate::process::config::{EdgeConfig, LimitsSection};
+use crate::process::limits::drive_new_limits;
 use crate::process::options::{BusSource, EdgeError, EdgeOptions};
 use crate::server::Server;
 use crate::server::connections::Connections;
@@ -32,6 +33,7 @@ use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
+use crate::shard::shedding::drive_shedding;
 use crate::shard::{self, FlushOptions, LogRefusals};
 
 /// The most time for the close handshakes of a shard that has failed.
@@ -60,6 +62,8 @@ pub(super) struct ShardThread {
     pub(super) layouts: watch::Receiver<Followed>,
     /// The limits that all shards share.
     pub(super) limits: SharedLimits,
+    /// The section of limits in use.
+    pub(super) settings: watch::Receiver<LimitsSection>,
     pub(super) refusals: LogRefusals,
     /// The clock of the process' connection to the bus. That of the shard's reads no entries.
     pub(super) log_clock: LogClock,
@@ -141,6 +145,9 @@ impl ShardThread {
             self.edge.clone(),
         );
         shard::start(&shard, to, flush, self.metrics).await?;
+        let (new, short) = (Rc::clone(&shard), Rc::clone(&shard));
+        supervisor.keep_local("new limits", drive_new_limits(new, self.settings));
+        supervisor.keep_local("shedding", drive_shedding(short, self.limits));
         pulse.begin();
         let driving = server.start(&supervisor, pulse);
         let (end, ended) = watch::channel(None);

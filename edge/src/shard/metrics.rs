@@ -88,7 +88,7 @@ impl DegradedMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "degraded",
-            "1 while the edge is degraded, by why: nats, owners, log",
+            "1 while the edge is degraded, by why: nats, owners, log, memory",
             self.degraded.clone(),
         );
         registry.register(
@@ -128,6 +128,8 @@ pub struct LimitMetrics {
     pub(crate) refused: CounterSet<Limit>,
     pub(crate) addresses: Gauge,
     pub(crate) players: Gauge,
+    pub(crate) memory_used: Gauge,
+    pub(crate) memory_limit: Gauge,
 }
 
 impl LimitMetrics {
@@ -148,10 +150,23 @@ impl LimitMetrics {
             "Players that are counted for the limits",
             players.clone(),
         );
+        let (memory_used, memory_limit) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "memory_used_bytes",
+            "Memory in use, as `limits.memory_percent` counts it",
+            memory_used.clone(),
+        );
+        registry.register(
+            "memory_limit_bytes",
+            "Memory that may be used: that of `limits.memory_bytes`, of the cgroup or of the machine",
+            memory_limit.clone(),
+        );
         Self {
             refused: refused.with_labels(&[]),
             addresses,
             players,
+            memory_used,
+            memory_limit,
         }
     }
 }

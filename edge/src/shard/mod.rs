@@ -13,6 +13,8 @@ mod hot_rooms;
 
 mod log_refusals;
 
+pub(crate) mod shedding;
+
 pub mod handler;
 
 pub mod origins;

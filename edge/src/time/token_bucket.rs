@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::time::coarse::CoarseInstant;
 
 /// The bucket's answer to a charge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Charge {
     /// The bucket had the tokens.
     Allowed,

@@ -60,11 +60,12 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::join"], &["codec", "conn"]),
             (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),
+            (&["core::shed"], &[]),
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),
             (&["core::interest"], &[]),
             (&["core::state"], &[]),
-            (&["core::config"], &["codec", "limits"]),
+            (&["core::config", "core::limits"], &["codec", "limits"]),
             (
                 &[
                     "core::clients",

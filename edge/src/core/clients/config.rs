@@ -9,6 +9,8 @@ pub struct ClientConfig {
     pub messages_per_s: u32,
     /// Messages that a client may send at once. As many again are refused, then the client is closed (4029).
     pub message_burst: u32,
+    /// Bytes of messages that a client may send per second, on average, inflated; 0 for any number. A burst may last 4 s.
+    pub bytes_per_s: u32,
     /// Close slow players (4008) instead of sending them a snapshot once they keep up again.
     pub close_slow_players: bool,
     /// The time after which a join that is not answered yet gets the error `room_unavailable`.
@@ -26,6 +28,7 @@ impl Default for ClientConfig {
         Self {
             messages_per_s: 500,
             message_burst: 2000,
+            bytes_per_s: 2 << 20,
             close_slow_players: false,
             join_answer: Duration::from_secs(2),
             departing: 64,

@@ -2,26 +2,26 @@
 
 mod input;
 
+mod limits;
+
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{
-    ClientKind, ClientMessage, Payload, ServerMessage, decode_client, read_context,
+    ClientKind, ClientMessage, MessageContext, Payload, ServerMessage, decode_client, read_context,
 };
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, RoomId};
 use grandstand_common::wire::{Body, Empty};
 
-use super::clients::TokenEvent;
+use super::clients::{Cost, TokenEvent};
 use super::crowd;
 use super::effects::{ClientAction, Effects, Notice};
 use super::join;
 use super::reply::{self, ErrorReply, ReplyTo};
 use super::state::{Hub, State};
-use crate::codec::{self, WireFormat};
+use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
-use crate::limits::Refused;
-use crate::time::token_bucket::Charge;
 use input::{InputLimits, Numbered};
 
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
@@ -36,7 +36,7 @@ pub(super) fn on_open(
     let name = ConnName { edge, key: conn }.to_string();
     let clients = &mut state.hub.clients;
     if let Err(refused) = clients.open(conn, format, grants, now, effects) {
-        return refuse_player(effects, (conn, format), &refused);
+        return limits::refuse_player(effects, (conn, format), &refused);
     }
     clients.set_announced(conn, state.hub.announcements.number());
     let welcome = ServerMessage::Welcome {
@@ -53,23 +53,6 @@ pub(super) fn on_open(
     if let Some(notice) = state.hub.announcements.notice_for_new(now.at) {
         reply::send(&state.hub.clients, effects, conn, &notice.message(None));
     }
-}
-
-/// Closes the connection of a player who has too many.
-fn refuse_player(effects: &mut Effects, (conn, format): (ConnKey, WireFormat), refused: &Refused) {
-    let kind = ErrorKind::RateLimited;
-    effects.counts().error(kind);
-    let error = ServerMessage::Error {
-        id: None,
-        code: kind.code(),
-        message: "this player has too many connections; close one first",
-        room: None,
-        seq: None,
-        retry_after_ms: Some(refused.retry_after_ms()),
-    };
-    let frames = codec::message(format.encoding, &error);
-    effects.act(conn, ClientAction::Control(frames));
-    effects.act(conn, ClientAction::Close(kind));
 }
 
 /// Removes the client of a closed connection. Its players become `Lost`.
@@ -99,18 +82,21 @@ pub(super) fn on_message(
         return effects.act(conn, ClientAction::Close(ErrorKind::Unsupported));
     }
     effects.counts().messages_in += 1;
-    match clients.charge(conn, 1, now.at) {
-        Charge::Allowed => {}
-        Charge::Refused => {
-            let message = "too many messages; slow down, or the connection is closed (4029)";
-            let about = read_context(encoding, payload.as_bytes());
-            let error = ErrorReply::naming(ErrorKind::RateLimited, message, &about);
-            return reply::error(clients, effects, conn, &error);
-        }
-        Charge::Exhausted => return close_flooding(effects, conn),
+    let cost = Cost::of_message(payload.as_bytes().len());
+    let about = || read_context(encoding, payload.as_bytes());
+    if !limits::charge((clients, effects), conn, cost, now.at, about) {
+        return;
     }
     match decode_client(payload) {
-        Ok(message) => take_message(state, effects, conn, message, now),
+        Ok(message) => {
+            if let Some(cost) = Cost::further(&message.kind) {
+                let about = || context_of(&message);
+                if !limits::charge((clients, effects), conn, cost, now.at, about) {
+                    return;
+                }
+            }
+            take_message(state, effects, conn, message, now)
+        }
         Err(error) => reply::error(clients, effects, conn, &ErrorReply::from(&*error)),
     }
 }
@@ -136,15 +122,16 @@ pub(super) fn on_frames(
     count: u32,
     now: Now,
 ) {
-    if state.hub.clients.charge(conn, count, now.at) == Charge::Exhausted {
-        close_flooding(effects, conn);
-    }
+    limits::charge_frames(&mut state.hub.clients, effects, conn, count, now.at);
 }
 
-/// Closes the connection of a client that stays over its limit (4029).
-fn close_flooding(effects: &mut Effects, conn: ConnKey) {
-    effects.counts().error(ErrorKind::RateLimited);
-    effects.act(conn, ClientAction::Close(ErrorKind::RateLimited));
+/// What a message is about, for an error that answers it.
+fn context_of(message: &ClientMessage) -> MessageContext {
+    MessageContext {
+        id: message.id,
+        room: room_of(&message.kind).cloned(),
+        ..MessageContext::default()
+    }
 }
 
 fn take_message(

@@ -298,7 +298,9 @@ fn d25_refused_messages_are_charged_and_a_client_that_stays_over_its_limit_is_cl
     assert!(bench.clients.closed.is_empty());
     bench.send(conn, ping);
     assert_eq!(bench.clients.closed[&conn].close_code(), 4029);
-    assert!(bench.take_messages(conn).is_empty());
+    let said = bench.take_messages(conn);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0]["retry_after_ms"].as_u64() > Some(1_000), "{said:?}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod chains;
 
 mod refusals;
 
-mod players;
+mod limits;
 mod present;
 
 pub(crate) mod steady;

@@ -1,5 +1,7 @@
 //! The edge's configuration: `config/edge.toml` shows every key.
 
+mod limits;
+
 mod proxy;
 
 mod quic;
@@ -17,7 +19,7 @@ use grandstand_common::layout::Layout;
 use grandstand_common::process::config::{Checks, Config};
 use serde::{Deserialize, Serialize};
 
-use crate::core::{ChainConfig, ClientConfig, CoreConfig, DeliveryPolicy, RoomConfig};
+use crate::core::{ChainConfig, CoreConfig, DeliveryPolicy, RoomConfig};
 use crate::limits::SharedLimits;
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
@@ -25,9 +27,10 @@ use crate::server::quic::{QuicOptions, UdpOptions};
 use crate::server::tls::{Tls, TlsError};
 use crate::websocket::deflate::DeflateOptions;
 
+pub use limits::LimitsSection;
 pub use proxy::ProxySection;
 pub use quic::QuicSection;
-pub use sections::{CompressionSection, EdgeSection, LimitsSection, RoomsSection, TcpSection};
+pub use sections::{CompressionSection, EdgeSection, RoomsSection, TcpSection};
 pub use tls::TlsSection;
 pub(crate) use tls::now_s;
 
@@ -111,24 +114,17 @@ impl EdgeConfig {
 
     /// The core's configuration for a cluster with these partitions.
     pub fn core(&self, layout: Layout) -> CoreConfig {
+        let limits = self.limits.core();
         CoreConfig {
             layout,
             limits: Limits {
                 message_bytes: self.limits.message_bytes.into(),
-                rooms: self.limits.rooms.into(),
+                rooms: limits.rooms,
                 window: ChainConfig::default().window as u64,
                 json_depth: MAX_JSON_DEPTH as u64,
             },
             heartbeat: Duration::from_millis(self.edge.heartbeat_ms),
-            clients: ClientConfig {
-                messages_per_s: self.limits.messages_per_s,
-                message_burst: self.limits.message_burst,
-                close_slow_players: self.limits.close_slow_players,
-                departing: self.limits.departing,
-                departing_in_all: self.limits.departing_in_all as usize,
-                departing_bytes_in_all: self.limits.departing_bytes_in_all as usize,
-                join_answer: Duration::from_millis(self.limits.join_answer_ms),
-            },
+            clients: limits.clients,
             rooms: RoomConfig {
                 ring_bytes: self.rooms.ring_bytes as usize,
                 spectators: DeliveryPolicy::new(
@@ -138,8 +134,8 @@ impl EdgeConfig {
                 delay_bytes: self.rooms.hold_bytes as usize,
                 outbox_bytes: self.limits.outbox_bytes as usize,
                 linger: Duration::from_millis(self.rooms.linger_ms),
-                player_input_bytes_per_s: self.limits.player_input_bytes_per_s,
-                room_input_bytes_per_s: self.limits.room_input_bytes_per_s,
+                player_input_bytes_per_s: limits.player_input_bytes_per_s,
+                room_input_bytes_per_s: limits.room_input_bytes_per_s,
                 chain: ChainConfig::default(),
             },
             shared: SharedLimits::default(),
