@@ -185,7 +185,7 @@ fn flush_lane(
             return false;
         };
         written += 1;
-        let full = transport.send(conn, &frames) == SendStatus::Full;
+        let full = transport.send(conn, frames) == SendStatus::Full;
         if full {
             slow.push(conn);
         }

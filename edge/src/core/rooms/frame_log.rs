@@ -31,6 +31,28 @@ struct FrameEnd {
     except: Option<ConnKey>,
 }
 
+/// The frames that the member visited last had not been sent. Most members lack what the one before them lacked, and share
+/// it without a count of references.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    of: Option<(WireFormat, u64)>,
+    frames: Option<Bytes>,
+}
+
+impl Unsent {
+    /// The frames that `member` has not been sent; `None` if some were dropped. The log must be frozen, and no frame may be
+    /// appended between two calls.
+    #[inline]
+    pub(crate) fn find(&mut self, log: &FrameLog, member: &Member) -> Option<&Bytes> {
+        let of = Some((member.format, member.offset));
+        if self.of != of || log.exceptions > 0 {
+            self.frames = log.unsent(member);
+            self.of = of;
+        }
+        self.frames.as_ref()
+    }
+}
+
 /// The last frames of a lane. A member's unsent frames are one slice of it, from the member's offset to the end.
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {

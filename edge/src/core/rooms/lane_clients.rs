@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use grandstand_common::envelope::ServerMessage;
 
-use super::frame_log::{FORMATS, FrameLog, Member};
+use super::frame_log::{FORMATS, FrameLog, Member, Unsent};
 use super::stale::StaleMembers;
 use super::waiting::Waiting;
 use crate::codec::{Encoder, WireFormat};
@@ -331,14 +331,14 @@ impl LaneClients {
         self.queued = queued;
     }
 
-    /// Visits up to `budget` of the members that are due, and calls `write` with each member's unsent frames, then with
-    /// those for this member only. `write` gets `None` for a member that lacks more than `cap` bytes, and returns whether
-    /// the member keeps up. Returns whether all members have been sent all frames of the lane.
+    /// Visits up to `budget` of the members that are due, and calls `write` with each member's unsent frames and those for
+    /// this member only. `write` gets `None` for a member that lacks more than `cap` bytes, and returns whether the member
+    /// keeps up. Returns whether all members have been sent all frames of the lane.
     pub(crate) fn flush(
         &mut self,
         budget: usize,
         cap: usize,
-        mut write: impl FnMut(ConnKey, Option<Bytes>) -> bool,
+        mut write: impl FnMut(ConnKey, Option<&Bytes>) -> bool,
     ) -> bool {
         if self.pending_visits == 0 {
             return true;
@@ -346,6 +346,7 @@ impl LaneClients {
         self.log.bound(cap);
         self.log.freeze();
         let position = self.log.position();
+        let mut unsent = Unsent::default();
         for _ in 0..budget.min(self.pending_visits) {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
@@ -356,24 +357,33 @@ impl LaneClients {
             let member = &mut self.members[self.cursor];
             self.cursor += 1;
             self.pending_visits -= 1;
-            if !member.stale {
-                let unsent = self.log.unsent(member);
-                let is_due = unsent.as_ref().is_none_or(|unsent| !unsent.is_empty());
-                member.stale = is_due && !write(member.conn, unsent);
+            let mut frames = unsent.find(&self.log, member);
+            let with_private;
+            if !self.private.is_empty()
+                && let Some(private) = self.private.remove(&member.conn)
+            {
+                with_private = frames.map(|frames| joined(frames, private));
+                frames = with_private.as_ref();
+            }
+            // The snapshot that a slow member gets brings its private messages.
+            if !member.stale && frames.is_none_or(|frames| !frames.is_empty()) {
+                member.stale = !write(member.conn, frames);
             }
             member.offset = position;
-            // The snapshot that a slow member gets brings its private messages.
-            if !self.private.is_empty()
-                && let Some(frames) = self.private.remove(&member.conn)
-                && !member.stale
-            {
-                member.stale = !write(member.conn, Some(frames.into()));
-            }
         }
         if self.pending_visits > 0 {
             return false;
         }
         self.end_round();
         true
+    }
+}
+
+/// The frames of all members, followed by those of one.
+#[cold]
+fn joined(shared: &Bytes, private: Vec<u8>) -> Bytes {
+    match shared.is_empty() {
+        true => private.into(),
+        false => [shared.as_ref(), &private].concat().into(),
     }
 }

@@ -45,7 +45,7 @@ fn lane_with_ring(ring_bytes: usize) -> Lane {
 fn flush(lane: &mut Lane, budget: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
     lane.clients_mut()
         .flush(budget, usize::MAX, |conn, frames| {
-            write(conn, frames.expect("the unsent frames"))
+            write(conn, frames.expect("the unsent frames").clone())
         })
 }
 
