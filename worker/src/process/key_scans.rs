@@ -21,9 +21,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::work_queue::{Work, WorkSender};
 use crate::command::KvSource;
 
-/// The time for which partitions are gathered before their rooms are read. A worker takes those of a dead one within this
-/// time, and nobody waits: a room that is needed earlier is read by itself.
-const GATHER: Duration = Duration::from_millis(100);
+/// The time for which partitions are gathered before their rooms are read. A room that is needed earlier is read by itself,
+/// and with players in it that is within this time: a takeover must not make NATS look at all rooms at the same moment.
+/// Only rooms at rest, their timers and the first snapshots wait.
+const GATHER: Duration = Duration::from_millis(500);
 
 /// The pause before a failed read is tried again.
 const RETRY: Duration = Duration::from_millis(100);
