@@ -31,6 +31,18 @@ async fn two_players(rig: &Rig) -> [Client; 2] {
     both.try_into().unwrap()
 }
 
+/// One worker and one edge, and a NATS that accepts messages of `max_payload` bytes.
+async fn started(max_payload: u32) -> Rig {
+    let plan = Plan {
+        workers: 1,
+        edges: 1,
+        partitions: 8,
+        nats_config: Some(config(max_payload)),
+        ..Plan::default()
+    };
+    Rig::start(plan).await.unwrap()
+}
+
 fn notices(client: &Client) -> usize {
     let log = client.log.iter();
     log.filter(|m| m["type"] == "notice").count()
@@ -38,14 +50,7 @@ fn notices(client: &Client) -> usize {
 
 #[tokio::test]
 async fn d27_the_limit_in_welcome_is_what_nats_accepts() {
-    let plan = Plan {
-        workers: 1,
-        edges: 1,
-        partitions: 8,
-        nats_config: Some(config(32 * 1024)),
-        ..Plan::default()
-    };
-    let rig = Rig::start(plan).await.unwrap();
+    let rig = started(32 * 1024).await;
     let [mut alice, mut bob] = two_players(&rig).await;
     let limit = alice.log[0]["limits"]["message_bytes"].as_u64().unwrap();
     assert_eq!(limit, 30 * 1024);
@@ -66,14 +71,7 @@ async fn d27_the_limit_in_welcome_is_what_nats_accepts() {
 
 #[tokio::test]
 async fn d27_a_max_payload_that_becomes_smaller_is_followed() {
-    let plan = Plan {
-        workers: 1,
-        edges: 1,
-        partitions: 8,
-        nats_config: Some(config(1024 * 1024)),
-        ..Plan::default()
-    };
-    let rig = Rig::start(plan).await.unwrap();
+    let rig = started(1024 * 1024).await;
     let [mut alice, mut bob] = two_players(&rig).await;
     rig.nats.reload(&config(32 * 1024)).await;
     let big = "x".repeat(50_000);
@@ -112,14 +110,7 @@ async fn d27_a_max_payload_that_becomes_smaller_is_followed() {
 
 #[tokio::test]
 async fn d27_an_update_above_a_lowered_max_payload_is_replaced_by_a_snapshot() {
-    let plan = Plan {
-        workers: 1,
-        edges: 1,
-        partitions: 8,
-        nats_config: Some(config(1024 * 1024)),
-        ..Plan::default()
-    };
-    let rig = Rig::start(plan).await.unwrap();
+    let rig = started(1024 * 1024).await;
     let [mut alice, mut bob] = two_players(&rig).await;
     let bus = rig.bus().await.unwrap();
     // The input is in the log before the limit becomes lower, and its update is sent after that.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use grandstand_common::id::{Instance, RoomId};
+use grandstand_game::host::Armed;
 
 use super::residence::{Loaded, Residence};
 use crate::context::Context;
 use crate::room::Room;
-use grandstand_game::host::Armed;
 
 /// Panics outside of entries after which a room goes to quarantine.
 const MAX_PANICS_OUTSIDE_ENTRIES: u32 = 3;

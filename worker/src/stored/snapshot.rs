@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, RoomId};
+use grandstand_game::Games;
+use grandstand_game::host::{GameInstance, StateHash};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
@@ -10,8 +12,6 @@ pub(crate) use super::error::{DecodeError, EncodeError};
 use super::head::{Beginning, SnapshotHead, StoredHead};
 use super::room::RoomRecord;
 use crate::room::Room;
-use grandstand_game::Games;
-use grandstand_game::host::{GameInstance, StateHash};
 
 /// The version of the format. A reader rejects snapshots of another version.
 const FORMAT: u32 = 1;
