@@ -1,18 +1,22 @@
-//! `grandstand cluster`: changes a running cluster.
+//! `grandstand cluster`: changes a running cluster, and prints the users of NATS.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use grandstand_common::bus::{Bus, BusOptions, Role};
+use grandstand_common::bus::{Bus, BusOptions, Role, authorization};
+use grandstand_common::cluster::check_cluster_name;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::config::{self, Sources};
 use grandstand_common::process::shutdown::Signals;
+use grandstand_common::supervisor::Supervisor;
 use grandstand_worker::process::config::WorkerConfig;
-use grandstand_worker::repartition::{self, Done, RepartitionError, Request, names};
+use grandstand_worker::repartition::{self, Done, RepartitionError, Request};
 
+use crate::print::{cannot_print, ignore_closed_pipe};
 use crate::progress::Progress;
 
-/// Change a running cluster
+/// Change a running cluster, or print what NATS needs for one
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -23,6 +27,17 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Repartition(Repartition),
+    Users(Users),
+}
+
+/// Print the users of NATS that a cluster needs, each with only the permissions that it needs
+///
+/// The output is a part of a configuration of nats-server. The passwords are variables of the server's environment.
+#[derive(Debug, clap::Args)]
+struct Users {
+    /// Name of the cluster, as `cluster.name` has it [default: none]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = cluster_name)]
+    name: String,
 }
 
 /// Move all rooms to another number of partitions, while players stay connected
@@ -60,12 +75,28 @@ const HELP: &str = "NATS needs free storage for a second copy of all rooms.\n\nE
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let Command::Repartition(args) = args.command;
+    let args = match args.command {
+        Command::Repartition(args) => args,
+        Command::Users(users) => return print_users(&users),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
     runtime.block_on(repartition(&args))
+}
+
+fn cluster_name(text: &str) -> Result<String, String> {
+    check_cluster_name(text)?;
+    Ok(text.to_owned())
+}
+
+fn print_users(users: &Users) -> Result<(), Failure> {
+    let text = authorization(&users.name);
+    io::stdout()
+        .write_all(text.as_bytes())
+        .or_else(ignore_closed_pipe)
+        .map_err(cannot_print)
 }
 
 async fn repartition(args: &Repartition) -> Result<(), Failure> {
@@ -89,7 +120,7 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
     progress.end();
     match done {
         Some(Ok(done)) => {
-            report(&done, args.keep_old, &mut progress);
+            report(&done, &mut progress);
             Ok(())
         }
         Some(Err(error)) => Err(failure(&error)),
@@ -113,7 +144,7 @@ async fn abort(bus: &Bus, progress: &mut Progress) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(done: &Done, keep_old: bool, progress: &mut Progress) {
+fn report(done: &Done, progress: &mut Progress) {
     match done {
         Done::Nothing(layout) => progress.note(&format!(
             "nothing to do: the cluster has {} partitions in {} streams",
@@ -121,6 +152,7 @@ fn report(done: &Done, keep_old: bool, progress: &mut Progress) {
         )),
         Done::Moved {
             from,
+            kept,
             to,
             rooms,
             entries,
@@ -135,11 +167,11 @@ fn report(done: &Done, keep_old: bool, progress: &mut Progress) {
                     "not all partitions have an owner yet: are workers running? They take the partitions as they start",
                 );
             }
-            if keep_old {
+            if !kept.is_empty() {
                 progress.note("the former streams are kept; to delete them:");
-                for name in names(from) {
-                    progress.note(&format!("  nats stream rm -f {name}"));
-                }
+            }
+            for name in kept {
+                progress.note(&format!("  nats stream rm -f {name}"));
             }
         }
     }
@@ -152,10 +184,8 @@ async fn connect(args: &Repartition) -> Result<Bus, Failure> {
         config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let cluster = config.cluster;
     let options = BusOptions {
-        name: "repartition".to_owned(),
         role: Some(Role::Repartition),
-        credentials: (!cluster.credentials.is_empty()).then(|| cluster.credentials.clone().into()),
-        ..BusOptions::default()
+        ..cluster.bus_options("repartition", &Supervisor::default())
     };
     let bus = Bus::inspect_nats(&cluster.url, &options).await;
     bus.map_err(|e| Failure::new(e.exit(), e.to_string()))

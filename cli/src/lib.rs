@@ -14,6 +14,8 @@ mod dev;
 
 mod worker;
 
+mod print;
+
 mod replay;
 
 mod progress;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +14,8 @@ use grandstand_common::supervisor::{Supervisor, text_of};
 use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
+
+use crate::print::{cannot_print, ignore_closed_pipe};
 
 /// Replay a room from its log and compare the result with its stored snapshot
 ///
@@ -196,17 +198,6 @@ fn print_progress(progress: Progress) {
 }
 
 /// Passes on the error of a write, unless the reader closed the pipe: it needs no more output.
-fn ignore_closed_pipe(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(error),
-    }
-}
-
-fn cannot_print(error: io::Error) -> Failure {
-    Failure::new(Exit::Internal, format!("cannot print: {error}"))
-}
-
 /// Prints a game's panic once and in one line, because the game panics in each replica.
 fn print_panics_once() {
     let last = AtomicU64::new(0);

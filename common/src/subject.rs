@@ -13,6 +13,33 @@
 
 use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
+/// The first tokens of all subjects.
+pub(crate) const FIRST_TOKENS: [&str; 7] =
+    ["in", "live", "ctl", "edge", "process", "hot", "worker"];
+
+/// The roles of processes, which are answered on subjects of their own.
+const ROLES: [&str; 4] = ["edge", "worker", "tool", "repartition"];
+
+/// The patterns of all subjects, as permissions name them.
+pub(crate) mod pattern {
+    /// `in.{p}.{room}`.
+    pub(crate) const LOG: &str = "in.*.*";
+    /// `live.{p}`.
+    pub(crate) const LIVE: &str = "live.*";
+    /// `ctl.{p}`.
+    pub(crate) const CTL: &str = "ctl.*";
+    /// `edge.{edge}`.
+    pub(crate) const EDGE: &str = "edge.*";
+    /// `process.{id}.alive`.
+    pub(crate) const PROCESS_ALIVE: &str = "process.*.alive";
+    /// `hot.{room}`.
+    pub(crate) const HOT: &str = "hot.*";
+    /// `worker.{id}.alive`.
+    pub(crate) const WORKER_ALIVE: &str = "worker.*.alive";
+    /// `worker.{sender}.link`.
+    pub(crate) const WORKER_LINK: &str = "worker.*.link";
+}
+
 /// `in.{p}.{room}`: the log subject of a room's entries.
 pub fn log(partition: Partition, room: &RoomId) -> String {
     format!("in.{partition}.{room}")
@@ -111,11 +138,22 @@ pub fn matches(pattern: &str, subject: &str) -> bool {
 /// keys by bucket, and requests to JetStream by stream.
 pub fn family(subject: &str) -> String {
     let tokens: Vec<_> = subject.split('.').collect();
+    if let [cluster, first, ..] = tokens[..]
+        && FIRST_TOKENS.contains(&first)
+        && !FIRST_TOKENS.contains(&cluster)
+        && !cluster.starts_with(['_', '$'])
+    {
+        return format!("{cluster}.{}", family(&subject[cluster.len() + 1..]));
+    }
     match tokens[..] {
         ["in", partition, ..] => format!("in.{partition}.*"),
         [one @ ("live" | "ctl" | "edge" | "hot"), ..] => format!("{one}.*"),
         [one @ ("worker" | "process"), _, last] => format!("{one}.*.{last}"),
-        ["_INBOX", ..] => "_INBOX.>".to_owned(),
+        ["_INBOX", ref rest @ ..] => {
+            let role = rest.iter().take(2).position(|token| ROLES.contains(token));
+            let kept = &tokens[..role.map_or(1, |at| at + 2)];
+            format!("{}.>", kept.join("."))
+        }
         ["$KV", bucket, ..] => format!("$KV.{bucket}.>"),
         ["$JS", "FC", stream, ..] => format!("$JS.FC.{stream}.>"),
         ["$JS", "API", "CONSUMER", verb, stream, ..] => {
@@ -148,9 +186,14 @@ mod tests {
         for (subject, pattern) in [
             ("in.7.memory-42", "in.7.*"),
             ("live.7", "live.*"),
+            ("eu-1.in.7.memory-42", "eu-1.in.7.*"),
+            ("eu-1.worker.in.alive", "eu-1.worker.*.alive"),
             ("worker.w-1.alive", "worker.*.alive"),
             ("process.e-1.alive", "process.*.alive"),
+            ("worker.edge.alive", "worker.*.alive"),
             ("_INBOX.x.4", "_INBOX.>"),
+            ("_INBOX.edge.x.4", "_INBOX.edge.>"),
+            ("_INBOX.eu-1.worker.x.4", "_INBOX.eu-1.worker.>"),
             ("$KV.rooms_0.7.memory-42", "$KV.rooms_0.>"),
             ("$JS.API.STREAM.INFO.IN_0", "$JS.API.STREAM.INFO.IN_0"),
             (

@@ -104,10 +104,27 @@ pub enum ConnectError {
         /// The cause.
         cause: BusError,
     },
+    /// No worker has created the cluster's streams yet.
+    #[error(
+        "the stream {stream} does not exist yet: a worker creates it when it starts; is one running, with the same \
+         cluster.name?"
+    )]
+    NotSetUp {
+        /// The stream.
+        stream: String,
+    },
+    /// A file for TLS cannot be used.
+    #[error("cannot use the file for TLS to NATS {}: {cause}", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        cause: String,
+    },
     /// The user lacks permissions.
     #[error(
         "NATS at {url} does not permit the user of this {role} to {what}: {words}; add it to the user's permissions in the \
-         configuration of NATS (docs/operations.md, \"Permissions in NATS\", has them all)"
+         configuration of NATS (config/nats.conf has them all)"
     )]
     Denied {
         /// The address, without its password.
@@ -352,8 +369,11 @@ impl ConnectError {
             | Self::TimedOut { .. }
             | Self::NoJetStream { .. }
             | Self::Setup { .. }
+            | Self::NotSetUp { .. }
             | Self::Locked { .. } => Exit::Unavailable,
-            Self::Credentials { .. } | Self::NothingThere { .. } => Exit::NoInput,
+            Self::Credentials { .. } | Self::TlsFile { .. } | Self::NothingThere { .. } => {
+                Exit::NoInput
+            }
             Self::Options(_)
             | Self::BadUrl { .. }
             | Self::TwoLogins { .. }

@@ -42,10 +42,10 @@ pub use self::connect_error::{ConnectError, StoreFailure};
 pub use self::error::{
     AppendError, AppendFailure, BusError, PublishError, PutError, RequestError, Unanswered,
 };
-pub use self::nats::{Servers, check_credentials};
+pub use self::nats::{Servers, authorization, check_credentials, check_tls_files};
 pub use self::nats_error::NatsErrorKind;
 pub use self::nats_errors::NatsErrors;
-pub use self::options::{BusOptions, LogLimit, Storage};
+pub use self::options::{BusOptions, LogLimit, Storage, TlsFiles};
 pub use self::reader::{KvReader, LogReader};
 pub use self::receipt::{PutReceipt, Receipt};
 pub use self::second_connection::SecondConnection;

@@ -50,10 +50,17 @@ pub struct BusOptions {
     pub storage: Storage,
     /// The connection's name in the `nats` tool.
     pub name: String,
-    /// NATS only: a `.creds` file, if the server requires one.
+    /// NATS only: the name of the cluster, which is a part of all names in NATS; empty for none.
+    pub cluster: String,
+    /// NATS only: a `.creds` file or a file with the seed of an nkey, if the server requires one.
     pub credentials: Option<PathBuf>,
-    /// NATS only: the role whose permissions are tried when the connection is made; `None` for no such trial.
+    /// NATS only: the files for TLS.
+    pub tls: TlsFiles,
+    /// NATS only: the role of the process, which decides what it needs to be permitted and where it is answered; `None`
+    /// for tests and benches, which may do everything.
     pub role: Option<Role>,
+    /// NATS only: whether the permissions of the role are tried when the connection is made.
+    pub trial: bool,
     /// NATS only: the most time for setting streams up; `None` for 5 s, or 30 s in a cluster.
     pub set_up_deadline: Option<Duration>,
     /// NATS only: what NATS refuses. Connections of one process share it.
@@ -67,6 +74,22 @@ pub struct BusOptions {
     pub log_memory: usize,
     /// Embedded only: goes on without what a damaged folder has lost, instead of refusing to open it.
     pub accept_loss: bool,
+}
+
+/// The PEM files for TLS to NATS. Each is `None` unless it is configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificates of the authority that signed the server's, instead of those that the system trusts.
+    pub ca: Option<PathBuf>,
+    /// The certificate of this process and its chain, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl TlsFiles {
+    /// Whether TLS is configured.
+    pub fn any(&self) -> bool {
+        self.ca.is_some() || self.client.is_some()
+    }
 }
 
 /// Where NATS stores streams.
@@ -88,8 +111,11 @@ impl Default for BusOptions {
             replicas: 1,
             storage: Storage::File,
             name: "grandstand".to_owned(),
+            cluster: String::new(),
             credentials: None,
+            tls: TlsFiles::default(),
             role: None,
+            trial: true,
             set_up_deadline: None,
             errors: NatsErrors::default(),
             inspect_only: false,
@@ -112,6 +138,11 @@ impl BusOptions {
             return Err(ConnectError::Options("log_max_age must be at least 1 s"));
         }
         Ok(())
+    }
+
+    /// Whether the process creates what is missing in NATS. Edges may not, and wait for a worker.
+    pub(crate) fn creates(&self) -> bool {
+        !matches!(self.role, Some(Role::Edge | Role::Tool))
     }
 
     /// The layout of a cluster or folder that is created.

@@ -50,11 +50,15 @@ impl SecondConnection {
     ) -> impl Future<Output = Result<Bytes, RequestError>> + Send + use<> {
         let client = match &self.0 {
             Kind::None(_) => None,
-            Kind::Nats(second) => second.client(),
+            Kind::Nats(second) => second
+                .client()
+                .map(|client| (client, second.subject(subject))),
         };
         async move {
             match client {
-                Some(client) => nats::SecondConnection::request(client, subject, timeout).await,
+                Some((client, subject)) => {
+                    nats::SecondConnection::request(client, subject, timeout).await
+                }
                 None => Err(RequestError::Disconnected),
             }
         }

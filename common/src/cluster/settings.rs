@@ -7,8 +7,12 @@ use std::time::Duration;
 use grandstand_types::layout::Layout;
 use serde::{Deserialize, Serialize};
 
+use super::name::check_cluster_name;
 use crate::bus::options::LOG_MAX_AGE_S;
-use crate::bus::{BusOptions, LogLimit, Servers, Storage, check_credentials};
+use crate::bus::{
+    BusOptions, ConnectError, LogLimit, Servers, Storage, TlsFiles, check_credentials,
+    check_tls_files,
+};
 use crate::process::config::Checks;
 use crate::supervisor::Supervisor;
 
@@ -18,8 +22,16 @@ use crate::supervisor::Supervisor;
 pub struct ClusterSettings {
     /// NATS servers, separated by commas.
     pub url: String,
-    /// A `.creds` file for NATS; empty for none.
+    /// The name of the cluster, which is a part of all names in NATS; empty for plain names.
+    pub name: String,
+    /// A `.creds` file for NATS, or a file with the seed of an nkey; empty for none.
     pub credentials: String,
+    /// A PEM file with the authority that signed the certificates of NATS; empty for those that the system trusts.
+    pub ca_file: String,
+    /// A PEM file with the certificate that NATS wants of its clients, and its chain; empty for none.
+    pub certificate_file: String,
+    /// A PEM file with the key of that certificate.
+    pub key_file: String,
     /// How long a start waits for NATS, in seconds; 0 for forever.
     pub connect_timeout_s: u64,
     /// The number of partitions that rooms are hashed to. Counts only when the cluster is created.
@@ -43,7 +55,11 @@ impl fmt::Debug for ClusterSettings {
         let url = Servers::parse(&self.url).map(|servers| servers.to_string());
         f.debug_struct("ClusterSettings")
             .field("url", &url)
+            .field("name", &self.name)
             .field("credentials", &self.credentials)
+            .field("ca_file", &self.ca_file)
+            .field("certificate_file", &self.certificate_file)
+            .field("key_file", &self.key_file)
             .field("connect_timeout_s", &self.connect_timeout_s)
             .field("partitions", &self.partitions)
             .field("streams", &self.streams)
@@ -59,7 +75,11 @@ impl Default for ClusterSettings {
     fn default() -> Self {
         Self {
             url: "nats://127.0.0.1:4222".to_owned(),
+            name: String::new(),
             credentials: String::new(),
+            ca_file: String::new(),
+            certificate_file: String::new(),
+            key_file: String::new(),
             connect_timeout_s: 60,
             partitions: 256,
             streams: 4,
@@ -90,6 +110,10 @@ impl ClusterSettings {
                 || "must be empty, because `cluster.url` names a user or token; use one of them",
             );
         }
+        self.validate_tls(checks);
+        if let Err(expected) = check_cluster_name(&self.name) {
+            checks.require("cluster.name", false, || expected);
+        }
         checks.range(
             "cluster.connect_timeout_s",
             self.connect_timeout_s,
@@ -112,6 +136,35 @@ impl ClusterSettings {
         );
     }
 
+    fn validate_tls(&self, checks: &mut Checks) {
+        let both = self.certificate_file.is_empty() == self.key_file.is_empty();
+        checks.require(
+            "cluster.key_file",
+            both,
+            || "must name the key of `cluster.certificate_file`: set both or neither",
+        );
+        if let Err(error) = check_tls_files(&self.tls_files()) {
+            let key = match &error {
+                ConnectError::TlsFile { path, .. } if *path == Path::new(&self.ca_file) => {
+                    "cluster.ca_file"
+                }
+                ConnectError::TlsFile { path, .. } if *path == Path::new(&self.key_file) => {
+                    "cluster.key_file"
+                }
+                _ => "cluster.certificate_file",
+            };
+            checks.require(key, false, || format!("is wrong: {error}"));
+        }
+    }
+
+    fn tls_files(&self) -> TlsFiles {
+        let file = |path: &String| (!path.is_empty()).then(|| path.into());
+        TlsFiles {
+            ca: file(&self.ca_file),
+            client: file(&self.certificate_file).zip(file(&self.key_file)),
+        }
+    }
+
     /// The options of a bus connection called `name`, which the `nats` tool shows. `supervisor` starts its tasks.
     pub fn bus_options(&self, name: &str, supervisor: &Supervisor) -> BusOptions {
         BusOptions {
@@ -131,7 +184,9 @@ impl ClusterSettings {
                 Storage::File
             },
             name: name.to_owned(),
+            cluster: self.name.clone(),
             credentials: (!self.credentials.is_empty()).then(|| self.credentials.clone().into()),
+            tls: self.tls_files(),
             ..BusOptions::default()
         }
     }

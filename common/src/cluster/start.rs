@@ -76,18 +76,21 @@ impl ClusterSettings {
         Ok(bus)
     }
 
-    /// Makes one more connection for a process that has [started](Self::start). It waits like a start, and shares what is
-    /// known about NATS' refusals.
+    /// Makes one more connection for a process that has [started](Self::start) in this role. It waits like a start, and
+    /// shares what is known about NATS' refusals.
     ///
     /// # Errors
     /// As for a start.
     pub async fn connect(
         &self,
         name: &str,
-        errors: &NatsErrors,
-        supervisor: &Supervisor,
+        role: Role,
+        (errors, supervisor): (&NatsErrors, &Supervisor),
     ) -> Result<Bus, StartError> {
         let options = BusOptions {
+            role: Some(role),
+            // The start has tried them.
+            trial: false,
             errors: errors.clone(),
             ..self.start_options(name, supervisor)
         };

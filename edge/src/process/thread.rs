@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use grandstand_common::bus::NatsErrors;
+use grandstand_common::bus::{NatsErrors, Role};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::follow::Followed;
 use grandstand_common::id::EdgeId;
@@ -102,7 +102,9 @@ impl ShardThread {
             BusSource::Nats => {
                 let (name, supervisor) = (self.edge.as_str(), &self.supervisor);
                 let cluster = &self.config.cluster;
-                let bus = cluster.connect(name, &self.errors, supervisor).await?;
+                let bus = cluster
+                    .connect(name, Role::Edge, (&self.errors, supervisor))
+                    .await?;
                 self.metrics.bus.add(&bus);
                 bus
             }

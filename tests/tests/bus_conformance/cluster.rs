@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, NatsErrors, Storage};
+use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, NatsErrors, Role, Storage};
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::RoomId;
 use grandstand_common::layout::Layout;
@@ -122,7 +122,11 @@ async fn inspecting_a_cluster_changes_nothing() {
     };
     // If the failed attempt had created anything, these numbers would not count.
     let bus = settings
-        .connect("first", &NatsErrors::default(), &Supervisor::default())
+        .connect(
+            "first",
+            Role::Worker,
+            (&NatsErrors::default(), &Supervisor::default()),
+        )
         .await
         .unwrap();
     let room: RoomId = "relay-1".parse().unwrap();

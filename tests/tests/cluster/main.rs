@@ -28,6 +28,7 @@ mod clocks;
 
 mod waiting;
 
+mod names;
 mod permissions;
 
 mod reported;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::Bus;
+use grandstand_common::bus::{Bus, Role};
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
@@ -101,7 +101,10 @@ async fn connect(start: &RoomStart) -> Bus {
     let errors = errors.cloned().unwrap_or_default();
     loop {
         let name = start.sender.as_str();
-        match cluster.connect(name, &errors, supervisor).await {
+        match cluster
+            .connect(name, Role::Worker, (&errors, supervisor))
+            .await
+        {
             Ok(bus) => return bus.with_layout(start.bus.layout()),
             Err(error) => {
                 tracing::warn!(part = start.name, %error, "a room loop cannot connect to NATS");

@@ -1,7 +1,6 @@
-//! The remains of a former layout: its quarantine records, and the names of its streams.
+//! The remains of a former layout: its quarantine records.
 
 use grandstand_common::bus::{Bucket, Bus};
-use grandstand_common::layout::Layout;
 use grandstand_common::subject;
 
 use super::error::RepartitionError;
@@ -16,12 +15,4 @@ pub(super) async fn delete_records(bus: &Bus) -> Result<(), RepartitionError> {
         }
     }
     Ok(())
-}
-
-/// The names of the streams of a layout, as the `nats` tool shows them.
-pub fn names(layout: &Layout) -> Vec<String> {
-    let streams = layout.all_streams();
-    streams
-        .flat_map(|stream| [format!("IN_{stream}"), format!("KV_rooms_{stream}")])
-        .collect()
 }

@@ -27,7 +27,6 @@ mod tail;
 mod former;
 
 pub use error::RepartitionError;
-pub use former::names;
 pub use step::{Step, Tell};
 
 use std::time::Duration;
@@ -57,7 +56,7 @@ pub struct Request {
 }
 
 /// The result of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     /// The cluster has this layout already.
     Nothing(Layout),
@@ -65,6 +64,8 @@ pub enum Done {
     Moved {
         /// The former layout.
         from: Layout,
+        /// The names of the streams of the former layout, if they are kept.
+        kept: Vec<String>,
         /// The layout of the cluster.
         to: Layout,
         /// The rooms that were copied.
@@ -125,7 +126,9 @@ pub async fn repartition(
     };
     record.change(bus, switch).await?;
     let owned = owners(&new, tell).await;
+    let mut kept = Vec::new();
     if request.keep_old {
+        kept = nats.with_layout(from).stream_names();
         leases::delete(&old).await?;
         record.change(bus, |record| record.previous = None).await?;
     } else {
@@ -133,6 +136,7 @@ pub async fn repartition(
     }
     Ok(Done::Moved {
         from,
+        kept,
         to,
         rooms,
         entries,

@@ -13,15 +13,14 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::key_filter::KeyFilter;
 use crate::bus::nats::connection::Connection;
+use crate::bus::nats::names::BucketName;
 use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_connection::SecondConnection;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
-use crate::bus::nats::{
-    connect, connection, inspect, jetstream, kv_stream, permissions, reader, streams,
-};
+use crate::bus::nats::{connect, connection, inspect, jetstream, names, permissions, reader};
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::{self, BusOptions};
+use crate::bus::options::BusOptions;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -54,6 +53,10 @@ impl Nats {
             inner: Arc::new(inner),
             layout,
         })
+    }
+
+    fn bucket(&self, bucket: Bucket) -> BucketName {
+        self.inner.connection.names.bucket(&self.layout, bucket)
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -97,7 +100,7 @@ impl Nats {
     }
 
     pub(crate) async fn ask_log_time(&self) -> Result<(), BusError> {
-        let stream = kv_stream::kv_name(&options::bucket_name(&self.layout, Bucket::Leases));
+        let stream = self.bucket(Bucket::Leases).stream();
         self.inner.connection.stream_info(&stream).await.map(drop)
     }
 
@@ -148,10 +151,9 @@ impl Nats {
         subject: String,
         payload: Bytes,
     ) -> Result<(), PublishError> {
-        self.inner
-            .connection
-            .send(subject, None, None, payload)
-            .await
+        let connection = &self.inner.connection;
+        let subject = connection.names.subject(subject);
+        connection.send(subject, None, None, payload).await
     }
 
     pub(crate) async fn flush(&self) -> Result<(), BusError> {
@@ -164,13 +166,13 @@ impl Nats {
         capacity: usize,
     ) -> Result<Subscription, BusError> {
         let connection = &self.inner.connection;
-        let mut messages = connection.subscribe(pattern.to_owned()).await?;
+        let pattern = connection.names.subject(pattern.to_owned());
+        let mut messages = connection.subscribe(pattern).await?;
         let (sender, subscription) = Subscription::new(capacity, connection.replies.stats.clone());
         let inner = self.inner.clone();
         // Each subscription has a task that never waits, so that its capacity holds and its losses are its own.
         let supervisor = self.inner.options.supervisor.clone();
         supervisor.run("bus-subscription", async move {
-            let _alive = inner;
             loop {
                 let message = tokio::select! {
                     message = connection::next(&mut messages) => message,
@@ -178,7 +180,7 @@ impl Nats {
                 };
                 let Some(message) = message else { return };
                 let handed_on = sender.send(Message {
-                    subject: message.subject.into_string(),
+                    subject: inner.connection.names.plain(message.subject.into_string()),
                     reply: message.reply.map(async_nats::Subject::into_string),
                     payload: message.payload,
                 });
@@ -197,11 +199,9 @@ impl Nats {
         payload: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, RequestError> {
-        let answer = self
-            .inner
-            .connection
-            .request(subject, payload, timeout)
-            .await?;
+        let connection = &self.inner.connection;
+        let subject = connection.names.subject(subject);
+        let answer = connection.request(subject, payload, timeout).await?;
         Ok(answer.payload)
     }
 
@@ -211,6 +211,7 @@ impl Nats {
         payload: Bytes,
     ) -> Result<Receipt, PublishError> {
         let connection = &self.inner.connection;
+        let subject = connection.names.subject(subject);
         connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
@@ -221,12 +222,9 @@ impl Nats {
     }
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
-        let stream = streams::log_name(self.layout.stream_of(partition));
-        self.inner
-            .connection
-            .stream_info(&stream)
-            .await?
-            .log_state()
+        let connection = &self.inner.connection;
+        let stream = connection.names.log(self.layout.stream_of(partition));
+        connection.stream_info(&stream).await?.log_state()
     }
 
     pub(crate) async fn read_log(
@@ -235,9 +233,11 @@ impl Nats {
         subject: Option<String>,
         from: u64,
     ) -> Result<mpsc::Receiver<Read<LogEntry>>, BusError> {
+        let names = &self.inner.connection.names;
+        let subject = subject.unwrap_or_else(|| subject::log_partition(partition));
         let spec = reader::ReadSpec {
-            stream: streams::log_name(self.layout.stream_of(partition)),
-            filters: vec![subject.unwrap_or_else(|| subject::log_partition(partition))],
+            stream: names.log(self.layout.stream_of(partition)),
+            filters: vec![names.subject(subject)],
             from: from.max(1),
             every_entry: true,
         };
@@ -245,13 +245,10 @@ impl Nats {
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        let bucket = options::bucket_name(&self.layout, bucket);
-        let stream = kv_stream::kv_name(&bucket);
-        let subject = kv_stream::kv_subject(&bucket, key);
-        self.inner
-            .connection
-            .last_message(&stream, &subject, key)
-            .await
+        let bucket = self.bucket(bucket);
+        let (stream, subject) = (bucket.stream(), bucket.subject(key));
+        let connection = &self.inner.connection;
+        connection.last_message(&stream, &subject, key).await
     }
 
     pub(crate) async fn start_put_if(
@@ -261,7 +258,7 @@ impl Nats {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, value, kv_stream::expecting(expected))
+        self.put(bucket, key, value, names::expecting(expected))
             .await
     }
 
@@ -272,7 +269,7 @@ impl Nats {
         expected: u64,
         ttl_s: u64,
     ) -> Result<PutReceipt, PublishError> {
-        let mut headers = kv_stream::expecting(expected);
+        let mut headers = names::expecting(expected);
         headers.insert(jetstream::KV_OPERATION, "DEL");
         headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
         self.put(bucket, key, Bytes::new(), headers).await
@@ -286,7 +283,7 @@ impl Nats {
         headers: HeaderMap,
     ) -> Result<PutReceipt, PublishError> {
         let connection = &self.inner.connection;
-        let subject = kv_stream::kv_subject(&options::bucket_name(&self.layout, bucket), key);
+        let subject = self.bucket(bucket).subject(key);
         connection.check_permitted(&subject)?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         connection
@@ -301,12 +298,12 @@ impl Nats {
         bucket: Bucket,
         filter: &KeyFilter,
     ) -> Result<mpsc::Receiver<Read<KvEntry>>, BusError> {
-        let bucket = options::bucket_name(&self.layout, bucket);
+        let bucket = self.bucket(bucket);
         let prefixes = filter.prefixes();
         let spec = reader::ReadSpec {
-            stream: kv_stream::kv_name(&bucket),
+            stream: bucket.stream(),
             filters: prefixes
-                .map(|prefix| kv_stream::kv_subject(&bucket, &format!("{prefix}>")))
+                .map(|prefix| bucket.subject(&format!("{prefix}>")))
                 .collect(),
             from: 1,
             every_entry: false,

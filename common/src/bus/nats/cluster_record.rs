@@ -11,20 +11,15 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::{BusError, PutError};
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::replies::Waiter;
-use crate::bus::nats::{kv_stream, streams};
-use crate::bus::options::{self, BusOptions};
+use crate::bus::nats::{names, streams};
+use crate::bus::options::BusOptions;
 use crate::bus::receipt::{Answer, PutReceipt};
-use crate::bus::types::{Bucket, KvEntry};
+use crate::bus::types::KvEntry;
 use crate::record::{CLUSTER_KEY, ClusterRecord};
 use crate::wire::BUS_PROTOCOL;
 
 /// The pause before a put without an outcome is followed by another read.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// The stream of the bucket with the record.
-pub(super) fn stream() -> String {
-    kv_stream::kv_name(&options::bucket_name(&Layout::new(1, 1), Bucket::Cluster))
-}
 
 /// Reads the record.
 pub(super) async fn read(connection: &Connection) -> Result<Option<ClusterRecord>, BusError> {
@@ -61,7 +56,7 @@ pub(super) async fn ensure(
 /// partitions; a process that has known a layout stores it again if the record is gone.
 async fn settle(connection: &Connection, options: &BusOptions) -> Result<Layout, ConnectError> {
     let setup = |cause| ConnectError::Setup {
-        stream: stream(),
+        stream: connection.names.record().stream(),
         cause,
     };
     loop {
@@ -69,6 +64,10 @@ async fn settle(connection: &Connection, options: &BusOptions) -> Result<Layout,
         if let Some(record) = parse(found.as_ref()).map_err(setup)? {
             check_protocol(&record)?;
             return Ok(record.layout);
+        }
+        if !options.creates() {
+            let stream = connection.names.record().stream();
+            return Err(ConnectError::NotSetUp { stream });
         }
         let layout = connection.replies.layout().unwrap_or(options.layout());
         let checked = streams::check_existing(connection, options, &layout).await;
@@ -102,10 +101,10 @@ fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
 }
 
 async fn get(connection: &Connection) -> Result<Option<KvEntry>, BusError> {
-    let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
-    let subject = kv_stream::kv_subject(&bucket, CLUSTER_KEY);
+    let bucket = connection.names.record();
+    let (stream, subject) = (bucket.stream(), bucket.subject(CLUSTER_KEY));
     connection
-        .last_message(&stream(), &subject, CLUSTER_KEY)
+        .last_message(&stream, &subject, CLUSTER_KEY)
         .await
 }
 
@@ -116,9 +115,8 @@ fn encode(record: &impl Serialize) -> Result<Bytes, BusError> {
 }
 
 async fn put(connection: &Connection, value: Bytes, revision: u64) -> Result<u64, PutError> {
-    let bucket = options::bucket_name(&Layout::new(1, 1), Bucket::Cluster);
-    let subject = kv_stream::kv_subject(&bucket, CLUSTER_KEY);
-    let headers = kv_stream::expecting(revision);
+    let subject = connection.names.record().subject(CLUSTER_KEY);
+    let headers = names::expecting(revision);
     let (sender, receiver) = oneshot::channel();
     connection
         .ask(subject, Some(headers), value, Waiter::Put(sender))

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 use crate::bus::connect_error::ConnectError;
 use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::listener::{Listener, RefusedServers};
+use crate::bus::nats::names::Names;
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{cluster_record, dial, needed, permissions};
@@ -48,7 +49,9 @@ pub(super) async fn connect(
     options: &BusOptions,
 ) -> Result<(Connection, Vec<AbortHandle>), ConnectError> {
     let url = servers.to_string();
-    let replies = Arc::new(Replies::new(format!("_INBOX.{}.", dial::random_id())));
+    let names = Names::new(options);
+    let inbox = format!("{}.{}.", names.inbox(), dial::random_id());
+    let replies = Arc::new(Replies::new(inbox));
     let wake = Arc::new(Notify::new());
     let connect_options = client_options(servers, options, &replies, &wake).await?;
     let client = dial::connect(connect_options, servers).await?;
@@ -64,11 +67,13 @@ pub(super) async fn connect(
             least: MIN_PAYLOAD,
         });
     }
-    permissions::check(servers, options, needed::in_general).await?;
+    let needed = |role| needed::in_general(&Names::new(options), role);
+    permissions::check(servers, options, needed).await?;
     replies.on_up(1);
     let errors = options.errors.clone();
     let connection = Connection {
         client,
+        names,
         replies,
         errors,
         log_clock: LogClock::new(),
@@ -109,7 +114,7 @@ pub(super) async fn check_layout(
     options: &BusOptions,
     layout: &Layout,
 ) -> Result<(), ConnectError> {
-    let needed = |role| needed::in_layout(role, layout);
+    let needed = |role| needed::in_layout(&Names::new(options), role, layout);
     permissions::check(servers, options, needed).await
 }
 

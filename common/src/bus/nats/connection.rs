@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
+use crate::bus::nats::names::Names;
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::ConnectionState;
@@ -34,6 +35,7 @@ const DENIED_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     pub(super) client: Client,
+    pub(super) names: Names,
     pub(super) replies: Arc<Replies>,
     /// Answers of JetStream and entries that readers get tell it the server's time.
     pub(super) log_clock: LogClock,

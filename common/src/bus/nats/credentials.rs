@@ -1,4 +1,5 @@
-//! The login of a `.creds` file. It is read for each connection, so that a renewed file counts at the next one.
+//! The login of a `.creds` file, or of a file with the seed of an nkey. It is read for each connection, so that a renewed
+//! file counts at the next one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,10 @@ struct Last {
     is_old: bool,
 }
 
-/// A JWT, and the key that signs for it.
+/// A JWT, if the server wants one, and the key that signs for it.
 #[derive(Clone)]
 struct Login {
-    jwt: String,
+    jwt: Option<String>,
     key: Arc<KeyPair>,
 }
 
@@ -59,7 +60,10 @@ impl Credentials {
         let login = self.update(read);
         let mut auth = Auth::new();
         auth.signature = Some(login.key.sign(&nonce).map_err(AuthError::new)?);
-        auth.jwt = Some(login.jwt);
+        match login.jwt {
+            Some(jwt) => auth.jwt = Some(jwt),
+            None => auth.nkey = Some(login.key.public_key()),
+        }
         Ok(auth)
     }
 
@@ -85,8 +89,14 @@ impl Credentials {
 }
 
 impl Login {
-    /// Finds the JWT and the key: each is the line between two lines of dashes.
+    /// Finds the JWT and the key: each is the line between two lines of dashes. The seed of an nkey stands alone.
     fn parse(text: &str) -> io::Result<Self> {
+        if let Ok(key) = KeyPair::from_seed(text.trim()) {
+            return Ok(Self {
+                jwt: None,
+                key: Arc::new(key),
+            });
+        }
         let lines: Vec<_> = text.lines().map(str::trim).collect();
         let mut values = lines.windows(3).filter_map(|lines| match lines {
             [before, value, after] if before.starts_with(FENCE) && after.starts_with(FENCE) => {
@@ -95,17 +105,19 @@ impl Login {
             _ => None,
         });
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-        let jwt = values.next().ok_or_else(|| invalid("no JWT is in it"))?;
+        let jwt = values
+            .next()
+            .ok_or_else(|| invalid("neither a JWT nor the seed of an nkey is in it"))?;
         let seed = values.next().ok_or_else(|| invalid("no key is in it"))?;
         let key = KeyPair::from_seed(seed).map_err(|error| invalid(&error.to_string()))?;
         Ok(Self {
-            jwt: jwt.to_owned(),
+            jwt: Some(jwt.to_owned()),
             key: Arc::new(key),
         })
     }
 }
 
-/// Checks that a credentials file can be read and has a JWT and a key in it.
+/// Checks that a credentials file can be read, and has a JWT and a key or the seed of an nkey in it.
 ///
 /// # Errors
 /// If it has not.
@@ -134,12 +146,12 @@ mod tests {
         let text = file("e30.e30.x", &seed);
         for text in [text.clone(), text.replace('\r', "")] {
             let login = Login::parse(&text).unwrap();
-            assert_eq!(login.jwt, "e30.e30.x");
+            assert_eq!(login.jwt.as_deref(), Some("e30.e30.x"));
             assert_eq!(login.key.public_key(), key.public_key());
         }
         for (text, why) in [
-            ("", "no JWT"),
-            ("-----\n-----\n-----\n", "no JWT"),
+            ("", "neither a JWT"),
+            ("-----\n-----\n-----\n", "neither a JWT"),
             ("-----\ne30\n-----\n", "no key"),
             (&file("e30", "SUANOSEED"), ""),
         ] {
@@ -148,6 +160,18 @@ mod tests {
             assert!(error.to_string().contains(why), "{error}");
             assert!(!error.to_string().contains("SUANO"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_seed_of_an_nkey_stands_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("user.nk");
+        let key = KeyPair::new_user();
+        std::fs::write(&path, format!("{}\n", key.seed().unwrap())).unwrap();
+        let credentials = Credentials::open(&path).await.unwrap();
+        let auth = credentials.answer(b"nonce".to_vec()).await.unwrap();
+        assert_eq!((auth.jwt, auth.nkey), (None, Some(key.public_key())));
+        key.verify(b"nonce", &auth.signature.unwrap()).unwrap();
     }
 
     #[tokio::test]

@@ -9,7 +9,9 @@ use tokio::time::timeout;
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::nats::credentials::{self, Credentials};
+use crate::bus::nats::names::Names;
 use crate::bus::nats::servers::Servers;
+use crate::bus::nats::tls_files;
 use crate::bus::nats_error::{NatsError, NatsErrorKind};
 use crate::bus::options::BusOptions;
 
@@ -59,12 +61,19 @@ pub(super) fn words_in(text: &str) -> Option<String> {
     Some(words.to_owned())
 }
 
-/// The first options of each connection: the login in the URL or of the credentials file, and TLS. The file is read for
-/// each connection.
+/// The first options of each connection: the login in the URL or of the credentials file, TLS, and where requests of the
+/// client library are answered. The files are read for each connection.
 pub(super) async fn options(
     servers: &Servers,
     options: &BusOptions,
 ) -> Result<ConnectOptions, ConnectError> {
+    let first = tls_files::add_to(login(servers, options).await?, &options.tls);
+    let requires_tls = servers.requires_tls() || options.tls.any();
+    let inbox = Names::new(options).inbox();
+    Ok(first.require_tls(requires_tls).custom_inbox_prefix(inbox))
+}
+
+async fn login(servers: &Servers, options: &BusOptions) -> Result<ConnectOptions, ConnectError> {
     let Some(path) = &options.credentials else {
         return Ok(servers.with_login(ConnectOptions::new()));
     };
@@ -80,7 +89,7 @@ pub(super) async fn options(
     Ok(servers.with_login(ConnectOptions::with_auth_callback(answer)))
 }
 
-/// Checks that a credentials file can be read and has a JWT and a key in it.
+/// Checks that a credentials file can be read, and has a JWT and a key or the seed of an nkey in it.
 ///
 /// # Errors
 /// If it has not.

@@ -39,7 +39,7 @@ pub(super) async fn connect(
 
 /// The cluster's record, and the number of replicas of each stream.
 async fn record(inner: &Inner) -> Result<(ClusterRecord, usize), ConnectError> {
-    let stream = cluster_record::stream();
+    let stream = inner.connection.names.record().stream();
     let url = || inner.servers.to_string();
     let read = async {
         let info = inner.connection.stream_info(&stream).await?;

@@ -9,9 +9,8 @@ use crate::bus::error::BusError;
 use crate::bus::nats::client::Nats;
 use crate::bus::nats::connect;
 use crate::bus::nats::connection::Connection;
-use crate::bus::nats::kv_stream::{kv_name, kv_subject};
-use crate::bus::nats::streams::{SMALLEST_SHARE, is_out_of_space, log_name};
-use crate::bus::options;
+use crate::bus::nats::names::BucketName;
+use crate::bus::nats::streams::{SMALLEST_SHARE, is_out_of_space};
 use crate::bus::types::Bucket;
 use crate::subject;
 
@@ -32,25 +31,28 @@ impl Nats {
     /// If the server does not answer or refuses.
     pub async fn create_layout(&self, to: &Layout) -> Result<(), BusError> {
         let connection = self.connection();
-        let first = log_name(self.layout().first_stream);
+        let names = &connection.names;
+        let first = names.log(self.layout().first_stream);
         let log = connection.stream_info(&first).await?.config;
         let layout = self.layout();
-        let bucket = options::bucket_name(&layout, Bucket::Rooms(layout.partition(0)));
-        let rooms = connection.stream_info(&kv_name(&bucket)).await?.config;
+        let bucket = names.bucket(&layout, Bucket::Rooms(layout.partition(0)));
+        let rooms = connection.stream_info(&bucket.stream()).await?.config;
         for stream in to.all_streams() {
             let partitions = to.all_partitions();
             let subjects = partitions.filter(|partition| to.stream_of(*partition) == stream);
             let config = Config {
-                name: log_name(stream),
-                subjects: subjects.map(subject::log_partition).collect(),
+                name: names.log(stream),
+                subjects: subjects
+                    .map(|partition| names.subject(subject::log_partition(partition)))
+                    .collect(),
                 ..log.clone()
             };
             create_missing(connection, config).await?;
         }
-        for bucket in room_buckets(to) {
+        for bucket in self.room_buckets(to) {
             let config = Config {
-                name: kv_name(&bucket),
-                subjects: vec![kv_subject(&bucket, ">")],
+                name: bucket.stream(),
+                subjects: vec![bucket.subject(">")],
                 ..rooms.clone()
             };
             create_missing(connection, config).await?;
@@ -64,10 +66,11 @@ impl Nats {
     /// If the server does not answer or refuses.
     pub async fn empty_log(&self) -> Result<(), BusError> {
         for stream in self.layout().all_streams() {
-            let found = self.connection().stream_info(&log_name(stream)).await?;
+            let (connection, stream) = (self.connection(), self.log_name(stream));
+            let found = connection.stream_info(&stream).await?;
             if found.state.last_seq > 0 {
-                delete(self.connection(), &log_name(stream)).await?;
-                self.connection().create_stream(&found.config).await?;
+                delete(connection, &stream).await?;
+                connection.create_stream(&found.config).await?;
             }
         }
         Ok(())
@@ -78,12 +81,12 @@ impl Nats {
     /// # Errors
     /// If the server does not answer.
     pub async fn delete_layout(&self) -> Result<(), BusError> {
-        for bucket in room_buckets(&self.layout()) {
-            delete(self.connection(), &kv_name(&bucket)).await?;
+        for bucket in self.room_buckets(&self.layout()) {
+            delete(self.connection(), &bucket.stream()).await?;
         }
         // The first stream of the log has the settings of the others, so it is the last.
         for stream in self.layout().all_streams().rev() {
-            delete(self.connection(), &log_name(stream)).await?;
+            delete(self.connection(), &self.log_name(stream)).await?;
         }
         Ok(())
     }
@@ -93,7 +96,7 @@ impl Nats {
     /// # Errors
     /// If the server does not answer.
     pub async fn replace_layout(&self, previous: &Layout) -> Result<(), BusError> {
-        let former = log_name(previous.first_stream);
+        let former = self.log_name(previous.first_stream);
         let limit = match self.connection().stream_info(&former).await {
             Ok(found) => Some(found.config.max_bytes),
             Err(BusError::NoStream) => None,
@@ -101,7 +104,8 @@ impl Nats {
         };
         self.with_layout(*previous).delete_layout().await?;
         for stream in self.layout().all_streams() {
-            let found = self.connection().stream_info(&log_name(stream)).await?;
+            let stream = self.log_name(stream);
+            let found = self.connection().stream_info(&stream).await?;
             let Some(max_bytes) = limit.filter(|limit| *limit != found.config.max_bytes) else {
                 continue;
             };
@@ -116,15 +120,26 @@ impl Nats {
         }
         Ok(())
     }
-}
 
-/// The names of the buckets of a layout's rooms.
-fn room_buckets(layout: &Layout) -> impl Iterator<Item = String> + use<> {
-    let layout = *layout;
-    (0..usize::from(layout.streams)).map(move |index| {
-        let bucket = Bucket::Rooms(layout.partition(index));
-        options::bucket_name(&layout, bucket)
-    })
+    /// The names of the streams of this handle's layout, as the `nats` tool shows them.
+    pub fn stream_names(&self) -> Vec<String> {
+        let layout = self.layout();
+        let log = layout.all_streams().map(|stream| self.log_name(stream));
+        let buckets = self.room_buckets(&layout);
+        log.chain(buckets.iter().map(BucketName::stream)).collect()
+    }
+
+    fn log_name(&self, stream: u16) -> String {
+        self.connection().names.log(stream)
+    }
+
+    /// The names of the buckets of a layout's rooms.
+    fn room_buckets(&self, layout: &Layout) -> Vec<BucketName> {
+        let indexes = 0..usize::from(layout.streams);
+        let buckets = indexes.map(|index| Bucket::Rooms(layout.partition(index)));
+        let names = &self.connection().names;
+        buckets.map(|bucket| names.bucket(layout, bucket)).collect()
+    }
 }
 
 async fn create_missing(connection: &Connection, mut config: Config) -> Result<(), BusError> {

@@ -13,17 +13,21 @@ mod connection;
 
 mod jetstream;
 
-mod kv_stream;
+mod names;
 
 mod streams;
 
 mod credentials;
+
+mod tls_files;
 
 mod dial;
 
 mod trial;
 
 mod needed;
+
+mod users;
 
 mod permissions;
 
@@ -53,3 +57,5 @@ pub use self::client::Nats;
 pub use self::dial::check_credentials;
 pub(crate) use self::second_connection::SecondConnection;
 pub use self::servers::Servers;
+pub use self::tls_files::check_tls_files;
+pub use self::users::authorization;

@@ -1,124 +1,276 @@
-//! The permissions that a role needs (`docs/operations.md`, "Permissions in NATS").
+//! The permissions that each role needs (`config/nats.conf`).
 
 use grandstand_types::layout::Layout;
 
-use crate::bus::nats::kv_stream::{kv_name, kv_subject};
-use crate::bus::nats::streams::log_name;
+use crate::bus::nats::names::{BucketName, Names};
 use crate::bus::nats::trial::{TRIAL, Trial, Verb};
-use crate::bus::options;
 use crate::bus::types::{Bucket, Role};
-use crate::record::CLUSTER_KEY;
+use crate::subject::pattern;
+
+/// A permission that a role needs.
+#[derive(Debug, Clone)]
+pub(super) struct Need {
+    trial: Trial,
+    /// Whether it is tried at the start. One that is needed only to create the cluster is not.
+    is_tried: bool,
+    /// What it is for.
+    pub(super) why: &'static str,
+}
+
+impl Need {
+    pub(super) fn verb(&self) -> Verb {
+        self.trial.verb
+    }
+
+    pub(super) fn permission(&self) -> &str {
+        &self.trial.permission
+    }
+}
 
 /// The trials of the permissions that are the same in every layout of the cluster.
-pub(super) fn in_general(role: Role) -> Vec<Trial> {
-    let mut trials = Trials::default();
-    trials.add(Verb::Subscribe, "_INBOX.>", &format!("_INBOX.{TRIAL}.*"));
-    trials.stream("INFO");
-    trials.get(&bucket(Bucket::Cluster));
-    match role {
-        Role::Edge => {
-            trials.messages(
-                &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
-                &["edge.*", "process.*.alive", "hot.*"],
-            );
-            trials.read(role, &bucket(Bucket::Leases));
-            trials.read(role, &bucket(Bucket::Cluster));
-            let settings = kv_subject("cluster", CLUSTER_KEY);
-            trials.publish("$KV.cluster.settings", &settings);
-        }
-        Role::Worker => {
-            trials.messages(
-                &["edge.*", "hot.*", "process.*.alive", "worker.*.alive"],
-                &["live.*", "ctl.*", "worker.*.alive", "worker.*.link"],
-            );
-            trials.write_records();
-        }
-        Role::Repartition => {
-            for verb in ["CREATE", "UPDATE", "DELETE"] {
-                trials.stream(verb);
-            }
-            trials.write_records();
-        }
-        Role::Tool => {}
-    }
-    trials.0
+pub(super) fn in_general(names: &Names, role: Role) -> Vec<Trial> {
+    tried(general(names, role))
 }
 
 /// The trials of the permissions for the partitions and streams of a layout.
-pub(super) fn in_layout(role: Role, layout: &Layout) -> Vec<Trial> {
-    let mut trials = Trials::default();
-    if role != Role::Tool {
-        for partition in layout.all_partitions() {
-            trials.publish("in.*.*", &format!("in.{partition}.{TRIAL}"));
+pub(super) fn in_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Trial> {
+    tried(of_layout(names, role, layout))
+}
+
+/// All permissions of a role, each once.
+pub(super) fn all(names: &Names, role: Role) -> Vec<Need> {
+    let mut all = general(names, role);
+    all.extend(of_layout(names, role, &Layout::new(1, 1)));
+    let mut each = Vec::<Need>::new();
+    for need in all {
+        let same =
+            |other: &Need| other.verb() == need.verb() && other.permission() == need.permission();
+        if !each.iter().any(same) {
+            each.push(need);
         }
+    }
+    each
+}
+
+fn tried(needs: Vec<Need>) -> Vec<Trial> {
+    let tried = needs.into_iter().filter(|need| need.is_tried);
+    tried.map(|need| need.trial).collect()
+}
+
+fn general(names: &Names, role: Role) -> Vec<Need> {
+    let mut needs = Needs::new(names);
+    needs.inbox(role);
+    needs.stream("INFO", "checks of streams and buckets");
+    let (leases, record) = (needs.bucket(Bucket::Leases), names.record());
+    match role {
+        Role::Edge => {
+            needs.answers(Role::Worker, "answers to probes of workers");
+            needs.publish(pattern::LIVE, "live messages, to the owner of a room");
+            needs.publish(pattern::CTL, "what clients watch, to the owner of a room");
+            needs.publish(pattern::WORKER_ALIVE, "probes of workers");
+            needs.publish(pattern::WORKER_LINK, "which rooms were in lost batches");
+            needs.subscribe(pattern::EDGE, "batches of workers");
+            needs.subscribe(pattern::PROCESS_ALIVE, "probes of this process");
+            needs.subscribe(pattern::HOT, "batches for hot rooms");
+            needs.read_one(&leases, "the leases");
+            needs.read_one(&record, "the record of the cluster");
+        }
+        Role::Worker => {
+            needs.answers(Role::Edge, "answers to edges");
+            needs.publish(pattern::EDGE, "batches for edges");
+            needs.publish(pattern::HOT, "batches for hot rooms");
+            needs.publish(pattern::PROCESS_ALIVE, "probes of edges");
+            needs.publish(pattern::WORKER_ALIVE, "probes of workers");
+            needs.subscribe(pattern::LIVE, "live messages of clients");
+            needs.subscribe(pattern::CTL, "what edges watch");
+            needs.subscribe(pattern::WORKER_ALIVE, "probes of this worker");
+            needs.subscribe(
+                pattern::WORKER_LINK,
+                "questions of edges about lost batches",
+            );
+            needs.create("CREATE", "the streams and buckets, if they are missing");
+            needs.create("UPDATE", "the limits of the log, when it is created");
+            needs.get(&record);
+            needs.write_records();
+        }
+        Role::Repartition => {
+            needs.stream("CREATE", "the streams of the next layout");
+            needs.stream("UPDATE", "the limit of the next log");
+            needs.stream("DELETE", "the streams of the former layout");
+            needs.get(&record);
+            needs.write_records();
+        }
+        Role::Tool => needs.get(&record),
+    }
+    needs.all
+}
+
+fn of_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Need> {
+    let mut needs = Needs::new(names);
+    let entries = match role {
+        Role::Tool => None,
+        Role::Edge => Some("inputs, joins and leaves: the log"),
+        Role::Worker => Some("timers, and players of dead edges"),
+        Role::Repartition => Some("entries that no snapshot covers"),
+    };
+    for (partition, why) in layout.all_partitions().flat_map(|p| Some(p).zip(entries)) {
+        let subject = names.subject(format!("in.{partition}.{TRIAL}"));
+        needs.add(
+            Verb::Publish,
+            names.subject(pattern::LOG.to_owned()),
+            subject,
+            why,
+        );
     }
     if role == Role::Edge {
-        return trials.0;
+        return needs.all;
     }
     for stream in layout.all_streams() {
-        trials.read(role, &log_name(stream));
+        needs.read(&names.log(stream));
     }
-    for index in 0..usize::from(layout.streams) {
-        let bucket = options::bucket_name(layout, Bucket::Rooms(layout.partition(index)));
-        trials.read(role, &kv_name(&bucket));
+    let indexes = 0..usize::from(layout.streams);
+    let buckets = indexes.map(|index| Bucket::Rooms(layout.partition(index)));
+    for bucket in buckets {
+        needs.read(&names.bucket(layout, bucket).stream());
     }
     if role != Role::Tool {
         for partition in layout.all_partitions() {
-            let bucket = options::bucket_name(layout, Bucket::Rooms(partition));
-            let key = format!("{partition}.{TRIAL}");
-            trials.publish("$KV.>", &kv_subject(&bucket, &key));
+            let bucket = names.bucket(layout, Bucket::Rooms(partition));
+            needs.write(&bucket, &format!("{partition}.{TRIAL}"));
         }
     }
-    trials.0
+    needs.all
 }
 
-/// The stream of a bucket that every layout has.
-fn bucket(bucket: Bucket) -> String {
-    kv_name(&options::bucket_name(&Layout::new(1, 1), bucket))
+struct Needs<'a> {
+    names: &'a Names,
+    all: Vec<Need>,
 }
 
-#[derive(Default)]
-struct Trials(Vec<Trial>);
+impl<'a> Needs<'a> {
+    fn new(names: &'a Names) -> Self {
+        Self {
+            names,
+            all: Vec::new(),
+        }
+    }
 
-impl Trials {
-    fn add(&mut self, verb: Verb, permission: &str, subject: &str) {
-        self.0.push(Trial {
-            verb,
-            permission: permission.to_owned(),
-            subject: subject.to_owned(),
+    fn add(&mut self, verb: Verb, permission: String, subject: String, why: &'static str) {
+        self.all.push(Need {
+            trial: Trial {
+                verb,
+                permission,
+                subject,
+            },
+            is_tried: true,
+            why,
         });
     }
 
-    fn publish(&mut self, permission: &str, subject: &str) {
-        self.add(Verb::Publish, permission, subject);
+    fn bucket(&self, bucket: Bucket) -> BucketName {
+        self.names.bucket(&Layout::new(1, 1), bucket)
+    }
+
+    fn publish(&mut self, pattern: &str, why: &'static str) {
+        self.message(Verb::Publish, pattern, why);
+    }
+
+    fn subscribe(&mut self, pattern: &str, why: &'static str) {
+        self.message(Verb::Subscribe, pattern, why);
+    }
+
+    fn message(&mut self, verb: Verb, pattern: &str, why: &'static str) {
+        let permission = self.names.subject(pattern.to_owned());
+        let subject = permission.replace('*', TRIAL);
+        self.add(verb, permission, subject, why);
+    }
+
+    /// The answers to this process.
+    fn inbox(&mut self, role: Role) {
+        let inbox = self.names.inbox_of(role);
+        let subject = format!("{inbox}.{TRIAL}.*");
+        let why = "answers, and what is read of streams and buckets";
+        self.add(Verb::Subscribe, format!("{inbox}.>"), subject, why);
+        // A message to itself that comes back shows that NATS has all earlier ones.
+        let why = match role {
+            Role::Worker => "round trips, and answers to other workers",
+            _ => "round trips",
+        };
+        self.answers(role, why);
+    }
+
+    /// Answers to processes of a role.
+    fn answers(&mut self, to: Role, why: &'static str) {
+        let inbox = self.names.inbox_of(to);
+        let subject = format!("{inbox}.{TRIAL}.{TRIAL}");
+        self.add(Verb::Publish, format!("{inbox}.>"), subject, why);
     }
 
     /// Requests about streams.
-    fn stream(&mut self, verb: &str) {
+    fn stream(&mut self, verb: &str, why: &'static str) {
         let api = format!("$JS.API.STREAM.{verb}");
-        self.publish(&format!("{api}.*"), &format!("{api}.{TRIAL}"));
+        let subject = format!("{api}.{TRIAL}");
+        self.add(Verb::Publish, format!("{api}.*"), subject, why);
     }
 
-    /// A read of one key of a stream.
-    fn get(&mut self, stream: &str) {
+    /// Requests about streams that are made only if one is missing.
+    fn create(&mut self, verb: &str, why: &'static str) {
+        self.stream(verb, why);
+        if let Some(last) = self.all.last_mut() {
+            last.is_tried = false;
+        }
+    }
+
+    /// Reads of single keys of any bucket.
+    fn get(&mut self, bucket: &BucketName) {
         let api = "$JS.API.STREAM.MSG.GET";
-        self.publish(&format!("{api}.*"), &format!("{api}.{stream}"));
+        let subject = format!("{api}.{}", bucket.stream());
+        self.add(Verb::Publish, format!("{api}.*"), subject, "reads of keys");
     }
 
-    /// Reads of a stream. An edge reads few streams, which its permissions name.
-    fn read(&mut self, role: Role, stream: &str) {
-        self.get(stream);
-        let (of, one) = match role {
-            Role::Edge => (format!("{stream}.>"), format!("{stream}.*")),
-            Role::Worker | Role::Tool | Role::Repartition => (">".to_owned(), ">".to_owned()),
-        };
-        let (create, delete) = ("$JS.API.CONSUMER.CREATE", "$JS.API.CONSUMER.DELETE");
+    /// Reads of any stream.
+    fn read(&mut self, stream: &str) {
+        let api = "$JS.API.STREAM.MSG.GET";
+        let subject = format!("{api}.{stream}");
+        self.add(Verb::Publish, format!("{api}.*"), subject, "reads of keys");
+        self.consume(stream, [">", ">", ">"], "reads of the log and of buckets");
+    }
+
+    /// Reads of one bucket only. An edge must not read rooms.
+    fn read_one(&mut self, bucket: &BucketName, why: &'static str) {
+        let stream = bucket.stream();
+        let get = format!("$JS.API.STREAM.MSG.GET.{stream}");
+        self.add(Verb::Publish, get.clone(), get, why);
+        let (all, one) = (format!("{stream}.>"), format!("{stream}.*"));
+        self.consume(&stream, [&all, &one, &all], why);
+    }
+
+    /// Consumers of a stream: their creation, their end, and their flow control.
+    fn consume(&mut self, stream: &str, of: [&str; 3], why: &'static str) {
         let consumer = format!("{stream}.{TRIAL}");
-        let created = format!("{create}.{consumer}.{TRIAL}");
-        self.publish(&format!("{create}.{of}"), &created);
-        self.publish(&format!("{delete}.{one}"), &format!("{delete}.{consumer}"));
-        let flow = format!("$JS.FC.{consumer}.{TRIAL}");
-        self.publish(&format!("$JS.FC.{of}"), &flow);
+        let (create, delete) = ("$JS.API.CONSUMER.CREATE", "$JS.API.CONSUMER.DELETE");
+        for (permission, subject) in [
+            (
+                format!("{create}.{}", of[0]),
+                format!("{create}.{consumer}.{TRIAL}"),
+            ),
+            (
+                format!("{delete}.{}", of[1]),
+                format!("{delete}.{consumer}"),
+            ),
+            (
+                format!("$JS.FC.{}", of[2]),
+                format!("$JS.FC.{consumer}.{TRIAL}"),
+            ),
+        ] {
+            self.add(Verb::Publish, permission, subject, why);
+        }
+    }
+
+    fn write(&mut self, bucket: &BucketName, key: &str) {
+        let (permission, subject) = ("$KV.>".to_owned(), bucket.subject(key));
+        let why = "snapshots, checkpoints, leases, records";
+        self.add(Verb::Publish, permission, subject, why);
     }
 
     /// Writes of the records of the cluster and its workers.
@@ -129,20 +281,95 @@ impl Trials {
             Bucket::Quarantine,
             Bucket::Cluster,
         ] {
-            let name = options::bucket_name(&Layout::new(1, 1), bucket);
-            self.publish("$KV.>", &kv_subject(&name, TRIAL));
+            self.write(&self.bucket(bucket), TRIAL);
         }
     }
+}
 
-    /// Messages between edges and workers, and answers to requests.
-    fn messages(&mut self, publish: &[&str], subscribe: &[&str]) {
-        for permission in publish {
-            self.publish(permission, &permission.replace('*', TRIAL));
+#[cfg(test)]
+mod tests {
+    use grandstand_types::id::{Partition, RoomId};
+
+    use super::*;
+    use crate::bus::options::BusOptions;
+    use crate::subject;
+
+    fn permits(role: Role, verb: Verb, subject: &str) -> bool {
+        let names = Names::new(&BusOptions::default());
+        let all = all(&names, role);
+        let mut of = all.iter().filter(|need| need.verb() == verb);
+        of.any(|need| subject::matches(need.permission(), subject))
+    }
+
+    #[test]
+    fn every_subject_has_a_role_that_sends_and_one_that_receives() {
+        let room: RoomId = "memory-42".parse().unwrap();
+        let p = Partition(7);
+        for (subject, from, to) in [
+            (subject::live(p), Role::Edge, Role::Worker),
+            (subject::ctl(p), Role::Edge, Role::Worker),
+            (
+                subject::edge(&"e-1".parse().unwrap()),
+                Role::Worker,
+                Role::Edge,
+            ),
+            (subject::hot(&room), Role::Worker, Role::Edge),
+            (
+                subject::process_alive(&"e-1".parse().unwrap()),
+                Role::Worker,
+                Role::Edge,
+            ),
+            (
+                subject::worker_alive(&"w-1".parse().unwrap()),
+                Role::Worker,
+                Role::Worker,
+            ),
+            (
+                subject::worker_link(&"w-1".parse().unwrap()),
+                Role::Edge,
+                Role::Worker,
+            ),
+        ] {
+            assert!(permits(from, Verb::Publish, &subject), "{from}: {subject}");
+            assert!(permits(to, Verb::Subscribe, &subject), "{to}: {subject}");
+            assert!(!permits(Role::Tool, Verb::Publish, &subject), "{subject}");
         }
-        for permission in subscribe {
-            let subject = permission.replace('*', TRIAL);
-            self.add(Verb::Subscribe, permission, &subject);
+        assert!(permits(Role::Edge, Verb::Publish, &subject::log(p, &room)));
+        assert!(permits(
+            Role::Worker,
+            Verb::Publish,
+            &subject::log(p, &room)
+        ));
+        assert!(!permits(Role::Tool, Verb::Publish, &subject::log(p, &room)));
+    }
+
+    #[test]
+    fn an_edge_neither_reads_nor_writes_rooms() {
+        for subject in [
+            "$KV.rooms_0.7.memory-42",
+            "$KV.leases.7",
+            "$KV.cluster.settings",
+            "$JS.API.STREAM.MSG.GET.KV_rooms_0",
+            "$JS.API.STREAM.MSG.GET.IN_0",
+            "$JS.API.CONSUMER.CREATE.KV_rooms_0.x.y",
+            "$JS.API.CONSUMER.CREATE.IN_0.x.in.7.*",
+            "$JS.API.DIRECT.GET.KV_rooms_0",
+            "$JS.API.STREAM.UPDATE.IN_0",
+            "$JS.API.STREAM.DELETE.IN_0",
+            "$JS.API.STREAM.PURGE.IN_0",
+            "edge.other",
+            "hot.memory-42",
+        ] {
+            assert!(!permits(Role::Edge, Verb::Publish, subject), "{subject}");
         }
-        self.publish("_INBOX.>", &format!("_INBOX.{TRIAL}.{TRIAL}"));
+        for subject in [
+            "_INBOX.worker.x.1",
+            "in.7.memory-42",
+            "live.7",
+            "ctl.7",
+            ">",
+        ] {
+            assert!(!permits(Role::Edge, Verb::Subscribe, subject), "{subject}");
+        }
     }
 }

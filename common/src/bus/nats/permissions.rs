@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
+use crate::bus::nats::names::Names;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::trial::{TRIAL, Trial, Verb};
 use crate::bus::nats::{connection, dial};
@@ -38,7 +39,7 @@ pub(super) async fn check(
     options: &BusOptions,
     needed: impl FnOnce(Role) -> Vec<Trial>,
 ) -> Result<(), ConnectError> {
-    let Some(role) = options.role else {
+    let Some(role) = options.role.filter(|_| options.trial) else {
         return Ok(());
     };
     let trials = needed(role);
@@ -105,6 +106,8 @@ async fn run(
 /// A connection with the login of the process, for trials only.
 struct TrialConnection {
     client: Client,
+    /// The beginning of the subjects of its answers.
+    inbox: String,
     heard: Arc<Heard>,
 }
 
@@ -140,7 +143,12 @@ impl TrialConnection {
                 }
             });
         let client = dial::connect(client, servers).await?;
-        Ok(Self { client, heard })
+        let inbox = Names::new(options).inbox();
+        Ok(Self {
+            client,
+            inbox,
+            heard,
+        })
     }
 
     /// Runs trials. NATS has handled all of them when this returns.
@@ -170,7 +178,7 @@ impl TrialConnection {
 
     /// Waits until NATS has handled everything that was sent before: it answers a last request, or denies it.
     async fn until_answered(&self) -> Result<(), BusError> {
-        let inbox = format!("_INBOX.{}", dial::random_id());
+        let inbox = format!("{}.{}", self.inbox, dial::random_id());
         let last = format!("$JS.API.STREAM.INFO.{TRIAL}-end");
         let mut answers = self.subscribe(inbox.clone()).await?;
         let asked = self

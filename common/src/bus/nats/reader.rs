@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::bus::error::BusError;
 use crate::bus::nats::consumer::{Consumer, ConsumerEvent};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
+use crate::bus::nats::names::Names;
 use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
@@ -82,7 +83,7 @@ impl Position {
     }
 }
 
-type Decode<T> = fn(&ReadSpec, Delivery, &Message) -> Option<T>;
+type Decode<T> = fn(&Names, &ReadSpec, Delivery, &Message) -> Option<T>;
 
 /// Starts to read. A task does the rest, and ends when the receiver is dropped.
 pub(super) async fn open<T: Send + 'static>(
@@ -199,7 +200,12 @@ impl<T> Reader<T> {
                         self.clock.note(at, delivery.time_ms, behind);
                     }
                     if is_new
-                        && let Some(entry) = (self.decode)(&self.spec, delivery, &message)
+                        && let Some(entry) = (self.decode)(
+                            &self.inner.connection.names,
+                            &self.spec,
+                            delivery,
+                            &message,
+                        )
                         && self.sender.send(Read::Item(entry, behind)).await.is_err()
                     {
                         return ConsumerEnd::ReaderGone;
@@ -292,16 +298,26 @@ fn detached(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
 }
 
-pub(super) fn log_entry(_: &ReadSpec, delivery: Delivery, message: &Message) -> Option<LogEntry> {
+pub(super) fn log_entry(
+    names: &Names,
+    _: &ReadSpec,
+    delivery: Delivery,
+    message: &Message,
+) -> Option<LogEntry> {
     Some(LogEntry {
         seq: delivery.stream_seq,
         time_ms: delivery.time_ms,
-        subject: message.subject.to_string(),
+        subject: names.plain(message.subject.to_string()),
         payload: detached(&message.payload),
     })
 }
 
-pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -> Option<KvEntry> {
+pub(super) fn kv_entry(
+    _: &Names,
+    spec: &ReadSpec,
+    delivery: Delivery,
+    message: &Message,
+) -> Option<KvEntry> {
     // `$KV.{bucket}.` is two bytes longer than the stream's name, `KV_{bucket}`.
     let key = message.subject.get(spec.stream.len() + 2..)?;
     let marker = message.headers.as_ref().is_some_and(|headers| {
@@ -321,6 +337,7 @@ pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::options::BusOptions;
 
     fn info(created: &str, first: u64, last: u64) -> StreamInfo {
         let state = format!(
@@ -378,7 +395,8 @@ mod tests {
             description: None,
             length: 0,
         };
-        let entry = kv_entry(&spec, delivery, &message).unwrap();
+        let names = Names::new(&BusOptions::default());
+        let entry = kv_entry(&names, &spec, delivery, &message).unwrap();
         assert_eq!(
             (entry.key.as_str(), entry.revision, entry.time_ms),
             ("7.memory-1", 3, 5)

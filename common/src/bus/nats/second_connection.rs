@@ -15,6 +15,7 @@ use crate::bus::error::{PublishError, RequestError};
 use crate::bus::nats::connection::Connection;
 use crate::bus::nats::dial;
 use crate::bus::nats::listener::Listener;
+use crate::bus::nats::names::Names;
 use crate::bus::nats::servers::Servers;
 use crate::bus::options::BusOptions;
 use crate::bus::types::SecondConnectionState;
@@ -33,6 +34,7 @@ const CAPACITY: usize = 1024;
 /// The connection, while there is one, and the task that maintains it.
 #[derive(Debug)]
 pub(crate) struct SecondConnection {
+    names: Names,
     state: Arc<Shared>,
     task: AbortHandle,
 }
@@ -64,6 +66,7 @@ impl SecondConnection {
             connection: watch::Sender::new(SecondConnectionState::Missing),
             client: watch::Sender::new(None),
         });
+        let names = connection.names.clone();
         let seeker = Seeker {
             connection,
             servers,
@@ -72,7 +75,7 @@ impl SecondConnection {
         };
         let supervisor = seeker.options.supervisor.clone();
         let task = supervisor.keep("bus-second-connection", seeker.drive());
-        Self { state, task }
+        Self { names, state, task }
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<SecondConnectionState> {
@@ -81,6 +84,11 @@ impl SecondConnection {
 
     pub(crate) fn client(&self) -> Option<Client> {
         self.state.client.borrow().clone()
+    }
+
+    /// A subject of the bus as NATS knows it.
+    pub(crate) fn subject(&self, subject: String) -> String {
+        self.names.subject(subject)
     }
 
     pub(crate) async fn request(

@@ -113,9 +113,13 @@ impl Servers {
         self.login.is_some()
     }
 
-    /// Adds the login of the URL, if there is one, and TLS: for any of the servers, and those that they announce.
+    /// Whether an address requires TLS, and so for any of the servers, and those that they announce.
+    pub(super) fn requires_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Adds the login of the URL, if there is one: for any of the servers, and those that they announce.
     pub(super) fn with_login(&self, options: ConnectOptions) -> ConnectOptions {
-        let options = options.require_tls(self.tls);
         match self.login.clone() {
             None => options,
             Some(Login::Token(token)) => options.token(token),

@@ -8,7 +8,7 @@ use grandstand_types::layout::Layout;
 use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::connection::Connection;
-use crate::bus::nats::kv_stream::{kv_name, kv_subject};
+use crate::bus::nats::names::Names;
 use crate::bus::nats::pub_ack::{
     DISABLED_FOR_ACCOUNT, EXISTS, NO_CLUSTER, NO_MEMORY, NO_RESOURCES, NO_STORAGE,
     NOT_ENOUGH_SERVERS,
@@ -18,18 +18,10 @@ use crate::bus::options::{self, BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
 use crate::bus::types::Bucket;
 use crate::subject;
 
-/// The prefix of the log's streams.
-const LOG: &str = "IN_";
-
 /// The largest limit of a stream of the log by [`LogLimit::Share`].
 const LARGEST_SHARE: i64 = 8 << 30;
 /// The smallest one. A server without space for it is refused.
 pub(super) const SMALLEST_SHARE: i64 = 1 << 20;
-
-/// `IN_{k}`: a stream of the log.
-pub(super) fn log_name(stream: u16) -> String {
-    format!("{LOG}{stream}")
-}
 
 /// The configuration that all streams share.
 fn base(options: &BusOptions) -> Config {
@@ -52,12 +44,13 @@ fn base(options: &BusOptions) -> Config {
 /// The configuration of all streams of a layout: those of the log first.
 fn wanted(options: &BusOptions, layout: &Layout) -> Vec<Config> {
     let base = base(options);
+    let names = Names::new(options);
     let log = layout.all_streams().map(|stream| Config {
-        name: log_name(stream),
+        name: names.log(stream),
         subjects: layout
             .all_partitions()
             .filter(|partition| layout.stream_of(*partition) == stream)
-            .map(subject::log_partition)
+            .map(|partition| names.subject(subject::log_partition(partition)))
             .collect(),
         max_age: options.log_max_age,
         max_bytes: match options.log_limit {
@@ -74,10 +67,10 @@ fn wanted(options: &BusOptions, layout: &Layout) -> Vec<Config> {
 }
 
 fn wanted_bucket(options: &BusOptions, layout: &Layout, bucket: Bucket) -> Config {
-    let bucket = options::bucket_name(layout, bucket);
+    let bucket = Names::new(options).bucket(layout, bucket);
     Config {
-        name: kv_name(&bucket),
-        subjects: vec![kv_subject(&bucket, ">")],
+        name: bucket.stream(),
+        subjects: vec![bucket.subject(">")],
         max_messages_per_subject: 1,
         allow_rollup: true,
         deny_delete: true,
@@ -149,6 +142,10 @@ async fn ensure_all(
                     share = share.min(info.config.max_bytes);
                 }
                 Ok(())
+            }
+            Err(BusError::NoStream) if !options.creates() => {
+                let stream = config.name;
+                return Err(ConnectError::NotSetUp { stream });
             }
             Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
                 let missing = logs as i64 - index as i64;
@@ -250,11 +247,10 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
         subjects.join(" ")
     };
     let (subjects_found, subjects_wanted) = (subjects(found), subjects(wanted));
-    let is_log = name.starts_with(LOG);
-    if subjects_found != subjects_wanted
-        && is_log
-        && found.subjects.iter().all(|s| s.starts_with("in."))
-    {
+    let entries = Names::new(options).subject("in.".to_owned());
+    let in_log = |config: &Config| config.subjects.iter().all(|s| s.starts_with(&entries));
+    let is_log = in_log(wanted);
+    if subjects_found != subjects_wanted && is_log && in_log(found) {
         return Err(ConnectError::OtherCluster {
             partitions: options.partitions,
             streams: options.streams,
