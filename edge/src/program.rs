@@ -1,22 +1,29 @@
 //! The edge as a program: its command line, and its run from start to drain.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::admin::{Admin, Component, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::telemetry::Log;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
+use grandstand_common::supervisor::Supervisor;
 
 use crate::process::config::EdgeConfig;
+use crate::process::upgrade::{Offer, Sockets, Takeover, UpgradeError};
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
-use crate::server::listen::capped;
+use crate::server::listen::{ListenError, SocketKind, adopt, capped};
 use crate::server::quic::capped_buffers;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
+
+/// The configuration key of the admin port, by which its socket is handed over.
+const ADMIN: &str = "edge.admin";
 
 /// Hold the connections of players and spectators, in front of workers on NATS
 #[derive(Debug, Parser)]
@@ -44,46 +51,98 @@ impl Args {
     }
 }
 
-/// Runs the edge until TERM or INT and returns the process' exit code.
+/// Runs the edge until TERM or INT, or until a new process has taken over, and returns the process' exit code.
 pub fn run(args: &Args) -> ExitCode {
     program::run("grandstand-edge", &args.process, &args.sources(), drive)
+}
+
+/// A running edge with its admin port.
+struct Running {
+    edge: Edge,
+    admin: Admin,
+    /// For the next process.
+    offer: Option<Offer>,
 }
 
 async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
     let status = Status::new();
     let component = status.component("edge");
+    status.answer_within(config.answer_within());
+    let signals = &mut frame.signals;
+    let started = tokio::select! {
+        started = start(&config, (status, &component), &frame.log, &frame.supervisor) => started,
+        signal = signals.next() => {
+            tracing::info!(signal, "ending before the start is complete");
+            frame.supervisor.stand_down();
+            return frame.result();
+        }
+    };
+    let Running {
+        mut edge,
+        admin,
+        offer,
+    } = started?;
+    tokio::select! {
+        ended = frame.failures.first() => {
+            component.set(Phase::Draining);
+            edge.give_up().await;
+            Err(ended.into())
+        }
+        signal = frame.signals.next() => {
+            tracing::info!(signal, "ending; a second signal ends the process at once");
+            // No other process can take over any more.
+            drop(offer);
+            component.set(Phase::Draining);
+            let wait = Duration::from_millis(config.edge.drain_wait_ms);
+            end(edge, wait, frame).await
+        }
+        () = taken(offer.as_ref(), edge.sockets()) => {
+            // The new process answers at the admin port.
+            drop((offer, admin));
+            component.set(Phase::Draining);
+            end_replaced(edge, frame).await
+        }
+    }
+}
+
+/// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
+/// once this one accepts.
+async fn start(
+    config: &EdgeConfig,
+    (status, component): (Status, &Component),
+    log: &Log,
+    supervisor: &Supervisor,
+) -> Result<Running, Failure> {
     let mut registry = registry(Build {
         service: "edge",
         version: env!("CARGO_PKG_VERSION"),
     });
-    frame.log.register(&mut registry);
-    status.answer_within(config.answer_within());
-    let supervisor = &frame.supervisor;
+    log.register(&mut registry);
     let options = EdgeOptions {
         bus: BusSource::Nats,
-        admission: process::admission(&config)
+        admission: process::admission(config)
             .map_err(|e| Failure::new(Exit::Config, e.to_string()))?,
         pages: Pages::new(),
         echo: false,
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let admin = config.edge.admin;
-    let _admin = Admin::start("edge.admin", admin, status, registry, supervisor)
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let started = tokio::select! {
-        started = process::start(&config, options, &component, &metrics) => started,
-        signal = frame.signals.next() => {
-            tracing::info!(signal, "ending before the start is complete");
-            supervisor.stand_down();
-            return frame.result();
+    let (takeover, mut sockets) = inherited(config).await.map_err(failed)?;
+    let listener = admin_listener(config, &mut sockets)?;
+    let copy = listener.try_clone();
+    let answer = || Admin::start_at(listener, status, registry, supervisor).map_err(internal);
+    let starting = process::start(config, options, &mut sockets, component, &metrics);
+    let (admin, mut edge) = match takeover {
+        None => {
+            let admin = answer()?;
+            (admin, starting.await.map_err(not_started)?)
+        }
+        // Until this process is ready, the one that runs answers.
+        Some(_) => {
+            let edge = starting.await.map_err(not_started)?;
+            (answer()?, edge)
         }
     };
-    let edge = started.map_err(|e| match &e {
-        EdgeError::Listen(_) => Failure::new(e.exit(), format!("edge.listen: {e}")),
-        EdgeError::Quic(_) => Failure::new(e.exit(), format!("quic.listen: {e}")),
-        _ => Failure::new(e.exit(), e.to_string()),
-    })?;
     tracing::info!(address = %edge.address(), "clients may connect");
     if let Some(address) = edge.tls_address() {
         tracing::info!(%address, "clients may connect with TLS");
@@ -92,6 +151,73 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
         tracing::info!(%address, "clients may connect with QUIC");
         warn_of_small_buffers(config.quic.buffer_bytes as usize);
     }
+    advise(config);
+    sockets.close_rest();
+    let mut offer = config
+        .upgrade
+        .path()
+        .map(Offer::new)
+        .transpose()
+        .map_err(failed)?;
+    if offer.is_some() {
+        let copied = copy.and_then(|copy| edge.sockets().push_copy(ADMIN, copy));
+        copied.map_err(internal)?;
+    }
+    match (takeover, &mut offer) {
+        (None, Some(offer)) => offer.publish().map_err(failed)?,
+        (Some(takeover), Some(offer)) => {
+            takeover.complete().await;
+            if let Err(error) = offer.publish() {
+                tracing::error!(%error, "the next process cannot take over from this one");
+            }
+        }
+        (_, None) => {}
+    }
+    edge.take_packets();
+    Ok(Running { edge, admin, offer })
+}
+
+/// The sockets that come from the process that runs, or else from the service manager.
+async fn inherited(config: &EdgeConfig) -> Result<(Option<Takeover>, Sockets), UpgradeError> {
+    if let Some(path) = config.upgrade.path()
+        && let Some((takeover, sockets)) = Takeover::begin(path).await?
+    {
+        return Ok((Some(takeover), sockets));
+    }
+    Ok((None, Sockets::activated()?))
+}
+
+fn admin_listener(config: &EdgeConfig, sockets: &mut Sockets) -> Result<TcpListener, Failure> {
+    let address = config.edge.admin;
+    for socket in sockets.take(ADMIN) {
+        let adopted = adopt(socket, SocketKind::Listener, address);
+        if let Some(listener) = adopted.map_err(|e| Failure::new(Exit::Config, e.to_string()))? {
+            return Ok(listener);
+        }
+    }
+    Admin::bind(ADMIN, address).map_err(|e| Failure::new(e.exit(), e.to_string()))
+}
+
+fn not_started(error: EdgeError) -> Failure {
+    let key = match error {
+        EdgeError::Listen(ListenError::HandedOver(_)) => "",
+        EdgeError::Listen(_) => "edge.listen: ",
+        EdgeError::Quic(ListenError::HandedOver(_)) => "",
+        EdgeError::Quic(_) => "quic.listen: ",
+        _ => "",
+    };
+    Failure::new(error.exit(), format!("{key}{error}"))
+}
+
+fn internal(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Internal, format!("{ADMIN}: {error}"))
+}
+
+fn failed(error: UpgradeError) -> Failure {
+    Failure::new(error.exit(), error.to_string())
+}
+
+fn advise(config: &EdgeConfig) {
     let wanted = config.listener().backlog;
     if let Some(cap) = capped(wanted) {
         tracing::info!(
@@ -101,18 +227,13 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
              once; to raise it, run sysctl -w net.core.somaxconn={wanted}"
         );
     }
-    tokio::select! {
-        ended = frame.failures.first() => {
-            component.set(Phase::Draining);
-            edge.give_up().await;
-            Err(ended.into())
-        }
-        signal = frame.signals.next() => {
-            tracing::info!(signal, "ending; a second signal ends the process at once");
-            component.set(Phase::Draining);
-            let wait = Duration::from_millis(config.edge.drain_wait_ms);
-            end(edge, wait, frame).await
-        }
+}
+
+/// Waits until a new process has taken over.
+async fn taken(offer: Option<&Offer>, sockets: &Sockets) {
+    match offer {
+        Some(offer) => offer.taken(sockets).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -128,6 +249,24 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
     tokio::select! {
         () = ending => {}
         signal = frame.signals.next() => tracing::warn!(signal, "ending at once"),
+    }
+    frame.result()
+}
+
+/// Ends the edge in order while another process accepts. The second signal ends the process at once.
+async fn end_replaced(edge: Edge, frame: &mut Frame) -> Result<(), Failure> {
+    let signals = &mut frame.signals;
+    let twice = async {
+        let signal = signals.next().await;
+        tracing::info!(
+            signal,
+            "ending already; a second signal ends the process at once"
+        );
+        signals.next().await
+    };
+    tokio::select! {
+        () = edge.hand_over() => {}
+        signal = twice => tracing::warn!(signal, "ending at once"),
     }
     frame.result()
 }

@@ -18,6 +18,7 @@ use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{Frame, frame};
+use grandstand_edge::process::upgrade::Sockets;
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
@@ -84,9 +85,16 @@ async fn drive(
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let edge = edge::start(&settings.edge, options, &edge_component, &metrics)
-        .await
-        .map_err(|error| edge_failure(&error))?;
+    let mut sockets = Sockets::default();
+    let edge = edge::start(
+        &settings.edge,
+        options,
+        &mut sockets,
+        &edge_component,
+        &metrics,
+    )
+    .await
+    .map_err(|error| edge_failure(&error))?;
     let admin = Admin::start("--admin", args.admin, status, registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let names = games.names().collect();

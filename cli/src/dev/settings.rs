@@ -1,6 +1,6 @@
 //! The configuration of edge and worker: their defaults, overridden by the command line and the environment.
 
-use grandstand_common::exit::Failure;
+use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::config::{self, Sources};
 use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::process::BusSource;
@@ -54,6 +54,10 @@ impl Settings {
             .clone()
             .flag("--loops", "worker.loops", Some(args.loops));
         let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
+        if edge.upgrade.path().is_some() {
+            let text = "`upgrade.socket` has no effect in `grandstand dev`, whose rooms end with it; unset it";
+            return Err(Failure::new(Exit::Config, text));
+        }
         let mut worker: WorkerConfig = config::load(&for_worker).map_err(failed)?;
         edge.edge.name = "dev".to_owned();
         // There is no balancer in front.
@@ -157,6 +161,13 @@ mod tests {
         let failure = settings(&["--shards", "2000"], &[]).unwrap_err();
         assert_eq!(failure.exit().code(), 78);
         assert!(failure.to_string().contains("--shards"), "{failure}");
+    }
+
+    #[test]
+    fn a_key_without_effect_is_an_error() {
+        let variable = ("GRANDSTAND_EDGE_UPGRADE_SOCKET", "/run/edge.sock");
+        let failure = settings(&[], &[variable]).unwrap_err();
+        assert!(failure.to_string().contains("upgrade.socket"), "{failure}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub mod shutdown;
 
 pub mod sys;
 
+pub mod service_manager;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

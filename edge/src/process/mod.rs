@@ -20,7 +20,10 @@ mod memory;
 
 mod readiness;
 
+pub mod upgrade;
+
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use grandstand_common::bus::Role;
@@ -32,14 +35,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::limits::SharedLimits;
-use crate::server::listen::{ListenError, Listener, ListenerEnd, bind};
-use crate::server::quic::{Handover, QuicListener, bind_udp};
+use crate::server::listen::{ListenError, Listener, ListenerEnd, SocketKind, adopt, bind_beside};
+use crate::server::quic::{Handover, QuicListener, bind_udp_beside};
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::{EdgeConfig, LimitsSection};
 use thread::{ShardThread, Stop};
+use upgrade::Sockets;
 
 pub use options::{AdmissionError, BusSource, EdgeError, EdgeOptions, admission};
 
@@ -62,6 +66,10 @@ pub struct Edge {
     supervisor: Supervisor,
     limits: SharedLimits,
     limits_in_use: watch::Sender<LimitsSection>,
+    /// Copies of the listening sockets, for the next process.
+    sockets: Sockets,
+    /// Whether packets of QUIC are read.
+    reads_quic: watch::Sender<bool>,
 }
 
 impl Edge {
@@ -87,22 +95,38 @@ impl Edge {
         self.limits_in_use.send_replace(limits.clone());
     }
 
+    /// Copies of the listening sockets, for the next process. There are none without `upgrade.socket`.
+    pub fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
+    /// Reads packets of QUIC from sockets of another process, which does so no more.
+    pub fn take_packets(&self) {
+        self.reads_quic.send_replace(true);
+    }
+
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
     pub async fn end(self) {
         let within = self.drain;
-        self.stop(within).await;
+        self.stop(within, ListenerEnd::Close).await;
+    }
+
+    /// As [`end`](Self::end), while another process accepts at the same sockets.
+    pub async fn hand_over(self) {
+        let within = self.drain;
+        self.stop(within, ListenerEnd::HandOver).await;
     }
 
     /// As [`end`](Self::end), because a part of the process has failed: clients of a shard that has failed are disconnected
     /// at once, all others are told to reconnect within 3 s.
     pub async fn give_up(self) {
         let within = self.drain.min(FAILED_DRAIN);
-        self.stop(within).await;
+        self.stop(within, ListenerEnd::Close).await;
     }
 
-    async fn stop(mut self, within: Duration) {
+    async fn stop(mut self, within: Duration, listeners: ListenerEnd) {
         self.supervisor.stand_down();
-        let listeners = ListenerEnd::Close;
+        self.sockets = Sockets::default();
         self.stop.send_replace(Some(Stop { within, listeners }));
         let gone = async { while self.ended.recv().await.is_some() {} };
         let grace = within + GRACE;
@@ -115,22 +139,28 @@ impl Edge {
     }
 }
 
-/// Starts an edge with each shard on a thread of its own. The edge is ready when this returns.
+/// Starts an edge with each shard on a thread of its own. The edge is ready when this returns. It takes its listening
+/// sockets from `sockets` as far as they are there.
 ///
 /// # Errors
 /// See [`EdgeError`].
 pub async fn start(
     config: &EdgeConfig,
     options: EdgeOptions,
+    sockets: &mut Sockets,
     component: &Component,
     metrics: &EdgeMetrics,
 ) -> Result<Edge, EdgeError> {
-    // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
     let tls = config.certificates()?;
-    drop((
-        listen(config, tls.as_ref())?,
-        listen_quic(config, tls.as_ref())?,
-    ));
+    let is_first = sockets.is_empty();
+    let (reads_quic, reading) = watch::channel(is_first);
+    if is_first {
+        // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
+        drop((
+            listen(config, tls.as_ref(), sockets)?,
+            listen_quic(config, tls.as_ref(), sockets)?,
+        ));
+    }
     component.set(Phase::Starting("connecting to the bus".into()));
     let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
@@ -148,7 +178,7 @@ pub async fn start(
         supervisor.keep("key set", driven);
         key_set.ready().await;
     }
-    let listeners = listen(config, tls.as_ref())?;
+    let listeners = listen(config, tls.as_ref(), sockets)?;
     let (mut address, mut tls_address) = (None, None);
     for listener in listeners.first().into_iter().flatten() {
         let addr = listener.socket.local_addr()?;
@@ -157,7 +187,11 @@ pub async fn start(
             tls_address = Some(addr);
         }
     }
-    let quic = listen_quic(config, tls.as_ref())?;
+    let quic = listen_quic(config, tls.as_ref(), sockets)?;
+    let copies = match config.upgrade.path() {
+        Some(_) => copies(&listeners, &quic)?,
+        None => Sockets::default(),
+    };
     let quic_address = match quic.first() {
         Some(listener) => Some(listener.socket.local_addr()?),
         None => None,
@@ -199,6 +233,7 @@ pub async fn start(
             edge,
             listeners,
             quic: quic.next(),
+            reads_quic: reading.clone(),
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
@@ -253,24 +288,35 @@ pub async fn start(
         supervisor: options.supervisor,
         limits,
         limits_in_use,
+        sockets: copies,
+        reads_quic,
     })
 }
 
-/// Binds the listeners of each shard: without TLS, with TLS, or both.
-fn listen(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<Vec<Listener>>, ListenError> {
+/// Opens the listeners of each shard: without TLS, with TLS, or both. Those of `sockets` are used first.
+fn listen(
+    config: &EdgeConfig,
+    tls: Option<&Tls>,
+    sockets: &mut Sockets,
+) -> Result<Vec<Vec<Listener>>, ListenError> {
     let plain = config.tls.plain.then(|| (config.listener(), None));
     let encrypted = config.tls_listener().map(|options| (options, tls.cloned()));
     let mut shards: Vec<Vec<Listener>> = Vec::new();
     shards.resize_with(config.shards(), Vec::new);
     for (options, tls) in plain.into_iter().chain(encrypted) {
-        let sockets = bind(&options, config.shards())?;
-        for (shard, socket) in shards.iter_mut().zip(sockets) {
-            shard.push(Listener {
+        let is_proxied = match tls {
+            Some(_) => config.proxy.tls_protocol,
+            None => config.proxy.protocol,
+        };
+        let key = name(tls.is_some());
+        let adopted = adopted(key, SocketKind::Listener, options.addr, sockets)?;
+        let opened = bind_beside(&options, adopted, config.shards())?;
+        for (index, socket) in opened.into_iter().enumerate() {
+            // There may be more than shards.
+            let shard = index % shards.len();
+            shards[shard].push(Listener {
                 socket,
-                is_proxied: match tls {
-                    Some(_) => config.proxy.tls_protocol,
-                    None => config.proxy.protocol,
-                },
+                is_proxied,
                 tls: tls.clone(),
             });
         }
@@ -279,13 +325,19 @@ fn listen(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<Vec<Listener>>, 
 }
 
 /// Binds the UDP socket of each shard; none without `quic.listen`.
-fn listen_quic(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<QuicListener>, EdgeError> {
+fn listen_quic(
+    config: &EdgeConfig,
+    tls: Option<&Tls>,
+    sockets: &mut Sockets,
+) -> Result<Vec<QuicListener>, EdgeError> {
     let Some((options, tls)) = config.quic_listener().zip(tls) else {
         return Ok(Vec::new());
     };
     let shards = config.shards();
-    let sockets = bind_udp(&options, shards).map_err(EdgeError::Quic)?;
-    let listeners = sockets.into_iter().zip(Handover::between(shards));
+    let adopted = adopted(QUIC, SocketKind::Datagrams, options.addr, sockets);
+    let opened = adopted.and_then(|adopted| bind_udp_beside(&options, adopted, shards));
+    let opened = opened.map_err(EdgeError::Quic)?;
+    let listeners = opened.into_iter().zip(Handover::between(shards));
     let listeners = listeners.map(|(socket, handover)| QuicListener {
         socket,
         handover,
@@ -293,4 +345,40 @@ fn listen_quic(config: &EdgeConfig, tls: Option<&Tls>) -> Result<Vec<QuicListene
         options: config.quic(),
     });
     Ok(listeners.collect())
+}
+
+/// Takes those of `sockets` that have this name and address.
+fn adopted<T: From<OwnedFd>>(
+    name: &str,
+    kind: SocketKind,
+    address: SocketAddr,
+    sockets: &mut Sockets,
+) -> Result<Vec<T>, ListenError> {
+    let mut adopted = Vec::new();
+    for socket in sockets.take(name) {
+        adopted.extend(adopt(socket, kind, address)?);
+    }
+    Ok(adopted)
+}
+
+/// The configuration key of the address for QUIC.
+const QUIC: &str = "quic.listen";
+
+/// The configuration key of a listener's address, by which its socket is handed over.
+fn name(is_encrypted: bool) -> &'static str {
+    match is_encrypted {
+        true => "tls.listen",
+        false => "edge.listen",
+    }
+}
+
+fn copies(listeners: &[Vec<Listener>], quic: &[QuicListener]) -> std::io::Result<Sockets> {
+    let mut sockets = Sockets::default();
+    for listener in quic {
+        sockets.push_copy(QUIC, &listener.socket)?;
+    }
+    for listener in listeners.iter().flatten() {
+        sockets.push_copy(name(listener.tls.is_some()), &listener.socket)?;
+    }
+    Ok(sockets)
 }

@@ -26,7 +26,7 @@ use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
-use crate::server::quic::QuicListener;
+use crate::server::quic::{QuicListener, Status};
 use crate::server::routes::{Route, Routes};
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
@@ -58,6 +58,8 @@ pub(super) struct ShardThread {
     pub(super) edge: EdgeId,
     pub(super) listeners: Vec<Listener>,
     pub(super) quic: Option<QuicListener>,
+    /// Whether packets of QUIC are read.
+    pub(super) reads_quic: watch::Receiver<bool>,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     /// The limits that all shards share.
@@ -158,7 +160,7 @@ impl ShardThread {
             supervisor.keep_local("accept", accepting);
         }
         let quic = self.quic;
-        let quic = quic.map(|listener| server.serve_quic(listener, &supervisor));
+        let quic = quic.map(|listener| server.serve_quic(listener, &supervisor, self.reads_quic));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
         let stop = match stopped.wait_for(Option::is_some).await {
@@ -172,7 +174,10 @@ impl ShardThread {
         });
         end.send_replace(Some(stop.listeners));
         if let Some(quic) = &quic {
-            quic.stop();
+            match stop.listeners {
+                ListenerEnd::Close => quic.stop(),
+                ListenerEnd::HandOver => hand_over_quic(quic, connections.clone()),
+            }
         }
         let draining = drain((&shard, &server), connections.clone(), stop.within);
         tokio::select! {
@@ -232,6 +237,15 @@ fn server(
         Routes { routes, pages },
         edge,
     )
+}
+
+/// Leaves the UDP socket to the next process. Its clients cannot be drained, because their packets do not arrive any more:
+/// they are closed at once and reconnect.
+fn hand_over_quic(quic: &Status, mut connections: Connections) {
+    for conn in connections.open_quic_keys() {
+        connections.close(conn, ErrorKind::GoingAway);
+    }
+    quic.hand_over();
 }
 
 /// Tells clients to reconnect at times spread over the drain time, waits for them to leave, and closes the remaining

@@ -112,11 +112,22 @@ impl Server {
         self.context.connections.is_empty() && !self.context.has_handshakes()
     }
 
-    /// Starts serving clients over QUIC on the running `LocalSet`.
-    pub fn serve_quic(&self, listener: QuicListener, supervisor: &Supervisor) -> Rc<Status> {
+    /// Serves clients over QUIC on the running `LocalSet`, as soon as `begin` says so.
+    pub fn serve_quic(
+        &self,
+        listener: QuicListener,
+        supervisor: &Supervisor,
+        mut begin: watch::Receiver<bool>,
+    ) -> Rc<Status> {
         let (driver, status) = (Rc::clone(&self.driver), Rc::default());
-        let driven = quic::drive_quic(driver, listener, Rc::clone(&status));
-        supervisor.keep_local("quic", driven);
+        let driving = Rc::clone(&status);
+        supervisor.keep_local("quic", async move {
+            // Without its sender, the process ends.
+            if begin.wait_for(|begin| *begin).await.is_err() {
+                return Ok(());
+            }
+            quic::drive_quic(driver, listener, driving).await
+        });
         status
     }
 

@@ -83,6 +83,15 @@ impl Start {
         self.arg(name).arg(value)
     }
 
+    /// Gives a flag that is there another value.
+    #[must_use]
+    pub fn replace_flag(mut self, name: &str, value: impl ToString) -> Self {
+        if let Some(at) = self.arguments.iter().position(|argument| argument == name) {
+            self.arguments[at + 1] = value.to_string();
+        }
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl ToString) -> Self {
@@ -261,6 +270,21 @@ impl Process {
     /// If it cannot be started.
     pub fn relaunch(&mut self) -> Result<(), RigError> {
         self.child.respawn(self.start.command()?)
+    }
+
+    /// Starts the program once more, on the same ports, beside the process. The new process takes its place here; returns
+    /// the earlier one, which runs on. `change` may change how it is started.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_beside(&mut self, change: impl FnOnce(Start) -> Start) -> Result<Child, RigError> {
+        self.start = change(self.start.clone());
+        Ok(std::mem::replace(&mut self.child, self.start.spawn()?))
+    }
+
+    /// Puts an earlier process back into its place. Returns the one that had it.
+    pub fn put_back(&mut self, earlier: Child) -> Child {
+        std::mem::replace(&mut self.child, earlier)
     }
 
     /// Starts the process again on the same ports and waits until it is ready.

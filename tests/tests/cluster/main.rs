@@ -10,6 +10,8 @@ mod workers;
 
 mod edges;
 
+mod upgrades;
+
 mod bus;
 
 mod wiped;

@@ -79,20 +79,45 @@ impl Admin {
         registry: Registry,
         supervisor: &Supervisor,
     ) -> Result<Self, BindError> {
-        let pages = Pages {
-            status,
-            registry,
-            supervisor: supervisor.scope("admin"),
-        };
-        Self::run(address, pages).map_err(|source| BindError {
+        let listener = Self::bind(key, address)?;
+        let started = Self::start_at(listener, status, registry, supervisor);
+        started.map_err(|source| BindError {
             key,
             address,
             source,
         })
     }
 
-    fn run(address: SocketAddr, pages: Pages) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(address)?;
+    /// Opens the socket of the port, configured under `key`, for [`start_at`](Self::start_at).
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn bind(
+        key: &'static str,
+        address: SocketAddr,
+    ) -> Result<std::net::TcpListener, BindError> {
+        std::net::TcpListener::bind(address).map_err(|source| BindError {
+            key,
+            address,
+            source,
+        })
+    }
+
+    /// Starts to answer at a listening socket.
+    ///
+    /// # Errors
+    /// If the system has no thread or descriptor left.
+    pub fn start_at(
+        listener: std::net::TcpListener,
+        status: Status,
+        registry: Registry,
+        supervisor: &Supervisor,
+    ) -> io::Result<Self> {
+        let pages = Pages {
+            status,
+            registry,
+            supervisor: supervisor.scope("admin"),
+        };
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread()

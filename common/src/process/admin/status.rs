@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::pulse::{Pulse, Question};
+use crate::process::service_manager;
 
 /// The silence of a loop after which the process is not healthy, unless [`Status::answer_within`] sets another one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -163,7 +164,8 @@ pub struct Component {
 }
 
 impl Component {
-    /// Sets the component's phase and logs it. A component that drains has no further phase.
+    /// Sets the component's phase and logs it. A component that drains has no further phase. When every component has been
+    /// ready once, the service manager is told.
     pub fn set(&self, phase: Phase) {
         if let Some((name, phase)) = self.change(phase) {
             tracing::info!(component = name, %phase, "phase");
@@ -187,9 +189,14 @@ impl Component {
         if state.phase == phase || state.phase == Phase::Draining {
             return None;
         }
-        state.started |= phase == Phase::Ready;
+        let starts = phase == Phase::Ready && !state.started;
+        state.started |= starts;
         state.phase = phase.clone();
-        Some((state.name, phase))
+        let name = state.name;
+        if starts && shared.states.iter().all(|state| state.started) {
+            service_manager::ready();
+        }
+        Some((name, phase))
     }
 
     /// Adds a loop of the component, which is asked whether it turns once it has [begun](Pulse::begin).

@@ -10,6 +10,8 @@ mod sections;
 
 mod tls;
 
+mod upgrade;
+
 use std::time::Duration;
 
 use grandstand_common::auth::AuthConfig;
@@ -33,6 +35,7 @@ pub use quic::QuicSection;
 pub use sections::{CompressionSection, EdgeSection, RoomsSection, TcpSection};
 pub use tls::TlsSection;
 pub(crate) use tls::now_s;
+pub use upgrade::UpgradeSection;
 
 /// The configuration of an edge process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +61,8 @@ pub struct EdgeConfig {
     pub quic: QuicSection,
     /// Load balancers and proxies in front of the edge.
     pub proxy: ProxySection,
+    /// Upgrades in place.
+    pub upgrade: UpgradeSection,
 }
 
 impl Config for EdgeConfig {
@@ -74,6 +79,7 @@ impl Config for EdgeConfig {
         self.tls.validate(checks, !self.quic.listen.is_empty());
         self.quic.validate(checks);
         self.proxy.validate(checks, !self.tls.listen.is_empty());
+        self.upgrade.validate(checks);
     }
 
     fn advise(&self, checks: &mut Checks) {

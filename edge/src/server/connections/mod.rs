@@ -123,6 +123,11 @@ impl Connections {
         self.0.table.borrow().open_keys()
     }
 
+    /// The connections over QUIC that are not closing.
+    pub(crate) fn open_quic_keys(&self) -> Vec<ConnKey> {
+        self.0.table.borrow().open_quic_keys()
+    }
+
     /// Whether messages flow, or would if the connection were not paused.
     pub(crate) fn is_open(&self, key: ConnKey) -> bool {
         self.state(key).0 == ConnState::Open

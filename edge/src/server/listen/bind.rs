@@ -4,7 +4,9 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+use super::adopt::WrongKind;
 
 /// An address to listen on, with the options of its sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,9 @@ pub enum ListenError {
         /// The address.
         addr: SocketAddr,
     },
+    /// What another process has handed over is no listener.
+    #[error(transparent)]
+    HandedOver(#[from] WrongKind),
     /// Any other error.
     #[error("cannot listen on {addr}: {source}")]
     Other {
@@ -113,6 +118,45 @@ pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, L
     Ok(listeners)
 }
 
+/// Adds listeners on the same address to those that another process has opened, up to `count`. If there are more, all stay:
+/// the kernel resets the connections in the queue of a listener that is closed.
+///
+/// # Errors
+/// See [`ListenError`].
+pub fn bind_beside(
+    options: &ListenOptions,
+    mut adopted: Vec<TcpListener>,
+    count: usize,
+) -> Result<Vec<TcpListener>, ListenError> {
+    let Some(first) = adopted.first() else {
+        return bind(options, count);
+    };
+    let beside = |error| fail(options.addr, error);
+    let addr = first.local_addr().map_err(beside)?;
+    let is_shared = SockRef::from(first).reuse_port().map_err(beside)?;
+    for listener in &adopted {
+        tune(&SockRef::from(listener), options).map_err(beside)?;
+    }
+    while adopted.len() < count {
+        let listener = match is_shared {
+            true => listen(options, addr),
+            // Its queue is for several shards.
+            false => adopted[0].try_clone(),
+        };
+        adopted.push(listener.map_err(beside)?);
+    }
+    Ok(adopted)
+}
+
+fn fail(addr: SocketAddr, source: io::Error) -> ListenError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken { addr },
+        io::ErrorKind::PermissionDenied => ListenError::Denied { addr },
+        io::ErrorKind::AddrNotAvailable => ListenError::NotHere { addr },
+        _ => ListenError::Other { addr, source },
+    }
+}
+
 /// The kernel's cap of the backlog, if it is lower than `backlog`. The kernel drops connects beyond the cap, and clients
 /// retry only after a second.
 pub fn capped(backlog: i32) -> Option<i32> {
@@ -122,6 +166,12 @@ pub fn capped(backlog: i32) -> Option<i32> {
 
 fn listen(options: &ListenOptions, addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(options, addr, true)?;
+    tune(&socket, options)?;
+    Ok(socket.into())
+}
+
+/// Sets the options of a socket, and listens.
+fn tune(socket: &Socket, options: &ListenOptions) -> io::Result<()> {
     // Accepted sockets inherit all of these.
     socket.set_tcp_nodelay(true)?;
     if let Some(bytes) = options.send_buffer {
@@ -140,8 +190,7 @@ fn listen(options: &ListenOptions, addr: SocketAddr) -> io::Result<TcpListener> 
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(options.user_timeout)?;
     socket.listen(options.backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 fn socket(options: &ListenOptions, addr: SocketAddr, share: bool) -> io::Result<Socket> {

@@ -51,6 +51,22 @@ fn a_port_is_shared_with_another_process_only_if_not_exclusive() {
 }
 
 #[test]
+fn listeners_of_another_process_are_completed_and_none_is_closed() {
+    let ports = |listeners: &[std::net::TcpListener]| -> Vec<_> {
+        let ports = listeners.iter().map(|l| l.local_addr().unwrap().port());
+        ports.collect()
+    };
+    let options = options(any());
+    let shared = || bind(&options, 3).unwrap();
+    let alone = || vec![std::net::TcpListener::bind(any()).unwrap()];
+    for (adopted, count, expected) in [(shared(), 5, 5), (shared(), 1, 3), (alone(), 4, 4)] {
+        let port = ports(&adopted)[0];
+        let listeners = bind_beside(&options, adopted, count).unwrap();
+        assert_eq!(ports(&listeners), vec![port; expected]);
+    }
+}
+
+#[test]
 fn an_address_of_another_machine_is_refused() {
     // TEST-NET-1, RFC 5737.
     let error = bind(&options(([192, 0, 2, 1], 0)), 1).unwrap_err();

@@ -39,6 +39,31 @@ pub fn bind_udp(options: &UdpOptions, count: usize) -> Result<Vec<UdpSocket>, Li
     Ok(sockets)
 }
 
+/// Adds sockets on the same address to those that another process has opened, up to `count`. Those beyond are closed: what
+/// is in their queues is sent again.
+///
+/// # Errors
+/// See [`ListenError`].
+pub fn bind_udp_beside(
+    options: &UdpOptions,
+    mut adopted: Vec<UdpSocket>,
+    count: usize,
+) -> Result<Vec<UdpSocket>, ListenError> {
+    let Some(first) = adopted.first() else {
+        return bind_udp(options, count);
+    };
+    let beside = |error| ListenError::of(options.addr, error);
+    let addr = first.local_addr().map_err(beside)?;
+    adopted.truncate(count);
+    for socket in &adopted {
+        socket.set_nonblocking(true).map_err(beside)?;
+    }
+    while adopted.len() < count {
+        adopted.push(socket(options, addr, true).map_err(beside)?);
+    }
+    Ok(adopted)
+}
+
 fn socket(options: &UdpOptions, addr: SocketAddr, share: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if options.addr.ip().is_unspecified() && addr.is_ipv6() {
@@ -87,5 +112,11 @@ mod tests {
             ..options(addr)
         };
         assert!(bind_udp(&shared, 1).is_ok());
+        for count in [5, 2] {
+            let adopted: Vec<_> = sockets.iter().map(|s| s.try_clone().unwrap()).collect();
+            let sockets = bind_udp_beside(&options(addr), adopted, count).unwrap();
+            assert_eq!(sockets.len(), count);
+            assert!(sockets.iter().all(|s| s.local_addr().unwrap() == addr));
+        }
     }
 }

@@ -86,6 +86,16 @@ impl Endpoint {
         &self.clients.wakes
     }
 
+    /// Whether packets are read. Once the socket is handed over, the next process reads them.
+    pub(super) fn is_reading(&self) -> bool {
+        !self.status.is_handed_over()
+    }
+
+    /// Whether the next process has the socket, and no client of this one needs it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.status.is_handed_over() && self.status.is_settled()
+    }
+
     /// When to call [`turn`](Self::turn), if nothing else happens.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|&(at, _)| at)
@@ -98,7 +108,7 @@ impl Endpoint {
     pub(super) fn turn(&mut self, now: Instant) -> io::Result<bool> {
         self.socket.flush();
         let mut packets = Vec::new();
-        let has_more = self.socket.receive(|packet| packets.push(packet))?;
+        let has_more = self.is_reading() && self.socket.receive(|packet| packets.push(packet))?;
         self.clients.metrics.received.inc_by(packets.len() as u64);
         for packet in packets {
             match self.handover.route(packet) {

@@ -44,7 +44,7 @@ use crate::server::tls::Tls;
 use crate::server::yielding::yield_cpu;
 use endpoint::Endpoint;
 
-pub use bind::{UdpOptions, bind_udp, capped_buffers};
+pub use bind::{UdpOptions, bind_udp, bind_udp_beside, capped_buffers};
 pub use handover::Handover;
 pub use settings::{HTTP3, NATIVE, QuicOptions};
 pub use status::Status;
@@ -62,7 +62,7 @@ pub struct QuicListener {
     pub options: QuicOptions,
 }
 
-/// Serves clients over QUIC, forever.
+/// Serves clients over QUIC, forever, or until the socket is handed over and no client is left.
 ///
 /// # Errors
 /// If the socket cannot be registered with the running runtime, or fails.
@@ -79,6 +79,9 @@ pub(crate) async fn drive_quic(
     } = listener;
     let mut endpoint = Endpoint::new(driver, (socket, handover), tls, options, status)?;
     loop {
+        if endpoint.is_over() {
+            return Ok(());
+        }
         if endpoint.turn(now())? {
             yield_cpu().await;
             continue;
@@ -93,7 +96,7 @@ pub(crate) async fn drive_quic(
             }
         };
         tokio::select! {
-            ready = socket.readable() => ready?,
+            ready = socket.readable(), if endpoint.is_reading() => ready?,
             ready = socket.writable(), if is_blocked => ready?,
             () = wakes.rung(), if !is_blocked => {}
             () = timeout => {}

@@ -12,6 +12,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub struct Status {
     is_stopped: Cell<bool>,
+    is_handed_over: Cell<bool>,
     connections: Cell<usize>,
 }
 
@@ -21,11 +22,25 @@ impl Status {
         self.is_stopped.set(true);
     }
 
+    /// Leaves the socket to another process from now on: packets are sent, but not read any more.
+    pub fn hand_over(&self) {
+        self.stop();
+        self.is_handed_over.set(true);
+    }
+
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.is_handed_over.get()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.connections.get() == 0
+    }
+
     /// Waits until all connections are closed, at most for `within`. A process that ends earlier leaves its clients without
     /// a word, because the kernel sends nothing for it.
     pub async fn settled(&self, within: Duration) {
         let end = Instant::now() + within;
-        while self.connections.get() > 0 && Instant::now() < end {
+        while !self.is_settled() && Instant::now() < end {
             sleep(POLL_INTERVAL).await;
         }
     }

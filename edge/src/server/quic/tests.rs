@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::supervisor::Supervisor;
-use quinn::{ConnectionError, TransportErrorCode, VarInt};
+use quinn::{ConnectionError, Endpoint as Client, TransportErrorCode, VarInt};
+use tokio::sync::watch;
 
 use super::*;
 use crate::conn::transport::Transport;
@@ -77,6 +78,27 @@ fn a_close_by_the_edge_arrives_with_its_code_after_all_messages() {
         quic.rig
             .until(|| quic.rig.conns.is_empty().then_some(()))
             .await;
+    });
+}
+
+#[test]
+fn a_socket_that_is_handed_over_is_read_no_more_and_its_clients_are_closed() {
+    with(Setup::default(), async |quic| {
+        let mut peer = quic.open().await;
+        let conn = opened(&quic).await;
+        quic.rig.conns.clone().close(conn, ErrorKind::GoingAway);
+        quic.status.hand_over();
+        let close = peer.next().await.unwrap();
+        assert_eq!((close.0, &close.1[..2]), (0x88, [0x03, 0xF4].as_slice()));
+        // Packets wait for the other process.
+        let endpoint = Client::client(([127, 0, 0, 1], 0).into()).unwrap();
+        let connecting = endpoint.connect_with(quic.config(NATIVE), quic.addr, "localhost");
+        let from = endpoint.local_addr().unwrap();
+        let mut packet = [0; 2048];
+        let mut read = || Some(quic.copy.recv_from(&mut packet).ok()?.1);
+        quic.rig.until(|| (read()? == from).then_some(())).await;
+        drop(connecting);
+        assert_eq!(peer.closed().await.0, 1012);
     });
 }
 
@@ -299,7 +321,7 @@ fn a_connection_survives_a_new_address_on_another_shard() {
             .drain(..)
             .map(|listener| {
                 let shard = rig::echo(&supervisor);
-                shard.serve_quic(listener, &supervisor);
+                shard.serve_quic(listener, &supervisor, watch::channel(true).1);
                 shard
             })
             .collect();

@@ -10,6 +10,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 use rustls::version;
+use tokio::sync::watch;
 
 use crate::server::Server;
 use crate::server::connections::Connections;
@@ -35,6 +36,8 @@ pub(super) const OPTIONS: QuicOptions = QuicOptions {
 pub(super) struct Quic {
     pub(super) rig: Rig,
     pub(super) addr: SocketAddr,
+    /// The socket, as another process has it.
+    pub(super) copy: std::net::UdpSocket,
     pub(super) status: Rc<Status>,
     pub(super) tls: Tls,
     pub(super) certificate: CertificateDer<'static>,
@@ -85,10 +88,14 @@ pub(super) fn with(setup: Setup, test: impl AsyncFnOnce(Quic)) {
     run(setup, async |rig| {
         let listener = bind(&tls, 1).remove(0);
         let addr = listener.socket.local_addr().unwrap();
-        let status = rig.server.serve_quic(listener, &Supervisor::default());
+        let copy = listener.socket.try_clone().unwrap();
+        let status =
+            rig.server
+                .serve_quic(listener, &Supervisor::default(), watch::channel(true).1);
         let quic = Quic {
             rig,
             addr,
+            copy,
             status,
             tls,
             certificate,

@@ -1,0 +1,16 @@
+//! What the service manager is told: `Type=notify` of systemd. Without one (no `NOTIFY_SOCKET`) nothing is sent.
+
+use sd_notify::NotifyState;
+
+/// Says that the process has started, and that it is the main process of its service: after an upgrade in place the service
+/// manager knows only the earlier one.
+pub fn ready() {
+    let main = NotifyState::MainPid(std::process::id());
+    send(&[NotifyState::Ready, main]);
+}
+
+fn send(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}

@@ -1,0 +1,21 @@
+//! An upgrade in place: a new process takes the listening sockets of the one that runs, starts to accept, and only then
+//! tells it to drain. No connection is refused or reset meanwhile, because each socket, with its queue, is open in one of
+//! the two at any time.
+//!
+//! [`Takeover`] is the side of the new process, [`Offer`] that of the one that runs. They speak over a Unix socket at
+//! `upgrade.socket`. A new process that ends before it is ready changes nothing.
+
+mod sockets;
+
+mod error;
+
+mod wire;
+
+mod takeover;
+
+mod offer;
+
+pub use error::UpgradeError;
+pub use offer::Offer;
+pub use sockets::Sockets;
+pub use takeover::Takeover;

@@ -1,0 +1,77 @@
+//! Listening sockets that come from another process.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::error::UpgradeError;
+use crate::server::listen::HandedOver;
+
+/// Open sockets, each named by the configuration key of its address, such as `edge.listen`. Several may have one name: one
+/// per shard.
+#[derive(Debug, Default)]
+pub struct Sockets(Vec<HandedOver>);
+
+impl Sockets {
+    /// Adds a copy of a socket.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub(crate) fn push_copy(
+        &mut self,
+        name: &'static str,
+        socket: impl AsFd,
+    ) -> std::io::Result<()> {
+        self.push(name, socket.as_fd().try_clone_to_owned()?);
+        Ok(())
+    }
+
+    /// Adds a socket.
+    pub(crate) fn push(&mut self, name: impl Into<String>, file: OwnedFd) {
+        let name = name.into();
+        self.0.push(HandedOver { name, file });
+    }
+
+    /// Takes the sockets of this name.
+    pub(crate) fn take(&mut self, name: &str) -> Vec<HandedOver> {
+        self.0
+            .extract_if(.., |socket| socket.name == name)
+            .collect()
+    }
+
+    /// All sockets.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &HandedOver> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The sockets that the service manager has opened (`LISTEN_FDS`), by the names that it gives them (`LISTEN_FDNAMES`).
+    ///
+    /// # Errors
+    /// If its variables are malformed.
+    pub(crate) fn activated() -> Result<Self, UpgradeError> {
+        let mut sockets = Self::default();
+        for (name, file) in sd_listen_fds::get().map_err(|_| UpgradeError::Activation)? {
+            let file = file.into_std();
+            // Children do not need it.
+            fcntl_setfd(&file, FdFlags::CLOEXEC).map_err(|_| UpgradeError::Activation)?;
+            sockets.push(name.unwrap_or_default(), file);
+        }
+        Ok(sockets)
+    }
+
+    /// Closes the sockets that nothing has taken, and logs their names.
+    pub(crate) fn close_rest(self) {
+        for HandedOver { name, .. } in self.0 {
+            tracing::warn!(
+                name,
+                "a socket was handed over that this configuration does not use: it is closed. A socket is named by the key of \
+                 its address, for example FileDescriptorName=edge.listen, and has that address"
+            );
+        }
+    }
+}

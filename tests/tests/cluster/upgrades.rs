@@ -1,0 +1,266 @@
+//! Edges are replaced by new processes while clients connect and play.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use futures_util::StreamExt as _;
+use grandstand_harness::child::Child;
+use grandstand_harness::client::{Client, Door};
+use grandstand_harness::nats::{NatsServer, TempDir};
+use grandstand_harness::ports::Port;
+use grandstand_harness::process::{PATIENCE, Process, Start};
+use grandstand_harness::programs;
+use grandstand_harness::rig::Plan;
+use grandstand_harness::site::{self, everywhere, token};
+
+use serde_json::json;
+use tokio::net::UnixDatagram;
+use tokio::task::JoinSet;
+
+const ROOM: &str = "relay-1";
+/// Clients that connect, are welcomed, and leave, over and over.
+const VISITORS: usize = 8;
+const UPGRADES: u16 = 10;
+
+/// NATS, a worker, and an edge that can be replaced.
+struct Upgradable {
+    edge: Process,
+    folder: TempDir,
+    _worker: Process,
+    nats: NatsServer,
+}
+
+impl Upgradable {
+    async fn start() -> Self {
+        let nats = NatsServer::start().await;
+        let plan = Plan {
+            partitions: 8,
+            ..Plan::default()
+        };
+        let worker = Process::start(plan.worker(&nats.url(), "worker"), false).await;
+        let folder = TempDir::new("upgrades");
+        let start = site::edge(&nats.url())
+            .flag("--log", "info")
+            .env("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", 8)
+            .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 300)
+            .env(
+                "GRANDSTAND_EDGE_UPGRADE_SOCKET",
+                folder.path().join("edge.sock").display(),
+            );
+        Self {
+            edge: Process::start(start, true).await,
+            folder,
+            _worker: worker,
+            nats,
+        }
+    }
+
+    fn door(&self, player: &str) -> Door {
+        Door::new(self.edge.address()).token(&token(player, 3600, &everywhere()))
+    }
+
+    /// Replaces the edge, and waits for the end of the earlier process.
+    async fn upgrade(&mut self, change: impl FnOnce(Start) -> Start) {
+        let mut old = self.edge.start_beside(change).unwrap();
+        let ended = old.try_ended(PATIENCE).await;
+        let log = self.edge.log_tail();
+        assert!(
+            ended.is_some_and(|status| status.success()),
+            "{ended:?}, the new process:\n{log}"
+        );
+        assert_eq!(self.edge.status(), None, "{log}");
+    }
+
+    /// The edge that runs goes on after a new process that ended.
+    async fn keep(&mut self, old: Child) {
+        drop(self.edge.put_back(old));
+        let mut client = Client::connect(self.door("kate")).await;
+        client.join(ROOM, json!({})).await;
+        client.input(ROOM, json!(0)).await;
+        client.until_answered(ROOM).await;
+        assert!(self.edge.is_ready().await);
+    }
+}
+
+/// Connects over and over until `stop`. Each connection must be upgraded and welcomed.
+async fn visit(door: Door, stop: Arc<AtomicBool>, visits: Arc<AtomicU64>) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut socket = door
+            .try_open()
+            .await
+            .expect("a connection is refused or reset");
+        let first = socket.next().await.expect("a message").expect("no reset");
+        assert!(first.to_text().unwrap().contains("welcome"), "{first}");
+        visits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Plays until `stop`, and moves whenever the edge says so or closes. Returns the number of inputs.
+async fn play(door: Door, stop: Arc<AtomicBool>) -> u64 {
+    let address: SocketAddr = door.address;
+    let mut client = Client::connect(door).await;
+    client.join(ROOM, json!({})).await;
+    let mut sent = 0;
+    loop {
+        let room = &client.rooms[ROOM];
+        let is_answered = room.unanswered() == 0;
+        if is_answered && stop.load(Ordering::Relaxed) {
+            assert_eq!((room.acked, room.rejected.len(), room.busy), (sent, 0, 0));
+            return sent;
+        }
+        if is_answered && room.is_shown() {
+            sent += 1;
+            client.input(ROOM, json!(sent)).await;
+        } else if client.next().await.is_none() {
+            client.reconnect(address).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn ten_upgrades_under_load_refuse_and_reset_no_connection() {
+    let mut site = Upgradable::start().await;
+    let (stop, visits) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+    let mut visitors = JoinSet::new();
+    for visitor in 0..VISITORS {
+        let door = site.door(&format!("v{visitor}"));
+        visitors.spawn(visit(door, Arc::clone(&stop), Arc::clone(&visits)));
+    }
+    let player = tokio::spawn(play(site.door("alice"), Arc::clone(&stop)));
+    for round in 0..UPGRADES {
+        let before = visits.load(Ordering::Relaxed);
+        // As many shards as sockets, more, and fewer.
+        let shards = [2, 4, 1][usize::from(round % 3)];
+        site.upgrade(|start| start.replace_flag("--shards", shards))
+            .await;
+        // Clients reach the new process.
+        while visits.load(Ordering::Relaxed) == before {
+            if let Some(failed) = visitors.try_join_next() {
+                failed.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    while let Some(visited) = visitors.join_next().await {
+        visited.unwrap();
+    }
+    let sent = player.await.unwrap();
+    println!(
+        "{} connections, {sent} inputs",
+        visits.load(Ordering::Relaxed)
+    );
+    let mut bob = Client::connect(site.door("bob")).await;
+    bob.join(ROOM, json!({})).await;
+    bob.until("all inputs show", |c| c.rooms[ROOM].view["count"] == sent)
+        .await;
+}
+
+#[tokio::test]
+async fn a_new_process_that_fails_changes_nothing() {
+    let mut site = Upgradable::start().await;
+    let nobody = Port::take();
+    let nowhere = format!("nats://{}", nobody.address());
+    let (timeout, url) = ("GRANDSTAND_EDGE_CLUSTER_CONNECT_TIMEOUT_S", "--nats");
+    // It never reaches NATS.
+    let mut old = site
+        .edge
+        .start_beside(|start| start.replace_flag(url, &nowhere).env(timeout, 1))
+        .unwrap();
+    let ended = site.edge.try_ended(PATIENCE).await.unwrap();
+    assert_eq!(ended.code(), Some(69), "{}", site.edge.log_tail());
+    assert_eq!(old.status(), None);
+    site.keep(old).await;
+    // It is killed while it waits.
+    let old = site
+        .edge
+        .start_beside(|start| start.env(timeout, 0))
+        .unwrap();
+    while !site.edge.log_text().contains("taking over") {
+        tokio::task::yield_now().await;
+    }
+    site.edge.kill9();
+    site.keep(old).await;
+    // Its configuration is wrong.
+    let old = site
+        .edge
+        .start_beside(|start| start.replace_flag("--shards", 5000))
+        .unwrap();
+    let ended = site.edge.try_ended(PATIENCE).await.unwrap();
+    assert_eq!(ended.code(), Some(78), "{}", site.edge.log_tail());
+    site.keep(old).await;
+    // It is right.
+    let nats = site.nats.url();
+    site.upgrade(|start| start.replace_flag("--shards", 2).replace_flag(url, &nats))
+        .await;
+    let kept = site.folder.path().join("edge.sock");
+    site.edge.term();
+    assert!(site.edge.ended().await.success());
+    assert!(!kept.exists());
+}
+
+/// An edge to which a service manager has handed `socket` over as `edge.listen`.
+fn activated(nats: &str, socket: impl Into<OwnedFd>, listen: SocketAddr) -> Command {
+    let script = r#"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=edge.listen exec "$0" "$@" 3<&0"#;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .arg(programs::grandstand().unwrap())
+        .args([
+            "edge",
+            "--nats",
+            nats,
+            "--shards",
+            "2",
+            "--admin",
+            "127.0.0.1:0",
+        ])
+        .args(["--listen", &listen.to_string()])
+        .env("GRANDSTAND_EDGE_AUTH_SECRET", site::SECRET)
+        .stdin(Stdio::from(socket.into()))
+        .stderr(Stdio::piped());
+    command
+}
+
+#[tokio::test]
+async fn a_service_manager_hands_sockets_over() {
+    let nats = NatsServer::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = listener.local_addr().unwrap();
+    let folder = TempDir::new("notified");
+    let manager = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let mut edge = activated(&nats.url(), listener, listen)
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .spawn()
+        .unwrap();
+    // Clients wait in the queue while the edge starts.
+    let door = Door::new(listen).token(&token("alice", 3600, &everywhere()));
+    let opened = tokio::time::timeout(PATIENCE, door.try_open()).await;
+    let mut told = [0; 256];
+    let notified = tokio::time::timeout(PATIENCE, manager.recv(&mut told)).await;
+    let pid = edge.id();
+    edge.kill().unwrap();
+    edge.wait().unwrap();
+    opened.unwrap().unwrap();
+    let told = std::str::from_utf8(&told[..notified.unwrap().unwrap()]).unwrap();
+    assert_eq!(told, format!("READY=1\nMAINPID={pid}\n"));
+
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = datagrams.local_addr().unwrap();
+    let mut edge = activated(&nats.url(), datagrams, listen);
+    let output = tokio::task::spawn_blocking(move || edge.output().unwrap());
+    let output = tokio::time::timeout(PATIENCE, output)
+        .await
+        .unwrap()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.contains("edge.listen") && last.contains("datagram"),
+        "{text}"
+    );
+}
