@@ -13,7 +13,7 @@ mod worker;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use grandstand_common::bus::Bus;
+use grandstand_common::bus::{Bus, Role};
 use grandstand_common::exit::{self, Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
@@ -72,6 +72,15 @@ async fn drive(
     frame.log.register(&mut registry);
     status.answer_within(settings.edge.answer_within());
     let worker = settings.worker(&bus, supervisor);
+    // The worker's connection creates the cluster that the edge waits for.
+    let worker_bus = match &bus {
+        BusSource::Shared(bus) => bus.clone(),
+        BusSource::Nats => {
+            let (cluster, watched) = (&settings.edge.cluster, (&worker_component, supervisor));
+            let started = cluster.start(&worker.name, Role::Worker, watched).await;
+            started.map_err(|e| Failure::new(e.exit(), e.to_string()))?
+        }
+    };
     worker.metrics.register(&mut registry);
     let options = EdgeOptions {
         bus: bus.clone(),
@@ -99,12 +108,7 @@ async fn drive(
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let names = games.names().collect();
     let used = bus.clone();
-    let mut worker = WorkerThread::start(
-        &settings.edge.cluster,
-        (bus, games),
-        worker,
-        worker_component,
-    )?;
+    let mut worker = WorkerThread::start((worker_bus, games), worker, worker_component)?;
     let banner = Banner {
         program: std::env::args().next().unwrap_or_default(),
         games: names,

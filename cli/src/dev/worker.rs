@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use grandstand_common::bus::Role;
-use grandstand_common::cluster::ClusterSettings;
+use grandstand_common::bus::Bus;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::Component;
 use grandstand_common::process::drain;
 use grandstand_common::supervisor::Supervisor;
-use grandstand_edge::process::BusSource;
 use grandstand_game::Games;
 use grandstand_worker::process::{self, WorkerSettings};
 use tokio::sync::oneshot;
@@ -25,14 +23,12 @@ pub(super) struct WorkerThread {
 impl WorkerThread {
     /// Starts the worker. [`Self::ended`] returns later failures.
     pub(super) fn start(
-        cluster: &ClusterSettings,
-        (bus, games): (BusSource, Games),
+        (bus, games): (Bus, Games),
         settings: WorkerSettings,
         status: Component,
     ) -> Result<Self, Failure> {
         let (signal, watch) = drain::channel();
         let (ending, ended) = oneshot::channel();
-        let cluster = cluster.clone();
         let supervisor: Supervisor = settings.supervisor.clone();
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,17 +36,6 @@ impl WorkerThread {
                 .build()
                 .map_err(|e| internal(&e))?;
             runtime.block_on(async {
-                let bus = match bus {
-                    BusSource::Shared(bus) => bus,
-                    BusSource::Nats => cluster
-                        .start(
-                            &settings.name,
-                            Role::Worker,
-                            (&status, &settings.supervisor),
-                        )
-                        .await
-                        .map_err(|e| Failure::new(e.exit(), e.to_string()))?,
-                };
                 process::run(bus, games, settings, watch, status)
                     .await
                     .map_err(|e| internal(&e))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use grandstand_common::bus::{Bus, BusOptions};
 use grandstand_harness::client::{Client, Door};
 use grandstand_harness::nats::NatsServer;
-use grandstand_harness::process::{PATIENCE, Process, get};
+use grandstand_harness::process::{PATIENCE, Process, Start, get};
 use grandstand_harness::rig::Plan;
 use grandstand_harness::site::{everywhere, token};
 use serde_json::{Value, json};
@@ -110,4 +110,26 @@ async fn an_edge_waits_until_a_worker_has_created_the_cluster() {
     let mut edge = edge;
     edge.try_ready(PATIENCE).await.unwrap();
     drop(worker);
+}
+
+#[tokio::test]
+async fn dev_on_a_new_nats_creates_the_cluster_of_its_name() {
+    let nats = NatsServer::start().await;
+    let dev = Start::grandstand("dev")
+        .flag("--nats", nats.url())
+        .env("GRANDSTAND_EDGE_CLUSTER_NAME", "mine");
+    let dev = Process::start(dev, true).await;
+    let door = Door {
+        query: "user=alice".to_owned(),
+        ..Door::new(dev.address())
+    };
+    let mut client = Client::connect(door).await;
+    client.join("relay-1", json!({})).await;
+    client.input("relay-1", json!(1)).await;
+    client.until_answered("relay-1").await;
+    let streams = streams(&nats).await;
+    assert!(
+        streams.iter().any(|(name, _)| name == "KV_mine_leases"),
+        "{streams:?}"
+    );
 }
