@@ -52,7 +52,7 @@ impl Clients {
                     self.server.context.connections.wake(key);
                 }
             }
-            Event::Stream(event) => self.on_stream(session, event, now),
+            Event::Stream(event) => self.on_stream(session, event),
             Event::DatagramReceived => {
                 let mut conn = session.conn.borrow_mut();
                 while conn.proto.datagrams().recv().is_some() {}
@@ -61,7 +61,7 @@ impl Clients {
         }
     }
 
-    fn on_stream(&self, session: &mut Session, event: StreamEvent, now: Instant) {
+    fn on_stream(&self, session: &mut Session, event: StreamEvent) {
         let connections = &self.server.context.connections;
         let of = |session: &Session, id: StreamId| match session.stage {
             Stage::Open(key, streams) => Some((key, streams, streams.frames == id)),
@@ -96,14 +96,9 @@ impl Clients {
                     connections.wake(key);
                 }
                 Some(_) => {}
-                None if session.on_finished(id) => session.close(now),
-                None => {}
+                None => session.on_finished(id),
             },
-            StreamEvent::Finished { id } => {
-                if session.on_finished(id) {
-                    session.close(now);
-                }
-            }
+            StreamEvent::Finished { id } => session.on_finished(id),
             StreamEvent::Available { .. } => {}
         }
     }

@@ -294,7 +294,7 @@ impl Endpoint {
         let Some(mut session) = self.sessions.get_mut(handle.0).and_then(Option::take) else {
             return;
         };
-        let was_over = session.is_over();
+        let was_settled = session.is_settled();
         let conn = Rc::clone(&session.conn);
         conn.borrow_mut().is_queued = false;
         loop {
@@ -307,12 +307,12 @@ impl Endpoint {
         self.clients.advance(&mut session, handle, now);
         if std::mem::take(&mut conn.borrow_mut().is_ending) {
             session.end();
-            if let Stage::Ending(left) = &session.stage {
-                match left.is_empty() {
-                    true => session.close(now),
-                    false => session.deadline = Some(now + CLOSE_GRACE),
-                }
+            if let Stage::Ending(_) = session.stage {
+                session.deadline = Some(now + CLOSE_GRACE);
             }
+        }
+        if session.is_to_close() {
+            session.close(now);
         }
         if session.deadline.is_some_and(|deadline| deadline <= now) {
             self.clients.on_late(&mut session, now);
@@ -324,7 +324,7 @@ impl Endpoint {
             }
         }
         self.transmit(handle, &mut conn, now);
-        if session.is_over() && !was_over {
+        if session.is_settled() && !was_settled {
             self.status.on_end();
         }
         self.arm(&mut session, handle, &mut conn);

@@ -30,7 +30,8 @@ pub(super) enum Stage {
     WebTransport(WebTransport),
     /// The client is connected: its key, and its streams.
     Open(ConnKey, Streams),
-    /// The edge has ended the streams, and waits until the client has acknowledged them.
+    /// The edge has ended the streams, of which the client has not acknowledged these. A client with WebTransport then closes
+    /// the connection itself: browsers forget why the session has ended if the edge is faster.
     Ending(SmallVec<[StreamId; 2]>),
     /// Nothing more is exchanged but the packets that close the connection.
     Over,
@@ -159,13 +160,16 @@ impl Session {
         self.stage = Stage::Ending(left);
     }
 
-    /// Notes that a stream needs nothing more. Returns whether the connection is to be closed.
-    pub(super) fn on_finished(&mut self, stream: StreamId) -> bool {
-        let Stage::Ending(left) = &mut self.stage else {
-            return false;
-        };
-        left.retain(|id| *id != stream);
-        left.is_empty()
+    /// Notes that the client has acknowledged the end of a stream, or does not want the rest of it.
+    pub(super) fn on_finished(&mut self, stream: StreamId) {
+        if let Stage::Ending(left) = &mut self.stage {
+            left.retain(|id| *id != stream);
+        }
+    }
+
+    /// Whether the connection is to be closed now.
+    pub(super) fn is_to_close(&self) -> bool {
+        !self.is_http3 && matches!(&self.stage, Stage::Ending(left) if left.is_empty())
     }
 
     /// Closes the connection.
@@ -200,9 +204,13 @@ impl Session {
         }
     }
 
-    /// Whether nothing more is exchanged.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
+    /// Whether the client knows that it is disconnected.
+    pub(super) fn is_settled(&self) -> bool {
+        match &self.stage {
+            Stage::Over => true,
+            Stage::Ending(left) => left.is_empty(),
+            _ => false,
+        }
     }
 }
 
