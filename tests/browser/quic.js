@@ -38,7 +38,8 @@ try {
   assert.deepEqual(told.updates, [1, 2, 3].map((n) => ({ from: "alice", data: { n } })), "bob sees alice's inputs in order");
   assert.equal(told.acked, 3, "all inputs are acked");
   assert.equal(told.large, 60_000, "a large message passes");
-  assert.deepEqual(told.live, { cursor: [1, 2] }, "a live message arrives");
+  const live = { data: { cursor: [1, 2] }, datagram: true, numbered: true };
+  assert.deepEqual(told.live, live, "a live message arrives as a datagram");
   assert.equal(told.closed.closeCode, 4009, "the session tells why it was closed");
   assert.equal(told.closed.reason, "replaced");
   assert.deepEqual(told.refused, ["unauthenticated", 4001], "a client without a token is refused");
@@ -64,6 +65,7 @@ async function play({ address, hash, room }) {
       client.stream = await client.session.createBidirectionalStream();
       client.writer = client.stream.writable.getWriter();
       client.read().catch(() => {});
+      client.receive().catch(() => {});
       await client.next((m) => m.type === "welcome" || m.type === "error");
       return client;
     }
@@ -95,6 +97,15 @@ async function play({ address, hash, room }) {
       }
     }
 
+    async receive() {
+      const reader = this.session.datagrams.readable.getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        this.take({ ...JSON.parse(new TextDecoder().decode(value.slice(value[1] === 126 ? 4 : 2))), datagram: true });
+      }
+    }
+
     take(message) {
       this.messages.push(message);
       this.waiting = this.waiting.filter(({ which, found }) => !(which(message) && (found(message), true)));
@@ -108,7 +119,7 @@ async function play({ address, hash, room }) {
 
   const [alice, bob] = [await Client.connect("user=alice"), await Client.connect("user=bob")];
   for (const client of [alice, bob]) {
-    await client.send({ type: "join", room });
+    await client.send({ type: "join", room, datagrams: true });
     await client.next((m) => m.type === "snapshot");
   }
   for (const n of [1, 2, 3]) await alice.send({ type: "input", room, seq: n, data: { n } });
@@ -131,7 +142,7 @@ async function play({ address, hash, room }) {
     updates,
     acked: ack.seq,
     large: large.data.data.length,
-    live: live.data,
+    live: { data: live.data, datagram: live.datagram, numbered: Number.isInteger(live.n) },
     closed: { closeCode: closed.closeCode, reason: closed.reason },
     refused,
     notFound,

@@ -96,6 +96,46 @@ async def new_addresses():
     await peer.close()
 
 
+async def datagrams():
+    """Live messages are datagrams with growing numbers for a client that wants them, and large ones come on the stream."""
+    for url in (URL, SESSION):
+        name = f"relay-{secrets.token_hex(6)}"
+        alice, bob = [await (await Peer.connect(user, url)).welcomed() for user in ("alice", "bob")]
+        await alice.join(name, datagrams=True)
+        await bob.join(name)
+        for peer in (alice, bob):
+            await peer.until(lambda: peer.rooms[name].view is not None, "a snapshot")
+        connection = alice.socket.connection
+        for n in range(3):
+            await bob.send(type="live", room=name, data={"cursor": n})
+        await bob.send(type="live", room=name, data="x" * 5000)
+        large = await alice.message(lambda m: m["type"] == "live")
+        rule(large["data"] == "x" * 5000, "a large message comes on the stream", large)
+        for _ in range(WAIT_S * 100):
+            if len(connection.datagrams) == 3:
+                break
+            await asyncio.sleep(0.01)
+        received = [quic.split(bytearray(datagram)) for datagram in connection.datagrams]
+        messages = [json.loads(payload) for _, payload in received]
+        rule(sorted(m["data"]["cursor"] for m in messages) == [0, 1, 2], "three datagrams arrive", messages)
+        numbers = [m["n"] for m in sorted(messages, key=lambda m: m["data"]["cursor"])]
+        rule(numbers == sorted(set(numbers)), "the numbers grow", numbers)
+        # In the other direction.
+        payload = quic.frame(quic.TEXT, json.dumps({"type": "live", "room": name, "data": "up"}).encode())
+        if connection.http:
+            connection.http.send_datagram(connection.session, payload)
+        else:
+            connection._quic.send_datagram_frame(payload)
+        connection.transmit()
+        await bob.message(lambda m: m["type"] == "live" and m["data"] == "up")
+        for peer in (alice, bob):
+            await peer.close()
+
+
+def test_datagrams():
+    asyncio.run(datagrams())
+
+
 def test_refused_tokens():
     asyncio.run(refused_tokens())
 
@@ -117,4 +157,4 @@ def test_new_addresses():
 
 
 if __name__ == "__main__":
-    main([test_refused_tokens, test_refused_sessions, test_first_messages, test_byte_by_byte, test_new_addresses])
+    main([test_datagrams, test_refused_tokens, test_refused_sessions, test_first_messages, test_byte_by_byte, test_new_addresses])

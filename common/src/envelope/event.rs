@@ -50,7 +50,12 @@ pub enum ServerEvent {
     /// Data for this player only.
     Direct { room: RoomId, data: Data },
     /// A lossy message.
-    Live { room: RoomId, data: Data },
+    Live {
+        room: RoomId,
+        data: Data,
+        /// Its number, in datagrams.
+        n: Option<u64>,
+    },
     /// All inputs up to `seq` are stored and processed.
     Ack { room: RoomId, seq: u64 },
     /// The game refused an input.
@@ -166,9 +171,10 @@ impl From<&ServerMessage<'_>> for ServerEvent {
                 room: room.clone(),
                 data: data.clone(),
             },
-            ServerMessage::Live { room, data } => Self::Live {
+            ServerMessage::Live { room, data, n } => Self::Live {
                 room: room.clone(),
                 data: data.clone(),
+                n,
             },
             ServerMessage::Ack { room, seq } => Self::Ack {
                 room: room.clone(),

@@ -174,6 +174,8 @@ pub struct Join {
     pub client: Option<String>,
     /// The number of times that this page has connected.
     pub attempt: u32,
+    /// Live messages of the room may come as datagrams.
+    pub datagrams: bool,
 }
 
 /// The `id`, room and `seq` of a message that an error answers, as far as they can be read.
@@ -276,6 +278,8 @@ pub enum ServerMessage<'a> {
         room: &'a RoomId,
         /// The data.
         data: &'a Data,
+        /// The number among the live messages of the room, in datagrams.
+        n: Option<u64>,
     },
     /// All inputs up to `seq` are stored and processed.
     Ack {

@@ -27,6 +27,12 @@ pub trait Transport {
     /// up to twice its cap; beyond that the connection is closed with `too_slow`.
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
+    /// Sends one whole frame as a datagram, which may be lost, and may arrive out of order. Returns whether the connection can
+    /// do that with a frame of this size.
+    fn send_datagram(&mut self, _conn: ConnKey, _frame: &Bytes) -> bool {
+        false
+    }
+
     /// Whether the socket has accepted all frames, so that [`send`](Self::send) goes straight to it. If it has not,
     /// `Core::handle_drained` follows once it has.
     fn is_drained(&self, conn: ConnKey) -> bool;

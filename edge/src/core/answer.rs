@@ -91,13 +91,18 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
-        answer.since = membership.request.take().and_then(|request| request.since);
+        let request = membership.request.take();
+        let wants_datagrams = request.as_ref().is_some_and(|request| request.datagrams);
+        answer.since = request.and_then(|request| request.since);
         match membership.slot {
             Some(slot) => lane_state.clients_mut().mark_current(slot),
-            None => membership.slot = Some(lane_state.clients_mut().add_member(conn, format)),
+            None => {
+                let clients = lane_state.clients_mut();
+                membership.slot = Some(clients.add_member(conn, format, wants_datagrams));
+            }
         }
         // Those that wait are older: the answer has the latest of them.
-        lane_state.clients_mut().drop_private(conn);
+        lane_state.clients_mut().take_private(conn);
         sessions.answer(membership.session, &mut answer.private, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
@@ -123,6 +128,7 @@ pub(super) fn postpone(
             id: None,
             since,
             joined_sent: true,
+            datagrams: false,
             due: None,
         })
     });

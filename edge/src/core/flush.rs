@@ -10,6 +10,7 @@ use super::crowd;
 use super::delivery;
 use super::effects::{Answer, ClientAction, Effects};
 use super::ids::LaneKey;
+use super::rooms::frame_log::Outgoing;
 use super::state::Hub;
 use crate::codec;
 use crate::conn::key::ConnKey;
@@ -179,12 +180,19 @@ fn flush_lane(
     let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
     let mut written = 0;
     let clients = room.lane_mut(at.lane).clients_mut();
-    let clean = clients.flush(budget, cap, |conn, frames| {
-        let Some(frames) = frames else {
-            unreached.push(conn);
-            return false;
-        };
+    let clean = clients.flush(budget, cap, |conn, outgoing| {
         written += 1;
+        let frames = match outgoing {
+            Outgoing::Frames(frames) => frames,
+            Outgoing::Missed => {
+                written -= 1;
+                unreached.push(conn);
+                return false;
+            }
+            Outgoing::Datagram(frame) if transport.send_datagram(conn, frame) => return true,
+            // It may be late, but it is not too large for the stream.
+            Outgoing::Datagram(frame) => frame,
+        };
         let full = transport.send(conn, frames) == SendStatus::Full;
         if full {
             slow.push(conn);

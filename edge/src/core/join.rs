@@ -47,6 +47,7 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
         id: to.id,
         since: join.since.zip(join.epoch.clone()),
         joined_sent: false,
+        datagrams: join.datagrams,
         due: None,
     });
     let key = hub.rooms.find(join.room.as_str());

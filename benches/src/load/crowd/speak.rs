@@ -25,6 +25,7 @@ impl Crowd {
                     params: self.params(role),
                     client: None,
                     attempt: 0,
+                    datagrams: false,
                 };
                 Some(ClientKind::Join(join))
             });

@@ -69,6 +69,7 @@ fn join(fields: &Fields<'_>) -> Result<Join, MessageError> {
         attempt: attempt
             .try_into()
             .map_err(|_| MessageError::bad_message("`attempt` must be an integer below 2^32"))?,
+        datagrams: fields.flag(Field::Datagrams)?,
     })
 }
 
@@ -137,6 +138,7 @@ fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {
         "live" => ServerEvent::Live {
             room: fields.room()?,
             data: fields.data()?,
+            n: fields.integer(Field::N)?,
         },
         "ack" => ServerEvent::Ack {
             room: fields.room()?,

@@ -67,7 +67,10 @@ pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut 
             .integer("prev", prev)
             .data(data),
         ServerMessage::Direct { room, data } => Object::open("direct", out).room(room).data(data),
-        ServerMessage::Live { room, data } => Object::open("live", out).room(room).data(data),
+        ServerMessage::Live { room, data, n } => Object::open("live", out)
+            .room(room)
+            .maybe("n", n)
+            .data(data),
         ServerMessage::Ack { room, seq } => Object::open("ack", out).room(room).integer("seq", seq),
         ServerMessage::Reject {
             room,
@@ -145,7 +148,8 @@ fn put_join<'b, B: BufMut>(object: Object<'b, B>, join: &Join) -> Object<'b, B> 
         .maybe_text("epoch", join.epoch.as_deref())
         .maybe_text("role", join.role.map(Role::as_str))
         .maybe_text("client", join.client.as_deref())
-        .maybe("attempt", (join.attempt > 0).then_some(join.attempt.into()));
+        .maybe("attempt", (join.attempt > 0).then_some(join.attempt.into()))
+        .flag("datagrams", join.datagrams);
     if let Some(params) = &join.params {
         object.key("params");
         object.0.put_slice(params);
@@ -186,6 +190,14 @@ impl<'b, B: BufMut> Object<'b, B> {
             Some(value) => self.integer(name, value),
             None => self,
         }
+    }
+
+    fn flag(mut self, name: &str, value: bool) -> Self {
+        if value {
+            self.key(name);
+            self.0.put_slice(b"true");
+        }
+        self
     }
 
     fn text(mut self, name: &str, value: &str) -> Self {

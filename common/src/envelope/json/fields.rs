@@ -41,7 +41,7 @@ macro_rules! fields {
 
 fields!(
     Type "type", Id "id", Room "room", Since "since", Epoch "epoch", Role "role", Params "params", Client "client",
-    Attempt "attempt", Seq "seq", Data "data", DataB64 "data_b64", Token "token",
+    Attempt "attempt", Datagrams "datagrams", N "n", Seq "seq", Data "data", DataB64 "data_b64", Token "token",
     Connection "connection", Edge "edge", Protocol "protocol", HeartbeatMs "heartbeat_ms", Limits "limits",
     Features "features", Instance "instance", LastSeq "last_seq", Code "code", Version "version", Prev "prev",
     Message "message", Players "players", PlayerCount "player_count", Viewers "viewers", TimeMs "time_ms",
@@ -139,6 +139,18 @@ impl<'a> Fields<'a> {
         let value = text.parse().ok().or_else(|| check::whole(text));
         let value = value.ok_or_else(|| check::not_an_integer(field.name()))?;
         check::integer(field.name(), value).map(Some)
+    }
+
+    /// A value that is `false` unless it is given.
+    pub(super) fn flag(&self, field: Field) -> Result<bool, MessageError> {
+        match self.raw(field).map(RawValue::get) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => {
+                let message = format!("`{}` must be true or false", field.name());
+                Err(MessageError::bad_message(&message))
+            }
+        }
     }
 
     pub(super) fn text(&self, field: Field) -> Result<Option<Cow<'a, str>>, MessageError> {

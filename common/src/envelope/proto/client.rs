@@ -57,6 +57,7 @@ fn join(join: messages::Join) -> Result<Join, MessageError> {
         },
         client: join.client.map(check::client).transpose()?,
         attempt: join.attempt,
+        datagrams: join.datagrams,
     })
 }
 
@@ -71,6 +72,7 @@ pub(in crate::envelope) fn encode_client(message: &ClientMessage, out: &mut impl
             params: join.params.clone(),
             client: join.client.clone(),
             attempt: join.attempt,
+            datagrams: join.datagrams,
         }),
         ClientKind::Leave { room } => Kind::Leave(messages::Leave {
             room: room.to_string(),
@@ -83,6 +85,7 @@ pub(in crate::envelope) fn encode_client(message: &ClientMessage, out: &mut impl
         ClientKind::Live { room, data } => Kind::Live(messages::Live {
             data: Some(data.clone()),
             room: room.to_string(),
+            n: None,
         }),
         ClientKind::Ping => Kind::Ping(messages::Ping {}),
         ClientKind::Auth { token } => Kind::Auth(messages::Auth {

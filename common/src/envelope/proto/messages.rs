@@ -43,6 +43,8 @@ pub(super) struct Join {
     pub(super) client: Option<String>,
     #[prost(uint32, tag = "7")]
     pub(super) attempt: u32,
+    #[prost(bool, tag = "8")]
+    pub(super) datagrams: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -183,13 +185,15 @@ pub(super) struct Update {
     pub(super) prev: u64,
 }
 
-/// `Live`, and `Direct`, which has the same fields.
+/// `Live`, and `Direct`, which has no number.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Live {
     #[prost(oneof = "Data", tags = "1, 2")]
     pub(super) data: Option<Data>,
     #[prost(string, tag = "3")]
     pub(super) room: String,
+    #[prost(uint64, optional, tag = "4")]
+    pub(super) n: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

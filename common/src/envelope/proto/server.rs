@@ -104,12 +104,13 @@ fn parts(message: &ServerMessage<'_>) -> (Option<u64>, Kind) {
         ServerMessage::Direct { room, data } => {
             let data = Some(data.clone());
             let room = room.to_string();
-            (None, Kind::Direct(messages::Live { data, room }))
+            let n = None;
+            (None, Kind::Direct(messages::Live { data, room, n }))
         }
-        ServerMessage::Live { room, data } => {
+        ServerMessage::Live { room, data, n } => {
             let data = Some(data.clone());
             let room = room.to_string();
-            (None, Kind::Live(messages::Live { data, room }))
+            (None, Kind::Live(messages::Live { data, room, n }))
         }
         ServerMessage::Ack { room, seq } => {
             let room = room.to_string();
@@ -245,6 +246,7 @@ fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, Message
         Kind::Live(live) => ServerEvent::Live {
             room: check::room(&live.room)?,
             data: data(live.data)?,
+            n: live.n,
         },
         Kind::Ack(ack) => ServerEvent::Ack {
             room: check::room(&ack.room)?,

@@ -47,6 +47,7 @@ fn client_messages() -> Vec<ClientMessage> {
         params: Some(Bytes::from_static(br#"{"rows":4}"#)),
         client: Some("c\"\\\u{1}\n\u{2028}é".to_owned()),
         attempt: u32::MAX,
+        datagrams: true,
     };
     let bare = Join {
         room: room("r"),
@@ -56,6 +57,7 @@ fn client_messages() -> Vec<ClientMessage> {
         params: None,
         client: None,
         attempt: 0,
+        datagrams: false,
     };
     let kinds = [
         ClientKind::Join(full),
@@ -159,7 +161,16 @@ fn for_each_server_message(mut f: impl FnMut(&ServerMessage<'_>)) {
             data,
         });
         f(&ServerMessage::Direct { room, data });
-        f(&ServerMessage::Live { room, data });
+        f(&ServerMessage::Live {
+            room,
+            data,
+            n: None,
+        });
+        f(&ServerMessage::Live {
+            room,
+            data,
+            n: Some(MAX_INTEGER),
+        });
     }
     f(&ServerMessage::Ack { room, seq: 7 });
     f(&ServerMessage::Reject {

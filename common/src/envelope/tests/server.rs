@@ -10,7 +10,7 @@ fn server_messages_survive_both_encodings() {
             assert_eq!(decode_server(encoding, &bytes), Ok(message.into()));
         }
     });
-    assert_eq!(count, 25);
+    assert_eq!(count, 27);
 }
 
 /// The messages of the protocol's description, to the letter.
@@ -50,6 +50,7 @@ fn bytes_are_standard_base64_in_json() {
         &ServerMessage::Live {
             room: &room("r"),
             data: &binary(&[0xfb, 0xff, 0xbf, 0]),
+            n: None,
         },
     );
     assert_eq!(

@@ -16,6 +16,8 @@ pub(crate) struct JoinRequest {
     pub(crate) since: Option<(u64, String)>,
     /// `joined` was sent.
     pub(crate) joined_sent: bool,
+    /// Live messages may come as datagrams.
+    pub(crate) datagrams: bool,
     /// The time at which the client is told that the room is unavailable; `None` if it was told.
     pub(crate) due: Option<Instant>,
 }

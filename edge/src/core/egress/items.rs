@@ -125,12 +125,18 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     let (id, players, sessions) = room.parts(LaneId::Players);
     let conn_of = |session: u64| sessions.get(session).and_then(|player| player.conn());
     let (only, except) = (conn_of(live.session), conn_of(live.except));
-    let message = ServerMessage::Live { room: id, data };
     if live.players {
         let except = except.map(|(conn, _)| conn);
-        players.clients_mut().queue(&message, except, encoder);
+        players
+            .clients_mut()
+            .queue_live((id, data), except, encoder);
     }
     if let Some((conn, encoding)) = only {
+        let message = ServerMessage::Live {
+            room: id,
+            data,
+            n: None,
+        };
         let frames = codec::message(encoding, &message);
         players.clients_mut().queue_private(conn, &frames);
     }

@@ -19,16 +19,44 @@ pub(crate) struct Member {
     pub(crate) offset: u64,
     /// It is slow: it gets no frames until a snapshot is sent once its outbox is empty.
     pub(crate) stale: bool,
+    /// It gets lossy messages as datagrams.
+    pub(crate) datagrams: bool,
+}
+
+/// A lossy message as one frame per encoding, for members that get datagrams.
+pub(crate) type Datagrams = [Bytes; Encoding::ALL.len()];
+
+/// What a flush writes to a member.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing<'a> {
+    /// Frames, in order.
+    Frames(&'a Bytes),
+    /// Nothing: the member lacks more bytes than are kept, and needs a snapshot.
+    Missed,
+    /// One frame, as a datagram if possible.
+    Datagram(&'a Bytes),
 }
 
 /// The number of wire formats.
 pub(crate) const FORMATS: usize = WireFormat::ALL.len();
 
-/// The end of a frame in each wire format, in bytes since the lane began, and the member that must not get the frame.
-#[derive(Debug, Clone, Copy)]
+/// The end of a frame in each wire format, in bytes since the lane began, and the members that must not get the frame.
+#[derive(Debug, Clone)]
 struct FrameEnd {
     ends: [u64; FORMATS],
     except: Option<ConnKey>,
+    /// Members that get datagrams get the message in this form instead.
+    datagrams: Option<Box<Datagrams>>,
+}
+
+impl FrameEnd {
+    fn is_for_all(&self) -> bool {
+        self.except.is_none() && self.datagrams.is_none()
+    }
+
+    fn excludes(&self, member: &Member) -> bool {
+        self.except == Some(member.conn) || (member.datagrams && self.datagrams.is_some())
+    }
 }
 
 /// The frames that the member visited last had not been sent. Most members lack what the one before them lacked, and share
@@ -68,7 +96,7 @@ pub(crate) struct FrameLog {
     from: u64,
     /// The end of that frame, in bytes.
     start: [u64; FORMATS],
-    /// The number of frames that some member must not get.
+    /// The number of frames that are not for all members.
     exceptions: usize,
 }
 
@@ -83,12 +111,12 @@ impl FrameLog {
         self.from += 1;
     }
 
-    /// Appends a message in the `wanted` formats, encoded once and compressed once for each encoding. Returns how often
-    /// it was encoded.
+    /// Appends a message in the `wanted` formats, encoded once and compressed once for each encoding. Members that get
+    /// datagrams get it as one of `datagrams`, if there are any. Returns how often it was encoded.
     pub(crate) fn push(
         &mut self,
         message: &ServerMessage<'_>,
-        except: Option<ConnKey>,
+        (except, datagrams): (Option<ConnKey>, Option<Box<Datagrams>>),
         wanted: [bool; FORMATS],
         encoder: &mut Encoder,
     ) -> u64 {
@@ -121,8 +149,13 @@ impl FrameLog {
         let ends = std::array::from_fn(|index| {
             self.begins[index] + (self.frozen[index].len() + self.fresh[index].len()) as u64
         });
-        self.exceptions += usize::from(except.is_some());
-        self.frames.push_back(FrameEnd { ends, except });
+        let frame = FrameEnd {
+            ends,
+            except,
+            datagrams,
+        };
+        self.exceptions += usize::from(!frame.is_for_all());
+        self.frames.push_back(frame);
         encoded
     }
 
@@ -162,7 +195,7 @@ impl FrameLog {
             _ => self.frames[skip - 1].ends[index],
         };
         let place = |end: u64| (end - begin) as usize;
-        let excluded = |frame: &FrameEnd| frame.except == Some(member.conn);
+        let excluded = |frame: &FrameEnd| frame.excludes(member);
         if self.exceptions == 0 || !self.frames.range(skip..).any(excluded) {
             return Some(frozen.slice(place(start)..));
         }
@@ -177,6 +210,15 @@ impl FrameLog {
         Some(rest.into())
     }
 
+    /// The lossy messages that `member`, which gets datagrams, has not been sent.
+    pub(crate) fn datagrams(&self, member: &Member) -> impl Iterator<Item = &Bytes> {
+        let skip = member.offset.saturating_sub(self.from) as usize;
+        let (conn, encoding) = (member.conn, member.format.encoding.index());
+        let frames = self.frames.iter().skip(skip);
+        let frames = frames.filter(move |frame| frame.except != Some(conn));
+        frames.filter_map(move |frame| Some(&frame.datagrams.as_ref()?[encoding]))
+    }
+
     /// Drops the frames up to `position`. Members that have not been sent them need a snapshot.
     pub(crate) fn forget(&mut self, position: u64) {
         while self.from < position
@@ -184,7 +226,7 @@ impl FrameLog {
         {
             self.from += 1;
             self.start = frame.ends;
-            self.exceptions -= usize::from(frame.except.is_some());
+            self.exceptions -= usize::from(!frame.is_for_all());
         }
     }
 
@@ -213,5 +255,14 @@ impl FrameLog {
             from: self.position(),
             ..Self::default()
         };
+    }
+}
+
+/// The frames of all members, followed by those of one.
+#[cold]
+pub(crate) fn joined(shared: &Bytes, private: Vec<u8>) -> Bytes {
+    match shared.is_empty() {
+        true => private.into(),
+        false => [shared.as_ref(), &private].concat().into(),
     }
 }

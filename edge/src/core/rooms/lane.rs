@@ -242,8 +242,7 @@ impl Lane {
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
-                self.clients
-                    .queue(&ServerMessage::Live { room, data: &data }, None, encoder);
+                self.clients.queue_live((room, &data), None, encoder);
             }
             LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
             LaneEvent::End(code) => return Applied::Ended(code),
@@ -285,7 +284,7 @@ impl Lane {
     fn tell_presence(&mut self, room: &RoomId, encoder: &mut Encoder) {
         if let Some(presence) = self.presence.clone() {
             self.clients
-                .queue(&presence_message(room, &presence), None, encoder);
+                .queue(&presence_message(room, &presence), encoder);
         }
     }
 
@@ -306,7 +305,7 @@ impl Lane {
                     version,
                     data,
                 };
-                self.clients.queue(&snapshot, None, encoder);
+                self.clients.queue(&snapshot, encoder);
             }
             if own.is_none() {
                 self.tell_presence(room, encoder);
@@ -356,7 +355,7 @@ impl Lane {
             prev,
             data,
         };
-        self.clients.queue(&update, None, encoder);
+        self.clients.queue(&update, encoder);
         self.catch_up
             .advance(version, data.clone(), self.ring_bytes);
     }

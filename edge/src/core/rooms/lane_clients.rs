@@ -12,12 +12,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use grandstand_common::envelope::ServerMessage;
+use grandstand_common::data::Data;
+use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::id::RoomId;
 
-use super::frame_log::{FORMATS, FrameLog, Member, Unsent};
+use super::frame_log::{Datagrams, FORMATS, FrameLog, Member, Outgoing, Unsent, joined};
 use super::stale::StaleMembers;
 use super::waiting::Waiting;
-use crate::codec::{Encoder, WireFormat};
+use crate::codec::{self, Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
 /// The clients of a lane, and the frames that some of its members have not been sent.
@@ -37,6 +39,8 @@ pub(crate) struct LaneClients {
     round: u64,
     /// The number of members per wire format.
     by_format: [u32; FORMATS],
+    /// The number of members that get lossy messages as datagrams.
+    datagram_members: u32,
     /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
     encoded: u64,
     /// Frames for single clients, which follow the frames that the client has not been sent.
@@ -71,7 +75,7 @@ impl LaneClients {
         }
     }
 
-    /// The clients that wait for the first snapshot.
+    /// Those that wait for the first snapshot.
     pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
     }
@@ -90,11 +94,8 @@ impl LaneClients {
 
     /// Whether a client was released and not visited yet.
     pub(crate) fn has_released(&self) -> bool {
-        self.waiting.has_released()
-            || self
-                .stale
-                .as_ref()
-                .is_some_and(|stale| stale.has_released())
+        let stale = self.stale.as_ref();
+        self.waiting.has_released() || stale.is_some_and(|stale| stale.has_released())
     }
 
     /// The next client that was released.
@@ -169,11 +170,30 @@ impl LaneClients {
         &self.members
     }
 
-    /// Queues a message for all members but `except`.
-    pub(crate) fn queue(
+    /// Queues a message for all members.
+    pub(crate) fn queue(&mut self, message: &ServerMessage<'_>, encoder: &mut Encoder) {
+        self.push(message, (None, None), encoder);
+    }
+
+    /// Queues a lossy message for all members but `except`. Members that get datagrams get it as one, with its number.
+    pub(crate) fn queue_live(
+        &mut self,
+        (room, data): (&RoomId, &Data),
+        except: Option<ConnKey>,
+        encoder: &mut Encoder,
+    ) {
+        let live = |n| ServerMessage::Live { room, data, n };
+        let datagrams = (self.datagram_members > 0).then(|| {
+            let numbered = live(Some(self.log.position() + 1));
+            Box::new(Encoding::ALL.map(|encoding| codec::message(encoding, &numbered)))
+        });
+        self.push(&live(None), (except, datagrams), encoder);
+    }
+
+    fn push(
         &mut self,
         message: &ServerMessage<'_>,
-        except: Option<ConnKey>,
+        to: (Option<ConnKey>, Option<Box<Datagrams>>),
         encoder: &mut Encoder,
     ) {
         if self.members.is_empty() {
@@ -181,25 +201,18 @@ impl LaneClients {
         }
         let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.encoded += self.log.push(message, except, wanted, encoder);
+        self.encoded += self.log.push(message, to, wanted, encoder);
     }
 
     /// Queues frames for one client. They follow the frames that the client has not been sent.
     pub(crate) fn queue_private(&mut self, conn: ConnKey, frames: &[u8]) {
-        self.private
-            .entry(conn)
-            .or_default()
-            .extend_from_slice(frames);
+        let queue = self.private.entry(conn).or_default();
+        queue.extend_from_slice(frames);
     }
 
     /// Takes the frames for one client only.
     pub(crate) fn take_private(&mut self, conn: ConnKey) -> Option<Bytes> {
         self.private.remove(&conn).map(Bytes::from)
-    }
-
-    /// Drops the frames for one client only, because the client is sent later ones.
-    pub(crate) fn drop_private(&mut self, conn: ConnKey) {
-        self.private.remove(&conn);
     }
 
     /// Takes the frames for some client only. The caller sends them; all members have been sent the lane's frames.
@@ -210,10 +223,8 @@ impl LaneClients {
 
     /// Whether the member at `slot` is slow and must be sent a snapshot, because it reads again and waits for none yet.
     pub(crate) fn needs_snapshot(&self, slot: u32) -> bool {
-        let stale = self
-            .members
-            .get(slot as usize)
-            .filter(|member| member.stale);
+        let stale = self.members.get(slot as usize);
+        let stale = stale.filter(|member| member.stale);
         let waits = |conn| self.stale.as_ref().is_some_and(|stale| stale.waits(conn));
         stale.is_some_and(|member| !waits(member.conn))
     }
@@ -240,16 +251,18 @@ impl LaneClients {
         self.log.bytes()
     }
 
-    /// Adds a member that has been sent the lane's current state; returns its slot.
-    pub(crate) fn add_member(&mut self, conn: ConnKey, format: WireFormat) -> u32 {
+    /// Adds a member that has been sent the lane's current state. Returns its slot.
+    pub(crate) fn add_member(&mut self, conn: ConnKey, format: WireFormat, datagrams: bool) -> u32 {
         // If it is the first of its format, the log has no earlier frames for it, but it needs none.
         self.by_format[format.index()] += 1;
+        self.datagram_members += u32::from(datagrams);
         self.waiting.remove(conn);
         self.members.push(Member {
             conn,
             format,
             offset: self.log.position(),
             stale: false,
+            datagrams,
         });
         self.visit_one_more();
         self.members.len() as u32 - 1
@@ -269,6 +282,7 @@ impl LaneClients {
             slot = self.cursor;
         }
         let removed = self.members.swap_remove(slot);
+        self.datagram_members -= u32::from(removed.datagrams);
         self.remove_stale(removed.conn);
         if let Some(member) = self.members.get(slot) {
             moved.push((member.conn, slot as u32));
@@ -332,13 +346,13 @@ impl LaneClients {
     }
 
     /// Visits up to `budget` of the members that are due, and calls `write` with each member's unsent frames and those for
-    /// this member only. `write` gets `None` for a member that lacks more than `cap` bytes, and returns whether the member
-    /// keeps up. Returns whether all members have been sent all frames of the lane.
+    /// this member only. `write` returns whether the member keeps up. Returns whether all members have been sent all frames
+    /// of the lane.
     pub(crate) fn flush(
         &mut self,
         budget: usize,
         cap: usize,
-        mut write: impl FnMut(ConnKey, Option<&Bytes>) -> bool,
+        mut write: impl FnMut(ConnKey, Outgoing<'_>) -> bool,
     ) -> bool {
         if self.pending_visits == 0 {
             return true;
@@ -367,7 +381,13 @@ impl LaneClients {
             }
             // The snapshot that a slow member gets brings its private messages.
             if !member.stale && frames.is_none_or(|frames| !frames.is_empty()) {
-                member.stale = !write(member.conn, frames);
+                let outgoing = frames.map_or(Outgoing::Missed, Outgoing::Frames);
+                member.stale = !write(member.conn, outgoing);
+            }
+            if member.datagrams && !member.stale {
+                for frame in self.log.datagrams(member) {
+                    write(member.conn, Outgoing::Datagram(frame));
+                }
             }
             member.offset = position;
         }
@@ -376,14 +396,5 @@ impl LaneClients {
         }
         self.end_round();
         true
-    }
-}
-
-/// The frames of all members, followed by those of one.
-#[cold]
-fn joined(shared: &Bytes, private: Vec<u8>) -> Bytes {
-    match shared.is_empty() {
-        true => private.into(),
-        false => [shared.as_ref(), &private].concat().into(),
     }
 }

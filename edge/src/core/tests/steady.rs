@@ -30,6 +30,7 @@ pub(crate) fn watched(by: u32) -> Bench {
                 params: None,
                 client: None,
                 attempt: 0,
+                datagrams: false,
             }),
         };
         let mut message = Vec::new();

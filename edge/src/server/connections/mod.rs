@@ -261,6 +261,10 @@ impl Transport for Connections {
         SendStatus::Gone
     }
 
+    fn send_datagram(&mut self, conn: ConnKey, frame: &Bytes) -> bool {
+        self.0.table.borrow_mut().send_datagram(conn, frame)
+    }
+
     fn is_drained(&self, conn: ConnKey) -> bool {
         self.0.table.borrow().is_drained(conn)
     }

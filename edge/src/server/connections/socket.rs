@@ -283,6 +283,14 @@ impl ConnEntry {
         poll(&mut socket, Some(&Timespec::default())).is_err() || !socket[0].revents().is_empty()
     }
 
+    /// Sends a frame as a datagram. Returns whether the link can.
+    pub(super) fn send_datagram(&mut self, frame: &Bytes) -> bool {
+        match &mut self.link {
+            Link::Plain(_) | Link::Tls(..) => false,
+            Link::Quic(stream) => stream.send_datagram(frame),
+        }
+    }
+
     /// Asks the client for a sign of life without a message, if the link can. Returns whether it can.
     pub(super) fn ping_link(&mut self) -> bool {
         match &mut self.link {

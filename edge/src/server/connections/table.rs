@@ -186,6 +186,14 @@ impl Table {
         sent
     }
 
+    /// Sends a frame as a datagram. Returns whether the connection can. A closed one needs no frames.
+    pub(super) fn send_datagram(&mut self, key: ConnKey, frame: &Bytes) -> bool {
+        match self.get_mut(key) {
+            Some(conn) if conn.state == ConnState::Open => conn.send_datagram(frame),
+            _ => true,
+        }
+    }
+
     /// Whether the connection has no outbox, or is gone.
     pub(super) fn is_drained(&self, key: ConnKey) -> bool {
         let conn = self.conns.get(slot_key(key));

@@ -7,10 +7,10 @@ use grandstand_common::error::ErrorKind;
 use quinn_proto::{ConnectionHandle, Event, StreamEvent, StreamId};
 use tracing::{debug, warn};
 
-use crate::server::connections::{Link, Upgraded};
+use crate::server::connections::{ConnState, Link, Upgraded};
 use crate::server::driver::Driver;
 use crate::server::handler::ConnectInfo;
-use crate::server::quic::hello::{BadHello, Hello};
+use crate::server::quic::hello::{BadHello, Hello, whole_message};
 use crate::server::quic::link::{Conn, QuicLink, Wakes};
 use crate::server::quic::metrics::QuicMetrics;
 use crate::server::quic::session::{Session, Stage, Streams};
@@ -53,11 +53,35 @@ impl Clients {
                 }
             }
             Event::Stream(event) => self.on_stream(session, event),
-            Event::DatagramReceived => {
-                let mut conn = session.conn.borrow_mut();
-                while conn.proto.datagrams().recv().is_some() {}
-            }
+            Event::DatagramReceived => self.on_datagrams(session, now),
             Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
+        }
+    }
+
+    /// Handles the messages that have come as datagrams. Those before the client is connected are dropped, and those that are
+    /// no frame.
+    fn on_datagrams(&self, session: &mut Session, now: Instant) {
+        loop {
+            let received = session.conn.borrow_mut().proto.datagrams().recv();
+            let Some(received) = received else {
+                return;
+            };
+            let Stage::Open(key, streams) = session.stage else {
+                continue;
+            };
+            let context = &self.server.context;
+            let frame = match streams.datagram_prefix() {
+                Some(prefix) => received.strip_prefix(&prefix),
+                None => Some(&received[..]),
+            };
+            let is_read = context.connections.state(key) == (ConnState::Open, false);
+            if let Some(message) = frame.and_then(whole_message)
+                && is_read
+            {
+                context.count_received(received.len());
+                self.metrics.datagrams_received.inc();
+                context.route(0).handler.message(key, message, now);
+            }
         }
     }
 
@@ -159,7 +183,8 @@ impl Clients {
         now: Instant,
     ) {
         let (conn, wakes) = (Rc::clone(&session.conn), Rc::clone(&self.wakes));
-        let link = QuicLink::new(handle, conn, streams.frames, wakes);
+        let prefix = streams.datagram_prefix();
+        let link = QuicLink::new((handle, conn), streams.frames, prefix, wakes);
         let Some(arrived) = session.arrived.take() else {
             return;
         };

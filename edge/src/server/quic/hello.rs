@@ -6,7 +6,7 @@ use grandstand_common::envelope::{ClientKind, Encoding, Payload, decode_client};
 
 use crate::codec::WireFormat;
 use crate::server::handler::ConnectInfo;
-use crate::websocket::frame::{frame_len, header_len};
+use crate::websocket::frame::{Message, frame_len, header_len};
 
 /// The first bytes of a frame with a whole message: FIN, and the opcode of text or of bytes (RFC 6455 section 5.2).
 const TEXT: u8 = 0x81;
@@ -21,6 +21,34 @@ pub(super) struct Hello {
     pub(super) rest: Vec<u8>,
 }
 
+/// The message in a datagram that is one whole frame.
+pub(super) fn whole_message(frame: &[u8]) -> Option<Message<'_>> {
+    let (encoding, payload) = parts(frame)?;
+    match encoding {
+        Encoding::Json => std::str::from_utf8(payload).ok().map(Message::Text),
+        Encoding::Proto => Some(Message::Binary(payload)),
+    }
+}
+
+/// The encoding and the payload of a whole frame that is a message. A length in more bytes than it needs is refused: the
+/// frame would end elsewhere.
+fn parts(frame: &[u8]) -> Option<(Encoding, &[u8])> {
+    let (&first, &second) = (frame.first()?, frame.get(1)?);
+    let encoding = match first {
+        TEXT => Encoding::Json,
+        BINARY => Encoding::Proto,
+        _ => return None,
+    };
+    let header = match second {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    let payload = frame.get(header..)?;
+    let is_whole = frame_len(frame) == Some(frame.len()) && header_len(payload.len()) == header;
+    (second < 0x80 && is_whole).then_some((encoding, payload))
+}
+
 /// The client does not speak the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadHello;
@@ -28,12 +56,11 @@ pub(super) struct BadHello;
 impl Hello {
     /// Reads the first message; `None` if it is incomplete. `limit`: the most bytes of the message.
     pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Option<Self>, BadHello> {
-        let encoding = match bytes.first() {
+        match bytes.first() {
             None => return Ok(None),
-            Some(&TEXT) => Encoding::Json,
-            Some(&BINARY) => Encoding::Proto,
+            Some(&TEXT | &BINARY) => {}
             Some(_) => return Err(BadHello),
-        };
+        }
         if bytes.get(1).is_some_and(|second| second & 0x80 != 0) {
             return Err(BadHello);
         }
@@ -46,16 +73,7 @@ impl Hello {
         let Some((frame, rest)) = bytes.split_at_checked(len) else {
             return Ok(None);
         };
-        let header = match frame[1] {
-            126 => 4,
-            127 => 10,
-            _ => 2,
-        };
-        // A length in more bytes than it needs makes the frame end elsewhere.
-        let payload = frame.get(header..).ok_or(BadHello)?;
-        if header_len(payload.len()) != header {
-            return Err(BadHello);
-        }
+        let (encoding, payload) = parts(frame).ok_or(BadHello)?;
         let message = match encoding {
             Encoding::Json => std::str::from_utf8(payload).ok().map(Payload::Json),
             Encoding::Proto => Some(Payload::Proto(payload)),

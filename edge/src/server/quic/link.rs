@@ -120,20 +120,23 @@ pub(crate) struct QuicLink {
     handle: ConnectionHandle,
     conn: Rc<RefCell<Conn>>,
     stream: StreamId,
+    /// The first byte of datagrams, with WebTransport.
+    session: Option<[u8; 1]>,
     wakes: Rc<Wakes>,
 }
 
 impl QuicLink {
     pub(super) fn new(
-        handle: ConnectionHandle,
-        conn: Rc<RefCell<Conn>>,
+        (handle, conn): (ConnectionHandle, Rc<RefCell<Conn>>),
         stream: StreamId,
+        session: Option<[u8; 1]>,
         wakes: Rc<Wakes>,
     ) -> Self {
         Self {
             handle,
             conn,
             stream,
+            session,
             wakes,
         }
     }
@@ -166,6 +169,21 @@ impl QuicLink {
             }
             Ok(total)
         })
+    }
+
+    /// Sends a frame that may be lost. The oldest that wait to be sent are dropped for it. Returns whether the client takes
+    /// datagrams of this size.
+    pub(crate) fn send_datagram(&mut self, frame: &Bytes) -> bool {
+        let mut conn = self.conn.borrow_mut();
+        let datagram = match self.session {
+            None => frame.clone(),
+            Some(session) => [&session[..], frame].concat().into(),
+        };
+        let sent = conn.proto.datagrams().send(datagram, true).is_ok();
+        if sent {
+            self.wakes.push(self.handle, &mut conn);
+        }
+        sent
     }
 
     /// Reads what has arrived.

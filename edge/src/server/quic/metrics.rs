@@ -16,6 +16,8 @@ pub struct QuicMetrics {
     pub(super) received: Counter,
     /// Packets sent.
     pub(super) sent: Counter,
+    /// Messages that came as datagrams.
+    pub(super) datagrams_received: Counter,
     /// Packets handed over to another shard.
     pub(super) handed_over: Counter,
     /// Packets that another shard was too busy to take.
@@ -41,6 +43,11 @@ impl QuicMetrics {
             self.received.clone(),
         );
         registry.register("quic_packets_sent", "QUIC packets sent", self.sent.clone());
+        registry.register(
+            "quic_datagrams_received",
+            "Messages of clients that came as datagrams",
+            self.datagrams_received.clone(),
+        );
         registry.register(
             "quic_packets_handed_over",
             "QUIC packets that the kernel gave to another shard than their connection's",

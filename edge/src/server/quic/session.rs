@@ -46,6 +46,15 @@ pub(super) struct Streams {
     pub(super) request: Option<StreamId>,
 }
 
+impl Streams {
+    /// The byte with which datagrams begin, with WebTransport: a quarter of the number of the request's stream (RFC 9297
+    /// section 2.1), which is less than 64.
+    pub(super) fn datagram_prefix(&self) -> Option<[u8; 1]> {
+        let quarter = VarInt::from(self.request?).into_inner() / 4;
+        u8::try_from(quarter).ok().map(|byte| [byte])
+    }
+}
+
 /// A connection of an endpoint.
 pub(super) struct Session {
     pub(super) conn: Rc<RefCell<Conn>>,

@@ -341,3 +341,23 @@ fn a_connection_survives_a_new_address_on_another_shard() {
         assert!(handed_over > 0, "the kernel gave all packets to one shard");
     });
 }
+
+#[test]
+fn datagrams_carry_whole_frames_in_both_directions() {
+    with(Setup::default(), async |quic| {
+        let peer = quic.open().await;
+        let conn = opened(&quic).await;
+        let mut conns = quic.rig.conns.clone();
+        assert!(conns.send_datagram(conn, &frame(b"lossy")));
+        let received = peer.connection.read_datagram().await.unwrap();
+        assert_eq!(received, frame(b"lossy"));
+        assert!(!conns.send_datagram(conn, &frame(&[b'x'; 4000])));
+        for other in [b"GET".as_slice(), &frame(b"x")[..2], b"\x81\x81\0\0\0\0x"] {
+            let other = bytes::Bytes::copy_from_slice(other);
+            peer.connection.send_datagram(other).unwrap();
+        }
+        peer.connection.send_datagram(frame(b"up")).unwrap();
+        let told = quic.rig.told().await;
+        assert_eq!(told, Told::Message(conn, MessageKind::Text, b"up".to_vec()));
+    });
+}

@@ -24,6 +24,9 @@ pub(super) const PATH: &str = "/v1/wt";
 /// The bytes read at once.
 const READ: usize = 2048;
 
+/// The most requests before the one that opens a session. One byte then names the session in each datagram.
+const MAX_REQUEST: u64 = 63;
+
 /// A session whose stream is not there yet.
 #[derive(Debug, Default)]
 pub(super) struct WebTransport {
@@ -104,6 +107,9 @@ impl WebTransport {
                 continue;
             }
             let stream = *stream;
+            if stream.index() > MAX_REQUEST {
+                return Err(Refused);
+            }
             let (status, found) = match ConnectRequest::decode(&mut received.as_slice()) {
                 Err(ConnectError::UnexpectedEnd) => continue,
                 Err(_) => (StatusCode::BAD_REQUEST, None),

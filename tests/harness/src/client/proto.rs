@@ -50,7 +50,7 @@ pub(crate) fn to_json(event: &ServerEvent) -> Value {
         ServerEvent::Direct { room, data } => {
             with(data, json!({"type": "direct", "room": room.as_str()}))
         }
-        ServerEvent::Live { room, data } => {
+        ServerEvent::Live { room, data, .. } => {
             with(data, json!({"type": "live", "room": room.as_str()}))
         }
         ServerEvent::Ack { room, seq } => {

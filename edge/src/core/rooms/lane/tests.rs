@@ -4,6 +4,7 @@ use grandstand_common::envelope::Encoding;
 
 use super::*;
 use crate::conn::key::ConnKey;
+use crate::core::rooms::frame_log::Outgoing;
 use crate::websocket::deflate::DeflateOptions;
 
 mod rounds;
@@ -44,8 +45,9 @@ fn lane_with_ring(ring_bytes: usize) -> Lane {
 /// Visits up to `budget` members, none of which lacks too many bytes.
 fn flush(lane: &mut Lane, budget: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
     lane.clients_mut()
-        .flush(budget, usize::MAX, |conn, frames| {
-            write(conn, frames.expect("the unsent frames").clone())
+        .flush(budget, usize::MAX, |conn, frames| match frames {
+            Outgoing::Frames(frames) => write(conn, frames.clone()),
+            other => panic!("{other:?}"),
         })
 }
 
@@ -84,7 +86,7 @@ fn an_update_is_encoded_once_for_all_members_of_an_encoding() {
     let mut lane = lane();
     for i in 0..1000 {
         lane.clients_mut()
-            .add_member(conn(i), Encoding::Json.into());
+            .add_member(conn(i), Encoding::Json.into(), false);
     }
     lane.update(&room(), 1, &data(1), &mut encoder());
     let mut first: Option<*const u8> = None;
@@ -155,7 +157,7 @@ fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
 fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
     let mut lane = lane();
     lane.clients_mut()
-        .add_member(conn(1), Encoding::Json.into());
+        .add_member(conn(1), Encoding::Json.into(), false);
     assert_eq!(
         lane.update(&room(), 2, &data(2), &mut encoder()),
         UpdateOutcome::Gap
@@ -181,19 +183,13 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
 fn live_messages_are_not_sent_to_their_sender() {
     let mut lane = lane();
     lane.clients_mut()
-        .add_member(conn(1), Encoding::Json.into());
+        .add_member(conn(1), Encoding::Json.into(), false);
     lane.clients_mut()
-        .add_member(conn(2), Encoding::Proto.into());
+        .add_member(conn(2), Encoding::Proto.into(), false);
     lane.update(&room(), 1, &data(1), &mut encoder());
     let (room, live) = (room(), data(9));
-    lane.clients_mut().queue(
-        &ServerMessage::Live {
-            room: &room,
-            data: &live,
-        },
-        Some(conn(1)),
-        &mut encoder(),
-    );
+    lane.clients_mut()
+        .queue_live((&room, &live), Some(conn(1)), &mut encoder());
     lane.update(&room, 2, &data(2), &mut encoder());
     let mut seen = HashMap::new();
     flush(&mut lane, 10, |key, frames| {
@@ -206,4 +202,54 @@ fn live_messages_are_not_sent_to_their_sender() {
         .collect();
     assert_eq!(types, ["update", "update"]);
     assert!(seen[&conn(2)].len() > 3);
+}
+
+#[test]
+fn live_messages_are_datagrams_for_members_that_want_them_and_updates_are_not() {
+    let mut lane = lane();
+    let wants = |i| i > 1;
+    for (i, encoding) in [
+        (1, Encoding::Json),
+        (2, Encoding::Json),
+        (3, Encoding::Proto),
+    ] {
+        lane.clients_mut()
+            .add_member(conn(i), encoding.into(), wants(i));
+    }
+    for round in 0..3 {
+        lane.update(&room(), 2 * round + 1, &data(1), &mut encoder());
+        lane.clients_mut()
+            .queue_live((&room(), &data(7)), Some(conn(3)), &mut encoder());
+        lane.clients_mut()
+            .queue_live((&room(), &data(8)), None, &mut encoder());
+        lane.update(&room(), 2 * round + 2, &data(2), &mut encoder());
+        let (mut streams, mut datagrams) = (HashMap::new(), HashMap::<_, Vec<Bytes>>::new());
+        lane.clients_mut().flush(10, usize::MAX, |key, outgoing| {
+            match outgoing {
+                Outgoing::Frames(frames) => drop(streams.insert(key, frames.clone())),
+                Outgoing::Datagram(frame) => datagrams.entry(key).or_default().push(frame.clone()),
+                Outgoing::Missed => panic!("{key:?} has missed frames"),
+            }
+            true
+        });
+        let kinds = |frames: &[u8]| {
+            let all = texts(frames).into_iter();
+            all.map(|message| message["type"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kinds(&streams[&conn(1)]),
+            ["update", "live", "live", "update"]
+        );
+        assert_eq!(kinds(&streams[&conn(2)]), ["update", "update"]);
+        assert!(!datagrams.contains_key(&conn(1)));
+        // The numbers grow, and the sender of the first message does not get it.
+        let numbers: Vec<_> = datagrams[&conn(2)]
+            .iter()
+            .flat_map(|frame| texts(frame))
+            .map(|message| message["n"].as_u64().unwrap())
+            .collect();
+        assert!(numbers.is_sorted() && numbers.len() == 2, "{numbers:?}");
+        assert_eq!(datagrams[&conn(3)].len(), 1);
+    }
 }

@@ -43,11 +43,11 @@ fn an_update_is_compressed_once_per_encoding_and_small_ones_are_not() {
     };
     for i in 0..100 {
         lane.clients_mut()
-            .add_member(conn(i), deflate(Encoding::Json));
+            .add_member(conn(i), deflate(Encoding::Json), false);
         lane.clients_mut()
-            .add_member(conn(100 + i), deflate(Encoding::Proto));
+            .add_member(conn(100 + i), deflate(Encoding::Proto), false);
         lane.clients_mut()
-            .add_member(conn(200 + i), Encoding::Json.into());
+            .add_member(conn(200 + i), Encoding::Json.into(), false);
     }
     let big = Data::json(&vec!["the same again"; 100]).unwrap();
     lane.update(&room(), 1, &data(1), &mut encoder);
