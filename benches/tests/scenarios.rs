@@ -216,6 +216,16 @@ fn slow_measures_readers_and_the_memory_of_the_edge() {
 }
 
 #[test]
+fn quic_delivers_live_messages_over_all_transports() {
+    let found = figures("quic --connections 20 --viewers 5 --seconds 1");
+    assert!(number(&found, "user_bytes_per_connection") > 0.0);
+    for transport in ["websocket", "quic_stream", "quic_datagrams"] {
+        // Datagrams may be lost, even on this machine.
+        assert!(number(&found, &format!("{transport}_deliveries")) > 0.0);
+    }
+}
+
+#[test]
 fn crowd_tells_all_spectators_and_measures_pings_in_each_phase() {
     let found = figures("crowd --spectators 60 --members 200 --pings 100 --seconds 1");
     for phase in ["join", "wait", "create", "run", "end", "degrade", "recover"] {

@@ -26,6 +26,8 @@ pub mod slow;
 
 pub mod crowd;
 
+pub mod quic;
+
 pub mod pause;
 
 pub mod peers;
