@@ -7,8 +7,10 @@ use std::time::Duration;
 use grandstand_common::bus::Role;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::config::Sources;
 use grandstand_common::process::drain;
 use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::{self, Frame, ProcessArgs};
 use grandstand_game::Games;
 use grandstand_worker::process::config::WorkerConfig;
@@ -32,14 +34,20 @@ pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
         "grandstand-worker",
         &args.process,
         &sources,
-        async |config, frame| drive(config, games, frame).await,
+        async |config, frame| drive((config, sources.clone()), games, frame).await,
     )
 }
 
 /// The most time for handing partitions over after a part has failed.
 const FAILED_DRAIN: Duration = Duration::from_secs(2);
 
-async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<(), Failure> {
+async fn drive(
+    (config, sources): (WorkerConfig, Sources),
+    games: Games,
+    frame: &mut Frame,
+) -> Result<(), Failure> {
+    let mut reloads = Reloads::new(sources, config.clone(), frame.log.clone())
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
     let status = Status::new();
     let component = status.component("worker");
     status.answer_within(config.answer_within());
@@ -52,8 +60,9 @@ async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<
     });
     settings.metrics.register(&mut registry);
     frame.log.register(&mut registry);
+    reloads.register(&mut registry);
     let admin = config.worker.admin;
-    let _admin = Admin::start("worker.admin", admin, status, registry, supervisor)
+    let _admin = Admin::start("worker.admin", admin, status.clone(), registry, supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     component.set(Phase::Starting("connecting to the bus".into()));
     let scope = supervisor.scope("worker");
@@ -71,27 +80,33 @@ async fn drive(config: WorkerConfig, games: Games, frame: &mut Frame) -> Result<
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);
     tokio::pin!(worker);
-    let drain = Duration::from_millis(config.worker.drain_ms);
-    let ended = tokio::select! {
-        ended = &mut worker => ended,
-        // The loop has not failed, so the rooms are whole and can be handed over.
-        _ = frame.failures.first() => {
-            supervisor.stand_down();
-            signal.start(Instant::now() + drain.min(FAILED_DRAIN));
-            worker.await
-        }
-        name = frame.signals.next() => {
-            tracing::info!(signal = name, "ending; a second signal ends the process at once");
-            supervisor.stand_down();
-            signal.start(Instant::now() + drain);
-            tokio::select! {
-                ended = &mut worker => ended,
-                name = frame.signals.next() => {
-                    tracing::warn!(signal = name, "ending at once");
-                    return frame.result();
+    let mut drain = Duration::from_millis(config.worker.drain_ms);
+    let ended = loop {
+        let reload = tokio::select! {
+            ended = &mut worker => break ended,
+            // The loop has not failed, so the rooms are whole and can be handed over.
+            _ = frame.failures.first() => {
+                supervisor.stand_down();
+                signal.start(Instant::now() + drain.min(FAILED_DRAIN));
+                break worker.await;
+            }
+            name = frame.signals.next() => {
+                tracing::info!(signal = name, "ending; a second signal ends the process at once");
+                supervisor.stand_down();
+                signal.start(Instant::now() + drain);
+                tokio::select! {
+                    ended = &mut worker => break ended,
+                    name = frame.signals.next() => {
+                        tracing::warn!(signal = name, "ending at once");
+                        return frame.result();
+                    }
                 }
             }
-        }
+            reload = reloads.next() => reload,
+        };
+        drain = Duration::from_millis(reload.config.worker.drain_ms);
+        status.answer_within(reload.config.answer_within());
+        reloads.apply(reload);
     };
     frame.result()?;
     ended.map_err(|e| Failure::new(Exit::Internal, e.to_string()))

@@ -10,9 +10,10 @@ use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, Component, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::telemetry::Log;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
-use grandstand_common::supervisor::Supervisor;
+use grandstand_common::supervisor::{PartEnded, Supervisor};
 
 use crate::process::config::EdgeConfig;
 use crate::process::upgrade::{Offer, Sockets, Takeover, UpgradeError};
@@ -53,7 +54,13 @@ impl Args {
 
 /// Runs the edge until TERM or INT, or until a new process has taken over, and returns the process' exit code.
 pub fn run(args: &Args) -> ExitCode {
-    program::run("grandstand-edge", &args.process, &args.sources(), drive)
+    let sources = args.sources();
+    program::run(
+        "grandstand-edge",
+        &args.process,
+        &sources,
+        async |config, frame| drive(config, sources.clone(), frame).await,
+    )
 }
 
 /// A running edge with its admin port.
@@ -62,15 +69,18 @@ struct Running {
     admin: Admin,
     /// For the next process.
     offer: Option<Offer>,
+    /// What the next process gets.
+    sockets: Sockets,
 }
 
-async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
+async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> Result<(), Failure> {
+    let mut reloads = Reloads::new(sources, config.clone(), frame.log.clone()).map_err(internal)?;
     let status = Status::new();
     let component = status.component("edge");
     status.answer_within(config.answer_within());
     let signals = &mut frame.signals;
     let started = tokio::select! {
-        started = start(&config, (status, &component), &frame.log, &frame.supervisor) => started,
+        started = start(&config, (status.clone(), &component), (&frame.log, &reloads), &frame.supervisor) => started,
         signal = signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
@@ -81,28 +91,59 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
         mut edge,
         admin,
         offer,
+        sockets,
     } = started?;
-    tokio::select! {
-        ended = frame.failures.first() => {
+    let event = {
+        let taken = taken(offer.as_ref(), &sockets);
+        tokio::pin!(taken);
+        loop {
+            let reload = tokio::select! {
+                ended = frame.failures.first() => break Event::Failed(ended),
+                signal = frame.signals.next() => break Event::Signal(signal),
+                () = &mut taken => break Event::Replaced,
+                reload = reloads.next() => reload,
+            };
+            match edge.reload(&reload.config) {
+                Ok(()) => {
+                    config = reload.config.clone();
+                    status.answer_within(config.answer_within());
+                    reloads.apply(reload);
+                }
+                Err(error) => reloads.refuse(&error),
+            }
+        }
+    };
+    // No other process can take over any more.
+    drop((offer, sockets));
+    match event {
+        Event::Failed(ended) => {
             component.set(Phase::Draining);
             edge.give_up().await;
             Err(ended.into())
         }
-        signal = frame.signals.next() => {
+        Event::Signal(signal) => {
             tracing::info!(signal, "ending; a second signal ends the process at once");
-            // No other process can take over any more.
-            drop(offer);
             component.set(Phase::Draining);
             let wait = Duration::from_millis(config.edge.drain_wait_ms);
             end(edge, wait, frame).await
         }
-        () = taken(offer.as_ref(), edge.sockets()) => {
+        Event::Replaced => {
             // The new process answers at the admin port.
-            drop((offer, admin));
+            drop(admin);
             component.set(Phase::Draining);
             end_replaced(edge, frame).await
         }
     }
+}
+
+/// Why an edge ends.
+enum Event {
+    /// A part of it has failed.
+    Failed(PartEnded),
+    /// A signal asks it to.
+    Signal(&'static str),
+    /// A new process has taken over.
+    Replaced,
 }
 
 /// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
@@ -110,7 +151,7 @@ async fn drive(config: EdgeConfig, frame: &mut Frame) -> Result<(), Failure> {
 async fn start(
     config: &EdgeConfig,
     (status, component): (Status, &Component),
-    log: &Log,
+    (log, reloads): (&Log, &Reloads<EdgeConfig>),
     supervisor: &Supervisor,
 ) -> Result<Running, Failure> {
     let mut registry = registry(Build {
@@ -118,6 +159,7 @@ async fn start(
         version: env!("CARGO_PKG_VERSION"),
     });
     log.register(&mut registry);
+    reloads.register(&mut registry);
     let options = EdgeOptions {
         bus: BusSource::Nats,
         admission: process::admission(config)
@@ -159,8 +201,9 @@ async fn start(
         .map(Offer::new)
         .transpose()
         .map_err(failed)?;
+    let mut sockets = edge.take_sockets();
     if offer.is_some() {
-        let copied = copy.and_then(|copy| edge.sockets().push_copy(ADMIN, copy));
+        let copied = copy.and_then(|copy| sockets.push_copy(ADMIN, copy));
         copied.map_err(internal)?;
     }
     match (takeover, &mut offer) {
@@ -174,7 +217,12 @@ async fn start(
         (_, None) => {}
     }
     edge.take_packets();
-    Ok(Running { edge, admin, offer })
+    Ok(Running {
+        edge,
+        admin,
+        offer,
+        sockets,
+    })
 }
 
 /// The sockets that come from the process that runs, or else from the service manager.

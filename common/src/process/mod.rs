@@ -15,6 +15,8 @@ pub mod drain;
 
 pub mod shutdown;
 
+pub mod reload;
+
 pub mod sys;
 
 pub mod service_manager;
@@ -46,9 +48,9 @@ pub struct ProcessArgs {
     /// Format of log lines
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Log filter, as in RUST_LOG
-    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER, env = "GRANDSTAND_LOG")]
-    log: String,
+    /// Log filter, as in RUST_LOG, instead of `log.filter`
+    #[arg(long, value_name = "FILTER", env = "GRANDSTAND_LOG")]
+    log: Option<String>,
 }
 
 impl ProcessArgs {
@@ -58,6 +60,7 @@ impl ProcessArgs {
             .flag("--admin", &format!("{section}.admin"), self.admin.as_ref())
             .flag("--nats", "cluster.url", self.nats.as_ref())
             .flag("--name", &format!("{section}.name"), self.name.as_ref())
+            .flag("--log", "log.filter", self.log.as_ref())
     }
 }
 
@@ -107,11 +110,14 @@ where
         let loaded = |_| config::load::<C>(sources).map_or_else(|e| e.exit(), |_| Exit::Ok);
         return checked.unwrap_or_else(loaded).into();
     }
-    match config::load(sources) {
-        Ok(config) => frame(name, args.log_format, &args.log, async |frame| {
-            config::warn(&config);
-            drive(config, frame).await
-        }),
+    match config::load::<C>(sources) {
+        Ok(config) => {
+            let filter = config.log_filter().to_owned();
+            frame(name, args.log_format, &filter, async |frame| {
+                config::warn(&config);
+                drive(config, frame).await
+            })
+        }
         Err(error) => exit::say(name, &Failure::new(error.exit(), error.to_string())),
     }
 }

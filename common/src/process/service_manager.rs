@@ -9,6 +9,14 @@ pub fn ready() {
     send(&[NotifyState::Ready, main]);
 }
 
+/// Says that the process reads its configuration again, until [`ready`] (`Type=notify-reload`).
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "cannot notify the service manager"),
+    }
+}
+
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot notify the service manager");

@@ -7,6 +7,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
@@ -14,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::process::config::Checks;
 use crate::process::lossy::LossyWriter;
 use crate::supervisor::{Supervisor, text_of};
 
@@ -73,6 +76,9 @@ pub enum TelemetryError {
     /// The log is already set up.
     #[error("the log is already set up")]
     Twice,
+    /// The log has ended.
+    #[error("the log has ended")]
+    Gone,
     /// The thread that writes the log cannot be started.
     #[error("cannot start the thread that writes the log: {0}")]
     Thread(#[from] io::Error),
@@ -82,26 +88,64 @@ pub enum TelemetryError {
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The log of the process. Clones are handles to the same log.
-#[derive(Debug, Clone)]
-pub struct Log(LossyWriter);
+#[derive(Clone)]
+pub struct Log {
+    writer: LossyWriter,
+    replace: ReplaceFilter,
+}
+
+/// Replaces the filter of a subscriber, whose type has no name.
+type ReplaceFilter = Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+/// The section of the log in a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// The filter, as in `RUST_LOG`; empty for [`DEFAULT_FILTER`].
+    pub filter: String,
+}
+
+impl LogSection {
+    /// Checks the section.
+    pub fn validate(&self, checks: &mut Checks) {
+        if let Err(error) = check_filter(&self.filter) {
+            checks.require("log.filter", false, || error.to_string());
+        }
+    }
+}
 
 impl Log {
     /// Registers the counter of lines that were dropped.
     pub fn register(&self, registry: &mut Registry) {
         let help =
             "Log lines dropped because standard error took no more (full) or failed (refused)";
-        self.0.register(registry, "log_lines_dropped", help);
+        self.writer.register(registry, "log_lines_dropped", help);
     }
 
     /// Writes a line for people, whatever the format and the filter.
     pub fn say(&self, line: &str) {
         // It never fails.
-        writeln!(self.0.clone(), "{line}").ok();
+        writeln!(self.writer.clone(), "{line}").ok();
     }
 
     /// Waits up to a second until the log is written.
     pub fn finish(&self) {
-        self.0.finish(FLUSH_TIMEOUT);
+        self.writer.finish(FLUSH_TIMEOUT);
+    }
+
+    /// Replaces the filter.
+    ///
+    /// # Errors
+    /// If it is invalid.
+    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
+        let replaced = (self.replace)(env_filter(filter)?);
+        replaced.map_err(|_| TelemetryError::Gone)
     }
 }
 
@@ -117,11 +161,10 @@ pub fn init(
     let env_filter = env_filter(filter)?;
     let writer = LossyWriter::start("log", io::stderr(), supervisor)?;
     let for_lines = writer.clone();
-    subscriber(format, env_filter, move || for_lines.clone())
-        .try_init()
-        .map_err(|_| TelemetryError::Twice)?;
+    let (subscriber, replace) = subscriber(format, env_filter, move || for_lines.clone());
+    subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(Log(writer))
+    Ok(Log { writer, replace })
 }
 
 /// Logs a panic. `RUST_BACKTRACE` adds the backtrace, as it does to the default hook's message.
@@ -164,7 +207,7 @@ fn subscriber<W>(
     format: LogFormat,
     filter: EnvFilter,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
+) -> (Box<dyn Subscriber + Send + Sync>, ReplaceFilter)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -176,16 +219,22 @@ where
     match format {
         LogFormat::Text => {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
-            Box::new(builder.with_ansi(colours).finish())
+            let builder = builder.with_ansi(colours).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let replace = Arc::new(move |filter| handle.reload(filter));
+            (Box::new(builder.finish()), replace)
         }
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let replace = Arc::new(move |filter| handle.reload(filter));
+            (Box::new(builder.finish()), replace)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use parking_lot::Mutex;
 
     use super::*;
@@ -208,7 +257,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let filter = env_filter(filter).unwrap();
-        let subscriber = subscriber(format, filter, move || writer.clone());
+        let (subscriber, _) = subscriber(format, filter, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(room = "memory-42", "opened");
             tracing::debug!("detail");
@@ -234,6 +283,26 @@ mod tests {
         let text = logged(LogFormat::Text, "grandstand_common=debug");
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("opened") && text.contains("detail"), "{text}");
+    }
+
+    #[test]
+    fn the_filter_can_be_replaced() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let filter = env_filter("warn").unwrap();
+            let (subscriber, replace) = subscriber(format, filter, move || writer.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                for filter in ["info", "warn"] {
+                    tracing::info!("unseen");
+                    replace(env_filter(filter).unwrap()).unwrap();
+                    tracing::info!("seen");
+                }
+            });
+            let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+            // The first `seen`, and the second `unseen`, which is logged before its filter.
+            assert_eq!(text.lines().count(), 2, "{text}");
+        }
     }
 
     #[test]

@@ -56,8 +56,11 @@ async fn contents(tls: &Tls) -> u64 {
     let tls = tls.clone();
     let summed = tokio::task::spawn_blocking(move || {
         let mut sum = Xxh3::new();
-        let files = tls.files().iter();
-        for path in files.flat_map(|files| [&files.certificate, &files.key]) {
+        let files = tls.files();
+        let paths = files
+            .iter()
+            .flat_map(|files| [&files.certificate, &files.key]);
+        for path in paths {
             let bytes = std::fs::read(path).unwrap_or_default();
             sum.update(&(bytes.len() as u64).to_le_bytes());
             sum.update(&bytes);

@@ -6,6 +6,8 @@ mod options;
 
 pub mod config;
 
+mod sockets;
+
 mod certificates;
 
 pub mod leases;
@@ -20,10 +22,11 @@ mod memory;
 
 mod readiness;
 
+mod reload;
+
 pub mod upgrade;
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use grandstand_common::bus::Role;
@@ -35,17 +38,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::limits::SharedLimits;
-use crate::server::listen::{ListenError, Listener, ListenerEnd, SocketKind, adopt, bind_beside};
-use crate::server::quic::{Handover, QuicListener, bind_udp_beside};
-use crate::server::tls::Tls;
+use crate::server::listen::ListenerEnd;
+use crate::server::proxy::SharedProxy;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
 use config::{EdgeConfig, LimitsSection};
+use reload::Replaceable;
+use sockets::{copies, listen, listen_quic};
 use thread::{ShardThread, Stop};
 use upgrade::Sockets;
 
 pub use options::{AdmissionError, BusSource, EdgeError, EdgeOptions, admission};
+pub use reload::EdgeReloadError;
 
 /// The most time over which clients are told to reconnect when a part of the edge has failed.
 const FAILED_DRAIN: Duration = Duration::from_secs(3);
@@ -70,6 +75,7 @@ pub struct Edge {
     sockets: Sockets,
     /// Whether packets of QUIC are read.
     reads_quic: watch::Sender<bool>,
+    replaceable: Replaceable,
 }
 
 impl Edge {
@@ -95,9 +101,22 @@ impl Edge {
         self.limits_in_use.send_replace(limits.clone());
     }
 
-    /// Copies of the listening sockets, for the next process. There are none without `upgrade.socket`.
-    pub fn sockets(&mut self) -> &mut Sockets {
-        &mut self.sockets
+    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`. A listener
+    /// is closed only once they are dropped.
+    pub fn take_sockets(&mut self) -> Sockets {
+        std::mem::take(&mut self.sockets)
+    }
+
+    /// Takes on what can change while the edge runs: keys of tokens, origins, certificates, limits, proxies and the drain
+    /// time. Files are read again.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used; then nothing changes.
+    pub fn reload(&mut self, config: &EdgeConfig) -> Result<(), EdgeReloadError> {
+        self.replaceable.replace(config)?;
+        self.set_limits(&config.limits);
+        self.drain = Duration::from_millis(config.edge.drain_ms);
+        Ok(())
     }
 
     /// Reads packets of QUIC from sockets of another process, which does so no more.
@@ -126,7 +145,6 @@ impl Edge {
 
     async fn stop(mut self, within: Duration, listeners: ListenerEnd) {
         self.supervisor.stand_down();
-        self.sockets = Sockets::default();
         self.stop.send_replace(Some(Stop { within, listeners }));
         let gone = async { while self.ended.recv().await.is_some() {} };
         let grace = within + GRACE;
@@ -223,6 +241,11 @@ pub async fn start(
     let (stop, stopped) = watch::channel(None);
     let (running, ended) = mpsc::channel(1);
     let (ready, mut started) = mpsc::channel(listeners.len().max(1));
+    let replaceable = Replaceable {
+        admission: options.admission.clone(),
+        tls: tls.clone(),
+        proxy: SharedProxy::new(config.proxy.options()),
+    };
     for (index, (listeners, edge)) in listeners.into_iter().zip(edges).enumerate() {
         let name = format!("edge-{index}");
         let thread = ShardThread {
@@ -234,6 +257,7 @@ pub async fn start(
             listeners,
             quic: quic.next(),
             reads_quic: reading.clone(),
+            proxy: replaceable.proxy.clone(),
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
             layouts: layouts.clone(),
@@ -290,95 +314,6 @@ pub async fn start(
         limits_in_use,
         sockets: copies,
         reads_quic,
+        replaceable,
     })
-}
-
-/// Opens the listeners of each shard: without TLS, with TLS, or both. Those of `sockets` are used first.
-fn listen(
-    config: &EdgeConfig,
-    tls: Option<&Tls>,
-    sockets: &mut Sockets,
-) -> Result<Vec<Vec<Listener>>, ListenError> {
-    let plain = config.tls.plain.then(|| (config.listener(), None));
-    let encrypted = config.tls_listener().map(|options| (options, tls.cloned()));
-    let mut shards: Vec<Vec<Listener>> = Vec::new();
-    shards.resize_with(config.shards(), Vec::new);
-    for (options, tls) in plain.into_iter().chain(encrypted) {
-        let is_proxied = match tls {
-            Some(_) => config.proxy.tls_protocol,
-            None => config.proxy.protocol,
-        };
-        let key = name(tls.is_some());
-        let adopted = adopted(key, SocketKind::Listener, options.addr, sockets)?;
-        let opened = bind_beside(&options, adopted, config.shards())?;
-        for (index, socket) in opened.into_iter().enumerate() {
-            // There may be more than shards.
-            let shard = index % shards.len();
-            shards[shard].push(Listener {
-                socket,
-                is_proxied,
-                tls: tls.clone(),
-            });
-        }
-    }
-    Ok(shards)
-}
-
-/// Binds the UDP socket of each shard; none without `quic.listen`.
-fn listen_quic(
-    config: &EdgeConfig,
-    tls: Option<&Tls>,
-    sockets: &mut Sockets,
-) -> Result<Vec<QuicListener>, EdgeError> {
-    let Some((options, tls)) = config.quic_listener().zip(tls) else {
-        return Ok(Vec::new());
-    };
-    let shards = config.shards();
-    let adopted = adopted(QUIC, SocketKind::Datagrams, options.addr, sockets);
-    let opened = adopted.and_then(|adopted| bind_udp_beside(&options, adopted, shards));
-    let opened = opened.map_err(EdgeError::Quic)?;
-    let listeners = opened.into_iter().zip(Handover::between(shards));
-    let listeners = listeners.map(|(socket, handover)| QuicListener {
-        socket,
-        handover,
-        tls: tls.clone(),
-        options: config.quic(),
-    });
-    Ok(listeners.collect())
-}
-
-/// Takes those of `sockets` that have this name and address.
-fn adopted<T: From<OwnedFd>>(
-    name: &str,
-    kind: SocketKind,
-    address: SocketAddr,
-    sockets: &mut Sockets,
-) -> Result<Vec<T>, ListenError> {
-    let mut adopted = Vec::new();
-    for socket in sockets.take(name) {
-        adopted.extend(adopt(socket, kind, address)?);
-    }
-    Ok(adopted)
-}
-
-/// The configuration key of the address for QUIC.
-const QUIC: &str = "quic.listen";
-
-/// The configuration key of a listener's address, by which its socket is handed over.
-fn name(is_encrypted: bool) -> &'static str {
-    match is_encrypted {
-        true => "tls.listen",
-        false => "edge.listen",
-    }
-}
-
-fn copies(listeners: &[Vec<Listener>], quic: &[QuicListener]) -> std::io::Result<Sockets> {
-    let mut sockets = Sockets::default();
-    for listener in quic {
-        sockets.push_copy(QUIC, &listener.socket)?;
-    }
-    for listener in listeners.iter().flatten() {
-        sockets.push_copy(name(listener.tls.is_some()), &listener.socket)?;
-    }
-    Ok(sockets)
 }

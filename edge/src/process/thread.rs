@@ -26,6 +26,7 @@ use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
+use crate::server::proxy::SharedProxy;
 use crate::server::quic::{QuicListener, Status};
 use crate::server::routes::{Route, Routes};
 use crate::server::yielding;
@@ -58,6 +59,7 @@ pub(super) struct ShardThread {
     pub(super) edge: EdgeId,
     pub(super) listeners: Vec<Listener>,
     pub(super) quic: Option<QuicListener>,
+    pub(super) proxy: SharedProxy,
     /// Whether packets of QUIC are read.
     pub(super) reads_quic: watch::Receiver<bool>,
     pub(super) leases: watch::Receiver<Leases>,
@@ -142,7 +144,8 @@ impl ShardThread {
             refusals: self.refusals.clone(),
         };
         let server = server(
-            (&self.config, &self.options, &self.limits),
+            (&self.config, &self.options),
+            (&self.limits, &self.proxy),
             &self.metrics,
             &shard,
             connections.clone(),
@@ -202,7 +205,8 @@ impl ShardThread {
 }
 
 fn server(
-    (config, options, shared): (&EdgeConfig, &EdgeOptions, &SharedLimits),
+    (config, options): (&EdgeConfig, &EdgeOptions),
+    (shared, proxy): (&SharedLimits, &SharedProxy),
     metrics: &ShardMetrics,
     shard: &Rc<Shard>,
     connections: Connections,
@@ -230,6 +234,7 @@ fn server(
     Server::new(
         ServerOptions {
             limits: shared.clone(),
+            proxy: proxy.clone(),
             ..config.server()
         },
         connections,

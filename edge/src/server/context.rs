@@ -15,7 +15,7 @@ use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::connections::Connections;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::metrics::ServerMetrics;
-use crate::server::proxy::ProxyOptions;
+use crate::server::proxy::SharedProxy;
 use crate::server::routes::{Pages, Route, Routes};
 use crate::websocket::inflate::InflateStats;
 
@@ -38,7 +38,7 @@ pub struct ServerOptions {
     /// Whether to accept clients' offers of `permessage-deflate`.
     pub deflate: bool,
     /// The proxies in front of the edge.
-    pub proxy: ProxyOptions,
+    pub proxy: SharedProxy,
     /// The limits of addresses, which all shards share.
     pub limits: SharedLimits,
 }
@@ -52,7 +52,7 @@ impl Default for ServerOptions {
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
             deflate: false,
-            proxy: ProxyOptions::default(),
+            proxy: SharedProxy::default(),
             limits: SharedLimits::default(),
         }
     }
@@ -115,7 +115,7 @@ impl ServerContext {
     /// # Errors
     /// If a limit is reached.
     pub(super) fn arrive(&self, peer: IpAddr) -> Result<Arrived, Refused> {
-        let address = (!self.options.proxy.trusted.contain(peer)).then_some(peer);
+        let address = (!self.options.proxy.trusts(peer)).then_some(peer);
         self.options.limits.arrive(address, now())
     }
 
@@ -132,7 +132,7 @@ impl ServerContext {
     /// # Errors
     /// If a limit is reached.
     pub(super) fn charge(&self, arrived: &mut Arrived, client: IpAddr) -> Result<(), Refused> {
-        match self.options.proxy.trusted.contain(client) {
+        match self.options.proxy.trusts(client) {
             true => Ok(()),
             false => arrived.charge(client, now()),
         }

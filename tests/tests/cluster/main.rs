@@ -12,6 +12,8 @@ mod edges;
 
 mod upgrades;
 
+mod reloads;
+
 mod bus;
 
 mod wiped;

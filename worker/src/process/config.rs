@@ -6,6 +6,7 @@ use std::time::Duration;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
 use grandstand_common::process::config::{Checks, Config};
+use grandstand_common::process::telemetry::LogSection;
 use grandstand_common::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct WorkerConfig {
     pub cluster: ClusterSettings,
     /// The rooms.
     pub rooms: RoomsSection,
+    /// The log.
+    pub log: LogSection,
 }
 
 /// The configuration of the process: name, admin address, drain time.
@@ -94,7 +97,16 @@ impl Default for RoomsSection {
 impl Config for WorkerConfig {
     const ENV_PREFIX: &'static str = "GRANDSTAND_WORKER";
 
+    fn is_live(key: &str) -> bool {
+        ["log.filter", "worker.drain_ms", "worker.liveness_ms"].contains(&key)
+    }
+
+    fn log_filter(&self) -> &str {
+        &self.log.filter
+    }
+
     fn validate(&self, checks: &mut Checks) {
+        self.log.validate(checks);
         self.cluster.validate(checks);
         let name = format!("{}-00000000", self.worker.name);
         let good = self.worker.name.len() <= 80 && name.parse::<WorkerId>().is_ok();

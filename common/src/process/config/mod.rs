@@ -4,6 +4,8 @@
 //! the defaults key by key, so that all problems are reported at once, each with its key and source. Every key has a
 //! default: an empty string or list if there is no other.
 
+mod changes;
+
 mod layer;
 
 mod problem;
@@ -23,6 +25,7 @@ use toml::{Table, Value};
 use crate::exit::Exit;
 use layer::{Entry, Key, Keys};
 
+pub use changes::Change;
 pub use problem::{ConfigError, Origin, Problem};
 
 /// A process' configuration. Derive `Serialize` and `Deserialize` with `#[serde(default, deny_unknown_fields)]` on it
@@ -38,6 +41,16 @@ pub trait Config: Default + Serialize + DeserializeOwned {
     /// Checks what a process can run with but should not. `--check` reports it as a problem, a start as a warning, so that
     /// an update does not stop a process that has run with it.
     fn advise(&self, _checks: &mut Checks) {}
+
+    /// Whether a running process takes on a changed value of this key.
+    fn is_live(_key: &str) -> bool {
+        false
+    }
+
+    /// The filter of the log (`log.filter`); empty for the default one.
+    fn log_filter(&self) -> &str {
+        ""
+    }
 }
 
 /// The sources of a configuration.
@@ -103,6 +116,18 @@ impl Sources {
 /// If the file cannot be read; otherwise all problems of all sources.
 pub fn load<C: Config>(sources: &Sources) -> Result<C, ConfigError> {
     load_with(sources, C::validate)
+}
+
+/// Compares the configuration of a running process with another one. Returns what it is to run with, which is `old` with
+/// those values of `new` that count while it runs, and all changes.
+///
+/// # Panics
+/// If a configuration cannot be written as TOML, or read from it: a bug, found by the program's first reload.
+pub fn take_live<C: Config>(old: &C, new: &C) -> (C, Vec<Change>) {
+    let table = |config| Table::try_from(config).expect("a configuration can be written as TOML");
+    let (values, changes) = changes::compare(&table(old), &table(new), C::is_live);
+    let config = values.try_into();
+    (config.expect("values of a configuration make one"), changes)
 }
 
 /// Logs a warning for each piece of [advice](Config::advise).

@@ -19,6 +19,7 @@ use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::envelope::{Limits, MAX_JSON_DEPTH};
 use grandstand_common::layout::Layout;
 use grandstand_common::process::config::{Checks, Config};
+use grandstand_common::process::telemetry::LogSection;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{ChainConfig, CoreConfig, DeliveryPolicy, RoomConfig};
@@ -36,6 +37,37 @@ pub use sections::{CompressionSection, EdgeSection, RoomsSection, TcpSection};
 pub use tls::TlsSection;
 pub(crate) use tls::now_s;
 pub use upgrade::UpgradeSection;
+
+/// The keys, beside limits, that count while an edge runs.
+const LIVE: [&str; 18] = [
+    "edge.origins",
+    "edge.drain_wait_ms",
+    "edge.drain_ms",
+    "edge.liveness_ms",
+    "auth.secret",
+    "auth.previous_secret",
+    "auth.public_key_files",
+    "auth.anonymous_spectators",
+    "auth.leeway_s",
+    "auth.audience",
+    "auth.issuer",
+    "proxy.networks",
+    "proxy.header_ms",
+    "proxy.forwarded",
+    "tls.certificate_files",
+    "tls.key_files",
+    "tls.least_version",
+    "log.filter",
+];
+
+/// The limits that a running edge does not change.
+const LIMITS_OF_A_START: [&str; 5] = [
+    "limits.message_bytes",
+    "limits.outbox_bytes",
+    "limits.handshake_ms",
+    "limits.handshakes",
+    "limits.accepts",
+];
 
 /// The configuration of an edge process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +95,8 @@ pub struct EdgeConfig {
     pub proxy: ProxySection,
     /// Upgrades in place.
     pub upgrade: UpgradeSection,
+    /// The log.
+    pub log: LogSection,
 }
 
 impl Config for EdgeConfig {
@@ -80,6 +114,16 @@ impl Config for EdgeConfig {
         self.quic.validate(checks);
         self.proxy.validate(checks, !self.tls.listen.is_empty());
         self.upgrade.validate(checks);
+        self.log.validate(checks);
+    }
+
+    fn is_live(key: &str) -> bool {
+        let is_limit = key.starts_with("limits.") && !LIMITS_OF_A_START.contains(&key);
+        is_limit || LIVE.contains(&key)
+    }
+
+    fn log_filter(&self) -> &str {
+        &self.log.filter
     }
 
     fn advise(&self, checks: &mut Checks) {
@@ -156,7 +200,6 @@ impl EdgeConfig {
             handshakes: self.limits.handshakes as usize,
             accepts: self.limits.accepts as usize,
             deflate: self.compression.enabled,
-            proxy: self.proxy.options(),
             ..ServerOptions::default()
         }
     }

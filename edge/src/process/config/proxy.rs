@@ -67,7 +67,7 @@ impl ProxySection {
     }
 
     /// The options of the server. Networks that the validation refuses count as none.
-    pub(super) fn options(&self) -> ProxyOptions {
+    pub(in crate::process) fn options(&self) -> ProxyOptions {
         ProxyOptions {
             trusted: Networks::parse(&self.networks).unwrap_or_default(),
             header_timeout: Duration::from_millis(self.header_ms),

@@ -117,9 +117,14 @@ impl TlsSection {
     /// # Errors
     /// See [`TlsError`].
     pub(super) fn tls(&self) -> Result<Tls, TlsError> {
+        Tls::new(self.options(), now_s())
+    }
+
+    /// The options of TLS.
+    pub(in crate::process) fn options(&self) -> TlsOptions {
         let secret = &self.ticket_secret;
         let files = self.certificate_files.iter().zip(&self.key_files);
-        let options = TlsOptions {
+        TlsOptions {
             certificates: files
                 .map(|(certificate, key)| CertificateFiles {
                     certificate: certificate.clone(),
@@ -128,8 +133,7 @@ impl TlsSection {
                 .collect(),
             ticket_secret: (!secret.is_empty()).then(|| secret.clone()),
             least_version: self.least().unwrap_or_default(),
-        };
-        Tls::new(options, now_s())
+        }
     }
 }
 

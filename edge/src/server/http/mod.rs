@@ -78,7 +78,8 @@ pub(crate) async fn drive_handshake(
         mut arrived,
     } = arrival;
     if is_proxied {
-        match proxy::read_client(&mut socket, peer, &context.options.proxy).await {
+        let options = context.options.proxy.current();
+        match proxy::read_client(&mut socket, peer, &options).await {
             Ok(client) => {
                 peer = client;
                 if context.charge(&mut arrived, client.ip()).is_err() {
@@ -259,7 +260,11 @@ impl Service<Request<Incoming>> for HttpService {
 
 impl HttpService {
     fn accept<B>(&self, request: &Request<B>) -> Result<Response<Full<Bytes>>, HttpError> {
-        let peer = proxy::client(request.headers(), self.peer, &self.context.options.proxy);
+        let peer = proxy::client(
+            request.headers(),
+            self.peer,
+            &self.context.options.proxy.current(),
+        );
         self.charge(peer)?;
         request::check_host(request)?;
         let path = request.uri().path();

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 pub(crate) use client::client;
 pub use forwarded::ForwardedHeader;
 use header::{HeaderError, Source};
-pub use options::ProxyOptions;
+pub use options::{ProxyOptions, SharedProxy};
 
 /// The bytes of a header that are looked at together.
 const CHUNK: usize = 256;

@@ -110,11 +110,11 @@ fn trusting(networks: &[&str]) -> ProxyOptions {
 }
 
 fn behind_proxy(networks: &[&str]) -> Setup {
-    let mut setup = Setup {
+    let setup = Setup {
         is_proxied: true,
         ..Setup::default()
     };
-    setup.options.proxy = trusting(networks);
+    setup.options.proxy.replace(trusting(networks));
     setup
 }
 
@@ -318,7 +318,11 @@ fn the_client_is_the_last_hop_that_is_no_trusted_proxy() {
 fn a_header_of_the_request_counts_on_a_listener_without_the_protocol() {
     let mut setup = behind_proxy(&["127.0.0.1"]);
     setup.is_proxied = false;
-    setup.options.proxy.forwarded = Some(ForwardedHeader::XForwardedFor);
+    // As when the configuration is read again.
+    setup.options.proxy.replace(ProxyOptions {
+        forwarded: Some(ForwardedHeader::XForwardedFor),
+        ..trusting(&["127.0.0.1"])
+    });
     run(setup, async |rig| {
         let mut peer = rig.connect().await;
         let request = format!("{UPGRADE}X-Forwarded-For: 203.0.113.9\r\n\r\n");

@@ -73,7 +73,6 @@ pub struct Tls(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    options: TlsOptions,
     provider: Arc<CryptoProvider>,
     tickets: Arc<Tickets>,
     current: RwLock<Current>,
@@ -81,6 +80,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Current {
+    options: TlsOptions,
     config: Arc<ServerConfig>,
     expire_s: Vec<i64>,
 }
@@ -98,9 +98,8 @@ impl Tls {
             None => Tickets::new(&random),
         };
         let tickets = Arc::new(tickets);
-        let current = read(&options, &provider, &tickets, now_s)?;
+        let current = read(options, &provider, &tickets, now_s)?;
         Ok(Self(Arc::new(Shared {
-            options,
             provider,
             tickets,
             current: RwLock::new(current),
@@ -112,8 +111,17 @@ impl Tls {
     /// # Errors
     /// See [`TlsError`].
     pub fn reload(&self, now_s: i64) -> Result<(), TlsError> {
+        let options = self.0.current.read().options.clone();
+        self.replace(options, now_s)
+    }
+
+    /// Reads the certificates of other options, for new connections. The secret of session tickets stays. If one of the
+    /// certificates cannot be used, all earlier ones stay.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn replace(&self, options: TlsOptions, now_s: i64) -> Result<(), TlsError> {
         let Shared {
-            options,
             provider,
             tickets,
             current,
@@ -124,8 +132,8 @@ impl Tls {
     }
 
     /// The files that it reads.
-    pub fn files(&self) -> &[CertificateFiles] {
-        &self.0.options.certificates
+    pub fn files(&self) -> Vec<CertificateFiles> {
+        self.0.current.read().options.certificates.clone()
     }
 
     /// The times at which the certificates that are in use expire, in seconds since 1970.
@@ -145,7 +153,7 @@ impl Tls {
 }
 
 fn read(
-    options: &TlsOptions,
+    options: TlsOptions,
     provider: &Arc<CryptoProvider>,
     tickets: &Arc<Tickets>,
     now_s: i64,
@@ -163,6 +171,7 @@ fn read(
     // A client resumes once at a time; a second ticket would cost more bytes than it saves.
     config.send_tls13_tickets = 1;
     Ok(Current {
+        options,
         config: Arc::new(config),
         expire_s,
     })

@@ -1,7 +1,7 @@
 use tokio::io::AsyncReadExt;
 
 use crate::limits::{Limit, LimitSettings, Networks, SharedLimits};
-use crate::server::proxy::ForwardedHeader;
+use crate::server::proxy::{ForwardedHeader, ProxyOptions};
 use crate::server::testing::{Setup, UPGRADE, run};
 
 /// A server with these limits of addresses.
@@ -84,12 +84,15 @@ fn further_requests_on_a_connection_are_charged() {
 
 #[test]
 fn clients_behind_a_proxy_are_limited_by_the_address_that_it_names() {
-    let (mut setup, limits) = limited(LimitSettings {
+    let (setup, limits) = limited(LimitSettings {
         address_connections: 1,
         ..LimitSettings::default()
     });
-    setup.options.proxy.trusted = Networks::parse(&["127.0.0.1".to_owned()]).unwrap();
-    setup.options.proxy.forwarded = ForwardedHeader::from_name("x-forwarded-for");
+    setup.options.proxy.replace(ProxyOptions {
+        trusted: Networks::parse(&["127.0.0.1".to_owned()]).unwrap(),
+        forwarded: ForwardedHeader::from_name("x-forwarded-for"),
+        ..ProxyOptions::default()
+    });
     run(setup, async |rig| {
         let mut open = Vec::new();
         for (client, status) in [

@@ -1,0 +1,104 @@
+//! The sockets of an edge: those that it opens, and those that another process has opened.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use super::config::EdgeConfig;
+use super::options::EdgeError;
+use super::upgrade::Sockets;
+use crate::server::listen::{ListenError, Listener, SocketKind, adopt, bind_beside};
+use crate::server::quic::{Handover, QuicListener, bind_udp_beside};
+use crate::server::tls::Tls;
+
+/// Opens the listeners of each shard: without TLS, with TLS, or both. Those of `sockets` are used first.
+pub(super) fn listen(
+    config: &EdgeConfig,
+    tls: Option<&Tls>,
+    sockets: &mut Sockets,
+) -> Result<Vec<Vec<Listener>>, ListenError> {
+    let plain = config.tls.plain.then(|| (config.listener(), None));
+    let encrypted = config.tls_listener().map(|options| (options, tls.cloned()));
+    let mut shards: Vec<Vec<Listener>> = Vec::new();
+    shards.resize_with(config.shards(), Vec::new);
+    for (options, tls) in plain.into_iter().chain(encrypted) {
+        let is_proxied = match tls {
+            Some(_) => config.proxy.tls_protocol,
+            None => config.proxy.protocol,
+        };
+        let key = name(tls.is_some());
+        let adopted = adopted(key, SocketKind::Listener, options.addr, sockets)?;
+        let opened = bind_beside(&options, adopted, config.shards())?;
+        for (index, socket) in opened.into_iter().enumerate() {
+            // There may be more than shards.
+            let shard = index % shards.len();
+            shards[shard].push(Listener {
+                socket,
+                is_proxied,
+                tls: tls.clone(),
+            });
+        }
+    }
+    Ok(shards)
+}
+
+/// Binds the UDP socket of each shard; none without `quic.listen`.
+pub(super) fn listen_quic(
+    config: &EdgeConfig,
+    tls: Option<&Tls>,
+    sockets: &mut Sockets,
+) -> Result<Vec<QuicListener>, EdgeError> {
+    let Some((options, tls)) = config.quic_listener().zip(tls) else {
+        return Ok(Vec::new());
+    };
+    let shards = config.shards();
+    let adopted = adopted(QUIC, SocketKind::Datagrams, options.addr, sockets);
+    let opened = adopted.and_then(|adopted| bind_udp_beside(&options, adopted, shards));
+    let opened = opened.map_err(EdgeError::Quic)?;
+    let listeners = opened.into_iter().zip(Handover::between(shards));
+    let listeners = listeners.map(|(socket, handover)| QuicListener {
+        socket,
+        handover,
+        tls: tls.clone(),
+        options: config.quic(),
+    });
+    Ok(listeners.collect())
+}
+
+/// Takes those of `sockets` that have this name and address.
+fn adopted<T: From<OwnedFd>>(
+    name: &str,
+    kind: SocketKind,
+    address: SocketAddr,
+    sockets: &mut Sockets,
+) -> Result<Vec<T>, ListenError> {
+    let mut adopted = Vec::new();
+    for socket in sockets.take(name) {
+        adopted.extend(adopt(socket, kind, address)?);
+    }
+    Ok(adopted)
+}
+
+/// The configuration key of the address for QUIC.
+const QUIC: &str = "quic.listen";
+
+/// The configuration key of a listener's address, by which its socket is handed over.
+fn name(is_encrypted: bool) -> &'static str {
+    match is_encrypted {
+        true => "tls.listen",
+        false => "edge.listen",
+    }
+}
+
+pub(super) fn copies(
+    listeners: &[Vec<Listener>],
+    quic: &[QuicListener],
+) -> std::io::Result<Sockets> {
+    let mut sockets = Sockets::default();
+    for listener in quic {
+        sockets.push_copy(QUIC, &listener.socket)?;
+    }
+    for listener in listeners.iter().flatten() {
+        sockets.push_copy(name(listener.tls.is_some()), &listener.socket)?;
+    }
+    Ok(sockets)
+}

@@ -1,0 +1,138 @@
+//! Processes read their configuration again at HUP.
+
+use std::path::Path;
+
+use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
+use grandstand_harness::client::{Client, Door};
+use grandstand_harness::nats::{NatsServer, TempDir};
+use grandstand_harness::process::{Process, Start};
+use serde_json::json;
+
+const ROOM: &str = "relay-1";
+const SECRETS: [&str; 2] = [
+    "the first secret, which has 32 bytes or more",
+    "the other secret, which has 32 bytes or more",
+];
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+fn edge_config(secret: &str, more: &str) -> String {
+    format!("[auth]\nsecret = \"{secret}\"\n[edge]\ndrain_wait_ms = 0\ndrain_ms = 100\n{more}")
+}
+
+/// Sends HUP and waits until the configuration has been read `times` times.
+async fn reload(process: &Process, times: f64) {
+    process.hang_up();
+    let reloads = async || process.metric("grandstand_config_reloads_total").await;
+    while reloads().await != Some(times) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn door(edge: &Process, secret: &str) -> Door {
+    let claims = Claims::new("alice".parse().unwrap(), unix_ms() / 1000 + 3600);
+    let claims = claims.allow("relay-*", Role::Player, None).unwrap();
+    let token = Signer::hs256(secret.as_bytes()).unwrap().sign(&claims);
+    Door::new(edge.address()).token(&token)
+}
+
+async fn plays(door: Door) {
+    let mut client = Client::connect(door).await;
+    client.join(ROOM, json!({})).await;
+    client.input(ROOM, json!(1)).await;
+    client.until_answered(ROOM).await;
+}
+
+/// Whether some line of the log has all of these words.
+fn says(process: &Process, words: &[&str]) -> bool {
+    let log = process.log_text();
+    log.lines()
+        .any(|line| words.iter().all(|word| line.contains(word)))
+}
+
+#[tokio::test]
+async fn an_edge_takes_on_what_can_change_while_it_runs() {
+    let (nats, folder) = (NatsServer::start().await, TempDir::new("reloads"));
+    let worker = Process::start(Start::worker().flag("--nats", nats.url()), false).await;
+    let file = folder.path().join("edge.toml");
+    write(&file, &edge_config(SECRETS[0], ""));
+    let start = Start::edge()
+        .flag("--nats", nats.url())
+        .flag("--config", file.display());
+    let edge = Process::start(start, true).await;
+    plays(door(&edge, SECRETS[0])).await;
+
+    // A configuration that is wrong is refused as a whole.
+    let wrong = "origins = [\"https://a.example\"]\n[limits]\nrooms = 0\n";
+    write(&file, &edge_config(SECRETS[1], wrong));
+    reload(&edge, 1.0).await;
+    assert!(
+        says(&edge, &["ERROR", "limits.rooms", "edge.toml:8"]),
+        "{}",
+        edge.log_text()
+    );
+    plays(door(&edge, SECRETS[0])).await;
+
+    let right = "origins = [\"https://a.example\"]\nshards = 3\n[limits]\nrooms = 1\n[log]\nfilter = \"debug\"\n";
+    write(&file, &edge_config(SECRETS[1], right));
+    reload(&edge, 2.0).await;
+    let log = edge.log_text();
+    assert!(
+        says(&edge, &["limits.rooms", "from=\"64\"", "to=\"1\""]),
+        "{log}"
+    );
+    assert!(says(&edge, &["WARN", "edge.shards", "next start"]), "{log}");
+    assert!(says(&edge, &["auth.secret"]), "{log}");
+    assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
+    let mut refused = Client::connect(door(&edge, SECRETS[0])).await;
+    refused
+        .expect("error", json!({"code": "unauthenticated"}))
+        .await;
+    let mut foreign = door(&edge, SECRETS[1]);
+    foreign.origin = Some("https://b.example".to_owned());
+    let mut foreign = Client::connect(foreign).await;
+    foreign.expect("error", json!({"code": "forbidden"})).await;
+    let mut client = Client::connect(door(&edge, SECRETS[1])).await;
+    client.join(ROOM, json!({})).await;
+    client.start_join("relay-2", json!({})).await;
+    client.expect("error", json!({"room": "relay-2"})).await;
+    assert!(
+        says(&edge, &["DEBUG", "client connected"]),
+        "{}",
+        edge.log_text()
+    );
+    drop(worker);
+}
+
+#[tokio::test]
+async fn a_worker_takes_on_the_filter_of_its_log() {
+    let (nats, folder) = (NatsServer::start().await, TempDir::new("reloads"));
+    let file = folder.path().join("worker.toml");
+    write(&file, "");
+    let start = Start::worker()
+        .flag("--nats", nats.url())
+        .flag("--config", file.display());
+    let worker = Process::start(start, false).await;
+    write(
+        &file,
+        "[log]\nfilter = \"info,grandstand=debug\"\n[rooms]\nidle_ms = 1000\n",
+    );
+    reload(&worker, 1.0).await;
+    let log = worker.log_text();
+    assert!(
+        says(&worker, &["log.filter", "info,grandstand=debug"]),
+        "{log}"
+    );
+    assert!(says(&worker, &["WARN", "rooms.idle_ms"]), "{log}");
+    write(&file, "[log]\nfilter = \"grandstand=loud\"\n");
+    reload(&worker, 2.0).await;
+    assert!(
+        says(&worker, &["ERROR", "log.filter", "loud"]),
+        "{}",
+        worker.log_text()
+    );
+}
