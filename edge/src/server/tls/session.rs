@@ -120,6 +120,9 @@ impl TlsSession {
         plain: &mut [u8],
     ) -> Result<Decrypted, Error> {
         let (mut used, mut count) = (0, 0);
+        if self.ended {
+            return Ok(Decrypted { count, ended: true });
+        }
         loop {
             let rest = &mut wire[used..];
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(rest);
@@ -144,13 +147,14 @@ impl TlsSession {
                 // Early data is not offered.
                 Ok(_) => break,
                 Err(error) => {
-                    self.encode_alert();
+                    self.fail(&mut wire[used..]);
                     return Err(error);
                 }
             }
         }
         let rest = &wire[used..];
         if rest.len() > MAX_PARTIAL {
+            self.fail(&mut []);
             return Err(Error::General("a message is too long".to_owned()));
         }
         self.partial.extend_from_slice(rest);
@@ -185,6 +189,9 @@ impl TlsSession {
     }
 
     fn encrypt(&mut self, plain: &[u8]) -> io::Result<()> {
+        if self.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.with_traffic(|traffic, encrypted| {
             let least = plain.len() + OVERHEAD;
             let mut exhausted = false;
@@ -221,33 +228,57 @@ impl TlsSession {
     /// Calls `write` once the connection may send data.
     fn with_traffic(
         &mut self,
-        write: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> bool,
+        mut write: impl FnMut(&mut WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> bool,
     ) -> io::Result<()> {
         if self.encrypted.capacity() == 0 {
             self.encrypted = SPARE.take();
         }
+        // The connection looks for an incomplete message of a handshake where it was received, and panics without it.
+        let mut partial = std::mem::take(&mut self.partial);
         loop {
-            match self.connection.process_tls_records(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.encrypted),
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.ended = true,
+            let UnbufferedStatus { discard, state } =
+                self.connection.process_tls_records(&mut partial);
+            let result = match state {
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    encode(data, &mut self.encrypted);
+                    None
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.ended = true;
+                    None
+                }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    return match write(&mut traffic, &mut self.encrypted) {
+                    Some(match write(&mut traffic, &mut self.encrypted) {
                         true => Ok(()),
                         false => Err(io::ErrorKind::BrokenPipe.into()),
-                    };
+                    })
                 }
-                Ok(_) => return Err(io::ErrorKind::NotConnected.into()),
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                Ok(_) => Some(Err(io::ErrorKind::NotConnected.into())),
+                Err(error) => Some(Err(io::Error::new(io::ErrorKind::InvalidData, error))),
+            };
+            partial.drain(..discard);
+            if let Some(result) = result {
+                self.partial = partial;
+                return result;
             }
         }
     }
 
-    fn encode_alert(&mut self) {
-        while let Ok(ConnectionState::EncodeTlsData(data)) =
-            self.connection.process_tls_records(&mut []).state
-        {
+    /// Ends both sides after an error, and encodes its alert. `rest` is what the connection has not discarded of the received
+    /// bytes. The connection is not used any more: it would report the error again, or panic without these bytes.
+    fn fail(&mut self, mut rest: &mut [u8]) {
+        (self.ended, self.closed) = (true, true);
+        while self.connection.wants_write() {
+            let UnbufferedStatus { discard, state } = self.connection.process_tls_records(rest);
+            let Ok(ConnectionState::EncodeTlsData(data)) = state else {
+                return;
+            };
             encode(data, &mut self.encrypted);
+            rest = &mut rest[discard..];
         }
     }
 

@@ -1,3 +1,5 @@
+mod hostile;
+
 pub(crate) mod rig;
 
 use std::io;
