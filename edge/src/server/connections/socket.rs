@@ -268,15 +268,16 @@ impl ConnEntry {
         })
     }
 
-    /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A paused connection is not read,
-    /// so only queued bytes count for it.
+    /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A connection that is paused, or
+    /// whose outbox is over its cap, is not read, so only queued bytes count for it.
     pub(super) fn has_news(&self) -> bool {
         let socket = match &self.link {
             Link::Plain(socket) | Link::Tls(socket, _) => socket,
             Link::Quic(stream) => return stream.has_packets(),
         };
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, !self.flags.has(Flag::Paused));
+        let is_read = !self.flags.has(Flag::Paused) && !self.is_overfull();
+        flags.set(PollFlags::IN, is_read);
         flags.set(PollFlags::OUT, self.outbox.is_some());
         let mut socket = [PollFd::new(socket, flags)];
         // A poll that fails decides nothing: the next read or write does.

@@ -65,6 +65,25 @@ fn d25_a_slow_client_that_has_read_meanwhile_stays_connected() {
 }
 
 #[test]
+fn d25_a_client_that_sends_and_never_reads_is_closed() {
+    run(Setup::default(), async |rig| {
+        let (client, conn) = rig.open().await;
+        let frame = frame::binary(&[7; 1000]);
+        while !rig.conns.state(conn).1 {
+            rig.conns.clone().send_control(conn, &frame);
+        }
+        let mut now = tokio::time::Instant::now().into_std();
+        for _ in 0..2 {
+            // What it sends stays unread, because it does not read the answers.
+            client.0.try_write(&[0x89, 0x80, 0, 0, 0, 0]).unwrap();
+            pass(&rig, &mut now);
+        }
+        let state = rig.conns.state(conn).0;
+        assert_eq!(state, ConnState::Closing(ErrorKind::TooSlow));
+    });
+}
+
+#[test]
 fn d25_heartbeats_are_handled_in_slices_and_spread() {
     run(Setup::default(), async |rig| {
         let mut clients = Vec::new();
