@@ -7,7 +7,9 @@ use crate::error::BenchError;
 use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
-use crate::scenario::{crowd, engine, fanout, idle, mixed, pause, peers, quic, rooms, slow, storm};
+use crate::scenario::{
+    crowd, engine, fanout, hostile, idle, mixed, pause, peers, quic, rooms, slow, storm,
+};
 
 /// Measure a Grandstand on this machine
 ///
@@ -31,6 +33,7 @@ enum Scenario {
     Slow(slow::Options),
     Crowd(crowd::Options),
     Quic(quic::Options),
+    Hostile(hostile::Options),
     Pause(pause::Options),
     Peers(peers::Options),
     Engine(engine::Options),
@@ -93,6 +96,7 @@ async fn measure(
         Scenario::Slow(options) => slow::run(options, common, progress).await,
         Scenario::Crowd(options) => crowd::run(options, common, progress).await,
         Scenario::Quic(options) => quic::run(options, common, progress).await,
+        Scenario::Hostile(options) => hostile::run(options, common, progress).await,
         Scenario::Pause(options) => pause::run(options, common, progress).await,
         Scenario::Peers(options) => peers::run(options, common, progress).await,
         Scenario::Engine(options) => engine::run(options, games, common, progress).await,

@@ -261,6 +261,20 @@ fn pause_measures_every_fault() {
 }
 
 #[test]
+fn hostile_measures_players_beside_each_kind_and_beside_all() {
+    let found = figures("hostile --rooms 2 --rate 20 --seconds 1 --only unmasked,ping_flood");
+    for part in ["alone", "unmasked", "ping_flood", "all"] {
+        assert!(
+            number(&found, &format!("{part}_ack_p99_ms")) > 0.0,
+            "{found}"
+        );
+    }
+    assert!(number(&found, "worst_ratio") > 0.0, "{found}");
+    let ends = found["unmasked_ends"].as_str().unwrap_or_default();
+    assert!(ends.contains("1002"), "{found}");
+}
+
+#[test]
 fn missing_programs_are_reported() {
     let program = programs::find("grandstand").unwrap_or_else(|e| panic!("{e}"));
     let run = |name: &str, value: &str| {

@@ -57,7 +57,8 @@ impl Servers {
         let mut plan = plan
             .env("GRANDSTAND_EDGE_EDGE_EXCLUSIVE", false)
             // One connection of the generator sends the inputs of many players.
-            .env("GRANDSTAND_EDGE_LIMITS_MESSAGES_PER_S", 0);
+            .env("GRANDSTAND_EDGE_LIMITS_MESSAGES_PER_S", 0)
+            .env("GRANDSTAND_EDGE_LIMITS_BYTES_PER_S", 0);
         plan.variables.extend_from_slice(variables);
         let rig = Rig::start(plan).await?;
         let mut more_edges = Vec::new();

@@ -30,4 +30,6 @@ pub mod quic;
 
 pub mod pause;
 
+pub mod hostile;
+
 pub mod peers;

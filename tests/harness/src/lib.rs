@@ -30,4 +30,6 @@ pub mod site;
 
 pub mod rig;
 
+pub mod hostile;
+
 pub mod chaos;

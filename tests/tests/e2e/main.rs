@@ -40,3 +40,5 @@ mod supervision;
 mod streams;
 
 mod descriptors;
+
+mod hostile;

@@ -1,0 +1,71 @@
+//! One hostile client.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use super::end::{End, Ends};
+use super::raw::Raw;
+
+/// The pause of an attacker before its next connection.
+const REST: Duration = Duration::from_millis(20);
+
+/// The addresses of an edge.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// That of clients without TLS.
+    pub plain: SocketAddr,
+    /// That of clients with TLS.
+    pub tls: SocketAddr,
+}
+
+/// A hostile client.
+#[derive(Debug, Clone)]
+pub(super) struct Attacker {
+    pub(super) target: Target,
+    /// Its own address.
+    pub(super) from: Ipv4Addr,
+    /// A valid token.
+    pub(super) token: String,
+    // Tasks of one attacker may run on several threads.
+    ends: Arc<Mutex<Ends>>,
+}
+
+impl Attacker {
+    /// A client from this address of the loopback.
+    pub(super) fn new(target: Target, from: Ipv4Addr, token: String) -> Self {
+        Self {
+            target,
+            from,
+            token,
+            ends: Arc::default(),
+        }
+    }
+
+    /// How its connections have ended so far.
+    pub(super) fn ends(&self) -> Ends {
+        self.ends.lock().clone()
+    }
+
+    pub(super) async fn connect(&self) -> Option<Raw> {
+        Raw::connect(self.target.plain, self.from, false).await.ok()
+    }
+
+    /// Opens a WebSocket with further lines of the request. The error is how the edge refused it.
+    pub(super) async fn open(&self, extra: &str) -> Result<Raw, End> {
+        let mut raw = self.connect().await.ok_or(End::Closed)?;
+        raw.upgrade(&self.token, extra).await?;
+        Ok(raw)
+    }
+
+    pub(super) fn ended(&self, end: End) {
+        self.ends.lock().add(end);
+    }
+
+    pub(super) async fn rest(&self) {
+        sleep(REST).await;
+    }
+}

@@ -1,0 +1,59 @@
+//! What a hostile client gets.
+
+use std::collections::BTreeMap;
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The edge answered the handshake with this HTTP status, which is not 101.
+    Status(u16),
+    /// The edge closed the WebSocket with this code.
+    Code(u16),
+    /// The edge closed the connection without a word, or reset it.
+    Closed,
+    /// The connection was still open when the attack ended.
+    Open,
+}
+
+/// How often the connections of an attack ended in each way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ends(BTreeMap<End, u64>);
+
+impl Ends {
+    /// Counts one end.
+    pub fn add(&mut self, end: End) {
+        *self.0.entry(end).or_default() += 1;
+    }
+
+    /// Adds the counts of others.
+    pub fn merge(&mut self, others: &Self) {
+        for (end, count) in others.iter() {
+            *self.0.entry(end).or_default() += count;
+        }
+    }
+
+    /// How often connections ended so.
+    pub fn count(&self, end: End) -> u64 {
+        self.0.get(&end).copied().unwrap_or(0)
+    }
+
+    /// All ends with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (End, u64)> {
+        self.0.iter().map(|(&end, &count)| (end, count))
+    }
+}
+
+impl std::fmt::Display for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, (end, count)) in self.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            match end {
+                End::Status(status) => write!(f, "{comma}HTTP {status}: {count}")?,
+                End::Code(code) => write!(f, "{comma}{code}: {count}")?,
+                End::Closed => write!(f, "{comma}closed: {count}")?,
+                End::Open => write!(f, "{comma}open: {count}")?,
+            }
+        }
+        Ok(())
+    }
+}
